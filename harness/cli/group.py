@@ -1,0 +1,65 @@
+"""The `tailgate` command: knows the commands' names and one-line helps, loads none before it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from harness import __version__
+from harness.cli import output
+from harness.errors import TailgateError
+
+COMMANDS: Final = {
+    "run": "Run scenarios against a service and give a verdict.",
+    "judge": "Judge finished runs again, from their evidence alone.",
+    "report": "Write a run's reports again.",
+    "compare": "Compare two runs: is HEAD slower than BASE?",
+    "validate": "Check scenarios without starting anything.",
+    "schema": "Print the JSON schema of scenarios or results.",
+    "init": "Write a scenario to start from.",
+    "doctor": "Check this machine, with the command that mends each finding.",
+    "toxiproxy": "Install, serve or sweep Toxiproxy.",
+}
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"harness.cli.{cmd_name}"), f"{cmd_name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="tailgate")
+def _tailgate() -> None:
+    """One slow backend must not take the service down. tailgate proves it, or says why not."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point. Exits with the contract's codes; every expected error becomes a message with its fix."""
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        code = _tailgate.main(args=words, prog_name="tailgate", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except click.ClickException as exc:
+        output.usage_error(exc, as_json="--json" in words)
+        sys.exit(2)
+    except TailgateError as exc:
+        output.error(exc, as_json="--json" in words)
+        sys.exit(exc.exit_code)

@@ -1,0 +1,63 @@
+"""What every command prints the same way: errors for people on stderr, or as one JSON document on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from harness.errors import Problem, ScenarioError, TailgateError, UsageError
+
+
+def document(value: Any) -> None:
+    """The one JSON document of `--json`."""
+    sys.stdout.write(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
+
+
+def error(exc: TailgateError, *, as_json: bool) -> None:
+    if as_json:
+        if isinstance(exc, ScenarioError):
+            problems = [_problem(problem) for problem in exc.problems]
+        else:
+            problems = [_problem(Problem("", 0, 0, "", exc.message, exc.fix))]
+        document({"schema_version": 1, "kind": "error", "exit_code": exc.exit_code, "problems": problems})
+        return
+    if isinstance(exc, ScenarioError):
+        for problem in exc.problems:
+            click.echo(spell(problem), err=True)
+        click.echo(exc.message, err=True)
+        return
+    click.echo(f"error: {exc.message}", err=True)
+    if exc.fix:
+        click.echo(f"fix: {exc.fix}", err=True)
+
+
+def usage_error(exc: click.ClickException, *, as_json: bool) -> None:
+    hint = f"see {exc.ctx.command_path} --help" if isinstance(exc, click.UsageError) and exc.ctx else ""
+    error(UsageError(exc.format_message(), hint), as_json=as_json)
+
+
+def spell(problem: Problem) -> str:
+    """`file:line:col: error: …`, the line with a caret under the place, and the fix."""
+    where = f"{problem.file}:{problem.line}:{problem.col}" if problem.line else problem.file
+    lines = [f"{where}: error: {problem.message}"]
+    if problem.source:
+        margin = f"{problem.line:>5} | "
+        lines.append(f"{margin}{problem.source}")
+        lines.append(f"{' ' * (len(margin) - 2)}| {' ' * max(problem.col - 1, 0)}^")
+    if problem.fix:
+        lines.append(f"  fix: {problem.fix}")
+    return "\n".join(lines)
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "col": problem.col,
+        "path": problem.path,
+        "message": problem.message,
+        "fix": problem.fix,
+    }

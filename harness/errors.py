@@ -1,0 +1,72 @@
+"""Every error tailgate raises on purpose, with the exit code it ends in and the way out.
+
+    TailgateError            (never raised itself)
+     ├── UsageError      2   the command line or a file it names cannot be used
+     ├── ScenarioError   2   the scenario has problems: all of them at once, each with its place
+     ├── ServiceGone     1   the service under test ended after it had been ready
+     ├── RigError        4   the rig, not the service, is at fault: no verdict can be trusted
+     └── Interrupted   130   a person or the system asked us to stop
+
+Foreign exceptions are translated into these at the adapter that meets them, never further in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class TailgateError(Exception):
+    """A message a user can act on: what happened (`message`) and how to mend it (`fix`)."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message}\nfix: {self.fix}" if self.fix else self.message
+
+
+class UsageError(TailgateError):
+    exit_code = 2
+
+
+class ServiceGone(TailgateError):
+    exit_code = 1
+
+
+class RigError(TailgateError):
+    exit_code = 4
+
+
+class Interrupted(TailgateError):
+    exit_code = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a scenario. `line` and `col` count from 1; 0 means the file as a whole.
+
+    `path` is the dotted place in the document (`faults[0].for`), `source` the text of the line.
+    """
+
+    file: str
+    line: int
+    col: int
+    path: str
+    message: str
+    fix: str = ""
+    source: str = ""
+
+
+class ScenarioError(TailgateError):
+    """All problems of one or several scenario files. Nothing was started."""
+
+    exit_code = 2
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        count = len(problems)
+        super().__init__(f"{count} problem{'' if count == 1 else 's'}; nothing was started")
+        self.problems = problems

@@ -1,0 +1,69 @@
+"""What a run tells whoever watches it: lines on the supervisor's pipe, and the display's input.
+
+Events inform; no verdict rests on them. What a verdict rests on is in the run directory.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from harness.journal import Entry
+from harness.manifest import Death, Ended, RigFault
+from harness.plan import Frozen
+
+
+class ChildStarted(Frozen):
+    event: Literal["child_started"] = "child_started"
+    child: str
+    pid: int
+
+
+class ChildReady(Frozen):
+    event: Literal["child_ready"] = "child_ready"
+    child: str
+    after_ms: float
+    detail: str = ""
+
+
+class LoadStarted(Frozen):
+    event: Literal["load_started"] = "load_started"
+    t0_ns: int
+
+
+class FaultChanged(Frozen):
+    event: Literal["fault_changed"] = "fault_changed"
+    entry: Entry
+
+
+class ChildDied(Frozen):
+    event: Literal["child_died"] = "child_died"
+    death: Death
+
+
+class RigTrouble(Frozen):
+    """The run cannot be trusted any more (`fault`), though it may go on to its end."""
+
+    event: Literal["rig_trouble"] = "rig_trouble"
+    fault: RigFault
+
+
+class LoadDone(Frozen):
+    """Every worker has closed its rows and left."""
+
+    event: Literal["load_done"] = "load_done"
+
+
+class Down(Frozen):
+    """Faults undone, every child gone, manifest finished."""
+
+    event: Literal["down"] = "down"
+    ended: Ended
+
+
+Event = Annotated[
+    ChildStarted | ChildReady | LoadStarted | FaultChanged | ChildDied | RigTrouble | LoadDone | Down,
+    Field(discriminator="event"),
+]
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)

@@ -1,0 +1,79 @@
+"""manifest.json: what a run was made of and how it ended, beside the rows that say what happened.
+
+Written once when the run starts (`ended` is null) and once when it is over. A run whose manifest was
+never finished was cut short; its evidence stays readable and its verdict is a rig failure.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from harness.plan import Frozen
+
+
+class Engine(Frozen):
+    kind: Literal["real", "none"]
+    """`none`: the scenario has no upstreams, so nothing stands in between."""
+    version: str | None = None
+    source: str | None = None
+    """TOXIPROXY_URL, scenario, PATH, installed."""
+    url: str | None = None
+
+
+class Death(Frozen):
+    """A child that ended by itself."""
+
+    child: str
+    t_ns: int
+    code: int
+    """As subprocess reports it: negative for a signal."""
+    last_line: str = ""
+    """Of its log."""
+
+
+class RigFault(Frozen):
+    """Something that was the rig's fault, with the way out."""
+
+    check: str
+    """The validity check it belongs to: faults, rollback, workers, files …"""
+    message: str
+    fix: str = ""
+
+
+class Ended(Frozen):
+    reason: Literal["done", "fail_fast", "interrupted", "service_gone", "rig", "never_ready"]
+    stop_at_ns: int | None = None
+    """Everything intended before this has a row; None: the planned end."""
+    deaths: tuple[Death, ...] = ()
+    rig: tuple[RigFault, ...] = ()
+    rollback_verified: bool | None = None
+    """None: nothing was ever applied."""
+
+
+class Manifest(Frozen):
+    schema_version: Literal[1] = 1
+    run_id: str
+    tool_version: str
+    started_at: str
+    """UTC, ISO 8601, seconds."""
+    boot_id: str
+    wall_offset_ns: int
+    """Wall clock minus monotonic clock at the start."""
+    t0_ns: int | None = None
+    """Monotonic time of t = 0; None if load never started."""
+    engine: Engine
+    host: dict[str, str] = {}
+    """python, platform, cores, locust, nginx: for the report's environment table."""
+    ended: Ended | None = None
+
+    def write(self, run_dir: Path) -> None:
+        """Replace the file in one step: a reader never sees half of it."""
+        path = run_dir / "manifest.json"
+        draft = path.with_suffix(".json.new")
+        draft.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        draft.replace(path)
+
+    @classmethod
+    def read(cls, run_dir: Path) -> Manifest:
+        return cls.model_validate_json((run_dir / "manifest.json").read_bytes())

@@ -1,0 +1,197 @@
+"""The fixed rows that workers and backends append while a run is on, and how a row file ends.
+
+Rows are little-endian with times in absolute nanoseconds of the monotonic clock, so that processes
+of one host can be compared. A file is closed by a sibling `.end` with its row count and digest; one
+without it was cut short and its run cannot be judged. This module writes without numpy (a worker
+must not pay for it); `read_rows` imports it when called.
+
+    samples-<worker>.bin   one row a request, written by the load generator     64 B
+    calls-<process>.bin    one row a backend call, written by the fake backends  48 B
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LAYOUT: Final = 1
+NO_SEQ: Final = 2**64 - 1
+"""A call that carried no sequence number."""
+FLAG_CANARY: Final = 1
+
+
+class Outcome(IntEnum):
+    """How a request ended. Every one but `OK` counts as an error and ranks at +∞ in a latency gate."""
+
+    OK = 0
+    HTTP_ERROR = 1
+    GATEWAY_TIMEOUT = 2
+    CLIENT_TIMEOUT = 3
+    CONNECTION_ERROR = 4
+    BAD_ANSWER = 5
+    DROPPED = 6
+    UNFINISHED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class RowLayout:
+    """One kind of row: its struct format and the numpy fields that read the same bytes."""
+
+    format: str
+    fields: tuple[tuple[str, str], ...]
+    size: int
+
+    def dtype(self) -> np.dtype[Any]:
+        import numpy as np
+
+        names = [name for name, _ in self.fields]
+        kinds = [kind for _, kind in self.fields]
+        offsets = [0]
+        for kind in kinds[:-1]:
+            offsets.append(offsets[-1] + np.dtype(kind).itemsize)
+        return np.dtype({"names": names, "formats": kinds, "offsets": offsets, "itemsize": self.size})
+
+
+SAMPLES: Final = RowLayout(
+    "<QqqqQIHHBB14x",
+    (
+        ("seq", "<u8"),
+        ("intended_ns", "<i8"),
+        ("sent_ns", "<i8"),
+        ("done_ns", "<i8"),
+        ("answered", "<u8"),  # bit i: upstream i's rows were in the answer
+        ("bytes", "<u4"),
+        ("status", "<u2"),  # 0 where no status line came
+        ("request", "<u2"),  # index into plan.load.requests
+        ("outcome", "u1"),
+        ("part", "u1"),  # 0: the arrival's first request
+    ),
+    64,
+)
+CALLS: Final = RowLayout(
+    "<QqqqIHBBB7x",
+    (
+        ("seq", "<u8"),
+        ("arrived_ns", "<i8"),
+        ("due_ns", "<i8"),
+        ("done_ns", "<i8"),
+        ("bytes", "<u4"),
+        ("status", "<u2"),
+        ("upstream", "u1"),  # index into plan.upstreams
+        ("behaviour", "u1"),  # 0: none
+        ("flags", "u1"),
+    ),
+    48,
+)
+
+
+class RowWriter:
+    """Appends rows of one layout to a file: one buffer, one write a flush, a footer at the end.
+
+    `flush` may raise OSError (a full disk); the rows stay in the buffer and the file is cut back to
+    whole rows, so that what was written before stays readable. `close` is idempotent.
+    """
+
+    def __init__(self, path: Path, layout: RowLayout, capacity: int = 4096) -> None:
+        self._path = path
+        self._layout = layout
+        self._pack_into = struct.Struct(layout.format).pack_into
+        self._buffer = bytearray(capacity * layout.size)
+        self._used = 0
+        self._digest = hashlib.sha256()
+        self._rows = 0
+        self._file = path.open("wb", buffering=0)
+        self._closed = False
+
+    def append(self, *values: int) -> None:
+        """Add one row, in the order of the layout's fields. Flushes when the buffer is full."""
+        if self._used == len(self._buffer):
+            self.flush()
+        self._pack_into(self._buffer, self._used, *values)
+        self._used += self._layout.size
+
+    def flush(self) -> None:
+        if not self._used or self._closed:
+            return
+        data = memoryview(self._buffer)[: self._used]
+        start = self._rows * self._layout.size
+        written = 0
+        try:
+            while written < len(data):
+                written += self._file.write(data[written:]) or 0
+        except OSError:
+            self._file.truncate(start)
+            self._file.seek(start)
+            raise
+        self._digest.update(data)
+        self._rows += self._used // self._layout.size
+        self._used = 0
+
+    def close(self) -> None:
+        """Flush, close, and write the footer that makes the file whole."""
+        if self._closed:
+            return
+        self.flush()
+        self._closed = True
+        self._file.close()
+        footer = {"layout": LAYOUT, "rows": self._rows, "sha256": self._digest.hexdigest()}
+        end = self._path.with_name(self._path.name + ".end")
+        end.write_text(json.dumps(footer) + "\n", encoding="utf-8")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class BrokenRows(Exception):
+    """A row file without its footer, or one that does not match it. The message says which."""
+
+
+def read_rows(path: Path, layout: RowLayout, *, verify: bool = True) -> NDArray[Any]:
+    """The rows of a closed file as a structured array, memory-mapped.
+
+    Raises BrokenRows where the footer is missing or disagrees; with `verify=False` whatever whole
+    rows are there are returned (a run under way, or a broken one a person wants to look at).
+    """
+    import numpy as np
+
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise BrokenRows(f"{path.name} is missing") from None
+    rows = size // layout.size
+    data: NDArray[Any] = (
+        np.memmap(path, dtype=layout.dtype(), mode="r", shape=(rows,)) if rows else np.empty(0, layout.dtype())
+    )
+    if not verify:
+        return data
+    end = path.with_name(path.name + ".end")
+    try:
+        footer = json.loads(end.read_text(encoding="utf-8"))
+        layout_version, count, digest = footer["layout"], footer["rows"], footer["sha256"]
+    except FileNotFoundError:
+        raise BrokenRows(f"{path.name} was never closed: {end.name} is missing") from None
+    except (ValueError, KeyError, TypeError):
+        raise BrokenRows(f"{end.name} is not a footer") from None
+    if layout_version != LAYOUT:
+        raise BrokenRows(f"{path.name} has layout {layout_version}; this tailgate reads layout {LAYOUT}")
+    if count * layout.size != size:
+        raise BrokenRows(f"{path.name} has {size} bytes where its footer says {count} rows of {layout.size}")
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            raise BrokenRows(f"{path.name} does not match the digest in its footer")
+    return data

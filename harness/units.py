@@ -1,0 +1,103 @@
+"""Quantities as a scenario spells them (`250ms`, `40/s`, `0.5%`, `64kB`) and as a person reads them.
+
+Bare numbers are refused: a number without a unit is how a 30 becomes half a minute in one file and
+thirty milliseconds in the next. Inside, a duration is milliseconds (float), a rate arrivals per
+second, a share a fraction of one, a size bytes; nanoseconds of the monotonic clock while recording.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+
+_DURATION_MS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
+_RATE_PER_S = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
+_BYTES = {"B": 1, "kB": 1000, "KB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2, "GB": 1000**3}
+
+_NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
+_DURATION = re.compile(rf"{_NUMBER}\s*(ns|us|µs|ms|s|m|h)")
+_RATE = re.compile(rf"{_NUMBER}\s*/\s*(s|m|h)")
+_SHARE = re.compile(rf"{_NUMBER}\s*%")
+_SIZE = re.compile(rf"{_NUMBER}\s*(B|kB|KB|KiB|MB|MiB|GB)(/s)?")
+
+
+def parse_duration_ms(text: str) -> float:
+    """Milliseconds in `250ms`, `1.5s`, `2m`. Raises ValueError with the spelling that would do."""
+    match = _DURATION.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"`{text}` is not a duration; write a number and a unit, such as 250ms, 1.5s or 2m")
+    return float(match[1]) * _DURATION_MS[match[2]]
+
+
+def parse_rate_per_s(text: str) -> float:
+    """Arrivals per second in `40/s`, `90/m`. Raises ValueError."""
+    match = _RATE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"`{text}` is not a rate; write a number per unit of time, such as 40/s or 90/m")
+    return float(match[1]) * _RATE_PER_S[match[2]]
+
+
+def parse_share(text: str) -> float:
+    """The fraction in `0.5%` (0.005). Raises ValueError outside 0 to 100 %."""
+    match = _SHARE.fullmatch(text.strip())
+    if not match or float(match[1]) > 100:
+        raise ValueError(f"`{text}` is not a share; write a percentage from 0% to 100%, such as 0.5%")
+    return float(match[1]) / 100
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes in `64kB` or `1MiB` (`kB` is 1000, `KiB` 1024). Raises ValueError."""
+    match = _SIZE.fullmatch(text.strip())
+    if not match or match[3]:
+        raise ValueError(f"`{text}` is not a size; write bytes with a unit, such as 64kB or 1MiB")
+    return round(float(match[1]) * _BYTES[match[2]])
+
+
+def parse_bytes_per_s(text: str) -> int:
+    """Bytes per second in `64kB/s`; the `/s` may be left out. Raises ValueError."""
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"`{text}` is not a bandwidth; write bytes per second, such as 64kB/s")
+    return round(float(match[1]) * _BYTES[match[2]])
+
+
+def format_duration(ms: float) -> str:
+    """A duration for people, three significant digits: `873 ms`, `2.52 s`, `30.0 s`, `2m 05s`."""
+    if math.isinf(ms):
+        return "∞"
+    if ms < 0:
+        return f"-{format_duration(-ms)}"
+    if ms < 999.5:
+        digits = 0 if ms >= 100 or ms == round(ms) else 1 if ms >= 10 else 2
+        return f"{ms:.{digits}f} ms"
+    seconds = ms / 1000
+    if seconds < 119.95:
+        return f"{seconds:.{2 if seconds < 9.995 else 1}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m {rest:02d}s"
+
+
+def spell_duration(ms: float) -> str:
+    """A duration as a scenario would spell it, exact and without a space: `60s`, `250ms`, `1.5s`, `2m`."""
+    if ms >= 60_000 and ms % 60_000 == 0:
+        return f"{ms / 60_000:g}m"
+    return f"{ms / 1000:g}s" if ms >= 1000 else f"{ms:g}ms"
+
+
+def format_share(share: float) -> str:
+    """A fraction as a percentage for people: `0.21 %`, `20.6 %`, `100 %`."""
+    percent = share * 100
+    if percent in (0.0, 100.0):
+        return f"{percent:.0f} %"
+    digits = 1 if percent >= 10 else 2 if percent >= 0.1 else 3
+    text = f"{percent:.{digits}f}"
+    # 99.96 % must not read as "100.0 %": an exact 100 % is a different finding
+    return f"{'>99.9' if float(text) >= 100 else text} %"
+
+
+def format_count(n: int) -> str:
+    """`12,034`."""
+    return f"{n:,}"
