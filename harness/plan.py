@@ -83,9 +83,11 @@ class Stage(Frozen):
 class Schedule(Frozen):
     """When requests arrive. Stages include the warm-up, so the first begins at -warmup_ms.
 
+    `start_ms`: where the first stage begins, -warmup_ms.
     `replay_ms`: arrivals of a recording (ms from t = 0), instead of stages.
     """
 
+    start_ms: float
     arrivals: Literal["poisson", "constant"] = "poisson"
     stages: tuple[Stage, ...] = ()
     replay_ms: tuple[float, ...] | None = None

@@ -17,7 +17,7 @@ _DURATION_MS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6
 _RATE_PER_S = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
 _BYTES = {"B": 1, "kB": 1000, "KB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2, "GB": 1000**3}
 
-_NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)"  # not \d, which takes every script's digits
 _DURATION = re.compile(rf"{_NUMBER}\s*(ns|us|µs|ms|s|m|h)")
 _RATE = re.compile(rf"{_NUMBER}\s*/\s*(s|m|h)")
 _SHARE = re.compile(rf"{_NUMBER}\s*%")

@@ -1,0 +1,57 @@
+# The two commands of the README: `make demo` and `make test`. Each does everything from a bare clone.
+# PYTHON=python3.12 picks the interpreter (3.11 or newer).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lock clean
+
+help:
+	@echo "make demo    watch a 504 incident happen and be cured (about three minutes, after set-up)"
+	@echo "make test    static checks and every test"
+	@echo "make setup   the virtual environment and Toxiproxy, which the two above call themselves"
+	@echo "make check   formatting, lint, types, import contracts"
+	@echo "make lock    renew the hashed requirements (needs uv)"
+
+setup: $(VENV)/.app
+	@$(BIN)/tailgate toxiproxy install
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $(PYTHON) is older than Python 3.11"; echo "fix: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "error: $(PYTHON) cannot make virtual environments"; echo "fix: apt-get install python3-venv"; exit 1; }
+
+# Locked with hashes; the project itself is built without network (--no-build-isolation) from what the lock brought.
+$(VENV)/.app: requirements/app.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing the locked requirements into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/app.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.app
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: setup
+	@$(BIN)/tailgate run ladder
+
+test: setup $(VENV)/.dev
+	@tests/system_packages.sh
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff format --check --quiet . || { echo "fix: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+lock:
+	uv pip compile -q pyproject.toml --extra nginx --group build --universal --python-version 3.11 --generate-hashes --no-header -o requirements/app.txt
+	uv pip compile -q pyproject.toml --extra nginx --group build --group dev --universal --python-version 3.11 --generate-hashes --no-header -c requirements/app.txt -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

@@ -1,0 +1,161 @@
+"""`tailgate doctor`: is this machine fit to give a verdict? Each finding with the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import click
+
+from harness.cli import output
+
+MARK: Final = {"ok": "✓", "warn": "!", "fail": "✗"}
+OPEN_FILES_WANTED: Final = 8192
+TIMER_LATE_MS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`fail`: a run cannot work here. `warn`: it works, with less than it could have."""
+
+    check: str
+    state: Literal["ok", "warn", "fail"]
+    detail: str
+    fix: str = ""
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def doctor_command(as_json: bool) -> int:
+    """Check this machine: Toxiproxy, nginx, cores, open files, clock, ports, leftovers."""
+    findings = [check() for check in CHECKS]
+    unfit = any(finding.state == "fail" for finding in findings)
+    if as_json:
+        output.document(
+            {"schema_version": 1, "kind": "doctor", "fit": not unfit, "findings": [asdict(f) for f in findings]}
+        )
+        return 4 if unfit else 0
+    for finding in findings:
+        click.echo(f"{MARK[finding.state]} {finding.check:<11} {finding.detail}")
+        if finding.fix:
+            click.echo(f"  fix: {finding.fix}")
+    click.echo("this machine cannot run tailgate yet" if unfit else "this machine can run tailgate")
+    return 4 if unfit else 0
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _cores() -> Finding:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if cores < 2:
+        return Finding("cores", "warn", "1: generator and service share it, so latencies carry both", "use 2 or more")
+    return Finding("cores", "ok", str(cores))
+
+
+def _open_files() -> Finding:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < OPEN_FILES_WANTED:
+        return Finding(
+            "open files",
+            "warn",
+            f"at most {hard}: enough for about {hard // 4} requests in flight",
+            f"raise the hard limit: `ulimit -Hn {OPEN_FILES_WANTED}` as root, or LimitNOFILE= of the unit",
+        )
+    return Finding("open files", "ok", f"{soft}, raised to {'no limit' if hard == -1 else hard} for our own children")
+
+
+def _clock() -> Finding:
+    """How late a 1 ms sleep wakes up: the floor of every send lag on this machine."""
+    late_ms = []
+    for _ in range(100):
+        start_ns = time.monotonic_ns()
+        time.sleep(0.001)
+        late_ms.append((time.monotonic_ns() - start_ns) / 1e6 - 1.0)
+    worst_ms = sorted(late_ms)[97]
+    if worst_ms > TIMER_LATE_MS:
+        return Finding(
+            "clock",
+            "warn",
+            f"a 1 ms sleep wakes up {worst_ms:.1f} ms late: the machine is busy or throttled",
+            "stop what else runs here, or use a machine with cores of its own",
+        )
+    return Finding("clock", "ok", f"monotonic, a 1 ms sleep wakes up {worst_ms:.2f} ms late at worst")
+
+
+def _ports() -> Finding:
+    """Ours lie below the range the kernel hands out, so that nobody races us for them."""
+    range_file = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if range_file.exists():
+        low = int(range_file.read_text(encoding="ascii").split()[0])
+        if low < 30000:
+            return Finding(
+                "ports",
+                "warn",
+                f"the kernel hands out ports from {low} on, ours are 20000 to 29999",
+                "sysctl -w net.ipv4.ip_local_port_range='32768 60999'",
+            )
+    return Finding("ports", "ok", "20000 to 29999 are ours to pick from")
+
+
+def _toxiproxy() -> Finding:
+    from harness.errors import TailgateError
+    from harness.toxiproxy.find import find_engine
+
+    try:
+        choice = find_engine()
+    except TailgateError as exc:
+        return Finding("toxiproxy", "fail", exc.message, exc.fix)
+    return Finding("toxiproxy", "ok", f"{choice.version or 'version unknown'} from {choice.source}")
+
+
+def _gateway() -> Finding:
+    from harness.gateway_choice import resolve_gateway
+
+    choice = resolve_gateway("auto")
+    if choice.kind != "nginx":
+        return Finding(
+            "nginx",
+            "warn",
+            "not found: tailgate keeps the gateway's deadline itself, without real 504s",
+            "apt-get install nginx-light (or install the extra `tailgate[nginx]`)",
+        )
+    return Finding("nginx", "ok", str(choice.binary))
+
+
+def _leftovers() -> Finding:
+    from harness.stack.leftovers import dead_runs
+
+    runs = dead_runs()
+    if runs:
+        return Finding(
+            "leftovers",
+            "warn",
+            f"processes of {len(runs)} dead run(s) are still here: {', '.join(runs)}",
+            "tailgate toxiproxy sweep",
+        )
+    return Finding("leftovers", "ok", "nothing of an earlier run is left")
+
+
+CHECKS: Final[tuple[Callable[[], Finding], ...]] = (
+    _python,
+    _cores,
+    _open_files,
+    _clock,
+    _ports,
+    _toxiproxy,
+    _gateway,
+    _leftovers,
+)
+
+if sys.platform == "win32":  # pragma: no cover
+    raise ImportError("tailgate runs on Linux and macOS")
