@@ -1,0 +1,110 @@
+"""The aggregator's process: `python -m aggregator --rung RUNG --port PORT`. Ends within 2 s of SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import Final
+
+from aggregator.settings import Settings, SettingsError, parse_settings
+
+STOP_WITHIN_S: Final = 1
+"""What is under way may end within it; then it is cancelled. A hung call never holds up a restart."""
+KEEP_ALIVE_S: Final = 75
+"""Longer than gateways keep idle connections (nginx: 60), so that it is never us who closes under them."""
+
+
+def main(argv: list[str]) -> int:
+    try:
+        settings = parse_settings(argv, os.environ)
+        listener = _listen(settings.host, settings.port)
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    _raise_open_file_limit()
+    with listener:
+        _run(settings, listener)
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        # a system error's own text repeats the address; a name that is not found has a number below zero
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise SettingsError(f"cannot listen on {host}:{port}: {why}") from error
+
+
+def _run(settings: Settings, listener: socket.socket) -> None:
+    # late, so that `--help` and a mistake in the settings answer at once
+    import uvicorn
+
+    from aggregator.monitoring import log_to_stderr
+
+    log_to_stderr()
+    loop_factory = uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(_serve(settings, listener))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    import uvicorn
+
+    from aggregator.app import App
+    from aggregator.backend import Backend
+    from aggregator.monitoring import FaultLog, Metrics, log
+    from aggregator.service import Service
+    from aggregator.transport import make_client
+
+    names = [address.name for address in settings.backends]
+    metrics = Metrics(names)
+    async with make_client(address.url for address in settings.backends) as client:
+        service = Service(
+            [Backend(address.name, address.url, client) for address in settings.backends],
+            settings.policies,
+            deadline_s=settings.deadline_ms / 1000,
+            metrics=metrics,
+            fault_log=FaultLog(),
+        )
+        config = uvicorn.Config(
+            App(service, names, metrics),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=STOP_WITHIN_S,
+        )
+        server = uvicorn.Server(config)
+        # uvicorn raises the signal it was stopped by once more when it is done; there is more to close
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        started: dict[str, object] = {
+            "rung": settings.rung,
+            "policies": sorted(settings.policies),
+            "backends": names,
+            "deadline_ms": settings.deadline_ms if "deadline" in settings.policies else None,
+        }
+        log.info("listening on %s:%d", *listener.getsockname()[:2], extra={"fields": started})
+        await server.serve(sockets=[listener])
+        if server.server_state.tasks:  # cancelled by now: they still answer 503
+            await asyncio.wait(server.server_state.tasks, timeout=STOP_WITHIN_S)
+
+
+def _raise_open_file_limit() -> None:
+    """Every waiting request holds two sockets: take all that the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses "infinity"; what was allowed before stays
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

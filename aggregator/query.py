@@ -1,0 +1,135 @@
+"""The question a client asks, parsed from the query string of `/v1/offers`. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl
+
+T = TypeVar("T")
+Offer = dict[str, Any]
+"""A backend's row. It passes through whole; `price`, `gpu_name`, `location` and `spot` are read."""
+
+LIMIT_MAX: Final = 10_000
+_LISTS: Final = ("backend", "gpu", "region")
+_SINGLE: Final = ("max_price", "spot", "limit")
+
+
+class BadQuery(Exception):
+    """A parameter that cannot be used. `parameter` is its name, the message says what would do."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Empty sets and None mean: no such filter. GPU and region are in lower case."""
+
+    backends: frozenset[str] = frozenset()
+    gpus: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
+    max_price: float | None = None
+    spot: bool | None = None
+    limit: int | None = None
+
+    def wants(self, backend: str) -> bool:
+        return not self.backends or backend in self.backends
+
+    def select(self, offers: Sequence[Offer]) -> list[Offer]:
+        """The offers that pass every filter on rows, cheapest first, `limit` of them at most.
+
+        What was selected from each backend needs only `cheapest` when it is put together.
+        """
+        chosen = list(offers)
+        for passes in self._filters():
+            chosen = [offer for offer in chosen if passes(offer)]
+        return self.cheapest(chosen)
+
+    def cheapest(self, offers: Iterable[Offer]) -> list[Offer]:
+        """Cheapest first, `limit` at most; of equal ones those that came first."""
+        return sorted(offers, key=lambda offer: offer["price"])[: self.limit]
+
+    def _filters(self) -> list[Callable[[Offer], bool]]:
+        """Only the filters in use: most requests have none, and rows are many."""
+        filters: list[Callable[[Offer], bool]] = []
+        if self.gpus:
+            filters.append(lambda offer: str(offer.get("gpu_name")).lower() in self.gpus)
+        if self.regions:
+            filters.append(lambda offer: str(offer.get("location")).lower() in self.regions)
+        if self.max_price is not None:
+            most = self.max_price
+            filters.append(lambda offer: bool(offer["price"] <= most))
+        if self.spot is not None:
+            filters.append(lambda offer: offer.get("spot") is self.spot)
+        return filters
+
+
+def parse_query(query_string: bytes, known_backends: Collection[str]) -> Query:
+    """Lists may be repeated or comma-separated: `gpu=A100&gpu=H100`, `gpu=A100,H100`.
+
+    Raises BadQuery. A parameter or backend nobody knows is an error: a misspelt filter that was
+    ignored would answer another question.
+    """
+    given = _by_name(query_string)
+    backends = _items(given, "backend")
+    unknown = sorted(backends - set(known_backends))
+    if unknown:
+        raise BadQuery("backend", f"unknown: {', '.join(unknown)}; known: {', '.join(known_backends)}")
+    return Query(
+        backends=backends,
+        gpus=frozenset(gpu.lower() for gpu in _items(given, "gpu")),
+        regions=frozenset(region.lower() for region in _items(given, "region")),
+        max_price=_one(given, "max_price", _price, "a price of zero or more, such as 2.5"),
+        spot=_one(given, "spot", {"true": True, "false": False}.__getitem__, "true or false"),
+        limit=_one(given, "limit", _limit, f"a whole number from 1 to {LIMIT_MAX}"),
+    )
+
+
+def _by_name(query_string: bytes) -> dict[str, list[str]]:
+    try:
+        pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+    except ValueError as error:
+        raise BadQuery("", "too many parameters") from error
+    given: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if name not in _LISTS + _SINGLE:
+            raise BadQuery(name[:64], f"no such parameter; known: {', '.join(_LISTS + _SINGLE)}")
+        given.setdefault(name, []).append(value)
+    return given
+
+
+def _items(given: dict[str, list[str]], name: str) -> frozenset[str]:
+    items = frozenset(item.strip() for value in given.get(name, ()) for item in value.split(","))
+    if "" in items:
+        raise BadQuery(name, "must not be empty")
+    return items
+
+
+def _one(given: dict[str, list[str]], name: str, read: Callable[[str], T], wanted: str) -> T | None:
+    values = given.get(name)
+    if not values:
+        return None
+    if len(values) > 1:
+        raise BadQuery(name, "may be given once only")
+    try:
+        return read(values[0])
+    except (ValueError, KeyError) as error:
+        raise BadQuery(name, f"must be {wanted}") from error
+
+
+def _price(text: str) -> float:
+    price = float(text)
+    if not 0 <= price < math.inf:
+        raise ValueError(text)
+    return price
+
+
+def _limit(text: str) -> int:
+    limit = int(text)
+    if not 1 <= limit <= LIMIT_MAX:
+        raise ValueError(text)
+    return limit

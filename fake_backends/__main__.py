@@ -1,0 +1,190 @@
+"""The process of the fake backends: `python -P -m fake_backends RUN_DIR`.
+
+Reads plan.json, binds every backend's port, serves until SIGTERM or until its parent is gone, and
+closes `calls-0.bin` with its footer. Ready is when `GET /healthz` answers. Whatever keeps it from
+starting or from recording is the last line on stderr, with an exit code above zero.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from pydantic import ValidationError
+
+from fake_backends.server import Address, Backend, FakeBackends
+from harness.correlation import run_hash
+from harness.errors import RigError, TailgateError, UsageError
+from harness.plan import Plan, PlannedUpstream
+from harness.records import CALLS, RowWriter
+
+FLUSH_EVERY_S: Final = 1.0
+KEEP_ALIVE_S: Final = 3600
+"""Longer than any run: an idle connection closed under a client would look like a fault."""
+ROWS_BUFFERED: Final = 65_536
+"""Above what arrives between two flushes, so that a call never waits for the disk."""
+STOP_WITHIN_S: Final = 1.0
+
+
+def main(argv: list[str]) -> int:
+    parent = os.getppid()
+    try:
+        if len(argv) != 1:
+            raise UsageError("the run directory is needed, and nothing else")
+        run_dir = Path(argv[0])
+        plan = _read_plan(run_dir)
+        _raise_open_file_limit()
+        with bound(_fakes(plan)) as sockets, _opened(run_dir / "calls-0.bin") as rows:
+            backends = {_address(sockets[planned.name]): _backend(plan, planned) for planned in _fakes(plan)}
+            app = FakeBackends(backends, rows, run_hash(plan.run_id))
+            _serve(app, list(sockets.values()), rows, parent)
+            _close(rows)
+    except TailgateError as error:
+        print(f"error: {error.message}{f' (fix: {error.fix})' if error.fix else ''}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    return 0
+
+
+def _read_plan(run_dir: Path) -> Plan:
+    try:
+        plan = Plan.read(run_dir)
+    except OSError as error:
+        raise RigError(f"{run_dir / 'plan.json'} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RigError(f"{run_dir / 'plan.json'} is no plan: {place}: {first['msg']}") from error
+    if not _fakes(plan):
+        raise RigError("the plan has no fake upstreams, so there is nothing to serve")
+    return plan
+
+
+def _fakes(plan: Plan) -> tuple[PlannedUpstream, ...]:
+    return tuple(upstream for upstream in plan.upstreams if upstream.kind == "fake")
+
+
+def _backend(plan: Plan, planned: PlannedUpstream) -> Backend:
+    try:
+        return Backend(planned, seed=plan.seed, in_flight=plan.load.max_in_flight)
+    except ValueError as error:
+        raise RigError(f"backend `{planned.name}`: {error}") from error
+
+
+@contextlib.contextmanager
+def bound(upstreams: tuple[PlannedUpstream, ...]) -> Iterator[dict[str, socket.socket]]:
+    """A listening socket for each upstream, by name. Raises RigError that names the one in the way."""
+    with contextlib.ExitStack() as opened:
+        sockets: dict[str, socket.socket] = {}
+        for planned in upstreams:
+            try:
+                listener = socket.create_server((planned.backend_host, planned.backend_port), backlog=2048)
+            except OSError as error:  # its own text repeats the address
+                where = f"{planned.backend_host}:{planned.backend_port}"
+                raise RigError(
+                    f"backend `{planned.name}` cannot listen on {where}: {_why(error)}",
+                    "end the process that holds this port, or run again: each run takes free ports",
+                ) from error
+            sockets[planned.name] = opened.enter_context(listener)
+        yield sockets
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[RowWriter]:
+    """The row file. Its footer is written by `_close` alone: a crash must leave the file open-ended."""
+    try:
+        rows = RowWriter(path, CALLS, ROWS_BUFFERED)
+    except OSError as error:
+        raise RigError(f"{path} cannot be written: {error.strerror}") from error
+    yield rows
+
+
+def _close(rows: RowWriter) -> None:
+    try:
+        rows.close()
+    except OSError as error:
+        raise _rows_lost(error) from error
+
+
+def _rows_lost(error: OSError) -> RigError:
+    return RigError(f"call records cannot be written: {error.strerror}", "free some disk space and run again")
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+
+
+def _address(listener: socket.socket) -> Address:
+    host, port = listener.getsockname()[:2]
+    return host, port
+
+
+def _serve(app: FakeBackends, sockets: list[socket.socket], rows: RowWriter, parent: int) -> None:
+    config = uvicorn.Config(
+        app,
+        loop="auto",
+        http="auto",
+        ws="none",
+        lifespan="off",
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=0,
+    )
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve_until_told(uvicorn.Server(config), app, sockets, rows, parent))
+
+
+async def _serve_until_told(
+    server: uvicorn.Server, app: FakeBackends, sockets: list[socket.socket], rows: RowWriter, parent: int
+) -> None:
+    # uvicorn raises the signal it was stopped by once more when it is done; the rows are closed after that
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    # all that start-up made lives to the end: without it, full collections cost next to nothing
+    gc.collect()
+    gc.freeze()
+    watch = asyncio.create_task(_flush_and_watch(server, app, rows, parent))
+    await server.serve(sockets=sockets)
+    if server.server_state.tasks:  # calls that were held: told to stop, they answer and leave their rows
+        await asyncio.wait(server.server_state.tasks, timeout=STOP_WITHIN_S)
+    watch.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watch
+    if app.broken:
+        raise _rows_lost(app.broken) from app.broken
+
+
+async def _flush_and_watch(server: uvicorn.Server, app: FakeBackends, rows: RowWriter, parent: int) -> None:
+    """Every second: flush, and stop the server once rows cannot be kept or the parent has gone."""
+    while not server.should_exit:
+        await asyncio.sleep(FLUSH_EVERY_S)
+        try:
+            rows.flush()
+        except OSError as error:
+            app.broken = app.broken or error
+        if app.broken or os.getppid() != parent:
+            server.should_exit = True
+
+
+def _raise_open_file_limit() -> None:
+    """Held calls hold sockets: take all the system allows, as a service started by Go or systemd would."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses "infinity"; what was allowed before stays
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,20 @@
+"""The wire shapes a fake can speak, one a file. A new one is its file and its line in PROVIDERS."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fake_backends.providers.answer import Answer, Provider, Wire
+from fake_backends.providers.generic import Generic
+
+__all__ = ["PROVIDERS", "Answer", "Provider", "Wire", "provider"]
+
+PROVIDERS: Final[tuple[Provider, ...]] = (Generic(),)
+
+
+def provider(name: str) -> Provider:
+    """The provider called `name`. Raises ValueError that lists the known ones."""
+    for known in PROVIDERS:
+        if known.name == name:
+            return known
+    raise ValueError(f"no provider is called `{name}`; known: {', '.join(known.name for known in PROVIDERS)}")

@@ -1,0 +1,47 @@
+"""What a provider's wire shape is made of: answers whose bytes exist before the first call comes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from fake_backends.catalog import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP answer. Made once and sent many times, so that a call costs microseconds."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+    @classmethod
+    def of_json(cls, status: int, body: bytes) -> Self:
+        headers = ((b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()))
+        return cls(status, headers, body)
+
+    @classmethod
+    def of_error(cls, status: int, message: str) -> Self:
+        return cls.of_json(status, json.dumps({"error": message}).encode())
+
+
+class Wire(Protocol):
+    """One backend's catalog in its provider's shape: a pure function from a call to its answer."""
+
+    def first(self) -> Answer:
+        """The first page, which a canary gets as well."""
+
+    def answer(self, method: str, path: str, query: bytes) -> Answer: ...
+
+
+class Provider(Protocol):
+    """A wire shape that real clients know: its paths, its paging, its field names."""
+
+    @property
+    def name(self) -> str: ...
+
+    def compile(self, rows: Sequence[Row], page: int) -> Wire:
+        """Encode a catalog in pages of `page` rows; 0 puts all of them into one."""

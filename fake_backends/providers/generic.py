@@ -1,0 +1,52 @@
+"""The generic shape: `GET /offers?cursor=` answers `{"offers": […], "next_cursor": … or null}`.
+
+The cursor is the offset of the page's first row; the first page goes without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import parse_qs
+
+import orjson
+
+from fake_backends.catalog import Row
+from fake_backends.providers.answer import Answer, Wire
+
+PATH: Final = "/offers"
+_NOT_FOUND: Final = Answer.of_error(404, f"the generic provider has GET {PATH} only")
+_NOT_ALLOWED: Final = Answer.of_error(405, f"{PATH} takes GET only")
+_BAD_CURSOR: Final = Answer.of_error(400, "this cursor is none that a page gave out")
+
+
+class Generic:
+    name: Final = "generic"
+
+    def compile(self, rows: Sequence[Row], page: int) -> Wire:
+        return _Pages(rows, page or len(rows) or 1)
+
+
+class _Pages:
+    def __init__(self, rows: Sequence[Row], page: int) -> None:
+        self._by_cursor: dict[bytes, Answer] = {}
+        for start in range(0, len(rows) or 1, page):
+            following = start + page
+            body = {
+                "offers": rows[start:following],
+                "next_cursor": str(following) if following < len(rows) else None,
+            }
+            self._by_cursor[str(start).encode() if start else b""] = Answer.of_json(200, orjson.dumps(body))
+
+    def first(self) -> Answer:
+        return self._by_cursor[b""]
+
+    def answer(self, method: str, path: str, query: bytes) -> Answer:
+        if path != PATH:
+            return _NOT_FOUND
+        if method != "GET":
+            return _NOT_ALLOWED
+        if not query:
+            return self.first()
+        cursor = parse_qs(query, keep_blank_values=True).get(b"cursor", [b""])[-1]
+        return self._by_cursor.get(cursor, _BAD_CURSOR)

@@ -1,0 +1,135 @@
+"""A service over mocked backends in virtual time: what each test needs to say in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import respx
+
+from aggregator.app import App
+from aggregator.backend import Backend
+from aggregator.monitoring import FaultLog, Metrics
+from aggregator.rungs import policies_of
+from aggregator.service import Service
+from tests.virtual_time import now_s, run
+
+DEADLINE_S = 1.0
+
+
+def offer(name: str, price: float = 1.0, **fields: Any) -> dict[str, Any]:
+    return {
+        "provider": name,
+        "instance_name": f"{name}-{price:g}",
+        "location": "eu-north-1",
+        "price": price,
+        "gpu_name": "A100",
+        "spot": False,
+        **fields,
+    }
+
+
+def page(offers: Sequence[dict[str, Any]], next_cursor: str | None = None) -> httpx.Response:
+    return httpx.Response(200, json={"offers": offers, "next_cursor": next_cursor})
+
+
+@dataclass
+class Mock:
+    """One backend: it takes `takes_s` for each page, then answers `pages`, or `fails` with a response
+    or an exception.
+    """
+
+    takes_s: float = 0.0
+    pages: Sequence[Sequence[dict[str, Any]]] | None = None
+    fails: httpx.Response | Exception | None = None
+
+
+@dataclass
+class World:
+    """`calls` lists (backend, virtual second since the start) in the order the calls came."""
+
+    mocks: Mapping[str, Mock]
+    rung: str = "timeout"
+    without: tuple[str, ...] = ()
+    calls: list[tuple[str, float]] = field(default_factory=list)
+    headers: list[httpx.Headers] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    """Backends whose call was ended from outside while it waited."""
+    metrics: Metrics = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics(self.mocks)
+
+    @property
+    def asked(self) -> list[str]:
+        return [name for name, _ in self.calls]
+
+    def ask(self, *queries: str, headers: Mapping[str, str] | None = None) -> list[Reply]:
+        """Send all queries at the same moment; their replies in this order."""
+        return run(self._ask(queries, headers or {}))
+
+    async def _ask(self, queries: Sequence[str], headers: Mapping[str, str]) -> list[Reply]:
+        began_s = now_s()
+        router = respx.Router(assert_all_called=False)
+        for name, mock in self.mocks.items():
+            router.get(f"http://{name}.test/offers").mock(side_effect=self._handler(name, mock, began_s))
+        async with httpx.AsyncClient(transport=httpx.MockTransport(router.async_handler)) as client:
+            service = Service(
+                [Backend(name, f"http://{name}.test", client) for name in self.mocks],
+                policies_of(self.rung, self.without),
+                deadline_s=DEADLINE_S,
+                metrics=self.metrics,
+                fault_log=FaultLog(now_s),
+                clock=now_s,
+            )
+            app = App(service, list(self.mocks), self.metrics)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sut") as user:
+
+                async def one(query: str) -> Reply:
+                    response = await user.get(query, headers=headers)
+                    return Reply(response, round(now_s() - began_s, 6))
+
+                return await asyncio.gather(*(one(query) for query in queries))
+
+    def _handler(self, name: str, mock: Mock, began_s: float) -> Callable[[httpx.Request], Any]:
+        async def handle(request: httpx.Request) -> httpx.Response:
+            self.calls.append((name, round(now_s() - began_s, 6)))
+            self.headers.append(request.headers)
+            try:
+                await asyncio.sleep(mock.takes_s)
+            except asyncio.CancelledError:
+                self.ended.append(name)
+                raise
+            if isinstance(mock.fails, Exception):
+                raise mock.fails
+            if mock.fails is not None:
+                return mock.fails
+            pages = mock.pages if mock.pages is not None else [[offer(name)]]
+            number = int(request.url.params.get("cursor", "0"))
+            return page(pages[number], str(number + 1) if number + 1 < len(pages) else None)
+
+        return handle
+
+
+@dataclass
+class Reply:
+    response: httpx.Response
+    after_s: float
+
+    @property
+    def body(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.response.content)
+        return document
+
+    @property
+    def names(self) -> list[str]:
+        """The backends whose offers are in it, in their order."""
+        return [row["provider"] for row in self.body["offers"]]
+
+    @property
+    def missing(self) -> dict[str, str]:
+        return {entry["backend"]: entry["reason"] for entry in self.body["missing"]}

@@ -1,0 +1,49 @@
+"""Plans for the fakes: what they read of one, and the least that a plan must hold besides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.plan import Plan, PlannedGateway, PlannedLoad, PlannedRequest, PlannedService, PlannedUpstream
+
+SEED = 7
+
+
+def upstream(name: str = "azure", index: int = 0, **fields: Any) -> PlannedUpstream:
+    values = {
+        "listen_port": 1,
+        "backend_port": 9000 + index,
+        "p50_ms": 60.0,
+        "p99_ms": 140.0,
+        "rows": 40,
+        "page": 0,
+        "provider": "generic",
+    }
+    return PlannedUpstream(name=name, index=index, kind="fake", **(values | fields))
+
+
+def plan(*upstreams: PlannedUpstream) -> Plan:
+    nowhere = "http://127.0.0.1:1"
+    return Plan(
+        run_id="20260101-000000-abcd",
+        name="fakes",
+        seed=SEED,
+        scenario_file="scenario.yaml",
+        scenario_sha256="",
+        upstreams=upstreams,
+        service=PlannedService(kind="url", url=nowhere),
+        gateway=PlannedGateway(kind="none", timeout_ms=None, target=nowhere),
+        load=PlannedLoad(
+            model="open",
+            requests=(PlannedRequest(name="GET /", method="GET", path="/", asks=()),),
+            warmup_ms=0,
+            duration_ms=1000,
+            drain_ms=1000,
+            client_cap_ms=1000,
+            max_in_flight=100,
+            ok=((200, 399),),
+            complete="none",
+        ),
+        guard_ms=0,
+        gates=(),
+    )

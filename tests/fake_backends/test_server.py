@@ -1,0 +1,215 @@
+"""The ASGI application in virtual time: how long a call takes, and the row it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_backends.draws import Draws
+from fake_backends.profiles import Lognormal
+from fake_backends.server import Backend, FakeBackends
+from harness.correlation import run_hash, traceparent
+from harness.records import CALLS, FLAG_CANARY, NO_SEQ, RowWriter, read_rows
+from tests.fake_backends.plans import SEED, upstream
+from tests.virtual_time import now_ns, run
+
+RUN = run_hash("20260101-000000-abcd")
+UPSTREAMS = (upstream("azure", 0), upstream("gcp", 1, page=10))
+NS = 1_000_000_000
+
+
+def latency_ns(seq: int, nth: int = 0, name: str = "azure") -> int:
+    """What the draw for this call comes to, worked out apart from the server."""
+    uniform = Draws(SEED, "latency", name).uniform(seq, nth)
+    return round(Lognormal.from_percentiles(60, 140).latency_ms(uniform) * 1e6)
+
+
+class Fakes:
+    """The application with a row file; each call is `await call(…)`."""
+
+    def __init__(self, path: Path) -> None:
+        self._rows = RowWriter(path / "calls-0.bin", CALLS)
+        self._path = path
+        backends = {("127.0.0.1", each.backend_port): Backend(each, seed=SEED, in_flight=10) for each in UPSTREAMS}
+        self.app = FakeBackends(backends, self._rows, RUN, clock_ns=now_ns)
+
+    async def call(
+        self,
+        path: str = "/offers",
+        *,
+        port: int = 9000,
+        headers: Sequence[tuple[str, str]] = (),
+        gone_after_s: float | None = None,
+        method: str = "GET",
+    ) -> tuple[int, bytes]:
+        """Status and body; status 0 where nothing was sent."""
+        sent: list[MutableMapping[str, Any]] = []
+        body_read = False
+
+        async def receive() -> MutableMapping[str, Any]:
+            nonlocal body_read
+            if not body_read:
+                body_read = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            await asyncio.sleep(1e6 if gone_after_s is None else gone_after_s)
+            return {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        path, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "server": ("127.0.0.1", port),
+            "method": method,
+            "path": path,
+            "query_string": query.encode(),
+            "headers": [(name.encode(), value.encode()) for name, value in headers],
+        }
+        await self.app(scope, receive, send)
+        return (sent[0]["status"], sent[1]["body"]) if sent else (0, b"")
+
+    def rows(self) -> list[dict[str, int]]:
+        self.close()
+        data = read_rows(self._path / "calls-0.bin", CALLS)
+        return [{name: int(row[name]) for name, _ in CALLS.fields} for row in data]
+
+    def close(self) -> None:
+        self._rows.close()
+
+
+@pytest.fixture
+def fakes(tmp_path: Path) -> Iterator[Fakes]:
+    with contextlib.closing(Fakes(tmp_path)) as fakes:
+        yield fakes
+
+
+def test_a_call_takes_its_drawn_latency_and_leaves_a_whole_row(fakes: Fakes) -> None:
+    async def scenario() -> int:
+        began_ns = now_ns()
+        status, body = await fakes.call(headers=[("x-tailgate-seq", "17")])
+        assert status == 200
+        assert len(json.loads(body)["offers"]) == 40
+        return began_ns
+
+    began_ns = run(scenario())
+    (row,) = fakes.rows()
+    assert row.pop("done_ns") == pytest.approx(began_ns + latency_ns(17), abs=1000)
+    size = row.pop("bytes")
+    assert size > 40 * 200
+    assert row == {
+        "seq": 17,
+        "arrived_ns": began_ns,
+        "due_ns": began_ns + latency_ns(17),
+        "status": 200,
+        "upstream": 0,
+        "behaviour": 0,
+        "flags": 0,
+    }
+
+
+def test_what_a_call_draws_does_not_depend_on_what_came_before(fakes: Fakes) -> None:
+    async def scenario() -> None:
+        for seq in (3, 1, 2):
+            await fakes.call(headers=[("x-tailgate-seq", str(seq))])
+        await asyncio.gather(*(fakes.call(headers=[("x-tailgate-seq", str(seq))]) for seq in (6, 4, 5)))
+
+    run(scenario())
+    for row in fakes.rows():
+        assert row["due_ns"] - row["arrived_ns"] == latency_ns(row["seq"])
+
+
+def test_pages_of_one_request_and_its_retries_draw_anew(fakes: Fakes) -> None:
+    async def scenario() -> None:
+        headers = [("x-tailgate-seq", "5")]
+        for cursor in ("", "10", "20", "30", "30"):
+            await fakes.call(f"/offers?cursor={cursor}", port=9001, headers=headers)
+
+    run(scenario())
+    waits = [row["due_ns"] - row["arrived_ns"] for row in fakes.rows()]
+    assert waits == [latency_ns(5, nth, "gcp") for nth in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "seq"),
+    [
+        ([("x-tailgate-seq", "0")], 0),
+        ([("traceparent", traceparent(RUN, 23))], 23),
+        ([("traceparent", traceparent(RUN, 0))], 0),
+        ([("traceparent", traceparent(RUN, 23)), ("x-tailgate-seq", "24")], 24),
+        ([("traceparent", traceparent(RUN, 23)), ("x-tailgate-seq", "x")], 23),
+        ([("traceparent", traceparent(run_hash("another"), 23))], NO_SEQ),
+        ([("traceparent", "00-zz")], NO_SEQ),
+        ([("x-tailgate-seq", "-1")], NO_SEQ),
+        ([("x-tailgate-seq", str(2**64))], NO_SEQ),
+        ([], NO_SEQ),
+    ],
+)
+def test_either_header_tells_the_request(fakes: Fakes, headers: list[tuple[str, str]], seq: int) -> None:
+    run(fakes.call(headers=headers))
+    assert [row["seq"] for row in fakes.rows()] == [seq]
+
+
+def test_a_canary_gets_the_first_page_at_once_and_takes_no_draw(fakes: Fakes) -> None:
+    async def scenario() -> tuple[bytes, bytes]:
+        canary = [("x-tailgate-canary", "1"), ("x-tailgate-seq", "9")]
+        _, seen = await fakes.call("/offers?cursor=20", port=9001, headers=canary)
+        _, real = await fakes.call("/offers", port=9001, headers=[("x-tailgate-seq", "9")])
+        return seen, real
+
+    seen, real = run(scenario())
+    assert seen == real
+    canary, call = fakes.rows()
+    assert canary["arrived_ns"] == canary["due_ns"] == canary["done_ns"]
+    assert (canary["seq"], canary["flags"], canary["status"]) == (NO_SEQ, FLAG_CANARY, 200)
+    assert call["flags"] == 0
+    assert call["due_ns"] - call["arrived_ns"] == latency_ns(9, 0, "gcp")
+
+
+def test_a_client_that_leaves_is_recorded_with_the_moment_it_left(fakes: Fakes) -> None:
+    status, _ = run(fakes.call(headers=[("x-tailgate-seq", "17")], gone_after_s=0.001))
+    assert status == 0
+    (row,) = fakes.rows()
+    assert (row["status"], row["bytes"]) == (0, 0)
+    assert row["done_ns"] - row["arrived_ns"] == pytest.approx(0.001 * NS, abs=1000)
+    assert row["due_ns"] - row["arrived_ns"] == latency_ns(17)
+
+
+def test_a_call_that_waits_when_the_process_stops_is_answered_503(fakes: Fakes) -> None:
+    async def scenario() -> tuple[int, bytes]:
+        call = asyncio.create_task(fakes.call(headers=[("x-tailgate-seq", "17")]))
+        await asyncio.sleep(0.001)
+        call.cancel()
+        return await call
+
+    status, body = run(scenario())
+    (row,) = fakes.rows()
+    assert (status, row["status"], row["bytes"]) == (503, 503, len(body))
+    assert row["done_ns"] < row["due_ns"]
+
+
+def test_health_is_the_rigs_own_question_and_leaves_no_row(fakes: Fakes) -> None:
+    assert run(fakes.call("/healthz"))[0] == 200
+    assert fakes.rows() == []
+
+
+def test_a_wrong_path_is_told_at_once_and_recorded(fakes: Fakes) -> None:
+    assert run(fakes.call("/v1/offers", headers=[("x-tailgate-seq", "3")]))[0] == 404
+    (row,) = fakes.rows()
+    assert (row["seq"], row["status"], row["due_ns"]) == (3, 404, row["arrived_ns"])
+
+
+def test_a_row_that_cannot_be_kept_does_not_harm_the_call(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fakes._rows, "append", full)
+    assert run(fakes.call())[0] == 200
+    assert fakes.app.broken is not None
+    assert fakes.app.broken.errno == 28
