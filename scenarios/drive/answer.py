@@ -1,0 +1,92 @@
+"""What a completed request is worth: its outcome, and which upstreams' rows are in the answer.
+
+CONTRACT.md §3 in code. Knows status codes and bodies, not clients: `failures` has told what went
+wrong on the way before it comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jmespath
+import orjson
+from jmespath.exceptions import JMESPathError
+from jmespath.parser import ParsedResult
+
+from harness.plan import PlannedLoad, PlannedRequest, PlannedUpstream
+from harness.records import Outcome
+
+GATEWAY_TIMEOUT_STATUS = 504
+
+
+class BadAnswer(Exception):
+    """An answer that came whole and does not hold what it should."""
+
+
+class Checks:
+    """The checks of one plan on an answer."""
+
+    def __init__(self, load: PlannedLoad, upstreams: Sequence[PlannedUpstream]) -> None:
+        self._ok = load.ok
+        self._bits = {upstream.name: 1 << upstream.index for upstream in upstreams}
+        self._marks: tuple[tuple[bytes, int], ...] = ()
+        self._expression: ParsedResult | None = None
+        if load.complete == "auto":
+            # every row of a fake carries an instance name that ends in this
+            self._marks = tuple((f"-tg-{name}.".encode(), bit) for name, bit in self._bits.items())
+        elif load.complete == "jmespath" and load.complete_jmespath:
+            self._expression = jmespath.compile(load.complete_jmespath)
+
+    def judge(
+        self, status: int, body: bytes, request: PlannedRequest | None = None, *, accepted: bool = False
+    ) -> tuple[Outcome, int]:
+        """Outcome and `answered` bits of an answer that came whole.
+
+        `accepted`: the locustfile said that this status is a success (`response.success()`).
+        """
+        outcome = self._by_status(status, request, accepted)
+        if outcome is not Outcome.OK:
+            return outcome, 0
+        if request is not None and request.expect_contains is not None and request.expect_contains.encode() not in body:
+            return Outcome.BAD_ANSWER, 0
+        try:
+            return Outcome.OK, self._answered(body)
+        except BadAnswer:
+            return Outcome.BAD_ANSWER, 0
+
+    def _by_status(self, status: int, request: PlannedRequest | None, accepted: bool) -> Outcome:
+        if status == GATEWAY_TIMEOUT_STATUS:
+            return Outcome.GATEWAY_TIMEOUT
+        ok = accepted or _within(status, self._ok)
+        if request is not None and request.expect_status is not None:
+            # what is expected is good even outside `ok`; an ok that was not expected is a wrong answer
+            if _within(status, request.expect_status):
+                return Outcome.OK
+            return Outcome.BAD_ANSWER if ok else Outcome.HTTP_ERROR
+        return Outcome.OK if ok else Outcome.HTTP_ERROR
+
+    def _answered(self, body: bytes) -> int:
+        found = 0
+        if self._expression is not None:
+            for name in _names(self._expression, body):
+                found |= self._bits.get(name, 0)
+            return found
+        for mark, bit in self._marks:
+            if mark in body:
+                found |= bit
+        return found
+
+
+def _within(status: int, ranges: tuple[tuple[int, int], ...]) -> bool:
+    return any(low <= status <= high for low, high in ranges)
+
+
+def _names(expression: ParsedResult, body: bytes) -> list[str]:
+    """The list of upstream names an answer admits to. Raises BadAnswer for anything else."""
+    try:
+        found = expression.search(orjson.loads(body))
+    except (orjson.JSONDecodeError, JMESPathError) as exc:
+        raise BadAnswer(str(exc)) from exc
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise BadAnswer("the jmespath result is no list of names")
+    return found

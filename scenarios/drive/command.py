@@ -1,0 +1,57 @@
+"""The command line of a Locust worker, written and read in one place; imports no Locust.
+
+Start it with the run directory as working directory: Locust puts its working directory on
+`sys.path`, and nothing there can be mistaken for a module.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.plan import Plan
+
+LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which worker of which run this process is."""
+
+    run_dir: Path
+    index: int
+
+
+def worker_argv(run_dir: Path, index: int) -> list[str]:
+    """The command that runs worker `index` (from 0) of the plan in `run_dir`. Reads plan.json.
+
+    Exit 0: every row written and the file closed. Otherwise the last line of stderr says why.
+    """
+    plan = Plan.read(run_dir)
+    users = own_share(plan.load.users, plan.load.workers, index) if plan.load.users is not None else 1
+    argv = [sys.executable, "-P", "-m", "locust", "--headless", "-f", str(LOCUSTFILE)]
+    argv += ["--host", plan.gateway.target, "--users", str(users), "--spawn-rate", str(max(1, users))]
+    argv += ["--exit-code-on-error", "0", "--only-summary", "--skip-log-setup"]
+    return [*argv, "--tailgate-run", str(run_dir.absolute()), "--tailgate-worker", str(index)]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Our own part of the command line; Locust's parser gets it too, or it would refuse it."""
+    parser.add_argument("--tailgate-run", type=Path, required=True)
+    parser.add_argument("--tailgate-worker", type=int, required=True)
+
+
+def place_of(argv: Sequence[str]) -> Place:
+    """What `worker_argv` wrote. Exits with 2 where it is missing, as argparse does."""
+    parser = argparse.ArgumentParser(prog="tailgate worker", allow_abbrev=False, add_help=False)
+    add_arguments(parser)
+    known, _ = parser.parse_known_args(argv)
+    return Place(known.tailgate_run, known.tailgate_worker)
+
+
+def own_share(total: int, workers: int, index: int) -> int:
+    """What worker `index` has of `total` things dealt out one by one."""
+    return total // workers + (index < total % workers)

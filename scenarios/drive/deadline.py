@@ -1,0 +1,108 @@
+"""Gives a user's client a total deadline for each request, and connections that do not surprise.
+
+The timeouts of HTTP clients are for single socket operations: an answer that trickles in never ends.
+Only FastHttpUser and HttpUser are known here; a client of the user's own keeps its own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from geventhttpclient.client import HTTPClient, HTTPClientPool
+from geventhttpclient.url import URL
+from locust import FastHttpUser, User
+from locust.clients import HttpSession
+from locust.contrib.fasthttp import FastHttpSession
+
+from scenarios.drive.failures import Deadline, DeadlineExpired
+
+BLOCK_BYTES = 64 * 1024
+"""geventhttpclient reads 4 kB at a time; an answer of 400 kB would take a hundred turns."""
+
+Call = Callable[..., Any]
+
+
+class ConnectionPool(HTTPClientPool):
+    """Resends a request once, for a kept-alive connection that the server had just closed.
+
+    geventhttpclient resends a GET up to `concurrency` + 1 times when connections are closed without
+    an answer: a service that drops its connections would be asked a dozen times for one arrival.
+    """
+
+    def get_client(self, url: str | URL) -> HTTPClient:
+        client = super().get_client(url)
+        client._connection_pool.size = 0  # nothing else reads it once the pool is made
+        return client
+
+
+def widen_timeouts(user_class: type[User], deadline_s: float) -> None:
+    """Default timeouts of single operations must not come before the deadline; chosen ones stay."""
+    if issubclass(user_class, FastHttpUser):
+        for name in ("network_timeout", "connection_timeout"):
+            default = getattr(FastHttpUser, name)
+            if getattr(user_class, name) == default:
+                setattr(user_class, name, max(default, deadline_s + 1))
+
+
+def set_deadline(user: Any, deadline_s: float) -> bool:
+    """End every request of this instance's client after `deadline_s`. False for an unknown client."""
+    client: Any = getattr(user, "client", None)
+    if issubclass(type(client), FastHttpSession):
+        renew = _pool_maker(user)
+        renew()
+        client.request = _bounded_fast(client.request, deadline_s, renew)
+        return True
+    if issubclass(type(client), HttpSession):
+        client.send = _bounded(client.send, deadline_s)
+        return True
+    return False
+
+
+def _bounded_fast(request: Call, deadline_s: float, renew: Callable[[], None]) -> Call:
+    def bounded(*args: Any, **kwargs: Any) -> Any:
+        deadline = Deadline.start_new(deadline_s)
+        try:
+            return request(*args, **kwargs)  # which catches the deadline and reports it
+        finally:
+            if not deadline.pending:
+                renew()  # a connection that was given up in mid-send is never handed back
+            deadline.close()
+
+    return bounded
+
+
+def _bounded(send: Call, deadline_s: float) -> Call:
+    def bounded(request: Any, **kwargs: Any) -> Any:
+        deadline = Deadline.start_new(deadline_s)
+        try:
+            return send(request, **kwargs)
+        except Deadline as expired:
+            if expired is not deadline:
+                raise
+            raise DeadlineExpired(f"no answer within {deadline_s:g} s", request=request) from None
+        finally:
+            deadline.close()
+
+    return bounded
+
+
+def _pool_maker(user: FastHttpUser) -> Callable[[], None]:
+    """A function that gives the client a fresh connection pool; one that users share is left alone."""
+    agent = user.client.client
+
+    def renew() -> None:
+        if user.client_pool is None:
+            agent.clientpool.close()
+            agent.clientpool = ConnectionPool(
+                concurrency=user.concurrency,
+                block_size=BLOCK_BYTES,
+                network_timeout=user.network_timeout,
+                connection_timeout=user.connection_timeout,
+                insecure=user.insecure,
+                ssl_context_factory=user.ssl_context_factory,
+                proxy_host=user.proxy_host,
+                proxy_port=user.proxy_port,
+            )
+
+    return renew

@@ -1,0 +1,132 @@
+"""What `locust --headless -f` is given: one worker of a run, put together from its plan.
+
+Reads the plan, shows Locust the user classes it shall run, and hooks the end of the process. The
+work is in `open_model` and `closed_model`. Not meant to be imported by anything but Locust.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import User, events, task
+from locust.exception import StopUser
+
+from harness.errors import TailgateError
+from harness.plan import Plan
+from harness.stack.environment import Expander
+from scenarios.drive.closed_model import ClosedModel
+from scenarios.drive.command import Place, add_arguments, place_of
+from scenarios.drive.handshake import Handshake
+from scenarios.drive.meter import Meter
+from scenarios.drive.open_model import OpenModel
+from scenarios.drive.recorder import Recorder, die
+from scenarios.drive.scenario_user import scenario_user
+from scenarios.drive.user_file import load_user_classes
+from scenarios.drive.watch import Watch
+
+
+@contextmanager
+def last_words() -> Iterator[None]:
+    """The top of a greenlet or of the process: Locust would log what is raised and wait for ever."""
+    try:
+        yield
+    except TailgateError as exc:
+        die(str(exc).replace("\n", "; "))
+    except (gevent.GreenletExit, KeyboardInterrupt):
+        raise
+    except BaseException as exc:  # sys.exit in a locustfile too: a worker that leaves early has failed
+        traceback.print_exc()
+        die(traceback.format_exception_only(exc)[-1].strip())
+
+
+class Worker:
+    """The pieces of one worker, wired."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.plan = Plan.read(place.run_dir)
+        random.seed(f"{self.plan.seed}/{place.index}")  # a locustfile that draws does so again on a replay
+        self.recorder = Recorder(place.run_dir, place.index)
+        self.handshake = Handshake(place.run_dir, place.index)
+        self.meter = Meter(self.plan, self.recorder)
+        self.watch = Watch(self.handshake, self.recorder)
+        self.classes = self._user_classes()
+
+    def run_open(self, environment: Any) -> None:
+        with last_words():
+            model = OpenModel(
+                self.plan, self.place, self.classes, meter=self.meter, recorder=self.recorder, watch=self.watch
+            )
+            model.run(environment, self.handshake)
+        gevent.spawn(environment.runner.quit)  # in a greenlet of its own: it kills the one we are in
+
+    def end(self) -> None:
+        """Send nothing more and close the rows, whatever still runs. Called more than once."""
+        self.watch.stop_at_ns = self.watch.ends_ns(time.monotonic_ns())
+        self.meter.abandon()
+        self.recorder.close()
+
+    def _user_classes(self) -> tuple[type[User], ...]:
+        load = self.plan.load
+        if load.locustfile is not None:
+            return load_user_classes(Path(load.locustfile), arrivals_are_planned=load.model == "open")
+        return (scenario_user(self.plan, Expander(os.environ)),)
+
+
+class Arrivals(User):
+    """The only user of the open model, with a single task: to send all arrivals."""
+
+    abstract = True
+
+    @task
+    def everything(self) -> None:
+        worker.run_open(self.environment)
+        raise StopUser
+
+
+def listen(listener: Callable[..., object], *, to: Any) -> None:
+    to.add_listener(listener)
+
+
+def on_end(environment: Any, **_: object) -> None:
+    environment.stop_timeout = None  # what runs on after this is not recorded
+    worker.end()
+
+
+def show_users() -> None:
+    """Put the classes Locust is to run where it looks for them: among the names of this module."""
+    if worker.plan.load.model == "open":
+        Arrivals.abstract = False
+        return
+    model = ClosedModel(worker.plan, worker.place, worker.meter, worker.watch)
+    globals().update(model.measured(worker.classes))
+
+    def hold(environment: Any, **_: object) -> None:
+        with last_words():
+            model.hold(worker.handshake, environment)
+
+    listen(hold, to=events.test_start)
+
+
+logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
+logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)  # its tables measure something else
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a full disk shall raise, so that it can be reported
+with last_words():
+    worker = Worker(place_of(sys.argv[1:]))
+    show_users()
+worker.watch.start()
+listen(add_arguments, to=events.init_command_line_parser)
+listen(worker.meter.on_request, to=events.request)
+listen(on_end, to=events.test_stop)
+listen(on_end, to=events.quitting)

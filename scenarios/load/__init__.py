@@ -1,0 +1,42 @@
+"""When requests arrive and which request each makes: pure functions of a schedule and a seed.
+
+The arrivals of a run are stored nowhere. Workers send them by calling these functions, the judge
+checks the rows against the same call. Nothing here touches a clock, a file or a socket.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from harness.plan import Schedule
+from scenarios.load import constant, poisson, replay, stages
+from scenarios.load.choice import request_index
+
+__all__ = ["arrivals_ns", "peak_rate_per_s", "rate_at", "request_index"]
+
+SPACINGS = (("constant", constant.unit_times), ("poisson", poisson.unit_times))
+
+
+def arrivals_ns(schedule: Schedule, seed: int) -> array[int]:
+    """Every arrival in ascending nanoseconds from t = 0 (warm-up negative); entry N is arrival N.
+
+    Stages own their start and not their end, so all is within [start_ms, start_ms + their length).
+    """
+    if schedule.replay_ms is not None:
+        return replay.arrivals_ns(schedule.replay_ms)
+    unit_times = dict(SPACINGS)[schedule.arrivals]
+    return stages.arrivals_ns(schedule.stages, schedule.start_ms, unit_times(seed))
+
+
+def peak_rate_per_s(schedule: Schedule) -> float:
+    """The highest planned rate, arrivals per second."""
+    if schedule.replay_ms is not None:
+        return replay.peak_rate_per_s(schedule.replay_ms)
+    return stages.peak_rate_per_s(schedule.stages)
+
+
+def rate_at(schedule: Schedule, at_ms: float) -> float:
+    """The planned rate at a moment (ms from t = 0), arrivals per second."""
+    if schedule.replay_ms is not None:
+        return replay.rate_at(schedule.replay_ms, at_ms)
+    return stages.rate_at(schedule.stages, schedule.start_ms, at_ms)

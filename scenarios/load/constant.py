@@ -1,0 +1,11 @@
+"""Even spacing: the k-th arrival comes where the integrated rate reaches k, the first at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+
+def unit_times(_seed: int) -> Iterator[float]:
+    """Arrival times at a rate of one per unit; `stages.arrivals_ns` bends them to the wanted rate."""
+    return map(float, count())
