@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RECENT_NS = 5_000_000_000
+FLUSH_NS = 1_000_000_000
+"""Workers append at least this often, so what ended since may not be on disk yet."""
 
 
 @dataclass(slots=True)
@@ -73,11 +75,12 @@ class Snapshot:
 
 
 def snapshot(rows: NDArray[Any], *, since_ns: int, now_ns: int) -> Snapshot:
-    """Figures for a person watching; `rate_per_s` is what was sent in the last five seconds."""
+    """Figures for a person watching; `rate_per_s` is how many ended, over the last five full seconds."""
     import numpy as np
 
     window = rows[(rows["intended_ns"] >= since_ns) & (rows["part"] == 0)]
-    recent = rows["sent_ns"] >= now_ns - RECENT_NS
+    until_ns = now_ns - FLUSH_NS
+    recent = (rows["done_ns"] >= until_ns - RECENT_NS) & (rows["done_ns"] < until_ns)
     p99_ms: float | None = None
     if len(window):
         latency = (window["done_ns"] - window["intended_ns"]) / 1e6

@@ -59,6 +59,7 @@ class PlannedService(Frozen):
     port: int | None = None
     ready_method: str = "GET"
     ready_path: str = "/healthz"
+    ready_headers: dict[str, str] = {}
     ready_within_ms: float = 10_000
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from harness.events import ChildDied, ChildReady, Event, FaultChanged, LoadDone, LoadStarted, RigTrouble
 from harness.units import format_duration
+from harness.watch import Display, Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,32 +23,6 @@ if TYPE_CHECKING:
     from harness.plan import Plan
 
 PLAIN_EVERY_MS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The state of a run at one moment. Times in ms from t = 0 (negative during warm-up)."""
-
-    t_ms: float
-    end_ms: float
-    phase: str
-    phase_left_ms: float
-    rate_per_s: float
-    p99_ms: float | None
-    """Of this phase so far; +inf where it is an error."""
-    n: int
-    errors: int
-    gateway_timeouts: int
-    active: tuple[str, ...]
-    """Faults in force."""
-
-
-class Display(Protocol):
-    def began(self, plan: Plan, run_dir: Path, header: str) -> None: ...
-    def event(self, event: Event) -> None: ...
-    def progress(self, progress: Progress) -> None: ...
-    def note(self, text: str) -> None: ...
-    def ended(self) -> None: ...
 
 
 def make_display(*, quiet: bool) -> Display:
@@ -115,7 +90,7 @@ class Lines:
         self._phase, self._last_ms = progress.phase, progress.t_ms
         active = f", active: {', '.join(progress.active)}" if progress.active else ""
         self._say(
-            f"{progress.t_ms / 1000:7.1f} s  {progress.phase}: {progress.rate_per_s:.0f}/s, "
+            f"{progress.t_ms / 1000:7.1f} s  {progress.phase}: {progress.rate_per_s:.0f}/s answered, "
             f"p99 so far {describe_p99(progress.p99_ms)}, {progress.errors} of {progress.n} failed, "
             f"{format_duration(max(0.0, progress.end_ms - progress.t_ms))} left{active}"
         )
@@ -185,7 +160,7 @@ class Panel:
         grid.add_row(
             Text(progress.phase, style="bold"),
             Text(f"{format_duration(progress.phase_left_ms)} of it left", style="dim"),
-            Text(f"{progress.rate_per_s:.0f}/s"),
+            Text(f"{progress.rate_per_s:.0f}/s answered"),
             Text(f"p99 so far {describe_p99(progress.p99_ms)}", style="red" if late else ""),
             Text(f"{progress.gateway_timeouts} × 504", style="red" if progress.gateway_timeouts else "dim"),
             Text(

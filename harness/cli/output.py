@@ -39,10 +39,10 @@ def usage_error(exc: click.ClickException, *, as_json: bool) -> None:
     error(UsageError(exc.format_message(), hint), as_json=as_json)
 
 
-def spell(problem: Problem) -> str:
+def spell(problem: Problem, kind: str = "error") -> str:
     """`file:line:col: error: …`, the line with a caret under the place, and the fix."""
     where = f"{problem.file}:{problem.line}:{problem.col}" if problem.line else problem.file
-    lines = [f"{where}: error: {problem.message}"]
+    lines = [f"{where}: {kind}: {problem.message}"]
     if problem.source:
         margin = f"{problem.line:>5} | "
         lines.append(f"{margin}{problem.source}")

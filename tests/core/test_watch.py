@@ -19,6 +19,7 @@ PHASES = (
 @pytest.mark.parametrize(
     ("t_ms", "name", "end_ms"),
     [
+        (-3001, "warmup", 0),
         (-1, "warmup", 0),
         (0, "baseline", 4000),
         (4500, "guard", 6000),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from load_world import a_plan, fake, get
+from tests.load.load_world import a_plan, fake, get
 
 from harness.records import Outcome
 from scenarios.drive.answer import Checks

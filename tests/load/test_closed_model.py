@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load_world import Answer, StubServer, Worker, a_plan, get
+from tests.load.load_world import Answer, StubServer, Worker, a_plan, get
 
 from harness.plan import Plan
 from harness.records import Outcome

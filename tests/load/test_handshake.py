@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from load_world import a_plan
+from tests.load.load_world import a_plan
 
 from harness.errors import RigError
 from scenarios.drive.command import place_of, worker_argv

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load_world import Answer, Asked, StubServer, Worker, a_plan, constant, fake, get, run
+from tests.load.load_world import Answer, Asked, StubServer, Worker, a_plan, constant, fake, get, run
 
 from harness.correlation import run_hash, seq_of
 from harness.plan import Plan, PlannedGateway, Schedule, Stage

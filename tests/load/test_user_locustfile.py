@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load_world import Answer, Asked, StubServer, Worker, a_plan, get, run
+from tests.load.load_world import Answer, Asked, StubServer, Worker, a_plan, get, run
 
 from harness.records import Outcome
 

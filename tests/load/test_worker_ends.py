@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from load_world import LIMIT_S, Answer, StubServer, Worker, a_plan
+from tests.load.load_world import LIMIT_S, Answer, StubServer, Worker, a_plan
 
 from harness.records import SAMPLES, Outcome, read_rows
 

@@ -1,0 +1,84 @@
+"""`tailgate validate`: checks scenarios and says what they would do. Starts nothing, opens no port."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import output
+from harness.errors import Problem, ScenarioError
+from harness.units import format_count, format_duration
+
+if TYPE_CHECKING:
+    from harness.scenario import Loaded
+    from harness.scenario.preview import CellPreview
+
+
+@click.command("validate")
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO…")
+@click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override a field, such as load.rate=20/s.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def validate_command(scenarios: tuple[str, ...], sets: tuple[str, ...], as_json: bool) -> int:
+    """Check scenarios without starting anything.
+
+    SCENARIO is a file, or the name of one in the catalog (such as `ladder`). Every problem is shown with
+    its place and a way out; exit code 2 if there is any.
+    """
+    from harness.scenario import load_scenario
+    from harness.scenario.preview import preview
+
+    loaded: list[Loaded] = []
+    problems: list[Problem] = []
+    for scenario in scenarios:
+        try:
+            loaded.append(load_scenario(scenario, sets))
+        except ScenarioError as exc:
+            problems += exc.problems
+    if problems:
+        raise ScenarioError(tuple(problems))
+    if as_json:
+        output.document(
+            {"schema_version": 1, "kind": "validate", "scenarios": [_document(one, preview(one)) for one in loaded]}
+        )
+        return 0
+    for one in loaded:
+        for warning in one.warnings:
+            click.echo(output.spell(warning, kind="warning"), err=True)
+        _print(one, preview(one))
+    return 0
+
+
+def _print(loaded: Loaded, cells: list[CellPreview]) -> None:
+    whole = format_duration(sum(cell.wall_ms for cell in cells))
+    count = f"{len(cells)} cells, " if loaded.scenario.matrix else ""
+    click.echo(f"{loaded.scenario.name}: ok, {count}about {whole} ({loaded.path})")
+    shown: list[str] = []
+    for cell in cells:
+        lines = [
+            f"    {phase.name:<24} {format_duration(phase.length_ms):>8}  {_arrivals(phase.arrivals)}"
+            for phase in cell.phases
+        ]
+        if cell.name:
+            same = " as above" if lines == shown else ""
+            click.echo(f"  cell {cell.name}, expected {' or '.join(cell.expected)}{same}")
+        if lines != shown:
+            click.echo("\n".join(lines))
+        shown = lines
+    if loaded.scenario.gates is None:
+        click.echo("  no `gates`: p99 < gateway.timeout is a floor, not a service level")
+
+
+def _arrivals(arrivals: float | None) -> str:
+    return "as the users go" if arrivals is None else f"{format_count(round(arrivals)):>7} arrivals"
+
+
+def _document(loaded: Loaded, cells: list[CellPreview]) -> dict[str, Any]:
+    return {
+        "name": loaded.scenario.name,
+        "file": str(loaded.path),
+        "sha256": loaded.sha256,
+        "cells": [asdict(cell) for cell in cells],
+        "warnings": [asdict(warning) for warning in loaded.warnings],
+    }

@@ -1,0 +1,36 @@
+"""`bandwidth: 64kB/s`: the slow drip, which walks past timeouts that count per socket read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_core import PydanticCustomError
+
+from harness.faults.fault import Circumstances, Effect, Fault, held
+from harness.fields import BytesPerSecond, refusal
+
+
+class Bandwidth(Fault):
+    KIND: ClassVar = "bandwidth"
+
+    bytes_per_s: BytesPerSecond = Field(alias="bandwidth", description="Of each connection, whole kB per second")
+
+    @property
+    def text(self) -> str:
+        return f"bandwidth {self.bytes_per_s // 1000}kB/s"
+
+    def compile(self, met: Circumstances) -> Effect:
+        takes_ms = 1000 * self.carried_bytes(met) / self.bytes_per_s
+        return Effect(
+            held_ms=met.hold_ms,
+            proof=held(met, delay_ms=takes_ms),
+            toxics=(self.toxic("bandwidth", rate=self.bytes_per_s // 1000),),
+        )
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        yield from super().findings()
+        if self.bytes_per_s < 1000 or self.bytes_per_s % 1000:
+            fix = f"write {max(1, round(self.bytes_per_s / 1000))}kB/s"
+            yield "bandwidth", refusal("Toxiproxy keeps whole kilobytes (1000 B) per second", fix)

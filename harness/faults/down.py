@@ -1,0 +1,32 @@
+"""`down: true`: connections are refused and the open ones closed, as of a process that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from pydantic_core import PydanticCustomError
+
+from harness.faults.fault import FAILED, Circumstances, Effect, Fault
+from harness.fields import refusal
+
+
+class Down(Fault):
+    KIND: ClassVar = "down"
+
+    down: Literal[True] = Field(description="Refuse every connection")
+
+    @property
+    def text(self) -> str:
+        return "down"
+
+    def compile(self, met: Circumstances) -> Effect:
+        return Effect(held_ms=0.0, proof=FAILED, disables_proxy=True)
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        yield from super().findings()
+        if 0 < self.share < 1:
+            yield "share", refusal("`down` closes the listener, for everybody", "use `reset: 0s` for a share")
+        if self.stream == "upstream":
+            yield "stream", refusal("`down` closes the listener, both ways", "remove `stream`")

@@ -1,0 +1,162 @@
+"""What every fault is: the fields all kinds share, and what a kind compiles to.
+
+A kind is one file with one `Fault` subclass and one line in `harness.faults.FAULTS`. Compiling is
+pure; it refuses (`Unprovable`) what no canary could see, since an unproven fault makes a run worthless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from harness.fields import NAME_PATTERN, Duration, LongerDuration, Name, Share, kind_of, refusal, written
+from harness.part import Part
+from harness.plan import PlannedToxic, Proof
+
+CANARY_WAIT_MS: Final = 2000.0
+"""No canary need be held longer than this to have seen a fault."""
+LEAST_SEEN_MS: Final = 20.0
+"""A shorter delay drowns in a busy machine's own."""
+ALL: Final = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a fault meets. `hold_ms`: how long a caller waits at most, the gateway's timeout or the client cap.
+
+    `answer_bytes` is what the shortest canary answer of its upstreams surely holds, `request_bytes`
+    what its request does.
+    """
+
+    hold_ms: float
+    answer_bytes: int
+    request_bytes: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A fault in Toxiproxy's terms. `held_ms` is H of the contract, `delay_ms` its single known delay."""
+
+    held_ms: float
+    proof: Proof
+    toxics: tuple[PlannedToxic, ...] = ()
+    disables_proxy: bool = False
+    delay_ms: float | None = None
+
+
+class Unprovable(Exception):
+    """No canary could tell this fault from a healthy upstream."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+
+def _upstreams(value: Any) -> tuple[str, ...]:
+    names = value if isinstance(value, tuple) else (value,)
+    if not names:
+        raise refusal("an empty list names no upstream", "name one, or write `all`")
+    for name in names:
+        if not isinstance(name, str):
+            raise refusal(f"expected the name of an upstream, a list of them or `all`, not {kind_of(name)}")
+    if ALL in names and len(names) > 1:
+        raise refusal("`all` stands alone", "write `upstream: all`")
+    if len(set(names)) < len(names):
+        raise refusal("an upstream is named twice", "name each once")
+    return names
+
+
+Targets = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_upstreams),
+    WithJsonSchema(
+        {
+            "description": "The upstream to break: a name, a list of names, or all",
+            "anyOf": [
+                {"type": "string", "pattern": NAME_PATTERN},
+                {"type": "array", "items": {"type": "string", "pattern": NAME_PATTERN}, "minItems": 1},
+            ],
+        }
+    ),
+]
+
+
+class Fault(Part):
+    """One fault of a scenario. Times are milliseconds; without `at`, faults follow one another."""
+
+    KIND: ClassVar[str]
+    """The key that makes a mapping this kind of fault."""
+
+    given_name: Name | None = Field(
+        None, alias="name", description="What gates call it; default: <upstream>-<kind>, such as azure-latency"
+    )
+    at_ms: Duration | None = Field(
+        None, alias="at", description="When, from the end of the warm-up. All faults have it, or none"
+    )
+    for_ms: LongerDuration = Field(alias="for", description="How long it stays")
+    every_ms: LongerDuration | None = Field(
+        None, alias="every", description="Repeat it, from one start to the next, for as long as the load lasts"
+    )
+    targets: Targets = Field(alias="upstream")
+    stream: Literal["downstream", "upstream"] = Field(
+        "downstream", description="downstream: the answers, as of a slow backend; upstream: the requests"
+    )
+    share: Share = Field(
+        written("100%"), description="Of the connections (Toxiproxy draws once a connection, not once a request)"
+    )
+
+    @property
+    def name(self) -> str:
+        return self.given_name or f"{'-'.join(self.targets)}-{self.KIND.replace('_', '-')}"
+
+    @property
+    def text(self) -> str:
+        """For people: `latency 60s`."""
+        raise NotImplementedError
+
+    def compile(self, met: Circumstances) -> Effect:
+        """Raises Unprovable."""
+        raise NotImplementedError
+
+    def toxic(self, kind: str, **attributes: int) -> PlannedToxic:
+        return PlannedToxic(type=kind, stream=self.stream, toxicity=self.share, attributes=attributes)
+
+    def carried_bytes(self, met: Circumstances) -> int:
+        """What a canary surely moves through the stream that the fault acts on."""
+        return met.answer_bytes if self.stream == "downstream" else met.request_bytes
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        if self.share == 0:
+            yield "share", refusal("a share of 0% breaks nothing", "remove the fault, or write a larger share")
+        if self.every_ms is not None and self.every_ms < self.for_ms + 1000:
+            yield (
+                "every",
+                refusal(
+                    "`every` leaves less than a second between two windows",
+                    "make it at least `for` + 1s; it counts from start to start",
+                ),
+            )
+
+
+def held(met: Circumstances, *, delay_ms: float | None = None) -> Proof:
+    """The proof that a canary was held by a delay (None: for ever)."""
+    least_ms = min(met.hold_ms, CANARY_WAIT_MS, delay_ms if delay_ms is not None else CANARY_WAIT_MS)
+    if least_ms < LEAST_SEEN_MS:
+        raise Unprovable(
+            f"a canary would be held for {least_ms:.3g} ms only, too little to be told from chance",
+            f"make it slow enough that an answer takes {LEAST_SEEN_MS:.0f} ms longer",
+        )
+    return Proof(kind="held", least_ms=least_ms)
+
+
+FAILED: Final = Proof(kind="failed")
+
+
+def whole_ms(duration_ms: float) -> int:
+    """Toxiproxy takes whole milliseconds."""
+    return round(duration_ms)

@@ -1,0 +1,210 @@
+"""Fields with units, as scenarios spell them: `Duration`, `Rate`, `Share`, `Bytes`, `Name`. Errors carry a fix."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from harness.units import parse_bytes, parse_bytes_per_s, parse_duration_ms, parse_rate_per_s, parse_share
+
+RESERVED: Final = ("baseline", "whole", "warmup", "guard", "tail", "main", "gateway", "service", "all", "port")
+NAME_PATTERN: Final = r"^[a-z][a-z0-9-]*$"
+LONGEST_MS: Final = 24 * 3_600_000.0
+
+
+def refusal(message: str, fix: str = "", *, at_key: bool = False) -> PydanticCustomError:
+    """A pydantic error that carries its fix; `at_key` puts the caret under the key, not the value."""
+    # the text goes in as context, since pydantic would read braces in a template
+    return PydanticCustomError("problem", "{message}", {"message": message, "fix": fix, "at_key": at_key})
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The name that `word` most likely was meant to be; empty where none is near."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean `x`?`, else the list of what there is."""
+    names = list(known)
+    close = closest(word, names)
+    if close:
+        return f"did you mean `{close}`?"
+    return f"there is {', '.join(f'`{name}`' for name in names)}" if names else "there is none"
+
+
+def written(text: Any) -> Any:
+    """A default as a scenario would write it; validated like any other value, so of any field's type."""
+    return text
+
+
+def kind_of(value: Any) -> str:
+    """What a YAML value is, in words: `the number 30`, `a list`, `nothing`."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f"the text `{shortened(value)}`"
+    return "a list" if isinstance(value, list | tuple) else "a mapping"
+
+
+def shortened(text: str) -> str:
+    """Fit for a message."""
+    return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def not_text(value: Any) -> PydanticCustomError:
+    """What is wrong with a value that should be text."""
+    trapped = _unquoted_template(value)
+    if trapped:
+        return refusal(f"YAML reads the unquoted {{{trapped}}} as a mapping", f'put it in quotes: "{{{trapped}}}"')
+    return refusal(f"expected text, not {kind_of(value)}", _quoted(value))
+
+
+def _unquoted_template(value: Any) -> str:
+    if isinstance(value, dict) and len(value) == 1:
+        (key, inner), *_ = value.items()
+        if inner is None and re.fullmatch(r"[a-z][a-z0-9.-]*", key):
+            return str(key)
+    return ""
+
+
+def _quoted(value: Any) -> str:
+    if isinstance(value, bool):
+        return f'put it in quotes: "{str(value).lower()}"'
+    return f'put it in quotes: "{value}"' if isinstance(value, int | float) else ""
+
+
+# ---------------------------------------------------------------- quantities
+
+_NUMBER_AND_WORD: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([A-Za-zµ]+)")
+_UNIT_MEANT: Final = {
+    "sec": "s", "secs": "s", "second": "s", "seconds": "s", "S": "s",
+    "min": "m", "mins": "m", "minute": "m", "minutes": "m", "M": "m",
+    "msec": "ms", "millis": "ms", "millisecond": "ms", "milliseconds": "ms", "MS": "ms",
+    "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Quantity:
+    """Parses one kind of quantity and words what is wrong with it."""
+
+    noun: str
+    examples: tuple[str, ...]
+    units: tuple[str, str]
+    """What a bare number may have meant, for the fix: `30s` or `30ms`."""
+    parse: Callable[[str], float]
+    least: float = 0.0
+    most: float = LONGEST_MS
+    least_text: str = ""
+    most_text: str = "24h"
+
+    def __call__(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise refusal(f"expected {self.noun}, not {kind_of(value)}", self._write())
+        if not isinstance(value, str):
+            first, second = self.units
+            raise refusal(f"{value} has no unit", f"write {value}{first} or {value}{second}")
+        try:
+            number = self.parse(value)
+        except ValueError:
+            raise refusal(f"`{shortened(value)}` is not {self.noun}", self._meant(value)) from None
+        if number < self.least:
+            raise refusal(f"`{shortened(value)}` is too small here", f"write at least {self.least_text}")
+        if number > self.most:
+            raise refusal(f"`{shortened(value)}` is too large here", f"write at most {self.most_text}")
+        return number
+
+    def _meant(self, value: str) -> str:
+        match = _NUMBER_AND_WORD.fullmatch(value.strip())
+        if match and match[2] in _UNIT_MEANT and self.parse is parse_duration_ms:
+            return f"write {match[1]}{_UNIT_MEANT[match[2]]}"
+        if re.fullmatch(r"\d+(\.\d+)?|\.\d+", value.strip()):
+            return f"write {value.strip()}{self.units[0]} or {value.strip()}{self.units[1]}"
+        return self._write()
+
+    def _write(self) -> str:
+        return f"write {', '.join(self.examples[:-1])} or {self.examples[-1]}"
+
+
+def _string(pattern: str, description: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"type": "string", "pattern": pattern, "description": description, "examples": list(examples)}
+    )
+
+
+_NUM: Final = r"^(\d+(\.\d+)?|\.\d+)\s*"
+_DURATION_JSON: Final = _string(
+    rf"{_NUM}(ns|us|µs|ms|s|m|h)$", "Duration with its unit: 250ms, 1.5s, 2m", "250ms", "1.5s", "2m"
+)
+_DURATION_WORDS: Final = ("a duration", ("250ms", "1.5s", "2m"), ("s", "ms"))
+
+Duration = Annotated[float, BeforeValidator(_Quantity(*_DURATION_WORDS, parse_duration_ms)), _DURATION_JSON]
+"""Milliseconds, zero allowed, at most a day."""
+LongerDuration = Annotated[
+    float,
+    BeforeValidator(_Quantity(*_DURATION_WORDS, parse_duration_ms, least=1.0, least_text="1ms")),
+    _DURATION_JSON,
+]
+"""Milliseconds, at least one."""
+Rate = Annotated[
+    float,
+    BeforeValidator(
+        _Quantity("a rate", ("40/s", "90/m"), ("/s", "/m"), parse_rate_per_s, most=100_000, most_text="100000/s")
+    ),
+    _string(rf"{_NUM}/\s*(s|m|h)$", "Arrivals per unit of time: 40/s, 90/m", "40/s", "90/m"),
+]
+"""Per second."""
+Share = Annotated[
+    float,
+    BeforeValidator(_Quantity("a share", ("0.5%", "100%"), ("%", "%"), parse_share)),
+    _string(rf"{_NUM}%$", "Percentage from 0% to 100%", "0.5%", "99%"),
+]
+"""A fraction of one."""
+Bytes = Annotated[
+    int,
+    BeforeValidator(_Quantity("a size", ("64kB", "1MiB"), ("kB", "B"), parse_bytes, 1, 10**12, "1B", "1000GB")),
+    _string(rf"{_NUM}(B|kB|KB|KiB|MB|MiB|GB)$", "Size with its unit: 64kB, 1MiB", "64kB", "1MiB"),
+]
+BytesPerSecond = Annotated[
+    int,
+    BeforeValidator(
+        _Quantity(
+            "a bandwidth", ("64kB/s", "1MB/s"), ("kB/s", "B/s"), parse_bytes_per_s, most=10**12, most_text="1000GB/s"
+        )
+    ),
+    _string(rf"{_NUM}(B|kB|KB|KiB|MB|MiB|GB)(/s)?$", "Bytes per second: 64kB/s, 1MB/s", "64kB/s", "1MB/s"),
+]
+
+
+# ---------------------------------------------------------------- names
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise refusal(f"expected a name, not {kind_of(value)}", _quoted(value))
+    if value in RESERVED:
+        raise refusal(f"`{value}` is a reserved name", f"choose another; reserved are {', '.join(RESERVED)}")
+    if not re.fullmatch(NAME_PATTERN, value):
+        guess = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-0123456789")
+        raise refusal(
+            f"`{value}` is not a name: a small letter, then small letters, digits and `-`",
+            f"write `{guess}`" if re.fullmatch(NAME_PATTERN, guess) and guess not in RESERVED else "",
+        )
+    return value
+
+
+Name = Annotated[
+    str,
+    BeforeValidator(_name),
+    _string(NAME_PATTERN, "A small letter, then small letters, digits and -", "azure"),
+]

@@ -1,0 +1,40 @@
+"""Gates: what a scenario may demand of a service. One kind a file; a new one is a file and a line here.
+
+Reading them imports no numpy and no scipy; how each one decides stands in `harness.gates.judging`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from harness.gates.calls import CallsGate
+from harness.gates.gate import Finding, Gate
+from harness.gates.latency import LatencyGate
+from harness.gates.recovery import RecoveryGate
+from harness.gates.share import ShareGate
+from harness.gates.throughput import ThroughputGate
+from harness.gates.words import GateSyntaxError, Words
+
+
+class GateKind(Protocol):
+    """How `parse_gate` finds the kind of a gate: by its first word."""
+
+    def reads(self, word: str) -> bool: ...
+
+    def parse(self, words: Words) -> Gate: ...
+
+
+GATES: Final[tuple[GateKind, ...]] = (LatencyGate, ShareGate, CallsGate, ThroughputGate, RecoveryGate)
+
+__all__ = [
+    "GATES",
+    "CallsGate",
+    "Finding",
+    "Gate",
+    "GateKind",
+    "GateSyntaxError",
+    "LatencyGate",
+    "RecoveryGate",
+    "ShareGate",
+    "ThroughputGate",
+]

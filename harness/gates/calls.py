@@ -1,0 +1,160 @@
+"""`calls [to UPSTREAM] [for REQUEST] < N`: backend calls for each arrival, so amplification and push-down.
+
+A limit below one is a share ("fewer than one arrival in a hundred asks azure") and decided as (k, n);
+from one on the mean over batches is bounded. A window without calls by the hundreds proves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+from harness.gates.gate import Finding, moments_for_share
+from harness.gates.words import GateSyntaxError, Words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.evidence import Evidence, Pool, Window
+
+MEAN_MOMENTS: Final = 299
+"""Of a batch-means bound: zero variance in a short window proves nothing."""
+_EXAMPLE = "calls to azure for by-gcp < 0.01"
+
+
+@dataclass(frozen=True, slots=True)
+class CallsGate:
+    text: str
+    upstream: str | None
+    request: str | None
+    limit: float
+    """Calls for each arrival."""
+    phase: str
+
+    uses_gateway_timeout: ClassVar[bool] = False
+    uses_complete: ClassVar[bool] = False
+    uses_main: ClassVar[bool] = False
+
+    @classmethod
+    def reads(cls, word: str) -> bool:
+        return word == "calls"
+
+    @classmethod
+    def parse(cls, words: Words) -> Self:
+        words.take()
+        upstream = words.name("an upstream's name", _EXAMPLE) if words.accept("to") else None
+        request = words.request()
+        words.comparison("<", _EXAMPLE)
+        offset = words.offset
+        limit = words.quantity(_number, "a number of calls for each arrival", _EXAMPLE)
+        if limit < 1e-6:
+            raise GateSyntaxError("fewer than one call in a million arrivals cannot be shown", "0.01", offset)
+        return cls(words.text, upstream, request, limit, words.phase())
+
+    @property
+    def metric(self) -> str:
+        return f"calls to {self.upstream}" if self.upstream else "calls"
+
+    @property
+    def is_share(self) -> bool:
+        return self.limit < 1
+
+    def phases(self) -> tuple[str, ...]:
+        return (self.phase,)
+
+    def upstreams(self) -> tuple[str, ...]:
+        return (self.upstream,) if self.upstream else ()
+
+    def requests(self) -> tuple[str, ...]:
+        return (self.request,) if self.request else ()
+
+    def moments(self, confidence: float) -> int:
+        return moments_for_share(self.limit, confidence) if self.is_share else MEAN_MOMENTS
+
+    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
+        return None
+
+    def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
+        import numpy as np
+
+        from harness.gates.deciding import Population, rule_of, say, stopped
+        from harness.gates.means import judge_mean
+        from harness.statistics import Tally, decide
+        from harness.validity import JOINED_LEAST, joined_share
+
+        windows = Population(self.phase, self.request).windows(pool)
+        if any(window.cut for window in windows):
+            return self._undecided(stopped(pool).reason)
+        if not any(len(run.calls) for run in pool.runs):
+            return self._undecided("no backend call was recorded at all; does the service use its addresses?")
+        joined = all((share := joined_share(run)) is None or share >= JOINED_LEAST for run in pool.runs)
+        if self.request is not None and not joined:
+            return self._undecided("too few backend calls can be tied to a request (the service drops both headers)")
+        batches = [_batches(run, w, self.upstream, joined) for run, w in zip(pool.runs, windows, strict=True)]
+        sums = np.concatenate([own for own, _ in batches])
+        sizes = np.concatenate([size for _, size in batches])
+        n, seconds = int(sizes.sum()), sum(window.seconds for window in windows)
+        if not self.is_share:
+            return judge_mean(
+                pool,
+                sums,
+                sizes,
+                n=n,
+                seconds=seconds,
+                limit=self.limit,
+                below=True,
+                unit="ratio",
+                alpha_fail=alpha_fail,
+            )
+        # more calls than arrivals is as bad as a share can be
+        tally = Tally(np.minimum(sums, sizes) if sums.sum() > n else sums, sizes)
+        decision = decide(tally, seconds, rule_of(pool.plan, self.limit, alpha_fail))
+        to = f" to {self.upstream}" if self.upstream else ""
+        return Finding(
+            verdict=decision.verdict,
+            reason=say(decision, f"led to a call{to}", self.limit),
+            limit=self.limit,
+            unit="ratio",
+            op="<",
+            observed=float(sums.sum()) / n if n else None,
+            low=decision.low if n else None,
+            high=decision.high if n else None,
+            n=n,
+            exceeded=decision.k,
+            deflation=decision.deflation,
+            withstands_ms=None if decision.withstands_s is None else decision.withstands_s * 1000,
+        )
+
+    def _undecided(self, reason: str) -> Finding:
+        return Finding("inconclusive", reason, self.limit, "ratio", "<")
+
+
+def _batches(
+    run: Evidence, window: Window, upstream: str | None, joined: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Calls and arrivals of each batch: by the request they belong to, or where that is unknown by their time."""
+    import numpy as np
+
+    from harness.statistics import batch_edges, batch_sizes, batch_sums
+
+    calls, arrivals = run.calls, run.call_arrivals
+    if upstream is not None:
+        chosen = calls["upstream"] == run.plan.upstream(upstream).index
+        calls, arrivals = calls[chosen], arrivals[chosen]
+    n = len(window.samples)
+    if joined:
+        for_request = np.bincount(arrivals[arrivals >= 0], minlength=len(run.samples))
+        return batch_sums(for_request[window.index]), batch_sizes(n)
+    intended = window.samples["intended_ns"]
+    inner = intended[batch_edges(n)[1:-1]] if n else np.full(len(batch_edges(n)) - 2, window.end_ns)
+    edges = np.concatenate([[window.start_ns], inner, [window.end_ns]])
+    counted = np.searchsorted(np.sort(calls["arrived_ns"]), edges)
+    return np.diff(counted).astype(np.float64), batch_sizes(n)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"`{text}` is not a number of calls for each arrival") from None

@@ -1,0 +1,86 @@
+"""What every gate is: a parsed text that can judge evidence. The shape only; each kind has its own file.
+
+Reading a gate imports neither numpy nor scipy: `judge` imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from harness.evidence import Pool
+
+GateVerdict = Literal["pass", "fail", "inconclusive"]
+Unit = Literal["ms", "share", "ratio", "per_s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a gate found, in its own unit. Infinite and unknown are both None; `reason` says which."""
+
+    verdict: GateVerdict
+    reason: str
+    limit: float | None
+    unit: Unit
+    op: Literal["<", ">"]
+    observed: float | None = None
+    low: float | None = None
+    high: float | None = None
+    censored_at_ms: float | None = None
+    n: int = 0
+    exceeded: int | None = None
+    deflation: float | None = None
+    withstands_ms: float | None = None
+
+
+class Gate(Protocol):
+    """One gate of a scenario. `phase` is `whole`, `baseline`, a fault's name, or `after ` and one."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def phase(self) -> str: ...
+
+    @property
+    def uses_gateway_timeout(self) -> bool: ...
+
+    @property
+    def uses_complete(self) -> bool:
+        """It asks which upstreams' rows were in an answer."""
+        ...
+
+    @property
+    def uses_main(self) -> bool:
+        """Its limit stands in the file given by `--baseline`."""
+        ...
+
+    def phases(self) -> tuple[str, ...]:
+        """Every phase it rests on: its own, and the baseline it compares with."""
+        ...
+
+    def upstreams(self) -> tuple[str, ...]: ...
+
+    def requests(self) -> tuple[str, ...]: ...
+
+    def moments(self, confidence: float) -> int:
+        """How many independent moments (clumps) a window needs for a PASS to be possible at all; 0: not so bound."""
+        ...
+
+    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
+        """The latency it forbids, where it is one and known before the run."""
+        ...
+
+    def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
+        """Decide from evidence. `alpha_fail` is the error a FAIL may have, the gates' number already divided out."""
+        ...
+
+
+def moments_for_share(p0: float, confidence: float) -> int:
+    """Independent moments without one exceedance that show a share below `p0` (299 for 1 % at 95 %)."""
+    return math.ceil(math.log(1 - confidence) / math.log1p(-p0))

@@ -1,0 +1,132 @@
+"""Latency gates: `p99 < 2s during azure-slow`, of an upstream, for a request, against a ratio.
+
+Decided on exceedances, not on an estimated quantile: `p99 < T` holds iff fewer than 1 % of the
+arrivals took T or longer or did not end ok. `p99(ok)` looks at the ok ones alone, for those who ask.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from harness.gates.gate import Finding, moments_for_share
+from harness.gates.words import GateSyntaxError, Word, Words
+from harness.units import parse_duration_ms
+
+if TYPE_CHECKING:
+    from harness.evidence import Pool
+
+_QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)(\(ok\))?")
+_EXAMPLE = "p99 < 2s during azure-latency"
+_LIMITS = "2s, gateway.timeout, 1.5 x baseline or 1.5 x main"
+_RATIO = re.compile(r"(\d+(?:\.\d+)?)x?")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`ms` and `factor`: one of them is set, or neither for the gateway's timeout."""
+
+    ms: float | None = None
+    factor: float | None = None
+    of: Literal["baseline", "main"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyGate:
+    text: str
+    quantile: float
+    """0.99 for p99."""
+    ok_only: bool
+    upstream: str | None
+    request: str | None
+    limit: Limit
+    phase: str
+
+    uses_complete: ClassVar[bool] = False
+
+    @classmethod
+    def reads(cls, word: str) -> bool:
+        return re.match(r"p\d", word) is not None
+
+    @classmethod
+    def parse(cls, words: Words) -> Self:
+        quantile, ok_only = _quantile(words.take("a percentile", _EXAMPLE))
+        upstream = words.name("an upstream's name", "p99 of gcp < 1s") if words.accept("of") else None
+        request = words.request()
+        words.comparison("<", _EXAMPLE)
+        limit = _limit(words)
+        return cls(words.text, quantile, ok_only, upstream, request, limit, words.phase())
+
+    @property
+    def p0(self) -> float:
+        """The share of exceedances that the gate forbids: 0.01 for p99."""
+        return round(1 - self.quantile, 9)
+
+    @property
+    def metric(self) -> str:
+        of = f" of {self.upstream}" if self.upstream else ""
+        return f"p{self.quantile * 100:g}{'(ok)' if self.ok_only else ''}{of}"
+
+    @property
+    def uses_gateway_timeout(self) -> bool:
+        return self.limit.ms is None and self.limit.factor is None
+
+    @property
+    def uses_main(self) -> bool:
+        return self.limit.of == "main"
+
+    def phases(self) -> tuple[str, ...]:
+        return (self.phase, "baseline") if self.limit.of == "baseline" else (self.phase,)
+
+    def upstreams(self) -> tuple[str, ...]:
+        return (self.upstream,) if self.upstream else ()
+
+    def requests(self) -> tuple[str, ...]:
+        return (self.request,) if self.request else ()
+
+    def moments(self, confidence: float) -> int:
+        # a ratio spends half of its error on the quantile that it compares with
+        return moments_for_share(self.p0, confidence if self.limit.factor is None else (1 + confidence) / 2)
+
+    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
+        return gateway_timeout_ms if self.uses_gateway_timeout else self.limit.ms
+
+    def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
+        from harness.gates.latency_judge import judge
+
+        return judge(self, pool, alpha_fail)
+
+
+def _quantile(word: Word) -> tuple[float, bool]:
+    match = _QUANTILE.fullmatch(word.text)
+    if not match:
+        fix = f"p{word.text[1:3]}.{word.text[3:]}" if re.fullmatch(r"p9{3,}", word.text) else "p99, p99.9 or p99(ok)"
+        raise GateSyntaxError(f"`{word.text}` is not a percentile", fix, word.offset)
+    percent = float(match[1])
+    if percent <= 0:
+        raise GateSyntaxError("p0 is the fastest request of all; there is nothing to decide", "p50", word.offset)
+    return round(percent / 100, 9), match[2] is not None
+
+
+def _limit(words: Words) -> Limit:
+    if words.accept("gateway.timeout"):
+        return Limit()
+    offset = words.offset
+    if match := _RATIO.fullmatch(words.peek()):
+        number = words.take()
+        if number.text.endswith("x") or words.accept("x"):
+            return _ratio(words, float(match[1]), offset)
+        raise GateSyntaxError(f"`{number.text}` has no unit", f"{number.text}ms or {number.text}s", offset)
+    return Limit(ms=words.quantity(parse_duration_ms, f"a limit ({_LIMITS})", _LIMITS))
+
+
+def _ratio(words: Words, factor: float, offset: int) -> Limit:
+    of = words.take("`baseline` or `main`", "1.5 x baseline")
+    if factor <= 0:
+        raise GateSyntaxError("the factor must be above zero", "1.5 x baseline", offset)
+    if of.text == "baseline":
+        return Limit(factor=factor, of="baseline")
+    if of.text == "main":
+        return Limit(factor=factor, of="main")
+    raise GateSyntaxError(f"`{of.text}` is nothing to compare with", "1.5 x baseline or 1.5 x main", of.offset)

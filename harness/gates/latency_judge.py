@@ -1,0 +1,190 @@
+"""How a latency gate decides, and the quantile with its bounds that a person is shown.
+
+The bounds are order statistics at the same deflation as the verdict, so that they agree with it: PASS
+exactly where `high` is below the limit, FAIL exactly where `low` is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.backend_time import call_waits_ns
+from harness.baseline_file import read_main
+from harness.evidence import NEVER, Evidence, Pool, Window
+from harness.gates.deciding import Population, Undecided, decide_share, rule_of, say, stopped
+from harness.gates.gate import Finding
+from harness.quantiles import Bounds, quantile_bounds
+from harness.statistics import Decision, Rule, Tally, decide
+from harness.units import NS_PER_MS, format_duration
+from harness.validity import JOINED_LEAST, guard_too_short, joined_share
+
+if TYPE_CHECKING:
+    from harness.gates.latency import LatencyGate
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What a PASS and a FAIL are measured against (they differ for a ratio), and what is shown."""
+
+    pass_ms: float
+    fail_ms: float
+    shown_ms: float
+    error_shared: bool = False
+    """Half of the allowed error was spent on the quantile compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    latencies: list[NDArray[np.int64]]
+    """One array a run."""
+    limits: _Limits
+    rule: Rule
+
+
+def judge(gate: LatencyGate, pool: Pool, alpha_fail: float) -> Finding:
+    limits = _limits(gate, pool)
+    if isinstance(limits, Undecided):
+        return _undecided(limits.reason, None)
+    if gate.phase == "baseline" and (reason := guard_too_short(pool)):
+        return _undecided(reason, limits.shown_ms)
+    rule = rule_of(pool.plan, gate.p0, alpha_fail)
+    if limits.error_shared:
+        rule = replace(rule, alpha=rule.alpha / 2, alpha_fail=rule.alpha_fail / 2)
+    latencies = _latencies(gate, pool)
+    if isinstance(latencies, Undecided):
+        return _undecided(latencies.reason, limits.shown_ms)
+    measured = _Measured(latencies, limits, rule)
+    return _told(gate, pool, measured, _decide(gate, pool, measured))
+
+
+def _decide(gate: LatencyGate, pool: Pool, measured: _Measured) -> Decision | Undecided:
+    """FAIL by the one limit, else PASS or not by the other."""
+    limits = measured.limits
+    failed = _decide_at(gate, pool, measured, limits.fail_ms)
+    if limits.fail_ms == limits.pass_ms or isinstance(failed, Undecided) or failed.verdict == "fail":
+        return failed
+    passed = _decide_at(gate, pool, measured, limits.pass_ms)
+    if isinstance(passed, Decision) and passed.verdict == "fail":
+        # surely above the baseline's lower bound is not yet surely above the baseline
+        return replace(passed, verdict="inconclusive", reason="above_not_surely")
+    return passed
+
+
+def _decide_at(gate: LatencyGate, pool: Pool, measured: _Measured, limit_ms: float) -> Decision | Undecided:
+    limit_ns = round(limit_ms * NS_PER_MS)
+    if gate.upstream is None:
+        return decide_share(
+            pool, _population(gate, limit_ns), lambda _, window: window.latency_ns >= limit_ns, measured.rule
+        )
+    windows = _population(gate).windows(pool)
+    if any(window.cut for window in windows):
+        return stopped(pool)
+    tally = Tally.of(*(own >= limit_ns for own in measured.latencies))
+    return decide(tally, sum(window.seconds for window in windows), measured.rule)
+
+
+def _population(gate: LatencyGate, held_ns: int | None = None) -> Population:
+    # later requests of an arrival count only where the gate names one
+    return Population(gate.phase, gate.request, gate.request is not None, gate.ok_only, held_ns)
+
+
+def _latencies(gate: LatencyGate, pool: Pool) -> list[NDArray[np.int64]] | Undecided:
+    """One array a run, in order of intended time."""
+    windows = _population(gate).windows(pool)
+    if gate.upstream is None:
+        return [window.latency_ns for window in windows]
+    if any((joined_share(run) or 0.0) < JOINED_LEAST for run in pool.runs):
+        return Undecided("too few backend calls can be tied to a request (the service drops both headers)")
+    return [_call_latency_ns(run, w, gate.upstream, gate.ok_only) for run, w in zip(pool.runs, windows, strict=True)]
+
+
+def _call_latency_ns(run: Evidence, window: Window, upstream: str, ok_only: bool) -> NDArray[np.int64]:
+    """Of the calls to one upstream that this window's requests made; NEVER unless the backend answered 2xx or 3xx."""
+    index = run.plan.upstream(upstream).index
+    inside = np.zeros(len(run.samples) + 1, np.bool_)  # the last entry is for calls of no request of ours
+    inside[window.index] = True
+    chosen = np.flatnonzero((run.calls["upstream"] == index) & inside[run.call_arrivals])
+    chosen = chosen[np.argsort(run.call_arrivals[chosen], kind="stable")]
+    waits_ns = call_waits_ns(run, index, chosen)
+    status = run.calls["status"][chosen]
+    ok = (status >= 200) & (status < 400)
+    return waits_ns[ok] if ok_only else np.where(ok, waits_ns, NEVER)
+
+
+def _limits(gate: LatencyGate, pool: Pool) -> _Limits | Undecided:
+    limit_ms = gate.latency_limit_ms(pool.plan.gateway.timeout_ms)
+    if limit_ms is not None:
+        return _Limits(limit_ms, limit_ms, limit_ms)
+    factor = gate.limit.factor
+    if factor is None:
+        return Undecided("there is no gateway, so `gateway.timeout` is not known")
+    reference = _baseline(gate, pool) if gate.limit.of == "baseline" else read_main(pool.runs[0].run_dir, gate)
+    if isinstance(reference, str):
+        return Undecided(reference)
+    if reference.low_ms is None or reference.high_ms is None or reference.observed_ms is None:
+        return Undecided(f"the {gate.limit.of}'s own {gate.metric} is not known surely enough to compare with")
+    return _Limits(
+        factor * reference.low_ms, factor * reference.high_ms, factor * reference.observed_ms, error_shared=True
+    )
+
+
+def _baseline(gate: LatencyGate, pool: Pool) -> Bounds | str:
+    if reason := guard_too_short(pool):
+        return reason
+    bounds = bounds_of(replace(gate, phase="baseline"), pool)
+    return bounds.reason if isinstance(bounds, Undecided) else bounds
+
+
+def bounds_of(gate: LatencyGate, pool: Pool) -> Bounds | Undecided:
+    """The gate's own quantile, whatever its limit, with bounds at half the allowed error on each side."""
+    windows = _population(gate).windows(pool)
+    if any(window.cut for window in windows):
+        return stopped(pool)
+    latencies = _latencies(gate, pool)
+    if isinstance(latencies, Undecided):
+        return latencies
+    alpha = round(1 - pool.plan.verdict.confidence, 9) / 2
+    rule = Rule(gate.p0, pool.plan.verdict.clump_ms / 1000, alpha, alpha)
+    return quantile_bounds(latencies, sum(window.seconds for window in windows), rule)
+
+
+def _told(gate: LatencyGate, pool: Pool, measured: _Measured, decision: Decision | Undecided) -> Finding:
+    limits = measured.limits
+    seconds = sum(window.seconds for window in _population(gate).windows(pool))
+    limit_ns = round(limits.fail_ms * NS_PER_MS)
+    bounds = quantile_bounds(measured.latencies, seconds, measured.rule, at_ns=limit_ns)
+    cap_ms = censored_at_ms(pool) if bounds.n and bounds.observed_ms is None else None
+    if isinstance(decision, Undecided):
+        finding = _undecided(decision.reason, limits.shown_ms)
+        return replace(finding, observed=bounds.observed_ms, censored_at_ms=cap_ms, n=bounds.n)
+    failed = "" if gate.ok_only else " or failed"
+    bad = f"took {format_duration(limits.shown_ms)} or longer{failed}"
+    return Finding(
+        verdict=decision.verdict,
+        reason=say(decision, bad, gate.p0, whose="calls" if gate.upstream else "requests"),
+        limit=limits.shown_ms,
+        unit="ms",
+        op="<",
+        observed=bounds.observed_ms,
+        low=bounds.low_ms,
+        high=bounds.high_ms,
+        censored_at_ms=cap_ms,
+        n=decision.n,
+        exceeded=decision.k,
+        deflation=decision.deflation,
+        withstands_ms=None if decision.withstands_s is None else decision.withstands_s * 1000,
+    )
+
+
+def censored_at_ms(pool: Pool) -> float:
+    """Where a latency that never ended well was cut off."""
+    plan = pool.plan
+    return plan.load.client_cap_ms if plan.gateway.timeout_ms is None else plan.gateway.timeout_ms
+
+
+def _undecided(reason: str, limit_ms: float | None) -> Finding:
+    return Finding("inconclusive", reason, limit_ms, "ms", "<")

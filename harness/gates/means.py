@@ -1,0 +1,47 @@
+"""Gates on a mean over batches: a Student bound on each side, and enough independent moments to believe it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.evidence import Pool
+from harness.gates.calls import MEAN_MOMENTS
+from harness.gates.gate import Finding, GateVerdict, Unit
+from harness.statistics import mean_bounds
+
+
+def judge_mean(
+    pool: Pool,
+    sums: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    *,
+    n: int,
+    seconds: float,
+    limit: float,
+    below: bool,
+    unit: Unit,
+    alpha_fail: float,
+) -> Finding:
+    """The ratio of totals, sums ÷ sizes (one entry a batch), against `limit`. `n` arrivals in `seconds`."""
+    found = Finding("inconclusive", "no request arrived in this phase", limit, unit, "<" if below else ">", n=n)
+    if n == 0 or seconds <= 0 or sizes.sum() == 0:
+        return found
+    asked = pool.plan.verdict
+    observed = float(sums.sum() / sizes.sum())
+    low, high = mean_bounds(sums, sizes, round(1 - asked.confidence, 9))
+    sure_low, sure_high = mean_bounds(sums, sizes, alpha_fail)
+    said = f"{observed:.4g} ({low:.4g} to {high:.4g}), and it must be {'below' if below else 'above'} {limit:g}"
+    moments = min(float(n), seconds * 1000 / asked.clump_ms) if asked.clump_ms else float(n)
+    verdict: GateVerdict = "inconclusive"
+    if moments < MEAN_MOMENTS:
+        reason = f"the phase holds too few independent moments to be sure: {said}"
+    elif (sure_low >= limit) if below else (sure_high <= limit):
+        verdict, reason = "fail", said
+    elif (high < limit) if below else (low > limit):
+        verdict, reason = "pass", said
+    else:
+        reason = f"too close to the limit to be sure: {said}"
+    return replace(found, verdict=verdict, reason=reason, observed=observed, low=max(low, 0.0), high=high)

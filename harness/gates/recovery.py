@@ -1,0 +1,149 @@
+"""`recovery < 15s after FAULT`: how long after the removal the service answers as it did before.
+
+Back means five windows in a row whose p90 is at most 1.25 times the baseline's (anything but ok
+counts as infinite). A service that stays slow although the load is held is called metastable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+from harness.gates.gate import Finding, GateVerdict
+from harness.gates.words import GateSyntaxError, Words
+from harness.units import NS_PER_MS, NS_PER_S, format_duration, parse_duration_ms
+
+if TYPE_CHECKING:
+    from harness.evidence import Evidence, Pool
+
+WINDOWS_IN_A_ROW: Final = 5
+WINDOW_ARRIVALS: Final = 100
+WINDOW_MS_MIN: Final = 1000.0
+BACK_WITHIN: Final = 1.25
+"""Times the baseline's p90."""
+_EXAMPLE = "recovery < 15s after azure-latency"
+
+
+def window_ms(rate_per_s: float) -> float:
+    """The length of one window: a second, or as long as a hundred arrivals take."""
+    return max(WINDOW_MS_MIN, 1000 * WINDOW_ARRIVALS / rate_per_s) if rate_per_s > 0 else WINDOW_MS_MIN
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryGate:
+    text: str
+    fault: str
+    limit_ms: float
+
+    uses_gateway_timeout: ClassVar[bool] = False
+    uses_complete: ClassVar[bool] = False
+    uses_main: ClassVar[bool] = False
+
+    @classmethod
+    def reads(cls, word: str) -> bool:
+        return word == "recovery"
+
+    @classmethod
+    def parse(cls, words: Words) -> Self:
+        words.take()
+        words.comparison("<", _EXAMPLE)
+        limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
+        if not words.accept("after"):
+            raise GateSyntaxError("a recovery gate says after which fault", _EXAMPLE, words.offset)
+        return cls(words.text, words.name("a fault's name", _EXAMPLE), limit_ms)
+
+    def load_needed_ms(self, rate_per_s: float) -> float:
+        """How long the load must go on after the removal for this gate to be decided; the guard comes on top."""
+        return self.limit_ms + WINDOWS_IN_A_ROW * window_ms(rate_per_s)
+
+    @property
+    def metric(self) -> str:
+        return "recovery"
+
+    @property
+    def phase(self) -> str:
+        return f"after {self.fault}"
+
+    def phases(self) -> tuple[str, ...]:
+        return (self.phase, "baseline")
+
+    def upstreams(self) -> tuple[str, ...]:
+        return ()
+
+    def requests(self) -> tuple[str, ...]:
+        return ()
+
+    def moments(self, confidence: float) -> int:
+        return 0
+
+    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
+        return None
+
+    def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
+        """Each run by itself; the worst counts. No error is shared out: what is seen is a time, not a share."""
+        outcomes = [_outcome(run, self) for run in pool.runs]
+        worst = next(o for verdict in ("fail", "inconclusive", "pass") for o in outcomes if o.verdict == verdict)
+        times = [o.back_ms for o in outcomes if o.back_ms is not None]
+        return Finding(
+            verdict=worst.verdict,
+            reason=worst.reason,
+            limit=self.limit_ms,
+            unit="ms",
+            op="<",
+            observed=max(times) if len(times) == len(outcomes) else None,
+            n=sum(o.n for o in outcomes),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    verdict: GateVerdict
+    reason: str
+    n: int
+    back_ms: float | None = None
+
+
+def _outcome(run: Evidence, gate: RecoveryGate) -> _Outcome:
+    import numpy as np
+
+    from harness.statistics import nearest_rank
+
+    baseline, after = run.window("baseline"), run.window(gate.phase)
+    n = len(after.samples)
+    if not len(baseline.samples) or not n:
+        return _Outcome("inconclusive", "no request arrived in the baseline, or none after the fault", n)
+    usual_ns = int(nearest_rank(baseline.latency_ns, [0.9])[0])
+    if not baseline.ok[baseline.latency_ns <= usual_ns].all():
+        return _Outcome(
+            "inconclusive", "the baseline itself has more than 10 % errors: there is nothing to return to", n
+        )
+    end_ns = after.end_ns if run.stop_ns is None else min(after.end_ns, run.stop_ns)
+    width_ns = round(window_ms(n / ((end_ns - after.start_ns) / NS_PER_S)) * NS_PER_MS)
+    count = (end_ns - after.start_ns) // width_ns
+    number = (after.samples["intended_ns"] - after.start_ns) // width_ns
+    arrivals = np.bincount(number, minlength=count)[:count]
+    slow = np.bincount(number[after.latency_ns > BACK_WITHIN * usual_ns], minlength=count)[:count]
+    # p90 by nearest rank is within the bound iff at least that rank are
+    good = (arrivals > 0) & (arrivals - slow >= np.ceil(np.round(0.9 * arrivals, 6)))
+    if run.bad_seconds:  # what the load generator spoiled is not held against the service
+        good |= arrivals == 0
+    return _told(gate, good.tolist(), width_ns / NS_PER_MS, n)
+
+
+def _told(gate: RecoveryGate, good: list[bool], width_ms: float, n: int) -> _Outcome:
+    """`good`: window after window, whether it was as fast as the baseline."""
+    row = WINDOWS_IN_A_ROW
+    back = next((i for i in range(len(good) - row + 1) if all(good[i : i + row])), None)
+    limit = format_duration(gate.limit_ms)
+    if back is not None:
+        back_ms = back * width_ms
+        taken = f"back after {format_duration(back_ms)}"
+        return _Outcome("pass" if back_ms < gate.limit_ms else "fail", f"{taken}, limit {limit}", n, back_ms)
+    starts = [i for i in range(len(good) + row) if i * width_ms < gate.limit_ms]
+    held_ms = len(good) * width_ms
+    if all(not all(good[i : i + row]) for i in starts):
+        state = "metastable: " if held_ms >= gate.limit_ms + row * width_ms else ""
+        return _Outcome(
+            "fail", f"{state}not back while the load was held for another {format_duration(held_ms)}, limit {limit}", n
+        )
+    return _Outcome("inconclusive", f"the load ended {format_duration(held_ms)} after the fault, too early to tell", n)

@@ -1,0 +1,95 @@
+"""`throughput [for REQUEST] > N/s`: successes per second, by intended time, bounded over twenty batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from harness.gates.calls import MEAN_MOMENTS
+from harness.gates.gate import Finding
+from harness.gates.words import Words
+from harness.units import parse_rate_per_s
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.evidence import Evidence, Pool, Window
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughputGate:
+    text: str
+    request: str | None
+    limit_per_s: float
+    phase: str
+
+    uses_gateway_timeout: ClassVar[bool] = False
+    uses_complete: ClassVar[bool] = False
+    uses_main: ClassVar[bool] = False
+
+    @classmethod
+    def reads(cls, word: str) -> bool:
+        return word == "throughput"
+
+    @classmethod
+    def parse(cls, words: Words) -> Self:
+        words.take()
+        request = words.request()
+        words.comparison(">", "throughput > 38/s")
+        limit = words.quantity(parse_rate_per_s, "a rate", "38/s or 90/m")
+        return cls(words.text, request, limit, words.phase())
+
+    @property
+    def metric(self) -> str:
+        return "throughput"
+
+    def phases(self) -> tuple[str, ...]:
+        return (self.phase,)
+
+    def upstreams(self) -> tuple[str, ...]:
+        return ()
+
+    def requests(self) -> tuple[str, ...]:
+        return (self.request,) if self.request else ()
+
+    def moments(self, confidence: float) -> int:
+        return MEAN_MOMENTS
+
+    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
+        return None
+
+    def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
+        import numpy as np
+
+        from harness.gates.deciding import Population, stopped
+        from harness.gates.means import judge_mean
+
+        windows = Population(self.phase, self.request, every_part=True).windows(pool)
+        if any(window.cut for window in windows):
+            return Finding("inconclusive", stopped(pool).reason, self.limit_per_s, "per_s", ">")
+        batches = [_batches(run, window) for run, window in zip(pool.runs, windows, strict=True)]
+        return judge_mean(
+            pool,
+            np.concatenate([successes for successes, _ in batches]),
+            np.concatenate([seconds for _, seconds in batches]),
+            n=sum(len(window.samples) for window in windows),
+            seconds=sum(window.seconds for window in windows),
+            limit=self.limit_per_s,
+            below=False,
+            unit="per_s",
+            alpha_fail=alpha_fail,
+        )
+
+
+def _batches(run: Evidence, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Successes and seconds of each of twenty equal stretches of the window."""
+    import numpy as np
+
+    from harness.statistics import BATCHES
+
+    edges = np.linspace(window.start_ns, window.end_ns, BATCHES + 1).astype(np.int64)
+    successes, _ = np.histogram(window.samples["intended_ns"][window.ok], bins=edges)
+    seconds = [run.seconds([(int(start), int(end))]) for start, end in pairwise(edges)]
+    return successes.astype(np.float64), np.array(seconds)

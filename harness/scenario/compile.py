@@ -1,0 +1,267 @@
+"""From a scenario that is right in itself to a plan. Pure: ports come from a callable, nothing is read or opened."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from harness.faults import ALL, Circumstances, Fault, Unprovable
+from harness.gateway_choice import ResolvedGateway
+from harness.plan import (
+    Plan,
+    PlannedFault,
+    PlannedGate,
+    PlannedGateway,
+    PlannedLoad,
+    PlannedRequest,
+    PlannedService,
+    PlannedUpstream,
+    PlannedVerdict,
+    Window,
+)
+from harness.scenario.inputs import Inputs
+from harness.scenario.problems import Finding
+from harness.scenario.references import Named
+from harness.scenario.schema import JmesPath, Request, Scenario
+from harness.scenario.templates import fill
+from harness.scenario.timeline import Timeline, schedule_of
+from harness.units import spell_duration
+
+HEADROOM: Final = 1.25
+"""Slots beyond what the peak rate and the client cap can fill: arrivals come in bursts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a scenario's examination found out, ready to be planned."""
+
+    scenario: Scenario
+    timeline: Timeline
+    gates: tuple[Named, ...]
+    inputs: Inputs
+    file: str
+    sha256: str
+
+
+def compile_plan(
+    made: Made,
+    *,
+    run_id: str,
+    seed: int,
+    ports: Callable[[], int],
+    gateway: ResolvedGateway,
+    workers: int = 1,
+    cell: str | None = None,
+) -> tuple[Plan, list[Finding]]:
+    """The plan, and the faults in it that nothing could prove (their findings; the plan is then not fit to run)."""
+    scenario, timeline = made.scenario, made.timeline
+    stand = _Stand.take(scenario, ports, gateway)
+    faults, findings = _faults(scenario, timeline)
+    plan = Plan(
+        run_id=run_id,
+        name=scenario.name,
+        cell=cell,
+        seed=seed,
+        scenario_file=made.file,
+        scenario_sha256=made.sha256,
+        upstreams=stand.upstreams,
+        service=_service(scenario, made.inputs, stand),
+        gateway=stand.gateway,
+        load=_load(made, workers, stand.values),
+        guard_ms=timeline.guard_ms,
+        faults=faults,
+        gates=tuple(
+            PlannedGate(id=f"g{number}", text=named.gate.text, line=named.line)
+            for number, named in enumerate(made.gates, 1)
+        ),
+        default_gates=scenario.gates is None,
+        verdict=PlannedVerdict(
+            confidence=scenario.verdict.confidence,
+            clump_ms=scenario.verdict.clump_ms,
+            inconclusive=scenario.verdict.inconclusive,
+        ),
+        toxiproxy_url=scenario.toxiproxy.url,
+    )
+    return plan, findings
+
+
+# ---------------------------------------------------------------- service and gateway
+
+
+@dataclass(frozen=True, slots=True)
+class _Stand:
+    """Who listens where. `root` is the service's own address, `values` what templates stand for."""
+
+    upstreams: tuple[PlannedUpstream, ...]
+    service_port: int | None
+    root: str
+    gateway: PlannedGateway
+    values: dict[str, str]
+
+    @classmethod
+    def take(cls, scenario: Scenario, ports: Callable[[], int], resolved: ResolvedGateway) -> _Stand:
+        upstreams = tuple(
+            upstream.plan(name, index, ports) for index, (name, upstream) in enumerate(scenario.upstreams.items())
+        )
+        service_port = ports() if scenario.service.url is None else None
+        root = scenario.service.url or f"http://127.0.0.1:{service_port}"
+        gateway_port = ports() if resolved.kind == "nginx" else None
+        gateway = PlannedGateway(
+            kind=resolved.kind,
+            timeout_ms=scenario.gateway.deadline_ms,
+            port=gateway_port,
+            binary=resolved.binary,
+            target=f"http://127.0.0.1:{gateway_port}" if gateway_port is not None else root,
+        )
+        return cls(upstreams, service_port, root, gateway, _template_values(upstreams, gateway, service_port))
+
+
+def _template_values(
+    upstreams: tuple[PlannedUpstream, ...], gateway: PlannedGateway, port: int | None
+) -> dict[str, str]:
+    values = {"gateway.url": gateway.target}
+    if gateway.timeout_ms is not None:
+        values["gateway.timeout"] = spell_duration(gateway.timeout_ms)
+    if port is not None:
+        values["port"] = str(port)
+    for upstream in upstreams:
+        values[f"{upstream.name}.url"] = upstream.url
+        values[f"{upstream.name}.host"] = upstream.listen_host
+        values[f"{upstream.name}.port"] = str(upstream.listen_port)
+        values[f"{upstream.name}.address"] = f"{upstream.listen_host}:{upstream.listen_port}"
+    return values
+
+
+def _service(scenario: Scenario, inputs: Inputs, stand: _Stand) -> PlannedService:
+    service = scenario.service
+    method, path, within_ms = service.ready_parts
+    env = {name: fill(value, stand.values) for name, value in service.env.items()}
+    argv: tuple[str, ...] | None = None
+    kind: Literal["rung", "command", "url"] = "url"
+    if service.rung is not None:
+        kind = "rung"
+        argv = (sys.executable, "-P", "-m", "aggregator", "--rung", service.rung, "--port", str(stand.service_port))
+        env = {**_aggregator_env(stand), **env}
+    elif service.command is not None:
+        kind = "command"
+        argv = tuple(fill(word, stand.values) for word in service.command)
+    return PlannedService(
+        kind=kind,
+        rung=service.rung,
+        argv=argv,
+        env=env,
+        cwd=inputs.cwd,
+        url=stand.root,
+        port=stand.service_port,
+        ready_method=method,
+        ready_path=path,
+        ready_headers={name: fill(value, stand.values) for name, value in service.headers.items()},
+        ready_within_ms=within_ms,
+    )
+
+
+def _aggregator_env(stand: _Stand) -> dict[str, str]:
+    env = {"AGGREGATOR_BACKENDS": ",".join(f"{upstream.name}={upstream.url}" for upstream in stand.upstreams)}
+    if stand.gateway.timeout_ms is not None:
+        env["AGGREGATOR_GATEWAY_TIMEOUT_MS"] = f"{stand.gateway.timeout_ms:.15g}"
+    return env
+
+
+# ---------------------------------------------------------------- load
+
+
+def _load(made: Made, workers: int, values: dict[str, str]) -> PlannedLoad:
+    from scenarios.load import peak_rate_per_s
+
+    scenario, timeline = made.scenario, made.timeline
+    load = scenario.load
+    schedule = schedule_of(load, timeline, made.inputs.replay_ms)
+    if schedule is None:
+        in_flight = load.users or 1
+    else:
+        in_flight = math.ceil(round(peak_rate_per_s(schedule) * timeline.client_cap_ms / 1000 * HEADROOM, 6))
+    complete = load.complete or "auto"
+    if complete == "auto" and not scenario.upstreams:
+        complete = "none"
+    return PlannedLoad(
+        model="closed" if schedule is None else "open",
+        schedule=schedule,
+        users=load.users,
+        workers=workers,
+        requests=tuple(_request(scenario, request, values) for request in load.written_requests),
+        locustfile=made.inputs.locustfile,
+        data=made.inputs.data,
+        warmup_ms=timeline.warmup_ms,
+        duration_ms=timeline.duration_ms,
+        drain_ms=timeline.drain_ms,
+        client_cap_ms=timeline.client_cap_ms,
+        max_in_flight=load.max_in_flight or max(1, in_flight),
+        ok=load.ok,
+        complete="jmespath" if isinstance(complete, JmesPath) else complete,
+        complete_jmespath=complete.jmespath if isinstance(complete, JmesPath) else None,
+    )
+
+
+def _request(scenario: Scenario, request: Request, values: dict[str, str]) -> PlannedRequest:
+    method, path = request.request.split(" ", 1)
+    headers = {**scenario.service.headers, **scenario.load.headers, **request.headers}
+    body = request.body
+    if request.json_body is not None:
+        body = json.dumps(request.json_body, ensure_ascii=False)
+        if not any(name.lower() == "content-type" for name in headers):
+            headers["Content-Type"] = "application/json"
+    columns = scenario.load.data is not None
+    return PlannedRequest(
+        name=request.name,
+        method=method,
+        path=path,
+        headers={name: fill(value, values, keep_unknown=columns) for name, value in headers.items()},
+        body=body,
+        weight=request.weight,
+        asks=request.asks if request.asks is not None else tuple(scenario.upstreams),
+        expect_status=request.expect.status if request.expect else None,
+        expect_contains=request.expect.contains if request.expect else None,
+    )
+
+
+# ---------------------------------------------------------------- faults
+
+
+def targets_of(scenario: Scenario, fault: Fault) -> tuple[str, ...]:
+    return tuple(scenario.upstreams) if ALL in fault.targets else fault.targets
+
+
+def _faults(scenario: Scenario, timeline: Timeline) -> tuple[tuple[PlannedFault, ...], list[Finding]]:
+    planned: list[PlannedFault] = []
+    findings: list[Finding] = []
+    hold_ms = scenario.gateway.deadline_ms or timeline.client_cap_ms
+    for index, (fault, windows) in enumerate(zip(scenario.faults, timeline.windows, strict=True)):
+        targets = targets_of(scenario, fault)
+        answers = [scenario.upstreams[name].answer_bytes for name in targets if name in scenario.upstreams]
+        met = Circumstances(hold_ms=hold_ms, answer_bytes=min(answers, default=0))
+        try:
+            planned.append(_fault(fault, targets, windows, met))
+        except Unprovable as exc:
+            findings.append(Finding(("faults", index, fault.KIND), exc.message, exc.fix))
+    return tuple(planned), findings
+
+
+def _fault(fault: Fault, targets: Sequence[str], windows: tuple[Window, ...], met: Circumstances) -> PlannedFault:
+    effect = fault.compile(met)
+    return PlannedFault(
+        name=fault.name,
+        kind=fault.KIND,
+        text=fault.text,
+        upstreams=tuple(targets),
+        windows=windows,
+        toxics=effect.toxics,
+        disables_proxy=effect.disables_proxy,
+        held_ms=effect.held_ms,
+        delay_ms=effect.delay_ms,
+        share=fault.share,
+        proof=effect.proof,
+    )

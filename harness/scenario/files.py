@@ -1,0 +1,142 @@
+"""Reads a scenario file into its tree: `extends` merged in, `--set` applied. All refusals are problems."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import Problem
+from harness.scenario.located import BYTES_MAX, Leaf, Mapping, Place, Source, compose
+from harness.scenario.paths import BadPath, assign, parse_path
+
+DEPTH_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """`text` is the file as given; `digest` covers every file and `--set` that made the tree."""
+
+    text: str
+    tree: Mapping | None
+    problems: tuple[Problem, ...]
+    digest: str
+
+
+def read_scenario(path: Path, sets: Sequence[str]) -> Read:
+    """Never raises for what a user can do to a file."""
+    text, problems = _read_text(path, str(path))
+    if problems:
+        return Read(text, None, problems, "")
+    parts = [text]
+    tree, found = _extended(path, text, (), parts)
+    for one in sets:
+        parts.append(f"--set {one}")
+        tree, more = _with_set(tree, one)
+        found = (*found, *more)
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return Read(text, tree, found, digest)
+
+
+def _read_text(path: Path, shown: str) -> tuple[str, tuple[Problem, ...]]:
+    def refused(message: str, fix: str) -> tuple[str, tuple[Problem, ...]]:
+        return "", (Problem(shown, 0, 0, "", message, fix),)
+
+    try:
+        if path.is_dir():
+            return refused("this is a directory", "name the scenario file in it")
+        with path.open("rb") as file:
+            raw = file.read(BYTES_MAX + 1)
+    except FileNotFoundError:
+        return refused("there is no such file", "`tailgate init` writes a scenario to start from")
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        return refused(f"cannot be read: {reason}", "name a YAML file")
+    if len(raw) > BYTES_MAX:
+        return refused("more than a megabyte is no scenario", "name a YAML file")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = raw[: exc.start].count(b"\n") + 1
+        return refused(f"not UTF-8 (byte {raw[exc.start]:#04x} on line {line})", "save it as UTF-8")
+    # line ends that str.splitlines would see but YAML does not would shift every place
+    return text.replace("\r\n", "\n").replace("\r", "\n"), ()
+
+
+def _extended(
+    path: Path, text: str, chain: tuple[Path, ...], parts: list[str]
+) -> tuple[Mapping | None, tuple[Problem, ...]]:
+    """The file's tree on top of what it extends."""
+    source = Source(str(path), path.parent, tuple(text.split("\n")))
+    tree, problems = compose(text, source)
+    if tree is None:
+        return None, problems or (_empty(source),)
+    if not isinstance(tree, Mapping):
+        return None, (*problems, tree.place.problem("", "a scenario is a mapping", "begin with `name: …`"))
+    base = tree.entries.get("extends")
+    if not isinstance(base, Leaf) or not isinstance(base.value, str):
+        return tree, problems
+    base_path = path.parent / base.value
+    chain = (*chain, path.resolve())
+
+    def refused(message: str, fix: str) -> tuple[None, tuple[Problem, ...]]:
+        # without its base, all that the scenario leaves to it would be called missing
+        return None, (*problems, base.place.problem("extends", message, fix))
+
+    try:
+        cyclic = base_path.resolve() in chain
+    except (OSError, ValueError, RuntimeError):
+        return refused("this is not a path", "name a scenario file")
+    if cyclic:
+        return refused("this file is extended already: a cycle", "extend another file")
+    if len(chain) > DEPTH_MAX:
+        return refused(f"more than {DEPTH_MAX} files extend each other", "merge some of them")
+    base_text, unread = _read_text(base_path, str(base_path))
+    if unread:
+        return refused(f"{base_path}: {unread[0].message}", "the path is relative to this file")
+    parts.append(base_text)
+    below, found = _extended(base_path, base_text, chain, parts)
+    if below is None:
+        return None, (*problems, *found)
+    return merged(below, tree), (*problems, *found)
+
+
+def merged(below: Mapping, above: Mapping) -> Mapping:
+    """Mappings merge deeply; lists and scalars replace; null takes away what is below."""
+    entries, keys = dict(below.entries), dict(below.keys)
+    for key, node in above.entries.items():
+        under = entries.get(key)
+        if isinstance(node, Leaf) and node.value is None and under is not None:
+            del entries[key], keys[key]
+            continue
+        entries[key] = merged(under, node) if isinstance(under, Mapping) and isinstance(node, Mapping) else node
+        keys[key] = above.keys[key]
+    return Mapping(above.place, entries, keys)
+
+
+def _with_set(tree: Mapping | None, one: str) -> tuple[Mapping | None, tuple[Problem, ...]]:
+    name = f"--set {one}"
+    source = Source(name, Path.cwd(), (one,), has_lines=False)
+    place = Place(source, 1, 1)
+    path_text, equals, value_text = one.partition("=")
+    if not equals:
+        return tree, (place.problem("", "a setting is PATH=VALUE", "write --set load.rate=20/s"),)
+    try:
+        path = parse_path(path_text.strip())
+    except BadPath as exc:
+        return tree, (place.problem("", str(exc), "write --set PATH=VALUE, such as load.rate=20/s"),)
+    value, problems = compose(value_text, source)
+    if problems:
+        reason = problems[0].message.removeprefix("not YAML: ")
+        return tree, (place.problem(path_text, f"the value is not YAML: {reason}", "put the value in quotes"),)
+    if tree is None:
+        return None, ()
+    try:
+        return assign(tree, path, value or Leaf(place, None), place), ()
+    except BadPath as exc:
+        return tree, (place.problem(path_text, str(exc), "see the scenario for what there is"),)
+
+
+def _empty(source: Source) -> Problem:
+    return Problem(source.name, 0, 0, "", "the file is empty", "`tailgate init` writes a scenario to start from")

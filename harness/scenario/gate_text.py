@@ -1,0 +1,38 @@
+"""A gate's text read into a gate. It knows the grammar (the contract's section 4), not the scenario."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Final
+
+from harness.gates import GATES, Gate, GateSyntaxError
+from harness.gates.share import BAD_OUTCOMES
+from harness.gates.words import Words
+
+__all__ = ["GateSyntaxError", "parse_gate"]
+
+_METRICS: Final = (*BAD_OUTCOMES, "complete", "calls", "throughput", "recovery")
+_LATER: Final = ("named", "cleared", "rss", "threads", "sockets")
+
+
+def parse_gate(text: str) -> Gate:
+    """The gate that `text` spells. Raises GateSyntaxError with the place, the reason and a way out."""
+    words = Words(text)
+    first = words.peek()
+    for kind in GATES:
+        if kind.reads(first):
+            gate = kind.parse(words)
+            words.end()
+            return gate
+    offset = words.offset
+    if not first:
+        raise GateSyntaxError("the gate is empty", "p99 < 2s", offset)
+    if first in _LATER:
+        raise GateSyntaxError(
+            f"`{first}` gates come with a later version", "use p99, errors, complete, calls …", offset
+        )
+    if first == "ok":
+        raise GateSyntaxError("there is no gate on `ok`; bound what is not", "errors < 1%", offset)
+    close = difflib.get_close_matches(first.lower(), _METRICS, n=1)
+    fix = f"did you mean `{close[0]}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
+    raise GateSyntaxError(f"`{first}` is nothing a gate can measure", fix, offset)

@@ -1,0 +1,261 @@
+"""A scenario from its file to what a planner needs, with every problem it has, each in its place.
+
+What can be looked at is looked at, even where other parts are broken: a fault that cannot be read
+does not hide a gate that names an unknown upstream. Nothing is started, no port is taken.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.errors import Problem, ScenarioError
+from harness.gates import GateSyntaxError
+from harness.gateway_choice import ResolvedGateway
+from harness.plan import Plan
+from harness.scenario.catalog import find_scenario
+from harness.scenario.compile import Made, compile_plan
+from harness.scenario.files import read_scenario
+from harness.scenario.gate_text import parse_gate
+from harness.scenario.inputs import Inputs, read_inputs
+from harness.scenario.located import Leaf, Listing, Mapping, plain
+from harness.scenario.paths import BadPath, assign, parse_path
+from harness.scenario.problems import Finding, findings_of, in_cells, in_order, locate, node_at
+from harness.scenario.references import Named, reference_findings
+from harness.scenario.repair import Repaired, repair
+from harness.scenario.schema import Scenario, spell_value
+from harness.scenario.timeline import reckon
+from harness.scenario.windows import check_windows
+
+CELLS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a matrix, or the whole scenario where there is none (`name` None, `values` empty)."""
+
+    name: str | None
+    values: dict[str, Any]
+    loaded: Loaded
+    expected: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A scenario without problems. `text` is the file as given, `document` its tree with places."""
+
+    path: Path
+    text: str
+    sha256: str
+    scenario: Scenario
+    document: Mapping
+    made: Made
+    warnings: tuple[Problem, ...]
+    cells: tuple[Cell, ...] = ()
+    """Empty in a cell's own."""
+
+
+def load_scenario(path: Path | str, sets: Sequence[str] = ()) -> Loaded:
+    """The scenario in a file, or of that name in the catalog. Raises ScenarioError with all problems."""
+    found = find_scenario(path)
+    read = read_scenario(found, sets)
+    if read.tree is None:
+        raise ScenarioError(in_order(read.problems))
+    origin = _Origin(found, read.text, read.digest, sound=not read.problems)
+    examined = _examine(read.tree, origin)
+    cells, cell_problems = _cells(read.tree, origin, examined)
+    problems = in_order((*read.problems, *examined.problems, *cell_problems))
+    if problems or examined.made is None:
+        raise ScenarioError(problems)
+    warnings = in_order((*examined.warnings, *(warning for cell in cells for warning in cell.loaded.warnings)))
+    loaded = _loaded(read.tree, origin, examined.made, warnings)
+    return replace(loaded, cells=cells or (Cell(None, {}, loaded, ("pass",)),))
+
+
+def _loaded(tree: Mapping, origin: _Origin, made: Made, warnings: tuple[Problem, ...]) -> Loaded:
+    return Loaded(origin.path, origin.text, origin.digest, made.scenario, tree, made, warnings)
+
+
+# ---------------------------------------------------------------- one tree
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """The file behind a tree. `sound`: its structure has no problem."""
+
+    path: Path
+    text: str
+    digest: str
+    sound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    made: Made | None
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def _examine(tree: Mapping, origin: _Origin) -> _Examined:
+    findings: list[Finding] = []
+    scenario: Scenario | None = None
+    repaired: Repaired | None = None
+    try:
+        scenario = Scenario.model_validate(plain(tree))
+    except ValidationError as exc:
+        findings += findings_of(exc)
+        repaired = repair(tree, findings)
+        scenario = repaired.scenario
+    gates, gate_findings = _gates(tree, scenario)
+    findings += gate_findings
+    made: Made | None = None
+    warnings: list[Finding] = []
+    if scenario is not None:
+        unsure = repaired.unsure if repaired else ()
+        more = list(reference_findings(scenario, gates, os.environ, unsure=unsure))
+        inputs, input_findings = read_inputs(scenario, tree)
+        more += input_findings
+        if repaired is None or repaired.times_hold:
+            made, checked, warnings = _plan_check(scenario, gates, inputs, origin)
+            more += checked
+        # what stands in for a broken part is not the user's
+        findings += [found for found in more if repaired is None or repaired.is_users(found.path)]
+    problems = tuple(locate(tree, finding) for finding in findings)
+    return _Examined(
+        made=made if origin.sound and not problems else None,
+        problems=problems,
+        warnings=tuple(locate(tree, warning) for warning in warnings),
+    )
+
+
+def _plan_check(
+    scenario: Scenario, gates: tuple[Named, ...], inputs: Inputs, origin: _Origin
+) -> tuple[Made | None, list[Finding], list[Finding]]:
+    """The arithmetic: does it fit, can it be decided? Reckoned on a plan with made-up ports."""
+    known = {fault.name for fault in scenario.faults} | {"whole", "baseline"}
+    sound = tuple(
+        named for named in gates if all(phase.removeprefix("after ") in known for phase in named.gate.phases())
+    )
+    if scenario.load.replay is not None and inputs.replay_ms is None:
+        return None, [], []
+    timeline, findings = reckon(scenario, [named.gate for named in sound], inputs.replay_ms)
+    if timeline is None:
+        return None, findings, []
+    made = Made(scenario, timeline, gates, inputs, str(origin.path), origin.digest)
+    plan, unprovable = dry_plan(replace(made, gates=sound))
+    findings += unprovable
+    checked = check_windows(replace(made, gates=sound), plan)
+    return made, [*findings, *checked.problems], checked.warnings
+
+
+def dry_plan(made: Made) -> tuple[Plan, list[Finding]]:
+    """A plan with made-up ports, for reckoning with."""
+    kind = made.scenario.gateway.kind
+    gateway = ResolvedGateway("client") if kind == "auto" else ResolvedGateway(kind)
+    ports = count(20_000)
+    return compile_plan(
+        made, run_id="00000000-000000-0000", seed=made.scenario.seed, ports=lambda: next(ports), gateway=gateway
+    )
+
+
+def _gates(tree: Mapping, scenario: Scenario | None) -> tuple[tuple[Named, ...], list[Finding]]:
+    """Every gate that can be read, from the tree itself; the default ones where none is written."""
+    listing = tree.entries.get("gates")
+    if not isinstance(listing, Listing):
+        return (_default_gates(scenario) if scenario and scenario.gates is None else ()), []
+    named: list[Named] = []
+    findings: list[Finding] = []
+    for index, item in enumerate(listing.items):
+        if not isinstance(item, Leaf) or not isinstance(item.value, str) or not item.value:
+            continue
+        text = item.value
+        if listing.flow and item.plain and text.count("(") != text.count(")"):
+            findings.append(_split_gate(index, text, listing))
+            continue
+        try:
+            named.append(Named(parse_gate(text), ("gates", index), item.place.line))
+        except GateSyntaxError as exc:
+            findings.append(Finding(("gates", index), exc.message, exc.fix, offset=exc.offset))
+    # two halves of one gate are one mistake
+    return tuple(named), _each_message_once(findings)
+
+
+def _split_gate(index: int, text: str, listing: Listing) -> Finding:
+    halves = [item.value for item in listing.items if isinstance(item, Leaf) and isinstance(item.value, str)]
+    opening = next((half for half in halves if half.count("(") > half.count(")")), text)
+    closing = next((half for half in halves if half.count("(") < half.count(")")), text)
+    return Finding(
+        ("gates", halves.index(opening) if opening in halves else index),
+        f"a comma inside [ ] begins a new gate: this is read as the two gates `{opening}` and `{closing}`",
+        "write each gate on a line of its own, after a dash; a limit is one quantity, there is no max()",
+    )
+
+
+def _each_message_once(findings: list[Finding]) -> list[Finding]:
+    return list({(found.path, found.message): found for found in findings}.values())
+
+
+def _default_gates(scenario: Scenario) -> tuple[Named, ...]:
+    if not scenario.faults:
+        return (Named(parse_gate("p99 < gateway.timeout"), ("load",), 0),)
+    return tuple(
+        Named(parse_gate(f"p99 < gateway.timeout during {fault.name}"), ("faults", index), 0)
+        for index, fault in enumerate(scenario.faults)
+    )
+
+
+# ---------------------------------------------------------------- the cells of a matrix
+
+
+def _cells(tree: Mapping, origin: _Origin, base: _Examined) -> tuple[tuple[Cell, ...], list[Problem]]:
+    if "matrix" not in tree.entries:
+        return (), []
+    vary = node_at(tree, ("matrix", "vary"))
+    if not isinstance(vary, Mapping) or any(problem.path.startswith("matrix") for problem in base.problems):
+        return (), []
+    values = {key: node.items for key, node in vary.entries.items() if isinstance(node, Listing)}
+    combinations = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+    names = ["/".join(spell_value(plain(node)) for node in chosen.values()) for chosen in combinations]
+    problems = list(_matrix_problems(tree, names))
+    if problems:
+        return (), problems
+    cells: list[Cell] = []
+    found_in: dict[Problem, list[str]] = {}
+    for name, chosen in zip(names, combinations, strict=True):
+        cell_tree = tree.without("matrix")
+        try:
+            for key, node in chosen.items():
+                cell_tree = assign(cell_tree, parse_path(key), node, vary.keys[key])
+        except BadPath as exc:
+            return (), [locate(tree, Finding(("matrix", "vary", key), str(exc), at_key=True))]
+        examined = _examine(cell_tree, origin)
+        for problem in examined.problems:
+            if problem not in base.problems:
+                found_in.setdefault(problem, []).append(name)
+        if examined.made is not None:
+            expected = node_at(tree, ("matrix", "expect", name))
+            loaded = _loaded(cell_tree, origin, examined.made, examined.warnings)
+            given = {key: plain(node) for key, node in chosen.items()}
+            cells.append(Cell(name, given, loaded, plain(expected) if expected else ("pass",)))
+    return tuple(cells), [in_cells(problem, where, len(names)) for problem, where in found_in.items()]
+
+
+def _matrix_problems(tree: Mapping, names: Sequence[str]) -> Iterator[Problem]:
+    from harness.fields import did_you_mean
+
+    if len(names) > CELLS_MAX:
+        found = Finding(("matrix", "vary"), f"{len(names)} cells are more than {CELLS_MAX}", "vary less at once")
+        yield locate(tree, found)
+    expect = node_at(tree, ("matrix", "expect"))
+    for name in expect.entries if isinstance(expect, Mapping) else ():
+        if name not in names:
+            found = Finding(
+                ("matrix", "expect", name), f"there is no cell `{name}`", did_you_mean(name, names), at_key=True
+            )
+            yield locate(tree, found)

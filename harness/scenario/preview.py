@@ -1,0 +1,54 @@
+"""What a scenario would do: its cells, their phases, how many arrivals each brings and how long it takes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from harness.phases import planned_phases
+from harness.scenario.arrivals import expected_arrivals
+from harness.scenario.load import Cell, Loaded, dry_plan
+
+AROUND_MS: Final = 3_000.0
+"""Starting, stopping and judging."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePreview:
+    """`arrivals` is the mean of what the seed will draw; None in the closed model."""
+
+    name: str
+    length_ms: float
+    arrivals: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CellPreview:
+    """`name` is None where there is no matrix. `wall_ms` leaves out the drain: it ends when nothing is open."""
+
+    name: str | None
+    values: dict[str, Any]
+    expected: tuple[str, ...]
+    phases: tuple[PhasePreview, ...]
+    wall_ms: float
+
+
+def preview(loaded: Loaded) -> list[CellPreview]:
+    return [_cell(cell) for cell in loaded.cells]
+
+
+def _cell(cell: Cell) -> CellPreview:
+    plan, _ = dry_plan(cell.loaded.made)
+    schedule = plan.load.schedule
+    phases = tuple(
+        PhasePreview(
+            phase.name,
+            phase.seconds * 1000,
+            round(expected_arrivals(schedule, phase), 3) if schedule is not None else None,
+        )
+        for phase in planned_phases(plan)
+        if phase.intervals
+    )
+    runs = cell.loaded.scenario.verdict.runs
+    wall_ms = runs * (plan.load.warmup_ms + plan.load.duration_ms + AROUND_MS)
+    return CellPreview(cell.name, cell.values, cell.expected, phases, wall_ms)

@@ -1,0 +1,192 @@
+"""Names that must mean something: upstreams, faults, requests and templates, wherever a scenario uses them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.faults import ALL
+from harness.fields import did_you_mean
+from harness.gates import Gate
+from harness.scenario.problems import Finding, Path
+from harness.scenario.schema import Scenario
+from harness.scenario.templates import missing_variables, template_faults, upstream_names
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A parsed gate with where it stands; `path` is a fault's for a default gate."""
+
+    gate: Gate
+    path: Path
+    line: int
+
+
+def reference_findings(
+    scenario: Scenario, gates: Sequence[Named], environ: Mapping[str, str], *, unsure: Collection[str] = ()
+) -> Iterator[Finding]:
+    """`unsure`: how the names of faults begin that could not be read, so such a name may be right."""
+    yield from _faults(scenario)
+    yield from _requests(scenario)
+    for named in gates:
+        yield from _gate(scenario, named, tuple(unsure))
+    yield from _templates(scenario)
+    yield from _variables(scenario, environ)
+    yield from _service(scenario)
+
+
+def _faults(scenario: Scenario) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for index, fault in enumerate(scenario.faults):
+        if fault.name in seen:
+            yield Finding(
+                ("faults", index),
+                f"faults {seen[fault.name] + 1} and {index + 1} are both called `{fault.name}`",
+                "give one of them a `name`",
+            )
+        seen.setdefault(fault.name, index)
+        for number, name in enumerate(fault.targets):
+            if name != ALL and name not in scenario.upstreams:
+                path = ("faults", index, "upstream", number)
+                yield Finding(path, f"there is no upstream `{name}`", _known(name, scenario.upstreams))
+        if ALL in fault.targets and not scenario.upstreams:
+            yield Finding(("faults", index, "upstream"), "there is no upstream to break", "add `upstreams`")
+        yield from _unasked(scenario, index)
+
+
+def _unasked(scenario: Scenario, index: int) -> Iterator[Finding]:
+    requests = scenario.load.written_requests
+    if not requests or any(request.asks is None for request in requests):
+        return
+    asked = {name for request in requests for name in request.asks or ()}
+    fault = scenario.faults[index]
+    targets = tuple(scenario.upstreams) if ALL in fault.targets else fault.targets
+    for name in targets:
+        if name in scenario.upstreams and name not in asked:
+            yield Finding(
+                ("faults", index, "upstream"),
+                f"no request asks `{name}`, so this fault could not be felt",
+                f"add `{name}` to the `asks` of a request, or a light request without `asks`",
+            )
+
+
+def _requests(scenario: Scenario) -> Iterator[Finding]:
+    load = scenario.load
+    seen: dict[str, Path] = {}
+    for index, request in enumerate(load.written_requests):
+        path: Path = ("load", "request") if load.request else ("load", "requests", index)
+        if request.name in seen:
+            yield Finding(path, f"two requests are called `{request.name}`", "give one of them a `name`")
+        seen[request.name] = path
+        for number, name in enumerate(request.asks or ()):
+            if name not in scenario.upstreams:
+                found = f"there is no upstream `{name}`"
+                yield Finding((*path, "asks", number), found, _known(name, scenario.upstreams))
+
+
+def _gate(scenario: Scenario, named: Named, unsure: tuple[str, ...]) -> Iterator[Finding]:
+    gate = named.gate
+    faults = [fault.name for fault in scenario.faults]
+    for phase in gate.phases():
+        name = phase.removeprefix("after ")
+        if name in faults or name.startswith(unsure) or phase in ("whole", "baseline"):
+            continue
+        known = faults if phase.startswith("after ") else [*faults, "baseline", "whole"]
+        hint = _known(name, known) if known else "there are no faults"
+        yield _in_gate(named, name, f"there is no fault `{name}`", hint)
+    for name in gate.upstreams():
+        if name not in scenario.upstreams:
+            yield _in_gate(named, name, f"there is no upstream `{name}`", _known(name, scenario.upstreams))
+    requests = [request.name for request in scenario.load.written_requests]
+    for name in gate.requests():
+        if requests and name not in requests:
+            yield _in_gate(named, name, f"there is no request `{name}`", _known(name, requests))
+    if gate.uses_gateway_timeout and scenario.gateway.deadline_ms is None:
+        fix = (
+            "write the limit, such as p99 < 2s"
+            if named.path[0] == "gates"
+            else "write `gates` with limits of their own"
+        )
+        yield _in_gate(named, "gateway.timeout", "with `gateway: {kind: none}` there is no gateway.timeout", fix)
+    if gate.uses_complete and scenario.load.complete == "none":
+        yield _in_gate(named, "", "with `complete: none` no answer is looked into", "remove `complete: none`")
+    elif gate.uses_complete and not scenario.upstreams:
+        yield _in_gate(
+            named, "", "without upstreams no answer can be incomplete", "add `upstreams`, or remove the gate"
+        )
+    if gate.metric.startswith("calls") and not scenario.upstreams:
+        yield _in_gate(named, "", "without upstreams nothing counts calls", "add `upstreams`, or remove the gate")
+
+
+def _in_gate(named: Named, word: str, message: str, fix: str) -> Finding:
+    return Finding(named.path, message, fix, offset=max(0, named.gate.text.find(word)) if word else 0)
+
+
+def _known(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
+    return did_you_mean(name, known)
+
+
+def texts_with_templates(scenario: Scenario) -> Iterator[tuple[Path, str]]:
+    """Every text in which templates and variables mean something."""
+    service, load = scenario.service, scenario.load
+    for number, word in enumerate(service.command or ()):
+        yield ("service", "command", number), word
+    for name, value in service.env.items():
+        yield ("service", "env", name), value
+    yield from ((("service", "headers", name), value) for name, value in service.headers.items())
+    yield from ((("load", "headers", name), value) for name, value in load.headers.items())
+    for index, request in enumerate(load.written_requests):
+        path: Path = ("load", "request") if load.request else ("load", "requests", index)
+        yield from (((*path, "headers", name), value) for name, value in request.headers.items())
+
+
+def known_templates(scenario: Scenario) -> tuple[str, ...]:
+    names = [part for upstream in scenario.upstreams for part in upstream_names(upstream)]
+    port = ["port"] if scenario.service.url is None else []
+    timeout = ["gateway.timeout"] if scenario.gateway.deadline_ms is not None else []
+    return (*port, *names, "gateway.url", *timeout)
+
+
+def _templates(scenario: Scenario) -> Iterator[Finding]:
+    known = known_templates(scenario)
+    for path, text in texts_with_templates(scenario):
+        # a column of the data file may stand in a request's headers
+        columns = path[0] == "load" and scenario.load.data is not None
+        for fault in template_faults(text, known, keep_unknown=columns):
+            yield Finding(path, fault.message, fault.fix, offset=0 if path[1] == "command" else fault.offset)
+
+
+def _variables(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[Finding]:
+    for path, text in texts_with_templates(scenario):
+        for name, offset in missing_variables(text, environ):
+            yield Finding(
+                path,
+                f"the environment has no `{name}`",
+                f"export {name}=…, or give it a default: ${{{name}:-…}}",
+                offset=0 if path[1] == "command" else offset,
+            )
+
+
+def _service(scenario: Scenario) -> Iterator[Finding]:
+    service = scenario.service
+    if service.rung is not None and not scenario.upstreams:
+        yield Finding(
+            ("service", "rung"), "the aggregator has no backends to ask", "add `upstreams`, such as azure: {}"
+        )
+    if service.command is not None:
+        texts = [*service.command, *service.env.values()]
+        if not any("{port}" in text for text in texts):
+            yield Finding(
+                ("service", "command"),
+                "nothing tells the service its port",
+                'put {port} into the command, or `PORT: "{port}"` into `env`',
+            )
+    if scenario.gateway.kind == "external" and service.url is None:
+        yield Finding(("gateway", "kind"), "an external gateway stands before a service given by `url`", "use auto")
+    fixed: dict[int, str] = {}
+    for name, upstream in scenario.upstreams.items():
+        if upstream.port in fixed:
+            path = ("upstreams", name, "port")
+            yield Finding(path, f"`{fixed[upstream.port]}` listens on {upstream.port} already", "choose another port")
+        elif upstream.port is not None:
+            fixed[upstream.port] = name

@@ -1,0 +1,52 @@
+"""What to write instead: the `for`, `baseline`, `recovery` or `duration` that would give a gate its window. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from harness.phases import Phase
+from harness.scenario.compile import Made
+from harness.units import spell_duration
+
+
+def room(made: Made, phase: Phase) -> str:
+    """What to write so that an empty phase is not."""
+    name = phase.name.removeprefix("after ")
+    if phase.name == "baseline":
+        return (
+            "let the first fault begin later: its guard comes before it"
+            if made.scenario.faults
+            else "write load.duration"
+        )
+    if phase.name.startswith("after "):
+        return f"leave load after `{name}`: load.recovery, load.duration, or a later `at` of the next fault"
+    return f"make `for` of `{name}` longer"
+
+
+def longer(made: Made, phase: Phase, short_ms: float) -> str:
+    """What to write so that a window grows by `short_ms`."""
+    faults = {fault.name: fault for fault in made.scenario.faults}
+    load = made.scenario.load
+    if phase.name in faults:
+        if faults[phase.name].every_ms is not None:
+            return f"let the load last {spell_up(made.timeline.duration_ms + short_ms)}"
+        return f"write `for: {spell_up(faults[phase.name].for_ms + short_ms)}` for `{phase.name}`"
+    by_itself = not load.stages and load.replay is None
+    with_at = any(fault.at_ms is not None for fault in made.scenario.faults)
+    if phase.name == "baseline" and faults:
+        if with_at:
+            return f"let the first fault begin {spell_up(short_ms)} later"
+        return f"write load.baseline: {spell_up(made.timeline.baseline_ms + short_ms)}"
+    if phase.name.startswith("after ") and by_itself and not with_at and load.duration_ms is None:
+        return f"write load.recovery: {spell_up(made.timeline.recovery_ms + short_ms)}"
+    if phase.name.startswith("after "):
+        return room(made, phase)
+    if by_itself:
+        return f"write load.duration: {spell_up(made.timeline.duration_ms + short_ms)}"
+    return f"let the load last {spell_up(short_ms)} longer"
+
+
+def spell_up(ms: float) -> str:
+    """Rounded up to a whole second (tenths below ten seconds)."""
+    step_ms = 1000.0 if ms >= 10_000 else 100.0
+    return spell_duration(math.ceil(round(ms / step_ms, 6)) * step_ms)

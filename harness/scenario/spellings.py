@@ -1,0 +1,200 @@
+"""Values that a scenario spells in one text: request lines, status sets, URLs, commands, readiness. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from harness.fields import LONGEST_MS, did_you_mean, kind_of, not_text, refusal, shortened
+from harness.units import parse_duration_ms
+
+RUNGS: Final = ("sequential", "parallel", "timeout", "pushdown")
+RUNGS_LATER: Final = ("threads", "isolated")
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+READY_WITHIN: Final = "10s"
+VERDICTS: Final = ("pass", "fail", "inconclusive", "rig_failure")
+
+Text = Annotated[str, Field(min_length=1)]
+StatusRanges = tuple[tuple[int, int], ...]
+
+
+def _rung(value: Any) -> str:
+    if value in RUNGS_LATER:
+        raise refusal(f"the rung `{value}` comes with a later version", f"there is {', '.join(RUNGS)}")
+    if value not in RUNGS:
+        raise refusal(f"{kind_of(value)} is no rung of the aggregator", did_you_mean(str(value), RUNGS))
+    return str(value)
+
+
+def _statuses(value: Any) -> StatusRanges:
+    found: list[tuple[int, int]] = []
+    words = str(value).split(",") if isinstance(value, str | int) and not isinstance(value, bool) else []
+    for word in words:
+        match = re.fullmatch(r"\s*([1-5]\d\d)\s*(?:-\s*([1-5]\d\d)\s*)?", word)
+        if not match or int(match[1]) > int(match[2] or match[1]):
+            found.clear()
+            break
+        found.append((int(match[1]), int(match[2] or match[1])))
+    if not found:
+        raise refusal(f"{kind_of(value)} is not a set of status codes", 'write "200", "200-399" or "200,204,300-399"')
+    return tuple(found)
+
+
+def _request_line(value: Any) -> str:
+    fix = "write METHOD PATH, such as GET /offers?gpu=A100"
+    if not isinstance(value, str):
+        raise refusal(f"expected a method and a path, not {kind_of(value)}", fix)
+    method, _, path = value.strip().partition(" ")
+    if method.startswith("/"):
+        raise refusal(f"`{value}` does not say its method", f"write GET {value.strip()}")
+    if method not in METHODS:
+        fix = f"write {method.upper()} {path}" if method.upper() in METHODS else did_you_mean(method, METHODS)
+        raise refusal(f"`{method}` is not a method", fix)
+    path = path.strip()
+    if "://" in path.split("?")[0]:
+        raise refusal("a request names a path; the host is the service's", f"write {method} {_path_of(path)}")
+    if not path.startswith("/") or any(char.isspace() or ord(char) < 32 for char in path):
+        raise refusal(f"`{path}` is not a path: it begins with / and has no spaces", fix)
+    return f"{method} {path}"
+
+
+def _path_of(url: str) -> str:
+    return "/" + url.split("://", 1)[1].partition("/")[2]
+
+
+def _base_url(value: Any) -> str:
+    fix = "write http://HOST:PORT"
+    if not isinstance(value, str):
+        raise refusal(f"expected a URL, not {kind_of(value)}", fix)
+    if "{" in value or "$" in value:
+        raise refusal("this address must be known before anything is started", "write it out, or --set it")
+    try:
+        parts = urlsplit(value.strip())
+        port = parts.port
+    except ValueError:
+        raise refusal(f"`{value}` is not a URL", fix) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise refusal(f"`{value}` is not an http:// or https:// URL", fix)
+    if parts.username or parts.password:
+        raise refusal("a URL here holds no credentials", "send them as a header: {Authorization: …${VAR}}")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise refusal(
+            "a URL here is the service's root", f"write {parts.scheme}://{parts.netloc}, paths go to requests"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+_SHELL_WORDS: Final = ("|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1")
+
+
+def _command(value: Any) -> tuple[str, ...]:
+    fix = "write a text, or a list of texts"
+    if isinstance(value, str):
+        try:
+            words = tuple(shlex.split(value))
+        except ValueError as exc:
+            raise refusal(f"the command cannot be split into words: {str(exc).lower()}", "close it") from None
+    elif isinstance(value, tuple):
+        words = value
+    else:
+        raise refusal(f"expected a command, not {kind_of(value)}", fix)
+    for word in words:
+        if not isinstance(word, str):
+            raise not_text(word)
+        if "\0" in word:
+            raise refusal("a command holds no NUL character", fix)
+    if not words or not words[0]:
+        raise refusal("the command is empty", fix)
+    if isinstance(value, str):
+        shell = next((word for word in words if word in _SHELL_WORDS), None)
+        if shell:
+            raise refusal(f"`{shell}` needs a shell, and the command runs without one", 'write [sh, -c, "…"]')
+    return words
+
+
+_READY: Final = re.compile(r"(\S+)\s+(\S+)(?:\s+within\s+(.+))?")
+
+
+def _ready(value: Any) -> str:
+    match = _READY.fullmatch(value.strip()) if isinstance(value, str) else None
+    fix = "write GET /healthz within 10s"
+    if not match:
+        raise refusal(f"{kind_of(value)} does not say how readiness is probed", fix)
+    _request_line(f"{match[1]} {match[2]}")
+    try:
+        within_ms = parse_duration_ms(match[3] or READY_WITHIN)
+    except ValueError:
+        raise refusal(f"`{shortened(match[3])}` is not a duration", fix) from None
+    if not 0 < within_ms <= LONGEST_MS:
+        raise refusal(f"`{shortened(match[3])}` is no time to wait for", fix)
+    return match[0]
+
+
+def ready_parts(ready: str) -> tuple[str, str, float]:
+    """Method, path and milliseconds of a readiness that was validated."""
+    match = _READY.fullmatch(ready)
+    assert match
+    return match[1], match[2], parse_duration_ms(match[3] or READY_WITHIN)
+
+
+def _scenario_name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise refusal(f"expected text, not {kind_of(value)}", f'put it in quotes: "{value}"')
+    if not value.strip() or len(value) > 80 or any(ord(char) < 32 for char in value) or "/" in value or "\\" in value:
+        raise refusal("a name is up to 80 characters without / and \\: it names a folder", "choose a shorter one")
+    if not re.search(r"\w", value):
+        raise refusal(f"the name `{value}` has no letter in it", "name what the scenario shows")
+    return value.strip()
+
+
+RequestLine = Annotated[
+    str,
+    BeforeValidator(_request_line),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^({'|'.join(METHODS)})\s+/\S*$",
+            "description": "METHOD PATH",
+            "examples": ["GET /v1/offers"],
+        }
+    ),
+]
+Statuses = Annotated[
+    StatusRanges,
+    BeforeValidator(_statuses),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "string",
+                    "pattern": r"^\s*[1-5]\d\d(\s*-\s*[1-5]\d\d)?(\s*,\s*[1-5]\d\d(\s*-\s*[1-5]\d\d)?)*$",
+                },
+                {"type": "integer", "minimum": 100, "maximum": 599},
+            ],
+            "description": "Status codes: 200-399 or 200,204",
+        }
+    ),
+]
+BaseUrl = Annotated[
+    str, BeforeValidator(_base_url), WithJsonSchema({"type": "string", "pattern": "^https?://[^/]+/?$"})
+]
+Headers = dict[Text, str]
+Rung = Annotated[str, BeforeValidator(_rung), WithJsonSchema({"enum": list(RUNGS)})]
+Ready = Annotated[
+    str, BeforeValidator(_ready), WithJsonSchema({"type": "string", "examples": ["GET /healthz within 10s"]})
+]
+ScenarioName = Annotated[
+    str, BeforeValidator(_scenario_name), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 80})
+]
+Command = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_command),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]}
+    ),
+]
+"""Words of a command line."""

@@ -1,0 +1,109 @@
+"""The text of a scenario to start from: the commented one, or an existing one made to stand alone."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Final
+
+from harness.scenario.load import Loaded
+from harness.scenario.located import Leaf, Listing, Mapping, Node
+from harness.scenario.schema import Scenario
+
+STARTER: Final = """\
+# A scenario for tailgate: what is loaded, what breaks, and what must hold meanwhile.
+#   tailgate validate {file}      shows what it would do
+#   tailgate run {file}           does it, and says PASS, FAIL or INCONCLUSIVE
+# For completion in an editor: `tailgate schema > scenario.schema.json`, and as the first line here
+#   # yaml-language-server: $schema=./scenario.schema.json
+name: one slow backend
+
+# The service under test. `rung` is tailgate's own reference aggregator; yours is one of
+#   command: uvicorn app:app --port {{port}}    tailgate starts it, and tells it where its backends are:
+#   env: {{AZURE_URL: "{{azure.url}}"}}           the address of Toxiproxy's listener before azure
+#   url: http://127.0.0.1:8000                one that runs already
+service: {{rung: timeout}}
+
+# The backends it asks. These are fakes, with their latency in health; Toxiproxy stands before each.
+upstreams:
+  aws:   {{p50: 60ms, p99: 140ms}}
+  azure: {{p50: 60ms, p99: 140ms}}
+  gcp:   {{p50: 60ms, p99: 140ms}}
+
+# Whoever asks the service gives up after this long: a 504, as its users would see it.
+gateway: {{timeout: 2s}}
+
+# Open model: requests come at this rate whether or not the service keeps up.
+load:
+  request: GET /v1/offers
+  rate: 40/s
+  warmup: 5s        # before the clock starts; in no gate
+  baseline: 50s     # undisturbed, to compare with
+  recovery: 25s     # after the fault
+
+# What breaks, one after the other. Also: hang, down, reset, bandwidth, slicer, limit_data, slow_close.
+faults:
+  - {{upstream: azure, latency: 60s, for: 60s}}
+
+# What must hold. Each gate ends as pass, fail or inconclusive, at 95 % confidence.
+gates:
+  - p99 < 500ms during baseline
+  - p99 < gateway.timeout during azure-latency
+  - errors < 1% during azure-latency
+  - complete > 99% during azure-latency       # the healthy backends' offers are in every answer
+  - recovery < 10s after azure-latency
+"""
+_WIDTH: Final = 110
+
+
+def starter(file: str) -> str:
+    """The commented scenario, calling itself by its file's name."""
+    return STARTER.format(file=file)
+
+
+def standing_alone(loaded: Loaded) -> str:
+    """The scenario's own text; with what it extends merged in, where it does, since a copy would not find it."""
+    if "extends" not in loaded.document.entries:
+        return loaded.text
+    comments = []
+    for line in loaded.text.split("\n"):
+        if not line.startswith("#"):
+            break
+        comments.append(f"{line}\n")
+    tree = loaded.document
+    ordered = {key: tree.entries[key] for key in Scenario.spelled_keys() if key in tree.entries and key != "extends"}
+    return "".join(comments) + _dumped(Mapping(tree.place, ordered, tree.keys))
+
+
+def _dumped(tree: Mapping) -> str:
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = _WIDTH
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    out = io.StringIO()
+    yaml.dump(_styled(tree, depth=0, key=""), out)
+    return out.getvalue()
+
+
+def _styled(node: Node, *, depth: int, key: str) -> Any:
+    """For ruamel: short mappings and lists in one line, gates one a line."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+    if isinstance(node, Leaf):
+        if isinstance(node.value, str) and not node.plain and "\n" not in node.value:
+            return DoubleQuotedScalarString(node.value)
+        return node.value
+    if isinstance(node, Listing):
+        items = CommentedSeq(_styled(item, depth=depth + 1, key="") for item in node.items)
+        if key != "gates" and all(isinstance(item, Leaf) for item in node.items):
+            items.fa.set_flow_style()
+        return items
+    entries = CommentedMap({name: _styled(value, depth=depth + 1, key=name) for name, value in node.entries.items()})
+    if depth and all(isinstance(value, Leaf) for value in node.entries.values()) and _length(node) < _WIDTH - 20:
+        entries.fa.set_flow_style()
+    return entries
+
+
+def _length(node: Mapping) -> int:
+    return sum(len(name) + len(str(value.value)) + 4 for name, value in node.entries.items() if isinstance(value, Leaf))

@@ -1,0 +1,233 @@
+"""Can this plan decide what it is asked? Windows, arrivals and canaries, reckoned before anything starts. Pure.
+
+Refuses gates whose window is empty or too short for any PASS, faults that leave no window or that no
+canary would meet; warns where a window decides only if nothing at all goes wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from harness.faults import Fault
+from harness.gates import RecoveryGate
+from harness.phases import Phase, planned_phases
+from harness.plan import Plan, PlannedFault, Schedule
+from harness.scenario.arrivals import expected_arrivals
+from harness.scenario.compile import Made
+from harness.scenario.problems import Finding
+from harness.scenario.references import Named
+from harness.scenario.remedies import longer, room, spell_up
+from harness.scenario.timeline import COMFORT, Timeline, lowest_rate_per_s
+from harness.units import format_share, spell_duration
+
+AFTER_TAIL_MS: Final = 5_000.0
+CANARIES_PER_S: Final = 2
+MISSED_AT_MOST: Final = 0.001
+"""How likely all canaries of a window may miss a fault that hits a share of the connections."""
+
+
+@dataclass(slots=True)
+class Checked:
+    problems: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
+
+
+def check_windows(made: Made, plan: Plan) -> Checked:
+    checked = Checked()
+    checked.problems += _load(made)
+    checked.warnings += _load_warnings(made)
+    short: set[str] = set()
+    for index, fault in enumerate(made.scenario.faults):
+        planned = next((each for each in plan.faults if each.name == fault.name), None)
+        if planned is not None:
+            found = list(_fault(made.timeline, index, fault, planned))
+            checked.problems += found
+            short |= {fault.name} if found else set()
+        if fault.share < 1:
+            path = ("faults", index, "share")
+            text = (
+                f"{format_share(fault.share)} of the connections: with keep-alive that is not a share of the requests"
+            )
+            checked.warnings.append(Finding(path, text))
+    checked.problems += _overlaps(made, plan)
+    phases = {phase.name: phase for phase in planned_phases(plan)}
+    for named in made.gates:
+        # a window that is too short in itself need not be told again by each gate
+        if not short & set(named.gate.phases()):
+            _gate(made, plan, phases, named, checked)
+    return checked
+
+
+# ---------------------------------------------------------------- load and faults
+
+
+def _load(made: Made) -> Iterator[Finding]:
+    load = made.scenario.load
+    if load.replay is not None and made.inputs.replay_ms and made.inputs.replay_ms[-1] < made.timeline.warmup_ms:
+        last = spell_duration(made.inputs.replay_ms[-1])
+        yield Finding(("load", "replay"), f"the recording ends at {last}, within the warm-up", "write warmup: 0s")
+
+
+def _load_warnings(made: Made) -> Iterator[Finding]:
+    load = made.scenario.load
+    if load.stages and load.stages[0].shape == "ramp" and made.timeline.warmup_ms:
+        yield Finding(
+            ("load", "stages", 0),
+            "the first stage ramps up from 0/s, so the warm-up sends nothing",
+            "begin with a step",
+        )
+
+
+def _fault(timeline: Timeline, index: int, fault: Fault, planned: PlannedFault) -> Iterator[Finding]:
+    last_ms = planned.windows[-1].remove_ms
+    needed_ms = last_ms if fault.at_ms is not None else last_ms + timeline.recovery_ms
+    if needed_ms > timeline.duration_ms:
+        over = "is removed" if fault.at_ms is not None else "has been recovered from"
+        yield Finding(
+            ("faults", index),
+            f"the load ends at {spell_duration(timeline.duration_ms)}, before `{fault.name}` {over} "
+            f"at {spell_duration(needed_ms)}",
+            f"let the load last {spell_duration(needed_ms)}, or shorten `baseline`, `for` or `recovery`",
+        )
+    least_ms = planned.held_ms + AFTER_TAIL_MS
+    if fault.every_ms is None and fault.for_ms < least_ms:
+        held = spell_duration(planned.held_ms)
+        reason = (
+            f"requests are held for up to {held}, and the last {held} of the window do not count"
+            if planned.held_ms
+            else "too short to see anything"
+        )
+        yield Finding(
+            ("faults", index, "for"),
+            f"`for: {spell_duration(fault.for_ms)}` is too short for `{fault.name}`: {reason}",
+            f"write at least {spell_up(least_ms)}",
+        )
+    if fault.share < 1:
+        canaries = max(1.0, CANARIES_PER_S * fault.for_ms / 1000)
+        if (1 - fault.share) ** canaries > MISSED_AT_MOST:
+            least_s = math.ceil(math.log(MISSED_AT_MOST) / math.log1p(-fault.share) / CANARIES_PER_S)
+            yield Finding(
+                ("faults", index, "share"),
+                f"with two canaries a second none may meet a fault of {format_share(fault.share)} within "
+                f"{spell_duration(fault.for_ms)}, and a fault that nobody saw proves nothing",
+                f"write `for: {least_s}s`, or a larger share",
+            )
+
+
+def _overlaps(made: Made, plan: Plan) -> Iterator[Finding]:
+    """A backend that is down answers no canary, whatever else is done to it."""
+    down = [fault for fault in plan.faults if fault.disables_proxy]
+    for index, fault in enumerate(made.scenario.faults):
+        planned = next((each for each in plan.faults if each.name == fault.name), None)
+        if planned is None or planned.disables_proxy:
+            continue
+        for other in down:
+            if set(other.upstreams) & set(planned.upstreams) and _overlap(planned, other):
+                yield Finding(
+                    ("faults", index),
+                    f"while `{other.name}` is on, no canary could see `{fault.name}`",
+                    "keep them apart in time, or on different upstreams",
+                )
+
+
+def _overlap(one: PlannedFault, other: PlannedFault) -> bool:
+    return any(
+        mine.apply_ms < theirs.remove_ms and theirs.apply_ms < mine.remove_ms
+        for mine in one.windows
+        for theirs in other.windows
+    )
+
+
+# ---------------------------------------------------------------- gates
+
+
+def _gate(made: Made, plan: Plan, phases: dict[str, Phase], named: Named, checked: Checked) -> None:
+    gate = named.gate
+    overlapped = _recovery_overlap(plan, named)
+    if overlapped:
+        checked.problems.append(Finding(named.path, overlapped, "keep the faults apart in time"))
+        return
+    known = [phases[name] for name in gate.phases() if name in phases]
+    empty = next((phase for phase in known if not phase.intervals), None)
+    if empty is not None:
+        checked.problems.append(
+            Finding(named.path, f"the plan leaves `{empty.name}` empty, so nothing could be judged", room(made, empty))
+        )
+        return
+    if isinstance(gate, RecoveryGate):
+        checked.problems += _recovery(made, phases[gate.phase], named, gate)
+    before = len(checked.problems)
+    _enough_moments(made, known, named, checked)
+    if plan.load.schedule is not None and len(checked.problems) == before:
+        checked.problems += _enough_arrivals(made, plan, plan.load.schedule, known, named)
+
+
+def _recovery_overlap(plan: Plan, named: Named) -> str:
+    if not isinstance(named.gate, RecoveryGate):
+        return ""
+    mine = next((fault for fault in plan.faults if fault.name == named.gate.fault), None)
+    for other in plan.faults if mine else ():
+        assert mine is not None
+        if other.name != mine.name and _overlap(mine, other):
+            return f"`{mine.name}` and `{other.name}` overlap, so a recovery from one could not be told from the other"
+    return ""
+
+
+def _recovery(made: Made, phase: Phase, named: Named, gate: RecoveryGate) -> Iterator[Finding]:
+    needed_ms = gate.load_needed_ms(lowest_rate_per_s(made.scenario.load))
+    if phase.seconds * 1000 < needed_ms:
+        yield Finding(
+            named.path,
+            f"after `{gate.fault}` the load goes on for {spell_duration(phase.seconds * 1000)}; "
+            f"to decide, this gate needs {spell_up(needed_ms)}: its limit and five windows",
+            f"write load.recovery: {spell_up(needed_ms)}" if made.scenario.load.rate_per_s else room(made, phase),
+        )
+
+
+def _enough_moments(made: Made, known: Sequence[Phase], named: Named, checked: Checked) -> None:
+    verdict = made.scenario.verdict
+    moments = named.gate.moments(verdict.confidence)
+    for phase in known if moments else ():
+        has_ms = phase.seconds * 1000 * verdict.runs
+        needed_ms = moments * verdict.clump_ms
+        if has_ms >= needed_ms * COMFORT:
+            continue
+        clump = spell_duration(math.floor(has_ms / moments)) if has_ms >= moments else ""
+        others = f", or `clump: {clump}` where slow spells are that short" if clump else ""
+        window = f"the window `{phase.name}` of `{named.gate.text}` is {spell_duration(phase.seconds * 1000)} long"
+        if has_ms < needed_ms:
+            short_ms = (needed_ms - has_ms) / verdict.runs
+            checked.problems.append(
+                Finding(
+                    named.path,
+                    f"{window}; a PASS needs {spell_up(needed_ms)}, {moments} clumps of "
+                    f"{spell_duration(verdict.clump_ms)}",
+                    longer(made, phase, short_ms) + others,
+                )
+            )
+        else:
+            short_ms = (needed_ms * COMFORT - has_ms) / verdict.runs
+            message = f"{window}; that decides only if next to nothing is slow"
+            checked.warnings.append(Finding(named.path, message, longer(made, phase, short_ms)))
+
+
+def _enough_arrivals(
+    made: Made, plan: Plan, schedule: Schedule, known: Sequence[Phase], named: Named
+) -> Iterator[Finding]:
+    moments = named.gate.moments(made.scenario.verdict.confidence)
+    weights = {request.name: request.weight for request in plan.load.requests}
+    wanted = [weights[name] for name in named.gate.requests() if name in weights]
+    share = sum(wanted) / sum(weights.values()) if wanted else 1.0
+    for phase in known:
+        arrivals = expected_arrivals(schedule, phase) * share
+        # what is drawn at random may fall short of its mean; half a per cent is left to that
+        if moments and arrivals * made.scenario.verdict.runs < moments * 0.995:
+            rate = math.ceil(moments / max(share * phase.seconds * made.scenario.verdict.runs, 1e-9))
+            yield Finding(
+                named.path,
+                f"`{named.gate.text}` sees about {arrivals:.0f} arrivals in `{phase.name}`, and a PASS needs {moments}",
+                f"raise the rate to {rate}/s there, or make the window longer",
+            )

@@ -1,0 +1,33 @@
+"""Every kind of upstream, one a file. A new one is its file and its line in UPSTREAMS."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from harness.fields import kind_of, refusal
+from harness.upstreams.fake import Fake
+from harness.upstreams.upstream import Upstream
+
+__all__ = ["LATER", "UPSTREAMS", "Upstream", "parse_upstream"]
+
+UPSTREAMS: Final[tuple[type[Upstream], ...]] = (Fake,)
+LATER: Final = {
+    "url": "a real upstream by its URL",
+    "proxy": "a borrowed proxy",
+    "capacity": "a fake's capacity",
+}
+_FAKE_FIX: Final = "use a fake: {p50: 200ms, p99: 600ms}"
+
+
+def parse_upstream(raw: Any) -> Upstream:
+    """An upstream from its mapping. Raises pydantic's errors with places and fixes."""
+    if isinstance(raw, Upstream):
+        return raw
+    if isinstance(raw, str):
+        raise refusal(f"{LATER['url']} comes with a later version", _FAKE_FIX)
+    if not isinstance(raw, dict):
+        raise refusal(f"expected a mapping, not {kind_of(raw)}", "{} is a fake with the default latency")
+    for key, what in LATER.items():
+        if key in raw:
+            raise refusal(f"{what} comes with a later version", "remove it" if key == "capacity" else _FAKE_FIX)
+    return Fake.model_validate(raw)

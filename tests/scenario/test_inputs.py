@@ -1,0 +1,83 @@
+"""Files that a scenario names: recordings, locustfiles, data; each looked at before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.scenario.world import changed, load, only_problem, plan_of, write
+
+
+def replaying(name: str = "times.txt") -> str:
+    return changed(("rate: 40/s", f"replay: {name}"))
+
+
+def locustfile(name: str) -> str:
+    return changed(("request: GET /v1/offers", f"locustfile: {name}"))
+
+
+def test_a_recording_begins_with_the_warm_up(tmp_path: Path) -> None:
+    times = [number / 40 for number in range(40 * 170)]
+    write(tmp_path, "# recorded on a tuesday\n" + "\n".join(map(str, reversed(times))), "times.txt")
+    plan = plan_of(load(tmp_path, replaying()))
+    assert plan.load.schedule is not None
+    replay_ms = plan.load.schedule.replay_ms
+    assert replay_ms is not None
+    assert (len(replay_ms), replay_ms[0]) == (6800, -10_000)
+    assert replay_ms[-1] == pytest.approx(159_975)
+    assert plan.load.duration_ms == pytest.approx(159_976)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "holds no arrival"),
+        ("# nothing\n", "holds no arrival"),
+        ("1\n2\nx\n", "line 3 of times.txt is not a number: `x`"),
+        ("-1\n", "is outside 0 to a day"),
+        ("nan\n", "is outside 0 to a day"),
+        ("1e9\n", "is outside 0 to a day"),
+    ],
+)
+def test_a_recording_that_is_none(tmp_path: Path, content: str, message: str) -> None:
+    write(tmp_path, content, "times.txt")
+    problem = only_problem(tmp_path, replaying())
+    assert message in problem.message
+    assert (problem.line, problem.col) == (9, 11)
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    assert "does not exist" in only_problem(tmp_path, replaying()).message
+    assert "does not exist" in only_problem(tmp_path, locustfile("mine.py")).message
+    (tmp_path / "mine").mkdir()
+    assert "is a folder" in only_problem(tmp_path, locustfile("mine")).message
+    data = changed(("rate: 40/s", "rate: 40/s\n  data: rows.csv"))
+    assert "does not exist" in only_problem(tmp_path, data).message
+
+
+def test_a_locustfile_beside_a_namesake_of_ours(tmp_path: Path) -> None:
+    write(tmp_path, "x = 1\n", "mine.py")
+    plan = plan_of(load(tmp_path, locustfile("mine.py")))
+    assert plan.load.locustfile == str((tmp_path / "mine.py").resolve())
+    assert plan.load.requests == ()
+    (tmp_path / "reports").mkdir()
+    assert "beside this locustfile lies a `reports`" in only_problem(tmp_path, locustfile("mine.py")).message
+
+
+def test_data_needs_a_header_and_a_row(tmp_path: Path) -> None:
+    text = changed(
+        ("rate: 40/s", "rate: 40/s\n  data: rows.csv\n  headers: {X: '{gpu}', Y: '{gateway.timeout}', Z: '{{a}}'}")
+    )
+    write(tmp_path, "gpu\n", "rows.csv")
+    assert "holds no row below its header" in only_problem(tmp_path, text).message
+    write(tmp_path, "gpu\nA100\n", "rows.csv")
+    plan = plan_of(load(tmp_path, text))
+    assert plan.load.data == str((tmp_path / "rows.csv").resolve())
+    # columns are the load generator's to fill in
+    assert plan.load.requests[0].headers == {"X": "{gpu}", "Y": "5s", "Z": "{{a}}"}
+
+
+def test_names_that_no_file_system_takes(tmp_path: Path) -> None:
+    assert "cannot be used" in only_problem(tmp_path, locustfile('"a\\0b"')).message
+    assert only_problem(tmp_path, locustfile("x" * 5000)).line == 8
