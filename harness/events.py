@@ -27,6 +27,12 @@ class ChildReady(Frozen):
     detail: str = ""
 
 
+class Up(Frozen):
+    """Everything is started, probed and waiting for the word to go."""
+
+    event: Literal["up"] = "up"
+
+
 class LoadStarted(Frozen):
     event: Literal["load_started"] = "load_started"
     t0_ns: int
@@ -63,7 +69,7 @@ class Down(Frozen):
 
 
 Event = Annotated[
-    ChildStarted | ChildReady | LoadStarted | FaultChanged | ChildDied | RigTrouble | LoadDone | Down,
+    ChildStarted | ChildReady | Up | LoadStarted | FaultChanged | ChildDied | RigTrouble | LoadDone | Down,
     Field(discriminator="event"),
 ]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

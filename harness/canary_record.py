@@ -1,0 +1,122 @@
+"""canary.ndjson: what fresh connections saw through each faulted listener, and who else stood on it.
+
+The supervisor is the only writer (`harness.stack.canary`, `harness.stack.witness`); the judge reads.
+Here are the lines' shapes and the one rule by which canaries prove a fault, pure, so that a verdict
+can be checked from the file. Nothing here opens a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, TypeAdapter
+
+from harness.plan import Frozen, Proof
+from harness.units import NS_PER_MS
+
+TOLERANCE: Final = 0.9
+"""A canary need be held by this part of what the fault promises: its own service time wavers."""
+
+
+class Canary(Frozen):
+    """One fresh connection: from before its connect (`sent_ns`) to its end of file, failure or our close.
+
+    `ok`: a whole answer, however late. `held`: no end by the deadline, closed by us at `done_ns`.
+    `failed`: refused, reset, cut short, or not answered 2xx; `detail` says which.
+    """
+
+    kind: Literal["canary"] = "canary"
+    upstream: str
+    sent_ns: int
+    done_ns: int
+    outcome: Literal["ok", "held", "failed"]
+    bytes: int
+    detail: str = ""
+
+    @property
+    def elapsed_ms(self) -> float:
+        return (self.done_ns - self.sent_ns) / NS_PER_MS
+
+
+class Freed(Frozen):
+    """After a removal: the first canary that was free of the fault again. One a window and upstream."""
+
+    kind: Literal["freed"] = "freed"
+    fault: str
+    window: int
+    upstream: str
+    t_ns: int
+    elapsed_ms: float
+
+
+class Connections(Frozen):
+    """Established connections on the listener that are neither canaries' nor Toxiproxy's own.
+
+    `count` is None where the system would not say; `detail` then has its reason.
+    """
+
+    kind: Literal["connections"] = "connections"
+    upstream: str
+    t_ns: int
+    count: int | None
+    detail: str = ""
+
+
+CanaryLine = Annotated[Canary | Freed | Connections, Field(discriminator="kind")]
+CANARY_LINE: TypeAdapter[CanaryLine] = TypeAdapter(CanaryLine)
+
+
+def read_canaries(path: Path) -> Iterator[CanaryLine]:
+    """Every whole line. A last line cut short is passed over; other damage raises ValueError; no file, no lines."""
+    if not path.exists():
+        return
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            yield CANARY_LINE.validate_json(line)
+        except ValueError as exc:
+            if number == len(lines):
+                return
+            raise ValueError(f"{path.name}:{number}: not a canary line") from exc
+
+
+def baseline_ms(canaries: Iterable[Canary]) -> float | None:
+    """The lower median of whole answers; pass only canaries that no fault touched. None: there was none."""
+    return _lower_median([canary.elapsed_ms for canary in canaries if canary.outcome == "ok"])
+
+
+def shows(canary: Canary, proof: Proof, base_ms: float) -> bool:
+    """Whether this one canary saw the fault, by its kind of proof."""
+    if proof.kind == "failed":
+        return canary.outcome == "failed"
+    return canary.elapsed_ms >= base_ms + TOLERANCE * proof.least_ms
+
+
+def proves(canaries: Sequence[Canary], proof: Proof, *, share: float, base_ms: float | None) -> bool:
+    """Whether canaries sent and done within one window prove the fault.
+
+    With a share below 100 % any canary will do. With 100 % every connection is hit, so at least half
+    of them, and two, must have been held: one slow canary on a busy machine is no proof. A failure is
+    no accident, so one will do. Without a canary that was well before the fault nothing is proven.
+    """
+    if base_ms is None:
+        return False
+    if proof.kind == "failed" or share < 1:
+        return any(shows(canary, proof, base_ms) for canary in canaries)
+    # one that failed early was under some other fault too and cannot tell how long it would have been held
+    telling = [c for c in canaries if c.outcome != "failed" or shows(c, proof, base_ms)]
+    held = sum(shows(canary, proof, base_ms) for canary in telling)
+    return held >= 2 and 2 * held >= len(telling)
+
+
+def is_free(canary: Canary, proof: Proof, base_ms: float) -> bool:
+    """Whether a canary sent after the removal saw a backend that the fault has left."""
+    return canary.outcome == "ok" and (proof.kind == "failed" or not shows(canary, proof, base_ms))
+
+
+def _lower_median(values: list[float]) -> float | None:
+    return sorted(values)[(len(values) - 1) // 2] if values else None

@@ -1,0 +1,126 @@
+"""The second witness: connections that stand on a listener and are not ours, so the service uses the proxy.
+
+Reads the system's socket tables (`/proc/net/tcp`, elsewhere psutil) about once a second. It names no
+process and proves nothing about the fault itself; that is the canaries' part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from harness.canary_record import Connections
+from harness.errors import RigError
+from harness.stack.blocking import in_thread
+
+INTERVAL_S: Final = 1.0
+SCAN_S: Final = 5.0
+"""Bound of one look."""
+
+_COST_SHARE_MAX: Final = 0.05
+
+_TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_ROW: Final = re.compile(rb": ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) (01|0A) ")
+_LISTEN: Final = b"0A"
+
+Endpoint = tuple[str, int]
+"""An address, as the system spells it, and a port."""
+
+Row = tuple[Endpoint, Endpoint | None]
+"""Local and remote side of an established socket; no remote side: a listening one."""
+
+
+class Witness:
+    """`ports`: listener port by upstream. `own_ports()`: local ports of canaries, to be left out."""
+
+    def __init__(
+        self, ports: Mapping[str, int], own_ports: Callable[[], Iterable[int]], write: Callable[[Connections], None]
+    ) -> None:
+        self._ports = ports
+        self._own_ports = own_ports
+        self._write = write
+
+    async def run(self) -> None:
+        """Until cancelled; passes on what `write` raises."""
+        while True:
+            began_s = time.monotonic()
+            await self.look()
+            await asyncio.sleep(pause_s(time.monotonic() - began_s))
+
+    async def look(self) -> None:
+        """One line an upstream; where the system will not say, a line that says so."""
+        own = set(self._own_ports())
+        try:
+            found = await in_thread(lambda: connected_to(frozenset(self._ports.values())), SCAN_S)
+        except (TimeoutError, RigError) as exc:
+            for upstream in self._ports:
+                self._write(Connections(upstream=upstream, t_ns=time.monotonic_ns(), count=None, detail=str(exc)))
+            return
+        own |= set(self._own_ports())  # those opened while we looked
+        now_ns = time.monotonic_ns()
+        for upstream, port in self._ports.items():
+            count = sum(peer_port not in own for _, peer_port in found[port])
+            self._write(Connections(upstream=upstream, t_ns=now_ns, count=count))
+
+
+def pause_s(cost_s: float) -> float:
+    """With many thousands of sockets a look costs time that the load generator needs: then look less often."""
+    return max(INTERVAL_S - cost_s, cost_s / _COST_SHARE_MAX)
+
+
+def connected_to(ports: frozenset[int]) -> dict[int, set[Endpoint]]:
+    """Who is connected to each listener port. Raises RigError where the system refuses to say."""
+    try:
+        return peers(_linux_rows() if _TABLES[0].exists() else _psutil_rows(), ports)
+    except (OSError, psutil.Error) as exc:
+        raise RigError(f"the system's connections cannot be read: {exc}") from exc
+
+
+def peers(rows: Iterable[Row], ports: frozenset[int]) -> dict[int, set[Endpoint]]:
+    """On the listener's own host its accepted side counts, so clients elsewhere are seen too.
+
+    Where nothing here listens on the port, the connecting side; otherwise that might be a connection
+    to the same port of some other host.
+    """
+    accepted: dict[int, set[Endpoint]] = {port: set() for port in ports}
+    connecting: dict[int, set[Endpoint]] = {port: set() for port in ports}
+    listening: set[int] = set()
+    for local, remote in rows:
+        if remote is None:
+            listening.add(local[1])
+        elif local[1] in ports:
+            accepted[local[1]].add(remote)
+        elif remote[1] in ports:
+            connecting[remote[1]].add(local)
+    return {port: accepted[port] if port in listening or accepted[port] else connecting[port] for port in ports}
+
+
+def _linux_rows() -> Iterable[Row]:
+    for table in _TABLES:
+        for row in _ROW.finditer(table.read_bytes() if table.exists() else b""):
+            local, remote = _endpoint(row[1], row[2]), _endpoint(row[3], row[4])
+            yield local, None if row[5] == _LISTEN else remote
+
+
+def _endpoint(address: bytes, port: bytes) -> Endpoint:
+    return address[-8:].decode(), int(port, 16)  # the last 8 digits: an IPv4 address is the same in both tables
+
+
+def _psutil_rows() -> Iterable[Row]:
+    """Process by process: asking for all at once needs root on macOS, one's own processes do not."""
+    for process in psutil.process_iter():
+        try:
+            connections = process.net_connections("tcp")
+        except psutil.Error:
+            continue  # gone, or another user's
+        for each in connections:
+            if each.status == psutil.CONN_LISTEN:
+                yield (each.laddr.ip, each.laddr.port), None
+            elif each.status == psutil.CONN_ESTABLISHED:
+                yield (each.laddr.ip, each.laddr.port), (each.raddr.ip, each.raddr.port)

@@ -1,0 +1,63 @@
+"""Takes from a server what dead runs of ours left on it: proxies and toxics with our prefix, verified.
+
+It refuses to touch what carries no run's name of ours, and the runs it is told are alive. `/reset` is
+never used: it would take away other people's toxics and enable what they disabled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from harness.errors import RigError
+
+if TYPE_CHECKING:
+    from harness.toxiproxy.client import ToxiproxyClient
+
+_OURS: Final = re.compile(r"tailgate-(\d{8}-\d{6}-[0-9a-f]{4})-")
+"""As `Plan.prefix` spells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A proxy of ours, or a toxic of ours on someone else's (`toxic` is then set)."""
+
+    run_id: str
+    proxy: str
+    toxic: str | None = None
+
+    def __str__(self) -> str:
+        return f"toxic {self.toxic} on proxy {self.proxy}" if self.toxic else f"proxy {self.proxy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    removed: tuple[Found, ...]
+    spared: tuple[Found, ...]
+    """Of runs that are alive."""
+
+
+def sweep(client: ToxiproxyClient, alive: Collection[str]) -> Swept:
+    """`alive`: ids of the runs to spare. Raises RigError if anything else of ours is still there afterwards."""
+    found = tuple(_found(client))
+    doomed = tuple(each for each in found if each.run_id not in alive)
+    for each in doomed:
+        if each.toxic is None:
+            client.delete_proxy(each.proxy)
+        else:
+            client.remove_toxic(each.proxy, each.toxic)
+    if left := [str(each) for each in _found(client) if each in doomed]:
+        raise RigError(f"Toxiproxy at {client.url} still has {', '.join(left)}", "restart that server")
+    return Swept(doomed, tuple(each for each in found if each not in doomed))
+
+
+def _found(client: ToxiproxyClient) -> Iterator[Found]:
+    for name, proxy in client.proxies().items():
+        if match := _OURS.match(name):
+            yield Found(match[1], name)  # its toxics go with it
+            continue
+        for toxic in proxy.toxics:
+            if match := _OURS.match(toxic.name):
+                yield Found(match[1], name, toxic.name)
