@@ -1,0 +1,152 @@
+"""The load under way: begun together, faults on their timeline, ended by plan, by order or by a death.
+
+Whoever dies decides how it ends: the service makes it a finding, everybody else a rig failure. It
+stops at once in both cases, since nothing measured afterwards says anything about the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from harness.events import LoadDone
+from harness.manifest import Death, RigFault
+from harness.plan import Plan
+from harness.stack import engine, handshake, load, sut
+from harness.stack.account import Account, Reason, disk_fault
+from harness.stack.child import Child
+from harness.stack.rig import Rig
+from harness.units import NS_PER_MS, NS_PER_S
+
+if TYPE_CHECKING:
+    from harness.stack.injector import Injector
+
+START_AHEAD_MS: Final = 300
+"""From start.json to the first possible arrival; workers look for it every 20 ms."""
+MARGIN_S: Final = 10.0
+"""What workers may take beyond plan and drain to write their last rows."""
+
+
+class Flight:
+    """One load of one run. Deaths count from `arm` on: before, whoever waits for a child tells of its end."""
+
+    def __init__(self, run_dir: Path, plan: Plan, account: Account) -> None:
+        self._run_dir = run_dir
+        self._plan = plan
+        self._account = account
+        self._armed = False
+        self._rig: Rig | None = None  # while load is under way
+        self._timeline: asyncio.Task[None] | None = None
+        self._undo: asyncio.Task[bool] | None = None
+        self._end_ns = 0
+
+    def arm(self, rig: Rig) -> None:
+        """Everything is up: from now on nobody may end by itself, and who has already is told now."""
+        self._armed = True
+        for child in tuple(rig.children.values()):
+            if not child.alive:
+                self.on_death(child)
+
+    def disarm(self) -> None:
+        """The end has come: children are stopped, and what goes wrong is told but stops nothing."""
+        self._armed = False
+        self._rig = None
+        if self._timeline:
+            self._timeline.cancel()
+
+    async def go(self, rig: Rig) -> None:
+        """Start the load and return when every worker has left, which is told. Raises OSError for a full disk."""
+        start_ns = time.monotonic_ns() + START_AHEAD_MS * NS_PER_MS
+        t0_ns = start_ns + round(self._plan.load.warmup_ms * NS_PER_MS)
+        self._end_ns = t0_ns + round(self._plan.load.duration_ms * NS_PER_MS)
+        handshake.write_start(self._run_dir, start_ns=start_ns, t0_ns=t0_ns)
+        self._rig = rig
+        self._account.started(t0_ns)
+        if rig.canaries:
+            rig.run_beside(rig.canaries.run(), "canary.ndjson")
+        if rig.injector:
+            self._timeline = rig.run_beside(rig.injector.run_timeline(t0_ns), "faults.ndjson")
+        await self._workers_left(rig.workers)
+        self._armed, self._rig = False, None  # all is measured: who ends now changes nothing
+        self._account.emit(LoadDone())
+
+    def stop(self, at_ns: int, reason: Reason) -> None:
+        """Send nothing that is intended at `at_ns` or later, and take the faults back then. The first call counts."""
+        if self._account.reason is not None:
+            return
+        self._account.end_for(reason, at_ns if self._rig else None)
+        if self._rig is None:
+            return
+        self._end_ns = min(self._end_ns, at_ns)
+        try:
+            handshake.write_stop(self._run_dir, at_ns=at_ns)
+        except OSError as exc:
+            self._account.trouble(disk_fault("stop.json", exc))
+            self._end_ns = 0  # the workers will not hear of it: they are killed after the margin
+        if self._timeline:
+            self._timeline.cancel()
+        if self._rig.injector:
+            self._undo = asyncio.get_running_loop().create_task(_undo_at(at_ns, self._rig.injector))
+
+    def trouble(self, fault: RigFault) -> None:
+        """The rig is at fault: told, and the load stopped, since no verdict can come of it."""
+        self._account.trouble(fault)
+        if self._armed:
+            self.stop(time.monotonic_ns(), "rig")
+
+    def on_death(self, child: Child) -> None:
+        """A child has ended."""
+        if not self._armed:
+            return
+        if child.name.startswith(load.PREFIX):
+            if child.code.result() != 0 or self._rig is None:
+                self._record(child)
+                self.trouble(load.died(child))
+        elif child.name == sut.NAME:
+            self._record(child)
+            self.stop(child.ended_ns or time.monotonic_ns(), "service_gone")
+        else:
+            self._record(child)
+            self.trouble(_died(child))
+
+    async def _workers_left(self, workers: list[Child]) -> None:
+        """Until the last has ended; one that overruns is killed. `stop` may bring the end nearer meanwhile."""
+        pending = {worker.code for worker in workers if worker.alive}
+        while pending:
+            _, pending = await asyncio.wait(pending, timeout=0.25)
+            late_ns = time.monotonic_ns() - self._end_ns
+            if pending and late_ns > (self._plan.load.drain_ms / 1000 + MARGIN_S) * NS_PER_S:
+                for worker in workers:
+                    if worker.alive:
+                        self._account.trouble(load.overran(worker))
+                        self._account.end_for("rig")
+                        worker.kill()
+
+    def _record(self, child: Child) -> None:
+        lines = child.log_tail(1)
+        self._account.died(
+            Death(
+                child=child.name,
+                t_ns=child.ended_ns or time.monotonic_ns(),
+                code=child.code.result(),
+                last_line=lines[0] if lines else "",
+            )
+        )
+
+
+async def _undo_at(at_ns: int, injector: Injector) -> bool:
+    await asyncio.sleep(max(0, at_ns - time.monotonic_ns()) / NS_PER_S)
+    return await injector.undo_all()
+
+
+def _died(child: Child) -> RigFault:
+    code = child.code.result()
+    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+    lines = child.log_tail(1)
+    return RigFault(
+        check="faults" if child.name == engine.NAME else "workers",
+        message=f"{child.name} ended {how} during the run" + (f": {lines[0]}" if lines else ""),
+        fix=f"see {child.spec.log}",
+    )

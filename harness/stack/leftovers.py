@@ -1,0 +1,137 @@
+"""What a run left running: found by TAILGATE_RUN in a process's environment, and ended.
+
+Grandchildren that changed their session, such as the workers of `uvicorn --workers`, carry it too. It
+refuses to touch ourselves, our ancestors, values that are no run id, and runs that somebody looks after.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from harness.stack import ports
+
+RUN_VARIABLE: Final = "TAILGATE_RUN"
+SUPERVISOR_MODULE: Final = "harness.stack.supervisor"
+_POLL_S: Final = 0.01
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One live process of a run."""
+
+    run_id: str
+    process: psutil.Process
+    is_supervisor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep ended and removed."""
+
+    processes: tuple[str, ...]
+    lock_files: tuple[Path, ...]
+
+
+def members(run_id: str | None = None) -> list[Member]:
+    """Every live process of the run, or of any run; never this process or one that it descends from."""
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        if process.pid in own:
+            continue
+        try:
+            value = process.environ().get(RUN_VARIABLE, "")
+            if not value or (value != run_id if run_id else not _RUN_ID.fullmatch(value)):
+                continue
+            if process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            found.append(Member(value, process, SUPERVISOR_MODULE in process.cmdline()))
+        except (psutil.Error, OSError):
+            continue  # gone meanwhile, or another user's: neither is ours
+    return found
+
+
+def kill_run(run_id: str, *, grace_s: float = 0.5, within_s: float = 3.0) -> list[str]:
+    """End what still carries the run's id: SIGTERM, then SIGKILL, again until none is found. Returns who it was.
+
+    Looking again catches what forked while we were killing. Bounded by `within_s`.
+    """
+    end = time.monotonic() + within_s
+    ended: dict[int, str] = {}
+    sig, patience_s = (signal.SIGTERM, grace_s) if grace_s else (signal.SIGKILL, 0.5)
+    while (found := members(run_id)) and (left_s := end - time.monotonic()) > 0:
+        for member in found:
+            ended.setdefault(member.process.pid, _describe(member))
+            _signal(member.process, sig)
+        _await_end([member.process for member in found], min(patience_s, left_s))
+        sig, patience_s = signal.SIGKILL, 0.5
+    return list(ended.values())
+
+
+def sweep(lock_dir: Path | None = None) -> Swept:
+    """End the processes of runs that are dead, and remove lock files that nobody holds."""
+    processes = [name for run_id in dead_runs() for name in kill_run(run_id)]
+    return Swept(tuple(processes), tuple(ports.remove_stale(lock_dir)))
+
+
+def dead_runs() -> list[str]:
+    """Runs without a living supervisor whose processes were all taken over by init.
+
+    Those with another parent are somebody's on purpose: a test of tailgate, or a person trying things out.
+    """
+    runs: dict[str, list[Member]] = {}
+    for member in members():
+        runs.setdefault(member.run_id, []).append(member)
+    return sorted(
+        run_id
+        for run_id, found in runs.items()
+        if not any(member.is_supervisor for member in found) and all(_is_orphan(member, found) for member in found)
+    )
+
+
+def _is_orphan(member: Member, family: list[Member]) -> bool:
+    try:
+        parent = member.process.parent()
+        if parent is None or parent.pid in {other.process.pid for other in family}:
+            return True
+        # a desktop's `systemd --user` takes orphans in as well
+        return parent.pid == 1 or (parent.name() == "systemd" and parent.ppid() == 1)
+    except psutil.Error:
+        return False
+
+
+def _await_end(processes: list[psutil.Process], within_s: float) -> None:
+    """Until all are gone or time is up. Does not reap, as `psutil.wait_procs` would: their parent wants the code."""
+    end = time.monotonic() + within_s
+    while any(_runs(process) for process in processes) and time.monotonic() < end:
+        time.sleep(_POLL_S)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _describe(member: Member) -> str:
+    try:
+        return f"{member.process.name()} (pid {member.process.pid}, run {member.run_id})"
+    except psutil.Error:
+        return f"pid {member.process.pid} (run {member.run_id})"
+
+
+def _signal(process: psutil.Process, sig: signal.Signals) -> None:
+    try:
+        process.send_signal(sig)  # psutil refuses if the pid has been given to another process
+    except psutil.Error:
+        return

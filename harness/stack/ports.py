@@ -1,0 +1,203 @@
+"""A lease on TCP ports: none is raced for by two tailgates, none is handed out while somebody listens.
+
+Ports come from 20000 to 29999, below the ephemeral range of every system we know. Each is held by a
+lock file (`flock`) whose descriptor the supervisor inherits, so a lease outlives a tailgate that was
+killed and ends with its last holder, whatever killed that one. It refuses ports that cannot be bound.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from harness.errors import RigError
+
+FIRST_PORT: Final = 20_000
+LAST_PORT: Final = 29_999
+_COUNT: Final = LAST_PORT - FIRST_PORT + 1
+
+
+class PortLease:
+    """The ports of one run. `take` is what a planner is given; leaving the context releases them all."""
+
+    def __init__(self, lock_dir: Path | None = None) -> None:
+        self._lock_dir = lock_dir or lock_folder()
+        self._locks: dict[int, int] = {}  # port → descriptor
+        # Runs side by side begin far apart, so that they seldom try each other's ports.
+        self._next = (os.getpid() * 97) % _COUNT
+
+    def take(self) -> int:
+        """A port on which nobody listens and that no other tailgate holds. Raises RigError if all are taken."""
+        for _ in range(_COUNT):
+            port = FIRST_PORT + self._next
+            self._next = (self._next + 1) % _COUNT
+            if port in self._locks or not self._lock(port):
+                continue
+            if _can_bind(port, reuse=False):
+                return port
+            self._unlock(port)
+        raise RigError(
+            f"no port from {FIRST_PORT} to {LAST_PORT} is free",
+            "end what listens there; `tailgate toxiproxy sweep` ends what a killed run left",
+        )
+
+    def claim(self, port: int, purpose: str) -> None:
+        """Hold one fixed port, such as `port:` of an upstream. Raises RigError, naming who has it if known."""
+        if port in self._locks:
+            return
+        locked = self._lock(port)
+        if locked and _can_bind(port, reuse=True):
+            return
+        if locked:
+            self._unlock(port)
+        holder = holder_of(port) or ("" if locked else "another tailgate run")
+        raise RigError(
+            f"port {port} ({purpose}) is in use" + (f" by {holder}" if holder else ""),
+            "end that process, or give the scenario another port",
+        )
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return tuple(self._locks)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """For `pass_fds` of the supervisor: the same locks, held by both."""
+        return tuple(self._locks.values())
+
+    @property
+    def lock_files(self) -> tuple[Path, ...]:
+        return tuple(self._path(port) for port in self._locks)
+
+    def release(self) -> None:
+        """Idempotent. Only when nothing of the run listens any more."""
+        for port in tuple(self._locks):
+            self._unlock(port)
+        remove_folder(self._lock_dir)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def _path(self, port: int) -> Path:
+        return self._lock_dir / f"{port}.lock"
+
+    def _lock(self, port: int) -> bool:
+        descriptor = lock(self._path(port))
+        if descriptor is None:
+            return False
+        self._locks[port] = descriptor
+        return True
+
+    def _unlock(self, port: int) -> None:
+        # Unlinked while still locked: whoever opened the same file meanwhile sees that it is gone.
+        self._path(port).unlink(missing_ok=True)
+        os.close(self._locks.pop(port))
+
+
+def lock_folder() -> Path:
+    """Where this user's lock files live; nothing else does."""
+    return Path(tempfile.gettempdir()) / f"tailgate-ports-{os.getuid()}"
+
+
+def lock(path: Path) -> int | None:
+    """A descriptor that holds the lock file, or None if somebody else does."""
+    for _ in range(100):  # each turn lost means that somebody removed the file or its folder in between
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue  # the last holder has just removed the folder
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_linked(descriptor, path):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        os.close(descriptor)
+    return None
+
+
+def remove_stale(lock_dir: Path | None = None) -> list[Path]:
+    """Unlink lock files that nobody holds: what a run that was killed whole left behind."""
+    folder = lock_dir or lock_folder()
+    removed = []
+    for path in sorted(folder.glob("*.lock")):
+        descriptor = lock(path)
+        if descriptor is not None:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+            removed.append(path)
+    remove_folder(folder)
+    return removed
+
+
+def unlink_all(lock_files: Iterable[Path]) -> None:
+    """Give up locks by name: for the last holder, whose descriptors close when it ends."""
+    files = tuple(lock_files)
+    for path in files:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in files}:
+        remove_folder(folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove the lock folder if it is empty; another run's lock keeps it."""
+    try:
+        folder.rmdir()
+    except OSError as exc:
+        if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise
+
+
+def holder_of(port: int) -> str:
+    """`python (pid 4711)` for whoever listens on the port; empty if the system does not tell."""
+    import psutil
+
+    try:
+        for connection in psutil.net_connections("tcp"):
+            here = connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,)
+            if here and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        return ""
+    return ""
+
+
+def _is_linked(descriptor: int, path: Path) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)
+
+
+def _can_bind(port: int, *, reuse: bool) -> bool:
+    """`reuse` overlooks connections that are still closing, as most servers do when they listen."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        if reuse:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return not (reuse and _somebody_answers(port))
+
+
+def _somebody_answers(port: int) -> bool:
+    # With SO_REUSEADDR some systems let us bind below a listener on 0.0.0.0.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,114 @@
+"""Is it ready? One small HTTP request on a fresh connection, repeated until it is answered or time is up.
+
+It has no client library behind it: the supervisor starts in a fraction of a second and probes a dozen
+children at once. It refuses to follow redirects and to believe an answer that is not HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlsplit
+
+from harness.stack.child import Child
+
+ATTEMPT_S: Final = 2.0
+PAUSE_S: Final = 0.02
+_MOST_BYTES: Final = 1 << 20
+
+
+class NotReady(Exception):
+    """Time was up, or the child ended first. The message says what the last attempt met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+async def get(
+    url: str, *, method: str = "GET", headers: Mapping[str, str] = MappingProxyType({}), timeout_s: float = ATTEMPT_S
+) -> Answer:
+    """One request, one connection. Raises OSError (a timeout too) and ValueError for what is not HTTP."""
+    async with asyncio.timeout(timeout_s):
+        return await _exchange(url, method, headers)
+
+
+async def until_answered(
+    url: str,
+    *,
+    within_s: float,
+    child: Child | None = None,
+    method: str = "GET",
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> float:
+    """Probe until a status from 200 to 399 comes; returns the milliseconds it took. Raises NotReady."""
+    begin = time.monotonic()
+    last = "no attempt was made"
+    while (left_s := begin + within_s - time.monotonic()) > 0:
+        if child and not child.alive:
+            raise NotReady(f"ended with exit code {child.code.result()}")
+        try:
+            answer = await get(url, method=method, headers=headers, timeout_s=min(ATTEMPT_S, left_s))
+        except TimeoutError:
+            last = f"no answer within {min(ATTEMPT_S, left_s):.3g} s"
+        except (OSError, ValueError) as exc:
+            last = _why(exc)
+        else:
+            if 200 <= answer.status < 400:
+                return (time.monotonic() - begin) * 1000
+            last = f"answered {answer.status}"
+        await _pause(child)
+    raise NotReady(last)
+
+
+async def _pause(child: Child | None) -> None:
+    if child:  # the end of the child is news that cannot wait
+        await asyncio.wait([child.code], timeout=PAUSE_S)
+    else:
+        await asyncio.sleep(PAUSE_S)
+
+
+async def _exchange(url: str, method: str, headers: Mapping[str, str]) -> Answer:
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    reader, writer = await asyncio.open_connection(
+        parts.hostname, port, ssl=ssl.create_default_context() if secure else None
+    )
+    try:
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        sent = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "tailgate", "Accept": "*/*", **headers}
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+        writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode())
+        await writer.drain()
+        return await _read_answer(reader)
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> Answer:
+    words = (await reader.readline()).split(None, 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+        raise ValueError("the answer is not HTTP")
+    while (await reader.readline()).strip():
+        pass
+    body = b""
+    while len(body) < _MOST_BYTES and (chunk := await reader.read(65_536)):
+        body += chunk
+    return Answer(int(words[1]), body)
+
+
+def _why(exc: OSError | ValueError) -> str:
+    if isinstance(exc, ConnectionRefusedError):
+        return "connection refused"
+    return str(exc) or type(exc).__name__

@@ -1,0 +1,96 @@
+"""What tailgate does when its supervisor was killed: end what it left, take faults back, close the books.
+
+Toxics on a server of ours die with it. On a server of others they are found by the run's prefix, which
+every proxy and toxic of ours carries.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from harness.errors import TailgateError
+from harness.journal import read_journal
+from harness.manifest import Ended, Manifest, RigFault
+from harness.plan import Plan
+from harness.stack import handshake, leftovers
+from harness.toxiproxy.find import EngineChoice
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """SIGINT is ignored meanwhile; elsewhere than in the main thread it does not arrive anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def clean_up(
+    plan: Plan, run_dir: Path, choice: EngineChoice, children: Iterable[psutil.Process], message: str
+) -> RigFault:
+    """Leave nothing of the run behind; the fault says what happened and whether the faults are gone."""
+    rollback = _remove_proxies(plan, choice)
+    for child in children:
+        _kill_group(child)
+    leftovers.kill_run(plan.run_id)
+    handshake.clear(run_dir)
+    if rollback:
+        return RigFault(check="rollback", message=f"{message}; and {rollback.message}", fix=rollback.fix)
+    return RigFault(
+        check="workers",
+        message=message,
+        fix="everything it had started was ended; run again, and see who kills processes (the kernel, out of memory?)",
+    )
+
+
+def finish_manifest(run_dir: Path, fault: RigFault) -> Ended:
+    """The last word that the supervisor could not write."""
+    try:
+        applied = any(entry.event == "requested" for entry in read_journal(run_dir / "faults.ndjson"))
+    except ValueError:
+        applied = True
+    ended = Ended(reason="rig", rig=(fault,), rollback_verified=(fault.check != "rollback") if applied else None)
+    try:
+        manifest = Manifest.read(run_dir)
+        if manifest.ended is None:
+            manifest.model_copy(update={"ended": ended}).write(run_dir)
+    except (OSError, ValueError):
+        return ended  # a run whose manifest was never finished is a rig failure all the same
+    return ended
+
+
+def _remove_proxies(plan: Plan, choice: EngineChoice) -> TailgateError | None:
+    """Take ours off a server of others. Returns what stood in the way."""
+    if choice.url is None:
+        return None
+    from harness.toxiproxy.client import ToxiproxyClient
+
+    try:
+        client = ToxiproxyClient(choice.url)
+        for name in client.proxies():
+            if name.startswith(plan.prefix):
+                client.delete_proxy(name)
+    except TailgateError as exc:
+        exc.fix = exc.fix or f"tailgate toxiproxy sweep --url {choice.url}"
+        return exc
+    return None
+
+
+def _kill_group(child: psutil.Process) -> None:
+    """SIGKILL to the group of a child that is still the one we knew."""
+    try:
+        if child.is_running() and os.getpgid(child.pid) == child.pid:
+            os.killpg(child.pid, signal.SIGKILL)
+    except (psutil.Error, OSError):
+        return

@@ -1,0 +1,259 @@
+"""The stack of one run, seen from tailgate: a context that leaves nothing behind, however it is left.
+
+    with Stack(run_dir, plan, lease, choice) as stack:
+        stack.up(watch)                      # raises RigError, ServiceGone; `watch` may raise to give up
+        stack.go()
+        for event in stack.events(0.5): …    # until LoadDone or Down
+        ended = stack.down()
+
+All work is the supervisor's, a process of its own that undoes everything should we be killed. Should
+*it* be killed, this end cleans up in its stead and raises RigError. No wait here is without a bound.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import psutil
+
+from harness.errors import RigError, ServiceGone, TailgateError
+from harness.events import EVENT, ChildStarted, Down, Event, RigTrouble
+from harness.events import Up as UpEvent
+from harness.manifest import Ended
+from harness.plan import Plan
+from harness.stack import leftovers, rescue, sut
+from harness.stack.child import log_tail
+from harness.stack.environment import Expander
+from harness.stack.leftovers import RUN_VARIABLE, SUPERVISOR_MODULE
+from harness.stack.orders import DownOrder, GoOrder, Order, StopOrder, StopReason, UpOrder
+from harness.stack.ports import PortLease
+from harness.toxiproxy.find import NONE, EngineChoice
+
+TICK_S: Final = 0.2
+UP_S: Final = 60.0
+"""Bound of `up` beyond the time that the service itself is given."""
+DOWN_S: Final = 45.0
+"""Longer than the supervisor's own watchdog."""
+_EVENTS_MAX: Final = 100_000
+
+
+def _unwatched(_event: Event | None) -> None:
+    return None
+
+
+class Stack:
+    def __init__(self, run_dir: Path, plan: Plan, lease: PortLease, engine_choice: EngineChoice = NONE) -> None:
+        self._run_dir = run_dir.resolve()
+        self._plan = plan
+        self._lease = lease
+        self._choice = engine_choice
+        self._process: subprocess.Popen[bytes] | None = None
+        self._inbox: queue.Queue[Event | None] = queue.Queue(_EVENTS_MAX)  # None: the supervisor is silent for ever
+        self._children: list[psutil.Process] = []
+        self._trouble: RigTrouble | None = None
+        self._ended: Ended | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """An impatient Ctrl-C must not cut this short, so SIGINT waits until it is done."""
+        with rescue.deaf_to_interrupts():
+            self._close()
+
+    def up(self, watch: Callable[[Event | None], None] = _unwatched) -> None:
+        """Start and probe everything. `watch` sees each event, and None every 0.2 s in between.
+
+        Raises UsageError (a variable is not set) or RigError before anything is started, RigError for what
+        does not get ready, ServiceGone for a service that got ready and ended. Nothing is left then.
+        """
+        self._check_before()
+        admin_port = self._lease.take() if self._choice.kind == "real" and not self._choice.url else None
+        self._start_supervisor()
+        self._send(
+            UpOrder(
+                engine_kind=self._choice.kind,
+                engine_source=self._choice.source,
+                engine_version=self._choice.version,
+                engine_path=self._choice.path,
+                engine_url=self._choice.url,
+                admin_port=admin_port,
+                lock_files=self._lease.lock_files,
+            )
+        )
+        give_up = time.monotonic() + UP_S + self._plan.service.ready_within_ms / 1000
+        while time.monotonic() < give_up:
+            event = self._next(TICK_S)
+            watch(event)
+            if isinstance(event, UpEvent):
+                return
+            if isinstance(event, Down):
+                raise self._failure()
+        raise self._rescued("the supervisor did not say within a minute whether the stack is up")
+
+    def go(self) -> None:
+        """Start the load; `events` tells when it has begun and when it is done."""
+        self._send(GoOrder())
+
+    def events(self, timeout_s: float) -> Iterator[Event]:
+        """What happens in the next `timeout_s`, as it happens; ends early after LoadDone and Down.
+
+        Raises RigError if the supervisor has vanished; everything it left is gone by then.
+        """
+        end = time.monotonic() + timeout_s
+        while (left_s := end - time.monotonic()) > 0:
+            event = self._next(left_s)
+            if event is None:
+                return
+            yield event
+            if event.event in ("load_done", "down"):
+                return
+
+    def stop(self, at_ns: int, reason: StopReason) -> None:
+        """End the load early: nothing intended at `at_ns` (monotonic) or later is sent, faults are taken back."""
+        self._send(StopOrder(at_ns=at_ns, reason=reason))
+
+    def down(self) -> Ended:
+        """Take everything down. Idempotent. Raises RigError if the supervisor has vanished or hangs."""
+        if self._ended is None:
+            self._send(DownOrder())
+            self._await_down(DOWN_S)
+        assert self._ended is not None
+        return self._ended
+
+    def _check_before(self) -> None:
+        """End what killed runs left, then see what can be known to fail before anything is started."""
+        leftovers.sweep()
+        environ = {**os.environ, RUN_VARIABLE: self._plan.run_id}
+        expand = Expander(environ)
+        sut.spec(self._plan, self._run_dir, environ, expand)
+        for upstream in self._plan.upstreams:
+            self._lease.claim(upstream.listen_port, f"the listener of upstream {upstream.name}")
+
+    def _start_supervisor(self) -> None:
+        logs = self._run_dir / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        with (logs / "supervisor.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", SUPERVISOR_MODULE, str(self._run_dir)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, RUN_VARIABLE: self._plan.run_id},
+                start_new_session=True,
+                pass_fds=self._lease.descriptors,
+            )
+        threading.Thread(target=self._read, args=(self._process,), daemon=True, name="supervisor events").start()
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                self._inbox.put(EVENT.validate_json(line))
+        self._inbox.put(None)
+
+    def _send(self, order: Order) -> None:
+        assert self._process is not None and self._process.stdin is not None, "up() comes first"
+        try:
+            self._process.stdin.write(order.model_dump_json().encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            return  # it is gone or going: its last events, or their end, say why
+
+    def _next(self, timeout_s: float) -> Event | None:
+        """The next event; None when time is up. Raises RigError if there will be none any more."""
+        try:
+            event = self._inbox.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        match event:
+            case None:
+                self._inbox.put(None)
+                if self._ended is None:
+                    raise self._rescued("the supervisor vanished during the run")
+            case ChildStarted(pid=pid):
+                self._remember(pid)
+            case RigTrouble():
+                self._trouble = self._trouble or event
+            case Down(ended=ended):
+                self._ended = ended
+        return event
+
+    def _remember(self, pid: int) -> None:
+        try:
+            self._children.append(psutil.Process(pid))  # notes when it began, so a reused number is told apart
+        except psutil.Error:
+            return
+
+    def _await_down(self, within_s: float) -> None:
+        end = time.monotonic() + within_s
+        while self._ended is None:
+            if (left_s := end - time.monotonic()) <= 0:
+                raise self._rescued("the supervisor hangs: it did not take the stack down in time")
+            self._next(left_s)
+
+    def _failure(self) -> TailgateError:
+        """Why the stack did not come up, as the supervisor told it."""
+        assert self._ended is not None
+        if self._ended.reason == "service_gone" and self._ended.deaths:
+            death = self._ended.deaths[-1]
+            return ServiceGone(
+                f"the service got ready and then ended with code {death.code}: {death.last_line}",
+                f"see {self._run_dir / 'logs' / 'sut.log'}",
+            )
+        if self._trouble:
+            return RigError(self._trouble.fault.message, self._trouble.fault.fix)
+        return RigError("the supervisor was told to stop before the stack was up", "run again")
+
+    def _rescued(self, message: str) -> RigError:
+        """Do the supervisor's work in its stead, and say what happened."""
+        with rescue.deaf_to_interrupts():
+            self._end_supervisor(0)
+            tail = log_tail(self._run_dir / "logs" / "supervisor.log", 1)
+            fault = rescue.clean_up(self._plan, self._run_dir, self._choice, self._children, message + _because(tail))
+            self._ended = rescue.finish_manifest(self._run_dir, fault)
+        return RigError(fault.message, fault.fix)
+
+    def _close(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        if self._ended is None:
+            try:
+                process.stdin.close() if process.stdin else None  # "undo everything"
+                self._await_down(DOWN_S)
+            except (RigError, OSError):
+                pass  # what made us leave is the news; the cleaning has been done
+        self._end_supervisor(5.0)
+        log = self._run_dir / "logs" / "supervisor.log"
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
+
+    def _end_supervisor(self, patience_s: float) -> None:
+        process = self._process
+        assert process is not None
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdin and not process.stdin.closed:
+            try:
+                process.stdin.close()
+            except OSError:
+                return
+
+
+def _because(tail: list[str]) -> str:
+    return f": {tail[0]}" if tail else ""

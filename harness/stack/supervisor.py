@@ -1,0 +1,153 @@
+"""The supervisor: parent of every child, only client of Toxiproxy, and the one who undoes it all.
+
+    python -P -m harness.stack.supervisor RUN_DIR       orders on stdin, events on stdout
+
+It lives in a session of its own, so that neither a terminal's Ctrl-C nor the death of tailgate ends
+it before its work is done: the end of stdin, or a signal, means "undo everything", and within 15 s it
+has. It never leaves before every process, toxic and file of the run that should be gone is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from harness.events import Up
+from harness.plan import Plan
+from harness.stack import ports, teardown
+from harness.stack.account import Account, fault_of
+from harness.stack.environment import Expander
+from harness.stack.flight import Flight
+from harness.stack.orders import DownOrder, GoOrder, StopOrder, UpOrder
+from harness.stack.pipe import Pipe
+from harness.stack.rig import Rig
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Supervisor:
+    def __init__(self, run_dir: Path, plan: Plan, pipe: Pipe) -> None:
+        self._run_dir = run_dir
+        self._plan = plan
+        self._pipe = pipe
+        expand = Expander(os.environ)
+        self._account = Account(run_dir, plan, pipe.emit, expand.secrets)
+        self._flight = Flight(run_dir, plan, self._account)
+        self._rig = Rig(
+            run_dir, plan, self._account, expand, on_death=self._flight.on_death, trouble=self._flight.trouble
+        )
+        self._over = asyncio.Event()
+        self._urgent = False
+        self._work: list[asyncio.Task[None]] = []
+        self._lock_files: tuple[Path, ...] = ()
+        self._parent = os.getppid()
+
+    async def run(self) -> None:
+        """From the first order to the last word. Returns with nothing left behind."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._abandon)
+        listener = loop.create_task(self._listen())
+        await self._over.wait()
+        self._watch(teardown.LONGEST_S)
+        self._flight.disarm()
+        for task in self._work:
+            task.cancel()
+        if self._work:
+            await asyncio.wait(self._work, timeout=1.0)
+        verified = await teardown.take_down(self._rig, self._account, self._run_dir, urgent=lambda: self._urgent)
+        self._account.close(verified)
+        await self._pipe.close(1.0)
+        listener.cancel()
+        self._release_locks()
+
+    async def _listen(self) -> None:
+        while True:
+            match await self._pipe.order():
+                case UpOrder() as order:
+                    self._lock_files = order.lock_files
+                    self._begin(self._up(order))
+                case GoOrder():
+                    self._begin(self._go())
+                case StopOrder() as order:
+                    self._flight.stop(order.at_ns, order.reason)
+                case DownOrder():
+                    self._over.set()
+                case None:
+                    self._abandon()
+                    return
+
+    async def _up(self, order: UpOrder) -> None:
+        await self._rig.up(order)
+        self._flight.arm(self._rig)
+        if self._account.in_trouble:
+            self._account.end_for("rig")
+        if self._account.reason is None:
+            self._account.emit(Up())
+        else:
+            self._over.set()
+
+    async def _go(self) -> None:
+        if self._account.reason is None:
+            await self._flight.go(self._rig)
+        else:  # somebody has died since
+            self._over.set()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._work.append(asyncio.get_running_loop().create_task(self._guarded(work)))
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """What goes wrong here ends the run, with the reason told."""
+        try:
+            await work
+            return
+        except Exception as exc:  # the top of this process
+            self._account.trouble(fault_of(exc, "a file of the run"))
+        self._account.end_for("rig")
+        self._over.set()
+
+    def _abandon(self) -> None:
+        """tailgate is gone, or somebody wants us to be. Asking twice changes nothing: a rollback is never skipped."""
+        if self._urgent:
+            return
+        self._urgent = True
+        self._watch(teardown.URGENT_LONGEST_S)
+        self._flight.stop(time.monotonic_ns(), "interrupted")
+        self._over.set()
+
+    def _watch(self, within_s: float) -> None:
+        """Should the orderly end itself hang, end everything the hard way. A thread: the loop may be what hangs."""
+
+        def give_up() -> None:
+            teardown.kill_everything(self._rig.children.values(), self._plan.run_id)
+            self._release_locks()
+            os._exit(1)
+
+        timer = threading.Timer(within_s, give_up)
+        timer.daemon = True
+        timer.start()
+
+    def _release_locks(self) -> None:
+        """Only where tailgate cannot do it any more: it may still want its ports."""
+        if os.getppid() != self._parent:
+            ports.unlink_all(self._lock_files)
+
+
+def main() -> None:
+    async def supervise() -> None:
+        run_dir = Path(sys.argv[1])
+        await Supervisor(run_dir, Plan.read(run_dir), await Pipe.open()).run()
+        os._exit(0)  # at once: a thread that hangs in a hung Toxiproxy must not keep us
+
+    asyncio.run(supervise())
+
+
+if __name__ == "__main__":
+    main()

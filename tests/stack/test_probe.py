@@ -1,0 +1,102 @@
+"""Readiness: what counts as an answer, and how long is long enough."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from harness.stack import probe
+from harness.stack.child import Child, Spec
+
+Served = Callable[[str], Awaitable[object]]
+
+
+def _against(answer: bytes, scene: Served, *, after: int = 0) -> object:
+    """Run a scene against a server that gives `answer` from the `after`-th connection on, and 503 before."""
+    seen = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer if seen >= after else b"HTTP/1.1 503 Not Yet\r\nContent-Length: 0\r\n\r\n")
+        seen += 1
+        await writer.drain()
+        writer.close()
+
+    async def run() -> object:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            return await scene(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/healthz?x=1")
+
+    return asyncio.run(run())
+
+
+def test_an_answer_is_read_whole() -> None:
+    got = _against(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nbody", probe.get)
+    assert got == probe.Answer(200, b"body")
+
+
+def test_it_sends_the_headers_it_is_given() -> None:
+    heads: list[bytes] = []
+
+    async def scene() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            await probe.get(f"http://me@127.0.0.1:{port}/x?y=1", method="HEAD", headers={"Authorization": "Bearer t"})
+        assert heads[0].startswith(b"HEAD /x?y=1 HTTP/1.1\r\n")
+        assert b"\r\nAuthorization: Bearer t\r\n" in heads[0]
+        assert f"\r\nHost: 127.0.0.1:{port}\r\n".encode() in heads[0]
+
+    asyncio.run(scene())
+
+
+def test_it_asks_until_the_answer_is_good() -> None:
+    async def scene(url: str) -> float:
+        return await probe.until_answered(url, within_s=5)
+
+    took_ms = _against(b"HTTP/1.1 204 No Content\r\n\r\n", scene, after=3)
+    assert isinstance(took_ms, float) and took_ms >= 3 * probe.PAUSE_S * 1000
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 500 Oh\r\n\r\n", "answered 500"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "the answer is not HTTP"),
+        (b"", "the answer is not HTTP"),
+    ],
+)
+def test_time_being_up_says_what_was_met_last(answer: bytes, why: str) -> None:
+    async def scene(url: str) -> float:
+        return await probe.until_answered(url, within_s=0.2)
+
+    with pytest.raises(probe.NotReady, match=why):
+        _against(answer, scene)
+
+
+def test_nobody_listening_is_said() -> None:
+    with pytest.raises(probe.NotReady, match="connection refused"):
+        asyncio.run(probe.until_answered("http://127.0.0.1:1/", within_s=0.1))
+
+
+def test_a_child_that_ends_is_not_waited_for(tmp_path: Path) -> None:
+    async def scene() -> None:
+        spec = Spec("kid", (sys.executable, "-c", "raise SystemExit(7)"), dict(os.environ), tmp_path, tmp_path / "log")
+        await probe.until_answered("http://127.0.0.1:1/", within_s=30, child=Child.start(spec))
+
+    begin = time.monotonic()
+    with pytest.raises(probe.NotReady, match="exit code 7"):
+        asyncio.run(scene())
+    assert time.monotonic() - begin < 10
