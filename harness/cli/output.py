@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.errors import Problem, ScenarioError, TailgateError, UsageError
+
+if TYPE_CHECKING:
+    from harness.results import MatrixResults, Results
+    from harness.suite import Judged
 
 
 def document(value: Any) -> None:
@@ -61,3 +66,37 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "message": problem.message,
         "fix": problem.fix,
     }
+
+
+def outcomes(judged: Sequence[Judged], code: int, *, as_json: bool, quiet: bool) -> None:
+    """What `run` says when all is over: one document, or one line a scenario, or their summaries."""
+    from harness.cli import summary
+    from harness.cli.matrix_summary import matrix_lines
+    from harness.results import MatrixResults, canonical_json
+
+    finished = [(one, one.results) for one in judged if one.results]
+    if as_json and len(judged) == len(finished) == 1:
+        click.echo(canonical_json(finished[0][1]), nl=False)
+        return
+    if as_json:
+        document(_suite([results for _, results in finished], code))
+        return
+    paint = summary.painter()
+    for one, results in finished:
+        if quiet:
+            click.echo(summary.verdict_line(results, one.folder))
+        elif isinstance(results, MatrixResults):
+            click.echo("\n".join(matrix_lines(results, one.folder, paint)))
+        else:
+            click.echo("\n".join(summary.run_lines(results, one.folder, paint)))
+    for one in judged:
+        if one.results is None:
+            click.echo(f"not judged: {one.folder}; `tailgate judge {one.folder}` does it", err=True)
+
+
+def _suite(results: Sequence[Results | MatrixResults], code: int) -> dict[str, Any]:
+    """Several scenarios in one call, or none that was judged."""
+    from harness.results import canonical_json
+
+    runs = [json.loads(canonical_json(one)) for one in results]
+    return {"schema_version": 1, "kind": "suite", "exit_code": code, "runs": runs}

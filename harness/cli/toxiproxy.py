@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from harness.errors import UsageError
-
 
 @click.group("toxiproxy")
 def toxiproxy_command() -> None:
@@ -41,21 +39,19 @@ def _serve(config: Path | None, host: str, port: int) -> None:
 
 
 @toxiproxy_command.command("sweep")
-@click.option("--url", help="The server's admin API; default: TOXIPROXY_URL.")
+@click.option("--url", help="The admin API of a server to sweep as well; default: TOXIPROXY_URL.")
 def _sweep(url: str | None) -> None:
-    """Remove what runs that are dead left on a Toxiproxy server."""
+    """Undo what killed runs left: processes and port locks of this host, proxies and toxics on a server."""
     from harness.stack import leftovers
     from harness.toxiproxy.client import ToxiproxyClient
     from harness.toxiproxy.sweep import sweep
 
-    address = url or os.environ.get("TOXIPROXY_URL")
-    if not address:
-        raise UsageError("which Toxiproxy is to be swept?", "pass --url http://HOST:8474 or set TOXIPROXY_URL")
-    alive = {member.run_id for member in leftovers.members() if member.is_supervisor}
-    swept = sweep(ToxiproxyClient(address), alive)
-    for found in swept.removed:
-        click.echo(f"removed {found}")
-    for found in swept.spared:
-        click.echo(f"left alone, its run is alive: {found}")
-    if not swept.removed and not swept.spared:
-        click.echo("nothing of tailgate's is there")
+    ended = leftovers.sweep()
+    lines = [f"ended {name}" for name in ended.processes]
+    lines += [f"removed the port lock {path.name}" for path in ended.lock_files]
+    if address := url or os.environ.get("TOXIPROXY_URL"):
+        swept = sweep(ToxiproxyClient(address), leftovers.live_runs())
+        lines += [f"removed {found}" for found in swept.removed]
+        lines += [f"left alone, its run is alive: {found}" for found in swept.spared]
+    for line in lines or ["nothing of a dead run is left"]:
+        click.echo(line)

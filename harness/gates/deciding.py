@@ -118,7 +118,7 @@ def _known(
     if run.cutoff_ns is not None:
         known = samples["done_ns"] <= run.cutoff_ns
         if held_ns is not None:
-            held = run.cutoff_ns - samples["intended_ns"] >= held_ns
+            held = ~known & (run.cutoff_ns - samples["intended_ns"] >= held_ns)
             bad, known = bad | held, known | held
     place = np.searchsorted(planned, samples["seq"].astype(np.int64))
     fits = place < len(planned)

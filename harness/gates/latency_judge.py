@@ -78,13 +78,19 @@ def _decide_at(gate: LatencyGate, pool: Pool, measured: _Measured, limit_ms: flo
     limit_ns = round(limit_ms * NS_PER_MS)
     if gate.upstream is None:
         return decide_share(
-            pool, _population(gate, limit_ns), lambda _, window: window.latency_ns >= limit_ns, measured.rule
+            pool, _population(gate, limit_ns), lambda _, window: exceeds(window.latency_ns, limit_ns), measured.rule
         )
     windows = _population(gate).windows(pool)
     if any(window.cut for window in windows):
         return stopped(pool)
-    tally = Tally.of(*(own >= limit_ns for own in measured.latencies))
+    tally = Tally.of(*(exceeds(own, limit_ns) for own in measured.latencies))
     return decide(tally, sum(window.seconds for window in windows), measured.rule)
+
+
+def exceeds(latency_ns: NDArray[np.int64], limit_ns: int) -> NDArray[np.bool_]:
+    """`p99 < T` is strict, so a request of exactly T is one too slow."""
+    slow: NDArray[np.bool_] = latency_ns >= limit_ns
+    return slow
 
 
 def _population(gate: LatencyGate, held_ns: int | None = None) -> Population:

@@ -23,3 +23,13 @@ def find_scenario(given: str | Path) -> Path:
     if not path.suffix and "/" not in name and not path.exists() and name in catalog_names():
         return catalog_dir() / f"{name}.yaml"
     return path
+
+
+def spell_scenario(path: Path) -> str:
+    """How to name the file on the command line again: a catalog name, else relative where it can be."""
+    if path.parent == catalog_dir():
+        return path.stem
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -192,7 +192,7 @@ def _load(made: Made, workers: int, values: dict[str, str]) -> PlannedLoad:
         schedule=schedule,
         users=load.users,
         workers=workers,
-        requests=tuple(_request(scenario, request, values) for request in load.written_requests),
+        requests=_requests(scenario, values),
         locustfile=made.inputs.locustfile,
         data=made.inputs.data,
         warmup_ms=timeline.warmup_ms,
@@ -204,6 +204,13 @@ def _load(made: Made, workers: int, values: dict[str, str]) -> PlannedLoad:
         complete="jmespath" if isinstance(complete, JmesPath) else complete,
         complete_jmespath=complete.jmespath if isinstance(complete, JmesPath) else None,
     )
+
+
+def _requests(scenario: Scenario, values: dict[str, str]) -> tuple[PlannedRequest, ...]:
+    """A locustfile's requests are one to the plan: what they are is the user's code, and they ask every upstream."""
+    if scenario.load.locustfile is not None:
+        return (PlannedRequest(name="locustfile", method="GET", path="/", asks=tuple(scenario.upstreams)),)
+    return tuple(_request(scenario, request, values) for request in scenario.load.written_requests)
 
 
 def _request(scenario: Scenario, request: Request, values: dict[str, str]) -> PlannedRequest:

@@ -19,7 +19,7 @@ from harness.errors import Problem, ScenarioError
 from harness.gates import GateSyntaxError
 from harness.gateway_choice import ResolvedGateway
 from harness.plan import Plan
-from harness.scenario.catalog import find_scenario
+from harness.scenario.catalog import find_scenario, spell_scenario
 from harness.scenario.compile import Made, compile_plan
 from harness.scenario.files import read_scenario
 from harness.scenario.gate_text import parse_gate
@@ -147,7 +147,7 @@ def _plan_check(
     timeline, findings = reckon(scenario, [named.gate for named in sound], inputs.replay_ms)
     if timeline is None:
         return None, findings, []
-    made = Made(scenario, timeline, gates, inputs, str(origin.path), origin.digest)
+    made = Made(scenario, timeline, gates, inputs, spell_scenario(origin.path), origin.digest)
     plan, unprovable = dry_plan(replace(made, gates=sound))
     findings += unprovable
     checked = check_windows(replace(made, gates=sound), plan)

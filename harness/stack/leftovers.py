@@ -83,6 +83,11 @@ def sweep(lock_dir: Path | None = None) -> Swept:
     return Swept(tuple(processes), tuple(ports.remove_stale(lock_dir)))
 
 
+def live_runs() -> set[str]:
+    """Runs of this host whose supervisor lives."""
+    return {member.run_id for member in members() if member.is_supervisor}
+
+
 def dead_runs() -> list[str]:
     """Runs without a living supervisor whose processes were all taken over by init.
 

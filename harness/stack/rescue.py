@@ -25,8 +25,12 @@ from harness.toxiproxy.find import EngineChoice
 
 @contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
-    """SIGINT is ignored meanwhile; elsewhere than in the main thread it does not arrive anyway."""
-    if threading.current_thread() is not threading.main_thread():
+    """SIGINT is ignored meanwhile; elsewhere than in the main thread it does not arrive anyway.
+
+    A handler that somebody installed (`harness.signals` only counts) stays: it raises nothing.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
     former = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -60,7 +60,7 @@ def test_a_locustfile_beside_a_namesake_of_ours(tmp_path: Path) -> None:
     write(tmp_path, "x = 1\n", "mine.py")
     plan = plan_of(load(tmp_path, locustfile("mine.py")))
     assert plan.load.locustfile == str((tmp_path / "mine.py").resolve())
-    assert plan.load.requests == ()
+    assert [request.asks for request in plan.load.requests] == [("azure", "gcp")]
     (tmp_path / "reports").mkdir()
     assert "beside this locustfile lies a `reports`" in only_problem(tmp_path, locustfile("mine.py")).message
 

@@ -1,0 +1,74 @@
+"""How long the service waited for each backend call: the backend's own time, and what the fault added.
+
+A backend behind a downstream toxic answers at once and never sees the wait; the journal knows it. The
+delay of a known toxic ends at its removal, and no request waits longer than until its own end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.evidence import NEVER, Evidence
+from harness.injections import Injection
+from harness.plan import PlannedFault, PlannedToxic
+from harness.units import NS_PER_MS, NS_PER_S
+
+_FOREVER_NS = 10**18
+
+
+def call_waits_ns(run: Evidence, upstream: int, chosen: NDArray[np.intp]) -> NDArray[np.int64]:
+    """For the chosen rows of `run.calls`, all of one upstream (its index): own time plus injected delay."""
+    calls = run.calls[chosen]
+    arrived_ns = calls["arrived_ns"]
+    own_ns: NDArray[np.int64] = calls["done_ns"] - arrived_ns
+    added_ns = np.zeros(len(calls), np.int64)
+    name = run.plan.upstreams[upstream].name
+    for injection in run.journalled:
+        span = injection.touched(run.end_ns)
+        if injection.upstream == name and span is not None:
+            inside = (arrived_ns < span[1]) & (calls["done_ns"] >= span[0])
+            fault = next(fault for fault in run.plan.faults if fault.name == injection.fault)
+            added_ns[inside] += _added_ns(fault, injection, run.end_ns, calls["bytes"][inside], arrived_ns[inside])
+    arrival = run.call_arrivals[chosen]
+    request_end_ns = np.where(arrival >= 0, run.samples["done_ns"][arrival] if len(run.samples) else 0, NEVER)
+    room_ns = np.maximum(request_end_ns - arrived_ns - own_ns, 0)
+    waits_ns: NDArray[np.int64] = own_ns + np.minimum(added_ns, room_ns)
+    return waits_ns
+
+
+def _added_ns(
+    fault: PlannedFault,
+    injection: Injection,
+    end_ns: int,
+    size: NDArray[np.uint32],
+    arrived_ns: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """What one window adds to each call, never beyond its removal."""
+    if fault.share < 1:  # drawn for each connection, and nobody told us the draw
+        return np.zeros(len(size), np.int64)
+    removed_ns = injection.removed_ns if injection.removed_ns is not None else end_ns
+    delay_ns = np.zeros(len(size), np.float64)
+    for toxic in fault.toxics:
+        delay_ns += _toxic_ns(toxic, size)
+    if not fault.toxics and fault.delay_ms is not None:
+        delay_ns += fault.delay_ms * NS_PER_MS
+    return np.minimum(delay_ns, np.maximum(removed_ns - arrived_ns, 0)).astype(np.int64)
+
+
+def _toxic_ns(toxic: PlannedToxic, size: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """How long a toxic holds an answer of that size; toxics that end a connection hold nothing."""
+    attributes = toxic.attributes
+    match toxic.type:
+        case "latency":
+            return np.full(len(size), float(attributes.get("latency", 0)) * NS_PER_MS)
+        case "timeout":
+            hold_ms = attributes.get("timeout", 0)
+            return np.full(len(size), hold_ms * NS_PER_MS if hold_ms else _FOREVER_NS, np.float64)
+        case "bandwidth":
+            return size / (max(attributes.get("rate", 1), 1) * 1000.0) * NS_PER_S
+        case "slicer":
+            slices = np.ceil(size / max(attributes.get("average_size", 1), 1))
+            return slices * attributes.get("delay", 0) * 1000.0
+        case _:
+            return np.zeros(len(size), np.float64)

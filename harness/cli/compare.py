@@ -1,0 +1,47 @@
+"""`tailgate compare BASE HEAD`: is HEAD slower than BASE, surely?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("compare")
+@click.argument("base", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("head", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--max-ratio",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.1,
+    show_default=True,
+    help="How many times slower HEAD may be.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def compare_command(base: Path, head: Path, max_ratio: float, as_json: bool) -> int:
+    """Compare two runs: is HEAD slower than BASE?
+
+    Exit codes: 0 every quantile is surely within the ratio, 1 one is surely beyond it, 3 it cannot be told.
+    """
+    from harness.comparison import compare
+    from harness.evidence import Evidence
+    from harness.results import canonical_json
+
+    found = compare(Evidence.load(base), Evidence.load(head), max_ratio)
+    if as_json:
+        click.echo(canonical_json(found), nl=False)
+        return found.exit_code
+    from harness.units import format_duration
+
+    def spell(ms: float | None) -> str:
+        return "∞" if ms is None else format_duration(ms)
+
+    width = max(len(row.phase) for row in found.rows)
+    for row in found.rows:
+        ratio = "?" if row.ratio is None else f"{row.ratio:.2f}"
+        low, high = ("?" if bound is None else f"{bound:.2f}" for bound in (row.low, row.high))
+        figures = f"{spell(row.base_ms):>9} → {spell(row.head_ms):>9}   × {ratio:<5} [{low}, {high}]"
+        click.echo(f"{row.phase:<{width}}  {row.metric}  {figures:<46} {row.verdict}")
+    words = {"worse": "WORSE", "fine": "FINE", "unknown": "INCONCLUSIVE"}
+    click.echo(f"\n{words[found.verdict]} {base} {head} (at most × {max_ratio:g})")
+    return found.exit_code

@@ -1,0 +1,91 @@
+"""`tailgate run`: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli import output
+
+
+@click.command("run")
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO…")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".runs"),
+    show_default=True,
+    help="Where run directories go.",
+)
+@click.option("--seed", type=click.IntRange(0), help="Instead of the scenario's.")
+@click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override a field, such as load.rate=20/s.")
+@click.option("--only", multiple=True, metavar="CELL", help="Only this cell of a matrix.")
+@click.option("--tag", "tags", multiple=True, help="Only scenarios with this tag.")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "real", "embedded"]),
+    default="auto",
+    show_default=True,
+    help="Which Toxiproxy.",
+)
+@click.option("--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine.")
+@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes.")
+@click.option("--fail-fast", is_flag=True, help="Stop as soon as a gate has failed whatever else may come.")
+@click.option(
+    "--baseline",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `N x main` limits compare with.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--quiet", is_flag=True, help="Only the line VERDICT NAME RUN_DIR.")
+@click.option("--open", "open_report", is_flag=True, help="Open the report in a browser.")
+def run_command(
+    *,
+    scenarios: tuple[str, ...],
+    out: Path,
+    seed: int | None,
+    sets: tuple[str, ...],
+    only: tuple[str, ...],
+    tags: tuple[str, ...],
+    engine: str,
+    allowed: tuple[str, ...],
+    workers: int,
+    fail_fast: bool,
+    baseline: Path | None,
+    as_json: bool,
+    quiet: bool,
+    open_report: bool,
+) -> int:
+    """Run scenarios against a service and give a verdict.
+
+    SCENARIO is a file, or the name of one in the catalog (such as `ladder`). Exit codes: 0 pass, 1 a gate
+    failed, 2 usage or scenario error, 3 inconclusive, 4 the rig failed, 130 interrupted.
+    """
+    from harness.cli.display import make_display
+    from harness.errors import UsageError
+    from harness.run import Options, Session
+    from harness.signals import Stopper
+    from harness.suite import exit_code, load_all, refuse_missing_baseline, run_suite
+    from harness.targets import refuse_foreign_targets
+
+    if engine == "embedded":
+        raise UsageError("the embedded engine is not part of this version", "use --engine real, with Toxiproxy")
+    loaded = load_all(scenarios, sets, tags)
+    display = make_display(quiet=quiet)
+    for one in loaded:
+        for warning in one.warnings:
+            display.note(output.spell(warning, kind="warning"))
+    urls = [url for one in loaded for url in (one.scenario.service.url, one.scenario.toxiproxy.url) if url]
+    refuse_foreign_targets(urls, allowed)
+    refuse_missing_baseline(loaded, baseline)
+    options = Options(out=out, seed=seed, workers=workers, fail_fast=fail_fast, baseline=baseline)
+    with Stopper() as stopper:
+        outcomes = run_suite(Session(options, display, stopper), loaded, only)
+        interrupted = stopper.asked
+    code = exit_code(outcomes, interrupted=interrupted)
+    output.outcomes(outcomes, code, as_json=as_json, quiet=quiet)
+    if open_report:
+        for outcome in outcomes:
+            click.launch(str(outcome.folder / "report.html"))
+    return code

@@ -1,0 +1,141 @@
+"""Is HEAD slower than BASE? Quantiles of the same phases of two runs, as a ratio with bounds.
+
+Each quantile has order-statistic bounds at half the allowed error, deflated as a gate's are; the ratio's
+bounds follow from them, so nothing is resampled. WORSE only where even the lower bound is beyond the
+ratio (its error shared out over the rows, any of which may end a build), FINE only where the upper one
+is within. Runs whose rig failed are refused: nothing can be said of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from harness import __version__
+from harness.errors import RigError, UsageError
+from harness.evidence import Evidence
+from harness.gates.gate import moments_for_share
+from harness.landed import landings
+from harness.plan import Frozen
+from harness.quantiles import Bounds, quantile_bounds
+from harness.results import Tool
+from harness.statistics import Rule, Tally, decide
+from harness.validity import rig_findings
+
+QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
+_SKIPPED: Final = ("warmup", "guard", "tail", "whole")
+Word = Literal["worse", "fine", "unknown", "too_short"]
+"""`too_short`: the phase could not bound this quantile whatever it held; such a row decides nothing."""
+
+
+EXIT: Final = {"worse": 1, "unknown": 3, "fine": 0}
+_BY_WEIGHT: Final[tuple[Word, ...]] = ("worse", "unknown", "fine")
+
+
+class Row(Frozen):
+    """One quantile of one phase in both runs, ms. null: infinite or unknown. The ratio is head ÷ base."""
+
+    phase: str
+    metric: str
+    base_ms: float | None
+    head_ms: float | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+    verdict: Word
+
+
+class Comparison(Frozen):
+    schema_version: Literal[1] = 1
+    kind: Literal["comparison"] = "comparison"
+    tool: Tool
+    verdict: Word
+    exit_code: int
+    base: str
+    head: str
+    max_ratio: float
+    rows: tuple[Row, ...]
+
+
+def compare(base: Evidence, head: Evidence, max_ratio: float) -> Comparison:
+    """Every phase that both runs have. Raises UsageError where they have none in common,
+    RigError where one of them is a rig failure."""
+    phases = [p.name for p in base.phases if p.intervals and p.name not in _SKIPPED and head.phase(p.name).intervals]
+    if not phases:
+        raise UsageError("the two runs have no phase in common", "compare runs of the same scenario")
+    for run in (base, head):
+        if broken := [finding for finding in rig_findings(run, landings(run)) if not finding.ok]:
+            raise RigError(f"{run.run_dir} is a rig failure: {broken[0].detail}", broken[0].fix)
+    which = [(phase, metric, quantile) for phase in phases for metric, quantile in QUANTILES]
+    rows = [_Pair(base, head, *one, share=len(which)).judge(max_ratio) for one in which]
+    verdicts = {row.verdict for row in rows}
+    # of rows that are all too short nothing can be told
+    verdict: Word = next((word for word in _BY_WEIGHT if word in verdicts), "unknown")
+    return Comparison(
+        tool=Tool(version=__version__),
+        verdict=verdict,
+        exit_code=EXIT[verdict],
+        base=base.plan.run_id,
+        head=head.plan.run_id,
+        max_ratio=max_ratio,
+        rows=tuple(rows),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """One quantile of one phase in both runs. `share`: over how many rows the error of a WORSE is shared out."""
+
+    base: Evidence
+    head: Evidence
+    phase: str
+    metric: str
+    quantile: float
+    share: int
+
+    def judge(self, max_ratio: float) -> Row:
+        (was, base_rule), (now, head_rule) = self._bounds(self.base), self._bounds(self.head)
+        low = _ratio(now.low_ms, was.high_ms)
+        high = _ratio(now.high_ms, was.low_ms)
+        verdict: Word = "unknown"
+        if not (_long_enough(self.base, self.phase, base_rule) and _long_enough(self.head, self.phase, head_rule)):
+            verdict = "too_short"
+        elif (low is not None and low > max_ratio) or (was.high_ms is not None and self._surely_infinite(head_rule)):
+            verdict = "worse"
+        elif high is not None and high <= max_ratio:
+            verdict = "fine"
+        return Row(
+            phase=self.phase,
+            metric=self.metric,
+            base_ms=was.observed_ms,
+            head_ms=now.observed_ms,
+            ratio=_ratio(now.observed_ms, was.observed_ms),
+            low=low,
+            high=high,
+            verdict=verdict,
+        )
+
+    def _bounds(self, run: Evidence) -> tuple[Bounds, Rule]:
+        """WORSE rests on the base's upper and the head's lower bound, so those two bear the shared error."""
+        alpha = round(1 - run.plan.verdict.confidence, 9) / 2
+        shared = alpha / self.share
+        upper, lower = (shared, alpha) if run is self.base else (alpha, shared)
+        rule = Rule(round(1 - self.quantile, 9), run.clump_s, upper, lower)
+        window = run.window(self.phase)
+        return quantile_bounds([window.latency_ns], window.seconds, rule), rule
+
+    def _surely_infinite(self, rule: Rule) -> bool:
+        """So many of the head's did not end ok that its quantile has no finite value, surely."""
+        window = self.head.window(self.phase)
+        return decide(Tally.of(~window.ok), window.seconds, rule).verdict == "fail"
+
+
+def _long_enough(run: Evidence, phase: str, rule: Rule) -> bool:
+    """Whether the phase holds independent moments enough for this quantile to have bounds at all."""
+    window = run.window(phase)
+    moments = min(len(window.samples), window.seconds / run.clump_s) if run.clump_s else len(window.samples)
+    return moments >= moments_for_share(rule.p0, 1 - rule.alpha)
+
+
+def _ratio(over: float | None, under: float | None) -> float | None:
+    return None if over is None or not under else over / under

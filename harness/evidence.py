@@ -1,0 +1,257 @@
+"""The evidence of a run, read from its directory alone: rows, journal, canaries, and their phases.
+
+`Evidence` is one run, `Pool` one or more runs of the same scenario; gates see a pool. What is broken
+or missing is kept in words (`broken`) rather than raised, so that a damaged run can still be looked
+at; only a directory that is no run at all raises UsageError. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.canary_record import CanaryLine
+from harness.errors import UsageError
+from harness.injections import Injection, injections_of, real_windows
+from harness.journal import Entry
+from harness.manifest import Manifest
+from harness.phases import Phase, phases_of
+from harness.plan import Plan
+from harness.records import Outcome
+from harness.run_files import read_run
+from harness.units import NS_PER_MS, NS_PER_S
+from scenarios.load import arrivals_ns
+
+NEVER: Final = np.iinfo(np.int64).max
+"""A latency that no limit allows: of everything that did not end ok."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The requests of one phase of one run, in order of intended time.
+
+    `cut`: the load was stopped before the phase's end, so what is missing may have ended either way.
+    """
+
+    samples: NDArray[Any]
+    latency_ns: NDArray[np.int64]
+    """done - intended; NEVER unless ok."""
+    index: NDArray[np.int64]
+    """Where they stand in the evidence's `samples`."""
+    seconds: float
+    start_ns: int
+    end_ns: int
+    cut: bool
+
+    def only(self, chosen: NDArray[np.bool_]) -> Window:
+        return replace(self, samples=self.samples[chosen], latency_ns=self.latency_ns[chosen], index=self.index[chosen])
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        ok: NDArray[np.bool_] = self.latency_ns != NEVER
+        return ok
+
+
+def _before(samples: NDArray[Any], stop_ns: int) -> NDArray[Any]:
+    """The rows of arrivals intended before the stop; workers send on until they have heard of it."""
+    late = samples["seq"][(samples["part"] == 0) & (samples["intended_ns"] >= stop_ns)]
+    return samples[~np.isin(samples["seq"], late)] if len(late) else samples
+
+
+@dataclass(kw_only=True, eq=False)
+class Evidence:
+    """One run. Arrays are in order of intended time; everything derived is computed once, when first asked for."""
+
+    run_dir: Path
+    plan: Plan
+    manifest: Manifest
+    samples: NDArray[Any]
+    """Every request, later parts of an arrival included."""
+    calls: NDArray[Any]
+    """Backend calls, canaries left out, in the files' order."""
+    entries: tuple[Entry, ...] = ()
+    canaries: tuple[CanaryLine, ...] = ()
+    broken: tuple[str, ...] = ()
+    stop_ns: int | None = None
+    """Everything intended before this has a row; None: the load ran to its planned end."""
+    bad_seconds: frozenset[int] = frozenset()
+    """Seconds from t = 0 whose arrivals were taken out of `samples`."""
+
+    @classmethod
+    def load(cls, run_dir: Path) -> Evidence:
+        """Raises UsageError where `run_dir` holds no plan and manifest that this tailgate can read."""
+        files = read_run(run_dir)
+        ended = files.manifest.ended
+        stop_ns = ended.stop_at_ns if ended else None
+        return cls(
+            run_dir=run_dir,
+            plan=files.plan,
+            manifest=files.manifest,
+            samples=files.samples if stop_ns is None else _before(files.samples, stop_ns),
+            calls=files.calls,
+            entries=files.entries,
+            canaries=files.canaries,
+            broken=tuple(files.broken),
+            stop_ns=stop_ns,
+        )
+
+    @property
+    def t0_ns(self) -> int:
+        return self.manifest.t0_ns or 0
+
+    @cached_property
+    def journalled(self) -> tuple[Injection, ...]:
+        return injections_of(self.entries)
+
+    def injections(self, upstream: str) -> list[tuple[int, int]]:
+        """When any fault may have acted on an upstream: joined and ordered, absolute ns."""
+        ends = [i.touched(self.end_ns) for i in self.journalled if i.upstream == upstream]
+        joined: list[tuple[int, int]] = []
+        for begin_ns, end_ns in sorted(span for span in ends if span is not None):
+            if joined and begin_ns <= joined[-1][1]:
+                joined[-1] = joined[-1][0], max(end_ns, joined[-1][1])
+            else:
+                joined.append((begin_ns, end_ns))
+        return joined
+
+    @cached_property
+    def phases(self) -> tuple[Phase, ...]:
+        """By the journal's times where there are any."""
+        return phases_of(self.plan, real_windows(self.plan, self.journalled, self.t0_ns, stop_ns=self.stop_ns))
+
+    def phase(self, name: str) -> Phase:
+        """An empty one where the run has no phase of that name."""
+        return next((phase for phase in self.phases if phase.name == name), Phase(name, ()))
+
+    @cached_property
+    def end_ns(self) -> int:
+        """The last moment anything of this run's load can be about."""
+        last = int(self.samples["done_ns"].max()) if len(self.samples) else self.t0_ns
+        planned = self.t0_ns + round((self.plan.load.duration_ms + self.plan.load.drain_ms) * NS_PER_MS)
+        return max(last, planned)
+
+    @cached_property
+    def cutoff_ns(self) -> int | None:
+        """Of a stopped run: what ended later may owe its end to the faults' early removal. None: no doubt."""
+        if self.stop_ns is None:
+            return None
+        early = [
+            i.removing_ns
+            for i in self.journalled
+            if i.removing_ns is not None and i.removing_ns < self._planned_removal_ns(i) - NS_PER_S // 10
+        ]
+        return min(early, default=None)
+
+    def _planned_removal_ns(self, injection: Injection) -> float:
+        fault = next(fault for fault in self.plan.faults if fault.name == injection.fault)
+        return self.t0_ns + fault.windows[injection.window].remove_ms * NS_PER_MS
+
+    @cached_property
+    def intended_ns(self) -> NDArray[np.int64]:
+        return np.ascontiguousarray(self.samples["intended_ns"])
+
+    @cached_property
+    def latency_ns(self) -> NDArray[np.int64]:
+        """done - intended of every request; NEVER unless ok."""
+        latency: NDArray[np.int64] = self.samples["done_ns"] - self.intended_ns
+        latency[self.samples["outcome"] != Outcome.OK] = NEVER
+        return latency
+
+    @cached_property
+    def has_parts(self) -> bool:
+        return bool(self.samples["part"].any())
+
+    @cached_property
+    def planned_offsets_ns(self) -> NDArray[np.int64] | None:
+        """When each arrival was to come, from t = 0; None in the closed model, which plans none."""
+        schedule = self.plan.load.schedule
+        return None if schedule is None else np.asarray(arrivals_ns(schedule, self.plan.seed), dtype=np.int64)
+
+    @cached_property
+    def call_arrivals(self) -> NDArray[np.int64]:
+        """For each call the index in `samples` of the arrival it belongs to; -1 where it names none of ours."""
+        first = np.flatnonzero(self.samples["part"] == 0) if self.has_parts else np.arange(len(self.samples))
+        seq = self.samples["seq"][first].astype(np.int64)
+        index_of = np.full(int(seq.max(initial=-1)) + 2, -1, np.int64)
+        index_of[seq] = first
+        known = np.minimum(self.calls["seq"], len(index_of) - 1).astype(np.int64)
+        found: NDArray[np.int64] = index_of[known]
+        return found
+
+    def window(self, phase: str, *, every_part: bool = False) -> Window:
+        """The arrivals of a phase (their first requests; with `every_part` the later ones too)."""
+        spans = self._spans(phase)
+        bounds = [np.searchsorted(self.intended_ns, span).tolist() for span in spans]
+        index = np.concatenate([np.arange(first, end) for first, end in bounds] or [np.empty(0, np.int64)])
+        # one stretch is a view; only guard and tail may have several
+        where = slice(*bounds[0]) if len(bounds) == 1 else index
+        samples, latency = self.samples[where], self.latency_ns[where]
+        start_ns, end_ns = (spans[0][0], spans[-1][1]) if spans else (self.t0_ns, self.t0_ns)
+        cut = self.stop_ns is not None and self.stop_ns < end_ns
+        window = Window(samples, latency, index, self.seconds(spans), start_ns, end_ns, cut)
+        return window if every_part or not self.has_parts else window.only(samples["part"] == 0)
+
+    def _spans(self, phase: str) -> list[tuple[int, int]]:
+        return [
+            (self.t0_ns + round(start * NS_PER_MS), self.t0_ns + round(end * NS_PER_MS))
+            for start, end in self.phase(phase).intervals
+        ]
+
+    def seconds(self, spans: Sequence[tuple[int, int]]) -> float:
+        """How long these stretches (absolute ns) are, bad seconds left out."""
+        bad = sum(
+            max(0, min(end, self.t0_ns + (second + 1) * NS_PER_S) - max(start, self.t0_ns + second * NS_PER_S))
+            for start, end in spans
+            for second in self.bad_seconds
+        )
+        return (sum(end - start for start, end in spans) - bad) / NS_PER_S
+
+    def without(self, bad_seconds: frozenset[int]) -> Evidence:
+        """The same run as if nothing had been meant to arrive in these seconds."""
+        second = (self.intended_ns - self.t0_ns) // NS_PER_S
+        kept = self.samples[~np.isin(second, list(bad_seconds))]
+        return replace(self, samples=kept, bad_seconds=bad_seconds)
+
+    @property
+    def clump_s(self) -> float:
+        return self.plan.verdict.clump_ms / 1000
+
+    def request_index(self, name: str) -> int | None:
+        return next((i for i, request in enumerate(self.plan.load.requests) if request.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One or more runs of one scenario, judged together: counts and batches add."""
+
+    runs: tuple[Evidence, ...]
+
+    @property
+    def plan(self) -> Plan:
+        return self.runs[0].plan
+
+    def without(self, bad_seconds: Sequence[frozenset[int]]) -> Pool:
+        """One set a run."""
+        return Pool(tuple(run.without(bad) for run, bad in zip(self.runs, bad_seconds, strict=True)))
+
+    @classmethod
+    def of(cls, *runs: Evidence) -> Pool:
+        """Raises UsageError unless all are runs of the same plan, seeds and ports aside."""
+        first = runs[0].plan
+        for run in runs[1:]:
+            if (run.plan.name, run.plan.cell, run.plan.scenario_sha256) != (
+                first.name,
+                first.cell,
+                first.scenario_sha256,
+            ):
+                raise UsageError(
+                    f"{run.run_dir} is a run of another scenario than {runs[0].run_dir}",
+                    "pool runs of one unchanged scenario; use `tailgate compare` for two different ones",
+                )
+        return cls(runs)

@@ -1,0 +1,126 @@
+"""Every gate of a plan put to the evidence, and each FAIL asked again without the seconds the rig spoiled.
+
+Send lag is part of the latency, so a PASS stands whatever the lag. A FAIL must hold without the
+arrivals of bad seconds too; one that does not is the rig's (`undone`), not the service's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.evidence import Pool
+from harness.gates import Finding, Gate
+from harness.plan import PlannedGate
+from harness.results import GateResult
+from harness.scenario.gate_text import parse_gate
+from harness.units import NS_PER_MS, format_duration
+from harness.validity import bad_seconds, lag_limit_ms
+
+SERVICE = "sut"
+"""The service's name among a run's children."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    planned: PlannedGate
+    gate: Gate
+    finding: Finding
+
+    @property
+    def result(self) -> GateResult:
+        finding = self.finding
+        return GateResult(
+            id=self.planned.id,
+            text=self.planned.text,
+            line=self.planned.line,
+            metric=self.gate.metric,
+            phase=self.gate.phase,
+            verdict=finding.verdict,
+            reason=finding.reason,
+            limit=finding.limit,
+            unit=finding.unit,
+            op=finding.op,
+            observed=finding.observed,
+            low=finding.low,
+            high=finding.high,
+            censored_at_ms=finding.censored_at_ms,
+            n=finding.n,
+            exceeded=finding.exceeded,
+            deflation=finding.deflation,
+            withstands_ms=finding.withstands_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdicts:
+    gates: tuple[GateVerdict, ...]
+    lag_limit_ms: float
+    bad: tuple[frozenset[int], ...]
+    """For each run, the seconds in which the load generator was late."""
+    undone: tuple[str, ...]
+    """Texts of the gates whose FAIL rests on bad seconds."""
+
+
+def judge_gates(pool: Pool) -> GateVerdicts:
+    planned = pool.plan.gates
+    gates = [parse_gate(one.text) for one in planned]
+    alpha_fail = round(1 - pool.plan.verdict.confidence, 9) / max(len(gates), 1)
+    verdicts = tuple(
+        GateVerdict(one, gate, _judge(gate, pool, alpha_fail)) for one, gate in zip(planned, gates, strict=True)
+    )
+    limits = [gate.latency_limit_ms(pool.plan.gateway.timeout_ms) for gate in gates]
+    limit_ms = lag_limit_ms([limit for limit in limits if limit is not None])
+    bad = tuple(bad_seconds(run, limit_ms) for run in pool.runs)
+    undone: list[str] = []
+    if any(bad):
+        clean = pool.without(bad)
+        failed = [verdict for verdict in verdicts if verdict.finding.verdict == "fail"]
+        undone = [v.planned.text for v in failed if _judge(v.gate, clean, alpha_fail).verdict != "fail"]
+    return GateVerdicts(verdicts, limit_ms, bad, tuple(undone))
+
+
+def service_alive(pool: Pool) -> GateResult | None:
+    """The gate that is always on where the service is a process of ours. It counts no requests and shares no error."""
+    if pool.plan.service.kind == "url" or any(run.manifest.t0_ns is None for run in pool.runs):
+        return None
+    deaths = [
+        (run, death)
+        for run in pool.runs
+        if run.manifest.ended
+        for death in run.manifest.ended.deaths
+        if death.child == SERVICE
+    ]
+    reason = "it ran until it was stopped"
+    if deaths:
+        run, death = deaths[0]
+        after = format_duration((death.t_ns - run.t0_ns) / NS_PER_MS)
+        how = f"by signal {-death.code}" if death.code < 0 else f"with exit code {death.code}"
+        last = f"; the last line of its log: {death.last_line}" if death.last_line else ""
+        reason = f"the service ended {how}, {after} after t = 0{last}"
+    return GateResult(
+        id="service-alive",
+        text="service-alive",
+        line=0,
+        metric="service-alive",
+        phase="whole",
+        verdict="fail" if deaths else "pass",
+        reason=reason,
+        limit=None,
+        unit="share",
+        op="<",
+        observed=None,
+        low=None,
+        high=None,
+        n=len(pool.runs),
+        exceeded=len(deaths),
+        deflation=None,
+        withstands_ms=None,
+    )
+
+
+def _judge(gate: Gate, pool: Pool, alpha_fail: float) -> Finding:
+    try:
+        return gate.judge(pool, alpha_fail=alpha_fail)
+    except Exception as exc:  # one broken gate must not take the others' verdicts with it
+        reason = f"this gate could not be judged: {type(exc).__name__}: {exc}"
+        return Finding("inconclusive", reason, None, "ms", "<")

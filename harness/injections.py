@@ -1,0 +1,92 @@
+"""What was really done to the backends, window by window, put together from the journal's entries.
+
+A phase counts from `applied` (acknowledged) to `removing` (requested); what a fault may have touched
+reaches further, from `requested` to `removed`. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.journal import Entry
+from harness.plan import Plan, PlannedFault, Window
+from harness.units import NS_PER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """One window of one fault on one upstream. Times are absolute monotonic ns; None: it never came to that."""
+
+    fault: str
+    window: int
+    upstream: str
+    requested_ns: int | None = None
+    applied_ns: int | None = None
+    observed_ns: int | None = None
+    removing_ns: int | None = None
+    removed_ns: int | None = None
+    verified: bool = False
+
+    def touched(self, end_ns: int) -> tuple[int, int] | None:
+        """From the first to the last moment at which it may have acted; `end_ns` stands for an end never seen."""
+        begin_ns = self.requested_ns if self.requested_ns is not None else self.applied_ns
+        if begin_ns is None:
+            return None
+        return begin_ns, self.removed_ns if self.removed_ns is not None else end_ns
+
+
+def injections_of(entries: Iterable[Entry]) -> tuple[Injection, ...]:
+    """One for each (fault, window, upstream) in the journal, in the order they were first named; first time wins."""
+    found: dict[tuple[str, int, str], dict[str, int]] = {}
+    for entry in entries:
+        found.setdefault((entry.fault, entry.window, entry.upstream), {}).setdefault(entry.event, entry.t_ns)
+    return tuple(
+        Injection(
+            fault=fault,
+            window=window,
+            upstream=upstream,
+            requested_ns=events.get("requested"),
+            applied_ns=events.get("applied"),
+            observed_ns=events.get("observed"),
+            removing_ns=events.get("removing"),
+            removed_ns=events.get("removed"),
+            verified="verified" in events,
+        )
+        for (fault, window, upstream), events in found.items()
+    )
+
+
+def real_windows(
+    plan: Plan, injections: Sequence[Injection], t0_ns: int, *, stop_ns: int | None
+) -> dict[str, tuple[Window, ...]]:
+    """For each fault its windows as they were, in ms from t = 0, fit for `phases_of`.
+
+    Of several upstreams the last applied and the first removed count. A window that never came is the
+    plan's; one that a stop cut short keeps its planned length, since that is what the gates speak of.
+    """
+    return {
+        fault.name: tuple(
+            _window(
+                fault, number, [i for i in injections if (i.fault, i.window) == (fault.name, number)], t0_ns, stop_ns
+            )
+            for number in range(len(fault.windows))
+        )
+        for fault in plan.faults
+    }
+
+
+def _window(
+    fault: PlannedFault, number: int, injections: Sequence[Injection], t0_ns: int, stop_ns: int | None
+) -> Window:
+    planned = fault.windows[number]
+    applied = [i.applied_ns for i in injections if i.applied_ns is not None]
+    removing = [i.removing_ns for i in injections if i.removing_ns is not None]
+    if not applied:
+        return planned
+    apply_ms = (max(applied) - t0_ns) / NS_PER_MS
+    as_planned_ms = apply_ms + planned.remove_ms - planned.apply_ms
+    cut = stop_ns is not None and stop_ns < t0_ns + as_planned_ms * NS_PER_MS
+    if not removing or cut:
+        return Window(apply_ms=apply_ms, remove_ms=as_planned_ms)
+    return Window(apply_ms=apply_ms, remove_ms=(min(removing) - t0_ns) / NS_PER_MS)

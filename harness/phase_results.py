@@ -1,0 +1,57 @@
+"""What each phase looked like: counts, latency by nearest rank, throughput, how many answers were whole."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.completeness import complete
+from harness.evidence import NEVER, Pool
+from harness.phases import Phase
+from harness.records import Outcome
+from harness.results import LatencySummary, PhaseResult
+from harness.statistics import nearest_rank
+from harness.units import NS_PER_MS
+
+_QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
+
+
+def phase_results(pool: Pool) -> tuple[PhaseResult, ...]:
+    """Every phase in which something could arrive, in order; where the load was stopped, no later than that."""
+    run = pool.runs[0]
+    if run.manifest.t0_ns is None:
+        return ()
+    stop_ms = None if run.stop_ns is None else (run.stop_ns - run.t0_ns) / NS_PER_MS
+    return tuple(
+        _result(pool, phase, stop_ms)
+        for phase in run.phases
+        if phase.intervals and (stop_ms is None or phase.start_ms < stop_ms)
+    )
+
+
+def _result(pool: Pool, phase: Phase, stop_ms: float | None) -> PhaseResult:
+    windows = [run.window(phase.name) for run in pool.runs]
+    outcomes = np.sum([np.bincount(w.samples["outcome"], minlength=len(Outcome)) for w in windows], axis=0)
+    latency = windows[0].latency_ns if len(windows) == 1 else np.concatenate([w.latency_ns for w in windows])
+    n = len(latency)
+    ok = int(outcomes[Outcome.OK])
+    end_ms = phase.end_ms if stop_ms is None else min(phase.end_ms, stop_ms)
+    seconds = sum(window.seconds for window in windows)
+    if stop_ms is not None and stop_ms < phase.end_ms:
+        seconds = max(end_ms - phase.start_ms, 1.0) / 1000 * len(windows)
+    asks = pool.plan.upstreams and pool.plan.load.complete != "none"
+    whole = sum(int(complete(run, w).sum()) for run, w in zip(pool.runs, windows, strict=True)) if asks else 0
+    return PhaseResult(
+        name=phase.name,
+        start_ms=phase.start_ms,
+        end_ms=end_ms,
+        n=n,
+        outcomes={outcome.name.lower(): int(outcomes[outcome]) for outcome in Outcome if outcomes[outcome]},
+        latency_ms=_summary(latency) if n else LatencySummary(p50=None, p90=None, p99=None, p99_9=None, max=None),
+        throughput_per_s=ok / seconds if seconds > 0 else 0.0,
+        complete_share=whole / n if asks and n else None,
+    )
+
+
+def _summary(latency: np.typing.NDArray[np.int64]) -> LatencySummary:
+    values = [None if rank == NEVER else int(rank) / NS_PER_MS for rank in nearest_rank(latency, _QUANTILES)]
+    return LatencySummary.model_validate(dict(zip(("p50", "p90", "p99", "p99_9", "max"), values, strict=True)))

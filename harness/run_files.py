@@ -1,0 +1,138 @@
+"""The files of a run directory, read as far as they are whole; what is damaged is put into words.
+
+Only a directory that is no run at all raises UsageError. Nothing is joined or judged here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from harness.canary_record import CanaryLine, read_canaries
+from harness.errors import UsageError
+from harness.journal import Entry, read_journal
+from harness.manifest import Manifest
+from harness.plan import Plan
+from harness.records import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
+
+Line = TypeVar("Line")
+
+
+@dataclass(slots=True)
+class RunFiles:
+    """What one run directory holds. `broken` says of each damaged or missing file what is wrong with it."""
+
+    plan: Plan
+    manifest: Manifest
+    samples: NDArray[Any]
+    """By intended time."""
+    calls: NDArray[Any]
+    """Without the canaries."""
+    entries: tuple[Entry, ...]
+    canaries: tuple[CanaryLine, ...]
+    broken: list[str] = field(default_factory=list)
+
+
+def read_run(run_dir: Path) -> RunFiles:
+    """Raises UsageError where `run_dir` holds no plan and manifest that this tailgate can read."""
+    plan, manifest = _read_head(run_dir)
+    broken: list[str] = []
+    samples = [_rows(run_dir / f"samples-{i}.bin", SAMPLES, broken) for i in range(plan.load.workers)]
+    return RunFiles(
+        plan=plan,
+        manifest=manifest,
+        samples=in_order(samples, SAMPLES),
+        calls=_without_canaries(_call_files(run_dir, plan, broken)),
+        entries=_lines(lambda: read_journal(run_dir / "faults.ndjson"), broken),
+        canaries=_lines(lambda: read_canaries(run_dir / "canary.ndjson"), broken),
+        # a run that never came to its load has no rows, and its manifest says why
+        broken=broken if manifest.t0_ns is not None else [],
+    )
+
+
+def read_resources(run_dir: Path) -> list[dict[str, object]]:
+    """resources.ndjson; a line that cannot be read is passed over, since no verdict rests on it."""
+    lines: list[dict[str, object]] = []
+    try:
+        text = (run_dir / "resources.ndjson").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return lines
+    for line in text.splitlines():
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(document, dict):
+            lines.append(document)
+    return lines
+
+
+def in_order(parts: Sequence[NDArray[Any]], layout: RowLayout) -> NDArray[Any]:
+    """All rows by intended time. Dense sequence numbers are an index already; nothing is sorted then."""
+    rows = np.concatenate(parts) if len(parts) != 1 else parts[0]
+    if not len(rows):
+        return np.empty(0, layout.dtype())
+    seq = rows["seq"]
+    if int(seq.max()) == len(rows) - 1:
+        order = np.full(len(rows), -1, np.int64)
+        order[seq.astype(np.int64)] = np.arange(len(rows))
+        if order.min() >= 0:
+            dense: NDArray[Any] = rows[order]
+            if (np.diff(dense["intended_ns"]) >= 0).all():
+                return dense
+    by_time: NDArray[Any] = rows[np.lexsort((rows["part"], seq, rows["intended_ns"]))]
+    return by_time
+
+
+def _read_head(run_dir: Path) -> tuple[Plan, Manifest]:
+    try:
+        return Plan.read(run_dir), Manifest.read(run_dir)
+    except FileNotFoundError as exc:
+        missing = Path(exc.filename).name
+        raise UsageError(
+            f"{run_dir} is no run directory: {missing} is missing", "name a directory under .runs"
+        ) from exc
+    except (ValidationError, OSError) as exc:
+        what = exc.errors()[0]["msg"] if isinstance(exc, ValidationError) else exc.strerror
+        raise UsageError(
+            f"{run_dir} cannot be read by this tailgate: {what}", "judge it with the version that made it"
+        ) from exc
+
+
+def _rows(path: Path, layout: RowLayout, broken: list[str]) -> NDArray[Any]:
+    try:
+        return read_rows(path, layout)
+    except BrokenRows as exc:
+        broken.append(str(exc))
+    try:
+        return read_rows(path, layout, verify=False)
+    except BrokenRows:
+        return np.empty(0, layout.dtype())
+
+
+def _call_files(run_dir: Path, plan: Plan, broken: list[str]) -> list[NDArray[Any]]:
+    paths = sorted(run_dir.glob("calls-*.bin"))
+    if not paths and any(upstream.kind == "fake" for upstream in plan.upstreams):
+        broken.append("calls-0.bin is missing")
+    return [_rows(path, CALLS, broken) for path in paths]
+
+
+def _without_canaries(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    calls = parts[0] if len(parts) == 1 else np.concatenate(parts or [np.empty(0, CALLS.dtype())])
+    canary = (calls["flags"] & FLAG_CANARY) != 0
+    return calls[~canary] if canary.any() else calls
+
+
+def _lines(read: Callable[[], Iterable[Line]], broken: list[str]) -> tuple[Line, ...]:
+    try:
+        return tuple(read())
+    except (ValueError, OSError) as exc:
+        broken.append(str(exc))
+        return ()

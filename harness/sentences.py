@@ -1,0 +1,147 @@
+"""Why, and what next: a verdict in sentences that name the upstream and the number. Decides nothing."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+
+from harness.gates import Gate, RecoveryGate
+from harness.plan import Plan
+from harness.results import GateResult, PhaseResult, UpstreamResult
+from harness.units import format_duration, format_share, spell_duration
+from harness.validity import Finding
+
+BLAMED_LEAST = 0.5
+"""An upstream is named when it was the slowest in at least this share of the slow requests."""
+
+
+def replay(plan: Plan) -> str:
+    """The command that runs the same again."""
+    words = ["tailgate", "run", plan.scenario_file, "--seed", str(plan.seed)]
+    return shlex.join(words + (["--only", plan.cell] if plan.cell else []))
+
+
+def blamed(upstreams: Sequence[UpstreamResult], phase: str) -> UpstreamResult | None:
+    """The upstream that made most of this phase's slow requests slow."""
+    of_phase = [u for u in upstreams if u.phase == phase and u.slowest_share is not None]
+    worst = max(of_phase, key=lambda u: (u.wait_caused_ms or 0.0, u.slowest_share or 0.0), default=None)
+    return worst if worst and (worst.slowest_share or 0.0) >= BLAMED_LEAST else None
+
+
+def why_failed(plan: Plan, gate: GateResult, phases: Sequence[PhaseResult], upstreams: Sequence[UpstreamResult]) -> str:
+    """What failed, how it ended, and which upstream it waited for."""
+    said = [f"`{gate.text}` failed: {gate.reason}."]
+    phase = next((phase for phase in phases if phase.name == gate.phase), None)
+    if phase:
+        said += _how_they_ended(plan, phase)
+    culprit = blamed(upstreams, gate.phase)
+    if culprit and gate.unit in ("ms", "share"):
+        said.append(
+            f"{culprit.name} was the slowest upstream in {format_share(culprit.slowest_share or 0.0)} of the slow "
+            f"requests, and kept them waiting {format_duration(culprit.wait_caused_ms or 0.0)} beyond the next one."
+        )
+    elif faulted := _faulted(plan, gate.phase):
+        said.append(f"The fault was {faulted}.")
+    return " ".join(said)
+
+
+def _how_they_ended(plan: Plan, phase: PhaseResult) -> list[str]:
+    gateway = phase.outcomes.get("gateway_timeout", 0)
+    timeout_ms = plan.gateway.timeout_ms
+    if gateway and timeout_ms is not None:
+        share = format_share(gateway / phase.n)
+        return [f"The gateway gave up at {format_duration(timeout_ms)} on {share} of this phase's requests (504)."]
+    bad = {outcome: count for outcome, count in phase.outcomes.items() if outcome != "ok"}
+    if not bad:
+        return []
+    outcome = max(bad, key=lambda name: bad[name])
+    return [f"{format_share(bad[outcome] / phase.n)} of this phase's requests ended as {outcome}."]
+
+
+def _faulted(plan: Plan, phase: str) -> str:
+    fault = next((fault for fault in plan.faults if phase in (fault.name, f"after {fault.name}")), None)
+    return f"{fault.text} on {', '.join(fault.upstreams)}" if fault else ""
+
+
+def next_failed(plan: Plan, gate: GateResult, upstreams: Sequence[UpstreamResult]) -> str:
+    culprit = blamed(upstreams, gate.phase)
+    timeout_ms = plan.gateway.timeout_ms
+    before = f" well before the gateway's {format_duration(timeout_ms)}" if timeout_ms is not None else ""
+    if gate.metric == "recovery":
+        return "Look for what the service still holds after the fault: retries, full queues, connection pools, threads."
+    if gate.metric.startswith("calls"):
+        return "Ask only the backends that a request names (push the filter down), and look for retries."
+    if gate.metric == "throughput":
+        return "Lower the rate until this gate holds, and look at what the service runs out of: threads, sockets, CPU."
+    if gate.metric == "complete":
+        return (
+            "Answer with the rows of every healthy upstream even when one is missing; see which rows the answers lack."
+        )
+    if gate.metric == "dropped":
+        return "The service held everything that `load.max_in_flight` allows: bound how long one request may take."
+    if culprit:
+        return (
+            f"Give {culprit.name} a deadline of its own{before} and answer with what the others returned; "
+            "then check that the calls given up on hold no thread and no socket."
+        )
+    return f"Bound how long a request may take{before}; see the report for what the slow requests waited for."
+
+
+def next_undecided(plan: Plan, gate: Gate, result: GateResult) -> str:
+    """What would decide it."""
+    if "before this phase was over" in result.reason:
+        return "Let the run go on to its end."
+    if "declared clump" in result.reason or "too few" in result.reason:
+        needed_ms = _needed_ms(plan, gate)
+        if needed_ms is not None:
+            return (
+                f"Let the phase `{result.phase}` last longer: {spell_duration(needed_ms)} decide where nothing is "
+                f"slow, half as much again is safer; or pool several runs (`verdict: {{runs: 3}}`)."
+            )
+    if isinstance(gate, RecoveryGate):
+        return "Let the load go on longer after the fault: raise `load.recovery`."
+    if "guard_too_short" in result.reason:
+        return "Lengthen `load.guard` beyond the longest healthy request."
+    if "--baseline" in result.reason:
+        return "Run it with --baseline FILE, the baseline.json of a run of the main branch."
+    return "Repeat the fault or pool several runs (`verdict: {runs: 3}`, or `tailgate judge RUN RUN RUN`)."
+
+
+def _needed_ms(plan: Plan, gate: Gate) -> float | None:
+    moments = gate.moments(plan.verdict.confidence)
+    schedule = plan.load.schedule
+    rate = max((stage.end_per_s for stage in schedule.stages), default=0.0) if schedule else 0.0
+    per_moment_ms = max(plan.verdict.clump_ms, 1000 / rate if rate else 0.0)
+    return math.ceil(moments * per_moment_ms / 1000) * 1000.0 if moments else None
+
+
+def why_passed(plan: Plan, gates: Sequence[GateResult]) -> str:
+    """The gate with least room, and what slow spell the run withstands."""
+    said = "Every gate held."
+    spells = [gate.withstands_ms for gate in gates if gate.withstands_ms is not None]
+    if spells:
+        said += (
+            f" The verdict stands as long as slow spells last {format_duration(min(spells))} or less on average "
+            f"(`verdict.clump` declares {format_duration(plan.verdict.clump_ms)})."
+        )
+    if plan.default_gates:
+        said += " The only gate was the default one, the gateway's timeout: a floor, not a service level."
+    return said
+
+
+def next_passed(plan: Plan) -> str:
+    if plan.default_gates:
+        return "Write the gates your users need, such as `p99 < 2s during baseline` and `errors < 1%`."
+    if not plan.faults:
+        return "Break a backend next: add `faults: [{upstream: …, latency: 60s, for: 90s}]`."
+    return "Keep it in CI; to find where it ends, raise `load.rate` or break another upstream."
+
+
+def rig(findings: Sequence[Finding]) -> tuple[str, str]:
+    """Why and next of a rig failure: the first thing wrong, and its way out."""
+    first = findings[0]
+    more = f" (and {len(findings) - 1} more: {', '.join(f.check for f in findings[1:])})" if len(findings) > 1 else ""
+    fix = first.fix or "see the logs of this run"
+    why = f"The rig failed, so nothing can be said about the service: {first.detail}{more}."
+    return why, f"{fix[0].upper()}{fix[1:]}."

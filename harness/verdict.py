@@ -1,0 +1,242 @@
+"""From evidence to results.json: gates and checks weighed into one verdict, with why and next.
+
+FAIL > INCONCLUSIVE > PASS over the gates, and of nothing INCONCLUSIVE; a rig failure overrides them
+all, since nothing can be said then. A PASS needs every gate and so no correction; a FAIL's error is
+shared out over the gates. Equal evidence gives equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from harness import __version__, sentences
+from harness.attribution import Attribution
+from harness.baseline_file import OWN, own_baseline
+from harness.errors import UsageError
+from harness.evidence import Evidence, Pool
+from harness.gate_verdicts import GateVerdicts, judge_gates, service_alive
+from harness.landed import landings
+from harness.matrix_verdict import MATRIX, combine_cells
+from harness.phase_results import phase_results
+from harness.plan import Plan
+from harness.results import (
+    EXIT_CODE,
+    Correlation,
+    FaultResult,
+    GateResult,
+    GatewayRef,
+    LoadRef,
+    MatrixResults,
+    PhaseResult,
+    Results,
+    RunRef,
+    ScenarioRef,
+    Tool,
+    UpstreamResult,
+    Verdict,
+    canonical_json,
+)
+from harness.run_files import read_resources
+from harness.units import NS_PER_MS, format_duration
+from harness.validity import CHECKS, Finding, as_check, generator_cpu, joined_share, lag_finding, rig_findings
+
+RESULTS: Final = "results.json"
+UNATTRIBUTED: Final = ("warmup", "guard", "tail")
+"""Phases too mixed to say in them who made requests slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """All that a verdict is said from."""
+
+    pool: Pool
+    gates: GateVerdicts
+    results: tuple[GateResult, ...]
+    findings: tuple[Finding, ...]
+    phases: tuple[PhaseResult, ...]
+    upstreams: tuple[UpstreamResult, ...]
+
+
+def judge(evidence: Evidence | Pool) -> Results:
+    """The results of one run, or of several of the same scenario together."""
+    pool = evidence if isinstance(evidence, Pool) else Pool.of(evidence)
+    gates = judge_gates(pool)
+    findings, faults = _check(pool, gates)
+    alive = service_alive(pool)
+    results = (*(one.result for one in gates.gates), *([alive] if alive else []))
+    phases = phase_results(pool)
+    attribution = Attribution(pool)
+    upstreams = tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
+    verdict = _combine(gates, alive, findings)
+    reason, why, next_ = _say(_Judged(pool, gates, results, findings, phases, upstreams), verdict)
+    interrupted = any(run.manifest.ended and run.manifest.ended.reason == "interrupted" for run in pool.runs)
+    return Results(
+        tool=Tool(version=__version__),
+        verdict=verdict,
+        exit_code=130 if interrupted else _exit_code(pool.plan, verdict),
+        reason=reason,
+        interrupted=interrupted,
+        scenario=_scenario_ref(pool.plan),
+        run=_run_ref(pool),
+        gates=results,
+        phases=phases,
+        faults=faults,
+        upstreams=upstreams,
+        validity=tuple(as_check(finding) for finding in findings),
+        correlation=_correlation(pool),
+        why=why,
+        next=next_,
+        replay=sentences.replay(pool.plan),
+    )
+
+
+def write(run_dir: Path) -> Results:
+    """Judge a run directory and write its results.json and baseline.json. Raises UsageError where it is no run."""
+    return _write(Pool.of(Evidence.load(run_dir)), run_dir)
+
+
+def write_pool(run_dirs: Sequence[Path], folder: Path) -> Results:
+    """Judge several runs of one scenario together; each run's own results.json is written too."""
+    runs = [Evidence.load(run_dir) for run_dir in run_dirs]
+    for run in runs:
+        _write(Pool.of(run), run.run_dir)
+    return _write(Pool.of(*runs), folder)
+
+
+def judge_matrix(folder: Path) -> MatrixResults:
+    """Judge every cell of a matrix directory again, and the matrix as a whole. Raises UsageError."""
+    results = combine_cells(folder, write_any)
+    (folder / RESULTS).write_text(canonical_json(results), encoding="utf-8")
+    return results
+
+
+def write_any(folder: Path) -> Results:
+    """A run directory, or the directory of pooled runs (`run-1`, `run-2` …)."""
+    if (folder / "plan.json").exists():
+        return write(folder)
+    pooled = sorted(folder.glob("run-*/plan.json"), key=lambda path: int(path.parent.name.removeprefix("run-")))
+    if not pooled:
+        raise UsageError(f"{folder} is no run directory: plan.json is missing", "name a directory under .runs")
+    return write_pool([path.parent for path in pooled], folder)
+
+
+def is_matrix(folder: Path) -> bool:
+    return (folder / MATRIX).exists()
+
+
+def _write(pool: Pool, folder: Path) -> Results:
+    results = judge(pool)
+    (folder / RESULTS).write_text(canonical_json(results), encoding="utf-8")
+    if results.verdict != "rig_failure" and results.run.stopped is None:
+        (folder / OWN).write_text(canonical_json(own_baseline(pool)), encoding="utf-8")
+    return results
+
+
+# ---------------------------------------------------------------- weighing
+
+
+def _combine(gates: GateVerdicts, alive: GateResult | None, findings: Sequence[Finding]) -> Verdict:
+    if not all(finding.ok for finding in findings):
+        return "rig_failure"
+    verdicts = {one.finding.verdict for one in gates.gates}
+    if "fail" in verdicts or (alive and alive.verdict == "fail"):
+        return "fail"
+    return "pass" if verdicts == {"pass"} else "inconclusive"
+
+
+def _exit_code(plan: Plan, verdict: Verdict) -> int:
+    if verdict == "inconclusive" and plan.verdict.inconclusive == "warn":
+        return 0
+    return EXIT_CODE[verdict]
+
+
+def _check(pool: Pool, gates: GateVerdicts) -> tuple[tuple[Finding, ...], tuple[FaultResult, ...]]:
+    """Each check once, the first run that fails it speaking for all; and the faults as they landed."""
+    found: dict[str, list[Finding]] = {check: [] for check in CHECKS}
+    faults: list[FaultResult] = []
+    for run, bad in zip(pool.runs, gates.bad, strict=True):
+        landed = landings(run)
+        faults += [landing.result for landing in landed]
+        lag = lag_finding(run, gates.lag_limit_ms, bad, list(gates.undone) if bad else [])
+        cpu = generator_cpu(run, read_resources(run.run_dir), lag_ok=lag.ok)
+        for finding in (*rig_findings(run, landed), lag, cpu):
+            found[finding.check].append(finding)
+    findings = tuple(next((f for f in of_check if not f.ok), of_check[0]) for of_check in found.values())
+    return findings, tuple(faults)
+
+
+# ---------------------------------------------------------------- saying
+
+
+def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
+    """reason (one line), why, next."""
+    plan = judged.pool.plan
+    if verdict == "rig_failure":
+        broken = [finding for finding in judged.findings if not finding.ok]
+        return broken[0].detail, *sentences.rig(broken)
+    if verdict == "pass":
+        return "every gate held", sentences.why_passed(plan, judged.results), sentences.next_passed(plan)
+    failed = [result for result in judged.results if result.verdict == "fail"]
+    if failed:
+        first = next((result for result in failed if result.metric == "service-alive"), failed[0])
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        why = sentences.why_failed(plan, first, judged.phases, judged.upstreams)
+        return f"`{first.text}` failed{more}: {first.reason}", why, sentences.next_failed(plan, first, judged.upstreams)
+    undecided = [one for one in judged.gates.gates if one.finding.verdict == "inconclusive"]
+    if not undecided:
+        return "there is no gate", "Nothing was asked of the service.", "Write a gate."
+    one = undecided[0]
+    more = f" (and {len(undecided) - 1} more)" if len(undecided) > 1 else ""
+    warned = " `verdict.inconclusive: warn` lets the build pass." if plan.verdict.inconclusive == "warn" else ""
+    return (
+        f"`{one.planned.text}` is undecided{more}: {one.finding.reason}",
+        f"`{one.planned.text}` could not be decided: {one.finding.reason}.{warned}",
+        sentences.next_undecided(plan, one.gate, one.result),
+    )
+
+
+def _scenario_ref(plan: Plan) -> ScenarioRef:
+    return ScenarioRef(name=plan.name, file=plan.scenario_file, sha256=plan.scenario_sha256, seed=plan.seed)
+
+
+def _run_ref(pool: Pool) -> RunRef:
+    run = pool.runs[0]
+    plan, manifest = run.plan, run.manifest
+    schedule = plan.load.schedule
+    rate = max((max(s.start_per_s, s.end_per_s) for s in schedule.stages), default=None) if schedule else None
+    return RunRef(
+        id=plan.run_id,
+        started_at=manifest.started_at,
+        engine=" ".join(filter(None, (manifest.engine.kind, manifest.engine.version))),
+        gateway=GatewayRef(kind=plan.gateway.kind, timeout_ms=plan.gateway.timeout_ms),
+        load=LoadRef(model=plan.load.model, rate_per_s=rate, duration_ms=plan.load.duration_ms),
+        stopped=next(filter(None, (_stopped(one) for one in pool.runs)), None),
+    )
+
+
+def _stopped(run: Evidence) -> str | None:
+    ended = run.manifest.ended
+    if ended is None:
+        return "the run was cut short"
+    if ended.reason == "done":
+        return None
+    how = {
+        "fail_fast": "a gate had failed whatever else would come",
+        "interrupted": "interrupted",
+        "service_gone": "the service ended",
+        "rig": "the rig failed",
+        "never_ready": "the service was never ready",
+    }[ended.reason]
+    if run.stop_ns is None or run.manifest.t0_ns is None:
+        return how
+    return f"{how}, at {format_duration((run.stop_ns - run.t0_ns) / NS_PER_MS)}"
+
+
+def _correlation(pool: Pool) -> Correlation:
+    shares = [share for run in pool.runs if (share := joined_share(run)) is not None]
+    if not shares:
+        return Correlation(mode="none", joined_share=None)
+    return Correlation(mode="header" if min(shares) > 0 else "none", joined_share=min(shares))

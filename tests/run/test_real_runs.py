@@ -1,0 +1,364 @@
+"""Whole runs of real processes: the verdicts, and every way a run may end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from harness.plan import Plan
+from harness.toxiproxy.client import ToxiproxyClient
+from tests.run.real_runs import INCIDENT, TAILGATE, Running, assert_nothing_left, run
+
+pytestmark = pytest.mark.stack
+
+
+def test_a_service_that_stands_the_fault_passes(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    ran = run(tmp_path, INCIDENT, env=toxiproxy_env)
+    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
+    results = ran.results
+    assert results["faults"][0]["landed"]
+    assert results["faults"][0]["windows"][0]["verified"]
+    assert all(check["ok"] for check in results["validity"])
+    assert {gate["verdict"] for gate in results["gates"]} == {"pass"}
+    assert ran.run_dir is not None
+    assert {path.name for path in ran.run_dir.iterdir()} >= {
+        "scenario.yaml",
+        "plan.json",
+        "manifest.json",
+        "faults.ndjson",
+        "canary.ndjson",
+        "samples-0.bin",
+        "calls-0.bin",
+        "resources.ndjson",
+        "gateway.ndjson",
+        "sut.env",
+        "logs",
+        "results.json",
+        "report.html",
+        "summary.md",
+        "junit.xml",
+        "gates.csv",
+        "phases.csv",
+    }
+
+
+def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_fault(
+    tmp_path: Path, toxiproxy_env: dict[str, str]
+) -> None:
+    """The service waits for the slow backend: real 504s of a real gateway."""
+    ran = run(tmp_path, INCIDENT, "--set", "service.rung=parallel", "--json", env=toxiproxy_env)
+    assert ran.code == 1, ran.stdout + ran.stderr
+    assert ran.run_dir is not None
+    assert json.loads(ran.stdout)["verdict"] == "fail"
+    phase = next(phase for phase in ran.results["phases"] if phase["name"] == "azure-slow")
+    assert phase["outcomes"]["gateway_timeout"] > 0.95 * phase["n"]
+    gateway_504 = sum(
+        '"504"' in line or ": 504" in line for line in (ran.run_dir / "gateway.ndjson").read_text().splitlines()
+    )
+    assert gateway_504 >= phase["outcomes"]["gateway_timeout"]
+    before = (ran.run_dir / "results.json").read_bytes()
+    judge = [TAILGATE, "judge", str(ran.run_dir)]
+    assert subprocess.run(judge, check=False, capture_output=True).returncode == 1
+    assert (ran.run_dir / "results.json").read_bytes() == before
+    os.truncate(ran.run_dir / "samples-0.bin", 64 * 10 + 5)
+    judged = subprocess.run(judge, check=False, capture_output=True, text=True)
+    assert judged.returncode == 4
+    assert judged.stdout.splitlines()[-1].startswith("RIG_FAILURE ")
+
+
+def test_fail_fast_stops_and_the_judge_agrees(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    scenario = INCIDENT.replace("for: 6s", "for: 30s")
+    ran = run(tmp_path, scenario, "--set", "service.rung=parallel", "--fail-fast", env=toxiproxy_env)
+    assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
+    assert "a gate had failed whatever else would come" in ran.results["run"]["stopped"]
+    assert "has failed whatever else may come" in ran.stderr
+    whole = next(phase for phase in ran.results["phases"] if phase["name"] == "whole")
+    assert whole["n"] < 0.7 * 80 * 33
+
+
+# ---------------------------------------------------------------- who is to blame
+
+
+def test_toxiproxy_dying_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    running.wait_for_fault()
+    running.child("toxiproxy-server").kill()
+    _rig_failure(running, "toxiproxy")
+
+
+def test_a_load_worker_dying_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    running.wait_for_fault()
+    running.child("locustfile.py").kill()
+    _rig_failure(running, "locust")
+
+
+def test_the_service_dying_is_the_services_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    run_dir = running.wait_for_fault()
+    running.child("aggregator").kill()
+    ran = running.end()
+    assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
+    alive = next(gate for gate in ran.results["gates"] if gate["metric"] == "service-alive")
+    assert alive["verdict"] == "fail"
+    assert_nothing_left(run_dir)
+
+
+def test_a_killed_supervisor_is_cleaned_up_after(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    running.wait_for_fault()
+    running.child("harness.stack.supervisor").kill()
+    _rig_failure(running, "supervisor")
+
+
+def test_a_killed_tailgate_leaves_nothing_within_fifteen_seconds(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    run_dir = running.wait_for_fault()
+    running.process.kill()
+    running.process.communicate(timeout=20)
+    assert_nothing_left(run_dir)
+    assert json.loads((run_dir / "manifest.json").read_bytes())["ended"]["reason"] == "interrupted"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_runs_are_judged_as_such(
+    tmp_path: Path, toxiproxy_env: dict[str, str], number: signal.Signals
+) -> None:
+    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    run_dir = running.wait_for_fault()
+    running.process.send_signal(number)
+    ran = running.end()
+    assert ran.code == 130, ran.stdout + ran.stderr
+    assert ran.verdict != "PASS"
+    assert ran.results["interrupted"]
+    assert ran.results["faults"][0]["windows"][0]["verified"]
+    assert_nothing_left(run_dir, within_s=1)
+
+
+def test_a_second_ctrl_c_skips_the_judging_never_the_rollback(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    run_dir = running.wait_for_fault()
+    running.process.send_signal(signal.SIGINT)
+    time.sleep(0.1)  # a signal that is still pending would swallow the second one
+    running.process.send_signal(signal.SIGINT)
+    ran = running.end()
+    assert ran.code == 130
+    assert not (run_dir / "results.json").exists()
+    assert "not judged" in ran.stderr
+    assert '"verified"' in (run_dir / "faults.ndjson").read_text()
+    assert_nothing_left(run_dir, within_s=1)
+
+
+def _rig_failure(running: Running, names: str) -> None:
+    ran = running.end()
+    assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
+    assert names in (ran.stdout + ran.stderr).lower()
+    assert ran.run_dir is not None
+    assert_nothing_left(ran.run_dir)
+
+
+# ---------------------------------------------------------------- what does not begin
+
+
+COMMAND = INCIDENT.replace("{rung: timeout}", '{command: [COMMAND, "{port}"], ready: GET /healthz within 2s}')
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("python3, -c, 'raise SystemExit(\"no price list\")'", "no price list"),
+        ("python3, -c, 'import time; time.sleep(60)'", "was not ready within 2s"),
+        ("no-such-program, --port", "was not found on PATH"),
+    ],
+)
+def test_a_service_that_never_gets_ready(
+    tmp_path: Path, toxiproxy_env: dict[str, str], command: str, says: str
+) -> None:
+    ran = run(tmp_path, COMMAND.replace("COMMAND", command), env=toxiproxy_env)
+    assert ran.code == 4, ran.stdout + ran.stderr
+    assert says in ran.stderr
+    assert "fix: " in ran.stderr
+
+
+def test_a_port_in_use_names_who_has_it(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = Running(tmp_path, INCIDENT.replace("azure: {p50", f"azure: {{port: {port}, p50"), env=toxiproxy_env).end()
+    assert ran.code == 4
+    assert f"port {port} (the listener of upstream azure) is in use by" in ran.stderr
+    assert f"(pid {os.getpid()})" in ran.stderr
+
+
+def test_no_toxiproxy_says_how_to_get_it(tmp_path: Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache"), "TOXIPROXY_URL": None}
+    ran = run(tmp_path, INCIDENT, env=env)
+    assert ran.code == 4
+    assert "no Toxiproxy found" in ran.stderr
+    assert "fix: run `tailgate toxiproxy install`" in ran.stderr
+    assert ran.run_dir is None
+
+
+def test_scenario_mistakes_start_nothing(tmp_path: Path) -> None:
+    wrong = INCIDENT.replace("rate: 80/s", "rate: 80").replace("upstream: azure", "upstream: azur") + "gate: []\n"
+    ran = run(tmp_path, wrong)
+    assert ran.code == 2
+    assert "scenario.yaml:7:" in ran.stderr
+    assert "80 has no unit" in ran.stderr
+    assert "fix: did you mean `azure`?" in ran.stderr
+    assert "unknown key `gate`" in ran.stderr
+    assert ran.stderr.splitlines()[-1] == "3 problems; nothing was started"
+    assert ran.run_dir is None
+
+
+def test_a_target_outside_loopback_needs_leave(tmp_path: Path) -> None:
+    ran = run(
+        tmp_path,
+        "name: x\nservice: {url: http://192.0.2.1}\ngateway: {kind: none}\n"
+        "load: {request: GET /, rate: 40/s}\ngates: [p99 < 1s]\n",
+    )
+    assert ran.code == 2
+    assert "--allow-target 192.0.2.1" in ran.stderr
+
+
+LOCUSTFILE = """\
+from locust import FastHttpUser, task
+
+class Buyer(FastHttpUser):
+    @task
+    def offers(self):
+        self.client.get("/v1/offers")
+"""
+
+
+def test_an_exception_in_a_locustfile_is_shown(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    (tmp_path / "buyer.py").write_text(LOCUSTFILE + "\nraise LookupError('no catalogue')\n")
+    ran = run(tmp_path, INCIDENT.replace("request: GET /v1/offers", "locustfile: buyer.py"), env=toxiproxy_env)
+    assert ran.code == 4, ran.stdout + ran.stderr
+    assert "LookupError: no catalogue" in ran.stderr
+
+
+def test_a_users_locustfile_is_driven_at_the_planned_times(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    (tmp_path / "buyer.py").write_text(LOCUSTFILE)
+    ran = run(tmp_path, INCIDENT.replace("request: GET /v1/offers", "locustfile: buyer.py"), env=toxiproxy_env)
+    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
+
+
+# ---------------------------------------------------------------- faults that are not there
+
+
+def test_a_toxiproxy_that_lies_is_never_a_pass(tmp_path: Path, lying_toxiproxy: str) -> None:
+    ran = run(tmp_path, INCIDENT, env={"TOXIPROXY_URL": lying_toxiproxy})
+    assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
+
+
+def test_a_service_that_goes_around_its_proxy_is_never_a_pass(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    """It answers as if nothing were wrong, and asks nobody."""
+    aloof = tmp_path / "aloof.py"
+    aloof.write_text(ALOOF)
+    scenario = (
+        INCIDENT.replace("{rung: timeout}", "{command: python3 aloof.py {port}, cwd: .}")
+        .replace("{command: python3 aloof.py {port}, cwd: .}", '{command: "python3 aloof.py {port}"}')
+        .replace(", complete > 99% during azure-slow", "")
+    )
+    ran = run(tmp_path, scenario, env=toxiproxy_env)
+    assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
+
+
+ALOOF = """\
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"[]")
+    def log_message(self, *args):
+        pass
+
+ThreadingHTTPServer.request_queue_size = 512
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def test_a_proxy_that_somebody_disables_is_never_a_pass(tmp_path: Path, real_toxiproxy: str) -> None:
+    """The toxic would be added to a disabled proxy, and do nothing."""
+    running = Running(tmp_path, INCIDENT.replace("baseline: 1s", "baseline: 4s"), env={"TOXIPROXY_URL": real_toxiproxy})
+    run_dir = running.wait_for(lambda found: (found / "control" / "start.json").exists())
+    plan = Plan.read(run_dir)
+    ToxiproxyClient(real_toxiproxy).set_enabled(plan.proxy_name("azure"), enabled=False)
+    ran = running.end()
+    assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
+    assert_nothing_left(run_dir, within_s=1)
+    assert not ToxiproxyClient(real_toxiproxy).proxies()
+
+
+def test_a_killed_tailgate_leaves_no_toxic_on_a_server_of_others(tmp_path: Path, real_toxiproxy: str) -> None:
+    running = Running(tmp_path, INCIDENT, env={"TOXIPROXY_URL": real_toxiproxy})
+    run_dir = running.wait_for_fault()
+    running.process.kill()
+    running.process.communicate(timeout=20)
+    assert_nothing_left(run_dir)
+    assert not ToxiproxyClient(real_toxiproxy).proxies()
+
+
+# ---------------------------------------------------------------- a disk that takes no more
+
+
+def test_a_full_disk_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    running = Running(tmp_path, INCIDENT, env=toxiproxy_env, file_limit_bytes=16_384)
+    ran = running.end()
+    assert ran.code == 4, ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "too large" in (ran.stdout + ran.stderr).lower()
+    assert "PASS" not in ran.stdout
+    assert ran.run_dir is not None
+    assert_nothing_left(ran.run_dir, within_s=1)
+
+
+# ---------------------------------------------------------------- a service that runs already
+
+
+class _Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+def test_a_service_by_url_without_faults_or_gateway(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        ran = run(
+            tmp_path,
+            f"name: plain\nservice: {{url: http://127.0.0.1:{server.server_port}}}\ngateway: {{kind: none}}\n"
+            "load: {request: GET /, rate: 100/s, warmup: 500ms, duration: 5s, baseline: 1s}\n"
+            "gates: [p99 < 500ms, errors < 1%, throughput > 50/s, timeouts < 1%]\nverdict: {clump: 10ms}\n",
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
+
+
+def test_quiet_says_one_line(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    ran = run(tmp_path, INCIDENT, "--quiet", env=toxiproxy_env)
+    assert ran.stdout == f"PASS incident {Path('.runs') / 'incident' / (ran.run_dir or Path()).name}\n"
