@@ -21,6 +21,7 @@ def judge_command(run_dirs: tuple[Path, ...], as_json: bool) -> int:
     """
     from harness import verdict
     from harness.cli import summary
+    from harness.cli.matrix_summary import matrix_lines
     from harness.errors import UsageError
     from harness.evidence import Evidence, Pool
     from harness.results import MatrixResults, Results, canonical_json
@@ -41,7 +42,7 @@ def judge_command(run_dirs: tuple[Path, ...], as_json: bool) -> int:
     else:
         show = summary.painter()
         lines = (
-            summary.matrix_lines(results, folder, show)
+            matrix_lines(results, folder, show)
             if isinstance(results, MatrixResults)
             else summary.run_lines(results, folder, show)
         )

@@ -66,31 +66,6 @@ def run_lines(results: Results, directory: Path, paint: Paint = plain) -> list[s
     ]
 
 
-def matrix_lines(matrix: MatrixResults, directory: Path, paint: Paint = plain) -> list[str]:
-    """The cells of a matrix beside what was expected of them; each cell's own reason is read from its results."""
-    cells = [(cell, _read(directory / cell.results)) for cell in matrix.cells]
-    rows = [
-        (
-            cell.cell,
-            VERDICT_WORD[cell.verdict],
-            " or ".join(VERDICT_WORD.get(word, word.upper()) for word in cell.expected),
-            _calls_per_arrival(results),
-            "as expected" if cell.as_expected else "NOT as expected",
-        )
-        for cell, results in cells
-    ]
-    styles = ["pass" if cell.as_expected else "fail" for cell in matrix.cells]
-    lines = table(("cell", "verdict", "expected", "calls/arrival", ""), rows, styles, paint)
-    for cell, results in cells:
-        if results:
-            lines += [
-                "",
-                *told(cell.cell, results.why),
-                f"  report: {(directory / cell.results).with_name('report.html')}",
-            ]
-    return [*lines, "", painted_line(verdict_line(matrix, directory), matrix.verdict, paint)]
-
-
 def spell_value(value: float | None, gate: GateResult) -> str:
     """A figure of a gate in its own unit; `?` where it is unknown."""
     if value is None:
@@ -153,21 +128,12 @@ def _calls(results: Results) -> list[str]:
     return [f"calls  {calls} for each arrival, over the whole run"] if calls else []
 
 
-def _calls_per_arrival(results: Results | None) -> str:
-    if results is None:
-        return ""
+def _calls_per_arrival(results: Results) -> str:
     whole = [u for u in results.upstreams if u.phase == "whole" and u.calls_per_arrival is not None]
     per = [f"{u.name} {u.calls_per_arrival:.2f}" for u in whole]
     if len(per) <= 3:
         return " · ".join(per)
     return f"{sum(u.calls_per_arrival or 0.0 for u in whole):.2f} to {len(per)} upstreams"
-
-
-def _read(path: Path) -> Results | None:
-    try:
-        return Results.model_validate_json(path.read_bytes())
-    except (OSError, ValueError):
-        return None
 
 
 def told(name: str, text: str) -> list[str]:

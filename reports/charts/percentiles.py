@@ -1,0 +1,106 @@
+"""Latency by percentile, one line a phase, on the axis that gives every further nine the same room."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from markupsafe import Markup
+
+from harness.records import Outcome
+from harness.units import NS_PER_MS, format_duration
+from reports.charts.plot import LogMs, Plot, spell_round
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_STEP: Final = 0.04  # of a nine, between two points of a line
+_LABEL_GAP: Final = 0.058  # of the height: one line of small print
+_MOST_NINES: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """`points`: (nines, ms, failed) with nines = -log10(1 - p); only ranks that the phase has."""
+
+    phase: str
+    n: int
+    points: tuple[tuple[float, float, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Nines:
+    high: float
+
+    def at(self, value: float) -> float:
+        return min(1.0, max(0.0, value / self.high))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        named = ((0, "p0"), (1, "p90"), (2, "p99"), (3, "p99.9"), (4, "p99.99"))
+        ticks = [(self.at(nines), word) for nines, word in named if nines <= self.high + 1e-9]
+        for whole in range(math.ceil(self.high)):
+            minor = [whole - math.log10(1 - share) for share in (0.5, 0.75)]
+            ticks.extend((self.at(nines), "") for nines in minor if nines < self.high)
+        return ticks
+
+
+def curve(phase: str, rows: NDArray[Any]) -> Curve | None:
+    """From a phase's sample rows, nearest rank; failures rank after every success, at the time they ended."""
+    import numpy as np
+
+    rows = rows[rows["part"] == 0]
+    n = len(rows)
+    if not n:
+        return None
+    took_ms = (rows["done_ns"] - rows["intended_ns"]) / NS_PER_MS
+    good = rows["outcome"] == Outcome.OK
+    ranked = np.concatenate([np.sort(took_ms[good]), np.sort(took_ms[~good])])
+    failed_from = int(good.sum())
+    most = min(_MOST_NINES, math.log10(n)) if n > 1 else 0.0
+    points = []
+    for step in range(int(most / _STEP) + 1):
+        nines = step * _STEP
+        rank = max(0, math.ceil(n * (1 - 10.0**-nines) - 1e-9) - 1)
+        points.append((nines, float(ranked[rank]), rank >= failed_from))
+    points.append((most, float(ranked[-1]), failed_from < n))
+    return Curve(phase, n, tuple(points))
+
+
+def chart(curves: Sequence[Curve], gateway_ms: float | None) -> Markup:
+    """Solid where requests succeeded, dotted where the rank is a failed one."""
+    values = [ms for each in curves for _, ms, _ in each.points]
+    y = LogMs.around([*values, *([gateway_ms] if gateway_ms else [])])
+    high = max(1.0, min(3.0, max(each.points[-1][0] for each in curves)))
+    label = "Latency by percentile: " + "; ".join(_spoken(each) for each in curves)
+    longest = max(len(each.phase) for each in curves)
+    plot = Plot(label, _Nines(high), y, css="tall", right_ch=min(20, longest + 2))
+    if gateway_ms:
+        plot.level(gateway_ms, "limit", f"gateway timeout {spell_round(gateway_ms)}")
+    names = []
+    colours = colours_of([each.phase for each in curves])
+    for each in curves:
+        css = colours[each.phase]
+        inside = [point for point in each.points if point[0] <= high + 1e-9]
+        good = [(nines, ms) for nines, ms, failed in inside if not failed]
+        bad = [(nines, ms) for nines, ms, failed in inside if failed]
+        if good:
+            plot.line(good, css)
+        if bad:
+            plot.line([*good[-1:], *bad], f"{css} failed")
+        names.append((inside[-1][1], each.phase, css))
+    plot.ends(names, _LABEL_GAP)
+    return plot.render()
+
+
+def colours_of(phases: Sequence[str]) -> dict[str, str]:
+    """A CSS class a phase: the baseline grey, each fault as its upstream's line over time, the others after them."""
+    faults = [name for name in phases if name != "baseline" and not name.startswith("after ")]
+    rest = [name for name in phases if name.startswith("after ")]
+    return {"baseline": "grey"} | {name: f"c{index % 6}" for index, name in enumerate([*faults, *rest])}
+
+
+def _spoken(each: Curve) -> str:
+    p50 = next((ms for nines, ms, _ in each.points if nines >= 0.3), each.points[-1][1])
+    return f"{each.phase} from {format_duration(p50)} at the median to {format_duration(each.points[-1][1])} at most"

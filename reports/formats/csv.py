@@ -1,0 +1,31 @@
+"""gates.csv and phases.csv: the two small tables, for spreadsheets and trend lines. Rows by the million stay out.
+
+An empty field is unknown. A text that a spreadsheet would run as a formula gets an apostrophe before it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from reports import frame
+from reports.legible import shown
+from reports.subject import Subject
+
+FILES: Final = ("gates.csv", "phases.csv")
+_FORMULA: Final = ("=", "+", "-", "@", "\t")
+
+
+def write(subject: Subject, out: Path) -> list[Path]:
+    tables = (frame.gates(subject.results), frame.phases(subject.results))
+    paths = [out / name for name in FILES]
+    for path, table in zip(paths, tables, strict=True):
+        table.map(_inert).to_csv(path, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
+    return paths
+
+
+def _inert(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = shown(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,113 @@
+"""summary.md: the verdict, the gates and the phases in GitHub's Markdown, for a job summary or a comment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from harness.results import Results
+from reports import github, spelling, trust
+from reports.legible import shown
+from reports.subject import Subject
+
+FILES: Final = ("summary.md",)
+_SPECIAL: Final = re.compile(r"([\\`*_\[\]|~$#!])")
+_ENTITY: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_MARK: Final = {"good": "✓", "warn": "!", "bad": "✕"}
+
+
+def write(subject: Subject, out: Path) -> list[Path]:
+    """Writes the file; in GitHub Actions also tells the job, unless a matrix or a pool will speak for this run."""
+    path = out / FILES[0]
+    text = summary(subject)
+    path.write_text(text, encoding="utf-8")
+    if not subject.is_part:
+        github.append_summary(text)
+        github.annotate(github.gate_errors(subject.results))
+    return [path]
+
+
+def summary(subject: Subject) -> str:
+    results = subject.results
+    verdict = f"{spelling.ICON[results.verdict]} {spelling.WORD[results.verdict].upper()}"
+    lines = [f"## {verdict}: {escaped(results.scenario.name)}", "", f"**{escaped(results.reason)}**", ""]
+    if subject.plan and subject.plan.default_gates:
+        lines += [
+            "No gate was written: the default, p99 under the gateway timeout, is a floor, not a service level.",
+            "",
+        ]
+    for label, text in (("Why", results.why), ("Next", results.next)):
+        lines += [f"- **{label}**: {escaped(text)}"] if text else []
+    lines += [f"- **Replay**: {code(results.replay)}", ""]
+    if results.gates:
+        lines += [*_gates(results), ""]
+    if results.phases:
+        lines += [*_phases(results), ""]
+    lines += ["Can I trust this run?", ""]
+    for answer in trust.answers(subject):
+        detail = f": {escaped(answer.detail)}" if answer.detail else ""
+        lines.append(f"- {_MARK[answer.state]} {escaped(answer.name)}{detail}")
+    lines += [
+        "",
+        f"run {escaped(results.run.id)} · seed {results.scenario.seed} · tailgate {escaped(results.tool.version)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _gates(results: Results) -> Iterable[str]:
+    rows = []
+    for gate in results.gates:
+        interval = spelling.interval(gate, results.run.gateway.timeout_ms)
+        rows.append(
+            (
+                f"{spelling.ICON[gate.verdict]} {spelling.WORD[gate.verdict]}",
+                code(gate.text),
+                escaped(spelling.observed(gate)) + (f" ({escaped(interval)})" if interval else ""),
+                escaped(spelling.limit(gate)),
+                str(gate.n),
+                spelling.ms(gate.withstands_ms),
+                escaped(gate.reason) if gate.verdict != "pass" else "",
+            )
+        )
+    return table(("result", "gate", "observed", "limit", "n", "withstands", "reason"), rows)
+
+
+def _phases(results: Results) -> Iterable[str]:
+    rows = [
+        (
+            escaped(phase.name),
+            str(phase.n),
+            spelling.rank(phase.latency_ms.p50, phase.n, spelling.cut_off_ms(phase, results.run.gateway.timeout_ms)),
+            spelling.rank(phase.latency_ms.p99, phase.n, spelling.cut_off_ms(phase, results.run.gateway.timeout_ms)),
+            escaped(spelling.losses(phase)),
+            spelling.share(phase.complete_share),
+        )
+        for phase in results.phases
+    ]
+    return table(("phase", "n", "p50", "p99", "not ok", "complete"), rows)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown leaves as it is: no markup, no HTML, no mention, one line."""
+    flat = " ".join(shown(text).split())
+    flat = re.sub(r"[&<>]", lambda match: _ENTITY[match[0]], flat)
+    # a mention would call somebody, a number would link to somebody's issue
+    return _SPECIAL.sub(r"\\\1", flat).replace("@", "&#64;")
+
+
+def code(text: str) -> str:
+    """A code span, also within a table."""
+    flat = " ".join(shown(text).split()).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall(r"`+", flat)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if "`" in flat else ""
+    return f"{fence}{pad}{flat}{pad}{fence}"

@@ -1,0 +1,159 @@
+"""A run along time: percentiles, outcomes and load in bins that are cut where a fault begins or ends.
+
+Each bin speaks of its own rows alone. Nothing is smoothed and no bin straddles a fault's edge: either
+would show latency rising before the fault. Rows are numpy arrays as `records` lays them out; one pass
+and one radix sort, so that millions of rows take well under a second.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from harness.records import Outcome
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Rows = NDArray[Any]
+
+_WIDTHS_MS: Final = (500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000)
+_MOST_BINS: Final = 160
+_LEAST_BINS: Final = 40
+_WORTH_ROWS: Final = 40  # rows in a bin below which its p99 is little but noise
+_FAILED: Final = 1e15  # above any latency in ms: failures rank last, behind every success
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """`edges_ms` has one more entry than there are bins; `width_ms` is the width aimed at."""
+
+    edges_ms: Floats
+    width_ms: float
+
+    def __len__(self) -> int:
+        return len(self.edges_ms) - 1
+
+    def of(self, t_ms: Floats) -> NDArray[np.intp]:
+        """Each time's bin; -1 or len(self) outside."""
+        import numpy as np
+
+        return np.searchsorted(self.edges_ms, t_ms, side="right") - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """One figure a bin, NaN where it has no rows; `failed`: the row at that rank did not succeed."""
+
+    value_ms: Floats
+    failed: NDArray[np.bool_]
+    n: NDArray[np.int64]
+
+
+def bins_for(start_ms: float, end_ms: float, cuts_ms: Iterable[float], n: int) -> Bins:
+    """Bins over [start, end), cut at every time in `cuts_ms`, about as fine as `n` rows bear."""
+    import numpy as np
+
+    span_ms = max(end_ms - start_ms, 1.0)
+    width_ms = float(next((width for width in _WIDTHS_MS if _bearable(span_ms / width, n)), _WIDTHS_MS[-1]))
+    cuts = sorted({start_ms, start_ms + span_ms, *(cut for cut in cuts_ms if start_ms < cut < start_ms + span_ms)})
+    pieces = [
+        np.linspace(left, right, max(1, round((right - left) / width_ms)), endpoint=False)
+        for left, right in itertools.pairwise(cuts)
+    ]
+    return Bins(np.concatenate([*pieces, [cuts[-1]]]), width_ms)
+
+
+def _bearable(bins: float, n: int) -> bool:
+    return bins <= _MOST_BINS and (bins <= _LEAST_BINS or n / bins >= _WORTH_ROWS)
+
+
+def p99_by_group(
+    group: NDArray[np.intp], groups: int, value_ms: Floats, failed: NDArray[np.bool_] | None = None
+) -> Quantiles:
+    """Nearest-rank p99 of each group's own rows, failures ranked after every success.
+
+    A failed rank shows the time at which that request ended. Rows whose group is outside
+    [0, groups) are passed over.
+    """
+    import numpy as np
+
+    inside = (group >= 0) & (group < groups)
+    if not inside.all():
+        group, value_ms = group[inside], value_ms[inside]
+        failed = None if failed is None else failed[inside]
+    ranked = value_ms if failed is None else np.where(failed, value_ms + _FAILED, value_ms)
+    # numpy sorts 16-bit integers by radix: a tenth of a comparison sort
+    order = np.argsort(group.astype(np.uint16 if groups < 2**16 else np.int64), kind="stable")
+    ranked = ranked[order]
+    n = np.bincount(group, minlength=groups).astype(np.int64)
+    ends = np.cumsum(n)
+    value = np.full(groups, np.nan)
+    for index in np.flatnonzero(n):
+        rows = ranked[ends[index] - n[index] : ends[index]]
+        rank = (99 * int(n[index]) + 99) // 100 - 1
+        value[index] = np.partition(rows, rank)[rank]
+    lost = value >= _FAILED / 2
+    return Quantiles(np.where(lost, value - _FAILED, value), lost, n)
+
+
+def standing_ms(
+    done_ns: NDArray[np.int64], windows: Sequence[tuple[int, int, float]]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """The delay that stood between a backend and its caller when it answered, and whether any fault did at all.
+
+    `windows`: (applied_ns, removed_ns, delay_ms) of one upstream; of several at once the largest delay counts.
+    """
+    import numpy as np
+
+    standing = np.zeros(len(done_ns))
+    met = np.zeros(len(done_ns), np.bool_)
+    for applied_ns, removed_ns, delay_ms in windows:
+        inside = (done_ns >= applied_ns) & (done_ns < removed_ns)
+        standing[inside] = np.maximum(standing[inside], delay_ms)
+        met |= inside
+    return standing, met
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Per bin: requests sent, answered with success (both per second), and open at the bin's end."""
+
+    sent_per_s: Floats
+    ok_per_s: Floats
+    in_flight: NDArray[np.int64]
+
+
+def outcomes_by_bin(bins: Bins, bin_of: NDArray[np.intp], outcome: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Counts, outcomes × bins, of arrivals by intended time."""
+    import numpy as np
+
+    inside = (bin_of >= 0) & (bin_of < len(bins))
+    cell = outcome[inside].astype(np.int64) * len(bins) + bin_of[inside]
+    counts = np.bincount(cell, minlength=len(Outcome) * len(bins))
+    return counts[: len(Outcome) * len(bins)].reshape(len(Outcome), len(bins)).astype(np.int64)
+
+
+def flow_by_bin(bins: Bins, sent_ms: Floats, done_ms: Floats, outcome: NDArray[np.uint8]) -> Flow:
+    """By the times of sending and of the last byte. A dropped request was never sent."""
+    import numpy as np
+
+    was_sent = outcome != Outcome.DROPPED
+    sent = _counts(bins, sent_ms[was_sent])
+    done = _counts(bins, done_ms[was_sent])
+    ok = _counts(bins, done_ms[outcome == Outcome.OK])
+    seconds = np.diff(bins.edges_ms) / 1000
+    # the counts before the first edge are those of the warm-up, still open or not
+    open_at_start = int((sent_ms[was_sent] < bins.edges_ms[0]).sum() - (done_ms[was_sent] < bins.edges_ms[0]).sum())
+    return Flow(sent / seconds, ok / seconds, open_at_start + np.cumsum(sent - done))
+
+
+def _counts(bins: Bins, t_ms: Floats) -> NDArray[np.int64]:
+    import numpy as np
+
+    of = bins.of(t_ms)
+    return np.bincount(of[(of >= 0) & (of < len(bins))], minlength=len(bins)).astype(np.int64)

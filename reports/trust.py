@@ -1,0 +1,123 @@
+"""The answers to "can I trust this run?", in words, from what the judge found. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from harness.results import FaultResult, Results
+from harness.units import format_count, format_duration, format_share
+
+if TYPE_CHECKING:
+    from reports.subject import Subject
+
+_JOINED_ENOUGH: Final = 0.99
+_CHECK_WORDS: Final = {
+    "counts": "every arrival counted",
+    "lag": "load generator",
+    "files": "files whole",
+    "faults": "faults",
+    "rollback": "rollback verified",
+    "generator_cpu": "generator's processor",
+    "workers": "load workers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`state` is good, warn or bad; it comes with an icon, so that no one depends on the colour."""
+
+    state: Literal["good", "warn", "bad"]
+    name: str
+    detail: str = ""
+
+
+def answers(subject: Subject) -> tuple[Answer, ...]:
+    """In the order a sceptic asks: the fault, the generator, the sample, the spell, the model, the rest."""
+    results = subject.results
+    return (
+        *_faults(results),
+        *_generator(results),
+        *_sample(results),
+        *_spell(subject),
+        _model(results),
+        *_other_checks(results),
+        *_correlation(results),
+    )
+
+
+def _faults(results: Results) -> Iterator[Answer]:
+    several = {fault.name for fault in results.faults}
+    for fault in results.faults:
+        shared = sum(other.name == fault.name for other in results.faults) > 1
+        name = (
+            "fault"
+            if len(several) == 1 and not shared
+            else f"{fault.name} on {fault.upstream}"
+            if shared
+            else fault.name
+        )
+        yield Answer(
+            "good" if fault.landed else "bad", f"{name} {'proven' if fault.landed else 'not proven'}", witnessed(fault)
+        )
+
+
+def witnessed(fault: FaultResult) -> str:
+    """What the two witnesses saw of a fault: the canary, and the service's own calls."""
+    proof = fault.proof
+    seen = []
+    if proof.canary_during_ms is not None and proof.canary_baseline_ms is not None:
+        baseline, during = format_duration(proof.canary_baseline_ms), format_duration(proof.canary_during_ms)
+        seen.append(f"canary {baseline} → {during}")
+    if proof.canary_failures:
+        seen.append(f"{format_count(proof.canary_failures)} canar{'y' if proof.canary_failures == 1 else 'ies'} failed")
+    if proof.service_calls:
+        seen.append(f"met by {format_count(proof.service_calls)} calls of the service")
+    return ", ".join(seen) or "neither canary nor service saw it"
+
+
+def _generator(results: Results) -> Iterator[Answer]:
+    for check in results.validity:
+        if check.check == "lag":
+            yield Answer("good" if check.ok else "bad", "load generator", check.detail)
+
+
+def _sample(results: Results) -> Iterator[Answer]:
+    judged = [gate for gate in results.gates if gate.n and gate.limit is not None]
+    unsure = [gate for gate in results.gates if gate.verdict == "inconclusive"]
+    if unsure:
+        least = min(unsure, key=lambda gate: gate.n)
+        yield Answer("warn", "undecided", f"{least.phase}: {format_count(least.n)} arrivals; {least.reason}")
+    elif judged:
+        least = min(judged, key=lambda gate: gate.n)
+        yield Answer("good", "sample size", f"at least {format_count(least.n)} arrivals a gate ({least.phase})")
+
+
+def _spell(subject: Subject) -> Iterator[Answer]:
+    spells = [gate.withstands_ms for gate in subject.results.gates if gate.withstands_ms is not None]
+    if not spells:
+        return
+    assumed = f"; {format_duration(subject.plan.verdict.clump_ms)} assumed" if subject.plan else ""
+    yield Answer("good", "each PASS withstands", f"slow spells of {format_duration(min(spells))}{assumed}")
+
+
+def _model(results: Results) -> Answer:
+    if results.run.load.model == "open":
+        return Answer("good", "open-loop latency", "measured from the intended start")
+    return Answer(
+        "warn", "closed model", "users wait while the service stalls, so stalls count for less than they cost"
+    )
+
+
+def _other_checks(results: Results) -> Iterator[Answer]:
+    for check in results.validity:
+        if not check.ok and check.check != "lag":
+            yield Answer("bad", f"{_CHECK_WORDS[check.check]}: no", check.detail)
+
+
+def _correlation(results: Results) -> Iterator[Answer]:
+    share = results.correlation.joined_share
+    if results.upstreams and (share is None or share < _JOINED_ENOUGH):
+        told = "unknown" if share is None else format_share(share)
+        yield Answer("warn", "attribution", f"calls tied to their request: {told}; below 99 % it is a guess")

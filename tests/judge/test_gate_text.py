@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.gates import CallsGate, GateSyntaxError, LatencyGate, RecoveryGate, ShareGate, ThroughputGate
+from harness.gates.latency import Limit
+from harness.scenario.gate_text import parse_gate
+
+
+def test_a_latency_gate_with_everything() -> None:
+    gate = parse_gate('p99.9(ok) of gcp for "GET /offers?x=1" < 1.5 x baseline during azure-slow')
+    assert isinstance(gate, LatencyGate)
+    assert (gate.quantile, gate.ok_only, gate.upstream) == (0.999, True, "gcp")
+    assert gate.request == "GET /offers?x=1"
+    assert gate.limit == Limit(factor=1.5, of="baseline")
+    assert gate.phase == "azure-slow"
+    assert gate.phases() == ("azure-slow", "baseline")
+    assert gate.p0 == 0.001
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("p99 < 2s", Limit(ms=2000.0)),
+        ("p99<250ms", Limit(ms=250.0)),
+        ("p99 < gateway.timeout", Limit()),
+        ("p99 < 2x baseline", Limit(factor=2.0, of="baseline")),
+        ("p99 < 1.1 x main", Limit(factor=1.1, of="main")),
+    ],
+)
+def test_limits_of_a_latency_gate(text: str, limit: Limit) -> None:
+    gate = parse_gate(text)
+    assert isinstance(gate, LatencyGate)
+    assert gate.limit == limit
+    assert gate.uses_gateway_timeout == (limit == Limit())
+    assert gate.uses_main == (limit.of == "main")
+
+
+def test_the_other_kinds() -> None:
+    errors = parse_gate("errors < 1% during azure-slow")
+    assert isinstance(errors, ShareGate)
+    assert (errors.p0, errors.op) == (0.01, "<")
+    complete = parse_gate("complete for by-gcp > 99% during whole")
+    assert isinstance(complete, ShareGate)
+    assert (complete.p0, complete.op, complete.requests()) == (0.01, ">", ("by-gcp",))
+    calls = parse_gate("calls to azure for by-gcp < 0.01")
+    assert isinstance(calls, CallsGate)
+    assert calls.is_share
+    assert calls.upstreams() == ("azure",)
+    throughput = parse_gate("throughput > 90/m after azure-slow")
+    assert isinstance(throughput, ThroughputGate)
+    assert (throughput.limit_per_s, throughput.phase) == (1.5, "after azure-slow")
+    recovery = parse_gate("recovery < 15s after azure-slow")
+    assert isinstance(recovery, RecoveryGate)
+    assert recovery.load_needed_ms(40) == 15_000 + 5 * 2_500
+    assert recovery.load_needed_ms(1_000) == 15_000 + 5 * 1_000
+
+
+def test_a_gate_without_a_phase_speaks_of_the_whole() -> None:
+    assert parse_gate("errors < 1%").phase == "whole"
+
+
+@pytest.mark.parametrize(
+    ("text", "moments"),
+    [
+        ("p99 < 2s", 299),
+        ("p99.9 < 2s", 2_995),
+        ("p50 < 2s", 5),
+        ("p99 < 2 x baseline", 368),
+        ("errors < 0.5%", 598),
+        ("complete > 99%", 299),
+        ("calls to azure < 0.01", 299),
+        ("calls < 8", 299),
+        ("throughput > 1/s", 299),
+        ("recovery < 1s after x", 0),
+    ],
+)
+def test_how_many_independent_moments_a_pass_needs(text: str, moments: int) -> None:
+    assert parse_gate(text).moments(0.95) == moments
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "message", "fix"),
+    [
+        ("", 0, "empty", "p99 < 2s"),
+        ("p99", 3, "ends where `<`", "p99 < 2s"),
+        ("p99 <= 2s", 4, "strict bound", "p99 < 2s"),
+        ("p99 > 2s", 4, "`<` expected", "p99 < 2s"),
+        ("p99 < 2", 6, "no unit", "2ms or 2s"),
+        ("p99 < 2sec", 6, "not a duration", "2s"),
+        ("p99 < 0s", 6, "above zero", ""),
+        ("p999 < 2s", 0, "not a percentile", "p99.9"),
+        ("p0 < 2s", 0, "fastest request", "p50"),
+        ("p100 < 2s", 0, "not a percentile", "p99"),
+        ("p99 < 2 x yesterday", 10, "nothing to compare with", "baseline"),
+        ("p99 of GCP < 2s", 7, "not an upstream's name", "p99 of gcp"),
+        ('p99 for "GET / < 2s', 8, "not closed", 'for "GET /offers"'),
+        ("p99 for GET < 2s", 8, "quote it", 'for "GET /offers"'),
+        ("p99 < 2s during", 15, "ends where", "during azure-latency"),
+        ("p99 < 2s during azure now", 22, "one word too many", "may end a gate"),
+        ("error < 1%", 0, "nothing a gate can measure", "`errors`"),
+        ("errors < 1", 9, "not a share", "1%"),
+        ("errors < 0%", 9, "cannot be shown", "1%"),
+        ("complete > 100%", 11, "cannot be shown", "99%"),
+        ("complete < 99%", 9, "`>` expected", "complete > 99%"),
+        ("calls < many", 8, "not a number", "0.01"),
+        ("throughput > 40", 13, "not a rate", "38/s"),
+        ("recovery < 15s", 14, "after which fault", "after azure-latency"),
+        ("named azure within 10s", 0, "later version", "p99"),
+        ("ok > 99%", 0, "no gate on `ok`", "errors < 1%"),
+    ],
+)
+def test_a_gate_that_cannot_be_read_says_where_why_and_what_would_do(
+    text: str, offset: int, message: str, fix: str
+) -> None:
+    with pytest.raises(GateSyntaxError) as caught:
+        parse_gate(text)
+    assert caught.value.offset == offset
+    assert message in caught.value.message
+    assert fix in caught.value.fix
+
+
+@given(
+    st.text(max_size=60)
+    | st.lists(st.sampled_from(["p99", "<", "2s", "for", "x", "during", '"', "errors", "1%", ">"])).map(" ".join)
+)
+def test_any_text_is_a_gate_or_a_syntax_error_within_it(text: str) -> None:
+    try:
+        assert parse_gate(text).text == text
+    except GateSyntaxError as exc:
+        assert 0 <= exc.offset <= len(text)
+
+
+def test_reading_gates_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from harness.scenario.gate_text import parse_gate; import harness.phases; parse_gate('p99 < 2s');"
+        "print([name for name in ('numpy', 'scipy', 'pandas', 'locust') if name in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert out.stdout.strip() == "[]"

@@ -1,0 +1,439 @@
+"""Mistakes a judge could make, each really made and seen to change a verdict. Kept by hand.
+
+A mutant that changes nothing means that no test here would notice the mistake: add a run that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import evidence, verdict
+from harness.evidence import Evidence, Window
+from harness.gates import deciding, share
+from harness.manifest import Death, Ended
+from harness.phases import Phase, phases_of
+from harness.plan import PlannedRequest
+from harness.records import BrokenRows, Outcome, read_rows
+from harness.statistics import Decision, Rule, Tally, decide
+from tests.rundir import T0_NS, Recording, make_plan, record, slow_fault
+
+Make = Callable[[], Recording]
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    mistake: str
+    make: Make
+    patch: Patch
+    right: str
+    wrong: str
+
+
+def between(made: Recording, from_ms: float, to_ms: float) -> Any:
+    t_ms = (made.samples["intended_ns"] - T0_NS) / 1e6
+    return (t_ms >= from_ms) & (t_ms < to_ms)
+
+
+# ---------------------------------------------------------------- the runs
+
+
+def exactly_at_the_limit() -> Recording:
+    made = record(make_plan(gates=["p99 < 1s"]))
+    made.samples["done_ns"] = made.samples["intended_ns"] + 1_000_000_000
+    return made
+
+
+def quick_failures() -> Recording:
+    made = record(make_plan(gates=["p99 < 1s"]))
+    made.samples["outcome"][made.samples["seq"] % 20 == 0] = Outcome.HTTP_ERROR
+    return made
+
+
+def late_generator() -> Recording:
+    return record(
+        make_plan(gates=["p99 < 1s"]), lag_ms=lambda t_ms: np.where((t_ms > 20_000) & (t_ms < 40_000), 1_500, 0.2)
+    )
+
+
+def nobody_came() -> Recording:
+    asks = ("azure",)
+    requests = [
+        PlannedRequest(name="often", method="GET", path="/", asks=asks, weight=10**9),
+        PlannedRequest(name="never", method="GET", path="/", asks=asks, weight=1),
+    ]
+    return record(make_plan(upstreams=asks, requests=requests, gates=["p99 for never < 1s"]))
+
+
+def a_slow_tail() -> Recording:
+    made = record(make_plan(gates=["p99 < 1s"]))
+    made.samples["done_ns"][made.samples["seq"] % 25 == 0] += 3_000_000_000
+    return made
+
+
+def a_slow_warm_up() -> Recording:
+    return record(make_plan(gates=["p99 < 1s"], warmup_ms=20_000)).outage(-20_000, 0)
+
+
+def caught_in_flight() -> Recording:
+    plan = make_plan(faults=[slow_fault()], gates=["p99 < 1s during baseline"], guard_ms=5_000)
+    return record(plan, policy="timeout").outage(30_000, 35_000)
+
+
+def held_to_the_end() -> Recording:
+    fault = slow_fault(apply_ms=35_000, remove_ms=60_000, held_ms=20_000)
+    made = record(make_plan(faults=[fault], gates=["timeouts < 50% during azure-slow"], gateway_timeout_ms=20_000))
+    let_go = between(made, 40_000, 60_000)
+    made.samples["outcome"][let_go] = Outcome.OK
+    return made
+
+
+def one_stall() -> Recording:
+    return record(make_plan(gates=["p99 < 1s"])).outage(50_000, 54_000)
+
+
+def too_short() -> Recording:
+    return record(make_plan(gates=["p99 < 1s"], duration_ms=20_000))
+
+
+def many_dropped() -> Recording:
+    made = record(make_plan(gates=["p99 < 1s"]))
+    dropped = made.samples["seq"] % 10 == 0
+    made.samples["outcome"][dropped] = Outcome.DROPPED
+    made.samples["done_ns"][dropped] = made.samples["sent_ns"][dropped]
+    return made
+
+
+def lying_toxiproxy() -> Recording:
+    return record(make_plan(faults=[slow_fault()], gates=["p99 < 1s during azure-slow"]), fault_works=False)
+
+
+def around_the_proxy() -> Recording:
+    plan = make_plan(faults=[slow_fault()], gates=["p99 < 1s during azure-slow"])
+    made = record(plan, fault_reaches_service=False)
+    made.canaries = [line for line in made.canaries if line.kind != "connections"]
+    return made
+
+
+def bystander_missing() -> Recording:
+    made = record(make_plan(faults=[slow_fault()], gates=["complete > 99% during azure-slow"]), policy="timeout")
+    made.samples["answered"] &= ~np.uint64(1 << made.plan.upstream("gcp").index)
+    return made
+
+
+def faulted_missing() -> Recording:
+    return record(make_plan(faults=[slow_fault()], gates=["complete > 99% during azure-slow"]), policy="timeout")
+
+
+def client_timeouts() -> Recording:
+    made = record(make_plan(gates=["timeouts < 1%"]))
+    made.samples["outcome"][made.samples["seq"] % 10 == 0] = Outcome.CLIENT_TIMEOUT
+    return made
+
+
+def interrupted() -> Recording:
+    plan = make_plan(faults=[slow_fault()], gates=["p99 < 1.5s during azure-slow"])
+    return record(plan, policy="timeout").stopped(70_000, "fail_fast")
+
+
+def not_rolled_back() -> Recording:
+    made = record(make_plan(faults=[slow_fault()], gates=["p99 < 1.5s during azure-slow"]), policy="timeout")
+    made.manifest = made.manifest.model_copy(update={"ended": Ended(reason="done", rollback_verified=False)})
+    return made
+
+
+def applied_late() -> Recording:
+    made = record(make_plan(faults=[slow_fault(apply_ms=45_000, remove_ms=97_000)], guard_ms=2_000))
+    made.plan = make_plan(faults=[slow_fault(apply_ms=35_000)], gates=["errors < 90% during azure-slow"])
+    return made
+
+
+def the_service_died() -> Recording:
+    made = record(make_plan(gates=["errors < 1%"], duration_ms=110_000))
+    death = Death(child="sut", t_ns=T0_NS + 110_000_000_000, code=1)
+    made.manifest = made.manifest.model_copy(update={"ended": Ended(reason="service_gone", deaths=(death,))})
+    return made
+
+
+def undecided() -> Recording:
+    return record(make_plan(gates=["p99.9 < 1s"]))
+
+
+def a_lost_row() -> Recording:
+    made = record(make_plan(gates=["p99 < 1s"]))
+    made.samples = np.delete(made.samples, 100)
+    return made
+
+
+def guard_too_short() -> Recording:
+    made = record(make_plan(faults=[slow_fault()], gates=["p99 < 1s during baseline"], guard_ms=100), policy="timeout")
+    last = np.flatnonzero(between(made, 0, 34_900))[-8:]
+    made.samples["done_ns"][last] += 500_000_000
+    return made
+
+
+def push_down() -> Recording:
+    asks = ("azure", "gcp")
+    requests = [
+        PlannedRequest(name="all", method="GET", path="/", asks=asks),
+        PlannedRequest(name="by-gcp", method="GET", path="/?b=gcp", asks=("gcp",)),
+    ]
+    return record(make_plan(upstreams=asks, requests=requests, gates=["calls to azure for by-gcp < 0.01"]))
+
+
+def stopped_with_six_percent() -> Recording:
+    """Half of the phase is known, 6 % of it slow, evenly: enough if the rest is fast, not if it is one great stall."""
+    gates = [f"p99 < {limit}s during azure-slow" for limit in (1.5, 1.6, 1.7)]
+    made = record(make_plan(faults=[slow_fault()], gates=gates), policy="timeout")
+    made.samples["done_ns"][between(made, 35_000, 65_000) & (made.samples["seq"] % 16 == 0)] += 1_000_000_000
+    return made.stopped(66_500, "fail_fast")
+
+
+# ---------------------------------------------------------------- the mistakes
+
+
+def swap(target: str, value: Any) -> Patch:
+    return lambda patch: patch.setattr(target, value)
+
+
+def swap_latency(latency_ns: Callable[[Evidence], Any]) -> Patch:
+    return lambda patch: patch.setattr(Evidence, "latency_ns", property(latency_ns))
+
+
+def _since_sent(run: Evidence) -> Any:
+    latency = run.samples["done_ns"] - run.samples["sent_ns"]
+    latency[run.samples["outcome"] != Outcome.OK] = evidence.NEVER
+    return latency
+
+
+def _empty_passes(tally: Tally, seconds: float, rule: Rule) -> Decision:
+    return Decision("pass", "no_arrivals", 0, 0, 1.0, 0.0, 0.0, 1.0) if tally.n == 0 else decide(tally, seconds, rule)
+
+
+def _mean(pool: Any, population: Any, _bad: Any, rule: Rule) -> Decision:
+    latency = np.concatenate([window.latency_ns for window in population.windows(pool)])
+    slow = latency.mean() >= population.held_ns
+    return Decision("fail" if slow else "pass", "decided", len(latency), 0, 1.0, 0.0, 0.0, 1.0)
+
+
+def _phases(change: Callable[[Phase, Any], Phase]) -> Patch:
+    def changed(plan: Any, windows: Any) -> Any:
+        return tuple(change(phase, plan) for phase in phases_of(plan, windows))
+
+    return swap("harness.evidence.phases_of", changed)
+
+
+def _whole_with_warm_up(phase: Phase, plan: Any) -> Phase:
+    return Phase("whole", ((-plan.load.warmup_ms, phase.end_ms),)) if phase.name == "whole" else phase
+
+
+def _baseline_with_guard(phase: Phase, plan: Any) -> Phase:
+    return Phase("baseline", ((0.0, phase.end_ms + plan.guard_ms),)) if phase.name == "baseline" else phase
+
+
+def _fault_with_tail(phase: Phase, plan: Any) -> Phase:
+    fault = next((fault for fault in plan.faults if fault.name == phase.name), None)
+    return Phase(phase.name, ((phase.start_ms, phase.end_ms + fault.held_ms),)) if fault else phase
+
+
+def _only_sent(patch: pytest.MonkeyPatch) -> None:
+    window = Evidence.window
+
+    def without_dropped(self: Evidence, phase: str, **keywords: Any) -> Window:
+        found = window(self, phase, **keywords)
+        return found.only(found.samples["outcome"] != Outcome.DROPPED)
+
+    patch.setattr(Evidence, "window", without_dropped)
+
+
+def _never_cut(patch: pytest.MonkeyPatch) -> None:
+    window = Evidence.window
+    patch.setattr(Evidence, "window", lambda self, phase, **k: replace(window(self, phase, **k), cut=False))
+
+
+def _no_digest(path: Path, layout: Any, *, verify: bool = True) -> Any:
+    try:
+        return read_rows(path, layout, verify=verify)
+    except BrokenRows:
+        return read_rows(path, layout, verify=False)
+
+
+def _all_ok(check: str) -> Patch:
+    def patch_it(patch: pytest.MonkeyPatch) -> None:
+        from harness.validity import rig_findings
+
+        def kind(run: Evidence, landings: Any) -> Any:
+            return tuple(replace(f, ok=True) if f.check == check else f for f in rig_findings(run, landings))
+
+        patch.setattr("harness.verdict.rig_findings", kind)
+
+    return patch_it
+
+
+def _canary_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("harness.landed._stood", lambda *_: True)
+
+
+def _no_shortfall_is_pass(gates: Any, _alive: Any, _findings: Any) -> str:
+    return "fail" if any(one.finding.verdict == "fail" for one in gates.gates) else "pass"
+
+
+def _the_rest_is_fast(slow: Any, _unknown: Any, sizes: Any, seconds: float, rule: Rule) -> bool:
+    return decide(Tally(slow, sizes), seconds, rule).verdict == "fail"
+
+
+def _any_request(patch: pytest.MonkeyPatch) -> None:
+    window = deciding.Population.window
+    patch.setattr(deciding.Population, "window", lambda self, run: window(replace(self, request=None), run))
+
+
+MUTANTS = (
+    Mutant(
+        "`<=` for `<`",
+        exactly_at_the_limit,
+        swap("harness.gates.latency_judge.exceeds", lambda latency_ns, limit_ns: latency_ns > limit_ns),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "failures dropped from a latency gate",
+        quick_failures,
+        swap_latency(lambda run: run.samples["done_ns"] - run.intended_ns),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "latency from the send, not from the plan",
+        late_generator,
+        swap_latency(_since_sent),
+        right="rig_failure",
+        wrong="pass",
+    ),
+    Mutant(
+        "send lag held against the service",
+        late_generator,
+        swap("harness.gate_verdicts.bad_seconds", lambda *_: frozenset()),
+        right="rig_failure",
+        wrong="fail",
+    ),
+    Mutant(
+        "nothing arrived, so nothing was slow",
+        nobody_came,
+        swap("harness.gates.deciding.decide", _empty_passes),
+        right="inconclusive",
+        wrong="pass",
+    ),
+    Mutant(
+        "a mean for p99",
+        a_slow_tail,
+        swap("harness.gates.latency_judge.decide_share", _mean),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant("warm-up counted", a_slow_warm_up, _phases(_whole_with_warm_up), right="pass", wrong="fail"),
+    Mutant(
+        "guard counted as baseline", caught_in_flight, _phases(_baseline_with_guard), right="pass", wrong="inconclusive"
+    ),
+    Mutant("the tail counted as the fault", held_to_the_end, _phases(_fault_with_tail), right="fail", wrong="pass"),
+    Mutant(
+        "the plan's windows for the journal's",
+        applied_late,
+        swap("harness.evidence.real_windows", lambda *_, **__: {}),
+        right="fail",
+        wrong="inconclusive",
+    ),
+    Mutant(
+        "requests taken for independent",
+        one_stall,
+        swap("harness.statistics.deflation", lambda *_, **__: 1.0),
+        right="inconclusive",
+        wrong="fail",
+    ),
+    Mutant(
+        "arrivals taken for moments",
+        too_short,
+        swap("harness.statistics.pass_deflation", lambda spread, *_: spread),
+        right="inconclusive",
+        wrong="pass",
+    ),
+    Mutant("dropped requests forgotten", many_dropped, _only_sent, right="fail", wrong="pass"),
+    Mutant("a fault believed without proof", lying_toxiproxy, _all_ok("faults"), right="rig_failure", wrong="pass"),
+    Mutant("the canary believed alone", around_the_proxy, _canary_alone, right="rig_failure", wrong="pass"),
+    Mutant("lost rows forgiven", a_lost_row, _all_ok("counts"), right="rig_failure", wrong="pass"),
+    Mutant("an unverified rollback forgiven", not_rolled_back, _all_ok("rollback"), right="rig_failure", wrong="pass"),
+    Mutant(
+        "whose rows are missing not looked at",
+        bystander_missing,
+        swap("harness.completeness.complete", lambda _, window: window.ok),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "the faulted upstream not excused",
+        faulted_missing,
+        swap("harness.completeness._overlaps", lambda begin_ns, *_: np.zeros(len(begin_ns), np.bool_)),
+        right="pass",
+        wrong="fail",
+    ),
+    Mutant(
+        "timeouts of the client forgotten",
+        client_timeouts,
+        lambda patch: patch.setitem(share.BAD_OUTCOMES, "timeouts", (Outcome.GATEWAY_TIMEOUT,)),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant("what a stop kept from coming taken for good", interrupted, _never_cut, right="inconclusive", wrong="pass"),
+    Mutant(
+        "the rest of a stopped run taken for fast",
+        stopped_with_six_percent,
+        swap("harness.gates.deciding.doomed", _the_rest_is_fast),
+        right="inconclusive",
+        wrong="fail",
+    ),
+    Mutant(
+        "a dead service overlooked",
+        the_service_died,
+        swap("harness.verdict.service_alive", lambda _: None),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "undecided taken for held",
+        undecided,
+        swap("harness.verdict._combine", _no_shortfall_is_pass),
+        right="inconclusive",
+        wrong="pass",
+    ),
+    Mutant(
+        "a baseline still open when the fault came",
+        guard_too_short,
+        swap("harness.gates.latency_judge.guard_too_short", lambda _: ""),
+        right="inconclusive",
+        wrong="pass",
+    ),
+    Mutant("`for REQUEST` not read", push_down, _any_request, right="pass", wrong="fail"),
+)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.mistake)
+def test_the_mistake_changes_a_verdict(mutant: Mutant, tmp_path: Path) -> None:
+    run = Evidence.load(mutant.make().write(tmp_path))
+    assert verdict.judge(run).verdict == mutant.right
+    with pytest.MonkeyPatch.context() as patch:
+        mutant.patch(patch)
+        assert verdict.judge(Evidence.load(tmp_path)).verdict == mutant.wrong
+
+
+def test_footers_not_read_is_a_mistake_too(tmp_path: Path) -> None:
+    run_dir = record(make_plan(gates=["p99 < 1s"])).write(tmp_path)
+    (run_dir / "calls-0.bin").write_bytes((run_dir / "calls-0.bin").read_bytes()[:-100])
+    assert verdict.judge(Evidence.load(run_dir)).verdict == "rig_failure"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.run_files.read_rows", _no_digest)
+        assert verdict.judge(Evidence.load(run_dir)).verdict == "pass"

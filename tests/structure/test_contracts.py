@@ -1,0 +1,86 @@
+"""The import contracts are alive: each is broken once in a copy of the tree, and seen to be caught."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = ("harness", "scenarios", "fake_backends", "aggregator", "reports")
+
+BREACHES = [
+    ("The aggregator stands alone", "aggregator/query.py", "import fake_backends"),
+    ("The tester never imports the aggregator", "harness/records.py", "import aggregator"),
+    ("Only scenarios.drive imports Locust and gevent", "reports/report.py", "import gevent"),
+    (
+        "Only harness.toxiproxy.client imports toxiproxy-python, and with it requests",
+        "harness/stack/injector.py",
+        "import toxiproxy",
+    ),
+    ("Only reports imports pandas and jinja2", "harness/units.py", "import pandas"),
+    ("Imports go down the house only", "harness/records.py", "import harness.plan"),
+]
+
+
+def lint(folder: Path) -> str:
+    """import-linter's report on the packages in `folder`."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    words = [linter, "--config", "pyproject.toml", "--no-cache"]
+    return subprocess.run(words, cwd=folder, check=False, capture_output=True, text=True, timeout=120).stdout
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tree")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
+    return folder
+
+
+def test_the_tree_keeps_every_contract(copy: Path) -> None:
+    report = lint(copy)
+    assert re.search(rf"Contracts: {len(BREACHES)} kept, 0 broken", report), report
+
+
+@pytest.mark.parametrize(("contract", "file", "line"), BREACHES, ids=[breach[0] for breach in BREACHES])
+def test_a_breach_is_caught(copy: Path, contract: str, file: str, line: str) -> None:
+    path = copy / file
+    text = path.read_text(encoding="utf-8")
+    try:
+        path.write_text(f"{text}\n{line}\n", encoding="utf-8")
+        assert f"{contract} BROKEN" in re.sub(r"\s+", " ", lint(copy))
+    finally:
+        path.write_text(text, encoding="utf-8")
+
+
+def test_no_machine_path_and_no_registry_host_stands_in_any_tracked_file() -> None:
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    # spelled in pieces, so that this file does not find itself
+    forbidden = re.compile(
+        "|".join(
+            [
+                "py" + r"pi\.org",
+                "pythonhosted" + r"\.org",
+                "npmjs" + r"\.(org|com)/",
+                "proxy" + r"\.golang\.org",
+                "--index" + "-url",
+                "/work" + "/main",
+                "/root" + "/",
+            ]
+        )
+    )
+    found = []
+    for name in tracked.split("\0"):
+        path = ROOT / name
+        if not name or not path.is_file() or path.suffix in (".png", ".js"):
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if forbidden.search(line):
+                found.append(f"{name}:{number}: {line.strip()[:100]}")
+    assert not found
