@@ -35,7 +35,7 @@ SETTINGS = (
 def overhead_s(folder: Path) -> float:
     sets = [word for setting in SETTINGS for word in ("--set", setting)]
     start = time.perf_counter()
-    command = [Path(sys.executable).with_name("tailgate"), "run", "ladder", "--quiet", "--out", folder, *sets]
+    command = [str(Path(sys.executable).with_name("tailgate")), "run", "ladder", "--quiet", "--out", str(folder), *sets]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
     wall_s = time.perf_counter() - start
     run_dir = Path(answer.stdout.split()[-1])

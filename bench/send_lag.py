@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from drive_run import drive, open_plan
-from stub_server import Stub
+
+from bench.drive_run import drive, open_plan
+from bench.stub_server import Stub
 
 LIMIT_MS = 5.0
 

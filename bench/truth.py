@@ -15,9 +15,9 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
-from drive_run import drive, open_plan
-from stub_server import Stub
 
+from bench.drive_run import drive, open_plan
+from bench.stub_server import Stub
 from harness.units import NS_PER_S
 from scenarios.load import arrivals_ns
 

@@ -7,17 +7,13 @@ directory (`main.json`), so that a verdict can be checked from the directory alo
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.plan import Frozen
 from harness.quantiles import Bounds
-
-if TYPE_CHECKING:
-    from harness.evidence import Pool
-    from harness.gates.latency import LatencyGate
 
 MAIN: Final = "main.json"
 OWN: Final = "baseline.json"
@@ -56,45 +52,14 @@ def load_baseline(path: Path) -> BaselineFile:
         raise UsageError(f"{path} is not a baseline file", f"give the {OWN} of a run's directory") from exc
 
 
-def read_main(run_dir: Path, gate: LatencyGate) -> Bounds | str:
-    """The quantile that `gate` compares with, or why there is none."""
+def read_main(run_dir: Path, *, metric: str, request: str | None, phase: str) -> Bounds | str:
+    """The quantile of that spelling, or why there is none."""
     try:
         main = load_baseline(run_dir / MAIN)
     except UsageError as exc:
         missing = not (run_dir / MAIN).exists()
         return "a limit of `x main` needs --baseline FILE" if missing else exc.message
     for quantile in main.quantiles:
-        if (quantile.metric, quantile.request, quantile.phase) == (gate.metric, gate.request, gate.phase):
+        if (quantile.metric, quantile.request, quantile.phase) == (metric, request, phase):
             return Bounds(quantile.n, quantile.observed_ms, quantile.low_ms, quantile.high_ms)
-    return f"the file of --baseline has no {gate.metric} of the phase {gate.phase}"
-
-
-def own_baseline(pool: Pool) -> BaselineFile:
-    """What a later run of this scenario may compare itself with: the quantile of each latency gate."""
-    from harness.gates import LatencyGate
-    from harness.gates.latency_judge import bounds_of
-    from harness.scenario.gate_text import parse_gate
-
-    plan = pool.plan
-    gates = [gate for one in plan.gates if isinstance(gate := parse_gate(one.text), LatencyGate)]
-    wanted = {(gate.metric, gate.request, gate.phase): gate for gate in gates}
-    found = [(key, bounds_of(gate, pool)) for key, gate in wanted.items()]
-    return BaselineFile(
-        scenario=plan.name,
-        run=plan.run_id,
-        clump_ms=plan.verdict.clump_ms,
-        confidence=plan.verdict.confidence,
-        quantiles=tuple(
-            Quantile(
-                metric=metric,
-                request=request,
-                phase=phase,
-                n=bounds.n,
-                observed_ms=bounds.observed_ms,
-                low_ms=bounds.low_ms,
-                high_ms=bounds.high_ms,
-            )
-            for (metric, request, phase), bounds in found
-            if isinstance(bounds, Bounds)
-        ),
-    )
+    return f"the file of --baseline has no {metric} of the phase {phase}"

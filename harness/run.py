@@ -194,6 +194,6 @@ def _follow(stack: Stack, plan: Plan, watch: Watch, stopper: Stopper) -> None:
 
 
 def _doomed(plan: Plan) -> Callable[[NDArray[Any], int], str | None]:
-    from harness.doom import Doom
+    from harness.verdict.doom import Doom
 
     return Doom(plan).reason

@@ -1,7 +1,7 @@
 """Watching a run under way: from events and fresh rows to what a display shows, and to a reason to stop.
 
 It reads the clock it is given and the row files, and decides nothing: with `--fail-fast` it asks
-`harness.doom` whether a gate has failed whatever else may come.
+`harness.verdict.doom` whether a gate has failed whatever else may come.
 """
 
 from __future__ import annotations

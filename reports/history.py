@@ -163,7 +163,7 @@ def _with_faults_ms(
     """
     import numpy as np
 
-    from harness.backend_time import call_waits_ns
+    from harness.evidence.backend_time import call_waits_ns
 
     done_ns = evidence.calls["done_ns"][mine]
     standing_ms, met = timeline.standing_ms(done_ns, _windows(evidence, upstream.name))

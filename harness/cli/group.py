@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
 from typing import Final
 
 import click
 
 from harness import __version__
 from harness.cli import output
-from harness.errors import TailgateError
+from harness.errors import RigError, TailgateError
 
 COMMANDS: Final = {
     "run": "Run scenarios against a service and give a verdict.",
@@ -63,3 +65,11 @@ def main(argv: list[str] | None = None) -> None:
     except TailgateError as exc:
         output.error(exc, as_json="--json" in words)
         sys.exit(exc.exit_code)
+    except BrokenPipeError:  # whoever read our output has left; there is nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(4)
+    except Exception as exc:  # the top of the process: Python's own exit code 1 would read as "a gate failed"
+        traceback.print_exc()
+        defect = RigError(f"a defect of tailgate: {type(exc).__name__}: {exc}", "report it, with the lines above")
+        output.error(defect, as_json="--json" in words)
+        sys.exit(defect.exit_code)

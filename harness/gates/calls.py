@@ -78,10 +78,10 @@ class CallsGate:
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np
 
+        from harness.evidence.validity import JOINED_LEAST, joined_share
         from harness.gates.deciding import Population, rule_of, say, stopped
         from harness.gates.means import judge_mean
         from harness.statistics import Tally, decide
-        from harness.validity import JOINED_LEAST, joined_share
 
         windows = Population(self.phase, self.request).windows(pool)
         if any(window.cut for window in windows):

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.backend_time import call_waits_ns
 from harness.baseline_file import read_main
 from harness.evidence import NEVER, Evidence, Pool, Window
+from harness.evidence.backend_time import call_waits_ns
+from harness.evidence.validity import JOINED_LEAST, guard_too_short, joined_share
 from harness.gates.deciding import Population, Undecided, decide_share, rule_of, say, stopped
 from harness.gates.gate import Finding
 from harness.quantiles import Bounds, quantile_bounds
 from harness.statistics import Decision, Rule, Tally, decide
 from harness.units import NS_PER_MS, format_duration
-from harness.validity import JOINED_LEAST, guard_too_short, joined_share
 
 if TYPE_CHECKING:
     from harness.gates.latency import LatencyGate
@@ -128,7 +128,11 @@ def _limits(gate: LatencyGate, pool: Pool) -> _Limits | Undecided:
     factor = gate.limit.factor
     if factor is None:
         return Undecided("there is no gateway, so `gateway.timeout` is not known")
-    reference = _baseline(gate, pool) if gate.limit.of == "baseline" else read_main(pool.runs[0].run_dir, gate)
+    if gate.limit.of == "baseline":
+        reference = _baseline(gate, pool)
+    else:
+        run_dir = pool.runs[0].run_dir
+        reference = read_main(run_dir, metric=gate.metric, request=gate.request, phase=gate.phase)
     if isinstance(reference, str):
         return Undecided(reference)
     if reference.low_ms is None or reference.high_ms is None or reference.observed_ms is None:

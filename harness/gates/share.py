@@ -89,8 +89,8 @@ class ShareGate:
         return None
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
+        from harness.evidence.validity import guard_too_short
         from harness.gates.deciding import Population, Undecided, decide_share, rule_of, say
-        from harness.validity import guard_too_short
 
         if self.uses_complete and pool.plan.load.complete == "none":
             return self._undecided("answers were not looked into (`load.complete` is none)")
@@ -125,7 +125,7 @@ class ShareGate:
         """Of each request: does it count against this gate?"""
         import numpy as np
 
-        from harness.completeness import complete
+        from harness.evidence.completeness import complete
 
         if self.uses_complete:
             return ~complete(run, window)

@@ -19,11 +19,11 @@ from typing import Final, Literal
 import psutil
 
 from harness import __version__
+from harness.environment import redact
 from harness.errors import TailgateError
 from harness.events import ChildDied, Down, Event, LoadStarted, RigTrouble
 from harness.manifest import Death, Ended, Engine, Manifest, RigFault
 from harness.plan import Plan
-from harness.stack.environment import redact
 
 Reason = Literal["done", "fail_fast", "interrupted", "service_gone", "rig", "never_ready"]
 

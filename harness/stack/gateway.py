@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from harness.environment import Expander
 from harness.errors import RigError
 from harness.manifest import RigFault
 from harness.plan import Plan
 from harness.stack import probe
 from harness.stack.child import Child, Spec, log_tail
-from harness.stack.environment import Expander
 
 NAME: Final = "gateway"
 READY_WITHIN_S: Final = 5.0

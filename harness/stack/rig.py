@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from harness.environment import Expander
 from harness.errors import RigError, TailgateError
 from harness.events import ChildReady, ChildStarted, FaultChanged
 from harness.journal import Entry, Journal
@@ -25,7 +26,6 @@ from harness.stack import backends, engine, gateway, handshake, load, probe, res
 from harness.stack.account import Account, disk_fault, fault_of
 from harness.stack.blocking import in_thread
 from harness.stack.child import Child, Spec
-from harness.stack.environment import Expander
 from harness.stack.leftovers import RUN_VARIABLE
 from harness.stack.orders import UpOrder
 

@@ -25,6 +25,7 @@ from typing import Final, Self
 
 import psutil
 
+from harness.environment import Expander
 from harness.errors import RigError, ServiceGone, TailgateError
 from harness.events import EVENT, ChildStarted, Down, Event, RigTrouble
 from harness.events import Up as UpEvent
@@ -32,7 +33,6 @@ from harness.manifest import Ended
 from harness.plan import Plan
 from harness.stack import leftovers, rescue, sut
 from harness.stack.child import log_tail
-from harness.stack.environment import Expander
 from harness.stack.leftovers import RUN_VARIABLE, SUPERVISOR_MODULE
 from harness.stack.orders import DownOrder, GoOrder, Order, StopOrder, StopReason, UpOrder
 from harness.stack.ports import PortLease

@@ -19,11 +19,11 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
+from harness.environment import Expander
 from harness.events import Up
 from harness.plan import Plan
 from harness.stack import ports, teardown
 from harness.stack.account import Account, fault_of
-from harness.stack.environment import Expander
 from harness.stack.flight import Flight
 from harness.stack.orders import DownOrder, GoOrder, StopOrder, UpOrder
 from harness.stack.pipe import Pipe

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from harness.environment import Expander
 from harness.errors import RigError
 from harness.plan import Plan
 from harness.stack.child import Child, Spec
-from harness.stack.environment import Expander
 from harness.units import spell_duration
 
 NAME: Final = "sut"

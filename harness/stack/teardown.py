@@ -11,12 +11,12 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from harness.environment import redact_file
 from harness.manifest import RigFault
 from harness.stack import backends, engine, gateway, handshake, leftovers, load, sut
 from harness.stack.account import Account, disk_fault
 from harness.stack.blocking import in_thread
 from harness.stack.child import KILL_S, Child
-from harness.stack.environment import redact_file
 from harness.stack.rig import Rig
 
 UNDO_S: Final = 10.0

@@ -24,7 +24,7 @@ from locust.exception import StopUser
 
 from harness.errors import TailgateError
 from harness.plan import Plan
-from harness.stack.environment import Expander
+from harness.environment import Expander
 from scenarios.drive.closed_model import ClosedModel
 from scenarios.drive.command import Place, add_arguments, place_of
 from scenarios.drive.handshake import Handshake

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.attribution import Attribution
-from harness.backend_time import call_waits_ns
 from harness.evidence import Evidence, Pool
+from harness.evidence.backend_time import call_waits_ns
 from harness.plan import PlannedFault, PlannedToxic
 from harness.records import CALLS, Outcome
 from harness.results import UpstreamResult
+from harness.verdict.attribution import Attribution
 from tests.rundir import T0_NS, Policy, make_plan, record, slow_fault
 
 

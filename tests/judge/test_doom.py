@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from harness import verdict
-from harness.doom import Doom
 from harness.evidence import Evidence
 from harness.records import Outcome
+from harness.verdict.doom import Doom
 from tests.rundir import T0_NS, Recording, make_plan, record, slow_fault
 
 GATES = (

@@ -8,9 +8,9 @@ import numpy as np
 
 from harness import verdict
 from harness.evidence import NEVER, Evidence
+from harness.evidence.files import in_order
 from harness.plan import Plan
 from harness.records import SAMPLES, Outcome
-from harness.run_files import in_order
 from tests.rundir import T0_NS, Recording, make_plan, record, slow_fault
 
 

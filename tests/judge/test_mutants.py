@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import evidence, verdict
+from harness import verdict
 from harness.evidence import Evidence, Window
+from harness.evidence import run as evidence
 from harness.gates import deciding, share
 from harness.manifest import Death, Ended
 from harness.phases import Phase, phases_of
@@ -226,7 +227,7 @@ def _phases(change: Callable[[Phase, Any], Phase]) -> Patch:
     def changed(plan: Any, windows: Any) -> Any:
         return tuple(change(phase, plan) for phase in phases_of(plan, windows))
 
-    return swap("harness.evidence.phases_of", changed)
+    return swap("harness.evidence.run.phases_of", changed)
 
 
 def _whole_with_warm_up(phase: Phase, plan: Any) -> Phase:
@@ -266,18 +267,18 @@ def _no_digest(path: Path, layout: Any, *, verify: bool = True) -> Any:
 
 def _all_ok(check: str) -> Patch:
     def patch_it(patch: pytest.MonkeyPatch) -> None:
-        from harness.validity import rig_findings
+        from harness.evidence.validity import rig_findings
 
         def kind(run: Evidence, landings: Any) -> Any:
             return tuple(replace(f, ok=True) if f.check == check else f for f in rig_findings(run, landings))
 
-        patch.setattr("harness.verdict.rig_findings", kind)
+        patch.setattr("harness.verdict.weighing.rig_findings", kind)
 
     return patch_it
 
 
 def _canary_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("harness.landed._stood", lambda *_: True)
+    patch.setattr("harness.evidence.landed._stood", lambda *_: True)
 
 
 def _no_shortfall_is_pass(gates: Any, _alive: Any, _findings: Any) -> str:
@@ -318,7 +319,7 @@ MUTANTS = (
     Mutant(
         "send lag held against the service",
         late_generator,
-        swap("harness.gate_verdicts.bad_seconds", lambda *_: frozenset()),
+        swap("harness.verdict.gates.bad_seconds", lambda *_: frozenset()),
         right="rig_failure",
         wrong="fail",
     ),
@@ -344,7 +345,7 @@ MUTANTS = (
     Mutant(
         "the plan's windows for the journal's",
         applied_late,
-        swap("harness.evidence.real_windows", lambda *_, **__: {}),
+        swap("harness.evidence.run.real_windows", lambda *_, **__: {}),
         right="fail",
         wrong="inconclusive",
     ),
@@ -370,14 +371,14 @@ MUTANTS = (
     Mutant(
         "whose rows are missing not looked at",
         bystander_missing,
-        swap("harness.completeness.complete", lambda _, window: window.ok),
+        swap("harness.evidence.completeness.complete", lambda _, window: window.ok),
         right="fail",
         wrong="pass",
     ),
     Mutant(
         "the faulted upstream not excused",
         faulted_missing,
-        swap("harness.completeness._overlaps", lambda begin_ns, *_: np.zeros(len(begin_ns), np.bool_)),
+        swap("harness.evidence.completeness._overlaps", lambda begin_ns, *_: np.zeros(len(begin_ns), np.bool_)),
         right="pass",
         wrong="fail",
     ),
@@ -399,14 +400,14 @@ MUTANTS = (
     Mutant(
         "a dead service overlooked",
         the_service_died,
-        swap("harness.verdict.service_alive", lambda _: None),
+        swap("harness.verdict.weighing.service_alive", lambda _: None),
         right="fail",
         wrong="pass",
     ),
     Mutant(
         "undecided taken for held",
         undecided,
-        swap("harness.verdict._combine", _no_shortfall_is_pass),
+        swap("harness.verdict.weighing._combine", _no_shortfall_is_pass),
         right="inconclusive",
         wrong="pass",
     ),
@@ -435,5 +436,5 @@ def test_footers_not_read_is_a_mistake_too(tmp_path: Path) -> None:
     (run_dir / "calls-0.bin").write_bytes((run_dir / "calls-0.bin").read_bytes()[:-100])
     assert verdict.judge(Evidence.load(run_dir)).verdict == "rig_failure"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.run_files.read_rows", _no_digest)
+        patch.setattr("harness.evidence.files.read_rows", _no_digest)
         assert verdict.judge(Evidence.load(run_dir)).verdict == "pass"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.load.load_world import a_plan, fake, get
 
 from harness.records import Outcome
 from scenarios.drive.answer import Checks
+from tests.load.load_world import a_plan, fake, get
 
 AZURE, GCP = 0b001, 0b100
 ROW = b'{"offers": [{"name": "gpu-8x-a100-0007-tg-azure."}, {"name": "cpu-2x-0001-tg-gcp."}]}'

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.load.load_world import Answer, StubServer, Worker, a_plan, get
 
 from harness.plan import Plan
 from harness.records import Outcome
+from tests.load.load_world import Answer, StubServer, Worker, a_plan, get
 
 pytestmark = pytest.mark.stack
 

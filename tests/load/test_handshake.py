@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.load.load_world import a_plan
 
 from harness.errors import RigError
 from scenarios.drive.command import place_of, worker_argv
 from scenarios.drive.handshake import Handshake
+from tests.load.load_world import a_plan
 
 
 def test_ready_names_the_process(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.load.load_world import Answer, Asked, StubServer, Worker, a_plan, constant, fake, get, run
 
 from harness.correlation import run_hash, seq_of
 from harness.plan import Plan, PlannedGateway, Schedule, Stage
 from harness.records import Outcome
 from scenarios.load import arrivals_ns, request_index
+from tests.load.load_world import Answer, Asked, StubServer, Worker, a_plan, constant, fake, get, run
 
 pytestmark = pytest.mark.stack
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.load.load_world import Answer, Asked, StubServer, Worker, a_plan, get, run
 
 from harness.records import Outcome
+from tests.load.load_world import Answer, Asked, StubServer, Worker, a_plan, get, run
 
 pytestmark = pytest.mark.stack
 

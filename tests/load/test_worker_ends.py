@@ -13,9 +13,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.load.load_world import LIMIT_S, Answer, StubServer, Worker, a_plan
 
 from harness.records import SAMPLES, Outcome, read_rows
+from tests.load.load_world import LIMIT_S, Answer, StubServer, Worker, a_plan
 
 pytestmark = pytest.mark.stack
 

@@ -65,7 +65,9 @@ def test_the_ladder_on_one_page(tmp_path: Path) -> None:
     assert "✓ fail" in page
     assert "Calls per arrival" in page
     assert page.count("<script>") == 1, "no chart, so its scripts stay at home"
-    assert "| sequential | ✕ Fail | ✓ fail | azure-slow | 120 ms | ≥ 2.00 s | 100 % | 0 % |" in summary.read_text("utf-8")
+    assert "| sequential | ✕ Fail | ✓ fail | azure-slow | 120 ms | ≥ 2.00 s | 100 % | 0 % |" in summary.read_text(
+        "utf-8"
+    )
     cases = ET.parse(junit).getroot()[0]
     assert [[child.tag for child in case] for case in cases] == [[], [], ["failure"]]
     assert (cases.attrib["tests"], cases.attrib["failures"]) == ("3", "1")

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.environment import Expander
 from harness.errors import RigError
 from harness.plan import Plan
 from harness.stack import gateway, handshake, probe
-from harness.stack.environment import Expander
 from harness.stack.ports import PortLease
 from tests.stack.stack_scene import make_plan
 

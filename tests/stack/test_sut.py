@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.environment import Expander
 from harness.errors import RigError
 from harness.plan import Plan, PlannedService
 from harness.stack import load, sut
-from harness.stack.environment import Expander
 from harness.stack.ports import PortLease
 from tests.stack.stack_scene import make_plan
 

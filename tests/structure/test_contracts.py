@@ -30,7 +30,7 @@ BREACHES = [
 def lint(folder: Path) -> str:
     """import-linter's report on the packages in `folder`."""
     linter = Path(sys.executable).with_name("lint-imports")
-    words = [linter, "--config", "pyproject.toml", "--no-cache"]
+    words = [str(linter), "--config", "pyproject.toml", "--no-cache"]
     return subprocess.run(words, cwd=folder, check=False, capture_output=True, text=True, timeout=120).stdout
 
 

@@ -6,11 +6,11 @@ import math
 import shlex
 from collections.abc import Sequence
 
+from harness.evidence.validity import Finding
 from harness.gates import Gate, RecoveryGate
 from harness.plan import Plan
 from harness.results import GateResult, PhaseResult, UpstreamResult
 from harness.units import format_duration, format_share, spell_duration
-from harness.validity import Finding
 
 BLAMED_LEAST = 0.5
 """An upstream is named when it was the slowest in at least this share of the slow requests."""

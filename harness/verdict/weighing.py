@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness import __version__, sentences
-from harness.attribution import Attribution
-from harness.baseline_file import OWN, own_baseline
+from harness import __version__
+from harness.baseline_file import OWN
 from harness.errors import UsageError
 from harness.evidence import Evidence, Pool
-from harness.gate_verdicts import GateVerdicts, judge_gates, service_alive
-from harness.landed import landings
-from harness.matrix_verdict import MATRIX, combine_cells
-from harness.phase_results import phase_results
+from harness.evidence.files import read_resources
+from harness.evidence.landed import landings
+from harness.evidence.validity import CHECKS, Finding, as_check, generator_cpu, joined_share, lag_finding, rig_findings
 from harness.plan import Plan
 from harness.results import (
     EXIT_CODE,
@@ -39,9 +37,13 @@ from harness.results import (
     Verdict,
     canonical_json,
 )
-from harness.run_files import read_resources
 from harness.units import NS_PER_MS, format_duration
-from harness.validity import CHECKS, Finding, as_check, generator_cpu, joined_share, lag_finding, rig_findings
+from harness.verdict import sentences
+from harness.verdict.attribution import Attribution
+from harness.verdict.gates import GateVerdicts, judge_gates, service_alive
+from harness.verdict.matrix import MATRIX, combine_cells
+from harness.verdict.own_baseline import own_baseline
+from harness.verdict.phases import phase_results
 
 RESULTS: Final = "results.json"
 UNATTRIBUTED: Final = ("warmup", "guard", "tail")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.completeness import complete
 from harness.evidence import NEVER, Pool
+from harness.evidence.completeness import complete
 from harness.phases import Phase
 from harness.records import Outcome
 from harness.results import LatencySummary, PhaseResult

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.evidence import Evidence, Pool
-from harness.landed import Landing
+from harness.evidence.landed import Landing
+from harness.evidence.run import Evidence, Pool
 from harness.results import ValidityCheck
 from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS, NS_PER_S, format_count, format_duration, format_share

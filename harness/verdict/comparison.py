@@ -14,13 +14,13 @@ from typing import Final, Literal
 from harness import __version__
 from harness.errors import RigError, UsageError
 from harness.evidence import Evidence
+from harness.evidence.landed import landings
+from harness.evidence.validity import rig_findings
 from harness.gates.gate import moments_for_share
-from harness.landed import landings
 from harness.plan import Frozen
 from harness.quantiles import Bounds, quantile_bounds
 from harness.results import Tool
 from harness.statistics import Rule, Tally, decide
-from harness.validity import rig_findings
 
 QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 _SKIPPED: Final = ("warmup", "guard", "tail", "whole")

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from harness.canary_record import Canary, Connections, baseline_ms, proves, shows
-from harness.evidence import Evidence
-from harness.injections import Injection
+from harness.evidence.injections import Injection
+from harness.evidence.run import Evidence
 from harness.plan import PlannedFault
 from harness.results import FaultProof, FaultResult, WindowResult
 from harness.units import NS_PER_MS, format_duration

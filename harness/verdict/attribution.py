@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.backend_time import call_waits_ns
 from harness.evidence import Evidence, Pool, Window
+from harness.evidence.backend_time import call_waits_ns
+from harness.evidence.validity import JOINED_LEAST, joined_share
 from harness.results import UpstreamResult
 from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS
-from harness.validity import JOINED_LEAST, joined_share
 
 SLOW_MOST: Final = 50_000
 """Slow requests looked at in a phase of one run, evenly spaced where there are more."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.evidence import Pool
+from harness.evidence.validity import bad_seconds, lag_limit_ms
 from harness.gates import Finding, Gate
 from harness.plan import PlannedGate
 from harness.results import GateResult
 from harness.scenario.gate_text import parse_gate
 from harness.units import NS_PER_MS, format_duration
-from harness.validity import bad_seconds, lag_limit_ms
 
 SERVICE = "sut"
 """The service's name among a run's children."""

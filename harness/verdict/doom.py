@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence import Evidence, Pool
+from harness.evidence.files import in_order
+from harness.evidence.validity import bad_seconds, lag_limit_ms
 from harness.gates import Gate, LatencyGate, ShareGate
 from harness.manifest import Engine, Manifest
 from harness.plan import Plan
 from harness.records import CALLS, SAMPLES
-from harness.run_files import in_order
 from harness.scenario.gate_text import parse_gate
-from harness.validity import bad_seconds, lag_limit_ms
 from scenarios.load import arrivals_ns
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.evidence import NEVER, Evidence
-from harness.injections import Injection
+from harness.evidence.injections import Injection
+from harness.evidence.run import NEVER, Evidence
 from harness.plan import PlannedFault, PlannedToxic
 from harness.units import NS_PER_MS, NS_PER_S
 

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from harness.canary_record import CanaryLine
 from harness.errors import UsageError
-from harness.injections import Injection, injections_of, real_windows
+from harness.evidence.files import read_run
+from harness.evidence.injections import Injection, injections_of, real_windows
 from harness.journal import Entry
 from harness.manifest import Manifest
 from harness.phases import Phase, phases_of
 from harness.plan import Plan
 from harness.records import Outcome
-from harness.run_files import read_run
 from harness.units import NS_PER_MS, NS_PER_S
 from scenarios.load import arrivals_ns
 

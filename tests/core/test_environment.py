@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.environment import Expander, redact, redact_file
 from harness.errors import UsageError
-from harness.stack.environment import Expander, redact, redact_file
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.evidence import Evidence, Window
+from harness.evidence.run import Evidence, Window
 
 
 def complete(run: Evidence, window: Window) -> NDArray[np.bool_]:
