@@ -82,7 +82,7 @@ def format_duration(ms: float) -> str:
 
 def spell_duration(ms: float) -> str:
     """A duration as a scenario would spell it, exact and without a space: `60s`, `250ms`, `1.5s`, `2m`."""
-    if ms >= 60_000 and ms % 60_000 == 0:
+    if ms >= 120_000 and ms % 60_000 == 0:
         return f"{ms / 60_000:g}m"
     return f"{ms / 1000:g}s" if ms >= 1000 else f"{ms:g}ms"
 

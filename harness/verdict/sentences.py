@@ -10,7 +10,7 @@ from harness.evidence.validity import Finding
 from harness.gates import Gate, RecoveryGate
 from harness.plan import Plan
 from harness.results import GateResult, PhaseResult, UpstreamResult
-from harness.units import format_duration, format_share, spell_duration
+from harness.units import format_count, format_duration, format_share, spell_duration
 
 BLAMED_LEAST = 0.5
 """An upstream is named when it was the slowest in at least this share of the slow requests."""
@@ -29,12 +29,45 @@ def blamed(upstreams: Sequence[UpstreamResult], phase: str) -> UpstreamResult | 
     return worst if worst and (worst.slowest_share or 0.0) >= BLAMED_LEAST else None
 
 
-def why_failed(plan: Plan, gate: GateResult, phases: Sequence[PhaseResult], upstreams: Sequence[UpstreamResult]) -> str:
-    """What failed, how it ended, and which upstream it waited for."""
-    said = [f"`{gate.text}` failed: {gate.reason}."]
+def headline(plan: Plan, gate: GateResult, phases: Sequence[PhaseResult]) -> str:
+    """What happened, in one sentence that needs no other: when, what was seen, and what became of the requests."""
     phase = next((phase for phase in phases if phase.name == gate.phase), None)
-    if phase:
-        said += _how_they_ended(plan, phase)
+    if gate.metric == "service-alive" or phase is None or not phase.n:
+        return f"{gate.reason[:1].upper()}{gate.reason[1:]}."
+    late = phase.outcomes.get("gateway_timeout", 0)
+    became = ""
+    if late:
+        everyone = (
+            f"all {format_count(late)}" if late == phase.n else f"{format_count(late)} of {format_count(phase.n)}"
+        )
+        became = f": {everyone} requests got a 504"
+    return f"{_when(plan, gate.phase)}, {_seen(plan, gate)}{became}."
+
+
+def _when(plan: Plan, phase: str) -> str:
+    if faulted := _faulted(plan, phase):
+        name = phase.removeprefix("after ")
+        return f"After {name} ({faulted})" if phase.startswith("after ") else f"During {name} ({faulted})"
+    return "Over the whole run" if phase == "whole" else f"In the {phase}"
+
+
+def _seen(plan: Plan, gate: GateResult) -> str:
+    """The figure of a failed gate beside its limit."""
+    if gate.unit != "ms":
+        return f"`{gate.text}` did not hold, {gate.reason}"
+    if gate.metric == "recovery":
+        return f"the service did not recover in time: {gate.reason}"
+    limit = format_duration(gate.limit or 0.0)
+    if gate.observed is not None:
+        return f"{gate.metric} was {format_duration(gate.observed)}, not below {limit}"
+    if gate.censored_at_ms is not None and gate.censored_at_ms == plan.gateway.timeout_ms:
+        return f"{gate.metric} reached the {format_duration(gate.censored_at_ms)} gateway timeout"
+    return f"{gate.metric} was an error, not below {limit}"
+
+
+def why_failed(plan: Plan, gate: GateResult, phases: Sequence[PhaseResult], upstreams: Sequence[UpstreamResult]) -> str:
+    """Which upstream the slow requests waited for, and how they ended."""
+    said = []
     culprit = blamed(upstreams, gate.phase)
     if culprit and gate.unit in ("ms", "share"):
         said.append(
@@ -43,7 +76,10 @@ def why_failed(plan: Plan, gate: GateResult, phases: Sequence[PhaseResult], upst
         )
     elif faulted := _faulted(plan, gate.phase):
         said.append(f"The fault was {faulted}.")
-    return " ".join(said)
+    phase = next((phase for phase in phases if phase.name == gate.phase), None)
+    if phase:
+        said += _how_they_ended(plan, phase)
+    return " ".join(said or [f"`{gate.text}` failed: {gate.reason}."])
 
 
 def _how_they_ended(plan: Plan, phase: PhaseResult) -> list[str]:
@@ -51,7 +87,7 @@ def _how_they_ended(plan: Plan, phase: PhaseResult) -> list[str]:
     timeout_ms = plan.gateway.timeout_ms
     if gateway and timeout_ms is not None:
         share = format_share(gateway / phase.n)
-        return [f"The gateway gave up at {format_duration(timeout_ms)} on {share} of this phase's requests (504)."]
+        return [f"The gateway gave up after {format_duration(timeout_ms)} on {share} of this phase's requests."]
     bad = {outcome: count for outcome, count in phase.outcomes.items() if outcome != "ok"}
     if not bad:
         return []
@@ -61,7 +97,7 @@ def _how_they_ended(plan: Plan, phase: PhaseResult) -> list[str]:
 
 def _faulted(plan: Plan, phase: str) -> str:
     fault = next((fault for fault in plan.faults if phase in (fault.name, f"after {fault.name}")), None)
-    return f"{fault.text} on {', '.join(fault.upstreams)}" if fault else ""
+    return f"{', '.join(fault.upstreams)}: {fault.text}" if fault else ""
 
 
 def next_failed(plan: Plan, gate: GateResult, upstreams: Sequence[UpstreamResult]) -> str:

@@ -180,13 +180,13 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         broken = [finding for finding in judged.findings if not finding.ok]
         return broken[0].detail, *sentences.rig(broken)
     if verdict == "pass":
-        return "every gate held", sentences.why_passed(plan, judged.results), sentences.next_passed(plan)
+        return "Every gate held.", sentences.why_passed(plan, judged.results), sentences.next_passed(plan)
     failed = [result for result in judged.results if result.verdict == "fail"]
     if failed:
         first = next((result for result in failed if result.metric == "service-alive"), failed[0])
-        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         why = sentences.why_failed(plan, first, judged.phases, judged.upstreams)
-        return f"`{first.text}` failed{more}: {first.reason}", why, sentences.next_failed(plan, first, judged.upstreams)
+        said = sentences.headline(plan, first, judged.phases)
+        return said, why, sentences.next_failed(plan, first, judged.upstreams)
     undecided = [one for one in judged.gates.gates if one.finding.verdict == "inconclusive"]
     if not undecided:
         return "there is no gate", "Nothing was asked of the service.", "Write a gate."

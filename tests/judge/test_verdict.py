@@ -36,7 +36,10 @@ def test_a_service_that_waits_for_all_fails_and_the_slow_backend_is_named(tmp_pa
     assert (p99.verdict, p99.observed, p99.censored_at_ms, p99.limit) == ("fail", None, 2_000.0, 2_000.0)
     assert p99.n == p99.exceeded
     assert "azure was the slowest upstream in 100 %" in results.why
-    assert "The gateway gave up at 2.00 s on 100 %" in results.why
+    assert "The gateway gave up after 2.00 s on 100 %" in results.why
+    assert results.reason.startswith(
+        "During azure-slow (azure: latency 60s), p99 reached the 2.00 s gateway timeout: all "
+    )
     assert "Give azure a deadline of its own well before the gateway's 2.00 s" in results.next
     assert results.replay == "tailgate run made-up.yaml --seed 7"
     assert results.faults[0].landed
