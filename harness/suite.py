@@ -143,7 +143,7 @@ def _run_pooled(session: Session, cell: Cell, folder: Path, run_id: str) -> Fini
             break
         if index + 1 < runs:
             session.display.note(f"still inconclusive after {index + 1} of {runs} runs: {results.reason}")
-    write_reports(done[-1], out=folder)
+    write_reports(folder)
     return Finished(folder, results)
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from harness.canary_record import Canary, Freed, baseline_ms, is_free, proves, shows
 from harness.journal import Entry
 from harness.plan import PlannedFault
+from harness.units import format_duration
 
 IDLE_DEADLINE_MS: Final = 5_000.0
 """A canary that no fault holds is given this long."""
@@ -154,5 +155,7 @@ def _wait_ms(fault: PlannedFault) -> float:
 
 
 def _spell(canary: Canary, base_ms: float) -> str:
-    what = canary.detail or canary.outcome
-    return f"canary {what} after {canary.elapsed_ms:.0f} ms, {base_ms:.0f} ms before the fault"
+    """`a canary, held 2.25 s where 1.1 ms were usual`."""
+    took = format_duration(canary.elapsed_ms)
+    ended = f"failed after {took}: {canary.detail}" if canary.outcome == "failed" else f"held {took}"
+    return f"a canary, {ended} where {format_duration(base_ms)} were usual"
