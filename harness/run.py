@@ -13,6 +13,7 @@ time on a fresh stack.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,6 +91,8 @@ def run_once(session: Session, cell: Cell, *, run_dir: Path, run_id: str, seed: 
         )
         lay_out(run_dir, plan, cell.loaded.text, session.options.baseline)
         session.display.began(plan, run_dir, header(plan, choice))
+        if warning := _beyond_ceiling(plan):
+            session.display.note(warning)
         try:
             _perform(session, plan, run_dir, lease, choice)
         finally:
@@ -132,6 +135,23 @@ def header(plan: Plan, choice: EngineChoice) -> str:
         gateway += f" with a timeout of {format_duration(plan.gateway.timeout_ms)}"
     long = format_duration(load.warmup_ms + load.duration_ms)
     return f"{plan.name}{cell}: {long} of load · gateway {gateway} · {engine} · seed {plan.seed} · run {plan.run_id}"
+
+
+def _beyond_ceiling(plan: Plan) -> str | None:
+    """A rate that this machine's workers cannot hold, as far as `tailgate doctor` has measured them."""
+    from harness.ceiling import Ceiling
+    from scenarios.load import peak_rate_per_s
+
+    ceiling, schedule = Ceiling.read(), plan.load.schedule
+    if ceiling is None or schedule is None:
+        return None
+    peak, can = peak_rate_per_s(schedule), ceiling.rate_per_s * plan.load.workers
+    if peak <= can:
+        return None
+    return (
+        f"warning: {peak:.0f}/s is beyond the {can:.0f}/s that doctor measured for {plan.load.workers} load worker(s): "
+        f"expect send lag\nfix: --workers {math.ceil(peak / ceiling.rate_per_s)}, on as many cores"
+    )
 
 
 def judge_and_report(run_dir: Path) -> Results:

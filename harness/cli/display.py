@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.events import ChildDied, ChildReady, Event, FaultChanged, LoadDone, LoadStarted, RigTrouble
 from harness.units import format_duration
-from harness.watch import Display, Progress
+from harness.watch import Display, Progress, Silent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,14 +33,6 @@ def make_display(*, quiet: bool) -> Display:
 
     console = Console(stderr=True, highlight=False)
     return Panel(console) if console.is_terminal and not console.is_dumb_terminal else Lines()
-
-
-class Silent:
-    def began(self, plan: Plan, run_dir: Path, header: str) -> None: ...
-    def event(self, event: Event) -> None: ...
-    def progress(self, progress: Progress) -> None: ...
-    def note(self, text: str) -> None: ...
-    def ended(self) -> None: ...
 
 
 def describe_event(event: Event) -> str | None:

@@ -34,7 +34,11 @@ class Finding:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def doctor_command(as_json: bool) -> int:
     """Check this machine: Toxiproxy, nginx, cores, open files, clock, ports, leftovers."""
-    findings = [check() for check in CHECKS]
+    findings: list[Finding] = []
+    for check in CHECKS:
+        if check is _load and any(finding.state == "fail" for finding in findings):
+            break  # it would only fail again
+        findings.append(check())
     unfit = any(finding.state == "fail" for finding in findings)
     if as_json:
         output.document(
@@ -132,6 +136,27 @@ def _gateway() -> Finding:
     return Finding("nginx", "ok", str(choice.binary))
 
 
+def _load() -> Finding:
+    """A run of five seconds through everything: that it works at all, and what rate a worker can drive."""
+    from harness.dry_run import measure
+    from harness.errors import TailgateError
+
+    try:
+        ceiling = measure()
+        ceiling.write()
+    except TailgateError as exc:
+        return Finding(
+            "load", "fail", f"a short run did not work: {exc.message}", exc.fix or "mend what is named above"
+        )
+    except OSError as exc:
+        return Finding(
+            "load", "warn", f"what was measured cannot be kept: {exc.strerror}", "make the cache folder writable"
+        )
+    return Finding(
+        "load", "ok", f"about {ceiling.rate_per_s:.0f}/s for each worker ({ceiling.cpu_ms:.2f} ms of CPU a request)"
+    )
+
+
 def _leftovers() -> Finding:
     from harness.stack.leftovers import dead_runs
 
@@ -155,6 +180,7 @@ CHECKS: Final[tuple[Callable[[], Finding], ...]] = (
     _toxiproxy,
     _gateway,
     _leftovers,
+    _load,
 )
 
 if sys.platform == "win32":  # pragma: no cover

@@ -58,11 +58,12 @@ def _seen(plan: Plan, gate: GateResult) -> str:
     if gate.metric == "recovery":
         return f"the service did not recover in time: {gate.reason}"
     limit = format_duration(gate.limit or 0.0)
+    quantile = gate.text.partition(gate.op)[0].strip()  # with its `of UPSTREAM` and `for REQUEST`
     if gate.observed is not None:
-        return f"{gate.metric} was {format_duration(gate.observed)}, not below {limit}"
+        return f"{quantile} was {format_duration(gate.observed)}, not below {limit}"
     if gate.censored_at_ms is not None and gate.censored_at_ms == plan.gateway.timeout_ms:
-        return f"{gate.metric} reached the {format_duration(gate.censored_at_ms)} gateway timeout"
-    return f"{gate.metric} was an error, not below {limit}"
+        return f"{quantile} reached the {format_duration(gate.censored_at_ms)} gateway timeout"
+    return f"{quantile} was an error, not below {limit}"
 
 
 def why_failed(plan: Plan, gate: GateResult, phases: Sequence[PhaseResult], upstreams: Sequence[UpstreamResult]) -> str:

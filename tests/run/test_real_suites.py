@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -97,3 +98,23 @@ def test_a_stop_while_everything_starts_leaves_nothing_and_is_no_verdict(
     assert ran.code == 130, ran.stdout + ran.stderr
     assert json.loads(ran.stdout)["exit_code"] == 130
     assert "PASS" not in ran.stdout
+
+
+def test_doctor_runs_everything_once_and_leaves_nothing(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    env = {**os.environ, **toxiproxy_env, "XDG_CACHE_HOME": str(tmp_path)}
+    asked = [TAILGATE, "doctor", "--json"]
+    ran = subprocess.run(asked, check=False, capture_output=True, text=True, env=env, timeout=90)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    findings = {finding["check"]: finding for finding in json.loads(ran.stdout)["findings"]}
+    assert findings["load"]["state"] == "ok", findings
+    assert (tmp_path / "tailgate" / "ceiling.json").exists()
+
+
+def test_doctor_names_the_command_that_mends_it(tmp_path: Path) -> None:
+    env = {**os.environ, "PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path)}
+    env.pop("TOXIPROXY_URL", None)
+    ran = subprocess.run([TAILGATE, "doctor"], check=False, capture_output=True, text=True, env=env, timeout=90)
+    assert ran.returncode == 4
+    assert "✗ toxiproxy" in ran.stdout
+    assert "fix: run `tailgate toxiproxy install`" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "this machine cannot run tailgate yet"
