@@ -7,9 +7,9 @@ from one on the mean over batches is bounded. A window without calls by the hund
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from harness.gates.gate import Finding, moments_for_share
+from harness.gates.gate import MEAN_MOMENTS, Finding, moments_for_share
 from harness.gates.words import GateSyntaxError, Words
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from harness.evidence import Evidence, Pool, Window
 
-MEAN_MOMENTS: Final = 299
-"""Of a batch-means bound: zero variance in a short window proves nothing."""
 _EXAMPLE = "calls to azure for by-gcp < 0.01"
 
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from harness.evidence import Pool
+
+MEAN_MOMENTS: Final = 299
+"""Of a batch-means bound: zero variance in a short window proves nothing."""
 
 GateVerdict = Literal["pass", "fail", "inconclusive"]
 Unit = Literal["ms", "share", "ratio", "per_s"]

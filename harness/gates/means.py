@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence import Pool
-from harness.gates.calls import MEAN_MOMENTS
-from harness.gates.gate import Finding, GateVerdict, Unit
+from harness.gates.gate import MEAN_MOMENTS, Finding, GateVerdict, Unit
 from harness.statistics import mean_bounds
 
 

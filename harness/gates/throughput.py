@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from harness.gates.calls import MEAN_MOMENTS
-from harness.gates.gate import Finding
+from harness.gates.gate import MEAN_MOMENTS, Finding
 from harness.gates.words import Words
 from harness.units import parse_rate_per_s
 

@@ -77,7 +77,7 @@ SINGLE = [
     (("rate: 40/s", "rate: 40/s\n  ok: 2xx"), 10, 7, "not a set of status codes", '"200-399"'),
     (("rate: 40/s", "rate: 40/s\n  complete: {jmespath: 'a['}"), 10, 24, "not a JMESPath expression", "offers[]"),
     (("rate: 40/s", "rate: 2/s"), 13, 5, "sees about 170 arrivals", "raise the rate to 4/s"),
-    (("rate: 40/s", "stages: [{rate: 40/s, for: 60s}]"), 11, 5, "the load ends at 1m, before", "last 145s"),
+    (("rate: 40/s", "stages: [{rate: 40/s, for: 60s}]"), 11, 5, "the load ends at 60s, before", "last 145s"),
     (("rate: 40/s", "rate: 40/s\n  duration: 60s"), 12, 5, "before `azure-latency` has been recovered", "145s"),
     (("rate: 40/s", "rate: 40/s\n  headers: {a: '${NO_SUCH_VAR}'}"), 10, 16, "has no `NO_SUCH_VAR`", "export"),
     (("rate: 40/s", "rate: 40/s\n  headers: {a: '${oops'}"), 10, 16, "`${` begins no variable", "${NAME}"),
