@@ -22,9 +22,9 @@ import gevent
 from locust import User, events, task
 from locust.exception import StopUser
 
+from harness.environment import Expander
 from harness.errors import TailgateError
 from harness.plan import Plan
-from harness.environment import Expander
 from scenarios.drive.closed_model import ClosedModel
 from scenarios.drive.command import Place, add_arguments, place_of
 from scenarios.drive.handshake import Handshake
