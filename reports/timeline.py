@@ -38,6 +38,13 @@ class Bins:
     def __len__(self) -> int:
         return len(self.edges_ms) - 1
 
+    @property
+    def slivers(self) -> NDArray[np.bool_]:
+        """Bins that a cut left too narrow to say anything of their own."""
+        import numpy as np
+
+        return np.diff(self.edges_ms) < self.width_ms / 4
+
     def of(self, t_ms: Floats) -> NDArray[np.intp]:
         """Each time's bin; -1 or len(self) outside."""
         import numpy as np
@@ -146,10 +153,21 @@ def flow_by_bin(bins: Bins, sent_ms: Floats, done_ms: Floats, outcome: NDArray[n
     sent = _counts(bins, sent_ms[was_sent])
     done = _counts(bins, done_ms[was_sent])
     ok = _counts(bins, done_ms[outcome == Outcome.OK])
-    seconds = np.diff(bins.edges_ms) / 1000
+    widths_s = np.diff(bins.edges_ms) / 1000
     # the counts before the first edge are those of the warm-up, still open or not
     open_at_start = int((sent_ms[was_sent] < bins.edges_ms[0]).sum() - (done_ms[was_sent] < bins.edges_ms[0]).sum())
-    return Flow(sent / seconds, ok / seconds, open_at_start + np.cumsum(sent - done))
+    return Flow(_per_s(bins, sent, widths_s), _per_s(bins, ok, widths_s), open_at_start + np.cumsum(sent - done))
+
+
+def _per_s(bins: Bins, counts: NDArray[np.int64], widths_s: Floats) -> Floats:
+    """Counts as rates; a sliver shares the rate of itself and its successor, or a chart would jump at every cut."""
+    import numpy as np
+
+    rates = counts / widths_s
+    for index in np.flatnonzero(bins.slivers[:-1]):
+        both = slice(index, index + 2)
+        rates[both] = counts[both].sum() / widths_s[both].sum()
+    return rates
 
 
 def _counts(bins: Bins, t_ms: Floats) -> NDArray[np.int64]:
