@@ -29,7 +29,7 @@ from harness.stack.ports import PortLease
 from harness.stack.stack import Stack
 from harness.targets import is_loopback
 from harness.toxiproxy.find import NONE, EngineChoice, find_engine
-from harness.units import NS_PER_MS, NS_PER_S, format_duration
+from harness.units import NS_PER_MS, NS_PER_S, format_duration, format_things
 from harness.watch import Display, Watch
 
 if TYPE_CHECKING:
@@ -148,9 +148,10 @@ def _beyond_ceiling(plan: Plan) -> str | None:
     peak, can = peak_rate_per_s(schedule), ceiling.rate_per_s * plan.load.workers
     if peak <= can:
         return None
+    workers = format_things(plan.load.workers, "load worker")
     return (
-        f"warning: {peak:.0f}/s is beyond the {can:.0f}/s that doctor measured for {plan.load.workers} load worker(s): "
-        f"expect send lag\nfix: --workers {math.ceil(peak / ceiling.rate_per_s)}, on as many cores"
+        f"warning: {peak:.0f}/s is beyond the {can:.0f}/s that doctor measured for {workers}: expect send lag\n"
+        f"fix: --workers {math.ceil(peak / ceiling.rate_per_s)}, on as many cores"
     )
 
 

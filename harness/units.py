@@ -101,3 +101,8 @@ def format_share(share: float) -> str:
 def format_count(n: int) -> str:
     """`12,034`."""
     return f"{n:,}"
+
+
+def format_things(n: int, noun: str) -> str:
+    """`1 second`, `2 seconds`, `1,200 runs`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

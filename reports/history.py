@@ -148,7 +148,7 @@ def _lines(evidence: Evidence, bins: Bins) -> tuple[Line, ...]:
             took_ms = _with_faults_ms(evidence, upstream, mine, took_ms)
         # by the answer's moment: that, not the call's, decides whether a downstream fault meets it
         p99 = timeline.p99_by_group(bins.of(_since(done_ns, evidence.t0_ns)), len(bins), took_ms)
-        for sliver in np.flatnonzero(bins.slivers):  # a call or two: drawn as the bin before it went on
+        for sliver in np.flatnonzero(bins.slivers).tolist():  # a call or two: drawn as the bin before it went on
             p99.value_ms[sliver] = p99.value_ms[max(sliver - 1, 0)]
         if p99.n.any():
             lines.append(Line(upstream.name, upstream.name in faulted, p99))

@@ -14,6 +14,7 @@ from typing import Final, Literal
 import click
 
 from harness.cli import output
+from harness.units import format_things
 
 MARK: Final = {"ok": "✓", "warn": "!", "fail": "✗"}
 OPEN_FILES_WANTED: Final = 8192
@@ -165,7 +166,7 @@ def _leftovers() -> Finding:
         return Finding(
             "leftovers",
             "warn",
-            f"processes of {len(runs)} dead run(s) are still here: {', '.join(runs)}",
+            f"processes of {format_things(len(runs), 'dead run')} are still here: {', '.join(runs)}",
             "tailgate toxiproxy sweep",
         )
     return Finding("leftovers", "ok", "nothing of an earlier run is left")

@@ -17,7 +17,7 @@ from harness.evidence.landed import Landing
 from harness.evidence.run import Evidence, Pool
 from harness.results import ValidityCheck
 from harness.statistics import nearest_rank
-from harness.units import NS_PER_MS, NS_PER_S, format_count, format_duration, format_share
+from harness.units import NS_PER_MS, NS_PER_S, format_count, format_duration, format_share, format_things
 
 CHECKS: Final = ("counts", "lag", "files", "faults", "rollback", "generator_cpu", "workers")
 LAG_MS: Final = 10.0
@@ -118,7 +118,7 @@ def _workers(run: Evidence) -> Finding:
     if ended and ended.reason in ("rig", "never_ready"):
         what = "the service was never ready" if ended.reason == "never_ready" else "the rig failed"
         return Finding("workers", False, what, "see the logs of this run")
-    return Finding("workers", True, f"{run.plan.load.workers} load worker(s) ran to the end")
+    return Finding("workers", True, f"{format_things(run.plan.load.workers, 'load worker')} ran to the end")
 
 
 # ---------------------------------------------------------------- send lag
@@ -156,7 +156,7 @@ def lag_finding(run: Evidence, limit_ms: float, bad: frozenset[int], undone: lis
     if not len(lag):
         return Finding("lag", True, "nothing was sent")
     p99_ms = max(0, int(nearest_rank(lag, [0.99])[0])) / NS_PER_MS
-    told = f"p99 {format_duration(p99_ms)}, {len(bad)} second(s) above {format_duration(limit_ms)}"
+    told = f"p99 {format_duration(p99_ms)}, {format_things(len(bad), 'second')} above {format_duration(limit_ms)}"
     if undone:
         return Finding(
             "lag",

@@ -153,18 +153,26 @@ def _needed_ms(plan: Plan, gate: Gate) -> float | None:
     return math.ceil(moments * per_moment_ms / 1000) * 1000.0 if moments else None
 
 
+def headline_passed(plan: Plan, gates: Sequence[GateResult]) -> str:
+    """How many gates held, and under which faults."""
+    written = sum(gate.metric != "service-alive" for gate in gates)
+    held = "The gate held" if written == 1 else f"All {written} gates held"
+    faults = [f"{fault.name} ({', '.join(fault.upstreams)}: {fault.text})" for fault in plan.faults]
+    return f"{held}, {' and '.join(faults)} notwithstanding." if faults else f"{held}."
+
+
 def why_passed(plan: Plan, gates: Sequence[GateResult]) -> str:
-    """The gate with least room, and what slow spell the run withstands."""
-    said = "Every gate held."
+    """What slow spell the run withstands, and what the gates leave open."""
+    said = ""
     spells = [gate.withstands_ms for gate in gates if gate.withstands_ms is not None]
     if spells:
         said += (
-            f" The verdict stands as long as slow spells last {format_duration(min(spells))} or less on average "
+            f"The verdict stands as long as slow spells last {format_duration(min(spells))} or less on average "
             f"(`verdict.clump` declares {format_duration(plan.verdict.clump_ms)})."
         )
     if plan.default_gates:
         said += " The only gate was the default one, the gateway's timeout: a floor, not a service level."
-    return said
+    return said.strip() or "No gate had anything against it."
 
 
 def next_passed(plan: Plan) -> str:

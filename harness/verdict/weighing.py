@@ -180,7 +180,9 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         broken = [finding for finding in judged.findings if not finding.ok]
         return broken[0].detail, *sentences.rig(broken)
     if verdict == "pass":
-        return "Every gate held.", sentences.why_passed(plan, judged.results), sentences.next_passed(plan)
+        results = judged.results
+        said = sentences.headline_passed(plan, results)
+        return said, sentences.why_passed(plan, results), sentences.next_passed(plan)
     failed = [result for result in judged.results if result.verdict == "fail"]
     if failed:
         first = next((result for result in failed if result.metric == "service-alive"), failed[0])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.results import UpstreamResult
-from harness.units import format_count, format_duration, format_share
+from harness.units import format_count, format_duration, format_share, format_things
 from reports import breakage, frame, resources, spelling, trust
 from reports.charts import over_time, percentiles
 from reports.charts.percentiles import Curve
@@ -213,7 +213,7 @@ def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
         yield "service", service.rung or " ".join(service.argv or ()) or service.url
         yield (
             "load",
-            f"{plan.load.workers} worker(s), {plan.load.max_in_flight} slots, "
+            f"{format_things(plan.load.workers, 'worker')}, {plan.load.max_in_flight} slots, "
             f"client cap {format_duration(plan.load.client_cap_ms)}",
         )
         yield (

@@ -37,7 +37,7 @@ service-alive                            –                                  1 
        ✗ complete > 99% during azure-slow: 2,431 of 2,431 requests (100 %) were not complete; it must be fewer
        than 1.00 %
 
-trust  ✓ every check of the rig held (send lag p99 0.20 ms, 0 second(s) above 20 ms; proven: azure-slow)
+trust  ✓ every check of the rig held (send lag p99 0.20 ms, 0 seconds above 20 ms; proven: azure-slow)
 calls  azure 1.00 · gcp 1.00 · aws 1.00 for each arrival, over the whole run
 
 what   During azure-slow (azure: latency 60s), p99 reached the 2.00 s gateway timeout: all 2,431 requests got
