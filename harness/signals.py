@@ -42,6 +42,8 @@ class Stopper:
 
     def __enter__(self) -> Self:
         for number in STOPPING:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # started by nohup: told to outlive its terminal
             self._former[number] = signal.signal(number, self._note)
         return self
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from tests.stack.stack_scene import make_plan
 
 
 def main() -> int:
+    # tests started in the background or by nohup are deaf to these, and so would we be
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     run_dir, lock_dir, run_id, engine = sys.argv[1:5]
     options = {key: json.loads(value) for key, _, value in (word.partition("=") for word in sys.argv[5:])}
     limit = options.pop("limit_bytes", None)
