@@ -2,8 +2,9 @@
 
     python bench/judge_speed.py [ROUNDS]
 
-The run is made up (tests/rundir.py): 1 M arrivals, eight backends, one fault. Judging and reporting are
-timed as one process, imports included, from the run directory to results.json and report.html.
+The run is made up (tests/rundir.py): 1 M arrivals, three backends (so three million calls besides), one
+fault. Judging and reporting are timed as one process, imports included, from the run directory to
+results.json and report.html.
 """
 
 from __future__ import annotations

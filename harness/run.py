@@ -44,6 +44,10 @@ DRAIN_MARGIN_MS = 20_000
 """Workers that have not closed their rows so long after the drain are lost; the supervisor gives up sooner."""
 
 
+class _Overrun(RigError):
+    """The load did not end, and the supervisor did not say so: there is nothing to judge."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the command line decides for every run of one call."""
@@ -112,17 +116,23 @@ def _sweep_dead_runs(toxiproxy_url: str) -> None:
 
 
 def lay_out(run_dir: Path, plan: Plan, text: str, baseline: Path | None) -> None:
-    """The run directory with what is known before the run. Raises RigError where it cannot be written."""
+    """The run directory with what is known before the run. Raises UsageError where it cannot be written."""
+    make_folder(run_dir / "logs")
     try:
-        (run_dir / "logs").mkdir(parents=True)
         (run_dir / "scenario.yaml").write_text(text, encoding="utf-8")
         plan.write(run_dir)
         if baseline:
             (run_dir / "main.json").write_bytes(baseline.read_bytes())
     except OSError as exc:
-        raise RigError(
-            f"the run directory {run_dir} cannot be written: {exc.strerror}", "name another with --out"
-        ) from exc
+        raise UsageError(f"{run_dir} cannot be written: {exc.strerror}", "name another folder with --out") from exc
+
+
+def make_folder(folder: Path) -> None:
+    """Raises UsageError where it cannot be made: nothing was started yet."""
+    try:
+        folder.mkdir(parents=True)
+    except OSError as exc:
+        raise UsageError(f"{folder} cannot be made: {exc.strerror}", "name another folder with --out") from exc
 
 
 def header(plan: Plan, choice: EngineChoice) -> str:
@@ -186,6 +196,8 @@ def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choi
             stack.go()
             _follow(stack, plan, watch, session.stopper)
             stack.down()
+        except _Overrun:
+            raise
         except (RigError, ServiceGone) as exc:
             if not (run_dir / "manifest.json").exists():
                 raise
@@ -209,7 +221,7 @@ def _follow(stack: Stack, plan: Plan, watch: Watch, stopper: Stopper) -> None:
         watch.display.note(reason or "stopping: faults are being taken back, what was measured is kept")
         stack.stop(time.monotonic_ns(), "interrupted" if stopper.asked else "fail_fast")
         give_up_ns = min(give_up_ns, time.monotonic_ns() + round(plan.load.drain_ms * NS_PER_MS) + 20 * NS_PER_S)
-    raise RigError(
+    raise _Overrun(
         f"the load did not end within {format_duration(planned_ms)}", "see logs/locust-*.log in the run directory"
     )
 

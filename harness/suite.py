@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from harness.errors import Interrupted, Problem, ScenarioError, UsageError
 from harness.planner import Cell, cells
 from harness.results import MatrixResults, Results, ScenarioRef
-from harness.run import Finished, Options, Session, run_once
+from harness.run import Finished, Options, Session, make_folder, run_once
 from harness.scenario.gate_text import parse_gate
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _run_matrix(session: Session, loaded: Loaded, found: Sequence[Cell], folder:
 
     matrix = loaded.scenario.matrix
     assert matrix is not None
-    folder.mkdir(parents=True)
+    make_folder(folder)
     entries: list[dict[str, object]] = []
     for cell in found:
         if session.stopper.asked:

@@ -79,7 +79,7 @@ def timeline(history: History) -> pd.DataFrame:
         "from_s": edges[:-1] / 1000,
         "to_s": edges[1:] / 1000,
         "arrivals": history.end_to_end.n,
-        "not_ok": history.outcomes[Outcome.OK + 1 :].sum(axis=0),
+        "not_ok": history.not_ok,
         "end to end": history.end_to_end.value_ms,
     }
     frame = pd.DataFrame(columns)

@@ -50,12 +50,17 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class History:
     bins: Bins
+    """Of the percentiles: cut wherever a fault changes what an arrival meets."""
     end_to_end: Quantiles
+    not_ok: NDArray[np.int64]
+    """Arrivals per bin that failed."""
     lines: tuple[Line, ...]
     """Faulted upstreams first, in the plan's order, then from slow to quick; at most MOST_LINES."""
     left_out: int
+    load_bins: Bins
+    """Of the rates: cut at a fault's edges alone, since a rate over a sliver of a second is noise."""
     outcomes: NDArray[np.int64]
-    """Outcome × bin."""
+    """Outcome × load bin."""
     flow: Flow
 
 
@@ -114,22 +119,26 @@ def history_of(subject: Subject) -> History | None:
     intended_ms = _since(rows["intended_ns"], evidence.t0_ns)
     end_ms = float(intended_ms.max()) + 1.0
     end_ms = max(end_ms, evidence.plan.load.duration_ms) if subject.results.run.stopped is None else end_ms
-    cuts_ms = [cut for band in bands(subject) for cut in (band.caught_ms, band.start_ms, band.tail_ms, band.end_ms)]
-    bins = timeline.bins_for(0.0, end_ms, cuts_ms, len(rows))
+    windows = bands(subject)
+    edges_ms = [cut for band in windows for cut in (band.start_ms, band.end_ms)]
+    fine_ms = [cut for band in windows for cut in (band.caught_ms, band.tail_ms)]
+    bins = timeline.bins_for(0.0, end_ms, [*edges_ms, *fine_ms], len(rows))
+    load_bins = timeline.bins_for(0.0, end_ms, edges_ms, len(rows))
     outcome = rows["outcome"]
     bin_of = bins.of(intended_ms)
-    done_ms = _since(rows["done_ns"], evidence.t0_ns)
     # a dropped request has no end of its own: it would have waited for as long as the client waits
-    waited_ms = done_ms - intended_ms
+    waited_ms = _since(rows["done_ns"], evidence.t0_ns) - intended_ms
     waited_ms[outcome == Outcome.DROPPED] = evidence.plan.load.client_cap_ms
     lines = _lines(evidence, bins)
     return History(
         bins=bins,
         end_to_end=timeline.p99_by_group(bin_of, len(bins), waited_ms, outcome != Outcome.OK),
+        not_ok=timeline.outcomes_by_bin(bins, bin_of, outcome)[Outcome.OK + 1 :].sum(axis=0),
         lines=lines[:MOST_LINES],
         left_out=max(0, len(lines) - MOST_LINES),
-        outcomes=timeline.outcomes_by_bin(bins, bin_of, outcome),
-        flow=_flow(evidence, bins),
+        load_bins=load_bins,
+        outcomes=timeline.outcomes_by_bin(load_bins, load_bins.of(intended_ms), outcome),
+        flow=_flow(evidence, load_bins),
     )
 
 

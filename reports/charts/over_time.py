@@ -16,7 +16,7 @@ from reports.spelling import OUTCOME_WORD
 
 def outcomes(history: History, bands: Sequence[Band]) -> Markup:
     """Arrivals per second by how they ended, stacked: success at the bottom."""
-    edges = history.bins.edges_ms.tolist()
+    edges = history.load_bins.edges_ms.tolist()
     seconds = [(right - left) / 1000 for left, right in itertools.pairwise(edges)]
     rates = [[n / s for n, s in zip(row, seconds, strict=True)] for row in history.outcomes.tolist()]
     total = [sum(column) for column in zip(*rates, strict=True)]
@@ -41,7 +41,7 @@ def outcome_css(kind: Outcome) -> str:
 
 
 def throughput(history: History, bands: Sequence[Band]) -> Markup:
-    edges = history.bins.edges_ms.tolist()
+    edges = history.load_bins.edges_ms.tolist()
     sent, ok = history.flow.sent_per_s.tolist(), history.flow.ok_per_s.tolist()
     label = f"Sent and successful requests per second; most sent {max(sent):.3g}/s, fewest successes {min(ok):.3g}/s"
     plot = _framed(label, history, Amount.up_to([*sent, *ok], "/s"), bands)
@@ -51,7 +51,7 @@ def throughput(history: History, bands: Sequence[Band]) -> Markup:
 
 
 def in_flight(history: History, bands: Sequence[Band]) -> Markup:
-    edges = history.bins.edges_ms.tolist()
+    edges = history.load_bins.edges_ms.tolist()
     still_open = [float(n) for n in history.flow.in_flight.tolist()]
     label = f"Requests in flight; at most {format_count(round(max(still_open)))}"
     plot = _framed(label, history, Amount.up_to(still_open), bands)
@@ -73,7 +73,7 @@ def measured(
 
 
 def _framed(label: str, history: History, y: Amount, bands: Sequence[Band]) -> Plot:
-    edges = history.bins.edges_ms
+    edges = history.load_bins.edges_ms
     plot = Plot(label, Seconds(float(edges[0]), float(edges[-1])), y)
     _shade(plot, bands)
     return plot

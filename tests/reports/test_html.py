@@ -7,15 +7,18 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.manifest import Death, Ended, Manifest, RigFault
 from harness.plan import Plan, PlannedService
+from harness.records import CALLS
 from harness.results import canonical_json
+from harness.units import NS_PER_MS
 from reports.report import write_reports
 from tests.reports.made_up_results import NASTY, gate, results, write_results
 from tests.reports.made_up_run import embedded, five_minutes, write_run
-from tests.rundir import make_plan, slow_fault
+from tests.rundir import T0_NS, make_plan, record, slow_fault
 
 
 class Page(HTMLParser):
@@ -104,7 +107,7 @@ def test_the_lines_rise_when_the_fault_comes_and_not_before(big: str) -> None:
     data = embedded(big, "timeline-data")
     lines = {line["name"]: line for line in data["lines"]}
     assert list(lines)[-3:] == ["azure", "gcp", "end to end"], "the bold line is drawn last, over the others"
-    azure = dict(zip(data["x"], lines["azure"]["y"], strict=True))
+    azure = {x: y for x, y in zip(data["x"], lines["azure"]["y"], strict=True) if y is not None}
     during = [y for x, y in azure.items() if 60 <= x < 118]
     assert min(during) > 60_000, "the backend's own time alone never shows the fault"
     assert max(y for x, y in azure.items() if x < 60 and y is not None) < 1_000
@@ -115,6 +118,23 @@ def test_the_lines_rise_when_the_fault_comes_and_not_before(big: str) -> None:
     band = data["bands"][0]
     assert (band["label"], band["from"], band["tail"], band["to"]) == ("azure: latency 60s", 60.0, 118.0, 120.0)
     assert 58.0 <= band["caught"] < 60.0, "arrivals of the guard that were still open when it came"
+
+
+def test_arrivals_caught_by_the_fault_have_a_bin_of_their_own(tmp_path: Path) -> None:
+    plan = make_plan(faults=[slow_fault()], rate_per_s=40.0)
+    recording = record(plan)
+    t_ms = (recording.samples["intended_ns"] - T0_NS) / NS_PER_MS
+    caught = np.flatnonzero((t_ms > 34_900) & (t_ms < 35_000))
+    assert len(caught)
+    recording.samples["done_ns"][caught] = T0_NS + 37_000 * NS_PER_MS
+    recording.calls = recording.calls.astype(CALLS.dtype())
+    recording.write(tmp_path)
+    write_results(tmp_path, results(plan))
+    data = embedded(_html(tmp_path), "timeline-data")
+    end = list(zip(data["x"], data["lines"][-1]["y"], strict=True))
+    rising = next(x for x, y in end if y > 1_000)
+    assert rising == pytest.approx(t_ms[caught[0]] / 1000, abs=0.001)
+    assert rising == pytest.approx(data["bands"][0]["caught"], abs=0.001)
 
 
 def test_results_are_inside_and_are_the_judges(big: str) -> None:

@@ -1,4 +1,4 @@
-"""Real Toxiproxy for whole runs, straight and with a liar before it."""
+"""Real Toxiproxy for tests of whole runs, straight and with a liar before it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,47 @@
+"""The built wheel holds all that a run needs: it runs a scenario of the catalog from an empty folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHORT = ("load.warmup=500ms", "load.rate=100/s", "load.duration=5s", "load.baseline=1s", "verdict.clump=10ms")
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_nothing_but_the_application_is_in_it(unpacked: Path) -> None:
+    packages = {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")}
+    assert packages == {"harness", "scenarios", "fake_backends", "aggregator", "reports"}
+    licences = {path.name for path in unpacked.glob("*.dist-info/licenses/**/*") if path.is_file()}
+    assert {"LICENSE", "uplot.LICENSE.txt"} <= licences
+
+
+@pytest.mark.stack
+def test_it_runs_a_catalog_scenario_from_an_empty_folder(
+    unpacked: Path, tmp_path: Path, toxiproxy_env: dict[str, str]
+) -> None:
+    env = {**os.environ, **toxiproxy_env, "PYTHONPATH": str(unpacked)}
+    sets = [word for setting in SHORT for word in ("--set", setting)]
+    program = "import harness, sys; from harness.cli import main; print(harness.__file__, file=sys.stderr); main()"
+    command = [sys.executable, "-P", "-c", program, "run", "no-fault", *sets]
+    ran = subprocess.run(command, cwd=tmp_path, env=env, check=False, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert str(unpacked) in ran.stderr
+    (report,) = (tmp_path / ".runs").glob("no-fault/*/report.html")
+    assert "uPlot" in report.read_text(encoding="utf-8")
