@@ -21,7 +21,7 @@ def matrix_lines(matrix: MatrixResults, folder: Path, paint: Paint = plain) -> l
         *(line for cell, results in cells for line in told(f"{cell.cell}: ", _happened(results))),
         "",
         _ending(matrix),
-        f"report: {folder / 'report.html'} (and one for each cell: {folder / matrix.cells[0].cell / 'report.html'} …)",
+        f"report: {folder / 'report.html'} (and one for each cell: {(folder / matrix.cells[0].results).with_name('report.html')} …)",
         "",
         painted_line(verdict_line(matrix, folder), matrix.verdict, paint),
     ]

@@ -36,5 +36,5 @@ async def ready(plan: Plan, child: Child) -> None:
         tail = child.log_tail(3)
         raise RigError(
             f"the fake backends did not get ready: {exc}" + "".join(f"\n  {line}" for line in tail),
-            f"see {child.spec.log}",
+            f"see {child.log_place}",
         ) from exc

@@ -117,6 +117,11 @@ class Child:
         except (ProcessLookupError, PermissionError):  # macOS says EPERM for a group of zombies
             return
 
+    @property
+    def log_place(self) -> str:
+        """For people, and the same wherever the run directory is moved to."""
+        return f"logs/{self.spec.log.name} in the run directory"
+
     def log_tail(self, lines: int = 12) -> list[str]:
         """The last lines of its log that say something."""
         return log_tail(self.spec.log, lines)

@@ -58,5 +58,5 @@ def _version(body: bytes) -> str:
 
 def _fix(child: Child | None) -> str:
     if child:
-        return f"see {child.spec.log}; `tailgate toxiproxy install` builds a server that is known to work"
+        return f"see {child.log_place}; `tailgate toxiproxy install` builds a server that is known to work"
     return "start it, or unset TOXIPROXY_URL and `toxiproxy.url` to let tailgate start one of its own"

@@ -148,5 +148,5 @@ def _died(child: Child) -> RigFault:
     return RigFault(
         check="faults" if child.name == engine.NAME else "workers",
         message=f"{child.name} ended {how} during the run" + (f": {lines[0]}" if lines else ""),
-        fix=f"see {child.spec.log}",
+        fix=f"see {child.log_place}",
     )

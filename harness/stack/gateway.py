@@ -68,7 +68,7 @@ async def ready(plan: Plan, child: Child, headers: Mapping[str, str]) -> float:
         raise RigError(
             f"the gateway (nginx on port {plan.gateway.port}) did not get ready: {exc}"
             + "".join(f"\n  {line}" for line in child.log_tail(5)),
-            f"see {child.spec.log}; `gateway: {{kind: client}}` does without nginx",
+            f"see {child.log_place}; `gateway: {{kind: client}}` does without nginx",
         ) from exc
 
 

@@ -49,7 +49,7 @@ async def ready(run_dir: Path, index: int, worker: Child) -> float:
         if time.monotonic() - begin > READY_WITHIN_S:
             raise RigError(
                 f"{worker.name} was not ready within {READY_WITHIN_S:g} s" + _excerpt(worker),
-                f"see {worker.spec.log}; the machine may be too busy to start Locust",
+                f"see {worker.log_place}; the machine may be too busy to start Locust",
             )
         await asyncio.wait([worker.code], timeout=_POLL_S)
     return (time.monotonic() - begin) * 1000
@@ -64,7 +64,7 @@ def died(worker: Child) -> RigFault:
     return RigFault(
         check="files" if disk else "workers",
         message=f"{worker.name} ended with {why}: {error}",
-        fix=DISK_FIX if disk else f"see {worker.spec.log}; if the error is in your locustfile, mend it there",
+        fix=DISK_FIX if disk else f"see {worker.log_place}; if the error is in your locustfile, mend it there",
     )
 
 
@@ -72,7 +72,7 @@ def overran(worker: Child) -> RigFault:
     return RigFault(
         check="workers",
         message=f"{worker.name} did not end after the last arrival and the drain; it was killed",
-        fix=f"see {worker.spec.log}; a task of the locustfile may never return",
+        fix=f"see {worker.log_place}; a task of the locustfile may never return",
     )
 
 

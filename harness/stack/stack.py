@@ -210,7 +210,7 @@ class Stack:
             death = self._ended.deaths[-1]
             return ServiceGone(
                 f"the service got ready and then ended with code {death.code}: {death.last_line}",
-                f"see {self._run_dir / 'logs' / 'sut.log'}",
+                "see logs/sut.log in the run directory",
             )
         if self._trouble:
             return RigError(self._trouble.fault.message, self._trouble.fault.fix)

@@ -59,12 +59,12 @@ def never_ready(plan: Plan, child: Child | None, why: str) -> RigError:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return RigError(
             f"the service ended with {how} before it was ready" + (lines or "; its log is empty"),
-            f"run it by hand: {shlex.join(service.argv or ())}; its log is {child.spec.log}",
+            f"run it by hand: {shlex.join(service.argv or ())}; its log is {child.log_place}",
         )
     within = spell_duration(service.ready_within_ms)
     return RigError(
         f"the service was not ready within {within}: {asked} on port {service.port}: {why}" + lines,
-        f"see {child.spec.log}; does it listen on {{port}}? `service.ready` sets what is asked and how long",
+        f"see {child.log_place}; does it listen on {{port}}? `service.ready` sets what is asked and how long",
     )
 
 

@@ -32,14 +32,14 @@ def write(subject: Subject, out: Path) -> list[Path]:
 def summary(subject: Subject) -> str:
     results = subject.results
     verdict = f"{spelling.ICON[results.verdict]} {spelling.WORD[results.verdict].upper()}"
-    lines = [f"## {verdict}: {escaped(results.scenario.name)}", "", f"**{escaped(results.reason)}**", ""]
+    lines = [f"## {verdict}: {escaped(results.scenario.name)}", "", f"**{prose(results.reason)}**", ""]
     if subject.plan and subject.plan.default_gates:
         lines += [
             "No gate was written: the default, p99 under the gateway timeout, is a floor, not a service level.",
             "",
         ]
     for label, text in (("Why", results.why), ("Next", results.next)):
-        lines += [f"- **{label}**: {escaped(text)}"] if text else []
+        lines += [f"- **{label}**: {prose(text)}"] if text else []
     lines += [f"- **Replay**: {code(results.replay)}", ""]
     if results.gates:
         lines += [*_gates(results), ""]
@@ -47,7 +47,7 @@ def summary(subject: Subject) -> str:
         lines += [*_phases(results), ""]
     lines += ["Can I trust this run?", ""]
     for answer in trust.answers(subject):
-        detail = f": {escaped(answer.detail)}" if answer.detail else ""
+        detail = f": {prose(answer.detail)}" if answer.detail else ""
         lines.append(f"- {_MARK[answer.state]} {escaped(answer.name)}{detail}")
     lines += [
         "",
@@ -68,7 +68,7 @@ def _gates(results: Results) -> Iterable[str]:
                 escaped(spelling.limit(gate)),
                 str(gate.n),
                 spelling.ms(gate.withstands_ms),
-                escaped(gate.reason) if gate.verdict != "pass" else "",
+                prose(gate.reason) if gate.verdict != "pass" else "",
             )
         )
     return table(("result", "gate", "observed", "limit", "n", "withstands", "reason"), rows)
@@ -98,10 +98,23 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
 
 def escaped(text: str) -> str:
     """Text that Markdown leaves as it is: no markup, no HTML, no mention, one line."""
-    flat = " ".join(shown(text).split())
+    return _escaped_as_is(" ".join(text.split()))
+
+
+def _escaped_as_is(text: str) -> str:
+    flat = re.sub(r"\s", " ", shown(text))
     flat = re.sub(r"[&<>]", lambda match: _ENTITY[match[0]], flat)
     # a mention would call somebody, a number would link to somebody's issue
     return _SPECIAL.sub(r"\\\1", flat).replace("@", "&#64;")
+
+
+def prose(text: str) -> str:
+    """A sentence of ours around names of theirs: what stands between backticks becomes a code span."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return escaped(text)
+    spaced = (code(piece) if index % 2 else _escaped_as_is(piece) for index, piece in enumerate(pieces))
+    return "".join(spaced)
 
 
 def code(text: str) -> str:

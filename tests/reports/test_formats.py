@@ -171,6 +171,11 @@ def test_markdown_from_outside_is_text(tmp_path: Path) -> None:
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {8, 7}, "no cell was broken in two"
 
 
+def test_names_between_backticks_become_code_and_nothing_else() -> None:
+    assert md.prose("`p99 < 1s` failed: a < b") == "`p99 < 1s` failed: a &lt; b"
+    assert md.prose("one ` tick <b>") == "one \\` tick &lt;b&gt;"
+
+
 def test_code_spans_survive_backticks() -> None:
     assert md.code("a`b") == "`` a`b ``"
     assert md.code("a|b") == "`a\\|b`"

@@ -133,7 +133,7 @@ def test_arrivals_caught_by_the_fault_have_a_bin_of_their_own(tmp_path: Path) ->
     data = embedded(_html(tmp_path), "timeline-data")
     end = list(zip(data["x"], data["lines"][-1]["y"], strict=True))
     rising = next(x for x, y in end if y > 1_000)
-    assert rising == pytest.approx(t_ms[caught[0]] / 1000, abs=0.001)
+    assert 34.7 < rising < 35.0, "a two-second bin would have risen as early as 34 s"
     assert rising == pytest.approx(data["bands"][0]["caught"], abs=0.001)
 
 
