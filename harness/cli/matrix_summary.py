@@ -15,13 +15,14 @@ def matrix_lines(matrix: MatrixResults, folder: Path, paint: Paint = plain) -> l
     head = ("cell", "verdict", "expected", "phase", "504s", "p99", "complete", "calls per arrival")
     rows = [_row(cell, results) for cell, results in cells]
     styles = ["pass" if cell.as_expected else "fail" for cell in matrix.cells]
+    first_cell = (folder / matrix.cells[0].results).with_name("report.html")
     return [
         *table(head, rows, styles, paint),
         "",
         *(line for cell, results in cells for line in told(f"{cell.cell}: ", _happened(results))),
         "",
         _ending(matrix),
-        f"report: {folder / 'report.html'} (and one for each cell: {(folder / matrix.cells[0].results).with_name('report.html')} …)",
+        f"report: {folder / 'report.html'} (and one for each cell: {first_cell} …)",
         "",
         painted_line(verdict_line(matrix, folder), matrix.verdict, paint),
     ]
