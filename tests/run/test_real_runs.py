@@ -76,7 +76,7 @@ def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_
 
 
 def test_fail_fast_stops_and_the_judge_agrees(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    scenario = INCIDENT.replace("for: 6s", "for: 30s")
+    scenario = INCIDENT.replace("for: 9s", "for: 30s")
     ran = run(tmp_path, scenario, "--set", "service.rung=parallel", "--fail-fast", env=toxiproxy_env)
     assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
     assert "a gate had failed whatever else would come" in ran.results["run"]["stopped"]
