@@ -1,6 +1,6 @@
 """Gates: what a scenario may demand of a service. One kind a file; a new one is a file and a line here.
 
-Reading them imports no numpy and no scipy; how each one decides stands in `harness.gates.judging`.
+Reading them imports no numpy and no scipy; how each one decides stands in `harness.gates.deciding`.
 """
 
 from __future__ import annotations
