@@ -1,12 +1,14 @@
-"""`hang: true`: connections stay open and nothing comes, until the fault is removed; then they close."""
+"""`hang: true`: connections stay open and nothing comes until the fault is removed."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
 from harness.faults.fault import Circumstances, Effect, Fault, held
+
+FOR_EVER_MS: Final = 7 * 24 * 3600 * 1000
 
 
 class Hang(Fault):
@@ -19,5 +21,7 @@ class Hang(Fault):
         return "hang"
 
     def compile(self, met: Circumstances) -> Effect:
-        # a timeout toxic of 0 holds for ever
-        return Effect(held_ms=met.hold_ms, proof=held(met), toxics=(self.toxic("timeout", timeout=0),))
+        # A delay that no run outlasts, not Toxiproxy's timeout toxic: that one drops the answer but passes on the
+        # backend's close, so a client that sends `Connection: close` would be cut off at once instead of hanging.
+        toxic = self.toxic("latency", latency=FOR_EVER_MS, jitter=0)
+        return Effect(held_ms=met.hold_ms, proof=held(met), toxics=(toxic,))

@@ -7,8 +7,9 @@ no time and no journal; `harness.stack.injector` does.
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
 from harness.plan import Plan, PlannedFault
@@ -16,6 +17,9 @@ from harness.plan import Plan, PlannedFault
 if TYPE_CHECKING:
     from harness.toxiproxy.client import ToxiproxyClient
     from harness.toxiproxy.state import Proxy
+
+
+LET_GO_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,29 @@ class Hold:
 
     def take_off(self, client: ToxiproxyClient, *, stays_down: bool) -> None:
         """Remove what is there of it; what is gone already is no error. Raises RigError."""
-        for toxic in client.toxics(self.proxy):
-            if toxic.name.startswith(self.prefix):
-                client.remove_toxic(self.proxy, toxic.name)
+        there = {toxic.name for toxic in client.toxics(self.proxy) if toxic.name.startswith(self.prefix)}
+        self._let_go(client, there)
+        for name in sorted(there):
+            client.remove_toxic(self.proxy, name)
         if self.fault.disables_proxy and not stays_down:
             client.set_enabled(self.proxy, True)
+
+    def _let_go(self, client: ToxiproxyClient, there: set[str]) -> None:
+        """Set delays to nothing first, and give what they held a moment to go.
+
+        When a toxic is removed, Toxiproxy 2.12 hands on each chunk a delay still holds and waits 5 s for a reader.
+        For a caller who has left there is none: every 32 KiB of such an answer would block the API, and new
+        connections with it, for 5 s. A delay that is changed lets go without waiting, and those links end.
+        """
+        delays = [
+            (name, toxic.model_copy(update={"attributes": {"latency": 0, "jitter": 0}}))
+            for number, toxic in enumerate(self.fault.toxics)
+            if toxic.type == "latency" and (name := f"{self.prefix}{number}") in there
+        ]
+        for name, toxic in delays:
+            client.change_toxic(self.proxy, name, toxic)
+        if delays:
+            time.sleep(LET_GO_S)  # nothing in its API shows when the last link has ended
 
     def check_gone(self, client: ToxiproxyClient, *, stays_down: bool) -> None:
         """Raises RigError unless the server shows no toxic of this window and the proxy enabled as it should be."""

@@ -50,6 +50,10 @@ UNATTRIBUTED: Final = ("warmup", "guard", "tail")
 """Phases too mixed to say in them who made requests slow."""
 
 
+_TELL_FIRST: Final = ("faults", "workers", "rollback", "files", "counts", "lag", "generator_cpu")
+"""Of several broken checks: what was lost before what follows from it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """All that a verdict is said from."""
@@ -72,9 +76,11 @@ def judge(evidence: Evidence | Pool) -> Results:
     phases = phase_results(pool)
     attribution = Attribution(pool)
     upstreams = tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
-    verdict = _combine(gates, alive, findings)
-    reason, why, next_ = _say(_Judged(pool, gates, results, findings, phases, upstreams), verdict)
     interrupted = any(run.manifest.ended and run.manifest.ended.reason == "interrupted" for run in pool.runs)
+    verdict = _combine(gates, alive, findings)
+    if interrupted and verdict == "pass":
+        verdict = "inconclusive"  # nobody who reads only the verdict may take a run cut short for a whole one
+    reason, why, next_ = _say(_Judged(pool, gates, results, findings, phases, upstreams), verdict)
     return Results(
         tool=Tool(version=__version__),
         verdict=verdict,
@@ -177,7 +183,7 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
     """reason (one line), why, next."""
     plan = judged.pool.plan
     if verdict == "rig_failure":
-        broken = [finding for finding in judged.findings if not finding.ok]
+        broken = sorted((f for f in judged.findings if not f.ok), key=lambda f: _TELL_FIRST.index(f.check))
         return broken[0].detail, *sentences.rig(broken)
     if verdict == "pass":
         results = judged.results
@@ -190,8 +196,11 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         said = sentences.headline(plan, first, judged.phases)
         return said, why, sentences.next_failed(plan, first, judged.upstreams)
     undecided = [one for one in judged.gates.gates if one.finding.verdict == "inconclusive"]
+    if not undecided and judged.results:
+        said = "The run was interrupted: every gate held on what it had measured by then, which is not a pass."
+        return said, "Somebody stopped it before its plan was done.", "Let it run to its end."
     if not undecided:
-        return "there is no gate", "Nothing was asked of the service.", "Write a gate."
+        return "There is no gate.", "Nothing was asked of the service.", "Write a gate."
     one = undecided[0]
     more = f" (and {len(undecided) - 1} more)" if len(undecided) > 1 else ""
     warned = " `verdict.inconclusive: warn` lets the build pass." if plan.verdict.inconclusive == "warn" else ""

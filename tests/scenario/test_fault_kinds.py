@@ -37,7 +37,7 @@ KINDS = (
     Kind({"latency": "300ms", "jitter": "100ms"}, "latency", {"latency": 300, "jitter": 100}, 400, 300, "held", 250),
     Kind({"bandwidth": "1kB/s"}, "bandwidth", {"rate": 1}, 5000, None, "held", 2000),
     Kind({"bandwidth": "64kB/s"}, "bandwidth", {"rate": 64}, 5000, None, "held", 1250),
-    Kind({"hang": True}, "timeout", {"timeout": 0}, 5000, None, "held", 2000),
+    Kind({"hang": True}, "latency", {"latency": 604_800_000, "jitter": 0}, 5000, None, "held", 2000),
     Kind({"reset": "0s"}, "reset_peer", {"timeout": 0}, 0, None, "failed", 0),
     Kind({"reset": "500ms"}, "reset_peer", {"timeout": 500}, 500, None, "failed", 0),
     Kind({"reset": "10s"}, "reset_peer", {"timeout": 10000}, 5000, None, "held", 2000),
