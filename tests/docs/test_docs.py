@@ -32,7 +32,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"(?:^`([\w-]+\.\w+)`:\n\n)?^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 """A block, and the name of its file where the line above gives it one: `` `least.yaml`: ``."""
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
-ROOMS = r"(?:harness|scenarios|fake_backends|aggregator|reports|tests|bench|docs)"
+ROOMS = ("harness", "scenarios", "fake_backends", "aggregator", "reports", "tests", "bench", "docs")
 
 
 def read(page: str) -> str:
@@ -88,8 +88,23 @@ def test_lines_fit_a_terminal() -> None:
 def test_files_that_are_named_exist() -> None:
     for page in PAGES:
         for span in spans(page.read_text(encoding="utf-8")):
-            if re.fullmatch(rf"{ROOMS}(/[\w.-]+)+/?", span):
+            if span.partition("/")[0] in ROOMS and re.fullmatch(r"\w+(/[\w.-]+)+/?", span):
                 assert (ROOT / span).exists(), (page.name, span)
+
+
+def test_decisions_are_numbered() -> None:
+    records = sorted((ROOT / "docs/decisions").glob("*.md"))
+    for number, record in enumerate(records, 1):
+        assert record.name.startswith(f"{number:04}-"), record.name
+        assert record.read_text(encoding="utf-8").startswith(f"# {number}. "), record.name
+
+
+def test_code_that_is_shown_is_ours() -> None:
+    ours = [path.read_text(encoding="utf-8") for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    shown = [text for where, _, text in blocks("python") if "extending.md" in where]
+    assert len(shown) >= 3
+    for text in shown:
+        assert any(text in source for source in ours), text
 
 
 # ---------------------------------------------------------------- commands

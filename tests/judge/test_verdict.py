@@ -277,6 +277,15 @@ def test_a_service_that_dies_after_it_was_ready_fails(tmp_path: Path) -> None:
     assert "Segmentation fault" in results.why
 
 
+def test_a_run_interrupted_after_its_gates_phases_is_no_pass_either(tmp_path: Path) -> None:
+    plan = make_plan(faults=[slow_fault()], gates=["p99 < gateway.timeout during azure-slow"])
+    made = record(plan, policy="timeout").stopped(100_000, "interrupted")
+    results = verdict.judge(Evidence.load(made.write(tmp_path)))
+    assert results.gates[0].verdict == "pass"
+    assert (results.verdict, results.exit_code) == ("inconclusive", 130)
+    assert "interrupted" in results.reason
+
+
 def test_an_interrupted_run_is_judged_as_interrupted(tmp_path: Path) -> None:
     plan = make_plan(faults=[slow_fault()], gates=["p99 < 1.5s during azure-slow", "p99 < 1s during baseline"])
     made = record(plan, policy="timeout").stopped(70_000, "interrupted")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.journal import read_journal
 from harness.plan import Plan
 from harness.toxiproxy.client import ToxiproxyClient
 from tests.run.real_runs import INCIDENT, TAILGATE, Running, assert_nothing_left, run
@@ -362,3 +363,54 @@ def test_a_service_by_url_without_faults_or_gateway(tmp_path: Path) -> None:
 def test_quiet_says_one_line(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     ran = run(tmp_path, INCIDENT, "--quiet", env=toxiproxy_env)
     assert ran.stdout == f"PASS incident {Path('.runs') / 'incident' / (ran.run_dir or Path()).name}\n"
+
+
+# ---------------------------------------------------------------- large answers, and clients that close
+
+
+def test_large_answers_to_callers_who_left_are_let_go_at_once(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    """Each answer is several chunks, and a service with a deadline has hung up long before the fault ends."""
+    ran = run(tmp_path, INCIDENT.replace("rows: 10", "rows: 400"), env=toxiproxy_env)
+    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
+    assert ran.run_dir is not None
+    at_ns = {entry.event: entry.t_ns for entry in read_journal(ran.run_dir / "faults.ndjson")}
+    assert at_ns["verified"] - at_ns["removing"] < 3_000_000_000, "new connections wait while Toxiproxy removes a toxic"
+
+
+WAITS = """\
+import os, sys, urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = b"well"
+        if self.path != "/healthz":
+            try:  # urllib sends `Connection: close`
+                body = b"".join(urllib.request.urlopen(os.environ[k] + "/offers").read() for k in ("AZURE", "GCP"))
+            except OSError:
+                body = b"partial"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args):
+        pass
+
+ThreadingHTTPServer.request_queue_size = 512
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def test_a_hang_hangs_clients_that_close_their_connections(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    (tmp_path / "waits.py").write_text(WAITS)
+    service = '{command: "python3 waits.py {port}", env: {AZURE: "{azure.url}", GCP: "{gcp.url}"}}'
+    scenario = (
+        INCIDENT.replace("{rung: timeout}", service)
+        .replace("latency: 60s", "hang: true")
+        .replace(", complete > 99% during azure-slow", "")
+    )
+    ran = run(tmp_path, scenario, env=toxiproxy_env)
+    assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
+    phase = next(phase for phase in ran.results["phases"] if phase["name"] == "azure-slow")
+    assert phase["outcomes"]["gateway_timeout"] > 0.95 * phase["n"]
