@@ -195,6 +195,8 @@ class Plan(Frozen):
     seed: int
     scenario_file: str
     scenario_sha256: str
+    overrides: tuple[str, ...] = ()
+    """`--set` of the command line, for the one that replays the run."""
     upstreams: tuple[PlannedUpstream, ...] = ()
     service: PlannedService
     gateway: PlannedGateway

@@ -54,6 +54,7 @@ class Options:
 
     out: Path
     seed: int | None = None
+    overrides: tuple[str, ...] = ()
     workers: int = 1
     fail_fast: bool = False
     baseline: Path | None = None
@@ -92,7 +93,7 @@ def run_once(session: Session, cell: Cell, *, run_dir: Path, run_id: str, seed: 
             gateway=resolve_gateway(scenario.gateway.kind),
             workers=session.options.workers,
             cell=cell.name,
-        )
+        ).model_copy(update={"overrides": session.options.overrides})
         lay_out(run_dir, plan, cell.loaded.text, session.options.baseline)
         session.display.began(plan, run_dir, header(plan, choice))
         if warning := _beyond_ceiling(plan):

@@ -79,7 +79,7 @@ def run_command(
     urls = [url for one in loaded for url in (one.scenario.service.url, one.scenario.toxiproxy.url) if url]
     refuse_foreign_targets(urls, allowed)
     refuse_missing_baseline(loaded, baseline)
-    options = Options(out=out, seed=seed, workers=workers, fail_fast=fail_fast, baseline=baseline)
+    options = Options(out=out, seed=seed, overrides=sets, workers=workers, fail_fast=fail_fast, baseline=baseline)
     with Stopper() as stopper:
         outcomes = run_suite(Session(options, display, stopper), loaded, only)
         interrupted = stopper.asked

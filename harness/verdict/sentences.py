@@ -19,6 +19,7 @@ BLAMED_LEAST = 0.5
 def replay(plan: Plan) -> str:
     """The command that runs the same again."""
     words = ["tailgate", "run", plan.scenario_file, "--seed", str(plan.seed)]
+    words += [word for override in plan.overrides for word in ("--set", override)]
     return shlex.join(words + (["--only", plan.cell] if plan.cell else []))
 
 

@@ -277,6 +277,12 @@ def test_a_service_that_dies_after_it_was_ready_fails(tmp_path: Path) -> None:
     assert "Segmentation fault" in results.why
 
 
+def test_the_replay_is_the_same_run(tmp_path: Path) -> None:
+    plan = make_plan().model_copy(update={"overrides": ("load.rate=20/s", "service.env.A=b c")})
+    results = verdict.judge(Evidence.load(record(plan).write(tmp_path)))
+    assert results.replay == "tailgate run made-up.yaml --seed 7 --set load.rate=20/s --set 'service.env.A=b c'"
+
+
 def test_a_run_interrupted_after_its_gates_phases_is_no_pass_either(tmp_path: Path) -> None:
     plan = make_plan(faults=[slow_fault()], gates=["p99 < gateway.timeout during azure-slow"])
     made = record(plan, policy="timeout").stopped(100_000, "interrupted")
