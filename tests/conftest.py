@@ -96,9 +96,6 @@ def lying_toxiproxy(real_toxiproxy: str) -> Iterator[str]:
 
         def _about_toxics(self, proxy: str, name: str, body: bytes) -> tuple[int, bytes]:
             kept = toxics.setdefault(proxy, {})
-            if self.command == "POST" and name:
-                kept[name]["attributes"] |= json.loads(body)["attributes"]
-                return 200, json.dumps(kept[name]).encode()
             if self.command == "POST":
                 asked = {"stream": "downstream", "toxicity": 1.0, **json.loads(body)}
                 kept[asked["name"]] = asked

@@ -7,9 +7,8 @@ no time and no journal; `harness.stack.injector` does.
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from harness.errors import RigError
 from harness.plan import Plan, PlannedFault
@@ -17,9 +16,6 @@ from harness.plan import Plan, PlannedFault
 if TYPE_CHECKING:
     from harness.toxiproxy.client import ToxiproxyClient
     from harness.toxiproxy.state import Proxy
-
-
-LET_GO_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +69,28 @@ class Hold:
 
     def take_off(self, client: ToxiproxyClient, *, stays_down: bool) -> None:
         """Remove what is there of it; what is gone already is no error. Raises RigError."""
-        there = {toxic.name for toxic in client.toxics(self.proxy) if toxic.name.startswith(self.prefix)}
-        self._let_go(client, there)
-        for name in sorted(there):
-            client.remove_toxic(self.proxy, name)
+        proxy = client.proxy(self.proxy)
+        toxics = proxy.toxics if proxy else client.toxics(self.proxy)
+        mine = [toxic for toxic in toxics if toxic.name.startswith(self.prefix)]
+        delays = any(toxic.type == "latency" for toxic in mine)
+        if delays and proxy and proxy.enabled and len(mine) == len(toxics):
+            self._replace(client, proxy)
+        else:
+            for toxic in mine:
+                client.remove_toxic(self.proxy, toxic.name)
         if self.fault.disables_proxy and not stays_down:
             client.set_enabled(self.proxy, True)
 
-    def _let_go(self, client: ToxiproxyClient, there: set[str]) -> None:
-        """Set delays to nothing first, and give what they held a moment to go.
+    def _replace(self, client: ToxiproxyClient, proxy: Proxy) -> None:
+        """Lift a delay by making the proxy anew, which closes the connections it holds.
 
-        When a toxic is removed, Toxiproxy 2.12 hands on each chunk a delay still holds and waits 5 s for a reader.
-        For a caller who has left there is none: every 32 KiB of such an answer would block the API, and new
-        connections with it, for 5 s. A delay that is changed lets go without waiting, and those links end.
+        Toxiproxy 2.12 interrupts a link while it holds the lock that an ending link needs. A caller who has hung up
+        leaves a link that still holds the rest of its answer, with nobody to read it; if its delay runs out at that
+        moment, removing or changing the toxic never returns, and blocks new connections with it (and otherwise
+        waits 5 s for each 32 KiB). Deleting a proxy takes no such lock.
         """
-        delays = [
-            (name, toxic.model_copy(update={"attributes": {"latency": 0, "jitter": 0}}))
-            for number, toxic in enumerate(self.fault.toxics)
-            if toxic.type == "latency" and (name := f"{self.prefix}{number}") in there
-        ]
-        for name, toxic in delays:
-            client.change_toxic(self.proxy, name, toxic)
-        if delays:
-            time.sleep(LET_GO_S)  # nothing in its API shows when the last link has ended
+        client.delete_proxy(self.proxy)
+        client.create_proxy(self.proxy, proxy.listen, proxy.upstream)
 
     def check_gone(self, client: ToxiproxyClient, *, stays_down: bool) -> None:
         """Raises RigError unless the server shows no toxic of this window and the proxy enabled as it should be."""

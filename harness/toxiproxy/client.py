@@ -134,13 +134,6 @@ class ToxiproxyClient:
         if added is None or not added.is_as(toxic):
             raise self._lie(f"add toxic {name} ({toxic.type} {json.dumps(toxic.attributes)}) to {proxy}", added)
 
-    def change_toxic(self, proxy: str, name: str, toxic: PlannedToxic) -> None:
-        """Give a toxic that stands the attributes of `toxic`; acts on live connections too."""
-        self._consumer.post(_toxic_path(proxy, name), json={"attributes": toxic.attributes}, **self._options)
-        changed = self._toxic(proxy, name)
-        if changed is None or not changed.is_as(toxic):
-            raise self._lie(f"change toxic {name} on {proxy} to {json.dumps(toxic.attributes)}", changed)
-
     def remove_toxic(self, proxy: str, name: str) -> None:
         self._consumer.delete(_toxic_path(proxy, name), **self._options)
         if (left := self._toxic(proxy, name)) is not None:

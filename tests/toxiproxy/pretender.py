@@ -123,12 +123,6 @@ class _Handler(BaseHTTPRequestHandler):
             case "POST", ["toxics"]:
                 proxy["toxics"].append(asked)
                 return 200, asked
-            case "POST", ["toxics", name]:
-                toxic = next((toxic for toxic in proxy["toxics"] if toxic["name"] == name), None)
-                if toxic is None:
-                    return 404, {"error": "toxic not found", "status": 404}
-                toxic["attributes"] = {**toxic["attributes"], **asked["attributes"]}
-                return 200, toxic
             case "DELETE", ["toxics", name]:
                 kept = [toxic for toxic in proxy["toxics"] if toxic["name"] != name]
                 found = len(kept) < len(proxy["toxics"])
