@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from harness.errors import RigError
 from harness.plan import Plan, PlannedFault
+from harness.stack.witness import somebody_hung_up
+from harness.targets import is_loopback
 
 if TYPE_CHECKING:
     from harness.toxiproxy.client import ToxiproxyClient
@@ -73,13 +76,19 @@ class Hold:
         toxics = proxy.toxics if proxy else client.toxics(self.proxy)
         mine = [toxic for toxic in toxics if toxic.name.startswith(self.prefix)]
         delays = any(toxic.type == "latency" for toxic in mine)
-        if delays and proxy and proxy.enabled and len(mine) == len(toxics):
+        alone = proxy is not None and proxy.enabled and len(mine) == len(toxics)
+        if delays and proxy and alone and self._may_lock_up(client, proxy):
             self._replace(client, proxy)
         else:
             for toxic in mine:
                 client.remove_toxic(self.proxy, toxic.name)
         if self.fault.disables_proxy and not stays_down:
             client.set_enabled(self.proxy, True)
+
+    def _may_lock_up(self, client: ToxiproxyClient, proxy: Proxy) -> bool:
+        """Whether callers have hung up on what is held. On another host nobody can tell us, so perhaps."""
+        host = urlsplit(client.url).hostname or ""
+        return not is_loopback(host) or somebody_hung_up(int(proxy.listen.rpartition(":")[2]))
 
     def _replace(self, client: ToxiproxyClient, proxy: Proxy) -> None:
         """Lift a delay by making the proxy anew, which closes the connections it holds.

@@ -28,6 +28,8 @@ _COST_SHARE_MAX: Final = 0.05
 _TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _ROW: Final = re.compile(rb": ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) (01|0A) ")
 _LISTEN: Final = b"0A"
+_HUNG_UP: Final = re.compile(rb": [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 08 ")
+"""A socket in CLOSE_WAIT: its peer has closed, we have not."""
 
 Endpoint = tuple[str, int]
 """An address, as the system spells it, and a port."""
@@ -80,6 +82,21 @@ def connected_to(ports: frozenset[int]) -> dict[int, set[Endpoint]]:
         return peers(_linux_rows() if _TABLES[0].exists() else _psutil_rows(), ports)
     except (OSError, psutil.Error) as exc:
         raise RigError(f"the system's connections cannot be read: {exc}") from exc
+
+
+def somebody_hung_up(port: int) -> bool:
+    """Whether a caller of this listener has closed a connection that the listener's side still holds.
+
+    True where the system will not say. One that was reset leaves no trace.
+    """
+    try:
+        if _TABLES[0].exists():
+            tables = [table.read_bytes() for table in _TABLES if table.exists()]
+            return any(int(row[1], 16) == port for table in tables for row in _HUNG_UP.finditer(table))
+        every = psutil.net_connections("tcp")
+        return any(each.status == psutil.CONN_CLOSE_WAIT and each.laddr and each.laddr.port == port for each in every)
+    except (OSError, psutil.Error):
+        return True
 
 
 def peers(rows: Iterable[Row], ports: frozenset[int]) -> dict[int, set[Endpoint]]:

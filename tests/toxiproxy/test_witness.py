@@ -81,3 +81,17 @@ def test_a_system_that_will_not_say_is_written_down_as_unknown(monkeypatch: pyte
 def test_looks_are_rarer_where_they_cost_much() -> None:
     assert pause_s(0.01) == pytest.approx(0.99)
     assert pause_s(0.2) == pytest.approx(4.0)
+
+
+def test_a_caller_who_hung_up_is_seen_until_we_close_too() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        caller = socket.create_connection(("127.0.0.1", port))
+        accepted, _ = server.accept()
+        with accepted:
+            assert not witness.somebody_hung_up(port)
+            caller.close()
+            accepted.settimeout(5)
+            assert accepted.recv(1) == b""
+            assert witness.somebody_hung_up(port)
+        assert not witness.somebody_hung_up(port)
