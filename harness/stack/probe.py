@@ -51,14 +51,16 @@ async def until_answered(
 ) -> float:
     """Probe until a status from 200 to 399 comes; returns the milliseconds it took. Raises NotReady."""
     begin = time.monotonic()
-    last = "no attempt was made"
+    last = ""
     while (left_s := begin + within_s - time.monotonic()) > 0:
         if child and not child.alive:
             raise NotReady(f"ended with exit code {child.code.result()}")
+        attempt_s = min(ATTEMPT_S, left_s)
         try:
-            answer = await get(url, method=method, headers=headers, timeout_s=min(ATTEMPT_S, left_s))
+            answer = await get(url, method=method, headers=headers, timeout_s=attempt_s)
         except TimeoutError:
-            last = f"no answer within {min(ATTEMPT_S, left_s):.3g} s"
+            if attempt_s == ATTEMPT_S or not last:  # one cut short by our own end says less than what came before it
+                last = f"no answer within {attempt_s:.3g} s"
         except (OSError, ValueError) as exc:
             last = _why(exc)
         else:
@@ -66,7 +68,7 @@ async def until_answered(
                 return (time.monotonic() - begin) * 1000
             last = f"answered {answer.status}"
         await _pause(child)
-    raise NotReady(last)
+    raise NotReady(last or "no attempt was made")
 
 
 async def _pause(child: Child | None) -> None:

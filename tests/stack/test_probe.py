@@ -86,6 +86,28 @@ def test_time_being_up_says_what_was_met_last(answer: bytes, why: str) -> None:
         _against(answer, scene)
 
 
+def test_an_attempt_that_our_own_end_cuts_short_does_not_hide_what_was_met_before() -> None:
+    async def scene() -> None:
+        seen = 0
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal seen
+            await reader.readuntil(b"\r\n\r\n")
+            seen += 1
+            if seen == 1:
+                writer.write(b"HTTP/1.1 503 Not Yet\r\nContent-Length: 0\r\n\r\n")
+            else:  # silent until the caller has gone
+                await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            await probe.until_answered(f"http://127.0.0.1:{port}/", within_s=0.5)
+
+    with pytest.raises(probe.NotReady, match="answered 503"):
+        asyncio.run(scene())
+
+
 def test_nobody_listening_is_said() -> None:
     with pytest.raises(probe.NotReady, match="connection refused"):
         asyncio.run(probe.until_answered("http://127.0.0.1:1/", within_s=0.1))
