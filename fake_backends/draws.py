@@ -10,7 +10,7 @@ import hashlib
 import struct
 
 _KEY = struct.Struct("<QQ")
-_STEPS = 2**53  # as many values as a float in (0, 1) can tell apart
+_STEPS = 2**52  # as many values as fit between 0 and 1 without the last being rounded to 1
 
 
 class Draws:
@@ -23,7 +23,7 @@ class Draws:
         """Uniform in the open interval (0, 1), for the nth call (from 0) that request `seq` makes."""
         state = self._prefix.copy()
         state.update(_KEY.pack(seq, nth))
-        return ((int.from_bytes(state.digest(), "little") >> 11) + 0.5) / _STEPS
+        return ((int.from_bytes(state.digest(), "little") >> 12) + 0.5) / _STEPS
 
 
 class CallCounter:

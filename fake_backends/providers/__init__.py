@@ -6,10 +6,13 @@ from typing import Final
 
 from fake_backends.providers.answer import Answer, Provider, Wire
 from fake_backends.providers.generic import Generic
+from fake_backends.providers.lambdalabs import LambdaLabs
+from fake_backends.providers.vastai import VastAI
+from fake_backends.providers.vultr import Vultr
 
 __all__ = ["PROVIDERS", "Answer", "Provider", "Wire", "provider"]
 
-PROVIDERS: Final[tuple[Provider, ...]] = (Generic(),)
+PROVIDERS: Final[tuple[Provider, ...]] = (Generic(), VastAI(), LambdaLabs(), Vultr())
 
 
 def provider(name: str) -> Provider:

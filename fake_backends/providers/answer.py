@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
+from urllib.parse import parse_qs
 
 from fake_backends.catalog import Row
 
@@ -28,13 +29,25 @@ class Answer:
         return cls.of_json(status, json.dumps({"error": message}).encode())
 
 
+def cursor_of(query: bytes) -> str:
+    """The `cursor` of a query string; empty where there is none."""
+    return parse_qs(query.decode("latin-1"), keep_blank_values=True).get("cursor", [""])[-1]
+
+
 class Wire(Protocol):
     """One backend's catalog in its provider's shape: a pure function from a call to its answer."""
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether `answer` looks at the request's body; where not, nobody need collect it."""
 
     def first(self) -> Answer:
         """The first page, which a canary gets as well."""
 
-    def answer(self, method: str, path: str, query: bytes) -> Answer: ...
+    def empty(self) -> Answer:
+        """A right answer of this shape that holds no offer: as if the catalog were empty."""
+
+    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Answer: ...
 
 
 class Provider(Protocol):

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import parse_qs
 
 import orjson
 
 from fake_backends.catalog import Row
-from fake_backends.providers.answer import Answer, Wire
+from fake_backends.providers.answer import Answer, Wire, cursor_of
 
 PATH: Final = "/offers"
 _NOT_FOUND: Final = Answer.of_error(404, f"the generic provider has GET {PATH} only")
 _NOT_ALLOWED: Final = Answer.of_error(405, f"{PATH} takes GET only")
+_EMPTY: Final = Answer.of_json(200, b'{"offers":[],"next_cursor":null}')
 _BAD_CURSOR: Final = Answer.of_error(400, "this cursor is none that a page gave out")
 
 
@@ -28,25 +28,29 @@ class Generic:
 
 
 class _Pages:
+    reads_body: Final = False
+
     def __init__(self, rows: Sequence[Row], page: int) -> None:
-        self._by_cursor: dict[bytes, Answer] = {}
+        self._by_cursor: dict[str, Answer] = {}
         for start in range(0, len(rows) or 1, page):
             following = start + page
             body = {
                 "offers": rows[start:following],
                 "next_cursor": str(following) if following < len(rows) else None,
             }
-            self._by_cursor[str(start).encode() if start else b""] = Answer.of_json(200, orjson.dumps(body))
+            self._by_cursor[str(start) if start else ""] = Answer.of_json(200, orjson.dumps(body))
 
     def first(self) -> Answer:
-        return self._by_cursor[b""]
+        return self._by_cursor[""]
 
-    def answer(self, method: str, path: str, query: bytes) -> Answer:
+    def empty(self) -> Answer:
+        return _EMPTY
+
+    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Answer:
         if path != PATH:
             return _NOT_FOUND
         if method != "GET":
             return _NOT_ALLOWED
         if not query:
             return self.first()
-        cursor = parse_qs(query, keep_blank_values=True).get(b"cursor", [b""])[-1]
-        return self._by_cursor.get(cursor, _BAD_CURSOR)
+        return self._by_cursor.get(cursor_of(query), _BAD_CURSOR)

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from harness.fields import kind_of, refusal
 from harness.upstreams.fake import Fake
-from harness.upstreams.upstream import Upstream
+from harness.upstreams.recording import Points, points_of
+from harness.upstreams.upstream import GENERIC, Upstream
 
-__all__ = ["LATER", "UPSTREAMS", "Upstream", "parse_upstream"]
+__all__ = ["GENERIC", "LATER", "UPSTREAMS", "Points", "Upstream", "parse_upstream", "points_of"]
 
 UPSTREAMS: Final[tuple[type[Upstream], ...]] = (Fake,)
 LATER: Final = {
     "url": "a real upstream by its URL",
     "proxy": "a borrowed proxy",
-    "capacity": "a fake's capacity",
 }
 _FAKE_FIX: Final = "use a fake: {p50: 200ms, p99: 600ms}"
 
@@ -29,5 +29,5 @@ def parse_upstream(raw: Any) -> Upstream:
         raise refusal(f"expected a mapping, not {kind_of(raw)}", "{} is a fake with the default latency")
     for key, what in LATER.items():
         if key in raw:
-            raise refusal(f"{what} comes with a later version", "remove it" if key == "capacity" else _FAKE_FIX)
+            raise refusal(f"{what} comes with a later version", _FAKE_FIX)
     return Fake.model_validate(raw)

@@ -1,4 +1,4 @@
-"""A fake backend: seeded catalog, lognormal latency from its p50 and p99, every call recorded."""
+"""A fake backend: seeded catalog in a provider's shape, a latency profile, every call recorded."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from pydantic_core import PydanticCustomError
 from harness.fields import LongerDuration, refusal, written
 from harness.plan import PlannedUpstream
 from harness.units import spell_duration
+from harness.upstreams.profile import Profile
+from harness.upstreams.recording import Points
 from harness.upstreams.upstream import Upstream
 
 ROW_BYTES_LEAST: Final = 200
-"""A catalog row as JSON is never shorter."""
+"""A catalog row as JSON is never shorter, in any provider's shape."""
+ROW_BYTES_MOST: Final = 2_000
+WITHOUT_PAGES: Final = ("vastai", "lambda")
+"""Providers that answer with all they have at once."""
 
 
 class Fake(Upstream):
@@ -22,29 +27,56 @@ class Fake(Upstream):
 
     p50_ms: LongerDuration = Field(written("200ms"), alias="p50", description="Median latency, in health")
     p99_ms: LongerDuration = Field(written("600ms"), alias="p99", description="99th percentile of latency, in health")
-    provider: Literal["generic"] = Field("generic", description="Wire shape it speaks")
+    profile: Profile | None = Field(None, description="Latency in health, where a lognormal by p50 and p99 is not it")
+    provider: Literal["generic", "vastai", "lambda", "vultr"] = Field("generic", description="Wire shape it speaks")
     rows: int = Field(400, ge=1, le=5000, description="Offers in its catalog")
     page: int = Field(0, ge=0, le=5000, description="Offers on a page; 0: all at once")
+    capacity: int | None = Field(
+        None, ge=1, le=10_000, description="How many calls it works on at once; more wait in a queue"
+    )
 
-    def plan(self, name: str, index: int, ports: Callable[[], int]) -> PlannedUpstream:
+    @property
+    def wire_shape(self) -> str:
+        return self.provider
+
+    @property
+    def recording(self) -> str | None:
+        return self.profile.empirical if self.profile else None
+
+    def plan(self, name: str, index: int, ports: Callable[[], int], recorded: Points = ()) -> PlannedUpstream:
+        p50_ms, p99_ms = self.profile.percentiles_ms(recorded) if self.profile else (self.p50_ms, self.p99_ms)
         return PlannedUpstream(
             name=name,
             index=index,
             kind="fake",
             listen_port=self.port or ports(),
             backend_port=ports(),
-            p50_ms=self.p50_ms,
-            p99_ms=self.p99_ms,
+            p50_ms=p50_ms,
+            p99_ms=p99_ms,
             rows=self.rows,
             page=self.page,
             provider=self.provider,
+            profile=self.profile.plan(recorded) if self.profile else None,
+            capacity=self.capacity,
         )
 
     @property
     def answer_bytes(self) -> int:
-        return ROW_BYTES_LEAST * min(self.rows, self.page or self.rows)
+        # vultr's bare metal, every fourth row, has a path of its own
+        rows = self.rows - self.rows // 4 if self.provider == "vultr" else self.rows
+        return ROW_BYTES_LEAST * min(rows, self.page or rows)
+
+    @property
+    def answer_bytes_most(self) -> int:
+        return ROW_BYTES_MOST * min(self.rows, self.page or self.rows)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
-        if self.p99_ms < self.p50_ms:
+        if self.profile and self.model_fields_set & {"p50_ms", "p99_ms"}:
+            fix = "keep one of them; p50 and p99 are short for profile: {lognormal: {p50: …, p99: …}}"
+            yield "profile", refusal("`profile` and `p50`, `p99` both say how long it takes", fix, at_key=True)
+        elif self.p99_ms < self.p50_ms:
             given = f"`p99` ({spell_duration(self.p99_ms)}) is below `p50` ({spell_duration(self.p50_ms)})"
             yield "p99", refusal(given, "p99 is the slow end; write both if one default does not fit")
+        if self.page and self.provider in WITHOUT_PAGES:
+            found = f"{self.provider} has no pages: it answers with all rows at once"
+            yield "page", refusal(found, "remove `page`", at_key=True)

@@ -1,0 +1,22 @@
+"""`uniform: {low: 100ms, high: 300ms}`: anything between the two, equally likely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fake_backends.profiles.profile import LONGEST_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    low_ms: float
+    high_ms: float
+
+    def __post_init__(self) -> None:
+        """low = high makes it constant. Raises ValueError unless 0 ≤ low ≤ high ≤ a day."""
+        if not 0 <= self.low_ms <= self.high_ms <= LONGEST_MS:
+            given = f"{self.low_ms:g} ms and {self.high_ms:g} ms"
+            raise ValueError(f"low must be zero or more and at most high, high at most a day, not {given}")
+
+    def latency_ms(self, uniform: float) -> float:
+        return self.low_ms + uniform * (self.high_ms - self.low_ms)

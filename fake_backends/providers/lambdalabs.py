@@ -1,0 +1,89 @@
+"""The shape of Lambda: `GET /api/v1/instance-types` answers `{"data": {NAME: {"instance_type": {…}, …}}}`.
+
+All types come at once, there are no pages. `GET /api/v1/images` is there because clients learn from it
+which regions there are. Prices are whole cents, and Lambda has no spot machines, so none shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from fake_backends.catalog import Row
+from fake_backends.providers.answer import Answer, Wire
+
+TYPES_PATH: Final = "/api/v1/instance-types"
+IMAGES_PATH: Final = "/api/v1/images"
+GB_A_GIB: Final = 1.073741824
+
+_NOT_FOUND: Final = Answer.of_error(404, f"the lambda provider has GET {TYPES_PATH} and GET {IMAGES_PATH} only")
+_NOT_ALLOWED: Final = Answer.of_error(405, "this path takes GET only")
+_EMPTY: Final = Answer.of_json(200, b'{"data":{}}')
+
+
+class LambdaLabs:
+    name: Final = "lambda"
+
+    def compile(self, rows: Sequence[Row], _page: int) -> Wire:
+        return _Types(rows)
+
+
+class _Types:
+    reads_body: Final = False
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        types = {row["instance_name"]: _type(row) for row in rows}
+        images = [_image(number, region) for number, region in enumerate(sorted({row["location"] for row in rows}))]
+        self._by_path = {
+            TYPES_PATH: Answer.of_json(200, orjson.dumps({"data": types})),
+            IMAGES_PATH: Answer.of_json(200, orjson.dumps({"data": images})),
+        }
+
+    def first(self) -> Answer:
+        return self._by_path[TYPES_PATH]
+
+    def empty(self) -> Answer:
+        return _EMPTY
+
+    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Answer:
+        found = self._by_path.get(path, _NOT_FOUND)
+        return found if method == "GET" or found is _NOT_FOUND else _NOT_ALLOWED
+
+
+def _type(row: Row) -> dict[str, Any]:
+    gpu = f"{row['gpu_name']} ({row['gpu_memory']:.0f} GB)"
+    return {
+        "instance_type": {
+            "name": row["instance_name"],
+            "description": f"{row['gpu_count']}x {gpu}",
+            "gpu_description": gpu,
+            "price_cents_per_hour": round(row["price"] * 100),
+            "specs": {
+                "vcpus": row["cpu"],
+                "memory_gib": round(row["memory"]),
+                "storage_gib": round(row["disk_size"] / GB_A_GIB),
+                "gpus": row["gpu_count"],
+            },
+        },
+        "regions_with_capacity_available": [_region(row["location"])],
+    }
+
+
+def _image(number: int, region: str) -> dict[str, Any]:
+    return {
+        "id": f"{number:032x}",
+        "name": "lambda-stack-22-04",
+        "description": "Lambda Stack on Ubuntu 22.04",
+        "family": "lambda-stack-22-04",
+        "version": "22.4.3",
+        "architecture": "x86_64",
+        "created_time": "2025-01-01T00:00:00+00:00",
+        "updated_time": "2025-01-01T00:00:00+00:00",
+        "region": _region(region),
+    }
+
+
+def _region(name: str) -> dict[str, str]:
+    return {"name": name, "description": name}

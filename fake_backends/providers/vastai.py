@@ -1,0 +1,141 @@
+"""The shape of Vast.ai: `POST /api/v0/bundles/`, filters in its JSON body, answers `{"offers": […]}`.
+
+A filter is heeded if offers have its field, and so is `limit`; `order` and anything else is not, and
+there are no pages. An id is a number at Vast.ai. Here it is the instance name, since clients call an
+offer by its id: so the marker gets through them. A spot row can be bid for, at its own price.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from fake_backends.catalog import Row
+from fake_backends.providers.answer import Answer, Wire
+
+PATH: Final = "/api/v0/bundles/"
+GPU_NAMES: Final[Mapping[str, str]] = {
+    "A100": "A100 SXM4",
+    "H100": "H100 SXM",
+    "T4": "Tesla T4",
+    "V100": "Tesla V100",
+    "RTX4090": "RTX 4090",
+}
+"""As Vast.ai spells them, where that differs."""
+STORAGE_DOLLARS_A_MONTH: Final = 0.1  # for a gigabyte; part of a row's price
+HOURS_A_MONTH: Final = 30 * 24
+ANSWERS_KEPT: Final = 16
+"""Load asks the same few questions over and over; each is answered from bytes from its second time on."""
+QUESTION_BYTES_KEPT: Final = 4096
+
+_NOT_FOUND: Final = Answer.of_error(404, f"the vastai provider has POST {PATH} only")
+_NOT_ALLOWED: Final = Answer.of_error(405, f"{PATH} takes POST only")
+_BAD_BODY: Final = Answer.of_error(400, 'the body is a JSON object of filters, such as {"num_gpus": {"gte": 2}}')
+_EMPTY: Final = Answer.of_json(200, b'{"offers":[]}')
+
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "eq": operator.eq,
+    "neq": operator.ne,
+    "gte": operator.ge,
+    "gt": operator.gt,
+    "in": lambda value, among: value in among,
+    "notin": lambda value, among: value not in among,
+}
+
+
+class VastAI:
+    name: Final = "vastai"
+
+    def compile(self, rows: Sequence[Row], _page: int) -> Wire:
+        return _Market(rows)
+
+
+class _Market:
+    reads_body: Final = True
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._offers = [_offer(number, row) for number, row in enumerate(rows)]
+        self._encoded = [orjson.dumps(offer) for offer in self._offers]
+        self._first = _answer(self._encoded)
+        self._kept: dict[bytes, Answer] = {}
+
+    def first(self) -> Answer:
+        return self._first
+
+    def empty(self) -> Answer:
+        return _EMPTY
+
+    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Answer:
+        if path != PATH:
+            return _NOT_FOUND
+        if method != "POST":
+            return _NOT_ALLOWED
+        if not body:
+            return self._first
+        kept = self._kept.get(body)
+        return kept if kept is not None else self._asked(body)
+
+    def _asked(self, body: bytes) -> Answer:
+        try:
+            chosen = self._chosen(orjson.loads(body))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):  # no JSON, or no filters
+            return _BAD_BODY
+        answer = self._first if len(chosen) == len(self._encoded) else _answer(chosen)
+        if len(body) <= QUESTION_BYTES_KEPT:
+            while len(self._kept) >= ANSWERS_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[body] = answer
+        return answer
+
+    def _chosen(self, filters: dict[str, Any]) -> list[bytes]:
+        """Raises as Python does where filters are none: compared with another type, an unknown operator."""
+        known = self._offers[0] if self._offers else {}
+        tests = [
+            (field, _OPERATORS[name], value)
+            for field, constraints in filters.items()
+            if field in known
+            for name, value in constraints.items()
+        ]
+        chosen = [
+            encoded
+            for offer, encoded in zip(self._offers, self._encoded, strict=True)
+            if all(offer[field] is not None and holds(offer[field], value) for field, holds, value in tests)
+        ]
+        limit = filters.get("limit")
+        return chosen if limit is None else chosen[: max(0, int(limit))]
+
+
+def _answer(encoded: Sequence[bytes]) -> Answer:
+    return Answer.of_json(200, b'{"offers":[' + b",".join(encoded) + b"]}")
+
+
+def _offer(number: int, row: Row) -> dict[str, Any]:
+    storage = row["disk_size"] * STORAGE_DOLLARS_A_MONTH / HOURS_A_MONTH
+    base = round(row["price"] - storage, 6)
+    return {
+        "id": row["instance_name"],
+        "machine_id": 10_000 + number,
+        "host_id": 1_000 + number // 8,
+        "hosting_type": 1,
+        "verification": "verified",
+        "reliability2": 0.998,
+        "rentable": True,
+        "rented": False,
+        "geolocation": row["location"],
+        "num_gpus": row["gpu_count"],
+        "gpu_name": GPU_NAMES.get(row["gpu_name"], row["gpu_name"]),
+        "gpu_ram": round(row["gpu_memory"] * 1024),
+        "cpu_cores": row["cpu"],
+        "cpu_cores_effective": float(row["cpu"]),
+        "cpu_ram": round(row["memory"] * 1000),
+        "disk_space": row["disk_size"],
+        "storage_cost": STORAGE_DOLLARS_A_MONTH,
+        "dph_base": base,
+        "dph_total": row["price"],
+        "min_bid": base if row["spot"] else None,
+    }
