@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
         _raise_open_file_limit()
         with bound(_fakes(plan)) as sockets, _opened(run_dir / "calls-0.bin") as rows:
             backends = {_address(sockets[planned.name]): _backend(plan, planned) for planned in _fakes(plan)}
-            app = FakeBackends(backends, rows, run_hash(plan.run_id))
+            app = FakeBackends(backends, rows, run_hash(plan.run_id), faults=plan.faults)
             _serve(app, list(sockets.values()), rows, parent)
             _close(rows)
     except TailgateError as error:

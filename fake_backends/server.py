@@ -1,59 +1,83 @@
 """The backends as one ASGI application: which one is asked, how long it takes, the row it leaves.
 
-A call is answered from bytes that were made before; between arrival and answer there is one timer
-and nothing else. It never refuses, retries or breaks anything by itself.
+A call that meets no fault is answered from bytes that were made before; between arrival and answer there
+is one timer and nothing else. What breaks a call is told by `fake_backends.control` and stands in
+`fake_backends.standing`; it never refuses, retries or breaks anything by itself.
 
-Rows (harness.records.CALLS): `due_ns` is when the drawn latency says the answer goes out, `done_ns`
-when it went. A client that left first leaves a row with status 0, 0 bytes and the moment it left; a
-call still waiting when the process is told to stop is answered 503 at once, and its row says so.
-`GET /healthz` is the rig's own question and leaves no row; a wrong path or cursor is answered without
-latency and leaves one.
+Rows (harness.records.CALLS): `due_ns` is when the drawn latency (and what held the call) says the answer
+goes out, `done_ns` when all of it had gone. A client that left first leaves a row with status 0 and the
+moment it left; a call still waiting when the process is told to stop is answered 503 at once, and its row
+says so. `GET /healthz` is the rig's own question and leaves no row; a wrong path or cursor is answered
+without latency and leaves one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Final
 
+from fake_backends.behaviours import Asked
+from fake_backends.call import Call
 from fake_backends.catalog import make_catalog
+from fake_backends.control import PATH as CONTROL_PATH
+from fake_backends.control import control
 from fake_backends.draws import CallCounter, Draws
-from fake_backends.profiles import Lognormal
+from fake_backends.profiles import profile_of
 from fake_backends.providers import Answer, provider
-from harness.correlation import CANARY_HEADER, SEQ_HEADER, TRACE_HEADER, seq_of
-from harness.plan import PlannedUpstream
+from fake_backends.sending import Message, Send, send_whole
+from fake_backends.slots import Full, Slots
+from fake_backends.standing import Standings
+from harness.correlation import CANARY_HEADER, CONTROL_HEADER, SEQ_HEADER, TRACE_HEADER, seq_of
+from harness.plan import PlannedFault, PlannedUpstream
 from harness.records import FLAG_CANARY, NO_SEQ, RowWriter
-from harness.units import NS_PER_MS, NS_PER_S
+from harness.units import NS_PER_MS
 
-Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Address = tuple[str, int]
+
+BODY_BYTES_MAX: Final = 1 << 20
+"""More of a request's body is not looked at."""
 
 _CANARY: Final = CANARY_HEADER.encode()
 _SEQ: Final = SEQ_HEADER.encode()
 _TRACE: Final = TRACE_HEADER.encode()
+_CONTROL: Final = CONTROL_HEADER.encode()
 _LIVE: Final = Answer.of_json(200, b'{"status":"ok"}')
 _STOPPING: Final = Answer.of_error(503, "the fake backends are stopping")
+_FULL: Final = Answer.of_error(503, "the queue is full")
 
 
 class Backend:
-    """One upstream's catalog, latency and call counts. Raises ValueError on an impossible one."""
+    """One upstream's catalog, latency, faults and call counts. Raises ValueError on an impossible one."""
 
-    def __init__(self, planned: PlannedUpstream, *, seed: int, in_flight: int) -> None:
+    def __init__(
+        self,
+        planned: PlannedUpstream,
+        *,
+        seed: int,
+        in_flight: int,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.name = planned.name
         self.index = planned.index
         rows = make_catalog(seed, planned.name, planned.rows)
         self.wire = provider(planned.provider).compile(rows, planned.page)
-        self._profile = Lognormal.from_percentiles(planned.p50_ms, planned.p99_ms)
+        self.standings = Standings(planned.name, seed, clock_ns)
+        self.slots = Slots(planned.capacity) if planned.capacity is not None else None
+        self._profile = profile_of(planned)
         self._draws = Draws(seed, "latency", planned.name)
         # a service may hold more requests than the load has open: the gateway gave up on some of them
         self._calls = CallCounter(limit=max(4096, 4 * in_flight))
 
-    def latency_ns(self, seq: int) -> int:
-        """How long the next call of request `seq` takes."""
-        uniform = self._draws.uniform(seq, self._calls.nth(seq))
-        return round(self._profile.latency_ms(uniform) * NS_PER_MS)
+    def nth(self, seq: int) -> int:
+        """Which call of its request the next one is."""
+        return self._calls.nth(seq)
+
+    def latency_ns(self, seq: int, nth: int) -> int:
+        """How long the nth call of request `seq` takes in health."""
+        return round(self._profile.latency_ms(self._draws.uniform(seq, nth)) * NS_PER_MS)
 
 
 class FakeBackends:
@@ -65,53 +89,75 @@ class FakeBackends:
         rows: RowWriter,
         run: str,
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        faults: Sequence[PlannedFault] = (),
     ) -> None:
         self._backends = backends
         self._rows = rows
         self._run = run
         self._clock_ns = clock_ns
+        self._faults = faults
         self.broken: OSError | None = None
         """Set once a row could not be kept; the process ends on it."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         arrived_ns = self._clock_ns()
-        if scope["path"] == "/healthz":
-            await _send(send, _LIVE)
+        path = scope["path"]
+        if path == "/healthz":
+            await send_whole(send, _LIVE)
             return
         backend = self._backends[scope["server"]]
+        if path.startswith(CONTROL_PATH) and (_CONTROL, self._run.encode()) in scope["headers"]:
+            await send_whole(send, control(backend.standings, backend.name, self._faults, scope["method"], path))
+            return
         seq, canary = self._caller(scope["headers"])
         if canary:
             answer = backend.wire.first()
         else:
-            answer = backend.wire.answer(scope["method"], scope["path"], scope["query_string"])
-        due_ns = arrived_ns
-        if answer.status == 200 and not canary:
-            due_ns += backend.latency_ns(seq)
+            body = await _body(receive) if backend.wire.reads_body else b""
+            answer = backend.wire.answer(scope["method"], path, scope["query_string"], body)
+        call = self._begin(backend, scope, answer, arrived_ns, seq, canary=canary)
         try:
-            stayed = await self._wait(due_ns, receive)
+            stayed = await call.answer_to(receive, send)
+        except Full:
+            await send_whole(send, _FULL)
+            stayed, call.status, call.sent_bytes = True, _FULL.status, len(_FULL.body)
         except asyncio.CancelledError:  # the process was told to stop: this is its top
-            stayed, answer = True, _STOPPING
-        if stayed:
-            await _send(send, answer)
-        status, size = (answer.status, len(answer.body)) if stayed else (0, 0)
-        flags = FLAG_CANARY if canary else 0
+            if not call.begun:
+                await send_whole(send, _STOPPING)
+            stayed, call.status, call.sent_bytes = True, _STOPPING.status, len(_STOPPING.body)
+        self._keep(backend, call, seq, stayed=stayed, canary=canary)
+
+    def _begin(
+        self, backend: Backend, scope: Message, answer: Answer, arrived_ns: int, seq: int, *, canary: bool
+    ) -> Call:
+        """A canary takes no draw, no latency and no place in the backend's own queue."""
+        nth = 0 if canary else backend.nth(seq)
+        latency_ns = 0 if canary or answer.status != 200 else backend.latency_ns(seq, nth)
+        slots = None if canary else backend.slots
+        call = Call(arrived_ns, answer, self._clock_ns, latency_ns, [(slots, None)] if slots else [])
+        if backend.standings:
+            met = backend.standings.met_by_canary() if canary else backend.standings.met_by(seq, nth)
+            call.meet(
+                met, _asked(scope, backend), lambda standing: standing.delay_ms(arrived_ns, seq, nth, canary=canary)
+            )
+        return call
+
+    def _keep(self, backend: Backend, call: Call, seq: int, *, stayed: bool, canary: bool) -> None:
         try:
-            self._rows.append(seq, arrived_ns, due_ns, self._clock_ns(), size, status, backend.index, 0, flags)
+            self._rows.append(
+                seq,
+                call.arrived_ns,
+                call.due_ns,
+                self._clock_ns(),
+                call.sent_bytes,
+                call.status if stayed else 0,
+                backend.index,
+                call.behaviour,
+                FLAG_CANARY if canary else 0,
+                call.faults,
+            )
         except OSError as error:
             self.broken = self.broken or error
-
-    async def _wait(self, due_ns: int, receive: Receive) -> bool:
-        """Wait until `due_ns`; False as soon as the client has gone."""
-        delay_ns = due_ns - self._clock_ns()
-        if delay_ns <= 0:
-            return True
-        try:
-            async with asyncio.timeout(delay_ns / NS_PER_S):
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-        except TimeoutError:
-            return True
-        return False
 
     def _caller(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bool]:
         """The request's number, or NO_SEQ, and whether this is a canary. The plain header wins."""
@@ -130,6 +176,16 @@ class FakeBackends:
         return seq, canary
 
 
-async def _send(send: Send, answer: Answer) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-    await send({"type": "http.response.body", "body": answer.body})
+def _asked(scope: Message, backend: Backend) -> Asked:
+    path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
+    return Asked(path + (b"?" + query if query else b""), backend.wire)
+
+
+async def _body(receive: Receive) -> bytes:
+    """The request's body, as far as it is looked at."""
+    body = bytearray()
+    while (message := await receive())["type"] == "http.request":
+        body += message.get("body", b"")
+        if not message.get("more_body") or len(body) > BODY_BYTES_MAX:
+            break
+    return bytes(body)

@@ -16,6 +16,8 @@ from pydantic import Field, TypeAdapter
 from harness.plan import Frozen, Proof
 from harness.units import NS_PER_MS
 
+Looks = Literal["offers", "no_offers", "no_json"]
+
 TOLERANCE: Final = 0.9
 """A canary need be held by this part of what the fault promises: its own service time wavers."""
 
@@ -33,6 +35,9 @@ class Canary(Frozen):
     done_ns: int
     outcome: Literal["ok", "held", "failed"]
     bytes: int
+    status: int = 0
+    looks: Looks | None = None
+    """What the body is; None: too large to be looked into, or not whole."""
     detail: str = ""
 
     @property
@@ -91,31 +96,54 @@ def baseline_ms(canaries: Iterable[Canary]) -> float | None:
 
 def shows(canary: Canary, proof: Proof, base_ms: float) -> bool:
     """Whether this one canary saw the fault, by its kind of proof."""
+    if proof.kind == "called":
+        return False
     if proof.kind == "failed":
         return canary.outcome == "failed"
+    if proof.kind == "answered":
+        return (
+            (proof.status is None or canary.status == proof.status)
+            and (proof.looks is None or canary.looks == proof.looks)
+            and (proof.least_bytes is None or canary.bytes >= proof.least_bytes)
+        )
     return canary.elapsed_ms >= base_ms + TOLERANCE * proof.least_ms
 
 
 def proves(canaries: Sequence[Canary], proof: Proof, *, share: float, base_ms: float | None) -> bool:
     """Whether canaries sent and done within one window prove the fault.
 
-    With a share below 100 % any canary will do. With 100 % every connection is hit, so at least half
-    of them, and two, must have been held: one slow canary on a busy machine is no proof. A failure is
-    no accident, so one will do. Without a canary that was well before the fault nothing is proven.
+    `share` is of the connections; a canary meets whatever stands at a fake. Below 100 % any canary will
+    do. With 100 % every connection is hit, so at least half of them, and two, must have been held: one
+    slow canary on a busy machine is no proof. Of what is `passing` two will do. A failure or a wrong
+    answer is no accident, so one will do. Without a canary that was well before nothing is proven.
     """
     if base_ms is None:
         return False
-    if proof.kind == "failed" or share < 1:
+    if proof.kind != "held" or share < 1:
         return any(shows(canary, proof, base_ms) for canary in canaries)
     # one that failed early was under some other fault too and cannot tell how long it would have been held
     telling = [c for c in canaries if c.outcome != "failed" or shows(c, proof, base_ms)]
     held = sum(shows(canary, proof, base_ms) for canary in telling)
-    return held >= 2 and 2 * held >= len(telling)
+    return held >= 2 and (proof.passing or 2 * held >= len(telling))
 
 
 def is_free(canary: Canary, proof: Proof, base_ms: float) -> bool:
     """Whether a canary sent after the removal saw a backend that the fault has left."""
-    return canary.outcome == "ok" and (proof.kind == "failed" or not shows(canary, proof, base_ms))
+    return canary.outcome == "ok" and (proof.kind in ("failed", "called") or not shows(canary, proof, base_ms))
+
+
+def spell_proof(proof: Proof) -> str:
+    """What a canary meets of it, for people: `status 503`. Empty where it is told by a time or a failure."""
+    looks = {"no_json": "bodies that are no JSON", "no_offers": "answers without an offer", "offers": "offers"}
+    match proof.kind:
+        case "answered" if proof.looks:
+            return looks[proof.looks]
+        case "answered" if proof.least_bytes:
+            return f"bodies of {proof.least_bytes / 1e6:.3g} MB and more"
+        case "answered":
+            return f"status {proof.status}"
+        case _:
+            return ""
 
 
 def _lower_median(values: list[float]) -> float | None:

@@ -12,6 +12,7 @@ import re
 SEQ_HEADER = "x-tailgate-seq"
 TRACE_HEADER = "traceparent"
 CANARY_HEADER = "x-tailgate-canary"
+CONTROL_HEADER = "x-tailgate-control"
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{16})([0-9a-f]{16})-[0-9a-f]{16}-[0-9a-f]{2}")
 

@@ -12,15 +12,28 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from harness.behaviour import Behaviour
+
 
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlannedProfile(Frozen):
+    """How long a fake takes to answer, where p50 and p99 do not say all; `fake_backends.profiles` reads it."""
+
+    kind: str
+    numbers_ms: dict[str, float] = {}
+    """What the kind is set by, under its own names: `{"least_ms": 50, "p99_ms": 2000}`."""
+    points: tuple[tuple[float, float], ...] = ()
+    """Of a recording: (share of answers, milliseconds that these take at most), both rising."""
 
 
 class PlannedUpstream(Frozen):
     """One upstream: the listener the service is told about, and what stands behind it.
 
     `index` is its bit in a sample's `answered` and its number in a call's `upstream`.
+    `p50_ms` and `p99_ms` hold whatever the profile; without one they make a lognormal.
     """
 
     name: str
@@ -35,6 +48,9 @@ class PlannedUpstream(Frozen):
     rows: int
     page: int
     provider: str
+    profile: PlannedProfile | None = None
+    capacity: int | None = None
+    """How many calls it works on at once; more wait in a queue. None: as many as come."""
 
     @property
     def url(self) -> str:
@@ -143,10 +159,17 @@ class Proof(Frozen):
 
     `held`: an answer later than the canary's own baseline by `least_ms` (or none by then).
     `failed`: refused, reset or cut short.
+    `answered`: an answer with this `status`, that `looks` so, of `least_bytes`; None asks nothing.
+    `called`: no canary can see it; calls of the service must carry the fault in the fake's own records.
     """
 
-    kind: Literal["held", "failed"]
+    kind: Literal["held", "failed", "answered", "called"]
     least_ms: float = 0.0
+    status: int | None = None
+    looks: Literal["offers", "no_offers", "no_json"] | None = None
+    least_bytes: int | None = None
+    passing: bool = False
+    """It acts during a part of its window only, so two canaries that saw it are enough."""
 
 
 class Window(Frozen):
@@ -164,12 +187,20 @@ class PlannedFault(Frozen):
     windows: tuple[Window, ...]
     toxics: tuple[PlannedToxic, ...] = ()
     disables_proxy: bool = False
+    behaviour: Behaviour | None = None
+    """What the fakes do themselves; there are no toxics then."""
     held_ms: float
     """H of the contract: how long a request can be held by this fault, gateway timeout applied."""
     delay_ms: float | None = None
     """The single known delay it injects; None where there is none or it is unbounded."""
     share: float = 1.0
+    """Of the connections, or of the requests where there is a `behaviour`."""
     proof: Proof
+
+    @property
+    def connection_share(self) -> float:
+        """How many of the connections it hits: a canary meets whatever stands at a fake."""
+        return self.share if self.behaviour is None else 1.0
 
 
 class PlannedGate(Frozen):

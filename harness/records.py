@@ -28,6 +28,8 @@ LAYOUT: Final = 1
 NO_SEQ: Final = 2**64 - 1
 """A call that carried no sequence number."""
 FLAG_CANARY: Final = 1
+FAULT_BITS: Final = 32
+"""A call's `faults` tells so many faults of a plan apart."""
 
 
 class Outcome(IntEnum):
@@ -79,7 +81,7 @@ SAMPLES: Final = RowLayout(
     64,
 )
 CALLS: Final = RowLayout(
-    "<QqqqIHBBB7x",
+    "<QqqqIHBBBI3x",
     (
         ("seq", "<u8"),
         ("arrived_ns", "<i8"),
@@ -88,8 +90,9 @@ CALLS: Final = RowLayout(
         ("bytes", "<u4"),
         ("status", "<u2"),
         ("upstream", "u1"),  # index into plan.upstreams
-        ("behaviour", "u1"),  # 0: none
+        ("behaviour", "u1"),  # the first that acted, by its number in fake_backends.behaviours; 0: none
         ("flags", "u1"),
+        ("faults", "<u4"),  # bit i: plan.faults[i] acted on this call
     ),
     48,
 )

@@ -7,10 +7,10 @@ nothing of the moment of judging. null means unknown; an infinite latency is nul
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any, Literal
 
+from harness.legible import json_text
 from harness.plan import Frozen
 
 Verdict = Literal["pass", "fail", "inconclusive", "rig_failure"]
@@ -100,7 +100,9 @@ class WindowResult(Frozen):
     requested_ms: float | None
     applied_ms: float | None
     observed_ms: float | None
+    """The first canary (or call of the service) that met it was over."""
     removed_ms: float | None
+    last_observed_ms: float | None = None
     verified: bool
 
 
@@ -109,6 +111,16 @@ class FaultProof(Frozen):
     canary_during_ms: float | None
     canary_failures: int
     service_calls: int
+    witness: Literal["canary", "calls"] = "canary"
+    """Who saw it: fresh connections of ours, or the service's own calls in the fake's records."""
+    seen: str = ""
+    """What became of the witnesses: `held up to 2.01 s instead of 1.2 ms`, `met status 503`; empty: nothing."""
+    canaries_during: int = 0
+    canaries_showing: int = 0
+    calls_during: int | None = None
+    """The service's calls while it stood; None where nobody records them."""
+    calls_hit: int | None = None
+    """Of these, those that a fake broke by itself; None for a fault on the wire."""
 
 
 class FaultResult(Frozen):
@@ -190,7 +202,7 @@ class MatrixResults(Frozen):
 
 def canonical_json(document: Frozen) -> str:
     """The bytes of results.json: sorted keys, floats to six significant digits, infinities refused."""
-    return json.dumps(_rounded(document.model_dump(mode="json")), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    return json_text(_rounded(document.model_dump(mode="json"))) + "\n"
 
 
 def _rounded(value: Any) -> Any:

@@ -67,12 +67,16 @@ def witnessed(fault: FaultResult) -> str:
     """What the two witnesses saw of a fault: the canary, and the service's own calls."""
     proof = fault.proof
     seen = []
-    if proof.canary_during_ms is not None and proof.canary_baseline_ms is not None:
+    if proof.witness == "canary" and proof.seen:
+        seen.append(f"canaries {proof.seen} ({proof.canaries_showing} of {proof.canaries_during})")
+    elif proof.witness == "canary" and proof.canary_during_ms is not None and proof.canary_baseline_ms is not None:
         baseline, during = format_duration(proof.canary_baseline_ms), format_duration(proof.canary_during_ms)
         seen.append(f"canary {baseline} → {during}")
-    if proof.canary_failures:
-        seen.append(f"{format_count(proof.canary_failures)} canar{'y' if proof.canary_failures == 1 else 'ies'} failed")
-    if proof.service_calls:
+    if proof.calls_hit is not None:
+        what = proof.seen if proof.witness == "calls" and proof.seen else "hit"
+        of_all = f"{format_count(proof.calls_hit)} of {format_count(proof.calls_during or 0)}"
+        seen.append(f"{of_all} calls of the service {what}")
+    elif proof.service_calls:
         seen.append(f"met by {format_count(proof.service_calls)} calls of the service")
     return ", ".join(seen) or "neither canary nor service saw it"
 

@@ -1,4 +1,50 @@
-"""Where application-level faults will live, one a file: error shares, drip, truncation, cold start.
+"""Every behaviour of the fakes, one a file. A new one is its file, its model in `harness.behaviour` and its line here.
 
-None is built yet. A behaviour's number goes into the `behaviour` field of a call's row; 0 means none.
+A behaviour's number in a call's row is its place here, from 1, so new ones go to the end.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from fake_backends.behaviours.behaviour import Asked, Behaviour
+from fake_backends.behaviours.capacity import capacity
+from fake_backends.behaviours.cold_start import cold_start
+from fake_backends.behaviours.drip import drip
+from fake_backends.behaviours.empty import empty
+from fake_backends.behaviours.hang import hang
+from fake_backends.behaviours.huge import huge
+from fake_backends.behaviours.late import late
+from fake_backends.behaviours.malformed import malformed
+from fake_backends.behaviours.ramp import ramp
+from fake_backends.behaviours.redirect_loop import redirect_loop
+from fake_backends.behaviours.slow_spells import slow_spells
+from fake_backends.behaviours.status import status
+from fake_backends.behaviours.truncate import truncate
+from fake_backends.behaviours.wrong_schema import wrong_schema
+from harness import behaviour as spec
+
+__all__ = ["BEHAVIOURS", "Asked", "Behaviour", "behaviour_of"]
+
+BEHAVIOURS: Final[tuple[tuple[type[Any], Callable[[Any], Behaviour]], ...]] = (
+    (spec.Status, status),
+    (spec.Late, late),
+    (spec.Hang, hang),
+    (spec.Ramp, ramp),
+    (spec.ColdStart, cold_start),
+    (spec.SlowSpells, slow_spells),
+    (spec.Capacity, capacity),
+    (spec.Drip, drip),
+    (spec.Truncate, truncate),
+    (spec.Malformed, malformed),
+    (spec.WrongSchema, wrong_schema),
+    (spec.Empty, empty),
+    (spec.Huge, huge),
+    (spec.RedirectLoop, redirect_loop),
+)
+
+
+def behaviour_of(told: spec.Behaviour) -> tuple[int, Behaviour]:
+    """Its number, and what it does."""
+    return next((number, make(told)) for number, (model, make) in enumerate(BEHAVIOURS, 1) if isinstance(told, model))

@@ -9,11 +9,11 @@ import click
 
 from harness.cli import output
 from harness.errors import Problem, ScenarioError
-from harness.units import format_count, format_duration
+from harness.units import format_count, format_duration, format_share
 
 if TYPE_CHECKING:
     from harness.scenario import Loaded
-    from harness.scenario.preview import CellPreview
+    from harness.scenario.preview import CellPreview, FaultPreview
 
 
 @click.command("validate")
@@ -53,21 +53,30 @@ def validate_command(scenarios: tuple[str, ...], sets: tuple[str, ...], as_json:
 def _print(loaded: Loaded, cells: list[CellPreview]) -> None:
     whole = format_duration(sum(cell.wall_ms for cell in cells))
     count = f"{len(cells)} cells, " if loaded.scenario.matrix else ""
-    click.echo(f"{loaded.scenario.name}: ok, {count}about {whole} ({loaded.path})")
+    output.say(f"{loaded.scenario.name}: ok, {count}about {whole} ({loaded.path})")
     shown: list[str] = []
     for cell in cells:
         lines = [
             f"    {phase.name:<24} {format_duration(phase.length_ms):>8}  {_arrivals(phase.arrivals)}"
             for phase in cell.phases
         ]
+        lines += [f"    fault {fault.name}: {_fault(fault)}" for fault in cell.faults]
         if cell.name:
             same = " as above" if lines == shown else ""
-            click.echo(f"  cell {cell.name}, expected {' or '.join(cell.expected)}{same}")
+            output.say(f"  cell {cell.name}, expected {' or '.join(cell.expected)}{same}")
         if lines != shown:
-            click.echo("\n".join(lines))
+            output.say("\n".join(lines))
         shown = lines
     if loaded.scenario.gates is None:
         click.echo("  no `gates`: p99 < gateway.timeout is a floor, not a service level")
+
+
+def _fault(fault: FaultPreview) -> str:
+    """`status 503 on azure, for 10% of the requests, at 35.0 s for 20.0 s`."""
+    share = "" if fault.share == 1 else f", for {format_share(fault.share)} of the {fault.drawn}s"
+    again = f", {len(fault.at_ms)} times" if len(fault.at_ms) > 1 else ""
+    when = f"at {format_duration(fault.at_ms[0])} for {format_duration(fault.for_ms)}"
+    return f"{fault.text} on {', '.join(fault.upstreams)}{share}, {when}{again}"
 
 
 def _arrivals(arrivals: float | None) -> str:

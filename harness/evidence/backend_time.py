@@ -45,7 +45,8 @@ def _added_ns(
     arrived_ns: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """What one window adds to each call, never beyond its removal."""
-    if fault.share < 1:  # drawn for each connection, and nobody told us the draw
+    # a fake's own doing is in its record; a share is drawn for each connection, and nobody told us the draw
+    if fault.behaviour is not None or fault.share < 1:
         return np.zeros(len(size), np.int64)
     removed_ns = injection.removed_ns if injection.removed_ns is not None else end_ns
     delay_ns = np.zeros(len(size), np.float64)

@@ -5,18 +5,30 @@ from __future__ import annotations
 from typing import Any, Final
 
 from harness.faults.bandwidth import Bandwidth
+from harness.faults.capacity import Capacity
+from harness.faults.cold_start import ColdStart
 from harness.faults.down import Down
-from harness.faults.fault import ALL, Circumstances, Effect, Fault, Unprovable
+from harness.faults.drip import Drip
+from harness.faults.empty import Empty
+from harness.faults.fault import ALL, BUT, Circumstances, Effect, Fault, Unprovable
 from harness.faults.hang import Hang
+from harness.faults.huge import Huge
 from harness.faults.latency import Latency
 from harness.faults.limit_data import LimitData
+from harness.faults.malformed import Malformed
+from harness.faults.ramp import Ramp
+from harness.faults.redirect_loop import RedirectLoop
 from harness.faults.reset import Reset
 from harness.faults.slicer import Slicer
 from harness.faults.slow_close import SlowClose
+from harness.faults.slow_spells import SlowSpells
+from harness.faults.status import Status
 from harness.faults.toxic import Toxic
+from harness.faults.truncate import Truncate
+from harness.faults.wrong_schema import WrongSchema
 from harness.fields import did_you_mean, kind_of, refusal
 
-__all__ = ["ALL", "FAULTS", "LATER", "Circumstances", "Effect", "Fault", "Unprovable", "parse_fault"]
+__all__ = ["ALL", "BUT", "FAULTS", "Circumstances", "Effect", "Fault", "Unprovable", "parse_fault"]
 
 FAULTS: Final[tuple[type[Fault], ...]] = (
     Latency,
@@ -28,9 +40,19 @@ FAULTS: Final[tuple[type[Fault], ...]] = (
     LimitData,
     Down,
     Toxic,
+    Status,
+    Drip,
+    Truncate,
+    Malformed,
+    WrongSchema,
+    Empty,
+    Huge,
+    RedirectLoop,
+    ColdStart,
+    SlowSpells,
+    Ramp,
+    Capacity,
 )
-LATER: Final = ("status", "drip", "truncate", "malformed", "wrong_schema", "empty", "cold_start")
-"""Kinds of the fakes, which come with a later version."""
 
 
 def parse_fault(raw: Any) -> Fault:
@@ -40,12 +62,6 @@ def parse_fault(raw: Any) -> Fault:
     if not isinstance(raw, dict):
         raise refusal(f"expected a mapping, not {kind_of(raw)}", "such as {upstream: azure, latency: 60s, for: 90s}")
     kinds = [fault for fault in FAULTS if fault.KIND in raw]
-    later = [kind for kind in LATER if kind in raw]
-    if later:
-        raise refusal(
-            f"`{later[0]}` is a fault of the fakes, which come with a later version",
-            f"use one on the wire: {', '.join(fault.KIND for fault in FAULTS)}",
-        )
     if len(kinds) > 1:
         raise refusal(
             f"`{kinds[0].KIND}` and `{kinds[1].KIND}` are two faults in one",

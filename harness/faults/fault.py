@@ -6,13 +6,15 @@ pure; it refuses (`Unprovable`) what no canary could see, since an unproven faul
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from harness.behaviour import Behaviour
 from harness.fields import NAME_PATTERN, Duration, LongerDuration, Name, Share, kind_of, refusal, written
 from harness.part import Part
 from harness.plan import PlannedToxic, Proof
@@ -22,29 +24,41 @@ CANARY_WAIT_MS: Final = 2000.0
 LEAST_SEEN_MS: Final = 20.0
 """A shorter delay drowns in a busy machine's own."""
 ALL: Final = "all"
+SHARE_LEAST: Final = 1e-6
+BUT: Final = "-"
+"""Before the name of an upstream that `all but` spares; no name begins so."""
+_AND: Final = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+")
+_ALL_BUT: Final = re.compile(rf"all\s+but\s+([a-z][a-z0-9-]*(?:(?:{_AND.pattern})[a-z][a-z0-9-]*)*)\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What a fault meets. `hold_ms`: how long a caller waits at most, the gateway's timeout or the client cap.
 
-    `answer_bytes` is what the shortest canary answer of its upstreams surely holds, `request_bytes`
-    what its request does.
+    `answer_bytes` is what the shortest canary answer of its upstreams surely holds and `answer_bytes_most`
+    what no answer exceeds, `request_bytes` what a canary's request holds. `fakes`: all of them are ours.
     """
 
     hold_ms: float
     answer_bytes: int
     request_bytes: int = 100
+    answer_bytes_most: int = 0
+    fakes: bool = True
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A fault in Toxiproxy's terms. `held_ms` is H of the contract, `delay_ms` its single known delay."""
+    """A fault in Toxiproxy's terms, or in the fakes'. `held_ms` is H of the contract.
+
+    `delay_ms` is the single known delay that Toxiproxy adds: what a fake does stands in its own records.
+    """
 
     held_ms: float
     proof: Proof
     toxics: tuple[PlannedToxic, ...] = ()
     disables_proxy: bool = False
+    behaviour: Behaviour | None = None
     delay_ms: float | None = None
 
 
@@ -58,14 +72,19 @@ class Unprovable(Exception):
 
 
 def _upstreams(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) and (match := _ALL_BUT.fullmatch(value)):
+        spared = tuple(re.split(_AND, match[1]))
+        return (ALL, *(f"{BUT}{name}" for name in spared))
     names = value if isinstance(value, tuple) else (value,)
+    if names[:1] == (ALL,) and len(names) > 1 and all(str(name).startswith(BUT) for name in names[1:]):
+        return names  # validated before
     if not names:
         raise refusal("an empty list names no upstream", "name one, or write `all`")
     for name in names:
         if not isinstance(name, str):
             raise refusal(f"expected the name of an upstream, a list of them or `all`, not {kind_of(name)}")
     if ALL in names and len(names) > 1:
-        raise refusal("`all` stands alone", "write `upstream: all`")
+        raise refusal("`all` stands alone", "write `upstream: all`, or `upstream: all but azure`")
     if len(set(names)) < len(names):
         raise refusal("an upstream is named twice", "name each once")
     return names
@@ -76,9 +95,10 @@ Targets = Annotated[
     BeforeValidator(_upstreams),
     WithJsonSchema(
         {
-            "description": "The upstream to break: a name, a list of names, or all",
+            "description": "The upstream to break: a name, a list of names, `all`, or `all but azure, gcp`",
             "anyOf": [
                 {"type": "string", "pattern": NAME_PATTERN},
+                {"type": "string", "pattern": "^all +but +[a-z][a-z0-9-]*((, *(and +)?| +and +)[a-z][a-z0-9-]*)* *$"},
                 {"type": "array", "items": {"type": "string", "pattern": NAME_PATTERN}, "minItems": 1},
             ],
         }
@@ -91,6 +111,8 @@ class Fault(Part):
 
     KIND: ClassVar[str]
     """The key that makes a mapping this kind of fault."""
+    DRAWN: ClassVar[Literal["connection", "request"]] = "connection"
+    """What `share` is a share of; `draws` says it of one fault."""
 
     given_name: Name | None = Field(
         None, alias="name", description="What gates call it; default: <upstream>-<kind>, such as azure-latency"
@@ -107,12 +129,28 @@ class Fault(Part):
         "downstream", description="downstream: the answers, as of a slow backend; upstream: the requests"
     )
     share: Share = Field(
-        written("100%"), description="Of the connections (Toxiproxy draws once a connection, not once a request)"
+        written("100%"),
+        description="Of the requests where the fakes do it themselves (latency and hang below 100% too); else of the "
+        "connections, since Toxiproxy draws once a connection",
     )
 
     @property
     def name(self) -> str:
-        return self.given_name or f"{'-'.join(self.targets)}-{self.KIND.replace('_', '-')}"
+        if self.given_name:
+            return self.given_name
+        spared = [name.removeprefix(BUT) for name in self.targets[1:] if name.startswith(BUT)]
+        whom = ["all", "but", *spared] if spared else self.targets
+        return f"{'-'.join(whom)}-{self.KIND.replace('_', '-')}"
+
+    def hits(self, upstreams: Iterable[str]) -> tuple[str, ...]:
+        """The names of those it breaks, of all there are."""
+        if ALL not in self.targets:
+            return self.targets
+        return tuple(name for name in upstreams if f"{BUT}{name}" not in self.targets)
+
+    @property
+    def draws(self) -> Literal["connection", "request"]:
+        return self.DRAWN
 
     @property
     def text(self) -> str:
@@ -131,8 +169,9 @@ class Fault(Part):
         return met.answer_bytes if self.stream == "downstream" else met.request_bytes
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
-        if self.share == 0:
-            yield "share", refusal("a share of 0% breaks nothing", "remove the fault, or write a larger share")
+        if self.share < SHARE_LEAST:
+            found = "a share of 0% breaks nothing" if not self.share else "nobody would ever meet so small a share"
+            yield "share", refusal(found, "remove the fault, or write a larger share")
         if self.every_ms is not None and self.every_ms < self.for_ms + 1000:
             yield (
                 "every",
@@ -152,6 +191,11 @@ def held(met: Circumstances, *, delay_ms: float | None = None) -> Proof:
             f"make it slow enough that an answer takes {LEAST_SEEN_MS:.0f} ms longer",
         )
     return Proof(kind="held", least_ms=least_ms)
+
+
+def passing(met: Circumstances, *, delay_ms: float) -> Proof:
+    """The proof that canaries were held by a delay that acts during a part of its window only."""
+    return held(met, delay_ms=delay_ms).model_copy(update={"passing": True})
 
 
 FAILED: Final = Proof(kind="failed")

@@ -6,6 +6,7 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
+from harness import behaviour
 from harness.faults.fault import Circumstances, Effect, Fault, held
 
 FOR_EVER_MS: Final = 7 * 24 * 3600 * 1000
@@ -20,7 +21,13 @@ class Hang(Fault):
     def text(self) -> str:
         return "hang"
 
+    @property
+    def draws(self) -> Literal["connection", "request"]:
+        return "request" if self.share < 1 and self.stream == "downstream" else "connection"
+
     def compile(self, met: Circumstances) -> Effect:
+        if met.fakes and self.draws == "request":
+            return Effect(held_ms=met.hold_ms, proof=held(met), behaviour=behaviour.Hang())
         # A delay that no run outlasts, not Toxiproxy's timeout toxic: that one drops the answer but passes on the
         # backend's close, so a client that sends `Connection: close` would be cut off at once instead of hanging.
         toxic = self.toxic("latency", latency=FOR_EVER_MS, jitter=0)

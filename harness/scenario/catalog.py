@@ -20,7 +20,7 @@ def find_scenario(given: str | Path) -> Path:
     """The file itself where there is one, else the catalog's scenario of that name, else the path as given."""
     path = Path(given)
     name = str(given)
-    if not path.suffix and "/" not in name and not path.exists() and name in catalog_names():
+    if name in catalog_names() and not path.exists():
         return catalog_dir() / f"{name}.yaml"
     return path
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from harness.faults import ALL, Circumstances, Fault, Unprovable
 from harness.gateway_choice import ResolvedGateway
 from harness.plan import (
     Plan,
-    PlannedFault,
     PlannedGate,
     PlannedGateway,
     PlannedLoad,
@@ -21,9 +19,9 @@ from harness.plan import (
     PlannedService,
     PlannedUpstream,
     PlannedVerdict,
-    Window,
 )
 from harness.scenario.inputs import Inputs
+from harness.scenario.plan_faults import plan_faults
 from harness.scenario.problems import Finding
 from harness.scenario.references import Named
 from harness.scenario.schema import JmesPath, Request, Scenario
@@ -59,8 +57,8 @@ def compile_plan(
 ) -> tuple[Plan, list[Finding]]:
     """The plan, and the faults in it that nothing could prove (their findings; the plan is then not fit to run)."""
     scenario, timeline = made.scenario, made.timeline
-    stand = _Stand.take(scenario, ports, gateway)
-    faults, findings = _faults(scenario, timeline)
+    stand = _Stand.take(scenario, made.inputs, ports, gateway)
+    faults, findings = plan_faults(scenario, timeline, seed)
     plan = Plan(
         run_id=run_id,
         name=scenario.name,
@@ -103,9 +101,10 @@ class _Stand:
     values: dict[str, str]
 
     @classmethod
-    def take(cls, scenario: Scenario, ports: Callable[[], int], resolved: ResolvedGateway) -> _Stand:
+    def take(cls, scenario: Scenario, inputs: Inputs, ports: Callable[[], int], resolved: ResolvedGateway) -> _Stand:
         upstreams = tuple(
-            upstream.plan(name, index, ports) for index, (name, upstream) in enumerate(scenario.upstreams.items())
+            upstream.plan(name, index, ports, inputs.latencies.get(name, ()))
+            for index, (name, upstream) in enumerate(scenario.upstreams.items())
         )
         service_port = ports() if scenario.service.url is None else None
         root = scenario.service.url or f"http://127.0.0.1:{service_port}"
@@ -232,43 +231,4 @@ def _request(scenario: Scenario, request: Request, values: dict[str, str]) -> Pl
         asks=request.asks if request.asks is not None else tuple(scenario.upstreams),
         expect_status=request.expect.status if request.expect else None,
         expect_contains=request.expect.contains if request.expect else None,
-    )
-
-
-# ---------------------------------------------------------------- faults
-
-
-def targets_of(scenario: Scenario, fault: Fault) -> tuple[str, ...]:
-    return tuple(scenario.upstreams) if ALL in fault.targets else fault.targets
-
-
-def _faults(scenario: Scenario, timeline: Timeline) -> tuple[tuple[PlannedFault, ...], list[Finding]]:
-    planned: list[PlannedFault] = []
-    findings: list[Finding] = []
-    hold_ms = scenario.gateway.deadline_ms or timeline.client_cap_ms
-    for index, (fault, windows) in enumerate(zip(scenario.faults, timeline.windows, strict=True)):
-        targets = targets_of(scenario, fault)
-        answers = [scenario.upstreams[name].answer_bytes for name in targets if name in scenario.upstreams]
-        met = Circumstances(hold_ms=hold_ms, answer_bytes=min(answers, default=0))
-        try:
-            planned.append(_fault(fault, targets, windows, met))
-        except Unprovable as exc:
-            findings.append(Finding(("faults", index, fault.KIND), exc.message, exc.fix))
-    return tuple(planned), findings
-
-
-def _fault(fault: Fault, targets: Sequence[str], windows: tuple[Window, ...], met: Circumstances) -> PlannedFault:
-    effect = fault.compile(met)
-    return PlannedFault(
-        name=fault.name,
-        kind=fault.KIND,
-        text=fault.text,
-        upstreams=tuple(targets),
-        windows=windows,
-        toxics=effect.toxics,
-        disables_proxy=effect.disables_proxy,
-        held_ms=effect.held_ms,
-        delay_ms=effect.delay_ms,
-        share=fault.share,
-        proof=effect.proof,
     )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import Problem
-from harness.scenario.located import BYTES_MAX, Leaf, Mapping, Place, Source, compose
+from harness.scenario.composed import BYTES_MAX, compose
+from harness.scenario.located import Leaf, Mapping, Place, Source
 from harness.scenario.paths import BadPath, assign, parse_path
 
 DEPTH_MAX = 5
@@ -35,7 +36,8 @@ def read_scenario(path: Path, sets: Sequence[str]) -> Read:
         parts.append(f"--set {one}")
         tree, more = _with_set(tree, one)
         found = (*found, *more)
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    # an argument that is not UTF-8 comes as lone surrogates
+    digest = hashlib.sha256("\0".join(parts).encode(errors="backslashreplace")).hexdigest()
     return Read(text, tree, found, digest)
 
 
@@ -46,6 +48,9 @@ def _read_text(path: Path, shown: str) -> tuple[str, tuple[Problem, ...]]:
     try:
         if path.is_dir():
             return refused("this is a directory", "name the scenario file in it")
+        if path.exists() and not path.is_file():
+            # a FIFO that nobody writes to would be waited for without end
+            return refused("this is no regular file", "write the scenario to one")
         with path.open("rb") as file:
             raw = file.read(BYTES_MAX + 1)
     except FileNotFoundError:
@@ -119,6 +124,8 @@ def _with_set(tree: Mapping | None, one: str) -> tuple[Mapping | None, tuple[Pro
     name = f"--set {one}"
     source = Source(name, Path.cwd(), (one,), has_lines=False)
     place = Place(source, 1, 1)
+    if not one.isascii() and one != one.encode(errors="replace").decode():
+        return tree, (place.problem("", "a setting is UTF-8", "write it so, or put it into the file"),)
     path_text, equals, value_text = one.partition("=")
     if not equals:
         return tree, (place.problem("", "a setting is PATH=VALUE", "write --set load.rate=20/s"),)

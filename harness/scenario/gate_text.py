@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Final
 
+from harness.fields import closest
 from harness.gates import GATES, Gate, GateSyntaxError
 from harness.gates.share import BAD_OUTCOMES
 from harness.gates.words import Words
@@ -33,6 +33,6 @@ def parse_gate(text: str) -> Gate:
         )
     if first == "ok":
         raise GateSyntaxError("there is no gate on `ok`; bound what is not", "errors < 1%", offset)
-    close = difflib.get_close_matches(first.lower(), _METRICS, n=1)
-    fix = f"did you mean `{close[0]}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
+    close = closest(first.lower(), _METRICS)
+    fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
     raise GateSyntaxError(f"`{first}` is nothing a gate can measure", fix, offset)

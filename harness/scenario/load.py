@@ -6,7 +6,9 @@ does not hide a gate that names an unknown upstream. Nothing is started, no port
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, product
@@ -16,6 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import Problem, ScenarioError
+from harness.fields import NAME_PATTERN
 from harness.gates import GateSyntaxError
 from harness.gateway_choice import ResolvedGateway
 from harness.plan import Plan
@@ -207,6 +210,7 @@ def _default_gates(scenario: Scenario) -> tuple[Named, ...]:
     return tuple(
         Named(parse_gate(f"p99 < gateway.timeout during {fault.name}"), ("faults", index), 0)
         for index, fault in enumerate(scenario.faults)
+        if re.fullmatch(NAME_PATTERN, fault.name)  # made of the names of upstreams that are none, of which it is told
     )
 
 
@@ -220,12 +224,17 @@ def _cells(tree: Mapping, origin: _Origin, base: _Examined) -> tuple[tuple[Cell,
     if not isinstance(vary, Mapping) or any(problem.path.startswith("matrix") for problem in base.problems):
         return (), []
     values = {key: node.items for key, node in vary.entries.items() if isinstance(node, Listing)}
+    count = math.prod(len(items) for items in values.values())
+    if count > CELLS_MAX:
+        found = Finding(("matrix", "vary"), f"{count:,} cells are more than {CELLS_MAX}", "vary less at once")
+        return (), [locate(tree, found)]
     combinations = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
     names = ["/".join(spell_value(plain(node)) for node in chosen.values()) for chosen in combinations]
     problems = list(_matrix_problems(tree, names))
     if problems:
         return (), problems
     cells: list[Cell] = []
+    known = set(base.problems)
     found_in: dict[Problem, list[str]] = {}
     for name, chosen in zip(names, combinations, strict=True):
         cell_tree = tree.without("matrix")
@@ -236,7 +245,7 @@ def _cells(tree: Mapping, origin: _Origin, base: _Examined) -> tuple[tuple[Cell,
             return (), [locate(tree, Finding(("matrix", "vary", key), str(exc), at_key=True))]
         examined = _examine(cell_tree, origin)
         for problem in examined.problems:
-            if problem not in base.problems:
+            if problem not in known:
                 found_in.setdefault(problem, []).append(name)
         if examined.made is not None:
             expected = node_at(tree, ("matrix", "expect", name))
@@ -249,9 +258,6 @@ def _cells(tree: Mapping, origin: _Origin, base: _Examined) -> tuple[tuple[Cell,
 def _matrix_problems(tree: Mapping, names: Sequence[str]) -> Iterator[Problem]:
     from harness.fields import did_you_mean
 
-    if len(names) > CELLS_MAX:
-        found = Finding(("matrix", "vary"), f"{len(names)} cells are more than {CELLS_MAX}", "vary less at once")
-        yield locate(tree, found)
     expect = node_at(tree, ("matrix", "expect"))
     for name in expect.entries if isinstance(expect, Mapping) else ():
         if name not in names:

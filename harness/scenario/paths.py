@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from harness.scenario.composed import DEPTH_MAX
 from harness.scenario.located import Leaf, Listing, Mapping, Node, Place
 from harness.scenario.problems import Path
 
@@ -23,6 +24,8 @@ def parse_path(text: str) -> Path:
             raise BadPath(f"`{text}` is not a path; write one such as load.rate or faults[0].for")
         path.append(match[1])
         path.extend(int(index) for index in re.findall(r"\d+", match[2]))
+    if len(path) > DEPTH_MAX:
+        raise BadPath(f"`{text}` has more than {DEPTH_MAX} steps; write one such as load.rate or faults[0].for")
     return tuple(path)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from harness.phases import planned_phases
+from harness.plan import PlannedFault
 from harness.scenario.arrivals import expected_arrivals
 from harness.scenario.load import Cell, Loaded, dry_plan
 
@@ -23,6 +24,19 @@ class PhasePreview:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultPreview:
+    """`drawn` is what `share` is a share of; `at_ms` counts from the end of the warm-up, for each window."""
+
+    name: str
+    text: str
+    upstreams: tuple[str, ...]
+    share: float
+    drawn: Literal["request", "connection"]
+    at_ms: tuple[float, ...]
+    for_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class CellPreview:
     """`name` is None where there is no matrix. `wall_ms` leaves out the drain: it ends when nothing is open."""
 
@@ -30,6 +44,7 @@ class CellPreview:
     values: dict[str, Any]
     expected: tuple[str, ...]
     phases: tuple[PhasePreview, ...]
+    faults: tuple[FaultPreview, ...]
     wall_ms: float
 
 
@@ -51,4 +66,18 @@ def _cell(cell: Cell) -> CellPreview:
     )
     runs = cell.loaded.scenario.verdict.runs
     wall_ms = runs * (plan.load.warmup_ms + plan.load.duration_ms + AROUND_MS)
-    return CellPreview(cell.name, cell.values, cell.expected, phases, wall_ms)
+    faults = tuple(_fault(fault) for fault in plan.faults)
+    return CellPreview(cell.name, cell.values, cell.expected, phases, faults, wall_ms)
+
+
+def _fault(fault: PlannedFault) -> FaultPreview:
+    first = fault.windows[0]
+    return FaultPreview(
+        name=fault.name,
+        text=fault.text,
+        upstreams=fault.upstreams,
+        share=fault.share,
+        drawn="connection" if fault.behaviour is None else "request",
+        at_ms=tuple(window.apply_ms for window in fault.windows),
+        for_ms=first.remove_ms - first.apply_ms,
+    )

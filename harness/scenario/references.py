@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.faults import ALL
+from harness.faults import ALL, BUT
 from harness.fields import did_you_mean
 from harness.gates import Gate
 from harness.scenario.problems import Finding, Path
 from harness.scenario.schema import Scenario
 from harness.scenario.templates import missing_variables, template_faults, upstream_names
+from harness.upstreams import GENERIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,13 @@ def _faults(scenario: Scenario) -> Iterator[Finding]:
             )
         seen.setdefault(fault.name, index)
         for number, name in enumerate(fault.targets):
-            if name != ALL and name not in scenario.upstreams:
-                path = ("faults", index, "upstream", number)
-                yield Finding(path, f"there is no upstream `{name}`", _known(name, scenario.upstreams))
+            known = name.removeprefix(BUT)
+            if name != ALL and known not in scenario.upstreams:
+                path = ("faults", index, "upstream", *((number,) if known == name else ()))
+                yield Finding(path, f"there is no upstream `{known}`", _known(known, scenario.upstreams))
+        if scenario.upstreams and not fault.hits(scenario.upstreams):
+            found = "`all but` spares every upstream there is, so this fault breaks none"
+            yield Finding(("faults", index, "upstream"), found, "spare fewer, or remove the fault")
         if ALL in fault.targets and not scenario.upstreams:
             yield Finding(("faults", index, "upstream"), "there is no upstream to break", "add `upstreams`")
         yield from _unasked(scenario, index)
@@ -60,8 +65,7 @@ def _unasked(scenario: Scenario, index: int) -> Iterator[Finding]:
         return
     asked = {name for request in requests for name in request.asks or ()}
     fault = scenario.faults[index]
-    targets = tuple(scenario.upstreams) if ALL in fault.targets else fault.targets
-    for name in targets:
+    for name in fault.hits(scenario.upstreams):
         if name in scenario.upstreams and name not in asked:
             yield Finding(
                 ("faults", index, "upstream"),
@@ -173,6 +177,14 @@ def _service(scenario: Scenario) -> Iterator[Finding]:
         yield Finding(
             ("service", "rung"), "the aggregator has no backends to ask", "add `upstreams`, such as azure: {}"
         )
+    if service.rung is not None:
+        for name, upstream in scenario.upstreams.items():
+            if upstream.wire_shape not in (GENERIC, None):
+                yield Finding(
+                    ("upstreams", name, "provider"),
+                    f"the reference aggregator speaks the {GENERIC} shape alone",
+                    "remove `provider`, or test a service of yours by `command` or `url`",
+                )
     if service.command is not None:
         texts = [*service.command, *service.env.values()]
         if not any("{port}" in text for text in texts):

@@ -55,7 +55,9 @@ def repair(tree: Mapping, findings: Sequence[Finding]) -> Repaired:
         if finding.message.startswith("unknown key"):
             raw = _without(raw, finding.path)
     for finding in findings:
-        if finding.path and not finding.message.startswith("unknown key"):
+        # a part of a fault or an upstream may miss what its unknown key was meant to be
+        in_part = finding.path[:1] in (("faults",), ("upstreams",)) and len(finding.path) > 3
+        if finding.path and (in_part or not finding.message.startswith("unknown key")):
             raw = _set_aside(raw, finding.path, repaired)
     for section in SECTIONS:
         _stand_in(raw, section, repaired)

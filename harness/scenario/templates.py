@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from harness.environment import REFERENCE
 from harness.fields import did_you_mean
 
-VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}")
+VARIABLE = re.compile(REFERENCE)
 _TOKEN = re.compile(
     rf"(?P<variable>{VARIABLE.pattern})|(?P<dollar>\$\{{)|(?P<brace>\{{\{{)|\{{(?P<name>[^{{}}]*)\}}|(?P<open>\{{)"
 )

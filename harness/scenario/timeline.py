@@ -162,6 +162,9 @@ class _Placing:
             if windows:
                 next_ms = windows[-1].remove_ms + self._recovery_ms + self._guard_ms
             placed.append(tuple(windows))
+        if sum(map(len, placed)) > WINDOWS_MAX and not self.findings:
+            count = f"{sum(map(len, placed)):,} windows of all faults together are more than {WINDOWS_MAX:,}"
+            self._refuse((len(faults) - 1,), count, "write a longer `every`, or make several scenarios of it")
         return tuple(placed) if not self.findings else None
 
     def _repeated(self, index: int, start_ms: float) -> list[Window]:

@@ -1,7 +1,7 @@
-"""Can this plan decide what it is asked? Windows, arrivals and canaries, reckoned before anything starts. Pure.
+"""Can this plan decide what it is asked? Windows and arrivals, reckoned before anything starts. Pure.
 
-Refuses gates whose window is empty or too short for any PASS, faults that leave no window or that no
-canary would meet; warns where a window decides only if nothing at all goes wrong.
+Refuses gates whose window is empty or too short for any PASS (`fault_windows` looks at the faults); warns
+where a window decides only if nothing at all goes wrong.
 """
 
 from __future__ import annotations
@@ -9,24 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
-from harness.faults import Fault
 from harness.gates import RecoveryGate
 from harness.phases import Phase, planned_phases
-from harness.plan import Plan, PlannedFault, Schedule
+from harness.plan import Plan, Schedule
 from harness.scenario.arrivals import expected_arrivals
 from harness.scenario.compile import Made
+from harness.scenario.fault_windows import fault_findings, overlap, overlap_findings, share_warnings
 from harness.scenario.problems import Finding
 from harness.scenario.references import Named
 from harness.scenario.remedies import longer, room, spell_up
-from harness.scenario.timeline import COMFORT, Timeline, lowest_rate_per_s
-from harness.units import format_share, spell_duration
-
-AFTER_TAIL_MS: Final = 5_000.0
-CANARIES_PER_S: Final = 2
-MISSED_AT_MOST: Final = 0.001
-"""How likely all canaries of a window may miss a fault that hits a share of the connections."""
+from harness.scenario.timeline import COMFORT, lowest_rate_per_s
+from harness.units import spell_duration
 
 
 @dataclass(slots=True)
@@ -43,16 +37,11 @@ def check_windows(made: Made, plan: Plan) -> Checked:
     for index, fault in enumerate(made.scenario.faults):
         planned = next((each for each in plan.faults if each.name == fault.name), None)
         if planned is not None:
-            found = list(_fault(made.timeline, index, fault, planned))
+            found = list(fault_findings(made, plan, index, fault, planned))
             checked.problems += found
             short |= {fault.name} if found else set()
-        if fault.share < 1:
-            path = ("faults", index, "share")
-            text = (
-                f"{format_share(fault.share)} of the connections: with keep-alive that is not a share of the requests"
-            )
-            checked.warnings.append(Finding(path, text))
-    checked.problems += _overlaps(made, plan)
+            checked.warnings += share_warnings(index, planned)
+    checked.problems += overlap_findings(made, plan)
     phases = {phase.name: phase for phase in planned_phases(plan)}
     for named in made.gates:
         # a window that is too short in itself need not be told again by each gate
@@ -61,7 +50,7 @@ def check_windows(made: Made, plan: Plan) -> Checked:
     return checked
 
 
-# ---------------------------------------------------------------- load and faults
+# ---------------------------------------------------------------- load
 
 
 def _load(made: Made) -> Iterator[Finding]:
@@ -79,66 +68,6 @@ def _load_warnings(made: Made) -> Iterator[Finding]:
             "the first stage ramps up from 0/s, so the warm-up sends nothing",
             "begin with a step",
         )
-
-
-def _fault(timeline: Timeline, index: int, fault: Fault, planned: PlannedFault) -> Iterator[Finding]:
-    last_ms = planned.windows[-1].remove_ms
-    needed_ms = last_ms if fault.at_ms is not None else last_ms + timeline.recovery_ms
-    if needed_ms > timeline.duration_ms:
-        over = "is removed" if fault.at_ms is not None else "has been recovered from"
-        yield Finding(
-            ("faults", index),
-            f"the load ends at {spell_duration(timeline.duration_ms)}, before `{fault.name}` {over} "
-            f"at {spell_duration(needed_ms)}",
-            f"let the load last {spell_duration(needed_ms)}, or shorten `baseline`, `for` or `recovery`",
-        )
-    least_ms = planned.held_ms + AFTER_TAIL_MS
-    if fault.every_ms is None and fault.for_ms < least_ms:
-        held = spell_duration(planned.held_ms)
-        reason = (
-            f"requests are held for up to {held}, and the last {held} of the window do not count"
-            if planned.held_ms
-            else "too short to see anything"
-        )
-        yield Finding(
-            ("faults", index, "for"),
-            f"`for: {spell_duration(fault.for_ms)}` is too short for `{fault.name}`: {reason}",
-            f"write at least {spell_up(least_ms)}",
-        )
-    if fault.share < 1:
-        canaries = max(1.0, CANARIES_PER_S * fault.for_ms / 1000)
-        if (1 - fault.share) ** canaries > MISSED_AT_MOST:
-            least_s = math.ceil(math.log(MISSED_AT_MOST) / math.log1p(-fault.share) / CANARIES_PER_S)
-            yield Finding(
-                ("faults", index, "share"),
-                f"with two canaries a second none may meet a fault of {format_share(fault.share)} within "
-                f"{spell_duration(fault.for_ms)}, and a fault that nobody saw proves nothing",
-                f"write `for: {least_s}s`, or a larger share",
-            )
-
-
-def _overlaps(made: Made, plan: Plan) -> Iterator[Finding]:
-    """A backend that is down answers no canary, whatever else is done to it."""
-    down = [fault for fault in plan.faults if fault.disables_proxy]
-    for index, fault in enumerate(made.scenario.faults):
-        planned = next((each for each in plan.faults if each.name == fault.name), None)
-        if planned is None or planned.disables_proxy:
-            continue
-        for other in down:
-            if set(other.upstreams) & set(planned.upstreams) and _overlap(planned, other):
-                yield Finding(
-                    ("faults", index),
-                    f"while `{other.name}` is on, no canary could see `{fault.name}`",
-                    "keep them apart in time, or on different upstreams",
-                )
-
-
-def _overlap(one: PlannedFault, other: PlannedFault) -> bool:
-    return any(
-        mine.apply_ms < theirs.remove_ms and theirs.apply_ms < mine.remove_ms
-        for mine in one.windows
-        for theirs in other.windows
-    )
 
 
 # ---------------------------------------------------------------- gates
@@ -171,7 +100,7 @@ def _recovery_overlap(plan: Plan, named: Named) -> str:
     mine = next((fault for fault in plan.faults if fault.name == named.gate.fault), None)
     for other in plan.faults if mine else ():
         assert mine is not None
-        if other.name != mine.name and _overlap(mine, other):
+        if other.name != mine.name and overlap(mine, other):
             return f"`{mine.name}` and `{other.name}` overlap, so a recovery from one could not be told from the other"
     return ""
 

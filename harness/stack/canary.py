@@ -20,6 +20,7 @@ from harness.correlation import CANARY_HEADER
 from harness.errors import RigError
 from harness.journal import Entry, Journal
 from harness.plan import Plan, PlannedUpstream
+from harness.stack.canary_answer import fault_in, looks_of, status_of
 from harness.stack.sightings import IDLE_DEADLINE_MS, Sightings
 from harness.stack.witness import Witness
 from harness.units import NS_PER_MS
@@ -160,13 +161,16 @@ class Canaries:
             outcome, detail = "held", f"{'no end of the' if answer else 'no'} answer within {deadline_ms:.0f} ms"
         except OSError as exc:
             outcome, detail = "failed", os.strerror(exc.errno) if exc.errno else str(exc)
+        done_ns = time.monotonic_ns()
         return Canary.model_validate(
             {
                 "upstream": upstream.name,
                 "sent_ns": sent_ns,
-                "done_ns": time.monotonic_ns(),
+                "done_ns": done_ns,
                 "outcome": outcome,
                 "bytes": len(answer),
+                "status": status_of(answer),
+                "looks": looks_of(bytes(answer), upstream.name) if not detail else None,
                 "detail": detail,
             }
         )
@@ -198,26 +202,6 @@ def _request(address: str, *, close: bool) -> bytes:
     kept = "close" if close else "keep-alive"
     head = ("GET /offers HTTP/1.1", f"Host: {address}", f"{CANARY_HEADER}: 1", f"Connection: {kept}", "", "")
     return "\r\n".join(head).encode()
-
-
-def fault_in(answer: bytes) -> str:
-    """What is wrong with an HTTP/1.1 answer read to its end of file; empty: it is whole and 2xx."""
-    head, found, body = answer.partition(b"\r\n\r\n")
-    if not found:
-        return "cut short in the head" if head else "closed without an answer"
-    status, *lines = head.split(b"\r\n")
-    words = status.split(b" ", 2)
-    if len(words) < 2 or not words[1].isdigit():
-        return "not an HTTP answer"
-    if not words[1].startswith(b"2"):
-        return f"HTTP {words[1].decode()}"
-    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
-    length = fields.get(b"content-length", b"")
-    if length.isdigit() and len(body) < int(length):
-        return f"cut short after {len(body)} of {int(length)} bytes"
-    if b"chunked" in fields.get(b"transfer-encoding", b"").lower() and not body.endswith(b"0\r\n\r\n"):
-        return f"cut short after {len(body)} bytes"
-    return ""
 
 
 class _OwnPorts:

@@ -1,122 +1,38 @@
-"""One window of one fault on one proxy: how it is put on, seen to stand, and taken off. Blocking.
+"""What a hold is: one window of one fault on one upstream, wherever it acts. Blocking.
 
-Refuses to put a toxic on a proxy that someone else disabled: it would be taken and do nothing. Keeps
-no time and no journal; `harness.stack.injector` does.
+It keeps no time and no journal; `harness.stack.injector` does.
 """
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import Protocol
 
-from harness.errors import RigError
-from harness.plan import Plan, PlannedFault
-from harness.stack.witness import somebody_hung_up
-from harness.targets import is_loopback
-
-if TYPE_CHECKING:
-    from harness.toxiproxy.client import ToxiproxyClient
-    from harness.toxiproxy.state import Proxy
+from harness.plan import PlannedFault
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """`prefix` begins the names of this window's toxics; other windows' begin otherwise."""
-
-    fault: PlannedFault
-    window: int
-    upstream: str
-    proxy: str
-    prefix: str
-
-    @classmethod
-    def of(cls, plan: Plan, fault: PlannedFault, window: int, upstream: str) -> Hold:
-        # dots: no name holds one, so window 1 of `a` is not mistaken for a fault `a-1`
-        return cls(fault, window, upstream, plan.proxy_name(upstream), f"{plan.prefix}{fault.name}.{window}.")
+class Hold(Protocol):
+    """Methods raise RigError. `held_down` and `stays_down`: another window of ours disables the proxy."""
 
     @property
-    def what(self) -> str:
-        """For people: `azure-slow (latency 60s) on azure`."""
-        return f"{self.fault.name} ({self.fault.text}) on {self.upstream}"
+    def fault(self) -> PlannedFault: ...
+    @property
+    def window(self) -> int: ...
+    @property
+    def upstream(self) -> str: ...
 
-    def put_on(self, client: ToxiproxyClient, *, held_down: bool) -> None:
-        """`held_down`: another window of ours disables this proxy now. Leaves nothing behind when it raises RigError,
-        unless the server will not have it removed."""
-        self._found(client, enabled=not held_down)
-        names: list[str] = []
-        try:
-            for number, toxic in enumerate(self.fault.toxics):
-                names.append(f"{self.prefix}{number}")
-                client.add_toxic(self.proxy, names[-1], toxic)
-            if self.fault.disables_proxy and not held_down:
-                client.set_enabled(self.proxy, False)
-        except RigError:
-            for name in names:
-                with contextlib.suppress(RigError):  # the first error counts; the undo looks again
-                    client.remove_toxic(self.proxy, name)
-            raise
+    def put_on(self, *, held_down: bool) -> None:
+        """Leaves nothing behind when it raises, unless that cannot be removed."""
 
-    def check_stands(self, client: ToxiproxyClient, *, held_down: bool) -> None:
-        """Raises RigError if the fault, once applied, is not what the server has now. `held_down` by any window."""
-        proxy = self._found(client, enabled=not held_down)
-        there = {toxic.name: toxic for toxic in proxy.toxics}
-        for number, planned in enumerate(self.fault.toxics):
-            toxic = there.get(f"{self.prefix}{number}")
-            if toxic is None or not toxic.is_as(planned):
-                raise RigError(
-                    f"toxic {self.prefix}{number} was removed or changed by someone else while its fault stood",
-                    "keep others off this Toxiproxy during a run",
-                )
+    def check_stands(self, *, held_down: bool) -> None:
+        """Raises if the fault, once applied, is not what stands now."""
 
-    def take_off(self, client: ToxiproxyClient, *, stays_down: bool) -> None:
-        """Remove what is there of it; what is gone already is no error. Raises RigError."""
-        proxy = client.proxy(self.proxy)
-        toxics = proxy.toxics if proxy else client.toxics(self.proxy)
-        mine = [toxic for toxic in toxics if toxic.name.startswith(self.prefix)]
-        delays = any(toxic.type == "latency" for toxic in mine)
-        alone = proxy is not None and proxy.enabled and len(mine) == len(toxics)
-        if delays and proxy and alone and self._may_lock_up(client, proxy):
-            self._replace(client, proxy)
-        else:
-            for toxic in mine:
-                client.remove_toxic(self.proxy, toxic.name)
-        if self.fault.disables_proxy and not stays_down:
-            client.set_enabled(self.proxy, True)
+    def take_off(self, *, stays_down: bool) -> None:
+        """Remove what is there of it; what is gone already is no error."""
 
-    def _may_lock_up(self, client: ToxiproxyClient, proxy: Proxy) -> bool:
-        """Whether callers have hung up on what is held. On another host nobody can tell us, so perhaps."""
-        host = urlsplit(client.url).hostname or ""
-        return not is_loopback(host) or somebody_hung_up(int(proxy.listen.rpartition(":")[2]))
+    def check_gone(self, *, stays_down: bool) -> None:
+        """Raises unless nothing of this window is left."""
 
-    def _replace(self, client: ToxiproxyClient, proxy: Proxy) -> None:
-        """Lift a delay by making the proxy anew, which closes the connections it holds.
 
-        Toxiproxy 2.12 interrupts a link while it holds the lock that an ending link needs. A caller who has hung up
-        leaves a link that still holds the rest of its answer, with nobody to read it; if its delay runs out at that
-        moment, removing or changing the toxic never returns, and blocks new connections with it (and otherwise
-        waits 5 s for each 32 KiB). Deleting a proxy takes no such lock.
-        """
-        client.delete_proxy(self.proxy)
-        client.create_proxy(self.proxy, proxy.listen, proxy.upstream)
-
-    def check_gone(self, client: ToxiproxyClient, *, stays_down: bool) -> None:
-        """Raises RigError unless the server shows no toxic of this window and the proxy enabled as it should be."""
-        proxy = self._found(client, enabled=not stays_down)
-        if left := [toxic.name for toxic in proxy.toxics if toxic.name.startswith(self.prefix)]:
-            raise RigError(
-                f"proxy {self.proxy} still carries {', '.join(left)}", f"tailgate toxiproxy sweep --url {client.url}"
-            )
-
-    def _found(self, client: ToxiproxyClient, *, enabled: bool) -> Proxy:
-        proxy = client.proxy(self.proxy)
-        if proxy is None:
-            raise RigError(f"proxy {self.proxy} is gone from Toxiproxy at {client.url}", "see logs/toxiproxy.log")
-        if proxy.enabled != enabled:
-            raise RigError(
-                f"proxy {self.proxy} is {'enabled' if proxy.enabled else 'disabled'}, which is not our doing:"
-                f" {self.fault.text} would not be what the plan says",
-                "keep others off this Toxiproxy during a run",
-            )
-        return proxy
+def spell(hold: Hold) -> str:
+    """For people: `azure-slow (latency 60s) on azure`."""
+    return f"{hold.fault.name} ({hold.fault.text}) on {hold.upstream}"

@@ -23,7 +23,9 @@ from harness.journal import Entry, Event, Journal
 from harness.manifest import RigFault
 from harness.plan import Plan, PlannedFault
 from harness.stack.blocking import in_thread
-from harness.stack.hold import Hold
+from harness.stack.fake_hold import FakeHold, still_held
+from harness.stack.hold import Hold, spell
+from harness.stack.proxy_hold import ProxyHold
 from harness.units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -112,7 +114,7 @@ class Injector:
 
     async def _run_window(self, t0_ns: int, fault: PlannedFault, number: int) -> None:
         window = fault.windows[number]
-        holds = [Hold.of(self._plan, fault, number, upstream) for upstream in fault.upstreams]
+        holds = [self._hold(fault, number, upstream) for upstream in fault.upstreams]
         await self._sleep_until(t0_ns + round(window.apply_ms * NS_PER_MS))
         applied = await asyncio.gather(*(self._act(self._apply(hold)) for hold in holds))
         await self._sleep_until(t0_ns + round(window.remove_ms * NS_PER_MS))
@@ -133,11 +135,11 @@ class Injector:
             held_down = self._is_down(hold.upstream)
             self._standing.append(hold)
             try:
-                await self._call(lambda: hold.put_on(self._client, held_down=held_down))
+                await self._call(lambda: hold.put_on(held_down=held_down))
             except RigError as exc:
                 self._record(hold, "failed", exc.message)
                 self._trouble(
-                    RigFault(check="faults", message=f"{hold.what} was not applied: {exc.message}", fix=exc.fix)
+                    RigFault(check="faults", message=f"{spell(hold)} was not applied: {exc.message}", fix=exc.fix)
                 )
                 return False
             return self._record(hold, "applied")
@@ -147,9 +149,11 @@ class Injector:
         async with self._locks[hold.upstream]:
             held_down = self._is_down(hold.upstream)
             try:
-                await self._call(lambda: hold.check_stands(self._client, held_down=held_down))
+                await self._call(lambda: hold.check_stands(held_down=held_down))
             except RigError as exc:
-                self._trouble(RigFault(check="faults", message=f"{hold.what} did not last: {exc.message}", fix=exc.fix))
+                self._trouble(
+                    RigFault(check="faults", message=f"{spell(hold)} did not last: {exc.message}", fix=exc.fix)
+                )
         return await self._remove(hold)
 
     async def _remove(self, hold: Hold) -> bool:
@@ -159,23 +163,30 @@ class Injector:
             stays_down = self._is_down(hold.upstream, but=hold)
             self._record(hold, "removing")
             try:
-                await self._call(lambda: hold.take_off(self._client, stays_down=stays_down))
+                await self._call(lambda: hold.take_off(stays_down=stays_down))
                 self._record(hold, "removed")
-                await self._call(lambda: hold.check_gone(self._client, stays_down=stays_down))
+                await self._call(lambda: hold.check_gone(stays_down=stays_down))
             except RigError as exc:
-                return self._not_rolled_back(f"{hold.what} could not be removed: {exc.message}")
+                return self._not_rolled_back(f"{spell(hold)} could not be removed: {exc.message}")
             self._standing.remove(hold)
             return self._record(hold, "verified")
 
     async def _nothing_left(self) -> bool:
-        """The last look, over all proxies: what an act that failed half-way may have left."""
+        """The last look, over all proxies and fakes: what an act that failed half-way may have left."""
         try:
             proxies = await self._call(self._client.proxies)
+            held = await self._call(lambda: still_held(self._plan))
         except RigError as exc:
             return self._not_rolled_back(exc.message)
         left = [t.name for proxy in proxies.values() for t in proxy.toxics if t.name.startswith(self._plan.prefix)]
         left += [name for name in self._created if name not in proxies or not proxies[name].enabled]
-        return not left or self._not_rolled_back(f"Toxiproxy still shows {', '.join(left)}")
+        left += [f"a fault of the fake backend {name}" for name in held]
+        return not left or self._not_rolled_back(f"still there: {', '.join(left)}")
+
+    def _hold(self, fault: PlannedFault, window: int, upstream: str) -> Hold:
+        if fault.behaviour is not None:
+            return FakeHold.of(self._plan, fault, window, upstream)
+        return ProxyHold.of(self._client, self._plan, fault, window, upstream)
 
     async def _create(self, upstream: str) -> None:
         planned = self._plan.upstream(upstream)

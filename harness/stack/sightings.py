@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.canary_record import Canary, Freed, baseline_ms, is_free, proves, shows
+from harness.canary_record import Canary, Freed, baseline_ms, is_free, proves, shows, spell_proof
 from harness.journal import Entry
-from harness.plan import PlannedFault
+from harness.plan import PlannedFault, Proof
 from harness.units import format_duration
 
 IDLE_DEADLINE_MS: Final = 5_000.0
@@ -122,7 +122,7 @@ class Sightings:
         if sight.cut_off(canary) and not shows(canary, proof, base_ms):
             return
         sight.canaries.append(canary)
-        if proves(sight.canaries, proof, share=sight.fault.share, base_ms=base_ms):
+        if proves(sight.canaries, proof, share=sight.fault.connection_share, base_ms=base_ms):
             sight.observed = True
             yield Entry(
                 fault=sight.fault.name,
@@ -130,7 +130,7 @@ class Sightings:
                 upstream=self.upstream,
                 event="observed",
                 t_ns=canary.done_ns,
-                detail=_spell(canary, base_ms),
+                detail=_spell(canary, proof, base_ms),
             )
 
     def _freed_by(self, canary: Canary) -> Iterator[Freed]:
@@ -151,11 +151,13 @@ class Sightings:
 
 
 def _wait_ms(fault: PlannedFault) -> float:
-    return FAILING_MS if fault.proof.kind == "failed" else fault.proof.least_ms
+    return fault.proof.least_ms if fault.proof.kind == "held" else FAILING_MS
 
 
-def _spell(canary: Canary, base_ms: float) -> str:
-    """`a canary, held 2.25 s where 1.1 ms were usual`."""
+def _spell(canary: Canary, proof: Proof, base_ms: float) -> str:
+    """`a canary, held 2.25 s where 1.1 ms were usual`, or what it was answered."""
     took = format_duration(canary.elapsed_ms)
+    if proof.kind == "answered":
+        return f"a canary met {spell_proof(proof)} after {took}"
     ended = f"failed after {took}: {canary.detail}" if canary.outcome == "failed" else f"held {took}"
     return f"a canary, {ended} where {format_duration(base_ms)} were usual"

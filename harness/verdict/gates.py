@@ -94,9 +94,8 @@ def service_alive(pool: Pool) -> GateResult | None:
     if deaths:
         run, death = deaths[0]
         after = format_duration((death.t_ns - run.t0_ns) / NS_PER_MS)
-        how = f"by signal {-death.code}" if death.code < 0 else f"with exit code {death.code}"
         last = f"; the last line of its log: {death.last_line}" if death.last_line else ""
-        reason = f"the service ended {how}, {after} after t = 0{last}"
+        reason = f"the service {death.how}, {after} after t = 0{last}"
     return GateResult(
         id="service-alive",
         text="service-alive",

@@ -12,6 +12,8 @@ from harness.plan import Plan
 from harness.results import GateResult, PhaseResult, UpstreamResult
 from harness.units import format_count, format_duration, format_share, spell_duration
 
+FAULTS_TOLD = 3
+"""With more of them a sentence names them only."""
 BLAMED_LEAST = 0.5
 """An upstream is named when it was the slowest in at least this share of the slow requests."""
 
@@ -159,6 +161,8 @@ def headline_passed(plan: Plan, gates: Sequence[GateResult]) -> str:
     written = sum(gate.metric != "service-alive" for gate in gates)
     held = "The gate held" if written == 1 else f"All {written} gates held"
     faults = [f"{fault.name} ({', '.join(fault.upstreams)}: {fault.text})" for fault in plan.faults]
+    if len(faults) > FAULTS_TOLD:
+        return f"{held}, {len(faults)} faults notwithstanding: {', '.join(fault.name for fault in plan.faults)}."
     return f"{held}, {' and '.join(faults)} notwithstanding." if faults else f"{held}."
 
 

@@ -20,6 +20,9 @@ _STEP: Final = 0.04  # of a nine, between two points of a line
 _LABEL_GAP: Final = 0.058  # of the height: one line of small print
 _MOST_NINES: Final = 4.0
 
+CURVES_MOST: Final = 8
+"""More lines cannot be told apart, nor their names be written beside them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -66,6 +69,12 @@ def curve(phase: str, rows: NDArray[Any]) -> Curve | None:
         points.append((nines, float(ranked[rank]), rank >= failed_from))
     points.append((most, float(ranked[-1]), failed_from < n))
     return Curve(phase, n, tuple(points))
+
+
+def shown(curves: Sequence[Curve]) -> list[Curve]:
+    """As many as can be told apart: the baseline, then the slowest by their last point, in the given order."""
+    slowest = sorted(curves, key=lambda each: (each.phase != "baseline", -each.points[-1][1]))[:CURVES_MOST]
+    return [each for each in curves if each in slowest]
 
 
 def chart(curves: Sequence[Curve], gateway_ms: float | None) -> Markup:

@@ -69,7 +69,8 @@ def page(subject: Subject) -> str:
     if curves:
         table = frame.percentiles(curves)
         context |= {
-            "percentile_chart": percentiles.chart(curves, subject.gateway_ms),
+            "percentile_chart": percentiles.chart(percentiles.shown(curves), subject.gateway_ms),
+            "percentiles_left_out": max(0, len(curves) - percentiles.CURVES_MOST),
             "percentile_columns": list(table.columns),
             "percentile_rows": [(name, row.tolist()) for name, row in table.iterrows()],
         }

@@ -110,6 +110,7 @@ def test_a_call_takes_its_drawn_latency_and_leaves_a_whole_row(fakes: Fakes) -> 
         "status": 200,
         "upstream": 0,
         "behaviour": 0,
+        "faults": 0,
         "flags": 0,
     }
 

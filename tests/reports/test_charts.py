@@ -116,3 +116,13 @@ def test_one_arrival_and_none() -> None:
     assert single
     assert "<path" in percentiles.chart([single], None)
     assert percentiles.curve("x", _rows([], lost=0)) is None
+
+
+def test_of_many_percentile_curves_the_baseline_and_the_slowest_are_drawn() -> None:
+    def curve(name: str, ms: float) -> percentiles.Curve:
+        return percentiles.Curve(name, 100, ((0.0, 1.0, False), (2.0, ms, False)))
+
+    many = [curve("baseline", 1.0), *(curve(f"fault-{number}", 10.0 + number) for number in range(20))]
+    drawn = [each.phase for each in percentiles.shown(many)]
+    assert drawn == ["baseline", *(f"fault-{number}" for number in range(13, 20))]
+    assert percentiles.shown(many[:5]) == many[:5]

@@ -197,6 +197,18 @@ def test_the_registry_is_what_the_contract_lists() -> None:
         "limit_data",
         "down",
         "toxic",
+        "status",
+        "drip",
+        "truncate",
+        "malformed",
+        "wrong_schema",
+        "empty",
+        "huge",
+        "redirect_loop",
+        "cold_start",
+        "slow_spells",
+        "ramp",
+        "capacity",
     ]
     for kind in FAULTS:
         assert kind.KIND in kind.spelled_keys()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import Problem
-from harness.scenario.located import Leaf, Listing, Mapping, Node, Source, compose, plain
+from harness.scenario.composed import compose
+from harness.scenario.located import Leaf, Listing, Mapping, Node, Source, plain
 
 
 def read(text: str) -> tuple[Node | None, tuple[Problem, ...]]:
@@ -71,13 +72,13 @@ def test_every_node_knows_its_place() -> None:
         ("b: {<<: {a: 1}}", 1, 5, "merge keys (`<<`) are not part of YAML 1.2", "use `extends`"),
         ("a: !secret x", 1, 4, "the tag `!secret` means nothing here", "remove it"),
         ("? [a]\n: 3", 1, 3, "a key must be text", "quote a key"),
-        ("a: &a [*a]", 1, 4, "aliases make this document grow without end", "write the value out"),
+        ("a: &a [*a]", 1, 8, "`*a` stands within what it names", "write the value out"),
         ("a: 1\n---\nb: 2", 2, 1, "a file holds one scenario", "a file of its own"),
         ("a:\n\tb: 1", 2, 1, "a tab where YAML wants spaces", "indent with spaces"),
         ("a: {b: http://x:{port}/}", 1, 17, "the unquoted {port}", 'like "http://x:{port}"'),
         ("a: b: c", 1, 5, "mapping values are not allowed", "quote a text that holds `: `"),
         ("a: [1, 2", 1, 9, "not YAML", "a bracket or a comma is missing"),
-        ("a: *b", 1, 4, "undefined alias", "may not begin with `*`"),
+        ("a: *b", 1, 4, "nothing before this is called `&b`", "begins with `*` needs quotes"),
         ("a: x\x01", 1, 5, "YAML allows no character 0x01", "remove it"),
     ],
 )
@@ -99,12 +100,14 @@ def test_aliases_of_aliases_do_not_fill_the_memory() -> None:
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     node, problems = read("\n".join(lines))
     assert node is None
-    assert [problem.message for problem in problems] == ["aliases make this document grow without end"]
+    assert [problem.message for problem in problems] == [
+        "more than 20,000 keys and values, aliases written out, are no scenario"
+    ]
 
 
 def test_deep_nesting_is_a_problem_not_a_crash() -> None:
     _, problems = read("[" * 3000)
-    assert "nested too deeply" in problems[0].message
+    assert "more than 64 levels are too deep" in problems[0].message
 
 
 def test_an_empty_text_is_no_document() -> None:

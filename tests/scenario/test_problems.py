@@ -26,9 +26,9 @@ SINGLE = [
     (("upstream: azure", "upstream: azuer, name: azure-latency"), 11, 16, "no upstream `azuer`", "mean `azure`?"),
     (("latency: 60s", "latncy: 60s"), 11, 5, "`latncy` is no kind of fault", "did you mean `latency`?"),
     (("latency: 60s", "latency: 60s, hang: true"), 11, 5, "two faults in one", "an entry of its own"),
-    (("latency: 60s", "status: 503"), 11, 5, "a fault of the fakes, which come with a later version", "on the wire"),
+    (("latency: 60s", "name: azure-latency, status: 200"), 11, 52, "200 is too small here", "write at least 400"),
     (("latency: 60s", "latency: 60s, jitter: 61s"), 11, 45, "`jitter` is larger than `latency`", "lower it"),
-    (("latency: 60s", "latency: 60s, share: 1%"), 11, 44, "nobody saw proves nothing", "for: 344s"),
+    (("latency: 60s", "name: azure-latency, reset: 0s, share: 1%"), 11, 62, "nobody saw proves nothing", "for: 344s"),
     (("latency: 60s", "latency: 60s, share: 0%"), 11, 44, "a share of 0% breaks nothing", "remove the fault"),
     (("for: 90s", "for: 90s, every: 90s"), 11, 54, "less than a second between two windows", "`for` + 1s"),
     (("for: 90s", "for: 90s, every: 2m"), 11, 47, "needs to know until when", "load.duration"),
@@ -183,9 +183,11 @@ def test_no_file_and_a_directory(tmp_path: Path) -> None:
 
 
 def test_warnings_are_not_errors(tmp_path: Path) -> None:
-    path = write(tmp_path, changed(("for: 90s", "for: 45s, share: 50%")))
+    path = write(
+        tmp_path, changed(("latency: 60s, for: 90s", "name: azure-latency, bandwidth: 1kB/s, for: 45s, share: 50%"))
+    )
     warnings = load_scenario(path).warnings
-    assert [(warning.line, warning.col) for warning in warnings] == [(11, 54), (13, 5), (14, 5)]
+    assert [(warning.line, warning.col) for warning in warnings] == [(11, 79), (13, 5), (14, 5)]
     assert "not a share of the requests" in warnings[0].message
     assert "decides only if next to nothing is slow" in warnings[1].message
     assert warnings[1].fix == "write `for: 55s` for `azure-latency`"

@@ -38,6 +38,7 @@ def test_validate_says_what_would_happen(tmp_path: Path, capsys: pytest.CaptureF
         "    tail                       2.00 s       80 arrivals\n"
         "    after azure-slow           4.00 s      160 arrivals\n"
         "    whole                      32.0 s    1,280 arrivals\n"
+        "    fault azure-slow: latency 60s on azure, at 6.00 s for 22.0 s\n"
         "  cell parallel, expected fail as above\n"
         "  cell timeout, expected pass as above\n"
         "  cell pushdown, expected pass as above\n"

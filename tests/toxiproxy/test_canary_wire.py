@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from harness.canary_record import Canary, Connections, Freed, read_canaries
 from harness.errors import RigError
-from harness.journal import Entry, Journal, read_journal
-from harness.manifest import RigFault
+from harness.journal import Journal
 from harness.plan import Plan, PlannedFault, PlannedToxic, Proof
-from harness.stack.canary import OPEN_MAX, Canaries, fault_in
-from harness.stack.injector import Injector
+from harness.stack.canary import OPEN_MAX, Canaries
+from harness.stack.canary_answer import fault_in
 from harness.toxiproxy.client import ToxiproxyClient
 from tests.toxiproxy.pretender import Pretender
+from tests.toxiproxy.wire import Seen, play
 from tests.toxiproxy.world import ANSWER, FAILED, backend, fault, plan, toxic, upstream
 
 LONG = Proof(kind="held", least_ms=1_000.0)
@@ -39,20 +36,6 @@ KINDS: dict[str, tuple[tuple[PlannedToxic, ...], Proof]] = {
     "share": ((toxic("latency", toxicity=0.9, latency=60_000),), LONG),
     "down": ((), FAILED),
 }
-
-
-@dataclass(frozen=True)
-class Seen:
-    plan: Plan
-    journal: list[Entry]
-    canaries: list[Canary]
-    freed: list[Freed]
-    connections: list[Connections]
-    trouble: list[RigFault]
-    free_again: bool
-
-    def at(self, upstream: str, event: str) -> list[Entry]:
-        return [entry for entry in self.journal if entry.upstream == upstream and entry.event == event]
 
 
 def wire_plan(kinds: dict[str, tuple[tuple[PlannedToxic, ...], Proof]]) -> Plan:
@@ -81,43 +64,6 @@ async def backends(the_plan: Plan, *, in_place_of_listeners: bool = False) -> As
                 backend(each.listen_port if in_place_of_listeners else each.backend_port),
             )
         yield
-
-
-async def play(client: ToxiproxyClient, the_plan: Plan, run_dir: Path) -> Seen:
-    trouble: list[RigFault] = []
-    journal = Journal(run_dir / "faults.ndjson")
-    canaries: Canaries | None = None
-
-    def observe(entry: Entry) -> None:
-        if canaries:
-            canaries.note(entry)
-
-    injector = Injector(client, the_plan, journal, observe, trouble.append)
-    await injector.create_proxies()
-    canaries = Canaries(the_plan, run_dir / "canary.ndjson", journal, observe)
-    try:
-        await canaries.first()
-        running = asyncio.create_task(canaries.run())
-        await injector.run_timeline(time.monotonic_ns())
-        assert await injector.undo_all()
-        free_again = await canaries.settle()
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-    finally:
-        await injector.delete_proxies()
-        canaries.close()
-        journal.close()
-    lines = list(read_canaries(run_dir / "canary.ndjson"))
-    return Seen(
-        plan=the_plan,
-        journal=list(read_journal(run_dir / "faults.ndjson")),
-        canaries=[line for line in lines if isinstance(line, Canary)],
-        freed=[line for line in lines if isinstance(line, Freed)],
-        connections=[line for line in lines if isinstance(line, Connections)],
-        trouble=trouble,
-        free_again=free_again,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,34 @@
+"""What a behaviour is: the parts of a call that it touches. Pure; who is hit and when is `fake_backends.standing`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fake_backends.providers import Answer, Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The call that is answered. `target` is its path and query, as a redirect spells them."""
+
+    target: bytes
+    wire: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What is left at its default is left alone.
+
+    `delay_ms(since_ms, uniform)`: how much later the answer leaves, by the time since the fault was
+    applied and a draw in (0, 1); infinite: never. `limit`: calls worked on at once. `drip_ms`: how long
+    the body takes. `keep`: how much of it is sent before the connection closes. `pad_to`: its least size
+    in bytes, filled up with blanks, which JSON allows.
+    """
+
+    delay_ms: Callable[[float, float], float] | None = None
+    change: Callable[[Answer, Asked], Answer] | None = None
+    limit: int | None = None
+    drip_ms: float = 0.0
+    keep: float = 1.0
+    pad_to: int = 0

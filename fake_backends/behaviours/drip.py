@@ -1,0 +1,10 @@
+"""The head at once, the body little by little."""
+
+from __future__ import annotations
+
+from fake_backends.behaviours.behaviour import Behaviour
+from harness.behaviour import Drip
+
+
+def drip(spec: Drip) -> Behaviour:
+    return Behaviour(drip_ms=spec.over_ms)

@@ -1,0 +1,12 @@
+"""The call is taken and never answered; not even a head comes."""
+
+from __future__ import annotations
+
+import math
+
+from fake_backends.behaviours.behaviour import Behaviour
+from harness.behaviour import Hang
+
+
+def hang(_spec: Hang) -> Behaviour:
+    return Behaviour(delay_ms=lambda _since_ms, _uniform: math.inf)

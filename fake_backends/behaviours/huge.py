@@ -1,0 +1,10 @@
+"""The same offers in a body of many megabytes."""
+
+from __future__ import annotations
+
+from fake_backends.behaviours.behaviour import Behaviour
+from harness.behaviour import Huge
+
+
+def huge(spec: Huge) -> Behaviour:
+    return Behaviour(pad_to=spec.size_bytes)

@@ -1,0 +1,15 @@
+"""A redirect to the very address that was asked, for as long as a client follows."""
+
+from __future__ import annotations
+
+from fake_backends.behaviours.behaviour import Asked, Behaviour
+from fake_backends.providers import Answer
+from harness.behaviour import RedirectLoop
+
+
+def redirect_loop(_spec: RedirectLoop) -> Behaviour:
+    return Behaviour(change=_back_again)
+
+
+def _back_again(_healthy: Answer, asked: Asked) -> Answer:
+    return Answer(302, ((b"location", asked.target), (b"content-length", b"0")), b"")

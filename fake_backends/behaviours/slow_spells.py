@@ -1,0 +1,13 @@
+"""Spells in which everybody is answered later. When they come is in the plan, so that they come again."""
+
+from __future__ import annotations
+
+from fake_backends.behaviours.behaviour import Behaviour
+from harness.behaviour import SlowSpells
+
+
+def slow_spells(spec: SlowSpells) -> Behaviour:
+    def delay_ms(since_ms: float, _uniform: float) -> float:
+        return spec.latency_ms if any(start <= since_ms < end for start, end in spec.spells_ms) else 0.0
+
+    return Behaviour(delay_ms=delay_ms)

@@ -1,0 +1,10 @@
+"""Less of the body than its head promised, then the end of the connection."""
+
+from __future__ import annotations
+
+from fake_backends.behaviours.behaviour import Behaviour
+from harness.behaviour import Truncate
+
+
+def truncate(spec: Truncate) -> Behaviour:
+    return Behaviour(keep=spec.keep)

@@ -1,0 +1,19 @@
+"""JSON that parses and means something else: the next version of an API, without a word."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fake_backends.behaviours.behaviour import Asked, Behaviour
+from fake_backends.providers import Answer
+from harness.behaviour import WrongSchema
+
+_NEXT_VERSION: Final = Answer.of_json(200, b'{"version":2,"payload":{"items":{"count":0,"pages":"none"}}}')
+
+
+def wrong_schema(_spec: WrongSchema) -> Behaviour:
+    return Behaviour(change=_next_version)
+
+
+def _next_version(_healthy: Answer, _asked: Asked) -> Answer:
+    return _NEXT_VERSION

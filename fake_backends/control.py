@@ -1,0 +1,41 @@
+"""How the supervisor puts faults on a backend and takes them back: `/-/faults`, on the backend's own port.
+
+    GET    /-/faults            {"standing": [[fault, window], …]}
+    PUT    /-/faults/2/0        window 0 of the plan's fault 2 stands from now on; answers as GET does
+    DELETE /-/faults/2/0        it is lifted, and lets go whom it held; answers as GET does
+
+Each needs the run's hash in `x-tailgate-control`; without it these are paths like any other, so a
+service that happens to ask for them meets its backend and not the rig.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+
+from fake_backends.providers import Answer
+from fake_backends.standing import Standings
+from harness.plan import PlannedFault
+
+PATH: Final = "/-/faults"
+_WINDOW: Final = re.compile(rf"{PATH}/(\d{{1,3}})/(\d{{1,6}})")
+
+
+def control(standings: Standings, upstream: str, faults: Sequence[PlannedFault], method: str, path: str) -> Answer:
+    """Do what is asked of one backend, and say what stands then."""
+    if method != "GET" or path != PATH:
+        match = _WINDOW.fullmatch(path)
+        if not match or method not in ("PUT", "DELETE"):
+            return Answer.of_error(404, f"{PATH} has GET, and PUT and DELETE for /FAULT/WINDOW")
+        index, window = int(match[1]), int(match[2])
+        fault = faults[index] if index < len(faults) else None
+        if fault is None or fault.behaviour is None or upstream not in fault.upstreams or window >= len(fault.windows):
+            return Answer.of_error(404, f"the plan has no fault {index} of {upstream} with a window {window}")
+        if method == "PUT":
+            standings.apply(index, window, fault)
+        else:
+            standings.lift(index, window)
+    return Answer.of_json(200, orjson.dumps({"standing": standings.keys}))

@@ -1,0 +1,34 @@
+"""`capacity: 5`: the backend works on five calls at once and lets the others wait in a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_core import PydanticCustomError
+
+from harness import behaviour
+from harness.faults.faked import Faked, holding
+from harness.faults.fault import Circumstances, Effect
+from harness.fields import refusal
+from harness.plan import Proof
+
+
+class Capacity(Faked):
+    KIND: ClassVar = "capacity"
+
+    limit: int = Field(alias="capacity", ge=1, le=10_000, description="How many calls it works on at once")
+
+    @property
+    def text(self) -> str:
+        return f"capacity {self.limit}"
+
+    def compile(self, met: Circumstances) -> Effect:
+        # canaries do not queue: they would make the queue longer. The calls that had to wait are the proof.
+        return holding(behaviour.Capacity(limit=self.limit), Proof(kind="called"), met)
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        yield from super().findings()
+        if self.share < 1:
+            yield "share", refusal("a capacity is the whole backend's", "remove `share`")

@@ -1,0 +1,37 @@
+"""Faults that only a fake backend can do: what they share. They act on requests, one by one, and on answers only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic_core import PydanticCustomError
+
+from harness.behaviour import Behaviour
+from harness.faults.fault import Circumstances, Effect, Fault
+from harness.fields import refusal
+from harness.plan import Proof
+
+
+class Faked(Fault):
+    """`share` is drawn for each request, from (seed, fault, upstream, request number): a run replays."""
+
+    DRAWN = "request"
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        yield from super().findings()
+        if self.stream == "upstream":
+            yield (
+                "stream",
+                refusal(f"`{self.KIND}` is something a backend does; it changes answers", "remove `stream`"),
+            )
+
+
+def at_once(behaviour: Behaviour, proof: Proof) -> Effect:
+    """Of a kind that holds nobody."""
+    return Effect(held_ms=0.0, proof=proof, behaviour=behaviour)
+
+
+def holding(behaviour: Behaviour, proof: Proof, met: Circumstances, *, at_most_ms: float | None = None) -> Effect:
+    """Of a kind that holds a request for `at_most_ms` (None: as long as anybody waits)."""
+    held_ms = met.hold_ms if at_most_ms is None else min(at_most_ms, met.hold_ms)
+    return Effect(held_ms=held_ms, proof=proof, behaviour=behaviour)

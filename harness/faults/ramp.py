@@ -1,0 +1,82 @@
+"""`ramp: 0ms → 5s over 60s`: a delay that grows evenly, then stays until the fault ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from harness import behaviour
+from harness.faults.faked import Faked, holding
+from harness.faults.fault import Circumstances, Effect, passing
+from harness.fields import LONGEST_MS, kind_of, refusal, shortened
+from harness.units import parse_duration_ms, spell_duration
+
+_RAMP: Final = re.compile(r"\s*(\S+)\s*(?:→|->)\s*(\S+)\s+over\s+(\S+)\s*")
+_FIX: Final = "write it as 0ms → 5s over 60s (-> will do for the arrow)"
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """A delay from `from_ms` to `to_ms`, linear over `over_ms`."""
+
+    from_ms: float
+    to_ms: float
+    over_ms: float
+
+
+def _slope(value: Any) -> Slope:
+    if isinstance(value, Slope):
+        return value
+    if not isinstance(value, str):
+        raise refusal(f"expected a ramp, not {kind_of(value)}", _FIX)
+    match = _RAMP.fullmatch(value)
+    if not match:
+        raise refusal(f"`{shortened(value)}` is not a ramp", _FIX)
+    try:
+        slope = Slope(*(parse_duration_ms(word) for word in match.groups()))
+    except ValueError:
+        raise refusal(f"`{shortened(value)}` is not a ramp of durations", _FIX) from None
+    if slope.from_ms == slope.to_ms:
+        raise refusal("this ramp ends where it begins", "use `latency`, which stays the same")
+    if slope.over_ms < 1 or max(slope.from_ms, slope.to_ms, slope.over_ms) > LONGEST_MS:
+        raise refusal(f"`{shortened(value)}` is out of bounds", "a ramp takes from 1ms to 24h")
+    return slope
+
+
+class Ramp(Faked):
+    KIND: ClassVar = "ramp"
+
+    slope: Annotated[
+        Slope,
+        BeforeValidator(_slope),
+        WithJsonSchema(
+            {
+                "type": "string",
+                "description": "The delay at first, then at last, and how long it takes from one to the other",
+                "pattern": r"^\s*\S+\s*(→|->)\s*\S+\s+over\s+\S+\s*$",
+                "examples": ["0ms → 5s over 60s", "0ms -> 5s over 60s"],
+            }
+        ),
+    ] = Field(alias="ramp")
+
+    @property
+    def text(self) -> str:
+        slope = self.slope
+        begin, end = spell_duration(slope.from_ms), spell_duration(slope.to_ms)
+        return f"latency {begin} → {end} over {spell_duration(slope.over_ms)}"
+
+    def compile(self, met: Circumstances) -> Effect:
+        slope = self.slope
+        ramp = behaviour.Ramp(from_ms=slope.from_ms, to_ms=slope.to_ms, over_ms=slope.over_ms)
+        top_ms = max(slope.from_ms, slope.to_ms)
+        return holding(ramp, passing(met, delay_ms=top_ms / 2), met, at_most_ms=top_ms)
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        yield from super().findings()
+        if self.slope.over_ms > self.for_ms:
+            yield "ramp", refusal("the ramp is not over when the fault ends", "let `for` last longer than the ramp")

@@ -1,0 +1,70 @@
+"""`slow_spells: {latency: 2s, every: 10s, last: 2s}`: everything is slow for a while, again and again, at random.
+
+Latencies drawn one by one average out within a request; spells do not, which is how real backends are slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_core import PydanticCustomError
+
+from harness import behaviour
+from harness.faults.faked import Faked, holding
+from harness.faults.fault import Circumstances, Effect, passing
+from harness.fields import LongerDuration, refusal
+from harness.part import Part
+from harness.units import spell_duration
+
+
+class Spells(Part):
+    """Lengths and gaps are drawn between half and one and a half of their mean."""
+
+    latency_ms: LongerDuration = Field(alias="latency", description="Added to every answer during a spell")
+    every_ms: LongerDuration = Field(alias="every", description="From one spell's start to the next, on average")
+    last_ms: LongerDuration = Field(alias="last", description="How long a spell is, on average")
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        if self.every_ms < 2 * self.last_ms:
+            yield "every", refusal("spells would run into each other", "make it at least twice `last`")
+
+
+class SlowSpells(Faked):
+    KIND: ClassVar = "slow_spells"
+
+    spells: Spells = Field(alias="slow_spells", description="Spells in which every answer is late")
+
+    @property
+    def text(self) -> str:
+        spells = self.spells
+        every, last = spell_duration(spells.every_ms), spell_duration(spells.last_ms)
+        return f"spells of {spell_duration(spells.latency_ms)}, {last} long, every {every}"
+
+    def compile(self, met: Circumstances) -> Effect:
+        spells = behaviour.SlowSpells(latency_ms=self.spells.latency_ms, spells_ms=tuple(self._drawn(met.seed)))
+        proof = passing(met, delay_ms=self.spells.latency_ms)
+        return holding(spells, proof, met, at_most_ms=self.spells.latency_ms)
+
+    def _drawn(self, seed: int) -> Iterator[tuple[float, float]]:
+        """The first spell begins a quarter of a gap after the fault at the latest, so that each window has one."""
+        random = Random(f"{seed}/spells/{self.name}")
+        start_ms = self.spells.every_ms * random.uniform(0.05, 0.25)
+        while start_ms < self.for_ms:
+            yield start_ms, start_ms + self.spells.last_ms * random.uniform(0.5, 1.5)
+            start_ms += self.spells.every_ms * random.uniform(0.75, 1.25)
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        yield from super().findings()
+        if self.spells.every_ms + self.spells.last_ms > self.for_ms:
+            yield (
+                "slow_spells",
+                refusal("no two spells fit into the window", "let `for` last longer than `every` + `last`"),
+            )
+        if self.spells.last_ms < 2000:
+            yield (
+                "slow_spells",
+                refusal("two canaries a second could miss spells that short", "write `last: 2s` or more"),
+            )

@@ -1,0 +1,42 @@
+"""`status: 503` (+ `retry_after`): the backend answers, with an error. 429 asks its callers to wait."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_core import PydanticCustomError
+
+from harness import behaviour
+from harness.faults.faked import Faked, at_once
+from harness.faults.fault import Circumstances, Effect
+from harness.fields import LongerDuration, refusal
+from harness.plan import Proof
+from harness.units import spell_duration
+
+
+class Status(Faked):
+    KIND: ClassVar = "status"
+
+    status: int = Field(ge=400, le=599, description="What it answers: 500, 503, 429, 401 …")
+    retry_after_ms: LongerDuration | None = Field(
+        None, alias="retry_after", description="Retry-After of that answer, in whole seconds; none by default"
+    )
+
+    @property
+    def text(self) -> str:
+        after = f", Retry-After {spell_duration(self.retry_after_ms)}" if self.retry_after_ms else ""
+        return f"status {self.status}{after}"
+
+    def compile(self, met: Circumstances) -> Effect:
+        seconds = None if self.retry_after_ms is None else math.ceil(self.retry_after_ms / 1000)
+        answer = behaviour.Status(status=self.status, retry_after_s=seconds)
+        return at_once(answer, Proof(kind="answered", status=self.status))
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        yield from super().findings()
+        if self.retry_after_ms is not None and self.retry_after_ms % 1000:
+            fix = f"write {math.ceil(self.retry_after_ms / 1000)}s"
+            yield "retry_after", refusal("HTTP counts Retry-After in whole seconds", fix)

@@ -1,0 +1,50 @@
+"""From a scenario's faults to planned ones: whom they hit, when, and what they do there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.faults import Circumstances, Fault, Unprovable
+from harness.plan import PlannedFault, Window
+from harness.scenario.problems import Finding
+from harness.scenario.schema import Scenario
+from harness.scenario.timeline import Timeline
+
+
+def plan_faults(scenario: Scenario, timeline: Timeline, seed: int) -> tuple[tuple[PlannedFault, ...], list[Finding]]:
+    planned: list[PlannedFault] = []
+    findings: list[Finding] = []
+    hold_ms = scenario.gateway.deadline_ms or timeline.client_cap_ms
+    for index, (fault, windows) in enumerate(zip(scenario.faults, timeline.windows, strict=True)):
+        targets = fault.hits(scenario.upstreams)
+        met_by = [scenario.upstreams[name] for name in targets if name in scenario.upstreams]
+        met = Circumstances(
+            hold_ms=hold_ms,
+            answer_bytes=min((upstream.answer_bytes for upstream in met_by), default=0),
+            answer_bytes_most=max((upstream.answer_bytes_most for upstream in met_by), default=0),
+            fakes=all(upstream.KIND == "fake" for upstream in met_by),
+            seed=seed,
+        )
+        try:
+            planned.append(_fault(fault, targets, windows, met))
+        except Unprovable as exc:
+            findings.append(Finding(("faults", index, fault.KIND), exc.message, exc.fix))
+    return tuple(planned), findings
+
+
+def _fault(fault: Fault, targets: Sequence[str], windows: tuple[Window, ...], met: Circumstances) -> PlannedFault:
+    effect = fault.compile(met)
+    return PlannedFault(
+        name=fault.name,
+        kind=fault.KIND,
+        text=fault.text,
+        upstreams=tuple(targets),
+        windows=windows,
+        toxics=effect.toxics,
+        disables_proxy=effect.disables_proxy,
+        behaviour=effect.behaviour,
+        held_ms=effect.held_ms,
+        delay_ms=effect.delay_ms,
+        share=fault.share,
+        proof=effect.proof,
+    )
