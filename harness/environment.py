@@ -16,7 +16,9 @@ from harness.errors import UsageError
 
 REDACTED: Final = "***"
 SECRET_LENGTH: Final = 6
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+REFERENCE: Final = r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}"
+"""Name and default; braces within a default would make the search for its end take the square of the text."""
+_REFERENCE = re.compile(REFERENCE)
 
 
 @dataclass(slots=True)

@@ -68,8 +68,14 @@ class Down(Frozen):
     ended: Ended
 
 
+class Beat(Frozen):
+    """The supervisor lives. Once a second; whoever holds the pipe hears it, and no watcher ever sees it."""
+
+    event: Literal["beat"] = "beat"
+
+
 Event = Annotated[
-    ChildStarted | ChildReady | Up | LoadStarted | FaultChanged | ChildDied | RigTrouble | LoadDone | Down,
+    ChildStarted | ChildReady | Up | LoadStarted | FaultChanged | ChildDied | RigTrouble | LoadDone | Down | Beat,
     Field(discriminator="event"),
 ]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

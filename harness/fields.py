@@ -16,6 +16,8 @@ from harness.units import parse_bytes, parse_bytes_per_s, parse_duration_ms, par
 RESERVED: Final = ("baseline", "whole", "warmup", "guard", "tail", "main", "gateway", "service", "all", "port")
 NAME_PATTERN: Final = r"^[a-z][a-z0-9-]*$"
 LONGEST_MS: Final = 24 * 3_600_000.0
+_WORD_MOST: Final = 60
+_LISTED_MOST: Final = 20
 
 
 def refusal(message: str, fix: str = "", *, at_key: bool = False) -> PydanticCustomError:
@@ -26,6 +28,8 @@ def refusal(message: str, fix: str = "", *, at_key: bool = False) -> PydanticCus
 
 def closest(word: str, known: Iterable[str]) -> str:
     """The name that `word` most likely was meant to be; empty where none is near."""
+    if len(word) > _WORD_MOST:  # comparing takes the square of the length
+        return ""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
 
 
@@ -35,7 +39,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     close = closest(word, names)
     if close:
         return f"did you mean `{close}`?"
-    return f"there is {', '.join(f'`{name}`' for name in names)}" if names else "there is none"
+    listed = [f"`{name}`" for name in names[:_LISTED_MOST]] + (["…"] if len(names) > _LISTED_MOST else [])
+    return f"there is {', '.join(listed)}" if names else "there is none"
 
 
 def written(text: Any) -> Any:

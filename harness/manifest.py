@@ -22,14 +22,22 @@ class Engine(Frozen):
 
 
 class Death(Frozen):
-    """A child that ended by itself."""
+    """A child that ended by itself, or that a signal stopped (SIGSTOP), which comes to the same."""
 
     child: str
     t_ns: int
     code: int
     """As subprocess reports it: negative for a signal."""
+    stopped: bool = False
+    """`code` then holds the signal that stops; the process was ended by us."""
     last_line: str = ""
     """Of its log."""
+
+    @property
+    def how(self) -> str:
+        if self.stopped:
+            return "was stopped by a signal (SIGSTOP)"
+        return f"ended by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"
 
 
 class RigFault(Frozen):

@@ -196,13 +196,23 @@ def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choi
             stack.up(starting)
             stack.go()
             _follow(stack, plan, watch, session.stopper)
-            stack.down()
+            ended = stack.down()
+            if ended.reason == "rig" and stack.stood_still_s:
+                session.display.note(_stood_still(stack.stood_still_s))
         except _Overrun:
             raise
         except (RigError, ServiceGone) as exc:
             if not (run_dir / "manifest.json").exists():
                 raise
             session.display.note(f"{exc.message}\nfix: {exc.fix}" if exc.fix else exc.message)
+
+
+def _stood_still(for_s: float) -> str:
+    """What somebody who stopped this very process (SIGSTOP) and let it go on should know."""
+    return (
+        f"tailgate was stopped for {for_s:.0f} s; meanwhile the faults were taken back and everything it had started "
+        "was ended, so there is no verdict on the service"
+    )
 
 
 def _follow(stack: Stack, plan: Plan, watch: Watch, stopper: Stopper) -> None:
@@ -219,7 +229,7 @@ def _follow(stack: Stack, plan: Plan, watch: Watch, stopper: Stopper) -> None:
         if stopped or not (stopper.asked or reason):
             continue
         stopped = True
-        watch.display.note(reason or "stopping: faults are being taken back, what was measured is kept")
+        watch.display.note(reason or f"{stopper.why}stopping: faults are being taken back, what was measured is kept")
         stack.stop(time.monotonic_ns(), "interrupted" if stopper.asked else "fail_fast")
         give_up_ns = min(give_up_ns, time.monotonic_ns() + round(plan.load.drain_ms * NS_PER_MS) + 20 * NS_PER_S)
     raise _Overrun(

@@ -67,8 +67,8 @@ def run_suite(session: Session, scenarios: Sequence[Loaded], only: Sequence[str]
             else:
                 finished = _run_pooled(session, found[0], folder, folder.name)
                 outcomes.append(Judged(name, finished.run_dir, finished.results))
-        except Interrupted:
-            session.display.note("stopped before anything was measured; nothing is left running")
+        except Interrupted as exc:
+            session.display.note(f"{exc.message}; nothing is left running")
             break
     return outcomes
 

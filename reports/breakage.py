@@ -19,8 +19,9 @@ def findings(subject: Subject) -> list[tuple[str, str]]:
         found.extend((fault.message, fault.fix) for fault in ended.rig)
         for death in ended.deaths:
             end = f"signal {-death.code}" if death.code < 0 else f"exit code {death.code}"
+            how = death.how if death.stopped else f"ended by itself with {end}"
             last = f"; its last line: {death.last_line}" if death.last_line else ""
-            found.append((f"{death.child} ended by itself with {end}{last}", ""))
+            found.append((f"{death.child} {how}{last}", ""))
     elif subject.results.verdict == "rig_failure":
         what = (
             "manifest.json was never finished: the run was cut short"

@@ -1,7 +1,8 @@
-"""Text from outside made fit to be shown: nothing invisible, nothing that acts, no secret.
+"""Text from outside as a report may show it: legible, and without what looks like a secret.
 
-Names, log lines and reasons come from scenarios, services and backends. Escaping for HTML, Markdown or
-XML is each format's own; this is what every one of them does first.
+Names, log lines and reasons come from scenarios, services and backends. Escaping for HTML, Markdown or XML is each
+format's own; this is what every one of them does first. Secrets that came from `${VAR}` are known by their value and
+were taken out before (`harness.environment`); here go those of others, by how they look.
 """
 
 from __future__ import annotations
@@ -10,13 +11,8 @@ import re
 from functools import partial
 from typing import Any, Final
 
-# C0 (but for tab and newline), C1, bidi marks, zero-width characters, line separators, tags,
-# interlinear marks, lone surrogates and non-characters: they hide text, turn it round, drive a
-# terminal, or are refused by XML
-_HIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
-)
+from harness.legible import legible
+
 _MASK: Final = "•••"
 _SECRET_KEY: Final = re.compile(
     r"authorization|cookie|passw|passphrase|secret|token|api[-_]?key|access[-_]?key|credential|private[-_]?key", re.I
@@ -26,11 +22,6 @@ _SECRETS: Final = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{6,}"), rf"\1 {_MASK}"),
     (re.compile(r"(?i)((?:[a-z0-9_-]*(?:token|secret|passw(?:or)?d|api[-_]?key))=)[^\s&;,\"']+"), rf"\1{_MASK}"),
 )
-
-
-def legible(text: str) -> str:
-    """`text` with every hidden character spelled out (`\\x1b`, `\\u202e`). Tab and newline stay."""
-    return _HIDDEN.sub(_spelled, text)
 
 
 def redacted(text: str) -> str:
@@ -62,8 +53,3 @@ def _masked(key: str, value: Any) -> Any:
     if isinstance(value, str) and value and _SECRET_KEY.search(key) and "${" not in value:
         return _MASK
     return redacted_document(value)
-
-
-def _spelled(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

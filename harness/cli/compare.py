@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli import output
+
 
 @click.command("compare")
 @click.argument("base", type=click.Path(file_okay=False, path_type=Path))
@@ -41,7 +43,7 @@ def compare_command(base: Path, head: Path, max_ratio: float, as_json: bool) -> 
         ratio = "?" if row.ratio is None else f"{row.ratio:.2f}"
         low, high = ("?" if bound is None else f"{bound:.2f}" for bound in (row.low, row.high))
         figures = f"{spell(row.base_ms):>9} → {spell(row.head_ms):>9}   × {ratio:<5} [{low}, {high}]"
-        click.echo(f"{row.phase:<{width}}  {row.metric}  {figures:<46} {row.verdict}")
+        output.say(f"{row.phase:<{width}}  {row.metric}  {figures:<46} {row.verdict}")
     words = {"worse": "WORSE", "fine": "FINE", "unknown": "INCONCLUSIVE"}
-    click.echo(f"\n{words[found.verdict]} {base} {head} (at most × {max_ratio:g})")
+    output.say(f"\n{words[found.verdict]} {base} {head} (at most × {max_ratio:g})")
     return found.exit_code

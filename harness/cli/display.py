@@ -46,8 +46,7 @@ def describe_event(event: Event) -> str | None:
             detail = f" ({entry.detail})" if entry.detail else ""
             return f"fault     {entry.fault} on {entry.upstream}: {entry.event}{detail}"
         case ChildDied(death=death):
-            how = f"signal {-death.code}" if death.code < 0 else f"exit code {death.code}"
-            return f"died      {death.child}: {how}{f': {death.last_line}' if death.last_line else ''}"
+            return f"died      {death.child} {death.how}{f': {death.last_line}' if death.last_line else ''}"
         case RigTrouble(fault=fault):
             return f"trouble   {fault.message}"
         case LoadDone():

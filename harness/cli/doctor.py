@@ -47,9 +47,9 @@ def doctor_command(as_json: bool) -> int:
         )
         return 4 if unfit else 0
     for finding in findings:
-        click.echo(f"{MARK[finding.state]} {finding.check:<11} {finding.detail}")
+        output.say(f"{MARK[finding.state]} {finding.check:<11} {finding.detail}")
         if finding.fix:
-            click.echo(f"  fix: {finding.fix}")
+            output.say(f"  fix: {finding.fix}")
     click.echo("this machine cannot run tailgate yet" if unfit else "this machine can run tailgate")
     return 4 if unfit else 0
 

@@ -13,6 +13,7 @@ import click
 from harness import __version__
 from harness.cli import output
 from harness.errors import RigError, TailgateError
+from harness.legible import legible, one_line
 
 COMMANDS: Final = {
     "run": "Run scenarios against a service and give a verdict.",
@@ -52,6 +53,7 @@ def _tailgate() -> None:
 def main(argv: list[str] | None = None) -> None:
     """Entry point. Exits with the contract's codes; every expected error becomes a message with its fix."""
     words = sys.argv[1:] if argv is None else argv
+    output.bear_any_text()
     try:
         code = _tailgate.main(args=words, prog_name="tailgate", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -69,7 +71,9 @@ def main(argv: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(4)
     except Exception as exc:  # the top of the process: Python's own exit code 1 would read as "a gate failed"
-        traceback.print_exc()
-        defect = RigError(f"a defect of tailgate: {type(exc).__name__}: {exc}", "report it, with the lines above")
+        sys.stderr.write(legible(traceback.format_exc()))
+        defect = RigError(
+            f"a defect of tailgate: {type(exc).__name__}: {one_line(str(exc))}", "report it, with the lines above"
+        )
         output.error(defect, as_json="--json" in words)
         sys.exit(defect.exit_code)

@@ -26,9 +26,9 @@ def init_command(path: Path, source: str | None, force: bool) -> int:
     except ScenarioError as exc:
         for problem in exc.problems:
             click.echo(output.spell(problem), err=True)
-        click.echo(f"{path} is written; its relative paths need mending, as shown above")
+        output.say(f"{path} is written; its relative paths need mending, as shown above")
         return 0
-    click.echo(f"{path} is written; next: tailgate validate {path}, then tailgate run {path}")
+    output.say(f"{path} is written; next: tailgate validate {path}, then tailgate run {path}")
     return 0
 
 

@@ -1,24 +1,50 @@
-"""What every command prints the same way: errors for people on stderr, or as one JSON document on stdout."""
+"""What every command prints the same way: errors for people on stderr, or as one JSON document on stdout.
+
+Whatever names, texts and log lines are in it, nothing printed here acts on a terminal or begins a line of its own.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from harness.errors import Problem, ScenarioError, TailgateError, UsageError
+from harness.legible import MESSAGE_MOST, json_text, one_line, paragraph
 
 if TYPE_CHECKING:
     from harness.results import MatrixResults, Results
     from harness.suite import Judged
 
 
+PROBLEMS_MOST: Final = 50
+"""For people; programs get all."""
+_PATH_MOST: Final = 4_096
+_LINES_MOST: Final = 10_000
+_EXCERPT: Final = 160
+"""Characters of a scenario's line that are shown around the place of a problem."""
+
+
+def bear_any_text() -> None:
+    """A terminal that cannot spell a character gets its number instead of our end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def document(value: Any) -> None:
     """The one JSON document of `--json`."""
-    sys.stdout.write(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json_text(value, ascii_only=not unicode) + "\n")
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Lines for people around texts of others, which may hold anything."""
+    click.echo(paragraph(text, lines=_LINES_MOST), err=err)
 
 
 def error(exc: TailgateError, *, as_json: bool) -> None:
@@ -30,13 +56,15 @@ def error(exc: TailgateError, *, as_json: bool) -> None:
         document({"schema_version": 1, "kind": "error", "exit_code": exc.exit_code, "problems": problems})
         return
     if isinstance(exc, ScenarioError):
-        for problem in exc.problems:
+        for problem in exc.problems[:PROBLEMS_MOST]:
             click.echo(spell(problem), err=True)
+        if len(exc.problems) > PROBLEMS_MOST:
+            click.echo(f"… and {len(exc.problems) - PROBLEMS_MOST:,} more, which --json lists", err=True)
         click.echo(exc.message, err=True)
         return
-    click.echo(f"error: {exc.message}", err=True)
+    click.echo(paragraph(f"error: {exc.message}"), err=True)
     if exc.fix:
-        click.echo(f"fix: {exc.fix}", err=True)
+        say(f"fix: {exc.fix}", err=True)
 
 
 def usage_error(exc: click.ClickException, *, as_json: bool) -> None:
@@ -46,15 +74,25 @@ def usage_error(exc: click.ClickException, *, as_json: bool) -> None:
 
 def spell(problem: Problem, kind: str = "error") -> str:
     """`file:line:col: error: …`, the line with a caret under the place, and the fix."""
-    where = f"{problem.file}:{problem.line}:{problem.col}" if problem.line else problem.file
-    lines = [f"{where}: {kind}: {problem.message}"]
+    file = one_line(problem.file, _PATH_MOST)
+    where = f"{file}:{problem.line}:{problem.col}" if problem.line else file
+    lines = [f"{where}: {kind}: {one_line(problem.message, MESSAGE_MOST)}"]
     if problem.source:
         margin = f"{problem.line:>5} | "
-        lines.append(f"{margin}{problem.source}")
-        lines.append(f"{' ' * (len(margin) - 2)}| {' ' * max(problem.col - 1, 0)}^")
+        text, column = _excerpt(problem.source, problem.col - 1)
+        lines.append(f"{margin}{text}")
+        lines.append(f"{' ' * (len(margin) - 2)}| {' ' * column}^")
     if problem.fix:
-        lines.append(f"  fix: {problem.fix}")
+        lines.append(f"  fix: {one_line(problem.fix, MESSAGE_MOST)}")
     return "\n".join(lines)
+
+
+def _excerpt(source: str, at: int) -> tuple[str, int]:
+    """What is shown of a line, and the column of the caret in it: hidden characters are wider when spelled out."""
+    start = max(0, min(at - _EXCERPT // 2, len(source) - _EXCERPT))
+    before = ("…" if start else "") + one_line(source[start : max(at, 0)])
+    after = one_line(source[max(at, start) : start + _EXCERPT]) + ("…" if start + _EXCERPT < len(source) else "")
+    return before + after, len(before)
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

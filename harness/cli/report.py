@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli import output
 from harness.errors import UsageError
 
 _FORMATS = "html,md,junit,json,csv"
@@ -27,14 +28,14 @@ def report_command(run_dir: Path, formats: str, out: Path | None) -> None:
     names = [name.strip() for name in formats.split(",") if name.strip()]
     if _kind(run_dir) != "matrix":
         for path in write_reports(run_dir, names, out):
-            click.echo(path)
+            output.say(str(path))
         return
     if out is not None:
         raise UsageError("--out is for a single run; a matrix's pages link to each other", "leave it out")
     for cell in sorted(run_dir.glob("*/**/results.json")):
         write_reports(cell.parent, names)
     for path in write_matrix_report(run_dir):
-        click.echo(path)
+        output.say(str(path))
 
 
 def _kind(run_dir: Path) -> str:

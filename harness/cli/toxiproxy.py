@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli import output
+
 
 @click.group("toxiproxy")
 def toxiproxy_command() -> None:
@@ -22,9 +24,9 @@ def _install() -> None:
     from harness.toxiproxy.find import VERSION
     from harness.toxiproxy.install import install
 
-    installed = install(lambda line: click.echo(line, err=True))
+    installed = install(lambda line: output.say(line, err=True))
     done = "built" if installed.built else "was there already"
-    click.echo(f"Toxiproxy {VERSION} {done}: {installed.path}")
+    output.say(f"Toxiproxy {VERSION} {done}: {installed.path}")
 
 
 @toxiproxy_command.command("serve")
@@ -54,4 +56,4 @@ def _sweep(url: str | None) -> None:
         lines += [f"removed {found}" for found in swept.removed]
         lines += [f"left alone, its run is alive: {found}" for found in swept.spared]
     for line in lines or ["nothing of a dead run is left"]:
-        click.echo(line)
+        output.say(line)

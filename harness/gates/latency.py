@@ -106,6 +106,8 @@ def _quantile(word: Word) -> tuple[float, bool]:
     percent = float(match[1])
     if percent <= 0:
         raise GateSyntaxError("p0 is the fastest request of all; there is nothing to decide", "p50", word.offset)
+    if percent > 99.9999:
+        raise GateSyntaxError(f"no run is long enough to show `{word.text}`", "p99.99", word.offset)
     return round(percent / 100, 9), match[2] is not None
 
 
@@ -123,8 +125,8 @@ def _limit(words: Words) -> Limit:
 
 def _ratio(words: Words, factor: float, offset: int) -> Limit:
     of = words.take("`baseline` or `main`", "1.5 x baseline")
-    if factor <= 0:
-        raise GateSyntaxError("the factor must be above zero", "1.5 x baseline", offset)
+    if not 0 < factor <= 1_000_000:
+        raise GateSyntaxError("the factor must be above zero, and a million at most", "1.5 x baseline", offset)
     if of.text == "baseline":
         return Limit(factor=factor, of="baseline")
     if of.text == "main":

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from harness.units import parse_share
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
+MOST = 24 * 3_600_000.0
+"""A day in milliseconds; of calls and requests a second, more than a machine makes."""
 _WORD = re.compile(r'"[^"]*"|[<>]=?|[^\s<>"]+|"')
 
 
@@ -96,6 +98,8 @@ class Words:
             raise GateSyntaxError(
                 f"`{word.text}` cannot be shown by any number of requests; leave room for one", fix, word.offset
             )
+        if not 1e-6 <= share <= 1 - 1e-6:
+            raise GateSyntaxError(f"no run is long enough to show `{word.text}`", fix, word.offset)
         return share
 
     def quantity(self, parse: Callable[[str], float], what: str, fix: str) -> float:
@@ -104,6 +108,8 @@ class Words:
         value = _parsed(parse, word, fix)
         if value <= 0:
             raise GateSyntaxError(f"`{word.text}` leaves nothing to meet; it must be above zero", fix, word.offset)
+        if value > MOST:
+            raise GateSyntaxError(f"`{word.text}` is more than any run could show", fix, word.offset)
         return value
 
     def phase(self) -> str:

@@ -103,6 +103,7 @@ class Child:
         """SIGTERM to its group, SIGKILL after `grace_s`. Idempotent; returns when the child is gone."""
         if self.alive:
             self.signal(signal.SIGTERM)
+            self.signal(signal.SIGCONT)  # one that was stopped hears of it only when it goes on
             await asyncio.wait([self.code], timeout=grace_s)
         if self.alive:
             self.kill()

@@ -1,26 +1,37 @@
 """The Toxiproxy of a run: one of ours, started here and killed if it hangs, or one that runs already.
 
-It starts and probes; what is done to proxies is the injector's. A server of others is never reset,
-stopped or asked for more than its version here.
+It starts, probes and watches; what is done to proxies is the injector's. A server of others is never
+reset, stopped or changed here.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
-from harness.manifest import Engine
+from harness.manifest import Engine, RigFault
 from harness.stack import probe
+from harness.stack.blocking import in_thread
 from harness.stack.child import Child, Spec
 from harness.stack.orders import UpOrder
 from harness.toxiproxy.serve import server_argv
 
+if TYPE_CHECKING:
+    from harness.toxiproxy.client import ToxiproxyClient
+
 NAME: Final = "toxiproxy"
 READY_WITHIN_S: Final = 5.0
 GRACE_S: Final = 1.0
+LOOK_S: Final = 1.0
+LOOK_TIMEOUT_S: Final = 1.5
+LOOKS: Final = 3
+"""In a row, before a server is given up: one that is busy answers the next, and the injector may just be making
+a proxy anew."""
+AGAIN_S: Final = 0.3
 
 
 def admin_url(order: UpOrder) -> str:
@@ -47,6 +58,33 @@ async def ready(order: UpOrder, child: Child | None) -> Engine:
     return Engine(
         kind="real", version=_version(answer.body) or order.engine_version, source=order.engine_source, url=url
     )
+
+
+async def watch(client: ToxiproxyClient, names: Collection[str], lost: Callable[[RigFault], None]) -> None:
+    """Until cancelled, or until our proxies are `lost`: a server of others hangs or is restarted without telling us."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        for _ in range(LOOKS):
+            wrong = await _look(client, names)
+            if not wrong:
+                break
+            await asyncio.sleep(AGAIN_S)
+        else:
+            fix = f"see to that server, then run `tailgate toxiproxy sweep --url {client.url}`"
+            lost(RigFault(check="faults", message=wrong, fix=fix))
+            return
+
+
+async def _look(client: ToxiproxyClient, names: Collection[str]) -> str:
+    try:
+        there = await in_thread(client.proxies, 2 * LOOK_TIMEOUT_S)
+    except (RigError, TimeoutError) as exc:
+        return (
+            f"Toxiproxy at {client.url} does not answer any more: {exc.message if isinstance(exc, RigError) else exc}"
+        )
+    gone = ", ".join(name for name in names if name not in there)
+    why = "it was restarted, or somebody deleted them"
+    return f"Toxiproxy at {client.url} has lost our proxies ({gone}): {why}" if gone else ""
 
 
 def _version(body: bytes) -> str:

@@ -1,12 +1,14 @@
 """The load under way: begun together, faults on their timeline, ended by plan, by order or by a death.
 
 Whoever dies decides how it ends: the service makes it a finding, everybody else a rig failure. It
-stops at once in both cases, since nothing measured afterwards says anything about the service.
+stops at once in both cases, since nothing measured afterwards says anything about the service; who
+waits for an answer then is not waited for. One that was stopped by a signal (SIGSTOP) is as good as dead.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,6 +29,8 @@ START_AHEAD_MS: Final = 300
 """From start.json to the first possible arrival; workers look for it every 20 ms."""
 MARGIN_S: Final = 10.0
 """What workers may take beyond plan and drain to write their last rows."""
+BROKEN_DRAIN_S: Final = 2.0
+"""What open requests are given where service or rig broke: they tell nothing any more."""
 
 
 class Flight:
@@ -41,6 +45,8 @@ class Flight:
         self._timeline: asyncio.Task[None] | None = None
         self._undo: asyncio.Task[bool] | None = None
         self._end_ns = 0
+        self._broken = False
+        self._given_up: set[str] = set()  # children whose end is no news
 
     def arm(self, rig: Rig) -> None:
         """Everything is up: from now on nobody may end by itself, and who has already is told now."""
@@ -80,6 +86,7 @@ class Flight:
         if self._rig is None:
             return
         self._end_ns = min(self._end_ns, at_ns)
+        self._broken = reason in ("rig", "service_gone")
         try:
             handshake.write_stop(self._run_dir, at_ns=at_ns)
         except OSError as exc:
@@ -98,7 +105,7 @@ class Flight:
 
     def on_death(self, child: Child) -> None:
         """A child has ended."""
-        if not self._armed:
+        if not self._armed or child.name in self._given_up:
             return
         if child.name.startswith(load.PREFIX):
             if child.code.result() != 0 or self._rig is None:
@@ -108,8 +115,27 @@ class Flight:
             self._record(child)
             self.stop(child.ended_ns or time.monotonic_ns(), "service_gone")
         else:
-            self._record(child)
-            self.trouble(_died(child))
+            self.trouble(_died(self._record(child), child))
+
+    def on_stopped(self, child: Child) -> None:
+        """A signal has stopped a child: the service's owner answers for the service, we for everybody else."""
+        if not self._armed:
+            return
+        stopped = Death(child=child.name, t_ns=time.monotonic_ns(), code=-signal.SIGSTOP, stopped=True)
+        if child.name == sut.NAME:
+            self._account.died(stopped)
+            self.stop(stopped.t_ns, "service_gone")
+            return
+        self.trouble(
+            RigFault(
+                check=_check(child),
+                message=f"{child.name} {stopped.how} during the run",
+                fix="run again, and see who stops processes (a debugger, a job control, a memory guard?)",
+            )
+        )
+        if child.name == engine.NAME:  # every call to it would wait; its toxics end with it
+            self._given_up.add(child.name)
+            child.kill()
 
     async def _workers_left(self, workers: list[Child]) -> None:
         """Until the last has ended; one that overruns is killed. `stop` may bring the end nearer meanwhile."""
@@ -117,6 +143,10 @@ class Flight:
         while pending:
             _, pending = await asyncio.wait(pending, timeout=0.25)
             late_ns = time.monotonic_ns() - self._end_ns
+            if pending and self._broken and late_ns > BROKEN_DRAIN_S * NS_PER_S:
+                self._armed = False  # they end because we say so
+                await asyncio.gather(*(worker.stop(load.GRACE_S) for worker in workers))
+                return
             if pending and late_ns > (self._plan.load.drain_ms / 1000 + MARGIN_S) * NS_PER_S:
                 for worker in workers:
                     if worker.alive:
@@ -124,16 +154,16 @@ class Flight:
                         self._account.end_for("rig")
                         worker.kill()
 
-    def _record(self, child: Child) -> None:
+    def _record(self, child: Child) -> Death:
         lines = child.log_tail(1)
-        self._account.died(
-            Death(
-                child=child.name,
-                t_ns=child.ended_ns or time.monotonic_ns(),
-                code=child.code.result(),
-                last_line=lines[0] if lines else "",
-            )
+        death = Death(
+            child=child.name,
+            t_ns=child.ended_ns or time.monotonic_ns(),
+            code=child.code.result(),
+            last_line=lines[0] if lines else "",
         )
+        self._account.died(death)
+        return death
 
 
 async def _undo_at(at_ns: int, injector: Injector) -> bool:
@@ -141,12 +171,13 @@ async def _undo_at(at_ns: int, injector: Injector) -> bool:
     return await injector.undo_all()
 
 
-def _died(child: Child) -> RigFault:
-    code = child.code.result()
-    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-    lines = child.log_tail(1)
+def _died(death: Death, child: Child) -> RigFault:
     return RigFault(
-        check="faults" if child.name == engine.NAME else "workers",
-        message=f"{child.name} ended {how} during the run" + (f": {lines[0]}" if lines else ""),
+        check=_check(child),
+        message=f"{child.name} {death.how} during the run" + (f": {death.last_line}" if death.last_line else ""),
         fix=f"see {child.log_place}",
     )
+
+
+def _check(child: Child) -> str:
+    return "faults" if child.name == engine.NAME else "workers"

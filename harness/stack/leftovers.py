@@ -138,5 +138,6 @@ def _describe(member: Member) -> str:
 def _signal(process: psutil.Process, sig: signal.Signals) -> None:
     try:
         process.send_signal(sig)  # psutil refuses if the pid has been given to another process
+        process.send_signal(signal.SIGCONT)  # one that was stopped hears of it only when it goes on
     except psutil.Error:
         return

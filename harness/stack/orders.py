@@ -43,5 +43,11 @@ class DownOrder(Frozen):
     op: Literal["down"] = "down"
 
 
-Order = Annotated[UpOrder | GoOrder | StopOrder | DownOrder, Field(discriminator="op")]
+class BeatOrder(Frozen):
+    """tailgate lives. Once a second; a few seconds without any order mean that it does not."""
+
+    op: Literal["beat"] = "beat"
+
+
+Order = Annotated[UpOrder | GoOrder | StopOrder | DownOrder | BeatOrder, Field(discriminator="op")]
 ORDER: TypeAdapter[Order] = TypeAdapter(Order)

@@ -101,8 +101,10 @@ class PortLease:
         return True
 
     def _unlock(self, port: int) -> None:
-        # Unlinked while still locked: whoever opened the same file meanwhile sees that it is gone.
-        self._path(port).unlink(missing_ok=True)
+        # Unlinked while still locked: whoever opened the same file meanwhile sees that it is gone. One that
+        # the supervisor has unlinked already may stand there again, as somebody else's.
+        if _is_linked(self._locks[port], self._path(port)):
+            self._path(port).unlink(missing_ok=True)
         os.close(self._locks.pop(port))
 
 
@@ -145,7 +147,7 @@ def remove_stale(lock_dir: Path | None = None) -> list[Path]:
 
 
 def unlink_all(lock_files: Iterable[Path]) -> None:
-    """Give up locks by name: for the last holder, whose descriptors close when it ends."""
+    """Give up locks by name: for a holder whose descriptors close when it ends, at the end of the run."""
     files = tuple(lock_files)
     for path in files:
         path.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """resources.ndjson: once a second, what each child costs in CPU, memory, threads and open files.
 
 One line a child. The service's descendants are included: one that forks workers is one service. A
-figure that the system does not tell is null. Nothing is judged here.
+figure that the system does not tell is null. Who was stopped by a signal (SIGSTOP) is told: it costs
+nothing and answers nobody. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
@@ -19,28 +21,47 @@ from harness.stack import sut
 from harness.stack.child import Child
 
 PERIOD_S: Final = 1.0
+LOOKS: Final = 2
+"""In a row: a process that somebody stops for a moment only is none of our business."""
 
 
-async def sample_forever(path: Path, children: Callable[[], Iterable[Child]]) -> None:
-    """Until cancelled. Raises OSError where the file takes no more."""
+async def sample_forever(
+    path: Path, children: Callable[[], Iterable[Child]], on_stopped: Callable[[Child], None]
+) -> None:
+    """Until cancelled; `on_stopped` hears of a child once. Raises OSError where the file takes no more."""
+    looks: Counter[str] = Counter()
     with path.open("ab", buffering=0) as file:
         next_s = time.monotonic()
         while True:
             for child in tuple(children()):
-                if line := measure(child):
-                    file.write(json.dumps(line).encode() + b"\n")
+                if not (family := _family(child)):
+                    continue
+                looks[child.name] = looks[child.name] + 1 if any(map(_is_stopped, family)) else 0
+                if looks[child.name] == LOOKS:
+                    on_stopped(child)
+                file.write(json.dumps(measure(child, family)).encode() + b"\n")
             next_s = max(next_s + PERIOD_S, time.monotonic())
             await asyncio.sleep(next_s - time.monotonic())
 
 
-def measure(child: Child) -> dict[str, str | int | float | None] | None:
-    """None once the child is gone."""
+def _family(child: Child) -> list[psutil.Process]:
+    """The child, and its descendants where it may have any; none once it is gone."""
     try:
         leader = psutil.Process(child.pid)
-        # looking for descendants reads the whole process table, so only where there may be any
-        family = [leader, *leader.children(recursive=True)] if child.name == sut.NAME else [leader]
+        # looking for descendants reads the whole process table
+        return [leader, *leader.children(recursive=True)] if child.name == sut.NAME else [leader]
     except psutil.Error:
-        return None
+        return []
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
+
+
+def measure(child: Child, family: Iterable[psutil.Process]) -> dict[str, str | int | float | None]:
     cpu_s, rss_bytes, threads, fds = 0.0, 0, 0, 0
     fds_known = True
     for process in family:

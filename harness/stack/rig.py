@@ -38,7 +38,7 @@ _IMPORT_S: Final = 20.0
 
 
 class Rig:
-    """`on_death` hears of every child that ends, whether or not it was asked to."""
+    """`on_death` hears of every child that ends, asked to or not; `on_stopped` of one that a signal has stopped."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Rig:
         expand: Expander,
         *,
         on_death: Callable[[Child], None],
+        on_stopped: Callable[[Child], None],
         trouble: Callable[[RigFault], None],
     ) -> None:
         self.plan = plan
@@ -58,9 +59,12 @@ class Rig:
         self.injector: Injector | None = None
         self.canaries: Canaries | None = None
         self.engine_is_ours = True
+        self.engine_is_lost = False
+        """A server of others that hangs, or has forgotten us: nothing more can be taken back."""
         self._run_dir = run_dir
         self._account = account
         self._on_death = on_death
+        self._on_stopped = on_stopped
         self._trouble = trouble
         self._environ = {**os.environ, RUN_VARIABLE: plan.run_id}
 
@@ -84,7 +88,7 @@ class Rig:
             raise _disk_error(exc) from exc
         self._account.open()
         self.run_beside(
-            resources.sample_forever(self._run_dir / "resources.ndjson", self.children.values),
+            resources.sample_forever(self._run_dir / "resources.ndjson", self.children.values, self._on_stopped),
             "resources.ndjson",
         )
         try:
@@ -127,6 +131,10 @@ class Rig:
         client = client_type(engine.admin_url(order))
         self.injector = injector_type(client, self.plan, self.journal, self._observe, self._trouble_with_engine)
         await self.injector.create_proxies()
+        if not self.engine_is_ours:
+            names = [self.plan.proxy_name(upstream.name) for upstream in self.plan.upstreams]
+            looking = client_type(engine.admin_url(order), engine.LOOK_TIMEOUT_S)
+            self.run_beside(engine.watch(looking, names, self._lost_engine), "Toxiproxy")
 
     async def _up_backends(self) -> None:
         spec = backends.spec(self.plan, self._run_dir, self._environ)
@@ -182,6 +190,10 @@ class Rig:
         if self.canaries:
             self.canaries.note(entry)
         self._account.emit(FaultChanged(entry=entry))
+
+    def _lost_engine(self, fault: RigFault) -> None:
+        self.engine_is_lost = True
+        self._trouble(fault)
 
     def _trouble_with_engine(self, fault: RigFault) -> None:
         if fault.check == "rollback" and self.engine_is_ours:

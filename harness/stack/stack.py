@@ -13,12 +13,9 @@ All work is the supervisor's, a process of its own that undoes everything should
 from __future__ import annotations
 
 import os
-import queue
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -27,13 +24,14 @@ import psutil
 
 from harness.environment import Expander
 from harness.errors import RigError, ServiceGone, TailgateError
-from harness.events import EVENT, ChildStarted, Down, Event, RigTrouble
+from harness.events import ChildStarted, Down, Event, RigTrouble
 from harness.events import Up as UpEvent
 from harness.manifest import Ended
 from harness.plan import Plan
 from harness.stack import leftovers, rescue, sut
 from harness.stack.child import log_tail
-from harness.stack.leftovers import RUN_VARIABLE, SUPERVISOR_MODULE
+from harness.stack.leftovers import RUN_VARIABLE
+from harness.stack.link import LOG, Link, SupervisorLost
 from harness.stack.orders import DownOrder, GoOrder, Order, StopOrder, StopReason, UpOrder
 from harness.stack.ports import PortLease
 from harness.toxiproxy.find import NONE, EngineChoice
@@ -43,7 +41,6 @@ UP_S: Final = 60.0
 """Bound of `up` beyond the time that the service itself is given."""
 DOWN_S: Final = 45.0
 """Longer than the supervisor's own watchdog."""
-_EVENTS_MAX: Final = 100_000
 
 
 def _unwatched(_event: Event | None) -> None:
@@ -56,8 +53,7 @@ class Stack:
         self._plan = plan
         self._lease = lease
         self._choice = engine_choice
-        self._process: subprocess.Popen[bytes] | None = None
-        self._inbox: queue.Queue[Event | None] = queue.Queue(_EVENTS_MAX)  # None: the supervisor is silent for ever
+        self._link: Link | None = None
         self._children: list[psutil.Process] = []
         self._trouble: RigTrouble | None = None
         self._ended: Ended | None = None
@@ -80,7 +76,7 @@ class Stack:
         """
         self._check_before()
         admin_port = self._lease.take() if self._choice.kind == "real" and not self._choice.url else None
-        self._start_supervisor()
+        self._link = Link.start(self._run_dir, self._plan.run_id, self._lease)
         self._send(
             UpOrder(
                 engine_kind=self._choice.kind,
@@ -132,6 +128,11 @@ class Stack:
         assert self._ended is not None
         return self._ended
 
+    @property
+    def stood_still_s(self) -> float:
+        """How long tailgate itself was stopped meanwhile; 0 if it never was."""
+        return self._link.stood_still_s if self._link else 0.0
+
     def _check_before(self) -> None:
         """End what killed runs left, then see what can be known to fail before anything is started."""
         leftovers.sweep()
@@ -141,47 +142,20 @@ class Stack:
         for upstream in self._plan.upstreams:
             self._lease.claim(upstream.listen_port, f"the listener of upstream {upstream.name}")
 
-    def _start_supervisor(self) -> None:
-        logs = self._run_dir / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        with (logs / "supervisor.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", SUPERVISOR_MODULE, str(self._run_dir)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={**os.environ, RUN_VARIABLE: self._plan.run_id},
-                start_new_session=True,
-                pass_fds=self._lease.descriptors,
-            )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True, name="supervisor events").start()
-
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                self._inbox.put(EVENT.validate_json(line))
-        self._inbox.put(None)
-
     def _send(self, order: Order) -> None:
-        assert self._process is not None and self._process.stdin is not None, "up() comes first"
-        try:
-            self._process.stdin.write(order.model_dump_json().encode() + b"\n")
-            self._process.stdin.flush()
-        except OSError:
-            return  # it is gone or going: its last events, or their end, say why
+        assert self._link is not None, "up() comes first"
+        self._link.send(order)
 
     def _next(self, timeout_s: float) -> Event | None:
         """The next event; None when time is up. Raises RigError if there will be none any more."""
+        assert self._link is not None, "up() comes first"
         try:
-            event = self._inbox.get(timeout=timeout_s)
-        except queue.Empty:
+            event = self._link.next(timeout_s)
+        except SupervisorLost as lost:
+            if self._ended is None:
+                raise self._rescued(str(lost)) from None
             return None
         match event:
-            case None:
-                self._inbox.put(None)
-                if self._ended is None:
-                    raise self._rescued("the supervisor vanished during the run")
             case ChildStarted(pid=pid):
                 self._remember(pid)
             case RigTrouble():
@@ -218,41 +192,26 @@ class Stack:
 
     def _rescued(self, message: str) -> RigError:
         """Do the supervisor's work in its stead, and say what happened."""
+        assert self._link is not None
         with rescue.deaf_to_interrupts():
-            self._end_supervisor(0)
-            tail = log_tail(self._run_dir / "logs" / "supervisor.log", 1)
+            self._link.end(0)
+            tail = log_tail(self._run_dir / "logs" / LOG, 1)
             fault = rescue.clean_up(self._plan, self._run_dir, self._choice, self._children, message + _because(tail))
             self._ended = rescue.finish_manifest(self._run_dir, fault)
         return RigError(fault.message, fault.fix)
 
     def _close(self) -> None:
-        process = self._process
-        if process is None:
+        if self._link is None:
             return
         if self._ended is None:
-            try:
-                process.stdin.close() if process.stdin else None  # "undo everything"
+            self._link.hang_up()  # "undo everything"
+            with suppress(RigError):  # what made us leave is the news; the cleaning has been done
                 self._await_down(DOWN_S)
-            except (RigError, OSError):
-                pass  # what made us leave is the news; the cleaning has been done
-        self._end_supervisor(5.0)
-        log = self._run_dir / "logs" / "supervisor.log"
-        if log.exists() and not log.stat().st_size:
-            log.unlink()
-
-    def _end_supervisor(self, patience_s: float) -> None:
-        process = self._process
-        assert process is not None
-        try:
-            process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdin and not process.stdin.closed:
-            try:
-                process.stdin.close()
-            except OSError:
-                return
+        self._link.end(5.0)
+        with suppress(OSError):  # the run directory may be gone
+            log = self._run_dir / "logs" / LOG
+            if not log.stat().st_size:
+                log.unlink()
 
 
 def _because(tail: list[str]) -> str:

@@ -3,8 +3,9 @@
     python -P -m harness.stack.supervisor RUN_DIR       orders on stdin, events on stdout
 
 It lives in a session of its own, so that neither a terminal's Ctrl-C nor the death of tailgate ends
-it before its work is done: the end of stdin, or a signal, means "undo everything", and within 15 s it
-has. It never leaves before every process, toxic and file of the run that should be gone is gone.
+it before its work is done: the end of stdin, a signal, or a tailgate that gives no sign of life means
+"undo everything", and within 15 s it has. It never leaves before every process, toxic and file of the
+run that should be gone is gone.
 """
 
 from __future__ import annotations
@@ -20,16 +21,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.environment import Expander
-from harness.events import Up
+from harness.events import Beat, Up
+from harness.manifest import RigFault
 from harness.plan import Plan
 from harness.stack import ports, teardown
-from harness.stack.account import Account, fault_of
+from harness.stack.account import Account, Reason, fault_of
 from harness.stack.flight import Flight
-from harness.stack.orders import DownOrder, GoOrder, StopOrder, UpOrder
+from harness.stack.heartbeat import BEAT_S, SILENCE_S, TICK_S, Silence
+from harness.stack.orders import BeatOrder, DownOrder, GoOrder, StopOrder, UpOrder
 from harness.stack.pipe import Pipe
 from harness.stack.rig import Rig
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+STOOD_STILL: Final = RigFault(
+    check="workers",
+    message=f"tailgate gave no sign of life for {SILENCE_S:g} s (stopped by a signal such as SIGSTOP, or without CPU): "
+    "the faults were taken back and the run was ended",
+    fix="run again, and let it run: Ctrl-C ends a run early",
+)
 
 
 class Supervisor:
@@ -41,20 +50,26 @@ class Supervisor:
         self._account = Account(run_dir, plan, pipe.emit, expand.secrets)
         self._flight = Flight(run_dir, plan, self._account)
         self._rig = Rig(
-            run_dir, plan, self._account, expand, on_death=self._flight.on_death, trouble=self._flight.trouble
+            run_dir,
+            plan,
+            self._account,
+            expand,
+            on_death=self._flight.on_death,
+            on_stopped=self._flight.on_stopped,
+            trouble=self._flight.trouble,
         )
         self._over = asyncio.Event()
         self._urgent = False
         self._work: list[asyncio.Task[None]] = []
         self._lock_files: tuple[Path, ...] = ()
-        self._parent = os.getppid()
+        self._silence = Silence()
 
     async def run(self) -> None:
         """From the first order to the last word. Returns with nothing left behind."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._abandon)
-        listener = loop.create_task(self._listen())
+        beside = (loop.create_task(self._listen()), loop.create_task(self._beat()))
         await self._over.wait()
         self._watch(teardown.LONGEST_S)
         self._flight.disarm()
@@ -64,13 +79,31 @@ class Supervisor:
             await asyncio.wait(self._work, timeout=1.0)
         verified = await teardown.take_down(self._rig, self._account, self._run_dir, urgent=lambda: self._urgent)
         self._account.close(verified)
+        for task in beside:
+            task.cancel()
         await self._pipe.close(1.0)
-        listener.cancel()
-        self._release_locks()
+        ports.unlink_all(self._lock_files)  # at once: tailgate may be stopped, and nothing of the run listens any more
+
+    async def _beat(self) -> None:
+        """Say once a second that we live, and see whether tailgate does."""
+        next_s = time.monotonic()
+        while True:
+            if time.monotonic() >= next_s:
+                self._pipe.emit(Beat())
+                next_s = time.monotonic() + BEAT_S
+            if self._silence.lasts() and not self._urgent:
+                if not self._over.is_set():
+                    self._account.trouble(STOOD_STILL)
+                self._abandon("rig", passed_s=SILENCE_S)
+            await asyncio.sleep(TICK_S)
 
     async def _listen(self) -> None:
         while True:
-            match await self._pipe.order():
+            order = await self._pipe.order()
+            self._silence.heard()
+            match order:
+                case BeatOrder():
+                    continue
                 case UpOrder() as order:
                     self._lock_files = order.lock_files
                     self._begin(self._up(order))
@@ -113,13 +146,13 @@ class Supervisor:
         self._account.end_for("rig")
         self._over.set()
 
-    def _abandon(self) -> None:
+    def _abandon(self, reason: Reason = "interrupted", *, passed_s: float = 0) -> None:
         """tailgate is gone, or somebody wants us to be. Asking twice changes nothing: a rollback is never skipped."""
         if self._urgent:
             return
         self._urgent = True
-        self._watch(teardown.URGENT_LONGEST_S)
-        self._flight.stop(time.monotonic_ns(), "interrupted")
+        self._watch(teardown.URGENT_LONGEST_S - passed_s)
+        self._flight.stop(time.monotonic_ns(), reason)
         self._over.set()
 
     def _watch(self, within_s: float) -> None:
@@ -127,17 +160,12 @@ class Supervisor:
 
         def give_up() -> None:
             teardown.kill_everything(self._rig.children.values(), self._plan.run_id)
-            self._release_locks()
+            ports.unlink_all(self._lock_files)
             os._exit(1)
 
         timer = threading.Timer(within_s, give_up)
         timer.daemon = True
         timer.start()
-
-    def _release_locks(self) -> None:
-        """Only where tailgate cannot do it any more: it may still want its ports."""
-        if os.getppid() != self._parent:
-            ports.unlink_all(self._lock_files)
 
 
 def main() -> None:
@@ -146,6 +174,8 @@ def main() -> None:
         await Supervisor(run_dir, Plan.read(run_dir), await Pipe.open()).run()
         os._exit(0)  # at once: a thread that hangs in a hung Toxiproxy must not keep us
 
+    for number in (signal.SIGTTIN, signal.SIGTTOU):  # tailgate ignores them; our children are born as usual
+        signal.signal(number, signal.SIG_DFL)
     asyncio.run(supervise())
 
 

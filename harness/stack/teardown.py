@@ -21,6 +21,8 @@ from harness.stack.rig import Rig
 
 UNDO_S: Final = 10.0
 URGENT_UNDO_S: Final = 5.0
+LOST_UNDO_S: Final = 2.0
+"""A server that has not answered for seconds gets one more chance."""
 SETTLE_S: Final = 3.0
 LEFTOVERS_S: Final = 1.5
 LONGEST_S: Final = 40.0
@@ -30,7 +32,7 @@ URGENT_LONGEST_S: Final = 14.0
 async def take_down(rig: Rig, account: Account, run_dir: Path, *, urgent: Callable[[], bool]) -> bool | None:
     """Leaves nothing behind. Whether the rollback was verified; None if there was nothing to roll back."""
     steps = _Steps(account)
-    undo_s = URGENT_UNDO_S if urgent() else UNDO_S
+    undo_s = LOST_UNDO_S if rig.engine_is_lost else URGENT_UNDO_S if urgent() else UNDO_S
     if urgent():  # nobody waits for the rows of what is still in flight
         await steps.do("stopping the load", _stop(rig, load.PREFIX, load.GRACE_S), load.GRACE_S + KILL_S)
     undone = await steps.do("undoing the faults", _undo(rig, undo_s), undo_s + 1)

@@ -5,7 +5,8 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.legible import legible, redacted, redacted_document, shown
+from harness.legible import legible
+from reports.legible import redacted, redacted_document, shown
 
 
 def test_hidden_characters_are_spelled_out() -> None:

@@ -99,6 +99,21 @@ def test_one_that_is_deaf_to_sigterm_is_killed_after_its_grace(tmp_path: Path) -
     asyncio.run(scene())
 
 
+def test_one_that_was_stopped_ends_as_quickly_as_any(tmp_path: Path) -> None:
+    async def scene() -> None:
+        child = Child.start(
+            _spec(tmp_path, sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
+        )
+        await _said(child)
+        psutil.Process(child.pid).suspend()
+        begin = time.monotonic()
+        await child.stop(grace_s=5)
+        assert child.code.result() == -signal.SIGTERM
+        assert time.monotonic() - begin < 2
+
+    asyncio.run(scene())
+
+
 def test_open_files_are_raised_for_our_own_and_never_for_the_service(tmp_path: Path) -> None:
     program = "import resource; print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -121,3 +121,17 @@ def test_descriptors_hold_the_lock_in_another_process(tmp_path: Path) -> None:
     finally:
         heir.communicate(b"\n")
     assert ports.remove_stale(folder) == list(lease.lock_files)
+
+
+def test_a_lock_given_up_by_name_may_be_somebody_elses_when_its_first_holder_leaves(tmp_path: Path) -> None:
+    """The supervisor gives ports up while tailgate is stopped, which must not free the next run's when it goes on."""
+    folder = tmp_path / "locks"
+    with PortLease(folder) as first:
+        port = first.take()
+        ports.unlink_all(first.lock_files)
+        assert not folder.exists()
+        with PortLease(folder) as second:
+            second.claim(port, "the listener of upstream azure")
+            first.release()
+            assert second.lock_files[0].exists()
+            assert ports.lock(second.lock_files[0]) is None
