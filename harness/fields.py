@@ -117,8 +117,7 @@ class _Quantity:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise refusal(f"expected {self.noun}, not {kind_of(value)}", self._write())
         if not isinstance(value, str):
-            first, second = self.units
-            raise refusal(f"{value} has no unit", f"write {value}{first} or {value}{second}")
+            raise refusal(f"{value} has no unit", self._with_units(value))
         try:
             number = self.parse(value)
         except ValueError:
@@ -134,8 +133,11 @@ class _Quantity:
         if match and match[2] in _UNIT_MEANT and self.parse is parse_duration_ms:
             return f"write {match[1]}{_UNIT_MEANT[match[2]]}"
         if re.fullmatch(r"\d+(\.\d+)?|\.\d+", value.strip()):
-            return f"write {value.strip()}{self.units[0]} or {value.strip()}{self.units[1]}"
+            return self._with_units(value.strip())
         return self._write()
+
+    def _with_units(self, number: object) -> str:
+        return f"write {' or '.join(dict.fromkeys(f'{number}{unit}' for unit in self.units))}"
 
     def _write(self) -> str:
         return f"write {', '.join(self.examples[:-1])} or {self.examples[-1]}"

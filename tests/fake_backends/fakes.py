@@ -73,6 +73,7 @@ class FaultyFakes:
         canary: bool = False,
         gone_after_s: float | None = None,
         control: str = "",
+        headers: Sequence[tuple[str, str]] = (),
     ) -> Got:
         got, began_s = Got(), now_s()
         asked = False
@@ -96,9 +97,9 @@ class FaultyFakes:
             if not message.get("more_body"):
                 got.whole, got.end_s = True, now_s() - began_s
 
-        headers = [(CONTROL_HEADER, control)] if control else []
-        headers += [("x-tailgate-canary", "1")] if canary else []
-        headers += [("x-tailgate-seq", str(seq))] if seq is not None else []
+        sent = [*headers, *([(CONTROL_HEADER, control)] if control else [])]
+        sent += [("x-tailgate-canary", "1")] if canary else []
+        sent += [("x-tailgate-seq", str(seq))] if seq is not None else []
         path, _, query = path.partition("?")
         scope = {
             "type": "http",
@@ -106,7 +107,7 @@ class FaultyFakes:
             "method": method,
             "path": path,
             "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode()) for name, value in headers],
+            "headers": [(name.encode(), value.encode()) for name, value in sent],
         }
         await self.app(scope, receive, send)
         return got

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import pytest
 
 from fake_backends.draws import Draws
 from fake_backends.profiles import Lognormal
-from fake_backends.server import Backend, FakeBackends
 from harness.correlation import run_hash, traceparent
-from harness.records import CALLS, FLAG_CANARY, NO_SEQ, RowWriter, read_rows
+from harness.records import FLAG_CANARY, NO_SEQ
+from tests.fake_backends.fakes import FaultyFakes
 from tests.fake_backends.plans import SEED, upstream
 from tests.virtual_time import now_ns, run
 
@@ -30,58 +30,15 @@ def latency_ns(seq: int, nth: int = 0, name: str = "azure") -> int:
     return round(Lognormal.from_percentiles(60, 140).latency_ms(uniform) * 1e6)
 
 
-class Fakes:
-    """The application with a row file; each call is `await call(…)`."""
+class Fakes(FaultyFakes):
+    """Both upstreams, without faults; a call gives status and body, or status 0 where nothing was sent."""
 
     def __init__(self, path: Path) -> None:
-        self._rows = RowWriter(path / "calls-0.bin", CALLS)
-        self._path = path
-        backends = {("127.0.0.1", each.backend_port): Backend(each, seed=SEED, in_flight=10) for each in UPSTREAMS}
-        self.app = FakeBackends(backends, self._rows, RUN, clock_ns=now_ns)
+        super().__init__(path, upstreams=UPSTREAMS)
 
-    async def call(
-        self,
-        path: str = "/offers",
-        *,
-        port: int = 9000,
-        headers: Sequence[tuple[str, str]] = (),
-        gone_after_s: float | None = None,
-        method: str = "GET",
-    ) -> tuple[int, bytes]:
-        """Status and body; status 0 where nothing was sent."""
-        sent: list[MutableMapping[str, Any]] = []
-        body_read = False
-
-        async def receive() -> MutableMapping[str, Any]:
-            nonlocal body_read
-            if not body_read:
-                body_read = True
-                return {"type": "http.request", "body": b"", "more_body": False}
-            await asyncio.sleep(1e6 if gone_after_s is None else gone_after_s)
-            return {"type": "http.disconnect"}
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        path, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "server": ("127.0.0.1", port),
-            "method": method,
-            "path": path,
-            "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode()) for name, value in headers],
-        }
-        await self.app(scope, receive, send)
-        return (sent[0]["status"], sent[1]["body"]) if sent else (0, b"")
-
-    def rows(self) -> list[dict[str, int]]:
-        self.close()
-        data = read_rows(self._path / "calls-0.bin", CALLS)
-        return [{name: int(row[name]) for name, _ in CALLS.fields} for row in data]
-
-    def close(self) -> None:
-        self._rows.close()
+    async def ask(self, path: str = "/offers", **options: Any) -> tuple[int, bytes]:
+        got = await self.call(None, path=path, **options)
+        return got.status, got.body
 
 
 @pytest.fixture
@@ -93,7 +50,7 @@ def fakes(tmp_path: Path) -> Iterator[Fakes]:
 def test_a_call_takes_its_drawn_latency_and_leaves_a_whole_row(fakes: Fakes) -> None:
     async def scenario() -> int:
         began_ns = now_ns()
-        status, body = await fakes.call(headers=[("x-tailgate-seq", "17")])
+        status, body = await fakes.ask(headers=[("x-tailgate-seq", "17")])
         assert status == 200
         assert len(json.loads(body)["offers"]) == 40
         return began_ns
@@ -118,8 +75,8 @@ def test_a_call_takes_its_drawn_latency_and_leaves_a_whole_row(fakes: Fakes) -> 
 def test_what_a_call_draws_does_not_depend_on_what_came_before(fakes: Fakes) -> None:
     async def scenario() -> None:
         for seq in (3, 1, 2):
-            await fakes.call(headers=[("x-tailgate-seq", str(seq))])
-        await asyncio.gather(*(fakes.call(headers=[("x-tailgate-seq", str(seq))]) for seq in (6, 4, 5)))
+            await fakes.ask(headers=[("x-tailgate-seq", str(seq))])
+        await asyncio.gather(*(fakes.ask(headers=[("x-tailgate-seq", str(seq))]) for seq in (6, 4, 5)))
 
     run(scenario())
     for row in fakes.rows():
@@ -130,7 +87,7 @@ def test_pages_of_one_request_and_its_retries_draw_anew(fakes: Fakes) -> None:
     async def scenario() -> None:
         headers = [("x-tailgate-seq", "5")]
         for cursor in ("", "10", "20", "30", "30"):
-            await fakes.call(f"/offers?cursor={cursor}", port=9001, headers=headers)
+            await fakes.ask(f"/offers?cursor={cursor}", port=9001, headers=headers)
 
     run(scenario())
     waits = [row["due_ns"] - row["arrived_ns"] for row in fakes.rows()]
@@ -153,15 +110,15 @@ def test_pages_of_one_request_and_its_retries_draw_anew(fakes: Fakes) -> None:
     ],
 )
 def test_either_header_tells_the_request(fakes: Fakes, headers: list[tuple[str, str]], seq: int) -> None:
-    run(fakes.call(headers=headers))
+    run(fakes.ask(headers=headers))
     assert [row["seq"] for row in fakes.rows()] == [seq]
 
 
 def test_a_canary_gets_the_first_page_at_once_and_takes_no_draw(fakes: Fakes) -> None:
     async def scenario() -> tuple[bytes, bytes]:
         canary = [("x-tailgate-canary", "1"), ("x-tailgate-seq", "9")]
-        _, seen = await fakes.call("/offers?cursor=20", port=9001, headers=canary)
-        _, real = await fakes.call("/offers", port=9001, headers=[("x-tailgate-seq", "9")])
+        _, seen = await fakes.ask("/offers?cursor=20", port=9001, headers=canary)
+        _, real = await fakes.ask("/offers", port=9001, headers=[("x-tailgate-seq", "9")])
         return seen, real
 
     seen, real = run(scenario())
@@ -174,7 +131,7 @@ def test_a_canary_gets_the_first_page_at_once_and_takes_no_draw(fakes: Fakes) ->
 
 
 def test_a_client_that_leaves_is_recorded_with_the_moment_it_left(fakes: Fakes) -> None:
-    status, _ = run(fakes.call(headers=[("x-tailgate-seq", "17")], gone_after_s=0.001))
+    status, _ = run(fakes.ask(headers=[("x-tailgate-seq", "17")], gone_after_s=0.001))
     assert status == 0
     (row,) = fakes.rows()
     assert (row["status"], row["bytes"]) == (0, 0)
@@ -184,7 +141,7 @@ def test_a_client_that_leaves_is_recorded_with_the_moment_it_left(fakes: Fakes) 
 
 def test_a_call_that_waits_when_the_process_stops_is_answered_503(fakes: Fakes) -> None:
     async def scenario() -> tuple[int, bytes]:
-        call = asyncio.create_task(fakes.call(headers=[("x-tailgate-seq", "17")]))
+        call = asyncio.create_task(fakes.ask(headers=[("x-tailgate-seq", "17")]))
         await asyncio.sleep(0.001)
         call.cancel()
         return await call
@@ -196,12 +153,12 @@ def test_a_call_that_waits_when_the_process_stops_is_answered_503(fakes: Fakes) 
 
 
 def test_health_is_the_rigs_own_question_and_leaves_no_row(fakes: Fakes) -> None:
-    assert run(fakes.call("/healthz"))[0] == 200
+    assert run(fakes.ask("/healthz"))[0] == 200
     assert fakes.rows() == []
 
 
 def test_a_wrong_path_is_told_at_once_and_recorded(fakes: Fakes) -> None:
-    assert run(fakes.call("/v1/offers", headers=[("x-tailgate-seq", "3")]))[0] == 404
+    assert run(fakes.ask("/v1/offers", headers=[("x-tailgate-seq", "3")]))[0] == 404
     (row,) = fakes.rows()
     assert (row["seq"], row["status"], row["due_ns"]) == (3, 404, row["arrived_ns"])
 
@@ -211,6 +168,6 @@ def test_a_row_that_cannot_be_kept_does_not_harm_the_call(fakes: Fakes, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(fakes._rows, "append", full)
-    assert run(fakes.call())[0] == 200
+    assert run(fakes.ask())[0] == 200
     assert fakes.app.broken is not None
     assert fakes.app.broken.errno == 28
