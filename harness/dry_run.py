@@ -6,7 +6,6 @@ The figure is the load worker's own CPU time a request, start-up left out.
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from harness.plan import Plan
 from harness.records import SAMPLES, read_rows
 from harness.run import Options, Session, run_once
 from harness.scenario import Cell, load_scenario
+from harness.scratch import scratch_folder
 from harness.signals import Stopper
 from harness.suite import new_run_id
 from harness.watch import Silent
@@ -26,21 +26,22 @@ name: ceiling
 service: {rung: timeout}
 upstreams: {local: {p50: 1ms, p99: 2ms, rows: 1}}
 gateway: {kind: none}
-load: {request: GET /healthz, rate: 300/s, warmup: 1s, duration: 4s, complete: none}
+load: {request: GET /healthz, rate: 300/s, warmup: 1s, duration: 4s, timeout: 5s, complete: none}
 gates: [errors < 50%]
 verdict: {clump: 10ms}
 """
 USABLE: Final = 0.7
 """Of a core; beyond it the dispatcher is late more often than not."""
+SCRATCH: Final = "tailgate-doctor-"
 
 
 def measure() -> Ceiling:
     """Five seconds of load through a whole stack. Raises RigError where that does not work."""
-    with tempfile.TemporaryDirectory(prefix="tailgate-doctor-") as folder, Stopper() as stopper:
-        scenario, run_dir = Path(folder) / "ceiling.yaml", Path(folder) / "run"
+    with scratch_folder(SCRATCH) as folder, Stopper() as stopper:
+        scenario, run_dir = folder / "ceiling.yaml", folder / "run"
         scenario.write_text(SCENARIO, encoding="utf-8")
         loaded = load_scenario(scenario)
-        session = Session(Options(out=Path(folder)), Silent(), stopper)
+        session = Session(Options(out=folder), Silent(), stopper)
         finished = run_once(session, Cell(None, {}, loaded, ("pass",)), run_dir=run_dir, run_id=new_run_id(), seed=0)
         stopper.check()
         if finished.results is None or finished.results.verdict == "rig_failure":

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.legible import paragraph
+
 
 class TailgateError(Exception):
     """A message a user can act on: what happened (`message`) and how to mend it (`fix`)."""
@@ -21,6 +23,7 @@ class TailgateError(Exception):
     exit_code = 4
 
     def __init__(self, message: str, fix: str = "") -> None:
+        message, fix = paragraph(message), paragraph(fix)  # there may be a log's line in it, or a server's answer
         super().__init__(message)
         self.message = message
         self.fix = fix

@@ -19,11 +19,17 @@ _HIDDEN_SET: Final = (
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _HIDDEN: Final = re.compile(f"[{_HIDDEN_SET}]")
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _HIDDEN_OR_BREAK: Final = re.compile(f"[\n{_HIDDEN_SET}]")
+# what a CI runner that reads our output would take for a command of its own
+_COMMAND: Final = re.compile(r"^(\s*):(?=:)|#(#(?=\[))")
 _QUOTED: Final = re.compile(r"`([^`]{81,})`")
 LINE_MOST: Final = 400
 """Characters of one line of somebody else's that are worth showing."""
 MESSAGE_MOST: Final = 1_000
+DOCUMENT_MOST: Final = 5_000
+FOLDER_BYTES: Final = 120
+"""File systems take 255, and of some only half."""
 
 
 def legible(text: str) -> str:
@@ -36,8 +42,13 @@ def is_legible(text: str) -> bool:
 
 
 def one_line(text: str, most: int = LINE_MOST) -> str:
-    """`text` as a part of one line: cut, tabs as spaces, breaks spelled out: it begins no line of its own."""
-    return _HIDDEN_OR_BREAK.sub(_spelled, cut(text, most).replace("\t", " "))
+    """`text` in one line: cut, tabs as spaces, breaks spelled out, so that it begins no line of its own."""
+    return inert(_HIDDEN_OR_BREAK.sub(_spelled, cut(text, most).replace("\t", " ")))
+
+
+def inert(line: str) -> str:
+    """A line that no CI runner takes for a command (`::error …`, `##[error]…`)."""
+    return _COMMAND.sub(lambda match: f"{match[1]}\\x3a" if match[2] is None else f"\\x23{match[2]}", line)
 
 
 def paragraph(text: str, lines: int = 40) -> str:
@@ -45,6 +56,12 @@ def paragraph(text: str, lines: int = 40) -> str:
     written = text.split("\n")
     more = [f"… ({len(written):,} lines)"] if len(written) > lines else []
     return "\n".join([*(one_line(line, MESSAGE_MOST) for line in written[:lines]), *more])
+
+
+def folder_name(text: str) -> str:
+    """`text` as the name of a folder that every file system takes; empty where nothing of it is left."""
+    name = re.sub(r"[^\w.=-]+", "-", text).encode("utf-8", "ignore")[:FOLDER_BYTES].decode("utf-8", "ignore")
+    return name.strip("-.")
 
 
 def cut(text: str, most: int) -> str:
@@ -60,9 +77,13 @@ def concise(message: str) -> str:
 
 
 def json_text(value: Any, *, ascii_only: bool = False) -> str:
-    """JSON with sorted keys in which hidden characters are escapes: the same document, and safe on a terminal."""
-    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=ascii_only)
-    return _HIDDEN.sub(_escaped, text)
+    """JSON with sorted keys in which hidden characters are escapes: the same document, and safe on a terminal.
+
+    But for lone surrogates (bytes of a file's name that are not UTF-8): most parsers refuse a document with one, so
+    they are spelled out.
+    """
+    text = _HIDDEN.sub(_escaped, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False))
+    return _NOT_ASCII.sub(_escaped, text) if ascii_only else text
 
 
 def legible_document(value: Any) -> Any:
@@ -71,7 +92,7 @@ def legible_document(value: Any) -> Any:
         return {one_line(str(key)): legible_document(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [legible_document(item) for item in value]
-    return one_line(value, MESSAGE_MOST * 4) if isinstance(value, str) else value
+    return one_line(value, DOCUMENT_MOST) if isinstance(value, str) else value
 
 
 def _spelled(match: re.Match[str]) -> str:
@@ -83,6 +104,8 @@ def _spelled(match: re.Match[str]) -> str:
 
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
+    if 0xD800 <= code <= 0xDFFF:
+        return f"\\\\u{code:04x}"
     if code < 0x10000:
         return f"\\u{code:04x}"
     high, low = divmod(code - 0x10000, 0x400)

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar, Self
+from itertools import islice
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from harness.fields import closest, did_you_mean, kind_of, not_text, refusal
+
+UNKNOWN_MOST: Final = 100
+"""Unknown keys of one mapping that are told: who wrote more meant another file."""
 
 
 class Part(BaseModel):
@@ -48,7 +52,7 @@ class Part(BaseModel):
             raise refusal(f"expected a mapping, not {kind_of(raw)}", f"its keys: {', '.join(cls.spelled_keys())}")
         spelled = cls.spelled_keys()
         # a key that is only misspelled is not missing as well
-        meant = {closest(key, spelled) for key in raw if key not in spelled}
+        meant = {closest(key, spelled) for key in islice((key for key in raw if key not in spelled), UNKNOWN_MOST)}
         errors = [*_unknown_keys(spelled, raw), *_broken_groups(cls, raw, meant)]
         known = {key: value for key, value in raw.items() if key in spelled}
         try:
@@ -71,10 +75,10 @@ def _detail(loc: tuple[int | str, ...], error: PydanticCustomError, value: Any) 
 
 
 def _unknown_keys(known: tuple[str, ...], raw: dict[str, Any]) -> Iterator[InitErrorDetails]:
-    for key, value in raw.items():
-        if key not in known:
-            found = refusal(f"unknown key `{key}`", did_you_mean(key, known), at_key=True)
-            yield _detail((key,), found, value)
+    unknown = ((key, value) for key, value in raw.items() if key not in known)
+    for key, value in islice(unknown, UNKNOWN_MOST):
+        found = refusal(f"unknown key `{key}`", did_you_mean(key, known), at_key=True)
+        yield _detail((key,), found, value)
 
 
 def _broken_groups(part: type[Part], raw: dict[str, Any], meant: set[str]) -> Iterator[InitErrorDetails]:
@@ -129,10 +133,19 @@ def _in_words(
             return refusal(f"{value} is too small here", f"write at least {context.get('ge', context.get('gt'))}")
         case "less_than" | "less_than_equal":
             return refusal(f"{value} is too large here", f"write at most {context.get('le', context.get('lt'))}")
+        case "string_too_short" | "string_too_long" | "too_short" | "too_long":
+            return _wrong_length(kind, value, context)
+        case _:
+            return refusal(message)
+
+
+def _wrong_length(kind: str, value: Any, context: dict[str, Any]) -> PydanticCustomError:
+    match kind:
         case "string_too_short":
             return refusal("expected some text, not an empty one")
         case "too_short":
             what = "mapping" if isinstance(value, dict) else "list"
             return refusal(f"an empty {what} says nothing", "leave the key out, or write at least one entry")
         case _:
-            return refusal(message)
+            unit = "characters" if kind == "string_too_long" else "entries"
+            return refusal(f"more than {context['max_length']:,} {unit} are too many here", "write fewer")

@@ -104,6 +104,8 @@ def run_once(session: Session, cell: Cell, *, run_dir: Path, run_id: str, seed: 
             session.display.ended()
     if session.stopper.impatient:
         return Finished(run_dir, None)
+    if not (run_dir / "plan.json").exists():
+        raise RigError(f"{run_dir} was removed while the run was on", "keep it until the run is over, then run again")
     return Finished(run_dir, judge_and_report(run_dir))
 
 
@@ -120,12 +122,15 @@ def lay_out(run_dir: Path, plan: Plan, text: str, baseline: Path | None) -> None
     """The run directory with what is known before the run. Raises UsageError where it cannot be written."""
     make_folder(run_dir / "logs")
     try:
+        str(run_dir.resolve()).encode()
         (run_dir / "scenario.yaml").write_text(text, encoding="utf-8")
         plan.write(run_dir)
         if baseline:
             (run_dir / "main.json").write_bytes(baseline.read_bytes())
     except OSError as exc:
         raise UsageError(f"{run_dir} cannot be written: {exc.strerror}", "name another folder with --out") from exc
+    except ValueError as exc:  # of the run directory, or of the service's folder or a locustfile in the plan
+        raise UsageError("a path of this run is not UTF-8, and no record can hold it", "move it, or rename it") from exc
 
 
 def make_folder(folder: Path) -> None:

@@ -7,7 +7,6 @@ pooled runs (`verdict.runs`) use seed + i and stop as soon as their pool decides
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import Interrupted, Problem, ScenarioError, UsageError
+from harness.legible import folder_name
 from harness.planner import Cell, cells
 from harness.results import MatrixResults, Results, ScenarioRef
 from harness.run import Finished, Options, Session, make_folder, run_once
@@ -75,7 +75,7 @@ def run_suite(session: Session, scenarios: Sequence[Loaded], only: Sequence[str]
 
 def slug(text: str) -> str:
     """A folder name that every file system takes."""
-    return re.sub(r"[^\w.=-]+", "-", text).strip("-.") or "scenario"
+    return folder_name(text) or "scenario"
 
 
 def _chosen_cells(loaded: Loaded, only: Sequence[str]) -> list[Cell]:

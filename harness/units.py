@@ -15,6 +15,7 @@ NS_PER_S = 1_000_000_000
 
 _DURATION_MS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
 _RATE_PER_S = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
+_BYTES_MOST = 1e18  # enough digits are infinite, and no integer
 _BYTES = {"B": 1, "kB": 1000, "KB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2, "GB": 1000**3}
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)"  # not \d, which takes every script's digits
@@ -53,7 +54,7 @@ def parse_bytes(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if not match or match[3]:
         raise ValueError(f"`{text}` is not a size; write bytes with a unit, such as 64kB or 1MiB")
-    return round(float(match[1]) * _BYTES[match[2]])
+    return round(min(float(match[1]) * _BYTES[match[2]], _BYTES_MOST))
 
 
 def parse_bytes_per_s(text: str) -> int:
@@ -61,7 +62,7 @@ def parse_bytes_per_s(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if not match:
         raise ValueError(f"`{text}` is not a bandwidth; write bytes per second, such as 64kB/s")
-    return round(float(match[1]) * _BYTES[match[2]])
+    return round(min(float(match[1]) * _BYTES[match[2]], _BYTES_MOST))
 
 
 def format_duration(ms: float) -> str:

@@ -58,7 +58,7 @@ def append_summary(text: str) -> None:
             file.write(fitted(text, left))
     except OSError as exc:
         # a job summary is a courtesy: without it the verdict still stands
-        print(f"the job summary could not be written: {exc}", file=sys.stderr)  # noqa: T201
+        print(f"the job summary could not be written: {shown(str(exc))}", file=sys.stderr)  # noqa: T201
 
 
 def fitted(text: str, left_bytes: int) -> bytes:

@@ -11,16 +11,17 @@ import re
 from functools import partial
 from typing import Any, Final
 
-from harness.legible import legible
+from harness.legible import cut, legible
+from harness.redaction import SECRET_NAME
 
+SHOWN_MOST: Final = 4_000
+"""Characters of one text of somebody else's."""
 _MASK: Final = "•••"
-_SECRET_KEY: Final = re.compile(
-    r"authorization|cookie|passw|passphrase|secret|token|api[-_]?key|access[-_]?key|credential|private[-_]?key", re.I
-)
 _SECRETS: Final = (
     (re.compile(r"(://[^\s/@:]*:)[^\s/@]+(?=@)"), rf"\1{_MASK}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{6,}"), rf"\1 {_MASK}"),
-    (re.compile(r"(?i)((?:[a-z0-9_-]*(?:token|secret|passw(?:or)?d|api[-_]?key))=)[^\s&;,\"']+"), rf"\1{_MASK}"),
+    # what stands before these words stays anyway, and looking for its beginning would take the square of its length
+    (re.compile(r"(?i)((?:token|secret|passw(?:or)?d|api[-_]?key)=)[^\s&;,\"']+"), rf"\1{_MASK}"),
 )
 
 
@@ -31,18 +32,26 @@ def redacted(text: str) -> str:
     return text
 
 
-def shown(text: str) -> str:
+def shown(text: str, most: int = SHOWN_MOST) -> str:
     """`text` as a report may show it."""
-    return legible(redacted(text))
+    return legible(_short(text, most))
 
 
 def redacted_document(value: Any) -> Any:
     """A JSON-like document with the values under secret-looking keys masked and all strings redacted."""
     if isinstance(value, dict):
-        return {redacted(str(key)): _masked(str(key), item) for key, item in value.items()}
+        return {redacted(cut(str(key), SHOWN_MOST)): _masked(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [redacted_document(item) for item in value]
-    return redacted(value) if isinstance(value, str) else value
+    return _short(value) if isinstance(value, str) else value
+
+
+def _short(text: str, most: int = SHOWN_MOST) -> str:
+    """Redacted, then cut: half a secret could not be told from other words. Hidden characters stay as they are."""
+    if len(text) <= most:
+        return redacted(text)
+    words, space, _ = text[: 2 * most].rpartition(" ")
+    return f"{redacted(words if space else text[: 2 * most])[:most]}… (cut, {len(text):,} characters)"
 
 
 def _replaced(replacement: str, match: re.Match[str]) -> str:
@@ -50,6 +59,6 @@ def _replaced(replacement: str, match: re.Match[str]) -> str:
 
 
 def _masked(key: str, value: Any) -> Any:
-    if isinstance(value, str) and value and _SECRET_KEY.search(key) and "${" not in value:
+    if isinstance(value, str) and value and SECRET_NAME.search(key) and "${" not in value:
         return _MASK
     return redacted_document(value)

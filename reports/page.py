@@ -23,6 +23,7 @@ from reports import spelling
 from reports.charts.gates import strip
 from reports.legible import shown
 
+_WHOLE_MOST: Final = 500_000
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _FILTERS: Final = {
     "ms": spelling.ms,
@@ -67,6 +68,11 @@ def embedded_json(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
+def whole(text: str) -> Markup:
+    """A text that is long by nature (a configuration, the end of a log): shown, escaped, and not cut."""
+    return Markup.escape(shown(text, most=_WHOLE_MOST))
+
+
 def ticked(text: str) -> Markup:
     """Text with what stands between backticks set as code, everything escaped."""
     pieces = shown(text).split("`")
@@ -94,7 +100,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(_FILTERS, ticked=ticked)
+    environment.filters.update(_FILTERS, ticked=ticked, whole=whole)
     return environment
 
 

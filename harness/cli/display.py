@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.events import ChildDied, ChildReady, Event, FaultChanged, LoadDone, LoadStarted, RigTrouble
+from harness.legible import paragraph
 from harness.units import format_duration
 from harness.watch import Display, Progress, Silent
 
@@ -31,12 +32,17 @@ def make_display(*, quiet: bool) -> Display:
         return Silent()
     from rich.console import Console
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     return Panel(console) if console.is_terminal and not console.is_dumb_terminal else Lines()
 
 
 def describe_event(event: Event) -> str | None:
     """One line for people; None for what they need not see."""
+    text = _described(event)
+    return None if text is None else paragraph(text)
+
+
+def _described(event: Event) -> str | None:
     match event:
         case ChildReady(child=child, after_ms=after_ms, detail=detail):
             return f"ready     {child} after {format_duration(after_ms)}{f' ({detail})' if detail else ''}"
@@ -92,7 +98,7 @@ class Lines:
     def ended(self) -> None: ...
 
     def _say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201  the display's own channel
+        print(paragraph(text), file=sys.stderr, flush=True)  # noqa: T201  the display's own channel
 
 
 @dataclass(slots=True)
@@ -108,7 +114,7 @@ class Panel:
 
         self.ended()
         self._gateway_ms = plan.gateway.timeout_ms
-        self.console.print(header, style="bold", markup=False)
+        self.console.print(paragraph(header), style="bold", markup=False)
         self._live = Live(self._starting(), console=self.console, refresh_per_second=4, transient=True)
         self._live.start()
 
@@ -125,7 +131,7 @@ class Panel:
             self._live.update(self._body(progress))
 
     def note(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(paragraph(text), markup=False)
 
     def ended(self) -> None:
         if self._live:

@@ -24,6 +24,7 @@ def judge_command(run_dirs: tuple[Path, ...], as_json: bool) -> int:
     from harness.cli.matrix_summary import matrix_lines
     from harness.errors import UsageError
     from harness.evidence import Evidence, Pool
+    from harness.legible import inert
     from harness.results import MatrixResults, Results, canonical_json
 
     folder = run_dirs[0]
@@ -46,5 +47,5 @@ def judge_command(run_dirs: tuple[Path, ...], as_json: bool) -> int:
             if isinstance(results, MatrixResults)
             else summary.run_lines(results, folder, show)
         )
-        click.echo("\n".join(lines))
+        click.echo("\n".join(map(inert, lines)))
     return results.exit_code

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.cli.summary import Paint, painted_line, plain, table, told, verdict_line
+from harness.cli.summary import PATH_MOST, Paint, legible_results, painted_line, plain, table, told, verdict_line
+from harness.legible import one_line
 from harness.results import VERDICT_WORD, CellResult, MatrixResults, PhaseResult, Results
 from harness.units import format_count, format_duration, format_share
 
 
 def matrix_lines(matrix: MatrixResults, folder: Path, paint: Paint = plain) -> list[str]:
     """The summary of a matrix, from its results and its cells' results.json beside them."""
-    cells = [(cell, Results.model_validate_json((folder / cell.results).read_bytes())) for cell in matrix.cells]
+    paths = [folder / cell.results for cell in matrix.cells]
+    read = [legible_results(Results.model_validate_json(path.read_bytes())) for path in paths]
+    matrix = legible_results(matrix)
+    cells = list(zip(matrix.cells, read, strict=True))
     head = ("cell", "verdict", "expected", "phase", "504s", "p99", "complete", "calls per arrival")
     rows = [_row(cell, results) for cell, results in cells]
     styles = ["pass" if cell.as_expected else "fail" for cell in matrix.cells]
-    first_cell = (folder / matrix.cells[0].results).with_name("report.html")
+    first_cell = one_line(str(paths[0].with_name("report.html")), PATH_MOST)
     return [
         *table(head, rows, styles, paint),
         "",
         *(line for cell, results in cells for line in told(f"{cell.cell}: ", _happened(results))),
         "",
         _ending(matrix),
-        f"report: {folder / 'report.html'} (and one for each cell: {first_cell} …)",
+        f"report: {one_line(str(folder / 'report.html'), PATH_MOST)} (and one for each cell: {first_cell} …)",
         "",
         painted_line(verdict_line(matrix, folder), matrix.verdict, paint),
     ]

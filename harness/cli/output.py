@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.errors import Problem, ScenarioError, TailgateError, UsageError
-from harness.legible import MESSAGE_MOST, json_text, one_line, paragraph
+from harness.legible import MESSAGE_MOST, inert, json_text, one_line, paragraph
 
 if TYPE_CHECKING:
     from harness.results import MatrixResults, Results
@@ -122,14 +122,15 @@ def outcomes(judged: Sequence[Judged], code: int, *, as_json: bool, quiet: bool)
     paint = summary.painter()
     for one, results in finished:
         if quiet:
-            click.echo(summary.verdict_line(results, one.folder))
+            lines = [summary.verdict_line(results, one.folder)]
         elif isinstance(results, MatrixResults):
-            click.echo("\n".join(matrix_lines(results, one.folder, paint)))
+            lines = matrix_lines(results, one.folder, paint)
         else:
-            click.echo("\n".join(summary.run_lines(results, one.folder, paint)))
+            lines = summary.run_lines(results, one.folder, paint)
+        click.echo("\n".join(map(inert, lines)))
     for one in judged:
         if one.results is None:
-            click.echo(f"not judged: {one.folder}; `tailgate judge {one.folder}` does it", err=True)
+            say(f"not judged: {one.folder}; `tailgate judge {one.folder}` does it", err=True)
 
 
 def _suite(results: Sequence[Results | MatrixResults], code: int) -> dict[str, Any]:

@@ -11,15 +11,20 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import click
 
+from harness.legible import cut, legible_document, one_line
 from harness.results import VERDICT_WORD, GateResult, MatrixResults, Results
 from harness.units import format_count, format_duration, format_share
+from reports.legible import redacted_document
 
 Paint = Callable[[str, str], str]
+T = TypeVar("T", Results, MatrixResults)
 WIDTH: Final = 110
+PATH_MOST: Final = 4_096
+GATE_MOST: Final = 120
 _MARK: Final = {"pass": "✓ pass", "fail": "✗ FAIL", "inconclusive": "? undecided", "rig_failure": "! rig failure"}
 _COLOUR: Final = {
     "pass": "green",
@@ -43,11 +48,17 @@ def painter() -> Paint:
 
 def verdict_line(results: Results | MatrixResults, directory: Path) -> str:
     """The line that scripts read."""
-    return f"{VERDICT_WORD[results.verdict]} {results.scenario.name} {directory}"
+    return f"{VERDICT_WORD[results.verdict]} {one_line(results.scenario.name)} {one_line(str(directory), PATH_MOST)}"
+
+
+def legible_results(results: T) -> T:
+    """The same with every text fit for a terminal: they come from scenarios, services and run directories of others."""
+    return type(results).model_validate(legible_document(redacted_document(results.model_dump())))
 
 
 def run_lines(results: Results, directory: Path, paint: Paint = plain) -> list[str]:
     """The summary of one run, or of a pool of runs."""
+    results = legible_results(results)
     gates = [_gate_row(gate) for gate in results.gates]
     head = ("gate", "observed", "bounds", "limit", "n", "withstands", "verdict")
     return [
@@ -95,7 +106,7 @@ def _gate_row(gate: GateResult) -> tuple[str, ...]:
     low, high = (spell_value(bound, gate) for bound in (gate.low, gate.high))
     infinite = gate.unit == "ms" and gate.observed is None and gate.censored_at_ms is not None
     return (
-        gate.text,
+        cut(gate.text, GATE_MOST),
         spell_observed(gate),
         f"[{low}, {'∞' if infinite and gate.high is None else high}]" if bounded else "",
         "" if gate.limit is None else f"{gate.op} {spell_value(gate.limit, gate)}",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -41,19 +43,62 @@ def _serve(config: Path | None, host: str, port: int) -> None:
 
 
 @toxiproxy_command.command("sweep")
-@click.option("--url", help="The admin API of a server to sweep as well; default: TOXIPROXY_URL.")
-def _sweep(url: str | None) -> None:
-    """Undo what killed runs left: processes and port locks of this host, proxies and toxics on a server."""
-    from harness.stack import leftovers
+@click.option("--url", help="The admin API of a Toxiproxy to sweep as well; default: TOXIPROXY_URL.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Of that Toxiproxy, only what this run left.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".runs"),
+    show_default=True,
+    help="Where run directories are; those that were cut short are named, never removed.",
+)
+def _sweep(url: str | None, runs: tuple[str, ...], out: Path) -> None:
+    """Undo what killed runs left: processes, port locks and half-built servers here, proxies and toxics on a Toxiproxy.
+
+    Whether a run lives can be seen on this machine only. On the Toxiproxy of another machine nothing is
+    removed but what --run names.
+    """
+    count = 0
+    for line in _undo(url or os.environ.get("TOXIPROXY_URL"), runs, out):
+        output.say(line)
+        count += 1
+    if not count:
+        output.say("nothing of a dead run is left")
+
+
+def _undo(url: str | None, runs: tuple[str, ...], out: Path) -> Iterator[str]:
+    """A line for each thing done, as soon as it is: a Toxiproxy that does not answer must not hide what was."""
+    from harness.dry_run import SCRATCH
+    from harness.scratch import remove_abandoned
+    from harness.stack import leftovers, rescue
+    from harness.toxiproxy.find import installed_path
+    from harness.toxiproxy.install import BUILDING
+
+    ended = leftovers.sweep()
+    yield from (f"ended {name}" for name in ended.processes)
+    yield from (f"removed the port lock {path.name}" for path in ended.lock_files)
+    yield from (f"removed {path}" for path in remove_abandoned(BUILDING, installed_path().parent))
+    yield from (f"removed {path}" for path in remove_abandoned(SCRATCH))
+    for path in leftovers.cut_short(out):
+        rescue.redact_cut_short(path)
+        yield f"cut short: {path}; `tailgate judge {path}` says what it shows"
+    if url:
+        yield from _sweep_server(url, runs)
+
+
+def _sweep_server(url: str, runs: tuple[str, ...]) -> Iterator[str]:
+    """What was done to a Toxiproxy, a line each."""
+    from harness.stack.leftovers import live_runs
+    from harness.targets import is_loopback
     from harness.toxiproxy.client import ToxiproxyClient
     from harness.toxiproxy.sweep import sweep
 
-    ended = leftovers.sweep()
-    lines = [f"ended {name}" for name in ended.processes]
-    lines += [f"removed the port lock {path.name}" for path in ended.lock_files]
-    if address := url or os.environ.get("TOXIPROXY_URL"):
-        swept = sweep(ToxiproxyClient(address), leftovers.live_runs())
-        lines += [f"removed {found}" for found in swept.removed]
-        lines += [f"left alone, its run is alive: {found}" for found in swept.spared]
-    for line in lines or ["nothing of a dead run is left"]:
-        output.say(line)
+    alive = live_runs()
+    here = is_loopback(urlsplit(url).hostname or "")
+    swept = sweep(ToxiproxyClient(url), alive, runs if runs or not here else None)
+    yield from (f"removed {found}" for found in swept.removed)
+    for found in swept.spared:
+        if found.run_id in alive:
+            yield f"left alone, its run is alive: {found}"
+        elif not here:
+            yield f"left alone, its run may live on another machine: {found} (--run {found.run_id} removes it)"

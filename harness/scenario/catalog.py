@@ -30,6 +30,7 @@ def spell_scenario(path: Path) -> str:
     if path.parent == catalog_dir():
         return path.stem
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        found = str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
-        return str(path)
+        found = str(path)
+    return found.encode("utf-8", "backslashreplace").decode()  # no record can hold a name that is not UTF-8

@@ -6,12 +6,11 @@ does not hide a gate that names an unknown upstream. Nothing is started, no port
 
 from __future__ import annotations
 
-import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count, product
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +27,13 @@ from harness.scenario.files import read_scenario
 from harness.scenario.gate_text import parse_gate
 from harness.scenario.inputs import Inputs, read_inputs
 from harness.scenario.located import Leaf, Listing, Mapping, plain
-from harness.scenario.paths import BadPath, assign, parse_path
+from harness.scenario.matrix import cell_trees
 from harness.scenario.problems import Finding, findings_of, in_cells, in_order, locate, node_at
-from harness.scenario.references import Named, reference_findings
+from harness.scenario.references import Named, reference_findings, secret_warnings
 from harness.scenario.repair import Repaired, repair
-from harness.scenario.schema import Scenario, spell_value
+from harness.scenario.schema import Scenario
 from harness.scenario.timeline import reckon
 from harness.scenario.windows import check_windows
-
-CELLS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +119,13 @@ def _examine(tree: Mapping, origin: _Origin) -> _Examined:
     if scenario is not None:
         unsure = repaired.unsure if repaired else ()
         more = list(reference_findings(scenario, gates, os.environ, unsure=unsure))
+        warnings += secret_warnings(scenario, os.environ)
         inputs, input_findings = read_inputs(scenario, tree)
         more += input_findings
         if repaired is None or repaired.times_hold:
-            made, checked, warnings = _plan_check(scenario, gates, inputs, origin)
+            made, checked, doubtful = _plan_check(scenario, gates, inputs, origin)
             more += checked
+            warnings += doubtful
         # what stands in for a broken part is not the user's
         findings += [found for found in more if repaired is None or repaired.is_users(found.path)]
     problems = tuple(locate(tree, finding) for finding in findings)
@@ -220,48 +219,22 @@ def _default_gates(scenario: Scenario) -> tuple[Named, ...]:
 def _cells(tree: Mapping, origin: _Origin, base: _Examined) -> tuple[tuple[Cell, ...], list[Problem]]:
     if "matrix" not in tree.entries:
         return (), []
-    vary = node_at(tree, ("matrix", "vary"))
-    if not isinstance(vary, Mapping) or any(problem.path.startswith("matrix") for problem in base.problems):
+    if any(problem.path.startswith("matrix") for problem in base.problems):
         return (), []
-    values = {key: node.items for key, node in vary.entries.items() if isinstance(node, Listing)}
-    count = math.prod(len(items) for items in values.values())
-    if count > CELLS_MAX:
-        found = Finding(("matrix", "vary"), f"{count:,} cells are more than {CELLS_MAX}", "vary less at once")
-        return (), [locate(tree, found)]
-    combinations = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
-    names = ["/".join(spell_value(plain(node)) for node in chosen.values()) for chosen in combinations]
-    problems = list(_matrix_problems(tree, names))
-    if problems:
-        return (), problems
+    trees, findings = cell_trees(tree)
+    if findings:
+        return (), [locate(tree, finding) for finding in findings]
     cells: list[Cell] = []
     known = set(base.problems)
     found_in: dict[Problem, list[str]] = {}
-    for name, chosen in zip(names, combinations, strict=True):
-        cell_tree = tree.without("matrix")
-        try:
-            for key, node in chosen.items():
-                cell_tree = assign(cell_tree, parse_path(key), node, vary.keys[key])
-        except BadPath as exc:
-            return (), [locate(tree, Finding(("matrix", "vary", key), str(exc), at_key=True))]
-        examined = _examine(cell_tree, origin)
+    for each in trees:
+        examined = _examine(each.tree, origin)
         for problem in examined.problems:
             if problem not in known:
-                found_in.setdefault(problem, []).append(name)
+                found_in.setdefault(problem, []).append(each.name)
         if examined.made is not None:
-            expected = node_at(tree, ("matrix", "expect", name))
-            loaded = _loaded(cell_tree, origin, examined.made, examined.warnings)
-            given = {key: plain(node) for key, node in chosen.items()}
-            cells.append(Cell(name, given, loaded, plain(expected) if expected else ("pass",)))
-    return tuple(cells), [in_cells(problem, where, len(names)) for problem, where in found_in.items()]
-
-
-def _matrix_problems(tree: Mapping, names: Sequence[str]) -> Iterator[Problem]:
-    from harness.fields import did_you_mean
-
-    expect = node_at(tree, ("matrix", "expect"))
-    for name in expect.entries if isinstance(expect, Mapping) else ():
-        if name not in names:
-            found = Finding(
-                ("matrix", "expect", name), f"there is no cell `{name}`", did_you_mean(name, names), at_key=True
-            )
-            yield locate(tree, found)
+            expected = node_at(tree, ("matrix", "expect", each.name))
+            loaded = _loaded(each.tree, origin, examined.made, examined.warnings)
+            given = {key: plain(node) for key, node in each.values.items()}
+            cells.append(Cell(each.name, given, loaded, plain(expected) if expected else ("pass",)))
+    return tuple(cells), [in_cells(problem, where, len(trees)) for problem, where in found_in.items()]

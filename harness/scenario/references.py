@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.environment import WORD_LENGTH, short_secrets
 from harness.faults import ALL, BUT
 from harness.fields import did_you_mean
 from harness.gates import Gate
@@ -160,14 +162,38 @@ def _templates(scenario: Scenario) -> Iterator[Finding]:
             yield Finding(path, fault.message, fault.fix, offset=0 if path[1] == "command" else fault.offset)
 
 
+def _texts_with_variables(scenario: Scenario) -> Iterator[tuple[Path, str]]:
+    """Where the load generator fills variables in, but no templates, besides."""
+    yield from texts_with_templates(scenario)
+    for index, request in enumerate(scenario.load.written_requests):
+        path: Path = ("load", "request") if scenario.load.request else ("load", "requests", index)
+        yield (*path, "request"), request.request
+        if request.body is not None:
+            yield (*path, "body"), request.body
+        if request.json_body is not None:
+            yield (*path, "json"), json.dumps(request.json_body, ensure_ascii=False)
+
+
 def _variables(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[Finding]:
-    for path, text in texts_with_templates(scenario):
+    for path, text in _texts_with_variables(scenario):
         for name, offset in missing_variables(text, environ):
             yield Finding(
                 path,
                 f"the environment has no `{name}`",
                 f"export {name}=…, or give it a default: ${{{name}:-…}}",
-                offset=0 if path[1] == "command" else offset,
+                offset=0 if path[-1] in ("request", "json") or path[1] == "command" else offset,
+            )
+
+
+def secret_warnings(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Secrets that could not be taken out of logs again."""
+    for path, text in _texts_with_variables(scenario):
+        for name, offset in short_secrets(text, environ):
+            yield Finding(
+                path,
+                f"the value of `{name}` has fewer than {WORD_LENGTH} characters: a log that shows it will keep it",
+                "use a longer one",
+                offset=0 if path[-1] in ("request", "json") or path[1] == "command" else offset,
             )
 
 

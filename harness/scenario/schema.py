@@ -7,19 +7,22 @@ Attributes carry their unit (`for_ms`), keys are as a scenario spells them (`for
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from harness.faults import Fault, parse_fault
-from harness.fields import Duration, LongerDuration, Name, Rate, Share, did_you_mean, kind_of, refusal, written
+from harness.fields import Duration, LongerDuration, Name, Rate, Share, kind_of, refusal, written
+from harness.legible import is_legible, one_line
 from harness.part import Part
+from harness.scenario.matrix import Matrix
 from harness.scenario.spellings import (
-    VERDICTS,
     BaseUrl,
     Command,
+    Environment,
     Headers,
     Ready,
     RequestLine,
@@ -31,6 +34,8 @@ from harness.scenario.spellings import (
 )
 from harness.upstreams import Upstream, parse_upstream
 
+NAME_MOST: Final = 200
+
 
 class Service(Part):
     """The system under test. `rung` is the reference aggregator at one step of its story."""
@@ -41,7 +46,7 @@ class Service(Part):
     command: Command | None = Field(None, description="Started without a shell; {port} is the port it must listen on")
     url: BaseUrl | None = Field(None, description="A service that runs already; outside loopback: --allow-target")
     without: tuple[str, ...] = Field((), description="Policies of the rung to switch off")
-    env: dict[Text, str] = Field({}, description="Environment; {azure.url} is the address of upstream azure")
+    env: Environment = Field({}, description="Environment; {azure.url} is the address of upstream azure")
     cwd: Text = Field(".", description="Working directory, relative to this file")
     ready: Ready = Field("GET /healthz within 10s", description="METHOD PATH within DURATION")
     headers: Headers = Field({}, description="Sent with every request, the readiness probe included")
@@ -98,8 +103,9 @@ class Request(Part):
         return self.given_name or self.request
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
-        if any(char in self.name for char in '"\n\r'):
-            yield "name", refusal("a request's name has no quotes and no line breaks", "choose a plainer one")
+        if any(char in self.name for char in '"\n\t') or not is_legible(self.name) or len(self.name) > NAME_MOST:
+            found = f"a request's name is one line of up to {NAME_MOST} characters, without quotes and hidden ones"
+            yield "name", refusal(found, "choose a plainer one, or give it a `name`")
         method = self.request.split()[0]
         for key, value in (("body", self.body), ("json", self.json_body)):
             if value is not None and method in ("GET", "HEAD"):
@@ -107,17 +113,22 @@ class Request(Part):
 
 
 class JmesPath(Part):
-    jmespath: Text = Field(description="An expression that lists the upstreams in an answer")
+    jmespath: Annotated[Text, Field(max_length=500)] = Field(
+        description="An expression that lists the upstreams in an answer"
+    )
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         import jmespath
         from jmespath.exceptions import JMESPathError
 
         try:
-            jmespath.compile(self.jmespath)
+            with warnings.catch_warnings(action="ignore"):
+                jmespath.compile(self.jmespath)
         except (JMESPathError, ValueError) as exc:
-            reason = str(exc).splitlines()[0]
+            reason = one_line(str(exc).partition("\n")[0])
             yield "jmespath", refusal(f"not a JMESPath expression: {reason}", "such as offers[].backend")
+        except RecursionError:
+            yield "jmespath", refusal("this JMESPath expression is nested too deeply", "such as offers[].backend")
 
 
 def _complete(value: Any) -> str | JmesPath:
@@ -139,11 +150,11 @@ class Load(Part):
 
     rate_per_s: Rate | None = Field(None, alias="rate", description="Open model: arrivals, whatever the service does")
     users: int | None = Field(None, ge=1, le=100_000, description="Closed model: each waits for its answer")
-    stages: Annotated[tuple[StagePart, ...], Field(min_length=1)] | None = None
+    stages: Annotated[tuple[StagePart, ...], Field(min_length=1, max_length=1_000)] | None = None
     replay: Text | None = Field(None, description="A recording: a file with one number of seconds a line")
     arrivals: Literal["poisson", "constant"] = "poisson"
     request: Request | None = None
-    requests: Annotated[tuple[Request, ...], Field(min_length=1)] | None = None
+    requests: Annotated[tuple[Request, ...], Field(min_length=1, max_length=1_000)] | None = None
     locustfile: Text | None = Field(None, description="Your own, its tasks sent at the planned times")
     data: Text | None = Field(None, description="A CSV file with a header line")
     headers: Headers = {}
@@ -202,45 +213,6 @@ class ToxiproxyPart(Part):
     url: BaseUrl | None = Field(None, description="A server that runs already; default: one of our own")
 
 
-def _expected(value: Any) -> tuple[str, ...]:
-    fix = "write a list, such as [fail]"
-    if not isinstance(value, tuple) or not value:
-        raise refusal(f"expected a list of verdicts, not {kind_of(value)}", fix)
-    for word in value:
-        if word not in VERDICTS:
-            raise refusal(f"{kind_of(word)} is no verdict", did_you_mean(str(word), VERDICTS))
-    return value
-
-
-def _varied(value: Any) -> tuple[Any, ...]:
-    if not isinstance(value, tuple) or not value:
-        raise refusal(f"expected a list of values, not {kind_of(value)}", "write [value, value]")
-    for one in value:
-        if isinstance(one, dict | tuple) or one is None:
-            raise refusal(f"a value of a matrix is a text, a number, true or false, not {kind_of(one)}")
-    if len({spell_value(one) for one in value}) < len(value):
-        raise refusal("a value is listed twice", "each makes a cell of its own")
-    return value
-
-
-def spell_value(value: Any) -> str:
-    """A matrix value as it stands in a cell's name."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-_SCALARS: Final = {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}}
-_VERDICTS: Final = {"type": "array", "minItems": 1, "items": {"enum": list(VERDICTS)}}
-
-
-class Matrix(Part):
-    vary: Annotated[
-        dict[str, Annotated[tuple[Any, ...], BeforeValidator(_varied), WithJsonSchema(_SCALARS)]], Field(min_length=1)
-    ] = Field(description="Values by dotted path, such as service.rung; every combination is a cell")
-    expect: dict[str, Annotated[tuple[str, ...], BeforeValidator(_expected), WithJsonSchema(_VERDICTS)]] = Field(
-        {}, description="Verdicts by cell (values joined by /); a cell not named is expected to pass"
-    )
-
-
 FaultField = Annotated[Fault, PlainValidator(parse_fault, json_schema_input_type=Any)]
 UpstreamField = Annotated[Upstream, PlainValidator(parse_upstream, json_schema_input_type=Any)]
 
@@ -256,8 +228,8 @@ class Scenario(Part):
     upstreams: Annotated[dict[Name, UpstreamField], Field(max_length=64)] = {}
     gateway: Gateway = Field(written({}))
     load: Load
-    faults: tuple[FaultField, ...] = ()
-    gates: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+    faults: Annotated[tuple[FaultField, ...], Field(max_length=200)] = ()
+    gates: Annotated[tuple[Text, ...], Field(min_length=1, max_length=200)] | None = Field(
         None, description="Default: p99 < gateway.timeout during each fault"
     )
     verdict: Verdict = Field(written({}))

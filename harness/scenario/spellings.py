@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import shlex
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from harness.environment import HEADER_VALUE
 from harness.fields import LONGEST_MS, did_you_mean, kind_of, not_text, refusal, shortened
+from harness.legible import is_legible, one_line
 from harness.units import parse_duration_ms
 
 RUNGS: Final = ("sequential", "parallel", "timeout", "pushdown")
 RUNGS_LATER: Final = ("threads", "isolated")
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+COMMAND_MOST: Final = 16_384
+"""Splitting into words takes the square of it."""
 READY_WITHIN: Final = "10s"
 VERDICTS: Final = ("pass", "fail", "inconclusive", "rig_failure")
 
@@ -57,13 +61,40 @@ def _request_line(value: Any) -> str:
     path = path.strip()
     if "://" in path.split("?")[0]:
         raise refusal("a request names a path; the host is the service's", f"write {method} {_path_of(path)}")
-    if not path.startswith("/") or any(char.isspace() or ord(char) < 32 for char in path):
+    if not path.startswith("/") or any(char.isspace() or ord(char) < 32 or ord(char) == 127 for char in path):
         raise refusal(f"`{path}` is not a path: it begins with / and has no spaces", fix)
+    if not path.isascii():
+        escaped = quote(path, safe="/?#[]@!$&'()*+,;=:%{}~", errors="replace")
+        raise refusal(f"`{path}` is not a path: HTTP sends ASCII only", f"write {method} {escaped}")
     return f"{method} {path}"
 
 
 def _path_of(url: str) -> str:
     return "/" + url.split("://", 1)[1].partition("/")[2]
+
+
+_HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%[a-z0-9._-]+)?")
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def _header_name(value: Any) -> str:
+    if not isinstance(value, str) or not _HEADER.fullmatch(value):
+        raise refusal(f"{kind_of(value)} is not a header's name", "write letters, digits and -, such as X-Tenant")
+    return value
+
+
+def _header_value(value: Any) -> str:
+    if not isinstance(value, str):
+        raise not_text(value)
+    if not re.fullmatch(HEADER_VALUE, value):
+        raise refusal(f"a header cannot hold {kind_of(value)}", "write it in one line of Latin letters, or encode it")
+    return value
+
+
+def _variable_name(value: Any) -> str:
+    if not isinstance(value, str) or not value or "=" in value:
+        raise refusal(f"{kind_of(value)} names no variable of an environment", "write NAME: value")
+    return value
 
 
 def _base_url(value: Any) -> str:
@@ -77,7 +108,7 @@ def _base_url(value: Any) -> str:
         port = parts.port
     except ValueError:
         raise refusal(f"`{value}` is not a URL", fix) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or "") or port == 0:
         raise refusal(f"`{value}` is not an http:// or https:// URL", fix)
     if parts.username or parts.password:
         raise refusal("a URL here holds no credentials", "send them as a header: {Authorization: …${VAR}}")
@@ -94,6 +125,8 @@ _SHELL_WORDS: Final = ("|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1")
 def _command(value: Any) -> tuple[str, ...]:
     fix = "write a text, or a list of texts"
     if isinstance(value, str):
+        if len(value) > COMMAND_MOST:
+            raise refusal(f"a command of more than {COMMAND_MOST:,} characters", "put it into a script")
         try:
             words = tuple(shlex.split(value))
         except ValueError as exc:
@@ -144,8 +177,10 @@ def ready_parts(ready: str) -> tuple[str, str, float]:
 def _scenario_name(value: Any) -> str:
     if not isinstance(value, str):
         raise refusal(f"expected text, not {kind_of(value)}", f'put it in quotes: "{value}"')
-    if not value.strip() or len(value) > 80 or any(ord(char) < 32 for char in value) or "/" in value or "\\" in value:
+    if not value.strip() or len(value) > 80 or "/" in value or "\\" in value:
         raise refusal("a name is up to 80 characters without / and \\: it names a folder", "choose a shorter one")
+    if "\n" in value or "\t" in value or not is_legible(value):
+        raise refusal("a name is one line of characters that can be seen", f"write `{one_line(value)}` without them")
     if not re.search(r"\w", value):
         raise refusal(f"the name `{value}` has no letter in it", "name what the scenario shows")
     return value.strip()
@@ -182,7 +217,8 @@ Statuses = Annotated[
 BaseUrl = Annotated[
     str, BeforeValidator(_base_url), WithJsonSchema({"type": "string", "pattern": "^https?://[^/]+/?$"})
 ]
-Headers = dict[Text, str]
+Headers = dict[Annotated[str, BeforeValidator(_header_name)], Annotated[str, BeforeValidator(_header_value)]]
+Environment = dict[Annotated[str, BeforeValidator(_variable_name)], str]
 Rung = Annotated[str, BeforeValidator(_rung), WithJsonSchema({"enum": list(RUNGS)})]
 Ready = Annotated[
     str, BeforeValidator(_ready), WithJsonSchema({"type": "string", "examples": ["GET /healthz within 10s"]})

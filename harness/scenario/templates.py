@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from harness.environment import REFERENCE
 from harness.fields import did_you_mean
 
+FAULTS_MOST: Final = 10
 VARIABLE = re.compile(REFERENCE)
 _TOKEN = re.compile(
     rf"(?P<variable>{VARIABLE.pattern})|(?P<dollar>\$\{{)|(?P<brace>\{{\{{)|\{{(?P<name>[^{{}}]*)\}}|(?P<open>\{{)"
@@ -44,7 +47,11 @@ def fill(text: str, values: Mapping[str, str], *, keep_unknown: bool = False) ->
 
 
 def template_faults(text: str, known: Iterable[str], *, keep_unknown: bool = False) -> Iterator[TemplateFault]:
-    names = tuple(known)
+    """The first few: a text of nothing but braces would have a hundred thousand."""
+    return islice(_template_faults(text, tuple(known), keep_unknown=keep_unknown), FAULTS_MOST)
+
+
+def _template_faults(text: str, names: tuple[str, ...], *, keep_unknown: bool) -> Iterator[TemplateFault]:
     for match in _TOKEN.finditer(text):
         if match["dollar"]:
             yield TemplateFault("`${` begins no variable here", "write ${NAME} or ${NAME:-default}", match.start())

@@ -19,11 +19,12 @@ from typing import Final, Literal
 import psutil
 
 from harness import __version__
-from harness.environment import redact
 from harness.errors import TailgateError
 from harness.events import ChildDied, Down, Event, LoadStarted, RigTrouble
+from harness.legible import one_line, paragraph
 from harness.manifest import Death, Ended, Engine, Manifest, RigFault
 from harness.plan import Plan
+from harness.redaction import redact
 
 Reason = Literal["done", "fail_fast", "interrupted", "service_gone", "rig", "never_ready"]
 
@@ -71,13 +72,13 @@ class Account:
 
     def trouble(self, fault: RigFault) -> None:
         """Something that was the rig's fault; the same thing is told once."""
-        fault = fault.model_copy(update={"message": redact(fault.message, self._secrets)})
+        fault = fault.model_copy(update={"message": paragraph(redact(fault.message, self._secrets))})
         if fault not in self._faults:
             self._faults.append(fault)
             self.emit(RigTrouble(fault=fault))
 
     def died(self, death: Death) -> None:
-        death = death.model_copy(update={"last_line": redact(death.last_line, self._secrets)})
+        death = death.model_copy(update={"last_line": one_line(redact(death.last_line, self._secrets))})
         self._deaths.append(death)
         self.emit(ChildDied(death=death))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -20,9 +21,11 @@ from pathlib import Path
 from typing import Final, Self
 
 from harness.errors import RigError
+from harness.legible import one_line
 from harness.units import NS_PER_MS
 
 LOG_TAIL_BYTES: Final = 16_384
+_WORD_MOST: Final = 1_024
 KILL_S: Final = 1.0
 """What SIGKILL may take to work; only a child stuck in the kernel takes longer."""
 
@@ -143,15 +146,24 @@ class Child:
 
 
 def log_tail(path: Path, lines: int = 12) -> list[str]:
-    """The last non-empty lines of a log; empty where there is none."""
+    """The last non-empty lines of a log, each fit to be shown; empty where there is none."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - LOG_TAIL_BYTES))
             text = file.read().decode("utf-8", "replace")
+            if size > LOG_TAIL_BYTES:
+                text = _after_a_word(text)
     except OSError:
         return []
-    return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
+    # not cut here: secrets are looked for first, and some callers for what stands at a line's end
+    return [one_line(line.rstrip(), LOG_TAIL_BYTES) for line in text.splitlines() if line.strip()][-lines:]
+
+
+def _after_a_word(text: str) -> str:
+    """Without its first word, of which only the end may be here: it could be the end of a secret."""
+    space = re.search(r"\s", text[:_WORD_MOST])
+    return text[space.end() if space else _WORD_MOST :]
 
 
 @contextmanager

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 NAME: Final = "toxiproxy"
 READY_WITHIN_S: Final = 5.0
 GRACE_S: Final = 1.0
+LOG_LEVEL: Final = "error"
+"""At `warn` it writes a line for every connection that ends."""
 LOOK_S: Final = 1.0
 LOOK_TIMEOUT_S: Final = 1.5
 LOOKS: Final = 3
@@ -43,7 +45,7 @@ def spec(order: UpOrder, run_dir: Path, environ: Mapping[str, str]) -> Spec | No
     if order.engine_kind == "none" or order.engine_url or order.engine_path is None:
         return None
     argv = tuple(server_argv(order.engine_path, "127.0.0.1", order.admin_port or 0))
-    return Spec(NAME, argv, {**environ, "LOG_LEVEL": "warn"}, run_dir, run_dir / "logs" / f"{NAME}.log")
+    return Spec(NAME, argv, {**environ, "LOG_LEVEL": LOG_LEVEL}, run_dir, run_dir / "logs" / f"{NAME}.log")
 
 
 async def ready(order: UpOrder, child: Child | None) -> Engine:

@@ -238,7 +238,7 @@ class Injector:
 
     @property
     def _sweep(self) -> str:
-        return f"tailgate toxiproxy sweep --url {self._client.url}"
+        return f"run `tailgate toxiproxy sweep --url {self._client.url}`"
 
     async def _sleep_until(self, t_ns: int) -> None:
         while (left_ns := t_ns - self._clock_ns()) > 0:

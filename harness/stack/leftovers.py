@@ -16,7 +16,8 @@ from typing import Final
 
 import psutil
 
-from harness.stack import ports
+from harness.manifest import Manifest
+from harness.stack import handshake, ports
 
 RUN_VARIABLE: Final = "TAILGATE_RUN"
 SUPERVISOR_MODULE: Final = "harness.stack.supervisor"
@@ -84,8 +85,31 @@ def sweep(lock_dir: Path | None = None) -> Swept:
 
 
 def live_runs() -> set[str]:
-    """Runs of this host whose supervisor lives."""
-    return {member.run_id for member in members() if member.is_supervisor}
+    """Runs of this host whose supervisor lives, those of other users included. Containers are hosts of their own."""
+    alive = {member.run_id for member in members() if member.is_supervisor}
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+        except (psutil.Error, OSError):
+            continue
+        if SUPERVISOR_MODULE in words and _RUN_ID.fullmatch(words[-1]):
+            alive.add(words[-1])
+    return alive
+
+
+def cut_short(out: Path) -> list[Path]:
+    """Run directories below `out` whose run neither lives nor ever ended; the files by which it was led are removed."""
+    alive = live_runs()
+    found = []
+    for path in sorted(out.rglob("manifest.json")):
+        try:
+            manifest = Manifest.read(path.parent)
+        except (OSError, ValueError):
+            continue
+        if manifest.ended is None and manifest.run_id not in alive:
+            handshake.clear(path.parent)
+            found.append(path.parent)
+    return found
 
 
 def dead_runs() -> list[str]:

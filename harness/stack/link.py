@@ -51,7 +51,8 @@ class Link:
         logs.mkdir(parents=True, exist_ok=True)
         with (logs / LOG).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", SUPERVISOR_MODULE, str(run_dir)],
+                # the run's id is for those who may see our words but not our environment: other users' sweeps
+                [sys.executable, "-P", "-m", SUPERVISOR_MODULE, str(run_dir), run_id],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -35,14 +35,19 @@ class PortLease:
 
     def take(self) -> int:
         """A port on which nobody listens and that no other tailgate holds. Raises RigError if all are taken."""
-        for _ in range(_COUNT):
-            port = FIRST_PORT + self._next
-            self._next = (self._next + 1) % _COUNT
-            if port in self._locks or not self._lock(port):
-                continue
-            if _can_bind(port, reuse=False):
-                return port
-            self._unlock(port)
+        try:
+            for _ in range(_COUNT):
+                port = FIRST_PORT + self._next
+                self._next = (self._next + 1) % _COUNT
+                if port in self._locks or not self._lock(port):
+                    continue
+                if _can_bind(port, reuse=False):
+                    return port
+                self._unlock(port)
+        except OSError as exc:
+            if exc.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            raise RigError(f"too few open files to hold ports: {exc.strerror}", "ulimit -n 1024") from exc
         raise RigError(
             f"no port from {FIRST_PORT} to {LAST_PORT} is free",
             "end what listens there; `tailgate toxiproxy sweep` ends what a killed run left",

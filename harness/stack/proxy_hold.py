@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from harness.errors import RigError
@@ -19,6 +19,10 @@ from harness.targets import is_loopback
 if TYPE_CHECKING:
     from harness.toxiproxy.client import ToxiproxyClient
     from harness.toxiproxy.state import Proxy
+
+
+HOLDING: Final = ("latency", "bandwidth", "slicer", "slow_close")
+"""Toxics that keep an answer back, or a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,9 @@ class ProxyHold:
         proxy = self.client.proxy(self.proxy)
         toxics = proxy.toxics if proxy else self.client.toxics(self.proxy)
         mine = [toxic for toxic in toxics if toxic.name.startswith(self.prefix)]
-        delays = any(toxic.type == "latency" for toxic in mine)
+        holds = any(toxic.type in HOLDING for toxic in mine)
         alone = proxy is not None and proxy.enabled and len(mine) == len(toxics)
-        if delays and proxy and alone and self._may_lock_up(proxy):
+        if holds and proxy and alone and self._may_lock_up(proxy):
             self._replace(proxy)
         else:
             for toxic in mine:
@@ -87,7 +91,7 @@ class ProxyHold:
         return not is_loopback(host) or somebody_hung_up(int(proxy.listen.rpartition(":")[2]))
 
     def _replace(self, proxy: Proxy) -> None:
-        """Lift a delay by making the proxy anew, which closes the connections it holds.
+        """Let go what is held by making the proxy anew, which closes the connections it holds.
 
         Toxiproxy 2.12 interrupts a link while it holds the lock that an ending link needs. A caller who has hung up
         leaves a link that still holds the rest of its answer, with nobody to read it; if its delay runs out at that
@@ -103,7 +107,7 @@ class ProxyHold:
         if left := [toxic.name for toxic in proxy.toxics if toxic.name.startswith(self.prefix)]:
             raise RigError(
                 f"proxy {self.proxy} still carries {', '.join(left)}",
-                f"tailgate toxiproxy sweep --url {self.client.url}",
+                f"run `tailgate toxiproxy sweep --url {self.client.url}`",
             )
 
     def _found(self, *, enabled: bool) -> Proxy:

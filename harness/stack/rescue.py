@@ -10,15 +10,18 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
+from harness.environment import known_secrets
 from harness.errors import TailgateError
 from harness.journal import read_journal
+from harness.legible import paragraph
 from harness.manifest import Ended, Manifest, RigFault
 from harness.plan import Plan
+from harness.redaction import redact, redact_files
 from harness.stack import handshake, leftovers
 from harness.toxiproxy.find import EngineChoice
 
@@ -48,6 +51,10 @@ def clean_up(
     for child in children:
         _kill_group(child)
     leftovers.kill_run(plan.run_id)
+    secrets = known_secrets(plan, os.environ)
+    message = paragraph(redact(message, secrets))
+    with suppress(OSError):
+        redact_files(texts_of_others(run_dir), secrets)
     handshake.clear(run_dir)
     if rollback:
         return RigFault(check="rollback", message=f"{message}; and {rollback.message}", fix=rollback.fix)
@@ -56,6 +63,17 @@ def clean_up(
         message=message,
         fix="everything it had started was ended; run again, and see who kills processes (the kernel, out of memory?)",
     )
+
+
+def texts_of_others(run_dir: Path) -> list[Path]:
+    """Files of a run that hold what children wrote, a secret perhaps among it. No verdict reads them."""
+    return [*sorted((run_dir / "logs").glob("*")), run_dir / "gateway.ndjson"]
+
+
+def redact_cut_short(run_dir: Path) -> None:
+    """What nobody was left to do for a run that was killed whole, if the variables still hold what they held then."""
+    with suppress(OSError, ValueError):
+        redact_files(texts_of_others(run_dir), known_secrets(Plan.read(run_dir), os.environ), within_s=30.0)
 
 
 def finish_manifest(run_dir: Path, fault: RigFault) -> Ended:
@@ -86,7 +104,7 @@ def _remove_proxies(plan: Plan, choice: EngineChoice) -> TailgateError | None:
             if name.startswith(plan.prefix):
                 client.delete_proxy(name)
     except TailgateError as exc:
-        exc.fix = exc.fix or f"tailgate toxiproxy sweep --url {choice.url}"
+        exc.fix = f"run `tailgate toxiproxy sweep --url {choice.url}` when it answers again"
         return exc
     return None
 

@@ -80,15 +80,14 @@ class Rig:
             sut.write_env(self.plan, self._run_dir)
             service = sut.spec(self.plan, self._run_dir, self._environ, self.expand)
             front = gateway.spec(self.plan, self._run_dir, self._environ, self.expand)
-            for request in self.plan.load.requests:  # the workers fill these in; known here to be redacted in the end
-                for value in request.headers.values():
-                    self.expand(value)
             self.journal = Journal(self._run_dir / "faults.ndjson")
         except OSError as exc:
             raise _disk_error(exc) from exc
         self._account.open()
         self.run_beside(
-            resources.sample_forever(self._run_dir / "resources.ndjson", self.children.values, self._on_stopped),
+            resources.sample_forever(
+                self._run_dir / "resources.ndjson", self.children.values, self._on_stopped, self._trouble
+            ),
             "resources.ndjson",
         )
         try:

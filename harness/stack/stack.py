@@ -22,13 +22,14 @@ from typing import Final, Self
 
 import psutil
 
-from harness.environment import Expander
+from harness.environment import Expander, refuse_unsendable
 from harness.errors import RigError, ServiceGone, TailgateError
 from harness.events import ChildStarted, Down, Event, RigTrouble
 from harness.events import Up as UpEvent
 from harness.manifest import Ended
 from harness.plan import Plan
-from harness.stack import leftovers, rescue, sut
+from harness.redaction import redact
+from harness.stack import leftovers, open_files, rescue, sut
 from harness.stack.child import log_tail
 from harness.stack.leftovers import RUN_VARIABLE
 from harness.stack.link import LOG, Link, SupervisorLost
@@ -71,8 +72,9 @@ class Stack:
     def up(self, watch: Callable[[Event | None], None] = _unwatched) -> None:
         """Start and probe everything. `watch` sees each event, and None every 0.2 s in between.
 
-        Raises UsageError (a variable is not set) or RigError before anything is started, RigError for what
-        does not get ready, ServiceGone for a service that got ready and ended. Nothing is left then.
+        Raises UsageError (a variable not set, too few open files) or RigError before anything is started,
+        RigError for what does not get ready, ServiceGone for a service that got ready and ended. Nothing is
+        left then.
         """
         self._check_before()
         admin_port = self._lease.take() if self._choice.kind == "real" and not self._choice.url else None
@@ -137,8 +139,14 @@ class Stack:
         """End what killed runs left, then see what can be known to fail before anything is started."""
         leftovers.sweep()
         environ = {**os.environ, RUN_VARIABLE: self._plan.run_id}
+        refuse_unsendable(self._plan, environ)
         expand = Expander(environ)
-        sut.spec(self._plan, self._run_dir, environ, expand)
+        try:
+            sut.spec(self._plan, self._run_dir, environ, expand)
+        except TailgateError as exc:
+            exc.message = redact(exc.message, expand.secrets)
+            raise
+        open_files.refuse_too_many(self._plan)
         for upstream in self._plan.upstreams:
             self._lease.claim(upstream.listen_port, f"the listener of upstream {upstream.name}")
 

@@ -1,6 +1,6 @@
 """The supervisor: parent of every child, only client of Toxiproxy, and the one who undoes it all.
 
-    python -P -m harness.stack.supervisor RUN_DIR       orders on stdin, events on stdout
+    python -P -m harness.stack.supervisor RUN_DIR RUN_ID       orders on stdin, events on stdout
 
 It lives in a session of its own, so that neither a terminal's Ctrl-C nor the death of tailgate ends
 it before its work is done: the end of stdin, a signal, or a tailgate that gives no sign of life means
@@ -17,14 +17,16 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from harness.environment import Expander
+from harness.environment import Expander, known_secrets
 from harness.events import Beat, Up
 from harness.manifest import RigFault
 from harness.plan import Plan
-from harness.stack import ports, teardown
+from harness.redaction import redact_files
+from harness.stack import ports, rescue, teardown
 from harness.stack.account import Account, Reason, fault_of
 from harness.stack.flight import Flight
 from harness.stack.heartbeat import BEAT_S, SILENCE_S, TICK_S, Silence
@@ -46,7 +48,7 @@ class Supervisor:
         self._run_dir = run_dir
         self._plan = plan
         self._pipe = pipe
-        expand = Expander(os.environ)
+        expand = Expander(os.environ, known_secrets(plan, os.environ))
         self._account = Account(run_dir, plan, pipe.emit, expand.secrets)
         self._flight = Flight(run_dir, plan, self._account)
         self._rig = Rig(
@@ -160,6 +162,8 @@ class Supervisor:
 
         def give_up() -> None:
             teardown.kill_everything(self._rig.children.values(), self._plan.run_id)
+            with suppress(OSError):
+                redact_files(rescue.texts_of_others(self._run_dir), self._rig.expand.secrets, within_s=1.0)
             ports.unlink_all(self._lock_files)
             os._exit(1)
 

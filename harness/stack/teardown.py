@@ -11,9 +11,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from harness.environment import redact_file
 from harness.manifest import RigFault
-from harness.stack import backends, engine, gateway, handshake, leftovers, load, sut
+from harness.redaction import redact_files
+from harness.stack import backends, engine, gateway, handshake, leftovers, load, rescue, sut
 from harness.stack.account import Account, disk_fault
 from harness.stack.blocking import in_thread
 from harness.stack.child import KILL_S, Child
@@ -115,8 +115,7 @@ def _close_files(rig: Rig, account: Account, run_dir: Path) -> None:
     for fault in gateway.troubles(run_dir):
         account.trouble(fault)
     try:
-        for log in sorted((run_dir / "logs").glob("*.log")):
-            redact_file(log, rig.expand.secrets)
+        redact_files(rescue.texts_of_others(run_dir), rig.expand.secrets)
     except OSError as exc:
         account.trouble(disk_fault("logs", exc))
     handshake.clear(run_dir)

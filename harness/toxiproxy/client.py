@@ -24,7 +24,9 @@ import urllib3
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import RigError, UsageError
+from harness.legible import one_line
 from harness.plan import PlannedToxic
+from harness.redaction import redact
 from harness.toxiproxy.state import Proxy, Toxic
 
 TIMEOUT_S: Final = 5.0
@@ -32,6 +34,7 @@ ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _CHUNK_BYTES: Final = 64 * 1024
 _EXCERPT_CHARS: Final = 300
+_VERSION_CHARS: Final = 40
 _FIXES: Final = {
     401: "set TOXIPROXY_AUTH_TOKEN to the token that this server wants",
     403: "set TOXIPROXY_AUTH_TOKEN to the token that this server wants",
@@ -69,6 +72,7 @@ class ToxiproxyClient:
         # one connection a call: a kept one that the server has closed meanwhile would fail a write at random
         headers = {"Connection": "close"}
         if token := env.get("TOXIPROXY_AUTH_TOKEN"):
+            _SESSION.secrets.add(token)
             headers["Authorization"] = f"Bearer {token}"
         self._options: Mapping[str, Any] = {"timeout": timeout_s, "headers": headers}
         toxiproxy.api.requests = _SESSION
@@ -76,10 +80,10 @@ class ToxiproxyClient:
     def version(self) -> str:
         response = self._consumer.get("/version", **self._options)
         try:
-            return str(response.json()["version"])
-        except (ValueError, KeyError, TypeError):
+            return one_line(str(response.json()["version"]), _VERSION_CHARS)
+        except (ValueError, KeyError, TypeError, RecursionError):
             # servers before 2.2 answer with the bare number
-            text = str(response.text).strip()
+            text = _beginning(response)
             if 0 < len(text) < 32 and text[0].isdigit():
                 return text
             raise ToxiproxyError(
@@ -166,6 +170,8 @@ class _Session(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
+        self.secrets: set[str] = set()
+        """Tokens that were sent: a server may say them back."""
         self.trust_env = False  # neither http_proxy nor .netrc is meant for an admin port
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
@@ -210,11 +216,21 @@ def _root(exc: BaseException) -> str:
     """The system's own words (`Connection refused`) under urllib3's layers."""
     while (inner := exc.__cause__ or exc.__context__) is not None:
         exc = inner
-    return exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+    return (
+        exc.strerror
+        if isinstance(exc, OSError) and exc.strerror
+        else one_line(redact(str(exc), _SESSION.secrets), _EXCERPT_CHARS)
+    )
+
+
+def _beginning(response: requests.Response) -> str:
+    """Of the body, as one line; guessing the encoding of megabytes, as `response.text` does, takes minutes."""
+    text = response.content[: 4 * _EXCERPT_CHARS].decode("utf-8", "replace").strip()
+    return one_line(redact(text, _SESSION.secrets), _EXCERPT_CHARS)
 
 
 def _excerpt(response: requests.Response) -> str:
-    text = response.text.strip()[:_EXCERPT_CHARS]
+    text = _beginning(response)
     return f"{response.status_code} {text}" if text else f"{response.status_code} and nothing else"
 
 

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import RigError
+from harness.scratch import scratch_folder
 from harness.toxiproxy.find import VERSION, binary_version, installed_path
 from harness.toxiproxy.step import run_step
 
@@ -28,6 +28,7 @@ MODULE: Final = "github.com/Shopify/toxiproxy/v2"
 GO_LEAST: Final = (1, 23)
 BUILD_S: Final = 600.0
 FETCH_GO_S: Final = 600.0
+BUILDING: Final = "building-"
 
 _ASK_GO_S: Final = 20.0
 
@@ -54,8 +55,8 @@ def install(say: Say, env: Mapping[str, str] = os.environ) -> Installed:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # beside its final place, so that moving it there is one step
-        with tempfile.TemporaryDirectory(prefix="building-", dir=target.parent) as scratch:
-            built = _build(Path(scratch), say, env)
+        with scratch_folder(BUILDING, target.parent) as scratch:
+            built = _build(scratch, say, env)
             built.replace(target)
     except OSError as exc:
         raise RigError(

@@ -1,7 +1,8 @@
 """Takes from a server what dead runs of ours left on it: proxies and toxics with our prefix, verified.
 
-It refuses to touch what carries no run's name of ours, and the runs it is told are alive. `/reset` is
-never used: it would take away other people's toxics and enable what they disabled.
+It refuses to touch what carries no run's name of ours, the runs it is told are alive, and where runs
+are chosen, all others. `/reset` is never used: it would take away other people's toxics and enable what
+they disabled.
 """
 
 from __future__ import annotations
@@ -36,13 +37,16 @@ class Found:
 class Swept:
     removed: tuple[Found, ...]
     spared: tuple[Found, ...]
-    """Of runs that are alive."""
+    """Of runs that are alive, or were not chosen."""
 
 
-def sweep(client: ToxiproxyClient, alive: Collection[str]) -> Swept:
-    """`alive`: ids of the runs to spare. Raises RigError if anything else of ours is still there afterwards."""
+def sweep(client: ToxiproxyClient, alive: Collection[str], chosen: Collection[str] | None = None) -> Swept:
+    """`alive`: ids of the runs to spare; `chosen`: those to take away, all others by default.
+
+    Raises RigError if anything that should be gone is still there afterwards.
+    """
     found = tuple(_found(client))
-    doomed = tuple(each for each in found if each.run_id not in alive)
+    doomed = tuple(each for each in found if each.run_id not in alive and (chosen is None or each.run_id in chosen))
     for each in doomed:
         if each.toxic is None:
             client.delete_proxy(each.proxy)

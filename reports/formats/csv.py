@@ -13,7 +13,7 @@ from reports.legible import shown
 from reports.subject import Subject
 
 FILES: Final = ("gates.csv", "phases.csv")
-_FORMULA: Final = ("=", "+", "-", "@", "\t")
+_FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def write(subject: Subject, out: Path) -> list[Path]:
@@ -27,5 +27,5 @@ def write(subject: Subject, out: Path) -> list[Path]:
 def _inert(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    text = shown(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    text = " ".join(shown(value).split("\n")).replace("\t", " ")
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

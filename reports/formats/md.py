@@ -119,7 +119,11 @@ def prose(text: str) -> str:
 
 def code(text: str) -> str:
     """A code span, also within a table."""
-    flat = " ".join(shown(text).split()).replace("|", "\\|")
+    flat = " ".join(shown(text).split())
+    if "\\|" in flat:  # within a table no backslash could tell this pipe from the end of a cell
+        inner = re.sub(r"[^\w .,:;=/()-]", lambda match: f"&#{ord(match[0])};", flat)
+        return f"<code>{inner}</code>"
+    flat = flat.replace("|", "\\|")
     longest = max((len(run) for run in re.findall(r"`+", flat)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if "`" in flat else ""

@@ -45,10 +45,13 @@ def compile_template(text: str, columns: Sequence[str]) -> Callable[[Mapping[str
 
 def read_rows(path: Path) -> tuple[tuple[str, ...], tuple[Mapping[str, str], ...]]:
     """Column names and rows of a CSV file with a header line. Raises OSError, ValueError."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, restval="")
-        rows = tuple(reader)
-        columns = tuple(reader.fieldnames or ())
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            rows = tuple(reader)
+            columns = tuple(reader.fieldnames or ())
+    except csv.Error as exc:
+        raise ValueError(f"{path.name} is not CSV: {exc}") from exc
     if not rows:
         raise ValueError(f"{path.name} holds no row below its header")
     if any(None in row for row in rows):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from harness.environment import Expander, redact, redact_file
+from harness.environment import Expander, is_redactable, known_secrets, refuse_unsendable, short_secrets
 from harness.errors import UsageError
+from harness.plan import Plan
+from tests.rundir import make_plan
 
 
 @pytest.mark.parametrize(
@@ -37,16 +37,48 @@ def test_only_values_from_the_environment_that_can_be_secrets_are_remembered() -
     assert expand.secrets == {"abcdef123"}
 
 
-def test_the_longer_secret_goes_first() -> None:
-    assert redact("abcdef123456 abcdef", {"abcdef", "abcdef123456"}) == "*** ***"
+@pytest.mark.parametrize(
+    ("name", "value", "counts"),
+    [
+        ("HOME_PAGE", "/index", True),
+        ("PORT", "8080", False),
+        ("DB_PASS", "abcd", True),
+        ("API_KEY", "k-123", True),
+        ("PIN", "123", False),
+        ("MONKEY", "abcd", False),
+        ("TOKEN", "  ab  ", False),
+        ("TOKEN", "abcd\n", True),
+    ],
+)
+def test_a_short_value_is_a_secret_where_it_is_called_one(name: str, value: str, counts: bool) -> None:
+    assert is_redactable(name, value) is counts
+    warned = [found for found, _ in short_secrets(f"x ${{{name}}}", {name: value})]
+    assert warned == ([name] if name in ("PIN", "TOKEN") and not counts else [])
 
 
-def test_a_log_is_rewritten_only_where_it_must_be(tmp_path: Path) -> None:
-    log = tmp_path / "sut.log"
-    log.write_bytes(b"connecting with s3cret-word\n\xff\n")
-    redact_file(log, {"s3cret-word"})
-    assert log.read_bytes() == b"connecting with ***\n\xff\n"
-    before = log.stat().st_mtime_ns
-    redact_file(log, {"nowhere-in-it"})
-    redact_file(tmp_path / "missing.log", {"s3cret-word"})
-    assert log.stat().st_mtime_ns == before
+def _plan(header: str = "", path: str = "/") -> Plan:
+    plan = make_plan()
+    request = plan.load.requests[0].model_copy(
+        update={"headers": {"Authorization": header}, "path": path, "body": "${C}"}
+    )
+    service = plan.service.model_copy(update={"env": {"X": "${A} ${B:-b}"}, "argv": ("serve", "${D}")})
+    return plan.model_copy(update={"load": plan.load.model_copy(update={"requests": (request,)}), "service": service})
+
+
+def test_every_place_where_variables_are_filled_in_is_known() -> None:
+    environ = {name: f"{name.lower()}-secret" for name in ("A", "C", "D", "E", "F", "UNUSED")}
+    found = known_secrets(_plan("Bearer ${E}", "/x?y=${F}"), environ)
+    assert found == {"a-secret", "c-secret", "d-secret", "e-secret", "f-secret"}
+
+
+@pytest.mark.parametrize("value", ["token\n", "to\rken", "日本語です", "a\x00b"])
+def test_a_variable_that_no_header_could_carry_is_refused_before_every_request_fails(value: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"what \$\{T\} stands for cannot be sent in the header `Authorization`"
+    ) as caught:
+        refuse_unsendable(_plan("Bearer ${T}"), {"T": value})
+    assert value.strip() not in str(caught.value)
+    assert 'export T="$(cat FILE)"' in caught.value.fix
+    with pytest.raises(UsageError, match="the path of"):
+        refuse_unsendable(_plan("x", "/x?t=${T}"), {"T": value})
+    refuse_unsendable(_plan("Bearer ${T}", "/x?t=${T}"), {"T": "abc"})

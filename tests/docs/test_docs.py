@@ -24,7 +24,8 @@ from harness.records import CALLS, SAMPLES, Outcome, RowLayout, RowWriter
 from harness.results import EXIT_CODE
 from harness.scenario import catalog_names, load_scenario
 from harness.scenario.gate_text import parse_gate
-from harness.scenario.schema import Expect, Gateway, Load, Matrix, Request, Scenario, Service, StagePart, Verdict
+from harness.scenario.matrix import Matrix
+from harness.scenario.schema import Expect, Gateway, Load, Request, Scenario, Service, StagePart, Verdict
 from harness.upstreams import UPSTREAMS
 
 ROOT = Path(__file__).parents[2]

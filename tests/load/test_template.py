@@ -54,3 +54,10 @@ def test_a_csv_file_that_cannot_be_used(tmp_path: Path, content: str, complaint:
     path.write_text(content)
     with pytest.raises(ValueError, match=complaint):
         read_rows(path)
+
+
+@pytest.mark.parametrize("content", ["a,b\n" + "x" * 200_000 + ",1\n", 'a,b\n"1\n' + "x" * 200_000])
+def test_what_is_no_csv_is_refused_in_words(content: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"rows\.csv is not CSV"):
+        read_rows(tmp_path / "rows.csv")

@@ -92,6 +92,19 @@ def test_a_sweep_ends_dead_runs_and_spares_what_somebody_looks_after(
             stranger.kill()
 
 
+def test_a_run_of_another_user_is_seen_by_its_supervisors_words(run_id: str) -> None:
+    """Their environment cannot be read."""
+    words = [sys.executable, "-c", SLEEP, leftovers.SUPERVISOR_MODULE, "/somewhere", run_id]
+    environ = {name: value for name, value in os.environ.items() if name != leftovers.RUN_VARIABLE}
+    process = subprocess.Popen(words, env=environ)
+    try:
+        assert run_id in leftovers.live_runs()
+    finally:
+        process.kill()
+        process.wait()
+    assert run_id not in leftovers.live_runs()
+
+
 def test_we_and_our_ancestors_are_never_members(run_id: str) -> None:
     # a tailgate started below another tailgate's service carries that one's id
     program = f"""

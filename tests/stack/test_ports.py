@@ -135,3 +135,22 @@ def test_a_lock_given_up_by_name_may_be_somebody_elses_when_its_first_holder_lea
             first.release()
             assert second.lock_files[0].exists()
             assert ports.lock(second.lock_files[0]) is None
+
+
+def test_too_few_open_files_are_told_as_such(tmp_path: Path) -> None:
+    program = """
+import pathlib, resource, sys
+from harness.errors import RigError
+from harness.stack.ports import PortLease
+resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+with PortLease(pathlib.Path(sys.argv[1])) as lease:
+    try:
+        for _ in range(30):
+            lease.take()
+    except RigError as exc:
+        print(exc)
+"""
+    argv = [sys.executable, "-c", program, str(tmp_path / "locks")]
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=True).stdout
+    assert said == "too few open files to hold ports: Too many open files\nfix: ulimit -n 1024\n"
+    assert not (tmp_path / "locks").exists()

@@ -354,7 +354,7 @@ def test_a_rollback_that_cannot_be_verified_says_so_in_time(server: Pretender, m
         assert not await world.injector.undo_all(within_s=2)
         assert time.monotonic() - began_s < 3
         assert {rig.check for rig in world.rig} == {"rollback"}
-        assert world.rig[0].fix == f"tailgate toxiproxy sweep --url {server.url}"
+        assert world.rig[0].fix == f"run `tailgate toxiproxy sweep --url {server.url}`"
         assert "verified" not in world.events()
         server.mood = "honest"
         assert await world.injector.undo_all()

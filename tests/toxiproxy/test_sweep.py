@@ -7,16 +7,23 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from harness import targets
 from harness.cli.toxiproxy import toxiproxy_command
+from harness.dry_run import SCRATCH
 from harness.errors import RigError, UsageError
+from harness.manifest import Ended, Engine, Manifest
+from harness.scratch import scratch_folder
 from harness.stack import leftovers
 from harness.toxiproxy.client import ToxiproxyClient, ToxiproxyError
+from harness.toxiproxy.find import installed_path
+from harness.toxiproxy.install import BUILDING
 from harness.toxiproxy.serve import check_config
 from harness.toxiproxy.sweep import Found, sweep
 from tests.toxiproxy.pretender import Pretender
@@ -81,10 +88,94 @@ def test_a_server_that_keeps_them_is_an_error(mood: str) -> None:
             sweep(client, set())
 
 
-def test_the_command_names_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_were_not_chosen_stay() -> None:
+    with Pretender() as server:
+        client = ToxiproxyClient(server.url)
+        litter(client)
+        before = client.proxies()
+        assert sweep(client, set(), chosen=()).removed == ()
+        assert client.proxies() == before
+        assert {found.run_id for found in sweep(client, {ALIVE}, chosen={DEAD, ALIVE}).removed} == {DEAD}
+        check_swept(client)
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine on which nothing runs: its cache, temporary files and working folder are below the path."""
+    for name in ("cache", "tmp", "work"):
+        (tmp_path / name).mkdir()
     monkeypatch.setattr(leftovers, "members", list)
     monkeypatch.setattr(leftovers, "sweep", lambda: leftovers.Swept((), ()))
     monkeypatch.delenv("TOXIPROXY_URL", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path
+
+
+def swept(*words: str) -> list[str]:
+    """What the command says."""
+    done = CliRunner().invoke(toxiproxy_command, ["sweep", *words], catch_exceptions=False)
+    return done.output.splitlines()
+
+
+def test_on_the_server_of_another_machine_only_what_is_named_goes(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "is_loopback", lambda _: False)
+    with Pretender() as server:
+        client = ToxiproxyClient(server.url)
+        litter(client)
+        before = client.proxies()
+        lines = swept("--url", server.url)
+        assert client.proxies() == before
+        hint = f"left alone, its run may live on another machine: proxy tailgate-{DEAD}-azure (--run {DEAD} removes it)"
+        assert hint in lines
+        assert len(lines) == 4
+        assert f"removed proxy tailgate-{DEAD}-azure" in swept("--url", server.url, "--run", DEAD)
+        check_swept(client)
+
+
+def test_half_built_servers_and_doctors_folders_go_unless_somebody_works_in_them(alone: Path) -> None:
+    cache = installed_path().parent
+    cache.mkdir(parents=True)
+    (cache / "toxiproxy-server").write_text("a server")
+    (cache / f"{BUILDING}dead" / "gopath").mkdir(parents=True)
+    (alone / "tmp" / f"{SCRATCH}dead").mkdir()
+    (alone / "tmp" / "somebody-elses").mkdir()
+    with scratch_folder(BUILDING, cache) as building, scratch_folder(SCRATCH) as measuring:
+        dead = [cache / f"{BUILDING}dead", alone / "tmp" / f"{SCRATCH}dead"]
+        assert swept() == [f"removed {path}" for path in dead]
+        assert building.is_dir() and measuring.is_dir()
+    assert swept() == ["nothing of a dead run is left"]
+    assert [path.name for path in cache.iterdir()] == ["toxiproxy-server"]
+    assert [path.name for path in (alone / "tmp").iterdir()] == ["somebody-elses"]
+
+
+def test_runs_that_were_cut_short_are_named_and_kept(alone: Path) -> None:
+    def lay_out(run_id: str, ended: Ended | None) -> Path:
+        run_dir = Path(".runs") / "ladder" / run_id
+        (run_dir / "control").mkdir(parents=True)
+        Manifest(
+            run_id=run_id, tool_version="1", started_at="2026-01-01T00:00:00Z", boot_id="b", wall_offset_ns=0,
+            engine=Engine(kind="none"), ended=ended,
+        ).write(run_dir)  # fmt: skip
+        return run_dir
+
+    done, cut = lay_out(ALIVE, Ended(reason="done")), lay_out(DEAD, None)
+    assert swept() == [f"cut short: {cut}; `tailgate judge {cut}` says what it shows"]
+    assert (cut / "manifest.json").exists()
+    assert not (cut / "control").exists()
+    assert (done / "control").exists()
+
+
+def test_what_was_done_is_told_before_a_server_fails(alone: Path) -> None:
+    (alone / "tmp" / f"{SCRATCH}dead").mkdir()
+    done = CliRunner().invoke(toxiproxy_command, ["sweep", "--url", f"http://127.0.0.1:{free_port()}"])
+    assert isinstance(done.exception, ToxiproxyError)
+    assert done.output == f"removed {alone / 'tmp' / (SCRATCH + 'dead')}\n"
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_command_names_what_it_did() -> None:
     with Pretender() as server:
         litter(ToxiproxyClient(server.url))
         done = CliRunner().invoke(toxiproxy_command, ["sweep", "--url", server.url], catch_exceptions=False)

@@ -1,0 +1,262 @@
+"""One cell of the kill matrix: a short run, a signal to one of its processes in one of its phases, and what is left.
+
+It starts `tailgate run` in a folder of its own, with lock files, temporary files and cache in there, so
+that whatever is found afterwards is this run's. It judges nothing: what should have been is in
+`kill_matrix`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from bench.left_behind import left_of, ports_of
+from bench.others_toxiproxy import OthersToxiproxy
+from harness.journal import read_journal
+from harness.manifest import Manifest
+from harness.plan import Plan
+from harness.stack.leftovers import members
+from harness.toxiproxy.find import BINARY
+from harness.units import NS_PER_MS
+
+ACTORS: Final = ("tailgate", "supervisor", "toxiproxy", "fakes", "service", "gateway", "locust")
+SIGNALS: Final = ("SIGKILL", "SIGTERM", "SIGSTOP")
+PHASES: Final = ("warm-up", "baseline", "fault", "recovery", "reporting", "others")
+"""`others`: while the fault is active, on a Toxiproxy that is not the run's."""
+
+LEFT_WITHIN_S: Final = 15.0
+GOES_ON_WITHIN_S: Final = 15.0
+_UP_WITHIN_S: Final = 90.0
+
+SCENARIO: Final = """\
+name: cell
+service: {rung: timeout}
+upstreams:
+  azure: {p50: 10ms, p99: 25ms, rows: 10}
+  gcp: {p50: 10ms, p99: 25ms, rows: 10}
+gateway: {kind: nginx, timeout: 2s}
+load: {request: GET /v1/offers, rate: 80/s, warmup: 2s, baseline: 2s, recovery: 2s, guard: 1s}
+faults: [{name: azure-slow, upstream: azure, latency: 60s, for: 9s}]
+gates: [p99 < gateway.timeout during azure-slow, complete > 99% during azure-slow]
+verdict: {clump: 12ms}
+"""
+"""Undisturbed it is a PASS, after seventeen seconds of load."""
+
+_WORDS: Final = {
+    "supervisor": "harness.stack.supervisor",
+    "toxiproxy": BINARY,
+    "fakes": "fake_backends",
+    "service": "aggregator",
+    "gateway": "nginx.conf",
+    "locust": "locustfile.py",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    actor: str
+    signal: str
+    phase: str
+
+    def __str__(self) -> str:
+        return f"{self.actor}/{self.signal}/{self.phase}"
+
+
+@dataclass(slots=True)
+class Seen:
+    """What came of one cell. `left` is what was still there 15 s after the signal."""
+
+    cell: Cell
+    gone_already: bool = False
+    clean_s: float | None = None
+    left: list[str] = field(default_factory=list)
+    code: int | None = None
+    judged: int | None = None
+    verdict: str = ""
+    said: str = ""
+    broken: str = ""
+    """Why there is nothing to see: the bench's own trouble."""
+
+
+class Run:
+    """One `tailgate run` of the same scenario once or `times`, watched from outside."""
+
+    def __init__(
+        self,
+        folder: Path,
+        toxiproxy: Path,
+        others: OthersToxiproxy | None,
+        *,
+        scenario: str = SCENARIO,
+        times: int = 1,
+    ) -> None:
+        self.folder = folder
+        self.temp, self.cache, self.work = folder / "tmp", folder / "cache", folder / "work"
+        for each in (self.temp, self.cache, self.work):
+            each.mkdir()
+        (self.work / "scenario.yaml").write_text(scenario, encoding="utf-8")
+        self.env = {
+            **{name: value for name, value in os.environ.items() if name not in ("TOXIPROXY_URL", "NO_COLOR")},
+            "TMPDIR": str(self.temp),
+            "XDG_CACHE_HOME": str(self.cache),
+            "PATH": f"{toxiproxy.parent}{os.pathsep}{os.environ['PATH']}",
+            **({"TOXIPROXY_URL": others.url} if others else {}),
+        }
+        self._log = (folder / "said.log").open("wb")
+        self.process = subprocess.Popen(
+            [tailgate(), "run", *["scenario.yaml"] * times],
+            cwd=self.work,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def run_dirs(self) -> list[Path]:
+        """In the order that they were made."""
+        found = [path.parent for path in self.work.glob(".runs/*/*/plan.json")]
+        return sorted(found, key=lambda run_dir: (run_dir / "plan.json").stat().st_mtime_ns)
+
+    @property
+    def run_dir(self) -> Path | None:
+        return next(iter(self.run_dirs), None)
+
+    def wait_for(self, phase: str) -> Path:
+        """The run directory as soon as the phase has come. Raises TimeoutError, naming what was said."""
+        end = time.monotonic() + _UP_WITHIN_S
+        while time.monotonic() < end and self.process.poll() is None:
+            run_dir = self.run_dir
+            if run_dir and has_come(phase, run_dir):
+                return run_dir
+            time.sleep(0.01)
+        raise TimeoutError(f"{phase} never came; exit {self.process.poll()}: {self.said()[-500:]}")
+
+    def said(self) -> str:
+        return (self.folder / "said.log").read_text(encoding="utf-8", errors="replace")
+
+    def judge(self, run_dir: Path) -> tuple[int, str]:
+        """`tailgate judge`: its exit code and its last line."""
+        answer = subprocess.run(
+            [tailgate(), "judge", str(run_dir)], env=self.env, capture_output=True, text=True, timeout=60, check=False
+        )
+        said = (answer.stdout.strip() or answer.stderr.strip()).splitlines()
+        return answer.returncode, said[-1] if said else ""
+
+    def close(self) -> None:
+        """Nothing of the cell outlives it, whatever it has found."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._log.close()
+        for run_dir in self.run_dirs:
+            for member in members(Plan.read(run_dir).run_id):
+                member.process.kill()
+
+
+def tailgate() -> str:
+    return str(Path(sys.executable).with_name("tailgate"))
+
+
+def has_come(phase: str, run_dir: Path) -> bool:
+    """`reporting` begins with the end of the load: rows closed, then all is taken down, judged and reported."""
+    try:
+        manifest, plan = Manifest.read(run_dir), Plan.read(run_dir)
+    except (OSError, ValueError):
+        return False
+    if manifest.t0_ns is None:
+        return False
+    t_ms = (time.monotonic_ns() - manifest.t0_ns) / NS_PER_MS
+    match phase:
+        case "warm-up":
+            return t_ms > -plan.load.warmup_ms + 700
+        case "baseline":
+            return t_ms > 700
+        case "fault" | "others":
+            return journalled(run_dir, "observed")
+        case "recovery":
+            return journalled(run_dir, "verified")
+        case "judging":
+            return manifest.ended is not None
+        case _:
+            return (run_dir / "samples-0.bin.end").exists()
+
+
+def journalled(run_dir: Path, event: str) -> bool:
+    return any(entry.event == event for entry in read_journal(run_dir / "faults.ndjson"))
+
+
+def play(cell: Cell, folder: Path, toxiproxy: Path, *, keep: bool = False) -> Seen:
+    """Run the cell in a new folder below `folder`; the folder is removed again unless `keep`."""
+    place = folder / str(cell).replace("/", "-")
+    place.mkdir(parents=True)
+    others = OthersToxiproxy(place, toxiproxy) if cell.phase == "others" else None
+    seen = Seen(cell)
+    try:
+        run = Run(place, toxiproxy, others)
+        try:
+            _play(seen, run, others)
+        except (TimeoutError, subprocess.TimeoutExpired, psutil.Error, OSError) as exc:
+            seen.broken = f"{type(exc).__name__}: {exc}"
+        finally:
+            seen.said = run.said()
+            run.close()
+    finally:
+        if others:
+            others.close()
+        if not keep:
+            shutil.rmtree(place, ignore_errors=True)
+    return seen
+
+
+def _play(seen: Seen, run: Run, others: OthersToxiproxy | None) -> None:
+    cell = seen.cell
+    run_dir = run.wait_for("warm-up")
+    target = _find(cell.actor, run, run_dir, others)
+    ports = ports_of(run_dir, ours=others is None)
+    run.wait_for("judging" if (cell.actor, cell.phase) == ("tailgate", "reporting") else cell.phase)
+    number = signal.Signals[cell.signal]
+    if others and cell.actor == "toxiproxy" and number == signal.SIGSTOP:  # nobody but it can close its listeners
+        ports = ports_of(run_dir, ours=False, listeners=False)
+    begin = time.monotonic()
+    seen.gone_already = not target.is_running() or target.status() == psutil.STATUS_ZOMBIE
+    if not seen.gone_already:
+        target.send_signal(number)
+    stopped_itself = cell.actor == "tailgate" and number == signal.SIGSTOP
+    while True:
+        seen.left = left_of(run, run_dir, ports, with_tailgate=not stopped_itself)
+        if not seen.left or time.monotonic() - begin > LEFT_WITHIN_S:
+            break
+        time.sleep(0.05)
+    seen.clean_s = None if seen.left else time.monotonic() - begin
+    if stopped_itself:
+        target.send_signal(signal.SIGCONT)
+    seen.code = run.process.wait(GOES_ON_WITHIN_S)
+    if others and cell.actor != "toxiproxy":
+        seen.left += others.changed()
+    if others and cell.actor == "toxiproxy" and number == signal.SIGSTOP:
+        target.send_signal(signal.SIGCONT)
+        subprocess.run([tailgate(), "toxiproxy", "sweep", "--url", others.url], env=run.env, check=True, timeout=60)
+        seen.left += others.changed()
+    seen.judged, seen.verdict = run.judge(run_dir)
+
+
+def _find(actor: str, run: Run, run_dir: Path, others: OthersToxiproxy | None) -> psutil.Process:
+    if actor == "tailgate":
+        return psutil.Process(run.process.pid)
+    if actor == "toxiproxy" and others:
+        return psutil.Process(others.process.pid)
+    for member in members(Plan.read(run_dir).run_id):
+        if any(_WORDS[actor] in word for word in member.process.cmdline()):
+            return member.process
+    raise TimeoutError(f"no process of {actor} was found")

@@ -1,0 +1,61 @@
+"""What a run has left behind: processes, listeners, port locks, temporary files, seen from outside."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from harness.manifest import Manifest
+from harness.plan import Plan
+from harness.stack.leftovers import members
+
+if TYPE_CHECKING:
+    from bench.kill_cell import Run
+
+
+def ports_of(run_dir: Path, *, ours: bool, listeners: bool = True) -> list[int]:
+    """Where the run listens; `listeners` are the proxies' own, `ours` is the Toxiproxy."""
+    plan, manifest = Plan.read(run_dir), Manifest.read(run_dir)
+    ports = [up.backend_port for up in plan.upstreams]
+    ports += [up.listen_port for up in plan.upstreams if listeners]
+    ports += [port for port in (plan.service.port, plan.gateway.port) if port]
+    if ours:
+        ports.append(int((manifest.engine.url or "").rpartition(":")[2]))
+    return ports
+
+
+def left_of(run: Run, run_dir: Path, ports: list[int], *, with_tailgate: bool) -> list[str]:
+    """What of the run is still there: processes, listeners, locks, temporary files."""
+    left = [f"process {_name(member.process)}" for member in members(Plan.read(run_dir).run_id)]
+    if with_tailgate and run.process.poll() is None:
+        left.append("process tailgate")
+    left += [f"a listener on {port}" for port in ports if _listens(port)]
+    left += [name for folder in (run.temp, run.cache) for name in _files(folder)]
+    left += [path.name for path in run_dir.iterdir() if path.name == "control" or path.suffix == ".new"]
+    return left
+
+
+def _files(folder: Path) -> list[str]:
+    """All that is below it, which may be vanishing as we look."""
+    return [
+        str(Path(place, name).relative_to(folder.parent))
+        for place, folders, files in os.walk(folder)
+        for name in (*folders, *files)
+    ]
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return f"{process.pid} ({' '.join(process.cmdline())[:80]})"
+    except psutil.Error:
+        return str(process.pid)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
