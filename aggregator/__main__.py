@@ -69,6 +69,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             [Backend(address.name, address.url, client) for address in settings.backends],
             settings.policies,
             deadline_s=settings.deadline_ms / 1000,
+            gateway_timeout_s=settings.gateway_timeout_ms / 1000,
             metrics=metrics,
             fault_log=FaultLog(),
         )

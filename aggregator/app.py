@@ -66,13 +66,26 @@ class App:
         except Exception:
             log.exception("a request failed", extra={"fields": trace.fields()})
             return 500, _error("", "internal error", request_id), []
+        timing = (b"server-timing", server_timing(answer.results))
         document = {
             "offers": answer.offers,
-            "partial": bool(answer.missing),
+            "partial": answer.is_partial,
             "missing": [{"backend": result.backend, "reason": result.reason} for result in answer.missing],
+            "backends": {result.backend: _source(result) for result in answer.wanted},
             "request_id": request_id,
         }
-        return 200, orjson.dumps(document), [(b"server-timing", server_timing(answer.results))]
+        if answer.is_nothing:
+            return 503, orjson.dumps(document), [timing, (b"retry-after", b"1")]
+        return 200, orjson.dumps(document), [timing]
+
+
+def _source(result: Result) -> dict[str, Any]:
+    """Where a backend's offers come from: from it now (`live`), from its last answer (`stale`), from nowhere."""
+    if result.reason is None:
+        return {"source": "live"}
+    if result.age_s is None:
+        return {"source": "none", "reason": result.reason}
+    return {"source": "stale", "reason": result.reason, "age_s": round(result.age_s, 1)}
 
 
 def server_timing(results: Iterable[Result]) -> bytes:

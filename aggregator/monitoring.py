@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -20,8 +21,19 @@ from aggregator.trace import Trace
 
 BUCKETS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
 LINES_PER_S: Final = 5
+REFUSALS: Final = ("circuit_open", "bulkhead_full", "budget_spent")
+"""Reasons for which a backend was not even asked."""
 
 log = logging.getLogger("aggregator")
+
+
+class HasState(Protocol):
+    @property
+    def state(self) -> int: ...
+
+
+def _state_of(lane: HasState) -> float:
+    return float(lane.state)
 
 
 class Metrics:
@@ -49,6 +61,15 @@ class Metrics:
         self.in_flight = Gauge(
             "aggregator_backend_in_flight", "Backends being waited for", ["backend"], registry=registry
         )
+        self.stale = Counter(
+            "aggregator_backend_stale",
+            "Answers that hold a backend's last known offers",
+            ["backend"],
+            registry=registry,
+        )
+        self.breaker = Gauge(
+            "aggregator_backend_breaker", "0 closed, 1 half-open, 2 open", ["backend"], registry=registry
+        )
         self.requests = Counter("aggregator_requests", "Requests answered, by status", ["status"], registry=registry)
         self.requests_in_flight = Gauge("aggregator_requests_in_flight", "Requests being worked on", registry=registry)
         for name in backends:  # a backend that was never asked shows as zero, not as nothing
@@ -56,6 +77,23 @@ class Metrics:
             self.calls.labels(name, "ok")
             self.timeouts.labels(name)
             self.in_flight.labels(name)
+            self.stale.labels(name)
+            self.breaker.labels(name)
+
+    def watch_breakers(self, lanes: Mapping[str, HasState]) -> None:
+        """Their states are asked for when the metrics are."""
+        for name, lane in lanes.items():
+            self.breaker.labels(name).set_function(partial(_state_of, lane))
+
+    def left_out(self, backend: str, reason: str, elapsed_s: float) -> None:
+        """A backend that gave no offers, for whatever reason."""
+        self.seconds.labels(backend).observe(elapsed_s)
+        if reason == "timeout":
+            self.timeouts.labels(backend).inc()
+        else:
+            self.errors.labels(backend, reason).inc()
+        outcome = "timeout" if reason == "timeout" else "refused" if reason in REFUSALS else "error"
+        self.calls.labels(backend, outcome).inc()
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

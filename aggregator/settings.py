@@ -40,6 +40,7 @@ class Settings:
     policies: frozenset[str]
     backends: tuple[BackendAddress, ...]
     deadline_ms: float
+    gateway_timeout_ms: float
     host: str
     port: int
 
@@ -71,6 +72,7 @@ def parse_settings(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
         policies=policies,
         backends=parse_backends(env.get("AGGREGATOR_BACKENDS", "")),
         deadline_ms=_duration_ms(env, "AGGREGATOR_BACKEND_DEADLINE_MS", default_ms),
+        gateway_timeout_ms=gateway_ms,
         host=args.host,
         port=args.port,
     )

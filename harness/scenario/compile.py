@@ -143,7 +143,9 @@ def _service(scenario: Scenario, inputs: Inputs, stand: _Stand) -> PlannedServic
     kind: Literal["rung", "command", "url"] = "url"
     if service.rung is not None:
         kind = "rung"
-        argv = (sys.executable, "-P", "-m", "aggregator", "--rung", service.rung, "--port", str(stand.service_port))
+        without = [word for policy in service.without for word in ("--without", policy)]
+        rung = ("--rung", service.rung, *without)
+        argv = (sys.executable, "-P", "-m", "aggregator", *rung, "--port", str(stand.service_port))
         env = {**_aggregator_env(stand), **env}
     elif service.command is not None:
         kind = "command"

@@ -15,11 +15,12 @@ from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from harness.faults import Fault, parse_fault
-from harness.fields import Duration, LongerDuration, Name, Rate, Share, kind_of, refusal, written
+from harness.fields import Duration, LongerDuration, Name, Rate, Share, did_you_mean, kind_of, refusal, written
 from harness.legible import is_legible, one_line
 from harness.part import Part
 from harness.scenario.matrix import Matrix
 from harness.scenario.spellings import (
+    POLICIES_OF,
     BaseUrl,
     Command,
     Environment,
@@ -57,8 +58,13 @@ class Service(Part):
         return ready_parts(self.ready)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
-        if self.without:
-            yield "without", refusal("switching off single policies comes with a later version", "remove `without`")
+        if self.without and self.rung is None:
+            yield "without", refusal("only a rung of the aggregator has policies", "remove `without`")
+            return
+        has = POLICIES_OF.get(self.rung or "", ())
+        for policy in self.without:
+            if policy not in has:
+                yield "without", refusal(f"the rung `{self.rung}` has no policy `{policy}`", did_you_mean(policy, has))
 
 
 class Gateway(Part):

@@ -14,8 +14,26 @@ from harness.fields import LONGEST_MS, did_you_mean, kind_of, not_text, refusal,
 from harness.legible import is_legible, one_line
 from harness.units import parse_duration_ms
 
-RUNGS: Final = ("sequential", "parallel", "timeout", "pushdown")
-RUNGS_LATER: Final = ("threads", "isolated")
+_ISOLATED: Final = (
+    "parallel",
+    "deadline",
+    "pushdown",
+    "budget",
+    "bulkhead",
+    "breaker",
+    "single_flight",
+    "stale",
+)
+POLICIES_OF: Final[dict[str, tuple[str, ...]]] = {
+    "sequential": (),
+    "parallel": ("parallel",),
+    "timeout": ("parallel", "deadline"),
+    "pushdown": ("parallel", "deadline", "pushdown"),
+    "isolated": _ISOLATED,
+}
+"""Of each rung of the aggregator, which the tester may not import; a test holds the two together."""
+RUNGS: Final = tuple(POLICIES_OF)
+RUNGS_LATER: Final = ("threads",)
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 COMMAND_MOST: Final = 16_384
 """Splitting into words takes the square of it."""

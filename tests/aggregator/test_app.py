@@ -20,7 +20,7 @@ def request(method: str, path: str) -> httpx.Response:
 
     async def ask() -> httpx.Response:
         metrics = Metrics([])
-        service = Service([], frozenset(), deadline_s=1, metrics=metrics, fault_log=FaultLog())
+        service = Service([], frozenset(), deadline_s=1, gateway_timeout_s=2, metrics=metrics, fault_log=FaultLog())
         transport = httpx.ASGITransport(App(service, [], metrics))
         async with httpx.AsyncClient(transport=transport, base_url="http://sut") as client:
             return await client.request(method, path)
@@ -63,7 +63,7 @@ def test_a_bad_query_is_a_400_that_names_the_parameter_and_asks_nobody() -> None
 
 def test_an_answer_has_these_fields_and_no_others() -> None:
     (reply,) = World({"azure": Mock()}).ask("/v1/offers")
-    assert list(reply.body) == ["offers", "partial", "missing", "request_id"]
+    assert list(reply.body) == ["offers", "partial", "missing", "backends", "request_id"]
     assert reply.response.headers["content-type"] == "application/json"
     assert int(reply.response.headers["content-length"]) == len(reply.response.content)
 
@@ -75,7 +75,7 @@ def test_a_server_that_stops_answers_503_instead_of_waiting() -> None:
                 await asyncio.Event().wait()
 
         metrics = Metrics([])
-        app = App(Hung([], (), deadline_s=1, metrics=metrics, fault_log=FaultLog()), [], metrics)
+        app = App(Hung([], (), deadline_s=1, gateway_timeout_s=2, metrics=metrics, fault_log=FaultLog()), [], metrics)
         sent: list[MutableMapping[str, Any]] = []
 
         async def send(message: MutableMapping[str, Any]) -> None:

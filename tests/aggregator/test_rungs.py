@@ -132,7 +132,10 @@ def test_each_policy_can_be_switched_off_alone() -> None:
 @pytest.mark.parametrize(
     ("rung", "without", "message"),
     [
-        *((name, (), "is not built yet; choose one of sequential, parallel, timeout, pushdown") for name in COMING),
+        *(
+            (name, (), "is not built yet; choose one of sequential, parallel, timeout, pushdown, isolated")
+            for name in COMING
+        ),
         ("fast", (), "there is no rung `fast`"),
         ("timeout", ("deadlines",), "there is no policy `deadlines`; known: parallel, deadline, pushdown"),
         ("parallel", ("deadline",), "has no policy `deadline` that could be switched off"),

@@ -42,7 +42,7 @@ def test_the_deadline_is_half_the_gateway_timeout_and_five_seconds_at_most(
         (["--port", "8000"], {}, "--rung"),
         (["--rung", "timeout"], {}, "--port"),
         (["--rung", "timeout", "--port", "70000"], {}, "--port 70000 is not a port"),
-        (["--rung", "isolated", "--port", "8000"], {}, "`isolated` is not built yet"),
+        (["--rung", "threads", "--port", "8000"], {}, "`threads` is not built yet"),
         (["--rung", "quick", "--port", "8000"], {}, "there is no rung `quick`"),
         ([*ARGV, "--without", "pushdown"], {}, "has no policy `pushdown`"),
         (ARGV, {"AGGREGATOR_BACKENDS": ""}, "no backends are set; write AGGREGATOR_BACKENDS as azure=http://"),

@@ -19,6 +19,7 @@ from aggregator.service import Service
 from tests.virtual_time import now_s, run
 
 DEADLINE_S = 1.0
+GATEWAY_S = 2.0
 
 
 def offer(name: str, price: float = 1.0, **fields: Any) -> dict[str, Any]:
@@ -46,6 +47,10 @@ class Mock:
     takes_s: float = 0.0
     pages: Sequence[Sequence[dict[str, Any]]] | None = None
     fails: httpx.Response | Exception | None = None
+    well_from_s: float | None = None
+    """From this second on it answers at once, whatever it did before."""
+    well_until_s: float = 0.0
+    """Until this second it answers at once, whatever it does after."""
 
 
 @dataclass
@@ -70,9 +75,13 @@ class World:
 
     def ask(self, *queries: str, headers: Mapping[str, str] | None = None) -> list[Reply]:
         """Send all queries at the same moment; their replies in this order."""
-        return run(self._ask(queries, headers or {}))
+        return run(self._ask([(0.0, query) for query in queries], headers or {}))
 
-    async def _ask(self, queries: Sequence[str], headers: Mapping[str, str]) -> list[Reply]:
+    def play(self, *queries: tuple[float, str]) -> list[Reply]:
+        """Send each query at its second, all to one service; their replies in this order."""
+        return run(self._ask(queries, {}))
+
+    async def _ask(self, queries: Sequence[tuple[float, str]], headers: Mapping[str, str]) -> list[Reply]:
         began_s = now_s()
         router = respx.Router(assert_all_called=False)
         for name, mock in self.mocks.items():
@@ -82,6 +91,7 @@ class World:
                 [Backend(name, f"http://{name}.test", client) for name in self.mocks],
                 policies_of(self.rung, self.without),
                 deadline_s=DEADLINE_S,
+                gateway_timeout_s=GATEWAY_S,
                 metrics=self.metrics,
                 fault_log=FaultLog(now_s),
                 clock=now_s,
@@ -89,24 +99,27 @@ class World:
             app = App(service, list(self.mocks), self.metrics)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sut") as user:
 
-                async def one(query: str) -> Reply:
+                async def one(at_s: float, query: str) -> Reply:
+                    await asyncio.sleep(at_s)
                     response = await user.get(query, headers=headers)
-                    return Reply(response, round(now_s() - began_s, 6))
+                    return Reply(response, round(now_s() - began_s - at_s, 6))
 
-                return await asyncio.gather(*(one(query) for query in queries))
+                return await asyncio.gather(*(one(at_s, query) for at_s, query in queries))
 
     def _handler(self, name: str, mock: Mock, began_s: float) -> Callable[[httpx.Request], Any]:
         async def handle(request: httpx.Request) -> httpx.Response:
             self.calls.append((name, round(now_s() - began_s, 6)))
             self.headers.append(request.headers)
+            at_s = now_s() - began_s
+            well = at_s < mock.well_until_s or (mock.well_from_s is not None and at_s >= mock.well_from_s)
             try:
-                await asyncio.sleep(mock.takes_s)
+                await asyncio.sleep(0 if well else mock.takes_s)
             except asyncio.CancelledError:
                 self.ended.append(name)
                 raise
-            if isinstance(mock.fails, Exception):
+            if isinstance(mock.fails, Exception) and not well:
                 raise mock.fails
-            if mock.fails is not None:
+            if isinstance(mock.fails, httpx.Response) and not well:
                 return mock.fails
             pages = mock.pages if mock.pages is not None else [[offer(name)]]
             number = int(request.url.params.get("cursor", "0"))
@@ -133,3 +146,7 @@ class Reply:
     @property
     def missing(self) -> dict[str, str]:
         return {entry["backend"]: entry["reason"] for entry in self.body["missing"]}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        return {name: entry["source"] for name, entry in self.body["backends"].items()}

@@ -1,0 +1,22 @@
+"""The aggregator's rungs as a scenario spells them, held to what the aggregator has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aggregator.rungs import COMING, RUNGS
+from harness.scenario.spellings import POLICIES_OF, RUNGS_LATER
+from tests.scenario.world import changed, load, plan_of
+
+
+def test_the_tester_knows_every_rung_with_its_policies() -> None:
+    assert {rung.name: rung.policies for rung in RUNGS} == POLICIES_OF
+    assert COMING == RUNGS_LATER
+
+
+def test_policies_are_switched_off_by_name(tmp_path: Path) -> None:
+    text = changed(("rung: timeout", "rung: isolated, without: [breaker, single_flight]"))
+    argv = plan_of(load(tmp_path, text)).service.argv
+    assert argv is not None
+    words = " ".join(argv)
+    assert "--rung isolated --without breaker --without single_flight --port" in words
