@@ -117,6 +117,8 @@ class _Quantity:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise refusal(f"expected {self.noun}, not {kind_of(value)}", self._write())
         if not isinstance(value, str):
+            if self.parse is parse_share and 0 < value <= 1:  # which of the two was meant nobody can tell
+                raise refusal(f"{value} has no unit", f"write {100 * value:g}% or {value:g}%")
             raise refusal(f"{value} has no unit", self._with_units(value))
         try:
             number = self.parse(value)

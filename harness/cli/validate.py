@@ -74,7 +74,7 @@ def _print(loaded: Loaded, cells: list[CellPreview]) -> None:
 def _fault(fault: FaultPreview) -> str:
     """`status 503 on azure, for 10% of the requests, at 35.0 s for 20.0 s`."""
     share = "" if fault.share == 1 else f", for {format_share(fault.share)} of the {fault.drawn}s"
-    again = f", {len(fault.at_ms)} times" if len(fault.at_ms) > 1 else ""
+    again = f", {len(fault.at_ms)} times; the gaps count as well" if len(fault.at_ms) > 1 else ""
     when = f"at {format_duration(fault.at_ms[0])} for {format_duration(fault.for_ms)}"
     return f"{fault.text} on {', '.join(fault.upstreams)}{share}, {when}{again}"
 

@@ -21,6 +21,7 @@ from harness.plan import PlannedFault
 from harness.results import FaultProof, FaultResult, WindowResult
 from harness.units import NS_PER_MS, format_duration, format_things
 
+_IN_VAIN: Final = (400, 404, 405)
 SHOWABLE_MS: Final = 3_000.0
 """A window shorter than its proof and this much may end before two canaries have been held."""
 
@@ -155,7 +156,23 @@ def _missing(
             f"no call of it reached {upstream}",
             f"the service may go around the proxy: see the address it was given for {upstream} in sut.env",
         )
+    if missing := _asked_in_vain(run, upstream):
+        return missing
     return _never_hit(run, fault, upstream, proof) if fault.behaviour is not None else ("", "")
+
+
+def _asked_in_vain(run: Evidence, upstream: str) -> tuple[str, str] | None:
+    """A service that asks its fake for what it does not have meets no fault of it that would mean anything."""
+    planned = run.plan.upstream(upstream)
+    calls = run.calls[run.calls["upstream"] == planned.index]
+    answered = calls["status"][(calls["faults"] == 0) & (calls["status"] > 0)]
+    if planned.kind != "fake" or not len(answered) or not np.isin(answered, _IN_VAIN).all():
+        return None
+    return (
+        f"every call of the service to {upstream} was answered {int(answered[0])}: it asks for a path, a method or a "
+        f"cursor that a fake of the provider `{planned.provider}` does not have",
+        f"see what `provider: {planned.provider}` speaks in docs/scenarios.md; generic is GET /offers?cursor=",
+    )
 
 
 def _never_hit(run: Evidence, fault: PlannedFault, upstream: str, proof: FaultProof) -> tuple[str, str]:

@@ -242,7 +242,7 @@ class Pool:
 
     @classmethod
     def of(cls, *runs: Evidence) -> Pool:
-        """Raises UsageError unless all are runs of the same plan, seeds and ports aside."""
+        """Raises UsageError unless all are different runs of the same plan, seeds and ports aside."""
         first = runs[0].plan
         for run in runs[1:]:
             if (run.plan.name, run.plan.cell, run.plan.scenario_sha256) != (
@@ -254,4 +254,10 @@ class Pool:
                     f"{run.run_dir} is a run of another scenario than {runs[0].run_dir}",
                     "pool runs of one unchanged scenario; use `tailgate compare` for two different ones",
                 )
+        ids = [run.plan.run_id for run in runs]
+        if twice := next((run for run in runs if ids.count(run.plan.run_id) > 1), None):
+            raise UsageError(
+                f"{twice.run_dir} is given more than once (run {twice.plan.run_id}), and a run counts once",
+                "name each run once; for more evidence, run the scenario again",
+            )
         return cls(runs)

@@ -95,7 +95,7 @@ Targets = Annotated[
     BeforeValidator(_upstreams),
     WithJsonSchema(
         {
-            "description": "The upstream to break: a name, a list of names, `all`, or `all but azure, gcp`",
+            "description": "The upstream to break: a name, a list of names, `all`, or `all but azure and gcp`",
             "anyOf": [
                 {"type": "string", "pattern": NAME_PATTERN},
                 {"type": "string", "pattern": "^all +but +[a-z][a-z0-9-]*((, *(and +)?| +and +)[a-z][a-z0-9-]*)* *$"},

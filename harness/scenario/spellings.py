@@ -196,7 +196,8 @@ def _scenario_name(value: Any) -> str:
     if not isinstance(value, str):
         raise refusal(f"expected text, not {kind_of(value)}", f'put it in quotes: "{value}"')
     if not value.strip() or len(value) > 80 or "/" in value or "\\" in value:
-        raise refusal("a name is up to 80 characters without / and \\: it names a folder", "choose a shorter one")
+        fix = "choose a shorter one" if len(value) > 80 else "write it without, such as azure-slow"
+        raise refusal("a name is up to 80 characters without / and \\: it names a folder", fix)
     if "\n" in value or "\t" in value or not is_legible(value):
         raise refusal("a name is one line of characters that can be seen", f"write `{one_line(value)}` without them")
     if not re.search(r"\w", value):

@@ -71,6 +71,8 @@ def _seen(plan: Plan, gate: GateResult) -> str:
 
 def why_failed(plan: Plan, gate: GateResult, phases: Sequence[PhaseResult], upstreams: Sequence[UpstreamResult]) -> str:
     """Which upstream the slow requests waited for, and how they ended."""
+    if gate.metric == "service-alive":
+        return f"{gate.reason[:1].upper()}{gate.reason[1:]}; what was measured until then says nothing about it."
     said = []
     culprit = blamed(upstreams, gate.phase)
     if culprit and gate.unit in ("ms", "share"):
@@ -108,6 +110,8 @@ def next_failed(plan: Plan, gate: GateResult, upstreams: Sequence[UpstreamResult
     culprit = blamed(upstreams, gate.phase)
     timeout_ms = plan.gateway.timeout_ms
     before = f" well before the gateway's {format_duration(timeout_ms)}" if timeout_ms is not None else ""
+    if gate.metric == "service-alive":
+        return "See logs/sut.log for its last words, and who ends or stops processes here (the kernel, out of memory?)."
     if gate.metric == "recovery":
         return "Look for what the service still holds after the fault: retries, full queues, connection pools, threads."
     if gate.metric.startswith("calls"):

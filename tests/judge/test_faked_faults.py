@@ -195,3 +195,14 @@ def test_a_bit_is_the_faults_place_in_the_plan(tmp_path: Path) -> None:
     made.calls["faults"][inside(made)] = 1 << (FAULT_BITS - 1)
     results = judged(made, tmp_path)
     assert [bool(fault.proof.calls_hit) for fault in results.faults] == [False] * (FAULT_BITS - 1) + [True]
+
+
+@pytest.mark.parametrize("status", [400, 404, 405])
+def test_a_service_that_asks_for_what_its_fakes_do_not_have_proves_nothing(tmp_path: Path, status: int) -> None:
+    made = record(make_plan(faults=[slow_fault()], gates=("errors < 50%",)), policy="timeout")
+    made.calls["status"][made.calls["upstream"] == 0] = status
+    results = judged(made, tmp_path)
+    assert results.verdict == "rig_failure"
+    assert f"every call of the service to azure was answered {status}" in results.reason
+    made.calls["status"][np.flatnonzero(made.calls["upstream"] == 0)[0]] = 200
+    assert judged(made, tmp_path).verdict == "pass"

@@ -67,9 +67,24 @@ def test_json_is_the_results_and_nothing_else(tmp_path: Path, capsys: pytest.Cap
     assert json.loads(out)["verdict"] == "pass"
 
 
+def one_of_several(number: int) -> Recording:
+    """Undecided alone, decided with another."""
+    plan = make_plan(duration_ms=20_000, gates=["p99 < 1s"], run_id=f"20250102-030405-000{number}")
+    return record(plan, seed=number)
+
+
+@pytest.mark.parametrize("again", [".", "copy"])
+def test_a_run_counts_once_however_often_it_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], again: str
+) -> None:
+    first = one_of_several(1).write(tmp_path / "run-1")
+    second = first / again if again == "." else one_of_several(1).write(tmp_path / again)
+    code, _ = run(capsys, "judge", str(first), str(second))
+    assert code == 2
+
+
 def test_several_runs_are_pooled_and_left_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plan = make_plan(duration_ms=20_000, gates=["p99 < 1s"])
-    runs = [record(plan, seed=seed).write(tmp_path / f"run-{seed}") for seed in (1, 2)]
+    runs = [one_of_several(seed).write(tmp_path / f"run-{seed}") for seed in (1, 2)]
     code, out = run(capsys, "judge", *map(str, runs))
     assert code == 0
     assert out.splitlines()[-1] == f"PASS made-up {runs[-1]}"
@@ -185,7 +200,6 @@ def test_a_rig_failure_is_not_compared(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_pool_of_runs_is_judged_by_its_folder(tmp_path: Path) -> None:
-    plan = make_plan(duration_ms=20_000, gates=["p99 < 1s"])
     for seed in (1, 2):
-        record(plan, seed=seed).write(tmp_path / f"run-{seed}")
+        one_of_several(seed).write(tmp_path / f"run-{seed}")
     assert verdict.write_any(tmp_path).verdict == "pass"

@@ -84,7 +84,10 @@ def test_inconclusive_may_only_warn(tmp_path: Path) -> None:
 def test_several_runs_decide_together_what_one_cannot(tmp_path: Path) -> None:
     plan = make_plan(duration_ms=20_000, gates=["p99 < 1s"])
     runs = [
-        record(plan.model_copy(update={"seed": seed}), seed=seed).write(tmp_path / f"run-{seed}") for seed in (1, 2, 3)
+        record(plan.model_copy(update={"seed": seed, "run_id": f"20250102-030405-000{seed}"}), seed=seed).write(
+            tmp_path / f"run-{seed}"
+        )
+        for seed in (1, 2, 3)
     ]
     assert verdict.write(runs[0]).verdict == "inconclusive"
     pooled = verdict.write_any(tmp_path)
@@ -273,8 +276,9 @@ def test_a_service_that_dies_after_it_was_ready_fails(tmp_path: Path) -> None:
     )
     results = verdict.judge(Evidence.load(made.write(tmp_path)))
     assert (results.verdict, results.exit_code) == ("fail", 1)
-    assert "the service ended by signal 11, 40.0 s after t = 0" in results.why
+    assert "The service ended by signal 11, 40.0 s after t = 0" in results.why
     assert "Segmentation fault" in results.why
+    assert "logs/sut.log" in results.next
 
 
 def test_the_replay_is_the_same_run(tmp_path: Path) -> None:
