@@ -70,7 +70,7 @@ SINGLE = [
     (("  - errors < 1% during azure-latency\n", "  - 3\n"), 14, 5, "expected text, not the number 3", 'quotes: "3"'),
     (("gates:\n", "verdict: {clump: 1s}\ngates:\n"), 14, 5, "a PASS needs 299s", "clump: 284ms"),
     (("gates:\n", "verdict: {confidence: 10%}\ngates:\n"), 12, 23, "a confidence from 50%", "write 95%"),
-    (("name: good", "name: a/b"), 1, 7, "it names a folder", "shorter"),
+    (("name: good", "name: a/b"), 1, 7, "it names a folder", "write it without"),
     (("name: good", "name: 12"), 1, 7, "expected text, not the number 12", 'put it in quotes: "12"'),
     (("name: good", "name: good\nseed: 1.5"), 2, 7, "expected a whole number, not the number 1.5", ""),
     (("name: good", "name: good\ntags: x"), 2, 7, "expected a list, not the text `x`", "[ ]"),
