@@ -117,13 +117,19 @@ class Running:
         """The one process of this run whose command line names `what`."""
         run_dir = self.run_dir
         assert run_dir is not None
-        found = [
-            member.process
-            for member in members(Plan.read(run_dir).run_id)
-            if any(what in word for word in member.process.cmdline())
-        ]
-        assert len(found) == 1, (what, found)
-        return found[0]
+        end_s = time.monotonic() + 5
+        while True:
+            found = [
+                member.process
+                for member in members(Plan.read(run_dir).run_id)
+                if any(what in word for word in _words(member.process))
+            ]
+            # one that forks looks twice what it is, until its child has become what it is to be
+            forked = {process.pid for process in found}
+            found = [process for process in found if _parent(process) not in forked]
+            if len(found) == 1 or time.monotonic() > end_s:
+                assert len(found) == 1, (what, found)
+                return found[0]
 
     def end(self, within_s: float = 90.0) -> Ran:
         try:
@@ -132,6 +138,20 @@ class Running:
             self.process.send_signal(signal.SIGTERM)
             raise
         return Ran(self.process.returncode, out, err, self.run_dir)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # gone meanwhile
+        return []
+
+
+def _parent(process: psutil.Process) -> int | None:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return None
 
 
 def _limited(file_limit_bytes: int | None) -> list[str]:
