@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
 import signal
 import socket
 import sys
-from typing import Final
+from typing import Final, NoReturn
 
 from aggregator.settings import Settings, SettingsError, parse_settings
 
@@ -29,7 +30,17 @@ def main(argv: list[str]) -> int:
     _raise_open_file_limit()
     with listener:
         _run(settings, listener)
+    if "threads" in settings.policies:
+        _leave_threads_behind()
     return 0
+
+
+def _leave_threads_behind() -> NoReturn:
+    """Python joins the threads of a pool before it ends, and one that sits in a read ends when its backend does.
+    Everything else is closed by now; a service that cannot be stopped is worse than a call cut off.
+    """
+    logging.shutdown()
+    os._exit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -57,21 +68,21 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     import uvicorn
 
     from aggregator.app import App
-    from aggregator.backend import Backend
+    from aggregator.connect import connected
     from aggregator.monitoring import FaultLog, Metrics, log
     from aggregator.service import Service
-    from aggregator.transport import make_client
 
     names = [address.name for address in settings.backends]
     metrics = Metrics(names)
-    async with make_client(address.url for address in settings.backends) as client:
+    async with connected(settings) as backends:
         service = Service(
-            [Backend(address.name, address.url, client) for address in settings.backends],
+            backends,
             settings.policies,
             deadline_s=settings.deadline_ms / 1000,
             gateway_timeout_s=settings.gateway_timeout_ms / 1000,
             metrics=metrics,
             fault_log=FaultLog(),
+            habits=settings.habits,
         )
         config = uvicorn.Config(
             App(service, names, metrics),
@@ -91,6 +102,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         started: dict[str, object] = {
             "rung": settings.rung,
             "policies": sorted(settings.policies),
+            "client": "urllib3" if "threads" in settings.policies else settings.client,
             "backends": names,
             "deadline_ms": settings.deadline_ms if "deadline" in settings.policies else None,
         }

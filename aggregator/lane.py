@@ -1,8 +1,10 @@
 """The way to one backend: its call, wrapped in the policies that guard each backend by itself.
 
-From the inside out: the deadline ends a call that takes too long, the breaker refuses one that would
-most likely fail, the bulkhead one too many. A refusal by the bulkhead is no failure of the backend, so
-it stands outside the breaker.
+From the inside out: the call itself (in a thread, with `threads`: see `aggregator.connect`), the
+deadline that ends it if it takes too long (or, of one in a thread, only the waiting for it), the watch
+that learns from it how the backend does, the breaker that refuses one that would most likely fail, the
+bulkhead one too many. A refusal by the bulkhead is no failure of the backend, so it stands outside the
+breaker.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, Protocol
 
-from aggregator.policies.breaker import Breaker, State, guarded
+from aggregator.monitoring import Watch
+from aggregator.pages import BackendError
+from aggregator.policies.breaker import Breaker, State, Tell, guarded
 from aggregator.policies.bulkhead import CALLS_MAX, at_most
-from aggregator.policies.deadline import within
+from aggregator.policies.deadline import DeadlineExceeded, within
 from aggregator.query import Offer
 
 Ask = Callable[[float | None, Mapping[str, str]], Coroutine[Any, Any, list[Offer]]]
@@ -33,13 +37,15 @@ class Lane:
     Raises what the backend and the policies in force raise.
     """
 
-    def __init__(self, backend: Asked, policies: Collection[str], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, backend: Asked, policies: Collection[str], clock: Callable[[], float], tell_breaker: Tell, watch: Watch
+    ) -> None:
         self.name = backend.name
         self._backend = backend
-        self._breaker = Breaker(clock=clock) if "breaker" in policies else None
-        ask: Ask = self._call
+        self._breaker = Breaker(clock=clock, tell=tell_breaker) if "breaker" in policies else None
+        ask: Ask = watch.around(self._call)
         if self._breaker:
-            ask = guarded(self._breaker, ask)
+            ask = guarded(self._breaker, ask, failures=(BackendError, DeadlineExceeded))
         if "bulkhead" in policies:
             ask = at_most(CALLS_MAX, ask)
         self.ask = ask

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
+
+from aggregator.paging import BadCursor, Cursor, decoded, rest_of
 
 T = TypeVar("T")
 Offer = dict[str, Any]
@@ -14,7 +16,8 @@ Offer = dict[str, Any]
 
 LIMIT_MAX: Final = 10_000
 _LISTS: Final = ("backend", "gpu", "region")
-_SINGLE: Final = ("max_price", "spot", "limit")
+_SINGLE: Final = ("max_price", "spot", "limit", "cursor")
+PARAMETERS: Final = _LISTS + _SINGLE
 
 
 class BadQuery(Exception):
@@ -35,23 +38,28 @@ class Query:
     max_price: float | None = None
     spot: bool | None = None
     limit: int | None = None
+    after: Cursor | None = None
 
     def wants(self, backend: str) -> bool:
         return not self.backends or backend in self.backends
 
-    def select(self, offers: Sequence[Offer]) -> list[Offer]:
-        """The offers that pass every filter on rows, cheapest first, `limit` of them at most.
+    @property
+    def filters(self) -> bytes:
+        """The same for two questions if and only if they filter alike."""
+        lists = [sorted(self.backends), sorted(self.gpus), sorted(self.regions)]
+        return repr((lists, self.max_price, self.spot)).encode()
 
-        What was selected from each backend needs only `cheapest` when it is put together.
+    def select(self, backend: str, offers: Sequence[Offer]) -> Sequence[Offer]:
+        """A backend's offers that pass every filter on rows and come after the cursor, cheapest first.
+
+        One more than `limit` at most: whether there is another page is to be seen.
         """
         chosen = list(offers)
         for passes in self._filters():
             chosen = [offer for offer in chosen if passes(offer)]
-        return self.cheapest(chosen)
-
-    def cheapest(self, offers: Iterable[Offer]) -> list[Offer]:
-        """Cheapest first, `limit` at most; of equal ones those that came first."""
-        return sorted(offers, key=lambda offer: offer["price"])[: self.limit]
+        chosen.sort(key=lambda offer: offer["price"])
+        rest = rest_of(backend, chosen, self.after)
+        return rest if self.limit is None else rest[: self.limit + 1]
 
     def _filters(self) -> list[Callable[[Offer], bool]]:
         """Only the filters in use: most requests have none, and rows are many."""
@@ -79,7 +87,7 @@ def parse_query(query_string: bytes, known_backends: Collection[str]) -> Query:
     unknown = sorted(backends - set(known_backends))
     if unknown:
         raise BadQuery("backend", f"unknown: {', '.join(unknown)}; known: {', '.join(known_backends)}")
-    return Query(
+    query = Query(
         backends=backends,
         gpus=frozenset(gpu.lower() for gpu in _items(given, "gpu")),
         regions=frozenset(region.lower() for region in _items(given, "region")),
@@ -87,6 +95,13 @@ def parse_query(query_string: bytes, known_backends: Collection[str]) -> Query:
         spot=_one(given, "spot", {"true": True, "false": False}.__getitem__, "true or false"),
         limit=_one(given, "limit", _limit, f"a whole number from 1 to {LIMIT_MAX}"),
     )
+    cursor = _one(given, "cursor", str, "a text")
+    if cursor is None:
+        return query
+    try:
+        return replace(query, after=decoded(cursor, query.filters))
+    except BadCursor as error:
+        raise BadQuery("cursor", str(error)) from error
 
 
 def _by_name(query_string: bytes) -> dict[str, list[str]]:
@@ -96,8 +111,8 @@ def _by_name(query_string: bytes) -> dict[str, list[str]]:
         raise BadQuery("", "too many parameters") from error
     given: dict[str, list[str]] = {}
     for name, value in pairs:
-        if name not in _LISTS + _SINGLE:
-            raise BadQuery(name[:64], f"no such parameter; known: {', '.join(_LISTS + _SINGLE)}")
+        if name not in PARAMETERS:
+            raise BadQuery(name[:64], f"no such parameter; known: {', '.join(PARAMETERS)}")
         given.setdefault(name, []).append(value)
     return given
 

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from typing import Final
 
-from aggregator.backend import BackendError
+from aggregator.answer import Answer, Result
+from aggregator.habits import NO_HABITS, Habits
+from aggregator.habits.retries import insist
+from aggregator.habits.sessions import Sessions
 from aggregator.lane import Asked, Lane
-from aggregator.monitoring import FaultLog, Metrics
+from aggregator.monitoring import FaultLog, Metrics, Watch
+from aggregator.pages import BackendError
+from aggregator.paging import encoded, page_of
 from aggregator.policies.breaker import CircuitOpen
 from aggregator.policies.budget import Budget, BudgetSpent
 from aggregator.policies.bulkhead import BulkheadFull
@@ -24,47 +30,12 @@ from aggregator.policies.pushdown import everyone, only_named
 from aggregator.policies.sequential import one_by_one
 from aggregator.policies.single_flight import SingleFlight
 from aggregator.policies.stale import LastKnown
+from aggregator.policies.unavailable import is_unavailable
 from aggregator.query import Offer, Query
 from aggregator.trace import Trace
 
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What asking one backend came to. `reason` is None where it answered.
-
-    `age_s` is 0 for an answer of now, above it for the last known offers that stand in for one, None
-    where there are no offers at all.
-    """
-
-    backend: str
-    elapsed_s: float
-    offers: Sequence[Offer] = ()
-    reason: str | None = None
-    age_s: float | None = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`results` holds every backend that was asked, `wanted` those of them that the client asked for."""
-
-    offers: list[Offer]
-    wanted: list[Result]
-    results: list[Result]
-
-    @property
-    def missing(self) -> list[Result]:
-        """Those that the client wanted in vain."""
-        return [result for result in self.wanted if result.age_s is None]
-
-    @property
-    def is_partial(self) -> bool:
-        """Whether anything in it is missing, or old."""
-        return any(result.reason for result in self.wanted)
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether there is no offer to be had from anybody who was wanted."""
-        return bool(self.wanted) and len(self.missing) == len(self.wanted)
+PATIENCE_S: Final = 30.0
+"""For tries beyond the first, where neither a deadline nor a budget says how long anybody waits."""
 
 
 class Service:
@@ -79,23 +50,42 @@ class Service:
         gateway_timeout_s: float,
         metrics: Metrics,
         fault_log: FaultLog,
+        habits: Habits = NO_HABITS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._metrics = metrics
         self._fault_log = fault_log
         self._clock = clock
         self._gateway_timeout_s = gateway_timeout_s
-        self._lanes = [Lane(backend, policies, clock) for backend in backends]
+        self._lanes = [
+            Lane(
+                backend,
+                policies,
+                clock,
+                partial(fault_log.breaker, backend.name),
+                Watch(backend.name, metrics, fault_log, clock),
+            )
+            for backend in backends
+        ]
         self._choose = only_named if "pushdown" in policies else everyone
         self._run_all = all_at_once if "parallel" in policies else one_by_one
         self._deadline_s = deadline_s if "deadline" in policies else None
         self._budgeted = "budget" in policies
+        self._admits_it = "unavailable" in policies
         self._flights: SingleFlight[Answer] | None = SingleFlight(clock) if "single_flight" in policies else None
         self._known: LastKnown[Offer] | None = LastKnown(clock=clock) if "stale" in policies else None
+        self._retries = habits.retries
+        self._sessions = Sessions(habits.sessions, habits.session_wait_ms / 1000) if habits.sessions else None
         metrics.watch_breakers({lane.name: lane for lane in self._lanes})
 
     async def offers(self, query: Query, trace: Trace) -> Answer:
-        """`trace` goes to every backend, and into every log line."""
+        """`trace` goes to every backend, and into every log line. Raises NoSession (aggregator.habits)."""
+        if self._sessions is None:
+            return await self._shared_offers(query, trace)
+        async with self._sessions.one():
+            return await self._shared_offers(query, trace)
+
+    async def _shared_offers(self, query: Query, trace: Trace) -> Answer:
         if self._flights is None:
             return await self._offers(query, trace)
         return await self._flights.do(query, partial(self._offers, query, trace))
@@ -105,8 +95,9 @@ class Service:
         asked = self._choose(self._lanes, query.backends)
         results = await self._run_all([partial(self._ask, lane, query, trace, budget) for lane in asked])
         wanted = [result for result in results if query.wants(result.backend)]
-        offers = query.cheapest(offer for result in wanted for offer in result.offers)
-        return Answer(offers, wanted, results)
+        offers, last = page_of({result.backend: result.offers for result in wanted}, query.limit, query.after)
+        unavailable = self._admits_it and is_unavailable(result.age_s is not None for result in wanted)
+        return Answer(offers, wanted, results, encoded(last, query.filters) if last else None, unavailable)
 
     async def _ask(self, lane: Lane, query: Query, trace: Trace, budget: Budget | None) -> Result:
         """Ask one backend and keep the books. Raises nothing but bugs and cancellation."""
@@ -114,9 +105,7 @@ class Service:
         name = lane.name
         with self._metrics.in_flight.labels(name).track_inprogress():
             try:
-                seconds = budget.for_call(self._deadline_s) if budget else self._deadline_s
-                headers = {**trace.headers(), **(budget.headers() if budget else {})}
-                offers = await lane.ask(seconds, headers)
+                offers = await self._tried(lane, trace, budget)
             except DeadlineExceeded as error:
                 result = self._left_out(name, "timeout", str(error), began_s, trace)
             except CircuitOpen as error:
@@ -131,6 +120,17 @@ class Service:
                 return self._answered(name, offers, query, began_s)
         return self._stood_in_for(result, query)
 
+    async def _tried(self, lane: Lane, trace: Trace, budget: Budget | None) -> list[Offer]:
+        async def once() -> list[Offer]:
+            seconds = budget.for_call(self._deadline_s) if budget else self._deadline_s
+            headers = {**trace.headers(), **(budget.headers() if budget else {})}
+            return await lane.ask(seconds, headers)
+
+        if not self._retries:
+            return await once()
+        patience_s = (budget.for_call(self._deadline_s) if budget else self._deadline_s) or PATIENCE_S
+        return await insist(self._retries, once, _pause_s, patience_s, self._clock)
+
     def _answered(self, name: str, offers: list[Offer], query: Query, began_s: float) -> Result:
         elapsed_s = self._clock() - began_s
         self._metrics.seconds.labels(name).observe(elapsed_s)
@@ -138,7 +138,7 @@ class Service:
         if self._known:
             self._known.learn(name, offers)
         # selected now: rows nobody will see are not held while a slower backend is waited for
-        return Result(name, elapsed_s, query.select(offers) if query.wants(name) else ())
+        return Result(name, elapsed_s, query.select(name, offers) if query.wants(name) else ())
 
     def _left_out(self, name: str, reason: str, detail: str, began_s: float, trace: Trace) -> Result:
         elapsed_s = self._clock() - began_s
@@ -152,4 +152,11 @@ class Service:
         if known is None:
             return failed
         self._metrics.stale.labels(failed.backend).inc()
-        return replace(failed, offers=query.select(known.items), age_s=known.age_s)
+        return replace(failed, offers=query.select(failed.backend, known.items), age_s=known.age_s)
+
+
+def _pause_s(error: Exception) -> float | None:
+    """Before another try: as long as the backend says; None where another try is no use."""
+    if isinstance(error, BackendError) and error.is_passing:
+        return error.retry_after_s or 0.0
+    return None

@@ -3,6 +3,9 @@
 AGGREGATOR_BACKENDS              name=url,name=url …  required, asked in this order
 AGGREGATOR_GATEWAY_TIMEOUT_MS    when the gateway in front gives up; 30000
 AGGREGATOR_BACKEND_DEADLINE_MS   for the rungs that have one; half the gateway's, 5000 at most
+AGGREGATOR_RETRIES               habit: ask again at once after an error, so many times; 0
+AGGREGATOR_SESSIONS              habit: so many database sessions, one held by each request; 0 = none needed
+AGGREGATOR_SESSION_WAIT_MS       how long a request waits for one; 30000
 """
 
 from __future__ import annotations
@@ -15,11 +18,15 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
+from aggregator.habits import NO_HABITS, Habits
 from aggregator.policies import POLICIES
-from aggregator.rungs import COMING, RUNGS, policies_of
+from aggregator.rungs import RUNGS, policies_of
 
 DEFAULT_GATEWAY_TIMEOUT_MS: Final = 30_000.0
 LARGEST_DEFAULT_DEADLINE_MS: Final = 5_000.0
+CLIENTS: Final = ("aiohttp", "httpx")
+RETRIES_MAX: Final = 100
+SESSIONS_MAX: Final = 100_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -38,9 +45,12 @@ class BackendAddress:
 class Settings:
     rung: str
     policies: frozenset[str]
+    client: str
+    """One of CLIENTS; nothing to the policy `threads`, which has its own."""
     backends: tuple[BackendAddress, ...]
     deadline_ms: float
     gateway_timeout_ms: float
+    habits: Habits
     host: str
     port: int
 
@@ -54,8 +64,10 @@ def parse_settings(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
     """Raises SettingsError; SystemExit(0) after `--help`."""
     parser = _Parser(prog="python -m aggregator", description="One question for offers, many backends asked.")
     rungs = "; ".join(f"{rung.name}: {rung.tells}" for rung in RUNGS)
-    parser.add_argument("--rung", required=True, help=f"{rungs} (coming: {', '.join(COMING)})")
+    parser.add_argument("--rung", required=True, help=rungs)
     parser.add_argument("--without", action="append", default=[], metavar="POLICY", help=", ".join(POLICIES))
+    client = "transport of the async client: aiohttp without limits (the default), httpx with its pool of 100"
+    parser.add_argument("--client", choices=CLIENTS, help=client)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True, help="0: a free one, told in the first log line")
     args = parser.parse_args(argv)
@@ -63,6 +75,8 @@ def parse_settings(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
         policies = policies_of(args.rung, tuple(args.without))
     except ValueError as error:
         raise SettingsError(str(error)) from error
+    if args.client and "threads" in policies:
+        raise SettingsError("the policy `threads` has a blocking client of its own; remove --client")
     if not 0 <= args.port < 65_536:
         raise SettingsError(f"--port {args.port} is not a port")
     gateway_ms = _duration_ms(env, "AGGREGATOR_GATEWAY_TIMEOUT_MS", DEFAULT_GATEWAY_TIMEOUT_MS)
@@ -70,9 +84,15 @@ def parse_settings(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
     return Settings(
         rung=args.rung,
         policies=policies,
+        client=args.client or CLIENTS[0],
         backends=parse_backends(env.get("AGGREGATOR_BACKENDS", "")),
         deadline_ms=_duration_ms(env, "AGGREGATOR_BACKEND_DEADLINE_MS", default_ms),
         gateway_timeout_ms=gateway_ms,
+        habits=Habits(
+            retries=_count(env, "AGGREGATOR_RETRIES", RETRIES_MAX),
+            sessions=_count(env, "AGGREGATOR_SESSIONS", SESSIONS_MAX),
+            session_wait_ms=_duration_ms(env, "AGGREGATOR_SESSION_WAIT_MS", NO_HABITS.session_wait_ms),
+        ),
         host=args.host,
         port=args.port,
     )
@@ -115,3 +135,10 @@ def _duration_ms(env: Mapping[str, str], name: str, default_ms: float) -> float:
     if not 0 < value < math.inf:
         raise SettingsError(f"{name}={text} is not a number of milliseconds above zero")
     return value
+
+
+def _count(env: Mapping[str, str], name: str, most: int) -> int:
+    text = env.get(name, "") or "0"
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= most):
+        raise SettingsError(f"{name}={text} is not a whole number from 0 to {most}")
+    return int(text)

@@ -77,6 +77,10 @@ class PlannedService(Frozen):
     ready_path: str = "/healthz"
     ready_headers: dict[str, str] = {}
     ready_within_ms: float = 10_000
+    alerts_path: str | None = None
+    """Where the service's metrics are, asked by GET; None: it has no alert that we know of."""
+    alerts_metric: str | None = None
+    """Its samples with an upstream's name as a label's value: above zero, the upstream is said to be at fault."""
 
 
 class PlannedGateway(Frozen):

@@ -65,7 +65,7 @@ class GateResult(Frozen):
     verdict: Literal["pass", "fail", "inconclusive"]
     reason: str
     limit: float | None
-    unit: Literal["ms", "share", "ratio", "per_s"]
+    unit: Literal["ms", "share", "ratio", "per_s", "bytes", "count"]
     op: Literal["<", ">"]
     observed: float | None
     low: float | None
@@ -123,6 +123,22 @@ class FaultProof(Frozen):
     """Of these, those that a fake broke by itself; None for a fault on the wire."""
 
 
+class NamedResult(Frozen):
+    """Who one source, the service's log or its alert, named while a fault stood; its first sighting."""
+
+    upstream: str
+    source: Literal["log", "alert"]
+    after_ms: float
+    """Since the fault was applied (that window of it)."""
+    lines: int
+    """All of them while it stood; of an alert, how often it was found raised."""
+    text: str
+    healthy: bool
+    """No fault had acted on this upstream: it was named wrongly."""
+    cleared_after_ms: float | None
+    """From the fault's last removal until it was named no more; None: it still was, or nobody could see."""
+
+
 class FaultResult(Frozen):
     name: str
     upstream: str
@@ -130,6 +146,8 @@ class FaultResult(Frozen):
     windows: tuple[WindowResult, ...]
     proof: FaultProof
     landed: bool
+    named: tuple[NamedResult, ...] = ()
+    """Empty where nobody was, or where it was not recorded."""
 
 
 class UpstreamResult(Frozen):
@@ -146,6 +164,27 @@ class UpstreamResult(Frozen):
     """Of the phase's slow requests, how many this upstream answered last."""
     wait_caused_ms: float | None
     """Mean over the slow requests of what they waited for it beyond the next slowest."""
+
+
+class CostResult(Frozen):
+    """What the service's process tree held in one phase. `…_end`: the highest of the phase's last five readings."""
+
+    phase: str
+    readings: int
+    rss_max_bytes: int | None
+    rss_end_bytes: int | None
+    threads_max: int | None
+    threads_end: int | None
+    fds_max: int | None
+    fds_end: int | None
+    sockets_max: int | None
+    """TCP, without those that listen."""
+    sockets_end: int | None
+    sockets_by_state: dict[str, int] | None
+    """When there were most of them; those that listen too."""
+    cpu_s_per_s: float | None
+    """Cores used on average."""
+    cpu_ms_per_request: float | None
 
 
 class ValidityCheck(Frozen):
@@ -173,6 +212,8 @@ class Results(Frozen):
     phases: tuple[PhaseResult, ...]
     faults: tuple[FaultResult, ...]
     upstreams: tuple[UpstreamResult, ...]
+    cost: tuple[CostResult, ...] = ()
+    """Of the service, one a phase; empty where it is no process of ours."""
     validity: tuple[ValidityCheck, ...]
     correlation: Correlation
     why: str

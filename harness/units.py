@@ -104,6 +104,21 @@ def format_count(n: int) -> str:
     return f"{n:,}"
 
 
+def format_quantity(count: float) -> str:
+    """`12,034`, and `46.5` of a count that was multiplied."""
+    return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.1f}"
+
+
+def format_bytes(size: float) -> str:
+    """A size for people, three significant digits: `640 B`, `64.0 kB`, `271 MB`, `1.25 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5 or unit == "GB":
+            break
+        size /= 1000
+    digits = 0 if unit == "B" or size >= 99.95 else 1 if size >= 9.995 else 2
+    return f"{size:,.{digits}f} {unit}"
+
+
 def format_things(n: int, noun: str) -> str:
     """`1 second`, `2 seconds`, `1,200 runs`."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

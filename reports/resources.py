@@ -1,29 +1,31 @@
-"""What the service cost while it ran: memory, processor, threads and open files from resources.ndjson.
+"""What the service cost while it ran: charts from its readings, and a table of what each phase cost from the results.
 
-Shows the service alone; a run that points at a URL has no such process and gets no charts.
+Shows the service alone; a run that points at a URL has no such process and gets neither.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
+from harness.evidence.files import read_resources
+from harness.evidence.resources import LISTENING, Readings
+from harness.results import CostResult
 from harness.units import NS_PER_MS
+from reports import spelling
 from reports.charts import over_time
 from reports.history import Band
 from reports.subject import Subject
 
-_SERVICE: Final = "sut"
 _MOST_POINTS: Final = 300
-_MIB: Final = 1024 * 1024
+_MB: Final = 1_000_000
 _COLUMNS: Final = (
-    ("Memory", "rss_bytes", " MiB", 1 / _MIB),
+    ("Memory", "rss_bytes", " MB", 1 / _MB),
     ("Threads", "threads", "", 1.0),
+    ("TCP sockets", "sockets", "", 1.0),
     ("Open files and sockets", "fds", "", 1.0),
 )
 
@@ -35,45 +37,72 @@ class ResourceChart:
     markup: Markup
 
 
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """One phase in words. `held`: the most of memory, threads, sockets and files, and the last where that differs."""
+
+    phase: str
+    held: tuple[tuple[str, str], ...]
+    states: str
+    cores: str
+    per_request: str
+
+
 def charts(subject: Subject, bands: Sequence[Band]) -> list[ResourceChart]:
     """One a figure that was readable at least twice."""
     t0_ns = subject.manifest.t0_ns if subject.manifest else None
     if t0_ns is None:
         return []
-    readings = [line for line in _lines(subject.rows_dir / "resources.ndjson") if line.get("child") == _SERVICE]
+    readings = Readings.of(read_resources(subject.rows_dir))
     found = []
     for name, key, suffix, factor in _COLUMNS:
-        points = [
-            ((line["t_ns"] - t0_ns) / NS_PER_MS, line[key] * factor)
-            for line in readings
-            if _is_number(line.get(key)) and _is_number(line.get("t_ns")) and line["t_ns"] >= t0_ns
-        ]
+        known = readings.knowing(key)
+        t_ms = (known.t_ns - t0_ns) / NS_PER_MS
+        since_start = t_ms >= 0
+        points = list(zip(t_ms[since_start].tolist(), (known.figure(key)[since_start] * factor).tolist(), strict=True))
         if len(points) < 2:
             continue
-        thin = points[:: len(points) // _MOST_POINTS + 1]
         end_ms = max(
             points[-1][0], subject.results.run.load.duration_ms if subject.results.run.stopped is None else 0.0
         )
         most = max(value for _, value in points)
         detail = f"of the service: {points[0][1]:,.0f}{suffix} at first, {most:,.0f}{suffix} at most"
-        found.append(ResourceChart(name, detail, over_time.measured(name, thin, suffix, end_ms, bands)))
+        found.append(ResourceChart(name, detail, over_time.measured(name, thinned(points), suffix, end_ms, bands)))
     return found
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Whole JSON objects; a line that a crash cut short is passed over."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return
-    for line in text.splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            yield value
+def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The highest of each few, so that no peak is lost."""
+    width = len(points) // _MOST_POINTS + 1
+    groups = (points[start : start + width] for start in range(0, len(points), width))
+    return [max(group, key=lambda point: point[1]) for group in groups]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def table(cost: Sequence[CostResult]) -> Iterator[CostRow]:
+    """One row a phase, in time's order."""
+    for each in cost:
+        yield CostRow(
+            phase=each.phase,
+            held=(
+                _held(each.rss_max_bytes, each.rss_end_bytes, size=True),
+                _held(each.threads_max, each.threads_end),
+                _held(each.sockets_max, each.sockets_end),
+                _held(each.fds_max, each.fds_end),
+            ),
+            states=_states(each),
+            cores=spelling.number(each.cpu_s_per_s),
+            per_request=spelling.ms(each.cpu_ms_per_request),
+        )
+
+
+def _held(most: int | None, last: int | None, *, size: bool = False) -> tuple[str, str]:
+    spell = spelling.size if size else spelling.count
+    at_most, at_end = spell(most), spell(last)
+    return at_most, "" if at_end == at_most else f"{at_end} at the end"
+
+
+def _states(each: CostResult) -> str:
+    """The commonest first; those that listen are not among the sockets counted."""
+    counted = {state: count for state, count in (each.sockets_by_state or {}).items() if state != LISTENING}
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{spelling.count(count)} {state}" for state, count in ordered)

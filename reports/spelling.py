@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from harness.results import GateResult, PhaseResult
-from harness.units import format_count, format_duration, format_share
+from harness.units import format_bytes, format_count, format_duration, format_quantity, format_share
 from reports.charts.plot import spell_round
 
 ICON: Final = {"pass": "✓", "fail": "✕", "inconclusive": "?", "rig_failure": "!"}
@@ -22,6 +22,7 @@ OUTCOME_WORD: Final = {
     "unfinished": "unfinished",
 }
 NONE: Final = "–"
+READINGS: Final = "readings"
 
 
 def ms(value: float | None) -> str:
@@ -49,6 +50,10 @@ def count(value: float | None) -> str:
     return NONE if value is None or math.isnan(value) else format_count(round(value))
 
 
+def size(value: float | None) -> str:
+    return NONE if value is None or math.isnan(value) else format_bytes(value)
+
+
 def number(value: float | None) -> str:
     """Three significant digits, for ratios and rates."""
     return NONE if value is None or math.isnan(value) else f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
@@ -67,6 +72,10 @@ def figure(gate: GateResult, value: float | None) -> str:
         return ms(value)
     if gate.unit == "share":
         return share(value)
+    if gate.unit == "bytes":
+        return size(value)
+    if gate.unit == "count":
+        return format_quantity(value)
     return f"{number(value)}/s" if gate.unit == "per_s" else number(value)
 
 
@@ -92,10 +101,21 @@ def sample(gate: GateResult) -> str:
     """How much a gate rests on: `3 of 2,400 exceeded · withstands 200 ms`; nothing for one that counts nothing."""
     if gate.limit is None:
         return ""
-    of = f"{format_count(gate.n)} arrivals"
+    of = f"{format_count(gate.n)} {things(gate)}"
     if gate.exceeded is not None:
-        of = f"{format_count(gate.exceeded)} of {format_count(gate.n)} {'missed' if gate.op == '>' else 'exceeded'}"
+        broke = "missed" if gate.op == ">" else "exceeded"
+        of = f"{format_count(gate.exceeded)} of {format_count(gate.n)} {f'{READINGS} ' if is_held(gate) else ''}{broke}"
     return of if gate.withstands_ms is None else f"{of} · withstands {ms(gate.withstands_ms)}"
+
+
+def is_held(gate: GateResult) -> bool:
+    """It is about what the service holds (memory, threads, sockets), so it counts readings and no requests."""
+    return gate.unit in ("bytes", "count")
+
+
+def things(gate: GateResult) -> str:
+    """What its n counts."""
+    return READINGS if is_held(gate) else "arrivals"
 
 
 def limit(gate: GateResult) -> str:
@@ -107,6 +127,8 @@ def limit(gate: GateResult) -> str:
         exact = spell_round(gate.limit) if float(f"{gate.limit:.4g}") == gate.limit else ms(gate.limit)
     elif gate.unit == "share":
         exact = f"{gate.limit * 100:.6g} %"
+    elif is_held(gate):
+        exact = figure(gate, gate.limit)
     else:
         exact = f"{gate.limit:.6g}{'/s' if gate.unit == 'per_s' else ''}"
     return f"{gate.op} {exact}"

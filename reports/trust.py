@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from harness.results import FaultResult, Results
 from harness.units import format_count, format_duration, format_share
+from reports import spelling
 
 if TYPE_CHECKING:
     from reports.subject import Subject
@@ -88,11 +89,13 @@ def _generator(results: Results) -> Iterator[Answer]:
 
 
 def _sample(results: Results) -> Iterator[Answer]:
-    judged = [gate for gate in results.gates if gate.n and gate.limit is not None]
+    judged = [gate for gate in results.gates if gate.n and gate.limit is not None and not spelling.is_held(gate)]
     unsure = [gate for gate in results.gates if gate.verdict == "inconclusive"]
     if unsure:
         least = min(unsure, key=lambda gate: gate.n)
-        yield Answer("warn", "undecided", f"{least.phase}: {format_count(least.n)} arrivals; {least.reason}")
+        yield Answer(
+            "warn", "undecided", f"{least.phase}: {format_count(least.n)} {spelling.things(least)}; {least.reason}"
+        )
     elif judged:
         least = min(judged, key=lambda gate: gate.n)
         yield Answer("good", "sample size", f"at least {format_count(least.n)} arrivals a gate ({least.phase})")

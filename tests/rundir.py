@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from harness.canary_record import Canary, Connections, Freed
 from harness.journal import Entry
 from harness.manifest import Ended, Engine, Manifest
+from harness.notice_record import Notice, Unread
 from harness.plan import (
     Plan,
     PlannedFault,
@@ -162,6 +163,8 @@ class Recording:
     entries: list[Entry]
     canaries: list[Canary | Freed | Connections]
     resources: list[dict[str, Any]] = field(default_factory=list)
+    notices: list[Notice | Unread] | None = field(default_factory=list)
+    """None: as of a run before there were any."""
 
     def write(self, run_dir: Path) -> Path:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -177,6 +180,8 @@ class Recording:
         _write_lines(run_dir / "faults.ndjson", [entry.model_dump_json() for entry in self.entries])
         _write_lines(run_dir / "canary.ndjson", [line.model_dump_json() for line in self.canaries])
         _write_lines(run_dir / "resources.ndjson", [json.dumps(line) for line in self.resources])
+        if self.notices is not None:
+            _write_lines(run_dir / "notices.ndjson", [line.model_dump_json() for line in self.notices])
         return run_dir
 
     def outage(self, from_ms: float, to_ms: float) -> Recording:

@@ -10,10 +10,11 @@ will most likely hang again, and its caller would pay for finding out.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine
 from enum import IntEnum
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,6 +22,8 @@ T = TypeVar("T")
 FAILURES_TO_OPEN: Final = 5
 PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 10.0
+
+log = logging.getLogger(__name__)
 
 
 class State(IntEnum):
@@ -35,6 +38,16 @@ class CircuitOpen(Exception):
     """The backend is being left alone. The message says for how long yet."""
 
 
+class Tell(Protocol):
+    """Told when a breaker opens, and when it closes again; not of the pauses in between."""
+
+    def __call__(self, *, is_open: bool, detail: str) -> None: ...
+
+
+def _tell_nobody(*, is_open: bool, detail: str) -> None:
+    pass
+
+
 class Breaker:
     """Pure but for its clock. Each call and each probe reports `succeeded`, `failed` or `given_up`, once."""
 
@@ -45,7 +58,9 @@ class Breaker:
         pause_s: float = PAUSE_S,
         longest_pause_s: float = LONGEST_PAUSE_S,
         clock: Callable[[], float] = time.monotonic,
+        tell: Tell = _tell_nobody,
     ) -> None:
+        self._tell = tell
         self._failures_to_open = failures_to_open
         self._first_pause_s = pause_s
         self._longest_pause_s = longest_pause_s
@@ -81,9 +96,12 @@ class Breaker:
     def succeeded(self, *, probe: bool = False) -> None:
         if self._opened_s is not None and not probe:
             return  # an answer to a question from before it opened says nothing about now
+        was_open = self._opened_s is not None
         self._failures = 0
         self._pause_s = self._first_pause_s
         self._opened_s, self._probing = None, False
+        if was_open:
+            self._tell(is_open=False, detail="a probe was answered")
 
     def failed(self, *, probe: bool = False) -> None:
         self._failures += 1
@@ -91,25 +109,34 @@ class Breaker:
             self._pause_s = min(2 * self._pause_s, self._longest_pause_s)
         elif self._opened_s is not None or self._failures < self._failures_to_open:
             return
+        was_open = self._opened_s is not None
         self._opened_s, self._probing = self._clock(), False
+        if not was_open:
+            self._tell(is_open=True, detail=f"{self._failures} failures in a row")
 
     def given_up(self, *, probe: bool = False) -> None:
-        """The caller went away before the backend could show anything."""
+        """Nothing was learned: the caller went away, or broke."""
         if probe:
             self._probing = False
 
 
-def guarded(breaker: Breaker, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """`call`, refused with CircuitOpen while the breaker is open. Whatever it raises is a failure of the backend."""
+def guarded(
+    breaker: Breaker, call: Callable[P, Coroutine[Any, Any, T]], failures: tuple[type[Exception], ...]
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """`call`, refused with CircuitOpen while the breaker is open.
+
+    `failures` are the backend's. Anything else that is raised is our own bug, and no reason to leave
+    the backend alone.
+    """
     probes: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
 
     async def counted(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             result = await call(*args, **kwargs)
-        except Exception:
+        except failures:
             breaker.failed()
             raise
-        except BaseException:  # cancelled
+        except BaseException:  # cancelled, or a bug
             breaker.given_up()
             raise
         breaker.succeeded()
@@ -118,8 +145,11 @@ def guarded(breaker: Breaker, call: Callable[P, Coroutine[Any, Any, T]]) -> Call
     async def probe(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             await call(*args, **kwargs)
-        except Exception:
+        except failures:
             breaker.failed(probe=True)
+        except Exception:
+            breaker.given_up(probe=True)
+            log.exception("a probe failed by a bug")  # nobody waits for it, so nobody else would hear
         except BaseException:
             breaker.given_up(probe=True)
             raise

@@ -17,8 +17,9 @@ import click
 
 from harness.legible import cut, legible_document, one_line
 from harness.results import VERDICT_WORD, GateResult, MatrixResults, Results
-from harness.units import format_count, format_duration, format_share
+from harness.units import format_bytes, format_count, format_duration, format_quantity, format_share
 from reports.legible import redacted_document
+from reports.named import who_was_named
 
 Paint = Callable[[str, str], str]
 T = TypeVar("T", Results, MatrixResults)
@@ -67,6 +68,7 @@ def run_lines(results: Results, directory: Path, paint: Paint = plain) -> list[s
         *_undecided_reasons(results),
         *_trust(results, paint),
         *_calls(results),
+        *_named(results),
         "",
         *told("what", results.reason),
         *told("why", results.why),
@@ -92,6 +94,10 @@ def spell_value(value: float | None, gate: GateResult) -> str:
             return f"{value:.4g}/s"
         case "ratio":
             return f"{value:.3g}"
+        case "bytes":
+            return format_bytes(value)
+        case "count":
+            return format_quantity(value)
 
 
 def spell_observed(gate: GateResult) -> str:
@@ -139,6 +145,16 @@ def _trust(results: Results, paint: Paint) -> Iterable[str]:
 def _calls(results: Results) -> list[str]:
     calls = _calls_per_arrival(results)
     return [f"calls  {calls} for each arrival, over the whole run"] if calls else []
+
+
+def _named(results: Results) -> list[str]:
+    """Whom the service named during each fault."""
+    return [
+        line
+        for fault in results.faults
+        for text in who_was_named(fault)
+        for line in told("named", f"{fault.upstream} during {fault.name}: {text}")
+    ]
 
 
 def _calls_per_arrival(results: Results) -> str:

@@ -17,8 +17,11 @@ from pydantic import ValidationError
 
 from harness.canary_record import CanaryLine, read_canaries
 from harness.errors import UsageError
+from harness.evidence.notices import Notices
 from harness.journal import Entry, read_journal
 from harness.manifest import Manifest
+from harness.notice_record import FILE as NOTICES
+from harness.notice_record import read_notices
 from harness.plan import Plan
 from harness.records import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
 
@@ -37,6 +40,8 @@ class RunFiles:
     """Without the canaries."""
     entries: tuple[Entry, ...]
     canaries: tuple[CanaryLine, ...]
+    notices: Notices | None
+    """None: this run recorded none."""
     broken: list[str] = field(default_factory=list)
 
 
@@ -52,6 +57,7 @@ def read_run(run_dir: Path) -> RunFiles:
         calls=_without_canaries(_call_files(run_dir, plan, broken)),
         entries=_lines(lambda: read_journal(run_dir / "faults.ndjson"), broken),
         canaries=_lines(lambda: read_canaries(run_dir / "canary.ndjson"), broken),
+        notices=_notices(run_dir / NOTICES, broken),
         # a run that never came to its load has no rows, and its manifest says why
         broken=broken if manifest.t0_ns is not None else [],
     )
@@ -128,6 +134,11 @@ def _without_canaries(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     calls = parts[0] if len(parts) == 1 else np.concatenate(parts or [np.empty(0, CALLS.dtype())])
     canary = (calls["flags"] & FLAG_CANARY) != 0
     return calls[~canary] if canary.any() else calls
+
+
+def _notices(path: Path, broken: list[str]) -> Notices | None:
+    """None where there is no such file: runs before it existed."""
+    return Notices.of(_lines(lambda: read_notices(path), broken)) if path.exists() else None
 
 
 def _lines(read: Callable[[], Iterable[Line]], broken: list[str]) -> tuple[Line, ...]:

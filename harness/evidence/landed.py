@@ -16,6 +16,7 @@ import numpy as np
 from harness.canary_record import Canary, Connections, baseline_ms, proves, shows, spell_proof
 from harness.evidence.hits import CallsMet, calls_met
 from harness.evidence.injections import Injection
+from harness.evidence.notices import named_during
 from harness.evidence.run import Evidence
 from harness.plan import PlannedFault
 from harness.results import FaultProof, FaultResult, WindowResult
@@ -76,6 +77,7 @@ def _landing(run: Evidence, fault: PlannedFault, upstream: str) -> Landing:
         ),
         proof=proof,
         landed=not missing and any(injection.applied_ns is not None for injection in met.injections),
+        named=named_during(run, fault, upstream),
     )
     return Landing(result, missing, fix)
 

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from harness.canary_record import CanaryLine
 from harness.errors import UsageError
-from harness.evidence.files import read_run
+from harness.evidence.files import read_resources, read_run
 from harness.evidence.injections import Injection, injections_of, real_windows
+from harness.evidence.notices import Notices
+from harness.evidence.resources import Readings
 from harness.journal import Entry
 from harness.manifest import Manifest
 from harness.phases import Phase, phases_of
@@ -77,6 +79,8 @@ class Evidence:
     """Backend calls, canaries left out, in the files' order."""
     entries: tuple[Entry, ...] = ()
     canaries: tuple[CanaryLine, ...] = ()
+    notices: Notices | None = None
+    """Whom the service named; None: this run recorded nothing of it."""
     broken: tuple[str, ...] = ()
     stop_ns: int | None = None
     """Everything intended before this has a row; None: the load ran to its planned end."""
@@ -97,6 +101,7 @@ class Evidence:
             calls=files.calls,
             entries=files.entries,
             canaries=files.canaries,
+            notices=files.notices,
             broken=tuple(files.broken),
             stop_ns=stop_ns,
         )
@@ -111,13 +116,18 @@ class Evidence:
 
     def injections(self, upstream: str) -> list[tuple[int, int]]:
         """When any fault may have acted on an upstream: joined and ordered, absolute ns."""
-        ends = [i.touched(self.end_ns) for i in self.journalled if i.upstream == upstream]
-        joined: list[tuple[int, int]] = []
-        for begin_ns, end_ns in sorted(span for span in ends if span is not None):
-            if joined and begin_ns <= joined[-1][1]:
-                joined[-1] = joined[-1][0], max(end_ns, joined[-1][1])
+        return self._injections.get(upstream, [])
+
+    @cached_property
+    def _injections(self) -> dict[str, list[tuple[int, int]]]:
+        joined: dict[str, list[tuple[int, int]]] = {}
+        spans = [(span, i.upstream) for i in self.journalled if (span := i.touched(self.end_ns)) is not None]
+        for (begin_ns, end_ns), upstream in sorted(spans):
+            of_upstream = joined.setdefault(upstream, [])
+            if of_upstream and begin_ns <= of_upstream[-1][1]:
+                of_upstream[-1] = of_upstream[-1][0], max(end_ns, of_upstream[-1][1])
             else:
-                joined.append((begin_ns, end_ns))
+                of_upstream.append((begin_ns, end_ns))
         return joined
 
     @cached_property
@@ -151,6 +161,15 @@ class Evidence:
     def _planned_removal_ns(self, injection: Injection) -> float:
         fault = next(fault for fault in self.plan.faults if fault.name == injection.fault)
         return self.t0_ns + fault.windows[injection.window].remove_ms * NS_PER_MS
+
+    @cached_property
+    def readings(self) -> Readings:
+        """What the service cost, the whole run long; empty where it is no process of ours."""
+        return Readings.of(read_resources(self.run_dir))
+
+    def readings_in(self, phase: str) -> Readings:
+        """Those of a phase, before the load was stopped."""
+        return self.readings.within(self._spans(phase), self.stop_ns)
 
     @cached_property
     def intended_ns(self) -> NDArray[np.int64]:

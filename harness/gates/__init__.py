@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from harness.gates.calls import CallsGate
+from harness.gates.cleared import ClearedGate
+from harness.gates.cost import CostGate
 from harness.gates.gate import Finding, Gate
 from harness.gates.latency import LatencyGate
+from harness.gates.named import NamedGate
 from harness.gates.recovery import RecoveryGate
 from harness.gates.share import ShareGate
 from harness.gates.throughput import ThroughputGate
@@ -24,16 +27,28 @@ class GateKind(Protocol):
     def parse(self, words: Words) -> Gate: ...
 
 
-GATES: Final[tuple[GateKind, ...]] = (LatencyGate, ShareGate, CallsGate, ThroughputGate, RecoveryGate)
+GATES: Final[tuple[GateKind, ...]] = (
+    LatencyGate,
+    ShareGate,
+    CallsGate,
+    ThroughputGate,
+    RecoveryGate,
+    CostGate,
+    NamedGate,
+    ClearedGate,
+)
 
 __all__ = [
     "GATES",
     "CallsGate",
+    "ClearedGate",
+    "CostGate",
     "Finding",
     "Gate",
     "GateKind",
     "GateSyntaxError",
     "LatencyGate",
+    "NamedGate",
     "RecoveryGate",
     "ShareGate",
     "ThroughputGate",

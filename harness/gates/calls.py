@@ -70,6 +70,9 @@ class CallsGate:
     def moments(self, confidence: float) -> int:
         return moments_for_share(self.limit, confidence) if self.is_share else MEAN_MOMENTS
 
+    def load_needed_after_ms(self, rate_per_s: float) -> float:
+        return 0.0
+
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return None
 

@@ -16,7 +16,7 @@ MEAN_MOMENTS: Final = 299
 """Of a batch-means bound: zero variance in a short window proves nothing."""
 
 GateVerdict = Literal["pass", "fail", "inconclusive"]
-Unit = Literal["ms", "share", "ratio", "per_s"]
+Unit = Literal["ms", "share", "ratio", "per_s", "bytes", "count"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,10 @@ class Gate(Protocol):
 
     def moments(self, confidence: float) -> int:
         """How many independent moments (clumps) a window needs for a PASS to be possible at all; 0: not so bound."""
+        ...
+
+    def load_needed_after_ms(self, rate_per_s: float) -> float:
+        """How long the load must go on after its fault's last removal for it to be decided; 0: no such need."""
         ...
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:

@@ -89,6 +89,9 @@ class LatencyGate:
         # a ratio spends half of its error on the quantile that it compares with
         return moments_for_share(self.p0, confidence if self.limit.factor is None else (1 + confidence) / 2)
 
+    def load_needed_after_ms(self, rate_per_s: float) -> float:
+        return 0.0
+
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return gateway_timeout_ms if self.uses_gateway_timeout else self.limit.ms
 

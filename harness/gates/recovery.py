@@ -52,10 +52,6 @@ class RecoveryGate:
             raise GateSyntaxError("a recovery gate says after which fault", _EXAMPLE, words.offset)
         return cls(words.text, words.name("a fault's name", _EXAMPLE), limit_ms)
 
-    def load_needed_ms(self, rate_per_s: float) -> float:
-        """How long the load must go on after the removal for this gate to be decided; the guard comes on top."""
-        return self.limit_ms + WINDOWS_IN_A_ROW * window_ms(rate_per_s)
-
     @property
     def metric(self) -> str:
         return "recovery"
@@ -75,6 +71,10 @@ class RecoveryGate:
 
     def moments(self, confidence: float) -> int:
         return 0
+
+    def load_needed_after_ms(self, rate_per_s: float) -> float:
+        """Its limit and five windows; the guard comes on top."""
+        return self.limit_ms + WINDOWS_IN_A_ROW * window_ms(rate_per_s)
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return None

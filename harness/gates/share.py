@@ -85,6 +85,9 @@ class ShareGate:
     def moments(self, confidence: float) -> int:
         return moments_for_share(self.p0, confidence)
 
+    def load_needed_after_ms(self, rate_per_s: float) -> float:
+        return 0.0
+
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return None
 

@@ -56,6 +56,9 @@ class ThroughputGate:
     def moments(self, confidence: float) -> int:
         return MEAN_MOMENTS
 
+    def load_needed_after_ms(self, rate_per_s: float) -> float:
+        return 0.0
+
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return None
 

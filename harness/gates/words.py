@@ -102,13 +102,13 @@ class Words:
             raise GateSyntaxError(f"no run is long enough to show `{word.text}`", fix, word.offset)
         return share
 
-    def quantity(self, parse: Callable[[str], float], what: str, fix: str) -> float:
+    def quantity(self, parse: Callable[[str], float], what: str, fix: str, *, most: float = MOST) -> float:
         """A positive quantity with its unit, by one of the parsers of `harness.units`."""
         word = self.take(what, fix)
         value = _parsed(parse, word, fix)
         if value <= 0:
             raise GateSyntaxError(f"`{word.text}` leaves nothing to meet; it must be above zero", fix, word.offset)
-        if value > MOST:
+        if value > most:
             raise GateSyntaxError(f"`{word.text}` is more than any run could show", fix, word.offset)
         return value
 

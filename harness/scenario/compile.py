@@ -138,13 +138,15 @@ def _template_values(
 def _service(scenario: Scenario, inputs: Inputs, stand: _Stand) -> PlannedService:
     service = scenario.service
     method, path, within_ms = service.ready_parts
+    alerts_path, alerts_metric = service.alerts_parts or (None, None)
     env = {name: fill(value, stand.values) for name, value in service.env.items()}
     argv: tuple[str, ...] | None = None
     kind: Literal["rung", "command", "url"] = "url"
     if service.rung is not None:
         kind = "rung"
         without = [word for policy in service.without for word in ("--without", policy)]
-        rung = ("--rung", service.rung, *without)
+        client = ("--client", service.client) if service.client else ()
+        rung = ("--rung", service.rung, *without, *client)
         argv = (sys.executable, "-P", "-m", "aggregator", *rung, "--port", str(stand.service_port))
         env = {**_aggregator_env(stand), **env}
     elif service.command is not None:
@@ -162,6 +164,8 @@ def _service(scenario: Scenario, inputs: Inputs, stand: _Stand) -> PlannedServic
         ready_path=path,
         ready_headers={name: fill(value, stand.values) for name, value in service.headers.items()},
         ready_within_ms=within_ms,
+        alerts_path=alerts_path,
+        alerts_metric=alerts_metric,
     )
 
 

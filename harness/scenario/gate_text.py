@@ -6,13 +6,13 @@ from typing import Final
 
 from harness.fields import closest
 from harness.gates import GATES, Gate, GateSyntaxError
+from harness.gates.cost import FIGURES
 from harness.gates.share import BAD_OUTCOMES
 from harness.gates.words import Words
 
 __all__ = ["GateSyntaxError", "parse_gate"]
 
-_METRICS: Final = (*BAD_OUTCOMES, "complete", "calls", "throughput", "recovery")
-_LATER: Final = ("named", "cleared", "rss", "threads", "sockets")
+_METRICS: Final = (*BAD_OUTCOMES, "complete", "calls", "throughput", "recovery", *FIGURES, "named", "cleared")
 
 
 def parse_gate(text: str) -> Gate:
@@ -27,10 +27,6 @@ def parse_gate(text: str) -> Gate:
     offset = words.offset
     if not first:
         raise GateSyntaxError("the gate is empty", "p99 < 2s", offset)
-    if first in _LATER:
-        raise GateSyntaxError(
-            f"`{first}` gates come with a later version", "use p99, errors, complete, calls …", offset
-        )
     if first == "ok":
         raise GateSyntaxError("there is no gate on `ok`; bound what is not", "errors < 1%", offset)
     close = closest(first.lower(), _METRICS)

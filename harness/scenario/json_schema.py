@@ -26,6 +26,11 @@ _GATES: Final = (
     "calls to azure for by-gcp < 0.01",
     "throughput > 39/s",
     "recovery < 15s after azure-latency",
+    "named azure within 5s during azure-latency",
+    "cleared within 30s after azure-latency",
+    "rss < 300MB",
+    "threads < 100 during azure-latency",
+    "sockets < 1.5x baseline after azure-latency",
 )
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from harness.environment import WORD_LENGTH, short_secrets
 from harness.faults import ALL, BUT
 from harness.fields import did_you_mean
-from harness.gates import Gate
+from harness.gates import CostGate, Gate
+from harness.scenario.naming_gates import naming_findings
 from harness.scenario.problems import Finding, Path
 from harness.scenario.schema import Scenario
 from harness.scenario.templates import missing_variables, template_faults, upstream_names
@@ -120,8 +121,17 @@ def _gate(scenario: Scenario, named: Named, unsure: tuple[str, ...]) -> Iterator
         yield _in_gate(
             named, "", "without upstreams no answer can be incomplete", "add `upstreams`, or remove the gate"
         )
+    for found in naming_findings(scenario, gate):
+        yield _in_gate(named, found.word, found.message, found.fix)
     if gate.metric.startswith("calls") and not scenario.upstreams:
         yield _in_gate(named, "", "without upstreams nothing counts calls", "add `upstreams`, or remove the gate")
+    if isinstance(gate, CostGate) and scenario.service.url is not None:
+        yield _in_gate(
+            named,
+            "",
+            f"the service at `url` is not started by tailgate, which cannot look at its {gate.metric}",
+            "let tailgate start it by `service.command`, or remove the gate",
+        )
 
 
 def _in_gate(named: Named, word: str, message: str, fix: str) -> Finding:

@@ -20,7 +20,9 @@ from harness.legible import is_legible, one_line
 from harness.part import Part
 from harness.scenario.matrix import Matrix
 from harness.scenario.spellings import (
+    ALERTS_OF_A_RUNG,
     POLICIES_OF,
+    Alerts,
     BaseUrl,
     Command,
     Environment,
@@ -31,6 +33,7 @@ from harness.scenario.spellings import (
     ScenarioName,
     Statuses,
     Text,
+    alerts_parts,
     ready_parts,
 )
 from harness.upstreams import Upstream, parse_upstream
@@ -47,10 +50,24 @@ class Service(Part):
     command: Command | None = Field(None, description="Started without a shell; {port} is the port it must listen on")
     url: BaseUrl | None = Field(None, description="A service that runs already; outside loopback: --allow-target")
     without: tuple[str, ...] = Field((), description="Policies of the rung to switch off")
+    client: Literal["aiohttp", "httpx"] | None = Field(
+        None, description="Of a rung: how it calls its backends; httpx has one pool of 100 connections for all"
+    )
     env: Environment = Field({}, description="Environment; {azure.url} is the address of upstream azure")
     cwd: Text = Field(".", description="Working directory, relative to this file")
     ready: Ready = Field("GET /healthz within 10s", description="METHOD PATH within DURATION")
     headers: Headers = Field({}, description="Sent with every request, the readiness probe included")
+    alerts: Alerts | None = Field(
+        None,
+        description="GET PATH METRIC: an alert metric with the upstream's name as a label; "
+        f"default for a rung: {ALERTS_OF_A_RUNG}",
+    )
+
+    @property
+    def alerts_parts(self) -> tuple[str, str] | None:
+        """Path and metric; None where the service has no alert that we know of."""
+        spelled = self.alerts or (ALERTS_OF_A_RUNG if self.rung is not None else None)
+        return alerts_parts(spelled) if spelled else None
 
     @property
     def ready_parts(self) -> tuple[str, str, float]:
@@ -61,7 +78,12 @@ class Service(Part):
         if self.without and self.rung is None:
             yield "without", refusal("only a rung of the aggregator has policies", "remove `without`")
             return
+        if self.client and self.rung is None:
+            yield "client", refusal("only a rung of the aggregator has clients to choose from", "remove `client`")
+            return
         has = POLICIES_OF.get(self.rung or "", ())
+        if self.client and "threads" in has and "threads" not in self.without:
+            yield "client", refusal("the policy `threads` has a blocking client of its own", "remove `client`")
         for policy in self.without:
             if policy not in has:
                 yield "without", refusal(f"the rung `{self.rung}` has no policy `{policy}`", did_you_mean(policy, has))

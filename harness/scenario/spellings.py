@@ -14,9 +14,9 @@ from harness.fields import LONGEST_MS, did_you_mean, kind_of, not_text, refusal,
 from harness.legible import is_legible, one_line
 from harness.units import parse_duration_ms
 
+_TIMEOUT: Final = ("parallel", "deadline", "unavailable")
 _ISOLATED: Final = (
-    "parallel",
-    "deadline",
+    *_TIMEOUT,
     "pushdown",
     "budget",
     "bulkhead",
@@ -27,17 +27,18 @@ _ISOLATED: Final = (
 POLICIES_OF: Final[dict[str, tuple[str, ...]]] = {
     "sequential": (),
     "parallel": ("parallel",),
-    "timeout": ("parallel", "deadline"),
-    "pushdown": ("parallel", "deadline", "pushdown"),
+    "threads": ("parallel", "threads", "deadline"),
+    "timeout": _TIMEOUT,
+    "pushdown": (*_TIMEOUT, "pushdown"),
     "isolated": _ISOLATED,
 }
 """Of each rung of the aggregator, which the tester may not import; a test holds the two together."""
 RUNGS: Final = tuple(POLICIES_OF)
-RUNGS_LATER: Final = ("threads",)
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 COMMAND_MOST: Final = 16_384
 """Splitting into words takes the square of it."""
 READY_WITHIN: Final = "10s"
+ALERTS_OF_A_RUNG: Final = "GET /metrics aggregator_backend_degraded"
 VERDICTS: Final = ("pass", "fail", "inconclusive", "rig_failure")
 
 Text = Annotated[str, Field(min_length=1)]
@@ -45,8 +46,6 @@ StatusRanges = tuple[tuple[int, int], ...]
 
 
 def _rung(value: Any) -> str:
-    if value in RUNGS_LATER:
-        raise refusal(f"the rung `{value}` comes with a later version", f"there is {', '.join(RUNGS)}")
     if value not in RUNGS:
         raise refusal(f"{kind_of(value)} is no rung of the aggregator", did_you_mean(str(value), RUNGS))
     return str(value)
@@ -192,6 +191,25 @@ def ready_parts(ready: str) -> tuple[str, str, float]:
     return match[1], match[2], parse_duration_ms(match[3] or READY_WITHIN)
 
 
+_ALERTS: Final = re.compile(r"GET\s+(\S+)\s+([A-Za-z_:][A-Za-z0-9_:]*)")
+
+
+def _alerts(value: Any) -> str:
+    fix = f"write GET PATH METRIC, such as {ALERTS_OF_A_RUNG}"
+    match = _ALERTS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not match:
+        raise refusal(f"{kind_of(value)} does not say where an alert metric is", fix)
+    _request_line(f"GET {match[1]}")
+    return match[0]
+
+
+def alerts_parts(spelled: str) -> tuple[str, str]:
+    """Path and metric of what was validated."""
+    match = _ALERTS.fullmatch(spelled)
+    assert match
+    return match[1], match[2]
+
+
 def _scenario_name(value: Any) -> str:
     if not isinstance(value, str):
         raise refusal(f"expected text, not {kind_of(value)}", f'put it in quotes: "{value}"')
@@ -241,6 +259,11 @@ Environment = dict[Annotated[str, BeforeValidator(_variable_name)], str]
 Rung = Annotated[str, BeforeValidator(_rung), WithJsonSchema({"enum": list(RUNGS)})]
 Ready = Annotated[
     str, BeforeValidator(_ready), WithJsonSchema({"type": "string", "examples": ["GET /healthz within 10s"]})
+]
+Alerts = Annotated[
+    str,
+    BeforeValidator(_alerts),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*GET\s+/\S*\s+\S+\s*$", "examples": [ALERTS_OF_A_RUNG]}),
 ]
 ScenarioName = Annotated[
     str, BeforeValidator(_scenario_name), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 80})

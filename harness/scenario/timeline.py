@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.gates import Gate, RecoveryGate
+from harness.gates import Gate
 from harness.plan import Schedule, Stage, Window
 from harness.scenario.problems import Finding
 from harness.scenario.schema import Load, Scenario
@@ -111,7 +111,7 @@ def _own_duration_ms(load: Load, replay_ms: Sequence[float] | None) -> float | N
 
 
 def lowest_rate_per_s(load: Load) -> float:
-    """What a recovery must be seen at, at worst; 0 where it is not planned (closed model, replay)."""
+    """What a gate on what follows a fault is seen at, at worst; 0 where it is not planned (closed model, replay)."""
     if load.stages:
         return min(stage.rate_per_s for stage in load.stages if stage.rate_per_s)
     return load.rate_per_s or 0.0
@@ -120,9 +120,8 @@ def lowest_rate_per_s(load: Load) -> float:
 def _recovery_needed_ms(scenario: Scenario, gates: Sequence[Gate]) -> float:
     needed_ms = RECOVERY_MS
     for gate in gates:
-        if isinstance(gate, RecoveryGate):
-            needed_ms = max(needed_ms, gate.load_needed_ms(lowest_rate_per_s(scenario.load)))
-        elif gate.phase.startswith("after "):
+        needed_ms = max(needed_ms, gate.load_needed_after_ms(lowest_rate_per_s(scenario.load)))
+        if gate.phase.startswith("after "):
             moments = gate.moments(scenario.verdict.confidence)
             needed_ms = max(needed_ms, moments * scenario.verdict.clump_ms * COMFORT)
     return needed_ms

@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.gates import RecoveryGate
+from harness.gates import CostGate
+from harness.gates.cost import WINDOW_MS_LEAST
 from harness.phases import Phase, planned_phases
 from harness.plan import Plan, Schedule
 from harness.scenario.arrivals import expected_arrivals
@@ -75,7 +76,8 @@ def _load_warnings(made: Made) -> Iterator[Finding]:
 
 def _gate(made: Made, plan: Plan, phases: dict[str, Phase], named: Named, checked: Checked) -> None:
     gate = named.gate
-    overlapped = _recovery_overlap(plan, named)
+    needed_ms = gate.load_needed_after_ms(lowest_rate_per_s(made.scenario.load))
+    overlapped = _overlap_before(plan, gate.phase) if needed_ms else ""
     if overlapped:
         checked.problems.append(Finding(named.path, overlapped, "keep the faults apart in time"))
         return
@@ -86,18 +88,19 @@ def _gate(made: Made, plan: Plan, phases: dict[str, Phase], named: Named, checke
             Finding(named.path, f"the plan leaves `{empty.name}` empty, so nothing could be judged", room(made, empty))
         )
         return
-    if isinstance(gate, RecoveryGate):
-        checked.problems += _recovery(made, phases[gate.phase], named, gate)
+    if needed_ms:
+        checked.problems += _load_after(made, phases[gate.phase], named, needed_ms)
+    if isinstance(gate, CostGate):
+        checked.problems += _enough_readings(made, known, named)
     before = len(checked.problems)
     _enough_moments(made, known, named, checked)
     if plan.load.schedule is not None and len(checked.problems) == before:
         checked.problems += _enough_arrivals(made, plan, plan.load.schedule, known, named)
 
 
-def _recovery_overlap(plan: Plan, named: Named) -> str:
-    if not isinstance(named.gate, RecoveryGate):
-        return ""
-    mine = next((fault for fault in plan.faults if fault.name == named.gate.fault), None)
+def _overlap_before(plan: Plan, phase: str) -> str:
+    """Why what follows a fault could not be told from what another one leaves behind; empty where it could."""
+    mine = next((fault for fault in plan.faults if f"after {fault.name}" == phase), None)
     for other in plan.faults if mine else ():
         assert mine is not None
         if other.name != mine.name and overlap(mine, other):
@@ -105,15 +108,28 @@ def _recovery_overlap(plan: Plan, named: Named) -> str:
     return ""
 
 
-def _recovery(made: Made, phase: Phase, named: Named, gate: RecoveryGate) -> Iterator[Finding]:
-    needed_ms = gate.load_needed_ms(lowest_rate_per_s(made.scenario.load))
+def _load_after(made: Made, phase: Phase, named: Named, needed_ms: float) -> Iterator[Finding]:
     if phase.seconds * 1000 < needed_ms:
+        fault = phase.name.removeprefix("after ")
         yield Finding(
             named.path,
-            f"after `{gate.fault}` the load goes on for {spell_duration(phase.seconds * 1000)}; "
-            f"to decide, this gate needs {spell_up(needed_ms)}: its limit and five windows",
+            f"after `{fault}` the load goes on for {spell_duration(phase.seconds * 1000)}; "
+            f"to decide, this gate needs {spell_up(needed_ms)}",
             f"write load.recovery: {spell_up(needed_ms)}" if made.scenario.load.rate_per_s else room(made, phase),
         )
+
+
+def _enough_readings(made: Made, known: Sequence[Phase], named: Named) -> Iterator[Finding]:
+    for phase in known:
+        short_ms = WINDOW_MS_LEAST - phase.seconds * 1000
+        # what follows a fault has been looked at as the load it needs
+        if short_ms > 0 and not phase.name.startswith("after "):
+            yield Finding(
+                named.path,
+                f"the window `{phase.name}` of `{named.gate.text}` is {spell_duration(phase.seconds * 1000)} long; "
+                f"a PASS needs {spell_duration(WINDOW_MS_LEAST)}, since the service is looked at once a second",
+                longer(made, phase, short_ms),
+            )
 
 
 def _enough_moments(made: Made, known: Sequence[Phase], named: Named, checked: Checked) -> None:

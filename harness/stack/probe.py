@@ -21,6 +21,7 @@ from harness.stack.child import Child
 ATTEMPT_S: Final = 2.0
 PAUSE_S: Final = 0.02
 _MOST_BYTES: Final = 1 << 20
+_MOST_FIELDS: Final = 200
 
 
 class NotReady(Exception):
@@ -102,12 +103,39 @@ async def _read_answer(reader: asyncio.StreamReader) -> Answer:
     words = (await reader.readline()).split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
         raise ValueError("the answer is not HTTP")
-    while (await reader.readline()).strip():
-        pass
-    body = b""
-    while len(body) < _MOST_BYTES and (chunk := await reader.read(65_536)):
-        body += chunk
+    fields: dict[bytes, bytes] = {}
+    while line := (await reader.readline()).strip():
+        name, _, value = line.partition(b":")
+        fields[name.strip().lower()] = value.strip()
+        if len(fields) > _MOST_FIELDS:
+            raise ValueError("the answer has too many headers")
+    if b"chunked" in fields.get(b"transfer-encoding", b"").lower():
+        body = await _read_chunks(reader)
+    else:  # a server may keep the connection open, whatever it was asked
+        length = fields.get(b"content-length", b"")
+        body = await _read_most(reader, min(int(length), _MOST_BYTES) if length.isdigit() else _MOST_BYTES)
     return Answer(int(words[1]), body)
+
+
+async def _read_most(reader: asyncio.StreamReader, most_bytes: int) -> bytes:
+    body = b""
+    while len(body) < most_bytes and (chunk := await reader.read(min(65_536, most_bytes - len(body)))):
+        body += chunk
+    return body
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while len(body) < _MOST_BYTES:
+        try:
+            size = int((await reader.readline()).partition(b";")[0], 16)
+        except ValueError:
+            break  # cut short: what came before is still an answer
+        if size <= 0:
+            break
+        body += await _read_most(reader, min(size, _MOST_BYTES - len(body)))
+        await reader.readline()
+    return body
 
 
 def _why(exc: OSError | ValueError) -> str:

@@ -1,8 +1,10 @@
-"""resources.ndjson: once a second, what each child costs in CPU, memory, threads and open files.
+"""resources.ndjson: once a second, what each child costs in CPU, memory, threads, open files and sockets.
 
 One line a child. The service's descendants are included: one that forks workers is one service. A
-figure that the system does not tell is null. Who was stopped by a signal (SIGSTOP) or runs out of files
-is told, and so is a run directory that somebody has removed. Nothing is judged here.
+figure that the system does not tell is null; sockets are counted of the service alone. Looking is a thread's work, so
+that neither a service with thousands of sockets nor a system that hangs holds up the supervisor; a look that
+comes late says so by its `t_ns`. Who was stopped by a signal (SIGSTOP) or runs out of files is told, and so is a
+run directory that somebody has removed. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -22,9 +25,13 @@ import psutil
 from harness.errors import RigError
 from harness.manifest import RigFault
 from harness.stack import open_files, sut
+from harness.stack.blocking import in_thread
 from harness.stack.child import Child
+from harness.stack.sockets import SocketCounter
 
 PERIOD_S: Final = 1.0
+LOOK_S: Final = 5.0
+"""A look that has not come back by then is not waited for."""
 LOOKS: Final = 2
 """In a row: a process that somebody stops for a moment only is none of our business."""
 
@@ -38,18 +45,16 @@ async def sample_forever(
     """Until cancelled; `on_stopped` hears of a child once. Raises OSError where the file takes no more, RigError
     where it was removed."""
     looks: Counter[str] = Counter()
+    watcher = Watcher()
     with path.open("ab", buffering=0) as file:
         next_s = time.monotonic()
         while True:
             if not os.fstat(file.fileno()).st_nlink:
                 raise RigError("the run directory was removed while the run was on", "keep it until the run is over")
-            for child in tuple(children()):
-                if not (family := _family(child)):
-                    continue
-                looks[child.name] = looks[child.name] + 1 if any(map(_is_stopped, family)) else 0
+            for child, line, stopped in await watcher.look([child for child in children() if child.alive]):
+                looks[child.name] = looks[child.name] + 1 if stopped else 0
                 if looks[child.name] == LOOKS:
                     on_stopped(child)
-                line = measure(child, family)
                 if child.spec.raise_limits and open_files.almost_full(line.fds):
                     trouble(open_files.full(child.name, line.fds or 0))
                 file.write(json.dumps(asdict(line)).encode() + b"\n")
@@ -59,7 +64,10 @@ async def sample_forever(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a child costs at one moment; `fds` is None where the system does not tell."""
+    """What a child costs at one moment; `fds` and `sockets` are None where the system does not tell.
+
+    `sockets`: how many TCP sockets are in each state that occurs.
+    """
 
     t_ns: int
     child: str
@@ -68,6 +76,39 @@ class Line:
     rss_bytes: int
     threads: int
     fds: int | None
+    sockets: dict[str, int] | None
+
+
+Seen = tuple[Child, Line, bool]
+"""A child, what it costs, and whether a signal has stopped any process of it."""
+
+
+class Watcher:
+    """Looks at children in a thread, one look at a time: a system that hangs gets no second thread."""
+
+    def __init__(self) -> None:
+        self._looking = threading.Lock()
+        self._counter = SocketCounter()
+
+    async def look(self, children: Iterable[Child]) -> list[Seen]:
+        """Nothing of who has ended meanwhile; nothing at all while a look does not come back."""
+        watched = tuple(children)
+        try:
+            return await in_thread(lambda: self._look(watched), LOOK_S)
+        except TimeoutError:
+            return []
+
+    def _look(self, children: Iterable[Child]) -> list[Seen]:
+        if not self._looking.acquire(blocking=False):
+            return []
+        try:
+            families = [(child, _family(child)) for child in children]
+            seen = [
+                (child, measure(child, each, self._counter), any(map(_is_stopped, each))) for child, each in families
+            ]
+            return [(child, line, stopped) for child, line, stopped in seen if line.threads]  # none: it has ended
+        finally:
+            self._looking.release()
 
 
 def _family(child: Child) -> list[psutil.Process]:
@@ -87,20 +128,20 @@ def _is_stopped(process: psutil.Process) -> bool:
         return False
 
 
-def measure(child: Child, family: Iterable[psutil.Process]) -> Line:
+def measure(child: Child, family: Sequence[psutil.Process], counter: SocketCounter) -> Line:
     cpu_s, rss_bytes, threads, fds = 0.0, 0, 0, 0
     fds_known = True
     for process in family:
         try:
             with process.oneshot():
                 times = process.cpu_times()
-                cpu_s += times.user + times.system
+                # of descendants that have ended too, or the sum would fall when a worker is replaced
+                cpu_s += times.user + times.system + times.children_user + times.children_system
                 rss_bytes += process.memory_info().rss
                 threads += process.num_threads()
-        except psutil.Error:
-            continue  # gone between two lines
-        try:
             fds += process.num_fds()
+        except psutil.NoSuchProcess:
+            continue  # gone between two lines
         except (psutil.Error, OSError):
             fds_known = False
     return Line(
@@ -111,4 +152,5 @@ def measure(child: Child, family: Iterable[psutil.Process]) -> Line:
         rss_bytes=rss_bytes,
         threads=threads,
         fds=fds if fds_known else None,
+        sockets=counter.count([process.pid for process in family]) if child.name == sut.NAME else None,
     )

@@ -112,6 +112,8 @@ def _close_files(rig: Rig, account: Account, run_dir: Path) -> None:
         rig.canaries.close()
     if rig.journal:
         rig.journal.close()
+    if rig.notices:
+        rig.notices.close()
     for fault in gateway.troubles(run_dir):
         account.trouble(fault)
     try:

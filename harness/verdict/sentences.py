@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from harness.evidence.validity import Finding
 from harness.gates import Gate, RecoveryGate
 from harness.plan import Plan
-from harness.results import GateResult, PhaseResult, UpstreamResult
+from harness.results import CostResult, GateResult, PhaseResult, UpstreamResult
 from harness.units import format_count, format_duration, format_share, spell_duration
+from harness.verdict.cost import NEXT, held
+from harness.verdict.naming import WHY, is_about_naming
+from harness.verdict.naming import next_failed as next_failed_naming
+from harness.verdict.naming import next_undecided as next_undecided_naming
 
 FAULTS_TOLD = 3
 """With more of them a sentence names them only."""
@@ -35,6 +39,8 @@ def blamed(upstreams: Sequence[UpstreamResult], phase: str) -> UpstreamResult | 
 def headline(plan: Plan, gate: GateResult, phases: Sequence[PhaseResult]) -> str:
     """What happened, in one sentence that needs no other: when, what was seen, and what became of the requests."""
     phase = next((phase for phase in phases if phase.name == gate.phase), None)
+    if is_about_naming(gate):
+        return f"{_when(plan, gate.phase)}, {gate.reason}."
     if gate.metric == "service-alive" or phase is None or not phase.n:
         return f"{gate.reason[:1].upper()}{gate.reason[1:]}."
     late = phase.outcomes.get("gateway_timeout", 0)
@@ -69,12 +75,21 @@ def _seen(plan: Plan, gate: GateResult) -> str:
     return f"{quantile} was an error, not below {limit}"
 
 
-def why_failed(plan: Plan, gate: GateResult, phases: Sequence[PhaseResult], upstreams: Sequence[UpstreamResult]) -> str:
-    """Which upstream the slow requests waited for, and how they ended."""
+def why_failed(
+    plan: Plan,
+    gate: GateResult,
+    phases: Sequence[PhaseResult],
+    upstreams: Sequence[UpstreamResult],
+    cost: Sequence[CostResult] = (),
+) -> str:
+    """Which upstream the slow requests waited for, and how they ended; of a gate on cost, what the service held."""
     if gate.metric == "service-alive":
         return f"{gate.reason[:1].upper()}{gate.reason[1:]}; what was measured until then says nothing about it."
     said = []
     culprit = blamed(upstreams, gate.phase)
+    if is_about_naming(gate):
+        faulted = _faulted(plan, gate.phase)
+        return f"{WHY} The fault was {faulted}." if faulted else WHY
     if culprit and gate.unit in ("ms", "share"):
         said.append(
             f"{culprit.name} was the slowest upstream in {format_share(culprit.slowest_share or 0.0)} of the slow "
@@ -82,6 +97,8 @@ def why_failed(plan: Plan, gate: GateResult, phases: Sequence[PhaseResult], upst
         )
     elif faulted := _faulted(plan, gate.phase):
         said.append(f"The fault was {faulted}.")
+    if gate.metric in NEXT:
+        said += held(cost, gate.phase)
     phase = next((phase for phase in phases if phase.name == gate.phase), None)
     if phase:
         said += _how_they_ended(plan, phase)
@@ -114,6 +131,10 @@ def next_failed(plan: Plan, gate: GateResult, upstreams: Sequence[UpstreamResult
         return "See logs/sut.log for its last words, and who ends or stops processes here (the kernel, out of memory?)."
     if gate.metric == "recovery":
         return "Look for what the service still holds after the fault: retries, full queues, connection pools, threads."
+    if gate.metric in NEXT:
+        return NEXT[gate.metric]
+    if is_about_naming(gate):
+        return next_failed_naming(gate)
     if gate.metric.startswith("calls"):
         return "Ask only the backends that a request names (push the filter down), and look for retries."
     if gate.metric == "throughput":
@@ -136,6 +157,8 @@ def next_undecided(plan: Plan, gate: Gate, result: GateResult) -> str:
     """What would decide it."""
     if "before this phase was over" in result.reason:
         return "Let the run go on to its end."
+    if found := next_undecided_naming(result):
+        return found
     if "declared clump" in result.reason or "too few" in result.reason:
         needed_ms = _needed_ms(plan, gate)
         if needed_ms is not None:

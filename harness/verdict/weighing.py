@@ -23,6 +23,7 @@ from harness.plan import Plan
 from harness.results import (
     EXIT_CODE,
     Correlation,
+    CostResult,
     FaultResult,
     GateResult,
     GatewayRef,
@@ -40,6 +41,7 @@ from harness.results import (
 from harness.units import NS_PER_MS, format_duration
 from harness.verdict import sentences
 from harness.verdict.attribution import Attribution
+from harness.verdict.cost import cost_results
 from harness.verdict.gates import GateVerdicts, judge_gates, service_alive
 from harness.verdict.matrix import MATRIX, combine_cells
 from harness.verdict.own_baseline import own_baseline
@@ -64,6 +66,7 @@ class _Judged:
     findings: tuple[Finding, ...]
     phases: tuple[PhaseResult, ...]
     upstreams: tuple[UpstreamResult, ...]
+    cost: tuple[CostResult, ...]
 
 
 def judge(evidence: Evidence | Pool) -> Results:
@@ -76,11 +79,12 @@ def judge(evidence: Evidence | Pool) -> Results:
     phases = phase_results(pool)
     attribution = Attribution(pool)
     upstreams = tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
+    cost = cost_results(pool, [phase for phase in phases if phase.name not in UNATTRIBUTED])
     interrupted = any(run.manifest.ended and run.manifest.ended.reason == "interrupted" for run in pool.runs)
     verdict = _combine(gates, alive, findings)
     if interrupted and verdict == "pass":
         verdict = "inconclusive"  # nobody who reads only the verdict may take a run cut short for a whole one
-    reason, why, next_ = _say(_Judged(pool, gates, results, findings, phases, upstreams), verdict)
+    reason, why, next_ = _say(_Judged(pool, gates, results, findings, phases, upstreams, cost), verdict)
     return Results(
         tool=Tool(version=__version__),
         verdict=verdict,
@@ -93,6 +97,7 @@ def judge(evidence: Evidence | Pool) -> Results:
         phases=phases,
         faults=faults,
         upstreams=upstreams,
+        cost=cost,
         validity=tuple(as_check(finding) for finding in findings),
         correlation=_correlation(pool),
         why=why,
@@ -192,7 +197,7 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
     failed = [result for result in judged.results if result.verdict == "fail"]
     if failed:
         first = next((result for result in failed if result.metric == "service-alive"), failed[0])
-        why = sentences.why_failed(plan, first, judged.phases, judged.upstreams)
+        why = sentences.why_failed(plan, first, judged.phases, judged.upstreams, judged.cost)
         said = sentences.headline(plan, first, judged.phases)
         return said, why, sentences.next_failed(plan, first, judged.upstreams)
     undecided = [one for one in judged.gates.gates if one.finding.verdict == "inconclusive"]

@@ -16,6 +16,7 @@ from reports.charts.percentiles import Curve
 from reports.charts.plot import LogMs, spell_round
 from reports.history import Band, History, bands, history_of
 from reports.legible import redacted_document, shown
+from reports.named import who_was_named
 from reports.page import embedded_json, render
 from reports.subject import Subject
 from reports.timeline import Quantiles
@@ -55,6 +56,7 @@ def page(subject: Subject) -> str:
         "curves": curves,
         "slots": subject.plan.load.max_in_flight if subject.plan and subject.plan.load.model == "open" else None,
         "resource_charts": resources.charts(subject, shading),
+        "cost_rows": list(resources.table(results.cost)),
         "upstream_rows": results.upstreams,
         "joined": _joined(subject),
         "facts": list(_facts(subject)),
@@ -62,6 +64,7 @@ def page(subject: Subject) -> str:
         "results_json": embedded_json(redacted_document(results.model_dump(mode="json"))),
         "fault_texts": {fault.name: fault.text for fault in (subject.plan.faults if subject.plan else ())},
         "witnessed": trust.witnessed,
+        "who_was_named": who_was_named,
         **_heat(results.upstreams, [each.name for each in sorted(results.phases, key=lambda each: each.start_ms)]),
     }
     if history:

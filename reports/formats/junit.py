@@ -58,7 +58,8 @@ def suite(results: Results, *, name: str, warns: bool) -> ET.Element:
 
 def _gate_case(element: ET.Element, results: Results, gate: GateResult, *, warns: bool) -> None:
     case = _case(element, results, gate.text, gate.line)
-    seen = f"observed {spelling.observed(gate)}, limit {spelling.limit(gate)}, {gate.n} arrivals in {gate.phase}"
+    of = f"{gate.n} {spelling.things(gate)} in {gate.phase}"
+    seen = f"observed {spelling.observed(gate)}, limit {spelling.limit(gate)}, {of}"
     interval = spelling.interval(gate, results.run.gateway.timeout_ms)
     body = f"{gate.reason}\n{seen}{f' ({interval})' if interval else ''}\nreplay: {results.replay}"
     if gate.verdict == "fail":

@@ -10,6 +10,7 @@ from typing import Final
 from harness.results import Results
 from reports import github, spelling, trust
 from reports.legible import shown
+from reports.named import who_was_named
 from reports.subject import Subject
 
 FILES: Final = ("summary.md",)
@@ -45,6 +46,8 @@ def summary(subject: Subject) -> str:
         lines += [*_gates(results), ""]
     if results.phases:
         lines += [*_phases(results), ""]
+    if named := list(_named(results)):
+        lines += ["Whom the service named", "", *named, ""]
     lines += ["Can I trust this run?", ""]
     for answer in trust.answers(subject):
         detail = f": {prose(answer.detail)}" if answer.detail else ""
@@ -87,6 +90,13 @@ def _phases(results: Results) -> Iterable[str]:
         for phase in results.phases
     ]
     return table(("phase", "n", "p50", "p99", "not ok", "complete"), rows)
+
+
+def _named(results: Results) -> Iterable[str]:
+    for fault in results.faults:
+        yield from (
+            f"- {escaped(fault.name)}, {escaped(fault.upstream)}: {escaped(text)}" for text in who_was_named(fault)
+        )
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:

@@ -40,32 +40,62 @@ def test_metrics_are_in_prometheus_format() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "message"),
+    ("method", "path", "status", "title", "detail"),
     [
-        ("GET", "/offers", 404, "there is no /offers; try /v1/offers"),
-        ("GET", "/", 404, "there is no /; try /v1/offers"),
-        ("POST", "/v1/offers", 405, "/v1/offers takes GET only"),
+        ("GET", "/offers", 404, "There is no such path", "there is no /offers; try /v1/offers, and see /openapi.json"),
+        ("GET", "/", 404, "There is no such path", "there is no /; try /v1/offers"),
+        ("POST", "/v1/offers", 405, "The path takes other methods", "/v1/offers takes GET and HEAD only"),
     ],
 )
-def test_other_paths_and_methods_are_told_what_there_is(method: str, path: str, status: int, message: str) -> None:
+def test_other_paths_and_methods_are_told_what_there_is(
+    method: str, path: str, status: int, title: str, detail: str
+) -> None:
     response = request(method, path)
-    assert (response.status_code, response.json()) == (status, {"error": {"message": message}})
+    document = response.json()
+    assert (response.status_code, document["status"], document["title"]) == (status, status, title)
+    assert document["detail"].startswith(detail)
+    assert document["instance"] == path
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers.get("allow") == ("GET, HEAD" if status == 405 else None)
+
+
+def test_a_path_may_hold_anything_and_comes_back_as_a_reference() -> None:
+    document = request("GET", "/a%20b%0A%E2%82%AC" + "x" * 500).json()
+    assert document["instance"].startswith("/a%20b%0A%E2%82%ACxxx")
+    assert len(document["detail"]) < 400
 
 
 def test_a_bad_query_is_a_400_that_names_the_parameter_and_asks_nobody() -> None:
     world = World({"azure": Mock()})
     (reply,) = world.ask("/v1/offers?limit=none")
     assert reply.response.status_code == 400
-    assert reply.body["error"] == {"parameter": "limit", "message": "must be a whole number from 1 to 10000"}
-    assert reply.body["request_id"] == reply.response.headers["x-request-id"]
+    assert reply.response.headers["content-type"] == "application/problem+json"
+    assert reply.body == {
+        "type": "/openapi.json#/components/responses/BadParameter",
+        "title": "A parameter cannot be used",
+        "status": 400,
+        "detail": "must be a whole number from 1 to 10000",
+        "instance": "/v1/offers",
+        "request_id": reply.response.headers["x-request-id"],
+        "parameter": "limit",
+    }
     assert world.asked == []
 
 
 def test_an_answer_has_these_fields_and_no_others() -> None:
     (reply,) = World({"azure": Mock()}).ask("/v1/offers")
-    assert list(reply.body) == ["offers", "partial", "missing", "backends", "request_id"]
+    assert list(reply.body) == ["offers", "next_cursor", "partial", "missing", "backends", "request_id"]
     assert reply.response.headers["content-type"] == "application/json"
     assert int(reply.response.headers["content-length"]) == len(reply.response.content)
+
+
+@pytest.mark.parametrize("path", ["/v1/offers", "/healthz", "/metrics", "/openapi.json", "/nowhere"])
+def test_head_is_get_without_the_body(path: str) -> None:
+    got, head = request("GET", path), request("HEAD", path)
+    assert head.content == b""
+    assert head.status_code == got.status_code
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert abs(int(head.headers["content-length"]) - len(got.content)) < 20, "times in /metrics differ in length"
 
 
 def test_a_server_that_stops_answers_503_instead_of_waiting() -> None:

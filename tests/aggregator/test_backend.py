@@ -11,7 +11,8 @@ import respx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.backend import PAGES_MAX, Backend, BackendError
+from aggregator.backend import Backend
+from aggregator.pages import PAGES_MAX, BackendError
 from tests.aggregator.world import Mock, World, offer, page
 
 
@@ -71,6 +72,7 @@ def test_a_backend_whose_pages_never_end_is_given_up() -> None:
         (httpx.Response(200, json={"offers": [{"price": True}]}), "bad_answer"),
         (httpx.ConnectError("refused"), "connection"),
         (httpx.ReadError("reset"), "connection"),
+        (httpx.PoolTimeout(""), "pool_timeout"),
         (httpx.RemoteProtocolError("cut short"), "connection"),
         # what httpx-aiohttp makes of a connection that was dropped; no timeout is set, so it cannot be one
         (httpx.ConnectTimeout("Server disconnected"), "connection"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import httpx
 import pytest
@@ -86,7 +87,7 @@ def test_a_cancelled_call_counts_for_nothing() -> None:
     breaker = Breaker(failures_to_open=1)
 
     async def scene() -> None:
-        call = asyncio.create_task(guarded(breaker, asyncio.sleep)(60))
+        call = asyncio.create_task(guarded(breaker, asyncio.sleep, (OSError,))(60))
         await asyncio.sleep(1)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -94,6 +95,72 @@ def test_a_cancelled_call_counts_for_nothing() -> None:
 
     run(scene())
     assert breaker.state is State.CLOSED
+
+
+def test_a_bug_of_our_own_is_no_reason_to_leave_a_backend_alone(caplog: pytest.LogCaptureFixture) -> None:
+    failing: Exception = ConnectionError("refused")
+
+    async def call() -> None:
+        raise failing
+
+    async def scene() -> None:
+        nonlocal failing
+        breaker = Breaker(failures_to_open=1, clock=now_s)
+        asked = guarded(breaker, call, (ConnectionError,))
+        failing = ZeroDivisionError("a bug")
+        with pytest.raises(ZeroDivisionError):
+            await asked()
+        assert breaker.state is State.CLOSED
+        failing = ConnectionError("refused")
+        with pytest.raises(ConnectionError):
+            await asked()
+        await asyncio.sleep(1)
+        failing = ZeroDivisionError("a bug")
+        with pytest.raises(CircuitOpen):
+            await asked()
+        await asyncio.sleep(0)
+        assert breaker.take_probe(), "a probe that broke is no answer, and makes no pause longer"
+
+    run(scene())
+    (record,) = caplog.records
+    assert record.exc_info
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+def test_a_breaker_tells_when_it_opens_and_when_it_closes_and_nothing_in_between() -> None:
+    clock = Hand()
+    told: list[tuple[bool, str]] = []
+
+    def tell(*, is_open: bool, detail: str) -> None:
+        told.append((is_open, detail))
+
+    breaker = Breaker(failures_to_open=2, clock=clock, tell=tell)
+    breaker.failed()
+    breaker.succeeded()
+    assert told == []
+    breaker.failed()
+    breaker.failed()
+    breaker.failed()
+    assert told == [(True, "2 failures in a row")]
+    clock.now_s = 1.0
+    assert breaker.take_probe()
+    breaker.failed(probe=True)
+    clock.now_s = 3.0
+    assert breaker.take_probe()
+    breaker.succeeded(probe=True)
+    assert told == [(True, "2 failures in a row"), (False, "a probe was answered")]
+
+
+def test_the_log_names_the_backend_that_is_left_alone_and_says_when_no_longer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    mocks = {"azure": Mock(fails=httpx.Response(503), well_from_s=10.0), "gcp": Mock()}
+    world = World(mocks, "isolated", without=only("breaker"))
+    world.play(*((float(second), "/v1/offers") for second in range(30)))
+    fields = [(record.levelname, getattr(record, "fields", {})) for record in caplog.records]
+    told = [(level, found["backend"], found["breaker"]) for level, found in fields if "breaker" in found]
+    assert told == [("WARNING", "azure", "open"), ("INFO", "azure", "closed")]
 
 
 def test_a_hung_backend_costs_the_deadline_until_it_is_isolated_and_is_found_again() -> None:
@@ -263,6 +330,8 @@ def test_where_nothing_can_be_had_it_says_so_and_when_to_come_again(rung: str) -
     assert nothing.response.status_code == 503
     assert nothing.response.headers["retry-after"] == "1"
     assert nothing.sources == {"azure": "none", "gcp": "none"}
+    (empty,) = World({"azure": down, "gcp": down}, rung, without=("unavailable",)).ask("/v1/offers")
+    assert (empty.response.status_code, empty.names) == (200, [])
     (some,) = World({"azure": down, "gcp": Mock()}, rung).ask("/v1/offers")
     assert some.response.status_code == 200
 

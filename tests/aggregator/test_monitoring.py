@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 
 import httpx
 import pytest
 
 from aggregator.monitoring import LINES_PER_S, FaultLog, JsonFormatter
 from aggregator.trace import Trace
-from tests.aggregator.world import DEADLINE_S, Mock, World, page
+from tests.aggregator.world import DEADLINE_S, Mock, Reply, World, page
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
     """The error lines, as they would stand on stderr."""
-    formatter = JsonFormatter()
-    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
-    return [json.loads(formatter.format(record)) for record in errors]
+    return [written(record) for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def written(record: logging.LogRecord) -> dict[str, object]:
+    line: dict[str, object] = json.loads(JsonFormatter().format(record))
+    return line
 
 
 def test_a_deadline_that_fires_is_logged_with_backend_and_request(caplog: pytest.LogCaptureFixture) -> None:
@@ -64,6 +68,77 @@ def test_many_failures_make_few_lines_and_none_goes_uncounted(caplog: pytest.Log
     after, last = lines(caplog)[-2:]
     assert after["lines_left_out"] == 40 - LINES_PER_S
     assert "lines_left_out" not in last
+
+
+def test_a_breaker_is_told_of_once_for_each_change_and_cannot_flood(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "aggregator")
+    now_s = 0.0
+    fault_log = FaultLog(lambda: now_s)
+    for _ in range(3):
+        fault_log.breaker("azure", is_open=True, detail="5 failures in a row")
+    fault_log.breaker("azure", is_open=False, detail="a probe was answered")
+    opened, closed = map(written, caplog.records)
+    assert opened.pop("time")
+    assert opened == {
+        "level": "WARNING",
+        "message": "backend azure is left alone: 5 failures in a row",
+        "backend": "azure",
+        "breaker": "open",
+    }
+    assert (closed["level"], closed["backend"], closed["breaker"]) == ("INFO", "azure", "closed")
+    for _ in range(1000):
+        fault_log.breaker("azure", is_open=True, detail="")
+        fault_log.breaker("azure", is_open=False, detail="")
+    assert len(caplog.records) == 2 * LINES_PER_S
+    now_s = 1.0
+    fault_log.breaker("azure", is_open=True, detail="")
+    assert written(caplog.records[-1])["lines_left_out"] == 1001 - LINES_PER_S
+
+
+def degraded(reply: Reply) -> dict[str, float]:
+    """By the metrics that were read then."""
+    lines = re.findall(r'^aggregator_backend_degraded\{backend="(\w+)"\} (\S+)$', reply.response.text, re.MULTILINE)
+    return {name: float(value) for name, value in lines}
+
+
+@pytest.mark.parametrize("rung", ["sequential", "parallel", "timeout", "pushdown", "isolated"])
+def test_every_rung_names_the_backend_that_hangs_and_says_when_it_is_well(
+    rung: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "aggregator")
+    mocks = {"azure": Mock(60.0, well_until_s=10, well_from_s=30), "gcp": Mock(0.1)}
+    requests = [(at / 10, f"/v1/offers?limit={at + 1}") for at in range(600)]
+    scrapes = [(at_s, "/metrics") for at_s in (9.95, 15.0, 30.0, 59.95)]
+    world = World(mocks, rung)
+    before, soon, late, after = world.play(*requests, *scrapes)[-4:]
+    assert degraded(before) == degraded(after) == {"azure": 0, "gcp": 0}
+    assert degraded(soon) == degraded(late) == {"azure": 1, "gcp": 0}
+    raised, cleared = [line for line in map(written, caplog.records) if "state" in line]
+    assert (raised["level"], raised["backend"], raised["state"]) == ("WARNING", "azure", "degraded")
+    assert raised["message"] == f"backend azure is degraded: {raised['why']}"
+    assert raised["normal_p50_ms"] == pytest.approx(1, rel=0.1)
+    assert (cleared["level"], cleared["backend"], cleared["state"]) == ("INFO", "azure", "normal")
+
+
+def test_a_call_is_told_with_the_time_it_has_and_one_that_is_refused_with_none() -> None:
+    mocks = {"azure": Mock(fails=httpx.ConnectError("refused")), "gcp": Mock(0.07)}
+    world = World(mocks, "isolated")
+    world.play(*((at / 10, f"/v1/offers?limit={at + 1}") for at in range(9)))
+    text = world.metrics.text().decode().splitlines()
+    for line in (
+        'aggregator_backend_deadline_left_seconds_count{backend="azure"} 5.0',
+        'aggregator_backend_deadline_left_seconds_count{backend="gcp"} 9.0',
+        f'aggregator_backend_deadline_left_seconds_sum{{backend="gcp"}} {9 * DEADLINE_S}',
+        'aggregator_backend_calls_total{backend="azure",outcome="refused"} 4.0',
+        'aggregator_backend_seconds_count{backend="azure"} 5.0',
+    ):
+        assert line in text
+
+
+def test_without_a_deadline_there_is_no_time_left_to_tell() -> None:
+    world = World({"gcp": Mock(0.07)}, "parallel")
+    world.ask("/v1/offers")
+    assert 'aggregator_backend_deadline_left_seconds_count{backend="gcp"} 0.0' in world.metrics.text().decode()
 
 
 def test_metrics_tell_the_backends_apart() -> None:
@@ -116,10 +191,10 @@ def test_an_id_that_is_none_is_not_passed_on() -> None:
 def test_a_bug_is_a_500_that_says_nothing_and_a_log_that_says_all(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aggregator.backend._parse", lambda body: 1 / 0)
+    monkeypatch.setattr("aggregator.pages._parse", lambda body: 1 / 0)
     (reply,) = World({"azure": Mock(fails=page([]))}, "parallel").ask("/v1/offers")
     assert reply.response.status_code == 500
-    assert reply.body["error"] == {"message": "internal error"}
+    assert reply.body["detail"] == "internal error; its log has more under the request id"
     (line,) = lines(caplog)
     assert line["request_id"] == reply.body["request_id"]
     assert "ZeroDivisionError" in str(line["exception"])

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import runpy
+import sys
+from pathlib import Path
 
 import pytest
 
+import aggregator
+from aggregator.policies import POLICIES
 from aggregator.policies.deadline import DeadlineExceeded, within
 from aggregator.policies.parallel import all_at_once
 from aggregator.policies.sequential import one_by_one
@@ -80,3 +86,29 @@ def test_ending_the_whole_ends_every_call() -> None:
         assert ended == 8
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(aggregator.__file__).parent / "policies").glob("*.py")), ids=lambda path: path.stem
+)
+def test_a_policy_can_be_taken_out_alone(path: Path) -> None:
+    """It runs by itself in another place: whatever it imports comes with Python."""
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported <= sys.stdlib_module_names
+    namespace = runpy.run_path(str(path))
+    assert namespace["__doc__"]
+
+
+def test_each_policy_is_a_file_of_its_name_and_sequential_is_what_happens_without() -> None:
+    files = {path.stem for path in (Path(aggregator.__file__).parent / "policies").glob("[!_]*.py")}
+    assert files == {*POLICIES, "sequential"}

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregator.paging import page_of
 from aggregator.query import BadQuery, Query, parse_query
 from tests.aggregator.world import offer
 
@@ -40,7 +41,8 @@ OFFERS = [
     ],
 )
 def test_filters_select_and_the_cheapest_come_first(query: bytes, prices: list[float]) -> None:
-    assert [row["price"] for row in parse_query(query, KNOWN).select(OFFERS)] == prices
+    limit = parse_query(query, KNOWN).limit
+    assert [row["price"] for row in parse_query(query, KNOWN).select("gcp", OFFERS)][:limit] == prices
 
 
 @given(st.lists(st.lists(st.floats(0, 5), max_size=6), max_size=4), st.none() | st.integers(1, 8), st.floats(0, 5))
@@ -48,14 +50,18 @@ def test_selecting_from_each_backend_first_changes_nothing(
     catalogs: list[list[float]], limit: int | None, most: float
 ) -> None:
     query = Query(limit=limit, max_price=most)
-    offers = [[offer(f"cloud-{number}", price) for price in prices] for number, prices in enumerate(catalogs)]
-    whole = query.select([row for rows in offers for row in rows])
-    assert query.cheapest(row for rows in offers for row in query.select(rows)) == whole
+    offers = {
+        f"cloud-{number}": [offer(f"cloud-{number}", price) for price in prices]
+        for number, prices in enumerate(catalogs)
+    }
+    whole = Query(max_price=most).select("all", [row for rows in offers.values() for row in rows])
+    page, _ = page_of({name: query.select(name, rows) for name, rows in offers.items()}, limit, None)
+    assert page == whole[:limit]
 
 
 def test_rows_without_the_fields_a_filter_reads_do_not_pass() -> None:
-    assert Query(gpus=frozenset({"a100"})).select([{"price": 1.0}]) == []
-    assert Query(spot=False).select([{"price": 1.0}]) == []
+    assert Query(gpus=frozenset({"a100"})).select("gcp", [{"price": 1.0}]) == []
+    assert Query(spot=False).select("gcp", [{"price": 1.0}]) == []
 
 
 @pytest.mark.parametrize("query", [b"backend=gcp,azure", b"backend=gcp&backend=azure", b"backend=gcp,%20azure"])
@@ -78,6 +84,8 @@ def test_lists_may_be_repeated_or_comma_separated(query: bytes) -> None:
         (b"limit=10001", "limit", "must be a whole number from 1 to 10000"),
         (b"limit=2.5", "limit", "must be a whole number from 1 to 10000"),
         (b"limit=1&limit=2", "limit", "may be given once only"),
+        (b"cursor=", "cursor", "is none that was given out; take `next_cursor` of a page as it is"),
+        (b"cursor=1&cursor=2", "cursor", "may be given once only"),
         (b"backends=gcp", "backends", "no such parameter; known: backend, gpu, region"),
         (b"&".join([b"gpu=A100"] * 101), "", "too many parameters"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from aggregator.habits import Habits
 from aggregator.settings import BackendAddress, SettingsError, parse_settings
 
 BACKENDS = {"AGGREGATOR_BACKENDS": "azure=http://127.0.0.1:9001, gcp=https://gcp.test/api/"}
@@ -12,12 +13,24 @@ ARGV = ["--rung", "timeout", "--port", "8000"]
 
 def test_a_whole_setting() -> None:
     settings = parse_settings([*ARGV, "--without", "parallel", "--host", "127.0.0.2"], BACKENDS)
-    assert settings.policies == {"deadline"}
+    assert settings.policies == {"deadline", "unavailable"}
     assert settings.backends == (
         BackendAddress("azure", "http://127.0.0.1:9001"),
         BackendAddress("gcp", "https://gcp.test/api"),
     )
     assert (settings.rung, settings.host, settings.port) == ("timeout", "127.0.0.2", 8000)
+    assert settings.client == "aiohttp"
+
+
+def test_a_client_is_chosen_where_the_calls_are_awaited() -> None:
+    argv = ["--rung", "threads", "--without", "threads", "--client", "httpx", "--port", "0"]
+    assert parse_settings(argv, BACKENDS).client == "httpx"
+
+
+def test_habits_are_off_unless_asked_for() -> None:
+    assert parse_settings(ARGV, BACKENDS).habits == Habits(retries=0, sessions=0, session_wait_ms=30_000)
+    env = {"AGGREGATOR_RETRIES": "3", "AGGREGATOR_SESSIONS": "64", "AGGREGATOR_SESSION_WAIT_MS": "500"}
+    assert parse_settings(ARGV, BACKENDS | env).habits == Habits(retries=3, sessions=64, session_wait_ms=500)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +55,12 @@ def test_the_deadline_is_half_the_gateway_timeout_and_five_seconds_at_most(
         (["--port", "8000"], {}, "--rung"),
         (["--rung", "timeout"], {}, "--port"),
         (["--rung", "timeout", "--port", "70000"], {}, "--port 70000 is not a port"),
-        (["--rung", "threads", "--port", "8000"], {}, "`threads` is not built yet"),
+        (
+            ["--rung", "threads", "--client", "httpx", "--port", "8000"],
+            {},
+            "blocking client of its own; remove --client",
+        ),
+        ([*ARGV, "--client", "requests"], {}, "choose from 'aiohttp', 'httpx'"),
         (["--rung", "quick", "--port", "8000"], {}, "there is no rung `quick`"),
         ([*ARGV, "--without", "pushdown"], {}, "has no policy `pushdown`"),
         (ARGV, {"AGGREGATOR_BACKENDS": ""}, "no backends are set; write AGGREGATOR_BACKENDS as azure=http://"),
@@ -51,6 +69,9 @@ def test_the_deadline_is_half_the_gateway_timeout_and_five_seconds_at_most(
         (ARGV, {"AGGREGATOR_BACKENDS": "azure=http://127.0.0.1:x"}, "no http or https address for backend `azure`"),
         (ARGV, {"AGGREGATOR_BACKENDS": "a=http://h,a=http://h"}, "names `a` twice"),
         (ARGV, {"AGGREGATOR_GATEWAY_TIMEOUT_MS": "2s"}, "AGGREGATOR_GATEWAY_TIMEOUT_MS=2s is not a number of milli"),
+        (ARGV, {"AGGREGATOR_RETRIES": "often"}, "AGGREGATOR_RETRIES=often is not a whole number from 0 to 100"),
+        (ARGV, {"AGGREGATOR_SESSIONS": "-1"}, "AGGREGATOR_SESSIONS=-1 is not a whole number"),
+        (ARGV, {"AGGREGATOR_SESSION_WAIT_MS": "0"}, "AGGREGATOR_SESSION_WAIT_MS=0 is not a number of milliseconds"),
         (ARGV, {"AGGREGATOR_BACKEND_DEADLINE_MS": "0"}, "AGGREGATOR_BACKEND_DEADLINE_MS=0 is not a number"),
     ],
 )

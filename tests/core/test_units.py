@@ -41,6 +41,27 @@ def test_rates_shares_and_sizes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (640, "640 B"),
+        (999.6, "1.00 kB"),
+        (64_000, "64.0 kB"),
+        (99_960, "100 kB"),
+        (271_234_567, "271 MB"),
+        (1.25e9, "1.25 GB"),
+        (5e12, "5,000 GB"),
+    ],
+)
+def test_sizes_for_people(size: float, text: str) -> None:
+    assert units.format_bytes(size) == text
+
+
+def test_counts_that_were_multiplied_keep_their_half() -> None:
+    assert [units.format_quantity(value) for value in (31, 46.5, 12_034.0)] == ["31", "46.5", "12,034"]
+
+
+@pytest.mark.parametrize(
     ("parse", "text"),
     [
         (units.parse_rate_per_s, "40"),

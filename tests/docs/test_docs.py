@@ -229,14 +229,14 @@ def test_the_aggregators_tables() -> None:
     metrics.requests.labels("200")
     families = re.findall(r"^# TYPE (\S+) (?:counter|gauge|histogram)$", metrics.text().decode(), re.MULTILINE)
     counted = {name for name in families if not name.endswith("_created")}
-    assert {spans(row[0])[0] for row in tables("docs/aggregator.md", "metric")} == counted
+    assert {spans(row[0])[0] for row in tables("docs/monitoring.md", "metric")} == counted
     variables = {spans(row[0])[0] for row in tables("docs/aggregator.md", "variable")}
     assert variables == set(re.findall(r"AGGREGATOR_[A-Z_]+", read("aggregator/settings.py")))
 
 
 def test_the_aggregator_refuses_as_quoted() -> None:
     with pytest.raises(SettingsError) as refused:
-        parse_settings(["--rung", "threads", "--port", "0"], {"AGGREGATOR_BACKENDS": "azure=http://127.0.0.1:1"})
+        parse_settings(["--rung", "thread", "--port", "0"], {"AGGREGATOR_BACKENDS": "azure=http://127.0.0.1:1"})
     assert f"```\nerror: {refused.value}\n```\n" in read("docs/aggregator.md")
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gates import CallsGate, GateSyntaxError, LatencyGate, RecoveryGate, ShareGate, ThroughputGate
+from harness.gates import CallsGate, CostGate, GateSyntaxError, LatencyGate, RecoveryGate, ShareGate, ThroughputGate
 from harness.gates.latency import Limit
 from harness.scenario.gate_text import parse_gate
 
@@ -57,8 +57,30 @@ def test_the_other_kinds() -> None:
     assert (throughput.limit_per_s, throughput.phase) == (1.5, "after azure-slow")
     recovery = parse_gate("recovery < 15s after azure-slow")
     assert isinstance(recovery, RecoveryGate)
-    assert recovery.load_needed_ms(40) == 15_000 + 5 * 2_500
-    assert recovery.load_needed_ms(1_000) == 15_000 + 5 * 1_000
+    assert recovery.load_needed_after_ms(40) == 15_000 + 5 * 2_500
+    assert recovery.load_needed_after_ms(1_000) == 15_000 + 5 * 1_000
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "factor", "unit", "phases"),
+    [
+        ("rss < 300MB", 300e6, None, "bytes", ("whole",)),
+        ("rss < 1.5GB during azure-slow", 1.5e9, None, "bytes", ("azure-slow",)),
+        ("rss < 2x baseline", None, 2.0, "bytes", ("whole", "baseline")),
+        ("threads < 100 during baseline", 100.0, None, "count", ("baseline",)),
+        ("threads < 1.5 x baseline after azure-slow", None, 1.5, "count", ("after azure-slow", "baseline")),
+        ("sockets < 1000 after azure-slow", 1000.0, None, "count", ("after azure-slow",)),
+    ],
+)
+def test_gates_on_what_the_service_costs(
+    text: str, limit: float | None, factor: float | None, unit: str, phases: tuple[str, ...]
+) -> None:
+    gate = parse_gate(text)
+    assert isinstance(gate, CostGate)
+    assert (gate.limit, gate.factor, gate.unit, gate.phases()) == (limit, factor, unit, phases)
+    assert gate.metric == text.partition(" ")[0]
+    assert gate.moments(0.95) == 0
+    assert gate.load_needed_after_ms(40) == (6_000 if text.endswith("after azure-slow") else 0)
 
 
 def test_a_gate_without_a_phase_speaks_of_the_whole() -> None:
@@ -111,7 +133,30 @@ def test_how_many_independent_moments_a_pass_needs(text: str, moments: int) -> N
         ("calls < many", 8, "not a number", "0.01"),
         ("throughput > 40", 13, "not a rate", "38/s"),
         ("recovery < 15s", 14, "after which fault", "after azure-latency"),
-        ("named azure within 10s", 0, "later version", "p99"),
+        ("named", 5, "ends where an upstream's name", "named azure within 5s"),
+        ("named Azure within 5s", 6, "not an upstream's name", "named azure within 5s"),
+        ("named azure", 11, "within which time", "within 5s"),
+        ("named azure < 5s", 12, "within which time", "within 5s"),
+        ("named azure within 5", 19, "not a duration", "named azure within 5s"),
+        ("named azure within 0s", 19, "above zero", ""),
+        ("named azure within 5s during baseline", 22, "speaks of a fault", "during azure-latency"),
+        ("named azure within 5s after azure-slow", 22, "speaks of a fault", "during azure-latency"),
+        ("cleared", 7, "within which time", "cleared within 30s"),
+        ("cleared within 30s", 18, "after which fault", "after azure-latency"),
+        ("cleared within 30s during azure-slow", 19, "after which fault", "after azure-latency"),
+        ("name azure within 5s", 0, "nothing a gate can measure", "`named`"),
+        ("rss < 300", 6, "has no unit", "300MB"),
+        ("rss < 0MB", 6, "above zero", "300MB"),
+        ("rss < 1%", 6, "not a size", "300MB"),
+        ("rss <= 300MB", 4, "strict bound", "rss < 300MB"),
+        ("threads < 0", 10, "more than none", "threads < 100"),
+        ("threads < 1.5", 10, "not a whole number", "1.5 x baseline"),
+        ("threads < 50MB", 10, "has no unit", "100"),
+        ("threads < 2 x main", 14, "nothing to compare threads with", "1.5 x baseline"),
+        ("threads < 0x baseline", 10, "factor must be above zero", "1.5 x baseline"),
+        ("sockets < 2x baseline during baseline", 10, "compared with itself", "sockets < 100"),
+        ("sockets > 5", 8, "`<` expected", "sockets < 100"),
+        ("thread < 5", 0, "nothing a gate can measure", "`threads`"),
         ("ok > 99%", 0, "no gate on `ok`", "errors < 1%"),
     ],
 )

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from harness import verdict
-from harness.evidence import Evidence, Window
+from harness.evidence import Evidence, Window, notices
 from harness.evidence import run as evidence
-from harness.gates import deciding, share
+from harness.gates import deciding, named, share
 from harness.manifest import Death, Ended
+from harness.notice_record import Notice
 from harness.phases import Phase, phases_of
 from harness.plan import PlannedRequest
 from harness.records import BrokenRows, Outcome, read_rows
@@ -196,6 +197,72 @@ def stopped_with_six_percent() -> Recording:
     return made.stopped(66_500, "fail_fast")
 
 
+def named_by(gate: str, *seconds: tuple[float, str]) -> Recording:
+    """azure is slow from 35 s to 97 s; who was named when."""
+    made = record(make_plan(faults=[slow_fault()], gates=[gate], duration_ms=140_000), policy="timeout")
+    made.notices = [
+        Notice(t_ns=T0_NS + round(at_s * 1e9), upstream=name, source="log", text=name) for at_s, name in seconds
+    ]
+    return made
+
+
+def named_at_the_limit() -> Recording:
+    return named_by("named azure within 5s", (40.0, "azure"))
+
+
+def named_late() -> Recording:
+    return named_by("named azure within 5s", *((at_s, "azure") for at_s in (45.0, 36.0)))
+
+
+def never_named() -> Recording:
+    return named_by("named azure within 5s")
+
+
+def a_healthy_one_named() -> Recording:
+    return named_by("named azure within 5s", (36.0, "azure"), (60.0, "gcp"))
+
+
+def always_named() -> Recording:
+    return named_by("named azure within 5s", *((float(at_s), "azure") for at_s in range(5, 100)))
+
+
+def cleared_late() -> Recording:
+    return named_by("cleared within 30s after azure-slow", (36.0, "azure"), (100.0, "azure"), (130.0, "azure"))
+
+
+def never_raised() -> Recording:
+    return named_by("cleared within 30s after azure-slow")
+
+
+def holding(gate: str, **unusual: Callable[[float], object]) -> Recording:
+    """A service looked at once a second; `unusual` gives some of its figures at that second."""
+    made = record(make_plan(faults=[slow_fault()], gates=[gate]), policy="timeout")
+    made.resources = [
+        {"t_ns": T0_NS + round(second * 1e9), "child": "sut", "rss_bytes": 80_000_000, "threads": 20}
+        | {name: figure(second) for name, figure in unusual.items()}
+        for second in range(112)
+    ]
+    return made
+
+
+def as_many_threads_as_the_limit() -> Recording:
+    return holding("threads < 20 during azure-slow")
+
+
+def a_moment_of_many_threads() -> Recording:
+    return holding("threads < 100 during azure-slow", threads=lambda second: 271 if second == 60 else 20)
+
+
+def nobody_looked() -> Recording:
+    made = holding("threads < 100 during azure-slow")
+    made.resources = [line for line in made.resources if not 60 <= (line["t_ns"] - T0_NS) / 1e9 < 80]
+    return made
+
+
+def threads_that_return() -> Recording:
+    return holding("threads < 100 after azure-slow", threads=lambda second: 271 if 60 <= second < 100 else 20)
+
+
 # ---------------------------------------------------------------- the mistakes
 
 
@@ -292,6 +359,43 @@ def _the_rest_is_fast(slow: Any, _unknown: Any, sizes: Any, seconds: float, rule
 def _any_request(patch: pytest.MonkeyPatch) -> None:
     window = deciding.Population.window
     patch.setattr(deciding.Population, "window", lambda self, run: window(replace(self, request=None), run))
+
+
+def _up_to_the_limit(patch: pytest.MonkeyPatch) -> None:
+    after_ms = named._Look.after_ms
+    patch.setattr(named._Look, "after_ms", lambda self, t_ns: after_ms(self, t_ns) - 0.001)
+
+
+def _last_for_first(seen: Any, **keywords: Any) -> Any:
+    return max(seen, **keywords) if "key" in keywords else min(seen, **keywords)
+
+
+def _of_nothing_pass(patch: pytest.MonkeyPatch) -> None:
+    window = named._window
+
+    def passing(look: Any) -> Any:
+        outcome = window(look)
+        seen = look.notices.between(look.begin_ns, look.end_ns)
+        return outcome if seen else replace(outcome, verdict="pass")
+
+    patch.setattr(named, "_window", passing)
+
+
+def _first_for_last(run: Evidence, upstream: str, _source: Any, removed_ns: int, end_ns: int) -> Any:
+    assert run.notices is not None
+    first = run.notices.between(removed_ns, end_ns, upstream)[0]
+    return notices.Cleared(first.t_ns, first)
+
+
+def _as_if_it_had_been_named(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("harness.evidence.notices.Notices.between", lambda *_: _Anything())
+
+
+class _Anything(list[Any]):
+    """Empty, and true."""
+
+    def __bool__(self) -> bool:
+        return True
 
 
 MUTANTS = (
@@ -418,7 +522,72 @@ MUTANTS = (
         right="inconclusive",
         wrong="pass",
     ),
+    Mutant(
+        "`<=` for `<` of what the service holds",
+        as_many_threads_as_the_limit,
+        swap("harness.gates.cost_judge.exceeds", lambda value, limit: value > limit),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "a mean for the highest reading",
+        a_moment_of_many_threads,
+        swap("harness.gates.cost_judge._Held.highest", property(lambda held: float(held._values.mean()))),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "what nobody looked at taken for held",
+        nobody_looked,
+        swap("harness.gates.cost_judge._Held.unknown", lambda *_: ""),
+        right="inconclusive",
+        wrong="pass",
+    ),
+    Mutant(
+        "what is still held just after a fault held against the service",
+        threads_that_return,
+        swap("harness.evidence.resources.Readings.last", lambda self, *_, **__: self),
+        right="pass",
+        wrong="fail",
+    ),
     Mutant("`for REQUEST` not read", push_down, _any_request, right="pass", wrong="fail"),
+    Mutant("named: `<=` for `<`", named_at_the_limit, _up_to_the_limit, right="fail", wrong="pass"),
+    Mutant(
+        "named: the last sighting for the first",
+        named_late,
+        lambda patch: patch.setattr(named, "min", _last_for_first, raising=False),
+        right="pass",
+        wrong="fail",
+    ),
+    Mutant("named: nobody named, so nobody named late", never_named, _of_nothing_pass, right="fail", wrong="pass"),
+    Mutant(
+        "named: a healthy one named is overlooked",
+        a_healthy_one_named,
+        swap("harness.evidence.notices.is_explained", lambda *_: True),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "named: a bell that always rings is believed",
+        always_named,
+        swap("harness.evidence.notices.says_nothing", lambda *_: False),
+        right="inconclusive",
+        wrong="pass",
+    ),
+    Mutant(
+        "cleared: the first sighting for the last",
+        cleared_late,
+        swap("harness.evidence.notices.cleared", _first_for_last),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "cleared: what was never raised has cleared",
+        never_raised,
+        _as_if_it_had_been_named,
+        right="inconclusive",
+        wrong="pass",
+    ),
 )
 
 

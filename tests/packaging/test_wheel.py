@@ -32,6 +32,12 @@ def test_nothing_but_the_application_is_in_it(unpacked: Path) -> None:
     assert {"LICENSE", "uplot.LICENSE.txt"} <= licences
 
 
+def test_alert_rules_and_dashboard_come_with_the_aggregator(unpacked: Path) -> None:
+    for name in ("aggregator.rules.yml", "dashboard.json"):
+        shipped = unpacked / "aggregator/alerts" / name
+        assert shipped.read_bytes() == (ROOT / "aggregator/alerts" / name).read_bytes()
+
+
 @pytest.mark.stack
 def test_it_runs_a_catalog_scenario_from_an_empty_folder(
     unpacked: Path, tmp_path: Path, toxiproxy_env: dict[str, str]

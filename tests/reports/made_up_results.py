@@ -14,6 +14,7 @@ from harness.results import (
     GatewayRef,
     LatencySummary,
     LoadRef,
+    NamedResult,
     PhaseResult,
     Results,
     RunRef,
@@ -32,7 +33,7 @@ NASTY = "</script><script>alert(1)</script> & \"'<b>\x1b[31m\u202e\x00]]>"
 def gate(
     verdict: Literal["pass", "fail", "inconclusive"] = "pass", *,
     text: str = "p99 < 2s during baseline", line: int = 11, reason: str = "",
-    unit: Literal["ms", "share", "ratio", "per_s"] = "ms", op: Literal["<", ">"] = "<",
+    unit: Literal["ms", "share", "ratio", "per_s", "bytes", "count"] = "ms", op: Literal["<", ">"] = "<",
     limit: float | None = 2000.0, observed: float | None = 873.0, low: float | None = 843.0, high: float | None = 924.0,
     censored_at_ms: float | None = None, n: int = 1200, phase: str = "baseline",
 ) -> GateResult:  # fmt: skip
@@ -107,6 +108,12 @@ def results(
                 ),
                 proof=FaultProof(
                     canary_baseline_ms=2.0, canary_during_ms=3000.0, canary_failures=0, service_calls=2391
+                ),
+                named=(
+                    NamedResult(upstream=upstream + nasty, source="log", after_ms=1200.0, lines=17,
+                                text=f"ERROR {upstream} failed{nasty}", healthy=False, cleared_after_ms=3100.0),
+                    NamedResult(upstream="oci" + nasty, source="alert", after_ms=9000.0, lines=2,
+                                text=f"degraded > 0{nasty}", healthy=True, cleared_after_ms=None),
                 ),
             )
             for fault, upstream in faults

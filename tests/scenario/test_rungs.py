@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aggregator.rungs import COMING, RUNGS
-from harness.scenario.spellings import POLICIES_OF, RUNGS_LATER
+import pytest
+
+from aggregator.rungs import RUNGS
+from aggregator.settings import CLIENTS
+from harness.scenario.spellings import POLICIES_OF
 from tests.scenario.world import changed, load, plan_of
 
 
 def test_the_tester_knows_every_rung_with_its_policies() -> None:
     assert {rung.name: rung.policies for rung in RUNGS} == POLICIES_OF
-    assert COMING == RUNGS_LATER
 
 
 def test_policies_are_switched_off_by_name(tmp_path: Path) -> None:
@@ -20,3 +22,11 @@ def test_policies_are_switched_off_by_name(tmp_path: Path) -> None:
     assert argv is not None
     words = " ".join(argv)
     assert "--rung isolated --without breaker --without single_flight --port" in words
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_is_chosen_by_name(tmp_path: Path, client: str) -> None:
+    text = changed(("rung: timeout", f"rung: pushdown, client: {client}, without: [deadline]"))
+    argv = plan_of(load(tmp_path, text)).service.argv
+    assert argv is not None
+    assert f"--rung pushdown --without deadline --client {client} --port" in " ".join(argv)

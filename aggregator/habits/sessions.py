@@ -1,0 +1,40 @@
+"""A session of a database, held by each request from its first line to its last, backends included.
+
+Sessions come from a pool, and the pool is sized for queries of some milliseconds. A request that waits
+for a backend that hangs holds its session just as long: when all are held, everybody waits for one, and
+after `wait_s` gets an error that names neither the backend nor the wait. There is no database here; what
+runs out is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class NoSession(Exception):
+    """All sessions are held by requests that wait."""
+
+
+class Sessions:
+    def __init__(self, size: int, wait_s: float) -> None:
+        self._size = size
+        self._wait_s = wait_s
+        self._free = asyncio.Semaphore(size)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Held inside of the block. Raises NoSession."""
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise NoSession(
+                f"no database session was free within {self._wait_s:g} s: "
+                f"all {self._size} are held by requests that wait for backends"
+            ) from error
+        try:
+            yield
+        finally:
+            self._free.release()

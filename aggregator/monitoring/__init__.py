@@ -1,0 +1,25 @@
+"""What can be seen from outside: metrics, logs in JSON, and a monitor per backend that says when it is not itself.
+
+metrics    Prometheus metrics, all of them in one registry of the service's own
+logs       JSON lines that name the backend at fault, thinned out under failure
+baseline   what is normal for one backend
+monitor    tells when a backend is not itself, and when it is again
+watch      puts a monitor around the calls that are made to a backend
+"""
+
+from aggregator.monitoring.logs import LINES_PER_S, FaultLog, JsonFormatter, log, log_to_stderr
+from aggregator.monitoring.metrics import BUCKETS_S, REFUSALS, HasState, Metrics
+from aggregator.monitoring.watch import Watch
+
+__all__ = [
+    "BUCKETS_S",
+    "LINES_PER_S",
+    "REFUSALS",
+    "FaultLog",
+    "HasState",
+    "JsonFormatter",
+    "Metrics",
+    "Watch",
+    "log",
+    "log_to_stderr",
+]

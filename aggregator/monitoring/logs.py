@@ -1,0 +1,111 @@
+"""Logs in JSON that name the backend at fault, thinned out: the busier a fault, the fewer lines say the same.
+
+A backend that fails does so hundreds of times a minute, so its lines are a few a second for each
+reason, and the next one says how many were left out. Metrics count all of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+
+from aggregator.monitoring.monitor import Change
+from aggregator.trace import Trace
+
+LINES_PER_S: Final = 5
+
+log = logging.getLogger("aggregator")
+
+
+class FaultLog:
+    """Lines about backends, at most LINES_PER_S a second for each backend and reason."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._windows: dict[tuple[str, str], _Window] = {}
+        self._open: set[str] = set()
+
+    def left_out(self, backend: str, reason: str, detail: str, elapsed_s: float, trace: Trace) -> None:
+        """A backend that is missing in an answer."""
+        fields = {
+            "reason": reason,
+            "detail": detail,
+            "elapsed_ms": round(elapsed_s * 1000, 1),
+            **trace.fields(),
+        }
+        self._write(logging.ERROR, f"backend {backend} left out of the answer: {reason}", backend, reason, fields)
+
+    def breaker(self, backend: str, *, is_open: bool, detail: str) -> None:
+        """May be told as often as one likes: a line is written where it opens and where it closes again."""
+        if is_open == (backend in self._open):
+            return
+        if is_open:
+            self._open.add(backend)
+            level, message, state = logging.WARNING, f"backend {backend} is left alone: {detail}", "open"
+        else:
+            self._open.discard(backend)
+            level, message, state = logging.INFO, f"backend {backend} is asked again: {detail}", "closed"
+        self._write(level, message, backend, f"breaker {state}", {"breaker": state})
+
+    def health(self, backend: str, change: Change) -> None:
+        """What its monitor has to tell."""
+        state = "degraded" if change.degraded else "normal"
+        fields: dict[str, object] = {"state": state, "why": change.why}
+        for name, value in (("recent_p50_ms", change.recent_p50_ms), ("normal_p50_ms", change.normal_p50_ms)):
+            if value is not None:
+                fields[name] = round(value, 1)
+        level = logging.WARNING if change.degraded else logging.INFO
+        self._write(level, f"backend {backend} is {state}: {change.why}", backend, state, fields)
+
+    def _write(self, level: int, message: str, backend: str, kind: str, fields: dict[str, object]) -> None:
+        suppressed = self._windows.setdefault((backend, kind), _Window()).admit(self._clock())
+        if suppressed is None:
+            return
+        if suppressed:
+            fields["lines_left_out"] = suppressed
+        log.log(level, "%s", message, extra={"fields": {"backend": backend, **fields}})
+
+
+class _Window:
+    """One second's lines of one kind."""
+
+    def __init__(self) -> None:
+        self._began_s = float("-inf")
+        self._lines = 0
+        self._suppressed = 0
+
+    def admit(self, now_s: float) -> int | None:
+        """None: one line too many. Otherwise how many were left out since the last one."""
+        if now_s - self._began_s >= 1:
+            self._began_s, self._lines = now_s, 0
+        if self._lines >= LINES_PER_S:
+            self._suppressed += 1
+            return None
+        self._lines += 1
+        suppressed, self._suppressed = self._suppressed, 0
+        return suppressed
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, message, and the record's `fields`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        document: dict[str, object] = {"time": moment, "level": record.levelname, "message": record.getMessage()}
+        document.update(getattr(record, "fields", {}))
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(document, default=str).decode()
+
+
+def log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every call

@@ -1,0 +1,101 @@
+"""Prometheus metrics of the service and of each backend. They count everything; logs do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+BUCKETS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
+REFUSALS: Final = ("circuit_open", "bulkhead_full", "budget_spent")
+"""Reasons for which a backend was not even asked."""
+
+
+class HasState(Protocol):
+    @property
+    def state(self) -> int: ...
+
+
+def _state_of(lane: HasState) -> float:
+    return float(lane.state)
+
+
+class Metrics:
+    """The service's own registry, so that two services in one process (tests) do not meet."""
+
+    def __init__(self, backends: Iterable[str]) -> None:
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        self.seconds = Histogram(
+            "aggregator_backend_seconds",
+            "Time until a backend's whole answer, error or deadline, where it was asked",
+            ["backend"],
+            registry=registry,
+            buckets=BUCKETS_S,
+        )
+        self.calls = Counter(
+            "aggregator_backend_calls", "Backends asked, by how it ended", ["backend", "outcome"], registry=registry
+        )
+        self.timeouts = Counter(
+            "aggregator_backend_timeouts", "Backends given up on at their deadline", ["backend"], registry=registry
+        )
+        self.errors = Counter(
+            "aggregator_backend_errors", "Backends that gave no usable answer", ["backend", "reason"], registry=registry
+        )
+        self.in_flight = Gauge(
+            "aggregator_backend_in_flight", "Backends being waited for", ["backend"], registry=registry
+        )
+        self.stale = Counter(
+            "aggregator_backend_stale",
+            "Answers that hold a backend's last known offers",
+            ["backend"],
+            registry=registry,
+        )
+        self.breaker = Gauge(
+            "aggregator_backend_breaker", "0 closed, 1 half-open, 2 open", ["backend"], registry=registry
+        )
+        self.degraded = Gauge(
+            "aggregator_backend_degraded",
+            "1 while a backend is slower than its own past, or fails",
+            ["backend"],
+            registry=registry,
+        )
+        self.deadline_left = Histogram(
+            "aggregator_backend_deadline_left_seconds",
+            "Time that a call may take at most, when it is made",
+            ["backend"],
+            registry=registry,
+            buckets=BUCKETS_S,
+        )
+        self.requests = Counter("aggregator_requests", "Requests answered, by status", ["status"], registry=registry)
+        self.requests_in_flight = Gauge("aggregator_requests_in_flight", "Requests being worked on", registry=registry)
+        for name in backends:  # a backend that was never asked shows as zero, not as nothing
+            self.seconds.labels(name)
+            self.calls.labels(name, "ok")
+            self.timeouts.labels(name)
+            self.in_flight.labels(name)
+            self.stale.labels(name)
+            self.breaker.labels(name)
+            self.degraded.labels(name)
+            self.deadline_left.labels(name)
+
+    def watch_breakers(self, lanes: Mapping[str, HasState]) -> None:
+        """Their states are asked for when the metrics are."""
+        for name, lane in lanes.items():
+            self.breaker.labels(name).set_function(partial(_state_of, lane))
+
+    def left_out(self, backend: str, reason: str, elapsed_s: float) -> None:
+        """A backend that gave no offers, for whatever reason."""
+        outcome = "timeout" if reason == "timeout" else "refused" if reason in REFUSALS else "error"
+        self.calls.labels(backend, outcome).inc()
+        if outcome != "refused":  # no answer is no quick answer
+            self.seconds.labels(backend).observe(elapsed_s)
+        if outcome == "timeout":
+            self.timeouts.labels(backend).inc()
+        else:
+            self.errors.labels(backend, reason).inc()
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)

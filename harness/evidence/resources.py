@@ -1,0 +1,110 @@
+"""What the service cost at each reading of a run: arrays from resources.ndjson, cut by phase. Pure; judges nothing.
+
+A figure that the system did not tell, that an older run directory has not, or that is damaged is NaN. Where the
+service is not a process of ours there are no readings at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+SERVICE: Final = "sut"
+"""The service's name among a run's children."""
+LISTENING: Final = "LISTEN"
+"""The state of sockets that wait for connections: there is nothing in them to leak."""
+_STATE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,15}")
+_FIGURES: Final = ("rss_bytes", "threads", "fds", "cpu_s")
+
+Floats = NDArray[np.float64]
+States = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """One entry a reading, in order of time; the service's whole process tree together."""
+
+    t_ns: NDArray[np.int64]
+    rss_bytes: Floats
+    threads: Floats
+    fds: Floats
+    cpu_s: Floats
+    """Since the service began."""
+    sockets: Floats
+    """TCP, without those that listen."""
+    by_state: tuple[States | None, ...]
+
+    @classmethod
+    def of(cls, lines: Iterable[Mapping[str, object]]) -> Self:
+        """From the lines of resources.ndjson; those of other children and those without a time are passed over."""
+        own = [line for line in lines if line.get("child") == SERVICE and _is_count(line.get("t_ns"))]
+        times = np.array([line["t_ns"] for line in own], dtype=np.int64)
+        order = np.argsort(times, kind="stable")
+        ordered = [own[place] for place in order.tolist()]
+        states = tuple(_states(line.get("sockets")) for line in ordered)
+        sockets = [np.nan if each is None else float(connections(each)) for each in states]
+        figures = {name: np.array([_number(line.get(name)) for line in ordered], np.float64) for name in _FIGURES}
+        return cls(t_ns=times[order], **figures, sockets=np.array(sockets, np.float64), by_state=states)
+
+    def __len__(self) -> int:
+        return len(self.t_ns)
+
+    def within(self, spans: Sequence[tuple[int, int]], stop_ns: int | None) -> Self:
+        """Those in [start, end) of any span (absolute ns), and before the load was stopped."""
+        chosen = np.zeros(len(self.t_ns), np.bool_)
+        for start_ns, end_ns in spans:
+            chosen |= (self.t_ns >= start_ns) & (self.t_ns < end_ns)
+        if stop_ns is not None:
+            chosen &= self.t_ns < stop_ns
+        return self._only(chosen)
+
+    def knowing(self, figure: str) -> Self:
+        """Those that tell this figure."""
+        return self._only(~np.isnan(self.figure(figure)))
+
+    def last(self, most: int, *, since_ns: int) -> Self:
+        """The last `most` of those from `since_ns` on."""
+        chosen = self.t_ns >= since_ns
+        chosen[:-most] = False
+        return self._only(chosen)
+
+    def figure(self, name: str) -> Floats:
+        values: Floats = getattr(self, name)
+        return values
+
+    def _only(self, chosen: NDArray[np.bool_]) -> Self:
+        return type(self)(
+            t_ns=self.t_ns[chosen],
+            rss_bytes=self.rss_bytes[chosen],
+            threads=self.threads[chosen],
+            fds=self.fds[chosen],
+            cpu_s=self.cpu_s[chosen],
+            sockets=self.sockets[chosen],
+            by_state=tuple(self.by_state[place] for place in np.flatnonzero(chosen).tolist()),
+        )
+
+
+def connections(states: States) -> int:
+    """Sockets in any state but LISTEN."""
+    return sum(count for state, count in states.items() if state != LISTENING)
+
+
+def _states(value: object) -> States | None:
+    if not isinstance(value, dict):
+        return None
+    known = all(_STATE.fullmatch(state) and _is_count(count) for state, count in value.items())
+    return value if known else None
+
+
+def _number(value: object) -> float:
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < np.inf
+    return float(value) if known else np.nan  # type: ignore[arg-type]
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63

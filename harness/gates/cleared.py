@@ -1,0 +1,178 @@
+"""`cleared within 30s after azure-slow`: soon after the fault is gone the service no longer says that it is there.
+
+Each upstream of the fault must have been named while it stood, or there was nothing to clear. After the last removal
+the log's last line that names it, and the alert's return to normal, must be earlier than the limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+from harness.gates.gate import Finding, GateVerdict
+from harness.gates.words import GateSyntaxError, Words
+from harness.units import NS_PER_MS, format_duration, parse_duration_ms
+
+if TYPE_CHECKING:
+    from harness.evidence import Evidence, Pool
+    from harness.evidence.notices import Notices
+    from harness.notice_record import Source
+
+MARGIN_MS: Final = 5_000.0
+"""Load beyond the limit: a log that goes on naming somebody must be seen to."""
+_EXAMPLE = "cleared within 30s after azure-latency"
+
+
+@dataclass(frozen=True, slots=True)
+class ClearedGate:
+    text: str
+    fault: str
+    limit_ms: float
+
+    uses_gateway_timeout: ClassVar[bool] = False
+    uses_complete: ClassVar[bool] = False
+    uses_main: ClassVar[bool] = False
+
+    @classmethod
+    def reads(cls, word: str) -> bool:
+        return word == "cleared"
+
+    @classmethod
+    def parse(cls, words: Words) -> Self:
+        words.take()
+        if not words.accept("within"):
+            raise GateSyntaxError("a `cleared` gate says within which time", _EXAMPLE, words.offset)
+        limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
+        if not words.accept("after"):
+            raise GateSyntaxError("a `cleared` gate says after which fault", _EXAMPLE, words.offset)
+        return cls(words.text, words.name("a fault's name", _EXAMPLE), limit_ms)
+
+    @property
+    def metric(self) -> str:
+        return "cleared"
+
+    @property
+    def phase(self) -> str:
+        return f"after {self.fault}"
+
+    def phases(self) -> tuple[str, ...]:
+        return (self.phase,)
+
+    def upstreams(self) -> tuple[str, ...]:
+        return ()
+
+    def requests(self) -> tuple[str, ...]:
+        return ()
+
+    def moments(self, confidence: float) -> int:
+        return 0
+
+    def load_needed_after_ms(self, rate_per_s: float) -> float:
+        return self.limit_ms + MARGIN_MS
+
+    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
+        return None
+
+    def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
+        """Each run and upstream by itself; the worst counts."""
+        outcomes = [outcome for run in pool.runs for outcome in _outcomes(run, self)]
+        times = [o.after_ms for o in outcomes if o.after_ms is not None]
+        worst = next((o for v in ("fail", "inconclusive", "pass") for o in outcomes if o.verdict == v), None)
+        if worst and worst.verdict == "pass":
+            worst = max(outcomes, key=lambda o: o.after_ms or 0.0)
+        return Finding(
+            verdict=worst.verdict if worst else "inconclusive",
+            reason=worst.reason if worst else f"there is no fault {self.fault}",
+            limit=self.limit_ms,
+            unit="ms",
+            op="<",
+            observed=max(times) if outcomes and len(times) == len(outcomes) else None,
+            n=sum(len(run.window(self.phase).samples) for run in pool.runs),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    verdict: GateVerdict
+    reason: str
+    after_ms: float | None = None
+
+
+def _outcomes(run: Evidence, gate: ClearedGate) -> list[_Outcome]:
+    """One for each upstream that the fault hits."""
+    if run.notices is None:
+        return [_Outcome("inconclusive", "this run recorded nothing of whom the service named")]
+    upstreams = next((fault.upstreams for fault in run.plan.faults if fault.name == gate.fault), ())
+    return [_outcome(run, gate, upstream) for upstream in upstreams]
+
+
+@dataclass(frozen=True, slots=True)
+class _After:
+    """What followed the fault's last removal from one upstream, until `end_ns`."""
+
+    run: Evidence
+    notices: Notices
+    gate: ClearedGate
+    upstream: str
+    begin_ns: int
+    """When the fault first came."""
+    removed_ns: int
+    end_ns: int
+
+    def ms(self, t_ns: int) -> float:
+        """Since the removal, seconds that the load generator spoiled left out."""
+        return self.run.seconds([(self.removed_ns, max(self.removed_ns, t_ns))]) * 1000
+
+
+def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> _Outcome:
+    from harness.evidence.notices import SOURCES, after_end_ns, unprompted
+
+    assert run.notices is not None
+    fault = next(fault for fault in run.plan.faults if fault.name == gate.fault)
+    mine = [i for i in run.journalled if (i.fault, i.upstream) == (gate.fault, upstream) and i.applied_ns is not None]
+    removed_ns = mine[-1].removed_ns if len(mine) == len(fault.windows) else None
+    if removed_ns is None or (run.stop_ns is not None and run.stop_ns < removed_ns):
+        return _Outcome("inconclusive", "the run was stopped before this phase was over")
+    begin_ns = mine[0].applied_ns or removed_ns
+    if not run.notices.between(begin_ns, removed_ns, upstream):
+        return _Outcome("inconclusive", f"{upstream} was never named while {gate.fault} stood, so nothing could clear")
+    after = _After(run, run.notices, gate, upstream, begin_ns, removed_ns, after_end_ns(run, gate.fault))
+    always = {sighting.source for sighting in unprompted(run, upstream, begin_ns)}
+    outcomes = []
+    for source in SOURCES:
+        outcome = _by(after, source)
+        if outcome.verdict == "fail" and source in always:
+            told = f"the service's {source} named {upstream} shortly before {gate.fault} as well, so it says nothing"
+            outcome = _Outcome("inconclusive", told)
+        outcomes.append(outcome)
+    worst = next((o for v in ("fail", "inconclusive") for o in outcomes if o.verdict == v), None)
+    return worst or max(outcomes, key=lambda o: o.after_ms or 0.0)
+
+
+def _by(after: _After, source: Source) -> _Outcome:
+    from harness.evidence.notices import cleared
+
+    found = cleared(after.run, after.upstream, source, after.removed_ns, after.end_ns)
+    limit_ms, held_ms = after.gate.limit_ms, after.ms(after.end_ns)
+    held, limit = format_duration(held_ms), format_duration(limit_ms)
+    still = f"{after.upstream} was still named by the service's {source} {{}} after the fault was gone, limit {limit}"
+    text = f": {found.last.text}" if found.last else ""
+    too_early = _Outcome("inconclusive", f"the load ended {held} after the fault, too early to tell")
+    if found.at_ns is None:
+        lost = after.notices.unread_between(source, found.last.t_ns if found.last else after.removed_ns, after.end_ns)
+        if lost:
+            return _Outcome("inconclusive", f"{after.upstream} was named when last seen; then {lost.text}")
+        return too_early if held_ms < limit_ms else _Outcome("fail", still.format(held) + text)
+    after_ms = after.ms(found.at_ns)
+    if after_ms >= limit_ms:
+        return _Outcome("fail", still.format(format_duration(after_ms)) + text, after_ms)
+    if held_ms < limit_ms:
+        return too_early
+    lost = after.notices.unread_between("log", after.removed_ns + round(limit_ms * NS_PER_MS), after.end_ns)
+    if source == "log" and lost:
+        return _Outcome("inconclusive", f"a part of the service's log could not be read in time: {lost.text}")
+    return _Outcome(
+        "pass",
+        f"{after.upstream} was named no more {format_duration(after_ms)} after the fault, limit {limit}",
+        after_ms,
+    )

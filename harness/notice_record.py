@@ -1,0 +1,63 @@
+"""notices.ndjson: whom the service named, in its log or by its alert, and what of both could not be read.
+
+The supervisor is the only writer (`harness.stack.notices`); the judge reads. Here are the lines' shapes alone: who
+is named is `harness.naming`'s, what follows from it the gates'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, TypeAdapter
+
+from harness.plan import Frozen
+
+Source = Literal["log", "alert"]
+
+FILE: Final = "notices.ndjson"
+
+
+class Notice(Frozen):
+    """An upstream named. Sightings close together are one: `t_ns` is the last one's, `lines` how many they were."""
+
+    kind: Literal["notice"] = "notice"
+    t_ns: int
+    """When it was seen, up to 50 ms after it was written; an alert up to half a second after it was raised."""
+    upstream: str
+    source: Source
+    state: Literal["raised", "normal"] = "raised"
+    """`normal`: an alert that is not, or no longer, raised. A log only ever raises."""
+    lines: int = 1
+    text: str = ""
+    """What was read, legible and short."""
+
+
+class Unread(Frozen):
+    """Something of a source that could not be read: whom it may have named nobody knows."""
+
+    kind: Literal["unread"] = "unread"
+    t_ns: int
+    source: Source
+    text: str
+    skipped_bytes: int = 0
+    """Of a log that grows faster than it can be read."""
+
+
+Line = Annotated[Notice | Unread, Field(discriminator="kind")]
+_LINE: Final[TypeAdapter[Line]] = TypeAdapter(Line)
+
+
+def read_notices(path: Path) -> Iterator[Notice | Unread]:
+    """Every whole line. A last line cut short is passed over; other damage raises ValueError."""
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            yield _LINE.validate_json(line)
+        except ValueError as exc:
+            if number == len(lines):
+                return
+            raise ValueError(f"{path.name}:{number}: not a notice") from exc

@@ -1,0 +1,67 @@
+"""Can anybody be named? What a `named` or `cleared` gate needs of a scenario besides names that exist. Pure.
+
+Refuses a gate on an upstream that no fault breaks, on a fault that does not break it, on windows too short for anybody
+to be late in, and on a service of which neither log nor alert is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from harness.gates import ClearedGate, Gate, NamedGate
+from harness.scenario.schema import Scenario
+from harness.scenario.spellings import ALERTS_OF_A_RUNG
+from harness.units import spell_duration
+
+LATE_MS: Final = 1_000.0
+"""A window lasts this much longer than the limit, or its fault, applied a moment late, leaves no room to be late in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`word`: where in the gate's text the caret stands; empty: at its beginning."""
+
+    word: str
+    message: str
+    fix: str
+
+
+def naming_findings(scenario: Scenario, gate: Gate) -> Iterator[Found]:
+    if not isinstance(gate, NamedGate | ClearedGate):
+        return
+    if scenario.service.url is not None and scenario.service.alerts is None:
+        yield Found(
+            "",
+            "the log of a service given by `url` is not ours to read, so nobody could see whom it names",
+            f"say where its alert metric is: `service: {{alerts: {ALERTS_OF_A_RUNG}}}`, or remove the gate",
+        )
+    if isinstance(gate, NamedGate) and gate.upstream in scenario.upstreams:
+        yield from _named(scenario, gate)
+
+
+def _named(scenario: Scenario, gate: NamedGate) -> Iterator[Found]:
+    hitting = [fault for fault in scenario.faults if gate.upstream in fault.hits(scenario.upstreams)]
+    names = [fault.name for fault in hitting]
+    known = [fault.name for fault in scenario.faults]
+    if not hitting:
+        yield Found(
+            gate.upstream,
+            f"no fault breaks `{gate.upstream}`, so nobody should name it",
+            "name one that a fault breaks",
+        )
+        return
+    if gate.fault is not None and gate.fault in known and gate.fault not in names:
+        fix = f"write `during {names[0]}`, or leave it out: then every fault that breaks it counts"
+        yield Found(gate.fault, f"`{gate.fault}` does not break `{gate.upstream}`", fix)
+        return
+    asked = [fault for fault in hitting if gate.fault in (None, fault.name)]
+    longest_ms = max((fault.for_ms for fault in asked), default=0.0)
+    if asked and longest_ms < gate.limit_ms + LATE_MS:
+        yield Found(
+            spell_duration(gate.limit_ms),
+            f"the fault stands for {spell_duration(longest_ms)}, so nobody could be later than "
+            f"{spell_duration(gate.limit_ms)}",
+            f"write a shorter limit, or `for: {spell_duration(gate.limit_ms + LATE_MS)}` or longer",
+        )

@@ -1,0 +1,206 @@
+"""Whom a line of a log names, and whom an alert metric: texts as services of many kinds write them."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.naming import LINE_MOST, Blame, Names, alerts
+from harness.plan import PlannedUpstream
+from tests.hostile.texts import HOSTILE
+from tests.rundir import make_plan
+
+NAMES = ("azure", "gcp", "aws", "oci", "gcp-eu", "error")
+
+
+def upstreams(*names: str) -> tuple[PlannedUpstream, ...]:
+    """Their listeners are on ports 20000, 20001 … in this order."""
+    return make_plan(upstreams=names).upstreams
+
+
+def named(*lines: str, names: tuple[str, ...] = NAMES) -> list[str]:
+    """Whom the last of these lines names."""
+    blame = Blame(Names(upstreams(*names)))
+    return sorted([blame.named(line) for line in lines][-1])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR azure did not answer",
+        "2026-01-02 03:04:05,678 WARNING app.backends: azure: timed out",
+        "2026-01-02T03:04:05Z CRITICAL [azure] gone",
+        "[2026-01-02 03:04:05 +0000] [17] [error] backend azure",
+        "2026/01/02 03:04:05 [warn] 17#0: upstream azure is slow",
+        "2026-01-02T03:04:05.678Z\terror\toffers/client.go:17\tcall failed\tazure",
+        "E, [2026-01-02T03:04:05.678 #17] ERROR -- : azure",
+        "W0102 15:04:05.678901      17 client.go:17] azure: deadline exceeded",
+        "error: azure failed",
+        "warning azure is slow",
+        "Error: request to azure failed",
+        "level=error backend=azure",
+        'time="2026-01-02T03:04:05Z" level=warning msg="azure: timeout"',
+        "\x1b[31mERROR\x1b[0m \x1b[1mazure\x1b[0m timed out",
+        "\x1b[33mwarn\x1b[39m: azure",
+        "FATAL: Azure is gone",
+        "ERROR backend=azure.",
+        "ERROR (azure)",
+        "ERROR app.backends.azure timed out",
+        "ERROR Cannot connect to host 127.0.0.1:20000 ssl:default [Connect call failed]",
+        "ERROR HTTPConnectionPool(host='127.0.0.1', port=20000): Read timed out.",
+        "ERROR GET http://localhost:20000/offers: timeout",
+        "ERROR connect ECONNREFUSED 127.0.0.1:20000",
+        '{"level":"error","backend":"azure"}',
+        '{"level":50,"msg":"no answer","upstream":{"name":"azure"}}',
+        '{"levelname":"WARNING","message":"azure is slow"}',
+        '{"levelno":30,"message":"azure is slow"}',
+        '{"severity":"ERROR","labels":["x",{"backend":"azure"}]}',
+        '{"severity":4,"short_message":"azure"}',
+        '{"log":{"level":"error"},"message":"azure"}',
+        '{"@timestamp":"x","log.level":"WARN","message":"azure"}',
+        '{"level":"error","errors":{"azure":"timeout"}}',
+        '{"level":"error","stack":"TimeoutError\\nazure"}',
+        '{"level":"error","url":"http://127.0.0.1:20000/offers"}',
+        '{"level":"error","port":20000}',
+        'offers-1  | {"level":"error","backend":"azure"}',
+    ],
+)
+def test_azure_is_named(line: str) -> None:
+    assert named(line) == ["azure"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "INFO azure answered",
+        "DEBUG azure: 200",
+        "azure failed",
+        "INFO azure answered with ERROR",
+        "ERROR azure2 failed",
+        "ERROR lazure, azured, azure_client, azure-west, my-azure",
+        "ERROR laws, social and gcp2",
+        "ERRORS azure",
+        "NOTERROR azure",
+        "level=info backend=azure msg=error",
+        "ERROR took 20000 ms, elapsed:20000, 120000",
+        "ERROR 127.0.0.1:200001 and 127.0.0.1:2000",
+        '{"level":"info","backend":"azure","error":"ERROR"}',
+        '{"level":30,"backend":"azure"}',
+        '{"level":6,"backend":"azure"}',
+        '{"level":true,"backend":"azure"}',
+        '{"level":null,"message":"ERROR azure"}',
+        '{"level":"error","elapsed_ms":20000}',
+        '{"backend":"azure"}',
+        "",
+        " azure",
+    ],
+)
+def test_nobody_is_named(line: str) -> None:
+    assert named(line) == []
+
+
+def test_a_line_names_everybody_it_holds_the_name_of() -> None:
+    assert named("ERROR asked aws, azure, gcp; azure failed") == ["aws", "azure", "gcp"]
+    assert named("ERROR gcp-eu failed") == ["gcp-eu"]
+
+
+def test_an_upstream_called_like_a_level() -> None:
+    assert named("ERROR azure failed") == ["azure"]
+    assert named("ERROR backend error failed") == ["error"]
+    assert named('{"level":"error","backend":"azure"}') == ["azure"]
+    assert named('{"level":"error","backend":"error"}') == ["error"]
+    assert named("level=error backend=error") == ["error"]
+    assert named("INFO error answered") == []
+
+
+def test_a_traceback_belongs_to_what_it_follows() -> None:
+    traceback = [
+        "Traceback (most recent call last):",
+        '  File "app.py", line 17, in ask',
+        "    await answer",
+        "TimeoutError: azure",
+    ]
+    assert named("ERROR could not ask", *traceback) == ["azure"]
+    assert named("INFO could not ask", *traceback) == []
+    assert named(*traceback) == [], "of no level is known"
+    assert named("ERROR x", *traceback, "azure: asked") == [], "the traceback was over"
+    assert named("ERROR x", *traceback, "", "During handling of the above", "Traceback (most recent", "E: gcp") == [
+        "gcp"
+    ]
+    assert named("ERROR x", "\tat com.example.Azure.ask(Azure.java:17)") == ["azure"]
+    assert named("ERROR x", "Caused by: java.net.SocketTimeoutException: azure") == ["azure"]
+    assert named("ERROR x", "  gcp", "INFO azure") == []
+
+
+def test_no_upstreams_are_never_named() -> None:
+    assert Blame(Names(())).named("ERROR azure :20000") == frozenset()
+
+
+def test_of_a_long_line_the_beginning_counts() -> None:
+    assert named("ERROR azure " + "x" * 10 * LINE_MOST) == ["azure"]
+    assert named("ERROR " + "x " * LINE_MOST + "azure") == []
+    assert named('{"level":"error","backend":"azure","body":"' + "x" * LINE_MOST + '"}') == ["azure"]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_texts_name_whom_they_are_about(text: str) -> None:
+    assert named(f"ERROR azure {text}".split("\n", maxsplit=1)[0], names=("azure", "gcp")) == ["azure"]
+    line = json.dumps({"level": "error", "backend": "azure", "text": text})
+    assert named(line, names=("azure", "gcp")) == ["azure"]
+
+
+@given(st.lists(st.text(max_size=60) | st.sampled_from(["ERROR azure", '{"level":', "Traceback ", "\x1b[", "}"])))
+def test_any_log_can_be_read(lines: list[str]) -> None:
+    blame = Blame(Names(upstreams(*NAMES)))
+    for line in lines:
+        assert blame.named(line) <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["(" * 16_000, "azure " * 2_700, "{" * 16_000 + "}", '{"a":' * 3_000 + "}" * 3_000, "\x1b]" * 8_000, "[ " * 8_000,
+     "1 " * 8_000, "level " * 2_700, "//" + "a." * 8_000, "port " * 3_000, "error-" * 2_700],
+)  # fmt: skip
+def test_no_line_takes_long(line: str) -> None:
+    begin_s = time.process_time()
+    named(f"{line} ERROR azure")
+    named(f"azure {line}")
+    assert time.process_time() - begin_s < 0.5
+
+
+# ---------------------------------------------------------------- alerts
+
+METRICS = """\
+# HELP degraded Backend is slower or fails more than usual
+# TYPE degraded gauge
+degraded{backend="azure"} 1
+degraded{backend="gcp"} 0.0
+degraded{backend="aws",zone="a"} 0
+degraded{backend="aws",zone="b"} 1.0 1395066363000
+degraded{backend="oci"} NaN
+degraded_total{backend="gcp"} 5
+degraded{backend="gcp-eu"} many
+degraded 1
+other{backend="gcp"} 1
+"""
+
+
+def test_alerts_by_any_label_that_is_an_upstreams_name() -> None:
+    found = alerts(METRICS, "degraded", NAMES)
+    assert found == {"azure": True, "gcp": False, "aws": True, "oci": False}
+    assert alerts('ALERTS{alertname="down",alertstate="firing",job="gcp"} 1', "ALERTS", NAMES) == {"gcp": True}
+    assert alerts('m{a="x\\"azure",b="}",c="gcp"} 1', "m", NAMES) == {"gcp": True}
+
+
+@pytest.mark.parametrize("text", ["", "degraded{", 'degraded{backend="azure" 1', "<html>degraded</html>", "\x00"])
+def test_what_is_no_metric_raises_nothing(text: str) -> None:
+    assert alerts(text, "degraded", NAMES) == {}
+
+
+@given(st.text(max_size=200))
+def test_any_text_can_be_an_answer(text: str) -> None:
+    alerts(f"m{text}", "m", NAMES)

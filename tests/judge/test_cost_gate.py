@@ -1,0 +1,278 @@
+"""Gates on memory, threads and sockets, put to made-up readings of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import verdict
+from harness.evidence import Evidence, Pool
+from harness.gates import Finding
+from harness.results import Results
+from harness.scenario.gate_text import parse_gate
+from tests.rundir import T0_NS, Recording, make_plan, record, slow_fault
+
+Figures = Callable[[float], dict[str, Any]]
+"""Of a moment in seconds from t = 0: what is unusual then."""
+
+DURING = "during azure-slow"
+"""35 s to 95 s; the fault goes at 97 s, the load ends at 120 s."""
+LENGTH_S = 120
+
+
+def reading(second: float, **unusual: Any) -> dict[str, Any]:
+    return {
+        "t_ns": T0_NS + round(second * 1e9),
+        "child": "sut",
+        "pid": 3,
+        "cpu_s": round(second * 0.4 + 10, 3),
+        "rss_bytes": 80_000_000,
+        "threads": 20,
+        "fds": 40,
+        "sockets": {"ESTABLISHED": 30, "CLOSE_WAIT": 2, "LISTEN": 1},
+        **unusual,
+    }
+
+
+def played(*gates: str, figures: Figures = lambda _: {}, keep: Callable[[float], bool] = lambda _: True) -> Recording:
+    made = record(
+        make_plan(faults=[slow_fault()], gates=gates or ["threads < 100"], duration_ms=LENGTH_S * 1000),
+        policy="timeout",
+    )
+    seconds = [second + 0.5 for second in range(-2, LENGTH_S + 5)]
+    made.resources = [reading(second, **figures(second)) for second in seconds if keep(second)]
+    return made
+
+
+def found(text: str, made: Recording, folder: Path) -> Finding:
+    return parse_gate(text).judge(Pool.of(Evidence.load(made.write(folder))), alpha_fail=0.05)
+
+
+def judged(made: Recording, folder: Path) -> Results:
+    return verdict.judge(Evidence.load(made.write(folder)))
+
+
+def spike(from_s: float, to_s: float, **unusual: Any) -> Figures:
+    return lambda second: unusual if from_s <= second < to_s else {}
+
+
+@pytest.mark.parametrize(
+    ("text", "observed", "verdict"),
+    [
+        ("threads < 21", 20, "pass"),
+        ("threads < 20", 20, "fail"),
+        ("sockets < 33 during azure-slow", 32, "pass"),
+        ("sockets < 32 during azure-slow", 32, "fail"),
+        ("rss < 81MB during baseline", 80e6, "pass"),
+        ("rss < 80MB during baseline", 80e6, "fail"),
+        ("threads < 1.1x baseline during azure-slow", 20, "pass"),
+        ("threads < 1 x baseline after azure-slow", 20, "fail"),
+    ],
+)
+def test_the_highest_reading_must_be_below_the_limit(text: str, observed: float, verdict: str, tmp_path: Path) -> None:
+    finding = found(text, played(), tmp_path)
+    assert (finding.verdict, finding.observed) == (verdict, observed)
+    assert finding.unit == ("bytes" if "rss" in text else "count")
+
+
+def test_one_reading_above_the_limit_fails_and_the_reason_says_when(tmp_path: Path) -> None:
+    finding = found(f"threads < 100 {DURING}", played(figures=spike(47, 48, threads=271)), tmp_path)
+    assert finding.verdict == "fail"
+    assert finding.reason == "threads reached 271 at 12.5 s of azure-slow; the limit is 100"
+    assert (finding.n, finding.exceeded) == (60, 1)
+
+
+@pytest.mark.parametrize("at_s", [34.5, 95.5])
+def test_what_is_outside_of_the_phase_does_not_count(at_s: float, tmp_path: Path) -> None:
+    made = played(figures=spike(at_s, at_s + 1, threads=271))
+    assert found(f"threads < 100 {DURING}", made, tmp_path).verdict == "pass"
+    assert found("threads < 100", made, tmp_path).verdict == "fail"
+
+
+def test_the_warm_up_does_not_count(tmp_path: Path) -> None:
+    assert found("threads < 100", played(figures=spike(-2, 0, threads=271)), tmp_path).verdict == "pass"
+
+
+def test_a_multiple_is_of_the_highest_reading_of_the_baseline(tmp_path: Path) -> None:
+    def figures(second: float) -> dict[str, Any]:
+        return spike(10, 11, threads=31)(second) or spike(50, 51, threads=46)(second)
+
+    finding = found(f"threads < 1.5x baseline {DURING}", played(figures=figures), tmp_path)
+    assert finding.verdict == "pass"
+    assert finding.limit == 46.5
+    assert finding.reason == (
+        "threads reached 46 at 15.5 s of azure-slow; the limit is 46.5, 1.5 times the baseline's highest, 31"
+    )
+
+
+def test_a_multiple_of_nothing_decides_nothing(tmp_path: Path) -> None:
+    finding = found(f"sockets < 2x baseline {DURING}", played(figures=spike(0, 35, sockets={"LISTEN": 1})), tmp_path)
+    assert (finding.verdict, finding.limit) == ("inconclusive", None)
+    assert "nothing to be a multiple of" in finding.reason
+
+
+def test_after_a_fault_only_the_end_counts(tmp_path: Path) -> None:
+    gate = "threads < 100 after azure-slow"
+    slowly = found(gate, played(figures=spike(40, 115, threads=271)), tmp_path / "slowly")
+    assert slowly.verdict == "pass"
+    assert slowly.reason == (
+        "threads were back: 20 at most in the last 5 readings after azure-slow, 18.5 s to 22.5 s of it; "
+        "the limit is 100"
+    )
+    never = found(gate, played(figures=spike(40, 116, threads=271)), tmp_path / "never")
+    assert never.verdict == "fail"
+    assert never.reason.startswith("threads were not back: 271 at most in the last 5 readings after azure-slow")
+    assert (never.n, never.exceeded) == (5, 1)
+
+
+def test_memory_is_one_thing(tmp_path: Path) -> None:
+    finding = found("rss < 70MB after azure-slow", played(), tmp_path)
+    assert finding.reason.startswith("rss was not back: 80.0 MB at most")
+
+
+@pytest.mark.parametrize(
+    ("text", "keep", "reason"),
+    [
+        (f"threads < 100 {DURING}", lambda s: not 35 < s < 95, "no reading of the service in the phase"),
+        (f"threads < 100 {DURING}", lambda s: not 39 < s < 95, "has 4 readings of the service's threads; it takes 5"),
+        (f"threads < 100 {DURING}", lambda s: not 50 < s < 56, "for 7.0 s, from 14.5 s of `azure-slow` on"),
+        (f"threads < 100 {DURING}", lambda s: not 35 < s < 41, "for 6.5 s, from 0.0 s of `azure-slow` on"),
+        (f"threads < 100 {DURING}", lambda s: not 89 < s < 95, "for 6.5 s, from 53.5 s of `azure-slow` on"),
+        ("threads < 100 after azure-slow", lambda s: s < 114, "the last 10 s of `after azure-slow` have 4 readings"),
+        ("threads < 100 after azure-slow", lambda s: s < 111, "have 1 reading of"),
+        (f"threads < 2x baseline {DURING}", lambda s: s > 12, "the baseline cannot be compared with: for 12.5 s"),
+    ],
+)
+def test_of_what_nobody_saw_nothing_is_said(
+    text: str, keep: Callable[[float], bool], reason: str, tmp_path: Path
+) -> None:
+    finding = found(text, played(keep=keep), tmp_path)
+    assert finding.verdict == "inconclusive"
+    assert reason in finding.reason
+
+
+def test_a_gap_of_five_seconds_is_borne(tmp_path: Path) -> None:
+    made = played(keep=lambda second: not 50 < second < 54)
+    assert found(f"threads < 100 {DURING}", made, tmp_path).verdict == "pass"
+
+
+def test_what_was_seen_above_the_limit_fails_whatever_is_missing(tmp_path: Path) -> None:
+    made = played(figures=spike(36, 37, threads=271), keep=lambda second: not 39 < second < 95)
+    assert found(f"threads < 100 {DURING}", made, tmp_path).verdict == "fail"
+
+
+def test_what_is_unknown_at_the_end_of_a_recovery_is_not_a_fail(tmp_path: Path) -> None:
+    made = played(figures=spike(40, 200, threads=271), keep=lambda second: second < 111)
+    assert found("threads < 100 after azure-slow", made, tmp_path).verdict == "inconclusive"
+
+
+def test_a_run_cut_short_is_undecided_unless_exceeded(tmp_path: Path) -> None:
+    def cut(at_s: float) -> Recording:
+        return played(figures=spike(60, 61, threads=271)).stopped(at_s * 1000, "interrupted")
+
+    before = found(f"threads < 100 {DURING}", cut(55), tmp_path / "before")
+    assert (before.verdict, before.reason) == ("inconclusive", "the run was interrupted before this phase was over")
+    assert found(f"threads < 100 {DURING}", cut(60.2), tmp_path / "just before").verdict == "inconclusive"
+    assert found(f"threads < 100 {DURING}", cut(65), tmp_path / "after").verdict == "fail"
+    late = played(figures=spike(40, 200, threads=271)).stopped(110_000, "fail_fast")
+    back = found("threads < 100 after azure-slow", late, tmp_path / "late")
+    assert (back.verdict, back.reason) == ("inconclusive", "another gate had failed before this phase was over")
+
+
+def test_a_figure_that_the_system_does_not_tell(tmp_path: Path) -> None:
+    made = played(figures=lambda _: {"sockets": None})
+    finding = found(f"sockets < 100 {DURING}", made, tmp_path)
+    assert (finding.verdict, finding.observed) == ("inconclusive", None)
+    assert "does not tell" in finding.reason
+
+
+def test_an_older_run_directory_has_no_sockets_and_is_judged_all_the_same(tmp_path: Path) -> None:
+    made = played("threads < 100", "sockets < 100")
+    for line in made.resources:
+        del line["sockets"]
+    results = judged(made, tmp_path)
+    assert [gate.verdict for gate in results.gates[:2]] == ["pass", "inconclusive"]
+    assert {(each.sockets_max, each.sockets_by_state) for each in results.cost} == {(None, None)}
+
+
+def test_damaged_lines_are_no_readings(tmp_path: Path) -> None:
+    made = played()
+    made.resources += [
+        reading(40, threads="271"),
+        reading(41, threads=float("inf")),
+        reading(42, threads=True),
+        reading(43, sockets={"ESTABLISHED": "many"}),
+        reading(43, sockets={"<script>": 5}),
+        reading(43, sockets=[900]),
+        {"child": "sut", "threads": 271},
+        {**reading(44, threads=271), "t_ns": None},
+        {**reading(45, threads=271), "child": "locust-0"},
+    ]
+    assert found("threads < 21", made, tmp_path).verdict == "pass"
+    assert found("sockets < 33", made, tmp_path).n == LENGTH_S + 3  # three of the damaged lines tell of sockets
+
+
+def test_of_several_runs_the_worst_counts(tmp_path: Path) -> None:
+    calm, leaky = played(), played(figures=spike(50, 51, threads=271))
+    leaky.plan = leaky.plan.model_copy(update={"run_id": "20250102-030405-abce"})
+    runs = [Evidence.load(made.write(tmp_path / name)) for name, made in (("calm", calm), ("leaky", leaky))]
+    finding = parse_gate(f"threads < 100 {DURING}").judge(Pool.of(*runs), alpha_fail=0.05)
+    assert (finding.verdict, finding.observed, finding.n, finding.exceeded) == ("fail", 271, 120, 1)
+    results = verdict.judge(Pool.of(*runs))
+    during = next(each for each in results.cost if each.phase == "azure-slow")
+    assert (during.readings, during.threads_max) == (120, 271)
+    assert during.cpu_s_per_s == pytest.approx(0.4)
+    assert during.cpu_ms_per_request == pytest.approx(10, rel=0.1)
+
+
+# ---------------------------------------------------------------- results and words
+
+
+def test_what_each_phase_cost(tmp_path: Path) -> None:
+    held = {"threads": 271, "rss_bytes": 240_000_000, "sockets": {"ESTABLISHED": 400, "CLOSE_WAIT": 9, "LISTEN": 2}}
+    results = judged(played(figures=spike(80, 110, **held)), tmp_path)
+    assert [each.phase for each in results.cost] == ["baseline", "azure-slow", "after azure-slow", "whole"]
+    baseline, during, after, whole = results.cost
+    assert (baseline.threads_max, baseline.sockets_max, baseline.fds_max) == (20, 32, 40)
+    assert (during.threads_max, during.threads_end, during.rss_max_bytes) == (271, 271, 240_000_000)
+    assert during.sockets_by_state == {"ESTABLISHED": 400, "CLOSE_WAIT": 9, "LISTEN": 2}
+    assert (after.threads_max, after.threads_end, after.sockets_max, after.sockets_end) == (271, 20, 409, 32)
+    assert whole.cpu_s_per_s == pytest.approx(0.4)
+    assert whole.cpu_ms_per_request == pytest.approx(10, rel=0.05)
+
+
+def test_a_worker_that_leaves_with_its_processor_time_gives_none_back(tmp_path: Path) -> None:
+    results = judged(played(figures=lambda second: {"cpu_s": second % 30 + 100}), tmp_path)
+    whole = next(each for each in results.cost if each.phase == "whole")
+    assert whole.cpu_s_per_s == pytest.approx(1.0, rel=0.05)
+
+
+def test_a_failed_gate_is_told_with_what_was_held(tmp_path: Path) -> None:
+    held = {"threads": 271, "sockets": {"CLOSE_WAIT": 250, "ESTABLISHED": 30, "LISTEN": 1}}
+    results = judged(played(f"threads < 100 {DURING}", figures=spike(60, 95, **held)), tmp_path)
+    assert results.verdict == "fail"
+    assert results.reason == (
+        "During azure-slow (azure: latency 60s), `threads < 100 during azure-slow` did not hold, "
+        "threads reached 271 at 25.5 s of azure-slow; the limit is 100."
+    )
+    assert (
+        "The service held at most 80.0 MB, 271 threads and 280 sockets (250 CLOSE_WAIT, 30 ESTABLISHED); "
+        "in the baseline 80.0 MB, 20 threads and 32 sockets."
+    ) in results.why
+    assert "threads that never return" in results.next
+
+
+def test_a_run_without_readings_has_no_cost(tmp_path: Path) -> None:
+    assert judged(played(keep=lambda _: False), tmp_path).cost == ()
+
+
+def test_judged_again_the_bytes_are_the_same(tmp_path: Path) -> None:
+    run_dir = played("threads < 100", "rss < 1.5x baseline").write(tmp_path)
+    verdict.write(run_dir)
+    first = (run_dir / "results.json").read_bytes()
+    verdict.write(run_dir)
+    assert (run_dir / "results.json").read_bytes() == first
+    assert Results.model_validate_json(first).cost

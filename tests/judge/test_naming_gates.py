@@ -1,0 +1,331 @@
+"""`named` and `cleared` on made-up evidence: each way in which they pass, fail, and refuse to say.
+
+azure is slow from 35 s to 97 s, and the load ends at 140 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from harness import verdict
+from harness.evidence import Evidence, Pool
+from harness.gates import Finding
+from harness.notice_record import Notice, Source, Unread
+from harness.plan import Plan, PlannedFault, PlannedService, Window
+from harness.results import GateResult, Results
+from harness.scenario.gate_text import parse_gate
+from tests.rundir import T0_NS, Recording, make_plan, record, slow_fault
+
+NAMED = "named azure within 5s during azure-slow"
+CLEARED = "cleared within 30s after azure-slow"
+
+
+def at(
+    seconds: float, upstream: str = "azure", source: Source = "log", *, lines: int = 1, normal: bool = False
+) -> Notice:
+    """A sighting so many seconds after t = 0."""
+    return Notice(
+        t_ns=T0_NS + round(seconds * 1e9),
+        upstream=upstream,
+        source=source,
+        state="normal" if normal else "raised",
+        lines=lines,
+        text=f"ERROR {upstream} failed",
+    )
+
+
+def unread(seconds: float, source: Source, text: str = "1,000 bytes were skipped") -> Unread:
+    return Unread(t_ns=T0_NS + round(seconds * 1e9), source=source, text=text, skipped_bytes=1_000)
+
+
+def plan_of(gate: str, *faults: PlannedFault) -> Plan:
+    return make_plan(faults=faults or [slow_fault()], gates=[gate], duration_ms=140_000)
+
+
+def played(gate: str, notices: Sequence[Notice | Unread] | None, *faults: PlannedFault) -> Recording:
+    made = record(plan_of(gate, *faults), policy="timeout")
+    made.notices = None if notices is None else list(notices)
+    return made
+
+
+def judged(folder: Path, made: Recording) -> GateResult:
+    return results(folder, made).gates[0]
+
+
+def results(folder: Path, made: Recording) -> Results:
+    return verdict.judge(Evidence.load(made.write(folder)))
+
+
+def noisy(upstream: str, begin_s: int, end_s: int, source: Source = "log") -> list[Notice]:
+    """Named twice a second."""
+    return [at(half / 2, upstream, source) for half in range(2 * begin_s, 2 * end_s)]
+
+
+# ---------------------------------------------------------------- named
+
+
+def test_named_in_time(tmp_path: Path) -> None:
+    gate = judged(tmp_path, played(NAMED, [at(36.2), at(38, source="alert"), at(60)]))
+    assert (gate.verdict, gate.limit, gate.unit) == ("pass", 5_000, "ms")
+    assert gate.observed == pytest.approx(1_200)
+    assert gate.reason == "azure was named 1.20 s after azure-slow came, by its log, limit 5.00 s"
+    assert 2_300 < gate.n < 2_700
+
+
+def test_an_alert_is_a_witness_too(tmp_path: Path) -> None:
+    gate = judged(tmp_path, played(NAMED, [at(37, source="alert")]))
+    assert gate.verdict == "pass"
+    assert "by its alert" in gate.reason
+
+
+@pytest.mark.parametrize(
+    ("notices", "reason"),
+    [
+        ([], "azure was not named while azure-slow stood; limit 5.00 s"),
+        ([at(40)], "azure was named only 5.00 s after azure-slow came, by its log: ERROR azure failed; limit 5.00 s"),
+        ([at(98)], "azure was not named while azure-slow stood"),
+        ([at(36), at(70, "gcp")], "gcp was healthy and was named 35.0 s after azure-slow came, by its log"),
+        ([at(36), at(36, "gcp", "alert")], "gcp was healthy and was named 1.00 s after azure-slow came, by its alert"),
+        ([at(36, "gcp")], "gcp was healthy"),
+        ([at(36, "azure", "alert", normal=True)], "azure was not named"),
+        ([unread(36, "alert")], "azure was not named"),
+        ([unread(50, "log")], "azure was not named"),
+    ],
+)
+def test_named_late_wrongly_or_not_at_all(notices: list[Notice | Unread], reason: str, tmp_path: Path) -> None:
+    gate = judged(tmp_path, played(NAMED, notices))
+    assert gate.verdict == "fail"
+    assert reason in gate.reason
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [at(34, "gcp")],
+        [at(97.5, "gcp")],
+        [at(36, "gcp", "alert", normal=True)],
+        [at(2), at(20)],
+    ],
+    ids=["before the fault", "after it", "an alert that is not raised", "long before the fault"],
+)
+def test_what_else_may_be_named(others: list[Notice], tmp_path: Path) -> None:
+    assert judged(tmp_path, played(NAMED, [at(36), *others])).verdict == "pass"
+
+
+def test_the_others_own_faults_explain_them(tmp_path: Path) -> None:
+    both = slow_fault("gcp-slow", upstream="gcp", apply_ms=10_000, remove_ms=34_000)
+    assert judged(tmp_path / "a", played(NAMED, [at(36), at(38, "gcp")], slow_fault(), both)).verdict == "pass"
+    late = judged(tmp_path / "b", played(NAMED, [at(36), at(50, "gcp")], slow_fault(), both))
+    assert late.verdict == "fail", "its requests were given up on long ago"
+    still = [at(36), *noisy("gcp", 12, 60, "alert"), at(60, "gcp", "alert", normal=True)]
+    assert judged(tmp_path / "c", played(NAMED, still, slow_fault(), both)).verdict == "pass", "raised since its own"
+
+
+def test_a_bell_that_always_rings_says_nothing(tmp_path: Path) -> None:
+    gate = judged(tmp_path / "log", played(NAMED, noisy("azure", 10, 100)))
+    assert gate.verdict == "inconclusive"
+    assert "named azure shortly before azure-slow as well" in gate.reason
+    assert judged(tmp_path / "alert", played(NAMED, noisy("azure", 10, 100, "alert"))).verdict == "inconclusive"
+    louder = [at(30), *(at(35 + i / 4, lines=20) for i in range(1, 200))]
+    assert judged(tmp_path / "louder", played(NAMED, louder)).verdict == "pass", "one stray line, then a flood"
+    both = [*noisy("azure", 10, 100), at(37, source="alert")]
+    assert judged(tmp_path / "both", played(NAMED, both)).verdict == "pass", "the alert was silent until then"
+
+
+def test_what_nobody_could_read_is_no_silence(tmp_path: Path) -> None:
+    gate = judged(tmp_path / "log", played(NAMED, [unread(36, "log")]))
+    assert gate.verdict == "inconclusive"
+    assert "could not be read in time" in gate.reason
+    old = judged(tmp_path / "old", played(NAMED, None))
+    assert (old.verdict, old.reason) == ("inconclusive", "this run recorded nothing of whom the service named")
+
+
+def by_url(made: Recording) -> Recording:
+    service = PlannedService(kind="url", url="http://127.0.0.1:1", alerts_path="/metrics", alerts_metric="degraded")
+    made.plan = made.plan.model_copy(update={"service": service})
+    return made
+
+
+def test_a_service_by_url_has_its_alert_alone(tmp_path: Path) -> None:
+    assert judged(tmp_path / "yes", by_url(played(NAMED, [at(36, source="alert")]))).verdict == "pass"
+    normal = [at(1, source="alert", normal=True)]
+    assert judged(tmp_path / "no", by_url(played(NAMED, normal))).verdict == "fail"
+    lost = judged(
+        tmp_path / "lost", by_url(played(NAMED, [*normal, unread(36, "alert", "the alert could not be read")]))
+    )
+    assert (lost.verdict, lost.reason) == ("inconclusive", "the alert could not be read")
+    never = judged(tmp_path / "never", by_url(played(NAMED, [])))
+    assert never.verdict == "inconclusive"
+    assert "`degraded` never had a sample" in never.reason
+
+
+def test_without_a_request_nothing_could_be_noticed(tmp_path: Path) -> None:
+    made = played(NAMED, [])
+    t_ms = (made.samples["intended_ns"] - T0_NS) / 1e6
+    made.samples = made.samples[(t_ms < 35_000) | (t_ms > 41_000)]
+    run = Evidence.load(made.write(tmp_path))
+    assert found(NAMED, run).verdict == "inconclusive"
+
+
+def found(gate: str, *runs: Evidence) -> Finding:
+    return parse_gate(gate).judge(Pool(runs), alpha_fail=0.05)
+
+
+def flapping(*, stands_ms: float = 10_000) -> PlannedFault:
+    windows = tuple(Window(apply_ms=at_ms, remove_ms=at_ms + stands_ms) for at_ms in (35_000.0, 55_000.0, 75_000.0))
+    return slow_fault().model_copy(update={"windows": windows})
+
+
+def test_every_window_counts_and_the_slowest_is_told(tmp_path: Path) -> None:
+    gate = judged(tmp_path / "all", played(NAMED, [at(36), at(58), at(77)], flapping()))
+    assert gate.verdict == "pass"
+    assert gate.observed == pytest.approx(3_000)
+    assert "the slowest of 3 windows" in gate.reason
+    assert judged(tmp_path / "one", played(NAMED, [at(36), at(77)], flapping())).verdict == "fail"
+    short = judged(tmp_path / "short", played(NAMED, [at(36)], flapping(stands_ms=4_000)))
+    assert short.verdict == "inconclusive", "nobody could have been late"
+
+
+def test_without_a_phase_every_fault_on_it_counts(tmp_path: Path) -> None:
+    other = slow_fault("again", apply_ms=110_000, remove_ms=125_000)
+    gate = "named azure within 5s"
+    assert judged(tmp_path / "a", played(gate, [at(36)], slow_fault(), other)).verdict == "fail"
+    assert judged(tmp_path / "b", played(gate, [at(36), at(111)], slow_fault(), other)).verdict == "pass"
+
+
+def test_a_run_that_was_stopped(tmp_path: Path) -> None:
+    def stopped(folder: str, at_ms: float, *notices: Notice) -> str:
+        return judged(tmp_path / folder, played(NAMED, notices).stopped(at_ms, "fail_fast")).verdict
+
+    assert stopped("before", 30_000) == "inconclusive"
+    assert stopped("too early", 38_000) == "inconclusive"
+    assert stopped("named", 60_000, at(36)) == "inconclusive", "a healthy one may have been named later"
+    assert stopped("late", 60_000) == "fail"
+    assert stopped("wrong", 60_000, at(36), at(37, "gcp")) == "fail"
+
+
+def test_what_the_load_generator_spoiled_is_not_held_against_the_service(tmp_path: Path) -> None:
+    wrong = Evidence.load(played(NAMED, [at(36), at(60.5, "gcp")]).write(tmp_path / "wrong"))
+    assert found(NAMED, wrong).verdict == "fail"
+    assert found(NAMED, wrong.without(frozenset({60}))).verdict == "pass"
+    late = Evidence.load(played(NAMED, [at(42)]).write(tmp_path / "late"))
+    assert found(NAMED, late).verdict == "fail"
+    assert found(NAMED, late.without(frozenset({36, 37, 38}))).verdict == "pass"
+
+
+def test_several_runs_are_as_good_as_the_worst(tmp_path: Path) -> None:
+    good = Evidence.load(played(NAMED, [at(36)]).write(tmp_path / "a"))
+    bad = Evidence.load(played(NAMED, []).write(tmp_path / "b"))
+    assert found(NAMED, good, bad).verdict == "fail"
+    assert found(NAMED, good, good).verdict == "pass"
+
+
+# ---------------------------------------------------------------- cleared
+
+
+def alert(begin_s: int, end_s: int) -> list[Notice]:
+    return [*noisy("azure", begin_s, end_s, "alert"), at(end_s, source="alert", normal=True)]
+
+
+@pytest.mark.parametrize(
+    ("notices", "after_ms"),
+    [
+        ([at(36)], 0.0),
+        ([at(36), at(100)], 2_998),
+        (alert(37, 105), 7_998),
+        ([*alert(37, 110), at(112)], 14_998),
+        ([at(36), at(100), unread(104, "alert")], 2_998),
+    ],
+    ids=["silent at once", "a last line", "an alert", "both", "an alert that was never raised"],
+)
+def test_cleared_in_time(notices: list[Notice], after_ms: float, tmp_path: Path) -> None:
+    gate = judged(tmp_path, played(CLEARED, notices))
+    assert gate.verdict == "pass"
+    assert gate.observed == pytest.approx(after_ms)
+    assert "azure was named no more" in gate.reason
+
+
+@pytest.mark.parametrize(
+    ("notices", "reason"),
+    [
+        ([*noisy("azure", 36, 140)], "still named by the service's log 42.5 s after the fault was gone, limit 30.0 s"),
+        ([at(36), at(127.002)], "still named by the service's log 30.0 s after"),
+        ([*noisy("azure", 37, 140, "alert")], "still named by the service's alert 43.0 s after"),
+        (alert(37, 130), "still named by the service's alert 33.0 s after"),
+    ],
+)
+def test_not_cleared(notices: list[Notice], reason: str, tmp_path: Path) -> None:
+    gate = judged(tmp_path, played(CLEARED, notices))
+    assert gate.verdict == "fail"
+    assert reason in gate.reason
+
+
+def test_what_was_never_raised_cannot_clear(tmp_path: Path) -> None:
+    kinds: tuple[list[Notice], ...] = ([], [at(20)], [at(36, "gcp")], [at(100)])
+    for number, notices in enumerate(kinds):
+        gate = judged(tmp_path / str(number), played(CLEARED, notices))
+        assert gate.verdict == "inconclusive"
+        assert "never named while azure-slow stood" in gate.reason
+
+
+def test_nobody_knows_whether_it_cleared(tmp_path: Path) -> None:
+    def reason(folder: str, made: Recording) -> str:
+        gate = judged(tmp_path / folder, made)
+        assert gate.verdict == "inconclusive"
+        return gate.reason
+
+    assert "stopped before" in reason("a", played(CLEARED, [at(36)]).stopped(60_000, "fail_fast"))
+    assert "too early" in reason("b", played(CLEARED, [at(36)]).stopped(110_000, "fail_fast"))
+    unreadable: list[Notice | Unread] = [
+        *noisy("azure", 37, 99, "alert"),
+        unread(99.5, "alert", "the alert could not be read"),
+    ]
+    assert "when last seen; then the alert could not be read" in reason("c", played(CLEARED, unreadable))
+    assert "so it says nothing" in reason("d", played(CLEARED, noisy("azure", 1, 140)))
+    assert "could not be read in time" in reason("e", played(CLEARED, [at(36), unread(130, "log")]))
+    assert "recorded nothing" in reason("f", played(CLEARED, None))
+
+
+def test_every_upstream_of_the_fault_must_clear(tmp_path: Path) -> None:
+    both = slow_fault().model_copy(update={"upstreams": ("azure", "gcp")})
+    named = [at(36), at(37, "gcp")]
+    assert judged(tmp_path / "a", played(CLEARED, named, both)).verdict == "pass"
+    assert judged(tmp_path / "b", played(CLEARED, [*named, at(130, "gcp")], both)).verdict == "fail"
+    assert judged(tmp_path / "c", played(CLEARED, [at(36)], both)).verdict == "inconclusive"
+
+
+# ---------------------------------------------------------------- results
+
+
+def test_results_show_who_was_named_without_a_gate(tmp_path: Path) -> None:
+    notices = [at(30, "gcp"), at(36.2), at(37, lines=3), at(50, "aws"), *alert(39, 100)]
+    made = played("p99 < 5s", notices)
+    (fault,) = results(tmp_path, made).faults
+    told = {(n.upstream, n.source): n for n in fault.named}
+    assert set(told) == {("azure", "log"), ("azure", "alert"), ("aws", "log")}
+    log, by_alert, wrong = told["azure", "log"], told["azure", "alert"], told["aws", "log"]
+    assert log.after_ms == pytest.approx(1_200)
+    assert (log.lines, log.healthy, log.cleared_after_ms) == (4, False, 0)
+    assert by_alert.after_ms == pytest.approx(4_000)
+    assert by_alert.cleared_after_ms == pytest.approx(2_998)
+    assert (wrong.healthy, wrong.text, wrong.cleared_after_ms) == (True, "ERROR aws failed", None)
+
+
+def test_judging_again_gives_the_same_bytes(tmp_path: Path) -> None:
+    run_dir = played(NAMED, [at(36.123_456_7), *alert(39, 100)]).write(tmp_path)
+    verdict.write(run_dir)
+    first = (run_dir / "results.json").read_bytes()
+    verdict.write(run_dir)
+    assert (run_dir / "results.json").read_bytes() == first
+
+
+def test_a_damaged_record_is_the_rigs_fault(tmp_path: Path) -> None:
+    run_dir = played(NAMED, [at(36), at(37)]).write(tmp_path)
+    text = (run_dir / "notices.ndjson").read_text(encoding="utf-8")
+    (run_dir / "notices.ndjson").write_text(text[:-20], encoding="utf-8")
+    assert verdict.judge(Evidence.load(run_dir)).verdict == "pass", "cut short by a power cut"
+    (run_dir / "notices.ndjson").write_text("nonsense\n" + text, encoding="utf-8")
+    assert verdict.judge(Evidence.load(run_dir)).verdict == "rig_failure"

@@ -1,0 +1,102 @@
+"""A small service that asks every backend at once, gives up after a moment, and says in plain text whom it blames.
+
+    python naming_service.py PORT WAY NAME=URL…
+
+WAY is `right` (names who did not answer), `wrong` (names everybody else), `silent`, `hostile` (names who did not answer
+in texts that want to act) or `floods` (megabytes, and then who did not answer). `/metrics` holds the same as an alert,
+which is raised as long as the last call failed; with `wrong` it is about everybody else, with `silent` there is none.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+
+from tests.hostile.texts import HOSTILE
+
+GIVE_UP_S = 0.4
+FLOOD_BYTES = 6_000_000
+
+_way = sys.argv[2]
+_backends = dict(word.split("=", 1) for word in sys.argv[3:])
+_pool = ThreadPoolExecutor(64)
+_failed: dict[str, bool] = dict.fromkeys(_backends, False)
+
+
+def tell(text: str) -> None:
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    sys.stdout.buffer.write(f"{stamp} {text}\n".encode("utf-8", "surrogatepass"))
+    sys.stdout.flush()
+
+
+def ask(name: str, seq: str) -> bytes:
+    request = urllib.request.Request(f"{_backends[name]}/offers", headers={"X-Tailgate-Seq": seq})
+    try:
+        with urllib.request.urlopen(request, timeout=GIVE_UP_S) as answer:
+            body: bytes = answer.read()
+    except OSError as exc:
+        if not _failed[name] and _way == "floods":
+            sys.stdout.buffer.write(b"." * FLOOD_BYTES + b"\n")
+        _failed[name] = True
+        blame(name, exc)
+        return b""
+    _failed[name] = False
+    return body
+
+
+def blame(name: str, exc: OSError) -> None:
+    if _way == "wrong":
+        for other in _backends:
+            if other != name:
+                tell(f"WARNING offers: {other} did not answer: {exc}")
+    elif _way == "hostile":
+        for text in HOSTILE.values():
+            tell(f"ERROR offers: {name} {text}")
+    elif _way != "silent":
+        tell(f"ERROR offers: {name} did not answer: {exc}")
+
+
+def metrics() -> bytes:
+    if _way == "silent":
+        return b"up 1\n"
+    anybody = any(_failed.values())
+    raised = {name: (anybody and not failed) if _way == "wrong" else failed for name, failed in _failed.items()}
+    return "".join(f'offers_degraded{{backend="{name}"}} {int(on)}\n' for name, on in raised.items()).encode()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.path == "/healthz":
+            self._answer(b"well")
+        elif self.path == "/metrics":
+            self._answer(metrics())
+        else:
+            seq = self.headers.get("X-Tailgate-Seq", "")
+            self._answer(b"".join(_pool.map(lambda name: ask(name, seq), _backends)))
+            tell(f"INFO offers: answered with {', '.join(_backends)}")
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 512
+    daemon_threads = True
+
+
+if __name__ == "__main__":
+    Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

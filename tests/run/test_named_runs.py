@@ -1,0 +1,114 @@
+"""Whom a service names, from its log and its alert to the verdict: real processes, short runs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.legible import is_legible
+from harness.notice_record import Notice, Unread, read_notices
+from tests.run.real_runs import TAILGATE, Ran, run
+
+pytestmark = pytest.mark.stack
+
+SERVICE = str(Path(__file__).with_name("naming_service.py"))
+UPSTREAMS = """\
+upstreams:
+  azure: {p50: 10ms, p99: 25ms, rows: 10}
+  gcp: {p50: 10ms, p99: 25ms, rows: 10}
+gateway: {timeout: 2s}
+load: {request: GET /v1/offers, rate: 20/s, warmup: 500ms, baseline: 1s, recovery: RECOVERY, guard: 1s}
+faults: [{name: azure-slow, upstream: azure, hang: true, for: 7s}]
+"""
+
+
+def scenario(way: str, gates: str, alerts: str = "") -> str:
+    command = f"{shlex.quote(sys.executable)} {shlex.quote(SERVICE)} {{port}} {way} azure={{azure.url}} gcp={{gcp.url}}"
+    service = f"service: {{command: {json.dumps(command)}{f', alerts: {alerts}' if alerts else ''}}}\n"
+    return f"name: naming\n{service}{upstreams(gates)}gates: [{gates}]\n"
+
+
+def upstreams(gates: str) -> str:
+    return UPSTREAMS.replace("RECOVERY", "8s" if "cleared" in gates else "1s")
+
+
+def gate(ran: Ran, number: int = 0) -> dict[str, Any]:
+    assert ran.run_dir is not None, ran.stderr
+    found = ran.results["gates"][number]
+    assert isinstance(found, dict)
+    return found
+
+
+def told(ran: Ran) -> list[Notice | Unread]:
+    assert ran.run_dir is not None
+    return list(read_notices(ran.run_dir / "notices.ndjson"))
+
+
+def test_a_service_that_names_the_failing_one(tmp_path: Path) -> None:
+    gates = "named azure within 3s, cleared within 3s after azure-slow"
+    ran = run(tmp_path, scenario("right", gates, "GET /metrics offers_degraded"))
+    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout
+    assert 300 < gate(ran)["observed"] < 3_000, "it gives up after 400 ms"
+    named = {entry["source"]: entry for entry in ran.results["faults"][0]["named"]}
+    assert set(named) == {"log", "alert"}
+    assert "ERROR offers: azure did not answer" in named["log"]["text"]
+    assert not any(entry["healthy"] for entry in named.values())
+    assert 0 <= named["alert"]["cleared_after_ms"] < 3_000
+    assert "named by its log after" in " ".join(ran.stdout.split())
+    assert {line.state for line in told(ran) if isinstance(line, Notice)} == {"raised", "normal"}
+    html = (ran.run_dir / "report.html").read_text(encoding="utf-8") if ran.run_dir else ""
+    assert "named by its alert after" in html
+    assert ran.run_dir is not None
+    before = (ran.run_dir / "results.json").read_bytes()
+    subprocess.run([TAILGATE, "judge", str(ran.run_dir)], check=True, capture_output=True, timeout=60)
+    assert (ran.run_dir / "results.json").read_bytes() == before
+
+
+def test_one_that_blames_a_healthy_one(tmp_path: Path) -> None:
+    ran = run(tmp_path, scenario("wrong", "named azure within 3s"))
+    assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout
+    assert "gcp was healthy and was named" in gate(ran)["reason"]
+    assert "by its log: " in gate(ran)["reason"]
+    assert "Name only the backend" in ran.results["next"]
+
+
+def test_one_that_says_nothing(tmp_path: Path) -> None:
+    gates = "named azure within 3s, cleared within 3s after azure-slow"
+    ran = run(tmp_path, scenario("silent", gates, "GET /metrics offers_degraded"))
+    assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout
+    assert "azure was not named while azure-slow stood" in gate(ran)["reason"]
+    assert gate(ran, 1)["verdict"] == "inconclusive", "nothing was raised"
+    assert told(ran) == []
+
+
+def test_a_rung_of_the_aggregator(tmp_path: Path) -> None:
+    gates = "named azure within 4s"
+    ran = run(tmp_path, f"name: naming\nservice: {{rung: timeout}}\n{upstreams(gates)}gates: [{gates}]\n")
+    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout
+    assert any(entry["source"] == "log" for entry in ran.results["faults"][0]["named"])
+
+
+def test_texts_that_want_to_act(tmp_path: Path) -> None:
+    ran = run(tmp_path, scenario("hostile", "named azure within 3s"))
+    assert ran.verdict == "PASS", ran.stdout
+    texts = [line.text for line in told(ran)]
+    assert texts
+    assert all(is_legible(text) and "\n" not in text and len(text) <= 300 for text in texts)
+    assert is_legible(ran.stdout)
+    html = (ran.run_dir / "report.html").read_text(encoding="utf-8") if ran.run_dir else ""
+    assert "<script>alert(1)" not in html
+    assert "<img src=x" not in html
+
+
+def test_a_flood_is_skipped_and_told(tmp_path: Path) -> None:
+    ran = run(tmp_path, scenario("floods", "named azure within 3s"))
+    assert ran.code in (0, 3), ran.stdout
+    assert all(check["ok"] for check in ran.results["validity"])
+    skipped = [line for line in told(ran) if isinstance(line, Unread)]
+    assert sum(line.skipped_bytes for line in skipped) > 4_000_000

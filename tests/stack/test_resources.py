@@ -1,0 +1,174 @@
+"""What is written of a child once a second, and that looking never holds up the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness.errors import RigError
+from harness.stack import resources
+from harness.stack.child import Child, Spec
+from harness.stack.resources import Watcher, measure, sample_forever
+from harness.stack.sockets import SocketCounter
+
+pytestmark = pytest.mark.stack
+
+SERVICE = """\
+import socket, subprocess, sys, threading
+listener = socket.create_server(("127.0.0.1", 0))
+ours = socket.create_connection(listener.getsockname())
+theirs, _ = listener.accept()
+ours.close()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+worker = subprocess.Popen([sys.executable, "-c", "print(1, flush=True); input()"], stdin=-1, stdout=-1)
+worker.stdout.readline()
+print("up", flush=True)
+worker.wait()
+"""
+
+
+Scene = Callable[[Child], Coroutine[Any, Any, None]]
+
+
+def _with_child(folder: Path, scene: Scene, name: str = "sut", code: str = SERVICE) -> None:
+    """Plays `scene` with a child that is up."""
+
+    async def play() -> None:
+        child = Child.start(Spec(name, (sys.executable, "-c", code), {}, folder, folder / f"{name}.log"))
+        try:
+            await _until(child, lambda: child.log_tail(1) == ["up"])
+            await scene(child)
+        finally:
+            child.kill()
+            await asyncio.wait_for(child.wait(), 5)
+
+    asyncio.run(play())
+
+
+async def _until(child: Child, come: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not come():
+        assert time.monotonic() < end
+        await asyncio.wait([child.code], timeout=0.01)
+
+
+def test_a_service_is_its_whole_tree(tmp_path: Path) -> None:
+    async def scene(child: Child) -> None:
+        ((_, line, stopped),) = await Watcher().look([child])
+        alone = measure(child, [psutil.Process(child.pid)], SocketCounter())
+        assert not stopped
+        assert (line.child, line.pid, line.threads) == ("sut", child.pid, 3)  # two of its own, one of the worker
+        assert alone.threads == 2
+        assert line.rss_bytes > alone.rss_bytes
+        assert line.fds is not None and alone.fds is not None and line.fds > alone.fds
+        assert line.sockets == {"CLOSE_WAIT": 1, "LISTEN": 1}
+
+    _with_child(tmp_path, scene)
+
+
+def test_sockets_are_counted_of_the_service_alone(tmp_path: Path) -> None:
+    async def scene(child: Child) -> None:
+        ((_, line, _),) = await Watcher().look([child])
+        assert (line.sockets, line.threads) == (None, 2)
+
+    _with_child(tmp_path, scene, "gateway")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody keeps the time of children that have ended")
+def test_the_processor_time_of_a_worker_that_has_ended_stays(tmp_path: Path) -> None:
+    code = """\
+import subprocess, sys, time
+subprocess.run([sys.executable, "-c", "import time\\nwhile time.process_time() < 0.6: pass"])
+print("up", flush=True)
+time.sleep(60)
+"""
+
+    async def scene(child: Child) -> None:
+        ((_, line, _),) = await Watcher().look([child])
+        assert line.cpu_s >= 0.4  # its own is a tenth of that
+
+    _with_child(tmp_path, scene, code=code)
+
+
+def test_who_has_ended_gets_no_line(tmp_path: Path) -> None:
+    async def scene(child: Child) -> None:
+        family = [psutil.Process(child.pid)]
+        child.kill()
+        await asyncio.wait_for(child.wait(), 5)
+        assert await Watcher().look([child]) == []
+        line = measure(child, family, SocketCounter())
+        assert (line.threads, line.fds, line.sockets) == (0, 0, {})
+
+    _with_child(tmp_path, scene)
+
+
+def test_a_system_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs = threading.Event()
+    looks: list[str] = []
+
+    def measured(child: Child, *_: object) -> resources.Line:
+        looks.append(child.name)
+        hangs.wait(20)
+        return resources.Line(1, child.name, child.pid, 0.0, 1, 1, 1, None)
+
+    monkeypatch.setattr(resources, "LOOK_S", 0.05)
+    monkeypatch.setattr(resources, "measure", measured)
+
+    async def scene(child: Child) -> None:
+        watcher = Watcher()
+        assert await watcher.look([child]) == []
+        before = threading.active_count()
+        for _ in range(5):
+            assert await watcher.look([child]) == []
+        assert threading.active_count() <= before  # no second thread waits beside the first
+        assert looks == ["sut"]
+        hangs.set()
+        end = time.monotonic() + 10
+        while not (seen := await watcher.look([child])):
+            assert time.monotonic() < end
+        assert [line.child for _, line, _ in seen] == ["sut"]
+
+    _with_child(tmp_path, scene)
+
+
+def test_a_line_a_child_and_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "PERIOD_S", 0.05)
+    path = tmp_path / "resources.ndjson"
+
+    async def scene(child: Child) -> None:
+        task = asyncio.create_task(sample_forever(path, lambda: [child], lambda _: None, lambda _: None))
+        try:
+            await _until(child, lambda: path.exists() and path.read_bytes().count(b"\n") >= 3)
+            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[:3]]
+            assert {line["child"] for line in lines} == {"sut"}
+            assert lines[0]["sockets"] == {"CLOSE_WAIT": 1, "LISTEN": 1}  # later ones may come too soon to count again
+            times = [line["t_ns"] for line in lines]
+            assert times == sorted(set(times))
+            path.unlink()
+            with pytest.raises(RigError, match="was removed"):
+                await asyncio.wait_for(asyncio.shield(task), 20)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    _with_child(tmp_path, scene)
+
+
+def test_looking_needs_no_process_to_say_that_there_is_none() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+
+    class Ended:
+        name, pid = "sut", gone.pid
+
+    assert asyncio.run(Watcher().look([Ended()])) == []  # type: ignore[list-item]

@@ -1,0 +1,168 @@
+"""Sockets by state: of real processes, and of a made-up /proc."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from harness.stack.sockets import PAUSE_MOST_S, SocketCounter, from_proc, from_psutil
+
+WAYS = [from_psutil, *([from_proc] if sys.platform == "linux" else [])]
+Way = Callable[[Iterable[int]], dict[str, int] | None]
+
+
+@pytest.fixture
+def held() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def _pair(held: ExitStack) -> tuple[socket.socket, socket.socket]:
+    listener = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+    ours = held.enter_context(socket.create_connection(listener.getsockname(), timeout=5))
+    theirs, _ = listener.accept()
+    return ours, held.enter_context(theirs)
+
+
+def _more(after: dict[str, int] | None, before: dict[str, int] | None) -> dict[str, int]:
+    """What has come since: the test's own process may hold other sockets."""
+    assert after is not None and before is not None
+    return {state: count - before.get(state, 0) for state, count in after.items() if count != before.get(state, 0)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_sockets_are_counted_by_state_and_others_are_not(way: Way, held: ExitStack) -> None:
+    before = way([os.getpid()])
+    ours, theirs = _pair(held)
+    held.enter_context(socket.socket(socket.AF_UNIX))
+    held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    assert _more(way([os.getpid()]), before) == {"ESTABLISHED": 2, "LISTEN": 1}
+    ours.close()
+    assert theirs.recv(1) == b""  # now the other side knows, and has not closed
+    assert _more(way([os.getpid()]), before) == {"CLOSE_WAIT": 1, "LISTEN": 1}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ipv6_is_counted_too(way: Way, held: ExitStack) -> None:
+    before = way([os.getpid()])
+    try:
+        held.enter_context(socket.create_server(("::1", 0), family=socket.AF_INET6))
+    except OSError:
+        pytest.skip("no IPv6 here")
+    assert _more(way([os.getpid()]), before) == {"LISTEN": 1}
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_fork_shares_counts_once_and_who_has_ended_is_no_error(way: Way, held: ExitStack) -> None:
+    listener = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+    code = "import sys; print('up', flush=True); sys.stdin.read()"
+    heir = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=[listener.fileno()],
+    )
+    with heir:
+        assert heir.stdout is not None and heir.stdin is not None
+        assert heir.stdout.readline() == b"up\n"
+        assert way([heir.pid]) == {"LISTEN": 1}
+        assert _more(way([os.getpid(), heir.pid]), way([os.getpid()])) == {}
+        heir.kill()
+        assert os.waitid(os.P_PID, heir.pid, os.WEXITED | os.WNOWAIT) is not None
+        assert way([heir.pid]) == {}  # a zombie
+    assert way([heir.pid]) == {}
+
+
+# ---------------------------------------------------------------- a made-up /proc
+
+TABLE = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 100 1 0000 100 0 0 10 0
+   1: 0100007F:1F90 0100007F:C001 01 00000000:00000000 00:00000000 00000000     0        0 101 1 0000 20 4 30 10 -1
+   2: 0100007F:1F90 0100007F:C002 06 00000000:00000000 03:00000000 00000000     0        0 0 3 0000
+   3: 0100007F:1F90 0100007F:C003 01 00000000:00000000 00:00000000 00000000     0        0 999 1 0000 20 4 30 10 -1
+"""
+
+
+def _process(proc: Path, pid: int, space: str, inodes: Iterable[int], table: str = TABLE) -> None:
+    home = proc / str(pid)
+    for name in ("fd", "ns", "net"):
+        (home / name).mkdir(parents=True)
+    (home / "ns" / "net").symlink_to(space)
+    (home / "net" / "tcp").write_text(table)
+    for number, inode in enumerate(inodes):
+        (home / "fd" / str(number)).symlink_to(f"socket:[{inode}]")
+    (home / "fd" / "90").symlink_to("/dev/null")
+    (home / "fd" / "91").symlink_to("pipe:[101]")
+
+
+def test_each_network_namespace_has_a_table_of_its_own(tmp_path: Path) -> None:
+    _process(tmp_path, 1, "net:[1]", [100, 101])
+    _process(tmp_path, 2, "net:[1]", [100])
+    _process(tmp_path, 3, "net:[2]", [100], TABLE.replace(" 0A ", " 08 "))
+    # no process has a tcp6: this system has no IPv6; the fourth process has ended
+    assert from_proc([1, 2, 3, 4], tmp_path) == {"CLOSE_WAIT": 1, "ESTABLISHED": 1, "LISTEN": 1}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_process_that_may_not_be_looked_at_makes_it_unknown(tmp_path: Path) -> None:
+    _process(tmp_path, 1, "net:[1]", [100])
+    (tmp_path / "1" / "fd").chmod(0)
+    assert from_proc([1], tmp_path) is None
+
+
+def test_a_table_that_cannot_be_read_makes_it_unknown(tmp_path: Path) -> None:
+    _process(tmp_path, 1, "net:[1]", [100])
+    (tmp_path / "1" / "net" / "tcp").unlink()
+    (tmp_path / "1" / "net" / "tcp").mkdir()
+    assert from_proc([1], tmp_path) is None
+
+
+# ---------------------------------------------------------------- not too often
+
+
+class Costly:
+    """Counts that take `cost_s` of processor time each, in virtual time."""
+
+    def __init__(self, cost_s: float) -> None:
+        self.cost_s = cost_s
+        self.now_s = 100.0
+        self.spent_s = 0.0
+        self.counted_at_s: list[float] = []
+        self.counter = SocketCounter(self._count, clock=lambda: self.now_s, spent=lambda: self.spent_s)
+
+    def _count(self, pids: Iterable[int]) -> dict[str, int]:
+        self.spent_s += self.cost_s
+        self.counted_at_s.append(self.now_s)
+        return {"ESTABLISHED": len(list(pids))}
+
+    def looks(self, count: int) -> list[dict[str, int] | None]:
+        found = []
+        for _ in range(count):
+            found.append(self.counter.count([1, 2]))
+            self.now_s += 1
+        return found
+
+
+def test_counting_is_done_at_every_look_while_it_is_cheap() -> None:
+    assert Costly(0.03).looks(5) == [{"ESTABLISHED": 2}] * 5
+
+
+def test_counting_takes_a_twentieth_of_a_core_at_most() -> None:
+    costly = Costly(0.12)
+    assert costly.looks(7) == [{"ESTABLISHED": 2}, None, None] * 2 + [{"ESTABLISHED": 2}]
+    assert costly.spent_s / (costly.now_s - 100) <= 0.36 / 7
+
+
+def test_counting_is_never_given_up() -> None:
+    costly = Costly(30.0)
+    costly.looks(9)
+    assert costly.counted_at_s == [100.0, 100 + PAUSE_MOST_S, 100 + 2 * PAUSE_MOST_S]
