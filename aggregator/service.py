@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -107,18 +106,21 @@ class Service:
             try:
                 offers = await self._tried(lane, trace, budget)
             except DeadlineExceeded as error:
-                result = self._left_out(name, "timeout", str(error), began_s, trace)
+                reason, detail = "timeout", str(error)
             except CircuitOpen as error:
-                result = self._left_out(name, "circuit_open", str(error), began_s, trace)
+                reason, detail = "circuit_open", str(error)
             except BulkheadFull as error:
-                result = self._left_out(name, "bulkhead_full", str(error), began_s, trace)
+                reason, detail = "bulkhead_full", str(error)
             except BudgetSpent as error:
-                result = self._left_out(name, "budget_spent", str(error), began_s, trace)
+                reason, detail = "budget_spent", str(error)
             except BackendError as error:
-                result = self._left_out(name, error.reason, str(error), began_s, trace)
+                reason, detail = error.reason, str(error)
             else:
                 return self._answered(name, offers, query, began_s)
-        return self._stood_in_for(result, query)
+        result = self._without(name, reason, query, began_s)
+        self._metrics.left_out(name, reason, result.elapsed_s)
+        self._fault_log.left_out(name, reason, detail, result.elapsed_s, trace, age_s=result.age_s)
+        return result
 
     async def _tried(self, lane: Lane, trace: Trace, budget: Budget | None) -> list[Offer]:
         async def once() -> list[Offer]:
@@ -140,19 +142,14 @@ class Service:
         # selected now: rows nobody will see are not held while a slower backend is waited for
         return Result(name, elapsed_s, query.select(name, offers) if query.wants(name) else ())
 
-    def _left_out(self, name: str, reason: str, detail: str, began_s: float, trace: Trace) -> Result:
+    def _without(self, name: str, reason: str, query: Query, began_s: float) -> Result:
+        """The result of a backend that gave none: with its last known offers, where there are any."""
         elapsed_s = self._clock() - began_s
-        self._metrics.left_out(name, reason, elapsed_s)
-        self._fault_log.left_out(name, reason, detail, elapsed_s, trace)
-        return Result(name, elapsed_s, reason=reason, age_s=None)
-
-    def _stood_in_for(self, failed: Result, query: Query) -> Result:
-        """The failed result with the backend's last known offers in it, where there are any."""
-        known = self._known.recall(failed.backend) if self._known and query.wants(failed.backend) else None
+        known = self._known.recall(name) if self._known and query.wants(name) else None
         if known is None:
-            return failed
-        self._metrics.stale.labels(failed.backend).inc()
-        return replace(failed, offers=query.select(failed.backend, known.items), age_s=known.age_s)
+            return Result(name, elapsed_s, reason=reason, age_s=None)
+        self._metrics.stale.labels(name).inc()
+        return Result(name, elapsed_s, query.select(name, known.items), reason, known.age_s)
 
 
 def _pause_s(error: Exception) -> float | None:

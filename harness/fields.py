@@ -182,7 +182,7 @@ Share = Annotated[
 Bytes = Annotated[
     int,
     BeforeValidator(_Quantity("a size", ("64kB", "1MiB"), ("kB", "B"), parse_bytes, 1, 10**12, "1B", "1000GB")),
-    _string(rf"{_NUM}(B|kB|KB|KiB|MB|MiB|GB)$", "Size with its unit: 64kB, 1MiB", "64kB", "1MiB"),
+    _string(rf"{_NUM}(B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB)$", "Size with its unit: 64kB, 1MiB", "64kB", "1MiB"),
 ]
 BytesPerSecond = Annotated[
     int,
@@ -191,7 +191,7 @@ BytesPerSecond = Annotated[
             "a bandwidth", ("64kB/s", "1MB/s"), ("kB/s", "B/s"), parse_bytes_per_s, most=10**12, most_text="1000GB/s"
         )
     ),
-    _string(rf"{_NUM}(B|kB|KB|KiB|MB|MiB|GB)(/s)?$", "Bytes per second: 64kB/s, 1MB/s", "64kB/s", "1MB/s"),
+    _string(rf"{_NUM}(B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB)(/s)?$", "Bytes per second: 64kB/s, 1MB/s", "64kB/s", "1MB/s"),
 ]
 
 

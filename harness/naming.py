@@ -18,22 +18,30 @@ LINE_MOST: Final = 16_384
 """Of a longer line only the beginning is looked at."""
 _RAISED_WORDS: Final = (
     "warn", "warning", "error", "err", "critical", "crit", "fatal", "severe", "alert", "emerg", "emergency", "panic",
-    "fail",
+    "fail", "wrn", "ftl", "pnc",
 )  # fmt: skip
-_QUIET_WORDS: Final = ("trace", "verbose", "debug", "dbug", "info", "information", "notice")
+_QUIET_WORDS: Final = (
+    "trace", "verbose", "debug", "dbug", "info", "information", "notice", "trc", "vrb", "dbg", "inf",
+)  # fmt: skip
 _WORDS: Final = "|".join(sorted((*_RAISED_WORDS, *_QUIET_WORDS), key=len, reverse=True))
 _RAISED: Final = frozenset(_RAISED_WORDS)
 _LEVEL_KEYS: Final = ("level", "levelname", "severity", "lvl", "loglevel", "log.level", "log_level", "levelno")
 _LEVEL: Final = re.compile(
     # level=error, "level":"error": also within a JSON line too long to be read whole
-    rf"\b(?:level|levelname|severity|lvl|loglevel|log\.level)[\"']?\s*[=:]\s*[\"']?(?P<pair>(?i:{_WORDS}))\b"
+    rf"(?<![?&])\b(?:level|levelname|severity|lvl|loglevel|log\.level)[\"']?\s*[=:]\s*[\"']?(?P<pair>(?i:{_WORDS}))\b"
     rf"|[\[<(](?P<bracket>(?i:{_WORDS}))[\]>)]"
+    r"|\[(?P<letter>[CDEFITVW])\]"
+    # syslog: fanout[12]: warning: azure
+    rf"|\[\d{{1,10}}\]:\s{{0,3}}(?P<program>(?i:{_WORDS}))(?=[:|\s\]])"
     # the first word, or the first after a time
     rf"|^[\d\-TZ:.,+/|\s\[\]]*(?P<first>(?i:{_WORDS}))(?=[:|\s\]])"
     rf"|(?<![\w-])(?P<upper>{_WORDS.upper()})(?![\w-])"
     # klog: W0102 15:04:05.678901
     r"|^(?P<klog>[IWEF])\d{4}\s\d\d:"
 )
+_RAISED_LETTERS: Final = "CEFW"
+_QUERY: Final = re.compile(r"\?[\w.%-]+=[^\s\"']*")
+"""`/offers?backend=gcp&level=error` has no level."""
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 _CONTINUES: Final = re.compile(
     r"\s|Traceback \(most recent|Caused by:|During handling of|The above exception|\.\.\. \d+ more|goroutine \d"
@@ -76,16 +84,21 @@ class Blame:
 
     def named(self, line: str) -> frozenset[str]:
         """The upstreams that this line, the log's next, names."""
+        return self.heard(line)[0]
+
+    def heard(self, line: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Of this line, the log's next: the upstreams that it names, and those that it holds without naming them."""
         line = plain(line[:LINE_MOST])
         continues = self._continues(line)
         if not continues:
             self._head = line
-        if not self._names.within(line):  # of nearly every line, so before anything costly
-            return frozenset()
+        held = self._names.within(line)
+        if not held:  # of nearly every line, so before anything costly
+            return held, held
         if not continues:
-            return _blamed(line, self._names)
-        head_raised, _ = _level_and_rest(self._head)
-        return self._names.within(line) if head_raised else frozenset()
+            named = _blamed(line, self._names)
+            return named, frozenset() if named else held
+        return (held, frozenset()) if _level_and_rest(self._head)[0] else (frozenset(), held)
 
     def _continues(self, line: str) -> bool:
         if not line:  # between the tracebacks of a chain
@@ -122,12 +135,12 @@ def _level_and_rest(line: str) -> tuple[bool, str]:
             if isinstance(nested, dict) and "level" in nested:  # {"log": {"level": "error"}}
                 return _is_raised("level", nested.pop("level")), "\n".join(_texts(document))
         line = "\n".join(_texts(document))
-    match = _LEVEL.search(line)
+    match = _LEVEL.search(_QUERY.sub(lambda query: " " * len(query[0]), line) if "?" in line else line)
     if match is None:
         return False, line
     group = match.lastgroup or ""
     word = match[group]
-    raised = word in "WEF" if group == "klog" else word.lower() in _RAISED
+    raised = word in _RAISED_LETTERS if group in ("klog", "letter") else word.lower() in _RAISED
     return raised, f"{line[: match.start(group)]} {line[match.end(group) :]}"
 
 
@@ -147,7 +160,8 @@ def _document(line: str) -> dict[str, Any] | None:
 def _is_raised(key: str, level: object) -> bool:
     """A level by name, or by number as pino, bunyan and syslog count, or Python (`levelno`)."""
     if isinstance(level, str) and not level.isdigit():
-        return level.strip().lower() in _RAISED
+        word = level.strip()
+        return word.lower() in _RAISED or (len(word) == 1 and word in _RAISED_LETTERS)
     if isinstance(level, bool) or not isinstance(level, int | float | str):
         return False
     number = float(level)
@@ -171,6 +185,13 @@ def _texts(value: Any) -> Iterator[str]:
             yield f"{key} {found}"
 
 
+def is_metrics(text: str) -> bool:
+    """Whether an answer may be Prometheus' text: its first line is a comment or a sample, or it holds nothing."""
+    first = next((line for line in text.splitlines() if line.strip()), "#")
+    match = _ALERT_LINE.match(first)
+    return first.startswith("#") or (match is not None and _number(match["value"]) is not None)
+
+
 def alerts(text: str, metric: str, upstreams: Sequence[str]) -> dict[str, bool]:
     """Which upstreams samples of `metric` are about (any label's value is the name), and whether one is above zero.
 
@@ -183,12 +204,19 @@ def alerts(text: str, metric: str, upstreams: Sequence[str]) -> dict[str, bool]:
         match = _ALERT_LINE.match(line)
         if match is None or match["metric"] != metric:
             continue
-        try:
-            raised = float(match["value"]) > 0
-        except ValueError:
+        value = _number(match["value"])
+        if value is None:
             continue
+        raised = value > 0
         values = {_ESCAPE.sub(r"\1", value) for value in _LABEL_VALUE.findall(match["labels"] or "")}
         for name in upstreams:
             if name in values:
                 found[name] = found.get(name, False) or raised
     return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

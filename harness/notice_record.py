@@ -1,4 +1,4 @@
-"""notices.ndjson: whom the service named, in its log or by its alert, and what of both could not be read.
+"""notices.ndjson: whom the service named, in its log or by its alert, and what of both could not be read or counted.
 
 The supervisor is the only writer (`harness.stack.notices`); the judge reads. Here are the lines' shapes alone: who
 is named is `harness.naming`'s, what follows from it the gates'.
@@ -45,11 +45,23 @@ class Unread(Frozen):
     """Of a log that grows faster than it can be read."""
 
 
-Line = Annotated[Notice | Unread, Field(discriminator="kind")]
-_LINE: Final[TypeAdapter[Line]] = TypeAdapter(Line)
+class Unheeded(Frozen):
+    """Lines of the log that held an upstream's name and blamed nobody: of INFO or less, or of no level that is known.
+    Those of two seconds are one: `t_ns` is the last one's."""
+
+    kind: Literal["unheeded"] = "unheeded"
+    t_ns: int
+    upstream: str
+    lines: int = 1
+    text: str = ""
+    """The first of them."""
 
 
-def read_notices(path: Path) -> Iterator[Notice | Unread]:
+Recorded = Notice | Unread | Unheeded
+_LINE: Final[TypeAdapter[Recorded]] = TypeAdapter(Annotated[Recorded, Field(discriminator="kind")])
+
+
+def read_notices(path: Path) -> Iterator[Recorded]:
     """Every whole line. A last line cut short is passed over; other damage raises ValueError."""
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines, 1):

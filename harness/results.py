@@ -135,8 +135,23 @@ class NamedResult(Frozen):
     text: str
     healthy: bool
     """No fault had acted on this upstream: it was named wrongly."""
+    no_news: bool = False
+    """This source had named the faulted upstream as much before the fault, so it says nothing of it."""
     cleared_after_ms: float | None
     """From the fault's last removal until it was named no more; None: it still was, or nobody could see."""
+
+
+class FalseAlarm(Frozen):
+    """An upstream that one source named while no fault stood, and none had hit it by then."""
+
+    upstream: str
+    source: Literal["log", "alert"]
+    first_ms: float
+    """From t = 0."""
+    lines: int
+    """All of them; of an alert, how often it was found raised."""
+    text: str
+    """The first's."""
 
 
 class FaultResult(Frozen):
@@ -211,6 +226,8 @@ class Results(Frozen):
     gates: tuple[GateResult, ...]
     phases: tuple[PhaseResult, ...]
     faults: tuple[FaultResult, ...]
+    false_alarms: tuple[FalseAlarm, ...] = ()
+    """Empty where there were none, or where it was not recorded."""
     upstreams: tuple[UpstreamResult, ...]
     cost: tuple[CostResult, ...] = ()
     """Of the service, one a phase; empty where it is no process of ours."""

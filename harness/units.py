@@ -16,13 +16,18 @@ NS_PER_S = 1_000_000_000
 _DURATION_MS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
 _RATE_PER_S = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
 _BYTES_MOST = 1e18  # enough digits are infinite, and no integer
-_BYTES = {"B": 1, "kB": 1000, "KB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2, "GB": 1000**3}
+_BYTES = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4} | {
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+    "TiB": 1024**4,
+}
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)"  # not \d, which takes every script's digits
 _DURATION = re.compile(rf"{_NUMBER}\s*(ns|us|µs|ms|s|m|h)")
 _RATE = re.compile(rf"{_NUMBER}\s*/\s*(s|m|h)")
 _SHARE = re.compile(rf"{_NUMBER}\s*%")
-_SIZE = re.compile(rf"{_NUMBER}\s*(B|kB|KB|KiB|MB|MiB|GB)(/s)?")
+_SIZE = re.compile(rf"{_NUMBER}\s*(B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB)(/s)?")
 
 
 def parse_duration_ms(text: str) -> float:

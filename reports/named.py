@@ -1,12 +1,15 @@
-"""Who the service named while a fault stood, in words: `named by its log after 1.20 s`. Decides nothing."""
+"""Who the service named, while a fault stood and outside of all, in words: `named by its log after 1.20 s`. Decides
+nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from harness.results import FaultResult
+from harness.results import FalseAlarm, FaultResult, GateResult, NamedResult
 from harness.units import format_duration
 
+_MUTE: Final = "` never had a sample"
 WRONG_MOST: Final = 3
 """Healthy upstreams told of; the others are counted."""
 
@@ -14,18 +17,46 @@ WRONG_MOST: Final = 3
 def who_was_named(fault: FaultResult) -> list[str]:
     """One text for the faulted upstream, and one for each healthy one that was named; empty where nobody was."""
     told = [
-        f"named by its {named.source} after {format_duration(named.after_ms)}{_cleared(named.cleared_after_ms)}"
+        f"named by its {named.source} before the fault already, which says nothing"
+        if named.no_news
+        else f"named by its {named.source} after {format_duration(named.after_ms)}{_cleared(named.cleared_after_ms)}"
         for named in fault.named
         if not named.healthy
     ]
+    firsts: dict[str, NamedResult] = {}
+    for named in fault.named:
+        if named.healthy:
+            firsts.setdefault(named.upstream, named)
     wrong = [
         f"{named.upstream}, healthy, was named by the service's {named.source} after "
         f"{format_duration(named.after_ms)}: {named.text}"
-        for named in fault.named
-        if named.healthy
+        for named in firsts.values()
     ]
-    more = [f"and {len(wrong) - WRONG_MOST} more healthy ones"] if len(wrong) > WRONG_MOST else []
-    return [*(["; ".join(told)] if told else []), *wrong[:WRONG_MOST], *more]
+    return [*(["; ".join(told)] if told else []), *_some(wrong, "healthy ones")]
+
+
+def named_without_fault(alarms: Sequence[FalseAlarm]) -> list[str]:
+    """One text for each upstream and source named outside every fault; empty where nobody was."""
+    told = [
+        f"{alarm.upstream}, healthy, was named by the service's {alarm.source} while no fault stood, first at "
+        f"{format_duration(alarm.first_ms)}{_times(alarm)}: {alarm.text}"
+        for alarm in alarms
+    ]
+    return _some(told, "false alarms")
+
+
+def passed_on_one_witness(gates: Sequence[GateResult]) -> list[str]:
+    """The gates that passed although the service's alert, which the scenario gives, never said anything."""
+    return [f"{gate.text}: {gate.reason}" for gate in gates if gate.verdict == "pass" and _MUTE in gate.reason]
+
+
+def _some(told: Sequence[str], what: str) -> list[str]:
+    more = [f"and {len(told) - WRONG_MOST} more {what}"] if len(told) > WRONG_MOST else []
+    return [*told[:WRONG_MOST], *more]
+
+
+def _times(alarm: FalseAlarm) -> str:
+    return f", {alarm.lines} times" if alarm.lines > 1 else ""
 
 
 def _cleared(after_ms: float | None) -> str:

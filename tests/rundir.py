@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from harness.canary_record import Canary, Connections, Freed
 from harness.journal import Entry
 from harness.manifest import Ended, Engine, Manifest
-from harness.notice_record import Notice, Unread
+from harness.notice_record import Recorded
 from harness.plan import (
     Plan,
     PlannedFault,
@@ -163,7 +163,7 @@ class Recording:
     entries: list[Entry]
     canaries: list[Canary | Freed | Connections]
     resources: list[dict[str, Any]] = field(default_factory=list)
-    notices: list[Notice | Unread] | None = field(default_factory=list)
+    notices: list[Recorded] | None = field(default_factory=list)
     """None: as of a run before there were any."""
 
     def write(self, run_dir: Path) -> Path:

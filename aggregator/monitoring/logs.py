@@ -31,15 +31,21 @@ class FaultLog:
         self._windows: dict[tuple[str, str], _Window] = {}
         self._open: set[str] = set()
 
-    def left_out(self, backend: str, reason: str, detail: str, elapsed_s: float, trace: Trace) -> None:
-        """A backend that is missing in an answer."""
-        fields = {
+    def left_out(
+        self, backend: str, reason: str, detail: str, elapsed_s: float, trace: Trace, *, age_s: float | None = None
+    ) -> None:
+        """A backend that is missing in an answer, or whose offers of `age_s` ago stand in."""
+        fields: dict[str, object] = {
             "reason": reason,
             "detail": detail,
             "elapsed_ms": round(elapsed_s * 1000, 1),
             **trace.fields(),
         }
-        self._write(logging.ERROR, f"backend {backend} left out of the answer: {reason}", backend, reason, fields)
+        became = "left out of the answer"
+        if age_s is not None:
+            fields["age_s"] = round(age_s, 1)
+            became = f"gave no answer, its offers of {age_s:.1f} s ago stand in"
+        self._write(logging.ERROR, f"backend {backend} {became}: {reason}", backend, reason, fields)
 
     def breaker(self, backend: str, *, is_open: bool, detail: str) -> None:
         """May be told as often as one likes: a line is written where it opens and where it closes again."""

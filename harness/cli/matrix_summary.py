@@ -35,7 +35,8 @@ def matrix_lines(matrix: MatrixResults, folder: Path, paint: Paint = plain) -> l
 def _ending(matrix: MatrixResults) -> str:
     odd = [cell for cell in matrix.cells if not cell.as_expected]
     if not odd:
-        return f"All {len(matrix.cells)} cells ended as expected."
+        cells = "The cell" if len(matrix.cells) == 1 else f"All {len(matrix.cells)} cells"
+        return f"{cells} ended as expected."
     told = [f"{c.cell} is {VERDICT_WORD[c.verdict]}, expected {' or '.join(c.expected)}" for c in odd]
     return f"Not as expected: {'; '.join(told)}."
 

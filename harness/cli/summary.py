@@ -19,7 +19,7 @@ from harness.legible import cut, legible_document, one_line
 from harness.results import VERDICT_WORD, GateResult, MatrixResults, Results
 from harness.units import format_bytes, format_count, format_duration, format_quantity, format_share
 from reports.legible import redacted_document
-from reports.named import who_was_named
+from reports.named import named_without_fault, passed_on_one_witness, who_was_named
 
 Paint = Callable[[str, str], str]
 T = TypeVar("T", Results, MatrixResults)
@@ -148,13 +148,12 @@ def _calls(results: Results) -> list[str]:
 
 
 def _named(results: Results) -> list[str]:
-    """Whom the service named during each fault."""
-    return [
-        line
-        for fault in results.faults
-        for text in who_was_named(fault)
-        for line in told("named", f"{fault.upstream} during {fault.name}: {text}")
+    """Whom the service named during each fault, and outside of all."""
+    during = [
+        f"{fault.upstream} during {fault.name}: {text}" for fault in results.faults for text in who_was_named(fault)
     ]
+    texts = (*during, *named_without_fault(results.false_alarms), *passed_on_one_witness(results.gates))
+    return [line for text in texts for line in told("named", text)]
 
 
 def _calls_per_arrival(results: Results) -> str:

@@ -16,8 +16,8 @@ import numpy as np
 from harness.canary_record import Canary, Connections, baseline_ms, proves, shows, spell_proof
 from harness.evidence.hits import CallsMet, calls_met
 from harness.evidence.injections import Injection
-from harness.evidence.notices import named_during
 from harness.evidence.run import Evidence
+from harness.evidence.told import named_during
 from harness.plan import PlannedFault
 from harness.results import FaultProof, FaultResult, WindowResult
 from harness.units import NS_PER_MS, format_duration, format_things
@@ -153,14 +153,29 @@ def _missing(
             else "the fake said yes and did nothing: see logs/backends.log of this run",
         )
     if proof.service_calls == 0 and not _stood(run, upstream):
-        return (
-            f"fault `{fault.name}` stood on {upstream}'s proxy, but the service never used that way: "
-            f"no call of it reached {upstream}",
-            f"the service may go around the proxy: see the address it was given for {upstream} in sut.env",
-        )
+        return _never_called(run, fault, upstream)
     if missing := _asked_in_vain(run, upstream):
         return missing
     return _never_hit(run, fault, upstream, proof) if fault.behaviour is not None else ("", "")
+
+
+def _never_called(run: Evidence, fault: PlannedFault, upstream: str) -> tuple[str, str]:
+    """Of a service that refuses every request, the reason is the request; of another, its way to the upstream."""
+    samples = run.samples
+    told = f"fault `{fault.name}` stood on {upstream}'s proxy, but no call of the service reached {upstream}"
+    if len(samples) and (samples["status"] == samples["status"][0]).all() and samples["status"][0] >= 400:
+        status = int(samples["status"][0])
+        return (
+            f"{told}: it answered every request with {status}, before the fault as well",
+            "see the scenario's requests: does the service have this path, and may we ask it?",
+        )
+    if run.plan.service.kind == "url":
+        listens = run.plan.upstream(upstream).url
+        return told, f"the service runs already and must know {upstream} as {listens}; set its `port` to what it knows"
+    return (
+        f"{told}: the service never used that way",
+        f"the service may go around the proxy: see the address it was given for {upstream} in sut.env",
+    )
 
 
 def _asked_in_vain(run: Evidence, upstream: str) -> tuple[str, str] | None:

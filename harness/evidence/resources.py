@@ -14,6 +14,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.units import format_count
+
 SERVICE: Final = "sut"
 """The service's name among a run's children."""
 LISTENING: Final = "LISTEN"
@@ -67,9 +69,11 @@ class Readings:
         """Those that tell this figure."""
         return self._only(~np.isnan(self.figure(figure)))
 
-    def last(self, most: int, *, since_ns: int) -> Self:
-        """The last `most` of those from `since_ns` on."""
-        chosen = self.t_ns >= since_ns
+    def since(self, start_ns: int) -> Self:
+        return self._only(self.t_ns >= start_ns)
+
+    def last(self, most: int) -> Self:
+        chosen = np.ones(len(self.t_ns), np.bool_)
         chosen[:-most] = False
         return self._only(chosen)
 
@@ -92,6 +96,12 @@ class Readings:
 def connections(states: States) -> int:
     """Sockets in any state but LISTEN."""
     return sum(count for state, count in states.items() if state != LISTENING)
+
+
+def told_states(states: States) -> str:
+    """`140 CLOSE_WAIT, 4 ESTABLISHED`, the most frequent first; empty where all only listen."""
+    ordered = sorted(states.items(), key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{format_count(count)} {state}" for state, count in ordered if state != LISTENING)
 
 
 def _states(value: object) -> States | None:

@@ -26,7 +26,7 @@ from harness.journal import Entry
 from harness.manifest import Manifest
 from harness.phases import Phase, phases_of
 from harness.plan import Plan
-from harness.records import Outcome
+from harness.records import NO_SEQ, Outcome
 from harness.units import NS_PER_MS, NS_PER_S
 from scenarios.load import arrivals_ns
 
@@ -233,9 +233,14 @@ class Evidence:
 
     def without(self, bad_seconds: frozenset[int]) -> Evidence:
         """The same run as if nothing had been meant to arrive in these seconds."""
-        second = (self.intended_ns - self.t0_ns) // NS_PER_S
-        kept = self.samples[~np.isin(second, list(bad_seconds))]
-        return replace(self, samples=kept, bad_seconds=bad_seconds)
+        bad = np.isin((self.intended_ns - self.t0_ns) // NS_PER_S, list(bad_seconds))
+        # the calls of these arrivals go with them: left behind, they would look as if nobody had made them
+        first = self.samples["seq"][bad & (self.samples["part"] == 0)]
+        ours = np.isin(self.calls["seq"], first)
+        nobodys = (self.calls["seq"] == NO_SEQ) & np.isin(
+            (self.calls["arrived_ns"] - self.t0_ns) // NS_PER_S, list(bad_seconds)
+        )
+        return replace(self, samples=self.samples[~bad], calls=self.calls[~(ours | nobodys)], bad_seconds=bad_seconds)
 
     @property
     def clump_s(self) -> float:

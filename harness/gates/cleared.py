@@ -6,21 +6,23 @@ the log's last line that names it, and the alert's return to normal, must be ear
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from harness.gates.gate import Finding, GateVerdict
 from harness.gates.words import GateSyntaxError, Words
-from harness.units import NS_PER_MS, format_duration, parse_duration_ms
+from harness.units import NS_PER_MS, NS_PER_S, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence, Pool
-    from harness.evidence.notices import Notices
+    from harness.evidence.news import Before
+    from harness.evidence.notices import Notices, Sighting
     from harness.notice_record import Source
 
 MARGIN_MS: Final = 5_000.0
 """Load beyond the limit: a log that goes on naming somebody must be seen to."""
-_EXAMPLE = "cleared within 30s after azure-latency"
+_EXAMPLE = "cleared within 30s after FAULT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,13 @@ class ClearedGate:
     @classmethod
     def parse(cls, words: Words) -> Self:
         words.take()
+        offset = words.offset
         if not words.accept("within"):
-            raise GateSyntaxError("a `cleared` gate says within which time", _EXAMPLE, words.offset)
+            upstream = words.take("`within`", _EXAMPLE).text
+            if words.peek() == "within":
+                told = f"a `cleared` gate is about every upstream of its fault: `{upstream}` is one word too many"
+                raise GateSyntaxError(told, _without(words, upstream), offset)
+            raise GateSyntaxError("a `cleared` gate says within which time", _EXAMPLE, offset)
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         if not words.accept("after"):
             raise GateSyntaxError("a `cleared` gate says after which fault", _EXAMPLE, words.offset)
@@ -91,6 +98,10 @@ class ClearedGate:
         )
 
 
+def _without(words: Words, upstream: str) -> str:
+    return words.text.replace(f" {upstream} ", " ", 1)
+
+
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     verdict: GateVerdict
@@ -123,9 +134,24 @@ class _After:
         """Since the removal, seconds that the load generator spoiled left out."""
         return self.run.seconds([(self.removed_ns, max(self.removed_ns, t_ns))]) * 1000
 
+    @property
+    def limit_ns(self) -> int:
+        return self.removed_ns + round(self.gate.limit_ms * NS_PER_MS)
+
+    @property
+    def late_s(self) -> float:
+        """How long was watched after the limit."""
+        return max(0, self.end_ns - self.limit_ns) / NS_PER_S
+
+    def late(self, source: Source) -> list[Sighting]:
+        """What this source said of the upstream after the limit."""
+        seen = self.notices.between(self.limit_ns, self.end_ns, self.upstream)
+        return [sighting for sighting in seen if sighting.source == source]
+
 
 def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> _Outcome:
-    from harness.evidence.notices import SOURCES, after_end_ns, unprompted
+    from harness.evidence.news import before
+    from harness.evidence.notices import SOURCES, after_end_ns, mute_alert
 
     assert run.notices is not None
     fault = next(fault for fault in run.plan.faults if fault.name == gate.fault)
@@ -134,19 +160,36 @@ def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> _Outcome:
     if removed_ns is None or (run.stop_ns is not None and run.stop_ns < removed_ns):
         return _Outcome("inconclusive", "the run was stopped before this phase was over")
     begin_ns = mine[0].applied_ns or removed_ns
-    if not run.notices.between(begin_ns, removed_ns, upstream):
+    seen = run.notices.between(begin_ns, removed_ns, upstream)
+    if not seen:
         return _Outcome("inconclusive", f"{upstream} was never named while {gate.fault} stood, so nothing could clear")
     after = _After(run, run.notices, gate, upstream, begin_ns, removed_ns, after_end_ns(run, gate.fault))
-    always = {sighting.source for sighting in unprompted(run, upstream, begin_ns)}
-    outcomes = []
+    no_news = f"named {upstream} before {gate.fault} as well, so it says nothing"
+    outcomes, raised = [], False
     for source in SOURCES:
+        past = before(run, upstream, source, begin_ns)
+        during = [sighting for sighting in seen if sighting.source == source]
+        is_news = _is_news(past, during, (removed_ns - begin_ns) / NS_PER_S)
+        raised = raised or is_news
         outcome = _by(after, source)
-        if outcome.verdict == "fail" and source in always:
-            told = f"the service's {source} named {upstream} shortly before {gate.fault} as well, so it says nothing"
-            outcome = _Outcome("inconclusive", told)
-        outcomes.append(outcome)
+        if outcome.verdict == "fail" and past.explains(after.late(source), after.late_s):
+            outcome = _Outcome("inconclusive", f"the service's {source} {no_news}")
+        if outcome.verdict != "pass" or is_news or not during:
+            outcomes.append(outcome)
     worst = next((o for v in ("fail", "inconclusive") for o in outcomes if o.verdict == v), None)
-    return worst or max(outcomes, key=lambda o: o.after_ms or 0.0)
+    if worst:
+        return worst
+    if not raised:
+        sources = " and ".join(dict.fromkeys(sighting.source for sighting in seen))
+        return _Outcome("inconclusive", f"the service's {sources} {no_news}, and nothing could clear")
+    slowest = max(outcomes, key=lambda o: o.after_ms or 0.0)
+    mute = mute_alert(run)
+    return replace(slowest, reason=f"{slowest.reason} ({mute})") if mute else slowest
+
+
+def _is_news(past: Before, during: Sequence[Sighting], seconds: float) -> bool:
+    """Whether a source named the upstream while the fault stood, and more than before."""
+    return bool(during) and not past.explains(during, seconds)
 
 
 def _by(after: _After, source: Source) -> _Outcome:
@@ -168,7 +211,7 @@ def _by(after: _After, source: Source) -> _Outcome:
         return _Outcome("fail", still.format(format_duration(after_ms)) + text, after_ms)
     if held_ms < limit_ms:
         return too_early
-    lost = after.notices.unread_between("log", after.removed_ns + round(limit_ms * NS_PER_MS), after.end_ns)
+    lost = after.notices.unread_between("log", after.limit_ns, after.end_ns)
     if source == "log" and lost:
         return _Outcome("inconclusive", f"a part of the service's log could not be read in time: {lost.text}")
     return _Outcome(

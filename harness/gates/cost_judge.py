@@ -13,16 +13,16 @@ from typing import Final
 import numpy as np
 
 from harness.evidence import Evidence, Pool
-from harness.gates.cost import READINGS_LEAST, CostGate
+from harness.evidence.resources import told_states
+from harness.gates.cost import END_S, READINGS_LAST, READINGS_LEAST, SLACK, CostGate
 from harness.gates.deciding import stopped
 from harness.gates.gate import Finding, GateVerdict, Unit
 from harness.units import NS_PER_S, format_bytes, format_quantity, format_things
 
 GAP_S_MOST: Final = 5.0
 """Longer without a reading, and what the service held then is unknown."""
-
-END_S: Final = 10.0
-"""Of a phase after a fault: its last readings lie within it, or too little is known of its end."""
+LOOKS_LEAST: Final = 0.7
+"""A second; fewer, and it was the looks that came late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,8 @@ def _outcome(gate: CostGate, run: Evidence, pool: Pool) -> _Outcome:
         baseline = _Held(gate, run, "baseline")
         if trouble := baseline.unknown(pool):
             return _Outcome("inconclusive", f"the baseline cannot be compared with: {trouble}", None)
-        limit = gate.factor * baseline.highest
-        limit_told = f", {gate.factor:g} times the baseline's highest, {_spelled(baseline.highest, gate.unit)}"
+        limit, limit_told = _multiple(gate, gate.factor, baseline.highest)
     assert limit is not None, "a gate has a limit or a factor"
-    if limit <= 0:
-        return _Outcome("inconclusive", f"the baseline had no {gate.metric} at all: nothing to be a multiple of", None)
     limit_told = f"the limit is {_spelled(limit, gate.unit)}{limit_told}"
     held = _Held(gate, run, gate.phase, last=gate.is_back)
     trouble = held.unknown(pool)
@@ -86,19 +83,33 @@ def _outcome(gate: CostGate, run: Evidence, pool: Pool) -> _Outcome:
     return _Outcome("pass", f"{held.told(failed=False)}; {limit_told}", limit, held.highest, held.n)
 
 
+def _multiple(gate: CostGate, factor: float, highest: float) -> tuple[float, str]:
+    """The limit, and where it comes from."""
+    slack = SLACK[gate.metric]
+    usual = _spelled(highest, gate.unit)
+    if factor * highest >= highest + slack:
+        return factor * highest, f", {factor:g} times the baseline's highest, {usual}"
+    room = f"and {_spelled(slack, gate.unit)} more, since {factor:g} times it would leave less room"
+    return highest + slack, f", the baseline's highest, {usual}, {room}"
+
+
 class _Held:
     """What the service held in a phase of a run; with `last` at the end of it only."""
 
     def __init__(self, gate: CostGate, run: Evidence, phase: str, *, last: bool = False) -> None:
         window = run.window(phase)
         every = run.readings_in(phase)
+        if last:
+            every = every.since(window.end_ns - round(END_S * NS_PER_S))
         known = every.knowing(gate.figure)
         if last:
-            known = known.last(READINGS_LEAST, since_ns=window.end_ns - round(END_S * NS_PER_S))
+            known = known.last(READINGS_LAST)
         self._gate = gate
         self._phase = phase
         self._last = last
-        self._taken = len(every)
+        self._seconds = min(window.seconds, END_S) if last else window.seconds
+        self._every = every
+        self._states = known.by_state
         self._cut = window.cut
         self._end_ns = window.end_ns
         self._t_ns = known.t_ns
@@ -121,13 +132,14 @@ class _Held:
         metric, phase = self._gate.metric, self._phase
         if self._cut:
             return stopped(pool).reason
-        if not self._taken:
+        if not len(self._every):
             return f"there is no reading of the service in the phase `{phase}`"
         if not self.n:
             return f"the service's {metric} are not in the run's records: this system, or an older run, does not tell"
         if self.n < READINGS_LEAST:
             where = f"the last {END_S:g} s of `{phase}` have" if self._last else f"the phase `{phase}` has"
-            return f"{where} {format_things(self.n, 'reading')} of the service's {metric}; it takes {READINGS_LEAST}"
+            few = f"{where} {format_things(self.n, 'reading')} of the service's {metric}; it takes {READINGS_LEAST}"
+            return few + self._why_few()
         edges = np.concatenate([[self._t_ns[0] if self._last else self._phase_start_ns], self._t_ns, [self._end_ns]])
         gaps = np.diff(edges) / NS_PER_S
         longest = int(gaps.argmax())
@@ -136,17 +148,30 @@ class _Held:
             return f"for {gaps[longest]:.1f} s, from {since} of `{phase}` on, nobody read the service's {metric}"
         return ""
 
+    def _why_few(self) -> str:
+        """Who counted so seldom; empty where the phase itself was short."""
+        looks = len(self._every)
+        if looks < LOOKS_LEAST * self._seconds:
+            return f" ({looks} looks in {self._seconds:.1f} s: the machine was too busy for one a second)"
+        if self._gate.metric == "sockets" and self.n < looks:
+            every_s = self._seconds / self.n
+            return f" (counted every {every_s:.1f} s, since one count took more than a tenth of a core)"
+        return ""
+
     def told(self, *, failed: bool) -> str:
         """`threads reached 271 at 12.3 s of azure-slow`."""
         metric, most = self._gate.metric, _spelled(self.highest, self._gate.unit)
+        place = int(self._values.argmax())
+        found = self._states[place] if failed and metric == "sockets" else None
+        states = f" ({told_states(found)})" if found else ""
         if self._last:
             span = f"{self._second(int(self._t_ns[0]))} to {self._second(int(self._t_ns[-1]))}"
             was = "was" if metric == "rss" else "were"
             back = f"{metric} {was} {'not ' if failed else ''}back"
-            return f"{back}: {most} at most in the last {self.n} readings {self._phase}, {span} of it"
-        at = self._second(int(self._t_ns[int(self._values.argmax())]))
+            return f"{back}: {most} at most in the last {self.n} readings {self._phase}, {span} of it{states}"
+        at = self._second(int(self._t_ns[place]))
         of = {"baseline": "the baseline", "whole": "the run"}.get(self._phase, self._phase)
-        return f"{metric} reached {most} at {at} of {of}"
+        return f"{metric} reached {most} at {at} of {of}{states}"
 
     def _second(self, t_ns: int) -> str:
         return f"{(t_ns - self._phase_start_ns) / NS_PER_S:.1f} s"

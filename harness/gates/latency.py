@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.evidence import Pool
 
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)(\(ok\))?")
-_EXAMPLE = "p99 < 2s during azure-latency"
+_EXAMPLE = "p99 < 2s during FAULT"
 _LIMITS = "2s, gateway.timeout, 1.5 x baseline or 1.5 x main"
 _RATIO = re.compile(r"(\d+(?:\.\d+)?)x?")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.evidence.injections import Injection
     from harness.evidence.notices import Notices, Sighting
 
-_EXAMPLE = "named azure within 5s during azure-latency"
+_EXAMPLE = "named azure within 5s during FAULT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,15 @@ class NamedGate:
     @classmethod
     def parse(cls, words: Words) -> Self:
         words.take()
+        offset = words.offset
         upstream = words.name("an upstream's name", _EXAMPLE)
         if not words.accept("within"):
-            raise GateSyntaxError("a `named` gate says within which time", _EXAMPLE, words.offset)
+            if upstream == "within":
+                raise GateSyntaxError("the upstream is missing", f"named UPSTREAM within {words.peek()}", offset)
+            comparison = words.peek() if words.peek()[:1] == "<" else ""
+            how = f": write `within` for `{comparison}`" if comparison else ""
+            fix = f"named {upstream} within 5s during FAULT"
+            raise GateSyntaxError(f"a `named` gate says within which time{how}", fix, words.offset)
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         offset = words.offset
         phase = words.phase()
@@ -169,7 +175,7 @@ class _Look:
 def _window(look: _Look) -> _Outcome:
     import numpy as np
 
-    from harness.evidence.notices import in_bad_second, is_explained
+    from harness.evidence.notices import in_bad_second, is_explained, mute_alert
 
     gate = look.gate
     begin, deadline, end = np.searchsorted(look.run.intended_ns, [look.begin_ns, look.deadline_ns, look.end_ns])
@@ -191,7 +197,8 @@ def _window(look: _Look) -> _Outcome:
             return _Outcome("inconclusive", "the run was stopped before this phase was over", n)
         after_ms = look.after_ms(first.t_ns)
         told = f"{gate.upstream} was named {format_duration(after_ms)} after {look.injection.fault} came"
-        return _Outcome("pass", f"{told}, by its {first.source}", n, after_ms)
+        mute = f" ({mute})" if (mute := mute_alert(look.run)) else ""
+        return _Outcome("pass", f"{told}, by its {first.source}{mute}", n, after_ms)
     if (stood_ms := look.after_ms(look.end_ns)) < gate.limit_ms:
         why = "the run was stopped before this phase was over" if look.cut else f"it stood for {stood_ms:.0f} ms only"
         return _Outcome("inconclusive", why, n)
@@ -200,44 +207,60 @@ def _window(look: _Look) -> _Outcome:
     if doubt or (doubt := _unseen(look)):
         return _Outcome("inconclusive", doubt, n)
     limit = format_duration(gate.limit_ms)
-    late = f"named only {look.say(first)}" if first else f"not named while {look.injection.fault} stood"
-    return _Outcome(
-        "fail", f"{gate.upstream} was {late}; limit {limit}", n, look.after_ms(first.t_ns) if first else None
-    )
+    if first:
+        late = f"{gate.upstream} was named only {look.say(first)}; limit {limit}"
+        return _Outcome("fail", "; ".join(filter(None, (late, mute_alert(look.run)))), n, look.after_ms(first.t_ns))
+    told = f"{gate.upstream} was not named while {look.injection.fault} stood; limit {limit}"
+    return _Outcome("fail", "; ".join(filter(None, (told, _unheeded(look), mute_alert(look.run)))), n)
+
+
+def _unheeded(look: _Look) -> str:
+    """What the log said of the upstream below WARN; the first line unlike those of before, if there is one."""
+    from harness.evidence.news import without_digits
+
+    own = [line for line in look.notices.unheeded if line.upstream == look.gate.upstream]
+    during = [line for line in own if look.begin_ns <= line.t_ns < look.end_ns]
+    if not during:
+        return ""
+    known = {without_digits(line.text) for line in own if line.t_ns < look.begin_ns}
+    shown = next((line for line in during if without_digits(line.text) not in known), during[0])
+    lines = sum(line.lines for line in during)
+    held = f"{lines} lines" if lines > 1 else "one line"
+    return f"{held} held `{look.gate.upstream}` at INFO or with no level that is known: {shown.text}"
 
 
 def _first_that_counts(look: _Look, seen: list[Sighting]) -> tuple[Sighting | None, str]:
     """The first by a source that does not name the upstream anyway; and why one was left out, if one was."""
-    from harness.evidence.notices import SOURCES, says_nothing, unprompted
+    from harness.evidence.news import before
+    from harness.evidence.notices import SOURCES
 
-    before = unprompted(look.run, look.gate.upstream, look.begin_ns)
     counting: list[Sighting] = []
     doubt = ""
     for source in SOURCES:
-        own_before = [s for s in before if s.source == source]
+        past = before(look.run, look.gate.upstream, source, look.begin_ns)
         own = [s for s in seen if s.source == source]
         in_time = [s for s in own if s.t_ns < look.deadline_ns]
-        if says_nothing(own_before, in_time, look.gate.limit_ms / 1000):
+        if past.explains(in_time, look.gate.limit_ms / 1000):
             doubt = (
-                f"the service's {source} named {look.gate.upstream} shortly before {look.injection.fault} as well, "
-                f"so it says nothing: {own_before[-1].text}"
+                f"the service's {source} named {look.gate.upstream} before {look.injection.fault} as well, "
+                f"so it says nothing: {in_time[0].text}"
             )
         else:
-            counting += own
+            # a line that came before as well is the first only where there is no other
+            counting += (past.fresh(in_time) or in_time) + own[len(in_time) :]
     return min(counting, key=lambda s: s.t_ns, default=None), doubt
 
 
 def _unseen(look: _Look) -> str:
     """Why nobody can say that it was not named; empty where all was read."""
+    from harness.evidence.notices import mute_alert
+
     lost = look.notices.unread_between("log", look.begin_ns, look.deadline_ns)
     if lost:
         return f"a part of the service's log could not be read in time: {lost.text}"
     if look.run.plan.service.kind != "url":
         return ""
+    if mute := mute_alert(look.run):
+        return f"{mute}, so there was no witness"
     lost = look.notices.unread_between("alert", look.begin_ns, look.deadline_ns)
-    if lost:
-        return lost.text
-    if not look.notices.raised and not look.notices.normal:
-        metric = look.run.plan.service.alerts_metric
-        return f"`{metric}` never had a sample with an upstream's name as a label, so there was no witness"
-    return ""
+    return lost.text if lost else ""

@@ -21,7 +21,7 @@ WINDOW_ARRIVALS: Final = 100
 WINDOW_MS_MIN: Final = 1000.0
 BACK_WITHIN: Final = 1.25
 """Times the baseline's p90."""
-_EXAMPLE = "recovery < 15s after azure-latency"
+_EXAMPLE = "recovery < 15s after FAULT"
 
 
 def window_ms(rate_per_s: float) -> float:

@@ -67,7 +67,9 @@ class Words:
         """The one comparison this gate knows: gates are strict bounds."""
         word = self.take(f"`{op}`", fix)
         if word.text == f"{op}=":
-            raise GateSyntaxError(f"a gate is a strict bound: write `{op}` for `{op}=`", fix, word.offset)
+            after = self.text[word.offset + len(word.text) :]
+            own = f"{self.text[: word.offset]}{op}{after}" if after.strip() else fix
+            raise GateSyntaxError(f"a gate is a strict bound: write `{op}` for `{op}=`", own, word.offset)
         if word.text != op:
             raise GateSyntaxError(f"`{op}` expected, not `{word.text}`", fix, word.offset)
 
@@ -115,9 +117,9 @@ class Words:
     def phase(self) -> str:
         """`during baseline|whole|FAULT` or `after FAULT`, as the phase's name; `whole` where none is given."""
         if self.accept("during"):
-            return self.name("a fault's name, `baseline` or `whole`", "during azure-latency")
+            return self.name("a fault's name, `baseline` or `whole`", "during FAULT")
         if self.accept("after"):
-            fault = self.name("a fault's name", "after azure-latency")
+            fault = self.name("a fault's name", "after FAULT")
             return f"after {fault}"
         return "whole"
 

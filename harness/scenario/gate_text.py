@@ -13,6 +13,21 @@ from harness.gates.words import Words
 __all__ = ["GateSyntaxError", "parse_gate"]
 
 _METRICS: Final = (*BAD_OUTCOMES, "complete", "calls", "throughput", "recovery", *FIGURES, "named", "cleared")
+_COSTS: Final = (
+    "memory",
+    "mem",
+    "ram",
+    "vms",
+    "uss",
+    "pss",
+    "fds",
+    "files",
+    "handles",
+    "connections",
+    "processes",
+    "cpu",
+)
+"""What people call, or would like to know of, what the service holds."""
 
 
 def parse_gate(text: str) -> Gate:
@@ -29,6 +44,12 @@ def parse_gate(text: str) -> Gate:
         raise GateSyntaxError("the gate is empty", "p99 < 2s", offset)
     if first == "ok":
         raise GateSyntaxError("there is no gate on `ok`; bound what is not", "errors < 1%", offset)
+    if first.lower() in _COSTS:
+        raise GateSyntaxError(
+            f"`{first}` is nothing a gate can measure",
+            "of what the service holds it can measure rss (its memory), threads and sockets, such as rss < 300MB",
+            offset,
+        )
     close = closest(first.lower(), _METRICS)
     fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
     raise GateSyntaxError(f"`{first}` is nothing a gate can measure", fix, offset)

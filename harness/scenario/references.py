@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from harness.environment import WORD_LENGTH, short_secrets
 from harness.faults import ALL, BUT
@@ -15,6 +16,9 @@ from harness.scenario.problems import Finding, Path
 from harness.scenario.schema import Scenario
 from harness.scenario.templates import missing_variables, template_faults, upstream_names
 from harness.upstreams import GENERIC
+
+UNJUDGED: Final = ("warmup", "guard", "tail")
+"""Phases that a run has and gates have not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +97,7 @@ def _requests(scenario: Scenario) -> Iterator[Finding]:
 
 def _gate(scenario: Scenario, named: Named, unsure: tuple[str, ...]) -> Iterator[Finding]:
     gate = named.gate
-    faults = [fault.name for fault in scenario.faults]
-    for phase in gate.phases():
-        name = phase.removeprefix("after ")
-        if name in faults or name.startswith(unsure) or phase in ("whole", "baseline"):
-            continue
-        known = faults if phase.startswith("after ") else [*faults, "baseline", "whole"]
-        hint = _known(name, known) if known else "there are no faults"
-        yield _in_gate(named, name, f"there is no fault `{name}`", hint)
+    yield from _phases(scenario, named, unsure)
     for name in gate.upstreams():
         if name not in scenario.upstreams:
             yield _in_gate(named, name, f"there is no upstream `{name}`", _known(name, scenario.upstreams))
@@ -132,6 +129,21 @@ def _gate(scenario: Scenario, named: Named, unsure: tuple[str, ...]) -> Iterator
             f"the service at `url` is not started by tailgate, which cannot look at its {gate.metric}",
             "let tailgate start it by `service.command`, or remove the gate",
         )
+
+
+def _phases(scenario: Scenario, named: Named, unsure: tuple[str, ...]) -> Iterator[Finding]:
+    faults = [fault.name for fault in scenario.faults]
+    for phase in named.gate.phases():
+        name = phase.removeprefix("after ")
+        if name in faults or name.startswith(unsure) or phase in ("whole", "baseline"):
+            continue
+        if phase in UNJUDGED:
+            found = f"no gate looks at the phase `{phase}`: what happens there says nothing about the service"
+            yield _in_gate(named, name, found, "write `during baseline`, `during whole` or `during FAULT`")
+            continue
+        known = faults if phase.startswith("after ") else [*faults, "baseline", "whole"]
+        hint = _known(name, known) if known else "there are no faults"
+        yield _in_gate(named, name, f"there is no fault `{name}`", hint)
 
 
 def _in_gate(named: Named, word: str, message: str, fix: str) -> Finding:

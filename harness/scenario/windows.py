@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.gates import CostGate
-from harness.gates.cost import WINDOW_MS_LEAST
 from harness.phases import Phase, planned_phases
 from harness.plan import Plan, Schedule
 from harness.scenario.arrivals import expected_arrivals
@@ -34,6 +33,7 @@ def check_windows(made: Made, plan: Plan) -> Checked:
     checked = Checked()
     checked.problems += _load(made)
     checked.warnings += _load_warnings(made)
+    checked.warnings += _address_warnings(made)
     short: set[str] = set()
     for index, fault in enumerate(made.scenario.faults):
         planned = next((each for each in plan.faults if each.name == fault.name), None)
@@ -71,6 +71,18 @@ def _load_warnings(made: Made) -> Iterator[Finding]:
         )
 
 
+def _address_warnings(made: Made) -> Iterator[Finding]:
+    """A service that runs already cannot be told where its upstreams listen."""
+    if made.scenario.service.url is None:
+        return
+    for name, upstream in made.scenario.upstreams.items():
+        if upstream.port is None:
+            message = (
+                f"the service runs already, so nobody tells it where `{name}` listens; without a call there it fails"
+            )
+            yield Finding(("upstreams", name), message, f"give `{name}` the `port` that the service knows")
+
+
 # ---------------------------------------------------------------- gates
 
 
@@ -91,7 +103,7 @@ def _gate(made: Made, plan: Plan, phases: dict[str, Phase], named: Named, checke
     if needed_ms:
         checked.problems += _load_after(made, phases[gate.phase], named, needed_ms)
     if isinstance(gate, CostGate):
-        checked.problems += _enough_readings(made, known, named)
+        checked.problems += _enough_readings(made, known, named, gate)
     before = len(checked.problems)
     _enough_moments(made, known, named, checked)
     if plan.load.schedule is not None and len(checked.problems) == before:
@@ -119,15 +131,16 @@ def _load_after(made: Made, phase: Phase, named: Named, needed_ms: float) -> Ite
         )
 
 
-def _enough_readings(made: Made, known: Sequence[Phase], named: Named) -> Iterator[Finding]:
+def _enough_readings(made: Made, known: Sequence[Phase], named: Named, gate: CostGate) -> Iterator[Finding]:
+    needed_ms = gate.window_ms_least
     for phase in known:
-        short_ms = WINDOW_MS_LEAST - phase.seconds * 1000
+        short_ms = needed_ms - phase.seconds * 1000
         # what follows a fault has been looked at as the load it needs
         if short_ms > 0 and not phase.name.startswith("after "):
             yield Finding(
                 named.path,
                 f"the window `{phase.name}` of `{named.gate.text}` is {spell_duration(phase.seconds * 1000)} long; "
-                f"a PASS needs {spell_duration(WINDOW_MS_LEAST)}, since the service is looked at once a second",
+                f"a PASS needs {spell_duration(needed_ms)}, since {gate.pace}",
                 longer(made, phase, short_ms),
             )
 

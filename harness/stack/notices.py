@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, Self
 
 from harness.legible import one_line
-from harness.naming import LINE_MOST, Blame, Names, alerts, plain
-from harness.notice_record import FILE, Notice, Source, Unread
+from harness.naming import LINE_MOST, Blame, Names, alerts, is_metrics, plain
+from harness.notice_record import FILE, Notice, Recorded, Source, Unheeded, Unread
 from harness.plan import Plan, PlannedUpstream
 from harness.redaction import redact
 from harness.stack import probe
@@ -31,10 +31,13 @@ BEHIND_MOST_BYTES: Final = 1024 * 1024
 """A log that is further ahead of us than this is caught up with by skipping."""
 APART_S: Final = 0.25
 """Sightings of one upstream by one source closer than this become one line."""
+UNHEEDED_APART_S: Final = 2.0
+"""The same of lines that name nobody, of which there may be many more."""
 POLL_S: Final = 0.5
 POLL_TIMEOUT_S: Final = 1.0
 TEXT_MOST: Final = 300
 _CUT_AT: Final = 250
+_ANSWER_MOST: Final = 80
 
 
 class NoticeBook:
@@ -45,6 +48,8 @@ class NoticeBook:
         self._secrets = secrets
         self._written_ns: dict[tuple[str, Source], int] = {}
         self._waiting: dict[tuple[str, Source], Notice] = {}
+        self._unheeded_ns: dict[str, int] = {}
+        self._unheeded: dict[str, Unheeded] = {}
 
     def raised(self, upstream: str, source: Source, text: str, t_ns: int) -> None:
         """The first at once, those that follow closely together once their time has come (`flush`)."""
@@ -70,12 +75,24 @@ class NoticeBook:
         shown = self._legible(text)
         self._append(Unread(t_ns=t_ns, source=source, text=shown, skipped_bytes=skipped_bytes))
 
+    def unheeded(self, upstream: str, text: str, t_ns: int) -> None:
+        """The first at once, those of the next two seconds together."""
+        earlier = self._unheeded.pop(upstream, None)
+        shown = earlier.text if earlier else self._legible(text)
+        line = Unheeded(t_ns=t_ns, upstream=upstream, lines=earlier.lines + 1 if earlier else 1, text=shown)
+        self._unheeded[upstream] = line
+        if self._is_due(line, t_ns):
+            self._write_unheeded(upstream)
+
     def flush(self, now_ns: int | None = None) -> None:
         """Write what has waited long enough; everything, where no time is given."""
         for key, notice in tuple(self._waiting.items()):
             if now_ns is None or now_ns - self._written_ns[key] >= APART_S * NS_PER_S:
                 del self._waiting[key]
                 self._write(notice)
+        for upstream, line in tuple(self._unheeded.items()):
+            if now_ns is None or self._is_due(line, now_ns):
+                self._write_unheeded(upstream)
 
     def close(self) -> None:
         self._file.close()
@@ -84,7 +101,16 @@ class NoticeBook:
         self._written_ns[notice.upstream, notice.source] = notice.t_ns
         self._append(notice)
 
-    def _append(self, line: Notice | Unread) -> None:
+    def _is_due(self, line: Unheeded, now_ns: int) -> bool:
+        written_ns = self._unheeded_ns.get(line.upstream)
+        return written_ns is None or now_ns - written_ns >= UNHEEDED_APART_S * NS_PER_S
+
+    def _write_unheeded(self, upstream: str) -> None:
+        line = self._unheeded.pop(upstream)
+        self._unheeded_ns[upstream] = line.t_ns
+        self._append(line)
+
+    def _append(self, line: Recorded) -> None:
         if not self._file.closed:  # what comes after the end is nobody's business
             self._file.write(line.model_dump_json().encode() + b"\n")
 
@@ -152,8 +178,11 @@ class LogTail:
                 self._drop_line = False
                 continue
             text = line[: LINE_MOST * 4].decode("utf-8", "replace").rstrip("\r")
-            for upstream in sorted(self._blame.named(text)):
+            named, held = self._blame.heard(text)
+            for upstream in sorted(named):
                 book.raised(upstream, "log", text[:LINE_MOST], t_ns)
+            for upstream in sorted(held):
+                book.unheeded(upstream, text[:LINE_MOST], t_ns)
         # of a line without end the beginning is enough: its rest is not kept
         self._half = half[: LINE_MOST * 4]
 
@@ -219,14 +248,17 @@ async def poll_forever(poll: AlertPoll, book: NoticeBook) -> None:
         failed = ""
         try:
             answer = await probe.get(poll.url, headers=poll.headers, timeout_s=POLL_TIMEOUT_S)
+            text = answer.body.decode("utf-8", "replace")
             failed = "" if answer.status == 200 else f"answered {answer.status}"
+            if not failed and not is_metrics(text) and not alerts(text, poll.metric, poll.upstreams):
+                failed = f"the answer is no metrics: {text.strip()[:_ANSWER_MOST]}"
         except TimeoutError:
             failed = f"no answer within {POLL_TIMEOUT_S:g} s"
         except (OSError, ValueError) as exc:
             failed = str(exc) or type(exc).__name__
         t_ns = time.monotonic_ns()
         if not failed:
-            poll.note(answer.body.decode("utf-8", "replace"), book, t_ns)
+            poll.note(text, book, t_ns)
         elif time.monotonic() - told_s >= 1:
             told_s = time.monotonic()
             book.unread("alert", f"the alert could not be read: {failed}", t_ns)

@@ -1,10 +1,10 @@
 """resources.ndjson: once a second, what each child costs in CPU, memory, threads, open files and sockets.
 
-One line a child. The service's descendants are included: one that forks workers is one service. A
-figure that the system does not tell is null; sockets are counted of the service alone. Looking is a thread's work, so
-that neither a service with thousands of sockets nor a system that hangs holds up the supervisor; a look that
-comes late says so by its `t_ns`. Who was stopped by a signal (SIGSTOP) or runs out of files is told, and so is a
-run directory that somebody has removed. Nothing is judged here.
+One line a child. The service's descendants are included: one that forks workers is one service, also where a
+worker has detached itself. A figure that the system does not tell is null; sockets are counted of the service alone.
+Looking is a thread's work, so that neither a service with thousands of sockets nor a system that hangs holds up the
+supervisor; a look that comes late says so by its `t_ns`. Who was stopped by a signal (SIGSTOP) or runs out of files is
+told, and so is a run directory that somebody has removed. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from harness.manifest import RigFault
 from harness.stack import open_files, sut
 from harness.stack.blocking import in_thread
 from harness.stack.child import Child
+from harness.stack.detached import Detached
 from harness.stack.sockets import SocketCounter
 
 PERIOD_S: Final = 1.0
@@ -89,6 +90,7 @@ class Watcher:
     def __init__(self) -> None:
         self._looking = threading.Lock()
         self._counter = SocketCounter()
+        self._detached = Detached()
 
     async def look(self, children: Iterable[Child]) -> list[Seen]:
         """Nothing of who has ended meanwhile; nothing at all while a look does not come back."""
@@ -98,11 +100,12 @@ class Watcher:
         except TimeoutError:
             return []
 
-    def _look(self, children: Iterable[Child]) -> list[Seen]:
+    def _look(self, children: Sequence[Child]) -> list[Seen]:
         if not self._looking.acquire(blocking=False):
             return []
         try:
-            families = [(child, _family(child)) for child in children]
+            others = [child for child in children if child.name != sut.NAME]
+            families = [(child, self._family(child, others)) for child in children]
             seen = [
                 (child, measure(child, each, self._counter), any(map(_is_stopped, each))) for child, each in families
             ]
@@ -110,15 +113,16 @@ class Watcher:
         finally:
             self._looking.release()
 
-
-def _family(child: Child) -> list[psutil.Process]:
-    """The child, and its descendants where it may have any; none once it is gone."""
-    try:
-        leader = psutil.Process(child.pid)
-        # looking for descendants reads the whole process table
-        return [leader, *leader.children(recursive=True)] if child.name == sut.NAME else [leader]
-    except psutil.Error:
-        return []
+    def _family(self, child: Child, others: Sequence[Child]) -> list[psutil.Process]:
+        """The child, and of the service whatever it has started; none once the child is gone."""
+        try:
+            leader = psutil.Process(child.pid)
+            if child.name != sut.NAME:
+                return [leader]  # looking for descendants reads the whole process table
+            tree = [leader, *leader.children(recursive=True)]
+        except psutil.Error:
+            return []
+        return [*tree, *self._detached.of(child, {process.pid for process in tree}, others)]
 
 
 def _is_stopped(process: psutil.Process) -> bool:

@@ -33,9 +33,8 @@ STATES: Final = {
     "0B": "CLOSING",
 }
 """As /proc/net/tcp numbers them, without TIME_WAIT."""
-SHARE_MOST: Final = 0.05
-"""Of one core, for the counting."""
-PAUSE_MOST_S: Final = 4.0
+COST_MOST_S: Final = 0.1
+"""Of processor time; at one look a second a tenth of a core."""
 _GONE: Final = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
 """Of a process that has ended, or is a zombie."""
 _PREFIX: Final = "socket:["
@@ -44,27 +43,29 @@ _STATE, _INODE = 3, 9
 
 
 class SocketCounter:
-    """Counts again and again, more rarely where one count takes long: what measures must not be what costs."""
+    """Counts at every look; after a count that cost much it leaves one look out, and never two.
+
+    What measures must not be what costs, and yet a gate must know how often at least it is told something.
+    """
 
     def __init__(
         self,
         count: Callable[[Iterable[int]], dict[str, int] | None] | None = None,
         *,
-        clock: Callable[[], float] = time.monotonic,
         spent: Callable[[], float] = time.thread_time,
     ) -> None:
         self._count = count or sockets_by_state
-        self._clock = clock
         self._spent = spent
-        self._not_before_s = -1.0
+        self._rests = False
 
     def count(self, pids: Iterable[int]) -> dict[str, int] | None:
-        """None too where it is not yet time for another count."""
-        if self._clock() < self._not_before_s:
+        """None too at a look that is left out."""
+        if self._rests:
+            self._rests = False
             return None
         begun_s = self._spent()
         found = self._count(pids)
-        self._not_before_s = self._clock() + min((self._spent() - begun_s) / SHARE_MOST, PAUSE_MOST_S)
+        self._rests = self._spent() - begun_s > COST_MOST_S
         return found
 
 

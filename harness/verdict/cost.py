@@ -6,27 +6,39 @@ their mean. Decides nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from harness.evidence import Pool
-from harness.evidence.resources import LISTENING, Readings
-from harness.gates.cost import READINGS_LEAST
-from harness.results import CostResult, PhaseResult
-from harness.units import NS_PER_S, format_bytes, format_count, format_things
+from harness.evidence.resources import Readings, told_states
+from harness.gates.cost import FIGURES, READINGS_LAST
+from harness.results import CostResult, GateResult, PhaseResult
+from harness.units import NS_PER_S, format_bytes, format_things
 
 NEXT: Final = {
     "threads": "Look for threads that never return: a deadline around a blocking call gives up waiting, and the call "
     "goes on in its thread. Give the call itself a timeout, and bound how many may run at once for each backend.",
-    "sockets": "See in which state the sockets are: CLOSE_WAIT, the other side is done and the service never closed; "
-    "ESTABLISHED or SYN_SENT, calls without a deadline of their own. Close what is given up on, and bound how many "
-    "connections each backend may have.",
+    "sockets": "See in which state the sockets are (results.json, `cost`), and who never closes them.",
     "rss": "Look for what grows with the requests that wait: queues without a maximum, bodies kept whole, caches "
     "without a limit, tasks of calls that were given up on.",
 }
 """What a person should look for, by the metric of the gate that failed."""
+_OF_STATES: Final = {
+    "CLOSE_WAIT": "{many} CLOSE_WAIT: the other side is done with them and the service never closed them. Close each "
+    "connection, that of a call that was given up on too.",
+    "ESTABLISHED": "{many} ESTABLISHED, calls under way. During a fault even a service with deadlines holds about 2 x "
+    "rate x deadline of them more, once towards the backend and once towards whoever asked: a limit must leave room "
+    "for those. Beyond that, calls have no deadline of their own: give them one, and bound how many connections each "
+    "backend may have.",
+    "SYN_SENT": "{many} SYN_SENT: connections that nobody accepts. Give connecting a timeout of its own, and bound how "
+    "many are tried at once.",
+}
+_ONE_STATE: Final = re.compile(r"([\d,]+) ([A-Z][A-Z0-9_]+)")
+_STATE_LEAST: Final = 0.25
+"""Of the sockets seen; a state with fewer is not what failed the gate."""
 
 
 def cost_results(pool: Pool, phases: Sequence[PhaseResult]) -> tuple[CostResult, ...]:
@@ -63,7 +75,7 @@ def _most(runs: Sequence[Readings], figure: str) -> int | None:
 
 def _end(runs: Sequence[Readings], figure: str) -> int | None:
     """The highest of the phase's last readings, as a gate on what follows a fault has it."""
-    known = [run.knowing(figure).figure(figure)[-READINGS_LEAST:] for run in runs]
+    known = [run.knowing(figure).figure(figure)[-READINGS_LAST:] for run in runs]
     return max((int(values.max()) for values in known if len(values)), default=None)
 
 
@@ -97,8 +109,7 @@ def held(cost: Sequence[CostResult], phase: str) -> list[str]:
     of = next((each for each in cost if each.phase == phase), None)
     if of is None or not (at_most := _figures(of)):
         return []
-    states = sorted((of.sockets_by_state or {}).items(), key=lambda each: (-each[1], each[0]))
-    spread = ", ".join(f"{format_count(count)} {state}" for state, count in states if state != LISTENING)
+    spread = told_states(of.sockets_by_state or {})
     before = next((each for each in cost if each.phase == "baseline" != phase), None)
     usual = f"; in the baseline {_figures(before)}" if before and _figures(before) else ""
     return [f"The service held at most {at_most}{f' ({spread})' if spread else ''}{usual}."]
@@ -109,3 +120,25 @@ def _figures(of: CostResult) -> str:
     known += [format_things(of.threads_max, "thread")] if of.threads_max is not None else []
     known += [format_things(of.sockets_max, "socket")] if of.sockets_max is not None else []
     return " and ".join([", ".join(known[:-1]), known[-1]]) if len(known) > 1 else "".join(known)
+
+
+# ---------------------------------------------------------------- what next
+
+
+def next_failed(gate: GateResult) -> str:
+    """What to look for; of sockets by the states that the gate's reason tells of."""
+    counts = {state: int(count.replace(",", "")) for count, state in _ONE_STATE.findall(gate.reason)}
+    if gate.metric != "sockets" or not counts:
+        return NEXT[gate.metric]
+    common = [state for state, count in counts.items() if count >= _STATE_LEAST * sum(counts.values())]
+    known = [_OF_STATES[state].format(many=counts[state]) for state in common if state in _OF_STATES]
+    return " ".join(f"{told[:1].upper()}{told[1:]}" for told in known) or NEXT["sockets"]
+
+
+def next_undecided(gate: GateResult) -> str:
+    """What would decide it; empty where that is not special to these gates."""
+    if gate.metric not in FIGURES or "nobody looked at" in gate.reason:
+        return ""
+    phase = "baseline" if gate.reason.startswith("the baseline ") else gate.phase
+    longer = f"Let the phase `{phase}` last longer, on a machine with less to do"
+    return f"{longer}. To pool runs does not help here: the worst of them counts."

@@ -19,6 +19,16 @@ _ANSWERS: Final = (
         "time to look at them.",
     ),
     (
+        "with no level that is known: ",
+        "Log that it failed at WARNING or ERROR, in a word that is known (docs/scenarios.md lists them): INFO, and a "
+        "line without a level, name nobody.",
+    ),
+    (
+        "never had a sample",
+        "Mend `service.alerts`: see the service's metrics for the path, the metric's name and its labels; or log a "
+        "line of WARNING or ERROR with the upstream's name whenever a call to it fails.",
+    ),
+    (
         "was not named",
         "Log a line of WARNING or ERROR with the upstream's name, or its address, whenever a call to it fails or is "
         "given up on, or raise an alert (`service.alerts`); logs/sut.log holds what it wrote meanwhile.",
@@ -36,7 +46,8 @@ _ANSWERS: Final = (
 _UNDECIDED: Final = (
     (
         "so it says nothing",
-        "Find out why it is named when nothing is wrong (logs/sut.log): is its deadline too near its usual latency?",
+        "Find out why it is named when nothing is wrong (logs/sut.log): is its deadline too near its usual latency? A "
+        "line about something else needs a level below WARN, or not its name.",
     ),
     ("nothing could clear", "Ask first that it is named: `named UPSTREAM within 5s`."),
     ("too early to tell", "Let the load go on longer after the fault: raise `load.recovery`."),

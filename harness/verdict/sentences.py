@@ -12,6 +12,8 @@ from harness.plan import Plan
 from harness.results import CostResult, GateResult, PhaseResult, UpstreamResult
 from harness.units import format_count, format_duration, format_share, spell_duration
 from harness.verdict.cost import NEXT, held
+from harness.verdict.cost import next_failed as next_failed_cost
+from harness.verdict.cost import next_undecided as next_undecided_cost
 from harness.verdict.naming import WHY, is_about_naming
 from harness.verdict.naming import next_failed as next_failed_naming
 from harness.verdict.naming import next_undecided as next_undecided_naming
@@ -132,7 +134,7 @@ def next_failed(plan: Plan, gate: GateResult, upstreams: Sequence[UpstreamResult
     if gate.metric == "recovery":
         return "Look for what the service still holds after the fault: retries, full queues, connection pools, threads."
     if gate.metric in NEXT:
-        return NEXT[gate.metric]
+        return next_failed_cost(gate)
     if is_about_naming(gate):
         return next_failed_naming(gate)
     if gate.metric.startswith("calls"):
@@ -153,11 +155,27 @@ def next_failed(plan: Plan, gate: GateResult, upstreams: Sequence[UpstreamResult
     return f"Bound how long a request may take{before}; see the report for what the slow requests waited for."
 
 
+def also_failed(gates: Sequence[GateResult]) -> str:
+    """What to add to the headline; empty where no other gate failed."""
+    if not gates:
+        return ""
+    told = f" `{gates[0].text}` failed as well"
+    if gates[0].metric in NEXT:
+        told += f": {gates[0].reason.partition(';')[0]}"
+    return f"{told}." if len(gates) == 1 else f"{told}, and {len(gates) - 1} more."
+
+
+def next_of_cost(first: GateResult, others: Sequence[GateResult]) -> str:
+    """What a service holds is often why something else failed."""
+    found = next((gate for gate in others if gate.metric in NEXT), None)
+    return f" {next_failed_cost(found)}" if found and first.metric not in NEXT else ""
+
+
 def next_undecided(plan: Plan, gate: Gate, result: GateResult) -> str:
     """What would decide it."""
     if "before this phase was over" in result.reason:
         return "Let the run go on to its end."
-    if found := next_undecided_naming(result):
+    if found := next_undecided_naming(result) or next_undecided_cost(result):
         return found
     if "declared clump" in result.reason or "too few" in result.reason:
         needed_ms = _needed_ms(plan, gate)

@@ -18,6 +18,7 @@ from harness.errors import UsageError
 from harness.evidence import Evidence, Pool
 from harness.evidence.files import read_resources
 from harness.evidence.landed import landings
+from harness.evidence.told import false_alarms
 from harness.evidence.validity import CHECKS, Finding, as_check, generator_cpu, joined_share, lag_finding, rig_findings
 from harness.plan import Plan
 from harness.results import (
@@ -96,6 +97,7 @@ def judge(evidence: Evidence | Pool) -> Results:
         gates=results,
         phases=phases,
         faults=faults,
+        false_alarms=tuple(alarm for run in pool.runs for alarm in false_alarms(run)),
         upstreams=upstreams,
         cost=cost,
         validity=tuple(as_check(finding) for finding in findings),
@@ -199,7 +201,9 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         first = next((result for result in failed if result.metric == "service-alive"), failed[0])
         why = sentences.why_failed(plan, first, judged.phases, judged.upstreams, judged.cost)
         said = sentences.headline(plan, first, judged.phases)
-        return said, why, sentences.next_failed(plan, first, judged.upstreams)
+        others = [result for result in failed if result is not first]
+        next_ = sentences.next_failed(plan, first, judged.upstreams)
+        return said + sentences.also_failed(others), why, next_ + sentences.next_of_cost(first, others)
     undecided = [one for one in judged.gates.gates if one.finding.verdict == "inconclusive"]
     if not undecided and judged.results:
         said = "The run was interrupted: every gate held on what it had measured by then, which is not a pass."

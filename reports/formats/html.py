@@ -16,7 +16,7 @@ from reports.charts.percentiles import Curve
 from reports.charts.plot import LogMs, spell_round
 from reports.history import Band, History, bands, history_of
 from reports.legible import redacted_document, shown
-from reports.named import who_was_named
+from reports.named import named_without_fault, who_was_named
 from reports.page import embedded_json, render
 from reports.subject import Subject
 from reports.timeline import Quantiles
@@ -65,6 +65,7 @@ def page(subject: Subject) -> str:
         "fault_texts": {fault.name: fault.text for fault in (subject.plan.faults if subject.plan else ())},
         "witnessed": trust.witnessed,
         "who_was_named": who_was_named,
+        "false_alarms": named_without_fault(results.false_alarms),
         **_heat(results.upstreams, [each.name for each in sorted(results.phases, key=lambda each: each.start_ms)]),
     }
     if history:

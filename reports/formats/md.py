@@ -10,7 +10,7 @@ from typing import Final
 from harness.results import Results
 from reports import github, spelling, trust
 from reports.legible import shown
-from reports.named import who_was_named
+from reports.named import named_without_fault, who_was_named
 from reports.subject import Subject
 
 FILES: Final = ("summary.md",)
@@ -97,6 +97,7 @@ def _named(results: Results) -> Iterable[str]:
         yield from (
             f"- {escaped(fault.name)}, {escaped(fault.upstream)}: {escaped(text)}" for text in who_was_named(fault)
         )
+    yield from (f"- {escaped(text)}" for text in named_without_fault(results.false_alarms))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:

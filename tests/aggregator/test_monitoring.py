@@ -49,6 +49,14 @@ def test_a_backend_that_fails_is_logged_by_every_rung(caplog: pytest.LogCaptureF
     assert (line["backend"], line["reason"], line["detail"]) == ("azure", "connection", "refused")
 
 
+def test_a_backend_whose_last_known_offers_stand_in_is_not_called_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    mocks = {"azure": Mock(fails=httpx.Response(503), well_until_s=1.0)}
+    World(mocks, "isolated").play((0.0, "/v1/offers"), (5.0, "/v1/offers"))
+    (line,) = lines(caplog)
+    assert line["message"] == "backend azure gave no answer, its offers of 5.0 s ago stand in: http_503"
+    assert (line["age_s"], line["reason"]) == (5.0, "http_503")
+
+
 def test_a_healthy_request_logs_no_error(caplog: pytest.LogCaptureFixture) -> None:
     World({"azure": Mock(0.1)}).ask("/v1/offers")
     assert lines(caplog) == []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.naming import LINE_MOST, Blame, Names, alerts
+from harness.naming import LINE_MOST, Blame, Names, alerts, is_metrics
 from harness.plan import PlannedUpstream
 from tests.hostile.texts import HOSTILE
 from tests.rundir import make_plan
@@ -67,6 +67,13 @@ def named(*lines: str, names: tuple[str, ...] = NAMES) -> list[str]:
         '{"level":"error","url":"http://127.0.0.1:20000/offers"}',
         '{"level":"error","port":20000}',
         'offers-1  | {"level":"error","backend":"azure"}',
+        "[15:04:05 WRN] azure is slow",
+        "3:04PM WRN azure is slow backend=x",
+        "15:04:05.678 [W] azure is slow",
+        "[E] azure failed",
+        "Jan  2 03:04:05 host fanout[12]: warning: azure is slow",
+        '{"level":"W","backend":"azure"}',
+        'ERROR "GET /offers?backend=azure&level=info HTTP/1.1" failed',
     ],
 )
 def test_azure_is_named(line: str) -> None:
@@ -86,6 +93,14 @@ def test_azure_is_named(line: str) -> None:
         "ERRORS azure",
         "NOTERROR azure",
         "level=info backend=azure msg=error",
+        '127.0.0.1 - - "GET /offers?backend=azure&level=error HTTP/1.1" 200',
+        "/offers?level=error&backend=azure 200",
+        "backend=azure&level=error",
+        '127.0.0.1 "GET /offers?backend=azure&state=ERROR HTTP/1.1" 200',
+        '{"path":"/offers?backend=azure&level=error","status":200}',
+        "[15:04:05 INF] azure answered",
+        "[I] azure answered with [E]",
+        "Jan  2 03:04:05 host fanout[12]: info: azure: warning",
         "ERROR took 20000 ms, elapsed:20000, 120000",
         "ERROR 127.0.0.1:200001 and 127.0.0.1:2000",
         '{"level":"info","backend":"azure","error":"ERROR"}',
@@ -136,6 +151,13 @@ def test_a_traceback_belongs_to_what_it_follows() -> None:
     assert named("ERROR x", "  gcp", "INFO azure") == []
 
 
+def test_whom_a_line_holds_without_naming_it() -> None:
+    blame = Blame(Names(upstreams(*NAMES)))
+    lines = ["INFO azure and gcp", "azure failed", "  azure again", "ERROR azure failed", "  azure again"]
+    told = [tuple(sorted(names) for names in blame.heard(line)) for line in lines]
+    assert told == [([], ["azure", "gcp"]), ([], ["azure"]), ([], ["azure"]), (["azure"], []), (["azure"], [])]
+
+
 def test_no_upstreams_are_never_named() -> None:
     assert Blame(Names(())).named("ERROR azure :20000") == frozenset()
 
@@ -162,7 +184,8 @@ def test_any_log_can_be_read(lines: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["(" * 16_000, "azure " * 2_700, "{" * 16_000 + "}", '{"a":' * 3_000 + "}" * 3_000, "\x1b]" * 8_000, "[ " * 8_000,
+    ["?" * 16_000, "?a" * 8_000, "?a=" * 5_000, "[1" * 8_000,
+     "(" * 16_000, "azure " * 2_700, "{" * 16_000 + "}", '{"a":' * 3_000 + "}" * 3_000, "\x1b]" * 8_000, "[ " * 8_000,
      "1 " * 8_000, "level " * 2_700, "//" + "a." * 8_000, "port " * 3_000, "error-" * 2_700],
 )  # fmt: skip
 def test_no_line_takes_long(line: str) -> None:
@@ -199,6 +222,16 @@ def test_alerts_by_any_label_that_is_an_upstreams_name() -> None:
 @pytest.mark.parametrize("text", ["", "degraded{", 'degraded{backend="azure" 1', "<html>degraded</html>", "\x00"])
 def test_what_is_no_metric_raises_nothing(text: str) -> None:
     assert alerts(text, "degraded", NAMES) == {}
+
+
+@pytest.mark.parametrize("text", [METRICS, "", "\n", "up 1\n", "# EOF\n", "# TYPE degraded gauge\n"])
+def test_what_may_be_metrics(text: str) -> None:
+    assert is_metrics(text)
+
+
+@pytest.mark.parametrize("text", ["<!doctype html><title>Offers</title>", '{"degraded": []}', "not found", "\n<html>"])
+def test_what_is_no_metrics(text: str) -> None:
+    assert not is_metrics(text)
 
 
 @given(st.text(max_size=200))

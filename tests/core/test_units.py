@@ -37,6 +37,7 @@ def test_rates_shares_and_sizes() -> None:
     assert units.parse_share("0.5%") == pytest.approx(0.005)
     assert units.parse_bytes("64kB") == 64_000
     assert units.parse_bytes("1MiB") == 2**20
+    assert [units.parse_bytes(f"1{unit}") for unit in ("GiB", "TB", "TiB")] == [2**30, 10**12, 2**40]
     assert units.parse_bytes_per_s("8kB/s") == 8_000
 
 

@@ -69,7 +69,7 @@ def spike(from_s: float, to_s: float, **unusual: Any) -> Figures:
         ("rss < 81MB during baseline", 80e6, "pass"),
         ("rss < 80MB during baseline", 80e6, "fail"),
         ("threads < 1.1x baseline during azure-slow", 20, "pass"),
-        ("threads < 1 x baseline after azure-slow", 20, "fail"),
+        ("threads < 1.01 x baseline after azure-slow", 20, "pass"),
     ],
 )
 def test_the_highest_reading_must_be_below_the_limit(text: str, observed: float, verdict: str, tmp_path: Path) -> None:
@@ -108,10 +108,58 @@ def test_a_multiple_is_of_the_highest_reading_of_the_baseline(tmp_path: Path) ->
     )
 
 
-def test_a_multiple_of_nothing_decides_nothing(tmp_path: Path) -> None:
-    finding = found(f"sockets < 2x baseline {DURING}", played(figures=spike(0, 35, sockets={"LISTEN": 1})), tmp_path)
-    assert (finding.verdict, finding.limit) == ("inconclusive", None)
-    assert "nothing to be a multiple of" in finding.reason
+@pytest.mark.parametrize(
+    ("text", "usual", "later", "limit"),
+    [
+        ("threads < 1.5x baseline", {"threads": 1}, {"threads": 5}, 6),
+        ("threads < 1.5x baseline", {"threads": 1}, {"threads": 6}, 6),
+        ("sockets < 1.5x baseline", {"sockets": {"ESTABLISHED": 2}}, {"sockets": {"ESTABLISHED": 11}}, 12),
+        ("sockets < 1.5x baseline", {"sockets": {"ESTABLISHED": 2}}, {"sockets": {"ESTABLISHED": 12}}, 12),
+        ("sockets < 2x baseline", {"sockets": {"LISTEN": 1}}, {"sockets": {"ESTABLISHED": 9}}, 10),
+        ("rss < 1.2x baseline", {"rss_bytes": 10_000_000}, {"rss_bytes": 17_000_000}, 18e6),
+        ("rss < 1.2x baseline", {"rss_bytes": 10_000_000}, {"rss_bytes": 18_000_000}, 18e6),
+    ],
+)
+def test_a_multiple_of_little_leaves_some_room(
+    text: str, usual: dict[str, Any], later: dict[str, Any], limit: float, tmp_path: Path
+) -> None:
+    def figures(second: float) -> dict[str, Any]:
+        return usual if second < 35 else later
+
+    finding = found(f"{text} {DURING}", played(figures=figures), tmp_path)
+    assert finding.observed is not None
+    assert finding.limit == limit
+    assert finding.verdict == ("pass" if finding.observed < limit else "fail")
+
+
+def test_the_reason_says_what_room_was_left(tmp_path: Path) -> None:
+    finding = found(f"threads < 1.2x baseline {DURING}", played(), tmp_path)
+    assert finding.reason.endswith(
+        "the limit is 25, the baseline's highest, 20, and 5 more, since 1.2 times it would leave less room"
+    )
+
+
+def test_sockets_counted_at_every_second_look_decide(tmp_path: Path) -> None:
+    """As the rarest counting is: a phase that validate lets through has enough of them."""
+
+    def figures(second: float) -> dict[str, Any]:
+        return {} if int(second) % 2 else {"sockets": None}
+
+    made = played(figures=figures)
+    for text in (DURING, "during baseline", "after azure-slow"):
+        assert found(f"sockets < 40 {text}", made, tmp_path / text.replace(" ", "-")).verdict == "pass", text
+
+
+def test_who_counted_seldom_says_how_often_and_why(tmp_path: Path) -> None:
+    rare = played(figures=lambda second: {} if second in (109.5, 115.5) else {"sockets": None})
+    finding = found("sockets < 40 after azure-slow", rare, tmp_path / "rare")
+    assert finding.reason == (
+        "the last 12 s of `after azure-slow` have 2 readings of the service's sockets; it takes 3 "
+        "(counted every 6.0 s, since one count took more than a tenth of a core)"
+    )
+    late = played(keep=lambda second: second < 108 or second in (110.5, 115.5))
+    finding = found("threads < 40 after azure-slow", late, tmp_path / "late")
+    assert finding.reason.endswith("it takes 3 (2 looks in 12.0 s: the machine was too busy for one a second)")
 
 
 def test_after_a_fault_only_the_end_counts(tmp_path: Path) -> None:
@@ -137,12 +185,12 @@ def test_memory_is_one_thing(tmp_path: Path) -> None:
     ("text", "keep", "reason"),
     [
         (f"threads < 100 {DURING}", lambda s: not 35 < s < 95, "no reading of the service in the phase"),
-        (f"threads < 100 {DURING}", lambda s: not 39 < s < 95, "has 4 readings of the service's threads; it takes 5"),
+        (f"threads < 100 {DURING}", lambda s: not 37 < s < 95, "has 2 readings of the service's threads; it takes 3"),
         (f"threads < 100 {DURING}", lambda s: not 50 < s < 56, "for 7.0 s, from 14.5 s of `azure-slow` on"),
         (f"threads < 100 {DURING}", lambda s: not 35 < s < 41, "for 6.5 s, from 0.0 s of `azure-slow` on"),
         (f"threads < 100 {DURING}", lambda s: not 89 < s < 95, "for 6.5 s, from 53.5 s of `azure-slow` on"),
-        ("threads < 100 after azure-slow", lambda s: s < 114, "the last 10 s of `after azure-slow` have 4 readings"),
-        ("threads < 100 after azure-slow", lambda s: s < 111, "have 1 reading of"),
+        ("threads < 100 after azure-slow", lambda s: s < 110, "the last 12 s of `after azure-slow` have 2 readings"),
+        ("threads < 100 after azure-slow", lambda s: s < 109, "have 1 reading of"),
         (f"threads < 2x baseline {DURING}", lambda s: s > 12, "the baseline cannot be compared with: for 12.5 s"),
     ],
 )
@@ -263,6 +311,36 @@ def test_a_failed_gate_is_told_with_what_was_held(tmp_path: Path) -> None:
         "in the baseline 80.0 MB, 20 threads and 32 sockets."
     ) in results.why
     assert "threads that never return" in results.next
+
+
+@pytest.mark.parametrize(
+    ("states", "told", "not_told"),
+    [
+        ({"CLOSE_WAIT": 140, "ESTABLISHED": 4}, "140 CLOSE_WAIT: the other side is done", "ESTABLISHED"),
+        ({"ESTABLISHED": 42, "LISTEN": 1}, "2 x rate x deadline", "CLOSE_WAIT"),
+        ({"SYN_SENT": 90, "ESTABLISHED": 5}, "90 SYN_SENT", "ESTABLISHED"),
+        ({"CLOSE_WAIT": 60, "ESTABLISHED": 50}, "50 ESTABLISHED", "SYN_SENT"),
+        ({"FIN_WAIT1": 99}, "in which state", "CLOSE_WAIT"),
+    ],
+)
+def test_sockets_are_advised_on_by_the_states_that_were_seen(
+    states: dict[str, int], told: str, not_told: str, tmp_path: Path
+) -> None:
+    for phase, at_s in ((DURING, 60), ("after azure-slow", 116)):
+        made = played(f"sockets < 40 {phase}", figures=spike(at_s, at_s + 1, sockets=states))
+        results = judged(made, tmp_path / str(at_s))
+        assert told in results.next
+        assert not_told not in results.next
+        first = max((state for state in states if state != "LISTEN"), key=lambda state: states[state])
+        assert f"({states[first]} {first}" in results.reason
+
+
+def test_an_undecided_gate_is_not_told_to_pool_runs(tmp_path: Path) -> None:
+    made = played("sockets < 2x baseline after azure-slow", keep=lambda second: not 1 < second < 30)
+    results = judged(made, tmp_path)
+    assert results.verdict == "inconclusive"
+    assert results.next.startswith("Let the phase `baseline` last longer")
+    assert "runs: 3" not in results.next
 
 
 def test_a_run_without_readings_has_no_cost(tmp_path: Path) -> None:

@@ -389,6 +389,7 @@ def _first_for_last(run: Evidence, upstream: str, _source: Any, removed_ns: int,
 
 def _as_if_it_had_been_named(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("harness.evidence.notices.Notices.between", lambda *_: _Anything())
+    patch.setattr("harness.gates.cleared._is_news", lambda *_: True)
 
 
 class _Anything(list[Any]):
@@ -570,7 +571,7 @@ MUTANTS = (
     Mutant(
         "named: a bell that always rings is believed",
         always_named,
-        swap("harness.evidence.notices.says_nothing", lambda *_: False),
+        swap("harness.evidence.news.Before.explains", lambda *_: False),
         right="inconclusive",
         wrong="pass",
     ),

@@ -155,6 +155,15 @@ def test_a_service_that_goes_around_its_proxy(tmp_path: Path) -> None:
     assert "sut.env" in results.next
 
 
+def test_a_service_that_refuses_every_request_is_asked_for_the_wrong_thing(tmp_path: Path) -> None:
+    made = record(make_plan(faults=[slow_fault()], gates=GATES), fault_reaches_service=False)
+    made.canaries = [line for line in made.canaries if not isinstance(line, Connections)]
+    made.samples["status"] = 404
+    results = judged(made, tmp_path)
+    assert_rig_failure(results, "faults", "it answered every request with 404, before the fault as well")
+    assert "does the service have this path" in results.next
+
+
 def test_connections_on_the_listener_are_a_witness_too(tmp_path: Path) -> None:
     made = record(make_plan(faults=[slow_fault()], gates=GATES), fault_reaches_service=False)
     assert judged(made, tmp_path).verdict == "pass"
@@ -219,6 +228,15 @@ def test_a_fail_that_holds_without_the_bad_seconds_stands(tmp_path: Path) -> Non
     results = judged(made, tmp_path)
     assert results.verdict == "fail"
     assert {one.check: one.ok for one in results.validity}["lag"]
+
+
+def test_the_calls_of_a_bad_seconds_arrivals_go_with_them(tmp_path: Path) -> None:
+    """Left behind they belong to nobody, and a gate on calls could say nothing any more."""
+    made = late_between(20_000, 40_000, 30)
+    made.plan = make_plan(gates=['calls for "GET /v1/offers" < 0.01'])
+    results = judged(made, tmp_path)
+    assert results.verdict == "fail"
+    assert "20 seconds above 10 ms" in {one.check: one.detail for one in results.validity}["lag"]
 
 
 def test_a_pass_stands_whatever_the_lag(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.legible import is_legible
-from harness.notice_record import Notice, Unread, read_notices
+from harness.notice_record import Notice, Recorded, Unread, read_notices
 from tests.run.real_runs import TAILGATE, Ran, run
 
 pytestmark = pytest.mark.stack
@@ -45,7 +45,7 @@ def gate(ran: Ran, number: int = 0) -> dict[str, Any]:
     return found
 
 
-def told(ran: Ran) -> list[Notice | Unread]:
+def told(ran: Ran) -> list[Recorded]:
     assert ran.run_dir is not None
     return list(read_notices(ran.run_dir / "notices.ndjson"))
 

@@ -40,6 +40,18 @@ gates:
             "write load.baseline: 6s",
         ),
         (
+            [("rate: 40/s", "rate: 40/s\n  baseline: 7s")],
+            "sockets < 2x baseline",
+            "is 7s long; a PASS needs 8s, since sockets are counted every 2 s where counting them takes long",
+            "write load.baseline: 8s",
+        ),
+        (
+            [("rate: 40/s", "rate: 40/s\n  recovery: 7s")],
+            "sockets < 300 after azure-latency",
+            "the load goes on for 7s; to decide, this gate needs 8s",
+            "write load.recovery: 8s",
+        ),
+        (
             [("rate: 40/s", "rate: 40/s\n  recovery: 3s")],
             "rss < 300MB after azure-latency",
             "the load goes on for 3s; to decide, this gate needs 6s",
@@ -60,6 +72,13 @@ def test_a_fault_too_short_says_how_long(tmp_path: Path) -> None:
     problem = only_problem(tmp_path, f"{text}gates: [threads < 100 during azure-latency]\n")
     assert "is 5s long; a PASS needs 6s, since the service is looked at once a second" in problem.message
     assert problem.fix == "write `for: 8s` for `azure-latency`"
+
+
+@pytest.mark.parametrize("phase", ["warmup", "guard", "tail"])
+def test_a_phase_that_gates_do_not_look_at(phase: str, tmp_path: Path) -> None:
+    problem = only_problem(tmp_path, f"{GOOD}  - threads < 100 during {phase}\n")
+    assert problem.message.startswith(f"no gate looks at the phase `{phase}`")
+    assert "during whole" in problem.fix
 
 
 def test_what_is_held_after_one_of_two_overlapping_faults_cannot_be_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.legible import is_legible
-from harness.notice_record import FILE, Notice, Unread, read_notices
+from harness.notice_record import FILE, Notice, Recorded, Unheeded, Unread, read_notices
 from harness.plan import PlannedService
 from harness.stack.notices import (
     BEHIND_MOST_BYTES,
@@ -36,7 +36,7 @@ def book(tmp_path: Path) -> Iterator[NoticeBook]:
     made.close()
 
 
-def lines(folder: Path) -> list[Notice | Unread]:
+def lines(folder: Path) -> list[Recorded]:
     return list(read_notices(folder / FILE))
 
 
@@ -78,6 +78,33 @@ def test_an_upstream_that_is_named_all_the_time_takes_four_lines_a_second(book: 
     found = [line for line in lines(tmp_path) if isinstance(line, Notice)]
     assert len(found) <= 42
     assert sum(line.lines for line in found) == 2_000
+
+
+def test_lines_that_name_nobody_are_counted_and_take_a_line_in_two_seconds(book: NoticeBook, tmp_path: Path) -> None:
+    for at_ms in range(0, 10_000, 5):
+        book.unheeded("azure", f"INFO azure {at_ms}", at_ms * MS)
+        book.flush(at_ms * MS)
+    book.unheeded("gcp", "gcp s3cr3t-9f8e7d", 0)
+    book.flush()
+    found = [line for line in lines(tmp_path) if isinstance(line, Unheeded) and line.upstream == "azure"]
+    assert (found[0].lines, found[0].text, found[1].text) == (1, "INFO azure 0", "INFO azure 5")
+    assert 5 <= len(found) <= 7
+    assert sum(line.lines for line in found) == 2_000
+    assert "s3cr" not in (tmp_path / FILE).read_text(encoding="utf-8")
+
+
+def test_a_line_of_the_log_that_names_nobody(book: NoticeBook, tmp_path: Path) -> None:
+    log = tmp_path / "sut.log"
+    tail = LogTail(log, PLAN.upstreams)
+    append(log, "INFO azure failed\nazure failed\nINFO nobody\n")
+    tail.look(book)
+    book.flush()
+    assert named(tmp_path, book) == []
+    assert [(line.upstream, line.lines) for line in lines(tmp_path) if isinstance(line, Unheeded)] == [
+        ("azure", 1),
+        ("azure", 1),
+    ]
+    tail.close()
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
@@ -205,7 +232,7 @@ class Heard(NoticeBook):
         super().__init__(run_dir, ())
         self.something = asyncio.Event()
 
-    def _append(self, line: Notice | Unread) -> None:
+    def _append(self, line: Recorded) -> None:
         super()._append(line)
         self.something.set()
 
@@ -244,10 +271,11 @@ def test_without_an_alert_nothing_is_asked() -> None:
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
          b"9\r\ndegraded{\r\nd;x=y\r\nb=\"azure\"} 1\n\r\n0\r\n\r\n", "azure"),
         (b"HTTP/1.1 404 Not Found\r\n\r\n", "the alert could not be read: answered 404"),
+        (b"HTTP/1.1 200 OK\r\n\r\n<html>hello", "the alert could not be read: the answer is no metrics: <html>hello"),
         (b"nonsense\x1b[2J\r\n\r\n", "the alert could not be read: the answer is not HTTP"),
         (b"", "the alert could not be read: the answer is not HTTP"),
     ],
-    ids=["to the end", "by length, kept open", "in chunks", "404", "no HTTP", "nothing"],
+    ids=["to the end", "by length, kept open", "in chunks", "404", "a page", "no HTTP", "nothing"],
 )  # fmt: skip
 def test_the_alert_is_asked_of_the_service(answer: bytes, found: str, tmp_path: Path) -> None:
     heads: list[bytes] = []
@@ -273,6 +301,7 @@ def test_the_alert_is_asked_of_the_service(answer: bytes, found: str, tmp_path: 
 
     asyncio.run(scene())
     first = lines(tmp_path)[0]
+    assert not isinstance(first, Unheeded)
     assert (first.upstream if isinstance(first, Notice) else first.text) == found
     assert heads[0].startswith(b"GET /metrics HTTP/1.1\r\n")
     assert b"\r\nX-Tenant: t\r\n" in heads[0]

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from harness.errors import RigError
-from harness.stack import resources
+from harness.stack import leftovers, resources
 from harness.stack.child import Child, Spec
 from harness.stack.resources import Watcher, measure, sample_forever
 from harness.stack.sockets import SocketCounter
@@ -40,11 +40,13 @@ worker.wait()
 Scene = Callable[[Child], Coroutine[Any, Any, None]]
 
 
-def _with_child(folder: Path, scene: Scene, name: str = "sut", code: str = SERVICE) -> None:
+def _with_child(
+    folder: Path, scene: Scene, name: str = "sut", code: str = SERVICE, env: dict[str, str] | None = None
+) -> None:
     """Plays `scene` with a child that is up."""
 
     async def play() -> None:
-        child = Child.start(Spec(name, (sys.executable, "-c", code), {}, folder, folder / f"{name}.log"))
+        child = Child.start(Spec(name, (sys.executable, "-c", code), env or {}, folder, folder / f"{name}.log"))
         try:
             await _until(child, lambda: child.log_tail(1) == ["up"])
             await scene(child)
@@ -74,6 +76,56 @@ def test_a_service_is_its_whole_tree(tmp_path: Path) -> None:
         assert line.sockets == {"CLOSE_WAIT": 1, "LISTEN": 1}
 
     _with_child(tmp_path, scene)
+
+
+ORPHAN = "import threading, time; threading.Thread(target=time.sleep, args=[60]).start(); print(1, flush=True)"
+LEAVES_ONE = f"""
+import subprocess, sys
+kid = subprocess.Popen([sys.executable, "-c", {ORPHAN!r}], stdout=-1, start_new_session=SESSION)
+kid.stdout.readline()
+"""
+WITH_ORPHAN = """\
+import subprocess, sys, time
+subprocess.run([sys.executable, "-c", {code!r}], check=True)
+print("up", flush=True)
+time.sleep(60)
+"""
+"""A child whose grandchild, two threads, has no parent any more."""
+
+
+@pytest.mark.parametrize("session", [True, False])
+def test_a_worker_that_has_detached_itself_is_the_services(session: bool, tmp_path: Path, run_id: str) -> None:
+    code = WITH_ORPHAN.format(code=LEAVES_ONE.replace("SESSION", str(session)))
+
+    async def scene(child: Child) -> None:
+        watcher = Watcher()
+        for _ in range(2):  # the second look knows the processes already
+            ((_, line, _),) = await watcher.look([child])
+            assert line.threads == 1 + 2
+        assert len(leftovers.kill_run(run_id, grace_s=0)) == 2
+
+    _with_child(tmp_path, scene, code=code, env={leftovers.RUN_VARIABLE: run_id})
+
+
+@pytest.mark.parametrize("of_run", [True, False])
+def test_what_another_child_or_another_run_left_is_not_the_services(of_run: bool, tmp_path: Path, run_id: str) -> None:
+    others_run = run_id if of_run else "20260101-000000-0000"
+    code = WITH_ORPHAN.format(code=LEAVES_ONE.replace("SESSION", str(not of_run)))
+    (tmp_path / "gateway").mkdir()
+
+    async def beside(gateway: Child) -> None:
+        argv = (sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)")
+        service = Child.start(Spec("sut", argv, {leftovers.RUN_VARIABLE: run_id}, tmp_path, tmp_path / "sut.log"))
+        try:
+            await _until(service, lambda: service.log_tail(1) == ["up"])
+            lines = {line.child: line for _, line, _ in await Watcher().look([gateway, service])}
+            assert lines["sut"].threads == 1
+        finally:
+            service.kill()
+            await asyncio.wait_for(service.wait(), 5)
+            leftovers.kill_run(others_run, grace_s=0)
+
+    _with_child(tmp_path / "gateway", beside, "gateway", code, {leftovers.RUN_VARIABLE: others_run})
 
 
 def test_sockets_are_counted_of_the_service_alone(tmp_path: Path) -> None:
@@ -130,7 +182,7 @@ def test_a_system_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest
         before = threading.active_count()
         for _ in range(5):
             assert await watcher.look([child]) == []
-        assert threading.active_count() <= before  # no second thread waits beside the first
+        await _until(child, lambda: threading.active_count() <= before)  # no second thread waits beside the first
         assert looks == ["sut"]
         hangs.set()
         end = time.monotonic() + 10

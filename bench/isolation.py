@@ -1,0 +1,118 @@
+"""What the rung `isolated` is worth: one of eight backends hangs for a minute; its isolation, and what comes after.
+
+    python bench/isolation.py [RUNS]                  runs `hung-minute` so many times (3), about three minutes each
+    python bench/isolation.py --judge RUN_DIR…        the same figures of runs that are there already
+
+For each run: when the breaker opened (the service's own log), p99 before the fault, p99 of the requests that
+arrived from then until the removal, 504s, completeness, and what the service held. The last line is medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from harness.evidence import Evidence
+from harness.evidence.completeness import complete
+from harness.records import Outcome
+from harness.statistics import nearest_rank
+from harness.units import NS_PER_MS
+
+FAULT = "azure-hangs"
+TAILGATE = "import sys; from harness.cli import main; sys.exit(main())"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    isolated_after_ms: float
+    """From the acknowledged fault to the line that says the breaker is open."""
+    p99_before_ms: float
+    p99_isolated_ms: float
+    gateway_timeouts: int
+    incomplete: int
+    requests: int
+    """During the fault."""
+    verdict: str
+    held: str
+
+    @property
+    def ratio(self) -> float:
+        return self.p99_isolated_ms / self.p99_before_ms
+
+
+def figures(run_dir: Path) -> Figures:
+    run = Evidence.load(run_dir)
+    results = json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
+    applied_ns = next(entry.t_ns for entry in run.entries if entry.event == "applied")
+    opened_ns = _opened_ns(run_dir, run.manifest.wall_offset_ns)
+    before, during = run.window("baseline"), run.window(FAULT)
+    since = during.only(during.samples["intended_ns"] >= opened_ns)
+    return Figures(
+        isolated_after_ms=(opened_ns - applied_ns) / NS_PER_MS,
+        p99_before_ms=float(nearest_rank(before.latency_ns, [0.99])[0]) / NS_PER_MS,
+        p99_isolated_ms=float(nearest_rank(since.latency_ns, [0.99])[0]) / NS_PER_MS,
+        gateway_timeouts=int((during.samples["outcome"] == Outcome.GATEWAY_TIMEOUT).sum()),
+        incomplete=int(np.count_nonzero(~complete(run, during))),
+        requests=len(during.samples),
+        verdict=results["verdict"],
+        held=_held(results),
+    )
+
+
+def _opened_ns(run_dir: Path, wall_offset_ns: int) -> int:
+    for line in (run_dir / "logs" / "sut.log").read_text(encoding="utf-8").splitlines():
+        said = json.loads(line)
+        if said.get("breaker") == "open":
+            return int(datetime.fromisoformat(said["time"]).timestamp() * 1e9) - wall_offset_ns
+    raise SystemExit(f"{run_dir}: no breaker opened")
+
+
+def _held(results: dict[str, object]) -> str:
+    cost = results["cost"]
+    assert isinstance(cost, list)
+    phases = {each["phase"]: each for each in cost}
+    told = []
+    for name in ("baseline", FAULT, f"after {FAULT}"):
+        held = phases[name]
+        told.append(f"{held['rss_max_bytes'] / 1e6:.0f} MB {held['threads_max']} threads {held['sockets_max']} sockets")
+    return " → ".join(told)
+
+
+def run_once(folder: Path) -> Path:
+    argv = [sys.executable, "-c", TAILGATE, "run", "hung-minute", "--out", str(folder), "--quiet"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=400, check=False)
+    print(done.stdout.strip(), file=sys.stderr)
+    return Path(done.stdout.split()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="?", type=int, default=3)
+    parser.add_argument("--judge", nargs="+", type=Path, metavar="RUN_DIR")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = [figures(place) for place in options.judge or (run_once(Path(folder)) for _ in range(options.runs))]
+    for one in found:
+        print(
+            f"{one.verdict}: isolated after {one.isolated_after_ms:,.0f} ms; p99 {one.p99_before_ms:.0f} ms before, "
+            f"{one.p99_isolated_ms:.0f} ms isolated ({one.ratio:.2f}×); {one.gateway_timeouts} × 504, "
+            f"{one.incomplete} of {one.requests:,} incomplete; {one.held}"
+        )
+    median = statistics.median
+    print(
+        f"median of {len(found)}: isolated after {median(one.isolated_after_ms for one in found):,.0f} ms, "
+        f"p99 {median(one.ratio for one in found):.2f}× of health"
+    )
+
+
+if __name__ == "__main__":
+    main()
