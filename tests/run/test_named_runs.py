@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.legible import is_legible
-from harness.notice_record import Notice, Recorded, Unread, read_notices
+from harness.notice_record import Notice, Recorded, Unheeded, Unread, read_notices
 from tests.run.real_runs import TAILGATE, Ran, run
 
 pytestmark = pytest.mark.stack
@@ -83,8 +83,9 @@ def test_one_that_says_nothing(tmp_path: Path) -> None:
     ran = run(tmp_path, scenario("silent", gates, "GET /metrics offers_degraded"))
     assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout
     assert "azure was not named while azure-slow stood" in gate(ran)["reason"]
+    assert "lines held `azure` at INFO or with no level that is known" in gate(ran)["reason"]
     assert gate(ran, 1)["verdict"] == "inconclusive", "nothing was raised"
-    assert told(ran) == []
+    assert {type(line) for line in told(ran)} == {Unheeded}
 
 
 def test_a_rung_of_the_aggregator(tmp_path: Path) -> None:
