@@ -112,8 +112,9 @@ def _states(value: object) -> States | None:
 
 
 def _number(value: object) -> float:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < np.inf
-    return float(value) if known else np.nan  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return np.nan
+    return float(value) if 0 <= value < np.inf else np.nan
 
 
 def _is_count(value: object) -> bool:
