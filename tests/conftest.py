@@ -20,6 +20,9 @@ from harness.stack.ports import PortLease
 from harness.toxiproxy.client import ToxiproxyClient
 from harness.toxiproxy.find import find_binary
 
+# helper modules as well: whoever reads a failed CI run has only its log
+pytest.register_assert_rewrite(*(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir()))
+
 
 @pytest.fixture(scope="session")
 def toxiproxy_binary() -> Path:

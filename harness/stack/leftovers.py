@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,11 @@ from harness.stack import handshake, ports
 
 RUN_VARIABLE: Final = "TAILGATE_RUN"
 SUPERVISOR_MODULE: Final = "harness.stack.supervisor"
-_POLL_S: Final = 0.01
+_POLL_S: Final = 0.005
+_KERNEL: Final = 2
+"""The parent of Linux' own threads, which have neither environment nor command line for good."""
+_PASSAGE_S: Final = 0.5
+"""What a process may take to let go of what it holds once it is dying; only one stuck in the kernel takes longer."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
@@ -43,13 +48,20 @@ class Swept:
 
 
 def members(run_id: str | None = None) -> list[Member]:
-    """Every live process of the run, or of any run; never this process or one that it descends from."""
+    """Every live process of the run, or of any run; never this process or one that it descends from.
+
+    A process that is dying or being born shows no environment, and holds its sockets: it is waited for, a
+    moment for all, so that what is not found here is really gone.
+    """
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
+    patience = time.monotonic() + _PASSAGE_S
     for process in psutil.process_iter():
         if process.pid in own:
             continue
         try:
+            while _in_passage(process) and time.monotonic() < patience:
+                time.sleep(_POLL_S)
             value = process.environ().get(RUN_VARIABLE, "")
             if not value or (value != run_id if run_id else not _RUN_ID.fullmatch(value)):
                 continue
@@ -143,6 +155,20 @@ def _await_end(processes: list[psutil.Process], within_s: float) -> None:
     end = time.monotonic() + within_s
     while any(_runs(process) for process in processes) and time.monotonic() < end:
         time.sleep(_POLL_S)
+
+
+def _in_passage(process: psutil.Process) -> bool:
+    """Whether it is between two states in which its environment tells whose it is: in its exec, or in its exit.
+
+    Linux takes a dying process's memory, and with it environment and command line, before its files; and it
+    calls one a zombie as soon as its first thread has ended, while others may still hold them.
+    """
+    with suppress(psutil.NoSuchProcess):  # so newer Linux has it of one without memory: dying, or the kernel's
+        if process.environ():
+            return False
+    if process.status() == psutil.STATUS_ZOMBIE:
+        return process.num_threads() > 1
+    return not process.cmdline() and process.pid != _KERNEL and process.ppid() not in (0, _KERNEL)
 
 
 def _runs(process: psutil.Process) -> bool:

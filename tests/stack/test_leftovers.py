@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,18 @@ HIDDEN = f"""
 import subprocess, sys
 kid = subprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True, stdout=subprocess.DEVNULL)
 print(kid.pid)
+"""
+LISTENS = "import socket; server = socket.create_server(('127.0.0.1', 0)); print(server.getsockname()[1], flush=True);"
+# the kernel takes the memory first, and the socket only then
+SLOW_TO_DIE = f"{LISTENS} import time; hoard = b'x' * (300 << 20); print(flush=True); time.sleep(60)"
+# its first thread ends for good, which makes it a zombie that listens
+HEADLESS = f"""{LISTENS}
+import ctypes, os, threading, time
+threading.Thread(target=lambda: (time.sleep(0.3), os._exit(0))).start()
+libc = ctypes.CDLL(None)
+libc.syscall.restype = None
+print(flush=True)
+libc.syscall({{"x86_64": 60}}.get(os.uname().machine, 93), 0)
 """
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
 
@@ -54,6 +67,33 @@ def test_one_that_is_deaf_to_sigterm_is_killed(run_id: str) -> None:
         (ended,) = leftovers.kill_run(run_id, grace_s=0.2)
         assert f"pid {process.pid}, run {run_id}" in ended
         assert process.wait(5) == -9
+
+
+def _listened_on(port: int) -> bool:
+    return port in {c.laddr[1] for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="how Linux takes a process apart")
+@pytest.mark.parametrize("code", [SLOW_TO_DIE, HEADLESS], ids=["slow", "headless"])
+def test_one_that_is_dying_is_gone_only_when_its_sockets_are(code: str, run_id: str) -> None:
+    with _process(code, run_id) as process:
+        assert process.stdout
+        port = int(process.stdout.readline())
+        process.stdout.readline()
+        assert _listened_on(port)
+        if code is SLOW_TO_DIE:
+            process.kill()
+        else:
+            _await_zombie(process.pid)
+        leftovers.kill_run(run_id)
+        assert not _listened_on(port)
+
+
+def _await_zombie(pid: int) -> None:
+    end = time.monotonic() + 5
+    while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end, "its first thread goes on"
+        time.sleep(0.005)
 
 
 def test_another_run_is_left_alone(run_id: str) -> None:
