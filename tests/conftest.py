@@ -1,10 +1,11 @@
-"""Real Toxiproxy for tests of whole runs, straight and with a liar before it."""
+"""Real Toxiproxy for tests of whole runs, straight and with a liar before it; and an end by SIGTERM that tidies up."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -22,6 +23,11 @@ from harness.toxiproxy.find import find_binary
 
 # helper modules as well: whoever reads a failed CI run has only its log
 pytest.register_assert_rewrite(*(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir()))
+
+
+def pytest_configure() -> None:
+    """SIGTERM, which is how a CI system gives up, ends the tests as Ctrl-C does: fixtures take down what they set up."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
