@@ -26,7 +26,7 @@ pytest.register_assert_rewrite(*(f"tests.{path.stem}" for path in Path(__file__)
 
 
 def pytest_configure() -> None:
-    """SIGTERM, which is how a CI system gives up, ends the tests as Ctrl-C does: fixtures take down what they set up."""
+    """SIGTERM is how a CI system gives up. It ends the tests as Ctrl-C does: fixtures take down what they set up."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
