@@ -73,7 +73,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     from aggregator.service import Service
 
     names = [address.name for address in settings.backends]
-    metrics = Metrics(names)
+    metrics, fault_log = Metrics(names), FaultLog()
     async with connected(settings) as backends:
         service = Service(
             backends,
@@ -81,11 +81,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             deadline_s=settings.deadline_ms / 1000,
             gateway_timeout_s=settings.gateway_timeout_ms / 1000,
             metrics=metrics,
-            fault_log=FaultLog(),
+            fault_log=fault_log,
             habits=settings.habits,
         )
         config = uvicorn.Config(
-            App(service, names, metrics),
+            App(service, names, metrics, fault_log),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -105,6 +105,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             "client": "urllib3" if "threads" in settings.policies else settings.client,
             "backends": names,
             "deadline_ms": settings.deadline_ms if "deadline" in settings.policies else None,
+            "read_timeout_ms": settings.habits.read_timeout_ms or None,
         }
         log.info("listening on %s:%d", *listener.getsockname()[:2], extra={"fields": started})
         await server.serve(sockets=[listener])

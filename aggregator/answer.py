@@ -21,6 +21,8 @@ class Result:
     offers: Sequence[Offer] = ()
     reason: str | None = None
     age_s: float | None = 0.0
+    again_s: float = 0.0
+    """After how long asking it again may help; 0 where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Answer:
     """Of the page that follows; None: this was the last."""
     is_unavailable: bool = False
     """Nobody who was wanted has anything, and the client is to be told by the status."""
+    retry_after_s: int = 1
+    """After so many seconds, one at least, asking again may help."""
 
     @property
     def missing(self) -> list[Result]:

@@ -15,7 +15,7 @@ from typing import Final
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from aggregator.habits.sessions import NoSession
-from aggregator.monitoring import Metrics, log
+from aggregator.monitoring import FaultLog, Metrics
 from aggregator.problem import BAD_PARAMETER, INTERNAL, METHOD_NOT_ALLOWED, NO_SESSION, NOT_FOUND, STOPPING
 from aggregator.query import BadQuery, parse_query
 from aggregator.reply import RETRY_AFTER, Message, Reply, Send, offers_reply, refusal
@@ -32,10 +32,11 @@ OPENAPI: Final = Path(__file__).with_name("openapi.json")
 class App:
     """An ASGI application without lifespan."""
 
-    def __init__(self, service: Service, backends: Sequence[str], metrics: Metrics) -> None:
+    def __init__(self, service: Service, backends: Sequence[str], metrics: Metrics, fault_log: FaultLog) -> None:
         self._service = service
         self._backends = backends
         self._metrics = metrics
+        self._fault_log = fault_log
         self._openapi = OPENAPI.read_bytes()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -75,9 +76,10 @@ class App:
         except BadQuery as error:
             return refusal(BAD_PARAMETER, str(error), OFFERS, request_id, parameter=error.parameter)
         except NoSession as error:
+            self._fault_log.request_failed(error, trace, is_bug=False)
             return refusal(NO_SESSION, str(error), OFFERS, request_id)
-        except asyncio.CancelledError:  # only a server that was told to stop cancels
+        except asyncio.CancelledError:  # only a server that was told to stop cancels, and it waits for the answer
             return refusal(STOPPING, "the service is stopping; ask again", OFFERS, request_id, headers=(RETRY_AFTER,))
-        except Exception:
-            log.exception("a request failed", extra={"fields": trace.fields()})
+        except Exception as error:
+            self._fault_log.request_failed(error, trace, is_bug=True)
             return refusal(INTERNAL, "internal error; its log has more under the request id", OFFERS, request_id)

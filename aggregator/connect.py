@@ -18,12 +18,13 @@ async def connected(settings: Settings) -> AsyncIterator[Sequence[Asked]]:
     """The backends of the settings in their order. To be entered in a running event loop."""
     if "threads" in settings.policies:
         threads = pool_of_threads()
-        blocking = make_blocking_client(len(settings.backends))
-        try:
-            yield [ThreadedBackend(BlockingBackend(it.name, it.url, blocking), threads) for it in settings.backends]
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)  # a hung call would be waited for without end
+        with make_blocking_client(len(settings.backends), settings.habits.read_timeout_s) as blocking:
+            try:
+                yield [ThreadedBackend(BlockingBackend(it.name, it.url, blocking), threads) for it in settings.backends]
+            finally:
+                threads.shutdown(wait=False, cancel_futures=True)  # a hung call would be waited for without end
         return
     urls = [address.url for address in settings.backends]
-    async with make_pooled_client(urls) if settings.client == "httpx" else make_client(urls) as client:
+    make = make_pooled_client if settings.client == "httpx" else make_client
+    async with make(urls, settings.habits.read_timeout_s) as client:
         yield [Backend(address.name, address.url, client) for address in settings.backends]

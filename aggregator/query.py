@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
@@ -15,6 +16,8 @@ Offer = dict[str, Any]
 """A backend's row. It passes through whole; `price`, `gpu_name`, `location` and `spot` are read."""
 
 LIMIT_MAX: Final = 10_000
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_DECIMAL = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LISTS: Final = ("backend", "gpu", "region")
 _SINGLE: Final = ("max_price", "spot", "limit", "cursor")
 PARAMETERS: Final = _LISTS + _SINGLE
@@ -137,14 +140,13 @@ def _one(given: dict[str, list[str]], name: str, read: Callable[[str], T], wante
 
 
 def _price(text: str) -> float:
-    price = float(text)
-    if not 0 <= price < math.inf:
+    # float and int take more than anybody means by a number: 1_0, ５, " 5 "
+    if not _DECIMAL.fullmatch(text) or math.isinf(price := float(text)):
         raise ValueError(text)
     return price
 
 
 def _limit(text: str) -> int:
-    limit = int(text)
-    if not 1 <= limit <= LIMIT_MAX:
+    if not (_WHOLE.fullmatch(text) and 1 <= int(text) <= LIMIT_MAX):
         raise ValueError(text)
-    return limit
+    return int(text)

@@ -56,7 +56,9 @@ def offers_reply(answer: Answer, request_id: str) -> Reply:
     }
     timing = (b"server-timing", server_timing(answer.results))
     if answer.is_unavailable:
-        return Reply(503, orjson.dumps(document), headers=(timing, RETRY_AFTER))
+        return Reply(
+            503, orjson.dumps(document), headers=(timing, (b"retry-after", str(answer.retry_after_s).encode()))
+        )
     return Reply(200, orjson.dumps(document), headers=(timing,))
 
 

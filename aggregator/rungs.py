@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,15 +33,20 @@ RUNGS: Final = (
 )
 
 
-def policies_of(rung_name: str, without: tuple[str, ...] = ()) -> frozenset[str]:
-    """The rung's policies, less those switched off. Raises ValueError with a message for the user."""
+def policies_of(rung_name: str, without: Sequence[str] = (), also: Sequence[str] = ()) -> frozenset[str]:
+    """The rung's policies, less those switched off, and those added. Raises ValueError with a message for the user."""
     names = ", ".join(rung.name for rung in RUNGS)
     rung = next((rung for rung in RUNGS if rung.name == rung_name), None)
     if rung is None:
         raise ValueError(f"there is no rung `{rung_name}`; choose one of {names}")
-    for policy in without:
+    for policy in (*without, *also):
         if policy not in POLICIES:
             raise ValueError(f"there is no policy `{policy}`; known: {', '.join(POLICIES)}")
+    for policy in also:
+        if policy in rung.policies:
+            raise ValueError(f"the rung `{rung_name}` has the policy `{policy}` already")
+    for policy in without:
         if policy not in rung.policies:
-            raise ValueError(f"the rung `{rung_name}` has no policy `{policy}` that could be switched off")
-    return frozenset(rung.policies) - frozenset(without)
+            whose = ", ".join(f"`{other.name}`" for other in RUNGS if policy in other.policies)
+            raise ValueError(f"the rung `{rung_name}` has no policy `{policy}`: it belongs to {whose}")
+    return (frozenset(rung.policies) - frozenset(without)) | frozenset(also)

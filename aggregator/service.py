@@ -2,7 +2,8 @@
 
 Each of these is a policy (aggregator.policies); this module puts the chosen ones together, and
 `aggregator.lane` those that guard each backend by itself. Whatever the rung, a backend that fails is
-left out of the answer and named in it: one failure stays one.
+left out of the answer and named in it: one failure stays one, be it a bug of ours that a backend's answer
+brought out.
 """
 
 from __future__ import annotations
@@ -21,16 +22,15 @@ from aggregator.monitoring import FaultLog, Metrics, Watch
 from aggregator.pages import BackendError
 from aggregator.paging import encoded, page_of
 from aggregator.policies.breaker import CircuitOpen
-from aggregator.policies.budget import Budget, BudgetSpent
-from aggregator.policies.bulkhead import BulkheadFull
-from aggregator.policies.deadline import DeadlineExceeded
+from aggregator.policies.budget import Budget, deadline_header
 from aggregator.policies.parallel import all_at_once
 from aggregator.policies.pushdown import everyone, only_named
 from aggregator.policies.sequential import one_by_one
 from aggregator.policies.single_flight import SingleFlight
 from aggregator.policies.stale import LastKnown
-from aggregator.policies.unavailable import is_unavailable
+from aggregator.policies.unavailable import is_unavailable, retry_after_s
 from aggregator.query import Offer, Query
+from aggregator.reasons import INTERNAL, REFUSALS, reason_of
 from aggregator.trace import Trace
 
 PATIENCE_S: Final = 30.0
@@ -56,100 +56,101 @@ class Service:
         self._fault_log = fault_log
         self._clock = clock
         self._gateway_timeout_s = gateway_timeout_s
+        self._deadline_s = deadline_s if "deadline" in policies else None
+        self._budgeted = "budget" in policies
+        self._known: LastKnown[Offer] | None = LastKnown(clock=clock) if "stale" in policies else None
+        budget = self._budget()
         self._lanes = [
             Lane(
                 backend,
                 policies,
-                clock,
-                partial(fault_log.breaker, backend.name),
-                Watch(backend.name, metrics, fault_log, clock),
+                usual_s=budget.for_call(self._deadline_s) if budget else self._deadline_s,
+                known=self._known,
+                watch=Watch(backend.name, metrics, fault_log, clock),
+                tell_breaker=partial(fault_log.breaker, backend.name),
+                clock=clock,
             )
             for backend in backends
         ]
         self._choose = only_named if "pushdown" in policies else everyone
         self._run_all = all_at_once if "parallel" in policies else one_by_one
-        self._deadline_s = deadline_s if "deadline" in policies else None
-        self._budgeted = "budget" in policies
         self._admits_it = "unavailable" in policies
         self._flights: SingleFlight[Answer] | None = SingleFlight(clock) if "single_flight" in policies else None
-        self._known: LastKnown[Offer] | None = LastKnown(clock=clock) if "stale" in policies else None
         self._retries = habits.retries
         self._sessions = Sessions(habits.sessions, habits.session_wait_ms / 1000) if habits.sessions else None
         metrics.watch_breakers({lane.name: lane for lane in self._lanes})
 
     async def offers(self, query: Query, trace: Trace) -> Answer:
         """`trace` goes to every backend, and into every log line. Raises NoSession (aggregator.habits)."""
+        budget = self._budget()
         if self._sessions is None:
-            return await self._shared_offers(query, trace)
-        async with self._sessions.one():
-            return await self._shared_offers(query, trace)
+            return await self._shared_offers(query, trace, budget)
+        async with self._sessions.one(budget.left_s if budget else None):
+            return await self._shared_offers(query, trace, budget)
 
-    async def _shared_offers(self, query: Query, trace: Trace) -> Answer:
+    def _budget(self) -> Budget | None:
+        """Of a request that arrives now."""
+        return Budget.of(self._gateway_timeout_s, self._clock) if self._budgeted else None
+
+    async def _shared_offers(self, query: Query, trace: Trace, budget: Budget | None) -> Answer:
         if self._flights is None:
-            return await self._offers(query, trace)
-        return await self._flights.do(query, partial(self._offers, query, trace))
+            return await self._offers(query, trace, budget)
+        return await self._flights.do(query, partial(self._offers, query, trace, budget))
 
-    async def _offers(self, query: Query, trace: Trace) -> Answer:
-        budget = Budget.of(self._gateway_timeout_s, self._clock) if self._budgeted else None
+    async def _offers(self, query: Query, trace: Trace, budget: Budget | None) -> Answer:
         asked = self._choose(self._lanes, query.backends)
         results = await self._run_all([partial(self._ask, lane, query, trace, budget) for lane in asked])
         wanted = [result for result in results if query.wants(result.backend)]
         offers, last = page_of({result.backend: result.offers for result in wanted}, query.limit, query.after)
-        unavailable = self._admits_it and is_unavailable(result.age_s is not None for result in wanted)
-        return Answer(offers, wanted, results, encoded(last, query.filters) if last else None, unavailable)
+        return Answer(
+            offers,
+            wanted,
+            results,
+            next_cursor=encoded(last, query.filters) if last else None,
+            is_unavailable=self._admits_it and is_unavailable(result.age_s is not None for result in wanted),
+            retry_after_s=retry_after_s(result.again_s for result in wanted),
+        )
 
     async def _ask(self, lane: Lane, query: Query, trace: Trace, budget: Budget | None) -> Result:
-        """Ask one backend and keep the books. Raises nothing but bugs and cancellation."""
+        """Ask one backend. Raises nothing but cancellation."""
         began_s = self._clock()
         name = lane.name
-        with self._metrics.in_flight.labels(name).track_inprogress():
-            try:
-                offers = await self._tried(lane, trace, budget)
-            except DeadlineExceeded as error:
-                reason, detail = "timeout", str(error)
-            except CircuitOpen as error:
-                reason, detail = "circuit_open", str(error)
-            except BulkheadFull as error:
-                reason, detail = "bulkhead_full", str(error)
-            except BudgetSpent as error:
-                reason, detail = "budget_spent", str(error)
-            except BackendError as error:
-                reason, detail = error.reason, str(error)
-            else:
-                return self._answered(name, offers, query, began_s)
-        result = self._without(name, reason, query, began_s)
-        self._metrics.left_out(name, reason, result.elapsed_s)
-        self._fault_log.left_out(name, reason, detail, result.elapsed_s, trace, age_s=result.age_s)
-        return result
+        try:
+            offers = await self._tried(lane, trace, budget)
+            # selected now: rows nobody will see are not held while a slower backend is waited for
+            selected = query.select(name, offers) if query.wants(name) else ()
+        except Exception as error:
+            return self._without(name, error, query, trace, self._clock() - began_s)
+        return Result(name, self._clock() - began_s, selected)
 
-    async def _tried(self, lane: Lane, trace: Trace, budget: Budget | None) -> list[Offer]:
-        async def once() -> list[Offer]:
-            seconds = budget.for_call(self._deadline_s) if budget else self._deadline_s
-            headers = {**trace.headers(), **(budget.headers() if budget else {})}
-            return await lane.ask(seconds, headers)
+    async def _tried(self, lane: Lane, trace: Trace, budget: Budget | None) -> Sequence[Offer]:
+        async def once() -> Sequence[Offer]:
+            if budget is None:
+                return await lane.ask(self._deadline_s, trace.headers())
+            seconds = budget.for_call(self._deadline_s)
+            return await lane.ask(seconds, {**trace.headers(), **deadline_header(seconds)})
 
         if not self._retries:
             return await once()
         patience_s = (budget.for_call(self._deadline_s) if budget else self._deadline_s) or PATIENCE_S
         return await insist(self._retries, once, _pause_s, patience_s, self._clock)
 
-    def _answered(self, name: str, offers: list[Offer], query: Query, began_s: float) -> Result:
-        elapsed_s = self._clock() - began_s
-        self._metrics.seconds.labels(name).observe(elapsed_s)
-        self._metrics.calls.labels(name, "ok").inc()
-        if self._known:
-            self._known.learn(name, offers)
-        # selected now: rows nobody will see are not held while a slower backend is waited for
-        return Result(name, elapsed_s, query.select(name, offers) if query.wants(name) else ())
-
-    def _without(self, name: str, reason: str, query: Query, began_s: float) -> Result:
+    def _without(self, name: str, error: Exception, query: Query, trace: Trace, elapsed_s: float) -> Result:
         """The result of a backend that gave none: with its last known offers, where there are any."""
-        elapsed_s = self._clock() - began_s
-        known = self._known.recall(name) if self._known and query.wants(name) else None
-        if known is None:
+        reason = reason_of(error)
+        if reason == INTERNAL:
+            self._metrics.not_asked(name, reason)
+            self._fault_log.bug(name, error, trace)
             return Result(name, elapsed_s, reason=reason, age_s=None)
+        if reason in REFUSALS:
+            self._metrics.not_asked(name, reason)
+        known = self._known.recall(name) if self._known and query.wants(name) else None
+        age_s = known.age_s if known else None
+        self._fault_log.left_out(name, reason, str(error), elapsed_s, trace, age_s=age_s)
+        if known is None:
+            return Result(name, elapsed_s, reason=reason, age_s=None, again_s=_again_s(error))
         self._metrics.stale.labels(name).inc()
-        return Result(name, elapsed_s, query.select(name, known.items), reason, known.age_s)
+        return Result(name, elapsed_s, query.select(name, known.items), reason, age_s)
 
 
 def _pause_s(error: Exception) -> float | None:
@@ -157,3 +158,10 @@ def _pause_s(error: Exception) -> float | None:
     if isinstance(error, BackendError) and error.is_passing:
         return error.retry_after_s or 0.0
     return None
+
+
+def _again_s(error: Exception) -> float:
+    """After how long asking again may help; 0 where nobody knows."""
+    if isinstance(error, CircuitOpen):
+        return error.rests_for_s
+    return (error.retry_after_s or 0.0) if isinstance(error, BackendError) else 0.0

@@ -6,6 +6,7 @@ AGGREGATOR_BACKEND_DEADLINE_MS   for the rungs that have one; half the gateway's
 AGGREGATOR_RETRIES               habit: ask again at once after an error, so many times; 0
 AGGREGATOR_SESSIONS              habit: so many database sessions, one held by each request; 0 = none needed
 AGGREGATOR_SESSION_WAIT_MS       how long a request waits for one; 30000
+AGGREGATOR_READ_TIMEOUT_MS       habit: give up on a backend when no byte came for so long; 0 = never
 """
 
 from __future__ import annotations
@@ -65,14 +66,16 @@ def parse_settings(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
     parser = _Parser(prog="python -m aggregator", description="One question for offers, many backends asked.")
     rungs = "; ".join(f"{rung.name}: {rung.tells}" for rung in RUNGS)
     parser.add_argument("--rung", required=True, help=rungs)
-    parser.add_argument("--without", action="append", default=[], metavar="POLICY", help=", ".join(POLICIES))
+    known = ", ".join(POLICIES)
+    parser.add_argument("--without", action="append", default=[], metavar="POLICY", help=f"switch one off: {known}")
+    parser.add_argument("--with", action="append", default=[], metavar="POLICY", dest="also", help="add one of them")
     client = "transport of the async client: aiohttp without limits (the default), httpx with its pool of 100"
     parser.add_argument("--client", choices=CLIENTS, help=client)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True, help="0: a free one, told in the first log line")
     args = parser.parse_args(argv)
     try:
-        policies = policies_of(args.rung, tuple(args.without))
+        policies = policies_of(args.rung, args.without, args.also)
     except ValueError as error:
         raise SettingsError(str(error)) from error
     if args.client and "threads" in policies:
@@ -92,6 +95,9 @@ def parse_settings(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
             retries=_count(env, "AGGREGATOR_RETRIES", RETRIES_MAX),
             sessions=_count(env, "AGGREGATOR_SESSIONS", SESSIONS_MAX),
             session_wait_ms=_duration_ms(env, "AGGREGATOR_SESSION_WAIT_MS", NO_HABITS.session_wait_ms),
+            read_timeout_ms=_duration_ms(
+                env, "AGGREGATOR_READ_TIMEOUT_MS", NO_HABITS.read_timeout_ms, may_be_none=True
+            ),
         ),
         host=args.host,
         port=args.port,
@@ -124,7 +130,8 @@ def _is_http(url: str) -> bool:
         return False
 
 
-def _duration_ms(env: Mapping[str, str], name: str, default_ms: float) -> float:
+def _duration_ms(env: Mapping[str, str], name: str, default_ms: float, *, may_be_none: bool = False) -> float:
+    """`may_be_none`: zero is a value too, and means that there is none."""
     text = env.get(name, "")
     if not text:
         return default_ms
@@ -132,8 +139,9 @@ def _duration_ms(env: Mapping[str, str], name: str, default_ms: float) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
-        raise SettingsError(f"{name}={text} is not a number of milliseconds above zero")
+    if not (0 < value < math.inf or (may_be_none and value == 0)):
+        or_zero = ", or zero for none" if may_be_none else ""
+        raise SettingsError(f"{name}={text} is not a number of milliseconds above zero{or_zero}")
     return value
 
 

@@ -1,4 +1,8 @@
-"""What follows one request through every service it touches: its id, and the W3C trace context."""
+"""What follows one request through every service it touches: its id, and the W3C trace context.
+
+What came from outside goes into headers and logs only if it has the form it should have; what has not is
+dropped without a word, since a request is worth more than its trace.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +10,37 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
-# what came from outside goes into headers and logs only if it looks like an identifier
-_VALUE = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+# https://www.w3.org/TR/trace-context/#traceparent-header: no version ff, no id that is all zeros; version 00 is
+# these four fields, a later one may have more behind them
+_IDS: Final = rb"-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+_TRACEPARENT: Final = re.compile(rb"00" + _IDS + rb"|(?!00|ff)[0-9a-f]{2}" + _IDS + rb"(-[!-~]{0,72})?")
+_TRACESTATE: Final = re.compile(rb"[ -~]{1,512}")  # as much as everybody is asked to pass on
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     request_id: str
     traceparent: str | None = None
+    tracestate: str | None = None
+    """None where there is no `traceparent`, which it belongs to."""
 
     @classmethod
     def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Self:
         """From a request's headers (names in lower case). Without an id the request gets one."""
-        given = {name: value.decode() for name, value in headers if _VALUE.fullmatch(value)}
-        return cls(given.get(b"x-request-id") or os.urandom(8).hex(), given.get(b"traceparent"))
+        given: dict[bytes, bytes] = {}
+        for name, value in headers:
+            # as of any header that comes more than once; of all three only tracestate may
+            given[name] = given[name] + b"," + value if name in given else value
+        request_id = _matching(_REQUEST_ID, given.get(b"x-request-id")) or os.urandom(8).hex()
+        traceparent = _matching(_TRACEPARENT, given.get(b"traceparent"))
+        return cls(request_id, traceparent, traceparent and _matching(_TRACESTATE, given.get(b"tracestate")))
 
     def headers(self) -> dict[str, str]:
         """For the calls that this request makes: the context is passed on as it came."""
-        headers = {"x-request-id": self.request_id}
-        if self.traceparent:
-            headers["traceparent"] = self.traceparent
-        return headers
+        return {"x-request-id": self.request_id, **self._context()}
 
     def fields(self) -> dict[str, str]:
         """For a log line."""
@@ -36,3 +48,11 @@ class Trace:
         if self.traceparent:
             fields["traceparent"] = self.traceparent
         return fields
+
+    def _context(self) -> dict[str, str]:
+        context = {"traceparent": self.traceparent, "tracestate": self.tracestate}
+        return {name: value for name, value in context.items() if value}
+
+
+def _matching(form: re.Pattern[bytes], value: bytes | None) -> str | None:
+    return value.decode() if value and form.fullmatch(value) else None

@@ -24,14 +24,15 @@ class Sessions:
         self._free = asyncio.Semaphore(size)
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Held inside of the block. Raises NoSession."""
+    async def one(self, left_s: float | None = None) -> AsyncIterator[None]:
+        """Held inside of the block; `left_s` is what the request may wait at most. Raises NoSession."""
+        wait_s = self._wait_s if left_s is None else min(self._wait_s, left_s)
         try:
-            async with asyncio.timeout(self._wait_s):
+            async with asyncio.timeout(wait_s):
                 await self._free.acquire()
         except TimeoutError as error:
             raise NoSession(
-                f"no database session was free within {self._wait_s:g} s: "
+                f"no database session was free within {wait_s:g} s: "
                 f"all {self._size} are held by requests that wait for backends"
             ) from error
         try:

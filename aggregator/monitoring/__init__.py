@@ -8,13 +8,12 @@ watch      puts a monitor around the calls that are made to a backend
 """
 
 from aggregator.monitoring.logs import LINES_PER_S, FaultLog, JsonFormatter, log, log_to_stderr
-from aggregator.monitoring.metrics import BUCKETS_S, REFUSALS, HasState, Metrics
+from aggregator.monitoring.metrics import BUCKETS_S, HasState, Metrics
 from aggregator.monitoring.watch import Watch
 
 __all__ = [
     "BUCKETS_S",
     "LINES_PER_S",
-    "REFUSALS",
     "FaultLog",
     "HasState",
     "JsonFormatter",

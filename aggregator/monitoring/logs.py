@@ -16,6 +16,7 @@ from typing import Final
 import orjson
 
 from aggregator.monitoring.monitor import Change
+from aggregator.reasons import INTERNAL, reason_of
 from aggregator.trace import Trace
 
 LINES_PER_S: Final = 5
@@ -24,12 +25,11 @@ log = logging.getLogger("aggregator")
 
 
 class FaultLog:
-    """Lines about backends, at most LINES_PER_S a second for each backend and reason."""
+    """Lines about backends and failed requests, at most LINES_PER_S a second for each backend and reason."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._windows: dict[tuple[str, str], _Window] = {}
-        self._open: set[str] = set()
 
     def left_out(
         self, backend: str, reason: str, detail: str, elapsed_s: float, trace: Trace, *, age_s: float | None = None
@@ -47,17 +47,15 @@ class FaultLog:
             became = f"gave no answer, its offers of {age_s:.1f} s ago stand in"
         self._write(logging.ERROR, f"backend {backend} {became}: {reason}", backend, reason, fields)
 
-    def breaker(self, backend: str, *, is_open: bool, detail: str) -> None:
-        """May be told as often as one likes: a line is written where it opens and where it closes again."""
-        if is_open == (backend in self._open):
+    def breaker(self, backend: str, detail: str, error: Exception | None) -> None:
+        """It opened or stays open because of `error`, which of a probe stands in no answer; None: it closed."""
+        if error is None:
+            message = f"backend {backend} is asked again: {detail}"
+            self._write(logging.INFO, message, backend, "breaker closed", {"breaker": "closed"})
             return
-        if is_open:
-            self._open.add(backend)
-            level, message, state = logging.WARNING, f"backend {backend} is left alone: {detail}", "open"
-        else:
-            self._open.discard(backend)
-            level, message, state = logging.INFO, f"backend {backend} is asked again: {detail}", "closed"
-        self._write(level, message, backend, f"breaker {state}", {"breaker": state})
+        reason = reason_of(error)
+        fields: dict[str, object] = {"breaker": "open", "reason": reason, "detail": str(error)}
+        self._write(logging.WARNING, f"backend {backend} is left alone: {detail}: {reason}", backend, "breaker", fields)
 
     def health(self, backend: str, change: Change) -> None:
         """What its monitor has to tell."""
@@ -69,13 +67,35 @@ class FaultLog:
         level = logging.WARNING if change.degraded else logging.INFO
         self._write(level, f"backend {backend} is {state}: {change.why}", backend, state, fields)
 
-    def _write(self, level: int, message: str, backend: str, kind: str, fields: dict[str, object]) -> None:
+    def bug(self, backend: str, error: Exception, trace: Trace) -> None:
+        """A bug of ours that came out with this backend's answer, with its traceback."""
+        message = f"backend {backend} left out of the answer: a bug, {type(error).__name__}"
+        self._write(logging.ERROR, message, backend, "bug", {"reason": INTERNAL, **trace.fields()}, error=error)
+
+    def request_failed(self, error: Exception, trace: Trace, *, is_bug: bool) -> None:
+        """A whole request that got an error of ours; with its traceback if nobody foresaw it."""
+        message = f"a request failed: {error or type(error).__name__}"
+        bug = error if is_bug else None
+        self._write(logging.ERROR, message, "", type(error).__name__, {**trace.fields()}, error=bug)
+
+    def _write(
+        self,
+        level: int,
+        message: str,
+        backend: str,
+        kind: str,
+        fields: dict[str, object],
+        *,
+        error: Exception | None = None,
+    ) -> None:
         suppressed = self._windows.setdefault((backend, kind), _Window()).admit(self._clock())
         if suppressed is None:
             return
+        if backend:
+            fields = {"backend": backend, **fields}
         if suppressed:
             fields["lines_left_out"] = suppressed
-        log.log(level, "%s", message, extra={"fields": {"backend": backend, **fields}})
+        log.log(level, "%s", message, extra={"fields": fields}, exc_info=error)
 
 
 class _Window:
@@ -115,3 +135,4 @@ def log_to_stderr() -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every call
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # and this one a traceback for every header that is none

@@ -1,4 +1,8 @@
-"""Prometheus metrics of the service and of each backend. They count everything; logs do not."""
+"""Prometheus metrics of the service and of each backend.
+
+They count every call that is made, a breaker's probes and each try of several included, and every one
+that is refused; logs do not.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,9 @@ from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from aggregator.reasons import REFUSALS, TIMEOUT
+
 BUCKETS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
-REFUSALS: Final = ("circuit_open", "bulkhead_full", "budget_spent")
-"""Reasons for which a backend was not even asked."""
 
 
 class HasState(Protocol):
@@ -86,16 +90,19 @@ class Metrics:
         for name, lane in lanes.items():
             self.breaker.labels(name).set_function(partial(_state_of, lane))
 
-    def left_out(self, backend: str, reason: str, elapsed_s: float) -> None:
-        """A backend that gave no offers, for whatever reason."""
-        outcome = "timeout" if reason == "timeout" else "refused" if reason in REFUSALS else "error"
-        self.calls.labels(backend, outcome).inc()
-        if outcome != "refused":  # no answer is no quick answer
-            self.seconds.labels(backend).observe(elapsed_s)
-        if outcome == "timeout":
+    def asked(self, backend: str, elapsed_s: float, reason: str | None = None) -> None:
+        """A call that was made, and why it brought no offers if it did not."""
+        self.seconds.labels(backend).observe(elapsed_s)
+        self.calls.labels(backend, "ok" if reason is None else TIMEOUT if reason == TIMEOUT else "error").inc()
+        if reason == TIMEOUT:
             self.timeouts.labels(backend).inc()
-        else:
+        elif reason is not None:
             self.errors.labels(backend, reason).inc()
+
+    def not_asked(self, backend: str, reason: str) -> None:
+        """A call that was refused, or came to nothing by a bug of ours. It took no time that would tell anything."""
+        self.calls.labels(backend, "refused" if reason in REFUSALS else "error").inc()
+        self.errors.labels(backend, reason).inc()
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

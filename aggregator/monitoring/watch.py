@@ -1,7 +1,7 @@
 """What is seen of the calls that are really made to one backend, probes of its breaker included.
 
-It stands around the innermost call, so what a policy refuses is not seen. It refuses to change anything:
-the call's answer, its failure and its time are passed on as they are.
+It stands around the call itself, so a call that is refused is not seen, and a probe is. It refuses to change
+anything: the call's answer, its failure and its time are passed on as they are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from aggregator.monitoring.metrics import Metrics
 from aggregator.monitoring.monitor import Monitor
 from aggregator.pages import BackendError
 from aggregator.policies.deadline import DeadlineExceeded
+from aggregator.reasons import reason_of
 
 T = TypeVar("T")
 Ask = Callable[[float | None, Mapping[str, str]], Coroutine[Any, Any, T]]
@@ -22,9 +23,13 @@ Ask = Callable[[float | None, Mapping[str, str]], Coroutine[Any, Any, T]]
 
 
 class Watch:
-    """One backend's monitor, its gauge and its log lines, and the time that its calls have."""
+    """One backend's monitor with its gauge and its log lines, and the metrics of the calls made to it."""
 
     def __init__(self, backend: str, metrics: Metrics, fault_log: FaultLog, clock: Callable[[], float]) -> None:
+        self._backend = backend
+        self._metrics = metrics
+        self._clock = clock
+        self._in_flight = metrics.in_flight.labels(backend)
         self._deadline_left = metrics.deadline_left.labels(backend)
         self._monitor = Monitor(partial(fault_log.health, backend), clock)
         metrics.degraded.labels(backend).set_function(self._degraded)
@@ -33,23 +38,29 @@ class Watch:
         async def watched(seconds: float | None, headers: Mapping[str, str]) -> T:
             if seconds is not None:
                 self._deadline_left.observe(seconds)
-            monitor = self._monitor
-            call = monitor.begin()
-            try:
-                result = await ask(seconds, headers)
-            except DeadlineExceeded:
-                monitor.timed_out(call)
-                raise
-            except BackendError:
-                monitor.failed(call)
-                raise
-            except BaseException:  # cancelled, or a bug of our own
-                monitor.given_up(call)
-                raise
-            monitor.answered(call)
-            return result
+            with self._in_flight.track_inprogress():
+                return await self._seen(ask(seconds, headers))
 
         return watched
+
+    async def _seen(self, answer: Coroutine[Any, Any, T]) -> T:
+        began_s, monitor = self._clock(), self._monitor
+        call = monitor.begin()
+        try:
+            result = await answer
+        except (DeadlineExceeded, BackendError) as error:
+            self._metrics.asked(self._backend, self._clock() - began_s, reason_of(error))
+            if isinstance(error, DeadlineExceeded):
+                monitor.timed_out(call)
+            else:
+                monitor.failed(call)
+            raise
+        except BaseException:  # cancelled, never made for want of a connection, or a bug of our own
+            monitor.given_up(call)
+            raise
+        self._metrics.asked(self._backend, self._clock() - began_s)
+        monitor.answered(call)
+        return result
 
     def _degraded(self) -> float:
         self._monitor.look()

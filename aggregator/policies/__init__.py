@@ -11,7 +11,7 @@
     single_flight  work once for identical questions               else: for each of them
     stale          last known offers where there are none now      else: nothing of that backend
 
-A policy is independent of the others, so that each can be switched off alone. `threads` is the one that
+A policy is independent of the others, so that each can be added or switched off alone. `threads` is the one that
 is no remedy.
 """
 

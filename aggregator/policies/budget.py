@@ -2,7 +2,7 @@
 
 A deadline for each backend does not bound a request that asks several in a row, retries, or waited
 before it began. The budget does: it ends while the gateway still listens, and each backend is told how
-much of it is left, so that it too can stop working for nobody.
+much it has of it, so that it too can stop working for nobody.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, Self
 SHARE_OF_GATEWAY: Final = 0.8
 """What is left is for putting the answer together, and for a gateway whose clock began earlier."""
 HEADER: Final = "x-deadline-ms"
-"""Milliseconds left when the call was made."""
+"""Milliseconds that a call had when it was made."""
 
 
 class BudgetSpent(Exception):
@@ -44,6 +44,7 @@ class Budget:
             raise BudgetSpent("no time was left to ask it")
         return left_s if deadline_s is None else min(deadline_s, left_s)
 
-    def headers(self) -> dict[str, str]:
-        """For the call that is made now."""
-        return {HEADER: f"{self.left_s * 1000:.0f}"}
+
+def deadline_header(seconds: float) -> dict[str, str]:
+    """For a call that has so long."""
+    return {HEADER: f"{seconds * 1000:.0f}"}

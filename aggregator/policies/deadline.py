@@ -15,7 +15,11 @@ T = TypeVar("T")
 
 
 class DeadlineExceeded(Exception):
-    """The backend did not answer in full within its deadline."""
+    """The backend did not answer in full within the time it had."""
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__(f"no whole answer within {deadline_s:g} s")
+        self.deadline_s = deadline_s
 
 
 def within(deadline_s: float, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -28,6 +32,6 @@ def within(deadline_s: float, call: Callable[P, Coroutine[Any, Any, T]]) -> Call
         except TimeoutError as error:
             if not deadline.expired():  # somebody else's timeout, from further in
                 raise
-            raise DeadlineExceeded(f"no whole answer within {deadline_s:g} s") from error
+            raise DeadlineExceeded(deadline_s) from error
 
     return bounded

@@ -7,10 +7,11 @@ somebody takes them for new: so the answer says so, and beyond `KEPT_S` they are
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 KEPT_S: Final = 600.0
@@ -18,7 +19,7 @@ KEPT_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Known(Generic[T]):
-    """`age_s`: how long ago the backend said so."""
+    """`age_s`: how long ago the backend was asked."""
 
     items: Sequence[T]
     age_s: float
@@ -32,15 +33,29 @@ class LastKnown(Generic[T]):
         self._clock = clock
         self._known: dict[str, tuple[float, Sequence[T]]] = {}
 
-    def learn(self, backend: str, items: Sequence[T]) -> None:
-        self._known[backend] = self._clock(), items
+    def learning(
+        self, backend: str, call: Callable[P, Coroutine[Any, Any, Sequence[T]]]
+    ) -> Callable[P, Coroutine[Any, Any, Sequence[T]]]:
+        """`call`; what it returns is kept as the backend's latest, unless one that was made later has returned.
+
+        To stand around the call itself, inside of a breaker: what a probe brings home is as good as any.
+        """
+
+        async def remembered(*args: P.args, **kwargs: P.kwargs) -> Sequence[T]:
+            asked_s = self._clock()
+            items = await call(*args, **kwargs)
+            if asked_s >= self._known.get(backend, (asked_s,))[0]:
+                self._known[backend] = asked_s, items
+            return items
+
+        return remembered
 
     def recall(self, backend: str) -> Known[T] | None:
         """None: it never answered, or too long ago."""
-        said_s, items = self._known.get(backend, (None, ()))
-        if said_s is None:
+        asked_s, items = self._known.get(backend, (None, ()))
+        if asked_s is None:
             return None
-        age_s = self._clock() - said_s
+        age_s = self._clock() - asked_s
         if age_s > self._kept_s:
             del self._known[backend]
             return None

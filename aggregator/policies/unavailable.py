@@ -7,13 +7,26 @@ is for the answer to say; that all are is for the status.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
 RETRY_AFTER_S: Final = 1
+RETRY_AFTER_MOST_S: Final = 120
+"""A client that stays away for longer misses too much if the backend changes its mind."""
 
 
 def is_unavailable(found: Iterable[bool]) -> bool:
     """`found`: of each backend that was wanted, whether there is anything of it. Of nobody wanted, False."""
     each = list(found)
     return bool(each) and not any(each)
+
+
+def retry_after_s(agains_s: Iterable[float]) -> int:
+    """When asking again may help, in whole seconds: as soon as the first of the backends may answer.
+
+    `agains_s`: of each backend that was wanted, the time until it will be asked again, or wants to be; 0 where
+    nobody knows.
+    """
+    soonest_s = min(agains_s, default=0.0)
+    return max(RETRY_AFTER_S, math.ceil(min(soonest_s, RETRY_AFTER_MOST_S)))

@@ -7,11 +7,15 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import httpx
 
+from aggregator.connect import connected
+from aggregator.lane import Asked
+from aggregator.settings import parse_settings
 from aggregator.transport import make_client
 from tests.aggregator.world import offer
 
@@ -27,14 +31,19 @@ class RawBackend:
     port: int = 0
     open: int = 0
     most_open: int = 0
+    opened: int = 0
+    """Connections in all."""
+    asked: list[bytes] = field(default_factory=list)
+    """The head of each request."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.opened += 1
         await self._count(+1)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 while True:
-                    await reader.readuntil(b"\r\n\r\n")
+                    self.asked.append(await reader.readuntil(b"\r\n\r\n"))
                     answering = asyncio.ensure_future(self.behave(writer))
                     gone = asyncio.ensure_future(reader.read(1))  # the client never pipelines: only its EOF is read
                     await asyncio.wait((answering, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -77,6 +86,20 @@ async def answer(writer: asyncio.StreamWriter) -> None:
     await writer.drain()
 
 
+def response(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
+    """With the length it has, unless a header tells another; the last of its connection."""
+    told = any(header.lower().startswith((b"content-length", b"transfer-encoding")) for header in headers)
+    length = () if told else (b"content-length: %d" % len(body),)
+    return b"\r\n".join((b"HTTP/1.1 " + status, b"connection: close", *headers, *length, b"", body))
+
+
+async def say_and_close(writer: asyncio.StreamWriter, answer: bytes) -> None:
+    writer.write(answer)
+    with contextlib.suppress(ConnectionError):  # who has seen enough of it does not read on
+        await writer.drain()
+    writer.close()
+
+
 @contextlib.asynccontextmanager
 async def served(behave: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[RawBackend]:
     backend = RawBackend(behave)
@@ -113,6 +136,25 @@ async def aggregator(rung: str, *options: str, **backends: RawBackend) -> AsyncI
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+CLIENTS: Final = {
+    "aiohttp": ("--rung", "parallel", "--client", "aiohttp"),
+    "httpx": ("--rung", "parallel", "--client", "httpx"),
+    "urllib3": ("--rung", "threads"),
+}
+"""Each way to speak to backends, and what chooses it."""
+
+
+@contextlib.asynccontextmanager
+async def spoken_to(client: str, *backends: RawBackend, read_timeout_ms: float = 0) -> AsyncIterator[Sequence[Asked]]:
+    """The backends as the service has them, by one of CLIENTS."""
+    env = {
+        "AGGREGATOR_BACKENDS": ",".join(f"b{it.port}=http://127.0.0.1:{it.port}" for it in backends),
+        "AGGREGATOR_READ_TIMEOUT_MS": str(read_timeout_ms),
+    }
+    async with asyncio.timeout(PATIENCE_S), connected(parse_settings([*CLIENTS[client], "--port", "0"], env)) as asked:
+        yield asked
 
 
 @contextlib.asynccontextmanager

@@ -20,8 +20,9 @@ def request(method: str, path: str) -> httpx.Response:
 
     async def ask() -> httpx.Response:
         metrics = Metrics([])
-        service = Service([], frozenset(), deadline_s=1, gateway_timeout_s=2, metrics=metrics, fault_log=FaultLog())
-        transport = httpx.ASGITransport(App(service, [], metrics))
+        log = FaultLog()
+        service = Service([], frozenset(), deadline_s=1, gateway_timeout_s=2, metrics=metrics, fault_log=log)
+        transport = httpx.ASGITransport(App(service, [], metrics, log))
         async with httpx.AsyncClient(transport=transport, base_url="http://sut") as client:
             return await client.request(method, path)
 
@@ -105,7 +106,9 @@ def test_a_server_that_stops_answers_503_instead_of_waiting() -> None:
                 await asyncio.Event().wait()
 
         metrics = Metrics([])
-        app = App(Hung([], (), deadline_s=1, gateway_timeout_s=2, metrics=metrics, fault_log=FaultLog()), [], metrics)
+        log = FaultLog()
+        hung = Hung([], (), deadline_s=1, gateway_timeout_s=2, metrics=metrics, fault_log=log)
+        app = App(hung, [], metrics, log)
         sent: list[MutableMapping[str, Any]] = []
 
         async def send(message: MutableMapping[str, Any]) -> None:

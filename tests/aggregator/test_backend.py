@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.backend import Backend
-from aggregator.pages import PAGES_MAX, BackendError
+from aggregator.pages import PAGES_MAX, BackendError, PoolFull
 from tests.aggregator.world import Mock, World, offer, page
 
 
@@ -72,7 +72,7 @@ def test_a_backend_whose_pages_never_end_is_given_up() -> None:
         (httpx.Response(200, json={"offers": [{"price": True}]}), "bad_answer"),
         (httpx.ConnectError("refused"), "connection"),
         (httpx.ReadError("reset"), "connection"),
-        (httpx.PoolTimeout(""), "pool_timeout"),
+        (httpx.ReadTimeout(""), "read_timeout"),
         (httpx.RemoteProtocolError("cut short"), "connection"),
         # what httpx-aiohttp makes of a connection that was dropped; no timeout is set, so it cannot be one
         (httpx.ConnectTimeout("Server disconnected"), "connection"),
@@ -83,6 +83,16 @@ def test_each_way_of_not_answering_has_its_reason(answer: httpx.Response | Excep
         fetch(answer)
     assert caught.value.reason == reason
     assert str(caught.value)
+
+
+def test_a_call_that_was_never_made_is_no_failure_of_the_backend() -> None:
+    with pytest.raises(PoolFull, match="no connection of the client's pool was free"):
+        fetch(httpx.PoolTimeout(""))
+
+
+def test_a_mistake_of_our_own_is_not_the_backends() -> None:
+    with pytest.raises(TypeError):
+        fetch(TypeError("a bug"))
 
 
 def test_a_failure_on_a_later_page_fails_the_whole() -> None:

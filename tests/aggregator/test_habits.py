@@ -71,6 +71,9 @@ def test_it_gives_up_with_the_last_error(pauses: tuple[float | None, ...], calls
         (httpx.ConnectError("refused"), 4),
         (httpx.Response(429, headers={"retry-after": "0"}), 4),
         (httpx.Response(429, headers={"retry-after": "60"}), 1),  # longer than the deadline
+        (httpx.Response(429, headers={"retry-after": "Tue, 24 Nov 2026 19:00:00 GMT"}), 1),  # and who knows how long
+        (httpx.Response(429, headers={"retry-after": "soon"}), 1),
+        (httpx.ReadTimeout("slow"), 1),  # it would be as slow again
         (httpx.Response(401), 1),
         (httpx.Response(200, content=b"[]"), 1),
     ],
@@ -81,6 +84,14 @@ def test_what_may_pass_is_asked_again_and_what_will_not_is_not(fails: httpx.Resp
     assert world.asked.count("azure") == calls
     assert world.asked.count("gcp") == 1
     assert list(reply.missing) == ["azure"]
+
+
+def test_retry_after_as_a_date_is_waited_for() -> None:
+    dates = {"retry-after": "Tue, 24 Nov 2026 19:00:01 GMT", "date": "Tue, 24 Nov 2026 19:00:00 GMT"}
+    mocks = {"azure": Mock(fails=httpx.Response(429, headers=dates), well_from_s=1.0)}
+    world = World(mocks, "parallel", habits=Habits(retries=1))
+    world.ask("/v1/offers")
+    assert world.calls == [("azure", 0.0), ("azure", 1.0)]
 
 
 def test_a_deadline_is_not_tried_again() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import logging
 
 import httpx
 import pytest
 
+from aggregator.habits import Habits
 from aggregator.policies.breaker import FAILURES_TO_OPEN, Breaker, CircuitOpen, State, guarded
-from aggregator.policies.budget import HEADER, Budget, BudgetSpent
+from aggregator.policies.budget import HEADER, Budget, BudgetSpent, deadline_header
 from aggregator.policies.bulkhead import CALLS_MAX, BulkheadFull, at_most
 from aggregator.policies.single_flight import SingleFlight
 from aggregator.policies.stale import LastKnown
@@ -35,59 +38,92 @@ class Hand:
         return self.now_s
 
 
+ERROR = ConnectionError("refused")
+
+
+def fail(breaker: Breaker, times: int = 1) -> None:
+    for _ in range(times):
+        breaker.failed(breaker.admit(), ERROR)
+
+
+def probe_of(breaker: Breaker) -> int:
+    era = breaker.take_probe()
+    assert era is not None
+    return era
+
+
+def is_refused(error: Exception) -> bool:
+    return isinstance(error, ConnectionError)
+
+
 def test_a_breaker_opens_after_failures_in_a_row_and_not_before() -> None:
     breaker = Breaker(clock=Hand())
-    for _ in range(FAILURES_TO_OPEN - 1):
-        breaker.failed()
-    breaker.succeeded()
-    for _ in range(FAILURES_TO_OPEN - 1):
-        breaker.failed()
-    breaker.check()
-    breaker.failed()
+    fail(breaker, FAILURES_TO_OPEN - 1)
+    breaker.succeeded(breaker.admit())
+    fail(breaker, FAILURES_TO_OPEN - 1)
+    breaker.admit()
+    fail(breaker)
     assert breaker.state is State.OPEN
-    with pytest.raises(CircuitOpen, match=r"left alone for 1\.0 s, after 5 failures in a row"):
-        breaker.check()
+    with pytest.raises(
+        CircuitOpen, match=r"left alone for 1\.0 s, after 5 failures in a row, the last: refused"
+    ) as told:
+        breaker.admit()
+    assert told.value.rests_for_s == 1.0
 
 
 def test_one_probe_decides_and_each_failed_one_doubles_the_pause() -> None:
     clock = Hand()
     breaker = Breaker(failures_to_open=1, pause_s=1, longest_pause_s=3, clock=clock)
-    breaker.failed()
+    fail(breaker)
     for pause_s in (1, 2, 3, 3):
         clock.now_s += pause_s - 0.001
-        assert not breaker.take_probe()
+        assert breaker.take_probe() is None
         clock.now_s += 0.001
         states = [breaker.state]
-        assert breaker.take_probe()
-        assert not breaker.take_probe(), "one is enough"
+        era = probe_of(breaker)
+        assert breaker.take_probe() is None, "one is enough"
         with pytest.raises(CircuitOpen, match="until a probe has answered"):
-            breaker.check()
-        breaker.failed(probe=True)
+            breaker.admit()
+        breaker.failed(era, ERROR)
         states.append(breaker.state)
         assert states == [State.HALF_OPEN, State.OPEN]
     clock.now_s += 3
-    assert breaker.take_probe()
-    breaker.succeeded(probe=True)
+    breaker.succeeded(probe_of(breaker))
     assert breaker.state is State.CLOSED
 
 
-def test_answers_from_before_it_opened_close_nothing_and_a_lost_probe_is_no_answer() -> None:
+def test_reports_from_another_era_are_not_counted_and_a_lost_probe_is_no_answer() -> None:
     clock = Hand()
     breaker = Breaker(failures_to_open=1, clock=clock)
-    breaker.failed()
-    breaker.succeeded()
-    assert breaker.state is State.OPEN
+    early, late = breaker.admit(), breaker.admit()
+    fail(breaker)
+    breaker.succeeded(early)
+    assert breaker.state is State.OPEN, "an answer from before it opened says nothing about now"
     clock.now_s += 1
-    assert breaker.take_probe()
-    breaker.given_up(probe=True)
-    assert breaker.take_probe(), "the next one probes"
+    breaker.given_up(probe_of(breaker))
+    breaker.succeeded(probe_of(breaker))
+    breaker.failed(late, ERROR)
+    breaker.admit()  # nor does a failure
+
+
+@pytest.mark.parametrize("rate_per_s", [20, 40])
+def test_calls_that_were_waiting_when_a_backend_got_well_do_not_open_it_again(rate_per_s: int) -> None:
+    """With a deadline far longer than the pause they end, all of them, after the first probe was answered."""
+    mocks = {"azure": Mock(60.0, well_until_s=5.0, well_from_s=15.5), "gcp": Mock(0.1)}
+    world = World(mocks, "isolated", without=only("breaker"), deadline_s=5.0, gateway_s=30.0)
+    replies = world.play(*((at / rate_per_s, f"/v1/offers?limit={at + 1}") for at in range(30 * rate_per_s)))
+    open_at = [at / rate_per_s for at, reply in enumerate(replies) if reply.missing.get("azure") == "circuit_open"]
+    assert 10 < open_at[0] < 10.5
+    assert open_at[-1] < 18.5, "a probe of 11.2 hangs for its deadline, two seconds later the next is answered"
+    gaps = [later - earlier for earlier, later in itertools.pairwise(open_at)]
+    assert max(gaps) < 0.1, "it closed once, for good"
 
 
 def test_a_cancelled_call_counts_for_nothing() -> None:
     breaker = Breaker(failures_to_open=1)
 
     async def scene() -> None:
-        call = asyncio.create_task(guarded(breaker, asyncio.sleep, (OSError,))(60))
+        call = asyncio.create_task(guarded(breaker, asyncio.sleep, is_refused)(60))
         await asyncio.sleep(1)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -98,7 +134,7 @@ def test_a_cancelled_call_counts_for_nothing() -> None:
 
 
 def test_a_bug_of_our_own_is_no_reason_to_leave_a_backend_alone(caplog: pytest.LogCaptureFixture) -> None:
-    failing: Exception = ConnectionError("refused")
+    failing: Exception = ERROR
 
     async def call() -> None:
         raise failing
@@ -106,12 +142,12 @@ def test_a_bug_of_our_own_is_no_reason_to_leave_a_backend_alone(caplog: pytest.L
     async def scene() -> None:
         nonlocal failing
         breaker = Breaker(failures_to_open=1, clock=now_s)
-        asked = guarded(breaker, call, (ConnectionError,))
+        asked = guarded(breaker, call, is_refused)
         failing = ZeroDivisionError("a bug")
         with pytest.raises(ZeroDivisionError):
             await asked()
         assert breaker.state is State.CLOSED
-        failing = ConnectionError("refused")
+        failing = ERROR
         with pytest.raises(ConnectionError):
             await asked()
         await asyncio.sleep(1)
@@ -127,28 +163,87 @@ def test_a_bug_of_our_own_is_no_reason_to_leave_a_backend_alone(caplog: pytest.L
     assert record.exc_info[0] is ZeroDivisionError
 
 
-def test_a_breaker_tells_when_it_opens_and_when_it_closes_and_nothing_in_between() -> None:
+def test_a_probe_that_hangs_without_a_deadline_is_not_the_last() -> None:
+    async def scene() -> None:
+        began_s = now_s()
+
+        async def fail_then_hang() -> None:
+            if now_s() - began_s < 1:
+                raise ERROR
+            if now_s() - began_s < 20:
+                await asyncio.sleep(10_000)
+
+        told: list[str] = []
+        breaker = Breaker(failures_to_open=1, clock=now_s, tell=lambda detail, error: told.append(f"{detail}: {error}"))
+        ask = guarded(breaker, fail_then_hang, is_refused)
+        for _ in range(40):
+            with contextlib.suppress(CircuitOpen, ConnectionError):
+                await ask()
+            await asyncio.sleep(1)
+        assert told == [
+            "1 failures in a row: refused",
+            "a probe failed: no answer to a probe within 30 s",
+            "a probe was answered: None",
+        ]
+
+    run(scene())
+
+
+def test_a_breaker_tells_when_it_opens_when_a_probe_fails_and_when_it_closes() -> None:
     clock = Hand()
-    told: list[tuple[bool, str]] = []
-
-    def tell(*, is_open: bool, detail: str) -> None:
-        told.append((is_open, detail))
-
-    breaker = Breaker(failures_to_open=2, clock=clock, tell=tell)
-    breaker.failed()
-    breaker.succeeded()
+    told: list[tuple[str, Exception | None]] = []
+    breaker = Breaker(failures_to_open=2, clock=clock, tell=lambda detail, error: told.append((detail, error)))
+    fail(breaker)
+    breaker.succeeded(breaker.admit())
     assert told == []
-    breaker.failed()
-    breaker.failed()
-    breaker.failed()
-    assert told == [(True, "2 failures in a row")]
+    waiting = breaker.admit()
+    fail(breaker, 2)
+    breaker.failed(waiting, ERROR)
+    opened = ("2 failures in a row", ERROR)
+    assert told == [opened]
     clock.now_s = 1.0
-    assert breaker.take_probe()
-    breaker.failed(probe=True)
+    other = ConnectionError("reset")
+    breaker.failed(probe_of(breaker), other)
     clock.now_s = 3.0
-    assert breaker.take_probe()
-    breaker.succeeded(probe=True)
-    assert told == [(True, "2 failures in a row"), (False, "a probe was answered")]
+    breaker.succeeded(probe_of(breaker))
+    assert told == [opened, ("a probe failed", other), ("a probe was answered", None)]
+
+
+def test_a_call_that_had_less_time_than_calls_have_is_no_evidence() -> None:
+    """Asked in a row, with one budget: the first hangs and leaves the second too little, which answers as ever."""
+    world = World({"azure": Mock(60.0), "gcp": Mock(0.7)}, "isolated", without=("parallel", "single_flight", "stale"))
+    *_, metrics = world.play(*((2.0 * at, f"/v1/offers?limit={at + 1}") for at in range(5)), (9.9, "/metrics"))
+    assert 'aggregator_backend_breaker{backend="azure"} 2.0' in metrics.response.text
+    assert 'aggregator_backend_breaker{backend="gcp"} 0.0' in metrics.response.text
+    assert 'aggregator_backend_timeouts_total{backend="gcp"} 5.0' in metrics.response.text
+
+
+def test_a_pool_of_ours_that_is_full_is_no_backends_fault() -> None:
+    world = World({"azure": Mock(fails=httpx.PoolTimeout("full")), "gcp": Mock()}, "isolated", without=only("breaker"))
+    *replies, metrics = world.play(*((at / 10, f"/v1/offers?limit={at + 1}") for at in range(20)), (5.0, "/metrics"))
+    assert {reply.missing["azure"] for reply in replies} == {"pool_timeout"}
+    for line in (
+        'aggregator_backend_breaker{backend="azure"} 0.0',
+        'aggregator_backend_degraded{backend="azure"} 0.0',
+        'aggregator_backend_seconds_count{backend="azure"} 0.0',
+        'aggregator_backend_calls_total{backend="azure",outcome="refused"} 20.0',
+    ):
+        assert line in metrics.response.text
+
+
+def test_probes_are_counted_and_teach_and_the_log_says_why_they_failed(caplog: pytest.LogCaptureFixture) -> None:
+    down = Mock(fails=httpx.Response(503), well_from_s=9.0, then_fails=(5.0, httpx.Response(401)))
+    world = World({"azure": down, "gcp": Mock()}, "isolated", without=("single_flight",))
+    asked = [(at / 10, f"/v1/offers?limit={at + 1}") for at in range(170)]
+    *replies, metrics = world.play(*asked, (17.0, "/metrics"))
+    made = world.asked.count("azure")
+    assert f'aggregator_backend_seconds_count{{backend="azure"}} {made:.1f}' in metrics.response.text
+    assert 'aggregator_backend_errors_total{backend="azure",reason="http_401"} 1.0' in metrics.response.text
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert "backend azure is left alone: a probe failed: http_401" in lines
+    details = [getattr(record, "fields", {}).get("detail", "") for record in caplog.records]
+    assert any("the last: answered 401" in detail for detail in details), "on the lines of the answers too"
+    assert replies[-1].sources["azure"] == "live"
 
 
 def test_the_log_names_the_backend_that_is_left_alone_and_says_when_no_longer(
@@ -159,8 +254,8 @@ def test_the_log_names_the_backend_that_is_left_alone_and_says_when_no_longer(
     world = World(mocks, "isolated", without=only("breaker"))
     world.play(*((float(second), "/v1/offers") for second in range(30)))
     fields = [(record.levelname, getattr(record, "fields", {})) for record in caplog.records]
-    told = [(level, found["backend"], found["breaker"]) for level, found in fields if "breaker" in found]
-    assert told == [("WARNING", "azure", "open"), ("INFO", "azure", "closed")]
+    told = [(level, found["backend"], found.get("reason")) for level, found in fields if "breaker" in found]
+    assert told == [("WARNING", "azure", "http_503")] * 3 + [("INFO", "azure", None)], "it opens, two probes fail"
 
 
 def test_a_hung_backend_costs_the_deadline_until_it_is_isolated_and_is_found_again() -> None:
@@ -208,7 +303,7 @@ def test_a_budget_ends_before_the_gateway_does_and_each_call_gets_what_is_left()
     clock = Hand()
     budget = Budget.of(2.0, clock)
     assert budget.for_call(1.0) == 1.0
-    assert budget.headers() == {HEADER: "1600"}
+    assert deadline_header(1.0) == {HEADER: "1000"}
     clock.now_s = 1.0
     assert budget.for_call(1.0) == pytest.approx(0.6)
     assert budget.for_call(None) == pytest.approx(0.6)
@@ -223,8 +318,17 @@ def test_backends_asked_in_a_row_share_one_deadline_and_are_told_what_is_left() 
     (reply,) = world.ask("/v1/offers")
     assert reply.after_s == pytest.approx(0.8 * GATEWAY_S)
     assert reply.missing == {"azure": "timeout", "aws": "timeout", "gcp": "budget_spent"}
-    assert [headers[HEADER] for headers in world.headers] == ["1600", "600"]
+    assert [headers[HEADER] for headers in world.headers] == ["1000", "600"]
     assert world.asked == ["azure", "aws"]
+
+
+def test_waiting_for_a_session_is_paid_from_the_budget() -> None:
+    kept = only("budget")
+    world = World({"azure": Mock(0.5)}, "isolated", without=kept, habits=Habits(sessions=1), deadline_s=GATEWAY_S)
+    replies = world.ask(*["/v1/offers"] * 5)
+    assert [headers[HEADER] for headers in world.headers] == ["1600", "1100", "600", "100"]
+    assert [reply.after_s for reply in replies] == pytest.approx([0.5, 1.0, 1.5, 1.6, 1.6])
+    assert [reply.response.status_code for reply in replies] == [200, 200, 200, 503, 500]
 
 
 # ---------------------------------------------------------------- single flight
@@ -308,19 +412,41 @@ def test_the_last_known_offers_stand_in_with_their_age() -> None:
     assert stale.response.status_code == 200
 
 
-def test_old_offers_are_not_kept_for_ever() -> None:
-    clock = Hand()
-    known: LastKnown[int] = LastKnown(kept_s=10, clock=clock)
-    assert known.recall("azure") is None
-    known.learn("azure", [1])
-    clock.now_s = 10
-    found = known.recall("azure")
-    assert found is not None and (found.items, found.age_s) == ([1], 10)
-    clock.now_s = 10.1
-    assert known.recall("azure") is None
+def test_old_offers_are_not_kept_for_ever_and_older_ones_do_not_take_their_place() -> None:
+    async def scene() -> None:
+        known: LastKnown[int] = LastKnown(kept_s=10, clock=now_s)
+
+        async def answer(item: int, takes_s: float) -> list[int]:
+            await asyncio.sleep(takes_s)
+            return [item]
+
+        ask = known.learning("azure", answer)
+        assert known.recall("azure") is None
+        early = asyncio.create_task(ask(1, 5))
+        await asyncio.sleep(1)
+        await ask(2, 1)
+        await early
+        found = known.recall("azure")
+        assert found is not None and (found.items, found.age_s) == ([2], 4), "its age counts from the question"
+        await asyncio.sleep(6.1)
+        assert known.recall("azure") is None
+
+    run(scene())
 
 
 # ---------------------------------------------------------------- nothing to be had
+
+
+def busy(for_s: int) -> Mock:
+    return Mock(fails=httpx.Response(429, headers={"retry-after": str(for_s)}))
+
+
+def test_while_breakers_rest_it_says_for_how_long() -> None:
+    down = Mock(fails=httpx.Response(500))
+    world = World({"azure": down, "gcp": down}, "isolated", without=("single_flight",))
+    replies = world.play(*((at / 10, f"/v1/offers?limit={at + 1}") for at in range(300)))
+    waits = {int(reply.response.headers["retry-after"]) for reply in replies}
+    assert waits == set(range(1, 11)), "pauses double up to ten seconds"
 
 
 @pytest.mark.parametrize("rung", ["timeout", "pushdown", "isolated"])
@@ -330,6 +456,8 @@ def test_where_nothing_can_be_had_it_says_so_and_when_to_come_again(rung: str) -
     assert nothing.response.status_code == 503
     assert nothing.response.headers["retry-after"] == "1"
     assert nothing.sources == {"azure": "none", "gcp": "none"}
+    (later,) = World({"azure": busy(7), "gcp": busy(3)}, rung).ask("/v1/offers")
+    assert later.response.headers["retry-after"] == "3", "as soon as the first may answer"
     (empty,) = World({"azure": down, "gcp": down}, rung, without=("unavailable",)).ask("/v1/offers")
     assert (empty.response.status_code, empty.names) == (200, [])
     (some,) = World({"azure": down, "gcp": Mock()}, rung).ask("/v1/offers")

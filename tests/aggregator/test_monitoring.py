@@ -9,9 +9,12 @@ import re
 import httpx
 import pytest
 
+from aggregator import pages
+from aggregator.habits import Habits
 from aggregator.monitoring import LINES_PER_S, FaultLog, JsonFormatter
+from aggregator.policies.deadline import DeadlineExceeded
 from aggregator.trace import Trace
-from tests.aggregator.world import DEADLINE_S, Mock, Reply, World, page
+from tests.aggregator.world import DEADLINE_S, Mock, Reply, World
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -78,28 +81,30 @@ def test_many_failures_make_few_lines_and_none_goes_uncounted(caplog: pytest.Log
     assert "lines_left_out" not in last
 
 
-def test_a_breaker_is_told_of_once_for_each_change_and_cannot_flood(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_breaker_is_told_of_with_the_reason_and_cannot_flood(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "aggregator")
     now_s = 0.0
     fault_log = FaultLog(lambda: now_s)
-    for _ in range(3):
-        fault_log.breaker("azure", is_open=True, detail="5 failures in a row")
-    fault_log.breaker("azure", is_open=False, detail="a probe was answered")
+    error = DeadlineExceeded(1.5)
+    fault_log.breaker("azure", "5 failures in a row", error)
+    fault_log.breaker("azure", "a probe was answered", None)
     opened, closed = map(written, caplog.records)
     assert opened.pop("time")
     assert opened == {
         "level": "WARNING",
-        "message": "backend azure is left alone: 5 failures in a row",
+        "message": "backend azure is left alone: 5 failures in a row: timeout",
         "backend": "azure",
         "breaker": "open",
+        "reason": "timeout",
+        "detail": "no whole answer within 1.5 s",
     }
     assert (closed["level"], closed["backend"], closed["breaker"]) == ("INFO", "azure", "closed")
     for _ in range(1000):
-        fault_log.breaker("azure", is_open=True, detail="")
-        fault_log.breaker("azure", is_open=False, detail="")
+        fault_log.breaker("azure", "", error)
+        fault_log.breaker("azure", "", None)
     assert len(caplog.records) == 2 * LINES_PER_S
     now_s = 1.0
-    fault_log.breaker("azure", is_open=True, detail="")
+    fault_log.breaker("azure", "", error)
     assert written(caplog.records[-1])["lines_left_out"] == 1001 - LINES_PER_S
 
 
@@ -196,13 +201,42 @@ def test_an_id_that_is_none_is_not_passed_on() -> None:
         assert Trace.of([(b"x-request-id", value)]).request_id.isalnum()
 
 
-def test_a_bug_is_a_500_that_says_nothing_and_a_log_that_says_all(
+@pytest.mark.parametrize("rung", ["sequential", "parallel", "timeout", "isolated"])
+def test_a_bug_that_one_backends_answer_brings_out_stays_with_that_backend(
+    rung: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pages._parse
+    monkeypatch.setattr(pages, "_parse", lambda body: 1 / 0 if b"azure" in body else whole(body))
+    world = World({"azure": Mock(), "gcp": Mock()}, rung)
+    replies = world.play(*((at / 20, f"/v1/offers?limit={at + 1}") for at in range(20)))
+    assert {reply.response.status_code for reply in replies} == {200}
+    assert all((reply.missing, reply.names) == ({"azure": "internal"}, ["gcp"]) for reply in replies)
+    told = lines(caplog)
+    assert len(told) == LINES_PER_S, "a second's worth, not one for each request"
+    assert told[0]["message"] == "backend azure left out of the answer: a bug, ZeroDivisionError"
+    assert told[0]["request_id"] == replies[0].body["request_id"]
+    assert "ZeroDivisionError" in str(told[0]["exception"])
+    assert 'aggregator_backend_errors_total{backend="azure",reason="internal"} 20.0' in world.metrics.text().decode()
+
+
+def test_a_bug_of_the_whole_is_a_500_that_says_nothing_and_a_log_that_says_all(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aggregator.pages._parse", lambda body: 1 / 0)
-    (reply,) = World({"azure": Mock(fails=page([]))}, "parallel").ask("/v1/offers")
-    assert reply.response.status_code == 500
-    assert reply.body["detail"] == "internal error; its log has more under the request id"
+    monkeypatch.setattr("aggregator.app.offers_reply", lambda *_: 1 / 0)
+    replies = World({"azure": Mock()}, "parallel").ask(*["/v1/offers"] * 20)
+    assert {reply.response.status_code for reply in replies} == {500}
+    assert replies[0].body["detail"] == "internal error; its log has more under the request id"
+    told = lines(caplog)
+    assert len(told) == LINES_PER_S
+    assert told[0]["request_id"] == replies[0].body["request_id"]
+    assert "ZeroDivisionError" in str(told[0]["exception"])
+
+
+def test_a_pool_that_ran_empty_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    world = World({"azure": Mock(1.0)}, "parallel", habits=Habits(sessions=1, session_wait_ms=100))
+    *_, refused = world.play((0.0, "/v1/offers"), (0.5, "/v1/offers"))
+    assert refused.response.status_code == 500
     (line,) = lines(caplog)
-    assert line["request_id"] == reply.body["request_id"]
-    assert "ZeroDivisionError" in str(line["exception"])
+    assert str(line["message"]).startswith("a request failed: no database session was free within 0.1 s")
+    assert line["request_id"] == refused.body["request_id"]
+    assert "exception" not in line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,9 +14,13 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from aggregator import problem
 from aggregator.app import OPENAPI, PATHS
 from aggregator.habits import Habits
+from aggregator.pages import BackendError
 from aggregator.paging import CURSOR_LENGTH_MAX
 from aggregator.query import LIMIT_MAX, PARAMETERS, BadQuery, parse_query
+from aggregator.reasons import INTERNAL, REFUSALS, TIMEOUT
+from aggregator.trace import Trace
 from tests.aggregator.test_app import request
+from tests.aggregator.test_trace import BAD_TRACEPARENTS, GOOD_TRACEPARENTS
 from tests.aggregator.world import Mock, World, offer
 
 DOCUMENT: dict[str, Any] = json.loads(OPENAPI.read_bytes())
@@ -83,7 +88,13 @@ def test_failures_of_its_own_are_as_described(monkeypatch: pytest.MonkeyPatch) -
     assert refused.response.status_code == 500
     check("/v1/offers", refused.response)
 
-    monkeypatch.setattr("aggregator.pages._parse", lambda body: 1 / 0)
+    with monkeypatch.context() as broken_page:
+        broken_page.setattr("aggregator.pages._parse", lambda body: 1 / 0)
+        (partial,) = World({"azure": Mock()}, "parallel").ask("/v1/offers")
+    assert partial.missing == {"azure": "internal"}
+    check("/v1/offers", partial.response)
+
+    monkeypatch.setattr("aggregator.service.page_of", lambda *_: 1 / 0)
     (broken,) = World({"azure": Mock()}, "parallel").ask("/v1/offers")
     assert broken.response.status_code == 500
     check("/v1/offers", broken.response)
@@ -95,9 +106,41 @@ def test_every_path_is_in_it_and_answers_as_described(path: str) -> None:
     check(path, request("DELETE", path))
 
 
-def test_it_describes_these_paths_and_no_others() -> None:
+def test_it_describes_these_paths_and_methods_and_no_others() -> None:
     assert set(DOCUMENT["paths"]) == set(PATHS)
+    for path in PATHS:
+        allowed = request("DELETE", path).headers["allow"].lower().split(", ")
+        assert set(DOCUMENT["paths"][path]) - {"parameters"} == set(allowed)
     assert request("GET", "/openapi.json").json() == DOCUMENT
+
+
+def test_every_reason_is_in_it_and_explained() -> None:
+    reason = DOCUMENT["components"]["schemas"]["Reason"]
+    of_backends = re.findall(r"`(\w+)`", BackendError.__doc__ or "")
+    assert {"connection", "too_large"} < set(of_backends)
+    known = {TIMEOUT, INTERNAL, *REFUSALS, *("http_NNN" if word == "http_503" else word for word in of_backends)} - {
+        "reason"
+    }
+    assert set(re.findall(r"`(\w+)`:", reason["description"])) == known
+    for word in known:
+        assert re.search(reason["pattern"], word.replace("NNN", "503")), word
+
+
+def test_a_status_has_three_digits_as_the_reason_for_it() -> None:
+    for status in (99, 1000):
+        (reply,) = World({"azure": Mock(fails=httpx.Response(status))}, "parallel").ask("/v1/offers")
+        assert reply.missing == {"azure": "connection"}
+        check("/v1/offers", reply.response)
+
+
+def test_a_trace_that_fits_is_passed_on_and_no_other() -> None:
+    schema = resolved({"$ref": "#/components/parameters/traceparent"})["schema"]
+    for traceparent in (*GOOD_TRACEPARENTS, *BAD_TRACEPARENTS):
+        if traceparent.endswith("\n"):  # which no header can hold, and `$` overlooks
+            continue
+        fits = Draft202012Validator(schema).is_valid(traceparent)
+        passed = Trace.of([(b"traceparent", traceparent.encode())]).traceparent is not None
+        assert fits == passed, traceparent
 
 
 def test_a_path_that_is_not_there_is_as_described() -> None:

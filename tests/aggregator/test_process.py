@@ -61,6 +61,29 @@ def test_without_a_deadline_a_gateway_that_gives_up_frees_nothing() -> None:
     asyncio.run(scenario())
 
 
+def test_a_read_timeout_saves_the_rung_without_a_deadline_from_a_hang_and_not_from_a_drip(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AGGREGATOR_READ_TIMEOUT_MS", "200")
+
+    async def scenario() -> None:
+        async with (
+            served(hang) as azure,
+            served(drip) as aws,
+            served(answer) as gcp,
+            aggregator("parallel", azure=azure, gcp=gcp) as hung,
+            aggregator("parallel", aws=aws, gcp=gcp) as dripped,
+            user() as client,
+        ):
+            document = (await client.get(f"{hung.url}/v1/offers")).json()
+            assert document["missing"] == [{"backend": "azure", "reason": "read_timeout"}]
+            assert [row["provider"] for row in document["offers"]] == ["gcp"]
+            with pytest.raises(httpx.TransportError):
+                await client.get(f"{dripped.url}/v1/offers", timeout=1.0)
+
+    asyncio.run(scenario())
+
+
 def test_told_to_stop_it_answers_what_hangs_and_leaves_soon() -> None:
     async def scenario() -> None:
         async with (

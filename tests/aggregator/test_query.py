@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,10 +82,20 @@ def test_lists_may_be_repeated_or_comma_separated(query: bytes) -> None:
         (b"max_price=-1", "max_price", "must be a price of zero or more"),
         (b"max_price=nan", "max_price", "must be a price of zero or more"),
         (b"max_price=inf", "max_price", "must be a price of zero or more"),
+        (b"max_price=1_0", "max_price", "must be a price of zero or more"),
+        (b"max_price=%E0%A5%A8", "max_price", "must be a price of zero or more"),
+        (b"max_price=%202", "max_price", "must be a price of zero or more"),
+        (b"max_price=.", "max_price", "must be a price of zero or more"),
+        (b"max_price=1e999", "max_price", "must be a price of zero or more"),
         (b"spot=yes", "spot", "must be true or false"),
         (b"limit=0", "limit", "must be a whole number from 1 to 10000"),
         (b"limit=10001", "limit", "must be a whole number from 1 to 10000"),
         (b"limit=2.5", "limit", "must be a whole number from 1 to 10000"),
+        (b"limit=1_0", "limit", "must be a whole number from 1 to 10000"),
+        (b"limit=%EF%BC%95", "limit", "must be a whole number from 1 to 10000"),
+        (b"limit=%205%20", "limit", "must be a whole number from 1 to 10000"),
+        (b"limit=%2B5", "limit", "must be a whole number from 1 to 10000"),
+        (b"limit=" + b"1" * 5000, "limit", "must be a whole number from 1 to 10000"),
         (b"limit=1&limit=2", "limit", "may be given once only"),
         (b"cursor=", "cursor", "is none that was given out; take `next_cursor` of a page as it is"),
         (b"cursor=1&cursor=2", "cursor", "may be given once only"),
@@ -94,6 +107,12 @@ def test_a_question_that_cannot_be_meant_is_refused(query: bytes, parameter: str
     with pytest.raises(BadQuery, match=message) as caught:
         parse_query(query, KNOWN)
     assert caught.value.parameter == parameter
+
+
+@given(st.floats(0, 1e300))
+def test_a_price_may_be_written_as_any_language_writes_it(price: float) -> None:
+    for text in (f"{price!r}", f"{price:.3E}", json.dumps(price)):
+        assert parse_query(f"max_price={quote(text)}".encode(), KNOWN).max_price == float(text)
 
 
 @given(st.binary(max_size=60))

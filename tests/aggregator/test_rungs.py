@@ -116,6 +116,21 @@ def test_each_rung_adds_to_the_one_before() -> None:
     assert {policy for rung in RUNGS for policy in rung.policies} == set(POLICIES)
 
 
+@pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy not in ("parallel", "threads")])
+def test_each_policy_can_be_added_alone(policy: str) -> None:
+    """The way a service with the bug takes them: one at a time."""
+    asked = [(at / 2, f"/v1/offers?limit={at + 1}&backend=azure,gcp") for at in range(20)]
+    mocks = {**HEALTHY, "azure": Mock(fails=httpx.Response(503), well_until_s=1.0)}
+    plain, better = World(mocks, "parallel"), World(mocks, "parallel", also=(policy,))
+    before, after = plain.play(*asked)[-1], better.play(*asked)[-1]
+    assert before.missing == {"azure": "http_503"}
+    assert "gcp" in after.names
+    assert plain.asked.count("azure") == plain.asked.count("aws") == 20
+    assert (better.asked.count("aws") == 0) == (policy == "pushdown")
+    assert (better.asked.count("azure") < 12) == (policy == "breaker")
+    assert (after.sources["azure"] == "stale") == (policy == "stale")
+
+
 def test_each_policy_can_be_switched_off_alone() -> None:
     world = World(AZURE_SLOW, "pushdown", without=("parallel",))
     (reply,) = world.ask("/v1/offers?backend=azure,gcp")
@@ -145,10 +160,18 @@ def test_each_policy_can_be_switched_off_alone() -> None:
             ("deadlines",),
             "there is no policy `deadlines`; known: parallel, threads, deadline, unavailable, pushdown",
         ),
-        ("timeout", ("threads",), "has no policy `threads` that could be switched off"),
-        ("parallel", ("deadline",), "has no policy `deadline` that could be switched off"),
+        ("timeout", ("threads",), "has no policy `threads`: it belongs to `threads`"),
+        ("parallel", ("deadline",), "it belongs to `threads`, `timeout`, `pushdown`, `isolated`"),
     ],
 )
 def test_an_impossible_rung_says_what_would_do(rung: str, without: tuple[str, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         policies_of(rung, without)
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"), [("deadline", "has the policy `deadline` already"), ("retry", "there is no policy `retry`")]
+)
+def test_a_policy_that_cannot_be_added_says_why(policy: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        policies_of("timeout", also=(policy,))

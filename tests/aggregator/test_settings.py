@@ -28,9 +28,17 @@ def test_a_client_is_chosen_where_the_calls_are_awaited() -> None:
 
 
 def test_habits_are_off_unless_asked_for() -> None:
-    assert parse_settings(ARGV, BACKENDS).habits == Habits(retries=0, sessions=0, session_wait_ms=30_000)
+    assert parse_settings(ARGV, BACKENDS).habits == Habits(
+        retries=0, sessions=0, session_wait_ms=30_000, read_timeout_ms=0
+    )
+    assert parse_settings(ARGV, BACKENDS).habits.read_timeout_s is None
     env = {"AGGREGATOR_RETRIES": "3", "AGGREGATOR_SESSIONS": "64", "AGGREGATOR_SESSION_WAIT_MS": "500"}
     assert parse_settings(ARGV, BACKENDS | env).habits == Habits(retries=3, sessions=64, session_wait_ms=500)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", None), ("0", None), ("1500", 1.5)])
+def test_a_read_timeout_of_zero_is_none(text: str, seconds: float | None) -> None:
+    assert parse_settings(ARGV, BACKENDS | {"AGGREGATOR_READ_TIMEOUT_MS": text}).habits.read_timeout_s == seconds
 
 
 @pytest.mark.parametrize(
@@ -72,6 +80,11 @@ def test_the_deadline_is_half_the_gateway_timeout_and_five_seconds_at_most(
         (ARGV, {"AGGREGATOR_RETRIES": "often"}, "AGGREGATOR_RETRIES=often is not a whole number from 0 to 100"),
         (ARGV, {"AGGREGATOR_SESSIONS": "-1"}, "AGGREGATOR_SESSIONS=-1 is not a whole number"),
         (ARGV, {"AGGREGATOR_SESSION_WAIT_MS": "0"}, "AGGREGATOR_SESSION_WAIT_MS=0 is not a number of milliseconds"),
+        (
+            ARGV,
+            {"AGGREGATOR_READ_TIMEOUT_MS": "-1"},
+            "AGGREGATOR_READ_TIMEOUT_MS=-1 is not a number of milliseconds above zero, or zero for none",
+        ),
         (ARGV, {"AGGREGATOR_BACKEND_DEADLINE_MS": "0"}, "AGGREGATOR_BACKEND_DEADLINE_MS=0 is not a number"),
     ],
 )

@@ -53,6 +53,8 @@ class Mock:
     """From this second on it answers at once, whatever it did before."""
     well_until_s: float = 0.0
     """Until this second it answers at once, whatever it does after."""
+    then_fails: tuple[float, httpx.Response] | None = None
+    """From this second on it fails that way."""
 
 
 @dataclass
@@ -62,7 +64,10 @@ class World:
     mocks: Mapping[str, Mock]
     rung: str = "timeout"
     without: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     habits: Habits = NO_HABITS
+    deadline_s: float = DEADLINE_S
+    gateway_s: float = GATEWAY_S
     calls: list[tuple[str, float]] = field(default_factory=list)
     headers: list[httpx.Headers] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
@@ -90,18 +95,19 @@ class World:
         router = respx.Router(assert_all_called=False)
         for name, mock in self.mocks.items():
             router.get(f"http://{name}.test/offers").mock(side_effect=self._handler(name, mock, began_s))
+        fault_log = FaultLog(self._clock)
         async with httpx.AsyncClient(transport=httpx.MockTransport(router.async_handler)) as client:
             service = Service(
                 [Backend(name, f"http://{name}.test", client) for name in self.mocks],
-                policies_of(self.rung, self.without),
-                deadline_s=DEADLINE_S,
-                gateway_timeout_s=GATEWAY_S,
+                policies_of(self.rung, self.without, self.also),
+                deadline_s=self.deadline_s,
+                gateway_timeout_s=self.gateway_s,
                 metrics=self.metrics,
-                fault_log=FaultLog(self._clock),
+                fault_log=fault_log,
                 habits=self.habits,
                 clock=self._clock,
             )
-            app = App(service, list(self.mocks), self.metrics)
+            app = App(service, list(self.mocks), self.metrics, fault_log)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sut") as user:
 
                 async def one(at_s: float, query: str) -> Reply:
@@ -128,10 +134,12 @@ class World:
             except asyncio.CancelledError:
                 self.ended.append(name)
                 raise
-            if isinstance(mock.fails, Exception) and not well:
-                raise mock.fails
-            if isinstance(mock.fails, httpx.Response) and not well:
-                return mock.fails
+            if not well:
+                fails = mock.then_fails[1] if mock.then_fails and at_s >= mock.then_fails[0] else mock.fails
+                if isinstance(fails, Exception):
+                    raise fails
+                if fails is not None:
+                    return fails
             pages = mock.pages if mock.pages is not None else [[offer(name)]]
             number = int(request.url.params.get("cursor", "0"))
             return page(pages[number], str(number + 1) if number + 1 < len(pages) else None)
