@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 .PHONY: help setup demo test check lock clean
 
 help:
-	@echo "make demo    watch a 504 incident happen and be cured (about four minutes, after set-up)"
+	@echo "make demo    watch a 504 incident happen and be cured (about four minutes, after the set-up)"
 	@echo "make test    static checks and every test"
 	@echo "make setup   the virtual environment and Toxiproxy, which the two above call themselves"
 	@echo "make check   formatting, lint, types, import contracts"

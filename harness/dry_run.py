@@ -55,7 +55,11 @@ def _ceiling(run_dir: Path) -> Ceiling:
     t0_ns = manifest.t0_ns or 0
     lines = [json.loads(line) for line in (run_dir / "resources.ndjson").read_bytes().splitlines()]
     end_ns = t0_ns + round(plan.load.duration_ms * 1e6)
-    readings = [line for line in lines if line["child"] == "locust-0" and t0_ns <= line["t_ns"] <= end_ns]
+    readings = [
+        line
+        for line in lines
+        if line["child"] == "locust-0" and t0_ns <= line["t_ns"] <= end_ns and line["cpu_s"] is not None
+    ]
     if len(readings) < 2:
         raise RigError("the load worker's CPU time could not be read")
     first, last = readings[0], readings[-1]

@@ -33,14 +33,16 @@ def closest(word: str, known: Iterable[str]) -> str:
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean `x`?`, else the list of what there is."""
+def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "remove it") -> str:
+    """`did you mean `x`?`, else what there is to choose from; `otherwise` where that is nothing."""
     names = list(known)
     close = closest(word, names)
     if close:
         return f"did you mean `{close}`?"
+    if len(names) < 2:
+        return f"there is only `{names[0]}`" if names else otherwise
     listed = [f"`{name}`" for name in names[:_LISTED_MOST]] + (["…"] if len(names) > _LISTED_MOST else [])
-    return f"there is {', '.join(listed)}" if names else "there is none"
+    return f"choose one of {', '.join(listed)}"
 
 
 def written(text: Any) -> Any:

@@ -7,9 +7,12 @@ never finished was cut short; its evidence stays readable and its verdict is a r
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from harness.plan import Frozen
+
+SERVICE: Final = "sut"
+"""The service's name among a run's children."""
 
 
 class Engine(Frozen):

@@ -1,11 +1,12 @@
 """notices.ndjson: whom the service named, in its log or by its alert, and what of both could not be read or counted.
 
-The supervisor is the only writer (`harness.stack.notices`); the judge reads. Here are the lines' shapes alone: who
+The supervisor is the only writer (`harness.stack.notice_book`); the judge reads. Here are the lines' shapes alone: who
 is named is `harness.naming`'s, what follows from it the gates'.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -17,14 +18,17 @@ from harness.plan import Frozen
 Source = Literal["log", "alert"]
 
 FILE: Final = "notices.ndjson"
+_DIGITS: Final = re.compile(r"\d+")
 
 
 class Notice(Frozen):
-    """An upstream named. Sightings close together are one: `t_ns` is the last one's, `lines` how many they were."""
+    """An upstream named. Sightings close together whose texts differ by digits alone are one: `lines` so many."""
 
     kind: Literal["notice"] = "notice"
     t_ns: int
-    """When it was seen, up to 50 ms after it was written; an alert up to half a second after it was raised."""
+    """When the first of them was seen, up to half a second after it was written or raised."""
+    until_ns: int | None = None
+    """When the last of them was seen, where they are several."""
     upstream: str
     source: Source
     state: Literal["raised", "normal"] = "raised"
@@ -41,6 +45,8 @@ class Unread(Frozen):
     t_ns: int
     source: Source
     text: str
+    since_ns: int | None = None
+    """What was said from then until `t_ns` is not known; None: at `t_ns`."""
     skipped_bytes: int = 0
     """Of a log that grows faster than it can be read."""
 
@@ -59,6 +65,11 @@ class Unheeded(Frozen):
 
 Recorded = Notice | Unread | Unheeded
 _LINE: Final[TypeAdapter[Recorded]] = TypeAdapter(Annotated[Recorded, Field(discriminator="kind")])
+
+
+def without_digits(text: str) -> str:
+    """Times, counts and ids differ from line to line; that makes no other text."""
+    return _DIGITS.sub("", text)
 
 
 def read_notices(path: Path) -> Iterator[Recorded]:

@@ -58,13 +58,11 @@ class Part(BaseModel):
         try:
             part = handler(known)
         except ValidationError as exc:
-            errors += [
-                _translated(error)
-                for error in exc.errors(include_url=False)
-                if error["type"] != "missing" or error["loc"][-1] not in meant or len(error["loc"]) > 1
-            ]
+            errors += [_translated(error) for error in exc.errors(include_url=False) if not _follows(error, meant)]
         else:
-            errors += [_detail((key,), found, known.get(key)) for key, found in part.findings()]
+            # an unknown key may have been meant to be one of those that do not fit each other
+            found_between = part.findings() if len(known) == len(raw) else ()
+            errors += [_detail((key,), found, known.get(key)) for key, found in found_between]
             if not errors:
                 return part
         raise ValidationError.from_exception_data(cls.__name__, errors)
@@ -79,6 +77,14 @@ def _unknown_keys(known: tuple[str, ...], raw: dict[str, Any]) -> Iterator[InitE
     for key, value in islice(unknown, UNKNOWN_MOST):
         found = refusal(f"unknown key `{key}`", did_you_mean(key, known), at_key=True)
         yield _detail((key,), found, value)
+
+
+def _follows(error: Any, meant: set[str]) -> bool:
+    """Whether it only repeats what is told besides."""
+    if error["type"] == "missing":
+        return len(error["loc"]) == 1 and error["loc"][-1] in meant
+    # pydantic counts the entries that it could read
+    return error["type"] == "too_short" and bool(error["input"])
 
 
 def _broken_groups(part: type[Part], raw: dict[str, Any], meant: set[str]) -> Iterator[InitErrorDetails]:
@@ -123,11 +129,15 @@ def _in_words(
             return refusal(f"expected a list, not {kind_of(value)}", "write it in [ ]")
         case "dict_type" | "model_type":
             return refusal(f"expected a mapping, not {kind_of(value)}")
+        case "literal_error" if context.get("expected") == "True":
+            denied = value is False or str(value).lower() in ("false", "no", "off")
+            fix = "remove the fault, or write true" if denied else "write true"
+            return refusal(f"expected true, not {kind_of(value)}", fix)
         case "literal_error":
             words = re.findall(r"'([^']*)'", str(context.get("expected", "")))
             expected = f"expected {' or '.join(words) or context.get('expected')}"
             return refusal(
-                f"{expected}, not {kind_of(value)}", did_you_mean(value, words) if isinstance(value, str) else ""
+                f"{expected}, not {kind_of(value)}", did_you_mean(value if isinstance(value, str) else "", words)
             )
         case "greater_than" | "greater_than_equal":
             return refusal(f"{value} is too small here", f"write at least {context.get('ge', context.get('gt'))}")

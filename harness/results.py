@@ -136,7 +136,7 @@ class NamedResult(Frozen):
     healthy: bool
     """No fault had acted on this upstream: it was named wrongly."""
     no_news: bool = False
-    """This source had named the faulted upstream as much before the fault, so it says nothing of it."""
+    """This source had named the upstream as much before the fault, so it says nothing of it."""
     cleared_after_ms: float | None
     """From the fault's last removal until it was named no more; None: it still was, or nobody could see."""
 

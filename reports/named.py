@@ -25,11 +25,11 @@ def who_was_named(fault: FaultResult) -> list[str]:
     ]
     firsts: dict[str, NamedResult] = {}
     for named in fault.named:
-        if named.healthy:
-            firsts.setdefault(named.upstream, named)
+        # who was named anyway stands behind who was blamed for this fault
+        if named.healthy and (named.upstream not in firsts or firsts[named.upstream].no_news):
+            firsts[named.upstream] = named
     wrong = [
-        f"{named.upstream}, healthy, was named by the service's {named.source} after "
-        f"{format_duration(named.after_ms)}: {named.text}"
+        f"{named.upstream}, healthy, was named by the service's {named.source} {_when(named)}: {named.text}"
         for named in firsts.values()
     ]
     return [*(["; ".join(told)] if told else []), *_some(wrong, "healthy ones")]
@@ -57,6 +57,10 @@ def _some(told: Sequence[str], what: str) -> list[str]:
 
 def _times(alarm: FalseAlarm) -> str:
     return f", {alarm.lines} times" if alarm.lines > 1 else ""
+
+
+def _when(named: NamedResult) -> str:
+    return "as before the fault" if named.no_news else f"after {format_duration(named.after_ms)}"
 
 
 def _cleared(after_ms: float | None) -> str:

@@ -9,7 +9,7 @@ import click
 
 from harness.cli import output
 from harness.errors import Problem, ScenarioError
-from harness.units import format_count, format_duration, format_share
+from harness.units import format_count, format_duration, format_share, format_things
 
 if TYPE_CHECKING:
     from harness.scenario import Loaded
@@ -52,7 +52,7 @@ def validate_command(scenarios: tuple[str, ...], sets: tuple[str, ...], as_json:
 
 def _print(loaded: Loaded, cells: list[CellPreview]) -> None:
     whole = format_duration(sum(cell.wall_ms for cell in cells))
-    count = f"{len(cells)} cells, " if loaded.scenario.matrix else ""
+    count = f"{format_things(len(cells), 'cell')}, " if loaded.scenario.matrix else ""
     output.say(f"{loaded.scenario.name}: ok, {count}about {whole} ({loaded.path})")
     shown: list[str] = []
     for cell in cells:

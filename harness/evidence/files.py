@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from harness.canary_record import CanaryLine, read_canaries
 from harness.errors import UsageError
 from harness.evidence.notices import Notices
+from harness.evidence.resources import is_reading
 from harness.journal import Entry, read_journal
 from harness.manifest import Manifest
 from harness.notice_record import FILE as NOTICES
@@ -26,6 +27,7 @@ from harness.plan import Plan
 from harness.records import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
 
 Line = TypeVar("Line")
+RESOURCES: Final = "resources.ndjson"
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class RunFiles:
     """Without the canaries."""
     entries: tuple[Entry, ...]
     canaries: tuple[CanaryLine, ...]
+    resources: tuple[dict[str, object], ...]
     notices: Notices | None
     """None: this run recorded none."""
     broken: list[str] = field(default_factory=list)
@@ -55,29 +58,41 @@ def read_run(run_dir: Path) -> RunFiles:
         manifest=manifest,
         samples=in_order(samples, SAMPLES),
         calls=_without_canaries(_call_files(run_dir, plan, broken)),
-        entries=_lines(lambda: read_journal(run_dir / "faults.ndjson"), broken),
-        canaries=_lines(lambda: read_canaries(run_dir / "canary.ndjson"), broken),
+        entries=_lines(read_journal, run_dir / "faults.ndjson", broken),
+        canaries=_lines(read_canaries, run_dir / "canary.ndjson", broken),
+        resources=read_resources(run_dir, broken),
         notices=_notices(run_dir / NOTICES, broken),
         # a run that never came to its load has no rows, and its manifest says why
         broken=broken if manifest.t0_ns is not None else [],
     )
 
 
-def read_resources(run_dir: Path) -> list[dict[str, object]]:
-    """resources.ndjson; a line that cannot be read is passed over, since no verdict rests on it."""
-    lines: list[dict[str, object]] = []
+def read_resources(run_dir: Path, broken: list[str]) -> tuple[dict[str, object], ...]:
+    """Every whole line of resources.ndjson. A last line cut short is passed over; the first that is damaged otherwise
+    is told in `broken`: it may hide the most that the service held."""
+    path = run_dir / RESOURCES
     try:
-        text = (run_dir / "resources.ndjson").read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return lines
-    for line in text.splitlines():
-        try:
-            document = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(document, dict):
-            lines.append(document)
-    return lines
+        texts = path.read_bytes().split(b"\n") if path.exists() else []
+    except OSError as exc:
+        broken.append(f"{path.name} cannot be read: {exc.strerror}")
+        return ()
+    documents = [_document(text) for text in texts]
+    damaged = [
+        number
+        for number, (text, document) in enumerate(zip(texts, documents, strict=True), 1)
+        if text and not is_reading(document) and number < len(texts)
+    ]
+    if damaged:
+        broken.append(f"{path.name}:{damaged[0]}: not a reading")
+    return tuple(document for document in documents if is_reading(document))
+
+
+def _document(text: bytes) -> object:
+    """None where it is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def in_order(parts: Sequence[NDArray[Any]], layout: RowLayout) -> NDArray[Any]:
@@ -138,12 +153,14 @@ def _without_canaries(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 def _notices(path: Path, broken: list[str]) -> Notices | None:
     """None where there is no such file: runs before it existed."""
-    return Notices.of(_lines(lambda: read_notices(path), broken)) if path.exists() else None
+    return Notices.of(_lines(read_notices, path, broken)) if path.exists() else None
 
 
-def _lines(read: Callable[[], Iterable[Line]], broken: list[str]) -> tuple[Line, ...]:
+def _lines(read: Callable[[Path], Iterable[Line]], path: Path, broken: list[str]) -> tuple[Line, ...]:
     try:
-        return tuple(read())
+        return tuple(read(path))
+    except RecursionError:
+        broken.append(f"{path.name}: a line is nested too deep to be one of ours")
     except (ValueError, OSError) as exc:
         broken.append(str(exc))
-        return ()
+    return ()

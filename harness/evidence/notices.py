@@ -47,6 +47,7 @@ class Notices:
 
     @classmethod
     def of(cls, lines: Iterable[Recorded]) -> Notices:
+        """Of sightings that are one line the first is here and the last, each at its time."""
         raised: list[Sighting] = []
         normal: list[Notice] = []
         unread: list[Unread] = []
@@ -62,9 +63,13 @@ class Notices:
                 since_ns.pop(line.upstream, None)
             else:
                 alert = line.source == "alert"
-                since = since_ns.setdefault(line.upstream, line.t_ns) if alert else line.t_ns
-                raised.append(Sighting(line.t_ns, since, line.upstream, line.source, line.lines, line.text))
-        return cls(tuple(raised), tuple(normal), tuple(unread), tuple(unheeded))
+                last_ns = line.until_ns if line.until_ns is not None and line.lines > 1 else None
+                first_lines = line.lines if last_ns is None else line.lines - 1
+                for t_ns, count in ((line.t_ns, first_lines), (last_ns, 1)):
+                    if t_ns is not None:
+                        begin_ns = since_ns.setdefault(line.upstream, t_ns) if alert else t_ns
+                        raised.append(Sighting(t_ns, begin_ns, line.upstream, line.source, count, line.text))
+        return cls(tuple(sorted(raised, key=_time)), tuple(normal), tuple(unread), tuple(unheeded))
 
     def between(self, begin_ns: int, end_ns: int, upstream: str | None = None) -> list[Sighting]:
         """Who was named from `begin_ns` until before `end_ns`."""
@@ -73,7 +78,15 @@ class Notices:
         return [s for s in self.raised[first:end] if upstream in (None, s.upstream)]
 
     def unread_between(self, source: Source, begin_ns: int, end_ns: int) -> Unread | None:
-        return next((u for u in self.unread if u.source == source and begin_ns <= u.t_ns < end_ns), None)
+        """What of a source could not be read that may have been said from `begin_ns` until before `end_ns`."""
+        return next(
+            (
+                u
+                for u in self.unread
+                if u.source == source and u.t_ns >= begin_ns and (u.t_ns if u.since_ns is None else u.since_ns) < end_ns
+            ),
+            None,
+        )
 
     @property
     def alert_was_never_seen(self) -> bool:
@@ -90,12 +103,27 @@ def mute_alert(run: Evidence) -> str:
     return f"`{metric}` never had a sample with an upstream's name as a label{lost}"
 
 
+def unread_by(run: Evidence, source: Source, begin_ns: int, end_ns: int) -> str:
+    """Why nobody can say that a source named nobody then; empty where all was read. An alert that never said anything
+    is no witness at all, so nothing of it is missing."""
+    assert run.notices is not None
+    lost = run.notices.unread_between(source, begin_ns, end_ns)
+    if lost is None or (source == "alert" and run.notices.alert_was_never_seen):
+        return ""
+    return f"a part of the service's log could not be read in time: {lost.text}" if source == "log" else lost.text
+
+
+def reach(run: Evidence, upstream: str) -> list[tuple[int, int]]:
+    """When a fault may explain that an upstream is named: as long as it acts, and until requests that it held fail."""
+    grace_ns = round(run.plan.load.client_cap_ms * NS_PER_MS)
+    return [(begin_ns, end_ns + grace_ns) for begin_ns, end_ns in run.injections(upstream)]
+
+
 def is_explained(run: Evidence, sighting: Sighting) -> bool:
     """Whether a fault acted on the upstream then, or so shortly before that requests it held may only now fail."""
-    grace_ns = round(run.plan.load.client_cap_ms * NS_PER_MS)
     return any(
-        begin_ns <= moment_ns <= end_ns + grace_ns
-        for begin_ns, end_ns in run.injections(sighting.upstream)
+        begin_ns <= moment_ns <= end_ns
+        for begin_ns, end_ns in reach(run, sighting.upstream)
         for moment_ns in (sighting.t_ns, sighting.since_ns)
     )
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.units import format_count
+from harness.manifest import SERVICE
+from harness.units import NS_PER_S, format_count
 
-SERVICE: Final = "sut"
-"""The service's name among a run's children."""
 LISTENING: Final = "LISTEN"
 """The state of sockets that wait for connections: there is nothing in them to leak."""
 _STATE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,15}")
@@ -65,6 +64,12 @@ class Readings:
             chosen &= self.t_ns < stop_ns
         return self._only(chosen)
 
+    def apart_from(self, seconds: frozenset[int], t0_ns: int) -> Self:
+        """Without those of these seconds from t = 0 and of the one after each: the rig spoiled them."""
+        second = (self.t_ns - t0_ns) // NS_PER_S
+        spoiled = list(seconds | {each + 1 for each in seconds})
+        return self._only(~np.isin(second, spoiled)) if seconds else self
+
     def knowing(self, figure: str) -> Self:
         """Those that tell this figure."""
         return self._only(~np.isnan(self.figure(figure)))
@@ -91,6 +96,19 @@ class Readings:
             sockets=self.sockets[chosen],
             by_state=tuple(self.by_state[place] for place in np.flatnonzero(chosen).tolist()),
         )
+
+
+def is_reading(document: object) -> TypeGuard[dict[str, object]]:
+    """Whether it is a whole line of resources.ndjson: a figure may be missing or null, and never anything else."""
+    if not isinstance(document, dict) or not isinstance(document.get("child"), str):
+        return False
+    figures = [document.get(name) for name in _FIGURES]
+    sockets = document.get("sockets")
+    return (
+        _is_count(document.get("t_ns"))
+        and all(figure is None or not np.isnan(_number(figure)) for figure in figures)
+        and (sockets is None or _states(sockets) is not None)
+    )
 
 
 def connections(states: States) -> int:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from harness.canary_record import CanaryLine
 from harness.errors import UsageError
-from harness.evidence.files import read_resources, read_run
+from harness.evidence.files import read_run
 from harness.evidence.injections import Injection, injections_of, real_windows
 from harness.evidence.notices import Notices
 from harness.evidence.resources import Readings
@@ -79,13 +79,15 @@ class Evidence:
     """Backend calls, canaries left out, in the files' order."""
     entries: tuple[Entry, ...] = ()
     canaries: tuple[CanaryLine, ...] = ()
+    resources: tuple[dict[str, object], ...] = ()
+    """The lines of resources.ndjson, of every child."""
     notices: Notices | None = None
     """Whom the service named; None: this run recorded nothing of it."""
     broken: tuple[str, ...] = ()
     stop_ns: int | None = None
     """Everything intended before this has a row; None: the load ran to its planned end."""
     bad_seconds: frozenset[int] = frozenset()
-    """Seconds from t = 0 whose arrivals were taken out of `samples`."""
+    """Seconds from t = 0 whose arrivals were taken out of `samples`, and whose readings do not count."""
 
     @classmethod
     def load(cls, run_dir: Path) -> Evidence:
@@ -101,6 +103,7 @@ class Evidence:
             calls=files.calls,
             entries=files.entries,
             canaries=files.canaries,
+            resources=files.resources,
             notices=files.notices,
             broken=tuple(files.broken),
             stop_ns=stop_ns,
@@ -165,11 +168,12 @@ class Evidence:
     @cached_property
     def readings(self) -> Readings:
         """What the service cost, the whole run long; empty where it is no process of ours."""
-        return Readings.of(read_resources(self.run_dir))
+        return Readings.of(self.resources)
 
     def readings_in(self, phase: str) -> Readings:
-        """Those of a phase, before the load was stopped."""
-        return self.readings.within(self._spans(phase), self.stop_ns)
+        """Those of a phase, before the load was stopped, bad seconds left out."""
+        every = self.readings.within(self._spans(phase), self.stop_ns)
+        return every.apart_from(self.bad_seconds, self.t0_ns)
 
     @cached_property
     def intended_ns(self) -> NDArray[np.int64]:

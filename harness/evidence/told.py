@@ -24,42 +24,51 @@ QUIET_S: Final = 5.0
 
 
 def named_during(run: Evidence, fault: PlannedFault, upstream: str) -> tuple[NamedResult, ...]:
-    """Who was named first by whom while `fault` stood on `upstream`: that upstream, and those that were healthy."""
-    if run.notices is None:
+    """Who was named first by whom while `fault` stood on `upstream`: that upstream, and those that were healthy, which
+    of a fault of several upstreams stand with its first."""
+    stood = [
+        (i.applied_ns, i.removing_ns if i.removing_ns is not None else run.end_ns)
+        for i in run.journalled
+        if (i.fault, i.upstream) == (fault.name, upstream) and i.applied_ns is not None
+    ]
+    if run.notices is None or not stood:
         return ()
-    firsts: dict[tuple[str, Source], tuple[Sighting, float]] = {}
-    seen: dict[tuple[str, Source], list[Sighting]] = {}
-    first_ns, stood_ns = None, 0
-    for injection in run.journalled:
-        if (injection.fault, injection.upstream) != (fault.name, upstream) or injection.applied_ns is None:
-            continue
-        end_ns = injection.removing_ns if injection.removing_ns is not None else run.end_ns
-        first_ns = injection.applied_ns if first_ns is None else first_ns
-        stood_ns += end_ns - injection.applied_ns
-        for sighting in run.notices.between(injection.applied_ns, end_ns):
-            if sighting.upstream == upstream or not is_explained(run, sighting):
-                key = sighting.upstream, sighting.source
-                firsts.setdefault(key, (sighting, (sighting.t_ns - injection.applied_ns) / NS_PER_MS))
-                seen.setdefault(key, []).append(sighting)
-    if first_ns is None:
-        return ()
-    told = []
-    for (name, source), (first, after_ms) in firsts.items():
-        own, during = name == upstream, seen[name, source]
-        no_news = own and before(run, name, source, first_ns).explains(during, stood_ns / NS_PER_S)
-        told.append(
-            NamedResult(
-                upstream=name,
-                source=source,
-                after_ms=after_ms,
-                lines=sum(sighting.lines for sighting in during),
-                text=first.text,
-                healthy=not own,
-                no_news=no_news,
-                cleared_after_ms=_cleared_after_ms(run, fault, first) if own and not no_news else None,
+    seen: dict[tuple[str, Source], list[tuple[Sighting, int]]] = {}
+    for begin_ns, end_ns in stood:
+        for sighting in run.notices.between(begin_ns, end_ns):
+            is_told = sighting.upstream == upstream or (
+                upstream == fault.upstreams[0] and not is_explained(run, sighting)
             )
-        )
-    return tuple(told)
+            if is_told:
+                seen.setdefault((sighting.upstream, sighting.source), []).append((sighting, begin_ns))
+    stood_s = sum(end_ns - begin_ns for begin_ns, end_ns in stood) / NS_PER_S
+    return tuple(_told(run, fault, upstream, during, first_ns=stood[0][0], stood_s=stood_s) for during in seen.values())
+
+
+def _told(
+    run: Evidence,
+    fault: PlannedFault,
+    upstream: str,
+    during: list[tuple[Sighting, int]],
+    *,
+    first_ns: int,
+    stood_s: float,
+) -> NamedResult:
+    """Of one upstream and source. `during`: each sighting, and when its window began."""
+    sightings = [sighting for sighting, _ in during]
+    first, begin_ns = during[0]
+    own = first.upstream == upstream
+    no_news = not before(run, first.upstream, first.source, first_ns).news(sightings, stood_s)
+    return NamedResult(
+        upstream=first.upstream,
+        source=first.source,
+        after_ms=(first.t_ns - begin_ns) / NS_PER_MS,
+        lines=sum(sighting.lines for sighting in sightings),
+        text=first.text,
+        healthy=not own,
+        no_news=no_news,
+        cleared_after_ms=_cleared_after_ms(run, fault, first) if own and not no_news else None,
+    )
 
 
 def _cleared_after_ms(run: Evidence, fault: PlannedFault, first: Sighting) -> float | None:

@@ -7,6 +7,7 @@ service: slots suffice for everything it may hold open.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from harness.evidence.landed import Landing
 from harness.evidence.run import Evidence, Pool
+from harness.manifest import SERVICE
 from harness.results import ValidityCheck
 from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS, NS_PER_S, format_count, format_duration, format_share, format_things
@@ -108,7 +110,7 @@ def _rollback(run: Evidence) -> Finding:
 
 def _workers(run: Evidence) -> Finding:
     ended = run.manifest.ended
-    lost = [d for d in ended.deaths if d.child != "sut"] if ended else []
+    lost = [d for d in ended.deaths if d.child != SERVICE] if ended else []
     if lost:
         first = lost[0]
         tail = f": {first.last_line}" if first.last_line else ""
@@ -151,7 +153,7 @@ def bad_seconds(run: Evidence, limit_ms: float) -> frozenset[int]:
 
 
 def lag_finding(run: Evidence, limit_ms: float, bad: frozenset[int], undone: list[str]) -> Finding:
-    """`undone`: the gates whose FAIL does not hold without the bad seconds."""
+    """`undone`: what gates whose verdict rests on the bad seconds do without them."""
     lag = send_lag_ns(run)
     if not len(lag):
         return Finding("lag", True, "nothing was sent")
@@ -161,13 +163,13 @@ def lag_finding(run: Evidence, limit_ms: float, bad: frozenset[int], undone: lis
         return Finding(
             "lag",
             False,
-            f"the load generator was late ({told}), and without those seconds `{undone[0]}` does not fail",
+            f"the load generator was late ({told}), and without those seconds {undone[0]}",
             "free the machine, lower the rate, or add --workers; then run again",
         )
     return Finding("lag", True, told if not bad else f"{told}; no verdict rests on them")
 
 
-def generator_cpu(run: Evidence, resources: list[dict[str, object]], *, lag_ok: bool) -> Finding:
+def generator_cpu(run: Evidence, resources: Sequence[Mapping[str, object]], *, lag_ok: bool) -> Finding:
     """How busy the busiest worker was. Told, and blamed only together with send lag."""
     busiest = max((_cpu_share(resources, f"locust-{i}") for i in range(run.plan.load.workers)), default=None, key=_zero)
     if busiest is None:
@@ -180,7 +182,7 @@ def _zero(share: float | None) -> float:
     return -1.0 if share is None else share
 
 
-def _cpu_share(resources: list[dict[str, object]], child: str) -> float | None:
+def _cpu_share(resources: Sequence[Mapping[str, object]], child: str) -> float | None:
     points = [
         (t_ns, cpu_s)
         for line in resources

@@ -6,6 +6,7 @@ from one on the mean over batches is bounded. A window without calls by the hund
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from harness.evidence import Evidence, Pool, Window
 
-_EXAMPLE = "calls to azure for by-gcp < 0.01"
+_EXAMPLE = "calls to UPSTREAM < 0.01"
+_MULTIPLE = re.compile(r"(\d+(?:\.\d+)?)x")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,9 @@ class CallsGate:
         request = words.request()
         words.comparison("<", _EXAMPLE)
         offset = words.offset
+        if match := _MULTIPLE.fullmatch(words.peek()):
+            fix = f"{words.text[:offset]}{match[1]}"
+            raise GateSyntaxError(f"`{match[0]}`: calls are compared with nothing, only counted", fix, offset)
         limit = words.quantity(_number, "a number of calls for each arrival", _EXAMPLE)
         if limit < 1e-6:
             raise GateSyntaxError("fewer than one call in a million arrivals cannot be shown", "0.01", offset)

@@ -6,22 +6,24 @@ the log's last line that names it, and the alert's return to normal, must be ear
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from harness.gates.gate import Finding, GateVerdict
+from harness.gates.named import ANYWAY, STOPPED, UNREAD, UNRECORDED
 from harness.gates.words import GateSyntaxError, Words
-from harness.units import NS_PER_MS, NS_PER_S, format_duration, parse_duration_ms
+from harness.notice_record import Source
+from harness.units import NS_PER_MS, NS_PER_S, format_duration, parse_duration_ms, spell_duration
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence, Pool
-    from harness.evidence.news import Before
     from harness.evidence.notices import Notices, Sighting
-    from harness.notice_record import Source
 
 MARGIN_MS: Final = 5_000.0
 """Load beyond the limit: a log that goes on naming somebody must be seen to."""
+STILL_BY: Final[dict[Source, str]] = {"log": "still by its log", "alert": "still by its alert"}
+NOT_RAISED: Final = "not raised"
+TOO_EARLY: Final = "too early"
 _EXAMPLE = "cleared within 30s after FAULT"
 
 
@@ -51,7 +53,8 @@ class ClearedGate:
             raise GateSyntaxError("a `cleared` gate says within which time", _EXAMPLE, offset)
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         if not words.accept("after"):
-            raise GateSyntaxError("a `cleared` gate says after which fault", _EXAMPLE, words.offset)
+            fix = f"cleared within {spell_duration(limit_ms)} after FAULT"
+            raise GateSyntaxError("a `cleared` gate says after which fault", fix, words.offset)
         return cls(words.text, words.name("a fault's name", _EXAMPLE), limit_ms)
 
     @property
@@ -95,6 +98,7 @@ class ClearedGate:
             op="<",
             observed=max(times) if outcomes and len(times) == len(outcomes) else None,
             n=sum(len(run.window(self.phase).samples) for run in pool.runs),
+            kind=worst.kind if worst else "",
         )
 
 
@@ -107,12 +111,13 @@ class _Outcome:
     verdict: GateVerdict
     reason: str
     after_ms: float | None = None
+    kind: str = ""
 
 
 def _outcomes(run: Evidence, gate: ClearedGate) -> list[_Outcome]:
     """One for each upstream that the fault hits."""
     if run.notices is None:
-        return [_Outcome("inconclusive", "this run recorded nothing of whom the service named")]
+        return [_Outcome("inconclusive", UNRECORDED)]
     upstreams = next((fault.upstreams for fault in run.plan.faults if fault.name == gate.fault), ())
     return [_outcome(run, gate, upstream) for upstream in upstreams]
 
@@ -139,6 +144,10 @@ class _After:
         return self.removed_ns + round(self.gate.limit_ms * NS_PER_MS)
 
     @property
+    def no_news(self) -> str:
+        return f"named {self.upstream} before {self.gate.fault} as well, so it says nothing"
+
+    @property
     def late_s(self) -> float:
         """How long was watched after the limit."""
         return max(0, self.end_ns - self.limit_ns) / NS_PER_S
@@ -150,7 +159,6 @@ class _After:
 
 
 def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> _Outcome:
-    from harness.evidence.news import before
     from harness.evidence.notices import SOURCES, after_end_ns, mute_alert
 
     assert run.notices is not None
@@ -158,62 +166,71 @@ def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> _Outcome:
     mine = [i for i in run.journalled if (i.fault, i.upstream) == (gate.fault, upstream) and i.applied_ns is not None]
     removed_ns = mine[-1].removed_ns if len(mine) == len(fault.windows) else None
     if removed_ns is None or (run.stop_ns is not None and run.stop_ns < removed_ns):
-        return _Outcome("inconclusive", "the run was stopped before this phase was over")
-    begin_ns = mine[0].applied_ns or removed_ns
+        return _Outcome("inconclusive", STOPPED)
+    begin_ns = mine[0].applied_ns
+    assert begin_ns is not None
     seen = run.notices.between(begin_ns, removed_ns, upstream)
     if not seen:
-        return _Outcome("inconclusive", f"{upstream} was never named while {gate.fault} stood, so nothing could clear")
+        reason = f"{upstream} was never named while {gate.fault} stood, so nothing could clear"
+        return _Outcome("inconclusive", reason, kind=NOT_RAISED)
     after = _After(run, run.notices, gate, upstream, begin_ns, removed_ns, after_end_ns(run, gate.fault))
-    no_news = f"named {upstream} before {gate.fault} as well, so it says nothing"
-    outcomes, raised = [], False
-    for source in SOURCES:
-        past = before(run, upstream, source, begin_ns)
-        during = [sighting for sighting in seen if sighting.source == source]
-        is_news = _is_news(past, during, (removed_ns - begin_ns) / NS_PER_S)
-        raised = raised or is_news
-        outcome = _by(after, source)
-        if outcome.verdict == "fail" and past.explains(after.late(source), after.late_s):
-            outcome = _Outcome("inconclusive", f"the service's {source} {no_news}")
-        if outcome.verdict != "pass" or is_news or not during:
-            outcomes.append(outcome)
-    worst = next((o for v in ("fail", "inconclusive") for o in outcomes if o.verdict == v), None)
+    by = [_by(after, source) for source in SOURCES]
+    worst = next((w.outcome for v in ("fail", "inconclusive") for w in by if w.counts and w.outcome.verdict == v), None)
     if worst:
         return worst
-    if not raised:
+    if not any(witness.was_news for witness in by):
         sources = " and ".join(dict.fromkeys(sighting.source for sighting in seen))
-        return _Outcome("inconclusive", f"the service's {sources} {no_news}, and nothing could clear")
-    slowest = max(outcomes, key=lambda o: o.after_ms or 0.0)
+        reason = f"the service's {sources} {after.no_news}, and nothing could clear"
+        return _Outcome("inconclusive", reason, kind=ANYWAY)
+    slowest = max((w.outcome for w in by if w.counts), key=lambda outcome: outcome.after_ms or 0.0)
     mute = mute_alert(run)
     return replace(slowest, reason=f"{slowest.reason} ({mute})") if mute else slowest
 
 
-def _is_news(past: Before, during: Sequence[Sighting], seconds: float) -> bool:
-    """Whether a source named the upstream while the fault stood, and more than before."""
-    return bool(during) and not past.explains(during, seconds)
+@dataclass(frozen=True, slots=True)
+class _Witness:
+    """What one source says of the gate. `counts`: that it named nobody any more is no PASS where it had not before."""
+
+    outcome: _Outcome
+    was_news: bool
+    """It named the upstream while the fault stood, and had not been saying so already."""
+    counts: bool
 
 
-def _by(after: _After, source: Source) -> _Outcome:
-    from harness.evidence.notices import cleared
+def _by(after: _After, source: Source) -> _Witness:
+    from harness.evidence.news import LAST_S, before
+
+    past = before(after.run, after.upstream, source, after.begin_ns, enough_s=LAST_S)
+    during = [s for s in after.notices.between(after.begin_ns, after.removed_ns, after.upstream) if s.source == source]
+    was_news = bool(past.news(during, (after.removed_ns - after.begin_ns) / NS_PER_S))
+    outcome = _seen_by(after, source)
+    late = after.late(source)
+    if outcome.verdict == "fail" and late and not past.news(late, after.late_s):
+        outcome = _Outcome("inconclusive", f"the service's {source} {after.no_news}", kind=ANYWAY)
+    return _Witness(outcome, was_news, outcome.verdict != "pass" or was_news or not during)
+
+
+def _seen_by(after: _After, source: Source) -> _Outcome:
+    from harness.evidence.notices import cleared, unread_by
 
     found = cleared(after.run, after.upstream, source, after.removed_ns, after.end_ns)
     limit_ms, held_ms = after.gate.limit_ms, after.ms(after.end_ns)
     held, limit = format_duration(held_ms), format_duration(limit_ms)
-    still = f"{after.upstream} was still named by the service's {source} {{}} after the fault was gone, limit {limit}"
-    text = f": {found.last.text}" if found.last else ""
-    too_early = _Outcome("inconclusive", f"the load ended {held} after the fault, too early to tell")
+    still = f"{after.upstream} was still named by the service's {source} "
+    tail = f" after the fault was gone, limit {limit}" + (f": {found.last.text}" if found.last else "")
+    too_early = _Outcome("inconclusive", f"the load ended {held} after the fault, too early to tell", kind=TOO_EARLY)
     if found.at_ns is None:
-        lost = after.notices.unread_between(source, found.last.t_ns if found.last else after.removed_ns, after.end_ns)
+        lost = unread_by(after.run, source, found.last.t_ns if found.last else after.removed_ns, after.end_ns)
         if lost:
-            return _Outcome("inconclusive", f"{after.upstream} was named when last seen; then {lost.text}")
-        return too_early if held_ms < limit_ms else _Outcome("fail", still.format(held) + text)
+            return _Outcome("inconclusive", f"{after.upstream} was named when last seen; then {lost}", kind=UNREAD)
+        return too_early if held_ms < limit_ms else _Outcome("fail", still + held + tail, kind=STILL_BY[source])
     after_ms = after.ms(found.at_ns)
     if after_ms >= limit_ms:
-        return _Outcome("fail", still.format(format_duration(after_ms)) + text, after_ms)
+        return _Outcome("fail", still + format_duration(after_ms) + tail, after_ms, STILL_BY[source])
     if held_ms < limit_ms:
         return too_early
-    lost = after.notices.unread_between("log", after.limit_ns, after.end_ns)
-    if source == "log" and lost:
-        return _Outcome("inconclusive", f"a part of the service's log could not be read in time: {lost.text}")
+    if lost := unread_by(after.run, source, after.limit_ns, after.end_ns):
+        return _Outcome("inconclusive", lost, kind=UNREAD)
     return _Outcome(
         "pass",
         f"{after.upstream} was named no more {format_duration(after_ms)} after the fault, limit {limit}",

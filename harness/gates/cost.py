@@ -35,6 +35,9 @@ SLACK: Final[dict[Metric, float]] = {"rss": 8e6, "threads": 5.0, "sockets": 10.0
 """A multiple of the baseline leaves at least so much room above it: twice two sockets would be nothing at all."""
 _LEAST: Final[dict[Metric, float]] = {"rss": 1e6, "threads": 2.0, "sockets": 1.0}
 """Any process holds that much, or one less."""
+NO_PROCESS: Final = "no_process"
+NO_BASELINE: Final = "no_baseline"
+"""Kinds of findings: the service is not ours to look at; its baseline is unknown."""
 _MOST: Final = 1e18
 _NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)(x?)")
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)%")
@@ -124,6 +127,7 @@ def _example(metric: Metric) -> str:
 
 def _limit(words: Words, metric: Metric) -> tuple[float | None, float | None]:
     """An absolute limit or a factor."""
+    words.refuse_glued()
     if words.peek() == "baseline" or _PERCENT.fullmatch(words.peek()):
         _refuse_without_factor(words, metric)
     offset = words.offset
@@ -134,30 +138,32 @@ def _limit(words: Words, metric: Metric) -> tuple[float | None, float | None]:
         return _possible(size, metric, offset), None
     number = words.take()
     if match[2] or words.accept("x"):
-        return None, _factor(words, metric, float(match[1]), offset)
+        return None, _factor(words, metric, match[1], offset)
     if metric == "rss":
         fix = f"{number.text}MB" if float(number.text) >= 1 else "300MB"
         raise GateSyntaxError(f"`{number.text}` has no unit", fix, offset)
     count = float(match[1])
     if not count.is_integer():
-        whole = max(math.ceil(count), _LEAST[metric])
-        raise GateSyntaxError(f"`{number.text}` is not a whole number", f"{whole:.0f}, or 1.5 x baseline", offset)
+        whole, factor = max(math.ceil(count), _LEAST[metric]), number.text if count > 1 else "1.5"
+        raise GateSyntaxError(f"`{number.text}` is not a whole number", f"{whole:.0f}, or {factor}x baseline", offset)
     if count > _MOST:
         raise GateSyntaxError(f"`{number.text}` is more than any service could hold", _example(metric), offset)
     return _possible(count, metric, offset), None
 
 
-def _factor(words: Words, metric: Metric, factor: float, offset: int) -> float:
-    of = words.take("`baseline`", "1.5 x baseline")
+def _factor(words: Words, metric: Metric, number: str, offset: int) -> float:
+    factor = float(number)
+    example = f"{metric} < {number if factor > 1 else 1.2}x baseline"
+    of = words.take("`baseline`", example)
     if of.text != "baseline":
         raise GateSyntaxError(
             f"`{of.text}` is nothing to compare {metric} with; only the baseline of the same run is",
-            "1.5 x baseline",
+            example,
             of.offset,
         )
     if not 1 < factor <= 1_000_000:
-        reason = "the factor must be above 1, since the baseline itself reaches 1 x baseline, and a million at most"
-        raise GateSyntaxError(reason, "1.2 x baseline", offset)
+        reason = "the factor must be above 1, since the baseline itself reaches 1x baseline, and a million at most"
+        raise GateSyntaxError(reason, "1.2x baseline", offset)
     return factor
 
 
@@ -166,10 +172,10 @@ def _refuse_without_factor(words: Words, metric: Metric) -> None:
     word = words.take()
     percent = _PERCENT.fullmatch(word.text)
     if percent is None:
-        raise GateSyntaxError("a multiple of the baseline needs its factor", "1.2 x baseline", word.offset)
+        raise GateSyntaxError("a multiple of the baseline needs its factor", "1.2x baseline", word.offset)
     if words.accept("of") or words.peek() == "baseline":
         factor = float(percent[1]) / 100
-        fix = f"{factor:g} x baseline" if factor > 1 else "1.2 x baseline"
+        fix = f"{factor:g}x baseline" if factor > 1 else "1.2x baseline"
         raise GateSyntaxError(f"`{word.text}` is no factor", fix, word.offset)
     kind = "a size" if metric == "rss" else "a number"
     raise GateSyntaxError(f"`{word.text}` is not {kind}", _limits(metric), word.offset)
@@ -187,7 +193,7 @@ def _possible(limit: float, metric: Metric, offset: int) -> float:
 
 
 def _limits(metric: Metric) -> str:
-    return "300MB or 1.5 x baseline" if metric == "rss" else "100 or 1.5 x baseline"
+    return "300MB or 1.5x baseline" if metric == "rss" else "100 or 1.5x baseline"
 
 
 def _size(text: str) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.evidence import Evidence, Pool
 from harness.evidence.resources import told_states
-from harness.gates.cost import END_S, READINGS_LAST, READINGS_LEAST, SLACK, CostGate
+from harness.gates.cost import END_S, NO_BASELINE, NO_PROCESS, READINGS_LAST, READINGS_LEAST, SLACK, CostGate
 from harness.gates.deciding import stopped
 from harness.gates.gate import Finding, GateVerdict, Unit
 from harness.units import NS_PER_S, format_bytes, format_quantity, format_things
@@ -33,6 +33,7 @@ class _Outcome:
     observed: float | None = None
     n: int = 0
     exceeded: int = 0
+    kind: str = ""
 
     @property
     def weight(self) -> tuple[int, float]:
@@ -43,7 +44,7 @@ class _Outcome:
 def judge(gate: CostGate, pool: Pool) -> Finding:
     if pool.plan.service.kind == "url":
         reason = "the service is no process of tailgate's, so nobody looked at what it holds"
-        return Finding("inconclusive", reason, gate.limit, gate.unit, "<")
+        return Finding("inconclusive", reason, gate.limit, gate.unit, "<", kind=NO_PROCESS)
     outcomes = [_outcome(gate, run, pool) for run in pool.runs]
     worst = max(outcomes, key=lambda outcome: outcome.weight)
     return Finding(
@@ -55,6 +56,7 @@ def judge(gate: CostGate, pool: Pool) -> Finding:
         observed=worst.observed,
         n=sum(outcome.n for outcome in outcomes),
         exceeded=sum(outcome.exceeded for outcome in outcomes),
+        kind=worst.kind,
     )
 
 
@@ -68,7 +70,8 @@ def _outcome(gate: CostGate, run: Evidence, pool: Pool) -> _Outcome:
     if gate.factor is not None:
         baseline = _Held(gate, run, "baseline")
         if trouble := baseline.unknown(pool):
-            return _Outcome("inconclusive", f"the baseline cannot be compared with: {trouble}", None)
+            reason = f"the baseline cannot be compared with: {trouble}"
+            return _Outcome("inconclusive", reason, None, kind=NO_BASELINE)
         limit, limit_told = _multiple(gate, gate.factor, baseline.highest)
     assert limit is not None, "a gate has a limit or a factor"
     limit_told = f"the limit is {_spelled(limit, gate.unit)}{limit_told}"
@@ -135,7 +138,8 @@ class _Held:
         if not len(self._every):
             return f"there is no reading of the service in the phase `{phase}`"
         if not self.n:
-            return f"the service's {metric} are not in the run's records: this system, or an older run, does not tell"
+            are = "is" if metric == "rss" else "are"
+            return f"the service's {metric} {are} not in the run's records: this system, or an older run, does not tell"
         if self.n < READINGS_LEAST:
             where = f"the last {END_S:g} s of `{phase}` have" if self._last else f"the phase `{phase}` has"
             few = f"{where} {format_things(self.n, 'reading')} of the service's {metric}; it takes {READINGS_LEAST}"
@@ -153,10 +157,18 @@ class _Held:
         looks = len(self._every)
         if looks < LOOKS_LEAST * self._seconds:
             return f" ({looks} looks in {self._seconds:.1f} s: the machine was too busy for one a second)"
-        if self._gate.metric == "sockets" and self.n < looks:
+        if self.n == looks:
+            return ""
+        if self._gate.metric == "sockets" and not self._silent_twice:
             every_s = self._seconds / self.n
             return f" (counted every {every_s:.1f} s, since one count took more than a tenth of a core)"
-        return ""
+        return f" (at {looks - self.n} of {looks} looks the system did not tell)"
+
+    @property
+    def _silent_twice(self) -> bool:
+        """Whether two looks in a row told nothing: who leaves one out since counting costs much counts the next."""
+        silent = np.isnan(self._every.figure(self._gate.figure))
+        return bool((silent[1:] & silent[:-1]).any())
 
     def told(self, *, failed: bool) -> str:
         """`threads reached 271 at 12.3 s of azure-slow`."""

@@ -36,6 +36,8 @@ class Finding:
     exceeded: int | None = None
     deflation: float | None = None
     withstands_ms: float | None = None
+    kind: str = ""
+    """Which of the gate's findings it is, for whoever picks an advice; `reason` is for people. Not in results.json."""
 
 
 class Gate(Protocol):

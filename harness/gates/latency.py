@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)(\(ok\))?")
 _EXAMPLE = "p99 < 2s during FAULT"
-_LIMITS = "2s, gateway.timeout, 1.5 x baseline or 1.5 x main"
+_LIMITS = "2s, gateway.timeout, 1.5x baseline or 1.5x main"
 _RATIO = re.compile(r"(\d+(?:\.\d+)?)x?")
 
 
@@ -52,7 +52,7 @@ class LatencyGate:
     @classmethod
     def parse(cls, words: Words) -> Self:
         quantile, ok_only = _quantile(words.take("a percentile", _EXAMPLE))
-        upstream = words.name("an upstream's name", "p99 of gcp < 1s") if words.accept("of") else None
+        upstream = words.name("an upstream's name", "p99 of UPSTREAM < 1s") if words.accept("of") else None
         request = words.request()
         words.comparison("<", _EXAMPLE)
         limit = _limit(words)
@@ -117,21 +117,23 @@ def _quantile(word: Word) -> tuple[float, bool]:
 def _limit(words: Words) -> Limit:
     if words.accept("gateway.timeout"):
         return Limit()
+    words.refuse_glued()
     offset = words.offset
     if match := _RATIO.fullmatch(words.peek()):
         number = words.take()
         if number.text.endswith("x") or words.accept("x"):
-            return _ratio(words, float(match[1]), offset)
+            return _ratio(words, match[1], offset)
         raise GateSyntaxError(f"`{number.text}` has no unit", f"{number.text}ms or {number.text}s", offset)
     return Limit(ms=words.quantity(parse_duration_ms, f"a limit ({_LIMITS})", _LIMITS))
 
 
-def _ratio(words: Words, factor: float, offset: int) -> Limit:
-    of = words.take("`baseline` or `main`", "1.5 x baseline")
+def _ratio(words: Words, number: str, offset: int) -> Limit:
+    factor = float(number)
+    of = words.take("`baseline` or `main`", f"{number}x baseline or {number}x main")
     if not 0 < factor <= 1_000_000:
-        raise GateSyntaxError("the factor must be above zero, and a million at most", "1.5 x baseline", offset)
+        raise GateSyntaxError("the factor must be above zero, and a million at most", "1.5x baseline", offset)
     if of.text == "baseline":
         return Limit(factor=factor, of="baseline")
     if of.text == "main":
         return Limit(factor=factor, of="main")
-    raise GateSyntaxError(f"`{of.text}` is nothing to compare with", "1.5 x baseline or 1.5 x main", of.offset)
+    raise GateSyntaxError(f"`{of.text}` is nothing to compare with", f"{number}x baseline or {number}x main", of.offset)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from harness.gates.gate import Finding, GateVerdict
 from harness.gates.words import GateSyntaxError, Words
-from harness.units import NS_PER_MS, NS_PER_S, format_duration, parse_duration_ms
+from harness.units import NS_PER_MS, NS_PER_S, format_duration, parse_duration_ms, spell_duration
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence, Pool
@@ -49,7 +49,8 @@ class RecoveryGate:
         words.comparison("<", _EXAMPLE)
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         if not words.accept("after"):
-            raise GateSyntaxError("a recovery gate says after which fault", _EXAMPLE, words.offset)
+            fix = f"recovery < {spell_duration(limit_ms)} after FAULT"
+            raise GateSyntaxError("a recovery gate says after which fault", fix, words.offset)
         return cls(words.text, words.name("a fault's name", _EXAMPLE), limit_ms)
 
     @property

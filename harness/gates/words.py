@@ -1,7 +1,8 @@
 """A gate's text as words with their places, and the phrases that several kinds of gate share.
 
 Refuses with the place, the reason and a spelling that would do; it knows no scenario, so whether a
-fault or a request of that name exists is for the scenario to say.
+fault or a request of that name exists is for the scenario to say, and FAULT, UPSTREAM and REQUEST
+stand in such a spelling for names that only the scenario has.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.fields import closest
 from harness.units import parse_share
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 MOST = 24 * 3_600_000.0
 """A day in milliseconds; of calls and requests a second, more than a machine makes."""
+_PHASES = ("during", "after")
+_OTHER_PHASES = ("in", "on", "at", "under", "while", "throughout")
+"""What people write for `during`."""
+_GLUED = re.compile(r"(\d+(?:\.\d+)?x)(baseline|main)")
 _WORD = re.compile(r'"[^"]*"|[<>]=?|[^\s<>"]+|"')
 
 
@@ -83,7 +89,7 @@ class Words:
         """`for NAME` or `for "GET /path"`; None where the gate names no request."""
         if not self.accept("for"):
             return None
-        word = self.take("a request's name", 'for by-gcp, or for "GET /offers"')
+        word = self.take("a request's name", 'for REQUEST, or for "GET /offers"')
         if word.text == '"':
             raise GateSyntaxError("the quote is not closed", 'for "GET /offers"', word.offset)
         if word.text.startswith('"'):
@@ -123,14 +129,20 @@ class Words:
             return f"after {fault}"
         return "whole"
 
+    def refuse_glued(self) -> None:
+        """`1.5xbaseline`: the factor and what it multiplies are two words."""
+        if match := _GLUED.fullmatch(self.peek()):
+            fix = f"write `{match[1]} {match[2]}`, with a space"
+            raise GateSyntaxError(f"`{match[0]}` is two words in one", fix, self.offset)
+
     def end(self) -> None:
         """Nothing may follow."""
         if self._next == len(self._words):
             return
         word = self._words[self._next]
-        raise GateSyntaxError(
-            f"`{word.text}` is one word too many", "`during FAULT` or `after FAULT` may end a gate", word.offset
-        )
+        meant = "during" if word.text.lower() in _OTHER_PHASES else closest(word.text.lower(), _PHASES)
+        fix = f"did you mean `{meant}`?" if meant else "`during FAULT` or `after FAULT` may end a gate"
+        raise GateSyntaxError(f"`{word.text}` is one word too many", fix, word.offset)
 
 
 def _parsed(parse: Callable[[str], float], word: Word, fix: str) -> float:

@@ -145,8 +145,9 @@ def _service(scenario: Scenario, inputs: Inputs, stand: _Stand) -> PlannedServic
     if service.rung is not None:
         kind = "rung"
         without = [word for policy in service.without for word in ("--without", policy)]
+        also = [word for policy in service.also for word in ("--with", policy)]
         client = ("--client", service.client) if service.client else ()
-        rung = ("--rung", service.rung, *without, *client)
+        rung = ("--rung", service.rung, *without, *also, *client)
         argv = (sys.executable, "-P", "-m", "aggregator", *rung, "--port", str(stand.service_port))
         env = {**_aggregator_env(stand), **env}
     elif service.command is not None:

@@ -235,6 +235,8 @@ def _lines_before(source: Source, index: int) -> Iterator[str]:
 def _hint(what: str) -> str:
     if "mapping values are not allowed" in what:
         return "quote a text that holds `: `, or mend the indentation"
+    if "expected <block end>" in what:
+        return "check the indentation: keys of one mapping, and dashes of one list, stand in one column"
     if "expected ',' or" in what or "did not find expected" in what:
         return "a bracket or a comma is missing, or a text with brackets needs quotes"
     return "mend the YAML here; nothing after this place could be read"

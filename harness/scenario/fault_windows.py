@@ -28,11 +28,10 @@ def fault_findings(made: Made, plan: Plan, index: int, fault: Fault, planned: Pl
     last_ms = planned.windows[-1].remove_ms
     needed_ms = last_ms if fault.at_ms is not None else last_ms + timeline.recovery_ms
     if needed_ms > timeline.duration_ms:
-        over = "is removed" if fault.at_ms is not None else "has been recovered from"
+        over = f"`{fault.name}` is removed" if fault.at_ms is not None else f"the recovery of `{fault.name}` ends"
         yield Finding(
             ("faults", index),
-            f"the load ends at {spell_duration(timeline.duration_ms)}, before `{fault.name}` {over} "
-            f"at {spell_duration(needed_ms)}",
+            f"the load ends at {spell_duration(timeline.duration_ms)}, before {over} at {spell_duration(needed_ms)}",
             f"let the load last {spell_duration(needed_ms)}, or shorten `baseline`, `for` or `recovery`",
         )
     least_ms = planned.held_ms + AFTER_TAIL_MS

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import Problem
+from harness.fields import closest
+from harness.scenario.catalog import catalog_names
 from harness.scenario.composed import BYTES_MAX, compose
 from harness.scenario.located import Leaf, Mapping, Place, Source
 from harness.scenario.paths import BadPath, assign, parse_path
 
 DEPTH_MAX = 5
+_WRITE_ONE = "`tailgate init` writes a scenario to start from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,8 @@ class Read:
 
 def read_scenario(path: Path, sets: Sequence[str]) -> Read:
     """Never raises for what a user can do to a file."""
-    text, problems = _read_text(path, str(path))
+    meant = closest(path.stem, catalog_names()) if path.parent == Path() else ""
+    text, problems = _read_text(path, str(path), f"did you mean the catalog's `{meant}`?" if meant else _WRITE_ONE)
     if problems:
         return Read(text, None, problems, "")
     parts = [text]
@@ -41,7 +45,7 @@ def read_scenario(path: Path, sets: Sequence[str]) -> Read:
     return Read(text, tree, found, digest)
 
 
-def _read_text(path: Path, shown: str) -> tuple[str, tuple[Problem, ...]]:
+def _read_text(path: Path, shown: str, missing: str = _WRITE_ONE) -> tuple[str, tuple[Problem, ...]]:
     def refused(message: str, fix: str) -> tuple[str, tuple[Problem, ...]]:
         return "", (Problem(shown, 0, 0, "", message, fix),)
 
@@ -54,7 +58,7 @@ def _read_text(path: Path, shown: str) -> tuple[str, tuple[Problem, ...]]:
         with path.open("rb") as file:
             raw = file.read(BYTES_MAX + 1)
     except FileNotFoundError:
-        return refused("there is no such file", "`tailgate init` writes a scenario to start from")
+        return refused("there is no such file", missing)
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         return refused(f"cannot be read: {reason}", "name a YAML file")
@@ -146,4 +150,4 @@ def _with_set(tree: Mapping | None, one: str) -> tuple[Mapping | None, tuple[Pro
 
 
 def _empty(source: Source) -> Problem:
-    return Problem(source.name, 0, 0, "", "the file is empty", "`tailgate init` writes a scenario to start from")
+    return Problem(source.name, 0, 0, "", "the file is empty", _WRITE_ONE)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from harness.fields import closest
+from harness.fields import closest, refusal
 from harness.gates import GATES, Gate, GateSyntaxError
 from harness.gates.cost import FIGURES
 from harness.gates.share import BAD_OUTCOMES
@@ -13,6 +13,7 @@ from harness.gates.words import Words
 __all__ = ["GateSyntaxError", "parse_gate"]
 
 _METRICS: Final = (*BAD_OUTCOMES, "complete", "calls", "throughput", "recovery", *FIGURES, "named", "cleared")
+_ABOVE: Final = ("complete", "throughput")
 _COSTS: Final = (
     "memory",
     "mem",
@@ -28,6 +29,17 @@ _COSTS: Final = (
     "cpu",
 )
 """What people call, or would like to know of, what the service holds."""
+
+
+def gate_text(value: Any) -> Any:
+    """The value as it is, unless it is a mapping such as `{p99: 2s}`. Raises a refusal with the gate that it means."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((metric, limit),) = value.items()
+        if isinstance(limit, str | int | float) and not isinstance(limit, bool):
+            above = str(metric).partition(" ")[0] in _ABOVE
+            spelled = f"{limit}" if str(limit)[:1] in "<>" else f"{'>' if above else '<'} {limit}"
+            raise refusal("expected text, not a mapping", f"write `{metric} {spelled}`")
+    return value
 
 
 def parse_gate(text: str) -> Gate:

@@ -56,6 +56,7 @@ def scenario_schema() -> dict[str, Any]:
         if variant.get("type") == "array":
             variant["items"] = {"type": "string", "minLength": 1, "examples": list(_GATES)}
     required = schema.pop("required")
+    varied = definitions["Matrix"].pop("required")
     return {
         "$schema": DRAFT,
         "title": "tailgate scenario",
@@ -64,7 +65,7 @@ def scenario_schema() -> dict[str, Any]:
         "if": {"required": ["extends"]},
         "else": {
             "required": required,
-            "properties": {"service": _either(Service), "load": _either(Load)},
+            "properties": {"service": _either(Service), "load": _either(Load), "matrix": {"required": varied}},
         },
     }
 

@@ -7,7 +7,6 @@ does not hide a gate that names an unknown upstream. Nothing is started, no port
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -17,22 +16,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import Problem, ScenarioError
-from harness.fields import NAME_PATTERN
-from harness.gates import GateSyntaxError
 from harness.gateway_choice import ResolvedGateway
 from harness.plan import Plan
+from harness.scenario.addresses import address_warnings
+from harness.scenario.belonging import belonging
 from harness.scenario.catalog import find_scenario, spell_scenario
 from harness.scenario.compile import Made, compile_plan
 from harness.scenario.files import read_scenario
-from harness.scenario.gate_text import parse_gate
+from harness.scenario.gate_list import read_gates
 from harness.scenario.inputs import Inputs, read_inputs
-from harness.scenario.located import Leaf, Listing, Mapping, plain
+from harness.scenario.located import Mapping, plain
 from harness.scenario.matrix import cell_trees
 from harness.scenario.problems import Finding, findings_of, in_cells, in_order, locate, node_at
 from harness.scenario.references import Named, reference_findings, secret_warnings
-from harness.scenario.repair import Repaired, repair
+from harness.scenario.repair import repair
+from harness.scenario.repaired import Repaired
 from harness.scenario.schema import Scenario
 from harness.scenario.timeline import reckon
+from harness.scenario.unsure import Unsure
 from harness.scenario.windows import check_windows
 
 
@@ -112,23 +113,24 @@ def _examine(tree: Mapping, origin: _Origin) -> _Examined:
         findings += findings_of(exc)
         repaired = repair(tree, findings)
         scenario = repaired.scenario
-    gates, gate_findings = _gates(tree, scenario)
+        findings += repaired.more
+    gates, gate_findings = read_gates(tree, scenario, default=repaired is None or repaired.gates_hold)
     findings += gate_findings
     made: Made | None = None
     warnings: list[Finding] = []
     if scenario is not None:
-        unsure = repaired.unsure if repaired else ()
-        more = list(reference_findings(scenario, gates, os.environ, unsure=unsure))
-        warnings += secret_warnings(scenario, os.environ)
+        unsure = repaired.unsure if repaired else Unsure()
+        more = list(reference_findings(scenario, gates, os.environ, unsure))
+        warnings += [*secret_warnings(scenario, os.environ), *address_warnings(scenario)]
         inputs, input_findings = read_inputs(scenario, tree)
         more += input_findings
         if repaired is None or repaired.times_hold:
-            made, checked, doubtful = _plan_check(scenario, gates, inputs, origin)
+            made, checked, doubtful = _plan_check(scenario, gates, inputs, origin, repaired)
             more += checked
             warnings += doubtful
         # what stands in for a broken part is not the user's
         findings += [found for found in more if repaired is None or repaired.is_users(found.path)]
-    problems = tuple(locate(tree, finding) for finding in findings)
+    problems = tuple(locate(tree, belonging(finding)) for finding in findings)
     return _Examined(
         made=made if origin.sound and not problems else None,
         problems=problems,
@@ -137,10 +139,11 @@ def _examine(tree: Mapping, origin: _Origin) -> _Examined:
 
 
 def _plan_check(
-    scenario: Scenario, gates: tuple[Named, ...], inputs: Inputs, origin: _Origin
+    scenario: Scenario, gates: tuple[Named, ...], inputs: Inputs, origin: _Origin, repaired: Repaired | None
 ) -> tuple[Made | None, list[Finding], list[Finding]]:
     """The arithmetic: does it fit, can it be decided? Reckoned on a plan with made-up ports."""
     known = {fault.name for fault in scenario.faults} | {"whole", "baseline"}
+    known -= repaired.doubtful_faults if repaired else set()
     sound = tuple(
         named for named in gates if all(phase.removeprefix("after ") in known for phase in named.gate.phases())
     )
@@ -148,12 +151,17 @@ def _plan_check(
         return None, [], []
     timeline, findings = reckon(scenario, [named.gate for named in sound], inputs.replay_ms)
     if timeline is None:
-        return None, findings, []
+        return None, _told(findings, repaired), []
     made = Made(scenario, timeline, gates, inputs, spell_scenario(origin.path), origin.digest)
     plan, unprovable = dry_plan(replace(made, gates=sound))
-    findings += unprovable
+    findings += unprovable if repaired is None or repaired.sizes_hold else []
     checked = check_windows(replace(made, gates=sound), plan)
-    return made, [*findings, *checked.problems], checked.warnings
+    return made, _told([*findings, *checked.problems], repaired), checked.warnings
+
+
+def _told(findings: list[Finding], repaired: Repaired | None) -> list[Finding]:
+    """What was reckoned with a stand-in is nobody's."""
+    return [found for found in findings if repaired is None or repaired.is_whole(found.path)]
 
 
 def dry_plan(made: Made) -> tuple[Plan, list[Finding]]:
@@ -163,53 +171,6 @@ def dry_plan(made: Made) -> tuple[Plan, list[Finding]]:
     ports = count(20_000)
     return compile_plan(
         made, run_id="00000000-000000-0000", seed=made.scenario.seed, ports=lambda: next(ports), gateway=gateway
-    )
-
-
-def _gates(tree: Mapping, scenario: Scenario | None) -> tuple[tuple[Named, ...], list[Finding]]:
-    """Every gate that can be read, from the tree itself; the default ones where none is written."""
-    listing = tree.entries.get("gates")
-    if not isinstance(listing, Listing):
-        return (_default_gates(scenario) if scenario and scenario.gates is None else ()), []
-    named: list[Named] = []
-    findings: list[Finding] = []
-    for index, item in enumerate(listing.items):
-        if not isinstance(item, Leaf) or not isinstance(item.value, str) or not item.value:
-            continue
-        text = item.value
-        if listing.flow and item.plain and text.count("(") != text.count(")"):
-            findings.append(_split_gate(index, text, listing))
-            continue
-        try:
-            named.append(Named(parse_gate(text), ("gates", index), item.place.line))
-        except GateSyntaxError as exc:
-            findings.append(Finding(("gates", index), exc.message, exc.fix, offset=exc.offset))
-    # two halves of one gate are one mistake
-    return tuple(named), _each_message_once(findings)
-
-
-def _split_gate(index: int, text: str, listing: Listing) -> Finding:
-    halves = [item.value for item in listing.items if isinstance(item, Leaf) and isinstance(item.value, str)]
-    opening = next((half for half in halves if half.count("(") > half.count(")")), text)
-    closing = next((half for half in halves if half.count("(") < half.count(")")), text)
-    return Finding(
-        ("gates", halves.index(opening) if opening in halves else index),
-        f"a comma inside [ ] begins a new gate: this is read as the two gates `{opening}` and `{closing}`",
-        "write each gate on a line of its own, after a dash; a limit is one quantity, there is no max()",
-    )
-
-
-def _each_message_once(findings: list[Finding]) -> list[Finding]:
-    return list({(found.path, found.message): found for found in findings}.values())
-
-
-def _default_gates(scenario: Scenario) -> tuple[Named, ...]:
-    if not scenario.faults:
-        return (Named(parse_gate("p99 < gateway.timeout"), ("load",), 0),)
-    return tuple(
-        Named(parse_gate(f"p99 < gateway.timeout during {fault.name}"), ("faults", index), 0)
-        for index, fault in enumerate(scenario.faults)
-        if re.fullmatch(NAME_PATTERN, fault.name)  # made of the names of upstreams that are none, of which it is told
     )
 
 

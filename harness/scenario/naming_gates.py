@@ -1,7 +1,8 @@
 """Can anybody be named? What a `named` or `cleared` gate needs of a scenario besides names that exist. Pure.
 
 Refuses a gate on an upstream that no fault breaks, on a fault that does not break it, on windows too short for anybody
-to be late in, and on a service of which neither log nor alert is known.
+to be late in, on one that comes too soon to know what is said without it, and on a service of which neither log nor
+alert is known.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.gates import ClearedGate, Gate, NamedGate
+from harness.plan import Plan
 from harness.scenario.schema import Scenario
 from harness.scenario.spellings import ALERTS_OF_A_RUNG
 from harness.units import spell_duration
@@ -28,7 +30,8 @@ class Found:
     fix: str
 
 
-def naming_findings(scenario: Scenario, gate: Gate) -> Iterator[Found]:
+def naming_findings(scenario: Scenario, gate: Gate, *, hits_known: bool = True) -> Iterator[Found]:
+    """`hits_known`: of every fault it is known whom it breaks."""
     if not isinstance(gate, NamedGate | ClearedGate):
         return
     if scenario.service.url is not None and scenario.service.alerts is None:
@@ -37,7 +40,7 @@ def naming_findings(scenario: Scenario, gate: Gate) -> Iterator[Found]:
             "the log of a service given by `url` is not ours to read, so nobody could see whom it names",
             f"say where its alert metric is: `service: {{alerts: {ALERTS_OF_A_RUNG}}}`, or remove the gate",
         )
-    if isinstance(gate, NamedGate) and gate.upstream in scenario.upstreams:
+    if isinstance(gate, NamedGate) and gate.upstream in scenario.upstreams and hits_known:
         yield from _named(scenario, gate)
 
 
@@ -64,4 +67,31 @@ def _named(scenario: Scenario, gate: NamedGate) -> Iterator[Found]:
             f"the fault stands for {spell_duration(longest_ms)}, so nobody could be later than "
             f"{spell_duration(gate.limit_ms)}",
             f"write a shorter limit, or `for: {spell_duration(gate.limit_ms + LATE_MS)}` or longer",
+        )
+
+
+def unheard_before(plan: Plan, gate: Gate) -> Iterator[Found]:
+    """Of a `named` gate: the service is listened to for as long as the limit before the fault first comes, or nobody
+    knows whom it names anyway. The warm-up counts, where it is needed."""
+    if not isinstance(gate, NamedGate):
+        return
+    faults = [
+        fault
+        for fault in plan.faults
+        if gate.upstream in fault.upstreams
+        and gate.fault in (None, fault.name)
+        # of a shorter one the scenario's problem is that
+        and fault.windows[0].remove_ms - fault.windows[0].apply_ms > gate.limit_ms
+    ]
+    first = min(faults, key=lambda fault: fault.windows[0].apply_ms, default=None)
+    if first is None:
+        return
+    before_ms = plan.load.warmup_ms + first.windows[0].apply_ms
+    if before_ms < gate.limit_ms:
+        yield Found(
+            spell_duration(gate.limit_ms),
+            f"`{first.name}` comes {spell_duration(before_ms)} after the load began, too soon to know whom the service "
+            "names anyway",
+            f"let it come {spell_duration(gate.limit_ms)} or more after the load began (raise load.baseline or "
+            "load.warmup, or the fault's `at`), or write a shorter limit",
         )

@@ -3,47 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness.environment import WORD_LENGTH, short_secrets
 from harness.faults import ALL, BUT
-from harness.fields import did_you_mean
-from harness.gates import CostGate, Gate
-from harness.scenario.naming_gates import naming_findings
+from harness.scenario.gate_references import Named, adrift_faults, gate_findings, known_upstream
 from harness.scenario.problems import Finding, Path
 from harness.scenario.schema import Scenario
 from harness.scenario.templates import missing_variables, template_faults, upstream_names
+from harness.scenario.unsure import Unsure
 from harness.upstreams import GENERIC
 
-UNJUDGED: Final = ("warmup", "guard", "tail")
-"""Phases that a run has and gates have not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A parsed gate with where it stands; `path` is a fault's for a default gate."""
-
-    gate: Gate
-    path: Path
-    line: int
+__all__ = ["Named", "known_templates", "reference_findings", "secret_warnings", "texts_with_templates"]
 
 
 def reference_findings(
-    scenario: Scenario, gates: Sequence[Named], environ: Mapping[str, str], *, unsure: Collection[str] = ()
+    scenario: Scenario, gates: Sequence[Named], environ: Mapping[str, str], unsure: Unsure
 ) -> Iterator[Finding]:
-    """`unsure`: how the names of faults begin that could not be read, so such a name may be right."""
-    yield from _faults(scenario)
-    yield from _requests(scenario)
+    """Each name once where it is wrong, and none that may be right."""
+    yield from _faults(scenario, unsure)
+    yield from _requests(scenario, unsure)
+    adrift = adrift_faults(scenario)
     for named in gates:
-        yield from _gate(scenario, named, tuple(unsure))
-    yield from _templates(scenario)
+        yield from gate_findings(scenario, named, unsure, adrift)
+    yield from _templates(scenario, unsure)
     yield from _variables(scenario, environ)
-    yield from _service(scenario)
+    yield from _service(scenario, unsure)
 
 
-def _faults(scenario: Scenario) -> Iterator[Finding]:
+def _faults(scenario: Scenario, unsure: Unsure) -> Iterator[Finding]:
     seen: dict[str, int] = {}
     for index, fault in enumerate(scenario.faults):
         if fault.name in seen:
@@ -55,9 +44,9 @@ def _faults(scenario: Scenario) -> Iterator[Finding]:
         seen.setdefault(fault.name, index)
         for number, name in enumerate(fault.targets):
             known = name.removeprefix(BUT)
-            if name != ALL and known not in scenario.upstreams:
+            if name != ALL and known not in scenario.upstreams and not unsure.upstream(known):
                 path = ("faults", index, "upstream", *((number,) if known == name else ()))
-                yield Finding(path, f"there is no upstream `{known}`", _known(known, scenario.upstreams))
+                yield Finding(path, f"there is no upstream `{known}`", _upstream_meant(known, scenario.upstreams))
         if scenario.upstreams and not fault.hits(scenario.upstreams):
             found = "`all but` spares every upstream there is, so this fault breaks none"
             yield Finding(("faults", index, "upstream"), found, "spare fewer, or remove the fault")
@@ -81,7 +70,7 @@ def _unasked(scenario: Scenario, index: int) -> Iterator[Finding]:
             )
 
 
-def _requests(scenario: Scenario) -> Iterator[Finding]:
+def _requests(scenario: Scenario, unsure: Unsure) -> Iterator[Finding]:
     load = scenario.load
     seen: dict[str, Path] = {}
     for index, request in enumerate(load.written_requests):
@@ -90,68 +79,14 @@ def _requests(scenario: Scenario) -> Iterator[Finding]:
             yield Finding(path, f"two requests are called `{request.name}`", "give one of them a `name`")
         seen[request.name] = path
         for number, name in enumerate(request.asks or ()):
-            if name not in scenario.upstreams:
+            if name not in scenario.upstreams and not unsure.upstream(name):
                 found = f"there is no upstream `{name}`"
-                yield Finding((*path, "asks", number), found, _known(name, scenario.upstreams))
+                yield Finding((*path, "asks", number), found, known_upstream(name, scenario.upstreams))
 
 
-def _gate(scenario: Scenario, named: Named, unsure: tuple[str, ...]) -> Iterator[Finding]:
-    gate = named.gate
-    yield from _phases(scenario, named, unsure)
-    for name in gate.upstreams():
-        if name not in scenario.upstreams:
-            yield _in_gate(named, name, f"there is no upstream `{name}`", _known(name, scenario.upstreams))
-    requests = [request.name for request in scenario.load.written_requests]
-    for name in gate.requests():
-        if requests and name not in requests:
-            yield _in_gate(named, name, f"there is no request `{name}`", _known(name, requests))
-    if gate.uses_gateway_timeout and scenario.gateway.deadline_ms is None:
-        fix = (
-            "write the limit, such as p99 < 2s"
-            if named.path[0] == "gates"
-            else "write `gates` with limits of their own"
-        )
-        yield _in_gate(named, "gateway.timeout", "with `gateway: {kind: none}` there is no gateway.timeout", fix)
-    if gate.uses_complete and scenario.load.complete == "none":
-        yield _in_gate(named, "", "with `complete: none` no answer is looked into", "remove `complete: none`")
-    elif gate.uses_complete and not scenario.upstreams:
-        yield _in_gate(
-            named, "", "without upstreams no answer can be incomplete", "add `upstreams`, or remove the gate"
-        )
-    for found in naming_findings(scenario, gate):
-        yield _in_gate(named, found.word, found.message, found.fix)
-    if gate.metric.startswith("calls") and not scenario.upstreams:
-        yield _in_gate(named, "", "without upstreams nothing counts calls", "add `upstreams`, or remove the gate")
-    if isinstance(gate, CostGate) and scenario.service.url is not None:
-        yield _in_gate(
-            named,
-            "",
-            f"the service at `url` is not started by tailgate, which cannot look at its {gate.metric}",
-            "let tailgate start it by `service.command`, or remove the gate",
-        )
-
-
-def _phases(scenario: Scenario, named: Named, unsure: tuple[str, ...]) -> Iterator[Finding]:
-    faults = [fault.name for fault in scenario.faults]
-    for phase in named.gate.phases():
-        name = phase.removeprefix("after ")
-        if name in faults or name.startswith(unsure) or phase in ("whole", "baseline"):
-            continue
-        if phase in UNJUDGED:
-            found = f"no gate looks at the phase `{phase}`: what happens there says nothing about the service"
-            yield _in_gate(named, name, found, "write `during baseline`, `during whole` or `during FAULT`")
-            continue
-        known = faults if phase.startswith("after ") else [*faults, "baseline", "whole"]
-        hint = _known(name, known) if known else "there are no faults"
-        yield _in_gate(named, name, f"there is no fault `{name}`", hint)
-
-
-def _in_gate(named: Named, word: str, message: str, fix: str) -> Finding:
-    return Finding(named.path, message, fix, offset=max(0, named.gate.text.find(word)) if word else 0)
-
-
-def _known(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
-    return did_you_mean(name, known)
+def _upstream_meant(name: str, upstreams: Mapping[str, object]) -> str:
+    several = re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", name)
+    return f"write a list: [{', '.join(several)}]" if len(several) > 1 else known_upstream(name, upstreams)
 
 
 def texts_with_templates(scenario: Scenario) -> Iterator[tuple[Path, str]]:
@@ -175,12 +110,14 @@ def known_templates(scenario: Scenario) -> tuple[str, ...]:
     return (*port, *names, "gateway.url", *timeout)
 
 
-def _templates(scenario: Scenario) -> Iterator[Finding]:
+def _templates(scenario: Scenario, unsure: Unsure) -> Iterator[Finding]:
     known = known_templates(scenario)
     for path, text in texts_with_templates(scenario):
         # a column of the data file may stand in a request's headers
         columns = path[0] == "load" and scenario.load.data is not None
-        for fault in template_faults(text, known, keep_unknown=columns):
+        for fault in template_faults(text, known, scenario.upstreams, keep_unknown=columns):
+            if fault.upstream and unsure.upstream(fault.upstream):
+                continue
             yield Finding(path, fault.message, fault.fix, offset=0 if path[1] == "command" else fault.offset)
 
 
@@ -219,7 +156,7 @@ def secret_warnings(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[
             )
 
 
-def _service(scenario: Scenario) -> Iterator[Finding]:
+def _service(scenario: Scenario, unsure: Unsure) -> Iterator[Finding]:
     service = scenario.service
     if service.rung is not None and not scenario.upstreams:
         yield Finding(
@@ -235,7 +172,7 @@ def _service(scenario: Scenario) -> Iterator[Finding]:
                 )
     if service.command is not None:
         texts = [*service.command, *service.env.values()]
-        if not any("{port}" in text for text in texts):
+        if not any("{port}" in text for text in texts) and not unsure.port:
             yield Finding(
                 ("service", "command"),
                 "nothing tells the service its port",

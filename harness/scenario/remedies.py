@@ -9,15 +9,14 @@ from harness.scenario.compile import Made
 from harness.units import spell_duration
 
 
-def room(made: Made, phase: Phase) -> str:
-    """What to write so that an empty phase is not."""
+def room(made: Made, phase: Phase, needed_ms: float) -> str:
+    """What to write so that an empty phase is long enough."""
     name = phase.name.removeprefix("after ")
     if phase.name == "baseline":
-        return (
-            "let the first fault begin later: its guard comes before it"
-            if made.scenario.faults
-            else "write load.duration"
-        )
+        faults = made.scenario.faults
+        if any(fault.at_ms is not None for fault in faults):
+            return f"let the first fault begin at {spell_up(needed_ms + made.timeline.guard_ms)}, after its guard"
+        return f"write load.baseline: {spell_up(needed_ms)}" if faults else "write load.duration"
     if phase.name.startswith("after "):
         return f"leave load after `{name}`: load.recovery, load.duration, or a later `at` of the next fault"
     return f"make `for` of `{name}` longer"
@@ -40,7 +39,7 @@ def longer(made: Made, phase: Phase, short_ms: float) -> str:
     if phase.name.startswith("after ") and by_itself and not with_at and load.duration_ms is None:
         return f"write load.recovery: {spell_up(made.timeline.recovery_ms + short_ms)}"
     if phase.name.startswith("after "):
-        return room(made, phase)
+        return room(made, phase, short_ms)
     if by_itself:
         return f"write load.duration: {spell_up(made.timeline.duration_ms + short_ms)}"
     return f"let the load last {spell_up(short_ms)} longer"

@@ -1,150 +1,240 @@
 """What is left of a scenario that cannot be read whole, so that its other problems can be found as well.
 
-Unknown keys are dropped; what is broken is set aside and stood in for. A repaired scenario is only
-ever looked at for more problems, never run, and what is found in a stand-in is nobody's problem.
+Unknown keys are dropped; what is broken is set aside and stood in for, in a few rounds, since what is wrong between
+fields of a part shows only when each of them can be read. A repaired scenario is only ever looked at for more
+problems, never run, and neither what is found in a stand-in nor what follows from one is anybody's problem.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from harness.faults import FAULTS
 from harness.fields import NAME_PATTERN, RESERVED
+from harness.scenario.broken_fault import stand_in
+from harness.scenario.broken_service import repaired_service
+from harness.scenario.broken_upstream import SIZES, lost_with
+from harness.scenario.listed import listed_names
 from harness.scenario.located import Mapping, plain
-from harness.scenario.problems import Finding, Path
+from harness.scenario.problems import Finding, Path, findings_of
+from harness.scenario.repaired import Repaired
 from harness.scenario.schema import Scenario
 
-SECTIONS: Final = ("name", "service", "gateway", "load", "verdict", "toxiproxy")
-# a locustfile has requests that nobody knows, so no gate can name a wrong one
-ONE_OF: Final[dict[str, tuple[tuple[tuple[str, ...], str, Any], ...]]] = {
-    "service": ((("command", "rung", "url"), "command", ("broken", "{port}")),),
-    "load": (
-        (("rate", "users", "stages", "replay"), "rate", "40/s"),
-        (("request", "requests", "locustfile"), "locustfile", "broken.py"),
-    ),
-}
-"""Per section: a group of keys, and the one to write where none of it is left."""
+ROUNDS: Final = 4
 TIMELESS: Final = ("headers", "ok", "complete", "data", "request", "requests", "locustfile", "arrivals")
 """Keys of `load` that no window depends on."""
-TIMES: Final = ("at", "for", "every")
-
-
-@dataclass(slots=True)
-class Repaired:
-    """`times_hold`: windows can be reckoned. `unsure`: how the names of faults may begin that could not be told."""
-
-    scenario: Scenario | None = None
-    times_hold: bool = True
-    unsure: set[str] = field(default_factory=set)
-    aside: set[Path] = field(default_factory=set)
-
-    def is_users(self, path: Path) -> bool:
-        """Whether a finding at this path is about what the user wrote."""
-        return not any(path[: len(prefix)] == prefix for prefix in self.aside)
+GROUPS: Final = (
+    (("rate", "users", "stages", "replay"), "rate", "40/s"),
+    # a locustfile has requests that nobody knows, so no gate can name a wrong one
+    (("request", "requests", "locustfile"), "locustfile", "broken.py"),
+)
+"""Of `load`: keys of which one is needed, and the one to write where none of it is left."""
+SECTIONS_OF: Final[dict[type, tuple[str, ...]]] = {
+    dict: ("upstreams", "gateway", "verdict"),
+    tuple: ("faults", "gates"),
+}
+"""What a section of an unheard-of name may have been meant to be, by what it is."""
 
 
 def repair(tree: Mapping, findings: Sequence[Finding]) -> Repaired:
     raw = plain(tree)
     repaired = Repaired()
-    for finding in findings:
-        if finding.message.startswith("unknown key"):
-            raw = _without(raw, finding.path)
-    for finding in findings:
-        # a part of a fault or an upstream may miss what its unknown key was meant to be
-        in_part = finding.path[:1] in (("faults",), ("upstreams",)) and len(finding.path) > 3
-        if finding.path and (in_part or not finding.message.startswith("unknown key")):
-            raw = _set_aside(raw, finding.path, repaired)
-    for section in SECTIONS:
-        _stand_in(raw, section, repaired)
-    try:
-        repaired.scenario = Scenario.model_validate(raw)
-    except ValidationError:
-        repaired.scenario = None
+    for _ in range(ROUNDS):
+        raw = _mended(raw, findings, repaired)
+        try:
+            repaired.scenario = Scenario.model_validate(raw)
+            break
+        except ValidationError as exc:
+            findings = list(findings_of(exc))
+            repaired.more += [finding for finding in findings if repaired.is_users(finding.path)]
+    # what a fault is called or does says less of it than whom it breaks
+    repaired.kept = {path for path in repaired.kept if path[0] != "faults" or path[2] == "upstream"}
     return repaired
 
 
+def _mended(raw: dict[str, Any], findings: Sequence[Finding], repaired: Repaired) -> dict[str, Any]:
+    broken = [_broken(finding) for finding in findings]
+    for path in broken:
+        if path and path[0] not in ("faults", "service"):
+            raw = _set_aside(raw, path, repaired)
+    raw = _with_faults(raw, [path for path in broken if path[:1] == ("faults",)], repaired)
+    raw.setdefault("name", "broken")
+    _with_service(raw, [path[1:] for path in broken if path[:1] == ("service",)], repaired)
+    for section in ("gateway", "load", "verdict", "toxiproxy"):
+        if not isinstance(raw.get(section), dict):
+            raw[section] = {}
+    for group, key, value in GROUPS:
+        if all(raw["load"].get(each) is None for each in group):
+            repaired.aside.add(("load", key))
+            repaired.times_hold &= key in TIMELESS
+            raw["load"] = {**raw["load"], key: value}
+    return raw
+
+
+def _broken(finding: Finding) -> Path:
+    """The path of what cannot be read. Of an unknown key it is that of the key which was meant, too: see `_meant`."""
+    return (*finding.path, _meant(finding)) if finding.message.startswith("unknown key") else finding.path
+
+
+class _Meant(str):
+    """As the last step of a path: the step before is an unknown key, and was meant to be this one (or nothing)."""
+
+
+def _meant(finding: Finding) -> _Meant:
+    match = re.match(r"did you mean `(.+)`\?", finding.fix)
+    return _Meant(match[1] if match else "")
+
+
 def _set_aside(raw: dict[str, Any], path: Path, repaired: Repaired) -> dict[str, Any]:
+    unknown = isinstance(path[-1], _Meant)
     match path:
-        case ("faults", int(index), *rest) if isinstance(raw.get("faults"), tuple):
-            repaired.times_hold &= not (rest and rest[0] in TIMES)
-            if path[:2] in repaired.aside:
-                return raw
-            repaired.aside.add(path[:2])
-            stand_in = _fault_stand_in(raw["faults"][index], index, repaired)
-            return {**raw, "faults": _replaced(raw["faults"], index, stand_in)}
-        case ("upstreams", str(name), *_) if isinstance(raw.get("upstreams"), dict):
-            good = re.fullmatch(NAME_PATTERN, name) and name not in RESERVED
-            others = {key: value for key, value in raw["upstreams"].items() if key != name}
-            repaired.aside.add(path[:2])
-            return {**raw, "upstreams": {**others, name: {}} if good else others}
-        case (str(section),) if section in SECTIONS and isinstance(raw.get(section), dict):
-            return raw  # a key is missing in it
+        case (str(key), _Meant() as meant):
+            for section in [meant] if meant else SECTIONS_OF.get(type(raw.get(key)), ()):
+                _missing_section(raw, section, repaired)
+            return _less(raw, key)
+        case ("upstreams", *rest):
+            return _with_upstream(raw, rest, repaired)
+        case ("load", str(key), _Meant() as meant):
+            repaired.times_hold &= meant in TIMELESS
+            meant_data = meant == "data" or (not meant and not raw["load"].get("data"))
+            return _without(raw, "load", (key, *(("data",) if meant_data else ())), repaired)
         case ("load", str(key), *_):
             repaired.times_hold &= key in TIMELESS
-            path = path[:2]  # half a request is none
-        case ("gateway" | "verdict", *_):
-            repaired.times_hold = False
+            repaired.aside.add(path[:2])  # half a request is none
+            return _without(raw, "load", (key,), repaired)
+        case ("load" | "gateway" | "verdict" | "toxiproxy" as section,) if isinstance(raw.get(section), dict):
+            return raw  # a key is missing in it
+        case ("gateway" | "verdict" | "toxiproxy" as section, str(key), *_):
+            repaired.times_hold &= section == "toxiproxy"
+            if not unknown:
+                repaired.aside.add(path[:2])
+            return _without(raw, section, (key,), repaired)
+        case ("gates", *_):
+            repaired.gates_hold = False
+    repaired.times_hold &= path[0] not in ("gateway", "load", "verdict")
     repaired.aside.add(path)
-    return cast("dict[str, Any]", _without(raw, path))
+    return _less(raw, str(path[0]))
 
 
-def _stand_in(raw: dict[str, Any], section: str, repaired: Repaired) -> None:
-    """Writes what a section cannot do without."""
-    if section == "name":
-        raw.setdefault("name", "broken")
+def _missing_section(raw: dict[str, Any], section: str, repaired: Repaired) -> None:
+    """It has a wrong name; its own may stand there besides."""
+    if section in raw:
         return
-    if not isinstance(raw.get(section), dict):
-        repaired.times_hold &= section not in ("gateway", "load", "verdict") or section not in raw
-        raw[section] = {}
-    for group, key, value in ONE_OF.get(section, ()):
-        if all(raw[section].get(each) is None for each in group):
-            repaired.aside.add((section, key))
-            repaired.times_hold &= key not in ("rate",)
-            raw[section] = {**raw[section], key: value}
+    repaired.times_hold &= section not in ("gateway", "verdict", "load", "faults")
+    repaired.gates_hold &= section != "gates"
+    if section == "faults":
+        repaired.unsure.fault_prefixes.add("")
+    if section == "upstreams":
+        raw["upstreams"] = _any_upstream(repaired)
 
 
-def _fault_stand_in(fault: Any, index: int, repaired: Repaired) -> dict[str, Any]:
-    """As long and as late as what it stands for, and called the same."""
-    name = _name_of(fault)
-    if not name:
-        upstream = fault.get("upstream") if isinstance(fault, dict) else None
-        repaired.unsure.add(f"{upstream}-" if isinstance(upstream, str) else "")
-    times = {key: fault[key] for key in TIMES if fault.get(key) is not None} if isinstance(fault, dict) else {}
-    if "for" not in times:
+def _without(raw: dict[str, Any], section: str, keys: Iterable[str], repaired: Repaired) -> dict[str, Any]:
+    held = raw.get(section)
+    if not isinstance(held, dict):
+        return raw
+    left = _less(held, *keys)
+    if section == "load" and "data" in keys:
+        left["data"] = "broken.csv"  # without one, columns in headers would be taken for templates
+        repaired.aside.add(("load", "data"))
+    return {**raw, section: left}
+
+
+# ---------------------------------------------------------------- upstreams, faults, service
+
+
+def _any_upstream(repaired: Repaired) -> dict[str, Any]:
+    repaired.unsure.any_upstream = True
+    repaired.sizes_hold = False
+    return {"broken": {}}
+
+
+def _with_upstream(raw: dict[str, Any], rest: Sequence[str | int], repaired: Repaired) -> dict[str, Any]:
+    upstreams = raw.get("upstreams")
+    if not rest or not isinstance(upstreams, dict):
+        repaired.aside.add(("upstreams",))
+        repaired.sizes_hold = False
+        names = listed_names(upstreams)
+        return {**raw, "upstreams": {name: {} for name in names} if names else _any_upstream(repaired)}
+    name, *keys = (str(step) for step in rest)
+    repaired.aside.add(("upstreams", name))
+    if not re.fullmatch(NAME_PATTERN, name) or name in RESERVED:
+        repaired.unsure.upstreams |= {name, re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")}
+        others = _less(upstreams, name)
+        return {**raw, "upstreams": others or _any_upstream(repaired)}
+    held = upstreams.get(name)
+    if not keys or not isinstance(held, dict):
+        repaired.sizes_hold = False
+        return {**raw, "upstreams": {**upstreams, name: {}}}
+    lost = lost_with(held, keys[0], keys[1] if len(keys) == 2 and isinstance(rest[-1], _Meant) else None)
+    repaired.sizes_hold &= not lost & set(SIZES)
+    repaired.kept = {path for path in repaired.kept if path[:2] != ("upstreams", name)}
+    repaired.kept |= {("upstreams", name, key) for key in held if key not in lost}
+    return {**raw, "upstreams": {**upstreams, name: _less(held, *lost)}}
+
+
+def _with_faults(raw: dict[str, Any], broken: Sequence[Path], repaired: Repaired) -> dict[str, Any]:
+    faults = raw.get("faults")
+    if any(len(path) == 1 for path in broken) or (broken and not isinstance(faults, tuple)):
+        repaired.aside.add(("faults",))
+        repaired.unsure.fault_prefixes.add("")
         repaired.times_hold = False
-    return {"for": "60s", **times, "name": name or f"broken-{index}", "upstream": "all", "latency": "1s"}
+        return _less(raw, "faults")
+    rests: dict[int, list[Path]] = {}
+    for path in broken:
+        if isinstance(path[1], int):
+            rests.setdefault(path[1], []).append(path[2:])
+    left = list(faults or ())
+    upstreams = raw.get("upstreams")
+    known = upstreams if isinstance(upstreams, dict) else ()
+    for index, mine in rests.items():
+        meant = {str(path[1]) for path in mine if len(path) == 2 and isinstance(path[1], _Meant)}
+        lost = {str(path[0]) for path in mine if path and (len(path) != 2 or not isinstance(path[1], _Meant))}
+        made = stand_in(left[index], index, lost, meant, known)
+        if made.prefix is not None:
+            repaired.unsure.fault_prefixes.add(made.prefix)
+        if made.ending is not None:
+            repaired.unsure.fault_endings.add(made.ending)
+        repaired.times_hold &= made.times_hold
+        repaired.doubtful_faults.add(str(made.fault["name"]))
+        kept: set[Path] = {("faults", index, key) for key in made.kept}
+        if ("faults", index) in repaired.aside:  # what was stood in for before is not the user's now
+            kept &= repaired.kept
+            repaired.kept -= {("faults", index, key) for key in (*made.fault, *lost)} - kept
+        repaired.kept |= kept
+        repaired.aside.add(("faults", index))
+        left[index] = made.fault
+    return {**raw, "faults": tuple(left)} if broken else raw
 
 
-def _name_of(fault: Any) -> str:
-    """What a fault that cannot be read would have been called; empty where that is unknown."""
-    if not isinstance(fault, dict):
-        return ""
-    name = fault.get("name")
-    if name is None:
-        kind = next((each.KIND for each in FAULTS if each.KIND in fault), "")
-        upstream = fault.get("upstream")
-        names = upstream if isinstance(upstream, tuple) else (upstream,)
-        name = f"{'-'.join(str(each) for each in names)}-{kind.replace('_', '-')}" if kind and upstream else ""
-    return name if isinstance(name, str) and re.fullmatch(NAME_PATTERN, name) and name not in RESERVED else ""
+def _with_service(raw: dict[str, Any], broken: Sequence[Path], repaired: Repaired) -> None:
+    written = raw.get("service")
+    if not broken and isinstance(written, dict):
+        return
+    for path in broken:
+        match path:  # of an environment and of headers the other entries are still right
+            case ("env" | "headers" as key, str(name), *_) if isinstance(written, dict) and _holds(written, key, name):
+                written = {**written, key: _less(written[key], name)}
+                repaired.aside.add(("service", key, name))
+                repaired.unsure.port |= key == "env"
+    broken = [path for path in broken if ("service", *path[:2]) not in repaired.aside]
+    gateway = raw.get("gateway")
+    external = isinstance(gateway, dict) and gateway.get("kind") == "external"
+    lost = {str(path[0]) for path in broken if path}
+    meant = {str(path[-1]) for path in broken if len(path) == 2 and isinstance(path[-1], _Meant)}
+    made = repaired_service(written, lost, meant, external=external)
+    repaired.aside |= {("service", key) for key in made.aside}
+    repaired.aside |= {("gateway", "kind")} if made.unsure_which else set()
+    repaired.unsure.port |= made.unsure_port
+    raw["service"] = made.service
 
 
-def _replaced(items: tuple[Any, ...], index: int, item: Any) -> tuple[Any, ...]:
-    return (*items[:index], item, *items[index + 1 :])
+def _holds(written: dict[str, Any], key: str, name: str) -> bool:
+    held = written.get(key)
+    return isinstance(held, dict) and name in held
 
 
-def _without(value: Any, path: Path) -> Any:
-    if not path:
-        return value
-    step, rest = path[0], path[1:]
-    if isinstance(value, dict) and step in value:
-        if not rest:
-            return {key: inner for key, inner in value.items() if key != step}
-        return {**value, step: _without(value[step], rest)}
-    if isinstance(value, tuple) and isinstance(step, int) and step < len(value):
-        return _replaced(value, step, _without(value[step], rest))
-    return value
+def _less(mapping: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if key not in keys}

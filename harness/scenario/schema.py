@@ -11,25 +11,26 @@ import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from harness.faults import Fault, parse_fault
-from harness.fields import Duration, LongerDuration, Name, Rate, Share, did_you_mean, kind_of, refusal, written
+from harness.fields import Duration, LongerDuration, Name, Rate, Share, kind_of, refusal, written
 from harness.legible import is_legible, one_line
 from harness.part import Part
+from harness.scenario.commands import Command
+from harness.scenario.gate_text import gate_text
+from harness.scenario.listed import by_name
 from harness.scenario.matrix import Matrix
+from harness.scenario.policies import POLICIES_OF, Rung, not_of, not_to_add
 from harness.scenario.spellings import (
     ALERTS_OF_A_RUNG,
-    POLICIES_OF,
     Alerts,
     BaseUrl,
-    Command,
     Environment,
     Headers,
     Ready,
     RequestLine,
-    Rung,
     ScenarioName,
     Statuses,
     Text,
@@ -50,6 +51,7 @@ class Service(Part):
     command: Command | None = Field(None, description="Started without a shell; {port} is the port it must listen on")
     url: BaseUrl | None = Field(None, description="A service that runs already; outside loopback: --allow-target")
     without: tuple[str, ...] = Field((), description="Policies of the rung to switch off")
+    also: tuple[str, ...] = Field((), alias="with", description="Policies to add that the rung has not")
     client: Literal["aiohttp", "httpx"] | None = Field(
         None, description="Of a rung: how it calls its backends; httpx has one pool of 100 connections for all"
     )
@@ -75,18 +77,24 @@ class Service(Part):
         return ready_parts(self.ready)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
-        if self.without and self.rung is None:
-            yield "without", refusal("only a rung of the aggregator has policies", "remove `without`")
-            return
+        for key in ("without", "with") if self.rung is None else ():
+            if self.without if key == "without" else self.also:
+                yield key, refusal("only a rung of the aggregator has policies", f"remove `{key}`")
+                return
         if self.client and self.rung is None:
             yield "client", refusal("only a rung of the aggregator has clients to choose from", "remove `client`")
             return
-        has = POLICIES_OF.get(self.rung or "", ())
-        if self.client and "threads" in has and "threads" not in self.without:
+        if self.rung is None:
+            return
+        has = POLICIES_OF[self.rung]
+        if self.client and "threads" in {*has, *self.also} - set(self.without):
             yield "client", refusal("the policy `threads` has a blocking client of its own", "remove `client`")
         for policy in self.without:
             if policy not in has:
-                yield "without", refusal(f"the rung `{self.rung}` has no policy `{policy}`", did_you_mean(policy, has))
+                yield "without", not_of(self.rung, policy)
+        for policy in self.also:
+            if problem := not_to_add(self.rung, policy):
+                yield "with", problem
 
 
 class Gateway(Part):
@@ -253,13 +261,13 @@ class Scenario(Part):
     )
     tags: tuple[Text, ...] = ()
     service: Service
-    upstreams: Annotated[dict[Name, UpstreamField], Field(max_length=64)] = {}
+    upstreams: Annotated[dict[Name, UpstreamField], Field(max_length=64), BeforeValidator(by_name)] = {}
     gateway: Gateway = Field(written({}))
     load: Load
     faults: Annotated[tuple[FaultField, ...], Field(max_length=200)] = ()
-    gates: Annotated[tuple[Text, ...], Field(min_length=1, max_length=200)] | None = Field(
-        None, description="Default: p99 < gateway.timeout during each fault"
-    )
+    gates: (
+        Annotated[tuple[Annotated[Text, BeforeValidator(gate_text)], ...], Field(min_length=1, max_length=200)] | None
+    ) = Field(None, description="Default: p99 < gateway.timeout during each fault")
     verdict: Verdict = Field(written({}))
     toxiproxy: ToxiproxyPart = Field(written({}))
     matrix: Matrix | None = None

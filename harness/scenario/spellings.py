@@ -1,54 +1,26 @@
-"""Values that a scenario spells in one text: request lines, status sets, URLs, commands, readiness. Pure."""
+"""Values that a scenario spells in one text: request lines, status sets, URLs, readiness. Pure."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from harness.environment import HEADER_VALUE
 from harness.fields import LONGEST_MS, did_you_mean, kind_of, not_text, refusal, shortened
 from harness.legible import is_legible, one_line
 from harness.units import parse_duration_ms
 
-_TIMEOUT: Final = ("parallel", "deadline", "unavailable")
-_ISOLATED: Final = (
-    *_TIMEOUT,
-    "pushdown",
-    "budget",
-    "bulkhead",
-    "breaker",
-    "single_flight",
-    "stale",
-)
-POLICIES_OF: Final[dict[str, tuple[str, ...]]] = {
-    "sequential": (),
-    "parallel": ("parallel",),
-    "threads": ("parallel", "threads", "deadline"),
-    "timeout": _TIMEOUT,
-    "pushdown": (*_TIMEOUT, "pushdown"),
-    "isolated": _ISOLATED,
-}
-"""Of each rung of the aggregator, which the tester may not import; a test holds the two together."""
-RUNGS: Final = tuple(POLICIES_OF)
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-COMMAND_MOST: Final = 16_384
-"""Splitting into words takes the square of it."""
 READY_WITHIN: Final = "10s"
 ALERTS_OF_A_RUNG: Final = "GET /metrics aggregator_backend_degraded"
 VERDICTS: Final = ("pass", "fail", "inconclusive", "rig_failure")
 
 Text = Annotated[str, Field(min_length=1)]
 StatusRanges = tuple[tuple[int, int], ...]
-
-
-def _rung(value: Any) -> str:
-    if value not in RUNGS:
-        raise refusal(f"{kind_of(value)} is no rung of the aggregator", did_you_mean(str(value), RUNGS))
-    return str(value)
 
 
 def _statuses(value: Any) -> StatusRanges:
@@ -136,36 +108,6 @@ def _base_url(value: Any) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-_SHELL_WORDS: Final = ("|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1")
-
-
-def _command(value: Any) -> tuple[str, ...]:
-    fix = "write a text, or a list of texts"
-    if isinstance(value, str):
-        if len(value) > COMMAND_MOST:
-            raise refusal(f"a command of more than {COMMAND_MOST:,} characters", "put it into a script")
-        try:
-            words = tuple(shlex.split(value))
-        except ValueError as exc:
-            raise refusal(f"the command cannot be split into words: {str(exc).lower()}", "close it") from None
-    elif isinstance(value, tuple):
-        words = value
-    else:
-        raise refusal(f"expected a command, not {kind_of(value)}", fix)
-    for word in words:
-        if not isinstance(word, str):
-            raise not_text(word)
-        if "\0" in word:
-            raise refusal("a command holds no NUL character", fix)
-    if not words or not words[0]:
-        raise refusal("the command is empty", fix)
-    if isinstance(value, str):
-        shell = next((word for word in words if word in _SHELL_WORDS), None)
-        if shell:
-            raise refusal(f"`{shell}` needs a shell, and the command runs without one", 'write [sh, -c, "…"]')
-    return words
-
-
 _READY: Final = re.compile(r"(\S+)\s+(\S+)(?:\s+within\s+(.+))?")
 
 
@@ -192,15 +134,32 @@ def ready_parts(ready: str) -> tuple[str, str, float]:
 
 
 _ALERTS: Final = re.compile(r"GET\s+(\S+)\s+([A-Za-z_:][A-Za-z0-9_:]*)")
+_LIKE_ALERTS: Final = re.compile(r"GET\s+(\S+)\s+(\S.*)", re.DOTALL)
+_LABELLED: Final = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)\s*\{.*", re.DOTALL)
 
 
 def _alerts(value: Any) -> str:
     fix = f"write GET PATH METRIC, such as {ALERTS_OF_A_RUNG}"
-    match = _ALERTS.fullmatch(value.strip()) if isinstance(value, str) else None
+    text = value.strip() if isinstance(value, str) else ""
+    match = _ALERTS.fullmatch(text)
     if not match:
+        if like := _LIKE_ALERTS.fullmatch(text):
+            raise _no_metric(like[1], like[2])
         raise refusal(f"{kind_of(value)} does not say where an alert metric is", fix)
+    if not match[1].startswith("/") and "://" not in match[1]:
+        raise refusal(f"`{match[1]}` is not a path: it begins with /", f"write GET /{match[1]} {match[2]}")
     _request_line(f"GET {match[1]}")
     return match[0]
+
+
+def _no_metric(path: str, name: str) -> PydanticCustomError:
+    path = f"/{path.removeprefix('/')}" if "://" not in path else path
+    if labelled := _LABELLED.fullmatch(name):
+        found = f"`{shortened(name)}` is a metric with labels: all its samples are looked at"
+        return refusal(found, f"write the name without labels: GET {path} {labelled[1]}")
+    found = f"`{shortened(name)}` is not a metric name (letters, digits, `_`, `:`)"
+    plain = re.sub(r"[^A-Za-z0-9_:]+", "_", name).strip("_")
+    return refusal(found, f"write it as /metrics shows it, such as GET {path} {plain or 'backend_degraded'}")
 
 
 def alerts_parts(spelled: str) -> tuple[str, str]:
@@ -256,7 +215,6 @@ BaseUrl = Annotated[
 ]
 Headers = dict[Annotated[str, BeforeValidator(_header_name)], Annotated[str, BeforeValidator(_header_value)]]
 Environment = dict[Annotated[str, BeforeValidator(_variable_name)], str]
-Rung = Annotated[str, BeforeValidator(_rung), WithJsonSchema({"enum": list(RUNGS)})]
 Ready = Annotated[
     str, BeforeValidator(_ready), WithJsonSchema({"type": "string", "examples": ["GET /healthz within 10s"]})
 ]
@@ -268,11 +226,3 @@ Alerts = Annotated[
 ScenarioName = Annotated[
     str, BeforeValidator(_scenario_name), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 80})
 ]
-Command = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_command),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]}
-    ),
-]
-"""Words of a command line."""

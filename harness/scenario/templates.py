@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final
 
 from harness.environment import REFERENCE
-from harness.fields import did_you_mean
+from harness.fields import closest, did_you_mean
 
 FAULTS_MOST: Final = 10
 VARIABLE = re.compile(REFERENCE)
@@ -24,15 +24,25 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TemplateFault:
-    """`offset` counts characters from 0 in the text."""
+    """`offset` counts characters from 0 in the text. `upstream`: the one that there is not, where that is the fault."""
 
     message: str
     fix: str
     offset: int
+    upstream: str = ""
+
+
+PARTS: Final = ("url", "host", "port", "address")
+"""What there is of an upstream."""
 
 
 def upstream_names(upstream: str) -> tuple[str, ...]:
-    return tuple(f"{upstream}.{part}" for part in ("url", "host", "port", "address"))
+    return tuple(f"{upstream}.{part}" for part in PARTS)
+
+
+def names_in(text: str) -> frozenset[str]:
+    """What its templates name, whether there is such a thing or not."""
+    return frozenset(match["name"] for match in _TOKEN.finditer(text) if match["name"] is not None)
 
 
 def fill(text: str, values: Mapping[str, str], *, keep_unknown: bool = False) -> str:
@@ -46,12 +56,16 @@ def fill(text: str, values: Mapping[str, str], *, keep_unknown: bool = False) ->
     return _TOKEN.sub(value, text)
 
 
-def template_faults(text: str, known: Iterable[str], *, keep_unknown: bool = False) -> Iterator[TemplateFault]:
+def template_faults(
+    text: str, known: Iterable[str], upstreams: Iterable[str] = (), *, keep_unknown: bool = False
+) -> Iterator[TemplateFault]:
     """The first few: a text of nothing but braces would have a hundred thousand."""
-    return islice(_template_faults(text, tuple(known), keep_unknown=keep_unknown), FAULTS_MOST)
+    return islice(_template_faults(text, tuple(known), tuple(upstreams), keep_unknown=keep_unknown), FAULTS_MOST)
 
 
-def _template_faults(text: str, names: tuple[str, ...], *, keep_unknown: bool) -> Iterator[TemplateFault]:
+def _template_faults(
+    text: str, names: tuple[str, ...], upstreams: tuple[str, ...], *, keep_unknown: bool
+) -> Iterator[TemplateFault]:
     for match in _TOKEN.finditer(text):
         if match["dollar"]:
             yield TemplateFault("`${` begins no variable here", "write ${NAME} or ${NAME:-default}", match.start())
@@ -60,8 +74,21 @@ def _template_faults(text: str, names: tuple[str, ...], *, keep_unknown: bool) -
         elif match["name"] is None:
             yield TemplateFault("a brace is not closed", "write {{ for a brace", match.start())
         elif match["name"] not in names:
-            fix = f"{did_you_mean(match['name'], names)}; a brace is written {{{{"
-            yield TemplateFault(f"nothing is called `{match[0]}`", fix, match.start())
+            yield _unknown(match["name"], names, upstreams, match.start())
+
+
+def _unknown(name: str, names: tuple[str, ...], upstreams: tuple[str, ...], offset: int) -> TemplateFault:
+    upstream, dot, part = name.rpartition(".")
+    missing = ""
+    if dot and part in PARTS and upstream not in (*upstreams, "gateway", "service"):
+        # the part is right, so the nearest of all templates would be one of somebody else's
+        close = closest(upstream, upstreams)
+        meant = f"did you mean `{close}.{part}`?" if close else did_you_mean("", upstreams, otherwise="add `upstreams`")
+        message = f"nothing is called `{{{name}}}`: there is no upstream `{upstream}`"
+        missing = upstream
+    else:
+        meant, message = did_you_mean(name, names), f"nothing is called `{{{name}}}`"
+    return TemplateFault(message, f"{meant}; a brace is written {{{{", offset, missing)
 
 
 def missing_variables(text: str, environ: Mapping[str, str]) -> Iterator[tuple[str, int]]:

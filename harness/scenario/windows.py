@@ -10,16 +10,17 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.gates import CostGate
+from harness.gates import CostGate, Gate
 from harness.phases import Phase, planned_phases
 from harness.plan import Plan, Schedule
 from harness.scenario.arrivals import expected_arrivals
 from harness.scenario.compile import Made
 from harness.scenario.fault_windows import fault_findings, overlap, overlap_findings, share_warnings
+from harness.scenario.naming_gates import unheard_before
 from harness.scenario.problems import Finding
 from harness.scenario.references import Named
 from harness.scenario.remedies import longer, room, spell_up
-from harness.scenario.timeline import COMFORT, lowest_rate_per_s
+from harness.scenario.timeline import BASELINE_JUDGED_MS, COMFORT, lowest_rate_per_s
 from harness.units import spell_duration
 
 
@@ -33,7 +34,6 @@ def check_windows(made: Made, plan: Plan) -> Checked:
     checked = Checked()
     checked.problems += _load(made)
     checked.warnings += _load_warnings(made)
-    checked.warnings += _address_warnings(made)
     short: set[str] = set()
     for index, fault in enumerate(made.scenario.faults):
         planned = next((each for each in plan.faults if each.name == fault.name), None)
@@ -45,8 +45,8 @@ def check_windows(made: Made, plan: Plan) -> Checked:
     checked.problems += overlap_findings(made, plan)
     phases = {phase.name: phase for phase in planned_phases(plan)}
     for named in made.gates:
-        # a window that is too short in itself need not be told again by each gate
-        if not short & set(named.gate.phases()):
+        # a window too short in itself need not be told again by each gate, and a fault that nobody could prove has none
+        if not short & set(named.gate.phases()) and phases.keys() >= set(named.gate.phases()):
             _gate(made, plan, phases, named, checked)
     return checked
 
@@ -71,18 +71,6 @@ def _load_warnings(made: Made) -> Iterator[Finding]:
         )
 
 
-def _address_warnings(made: Made) -> Iterator[Finding]:
-    """A service that runs already cannot be told where its upstreams listen."""
-    if made.scenario.service.url is None:
-        return
-    for name, upstream in made.scenario.upstreams.items():
-        if upstream.port is None:
-            message = (
-                f"the service runs already, so nobody tells it where `{name}` listens; without a call there it fails"
-            )
-            yield Finding(("upstreams", name), message, f"give `{name}` the `port` that the service knows")
-
-
 # ---------------------------------------------------------------- gates
 
 
@@ -97,17 +85,33 @@ def _gate(made: Made, plan: Plan, phases: dict[str, Phase], named: Named, checke
     empty = next((phase for phase in known if not phase.intervals), None)
     if empty is not None:
         checked.problems.append(
-            Finding(named.path, f"the plan leaves `{empty.name}` empty, so nothing could be judged", room(made, empty))
+            Finding(
+                named.path,
+                f"the plan leaves `{empty.name}` empty, so nothing could be judged",
+                room(made, empty, _needed_ms(made, gate)),
+            )
         )
         return
     if needed_ms:
         checked.problems += _load_after(made, phases[gate.phase], named, needed_ms)
     if isinstance(gate, CostGate):
         checked.problems += _enough_readings(made, known, named, gate)
+    checked.problems += [
+        Finding(named.path, found.message, found.fix, offset=gate.text.find(found.word))
+        for found in unheard_before(plan, gate)
+    ]
     before = len(checked.problems)
     _enough_moments(made, known, named, checked)
     if plan.load.schedule is not None and len(checked.problems) == before:
         checked.problems += _enough_arrivals(made, plan, plan.load.schedule, known, named)
+
+
+def _needed_ms(made: Made, gate: Gate) -> float:
+    """How long a window must be at least, whatever arrives in it."""
+    verdict = made.scenario.verdict
+    moments_ms = gate.moments(verdict.confidence) * verdict.clump_ms / verdict.runs
+    readings_ms = gate.window_ms_least if isinstance(gate, CostGate) else 0.0
+    return max(moments_ms, readings_ms) or BASELINE_JUDGED_MS
 
 
 def _overlap_before(plan: Plan, phase: str) -> str:
@@ -127,7 +131,9 @@ def _load_after(made: Made, phase: Phase, named: Named, needed_ms: float) -> Ite
             named.path,
             f"after `{fault}` the load goes on for {spell_duration(phase.seconds * 1000)}; "
             f"to decide, this gate needs {spell_up(needed_ms)}",
-            f"write load.recovery: {spell_up(needed_ms)}" if made.scenario.load.rate_per_s else room(made, phase),
+            f"write load.recovery: {spell_up(needed_ms)}"
+            if made.scenario.load.rate_per_s
+            else room(made, phase, needed_ms),
         )
 
 

@@ -12,15 +12,18 @@ from collections.abc import Collection, Iterable
 import psutil
 
 from harness.stack.child import Child
-from harness.stack.leftovers import RUN_VARIABLE
+from harness.stack.leftovers import RUN_VARIABLE, run_of
 
 
 class Detached:
-    """Looks again and again: a process is asked for its environment once, when it is new."""
+    """Looks again and again: a process is asked for its environment when it is new, and a second time if that was
+    empty: it may have been in its exec."""
 
     def __init__(self) -> None:
-        self._run_of: dict[int, str] = {}
-        """By pid; empty for processes of no run."""
+        self._run_of: dict[psutil.Process, str] = {}
+        """By process, which is a pid and when it began; empty for processes of no run."""
+        self._asked: set[psutil.Process] = set()
+        """At the last look."""
         self._sessions = {os.getsid(0)}
         """Ours and those of the other children, which lead one each."""
 
@@ -28,23 +31,29 @@ class Detached:
         """Those of the service's run that are not in its `family`, the pids of its tree."""
         run_id = service.spec.env.get(RUN_VARIABLE)
         self._sessions |= {child.pid for child in others}
-        pids = psutil.pids()
-        self._run_of = {
-            pid: self._run_of[pid] if pid in self._run_of else _run(pid) for pid in pids if pid not in family
-        }
-        of_run = [pid for pid, its in self._run_of.items() if its == run_id] if run_id else []
-        return [process for process in map(self._outside, of_run) if process is not None]
+        found = [process for pid in psutil.pids() if pid not in family and (process := _process(pid))]
+        runs = {process: self._run_of[process] if process in self._run_of else _run(process) for process in found}
+        self._run_of = {process: its for process, its in runs.items() if its or process in self._asked}
+        self._asked = set(found)
+        return [process for process, its in runs.items() if run_id and its == run_id and not self._is_others(process)]
 
-    def _outside(self, pid: int) -> psutil.Process | None:
-        """None where it is another child's or ours, or has ended."""
+    def _is_others(self, process: psutil.Process) -> bool:
+        """Whether it is another child's or ours, or has ended."""
         try:
-            return None if os.getsid(pid) in self._sessions else psutil.Process(pid)
-        except (psutil.Error, OSError):
-            return None
+            return os.getsid(process.pid) in self._sessions
+        except OSError:
+            return True
 
 
-def _run(pid: int) -> str:
+def _process(pid: int) -> psutil.Process | None:
     try:
-        return psutil.Process(pid).environ().get(RUN_VARIABLE, "")
+        return psutil.Process(pid)
+    except psutil.Error:
+        return None
+
+
+def _run(process: psutil.Process) -> str:
+    try:
+        return run_of(process) or ""
     except (psutil.Error, OSError):
         return ""  # it has ended, or is another user's

@@ -18,14 +18,14 @@ from typing import Final
 import psutil
 
 from harness.manifest import Manifest
-from harness.stack import handshake, ports
+from harness.stack import handshake, headless, ports
 
 RUN_VARIABLE: Final = "TAILGATE_RUN"
 SUPERVISOR_MODULE: Final = "harness.stack.supervisor"
 _POLL_S: Final = 0.005
 _KERNEL: Final = 2
 """The parent of Linux' own threads, which have neither environment nor command line for good."""
-_PASSAGE_S: Final = 0.5
+_PASSAGE_S: Final = 2.0
 """What a process may take to let go of what it holds once it is dying; only one stuck in the kernel takes longer."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
@@ -50,27 +50,10 @@ class Swept:
 def members(run_id: str | None = None) -> list[Member]:
     """Every live process of the run, or of any run; never this process or one that it descends from.
 
-    A process that is dying or being born shows no environment, and holds its sockets: it is waited for, a
-    moment for all, so that what is not found here is really gone.
+    A process that is dying or being born shows no environment, and holds its sockets: those are waited for, all at
+    once and a moment only, so that what is not found here is really gone.
     """
-    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    found = []
-    patience = time.monotonic() + _PASSAGE_S
-    for process in psutil.process_iter():
-        if process.pid in own:
-            continue
-        try:
-            while _in_passage(process) and time.monotonic() < patience:
-                time.sleep(_POLL_S)
-            value = process.environ().get(RUN_VARIABLE, "")
-            if not value or (value != run_id if run_id else not _RUN_ID.fullmatch(value)):
-                continue
-            if process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            found.append(Member(value, process, SUPERVISOR_MODULE in process.cmdline()))
-        except (psutil.Error, OSError):
-            continue  # gone meanwhile, or another user's: neither is ours
-    return found
+    return _found(run_id, _PASSAGE_S)
 
 
 def kill_run(run_id: str, *, grace_s: float = 0.5, within_s: float = 3.0) -> list[str]:
@@ -81,13 +64,16 @@ def kill_run(run_id: str, *, grace_s: float = 0.5, within_s: float = 3.0) -> lis
     end = time.monotonic() + within_s
     ended: dict[int, str] = {}
     sig, patience_s = (signal.SIGTERM, grace_s) if grace_s else (signal.SIGKILL, 0.5)
-    while (found := members(run_id)) and (left_s := end - time.monotonic()) > 0:
+    while True:
+        found = _found(run_id, min(_PASSAGE_S, end - time.monotonic()))
+        left_s = end - time.monotonic()
+        if not found or left_s <= 0:
+            return list(ended.values())
         for member in found:
             ended.setdefault(member.process.pid, _describe(member))
             _signal(member.process, sig)
         _await_end([member.process for member in found], min(patience_s, left_s))
         sig, patience_s = signal.SIGKILL, 0.5
-    return list(ended.values())
 
 
 def sweep(lock_dir: Path | None = None) -> Swept:
@@ -157,23 +143,53 @@ def _await_end(processes: list[psutil.Process], within_s: float) -> None:
         time.sleep(_POLL_S)
 
 
-def _in_passage(process: psutil.Process) -> bool:
-    """Whether it is between two states in which its environment tells whose it is: in its exec, or in its exit.
+def _found(run_id: str | None, patience_s: float) -> list[Member]:
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    end = time.monotonic() + patience_s
+    found: list[Member] = []
+    pending = [process for process in psutil.process_iter() if process.pid not in own]
+    while True:
+        in_passage = []
+        for process in pending:
+            with suppress(psutil.Error, OSError):  # gone meanwhile, or another user's: neither is ours
+                value = run_of(process)
+                if value is None:
+                    in_passage.append(process)
+                elif value and (value == run_id if run_id else _RUN_ID.fullmatch(value)):
+                    found.append(Member(value, process, _is_supervisor(process)))
+        if not in_passage or time.monotonic() >= end:
+            return found
+        pending = in_passage
+        time.sleep(_POLL_S)
+
+
+def run_of(process: psutil.Process) -> str | None:
+    """The run that its environment tells, or the empty string; None while it is between two states in which it
+    tells: in its exec, or in its exit. Raises psutil.Error and OSError.
 
     Linux takes a dying process's memory, and with it environment and command line, before its files; and it
-    calls one a zombie as soon as its first thread has ended, while others may still hold them.
+    calls one a zombie as soon as its first thread has ended, while others may go on.
     """
     with suppress(psutil.NoSuchProcess):  # so newer Linux has it of one without memory: dying, or the kernel's
-        if process.environ():
-            return False
+        if environ := process.environ():
+            return environ.get(RUN_VARIABLE, "")
     if process.status() == psutil.STATUS_ZOMBIE:
-        return process.num_threads() > 1
-    return not process.cmdline() and process.pid != _KERNEL and process.ppid() not in (0, _KERNEL)
+        if not headless.is_headless(process):
+            return ""
+        thread = headless.living_thread(process.pid)
+        return headless.environ(thread).get(RUN_VARIABLE, "") if thread else None
+    nameless = not process.cmdline() and process.pid != _KERNEL and process.ppid() not in (0, _KERNEL)
+    return None if nameless else ""
+
+
+def _is_supervisor(process: psutil.Process) -> bool:
+    """Raises psutil.Error. One whose first thread has ended is none: that thread is what a supervisor is."""
+    return not headless.is_headless(process) and SUPERVISOR_MODULE in process.cmdline()
 
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or headless.is_headless(process))
     except psutil.Error:
         return False
 

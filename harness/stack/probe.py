@@ -30,8 +30,11 @@ class NotReady(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`whole`: the body's end was seen; what is longer than a megabyte is cut there."""
+
     status: int
     body: bytes
+    whole: bool
 
 
 async def get(
@@ -104,17 +107,22 @@ async def _read_answer(reader: asyncio.StreamReader) -> Answer:
     if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
         raise ValueError("the answer is not HTTP")
     fields: dict[bytes, bytes] = {}
-    while line := (await reader.readline()).strip():
+    ended = False
+    while line := await reader.readline():
+        if ended := not line.strip():
+            break
         name, _, value = line.partition(b":")
         fields[name.strip().lower()] = value.strip()
         if len(fields) > _MOST_FIELDS:
             raise ValueError("the answer has too many headers")
     if b"chunked" in fields.get(b"transfer-encoding", b"").lower():
-        body = await _read_chunks(reader)
+        body, whole = await _read_chunks(reader)
     else:  # a server may keep the connection open, whatever it was asked
         length = fields.get(b"content-length", b"")
-        body = await _read_most(reader, min(int(length), _MOST_BYTES) if length.isdigit() else _MOST_BYTES)
-    return Answer(int(words[1]), body)
+        expected = min(int(length), _MOST_BYTES + 1) if length.isdigit() else None
+        body = await _read_most(reader, _MOST_BYTES if expected is None else min(expected, _MOST_BYTES))
+        whole = len(body) < _MOST_BYTES if expected is None else len(body) == expected
+    return Answer(int(words[1]), body, ended and whole)
 
 
 async def _read_most(reader: asyncio.StreamReader, most_bytes: int) -> bytes:
@@ -124,7 +132,8 @@ async def _read_most(reader: asyncio.StreamReader, most_bytes: int) -> bytes:
     return body
 
 
-async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+async def _read_chunks(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
+    """And whether the last chunk came."""
     body = b""
     while len(body) < _MOST_BYTES:
         try:
@@ -132,10 +141,10 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
         except ValueError:
             break  # cut short: what came before is still an answer
         if size <= 0:
-            break
+            return body, size == 0
         body += await _read_most(reader, min(size, _MOST_BYTES - len(body)))
         await reader.readline()
-    return body
+    return body, False
 
 
 def _why(exc: OSError | ValueError) -> str:

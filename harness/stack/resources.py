@@ -18,17 +18,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import psutil
 
 from harness.errors import RigError
 from harness.manifest import RigFault
-from harness.stack import open_files, sut
+from harness.stack import headless, open_files, sut
 from harness.stack.blocking import in_thread
 from harness.stack.child import Child
 from harness.stack.detached import Detached
 from harness.stack.sockets import SocketCounter
+
+Number = TypeVar("Number", int, float)
 
 PERIOD_S: Final = 1.0
 LOOK_S: Final = 5.0
@@ -65,17 +67,17 @@ async def sample_forever(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a child costs at one moment; `fds` and `sockets` are None where the system does not tell.
+    """What a child costs at one moment; a figure is None where the system does not tell it of all its processes.
 
-    `sockets`: how many TCP sockets are in each state that occurs.
+    `t_ns`: when the look began. `sockets`: how many TCP sockets are in each state that occurs.
     """
 
     t_ns: int
     child: str
     pid: int
-    cpu_s: float
-    rss_bytes: int
-    threads: int
+    cpu_s: float | None
+    rss_bytes: int | None
+    threads: int | None
     fds: int | None
     sockets: dict[str, int] | None
 
@@ -109,7 +111,7 @@ class Watcher:
             seen = [
                 (child, measure(child, each, self._counter), any(map(_is_stopped, each))) for child, each in families
             ]
-            return [(child, line, stopped) for child, line, stopped in seen if line.threads]  # none: it has ended
+            return [(child, line, stopped) for child, line, stopped in seen if line.threads != 0]  # it has ended
         finally:
             self._looking.release()
 
@@ -133,28 +135,70 @@ def _is_stopped(process: psutil.Process) -> bool:
 
 
 def measure(child: Child, family: Sequence[psutil.Process], counter: SocketCounter) -> Line:
-    cpu_s, rss_bytes, threads, fds = 0.0, 0, 0, 0
-    fds_known = True
-    for process in family:
-        try:
-            with process.oneshot():
-                times = process.cpu_times()
-                # of descendants that have ended too, or the sum would fall when a worker is replaced
-                cpu_s += times.user + times.system + times.children_user + times.children_system
-                rss_bytes += process.memory_info().rss
-                threads += process.num_threads()
-            fds += process.num_fds()
-        except psutil.NoSuchProcess:
-            continue  # gone between two lines
-        except (psutil.Error, OSError):
-            fds_known = False
+    """One whose figures are all 0 has ended. A figure that one of the family does not tell is None of all together."""
+    t_ns = time.monotonic_ns()  # before the first figure: none of them is of an earlier moment than the line says
+    told = [figures for process in family if (figures := _figures(process)) is not None]
+    cpu_s = _sum(each.cpu_s for each in told)
     return Line(
-        t_ns=time.monotonic_ns(),
+        t_ns=t_ns,
         child=child.name,
         pid=child.pid,
-        cpu_s=round(cpu_s, 3),
-        rss_bytes=rss_bytes,
-        threads=threads,
-        fds=fds if fds_known else None,
+        cpu_s=None if cpu_s is None else round(cpu_s, 3),
+        rss_bytes=_sum(each.rss_bytes for each in told),
+        threads=_sum(each.threads for each in told),
+        fds=_sum(each.fds for each in told),
         sockets=counter.count([process.pid for process in family]) if child.name == sut.NAME else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """Of one process; None is what the system does not tell."""
+
+    cpu_s: float | None
+    rss_bytes: int | None
+    threads: int | None
+    fds: int | None
+
+
+def _figures(process: psutil.Process) -> _Figures | None:
+    """None of one that has ended."""
+    try:
+        with process.oneshot():
+            thread = headless.living_thread(process.pid) if headless.is_headless(process) else None
+            cpu_s, threads = _told(lambda: _cpu_s(process)), _told(process.num_threads)
+            if thread is not None:
+                return _Figures(cpu_s, headless.rss_bytes(thread), threads, _told(lambda: headless.fds(thread)))
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return _Figures(cpu_s, 0, 0, 0)  # dead, and waits for its parent: it holds nothing
+            return _Figures(cpu_s, _told(lambda: process.memory_info().rss), threads, _told(process.num_fds))
+    except psutil.NoSuchProcess:
+        return None
+    except (psutil.Error, OSError):
+        return _Figures(None, None, None, None)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """With that of descendants that have ended, or the sum would fall when a worker is replaced."""
+    times = process.cpu_times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _told(look: Callable[[], Number]) -> Number | None:
+    """Raises psutil.NoSuchProcess of one that has ended."""
+    try:
+        return look()
+    except psutil.NoSuchProcess:
+        raise
+    except (psutil.Error, OSError):
+        return None
+
+
+def _sum(figures: Iterable[Number | None]) -> Number | None:
+    """None where one is: a part would pass for the whole."""
+    total: Number = 0
+    for figure in figures:
+        if figure is None:
+            return None
+        total += figure
+    return total

@@ -23,11 +23,12 @@ from harness.journal import Entry, Journal
 from harness.manifest import RigFault
 from harness.notice_record import FILE as NOTICES
 from harness.plan import Plan
-from harness.stack import backends, engine, gateway, handshake, load, notices, probe, resources, sut
+from harness.stack import alert_poll, backends, engine, gateway, handshake, load, log_tail, probe, resources, sut
 from harness.stack.account import Account, disk_fault, fault_of
 from harness.stack.blocking import in_thread
 from harness.stack.child import Child, Spec
 from harness.stack.leftovers import RUN_VARIABLE
+from harness.stack.notice_book import NoticeBook
 from harness.stack.orders import UpOrder
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Rig:
         self.journal: Journal | None = None
         self.injector: Injector | None = None
         self.canaries: Canaries | None = None
-        self.notices: notices.NoticeBook | None = None
+        self.notices: NoticeBook | None = None
         self.engine_is_ours = True
         self.engine_is_lost = False
         """A server of others that hangs, or has forgotten us: nothing more can be taken back."""
@@ -83,7 +84,7 @@ class Rig:
             service = sut.spec(self.plan, self._run_dir, self._environ, self.expand)
             front = gateway.spec(self.plan, self._run_dir, self._environ, self.expand)
             self.journal = Journal(self._run_dir / "faults.ndjson")
-            self.notices = notices.NoticeBook(self._run_dir, self.expand.secrets)
+            self.notices = NoticeBook(self._run_dir, self.expand.secrets)
         except OSError as exc:
             raise _disk_error(exc) from exc
         self._account.open()
@@ -94,7 +95,7 @@ class Rig:
             "resources.ndjson",
         )
         if service:
-            tail = notices.tail_forever(service.log, self.plan.upstreams, self.notices)
+            tail = log_tail.tail_forever(service.log, self.plan.upstreams, self.notices)
             self.run_beside(tail, NOTICES)
         try:
             async with asyncio.TaskGroup() as group:
@@ -177,9 +178,9 @@ class Rig:
             self._ready(child)
         else:
             self._account.emit(ChildReady(child=sut.NAME, after_ms=after_ms, detail=service.url))
-        poll = notices.AlertPoll.of(self.plan, self.expand(service.url), self._ready_headers())
+        poll = alert_poll.AlertPoll.of(self.plan, self.expand(service.url), self._ready_headers())
         if poll and self.notices:
-            self.run_beside(notices.poll_forever(poll, self.notices), NOTICES)
+            self.run_beside(alert_poll.poll_forever(poll, self.notices), NOTICES)
 
     def _ready_headers(self) -> dict[str, str]:
         return {name: self.expand(value) for name, value in self.plan.service.ready_headers.items()}

@@ -1,9 +1,10 @@
 """The TCP sockets of a family of processes, counted by state; None where the system does not tell.
 
 On Linux the descriptors of each process are joined by inode with the table of its network namespace, which is
-read once for all of them; elsewhere psutil asks process by process. Unix and UDP sockets have no such state and are
-not counted, nor is TIME_WAIT, which belongs to no process any more. A socket that several processes hold (a
-listener before its forked workers) counts once. A process that ends meanwhile is no error.
+read once for all of them; a TCP socket that is in no table any more, since its connection was reset or has ended,
+and whose descriptor nobody has closed, is CLOSE. Elsewhere psutil asks process by process. Unix and UDP sockets have
+no such state and are not counted, nor is TIME_WAIT, which belongs to no process any more. A socket that several
+processes hold (a listener before its forked workers) counts once. A process that ends meanwhile is no error.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-PROC: Final = Path("/proc")
+from harness.stack import headless
+from harness.stack.headless import PROC
+
 STATES: Final = {
     "01": "ESTABLISHED",
     "02": "SYN_SENT",
@@ -38,6 +42,9 @@ COST_MOST_S: Final = 0.1
 _GONE: Final = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
 """Of a process that has ended, or is a zombie."""
 _PREFIX: Final = "socket:["
+_PROTOCOL: Final = "system.sockprotoname"
+_TCP: Final = (b"TCP\0", b"TCPv6\0")
+_UNTABLED: Final = "CLOSE"
 _STATE, _INODE = 3, 9
 """Columns of /proc/net/tcp."""
 
@@ -75,50 +82,104 @@ def sockets_by_state(pids: Iterable[int]) -> dict[str, int] | None:
 
 
 def from_proc(pids: Iterable[int], proc: Path = PROC) -> dict[str, int] | None:
-    held: dict[str, set[str]] = {}
-    """Inodes, by network namespace."""
-    tables: dict[str, int] = {}
-    """Of each namespace, a process that is in it."""
-    for pid in pids:
-        try:
-            space = str((proc / str(pid) / "ns" / "net").readlink())
-            held.setdefault(space, set()).update(_inodes(proc / str(pid) / "fd"))
-            tables[space] = pid  # the last one that was there
-        except OSError as exc:
-            if exc.errno in _GONE:
+    sockets: dict[str, dict[str, str]] = {}
+    """By network namespace: a descriptor of each socket, by its inode."""
+    homes: dict[str, list[Path]] = {}
+    """Of each namespace, where its table can be read: any process may end before that, and we do not."""
+    ours = proc / "self"
+    try:
+        for pid in pids:
+            place = _place(pid, proc)
+            if place is None:
                 continue
-            return None  # it runs as another user
-    found: Counter[str] = Counter()
-    for space, pid in tables.items():
-        for name in ("tcp", "tcp6"):
-            try:
-                table = (proc / str(pid) / "net" / name).read_bytes()
-            except OSError as exc:
-                if exc.errno in _GONE:
-                    continue  # no IPv6 here, or it has ended and its sockets with it
-                return None
-            found.update(_states(table.decode("ascii", "replace"), held[space]))
+            space, home = place
+            sockets.setdefault(space, {}).update(_sockets(home / "fd"))
+            homes.setdefault(space, [ours] if space == _space(ours) else []).append(home)
+        tables = [_states(homes[space], held) for space, held in sockets.items() if held]
+    except OSError:
+        return None  # it runs as another user
+    states = [each for each in tables if each is not None]
+    if len(states) < len(tables):
+        return None
+    tabled = {inode for each in states for inode in each}
+    every = {inode: descriptor for held in sockets.values() for inode, descriptor in held.items()}
+    found = Counter(state for each in states for state in each.values())
+    if closed := sum(inode not in tabled and _is_tcp(descriptor) for inode, descriptor in every.items()):
+        found[_UNTABLED] += closed
     return dict(sorted(found.items()))
 
 
-def _inodes(folder: Path) -> set[str]:
-    """Of the sockets among a process's descriptors. Raises OSError where they may not be listed."""
-    inodes = set()
-    for descriptor in os.scandir(folder):
-        try:
-            target = os.readlink(descriptor.path)  # noqa: PTH115  thousands of them: a Path each costs more than the call
-        except OSError:
-            continue  # closed since
-        if target.startswith(_PREFIX):
-            inodes.add(target[len(_PREFIX) : -1])
-    return inodes
+def _place(pid: int, proc: Path) -> tuple[str, Path] | None:
+    """A process's network namespace and where it shows; None of one that has ended. Raises OSError."""
+    home = proc / str(pid)
+    space = _space(home)
+    if space is None and (thread := headless.living_thread(pid, proc)):
+        home, space = thread, _space(thread)
+    return None if space is None else (space, home)
 
 
-def _states(table: str, inodes: set[str]) -> Iterable[str]:
-    for line in table.splitlines()[1:]:
+def _space(home: Path) -> str | None:
+    try:
+        return str((home / "ns" / "net").readlink())
+    except OSError as exc:
+        if exc.errno in _GONE:
+            return None
+        raise
+
+
+def _sockets(folder: Path) -> dict[str, str]:
+    """Among a process's descriptors, by inode. Raises OSError where they may not be listed."""
+    found: dict[str, str] = {}
+    try:
+        for descriptor in os.scandir(folder):
+            with suppress(OSError):  # closed since
+                target = os.readlink(descriptor.path)  # noqa: PTH115  thousands: a Path each costs more than the call
+                if target.startswith(_PREFIX):
+                    found[target[len(_PREFIX) : -1]] = descriptor.path
+    except OSError as exc:
+        if exc.errno not in _GONE:
+            raise
+    return found
+
+
+def _states(homes: Sequence[Path], sockets: Mapping[str, str]) -> dict[str, str] | None:
+    """Of each of these that is in the table; None where all who could show it have ended. Raises OSError."""
+    table = next(filter(None, map(_table, homes)), None)
+    if table is None:
+        return None
+    found: dict[str, str] = {}  # the kernel may tell a socket twice while others come and go
+    for line in table.splitlines():
         columns = line.split(None, _INODE + 1)
-        if len(columns) > _INODE and columns[_INODE] in inodes and columns[_STATE] in STATES:
-            yield STATES[columns[_STATE]]
+        if len(columns) > _INODE and columns[_INODE] in sockets and columns[_STATE] in STATES:
+            found[columns[_INODE]] = STATES[columns[_STATE]]
+    return found
+
+
+def _is_tcp(descriptor: str) -> bool:
+    """No where it has been closed since, or where the system does not tell."""
+    try:
+        return os.getxattr(descriptor, _PROTOCOL) in _TCP
+    except OSError:
+        return False
+
+
+def _table(home: Path) -> str:
+    """Both versions' sockets of a network namespace; empty where the process has ended meanwhile."""
+    table = home / "net" / "tcp"
+    first, second = _read(table), _read(home / "net" / "tcp6")
+    if not second and not os.access(table, os.F_OK):  # not a system without IPv6
+        return ""
+    return (first + second).decode("ascii", "replace")
+
+
+def _read(table: Path) -> bytes:
+    """Empty where there is none."""
+    try:
+        return table.read_bytes()
+    except OSError as exc:
+        if exc.errno in _GONE:
+            return b""
+        raise
 
 
 def from_psutil(pids: Iterable[int]) -> dict[str, int] | None:
@@ -126,7 +187,9 @@ def from_psutil(pids: Iterable[int]) -> dict[str, int] | None:
     for pid in pids:
         try:
             for each in psutil.Process(pid).net_connections("tcp"):
-                found[each.laddr, each.raddr] = each.status
+                # without an address there is nothing by which to know that two processes hold the same one
+                key = (each.laddr, each.raddr) if each.laddr else (pid, each.fd)
+                found[key] = each.status
         except psutil.NoSuchProcess:
             continue
         except (psutil.Error, OSError):

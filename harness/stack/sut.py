@@ -16,11 +16,12 @@ from typing import Final
 
 from harness.environment import Expander
 from harness.errors import RigError
+from harness.manifest import SERVICE
 from harness.plan import Plan
 from harness.stack.child import Child, Spec
 from harness.units import spell_duration
 
-NAME: Final = "sut"
+NAME: Final = SERVICE
 GRACE_S: Final = 3.0
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.evidence import Pool
 from harness.evidence.resources import Readings, told_states
-from harness.gates.cost import FIGURES, READINGS_LAST
+from harness.gates.cost import FIGURES, NO_BASELINE, NO_PROCESS, READINGS_LAST
 from harness.results import CostResult, GateResult, PhaseResult
 from harness.units import NS_PER_S, format_bytes, format_things
 
@@ -29,6 +29,8 @@ NEXT: Final = {
 _OF_STATES: Final = {
     "CLOSE_WAIT": "{many} CLOSE_WAIT: the other side is done with them and the service never closed them. Close each "
     "connection, that of a call that was given up on too.",
+    "CLOSE": "{many} CLOSE: connections that were reset or are over, and the service never closed its end. Close each "
+    "connection whose call failed.",
     "ESTABLISHED": "{many} ESTABLISHED, calls under way. During a fault even a service with deadlines holds about 2 x "
     "rate x deadline of them more, once towards the backend and once towards whoever asked: a limit must leave room "
     "for those. Beyond that, calls have no deadline of their own: give them one, and bound how many connections each "
@@ -135,10 +137,10 @@ def next_failed(gate: GateResult) -> str:
     return " ".join(f"{told[:1].upper()}{told[1:]}" for told in known) or NEXT["sockets"]
 
 
-def next_undecided(gate: GateResult) -> str:
-    """What would decide it; empty where that is not special to these gates."""
-    if gate.metric not in FIGURES or "nobody looked at" in gate.reason:
+def next_undecided(gate: GateResult, kind: str) -> str:
+    """What would decide it, by the kind of the finding; empty where that is not special to these gates."""
+    if gate.metric not in FIGURES or kind == NO_PROCESS:
         return ""
-    phase = "baseline" if gate.reason.startswith("the baseline ") else gate.phase
+    phase = "baseline" if kind == NO_BASELINE else gate.phase
     longer = f"Let the phase `{phase}` last longer, on a machine with less to do"
     return f"{longer}. To pool runs does not help here: the worst of them counts."

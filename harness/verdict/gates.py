@@ -1,7 +1,8 @@
-"""Every gate of a plan put to the evidence, and each FAIL asked again without the seconds the rig spoiled.
+"""Every gate of a plan put to the evidence, and asked again without the seconds the rig spoiled.
 
-Send lag is part of the latency, so a PASS stands whatever the lag. A FAIL must hold without the
-arrivals of bad seconds too; one that does not is the rig's (`undone`), not the service's.
+Send lag is part of the latency, so a PASS stands whatever the lag, unless it compares with a baseline that the lag
+made look worse: then it must not become a FAIL. A FAIL must hold without the arrivals of bad seconds too. One that
+does not is the rig's (`undone`), not the service's.
 """
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ from dataclasses import dataclass
 from harness.evidence import Pool
 from harness.evidence.validity import bad_seconds, lag_limit_ms
 from harness.gates import Finding, Gate
+from harness.manifest import SERVICE
 from harness.plan import PlannedGate
 from harness.results import GateResult
 from harness.scenario.gate_text import parse_gate
 from harness.units import NS_PER_MS, format_duration
-
-SERVICE = "sut"
-"""The service's name among a run's children."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class GateVerdicts:
     bad: tuple[frozenset[int], ...]
     """For each run, the seconds in which the load generator was late."""
     undone: tuple[str, ...]
-    """Texts of the gates whose FAIL rests on bad seconds."""
+    """Of each gate whose verdict rests on bad seconds, what it does without them."""
 
 
 def judge_gates(pool: Pool) -> GateVerdicts:
@@ -74,9 +73,20 @@ def judge_gates(pool: Pool) -> GateVerdicts:
     undone: list[str] = []
     if any(bad):
         clean = pool.without(bad)
-        failed = [verdict for verdict in verdicts if verdict.finding.verdict == "fail"]
-        undone = [v.planned.text for v in failed if _judge(v.gate, clean, alpha_fail).verdict != "fail"]
+        undone = [told for verdict in verdicts if (told := _undone(verdict, clean, alpha_fail))]
     return GateVerdicts(verdicts, limit_ms, bad, tuple(undone))
+
+
+def _undone(verdict: GateVerdict, clean: Pool, alpha_fail: float) -> str:
+    """What a gate does without the bad seconds where its verdict rests on them; empty where it does not."""
+    gate, found = verdict.gate, verdict.finding.verdict
+    compares = gate.phase != "baseline" and "baseline" in gate.phases()
+    if found == "inconclusive" or (found == "pass" and not compares):
+        return ""
+    again = _judge(gate, clean, alpha_fail).verdict
+    if found == "fail":
+        return f"`{verdict.planned.text}` does not fail" if again != "fail" else ""
+    return f"`{verdict.planned.text}` fails" if again == "fail" else ""
 
 
 def service_alive(pool: Pool) -> GateResult | None:

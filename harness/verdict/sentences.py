@@ -125,7 +125,8 @@ def _faulted(plan: Plan, phase: str) -> str:
     return f"{', '.join(fault.upstreams)}: {fault.text}" if fault else ""
 
 
-def next_failed(plan: Plan, gate: GateResult, upstreams: Sequence[UpstreamResult]) -> str:
+def next_failed(plan: Plan, gate: GateResult, upstreams: Sequence[UpstreamResult], kind: str = "") -> str:
+    """What to do about it. `kind`: of the gate's finding."""
     culprit = blamed(upstreams, gate.phase)
     timeout_ms = plan.gateway.timeout_ms
     before = f" well before the gateway's {format_duration(timeout_ms)}" if timeout_ms is not None else ""
@@ -136,7 +137,7 @@ def next_failed(plan: Plan, gate: GateResult, upstreams: Sequence[UpstreamResult
     if gate.metric in NEXT:
         return next_failed_cost(gate)
     if is_about_naming(gate):
-        return next_failed_naming(gate)
+        return next_failed_naming(kind)
     if gate.metric.startswith("calls"):
         return "Ask only the backends that a request names (push the filter down), and look for retries."
     if gate.metric == "throughput":
@@ -171,11 +172,11 @@ def next_of_cost(first: GateResult, others: Sequence[GateResult]) -> str:
     return f" {next_failed_cost(found)}" if found and first.metric not in NEXT else ""
 
 
-def next_undecided(plan: Plan, gate: Gate, result: GateResult) -> str:
-    """What would decide it."""
+def next_undecided(plan: Plan, gate: Gate, result: GateResult, kind: str = "") -> str:
+    """What would decide it. `kind`: of the gate's finding."""
     if "before this phase was over" in result.reason:
         return "Let the run go on to its end."
-    if found := next_undecided_naming(result) or next_undecided_cost(result):
+    if found := next_undecided_naming(result, kind) or next_undecided_cost(result, kind):
         return found
     if "declared clump" in result.reason or "too few" in result.reason:
         needed_ms = _needed_ms(plan, gate)

@@ -16,7 +16,6 @@ from harness import __version__
 from harness.baseline_file import OWN
 from harness.errors import UsageError
 from harness.evidence import Evidence, Pool
-from harness.evidence.files import read_resources
 from harness.evidence.landed import landings
 from harness.evidence.told import false_alarms
 from harness.evidence.validity import CHECKS, Finding, as_check, generator_cpu, joined_share, lag_finding, rig_findings
@@ -176,7 +175,7 @@ def _check(pool: Pool, gates: GateVerdicts) -> tuple[tuple[Finding, ...], tuple[
         landed = landings(run)
         faults += [landing.result for landing in landed]
         lag = lag_finding(run, gates.lag_limit_ms, bad, list(gates.undone) if bad else [])
-        cpu = generator_cpu(run, read_resources(run.run_dir), lag_ok=lag.ok)
+        cpu = generator_cpu(run, run.resources, lag_ok=lag.ok)
         for finding in (*rig_findings(run, landed), lag, cpu):
             found[finding.check].append(finding)
     findings = tuple(next((f for f in of_check if not f.ok), of_check[0]) for of_check in found.values())
@@ -202,7 +201,8 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         why = sentences.why_failed(plan, first, judged.phases, judged.upstreams, judged.cost)
         said = sentences.headline(plan, first, judged.phases)
         others = [result for result in failed if result is not first]
-        next_ = sentences.next_failed(plan, first, judged.upstreams)
+        kind = next((one.finding.kind for one in judged.gates.gates if one.planned.id == first.id), "")
+        next_ = sentences.next_failed(plan, first, judged.upstreams, kind)
         return said + sentences.also_failed(others), why, next_ + sentences.next_of_cost(first, others)
     undecided = [one for one in judged.gates.gates if one.finding.verdict == "inconclusive"]
     if not undecided and judged.results:
@@ -216,7 +216,7 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
     return (
         f"`{one.planned.text}` is undecided{more}: {one.finding.reason}",
         f"`{one.planned.text}` could not be decided: {one.finding.reason}.{warned}",
-        sentences.next_undecided(plan, one.gate, one.result),
+        sentences.next_undecided(plan, one.gate, one.result, one.finding.kind),
     )
 
 

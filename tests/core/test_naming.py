@@ -74,6 +74,15 @@ def named(*lines: str, names: tuple[str, ...] = NAMES) -> list[str]:
         "Jan  2 03:04:05 host fanout[12]: warning: azure is slow",
         '{"level":"W","backend":"azure"}',
         'ERROR "GET /offers?backend=azure&level=info HTTP/1.1" failed',
+        " WARNING azure timed out",
+        "  2026-01-02T03:04:05.678Z  WARN offers::client: azure timed out",
+        "    [error] azure timed out",
+        "\tlevel=error backend=azure",
+        "ERROR [Errno 111] Connect call failed ('127.0.0.1', 20000)",
+        "ERROR ('::1', 20000, 0, 0) refused",
+        'ts=1 msg="azure INFO budget" level=error',
+        "ts=1 msg='ERROR azure failed'",
+        "offers.client ERROR azure answered level=info",
     ],
 )
 def test_azure_is_named(line: str) -> None:
@@ -110,6 +119,14 @@ def test_azure_is_named(line: str) -> None:
         '{"level":null,"message":"ERROR azure"}',
         '{"level":"error","elapsed_ms":20000}',
         '{"backend":"azure"}',
+        "event='azure answered ERROR' level='info'",
+        'ts=1 msg="azure WARN budget" level=info',
+        'ts=1 msg="azure said \\"WARN\\" twice" level=info',
+        "GET /offers azure 200 ERROR=0",
+        "ERROR ('example', 20000) and ['azure2', 20000]",
+        '{"level":"²","backend":"azure"}',
+        '{"level":' + "9" * 400 + ',"backend":"azure"}',
+        "    error: azure",
         "",
         " azure",
     ],
@@ -149,6 +166,37 @@ def test_a_traceback_belongs_to_what_it_follows() -> None:
     assert named("ERROR x", "\tat com.example.Azure.ask(Azure.java:17)") == ["azure"]
     assert named("ERROR x", "Caused by: java.net.SocketTimeoutException: azure") == ["azure"]
     assert named("ERROR x", "  gcp", "INFO azure") == []
+    assert named("ERROR x", "    err: {", '      "message": "azure"') == ["azure"], "as pino prints it"
+    assert named("INFO x", "    err: azure") == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["ERROR:    gcp failed", "    INFO azure is fine"], []),
+        (["INFO start", " WARNING azure timed out", "   ERROR gcp timed out"], ["gcp"]),
+        (["INFO start", "  2026-01-02 03:04:05 warn azure is slow"], ["azure"]),
+        (["svc.client: ERROR gcp failed", "\tat a.b(C.java:1)", "svc.client: INFO azure answered"], []),
+        (["svc: INFO starting:", "  detail", "svc: ERROR azure failed"], ["azure"]),
+        (["ERROR x", "Traceback (most recent call last):", '  File "y"', "svc.client: INFO azure answered"], []),
+        (["ERROR x", "  at y", "started: azure"], []),
+    ],
+)
+def test_a_line_with_a_level_of_its_own_belongs_to_nobody(lines: list[str], expected: list[str]) -> None:
+    assert named(*lines) == expected
+
+
+def test_a_letter_that_only_looks_like_another_names_nobody() -> None:
+    assert named("ERROR aw\u017f and \u212a", names=("aws", "k")) == []
+
+
+def test_what_follows_a_long_line_costs_little() -> None:
+    """The supervisor that reads it applies the faults as well."""
+    blame = Blame(Names(upstreams("azure")))
+    begin_s = time.process_time()
+    blame.named("x " * (LINE_MOST // 2 - 10) + "ERROR")
+    assert all(blame.named(" azure") for _ in range(9_000))
+    assert time.process_time() - begin_s < 1
 
 
 def test_whom_a_line_holds_without_naming_it() -> None:
@@ -186,12 +234,14 @@ def test_any_log_can_be_read(lines: list[str]) -> None:
     "line",
     ["?" * 16_000, "?a" * 8_000, "?a=" * 5_000, "[1" * 8_000,
      "(" * 16_000, "azure " * 2_700, "{" * 16_000 + "}", '{"a":' * 3_000 + "}" * 3_000, "\x1b]" * 8_000, "[ " * 8_000,
-     "1 " * 8_000, "level " * 2_700, "//" + "a." * 8_000, "port " * 3_000, "error-" * 2_700],
+     "1 " * 8_000, "level " * 2_700, "//" + "a." * 8_000, "a=\"" * 4_000, "='" * 8_000, "=\"" + " \\" * 8_000,
+     " " * 16_000, "12:34 " * 2_700, "('127.0.0.1', " * 1_100, "port " * 3_000, "error-" * 2_700],
 )  # fmt: skip
 def test_no_line_takes_long(line: str) -> None:
     begin_s = time.process_time()
     named(f"{line} ERROR azure")
     named(f"azure {line}")
+    named("INFO x", f"  {line} azure")
     assert time.process_time() - begin_s < 0.5
 
 

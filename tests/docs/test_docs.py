@@ -33,7 +33,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"(?:^`([\w-]+\.\w+)`:\n\n)?^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 """A block, and the name of its file where the line above gives it one: `` `least.yaml`: ``."""
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
-ROOMS = ("harness", "scenarios", "fake_backends", "aggregator", "reports", "tests", "bench", "docs")
+PACKAGES = ("harness", "scenarios", "fake_backends", "aggregator", "reports", "tests", "bench", "docs")
 
 
 def read(page: str) -> str:
@@ -89,7 +89,7 @@ def test_lines_fit_a_terminal() -> None:
 def test_files_that_are_named_exist() -> None:
     for page in PAGES:
         for span in spans(page.read_text(encoding="utf-8")):
-            if span.partition("/")[0] in ROOMS and re.fullmatch(r"\w+(/[\w.-]+)+/?", span):
+            if span.partition("/")[0] in PACKAGES and re.fullmatch(r"\w+(/[\w.-]+)+/?", span):
                 assert (ROOT / span).exists(), (page.name, span)
 
 
@@ -101,11 +101,25 @@ def test_decisions_are_numbered() -> None:
 
 
 def test_code_that_is_shown_is_ours() -> None:
-    ours = [path.read_text(encoding="utf-8") for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    ours = [path.read_text(encoding="utf-8") for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     shown = [text for where, _, text in blocks("python") if "extending.md" in where]
     assert len(shown) >= 3
     for text in shown:
         assert any(text in source for source in ours), text
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\]\(([^)#\s]+)", read("README.md")))
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"docs/{page.name}" in linked, page.name
+
+
+def test_the_demo_lasts_as_long_as_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    validate_command.main(["ladder"], standalone_mode=False)
+    [(minutes, seconds)] = re.findall(r"^ladder: ok, 6 cells, about (\d+)m (\d+)s", capsys.readouterr().out)
+    assert round(int(minutes) + int(seconds) / 60) == 4
+    for page in ("README.md", "Makefile", "scenarios/catalog/ladder.yaml"):
+        assert "about four minutes" in read(page), page
 
 
 # ---------------------------------------------------------------- commands

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness import verdict
@@ -13,6 +15,7 @@ from harness.evidence import Evidence, Pool
 from harness.gates import Finding
 from harness.results import Results
 from harness.scenario.gate_text import parse_gate
+from harness.units import NS_PER_S
 from tests.rundir import T0_NS, Recording, make_plan, record, slow_fault
 
 Figures = Callable[[float], dict[str, Any]]
@@ -151,11 +154,21 @@ def test_sockets_counted_at_every_second_look_decide(tmp_path: Path) -> None:
 
 
 def test_who_counted_seldom_says_how_often_and_why(tmp_path: Path) -> None:
-    rare = played(figures=lambda second: {} if second in (109.5, 115.5) else {"sockets": None})
-    finding = found("sockets < 40 after azure-slow", rare, tmp_path / "rare")
-    assert finding.reason == (
-        "the last 12 s of `after azure-slow` have 2 readings of the service's sockets; it takes 3 "
-        "(counted every 6.0 s, since one count took more than a tenth of a core)"
+    def at(*seconds: float) -> Figures:
+        return lambda second: {} if second in seconds else {"sockets": None}
+
+    few = "the last 12 s of `after azure-slow` have 2 readings of the service's sockets; it takes 3 "
+    rare = found("sockets < 40 after azure-slow", played(figures=at(109.5, 115.5)), tmp_path / "rare")
+    assert rare.reason == f"{few}(at 10 of 12 looks the system did not tell)"
+    made = played(f"sockets < 40 {DURING}", figures=at(35.5, 37.5))
+    made.plan = make_plan(
+        faults=[slow_fault(remove_ms=41_000)], gates=[f"sockets < 40 {DURING}"], duration_ms=LENGTH_S * 1000
+    )
+    made.entries = record(made.plan, policy="timeout").entries
+    costly = found(f"sockets < 40 {DURING}", made, tmp_path / "costly")
+    assert costly.reason == (
+        "the phase `azure-slow` has 2 readings of the service's sockets; it takes 3 "
+        "(counted every 2.0 s, since one count took more than a tenth of a core)"
     )
     late = played(keep=lambda second: second < 108 or second in (110.5, 115.5))
     finding = found("threads < 40 after azure-slow", late, tmp_path / "late")
@@ -246,21 +259,92 @@ def test_an_older_run_directory_has_no_sockets_and_is_judged_all_the_same(tmp_pa
     assert {(each.sockets_max, each.sockets_by_state) for each in results.cost} == {(None, None)}
 
 
-def test_damaged_lines_are_no_readings(tmp_path: Path) -> None:
-    made = played()
-    made.resources += [
-        reading(40, threads="271"),
-        reading(41, threads=float("inf")),
-        reading(42, threads=True),
-        reading(43, sockets={"ESTABLISHED": "many"}),
-        reading(43, sockets={"<script>": 5}),
-        reading(43, sockets=[900]),
-        {"child": "sut", "threads": 271},
-        {**reading(44, threads=271), "t_ns": None},
-        {**reading(45, threads=271), "child": "locust-0"},
-    ]
-    assert found("threads < 21", made, tmp_path).verdict == "pass"
-    assert found("sockets < 33", made, tmp_path).n == LENGTH_S + 3  # three of the damaged lines tell of sockets
+DAMAGED = (
+    json.dumps(reading(47.5, threads=271))[:60],
+    json.dumps(reading(47.5, threads="271")),
+    json.dumps(reading(47.5, threads=float("inf"))),
+    json.dumps(reading(47.5, threads=-1)),
+    json.dumps(reading(47.5, threads=True)),
+    json.dumps(reading(47.5, sockets={"ESTABLISHED": "many"})),
+    json.dumps(reading(47.5, sockets={"<script>": 5})),
+    json.dumps(reading(47.5, sockets=[900])),
+    json.dumps({"child": "sut", "threads": 271}),
+    json.dumps({**reading(47.5, threads=271), "t_ns": None}),
+    json.dumps({**reading(47.5, threads=271), "child": None}),
+    "[" * 100_000,
+    "271",
+    "\xff",
+    "\0" * 40,
+)
+
+
+@pytest.mark.parametrize("line", DAMAGED, ids=range(len(DAMAGED)))
+@pytest.mark.parametrize("place", [50, -1])
+def test_a_damaged_line_may_hide_the_most_and_lets_nothing_be_said(line: str, place: int, tmp_path: Path) -> None:
+    run_dir = played("threads < 100").write(tmp_path)
+    path = run_dir / "resources.ndjson"
+    lines = path.read_bytes().split(b"\n")[:-1]
+    lines[place] = line.encode("latin-1")
+    path.write_bytes(b"\n".join([*lines, b""]))
+    results = verdict.judge(Evidence.load(run_dir))
+    number = range(1, len(lines) + 1)[place]
+    assert (results.verdict, results.reason) == ("rig_failure", f"resources.ndjson:{number}: not a reading")
+    assert [gate.verdict for gate in results.gates[:1]] == ["pass"]  # of what can be read
+
+
+@pytest.mark.parametrize("line", DAMAGED, ids=range(len(DAMAGED)))
+def test_a_last_line_that_a_power_cut_has_cut_short_is_no_damage(line: str, tmp_path: Path) -> None:
+    run_dir = played("threads < 100").write(tmp_path)
+    with (run_dir / "resources.ndjson").open("ab") as file:
+        file.write(line.encode("latin-1"))
+    assert verdict.judge(Evidence.load(run_dir)).verdict == "pass"
+
+
+def test_what_other_children_and_older_runs_wrote_is_no_damage(tmp_path: Path) -> None:
+    made = played("threads < 100")
+    made.resources += [{**reading(45, threads=271), "child": "locust-0", "sockets": None, "rss_bytes": None}]
+    for line in made.resources:
+        del line["fds"]
+    assert judged(made, tmp_path).verdict == "pass"
+
+
+# ---------------------------------------------------------------- what the rig spoiled
+
+
+def late(made: Recording, *seconds: int) -> Recording:
+    """As if the load generator had sent what it meant to send in these seconds half a second late."""
+    second = (made.samples["intended_ns"] - T0_NS) // NS_PER_S
+    burst = np.isin(second, seconds)
+    for moment in ("sent_ns", "done_ns"):
+        made.samples[moment][burst] += NS_PER_S // 2
+    return made
+
+
+@pytest.mark.parametrize(("burst_s", "verdict"), [(50, "rig_failure"), (49, "rig_failure"), (48, "fail"), (51, "fail")])
+def test_a_fail_on_a_burst_of_the_load_generators_is_the_rigs(burst_s: int, verdict: str, tmp_path: Path) -> None:
+    made = played(f"threads < 100 {DURING}", figures=spike(50, 51, threads=271))
+    results = judged(late(made, burst_s), tmp_path)
+    assert (results.gates[0].verdict, results.verdict) == ("fail", verdict)
+    if verdict == "rig_failure":
+        assert f"without those seconds `threads < 100 {DURING}` does not fail" in results.reason
+
+
+def test_a_fail_that_holds_without_the_burst_is_the_services(tmp_path: Path) -> None:
+    made = played(f"threads < 100 {DURING}", figures=spike(50, 60, threads=271))
+    assert judged(late(made, 50, 53), tmp_path).verdict == "fail"
+
+
+def test_a_pass_beside_a_baseline_that_a_burst_raised_is_the_rigs(tmp_path: Path) -> None:
+    gate = f"threads < 1.5x baseline {DURING}"
+
+    def figures(second: float) -> dict[str, Any]:
+        return spike(10, 11, threads=300)(second) or spike(60, 90, threads=400)(second)
+
+    spoiled = judged(late(played(gate, figures=figures), 9), tmp_path / "spoiled")
+    assert (spoiled.gates[0].verdict, spoiled.verdict) == ("pass", "rig_failure")
+    assert f"without those seconds `{gate}` fails" in spoiled.reason
+    assert judged(late(played(gate, figures=figures), 20), tmp_path / "elsewhere").verdict == "pass"
+    assert judged(late(played(gate), 9), tmp_path / "calm").verdict == "pass"
 
 
 def test_of_several_runs_the_worst_counts(tmp_path: Path) -> None:
@@ -320,6 +404,7 @@ def test_a_failed_gate_is_told_with_what_was_held(tmp_path: Path) -> None:
         ({"ESTABLISHED": 42, "LISTEN": 1}, "2 x rate x deadline", "CLOSE_WAIT"),
         ({"SYN_SENT": 90, "ESTABLISHED": 5}, "90 SYN_SENT", "ESTABLISHED"),
         ({"CLOSE_WAIT": 60, "ESTABLISHED": 50}, "50 ESTABLISHED", "SYN_SENT"),
+        ({"CLOSE": 90, "ESTABLISHED": 5}, "90 CLOSE: connections that were reset", "ESTABLISHED"),
         ({"FIN_WAIT1": 99}, "in which state", "CLOSE_WAIT"),
     ],
 )
@@ -341,6 +426,15 @@ def test_an_undecided_gate_is_not_told_to_pool_runs(tmp_path: Path) -> None:
     assert results.verdict == "inconclusive"
     assert results.next.startswith("Let the phase `baseline` last longer")
     assert "runs: 3" not in results.next
+
+
+def test_where_nobody_can_look_no_longer_phase_is_advised(tmp_path: Path) -> None:
+    made = played("threads < 2x baseline")
+    service = made.plan.service.model_copy(update={"kind": "url"})
+    made.plan = made.plan.model_copy(update={"service": service})
+    results = judged(made, tmp_path)
+    assert "nobody looked at what it holds" in results.reason
+    assert "last longer" not in results.next
 
 
 def test_a_run_without_readings_has_no_cost(tmp_path: Path) -> None:

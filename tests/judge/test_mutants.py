@@ -16,7 +16,7 @@ import pytest
 from harness import verdict
 from harness.evidence import Evidence, Window, notices
 from harness.evidence import run as evidence
-from harness.gates import deciding, named, share
+from harness.gates import deciding, named_judge, share
 from harness.manifest import Death, Ended
 from harness.notice_record import Notice
 from harness.phases import Phase, phases_of
@@ -362,8 +362,8 @@ def _any_request(patch: pytest.MonkeyPatch) -> None:
 
 
 def _up_to_the_limit(patch: pytest.MonkeyPatch) -> None:
-    after_ms = named._Look.after_ms
-    patch.setattr(named._Look, "after_ms", lambda self, t_ns: after_ms(self, t_ns) - 0.001)
+    after_ms = named_judge._Look.after_ms
+    patch.setattr(named_judge._Look, "after_ms", lambda self, t_ns: after_ms(self, t_ns) - 0.001)
 
 
 def _last_for_first(seen: Any, **keywords: Any) -> Any:
@@ -371,14 +371,14 @@ def _last_for_first(seen: Any, **keywords: Any) -> Any:
 
 
 def _of_nothing_pass(patch: pytest.MonkeyPatch) -> None:
-    window = named._window
+    window = named_judge._window
 
     def passing(look: Any) -> Any:
         outcome = window(look)
         seen = look.notices.between(look.begin_ns, look.end_ns)
         return outcome if seen else replace(outcome, verdict="pass")
 
-    patch.setattr(named, "_window", passing)
+    patch.setattr(named_judge, "_window", passing)
 
 
 def _first_for_last(run: Evidence, upstream: str, _source: Any, removed_ns: int, end_ns: int) -> Any:
@@ -389,7 +389,7 @@ def _first_for_last(run: Evidence, upstream: str, _source: Any, removed_ns: int,
 
 def _as_if_it_had_been_named(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("harness.evidence.notices.Notices.between", lambda *_: _Anything())
-    patch.setattr("harness.gates.cleared._is_news", lambda *_: True)
+    patch.setattr("harness.evidence.news.Before.news", lambda *_: [True])
 
 
 class _Anything(list[Any]):
@@ -556,7 +556,7 @@ MUTANTS = (
     Mutant(
         "named: the last sighting for the first",
         named_late,
-        lambda patch: patch.setattr(named, "min", _last_for_first, raising=False),
+        lambda patch: patch.setattr(named_judge, "min", _last_for_first, raising=False),
         right="pass",
         wrong="fail",
     ),
@@ -564,14 +564,14 @@ MUTANTS = (
     Mutant(
         "named: a healthy one named is overlooked",
         a_healthy_one_named,
-        swap("harness.evidence.notices.is_explained", lambda *_: True),
+        swap("harness.gates.named_judge.is_explained", lambda *_: True),
         right="fail",
         wrong="pass",
     ),
     Mutant(
         "named: a bell that always rings is believed",
         always_named,
-        swap("harness.evidence.news.Before.explains", lambda *_: False),
+        swap("harness.evidence.news.Before.news", lambda _, seen, __: list(seen)),
         right="inconclusive",
         wrong="pass",
     ),

@@ -141,6 +141,117 @@ def test_a_bell_that_always_rings_says_nothing(tmp_path: Path) -> None:
     assert judged(tmp_path / "both", played(NAMED, both)).verdict == "pass", "the alert was silent until then"
 
 
+def test_a_healthy_one_that_is_named_anyway_says_nothing(tmp_path: Path) -> None:
+    """A logger of that name, say: a false FAIL otherwise."""
+    named = [at(36), *noisy("gcp", 0, 140)]
+    gate = judged(tmp_path / "log", played(NAMED, named))
+    assert gate.verdict == "inconclusive"
+    assert "the service's log named gcp, which is healthy, before azure-slow as well, so it says nothing" in gate.reason
+    latched = judged(tmp_path / "alert", played(NAMED, [at(36), *noisy("gcp", 10, 140, "alert")]))
+    assert latched.verdict == "inconclusive"
+    assert judged(tmp_path / "silent", played(NAMED, named[1:])).verdict == "fail", "azure was never named"
+    louder = [at(36), at(20, "gcp"), *(at(40 + i / 4, "gcp", lines=20) for i in range(200))]
+    assert judged(tmp_path / "louder", played(NAMED, louder)).verdict == "fail"
+
+
+def test_what_could_not_be_read_may_have_named_a_healthy_one(tmp_path: Path) -> None:
+    def verdict_of(folder: str, *lines: Recorded) -> str:
+        return judged(tmp_path / folder, played(NAMED, [at(36), *lines])).verdict
+
+    assert verdict_of("log", unread(50, "log")) == "inconclusive"
+    assert verdict_of("before", unread(30, "log"), unread(98, "log")) == "pass"
+    assert verdict_of("alert", at(1, source="alert", normal=True), unread(50, "alert")) == "inconclusive"
+    assert verdict_of("mute", unread(50, "alert")) == "pass", "an alert that never spoke is no witness"
+    since = unread(97.5, "log").model_copy(update={"since_ns": T0_NS + 96 * 10**9})
+    assert verdict_of("since", since) == "inconclusive", "what was said from then on is not known"
+
+
+def test_an_alert_that_nobody_could_ask_is_no_silence(tmp_path: Path) -> None:
+    normal = at(1, source="alert", normal=True)
+    unasked: list[Recorded] = [normal, unread(36, "alert", "the alert could not be read")]
+    gate = judged(tmp_path / "named", played(NAMED, unasked))
+    assert (gate.verdict, gate.reason) == ("inconclusive", "the alert could not be read")
+    late: list[Recorded] = [at(36), normal, unread(130, "alert", "the alert could not be read")]
+    assert judged(tmp_path / "cleared", played(CLEARED, late)).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("source", ["log", "alert"])
+def test_without_a_baseline_nobody_knows_what_is_said_anyway(source: Source, tmp_path: Path) -> None:
+    """A false PASS otherwise, of a bell that has rung since the warm-up."""
+    soon = slow_fault(apply_ms=0)
+    gate = judged(tmp_path / "a", played(NAMED, noisy("azure", -2, 140, source), soon))
+    assert gate.verdict == "inconclusive"
+    assert "only 2.00 s could be listened to without a fault before azure-slow came" in gate.reason
+    assert f"whom the service's {source} names anyway" in gate.reason
+    healthy = [at(2), *noisy("gcp", -2, 140, source)]
+    assert judged(tmp_path / "b", played(NAMED, healthy, soon)).verdict == "inconclusive"
+    assert judged(tmp_path / "c", played(NAMED, [], soon)).verdict == "fail", "silence needs no comparison"
+
+
+def test_the_warm_up_counts_where_the_baseline_is_short(tmp_path: Path) -> None:
+    soon = slow_fault(apply_ms=4_000)
+    assert judged(tmp_path / "quiet", played(NAMED, [at(5)], soon)).verdict == "pass"
+    gate = judged(tmp_path / "noisy", played(NAMED, [at(-1), at(5)], soon))
+    assert gate.verdict == "inconclusive"
+    assert "before azure-slow as well" in gate.reason
+
+
+HANG = slow_fault("azure-hang", apply_ms=35_000, remove_ms=60_000)
+
+
+def errors(apply_s: float) -> PlannedFault:
+    return slow_fault("azure-errors", apply_ms=apply_s * 1000, remove_ms=97_000)
+
+
+def test_what_an_earlier_fault_left_is_no_news_of_this_one(tmp_path: Path) -> None:
+    """False PASSes otherwise: a latched alert, and lines of requests that the fault before held."""
+
+    def gate(folder: str, notices: list[Notice], apply_s: float = 64) -> Finding:
+        text = "named azure within 5s during azure-errors"
+        made = played(text, notices, HANG, errors(apply_s))
+        return found(text, Evidence.load(made.write(tmp_path / folder)))
+
+    for number, (left, apply_s) in enumerate(
+        [
+            (noisy("azure", 36, 140, "alert"), 75),
+            (noisy("azure", 36, 66), 64),
+            (noisy("azure", 36, 77), 75),
+            (noisy("azure", 36, 60), 50),
+        ]
+    ):
+        told = gate(str(number), left, apply_s)
+        assert told.verdict == "inconclusive"
+        assert "named azure before azure-errors as well, so it says nothing" in told.reason
+    again = [*noisy("azure", 36, 62, "alert"), at(62, source="alert", normal=True), at(65, source="alert")]
+    assert gate("raised again", again).verdict == "pass"
+    assert gate("silent between", [*noisy("azure", 36, 60), at(65)]).verdict == "pass"
+    assert gate("louder", [*noisy("azure", 36, 62), *(at(64 + i / 4, lines=20) for i in range(8))]).verdict == "pass"
+    assert gate("silent in it", noisy("azure", 36, 62)).verdict == "fail"
+
+
+def test_windows_that_follow_closely_are_looked_at_each_by_itself(tmp_path: Path) -> None:
+    windows = tuple(Window(apply_ms=35_000.0 + 5_000 * k, remove_ms=39_000.0 + 5_000 * k) for k in range(8))
+    every = slow_fault().model_copy(update={"windows": windows})
+    gate = "named azure within 2s during azure-slow"
+    named = [at(20), *(at(35 + 5 * k + i / 5) for k in range(8) for i in range(1, 9))]
+    assert judged(tmp_path / "each", played(gate, named, every)).verdict == "pass", "one stray line long before"
+    first = [at(35 + i / 5) for i in range(1, 60)]
+    two = every.model_copy(update={"windows": windows[:2]})
+    assert judged(tmp_path / "left", played(gate, first, two)).verdict == "inconclusive"
+
+
+def test_what_is_one_line_is_seen_at_both_its_ends(tmp_path: Path) -> None:
+    def ended(begin_s: float, end_s: float) -> Notice:
+        return at(begin_s, lines=3).model_copy(update={"until_ns": T0_NS + round(end_s * 1e9)})
+
+    gate = judged(tmp_path / "named", played(NAMED, [ended(39.9, 40.1)]))
+    assert gate.observed == pytest.approx(4_900)
+    assert judged(tmp_path / "begun before", played(NAMED, [ended(34.9, 35.1)])).verdict == "inconclusive"
+    late = judged(tmp_path / "cleared", played(CLEARED, [at(36), ended(126.9, 127.1)]))
+    assert late.verdict == "fail"
+    assert late.observed == pytest.approx(30_098)
+
+
 CERTIFICATE = "WARN 12:00 {}'s certificate expires in 20 days"
 
 
@@ -396,6 +507,25 @@ def test_every_upstream_of_the_fault_must_clear(tmp_path: Path) -> None:
     assert judged(tmp_path / "c", played(CLEARED, [at(36)], both)).verdict == "inconclusive"
 
 
+@pytest.mark.parametrize(
+    ("gate", "notices", "next_"),
+    [
+        (NAMED, [at(36), at(37, "gcp")], "Name only the backend whose own call failed"),
+        (NAMED, [at(50, text="ERROR {}: gcp was healthy and was named")], "Give up on a call well before"),
+        (NAMED, [], "Log a line of WARNING or ERROR"),
+        (NAMED, [at(36), unread(50, "log")], "See notices.ndjson"),
+        (NAMED, noisy("azure", 1, 140), "Find out why it is named when nothing is wrong"),
+        (CLEARED, [*noisy("azure", 36, 140)], "See logs/sut.log for what still failed"),
+        (CLEARED, alert(37, 130), "Let the alert fall back"),
+        (CLEARED, [], "Ask first that it is named"),
+    ],
+)
+def test_the_advice_goes_by_what_was_found_not_by_what_the_service_wrote(
+    gate: str, notices: list[Recorded], next_: str, tmp_path: Path
+) -> None:
+    assert results(tmp_path, played(gate, notices)).next.startswith(next_)
+
+
 # ---------------------------------------------------------------- results
 
 
@@ -411,6 +541,21 @@ def test_results_show_who_was_named_without_a_gate(tmp_path: Path) -> None:
     assert by_alert.after_ms == pytest.approx(4_000)
     assert by_alert.cleared_after_ms == pytest.approx(2_998)
     assert (wrong.healthy, wrong.text, wrong.cleared_after_ms) == (True, "ERROR aws failed", None)
+
+
+def test_results_show_a_healthy_one_that_is_named_anyway_as_no_news(tmp_path: Path) -> None:
+    (fault,) = results(tmp_path, played("p99 < 5s", [at(36), *noisy("gcp", 1, 140)])).faults
+    assert [(n.upstream, n.healthy, n.no_news) for n in fault.named] == [("gcp", True, True), ("azure", False, False)]
+
+
+def test_a_healthy_one_is_told_once_of_a_fault_of_two(tmp_path: Path) -> None:
+    both = slow_fault().model_copy(update={"upstreams": ("azure", "gcp")})
+    named = [at(36), at(37, "gcp"), at(50, "aws")]
+    found = results(tmp_path, played("p99 < 5s", named, both)).faults
+    assert [(f.upstream, [n.upstream for n in f.named]) for f in found] == [
+        ("azure", ["azure", "aws"]),
+        ("gcp", ["gcp"]),
+    ]
 
 
 def test_results_show_false_alarms(tmp_path: Path) -> None:

@@ -49,6 +49,13 @@ def test_in_words() -> None:
     ]
 
 
+def test_a_healthy_one_that_is_named_anyway_is_told_so() -> None:
+    anyway = "gcp, healthy, was named by the service's log as before the fault: ERROR gcp failed"
+    assert who_was_named(fault(by("log", "gcp", no_news=True))) == [anyway]
+    both = fault(by("log", "gcp", no_news=True), by("alert", "gcp"))
+    assert who_was_named(both) == ["gcp, healthy, was named by the service's alert after 1.20 s: ERROR gcp failed"]
+
+
 def test_of_many_healthy_ones_some_are_told() -> None:
     told = who_was_named(fault(*(by("log", f"x-{number}") for number in range(10))))
     assert len(told) == 4

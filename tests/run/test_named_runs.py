@@ -23,7 +23,7 @@ upstreams:
   azure: {p50: 10ms, p99: 25ms, rows: 10}
   gcp: {p50: 10ms, p99: 25ms, rows: 10}
 gateway: {timeout: 2s}
-load: {request: GET /v1/offers, rate: 20/s, warmup: 500ms, baseline: 1s, recovery: RECOVERY, guard: 1s}
+load: {request: GET /v1/offers, rate: 20/s, warmup: 500ms, baseline: 4s, recovery: RECOVERY, guard: 1s}
 faults: [{name: azure-slow, upstream: azure, hang: true, for: 7s}]
 """
 
@@ -93,6 +93,20 @@ def test_a_rung_of_the_aggregator(tmp_path: Path) -> None:
     ran = run(tmp_path, f"name: naming\nservice: {{rung: timeout}}\n{upstreams(gates)}gates: [{gates}]\n")
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout
     assert any(entry["source"] == "log" for entry in ran.results["faults"][0]["named"])
+
+
+def test_the_whole_ladder_names_the_backend_and_is_silent_soon_after(tmp_path: Path) -> None:
+    """The breaker is open when the fault ends, so a probe must find that out before the alert can be cleared."""
+    gates = "named azure within 5s, cleared within 20s after azure-slow"
+    shared = upstreams(gates).replace("recovery: 8s", "recovery: 25s")
+    ran = run(tmp_path, f"name: naming\nservice: {{rung: isolated}}\n{shared}gates: [{gates}]\n")
+    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout
+    assert 0 < gate(ran)["observed"] < 5_000
+    assert 0 < gate(ran, 1)["observed"] < 20_000
+    named = {entry["source"]: entry for entry in ran.results["faults"][0]["named"]}
+    assert set(named) == {"log", "alert"}
+    assert not any(entry["healthy"] for entry in named.values())
+    assert ran.results["false_alarms"] == []
 
 
 def test_texts_that_want_to_act(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_what_no_canary_could_see_is_refused(fields: dict[str, Any]) -> None:
         ({"bandwidth": "1500B/s"}, "whole kilobytes"),
         ({"down": True, "share": "50%"}, "closes the listener, for everybody"),
         ({"down": True, "stream": "upstream"}, "closes the listener, both ways"),
-        ({"hang": False}, "expected True"),
+        ({"hang": False}, "expected true"),
         ({"toxic": {"type": "latency", "attributes": {"latencyy": 1}}}, "no attribute `latencyy`"),
         ({"toxic": {"type": "latency", "attributes": {"latency": -1}}}, "out of range"),
         ({"toxic": {"type": "noop"}}, "not the text `noop`"),

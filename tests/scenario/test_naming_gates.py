@@ -47,6 +47,17 @@ def test_what_could_never_be_decided(gate: str, message: str, fix: str, tmp_path
     assert fix in problem.fix
 
 
+@pytest.mark.parametrize(
+    ("timing", "at"), [("warmup: 1s, baseline: 1s, guard: 1s", ""), ("warmup: 3s, duration: 150s", ", at: 1s")]
+)
+def test_a_fault_that_comes_before_anybody_knows_what_is_said_anyway(timing: str, at: str, tmp_path: Path) -> None:
+    soon = changed(("rate: 40/s", f"rate: 40/s, {timing}".replace(", ", "\n  ")), ("for: 90s}", f"for: 90s{at}}}"))
+    problem = only_problem(tmp_path, with_gate("named azure within 5s", soon))
+    assert "too soon to know whom the service names anyway" in problem.message
+    assert "raise load.baseline or load.warmup" in problem.fix
+    assert plan_of(load(tmp_path, with_gate("named azure within 2s", soon)))
+
+
 def test_a_fault_that_does_not_break_it(tmp_path: Path) -> None:
     other = changed(("gates:", "  - {upstream: gcp, down: true, for: 30s}\ngates:"))
     problem = only_problem(tmp_path, with_gate("named azure within 5s during gcp-down", other))

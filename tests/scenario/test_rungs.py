@@ -8,7 +8,8 @@ import pytest
 
 from aggregator.rungs import RUNGS
 from aggregator.settings import CLIENTS
-from harness.scenario.spellings import POLICIES_OF
+from harness.errors import ScenarioError
+from harness.scenario.policies import POLICIES_OF
 from tests.scenario.world import changed, load, plan_of
 
 
@@ -22,6 +23,30 @@ def test_policies_are_switched_off_by_name(tmp_path: Path) -> None:
     assert argv is not None
     words = " ".join(argv)
     assert "--rung isolated --without breaker --without single_flight --port" in words
+
+
+def test_policies_are_added_by_name(tmp_path: Path) -> None:
+    argv = plan_of(load(tmp_path, changed(("rung: timeout", "rung: parallel, with: [breaker]")))).service.argv
+    assert argv is not None
+    assert "--rung parallel --with breaker --port" in " ".join(argv)
+
+
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [
+        ("rung: timeout, with: [deadline]", "error: the rung `timeout` has the policy `deadline` already"),
+        ("rung: timeout, with: [braker]", "fix: did you mean `breaker`?"),
+        (
+            "rung: parallel, with: [threads], client: httpx",
+            "error: the policy `threads` has a blocking client of its own",
+        ),
+    ],
+)
+def test_a_policy_that_cannot_be_added(tmp_path: Path, service: str, told: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        load(tmp_path, changed(("rung: timeout", service)))
+    (problem,) = caught.value.problems
+    assert told in (f"error: {problem.message}", f"fix: {problem.fix}")
 
 
 @pytest.mark.parametrize("client", CLIENTS)

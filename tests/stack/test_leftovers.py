@@ -14,8 +14,10 @@ import psutil
 import pytest
 
 from harness.stack import leftovers
+from tests.stack import headless_program
 
 pytestmark = pytest.mark.stack
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="how Linux takes a process apart")
 
 SLEEP = "import time; time.sleep(60)"
 # a grandchild in a session of its own, as a service's workers may be; an orphan soon
@@ -27,22 +29,19 @@ print(kid.pid)
 LISTENS = "import socket; server = socket.create_server(('127.0.0.1', 0)); print(server.getsockname()[1], flush=True);"
 # the kernel takes the memory first, and the socket only then
 SLOW_TO_DIE = f"{LISTENS} import time; hoard = b'x' * (300 << 20); print(flush=True); time.sleep(60)"
-# its first thread ends for good, which makes it a zombie that listens
-HEADLESS = f"""{LISTENS}
-import ctypes, os, threading, time
-threading.Thread(target=lambda: (time.sleep(0.3), os._exit(0))).start()
-libc = ctypes.CDLL(None)
-libc.syscall.restype = None
-print(flush=True)
-libc.syscall({{"x86_64": 60}}.get(os.uname().machine, 93), 0)
-"""
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
 
 
 @contextlib.contextmanager
 def _process(code: str, run_id: str, *argv: str) -> Iterator[subprocess.Popen[bytes]]:
+    with _program(["-c", code, *argv], run_id) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def _program(argv: list[str], run_id: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *argv],
+        [sys.executable, *argv],
         env={**os.environ, leftovers.RUN_VARIABLE: run_id},
         stdout=subprocess.PIPE,
     )
@@ -51,6 +50,20 @@ def _process(code: str, run_id: str, *argv: str) -> Iterator[subprocess.Popen[by
     finally:
         process.kill()
         process.communicate()
+
+
+@contextlib.contextmanager
+def _headless(run_id: str, lives_s: float) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """One without its first thread, and the port on which it listens."""
+    with _program([headless_program.__file__, str(lives_s)], run_id) as process:
+        assert process.stdout
+        port = int(process.stdout.readline())
+        process.stdout.readline()
+        end = time.monotonic() + 5
+        while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < end, "its first thread goes on"
+            time.sleep(0.005)
+        yield process, port
 
 
 def test_one_in_a_session_of_its_own_is_found_and_ended(run_id: str) -> None:
@@ -73,27 +86,64 @@ def _listened_on(port: int) -> bool:
     return port in {c.laddr[1] for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr}
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="how Linux takes a process apart")
-@pytest.mark.parametrize("code", [SLOW_TO_DIE, HEADLESS], ids=["slow", "headless"])
-def test_one_that_is_dying_is_gone_only_when_its_sockets_are(code: str, run_id: str) -> None:
-    with _process(code, run_id) as process:
+@LINUX
+def test_one_that_is_dying_is_gone_only_when_its_sockets_are(run_id: str) -> None:
+    with _process(SLOW_TO_DIE, run_id) as process:
         assert process.stdout
         port = int(process.stdout.readline())
         process.stdout.readline()
         assert _listened_on(port)
-        if code is SLOW_TO_DIE:
-            process.kill()
-        else:
-            _await_zombie(process.pid)
+        process.kill()
         leftovers.kill_run(run_id)
         assert not _listened_on(port)
 
 
-def _await_zombie(pid: int) -> None:
-    end = time.monotonic() + 5
-    while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < end, "its first thread goes on"
-        time.sleep(0.005)
+@LINUX
+@pytest.mark.parametrize("grace_s", [0, 0.5])
+def test_one_whose_first_thread_has_ended_is_found_and_ended(grace_s: float, run_id: str) -> None:
+    with _headless(run_id, 60) as (process, port):
+        assert _listened_on(port)
+        assert [member.process.pid for member in leftovers.members(run_id)] == [process.pid]
+        assert len(leftovers.kill_run(run_id, grace_s=grace_s)) == 1
+        assert leftovers.members(run_id) == []
+        assert not _listened_on(port)
+
+
+class Shy:
+    """Stands for a process that is in passage until `shows_s`, by the clock of `Patience`."""
+
+    def __init__(self, pid: int, shows_s: float) -> None:
+        self.pid, self.shows_s = pid, shows_s
+
+
+class Patience:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+def test_one_that_is_stuck_takes_nobody_elses_patience_and_not_ours_for_good(
+    run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Patience()
+    shy = [Shy(-1, 1e9), Shy(-2, 1.2), Shy(-3, 0.0)]
+    monkeypatch.setattr(leftovers, "time", clock)
+    monkeypatch.setattr(psutil, "process_iter", lambda: iter(shy))
+    monkeypatch.setattr(leftovers, "run_of", lambda each: run_id if clock.now_s >= each.shows_s else None)
+    monkeypatch.setattr(leftovers, "_is_supervisor", lambda _: False)
+    assert sorted(member.process.pid for member in leftovers.members(run_id)) == [-3, -2]
+    assert clock.now_s <= 2.1
+    clock.now_s = 0.0
+    shy.pop()
+    assert leftovers.kill_run(run_id, within_s=1.0) == []
+    assert clock.now_s <= 1.1
 
 
 def test_another_run_is_left_alone(run_id: str) -> None:
@@ -150,6 +200,7 @@ def test_we_and_our_ancestors_are_never_members(run_id: str) -> None:
     program = f"""
 import os, sys
 from harness.stack import leftovers
+from tests.stack import headless_program
 print([m.process.pid for m in leftovers.members({run_id!r})])
 """
     answer = subprocess.run(

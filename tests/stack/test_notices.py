@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,10 @@ import pytest
 from harness.legible import is_legible
 from harness.notice_record import FILE, Notice, Recorded, Unheeded, Unread, read_notices
 from harness.plan import PlannedService
-from harness.stack.notices import (
-    BEHIND_MOST_BYTES,
-    LOOK_BYTES,
-    TEXT_MOST,
-    AlertPoll,
-    LogTail,
-    NoticeBook,
-    poll_forever,
-    tail_forever,
-)
+from harness.stack import log_tail, probe
+from harness.stack.alert_poll import AlertPoll, _ask, poll_forever
+from harness.stack.log_tail import BEHIND_MOST_BYTES, LOOK_BYTES, LogTail, tail_forever
+from harness.stack.notice_book import TEXT_MOST, TEXTS_MOST, NoticeBook
 from tests.hostile.texts import HOSTILE
 from tests.rundir import make_plan
 
@@ -61,13 +56,48 @@ def test_sightings_close_together_are_one(book: NoticeBook, tmp_path: Path) -> N
     book.raised("gcp", "log", "ERROR gcp", 30 * MS)
     book.raised("azure", "alert", "up", 30 * MS)
     book.flush(250 * MS)
-    told = [(n.upstream, n.source, n.t_ns // MS, n.lines) for n in lines(tmp_path) if isinstance(n, Notice)]
+    told = [
+        (n.upstream, n.source, n.t_ns // MS, (n.until_ns or n.t_ns) // MS, n.lines)
+        for n in lines(tmp_path)
+        if isinstance(n, Notice)
+    ]
     assert told == [
-        ("azure", "log", 0, 1),
-        ("gcp", "log", 30, 1),
-        ("azure", "alert", 30, 1),
-        ("azure", "log", 240, 3),
-    ], "the first at once, and of those that follow the last one's time"
+        ("azure", "log", 0, 0, 1),
+        ("gcp", "log", 30, 30, 1),
+        ("azure", "alert", 30, 30, 1),
+        ("azure", "log", 10, 240, 3),
+    ], "the first at once, and of those that follow the first one's time and the last one's"
+
+
+def test_what_says_something_else_is_not_hidden_by_what_came_before(book: NoticeBook, tmp_path: Path) -> None:
+    book.raised("azure", "log", "WARN 12:00 certificate of azure", 0)
+    book.raised("azure", "log", "WARN 12:01 certificate of azure", 50 * MS)
+    book.raised("azure", "log", "ERROR azure timed out", 100 * MS)
+    book.flush()
+    told = [(n.t_ns // MS, n.text) for n in lines(tmp_path) if isinstance(n, Notice)]
+    assert told == [
+        (0, "WARN 12:00 certificate of azure"),
+        (100, "ERROR azure timed out"),
+        (50, "WARN 12:01 certificate of azure"),
+    ]
+
+
+def test_a_log_that_never_says_the_same_twice_is_bounded_too(book: NoticeBook, tmp_path: Path) -> None:
+    for number in range(2_000):
+        book.raised("azure", "log", "ERROR azure " + "abcdefghij"[number % 10] * (1 + number % 97), number * 5 * MS)
+        book.flush(number * 5 * MS)
+    book.flush()
+    found = [line for line in lines(tmp_path) if isinstance(line, Notice)]
+    assert len(found) <= 42 * (TEXTS_MOST + 1)
+    assert sum(line.lines for line in found) == 2_000
+
+
+def test_what_still_waits_is_written_when_the_book_is_closed(tmp_path: Path) -> None:
+    book = NoticeBook(tmp_path, ())
+    book.raised("azure", "alert", "up", 0)
+    book.raised("azure", "alert", "up", 10 * MS)
+    book.close()
+    assert [line.t_ns // MS for line in lines(tmp_path)] == [0, 10]
 
 
 def test_an_upstream_that_is_named_all_the_time_takes_four_lines_a_second(book: NoticeBook, tmp_path: Path) -> None:
@@ -104,13 +134,13 @@ def test_a_line_of_the_log_that_names_nobody(book: NoticeBook, tmp_path: Path) -
         ("azure", 1),
         ("azure", 1),
     ]
-    tail.close()
+    tail.finish(book)
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_what_others_wrote_is_legible_and_short(text: str, book: NoticeBook, tmp_path: Path) -> None:
     book.raised("azure", "log", text * 50, 0)
-    book.unread("alert", text * 50, 0)
+    book.unread("alert", text * 50, 0, 0)
     for line in lines(tmp_path):
         assert is_legible(line.text)
         assert "\n" not in line.text
@@ -120,7 +150,7 @@ def test_what_others_wrote_is_legible_and_short(text: str, book: NoticeBook, tmp
 def test_no_secret_is_written(book: NoticeBook, tmp_path: Path) -> None:
     book.raised("azure", "log", "ERROR azure: token s3cr3t-9f8e7d", 0)
     book.raised("gcp", "log", "x" * 245 + " s3cr3t-9f8e7d", 0)
-    book.unread("alert", "cannot log in with s3cr3t-9f8e7d", 0)
+    book.unread("alert", "cannot log in with s3cr3t-9f8e7d", 0, 0)
     text = (tmp_path / FILE).read_text(encoding="utf-8")
     assert "s3cr" not in text
     assert text.count("***") == 3
@@ -141,7 +171,7 @@ def test_only_what_is_appended_counts(book: NoticeBook, tmp_path: Path) -> None:
     tail.look(book)
     tail.look(book)
     assert named(tmp_path, book) == ["azure", "azure"], "a half line is kept for its other half"
-    tail.close()
+    tail.finish(book)
 
 
 def test_a_log_that_comes_later_and_one_that_is_emptied(book: NoticeBook, tmp_path: Path) -> None:
@@ -154,7 +184,23 @@ def test_a_log_that_comes_later_and_one_that_is_emptied(book: NoticeBook, tmp_pa
     append(log, "ERROR gcp\n")
     tail.look(book)
     assert named(tmp_path, book) == ["azure", "gcp"]
-    tail.close()
+    (lost,) = (line for line in lines(tmp_path) if isinstance(line, Unread))
+    assert "was emptied" in lost.text
+    assert lost.since_ns is not None
+    assert lost.since_ns <= lost.t_ns
+    tail.finish(book)
+
+
+def test_a_log_that_is_emptied_and_as_long_again_is_read_from_its_beginning(book: NoticeBook, tmp_path: Path) -> None:
+    log = tmp_path / "sut.log"
+    tail = LogTail(log, PLAN.upstreams)
+    append(log, "INFO 1 start\n")
+    tail.look(book)
+    log.write_text("INFO 2 start\nERROR azure\n" + "ERROR gcp\n" * 3, encoding="utf-8")
+    tail.look(book)
+    assert named(tmp_path, book) == ["azure", "gcp", "gcp", "gcp"]
+    assert any(isinstance(line, Unread) for line in lines(tmp_path))
+    tail.finish(book)
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])
@@ -168,7 +214,7 @@ def test_what_is_no_file_is_not_read(kind: str, book: NoticeBook, tmp_path: Path
     tail = LogTail(log, PLAN.upstreams)
     tail.look(book)
     assert lines(tmp_path) == []
-    tail.close()
+    tail.finish(book)
 
 
 def test_a_look_reads_a_bounded_part(book: NoticeBook, tmp_path: Path) -> None:
@@ -180,7 +226,7 @@ def test_a_look_reads_a_bounded_part(book: NoticeBook, tmp_path: Path) -> None:
     tail.look(book)
     tail.look(book)
     assert named(tmp_path, book) == ["azure"]
-    tail.close()
+    tail.finish(book)
 
 
 def test_a_flood_is_skipped_but_for_its_end_and_counted(book: NoticeBook, tmp_path: Path) -> None:
@@ -188,11 +234,64 @@ def test_a_flood_is_skipped_but_for_its_end_and_counted(book: NoticeBook, tmp_pa
     tail = LogTail(log, PLAN.upstreams)
     flood = 3 * BEHIND_MOST_BYTES
     append(log, b"." * flood + b" ERROR gcp: the end of a line\nERROR azure\n")
-    tail.look(book)
+    assert not tail.look(book), "all is read, or told as unread"
     assert named(tmp_path, book) == ["azure"], "the line we came into in its middle is not read"
     (skipped,) = (line for line in lines(tmp_path) if isinstance(line, Unread))
     assert flood - LOOK_BYTES < skipped.skipped_bytes < flood
-    tail.close()
+    assert skipped.since_ns is not None
+    assert skipped.since_ns < skipped.t_ns
+    tail.finish(book)
+
+
+class _Clock:
+    """Of the tail's: so many seconds later each time it is asked."""
+
+    def __init__(self, step_s: float) -> None:
+        self._step_s, self.now_s = step_s, 0.0
+
+    def monotonic_ns(self) -> int:
+        return round(self.monotonic() * 1e9)
+
+    def monotonic(self) -> float:
+        self.now_s += self._step_s
+        return self.now_s
+
+
+def test_what_was_not_read_for_half_a_second_is_skipped(
+    book: NoticeBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "sut.log"
+    monkeypatch.setattr(log_tail, "time", _Clock(0.15))
+    tail = LogTail(log, PLAN.upstreams)
+    append(log, "INFO nothing to see here\n" * (10 * LOOK_BYTES // 25) + "ERROR azure\n")
+    looks = 1
+    while tail.look(book):
+        looks += 1
+    assert looks < 5
+    assert named(tmp_path, book) == ["azure"]
+    (skipped,) = (line for line in lines(tmp_path) if isinstance(line, Unread))
+    assert skipped.skipped_bytes > 5 * LOOK_BYTES
+    tail.finish(book)
+
+
+def test_whom_we_read_of_late_is_told_with_a_doubt(
+    book: NoticeBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "sut.log"
+    clock = _Clock(0.001)
+    monkeypatch.setattr(log_tail, "time", clock)
+    tail = LogTail(log, PLAN.upstreams)
+    tail.look(book)
+    clock.now_s = 2.0
+    append(log, "INFO nothing\n")
+    tail.look(book)
+    assert lines(tmp_path) == []
+    clock.now_s = 4.0
+    append(log, "ERROR azure\n")
+    tail.look(book)
+    (late,) = (line for line in lines(tmp_path) if isinstance(line, Unread))
+    assert late.text == "it was read 2.0 s late"
+    tail.finish(book)
 
 
 def test_a_line_without_end_is_kept_in_part(book: NoticeBook, tmp_path: Path) -> None:
@@ -205,7 +304,7 @@ def test_a_line_without_end_is_kept_in_part(book: NoticeBook, tmp_path: Path) ->
     append(log, b"\nERROR gcp \xff\xfe\n")
     tail.look(book)
     assert named(tmp_path, book) == ["azure", "gcp"]
-    tail.close()
+    tail.finish(book)
 
 
 def test_the_last_words_are_read_when_it_ends(book: NoticeBook, tmp_path: Path) -> None:
@@ -220,6 +319,23 @@ def test_the_last_words_are_read_when_it_ends(book: NoticeBook, tmp_path: Path) 
 
     asyncio.run(scene())
     assert [line.lines for line in lines(tmp_path) if isinstance(line, Notice)] == [1, 1]
+
+
+def test_all_that_is_left_are_last_words_too(book: NoticeBook, tmp_path: Path) -> None:
+    log = tmp_path / "sut.log"
+    tail = LogTail(log, PLAN.upstreams)
+    append(log, "INFO nothing to see here\n" * (3 * LOOK_BYTES // 25) + "ERROR azure\nERROR gcp failed")
+    tail.finish(book)
+    assert named(tmp_path, book) == ["azure", "gcp"], "and so is a line that nobody ended"
+
+
+def test_an_end_that_takes_too_long_is_told(book: NoticeBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "sut.log"
+    monkeypatch.setattr(log_tail, "time", _Clock(0.2))
+    tail = LogTail(log, PLAN.upstreams)
+    append(log, "INFO nothing to see here\n" * (9 * LOOK_BYTES // 25) + "ERROR azure\n")
+    tail.finish(book)
+    assert any(isinstance(line, Unread) for line in lines(tmp_path))
 
 
 # ---------------------------------------------------------------- the alert
@@ -257,6 +373,82 @@ def test_an_alert_is_told_while_raised_and_once_when_normal(book: NoticeBook, tm
         (3_500, "raised"),
         (4_000, "normal"),
     ], "a sample that is gone is an alert that is over"
+
+
+def test_a_sample_that_one_answer_lacks_is_not_gone(book: NoticeBook, tmp_path: Path) -> None:
+    poll = alert_poll()
+    for number, value in enumerate(("1", None, "1", None, None, None)):
+        poll.note(f'degraded{{backend="azure"}} {value}\n' if value else "up 1\n", book, number * 500 * MS)
+    told = [(n.t_ns // MS, n.state) for n in lines(tmp_path) if isinstance(n, Notice)]
+    assert told == [(0, "raised"), (1_000, "raised"), (1_500, "normal")]
+
+
+WHOLE = b'degraded{b="azure"} 1\n'
+CUT_SHORT = {
+    "by length": b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nup 1\n",
+    "in chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nup 1\n\r\n9\r\nde",
+    "a chunk that is none": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nup 1\n\r\nzz\r\n",
+    "too long": b"HTTP/1.1 200 OK\r\n\r\n" + b"up 1\n" * 220_000,
+    "in its head": b"HTTP/1.1 200 OK\r\nContent-Le",
+}
+
+
+@pytest.mark.parametrize("answer", CUT_SHORT.values(), ids=CUT_SHORT.keys())
+def test_what_an_answer_that_was_cut_lacks_may_be_raised(answer: bytes) -> None:
+    async def scene() -> tuple[str, str]:
+        async with await served(answer) as server:
+            return await _ask(alert_poll(url_of(server)))
+
+    text, failed = asyncio.run(scene())
+    assert "degraded" not in text
+    assert failed.startswith("the answer was cut short after ")
+
+
+def test_an_answer_without_a_sample_says_nothing_of_what_was_raised(book: NoticeBook) -> None:
+    poll = alert_poll()
+    empty = probe.Answer(200, b"", whole=True)
+    assert poll.refused(empty, "# HELP up\n") == ""
+    poll.note(WHOLE.decode(), book, 0)
+    assert "holds no sample of anything" in poll.refused(empty, "# HELP up\n")
+    assert poll.refused(empty, "up 1\n") == ""
+
+
+def test_one_answer_that_fails_is_asked_for_again(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + WHOLE if len(asked) > 1 else b"")
+        await writer.drain()
+        writer.close()
+
+    async def scene() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            book = Heard(tmp_path)
+            task = asyncio.create_task(poll_forever(alert_poll(url_of(server)), book))
+            async with asyncio.timeout(5):
+                await book.something.wait()
+            task.cancel()
+            await asyncio.wait([task], timeout=5)
+            book.close()
+
+    asyncio.run(scene())
+    assert [type(line) for line in lines(tmp_path)] == [Notice]
+
+
+def url_of(server: asyncio.Server) -> str:
+    return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def served(answer: bytes) -> asyncio.Server:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        with suppress(OSError):
+            await writer.drain()
+        writer.close()
+
+    return await asyncio.start_server(serve, "127.0.0.1", 0)
 
 
 def test_without_an_alert_nothing_is_asked() -> None:
@@ -323,3 +515,5 @@ def test_a_service_that_is_not_there_is_no_error_of_ours(tmp_path: Path) -> None
     (line,) = lines(tmp_path)
     assert isinstance(line, Unread)
     assert line.source == "alert"
+    assert line.since_ns is not None
+    assert line.since_ns < line.t_ns

@@ -39,7 +39,7 @@ def _against(answer: bytes, scene: Served, *, after: int = 0) -> object:
 
 def test_an_answer_is_read_whole() -> None:
     got = _against(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nbody", probe.get)
-    assert got == probe.Answer(200, b"body")
+    assert got == probe.Answer(200, b"body", whole=True)
 
 
 def test_it_sends_the_headers_it_is_given() -> None:

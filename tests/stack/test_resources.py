@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -20,6 +22,7 @@ from harness.stack import leftovers, resources
 from harness.stack.child import Child, Spec
 from harness.stack.resources import Watcher, measure, sample_forever
 from harness.stack.sockets import SocketCounter
+from tests.stack import headless_program
 
 pytestmark = pytest.mark.stack
 
@@ -71,7 +74,7 @@ def test_a_service_is_its_whole_tree(tmp_path: Path) -> None:
         assert not stopped
         assert (line.child, line.pid, line.threads) == ("sut", child.pid, 3)  # two of its own, one of the worker
         assert alone.threads == 2
-        assert line.rss_bytes > alone.rss_bytes
+        assert line.rss_bytes is not None and alone.rss_bytes is not None and line.rss_bytes > alone.rss_bytes
         assert line.fds is not None and alone.fds is not None and line.fds > alone.fds
         assert line.sockets == {"CLOSE_WAIT": 1, "LISTEN": 1}
 
@@ -147,7 +150,7 @@ time.sleep(60)
 
     async def scene(child: Child) -> None:
         ((_, line, _),) = await Watcher().look([child])
-        assert line.cpu_s >= 0.4  # its own is a tenth of that
+        assert line.cpu_s is not None and line.cpu_s >= 0.4  # its own is a tenth of that
 
     _with_child(tmp_path, scene, code=code)
 
@@ -162,6 +165,121 @@ def test_who_has_ended_gets_no_line(tmp_path: Path) -> None:
         assert (line.threads, line.fds, line.sockets) == (0, 0, {})
 
     _with_child(tmp_path, scene)
+
+
+class Told:
+    """Stands for a process that holds 500 MB, 300 threads and 5 files, and keeps one of them to itself."""
+
+    def __init__(self, pid: int, *silent: str) -> None:
+        self.pid, self._silent = pid, silent
+
+    def oneshot(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def status(self) -> str:
+        return psutil.STATUS_RUNNING
+
+    def cpu_times(self) -> SimpleNamespace:
+        return SimpleNamespace(user=1.0, system=self._tell("cpu_s", 0.5), children_user=0.0, children_system=0.0)
+
+    def memory_info(self) -> SimpleNamespace:
+        return SimpleNamespace(rss=self._tell("rss_bytes", 500_000_000))
+
+    def num_threads(self) -> int:
+        return int(self._tell("threads", 300))
+
+    def num_fds(self) -> int:
+        return int(self._tell("fds", 5))
+
+    def _tell(self, figure: str, value: float) -> float:
+        if "gone" in self._silent:
+            raise psutil.NoSuchProcess(self.pid)
+        if figure in self._silent:
+            raise psutil.AccessDenied(self.pid)
+        return value
+
+
+def _measured(*family: Told) -> dict[str, Any]:
+    line = measure(SimpleNamespace(name="gateway", pid=1), family, SocketCounter())  # type: ignore[arg-type]
+    return {figure: getattr(line, figure) for figure in FIGURES}
+
+
+FIGURES = ("cpu_s", "rss_bytes", "threads", "fds")
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_part_of_a_figure_never_passes_for_the_whole(figure: str) -> None:
+    whole = {"cpu_s": 3.0, "rss_bytes": 1_000_000_000, "threads": 600, "fds": 10}
+    assert _measured(Told(1), Told(2)) == whole
+    assert _measured(Told(1), Told(2, figure)) == whole | {figure: None}
+    assert _measured(Told(1, figure), Told(2)) == whole | {figure: None}
+    assert _measured(Told(1), Told(2), Told(3, "gone")) == whole
+
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="what Linux calls a zombie")
+
+
+@LINUX
+def test_one_whose_first_thread_has_ended_still_holds_what_it_holds(tmp_path: Path) -> None:
+    async def scene(child: Child) -> None:
+        (process,) = psutil.Process(child.pid).children()
+        await _until(child, lambda: process.status() == psutil.STATUS_ZOMBIE)
+        alone = measure(child, [process], SocketCounter())
+        assert alone.rss_bytes is not None and alone.rss_bytes >= 40 << 20
+        assert (alone.threads, alone.sockets) == (2, {"LISTEN": 1})
+        assert alone.fds is not None and alone.fds >= 4
+
+    program = [sys.executable, headless_program.__file__, "60"]
+    code = f"""\
+import subprocess
+worker = subprocess.Popen({program!r}, stdout=-1)
+worker.stdout.readline()
+worker.stdout.readline()
+print("up", flush=True)
+worker.wait()
+"""
+    _with_child(tmp_path, scene, code=code)
+
+
+@LINUX
+def test_the_dead_whom_nobody_has_buried_hold_nothing(tmp_path: Path) -> None:
+    code = """\
+import os, subprocess, sys, time
+kids = [subprocess.Popen([sys.executable, "-c", ""]) for _ in range(3)]
+for kid in kids:
+    os.waitid(os.P_PID, kid.pid, os.WEXITED | os.WNOWAIT)
+print("up", flush=True)
+time.sleep(60)
+"""
+
+    async def scene(child: Child) -> None:
+        ((_, line, _),) = await Watcher().look([child])
+        assert line.threads == 1
+
+    _with_child(tmp_path, scene, code=code)
+
+
+def test_who_does_not_tell_its_threads_has_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = resources.Line(1, "sut", 1, None, None, None, None, None)
+    monkeypatch.setattr(resources, "measure", lambda *_: silent)
+
+    async def scene(child: Child) -> None:
+        assert [line for _, line, _ in await Watcher().look([child])] == [silent]
+
+    _with_child(tmp_path, scene)
+
+
+def test_a_line_is_of_the_moment_when_the_look_began() -> None:
+    begun_ns: list[int] = []
+
+    class Slow(Told):
+        def status(self) -> str:
+            begun_ns.append(time.monotonic_ns())
+            return super().status()
+
+    child = SimpleNamespace(name="gateway", pid=1)
+    line = measure(child, [Slow(1)], SocketCounter())  # type: ignore[arg-type, list-item]
+    assert line.t_ns <= begun_ns[0]
 
 
 def test_a_system_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

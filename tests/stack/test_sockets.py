@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from harness.stack.sockets import SocketCounter, from_proc, from_psutil
@@ -47,6 +51,21 @@ def test_sockets_are_counted_by_state_and_others_are_not(way: Way, held: ExitSta
     ours.close()
     assert theirs.recv(1) == b""  # now the other side knows, and has not closed
     assert _more(way([os.getpid()]), before) == {"CLOSE_WAIT": 1, "LISTEN": 1}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system tells")
+def test_one_that_was_reset_and_never_closed_is_held_all_the_same(held: ExitStack) -> None:
+    before = from_proc([os.getpid()])
+    ours, theirs = _pair(held)
+    held.enter_context(socket.socket(socket.AF_UNIX))
+    held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    theirs.close()
+    with pytest.raises(ConnectionResetError):
+        ours.recv(1)
+    assert _more(from_proc([os.getpid()]), before) == {"CLOSE": 1, "LISTEN": 1}
+    ours.close()
+    assert _more(from_proc([os.getpid()]), before) == {"LISTEN": 1}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -110,6 +129,84 @@ def test_each_network_namespace_has_a_table_of_its_own(tmp_path: Path) -> None:
     _process(tmp_path, 3, "net:[2]", [100], TABLE.replace(" 0A ", " 08 "))
     # no process has a tcp6: this system has no IPv6; the fourth process has ended
     assert from_proc([1, 2, 3, 4], tmp_path) == {"CLOSE_WAIT": 1, "ESTABLISHED": 1, "LISTEN": 1}
+
+
+def _end(proc: Path, pid: int) -> None:
+    """After its descriptors were listed: its table can no longer be read."""
+    for table in (proc / str(pid) / "net").iterdir():
+        table.unlink()
+
+
+@pytest.mark.parametrize("ended", [1, 2])
+def test_one_that_ends_while_sockets_are_counted_takes_nobody_elses_with_it(ended: int, tmp_path: Path) -> None:
+    for pid in (1, 2):
+        _process(tmp_path, pid, "net:[1]", [100, 101])
+    _end(tmp_path, ended)
+    assert from_proc([1, 2], tmp_path) == {"ESTABLISHED": 1, "LISTEN": 1}
+
+
+def test_where_all_of_a_namespace_have_ended_its_sockets_are_unknown(tmp_path: Path) -> None:
+    _process(tmp_path, 1, "net:[1]", [100, 101])
+    _process(tmp_path, 2, "net:[2]", [100])
+    _process(tmp_path, 3, "net:[3]", [])
+    _end(tmp_path, 3)
+    assert from_proc([1, 2, 3], tmp_path) == {"ESTABLISHED": 1, "LISTEN": 2}  # the third held none
+    _end(tmp_path, 1)
+    assert from_proc([1, 2], tmp_path) is None
+
+
+def test_our_own_table_serves_where_the_namespace_is_ours(tmp_path: Path) -> None:
+    _process(tmp_path, 1, "net:[1]", [100, 101])
+    _process(tmp_path, 2, "net:[1]", [])
+    (tmp_path / "2").rename(tmp_path / "self")
+    _end(tmp_path, 1)
+    assert from_proc([1], tmp_path) == {"ESTABLISHED": 1, "LISTEN": 1}
+
+
+def test_one_that_ends_between_its_two_tables_is_not_taken_for_a_system_without_ipv6(tmp_path: Path) -> None:
+    for pid in (1, 2):
+        _process(tmp_path, pid, "net:[1]", [100, 101, 7])
+    (tmp_path / "2" / "net" / "tcp6").write_text(TABLE.replace(" 100 1 ", " 7 1 "))
+    first = tmp_path / "1" / "net" / "tcp"
+    first.unlink()
+    os.mkfifo(first)
+
+    def ends() -> None:
+        text = TABLE.encode()
+        with first.open("wb") as table:
+            first.unlink()
+            table.write(text)
+
+    ending = threading.Thread(target=ends)
+    ending.start()
+    try:
+        assert from_proc([1, 2], tmp_path) == {"ESTABLISHED": 1, "LISTEN": 2}
+    finally:
+        ending.join(10)
+
+
+def test_a_socket_that_the_table_tells_twice_counts_once(tmp_path: Path) -> None:
+    row = next(line for line in TABLE.splitlines(keepends=True) if " 101 1 " in line)
+    _process(tmp_path, 1, "net:[1]", [101], TABLE + row)
+    assert from_proc([1], tmp_path) == {"ESTABLISHED": 1}
+
+
+def test_one_whose_first_thread_has_ended_is_looked_at_by_another(tmp_path: Path) -> None:
+    _process(tmp_path, 1, "net:[1]", [100, 101])
+    (tmp_path / "5" / "task").mkdir(parents=True)
+    for dead in ("5", "6"):
+        (tmp_path / "5" / "task" / dead).mkdir()
+        (tmp_path / "5" / "task" / dead / "statm").write_text("0 0 0 0 0 0 0\n")
+    (tmp_path / "1" / "statm").write_text("900 500 10 1 0 70 0\n")
+    (tmp_path / "1").rename(tmp_path / "5" / "task" / "7")
+    assert from_proc([5], tmp_path) == {"ESTABLISHED": 1, "LISTEN": 1}
+
+
+def test_sockets_without_an_address_are_not_all_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = SimpleNamespace(laddr=("127.0.0.1", 1), raddr=("127.0.0.1", 2), status="ESTABLISHED", fd=3)
+    bare = [SimpleNamespace(laddr=(), raddr=(), status="CLOSE", fd=fd) for fd in (4, 5)]
+    monkeypatch.setattr(psutil, "Process", lambda _: SimpleNamespace(net_connections=lambda _: [pair, *bare]))
+    assert from_psutil([1, 2]) == {"CLOSE": 4, "ESTABLISHED": 1}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
