@@ -15,7 +15,7 @@ import json
 import os
 import statistics
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -46,10 +46,17 @@ def identical() -> str:
 QUESTIONS: Final = (distinct, identical)
 
 
+def asking(backend_url: str) -> dict[str, str]:
+    """The aggregator's environment, with one backend under all names."""
+    return os.environ | {"AGGREGATOR_BACKENDS": ",".join(f"{name}={backend_url}" for name in NAMES)}
+
+
 @contextlib.asynccontextmanager
-async def aggregator(rung: str, backend_url: str) -> AsyncIterator[tuple[str, psutil.Process]]:
-    env = os.environ | {"AGGREGATOR_BACKENDS": ",".join(f"{name}={backend_url}" for name in NAMES)}
-    argv = (sys.executable, "-m", "aggregator", "--rung", rung, "--port", "0")
+async def aggregator(
+    rung: str, env: Mapping[str, str], program: Sequence[str] = ("-m", "aggregator")
+) -> AsyncIterator[tuple[str, psutil.Process]]:
+    """Its address and process. `program`: what Python is to run with the aggregator's own words."""
+    argv = (sys.executable, *program, "--rung", rung, "--port", "0")
     process = await asyncio.create_subprocess_exec(*argv, env=env, stderr=asyncio.subprocess.PIPE)
     assert process.stderr
     try:
@@ -80,8 +87,8 @@ async def measure(rounds: int) -> dict[tuple[str, str], list[float]]:
     found: dict[tuple[str, str], list[float]] = {}
     with Stub(SERVICE_MS) as stub:
         async with (
-            aggregator("parallel", stub.url) as parallel,
-            aggregator("isolated", stub.url) as isolated,
+            aggregator("parallel", asking(stub.url)) as parallel,
+            aggregator("isolated", asking(stub.url)) as isolated,
             aiohttp.ClientSession() as client,
         ):
             for turn in range(rounds + 1):
@@ -97,7 +104,7 @@ def main() -> int:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
     found = asyncio.run(measure(rounds))
     ratios = {}
-    print(f"| questions | parallel (ms of CPU a request) | isolated | ratio, median of {rounds} | limit |")
+    print(f"| questions | parallel (ms of CPU per request) | isolated | ratio, median of {rounds} | limit |")
     print("|---|---:|---:|---:|---:|")
     for ask in QUESTIONS:
         parallel, isolated = found[ask.__name__, "parallel"], found[ask.__name__, "isolated"]

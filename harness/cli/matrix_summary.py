@@ -41,15 +41,18 @@ def _ending(matrix: MatrixResults) -> str:
     return f"Not as expected: {'; '.join(told)}."
 
 
-def worst_phase(results: Results) -> PhaseResult:
-    """The phase a reader wants first: of the first fault, or the whole run where there is none."""
+def worst_phase(results: Results) -> PhaseResult | None:
+    """The phase a reader wants first: of the first fault, or the whole run where there is none; None: no load ran."""
     faults = {fault.name for fault in results.faults}
     found = [phase for phase in results.phases if phase.name in faults]
-    return (found or [phase for phase in results.phases if phase.name == "whole"])[0]
+    return next(iter(found or [phase for phase in results.phases if phase.name == "whole"]), None)
 
 
 def _row(cell: CellResult, results: Results) -> tuple[str, ...]:
     phase = worst_phase(results)
+    verdict, expected = VERDICT_WORD[cell.verdict], "yes" if cell.as_expected else f"no, {' or '.join(cell.expected)}"
+    if phase is None:
+        return (cell.cell, verdict, expected, "-", "-", "-", "-", "-")
     complete = "-" if phase.complete_share is None else format_share(phase.complete_share)
     calls = [
         upstream.calls_per_arrival
@@ -58,8 +61,8 @@ def _row(cell: CellResult, results: Results) -> tuple[str, ...]:
     ]
     return (
         cell.cell,
-        VERDICT_WORD[cell.verdict],
-        "yes" if cell.as_expected else f"no, {' or '.join(cell.expected)}",
+        verdict,
+        expected,
         phase.name,
         format_share(phase.outcomes.get("gateway_timeout", 0) / phase.n) if phase.n else "-",
         spell_p99(phase, results),
@@ -81,10 +84,12 @@ def spell_p99(phase: PhaseResult, results: Results) -> str:
 def _happened(results: Results) -> str:
     """One sentence on a cell."""
     phase = worst_phase(results)
-    when = f"during {phase.name}" if phase.name != "whole" else "over the whole run"
-    late = phase.outcomes.get("gateway_timeout", 0)
     if results.verdict == "rig_failure":
         return f"the rig failed, so nothing can be said: {results.reason}"
+    if phase is None:
+        return results.reason
+    when = f"during {phase.name}" if phase.name != "whole" else "over the whole run"
+    late = phase.outcomes.get("gateway_timeout", 0)
     if late and results.verdict == "fail":
         timeout = format_duration(results.run.gateway.timeout_ms or 0)
         return (

@@ -108,6 +108,17 @@ def test_the_summary_of_a_matrix(text: str, tmp_path: Path) -> None:
     assert sum(line.startswith(("PASS ", "FAIL ")) for line in lines) == 1
 
 
+def test_the_summary_of_a_matrix_whose_cells_never_saw_load(tmp_path: Path) -> None:
+    folder = write_matrix(tmp_path)
+    matrix = MatrixResults.model_validate_json((folder / "results.json").read_bytes())
+    for cell in matrix.cells:
+        results = Results.model_validate_json((folder / cell.results).read_bytes())
+        dead = results.model_copy(update={"phases": (), "verdict": "fail", "reason": "the service ended with code 1"})
+        (folder / cell.results).write_text(canonical_json(dead), encoding="utf-8")
+    lines = matrix_lines(matrix, folder)
+    assert sum("the service ended with code 1" in line for line in lines) == len(matrix.cells)
+
+
 # ---------------------------------------------------------------- stderr
 
 
