@@ -1,6 +1,7 @@
-"""canary.ndjson: what fresh connections saw through each faulted listener, and who else stood on it.
+"""canary.ndjson: what fresh connections saw through each faulted listener, and who else came to it.
 
-The supervisor is the only writer (`harness.stack.canary`, `harness.stack.witness`); the judge reads.
+The supervisor is the only writer (`harness.stack.canary`, `harness.stack.witness`, `harness.stack.refusals`); the
+judge reads.
 Here are the lines' shapes and the one rule by which canaries prove a fault, pure, so that a verdict
 can be checked from the file. Nothing here opens a socket.
 """
@@ -59,7 +60,9 @@ class Freed(Frozen):
 class Connections(Frozen):
     """Established connections on the listener that are neither canaries' nor Toxiproxy's own.
 
-    `count` is None where the system would not say; `detail` then has its reason.
+    `count` is None where the system would not say; `detail` then has its reason. `new` of the service's connections
+    were made between `since_ns`, the look before, and `t_ns`; `since_ns` is None at the first look, and in runs that
+    were recorded before there was such a count.
     """
 
     kind: Literal["connections"] = "connections"
@@ -67,9 +70,23 @@ class Connections(Frozen):
     t_ns: int
     count: int | None
     detail: str = ""
+    since_ns: int | None = None
+    new: int = 0
 
 
-CanaryLine = Annotated[Canary | Freed | Connections, Field(discriminator="kind")]
+class Refused(Frozen):
+    """The service tried to connect to a listener that a fault keeps shut.
+
+    Only the first attempt of a window is seen. `unseen` says why nobody could watch for it; then there was none.
+    """
+
+    kind: Literal["refused"] = "refused"
+    upstream: str
+    t_ns: int
+    unseen: str = ""
+
+
+CanaryLine = Annotated[Canary | Freed | Connections | Refused, Field(discriminator="kind")]
 CANARY_LINE: TypeAdapter[CanaryLine] = TypeAdapter(CanaryLine)
 
 

@@ -200,6 +200,13 @@ class PlannedFault(Frozen):
     share: float = 1.0
     """Of the connections, or of the requests where there is a `behaviour`."""
     proof: Proof
+    met: Literal["required", "optional"] = "required"
+    """Whether a run counts in which the service never asked the upstream while the fault stood."""
+
+    @property
+    def acts_on_requests(self) -> bool:
+        """A toxic on the upstream stream may keep requests from the backend, so its records need not show them."""
+        return any(toxic.stream == "upstream" for toxic in self.toxics)
 
     @property
     def connection_share(self) -> float:

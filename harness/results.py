@@ -121,6 +121,13 @@ class FaultProof(Frozen):
     """The service's calls while it stood; None where nobody records them."""
     calls_hit: int | None = None
     """Of these, those that a fake broke by itself; None for a fault on the wire."""
+    connections_during: int | None = None
+    """New connections of the service's while it stood, where a fault may keep calls from the upstream; else None."""
+    windows_refused: int | None = None
+    """Windows in which the service tried to connect and was refused; None where the listener stayed open."""
+    calls_in_baseline: int = 0
+    last_call_before_ms: float | None = None
+    """How long before the fault came the service's last call had come; None: none had."""
 
 
 class NamedResult(Frozen):
@@ -161,8 +168,24 @@ class FaultResult(Frozen):
     windows: tuple[WindowResult, ...]
     proof: FaultProof
     landed: bool
+    """It was observed, and the service met it."""
+    observed: bool = True
+    """Canaries saw it; of a fault that none can see, it was applied."""
+    met: bool = True
+    """The service asked the upstream while the fault stood, and where a fake did it, a call was hit."""
+    must_be_met: bool = True
+    """False: the scenario says `met: optional`."""
     named: tuple[NamedResult, ...] = ()
     """Empty where nobody was, or where it was not recorded."""
+
+    @property
+    def note(self) -> str:
+        """What must be said of a fault that stood and that the service did not meet; empty where it met it."""
+        if self.met or not self.observed:
+            return ""
+        if self.proof.calls_during:
+            return f"none of the {self.proof.calls_during} calls to {self.upstream} was hit while {self.name} stood"
+        return f"{self.upstream} was never asked while it was broken ({self.name})"
 
 
 class UpstreamResult(Frozen):
@@ -229,6 +252,8 @@ class Results(Frozen):
     false_alarms: tuple[FalseAlarm, ...] = ()
     """Empty where there were none, or where it was not recorded."""
     upstreams: tuple[UpstreamResult, ...]
+    never_asked: tuple[str, ...] = ()
+    """Upstreams to which no call came in the whole run, the warm-up included."""
     cost: tuple[CostResult, ...] = ()
     """Of the service, one a phase; empty where it is no process of ours."""
     validity: tuple[ValidityCheck, ...]
@@ -236,6 +261,14 @@ class Results(Frozen):
     why: str
     next: str
     replay: str
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What every output says beside the verdict: of faults that the service did not meet, of upstreams that it
+        never asked. Of a rig failure the reason says the former."""
+        unmet = dict.fromkeys(fault.note for fault in self.faults if fault.note and self.verdict != "rig_failure")
+        listed = ", ".join(self.never_asked)
+        return (*unmet, *([f"no call of the service came to {listed} in the whole run"] if listed else []))
 
 
 class CellResult(Frozen):

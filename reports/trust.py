@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from harness.results import FaultResult, Results
-from harness.units import format_count, format_duration, format_share
+from harness.units import format_count, format_duration, format_share, format_things
 from reports import spelling
 
 if TYPE_CHECKING:
@@ -59,9 +59,17 @@ def _faults(results: Results) -> Iterator[Answer]:
             if shared
             else fault.name
         )
-        yield Answer(
-            "good" if fault.landed else "bad", f"{name} {'proven' if fault.landed else 'not proven'}", witnessed(fault)
-        )
+        state, word = proof_word(fault)
+        yield Answer(state, f"{name} {word}", witnessed(fault))
+    if results.never_asked:
+        yield Answer("warn", "never asked", f"no call came to {', '.join(results.never_asked)} in the whole run")
+
+
+def proof_word(fault: FaultResult) -> tuple[Literal["good", "warn", "bad"], str]:
+    """How far a fault is proven. One that stood and need not be met is neither proven nor the rig's failure."""
+    if fault.landed:
+        return "good", "proven"
+    return ("warn", "not met") if fault.observed and not fault.must_be_met else ("bad", "not proven")
 
 
 def witnessed(fault: FaultResult) -> str:
@@ -77,9 +85,21 @@ def witnessed(fault: FaultResult) -> str:
         what = proof.seen if proof.witness == "calls" and proof.seen else "hit"
         of_all = f"{format_count(proof.calls_hit)} of {format_count(proof.calls_during or 0)}"
         seen.append(f"{of_all} calls of the service {what}")
-    elif proof.service_calls:
-        seen.append(f"met by {format_count(proof.service_calls)} calls of the service")
+    elif proof.calls_during:
+        seen.append(f"met by {format_things(proof.calls_during, 'call')} of the service")
+    if proof.windows_refused:
+        seen.append("the service was refused")
+    if proof.connections_during:
+        seen.append(f"met by {format_things(proof.connections_during, 'new connection')} of the service")
+    if fault.note:
+        seen.append(f"{fault.note}, {_asked_before(fault)}")
     return ", ".join(seen) or "neither canary nor service saw it"
+
+
+def _asked_before(fault: FaultResult) -> str:
+    last_ms = fault.proof.last_call_before_ms
+    last = "never before it" if last_ms is None else f"last asked {format_duration(last_ms)} before it"
+    return f"{last}, {format_things(fault.proof.calls_in_baseline, 'call')} in the baseline"
 
 
 def _generator(results: Results) -> Iterator[Answer]:

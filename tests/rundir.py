@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.canary_record import Canary, Connections, Freed
+from harness.canary_record import Canary, CanaryLine, Connections, Freed, Refused
 from harness.journal import Entry
 from harness.manifest import Ended, Engine, Manifest
 from harness.notice_record import Recorded
@@ -161,7 +161,7 @@ class Recording:
     samples: NDArray[Any]
     calls: NDArray[Any]
     entries: list[Entry]
-    canaries: list[Canary | Freed | Connections]
+    canaries: list[CanaryLine]
     resources: list[dict[str, Any]] = field(default_factory=list)
     notices: list[Recorded] | None = field(default_factory=list)
     """None: as of a run before there were any."""
@@ -248,7 +248,11 @@ def record(
         samples=samples,
         calls=calls if fault_reaches_service else calls[:0],
         entries=_journal(plan),
-        canaries=[line for fault in plan.faults for line in _canaries(plan, fault, end_ns, works=fault_works)],
+        canaries=[
+            line
+            for fault in plan.faults
+            for line in _canaries(plan, fault, end_ns, works=fault_works, reaches=fault_reaches_service)
+        ],
     )
 
 
@@ -375,8 +379,8 @@ def _removed(entry: Entry, entries: Sequence[Entry]) -> bool:
     return any(other.event == "removed" and (other.fault, other.window, other.upstream) == key for other in entries)
 
 
-def _canaries(plan: Plan, fault: PlannedFault, end_ns: int, *, works: bool) -> list[Canary | Freed | Connections]:
-    lines: list[Canary | Freed | Connections] = []
+def _canaries(plan: Plan, fault: PlannedFault, end_ns: int, *, works: bool, reaches: bool) -> list[CanaryLine]:
+    lines: list[CanaryLine] = []
     for upstream in fault.upstreams:
         for sent_ns in range(T0_NS - round(plan.load.warmup_ms * NS_PER_MS), end_ns, 500 * NS_PER_MS):
             sent = np.array([sent_ns], np.int64)
@@ -389,8 +393,14 @@ def _canaries(plan: Plan, fault: PlannedFault, end_ns: int, *, works: bool) -> l
                 Canary(upstream=upstream, sent_ns=sent_ns, done_ns=done_ns, outcome=outcome, bytes=0 if held else 64)
             )
         lines += [
-            Connections(upstream=upstream, t_ns=t_ns, count=4) for t_ns in range(T0_NS, end_ns, 1_000 * NS_PER_MS)
+            Connections(upstream=upstream, t_ns=t_ns, count=4 * reaches, since_ns=t_ns - 1_000 * NS_PER_MS)
+            for t_ns in range(T0_NS, end_ns, 1_000 * NS_PER_MS)
         ]
+        if fault.disables_proxy and works and reaches:
+            lines += [
+                Refused(upstream=upstream, t_ns=T0_NS + round((window.apply_ms + 30) * NS_PER_MS))
+                for window in fault.windows
+            ]
         for number, window in enumerate(fault.windows):
             t_ns = T0_NS + round((window.remove_ms + 500) * NS_PER_MS)
             lines.append(Freed(fault=fault.name, window=number, upstream=upstream, t_ns=t_ns, elapsed_ms=2.0))

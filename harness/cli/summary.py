@@ -68,6 +68,7 @@ def run_lines(results: Results, directory: Path, paint: Paint = plain) -> list[s
         *_undecided_reasons(results),
         *_trust(results, paint),
         *_calls(results),
+        *(line for note in results.notes for line in told("note", note)),
         *_named(results),
         "",
         *told("what", results.reason),

@@ -35,6 +35,11 @@ class Injection:
             return None
         return begin_ns, self.removed_ns if self.removed_ns is not None else end_ns
 
+    def stood_ms(self, end_ns: int) -> float:
+        """From applied until its removal was asked for, `end_ns` where it never was; 0 where it was never applied."""
+        begin_ns = self.applied_ns if self.applied_ns is not None else end_ns
+        return ((self.removing_ns if self.removing_ns is not None else end_ns) - begin_ns) / NS_PER_MS
+
 
 def injections_of(entries: Iterable[Entry]) -> tuple[Injection, ...]:
     """One for each (fault, window, upstream) in the journal, in the order they were first named; first time wins."""

@@ -92,7 +92,9 @@ def _faults(run: Evidence, landings: tuple[Landing, ...]) -> Finding:
     landed = sum(landing.result.landed for landing in landings)
     if not landings:
         return Finding("faults", True, "the scenario has none")
-    return Finding("faults", True, f"{landed} of {len(landings)} seen by two witnesses" if landed else "none was due")
+    notes = [landing.result.note for landing in landings if landing.result.note]
+    seen = [f"{landed} of {len(landings)} seen by two witnesses"] if landed or notes else ["none was due"]
+    return Finding("faults", True, "; ".join(seen + notes))
 
 
 def _rollback(run: Evidence) -> Finding:

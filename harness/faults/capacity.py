@@ -32,3 +32,5 @@ class Capacity(Faked):
         yield from super().findings()
         if self.share < 1:
             yield "share", refusal("a capacity is the whole backend's", "remove `share`")
+        if self.met == "optional":
+            yield "met", refusal("only calls that had to wait can show that a capacity was there", "remove `met`")

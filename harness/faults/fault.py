@@ -133,6 +133,11 @@ class Fault(Part):
         description="Of the requests where the fakes do it themselves (latency and hang below 100% too); else of the "
         "connections, since Toxiproxy draws once a connection",
     )
+    met: Literal["required", "optional"] = Field(
+        "required",
+        description="Whether the service must ask the upstream while it is broken. Without a call the run proves "
+        "nothing and is a rig failure; `optional` is for showing that a cache hides the fault",
+    )
 
     @property
     def name(self) -> str:

@@ -47,4 +47,5 @@ def _fault(fault: Fault, targets: Sequence[str], windows: tuple[Window, ...], me
         delay_ms=effect.delay_ms,
         share=fault.share,
         proof=effect.proof,
+        met=fault.met,
     )

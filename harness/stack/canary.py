@@ -1,8 +1,9 @@
 """Canaries: fresh connections through each faulted listener, two a second, that see whether a toxic is live.
 
-They bypass nothing and count nothing of the service's: whether the *service* uses the proxy is for the
-witness (`harness.stack.witness`) and the backends' records. Fakes answer them outside their latency
-draws and capacity. A handful is open at most, each closed soon after it has shown what it can show.
+They bypass nothing and count nothing of the service's: whether the *service* came to the proxy is for the
+witness (`harness.stack.witness`), the refusals (`harness.stack.refusals`) and the backends' records. Fakes
+answer canaries outside their latency draws and capacity. A handful is open at most, each closed soon after
+it has shown what it can show.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from harness.canary_record import Canary, Connections, Freed
+from harness.canary_record import Canary, CanaryLine, Freed
 from harness.correlation import CANARY_HEADER
 from harness.errors import RigError
 from harness.journal import Entry, Journal
 from harness.plan import Plan, PlannedUpstream
+from harness.stack.accepted_clients import AcceptedClients
 from harness.stack.canary_answer import fault_in, looks_of, status_of
+from harness.stack.refusals import Refusals
 from harness.stack.sightings import IDLE_DEADLINE_MS, Sightings
 from harness.stack.witness import Witness
 from harness.units import NS_PER_MS
@@ -58,6 +61,13 @@ class Canaries:
         self._applied = {upstream.name: asyncio.Event() for upstream in self._faulted}
         self._freed = asyncio.Event()
         self._ports = _OwnPorts()
+        self._refusals = Refusals(self._ports, self._write)
+        self._witness = Witness(
+            {upstream.name: upstream.listen_port for upstream in self._faulted},
+            self._ports,
+            self._write,
+            accepted=AcceptedClients.of(plan, path.parent / "logs" / "toxiproxy.log"),
+        )
 
     def note(self, entry: Entry) -> None:
         sightings = self._sightings.get(entry.upstream)
@@ -66,6 +76,11 @@ class Canaries:
         sightings.note(entry)
         if entry.event == "applied":
             self._applied[entry.upstream].set()
+            self._witness.look_now()
+            if any(fault.name == entry.fault and fault.disables_proxy for fault in self._plan.faults):
+                self._refusals.open(self._plan.upstream(entry.upstream))
+        if not sightings.is_shut:
+            self._refusals.close(entry.upstream)  # before Toxiproxy is told to listen there again
 
     async def first(self) -> None:
         """One canary through every listener. Raises RigError unless each is answered whole."""
@@ -84,10 +99,9 @@ class Canaries:
         """Raises RigError where canary.ndjson or the journal can no longer be written."""
         if not self._faulted:
             return
-        witness = Witness({up.name: up.listen_port for up in self._faulted}, self._ports, self._write)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(witness.run())
+                group.create_task(self._witness.run())
                 for number, upstream in enumerate(self._faulted):
                     group.create_task(self._beat(upstream, number * BEAT_S / len(self._faulted), group))
         except* RigError as failures:
@@ -105,6 +119,7 @@ class Canaries:
         return True
 
     def close(self) -> None:
+        self._refusals.close_all()
         self._file.close()
 
     async def _beat(self, upstream: PlannedUpstream, offset_s: float, group: asyncio.TaskGroup) -> None:
@@ -142,7 +157,7 @@ class Canaries:
                 raise RigError(f"faults.ndjson cannot be written: {exc}", "free some disk") from exc
             self._observe(shown)
 
-    def _write(self, line: Canary | Freed | Connections) -> None:
+    def _write(self, line: CanaryLine) -> None:
         try:
             self._file.write(line.model_dump_json().encode() + b"\n")
         except OSError as exc:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
 from harness.manifest import Engine, RigFault
+from harness.plan import Plan
 from harness.stack import probe
 from harness.stack.blocking import in_thread
 from harness.stack.child import Child, Spec
@@ -28,6 +29,8 @@ READY_WITHIN_S: Final = 5.0
 GRACE_S: Final = 1.0
 LOG_LEVEL: Final = "error"
 """At `warn` it writes a line for every connection that ends."""
+LOG_LEVEL_OF_CLIENTS: Final = "info"
+"""And here one for every connection that it accepts, which `harness.stack.accepted_clients` reads."""
 LOOK_S: Final = 1.0
 LOOK_TIMEOUT_S: Final = 1.5
 LOOKS: Final = 3
@@ -40,12 +43,13 @@ def admin_url(order: UpOrder) -> str:
     return order.engine_url or f"http://127.0.0.1:{order.admin_port}"
 
 
-def spec(order: UpOrder, run_dir: Path, environ: Mapping[str, str]) -> Spec | None:
+def spec(order: UpOrder, plan: Plan, run_dir: Path, environ: Mapping[str, str]) -> Spec | None:
     """None where the server runs already or none is needed."""
     if order.engine_kind == "none" or order.engine_url or order.engine_path is None:
         return None
     argv = tuple(server_argv(order.engine_path, "127.0.0.1", order.admin_port or 0))
-    return Spec(NAME, argv, {**environ, "LOG_LEVEL": LOG_LEVEL}, run_dir, run_dir / "logs" / f"{NAME}.log")
+    level = LOG_LEVEL_OF_CLIENTS if any(fault.acts_on_requests for fault in plan.faults) else LOG_LEVEL
+    return Spec(NAME, argv, {**environ, "LOG_LEVEL": level}, run_dir, run_dir / "logs" / f"{NAME}.log")
 
 
 async def ready(order: UpOrder, child: Child | None) -> Engine:

@@ -125,7 +125,7 @@ class Rig:
     async def _up_engine(self, order: UpOrder) -> None:
         if order.engine_kind == "none":
             return
-        spec = engine.spec(order, self._run_dir, self._environ)
+        spec = engine.spec(order, self.plan, self._run_dir, self._environ)
         child = self._start(spec) if spec else None
         # requests takes a quarter of a second to import: meanwhile the server starts
         client_type, injector_type = await in_thread(_import_client, _IMPORT_S)

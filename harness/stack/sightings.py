@@ -80,6 +80,11 @@ class Sightings:
         return any(toxic.type == "timeout" for fault in self._standing for toxic in fault.toxics)
 
     @property
+    def is_shut(self) -> bool:
+        """Whether a fault that disables the proxy stands now."""
+        return any(fault.disables_proxy for fault in self._standing)
+
+    @property
     def _standing(self) -> list[PlannedFault]:
         return [sight.fault for sight in self._sights.values() if sight.removing_ns is None]
 

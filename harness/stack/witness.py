@@ -1,7 +1,8 @@
-"""The second witness: connections that stand on a listener and are not ours, so the service uses the proxy.
+"""The second witness: connections on a listener that are not ours, so the service came there, and when.
 
-Reads the system's socket tables (`/proc/net/tcp`, elsewhere psutil) about once a second. It names no
-process and proves nothing about the fault itself; that is the canaries' part.
+Reads the system's socket tables (`/proc/net/tcp`, elsewhere psutil) about once a second and whenever a fault was
+applied. It names no process and proves nothing about the fault itself; that is the canaries' part. A connection that
+lasts less than a second is seen only where Toxiproxy's own log tells of it (`harness.stack.accepted_clients`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import psutil
 
 from harness.canary_record import Connections
 from harness.errors import RigError
+from harness.stack.accepted_clients import AcceptedClients
 from harness.stack.blocking import in_thread
 
 INTERVAL_S: Final = 1.0
@@ -42,24 +44,43 @@ class Witness:
     """`ports`: listener port by upstream. `own_ports()`: local ports of canaries, to be left out."""
 
     def __init__(
-        self, ports: Mapping[str, int], own_ports: Callable[[], Iterable[int]], write: Callable[[Connections], None]
+        self,
+        ports: Mapping[str, int],
+        own_ports: Callable[[], Iterable[int]],
+        write: Callable[[Connections], None],
+        *,
+        accepted: AcceptedClients | None = None,
     ) -> None:
         self._ports = ports
         self._own_ports = own_ports
         self._write = write
+        self._accepted = accepted
+        self._wake = asyncio.Event()
+        self._looked_ns: int | None = None
+        self._seen: dict[str, set[Endpoint]] = {upstream: set() for upstream in ports}
+
+    def look_now(self) -> None:
+        """A fault was applied: what comes from here on came while it stood."""
+        self._wake.set()
 
     async def run(self) -> None:
         """Until cancelled; passes on what `write` raises."""
         while True:
             began_s = time.monotonic()
+            self._wake.clear()
             await self.look()
-            await asyncio.sleep(pause_s(time.monotonic() - began_s))
+            try:
+                async with asyncio.timeout(pause_s(time.monotonic() - began_s)):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
 
     async def look(self) -> None:
         """One line an upstream; where the system will not say, a line that says so."""
         own = set(self._own_ports())
+        began_ns = time.monotonic_ns()
         try:
-            found = await in_thread(lambda: connected_to(frozenset(self._ports.values())), SCAN_S)
+            found, accepted = await in_thread(self._read, SCAN_S)
         except (TimeoutError, RigError) as exc:
             for upstream in self._ports:
                 self._write(Connections(upstream=upstream, t_ns=time.monotonic_ns(), count=None, detail=str(exc)))
@@ -67,8 +88,24 @@ class Witness:
         own |= set(self._own_ports())  # those opened while we looked
         now_ns = time.monotonic_ns()
         for upstream, port in self._ports.items():
-            count = sum(peer_port not in own for _, peer_port in found[port])
-            self._write(Connections(upstream=upstream, t_ns=now_ns, count=count))
+            standing = {endpoint for endpoint in found[port] if endpoint[1] not in own}
+            short_lived = {client for client in accepted.get(upstream, ()) if client not in own}
+            new = len(short_lived | {client for _, client in standing - self._seen[upstream]})
+            self._seen[upstream] = standing
+            self._write(
+                Connections(
+                    upstream=upstream,
+                    t_ns=now_ns,
+                    count=len(standing),
+                    since_ns=self._looked_ns,
+                    new=0 if self._looked_ns is None else new,
+                )
+            )
+        self._looked_ns = began_ns
+
+    def _read(self) -> tuple[dict[int, set[Endpoint]], dict[str, set[int]]]:
+        found = connected_to(frozenset(self._ports.values()))
+        return found, self._accepted.since_last() if self._accepted else {}
 
 
 def pause_s(cost_s: float) -> float:

@@ -202,14 +202,22 @@ def _needed_ms(plan: Plan, gate: Gate) -> float | None:
     return math.ceil(moments * per_moment_ms / 1000) * 1000.0 if moments else None
 
 
-def headline_passed(plan: Plan, gates: Sequence[GateResult]) -> str:
-    """How many gates held, and under which faults."""
+def headline_passed(plan: Plan, gates: Sequence[GateResult], unmet: Sequence[str] = ()) -> str:
+    """How many gates held, and under which faults. `unmet`: what is to be said of those that the service never met."""
     written = sum(gate.metric != "service-alive" for gate in gates)
     held = "The gate held" if written == 1 else f"All {written} gates held"
+    if unmet:
+        more = f", and {len(unmet) - FAULTS_TOLD} more like it" if len(unmet) > FAULTS_TOLD else ""
+        return f"{held}, but {'; '.join(unmet[:FAULTS_TOLD])}{more}."
     faults = [f"{fault.name} ({', '.join(fault.upstreams)}: {fault.text})" for fault in plan.faults]
     if len(faults) > FAULTS_TOLD:
         return f"{held}, {len(faults)} faults notwithstanding: {', '.join(fault.name for fault in plan.faults)}."
     return f"{held}, {' and '.join(faults)} notwithstanding." if faults else f"{held}."
+
+
+def but_unmet(unmet: Sequence[str]) -> str:
+    """What to add to a *why* whose faults the service did not meet; empty where it met them."""
+    return f" But {'; '.join(unmet[:FAULTS_TOLD])}." if unmet else ""
 
 
 def why_passed(plan: Plan, gates: Sequence[GateResult]) -> str:
@@ -226,7 +234,12 @@ def why_passed(plan: Plan, gates: Sequence[GateResult]) -> str:
     return said.strip() or "No gate had anything against it."
 
 
-def next_passed(plan: Plan) -> str:
+def next_passed(plan: Plan, unmet: Sequence[str] = ()) -> str:
+    if unmet:
+        return (
+            "This shows what a cache hides, not what the service does once it has to ask: let the fault outlast the "
+            "cache, or run it cold, without `met: optional`."
+        )
     if plan.default_gates:
         return "Write the gates your users need, such as `p99 < 2s during baseline` and `errors < 1%`."
     if not plan.faults:

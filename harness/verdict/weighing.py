@@ -17,6 +17,7 @@ from harness.baseline_file import OWN
 from harness.errors import UsageError
 from harness.evidence import Evidence, Pool
 from harness.evidence.landed import landings
+from harness.evidence.meetings import never_asked
 from harness.evidence.told import false_alarms
 from harness.evidence.validity import CHECKS, Finding, as_check, generator_cpu, joined_share, lag_finding, rig_findings
 from harness.plan import Plan
@@ -67,6 +68,8 @@ class _Judged:
     phases: tuple[PhaseResult, ...]
     upstreams: tuple[UpstreamResult, ...]
     cost: tuple[CostResult, ...]
+    unmet: tuple[str, ...]
+    """What is to be said of faults that the service did not meet."""
 
 
 def judge(evidence: Evidence | Pool) -> Results:
@@ -84,7 +87,8 @@ def judge(evidence: Evidence | Pool) -> Results:
     verdict = _combine(gates, alive, findings)
     if interrupted and verdict == "pass":
         verdict = "inconclusive"  # nobody who reads only the verdict may take a run cut short for a whole one
-    reason, why, next_ = _say(_Judged(pool, gates, results, findings, phases, upstreams, cost), verdict)
+    unmet = tuple(dict.fromkeys(fault.note for fault in faults if fault.note))
+    reason, why, next_ = _say(_Judged(pool, gates, results, findings, phases, upstreams, cost, unmet), verdict)
     return Results(
         tool=Tool(version=__version__),
         verdict=verdict,
@@ -98,6 +102,7 @@ def judge(evidence: Evidence | Pool) -> Results:
         faults=faults,
         false_alarms=tuple(alarm for run in pool.runs for alarm in false_alarms(run)),
         upstreams=upstreams,
+        never_asked=_never_asked(pool),
         cost=cost,
         validity=tuple(as_check(finding) for finding in findings),
         correlation=_correlation(pool),
@@ -193,8 +198,8 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         return broken[0].detail, *sentences.rig(broken)
     if verdict == "pass":
         results = judged.results
-        said = sentences.headline_passed(plan, results)
-        return said, sentences.why_passed(plan, results), sentences.next_passed(plan)
+        said = sentences.headline_passed(plan, results, judged.unmet)
+        return said, sentences.why_passed(plan, results), sentences.next_passed(plan, judged.unmet)
     failed = [result for result in judged.results if result.verdict == "fail"]
     if failed:
         first = next((result for result in failed if result.metric == "service-alive"), failed[0])
@@ -203,6 +208,7 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         others = [result for result in failed if result is not first]
         kind = next((one.finding.kind for one in judged.gates.gates if one.planned.id == first.id), "")
         next_ = sentences.next_failed(plan, first, judged.upstreams, kind)
+        why += sentences.but_unmet(judged.unmet)
         return said + sentences.also_failed(others), why, next_ + sentences.next_of_cost(first, others)
     undecided = [one for one in judged.gates.gates if one.finding.verdict == "inconclusive"]
     if not undecided and judged.results:
@@ -215,9 +221,15 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
     warned = " `verdict.inconclusive: warn` lets the build pass." if plan.verdict.inconclusive == "warn" else ""
     return (
         f"`{one.planned.text}` is undecided{more}: {one.finding.reason}",
-        f"`{one.planned.text}` could not be decided: {one.finding.reason}.{warned}",
+        f"`{one.planned.text}` could not be decided: {one.finding.reason}.{warned}{sentences.but_unmet(judged.unmet)}",
         sentences.next_undecided(plan, one.gate, one.result, one.finding.kind),
     )
+
+
+def _never_asked(pool: Pool) -> tuple[str, ...]:
+    """Upstreams that no run of the pool asked, in the plan's order."""
+    each = [set(never_asked(run)) for run in pool.runs]
+    return tuple(upstream.name for upstream in pool.plan.upstreams if all(upstream.name in names for names in each))
 
 
 def _scenario_ref(plan: Plan) -> ScenarioRef:

@@ -64,6 +64,7 @@ def page(subject: Subject) -> str:
         "results_json": embedded_json(redacted_document(results.model_dump(mode="json"))),
         "fault_texts": {fault.name: fault.text for fault in (subject.plan.faults if subject.plan else ())},
         "witnessed": trust.witnessed,
+        "proof_word": trust.proof_word,
         "who_was_named": who_was_named,
         "false_alarms": named_without_fault(results.false_alarms),
         **_heat(results.upstreams, [each.name for each in sorted(results.phases, key=lambda each: each.start_ms)]),

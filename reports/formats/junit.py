@@ -41,6 +41,8 @@ def suite(results: Results, *, name: str, warns: bool) -> ET.Element:
     properties = ET.SubElement(element, "properties")
     for key, value in (("verdict", results.verdict), ("seed", str(results.scenario.seed)), ("replay", results.replay)):
         ET.SubElement(properties, "property", {"name": key, "value": shown(value)})
+    for note in results.notes:
+        ET.SubElement(properties, "property", {"name": "note", "value": shown(note)})
     rig = results.verdict == "rig_failure"
     if rig or not results.gates:
         case = _case(element, results, "the rig" if rig else "a verdict", 0)
@@ -52,6 +54,9 @@ def suite(results: Results, *, name: str, warns: bool) -> ET.Element:
             _inconclusive(case, results.reason, results.why, warns=warns)
     for gate in results.gates:
         _gate_case(element, results, gate, warns=warns)
+    if results.notes:
+        # a CI's page shows this text and no properties
+        ET.SubElement(element, "system-out").text = shown("\n".join(results.notes))
     _count(element)
     return element
 

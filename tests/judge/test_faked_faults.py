@@ -145,12 +145,22 @@ def test_a_share_is_told_by_the_calls_it_hit(tmp_path: Path) -> None:
     assert proof.calls_hit == pytest.approx(proof.calls_during / 10, abs=1)
 
 
-def test_a_service_whose_breaker_keeps_all_calls_away_meets_the_fault_all_the_same(tmp_path: Path) -> None:
+def test_calls_that_never_came_meet_no_fault(tmp_path: Path) -> None:
     made = recorded(STATUS, hit=nobody, answer={"status": 503, "outcome": "failed"})
     made.calls = made.calls[~inside(made)]
+    results = judged(made, tmp_path)
+    fault = the_fault(results)
+    assert results.verdict == "rig_failure"
+    assert (fault.observed, fault.met, fault.landed) == (True, False, False)
+    assert (fault.proof.calls_hit, fault.proof.calls_during) == (0, 0)
+
+
+def test_a_breaker_that_opened_after_one_call_has_met_the_fault(tmp_path: Path) -> None:
+    made = recorded(STATUS, hit=lambda chosen: chosen[:1], answer={"status": 503, "outcome": "failed"})
+    made.calls = made.calls[~inside(made) | (made.calls["faults"] > 0)]
     fault = the_fault(judged(made, tmp_path))
     assert fault.landed
-    assert (fault.proof.calls_hit, fault.proof.calls_during) == (0, 0)
+    assert (fault.proof.calls_hit, fault.proof.calls_during) == (1, 1)
 
 
 CAPACITY = faked(behaviour.Capacity(limit=5), Proof(kind="called"))

@@ -14,16 +14,19 @@ import numpy as np
 import pytest
 
 from harness import verdict
+from harness.behaviour import Late
 from harness.evidence import Evidence, Window, notices
 from harness.evidence import run as evidence
+from harness.evidence.meetings import Meeting
 from harness.gates import deciding, named_judge, share
 from harness.manifest import Death, Ended
 from harness.notice_record import Notice
 from harness.phases import Phase, phases_of
-from harness.plan import PlannedRequest
+from harness.plan import PlannedRequest, PlannedToxic
 from harness.records import BrokenRows, Outcome, read_rows
 from harness.statistics import Decision, Rule, Tally, decide
-from tests.rundir import T0_NS, Recording, make_plan, record, slow_fault
+from harness.units import NS_PER_MS
+from tests.rundir import T0_NS, Recording, down_fault, make_plan, record, slow_fault
 
 Make = Callable[[], Recording]
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -120,6 +123,40 @@ def around_the_proxy() -> Recording:
     plan = make_plan(faults=[slow_fault()], gates=["p99 < 1s during azure-slow"])
     made = record(plan, fault_reaches_service=False)
     made.canaries = [line for line in made.canaries if line.kind != "connections"]
+    return made
+
+
+def _without_calls_during(made: Recording) -> Recording:
+    """As if a cache had answered while the fault stood."""
+    (fault,) = made.plan.faults
+    (window,) = fault.windows
+    t_ms = (made.calls["arrived_ns"] - T0_NS) / NS_PER_MS
+    made.calls = made.calls[(made.calls["upstream"] != 0) | (t_ms < window.apply_ms) | (t_ms >= window.remove_ms)]
+    return made
+
+
+def a_cache_answered() -> Recording:
+    made = record(make_plan(faults=[slow_fault()], gates=["p99 < 3s during azure-slow"]), policy="timeout")
+    return _without_calls_during(made)
+
+
+def a_cache_hid_a_fake() -> Recording:
+    fault = slow_fault().model_copy(update={"behaviour": Late(latency_ms=60_000, jitter_ms=0), "delay_ms": None})
+    made = record(make_plan(faults=[fault], gates=["p99 < 3s during azure-slow"]), policy="timeout")
+    return _without_calls_during(made)
+
+
+def idle_connections() -> Recording:
+    """A toxic on the requests, and a pool whose connections stand since before."""
+    toxic = PlannedToxic(type="latency", stream="upstream", attributes={"latency": 60_000})
+    fault = slow_fault().model_copy(update={"toxics": (toxic,)})
+    made = record(make_plan(faults=[fault], gates=["p99 < 3s during azure-slow"]), policy="timeout")
+    return _without_calls_during(made)
+
+
+def nobody_tried_to_connect() -> Recording:
+    made = record(make_plan(faults=[down_fault()], gates=["p99 < 3s during azure-down"]))
+    made.canaries = [line for line in made.canaries if line.kind != "refused"]
     return made
 
 
@@ -345,7 +382,19 @@ def _all_ok(check: str) -> Patch:
 
 
 def _canary_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("harness.evidence.landed._stood", lambda *_: True)
+    patch.setattr("harness.evidence.landed.unmet", lambda *_: None)
+
+
+def _calls_at_any_time(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Meeting, "happened", property(lambda meeting: bool(meeting.asked.total)))
+
+
+def _none_of_none_is_all(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Meeting, "happened", property(lambda meeting: meeting.hit == meeting.calls))
+
+
+def _standing_connections(run: Evidence, upstream: str, _spans: Any) -> int:
+    return sum(line.count or 0 for line in run.canaries if line.kind == "connections" and line.upstream == upstream)
 
 
 def _no_shortfall_is_pass(gates: Any, _alive: Any, _findings: Any) -> str:
@@ -471,6 +520,22 @@ MUTANTS = (
     Mutant("dropped requests forgotten", many_dropped, _only_sent, right="fail", wrong="pass"),
     Mutant("a fault believed without proof", lying_toxiproxy, _all_ok("faults"), right="rig_failure", wrong="pass"),
     Mutant("the canary believed alone", around_the_proxy, _canary_alone, right="rig_failure", wrong="pass"),
+    Mutant("calls before the window count", a_cache_answered, _calls_at_any_time, right="rig_failure", wrong="pass"),
+    Mutant("0 of 0 is proven", a_cache_hid_a_fake, _none_of_none_is_all, right="rig_failure", wrong="pass"),
+    Mutant(
+        "connections that stood before count",
+        idle_connections,
+        swap("harness.evidence.meetings._connections", _standing_connections),
+        right="rig_failure",
+        wrong="pass",
+    ),
+    Mutant(
+        "a listener that was shut is taken for a call refused",
+        nobody_tried_to_connect,
+        swap("harness.evidence.meetings._refused", lambda *_: (1, "")),
+        right="rig_failure",
+        wrong="pass",
+    ),
     Mutant("lost rows forgiven", a_lost_row, _all_ok("counts"), right="rig_failure", wrong="pass"),
     Mutant("an unverified rollback forgiven", not_rolled_back, _all_ok("rollback"), right="rig_failure", wrong="pass"),
     Mutant(

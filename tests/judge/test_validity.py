@@ -164,11 +164,6 @@ def test_a_service_that_refuses_every_request_is_asked_for_the_wrong_thing(tmp_p
     assert "does the service have this path" in results.next
 
 
-def test_connections_on_the_listener_are_a_witness_too(tmp_path: Path) -> None:
-    made = record(make_plan(faults=[slow_fault()], gates=GATES), fault_reaches_service=False)
-    assert judged(made, tmp_path).verdict == "pass"
-
-
 def test_a_fault_without_canaries(tmp_path: Path) -> None:
     made = healthy()
     made.canaries = [line for line in made.canaries if line.kind == "connections"]

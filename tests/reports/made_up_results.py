@@ -107,7 +107,11 @@ def results(
                     for w in fault.windows
                 ),
                 proof=FaultProof(
-                    canary_baseline_ms=2.0, canary_during_ms=3000.0, canary_failures=0, service_calls=2391
+                    canary_baseline_ms=2.0,
+                    canary_during_ms=3000.0,
+                    canary_failures=0,
+                    service_calls=3391,
+                    calls_during=2391,
                 ),
                 named=(
                     NamedResult(upstream=upstream + nasty, source="log", after_ms=1200.0, lines=17,

@@ -1,0 +1,146 @@
+"""Whether the service met a fault: which of its calls came to the upstream while it stood, and which of them it broke.
+
+What came before a window or after it meets nothing: a cache may have answered meanwhile. A fake records its calls, and
+what a fault of its own did to each; on the wire only the calls that came are known. Where a fault keeps calls from the
+fake altogether, the service's connections on the listener count, or its attempts to make one. Canaries are left out.
+Nothing is decided about the run here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.canary_record import Connections, Refused
+from harness.evidence.injections import Injection
+from harness.evidence.run import Evidence
+from harness.plan import PlannedFault
+from harness.records import FAULT_BITS
+from harness.units import NS_PER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How the service asked an upstream apart from a fault. Times in ms."""
+
+    total: int
+    """Calls in the whole run, the warm-up included."""
+    in_baseline: int
+    last_before_ms: float | None
+    """How long before the fault came the last call had come; None: none had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """One fault on one upstream, all its windows together."""
+
+    stood_ms: float
+    asked: Asked
+    calls: int
+    """That came while it stood."""
+    hit: int | None
+    """Of these, those that it broke; None on the wire."""
+    hit_ns: tuple[NDArray[np.int64], ...]
+    """For each injection the ends of the calls that it broke, in order."""
+    connections: int | None
+    """New ones on the listener while it stood; None where the calls themselves can be seen."""
+    refused: int | None
+    """Windows in which the service tried to connect and was refused; None where the listener stayed open."""
+    unwatched: str
+    """Why nobody could see whether the service was refused; empty where that was watched for, or need not be."""
+
+    @property
+    def happened(self) -> bool:
+        came = self.calls if self.hit is None else self.hit
+        return bool(came or self.connections or self.refused)
+
+
+def meeting_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Sequence[Injection]) -> Meeting:
+    """`injections`: the fault's windows on this upstream."""
+    calls = run.calls[run.calls["upstream"] == run.plan.upstream(upstream).index]
+    index = run.plan.faults.index(fault)
+    recorded = fault.behaviour is not None and index < FAULT_BITS
+    broken = (calls["faults"] >> np.uint32(index)) & 1 == 1 if recorded else np.zeros(len(calls), np.bool_)
+    spans = [_span(injection, run.end_ns) for injection in injections]
+    came = [(calls["arrived_ns"] >= begin_ns) & (calls["arrived_ns"] < end_ns) for begin_ns, end_ns in spans]
+    hit_ns = tuple(np.sort(calls["done_ns"][inside & broken]) for inside in came)
+    refused, unwatched = _refused(run, fault, upstream, spans)
+    begin_ns = min((i.applied_ns for i in injections if i.applied_ns is not None), default=run.end_ns)
+    return Meeting(
+        stood_ms=sum(injection.stood_ms(run.end_ns) for injection in injections),
+        asked=_asked(run, calls["arrived_ns"], begin_ns),
+        calls=sum(int(np.count_nonzero(inside)) for inside in came),
+        hit=sum(map(len, hit_ns)) if recorded else None,
+        hit_ns=hit_ns,
+        connections=_connections(run, upstream, spans) if fault.acts_on_requests else None,
+        refused=refused,
+        unwatched=unwatched,
+    )
+
+
+def _asked(run: Evidence, arrived_ns: NDArray[np.int64], before_ns: int) -> Asked:
+    """`arrived_ns`: of all calls to the upstream; `before_ns`: when the fault came."""
+    earlier_ns = arrived_ns[arrived_ns < before_ns]
+    baseline = run.phase("baseline")
+    t_ms = (arrived_ns - run.t0_ns) / NS_PER_MS
+    inside = [(t_ms >= start_ms) & (t_ms < end_ms) for start_ms, end_ms in baseline.intervals]
+    return Asked(
+        total=len(arrived_ns),
+        in_baseline=sum(int(np.count_nonzero(each)) for each in inside),
+        last_before_ms=(before_ns - int(earlier_ns.max())) / NS_PER_MS if len(earlier_ns) else None,
+    )
+
+
+def never_asked(run: Evidence) -> tuple[str, ...]:
+    """The upstreams to which no call came in the whole run, unless a fault may have kept the calls from them."""
+    if run.manifest.t0_ns is None:
+        return ()
+    called = set(np.unique(run.calls["upstream"]).tolist())
+    holding = {name for fault in run.plan.faults if fault.acts_on_requests for name in fault.upstreams}
+    tried = {
+        line.upstream
+        for line in run.canaries
+        if (isinstance(line, Refused) and not line.unseen)
+        or (isinstance(line, Connections) and line.count and line.upstream in holding)
+    }
+    return tuple(u.name for u in run.plan.upstreams if u.index not in called and u.name not in tried)
+
+
+def _span(injection: Injection, end_ns: int) -> tuple[int, int]:
+    """From applied until its removal was asked for; an empty one where it was never applied."""
+    if injection.applied_ns is None:
+        return end_ns, end_ns
+    return injection.applied_ns, injection.removing_ns if injection.removing_ns is not None else end_ns
+
+
+def _was_watched(run: Evidence) -> bool:
+    """Looks at the listeners say since when; those of older runs do not, and refused connections stand in none."""
+    return any(isinstance(line, Connections) and line.since_ns is not None for line in run.canaries)
+
+
+def _connections(run: Evidence, upstream: str, spans: Sequence[tuple[int, int]]) -> int:
+    """Those that are surely new: made between two looks at the listener, both within a window."""
+    return sum(
+        line.new
+        for line in run.canaries
+        if isinstance(line, Connections) and line.upstream == upstream and line.since_ns is not None
+        for begin_ns, end_ns in spans
+        if begin_ns <= line.since_ns and line.t_ns < end_ns
+    )
+
+
+def _refused(
+    run: Evidence, fault: PlannedFault, upstream: str, spans: Sequence[tuple[int, int]]
+) -> tuple[int | None, str]:
+    if not fault.disables_proxy:
+        return None, ""
+    if not _was_watched(run):
+        return None, "it was recorded by a tailgate that did not watch for that"
+    lines = [line for line in run.canaries if isinstance(line, Refused) and line.upstream == upstream]
+    within = [[line for line in lines if begin_ns <= line.t_ns < end_ns] for begin_ns, end_ns in spans]
+    seen = sum(any(not line.unseen for line in each) for each in within)
+    unwatched = next((line.unseen for each in within for line in each if line.unseen), "")
+    return seen, "" if seen else unwatched
