@@ -71,10 +71,19 @@ class GateResult(Frozen):
     low: float | None
     high: float | None
     censored_at_ms: float | None = None
+    failed_at_rank: bool = False
+    """Of a latency gate: the request at that rank failed before any timeout. It is null and cut off by nothing."""
+    as_before: bool = False
+    """Of a gate that failed: it was no better in the baseline, before any fault."""
     n: int
     exceeded: int | None
     deflation: float | None
     withstands_ms: float | None
+
+    @property
+    def is_infinite(self) -> bool:
+        """Observed, but no number: the request at that rank did not end well."""
+        return self.observed is None and (self.censored_at_ms is not None or self.failed_at_rank)
 
 
 class LatencySummary(Frozen):

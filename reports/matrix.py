@@ -76,6 +76,7 @@ def _rows(matrix_dir: Path, matrix: MatrixResults, runs: Sequence[Results | None
                 "link": quote(report) if _is_below(matrix_dir, report) else "",
                 "reason": run.reason if run else "its results.json cannot be read",
                 "replay": run.replay if run else "",
+                "notes": run.notes if run else (),
                 "phases": table[(table["cell"] == cell.cell) & (table["phase"] != "")].to_dict("records"),
             }
         )
@@ -107,7 +108,12 @@ def _summary(matrix: MatrixResults, runs: Sequence[Results | None]) -> str:
     ]
     head = ("cell", "verdict", "expected", "phase", "p50", "p99", "504s", "complete")
     lines = [f"## {verdict}: {md.escaped(matrix.scenario.name)}", "", f"**{md.escaped(sentence(matrix))}**", ""]
-    return "\n".join([*lines, *md.table(head, rows)]) + "\n"
+    notes = [
+        f"- {md.escaped(cell.cell)}: {md.escaped(note)}"
+        for cell, run in zip(matrix.cells, runs, strict=True)
+        for note in (run.notes if run else ())
+    ]
+    return "\n".join([*lines, *md.table(head, rows), *(["", *notes] if notes else [])]) + "\n"
 
 
 def _worded(verdict: str) -> str:
@@ -130,6 +136,8 @@ def _suite(matrix: MatrixResults, runs: Sequence[Results | None]) -> ET.Element:
         case = ET.SubElement(
             element, "testcase", {"classname": shown(matrix.scenario.name), "name": shown(cell.cell), "time": "0"}
         )
+        if run and run.notes:
+            ET.SubElement(case, "system-out").text = shown("\n".join(run.notes))
         if cell.as_expected:
             continue
         rig = cell.verdict == "rig_failure"

@@ -83,6 +83,8 @@ def observed(gate: GateResult) -> str:
     """What was seen; `≥ 30.0 s` where a timeout cut it off."""
     if gate.observed is None and gate.censored_at_ms is not None:
         return f"≥ {ms(gate.censored_at_ms)}"
+    if gate.failed_at_rank:
+        return "an error"
     return figure(gate, gate.observed)
 
 
@@ -90,6 +92,8 @@ def interval(gate: GateResult, gateway_ms: float | None) -> str:
     """The confidence interval, or why there is none."""
     if gate.observed is None and gate.censored_at_ms is not None:
         return "cut off by the gateway" if gate.censored_at_ms == gateway_ms else "cut off by the client"
+    if gate.failed_at_rank:
+        return "the request at that rank failed"
     if gate.low is None and gate.high is None:
         return ""
     high = figure(gate, gate.high) if gate.high is not None else "∞"

@@ -24,6 +24,7 @@ def matrix_lines(matrix: MatrixResults, folder: Path, paint: Paint = plain) -> l
         *table(head, rows, styles, paint),
         "",
         *(line for cell, results in cells for line in told(f"{cell.cell}: ", _happened(results))),
+        *(line for cell, results in cells for note in results.notes for line in told(f"{cell.cell}: ", note)),
         "",
         _ending(matrix),
         f"report: {one_line(str(folder / 'report.html'), PATH_MOST)} (and one for each cell: {first_cell} …)",
@@ -76,7 +77,8 @@ def spell_p99(phase: PhaseResult, results: Results) -> str:
     if phase.latency_ms.p99 is not None:
         return format_duration(phase.latency_ms.p99)
     timeout_ms = results.run.gateway.timeout_ms
-    if timeout_ms is not None and phase.outcomes.get("gateway_timeout"):
+    failed = {outcome for outcome, n in phase.outcomes.items() if n and outcome != "ok"}
+    if timeout_ms is not None and failed == {"gateway_timeout"}:
         return f"≥ {format_duration(timeout_ms)}"
     return "an error" if phase.n else "-"
 

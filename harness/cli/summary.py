@@ -105,17 +105,18 @@ def spell_observed(gate: GateResult) -> str:
     """The observed value; an infinite latency by where it was cut off, never as if it were one."""
     if gate.observed is None and gate.censored_at_ms is not None:
         return f"≥ {format_duration(gate.censored_at_ms)}"
+    if gate.failed_at_rank:
+        return "an error"
     return "–" if gate.observed is None else spell_value(gate.observed, gate)
 
 
 def _gate_row(gate: GateResult) -> tuple[str, ...]:
     bounded = gate.low is not None or gate.high is not None
     low, high = (spell_value(bound, gate) for bound in (gate.low, gate.high))
-    infinite = gate.unit == "ms" and gate.observed is None and gate.censored_at_ms is not None
     return (
         cut(gate.text, GATE_MOST),
         spell_observed(gate),
-        f"[{low}, {'∞' if infinite and gate.high is None else high}]" if bounded else "",
+        f"[{low}, {'∞' if gate.is_infinite and gate.high is None else high}]" if bounded else "",
         "" if gate.limit is None else f"{gate.op} {spell_value(gate.limit, gate)}",
         format_count(gate.n),
         "" if gate.withstands_ms is None else format_duration(gate.withstands_ms),

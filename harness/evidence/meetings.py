@@ -138,7 +138,7 @@ def _refused(
     if not fault.disables_proxy:
         return None, ""
     if not _was_watched(run):
-        return None, "it was recorded by a tailgate that did not watch for that"
+        return None, "this run was recorded by a tailgate that did not watch for it"
     lines = [line for line in run.canaries if isinstance(line, Refused) and line.upstream == upstream]
     within = [[line for line in lines if begin_ns <= line.t_ns < end_ns] for begin_ns, end_ns in spans]
     seen = sum(any(not line.unseen for line in each) for each in within)

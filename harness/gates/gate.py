@@ -32,6 +32,8 @@ class Finding:
     low: float | None = None
     high: float | None = None
     censored_at_ms: float | None = None
+    failed_at_rank: bool = False
+    """Of a quantile: the request at its rank failed before any timeout, so it has no latency to be told."""
     n: int = 0
     exceeded: int | None = None
     deflation: float | None = None

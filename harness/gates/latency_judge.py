@@ -7,7 +7,7 @@ exactly where `high` is below the limit, FAIL exactly where `low` is not.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,15 @@ from harness.evidence.validity import JOINED_LEAST, guard_too_short, joined_shar
 from harness.gates.deciding import Population, Undecided, decide_share, rule_of, say, stopped
 from harness.gates.gate import Finding
 from harness.quantiles import Bounds, quantile_bounds
-from harness.statistics import Decision, Rule, Tally, decide
+from harness.statistics import Decision, Rule, Tally, decide, nearest_rank
 from harness.units import NS_PER_MS, format_duration
 
 if TYPE_CHECKING:
     from harness.gates.latency import LatencyGate
+
+
+CUT_OFF_LEAST: Final = 0.9
+"""Of a timeout: a request that failed after so much of it was cut off by it, one that failed sooner was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +171,14 @@ def _told(gate: LatencyGate, pool: Pool, measured: _Measured, decision: Decision
     seconds = sum(window.seconds for window in _population(gate).windows(pool))
     limit_ns = round(limits.fail_ms * NS_PER_MS)
     bounds = quantile_bounds(measured.latencies, seconds, measured.rule, at_ns=limit_ns)
-    cap_ms = censored_at_ms(pool) if bounds.n and bounds.observed_ms is None else None
+    infinite = bool(bounds.n) and bounds.observed_ms is None
+    cap_ms = censored_at_ms(gate, pool) if infinite else None
+    failed_at_rank = infinite and cap_ms is None
     if isinstance(decision, Undecided):
         finding = _undecided(decision.reason, limits.shown_ms)
-        return replace(finding, observed=bounds.observed_ms, censored_at_ms=cap_ms, n=bounds.n)
+        return replace(
+            finding, observed=bounds.observed_ms, censored_at_ms=cap_ms, failed_at_rank=failed_at_rank, n=bounds.n
+        )
     failed = "" if gate.ok_only else " or failed"
     bad = f"took {format_duration(limits.shown_ms)} or longer{failed}"
     return Finding(
@@ -183,6 +191,7 @@ def _told(gate: LatencyGate, pool: Pool, measured: _Measured, decision: Decision
         low=bounds.low_ms,
         high=bounds.high_ms,
         censored_at_ms=cap_ms,
+        failed_at_rank=failed_at_rank,
         n=decision.n,
         exceeded=decision.k,
         deflation=decision.deflation,
@@ -190,10 +199,15 @@ def _told(gate: LatencyGate, pool: Pool, measured: _Measured, decision: Decision
     )
 
 
-def censored_at_ms(pool: Pool) -> float:
-    """Where a latency that never ended well was cut off."""
+def censored_at_ms(gate: LatencyGate, pool: Pool) -> float | None:
+    """Where a quantile that fell on a failure was cut off; None where that request failed long before any timeout."""
     plan = pool.plan
-    return plan.load.client_cap_ms if plan.gateway.timeout_ms is None else plan.gateway.timeout_ms
+    cap_ms = plan.load.client_cap_ms if plan.gateway.timeout_ms is None else plan.gateway.timeout_ms
+    if gate.upstream is not None:
+        return cap_ms  # of a call nobody knows how long its caller waited for it
+    waited_ns = [w.samples["done_ns"] - w.samples["intended_ns"] for w in _population(gate).windows(pool)]
+    (at_rank,) = nearest_rank(np.concatenate(waited_ns), [gate.quantile])
+    return cap_ms if at_rank >= CUT_OFF_LEAST * cap_ms * NS_PER_MS else None
 
 
 def _undecided(reason: str, limit_ms: float | None) -> Finding:

@@ -25,8 +25,8 @@ class GateVerdict:
     gate: Gate
     finding: Finding
 
-    @property
-    def result(self) -> GateResult:
+    def told(self, *, as_before: bool) -> GateResult:
+        """`as_before`: it failed and was no better in the baseline."""
         finding = self.finding
         return GateResult(
             id=self.planned.id,
@@ -43,6 +43,8 @@ class GateVerdict:
             low=finding.low,
             high=finding.high,
             censored_at_ms=finding.censored_at_ms,
+            failed_at_rank=finding.failed_at_rank,
+            as_before=as_before,
             n=finding.n,
             exceeded=finding.exceeded,
             deflation=finding.deflation,
@@ -58,6 +60,10 @@ class GateVerdicts:
     """For each run, the seconds in which the load generator was late."""
     undone: tuple[str, ...]
     """Of each gate whose verdict rests on bad seconds, what it does without them."""
+
+    @property
+    def failed(self) -> list[GateVerdict]:
+        return [one for one in self.gates if one.finding.verdict == "fail"]
 
 
 def judge_gates(pool: Pool) -> GateVerdicts:

@@ -7,7 +7,7 @@ shared out over the gates. Equal evidence gives equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,8 +40,9 @@ from harness.results import (
     canonical_json,
 )
 from harness.units import NS_PER_MS, format_duration
-from harness.verdict import sentences
+from harness.verdict import before_fault, sentences
 from harness.verdict.attribution import Attribution
+from harness.verdict.before_fault import AsBefore, as_before
 from harness.verdict.cost import cost_results
 from harness.verdict.gates import GateVerdicts, judge_gates, service_alive
 from harness.verdict.matrix import MATRIX, combine_cells
@@ -70,6 +71,8 @@ class _Judged:
     cost: tuple[CostResult, ...]
     unmet: tuple[str, ...]
     """What is to be said of faults that the service did not meet."""
+    before: Mapping[str, AsBefore]
+    """By id the failed gates that were no better before any fault."""
 
 
 def judge(evidence: Evidence | Pool) -> Results:
@@ -78,7 +81,8 @@ def judge(evidence: Evidence | Pool) -> Results:
     gates = judge_gates(pool)
     findings, faults = _check(pool, gates)
     alive = service_alive(pool)
-    results = (*(one.result for one in gates.gates), *([alive] if alive else []))
+    before = {one.planned.id: found for one in gates.failed if (found := as_before(pool, one))}
+    results = (*(one.told(as_before=one.planned.id in before) for one in gates.gates), *([alive] if alive else []))
     phases = phase_results(pool)
     attribution = Attribution(pool)
     upstreams = tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
@@ -88,7 +92,7 @@ def judge(evidence: Evidence | Pool) -> Results:
     if interrupted and verdict == "pass":
         verdict = "inconclusive"  # nobody who reads only the verdict may take a run cut short for a whole one
     unmet = tuple(dict.fromkeys(fault.note for fault in faults if fault.note))
-    reason, why, next_ = _say(_Judged(pool, gates, results, findings, phases, upstreams, cost, unmet), verdict)
+    reason, why, next_ = _say(_Judged(pool, gates, results, findings, phases, upstreams, cost, unmet, before), verdict)
     return Results(
         tool=Tool(version=__version__),
         verdict=verdict,
@@ -202,10 +206,14 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         return said, sentences.why_passed(plan, results), sentences.next_passed(plan, judged.unmet)
     failed = [result for result in judged.results if result.verdict == "fail"]
     if failed:
-        first = next((result for result in failed if result.metric == "service-alive"), failed[0])
+        alive = next((result for result in failed if result.metric == "service-alive"), None)
+        # what a fault made worse is news; what was as bad before it is told only where there is nothing else
+        first = alive or next((result for result in failed if not result.as_before), failed[0])
+        others = [result for result in failed if result is not first]
+        if first.as_before:
+            return _say_as_before(judged, first, others)
         why = sentences.why_failed(plan, first, judged.phases, judged.upstreams, judged.cost)
         said = sentences.headline(plan, first, judged.phases)
-        others = [result for result in failed if result is not first]
         kind = next((one.finding.kind for one in judged.gates.gates if one.planned.id == first.id), "")
         next_ = sentences.next_failed(plan, first, judged.upstreams, kind)
         why += sentences.but_unmet(judged.unmet)
@@ -222,7 +230,18 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
     return (
         f"`{one.planned.text}` is undecided{more}: {one.finding.reason}",
         f"`{one.planned.text}` could not be decided: {one.finding.reason}.{warned}{sentences.but_unmet(judged.unmet)}",
-        sentences.next_undecided(plan, one.gate, one.result, one.finding.kind),
+        sentences.next_undecided(plan, one.gate, one.told(as_before=False), one.finding.kind),
+    )
+
+
+def _say_as_before(judged: _Judged, first: GateResult, others: Sequence[GateResult]) -> tuple[str, str, str]:
+    """Of a FAIL that no fault brought about: every failed gate was no better in the baseline."""
+    found = judged.before[first.id]
+    one = next(one for one in judged.gates.gates if one.planned.id == first.id)
+    return (
+        f"{before_fault.headline_of(one)}.{sentences.also_failed(others)}",
+        before_fault.why_of(judged.pool, found) + sentences.but_unmet(judged.unmet),
+        before_fault.next_of(one.gate, found),
     )
 
 

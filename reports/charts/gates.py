@@ -36,6 +36,8 @@ def strip(gate: GateResult) -> Markup:
     cut_off = gate.observed is None and gate.censored_at_ms is not None
     if cut_off:
         observed = used(gate, gate.censored_at_ms)
+    elif gate.failed_at_rank:
+        observed = math.inf
     if observed is None:
         return Markup('<div class="strip none" role="img" aria-label="not measured"></div>')
     known = [end for end in ends if end is not None]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.canary_record import Connections
 from harness.stack import witness
-from harness.stack.witness import Witness, connected_to, pause_s, peers
+from harness.stack.witness import INTERVAL_S, Witness, connected_to, pause_s, peers
 
 
 @contextlib.contextmanager
@@ -35,6 +36,41 @@ def test_clients_are_counted_and_canaries_are_not() -> None:
         assert [line.count for line in look({"azure": azure[1]}, own=[canary_port])] == [2]
         clients[1].close()
         assert [line.count for line in look({"azure": azure[1]}, own=[canary_port])] == [1]
+
+
+def test_what_is_new_is_told_since_the_look_before() -> None:
+    lines: list[Connections] = []
+
+    async def watch(port: int, connect: Callable[[], object]) -> None:
+        witness = Witness({"azure": port}, tuple, lines.append)
+        await witness.look()
+        await witness.look()
+        connect()
+        await witness.look()
+        await witness.look()
+
+    with listener() as azure, contextlib.ExitStack() as stack:
+        stack.enter_context(socket.create_connection(azure))
+        asyncio.run(watch(azure[1], lambda: stack.enter_context(socket.create_connection(azure))))
+    assert [(line.count, line.new) for line in lines] == [(1, 0), (1, 0), (2, 1), (2, 0)]
+    assert lines[0].since_ns is None
+    assert all(line.since_ns is not None and line.since_ns < line.t_ns for line in lines[1:])
+
+
+def test_a_fault_that_comes_is_looked_at_at_once() -> None:
+    async def watch(port: int) -> None:
+        lines: asyncio.Queue[Connections] = asyncio.Queue()
+        witness = Witness({"azure": port}, tuple, lines.put_nowait)
+        running = asyncio.create_task(witness.run())
+        for _ in range(3):
+            await lines.get()
+            witness.look_now()
+        running.cancel()
+
+    with listener() as azure:
+        began_s = time.monotonic()
+        asyncio.run(watch(azure[1]))
+    assert time.monotonic() - began_s < INTERVAL_S, "it did not wait for its next turn"
 
 
 def test_a_client_that_goes_around_the_proxy_is_not_on_the_listener() -> None:
