@@ -7,6 +7,7 @@ read by reports alone. No verdict rests on either, so a line that is damaged is 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -20,7 +21,7 @@ KEPT_MOST: Final = 5
 BYTES_MOST: Final = 64_000
 """Of one answer: of its decoded body, and of the file."""
 _INDEX_MOST: Final = 1_000_000
-_FILE = rf"^{FOLDER}/[0-9]{{1,20}}(-[0-9]{{1,3}})?\.txt$"
+_FILE: Final = rf"{FOLDER}/[0-9]{{1,20}}(-[0-9]{{1,3}})?\.txt"
 
 
 class IncompleteAnswer(Frozen):
@@ -34,7 +35,7 @@ class IncompleteAnswer(Frozen):
     status: int
     missing: tuple[str, ...]
     """Asked, not in the answer, and not under a fault by the plan."""
-    file: Annotated[str, Field(pattern=_FILE)] | None
+    file: Annotated[str, Field(pattern=f"^{_FILE}$")] | None
     """Relative to the run directory; None: it could not be written, and `trouble` says why."""
     bytes: int
     """Of the whole decoded body."""
@@ -59,7 +60,10 @@ def read_incomplete(run_dir: Path, workers: int) -> tuple[IncompleteAnswer, ...]
 
 
 def read_beginning(run_dir: Path, file: str, most: int) -> str | None:
-    """The first `most` bytes of a kept answer; None where it is gone, or no plain file."""
+    """The first `most` bytes of a kept answer, which in a pool stands below `run-N/`; None where it is gone, no plain
+    file, or where the name is none of ours: results may come from others."""
+    if not re.fullmatch(rf"(run-[0-9]+/)?{_FILE}", file):
+        return None
     try:
         handle = os.open(run_dir / file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

@@ -38,8 +38,8 @@ class Table:
 
 
 def told(results: Results) -> list[tuple[str, str]]:
-    """(phase, text), at most PHASES_MOST and what is left out: where somebody is missing whom no fault excuses, or
-    where a `complete` gate did not pass. A phase without any answer that was ok is left to the gate's reason."""
+    """(`during azure-slow`, text) of each phase in which somebody is missing whom no fault excuses, or whose `complete`
+    gate did not pass; at most PHASES_MOST and what is left out. One without any ok answer is the gate's to tell."""
     gated = {gate.phase for gate in results.gates if gate.metric == "complete" and gate.verdict != "pass"}
     phases = [
         phase
@@ -48,9 +48,9 @@ def told(results: Results) -> list[tuple[str, str]]:
         and (phase.name in gated or (phase.name not in MIXED and any(each.missing for each in phase.present)))
     ]
     phases.sort(key=lambda phase: phase.name not in gated)  # a gate's own phase is never the one left out
-    lines = [(phase.name, _told(phase)) for phase in phases[:PHASES_MOST]]
+    lines = [(_when(phase.name), _told(phase)) for phase in phases[:PHASES_MOST]]
     more = len(phases) - PHASES_MOST
-    return [*lines, *([(f"{more} more", "see the report")] if more > 0 else [])]
+    return [*lines, *([(f"in {more} more phases", "see the report")] if more > 0 else [])]
 
 
 def kept(answers: Sequence[IncompleteAnswerResult]) -> str:
@@ -107,6 +107,12 @@ def _cell(each: PresenceResult | None) -> Cell:
 def _of_all(entries: Sequence[PresenceResult | None]) -> Cell:
     """Of upstreams that were never missing: in a phase without answers nobody was there either."""
     return _cell(next((each for each in entries if each and each.share is not None), entries[0]))
+
+
+def _when(phase: str) -> str:
+    if phase == "whole":
+        return "over the whole run"
+    return phase if phase.startswith("after ") else f"during {phase}"
 
 
 def _told(phase: PhaseResult) -> str:

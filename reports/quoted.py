@@ -13,7 +13,7 @@ from reports import present, spelling
 from reports.legible import redacted
 from reports.subject import Subject
 
-BYTES_MOST: Final = 3_000
+CHARACTERS_MOST: Final = 900
 LINES_MOST: Final = 12
 
 
@@ -28,11 +28,16 @@ class Quoted:
 
 def quoted(subject: Subject) -> Iterator[Quoted]:
     for each in subject.results.incomplete_answers:
-        beginning = read_beginning(subject.run_dir, each.file, BYTES_MOST) if each.file else None
+        beginning = read_beginning(subject.run_dir, each.file, 4 * CHARACTERS_MOST) if each.file else None
         size = f"{format_bytes(each.bytes)}{', its beginning kept' if each.cut else ''}"
         yield Quoted(
             file=each.file or "not kept",
             lacks=present.lacked(each.missing),
             where=f"{each.phase} at {spelling.seconds(each.at_ms)} · {each.request} · {size}",
-            beginning="" if beginning is None else paragraph(redacted(beginning), LINES_MOST),
+            beginning="" if beginning is None else _short(redacted(beginning)),
         )
+
+
+def _short(text: str) -> str:
+    more = "…" if len(text) > CHARACTERS_MOST else ""
+    return paragraph(f"{text[:CHARACTERS_MOST]}{more}", LINES_MOST)

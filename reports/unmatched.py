@@ -28,7 +28,7 @@ def _told(upstream: str, lines: Sequence[Unmatched]) -> str:
     rest = lines[KINDS_MOST:]
     if rest:
         calls = sum(line.calls for line in rest)
-        parts.append(f"nor what {calls:,} more {'call' if calls == 1 else 'calls'} asked for")
+        parts.append(f"and nothing for {calls:,} more {'call' if calls == 1 else 'calls'}")
     speaks = next((line.speaks for line in lines if line.speaks), "")
     return f"{upstream} has {', '.join(parts)}{f' ({speaks})' if speaks else ''}"
 

@@ -163,7 +163,7 @@ def _named(results: Results) -> list[str]:
 
 def _present(results: Results) -> list[str]:
     """Who was missing from the answers, phase by phase, and where such answers can be read."""
-    lines = [line for phase, text in present.told(results) for line in told("complete ", f"during {phase}: {text}")]
+    lines = [line for when, text in present.told(results) for line in told("complete ", f"{when}: {text}")]
     kept = present.kept(results.incomplete_answers)
     return [*lines, *(told("answers ", f"the first incomplete ones: {kept}") if kept else [])]
 
