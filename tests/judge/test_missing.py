@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from harness import verdict
-from harness.evidence import Evidence
+from harness.evidence import Evidence, Window
+from harness.evidence.completeness import asked
 from harness.plan import PlannedRequest
 from harness.records import Outcome
 from harness.results import GateResult, PhaseResult, PresenceResult, Results
@@ -76,6 +77,33 @@ def test_errors_are_told_apart_from_who_is_missing(tmp_path: Path) -> None:
 
     only_errors = record(make_plan(faults=[slow_fault()], gates=[DURING]), policy="parallel")
     assert "(none of them was ok, and an error holds nobody)" in gate(judged(only_errors, tmp_path / "none")).reason
+
+
+def test_mistakes_about_who_is_missing_are_noticed(tmp_path: Path) -> None:
+    """Each made once: the reason is another then."""
+    made = under_fault()
+    lost = made.lose("gcp", 4, 35_000, 97_000)
+    errors = lost[: len(lost) // 2]
+    made.samples["outcome"][errors], made.samples["answered"][errors] = Outcome.HTTP_ERROR, 0
+    right = gate(judged(made, tmp_path)).reason
+    assert "(gcp was in 86.1 % of the answers that should have held it; 312 were" in right
+
+    def every_request(self: Window) -> np.typing.NDArray[np.bool_]:
+        return np.ones(len(self.samples), np.bool_)
+
+    for mistake, target, wrong, said in (
+        ("the faulted one is not excused", "harness.evidence.presence.expected", asked, "(azure was in 0 % of"),
+        (
+            "an error's answer is an answer",
+            "harness.evidence.run.Window.ok",
+            property(every_request),
+            "(gcp was in 75.0",
+        ),
+        ("the best first", "harness.evidence.presence.Presence.expected_share", property(lambda p: -p.missing), "in -"),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(target, wrong)
+            assert said in gate(verdict.judge(Evidence.load(tmp_path))).reason, mistake
 
 
 def test_an_undecided_gate_names_them_and_a_passed_one_says_nothing(tmp_path: Path) -> None:
