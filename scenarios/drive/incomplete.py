@@ -52,7 +52,7 @@ class IncompleteAnswers:
         self._secrets = secrets
         self._places = own_share(KEPT_MOST, load.workers, place.index)
         self._planned_ms = [
-            (window.apply_ms, window.remove_ms, sum(bits[name] for name in fault.upstreams))
+            (window.apply_ms, window.remove_ms, sum(bits.get(name, 0) for name in fault.upstreams))
             for fault in plan.faults
             for window in fault.windows
         ]
