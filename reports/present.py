@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from harness.gates.missing import alike, some
 from harness.results import IncompleteAnswerResult, PhaseResult, PresenceResult, Results
 from harness.units import format_count, format_share
 from reports import spelling
@@ -13,7 +14,6 @@ from reports import spelling
 MIXED: Final = ("warmup", "guard", "tail", "whole")
 """Phases that others repeat, or that no gate asks about."""
 PHASES_MOST: Final = 4
-NAMED_MOST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +60,9 @@ def kept(answers: Sequence[IncompleteAnswerResult]) -> str:
         if answer.file:
             alike.setdefault(answer.missing, []).append(answer.file)
     return "; ".join(
-        f"{', '.join(files)} {'lacks' if len(files) == 1 else 'lack'} {lacked(missing)}"
+        f"{', '.join(files)} {'lacks' if len(files) == 1 else 'lack'} {some(missing)}"
         for missing, files in alike.items()
     )
-
-
-def lacked(missing: Sequence[str]) -> str:
-    """`gcp and aws`, `gcp, aws, oci and 5 more`."""
-    if len(missing) > NAMED_MOST:
-        return f"{', '.join(missing[:NAMED_MOST])} and {len(missing) - NAMED_MOST} more"
-    return " and ".join(filter(None, (", ".join(missing[:-1]), *missing[-1:])))
 
 
 def table(results: Results) -> Table:
@@ -119,17 +112,18 @@ def _told(phase: PhaseResult) -> str:
     missing = sorted((each for each in phase.present if each.missing), key=_expected_share)
     excused = [each for each in phase.present if not each.missing and each.share is not None and each.share < 1]
     whole = sum(each.share == 1 for each in phase.present)
-    parts = [f"{each.upstream} in {format_share(_expected_share(each))}" for each in missing[:NAMED_MOST]]
+    groups = alike([(each.upstream, _expected_share(each)) for each in missing])
+    parts = [f"{names} in {share}" for names, _, share in groups]
     if parts:
         parts[0] += " of the answers"
-    if len(missing) > NAMED_MOST:
-        parts.append(f"{len(missing) - NAMED_MOST} more below 100 %")
+    if more := len(missing) - sum(several for _, several, _ in groups):
+        parts.append(f"{more} more below 100 %")
     if whole and missing:
         parts.append(f"{whole} others 100 %" if whole > 1 else "the other 100 %")
     elif whole:
         parts.append(f"{whole} in 100 % of the answers")
     if excused:
-        parts.append(f"{lacked([each.upstream for each in excused])} under a fault")
+        parts.append(f"{some([each.upstream for each in excused])} under a fault")
     return ", ".join(parts)
 
 

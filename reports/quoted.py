@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from harness.gates.missing import some
 from harness.incomplete_record import read_beginning
 from harness.legible import paragraph
 from harness.units import format_bytes
-from reports import present, spelling
+from reports import spelling
 from reports.legible import redacted
 from reports.subject import Subject
 
@@ -32,7 +33,7 @@ def quoted(subject: Subject) -> Iterator[Quoted]:
         size = f"{format_bytes(each.bytes)}{', its beginning kept' if each.cut else ''}"
         yield Quoted(
             file=each.file or "not kept",
-            lacks=present.lacked(each.missing),
+            lacks=some(each.missing),
             where=f"{each.phase} at {spelling.seconds(each.at_ms)} · {each.request} · {size}",
             beginning="" if beginning is None else _short(redacted(beginning)),
         )

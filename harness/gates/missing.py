@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from harness.evidence.presence import Presence
     from harness.gates.deciding import Population
 
+HELD: Final = "of the answers that should have held it"
+"""Stands in every reason that names somebody."""
 NAMED_MOST: Final = 3
-"""Upstreams told by name; the others are counted."""
+"""Upstreams of one share, and shares, told; the others are counted."""
 
 
 def who_is_missing(pool: Pool, population: Population) -> str:
@@ -35,14 +37,33 @@ def who_is_missing(pool: Pool, population: Population) -> str:
     return f" ({'; '.join(told)})" if told else ""
 
 
+def alike(missing: Sequence[tuple[str, float]]) -> list[tuple[str, int, str]]:
+    """(names, how many, share) of upstreams whose shares read the same, worst first: `(gcp and aws, 2, 41.2 %)`.
+
+    `missing`: name and share, sorted. At most NAMED_MOST groups; those left out are the caller's to count.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, share in missing:
+        groups.setdefault(format_share(share), []).append(name)
+    return [(some(names), len(names), share) for share, names in groups.items()][:NAMED_MOST]
+
+
+def some(names: Sequence[str]) -> str:
+    """`gcp and aws`, `gcp, aws, oci and 5 more`."""
+    if len(names) > NAMED_MOST:
+        return f"{', '.join(names[:NAMED_MOST])} and {len(names) - NAMED_MOST} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
 def _told(missing: Sequence[Presence]) -> list[str]:
     if not missing:
         return []
-    first, *others = missing[:NAMED_MOST]
-    named = [f"{first.upstream} was in {format_share(first.expected_share)} of the answers that should have held it"]
-    named += [f"{each.upstream} in {format_share(each.expected_share)}" for each in others]
-    more = len(missing) - NAMED_MOST
-    return [", ".join(named) + (f", and {more} more {_were(more)} missing less often" if more > 0 else "")]
+    groups = alike([(each.upstream, each.expected_share) for each in missing])
+    names, several, share = groups[0]
+    first = f"{names} {'was' if several == 1 else 'were each'} in {share} {HELD}"
+    told = ", ".join([first, *(f"{names} in {share}" for names, _, share in groups[1:])])
+    more = len(missing) - sum(several for _, several, _ in groups)
+    return [told + (f", and {more} more {_were(more)} missing" if more else "")]
 
 
 def _were(n: int) -> str:

@@ -61,7 +61,20 @@ def test_of_many_that_are_missing_three_are_named(tmp_path: Path) -> None:
         made.lose(name, every, 35_000, 97_000)
     said = gate(judged(made, tmp_path)).reason
     assert "(gcp was in 50.0 % of the answers that should have held it, aws in 66.7 %, oci in " in said
-    assert ", and 4 more were missing less often); it must" in said
+    assert ", and 4 more were missing); it must" in said
+
+
+def test_those_missing_in_the_same_share_are_told_together(tmp_path: Path) -> None:
+    made = under_fault()
+    for name in EIGHT[2:]:
+        made.lose(name, 4, 35_000, 97_000)
+    made.lose("gcp", 2, 35_000, 97_000)
+    said = gate(judged(made, tmp_path / "some")).reason
+    assert "(gcp was in 50.0 % of the answers that should have held it, aws, oci, lambda and 3 more in 75.0 %);" in said
+    for name in EIGHT[1:]:
+        made.lose(name, 1, 35_000, 97_000)
+    said = gate(judged(made, tmp_path / "all")).reason
+    assert "(gcp, aws, oci and 4 more were each in 0 % of the answers that should have held it);" in said
 
 
 def test_errors_are_told_apart_from_who_is_missing(tmp_path: Path) -> None:

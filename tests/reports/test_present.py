@@ -80,6 +80,12 @@ def test_sixty_four_upstreams_are_a_few_words_and_a_few_rows() -> None:
     assert [name for name, _ in table.rows] == [*(f"u{n}" for n in range(9, -1, -1)), "54 others"]
 
 
+def test_upstreams_with_the_same_share_are_told_together() -> None:
+    lost = [here(name, missing=60) for name in ("aws", "gcp", "oci", "lambda")]
+    [(_, text)] = present.told(made(during("baseline", here("azure", missing=70), *lost, here("vultr", missing=2))))
+    assert text == "azure in 30.0 % of the answers, aws, gcp, oci and 1 more in 40.0 %, vultr in 98.0 %"
+
+
 def test_a_table_says_lacking_excused_and_unasked_in_words_too() -> None:
     table = present.table(
         made(
@@ -107,7 +113,6 @@ def test_kept_answers_are_told_by_whom_they_lack() -> None:
     found = (answer(3, "gcp"), answer(4, "aws", "oci"), answer(6, "gcp"), answer(7, "gcp", file=False))
     assert present.kept(found) == "answers/3.txt, answers/6.txt lack gcp; answers/4.txt lacks aws and oci"
     assert present.kept(()) == ""
-    assert present.lacked(("a", "b", "c", "d", "e")) == "a, b, c and 2 more"
 
 
 def test_what_fakes_do_not_have_is_one_text_an_upstream() -> None:
