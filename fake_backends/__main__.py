@@ -22,8 +22,11 @@ from typing import Final
 import uvicorn
 from pydantic import ValidationError
 
+from fake_backends.providers import provider
 from fake_backends.server import Address, Backend, FakeBackends
+from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
+from harness.environment import known_secrets
 from harness.errors import RigError, TailgateError, UsageError
 from harness.plan import Plan, PlannedUpstream
 from harness.records import CALLS, RowWriter
@@ -46,8 +49,10 @@ def main(argv: list[str]) -> int:
         _raise_open_file_limit()
         with bound(_fakes(plan)) as sockets, _opened(run_dir / "calls-0.bin") as rows:
             backends = {_address(sockets[planned.name]): _backend(plan, planned) for planned in _fakes(plan)}
-            app = FakeBackends(backends, rows, run_hash(plan.run_id), faults=plan.faults)
+            unmatched = UnmatchedCalls(run_dir, _spoken(plan), known_secrets(plan, os.environ))
+            app = FakeBackends(backends, rows, unmatched, run_hash(plan.run_id), faults=plan.faults)
             _serve(app, list(sockets.values()), rows, parent)
+            unmatched.write()
             _close(rows)
     except TailgateError as error:
         print(f"error: {error.message}{f' (fix: {error.fix})' if error.fix else ''}", file=sys.stderr)  # noqa: T201
@@ -78,6 +83,14 @@ def _backend(plan: Plan, planned: PlannedUpstream) -> Backend:
         return Backend(planned, seed=plan.seed, in_flight=plan.load.max_in_flight)
     except ValueError as error:
         raise RigError(f"backend `{planned.name}`: {error}") from error
+
+
+def _spoken(plan: Plan) -> dict[str, str]:
+    """What each fake can be asked for, for people."""
+    return {
+        planned.name: f"a fake of the provider {planned.provider} speaks {provider(planned.provider).speaks}"
+        for planned in _fakes(plan)
+    }
 
 
 @contextlib.contextmanager
@@ -175,6 +188,7 @@ async def _flush_and_watch(server: uvicorn.Server, app: FakeBackends, rows: RowW
             rows.flush()
         except OSError as error:
             app.broken = app.broken or error
+        app.unmatched.write()
         if app.broken or os.getppid() != parent:
             server.should_exit = True
 

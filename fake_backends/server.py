@@ -8,7 +8,7 @@ Rows (harness.records.CALLS): `due_ns` is when the drawn latency (and what held 
 goes out, `done_ns` when all of it had gone. A client that left first leaves a row with status 0 and the
 moment it left; a call still waiting when the process is told to stop is answered 503 at once, and its row
 says so. `GET /healthz` is the rig's own question and leaves no row; a wrong path or cursor is answered
-without latency and leaves one.
+without latency, leaves one, and is told by name in unmatched.ndjson.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from fake_backends.providers import Answer, provider
 from fake_backends.sending import Message, Send, send_whole
 from fake_backends.slots import Full, Slots
 from fake_backends.standing import Standings
+from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CANARY_HEADER, CONTROL_HEADER, SEQ_HEADER, TRACE_HEADER, seq_of
 from harness.plan import PlannedFault, PlannedUpstream
 from harness.records import FLAG_CANARY, NO_SEQ, RowWriter
@@ -87,7 +88,9 @@ class FakeBackends:
         self,
         backends: Mapping[Address, Backend],
         rows: RowWriter,
+        unmatched: UnmatchedCalls,
         run: str,
+        *,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         faults: Sequence[PlannedFault] = (),
     ) -> None:
@@ -96,6 +99,7 @@ class FakeBackends:
         self._run = run
         self._clock_ns = clock_ns
         self._faults = faults
+        self.unmatched = unmatched
         self.broken: OSError | None = None
         """Set once a row could not be kept; the process ends on it."""
 
@@ -115,6 +119,8 @@ class FakeBackends:
         else:
             body = await _body(receive) if backend.wire.reads_body else b""
             answer = backend.wire.answer(scope["method"], path, scope["query_string"], body)
+            if not answer.matched:
+                self.unmatched.note(backend.name, scope["method"], path, answer.status)
         call = self._begin(backend, scope, answer, arrived_ns, seq, canary=canary)
         try:
             stayed = await call.answer_to(receive, send)

@@ -83,6 +83,14 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def redact_beginning(content: bytes, secrets: Iterable[str], most: int) -> bytes:
+    """The first `most` bytes of a text with stars in place of the secrets, of one that the cut would halve as well."""
+    found = dict(pattern for secret in secrets for pattern in _patterns(secret))
+    patterns = sorted(found.items(), key=lambda pattern: -len(pattern[0]))
+    margin = max((len(literal) for literal in found), default=0)
+    return _starred(content[: most + margin], patterns)[:most]
+
+
 def redact_files(paths: Iterable[Path], secrets: Iterable[str], within_s: float = WITHIN_S) -> None:
     """Each of these closed files with stars in place of the secrets, as many as they had bytes. May raise OSError.
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from harness.legible import json_text
 from harness.plan import Frozen
+from harness.unmatched_record import Unmatched
 
 Verdict = Literal["pass", "fail", "inconclusive", "rig_failure"]
 EXIT_CODE: dict[str, int] = {"pass": 0, "fail": 1, "inconclusive": 3, "rig_failure": 4}
@@ -94,6 +95,20 @@ class LatencySummary(Frozen):
     max: float | None
 
 
+class PresenceResult(Frozen):
+    """How many of a phase's answers held one upstream's rows: of the first requests of its arrivals, those that ended
+    ok and ask it. An error holds nobody and is not counted."""
+
+    upstream: str
+    answers: int
+    share: float | None
+    """Of the answers, those that held it, whatever fault stood; null: there was no answer."""
+    expected: int
+    """The answers but for those during which a fault stood on it."""
+    missing: int
+    """Of the expected, those that lacked it: what makes an answer incomplete."""
+
+
 class PhaseResult(Frozen):
     name: str
     start_ms: float
@@ -103,6 +118,8 @@ class PhaseResult(Frozen):
     latency_ms: LatencySummary
     throughput_per_s: float
     complete_share: float | None
+    present: tuple[PresenceResult, ...] = ()
+    """One for each upstream that the phase's requests ask; empty where answers were not looked into."""
 
 
 class WindowResult(Frozen):
@@ -234,6 +251,26 @@ class CostResult(Frozen):
     cpu_ms_per_request: float | None
 
 
+class IncompleteAnswerResult(Frozen):
+    """One of the first answers that were ok and lacked an upstream that no fault excuses; its body was kept."""
+
+    seq: int
+    part: int
+    """0: the arrival's first request."""
+    at_ms: float
+    """Intended, from t = 0."""
+    phase: str
+    request: str
+    status: int
+    missing: tuple[str, ...]
+    file: str | None
+    """Relative to the directory of results.json; null: it could not be written."""
+    bytes: int
+    """Of the whole decoded body."""
+    cut: bool
+    """The file holds its beginning only."""
+
+
 class ValidityCheck(Frozen):
     check: Literal["counts", "lag", "files", "faults", "rollback", "generator_cpu", "workers"]
     ok: bool
@@ -263,6 +300,10 @@ class Results(Frozen):
     upstreams: tuple[UpstreamResult, ...]
     never_asked: tuple[str, ...] = ()
     """Upstreams to which no call came in the whole run, the warm-up included."""
+    incomplete_answers: tuple[IncompleteAnswerResult, ...] = ()
+    """At most five, in order of time."""
+    unmatched: tuple[Unmatched, ...] = ()
+    """What the service asked of fakes that they do not have, over the whole run, the warm-up included."""
     cost: tuple[CostResult, ...] = ()
     """Of the service, one a phase; empty where it is no process of ours."""
     validity: tuple[ValidityCheck, ...]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.canary_record import Canary, CanaryLine, Connections, Freed, Refused
+from harness.incomplete_record import IncompleteAnswer, answer_name, index_name
 from harness.journal import Entry
 from harness.manifest import Ended, Engine, Manifest
 from harness.notice_record import Recorded
@@ -41,6 +43,8 @@ from harness.plan import (
 )
 from harness.records import CALLS, LAYOUT, SAMPLES, Outcome, RowLayout
 from harness.units import NS_PER_MS
+from harness.unmatched_record import FILE as UNMATCHED
+from harness.unmatched_record import Unmatched
 from scenarios.load import arrivals_ns, request_index
 
 T0_NS = 50_000 * 1_000_000_000
@@ -165,6 +169,9 @@ class Recording:
     resources: list[dict[str, Any]] = field(default_factory=list)
     notices: list[Recorded] | None = field(default_factory=list)
     """None: as of a run before there were any."""
+    incomplete: list[IncompleteAnswer] = field(default_factory=list)
+    """As worker 0 keeps them; nothing is written of none, as by a run before there were any."""
+    unmatched: list[Unmatched] = field(default_factory=list)
 
     def write(self, run_dir: Path) -> Path:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -182,7 +189,39 @@ class Recording:
         _write_lines(run_dir / "resources.ndjson", [json.dumps(line) for line in self.resources])
         if self.notices is not None:
             _write_lines(run_dir / "notices.ndjson", [line.model_dump_json() for line in self.notices])
+        if self.incomplete:
+            _write_lines(run_dir / index_name(0), [answer.model_dump_json() for answer in self.incomplete])
+        if self.unmatched:
+            _write_lines(run_dir / UNMATCHED, [line.model_dump_json() for line in self.unmatched])
         return run_dir
+
+    def lose(self, upstream: str, every: int, from_ms: float = -math.inf, to_ms: float = math.inf) -> NDArray[np.int64]:
+        """Take an upstream out of each `every`th answer intended in [from, to); the indices of these samples."""
+        t_ms = (self.samples["intended_ns"] - T0_NS) / NS_PER_MS
+        which = np.flatnonzero((t_ms >= from_ms) & (t_ms < to_ms) & (self.samples["seq"] % every == 0))
+        self.samples["answered"][which] &= ~np.uint64(1 << self.plan.upstream(upstream).index)
+        return which
+
+    def keep(self, index: int, *missing: str, body: bytes = b"{}", run_dir: Path | None = None) -> IncompleteAnswer:
+        """An answer as a worker keeps it, of the sample at `index`; its file where there is a directory for it."""
+        row = self.samples[index]
+        file = answer_name(int(row["seq"]), int(row["part"]))
+        answer = IncompleteAnswer(
+            seq=int(row["seq"]),
+            part=int(row["part"]),
+            t_ns=int(row["intended_ns"]),
+            request=self.plan.load.requests[int(row["request"])].name,
+            status=int(row["status"]),
+            missing=missing,
+            file=file,
+            bytes=len(body),
+            cut=False,
+        )
+        self.incomplete.append(answer)
+        if run_dir is not None:
+            (run_dir / file).parent.mkdir(parents=True, exist_ok=True)
+            (run_dir / file).write_bytes(body)
+        return answer
 
     def outage(self, from_ms: float, to_ms: float) -> Recording:
         """Every request intended in [from, to) ends as a 504 at the gateway's timeout."""

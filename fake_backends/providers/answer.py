@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 from urllib.parse import parse_qs
 
@@ -18,6 +18,8 @@ class Answer:
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    matched: bool = True
+    """False: the call asked for what this wire shape does not have."""
 
     @classmethod
     def of_json(cls, status: int, body: bytes) -> Self:
@@ -26,7 +28,8 @@ class Answer:
 
     @classmethod
     def of_error(cls, status: int, message: str) -> Self:
-        return cls.of_json(status, json.dumps({"error": message}).encode())
+        """What is answered to a call that the shape does not have."""
+        return replace(cls.of_json(status, json.dumps({"error": message}).encode()), matched=False)
 
 
 def cursor_of(query: bytes) -> str:
@@ -55,6 +58,10 @@ class Provider(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def speaks(self) -> str:
+        """Its calls, for people: `GET /offers?cursor=`."""
 
     def compile(self, rows: Sequence[Row], page: int) -> Wire:
         """Encode a catalog in pages of `page` rows; 0 puts all of them into one."""

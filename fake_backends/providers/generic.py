@@ -22,6 +22,7 @@ _BAD_CURSOR: Final = Answer.of_error(400, "this cursor is none that a page gave 
 
 class Generic:
     name: Final = "generic"
+    speaks: Final = f"GET {PATH}?cursor="
 
     def compile(self, rows: Sequence[Row], page: int) -> Wire:
         return _Pages(rows, page or len(rows) or 1)

@@ -25,6 +25,7 @@ _EMPTY: Final = Answer.of_json(200, b'{"data":{}}')
 
 class LambdaLabs:
     name: Final = "lambda"
+    speaks: Final = f"GET {TYPES_PATH} and GET {IMAGES_PATH}"
 
     def compile(self, rows: Sequence[Row], _page: int) -> Wire:
         return _Types(rows)

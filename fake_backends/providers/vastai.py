@@ -50,6 +50,7 @@ _OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 class VastAI:
     name: Final = "vastai"
+    speaks: Final = f"POST {PATH}"
 
     def compile(self, rows: Sequence[Row], _page: int) -> Wire:
         return _Market(rows)

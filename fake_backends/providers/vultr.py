@@ -33,6 +33,7 @@ _EMPTY: Final = Answer.of_json(
 
 class Vultr:
     name: Final = "vultr"
+    speaks: Final = f"GET {PLANS_PATH}, GET {METAL_PATH} and GET {REGIONS_PATH}"
 
     def compile(self, rows: Sequence[Row], page: int) -> Wire:
         return _Plans(rows, page)

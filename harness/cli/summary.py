@@ -18,6 +18,7 @@ import click
 from harness.legible import cut, legible_document, one_line
 from harness.results import VERDICT_WORD, GateResult, MatrixResults, Results
 from harness.units import format_bytes, format_count, format_duration, format_quantity, format_share
+from reports import present, unmatched
 from reports.legible import redacted_document
 from reports.named import named_without_fault, passed_on_one_witness, who_was_named
 
@@ -70,6 +71,8 @@ def run_lines(results: Results, directory: Path, paint: Paint = plain) -> list[s
         *_calls(results),
         *(line for note in results.notes for line in told("note", note)),
         *_named(results),
+        *_present(results),
+        *_unmatched(results),
         "",
         *told("what", results.reason),
         *told("why", results.why),
@@ -156,6 +159,17 @@ def _named(results: Results) -> list[str]:
     ]
     texts = (*during, *named_without_fault(results.false_alarms), *passed_on_one_witness(results.gates))
     return [line for text in texts for line in told("named", text)]
+
+
+def _present(results: Results) -> list[str]:
+    """Who was missing from the answers, phase by phase, and where such answers can be read."""
+    lines = [line for when, text in present.told(results) for line in told("complete ", f"{when}: {text}")]
+    kept = present.kept(results.incomplete_answers)
+    return [*lines, *(told("answers ", f"the first incomplete ones: {kept}") if kept else [])]
+
+
+def _unmatched(results: Results) -> list[str]:
+    return [line for text in unmatched.told(results.unmatched) for line in told("unmatched: ", text)]
 
 
 def _calls_per_arrival(results: Results) -> str:

@@ -14,19 +14,33 @@ from harness.evidence.run import Evidence, Window
 
 def complete(run: Evidence, window: Window) -> NDArray[np.bool_]:
     """One truth a request of the window."""
-    samples = window.samples
+    whole: NDArray[np.bool_] = window.ok & (lacking(run, window) == 0)
+    return whole
+
+
+def lacking(run: Evidence, window: Window) -> NDArray[np.uint64]:
+    """For each request a bit for each upstream that should be in its answer and is not, whether or not it was ok."""
+    missing: NDArray[np.uint64] = expected(run, window) & ~window.samples["answered"]
+    return missing
+
+
+def asked(run: Evidence, window: Window) -> NDArray[np.uint64]:
+    """For each request a bit for each upstream that it asks."""
     indices = {upstream.name: upstream.index for upstream in run.plan.upstreams}
-    asked = np.array(
-        [sum(1 << indices[name] for name in request.asks) for request in run.plan.load.requests], dtype=np.uint64
-    )
-    missing = asked[samples["request"]] & ~samples["answered"]
+    by_request = [sum(1 << indices[name] for name in request.asks) for request in run.plan.load.requests]
+    bits: NDArray[np.uint64] = np.array(by_request, dtype=np.uint64)[window.samples["request"]]
+    return bits
+
+
+def expected(run: Evidence, window: Window) -> NDArray[np.uint64]:
+    """Those asked without the excused."""
+    bits = asked(run, window)
     for upstream in run.plan.upstreams:
         spans = run.injections(upstream.name)
         if spans:
-            touched = _overlaps(samples["intended_ns"], samples["done_ns"], spans)
-            missing[touched] &= ~np.uint64(1 << upstream.index)
-    whole: NDArray[np.bool_] = window.ok & (missing == 0)
-    return whole
+            touched = _overlaps(window.samples["intended_ns"], window.samples["done_ns"], spans)
+            bits[touched] &= ~np.uint64(1 << upstream.index)
+    return bits
 
 
 def _overlaps(

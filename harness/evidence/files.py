@@ -19,12 +19,14 @@ from harness.canary_record import CanaryLine, read_canaries
 from harness.errors import UsageError
 from harness.evidence.notices import Notices
 from harness.evidence.resources import is_reading
+from harness.incomplete_record import IncompleteAnswer, read_incomplete
 from harness.journal import Entry, read_journal
 from harness.manifest import Manifest
 from harness.notice_record import FILE as NOTICES
 from harness.notice_record import read_notices
 from harness.plan import Plan
 from harness.records import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
+from harness.unmatched_record import Unmatched, read_unmatched
 
 Line = TypeVar("Line")
 RESOURCES: Final = "resources.ndjson"
@@ -45,6 +47,8 @@ class RunFiles:
     resources: tuple[dict[str, object], ...]
     notices: Notices | None
     """None: this run recorded none."""
+    incomplete: tuple[IncompleteAnswer, ...] = ()
+    unmatched: tuple[Unmatched, ...] = ()
     broken: list[str] = field(default_factory=list)
 
 
@@ -62,6 +66,8 @@ def read_run(run_dir: Path) -> RunFiles:
         canaries=_lines(read_canaries, run_dir / "canary.ndjson", broken),
         resources=read_resources(run_dir, broken),
         notices=_notices(run_dir / NOTICES, broken),
+        incomplete=read_incomplete(run_dir, plan.load.workers),
+        unmatched=read_unmatched(run_dir),
         # a run that never came to its load has no rows, and its manifest says why
         broken=broken if manifest.t0_ns is not None else [],
     )

@@ -22,12 +22,14 @@ from harness.evidence.files import read_run
 from harness.evidence.injections import Injection, injections_of, real_windows
 from harness.evidence.notices import Notices
 from harness.evidence.resources import Readings
+from harness.incomplete_record import IncompleteAnswer
 from harness.journal import Entry
 from harness.manifest import Manifest
 from harness.phases import Phase, phases_of
 from harness.plan import Plan
 from harness.records import NO_SEQ, Outcome
 from harness.units import NS_PER_MS, NS_PER_S
+from harness.unmatched_record import Unmatched
 from scenarios.load import arrivals_ns
 
 NEVER: Final = np.iinfo(np.int64).max
@@ -83,6 +85,10 @@ class Evidence:
     """The lines of resources.ndjson, of every child."""
     notices: Notices | None = None
     """Whom the service named; None: this run recorded nothing of it."""
+    incomplete: tuple[IncompleteAnswer, ...] = ()
+    """Answers that workers kept, by time; whether they count is `harness.evidence.incomplete`'s to say."""
+    unmatched: tuple[Unmatched, ...] = ()
+    """What the fakes were asked for and do not have."""
     broken: tuple[str, ...] = ()
     stop_ns: int | None = None
     """Everything intended before this has a row; None: the load ran to its planned end."""
@@ -105,6 +111,8 @@ class Evidence:
             canaries=files.canaries,
             resources=files.resources,
             notices=files.notices,
+            incomplete=files.incomplete,
+            unmatched=files.unmatched,
             broken=tuple(files.broken),
             stop_ns=stop_ns,
         )

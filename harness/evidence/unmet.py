@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.evidence.meetings import Meeting
 from harness.evidence.run import Evidence
+from harness.evidence.unmatched import named_in_vain
 from harness.plan import PlannedFault
 from harness.units import NS_PER_MS, format_duration, format_things
 
@@ -89,7 +90,7 @@ def _asked_in_vain(run: Evidence, upstream: str) -> tuple[str, str] | None:
         return None
     return (
         f"every call of the service to {upstream} was answered {int(answered[0])}: it asks for a path, a method or a "
-        f"cursor that a fake of the provider `{planned.provider}` does not have",
+        f"cursor that a fake of the provider `{planned.provider}` does not have{named_in_vain(run, upstream)}",
         f"see what `provider: {planned.provider}` speaks in docs/scenarios.md; generic is GET /offers?cursor=",
     )
 

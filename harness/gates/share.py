@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
 from harness.gates.gate import Finding, moments_for_share
+from harness.gates.missing import who_is_missing
 from harness.gates.words import Words
 from harness.records import Outcome
 
@@ -109,9 +110,12 @@ class ShareGate:
             observed, high, low = (None if bad is None else 1 - bad for bad in bounds)
         else:
             observed, low, high = bounds
+        did = _DID.get(self.metric, f"ended as {self.metric}")
+        if self.uses_complete and decision.verdict != "pass":
+            did += who_is_missing(pool, population)
         return Finding(
             verdict=decision.verdict,
-            reason=say(decision, _DID.get(self.metric, f"ended as {self.metric}"), self.p0),
+            reason=say(decision, did, self.p0),
             limit=self.limit,
             unit="share",
             op=self.op,

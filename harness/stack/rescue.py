@@ -17,6 +17,7 @@ import psutil
 
 from harness.environment import known_secrets
 from harness.errors import TailgateError
+from harness.incomplete_record import FOLDER
 from harness.journal import read_journal
 from harness.legible import paragraph
 from harness.manifest import Ended, Manifest, RigFault
@@ -67,7 +68,8 @@ def clean_up(
 
 def texts_of_others(run_dir: Path) -> list[Path]:
     """Files of a run that hold what children wrote, a secret perhaps among it. No verdict reads them."""
-    return [*sorted((run_dir / "logs").glob("*")), run_dir / "gateway.ndjson"]
+    answers = sorted((run_dir / FOLDER).glob("*.txt"))
+    return [*sorted((run_dir / "logs").glob("*")), *answers, run_dir / "gateway.ndjson"]
 
 
 def redact_cut_short(run_dir: Path) -> None:

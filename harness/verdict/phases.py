@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from harness.evidence import NEVER, Pool
+from harness.evidence import NEVER, Pool, Window
 from harness.evidence.completeness import complete
+from harness.evidence.presence import presences
 from harness.phases import Phase
 from harness.records import Outcome
-from harness.results import LatencySummary, PhaseResult
+from harness.results import LatencySummary, PhaseResult, PresenceResult
 from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS
 
@@ -49,6 +52,20 @@ def _result(pool: Pool, phase: Phase, stop_ms: float | None) -> PhaseResult:
         latency_ms=_summary(latency) if n else LatencySummary(p50=None, p90=None, p99=None, p99_9=None, max=None),
         throughput_per_s=ok / seconds if seconds > 0 else 0.0,
         complete_share=whole / n if asks and n else None,
+        present=_present(pool, windows) if asks else (),
+    )
+
+
+def _present(pool: Pool, windows: Sequence[Window]) -> tuple[PresenceResult, ...]:
+    return tuple(
+        PresenceResult(
+            upstream=each.upstream,
+            answers=each.answers,
+            share=each.share,
+            expected=each.expected,
+            missing=each.missing,
+        )
+        for each in presences(zip(pool.runs, windows, strict=True))
     )
 
 

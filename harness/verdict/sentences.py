@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from harness.evidence.validity import Finding
 from harness.gates import Gate, RecoveryGate
+from harness.gates.missing import HELD
 from harness.plan import Plan
 from harness.results import CostResult, GateResult, PhaseResult, UpstreamResult
 from harness.units import format_count, format_duration, format_share, spell_duration
@@ -143,9 +144,8 @@ def next_failed(plan: Plan, gate: GateResult, upstreams: Sequence[UpstreamResult
     if gate.metric == "throughput":
         return "Lower the rate until this gate holds, and look at what the service runs out of: threads, sockets, CPU."
     if gate.metric == "complete":
-        return (
-            "Answer with the rows of every healthy upstream even when one is missing; see which rows the answers lack."
-        )
+        see = "look at an answer that lacks somebody" if HELD in gate.reason else "see how the requests ended"
+        return f"Answer with the rows of every healthy upstream even when one is missing; {see}."
     if gate.metric == "dropped":
         return "The service held everything that `load.max_in_flight` allows: bound how long one request may take."
     if culprit:

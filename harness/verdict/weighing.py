@@ -16,9 +16,11 @@ from harness import __version__
 from harness.baseline_file import OWN
 from harness.errors import UsageError
 from harness.evidence import Evidence, Pool
+from harness.evidence.incomplete import incomplete_answers
 from harness.evidence.landed import landings
 from harness.evidence.meetings import never_asked
 from harness.evidence.told import false_alarms
+from harness.evidence.unmatched import unmatched_calls
 from harness.evidence.validity import CHECKS, Finding, as_check, generator_cpu, joined_share, lag_finding, rig_findings
 from harness.plan import Plan
 from harness.results import (
@@ -107,6 +109,8 @@ def judge(evidence: Evidence | Pool) -> Results:
         false_alarms=tuple(alarm for run in pool.runs for alarm in false_alarms(run)),
         upstreams=upstreams,
         never_asked=_never_asked(pool),
+        incomplete_answers=incomplete_answers(pool),
+        unmatched=unmatched_calls(pool.runs),
         cost=cost,
         validity=tuple(as_check(finding) for finding in findings),
         correlation=_correlation(pool),

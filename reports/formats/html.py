@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from harness.results import UpstreamResult
 from harness.units import format_count, format_duration, format_share, format_things
-from reports import breakage, frame, resources, spelling, trust
+from reports import breakage, frame, present, resources, spelling, trust
 from reports.charts import over_time, percentiles
 from reports.charts.percentiles import Curve
 from reports.charts.plot import LogMs, spell_round
@@ -18,12 +18,14 @@ from reports.history import Band, History, bands, history_of
 from reports.legible import redacted_document, shown
 from reports.named import named_without_fault, who_was_named
 from reports.page import embedded_json, render
+from reports.quoted import quoted
 from reports.subject import Subject
 from reports.timeline import Quantiles
 
 FILES: Final = ("report.html",)
 _NOT_DRAWN: Final = ("warmup", "guard", "tail", "whole")
 _MOST_REPLAYED: Final = 20
+_UNMATCHED_MOST: Final = 20
 _CALM_MS: Final = 20.0  # a wait below this is not worth a colour
 
 
@@ -66,6 +68,10 @@ def page(subject: Subject) -> str:
         "witnessed": trust.witnessed,
         "proof_word": trust.proof_word,
         "who_was_named": who_was_named,
+        "presence": present.table(results),
+        "answers": list(quoted(subject)),
+        "unmatched": results.unmatched[:_UNMATCHED_MOST],
+        "unmatched_left_out": max(0, len(results.unmatched) - _UNMATCHED_MOST),
         "false_alarms": named_without_fault(results.false_alarms),
         **_heat(results.upstreams, [each.name for each in sorted(results.phases, key=lambda each: each.start_ms)]),
     }

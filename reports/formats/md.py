@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.results import Results
-from reports import github, spelling, trust
+from reports import github, present, spelling, trust, unmatched
 from reports.legible import shown
 from reports.named import named_without_fault, who_was_named
 from reports.subject import Subject
@@ -16,6 +16,7 @@ from reports.subject import Subject
 FILES: Final = ("summary.md",)
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]|~$#!])")
 _ENTITY: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_UPSTREAMS_MOST: Final = 20
 _MARK: Final = {"good": "✓", "warn": "!", "bad": "✕"}
 
 
@@ -46,6 +47,10 @@ def summary(subject: Subject) -> str:
         lines += [*_gates(results), ""]
     if results.phases:
         lines += [*_phases(results), ""]
+    if present_lines := list(_present(results)):
+        lines += ["Who was in the answers", "", *present_lines, ""]
+    if asked := unmatched.told(results.unmatched):
+        lines += ["What the fakes do not have", "", *(f"- {escaped(text)}" for text in asked), ""]
     if named := list(_named(results)):
         lines += ["Whom the service named", "", *named, ""]
     lines += ["Can I trust this run?", ""]
@@ -90,6 +95,19 @@ def _phases(results: Results) -> Iterable[str]:
         for phase in results.phases
     ]
     return table(("phase", "n", "p50", "p99", "not ok", "complete"), rows)
+
+
+def _present(results: Results) -> Iterable[str]:
+    found = present.table(results)
+    if found.rows:
+        yield from table(
+            ("upstream", *map(escaped, found.phases)),
+            [(escaped(name), *(escaped(cell.text) for cell in cells)) for name, cells in found.rows[:_UPSTREAMS_MOST]],
+        )
+        if len(found.rows) > _UPSTREAMS_MOST:
+            yield from ("", f"{len(found.rows) - _UPSTREAMS_MOST} more upstreams in results.json.")
+    if kept := present.kept(results.incomplete_answers):
+        yield from ("", f"The first incomplete answers: {escaped(kept)}")
 
 
 def _named(results: Results) -> Iterable[str]:

@@ -7,10 +7,13 @@ no good. Pure bookkeeping: the times come from the caller.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from harness.correlation import SEQ_HEADER, TRACE_HEADER, traceparent
 from harness.records import Outcome
 
+PART_MOST: Final = 255
+"""As high as a row counts the requests of one arrival."""
 Row = tuple[int, int, int, int, int, int, int, int, int, int]
 """In the order of records.SAMPLES."""
 
@@ -97,7 +100,7 @@ def _row(exchange: Exchange, ending: Ending, now_ns: int) -> Row:
         ending.status,
         ending.request,
         ending.outcome,
-        min(exchange.part, 255),
+        min(exchange.part, PART_MOST),
     )
 
 

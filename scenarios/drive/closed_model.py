@@ -47,6 +47,7 @@ class ClosedModel:
         load = self._plan.load
         handshake.ready()
         t0_ns = handshake.t0_ns()
+        self._meter.start(t0_ns)
         start_ns = t0_ns - round(load.warmup_ms * NS_PER_MS)
         gevent.sleep(max(0, start_ns - time.monotonic_ns()) / NS_PER_S)
         gevent.spawn(self._end, environment, t0_ns + round(load.duration_ms * NS_PER_MS))

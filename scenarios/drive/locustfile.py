@@ -22,12 +22,13 @@ import gevent
 from locust import User, events, task
 from locust.exception import StopUser
 
-from harness.environment import Expander
+from harness.environment import Expander, known_secrets
 from harness.errors import TailgateError
 from harness.plan import Plan
 from scenarios.drive.closed_model import ClosedModel
 from scenarios.drive.command import Place, add_arguments, place_of
 from scenarios.drive.handshake import Handshake
+from scenarios.drive.incomplete import IncompleteAnswers
 from scenarios.drive.meter import Meter
 from scenarios.drive.open_model import OpenModel
 from scenarios.drive.recorder import Recorder, die
@@ -59,7 +60,8 @@ class Worker:
         random.seed(f"{self.plan.seed}/{place.index}")  # a locustfile that draws does so again on a replay
         self.recorder = Recorder(place.run_dir, place.index)
         self.handshake = Handshake(place.run_dir, place.index)
-        self.meter = Meter(self.plan, self.recorder)
+        incomplete = IncompleteAnswers(self.plan, place, known_secrets(self.plan, os.environ))
+        self.meter = Meter(self.plan, self.recorder, incomplete)
         self.watch = Watch(self.handshake, self.recorder)
         self.classes = self._user_classes()
 

@@ -23,6 +23,7 @@ from scenarios.drive.answer import Checks
 from scenarios.drive.arrival import Arrival, Ending, Exchange, headers
 from scenarios.drive.deadline import set_deadline, widen_timeouts
 from scenarios.drive.failures import is_past_deadline, outcome_of
+from scenarios.drive.incomplete import IncompleteAnswers
 from scenarios.drive.recorder import Recorder
 from scenarios.load import request_index
 
@@ -51,9 +52,11 @@ def desk_of(user: Any) -> Desk:
 class Meter:
     """Turns what clients report into rows. One a worker."""
 
-    def __init__(self, plan: Plan, recorder: Recorder) -> None:
+    def __init__(self, plan: Plan, recorder: Recorder, incomplete: IncompleteAnswers) -> None:
         load = plan.load
         self._recorder = recorder
+        self._incomplete = incomplete
+        self._asked = incomplete.asked
         self._checks = Checks(load, plan.upstreams)
         self._requests = load.requests
         self._own_tasks = load.locustfile is None
@@ -69,6 +72,10 @@ class Meter:
         if gateway.kind == "client" and gateway.timeout_ms is not None and gateway.timeout_ms <= load.client_cap_ms:
             self._deadline_s = gateway.timeout_ms / 1000
             self._late = Outcome.GATEWAY_TIMEOUT
+
+    def start(self, t0_ns: int) -> None:
+        """The load is on, and its warm-up ends then."""
+        self._incomplete.start(t0_ns)
 
     def prepare(self, user_class: type[User]) -> None:
         """Called once for a class, before it has instances."""
@@ -183,4 +190,8 @@ class Meter:
         outcome, answered = self._checks.judge(status, body, request, accepted=accepted)
         if failure is not None and outcome is Outcome.OK:
             outcome, answered = failure, 0
-        return Ending(outcome, status, answered, length or len(body), index)
+        ending = Ending(outcome, status, answered, length or len(body), index)
+        lacks = self._asked[index] & ~answered
+        if lacks and outcome is Outcome.OK and not exchange.streamed:
+            self._incomplete.see(exchange, ending, lacks, body)
+        return ending

@@ -78,6 +78,7 @@ class OpenModel:
         gc.freeze()  # collections look only at what the load itself leaves behind
         handshake.ready()
         t0_ns = handshake.t0_ns()
+        self._meter.start(t0_ns)
         self._send(offsets_ns, t0_ns, seats)
         self._drain(t0_ns + round(self._plan.load.duration_ms * NS_PER_MS))
         self._recorder.close()

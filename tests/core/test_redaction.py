@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.legible import one_line
-from harness.redaction import WITHIN_S, redact, redact_files
+from harness.redaction import WITHIN_S, redact, redact_beginning, redact_files
 
 SECRETS = (
     "s3cret-word",
@@ -175,3 +175,13 @@ def test_a_hundred_megabytes_take_no_memory_and_little_time(tmp_path: Path) -> N
 )
 def test_no_secret_stays_whatever_it_is_made_of(secret: str, before: str, after: str) -> None:
     assert secret not in redact(f"{before}{secret}{after}", {secret}) or "*" in secret
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_beginning_holds_not_even_half_of_one(secret: str) -> None:
+    content = b"a" * 10 + secret.encode() + b"z" * 50
+    for most in range(len(content) + 10):
+        kept = redact_beginning(content, (secret,), most)
+        assert len(kept) == min(most, len(content))
+        assert set(kept[10 : 10 + len(secret.encode())]) <= set(b"*")
+    assert redact_beginning(content, (), 20) == content[:20]

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from fake_backends.server import Backend, FakeBackends
+from fake_backends.unmatched import UnmatchedCalls
 from harness.behaviour import Behaviour
 from harness.correlation import CONTROL_HEADER, run_hash
 from harness.plan import PlannedFault, PlannedUpstream, Proof, Window
@@ -61,7 +62,8 @@ class FaultyFakes:
             ("127.0.0.1", each.backend_port): Backend(each, seed=SEED, in_flight=10, clock_ns=now_ns)
             for each in planned
         }
-        self.app = FakeBackends(backends, self._rows, RUN, clock_ns=now_ns, faults=faults)
+        unmatched = UnmatchedCalls(path, {each.name: f"{each.name} speaks" for each in planned}, ("s3cret-word",))
+        self.app = FakeBackends(backends, self._rows, unmatched, RUN, clock_ns=now_ns, faults=faults)
 
     async def call(
         self,

@@ -12,10 +12,12 @@ from harness.results import (
     FaultResult,
     GateResult,
     GatewayRef,
+    IncompleteAnswerResult,
     LatencySummary,
     LoadRef,
     NamedResult,
     PhaseResult,
+    PresenceResult,
     Results,
     RunRef,
     ScenarioRef,
@@ -26,6 +28,7 @@ from harness.results import (
     WindowResult,
     canonical_json,
 )
+from harness.unmatched_record import Unmatched
 
 NASTY = "</script><script>alert(1)</script> & \"'<b>\x1b[31m\u202e\x00]]>"
 
@@ -80,6 +83,7 @@ def results(
         made.insert(-1, phase(fault.name, fault.windows[0].apply_ms, window.remove_ms - fault.held_ms, 2400, lost=2400))
         made.insert(-1, phase(f"after {fault.name}", window.remove_ms, plan.load.duration_ms, 400))
     shown_phases = tuple(made) if phases is None else phases
+    shown_phases = tuple(each.model_copy(update={"present": _present(plan, each, nasty)}) for each in shown_phases)
     return Results(
         tool=Tool(version="0.1.0"),
         verdict=verdict,
@@ -132,6 +136,20 @@ def results(
             for each in shown_phases
             for hit in [any(each.name == f.name and upstream.name in f.upstreams for f in plan.faults)]
         ),
+        incomplete_answers=(
+            IncompleteAnswerResult(
+                seq=1234, part=0, at_ms=36_200.0, phase=f"azure-slow{nasty}", request=f"GET /v1/offers{nasty}",
+                status=200, missing=tuple(f"{each.name}{nasty}" for each in plan.upstreams[:2]),
+                file=f"answers/1234.txt{nasty}", bytes=70_000, cut=True,
+            ),
+        ) if plan.upstreams else (),
+        unmatched=tuple(
+            Unmatched(
+                upstream=each.name + nasty, method="GET", path=f"/v2/offers{nasty}", status=404, calls=312,
+                speaks=f"a fake of the provider generic speaks GET /offers?cursor={nasty}",
+            )
+            for each in plan.upstreams[:1]
+        ),
         validity=(
             ValidityCheck(check="counts", ok=True, detail="4,480 planned, 4,480 rows"),
             ValidityCheck(check="lag", ok=True, detail="send lag p99 0.3 ms, worst second 1.2 ms"),
@@ -142,6 +160,20 @@ def results(
         next=f"Give the azure call a deadline below 2 s and return partial results.{nasty}",
         replay=f"tailgate run made-up.yaml --seed 7{nasty}",
     )  # fmt: skip
+
+
+def _present(plan: Plan, phase: PhaseResult, nasty: str) -> tuple[PresenceResult, ...]:
+    """The last upstream is missing from every tenth answer; the first under its fault from all."""
+    ok, found = phase.outcomes["ok"], []
+    for each in plan.upstreams:
+        hit = any(phase.name == fault.name and each.name in fault.upstreams for fault in plan.faults)
+        missing = ok // 10 if each is plan.upstreams[-1] and not hit else 0
+        held = 0 if hit else ok - missing
+        found.append(
+            PresenceResult(upstream=each.name + nasty, answers=ok, share=held / ok if ok else None,
+                           expected=0 if hit else ok, missing=missing)
+        )  # fmt: skip
+    return tuple(found)
 
 
 def write_results(run_dir: Path, made: Results) -> None:

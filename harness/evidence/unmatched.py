@@ -1,0 +1,34 @@
+"""What the service asked fakes for that they do not have, of one run or of several together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.evidence.run import Evidence
+from harness.unmatched_record import Unmatched
+
+NAMED_MOST = 3
+
+
+def unmatched_calls(runs: Iterable[Evidence]) -> tuple[Unmatched, ...]:
+    """The most frequent of each upstream first, upstreams in the plan's order; the rest of one comes after its own."""
+    counts: dict[tuple[str, str | None, str | None, int | None], Unmatched] = {}
+    order: dict[str, int] = {}
+    for run in runs:
+        order |= {upstream.name: upstream.index for upstream in run.plan.upstreams}
+        for line in run.unmatched:
+            key = line.upstream, line.method, line.path, line.status
+            before = counts[key].calls if key in counts else 0
+            counts[key] = line.model_copy(update={"calls": before + line.calls})
+    known = [line for line in counts.values() if line.upstream in order]
+    return tuple(
+        sorted(known, key=lambda line: (order[line.upstream], line.path is None, -line.calls, line.asked, line.status))
+    )
+
+
+def named_in_vain(run: Evidence, upstream: str) -> str:
+    """` (GET /v2/offers: 404 to 312 calls)`; empty for a run that did not record it."""
+    lines = [line for line in unmatched_calls([run]) if line.upstream == upstream]
+    told = [f"{line.asked}: {line.answered()}" for line in lines[:NAMED_MOST]]
+    more = [f"{len(lines) - NAMED_MOST} more"] if len(lines) > NAMED_MOST else []
+    return f" ({', '.join([*told, *more])})" if told else ""

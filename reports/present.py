@@ -1,0 +1,131 @@
+"""Who was in the answers, in words and as a table: upstreams by phase, worst first. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from harness.gates.missing import alike, some
+from harness.results import IncompleteAnswerResult, PhaseResult, PresenceResult, Results
+from harness.units import format_count, format_share
+from reports import spelling
+
+MIXED: Final = ("warmup", "guard", "tail", "whole")
+"""Phases that others repeat, or that no gate asks about."""
+PHASES_MOST: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One upstream in one phase. `css`: `lost` where somebody is missing, `excused` where a fault explains it."""
+
+    share: str
+    detail: str = ""
+    css: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.share} ({self.detail})" if self.detail else self.share
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A row for each upstream that was below 100 % anywhere, and one for all others. Empty where nobody was."""
+
+    phases: tuple[str, ...] = ()
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...] = ()
+
+
+def told(results: Results) -> list[tuple[str, str]]:
+    """(`during azure-slow`, text) of each phase in which somebody is missing whom no fault excuses, or whose `complete`
+    gate did not pass; at most PHASES_MOST and what is left out. One without any ok answer is the gate's to tell."""
+    gated = {gate.phase for gate in results.gates if gate.metric == "complete" and gate.verdict != "pass"}
+    phases = [
+        phase
+        for phase in results.phases
+        if any(each.answers for each in phase.present)
+        and (phase.name in gated or (phase.name not in MIXED and any(each.missing for each in phase.present)))
+    ]
+    phases.sort(key=lambda phase: phase.name not in gated)  # a gate's own phase is never the one left out
+    lines = [(_when(phase.name), _told(phase)) for phase in phases[:PHASES_MOST]]
+    more = len(phases) - PHASES_MOST
+    return [*lines, *([(f"in {more} more phases", "see the report")] if more > 0 else [])]
+
+
+def kept(answers: Sequence[IncompleteAnswerResult]) -> str:
+    """`answers/3.txt, answers/6.txt lack gcp; answers/40.txt lacks aws`; empty where none was kept."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for answer in answers:
+        if answer.file:
+            alike.setdefault(answer.missing, []).append(answer.file)
+    return "; ".join(
+        f"{', '.join(files)} {'lacks' if len(files) == 1 else 'lack'} {some(missing)}"
+        for missing, files in alike.items()
+    )
+
+
+def table(results: Results) -> Table:
+    """Of the phases between the mixed ones; of a run that has no others, the whole."""
+    phases = [phase for phase in results.phases if phase.present and phase.name not in MIXED]
+    phases = phases or [phase for phase in results.phases if phase.present and phase.name == "whole"]
+    found = {(phase.name, each.upstream): each for phase in phases for each in phase.present}
+    names = list(dict.fromkeys(each.upstream for phase in phases for each in phase.present))
+    of = {name: [found.get((phase.name, name)) for phase in phases] for name in names}
+    low = {name: _lowest(entries) for name, entries in of.items() if _lowest(entries) < 2}
+    rows = [(name, tuple(_cell(each) for each in of[name])) for name in sorted(low, key=lambda name: low[name])]
+    others = [name for name in names if name not in low]
+    if rows and others:
+        name = others[0] if len(others) == 1 else f"{len(others)} others"
+        rows.append((name, tuple(_of_all([of[each][column] for each in others]) for column in range(len(phases)))))
+    return Table(tuple(phase.name for phase in phases), tuple(rows)) if rows else Table()
+
+
+def _lowest(entries: Sequence[PresenceResult | None]) -> float:
+    """For sorting: the missing come first, then the excused (above 1), and 2 is nobody."""
+    missing = [_expected_share(each) for each in entries if each and each.missing]
+    excused = [1 + each.share for each in entries if each and each.share is not None and each.share < 1]
+    return min([*missing, *excused, 2.0])
+
+
+def _cell(each: PresenceResult | None) -> Cell:
+    if each is None or each.share is None:
+        return Cell(spelling.NONE, "not asked" if each is None else "no answer was ok")
+    if each.missing:
+        detail = f"{format_count(each.missing)} of {format_count(each.expected)} lack it"
+        return Cell(format_share(each.share), detail, "lost")
+    return Cell(format_share(each.share), "under a fault", "excused") if each.share < 1 else Cell("100 %")
+
+
+def _of_all(entries: Sequence[PresenceResult | None]) -> Cell:
+    """Of upstreams that were never missing: in a phase without answers nobody was there either."""
+    return _cell(next((each for each in entries if each and each.share is not None), entries[0]))
+
+
+def _when(phase: str) -> str:
+    if phase == "whole":
+        return "over the whole run"
+    return phase if phase.startswith("after ") else f"during {phase}"
+
+
+def _told(phase: PhaseResult) -> str:
+    missing = sorted((each for each in phase.present if each.missing), key=_expected_share)
+    excused = [each for each in phase.present if not each.missing and each.share is not None and each.share < 1]
+    whole = sum(each.share == 1 for each in phase.present)
+    groups = alike([(each.upstream, _expected_share(each)) for each in missing])
+    parts = [f"{names} in {share}" for names, _, share in groups]
+    if parts:
+        parts[0] += " of the answers"
+    if more := len(missing) - sum(several for _, several, _ in groups):
+        parts.append(f"{more} more below 100 %")
+    if whole and missing:
+        parts.append(f"{whole} others 100 %" if whole > 1 else "the other 100 %")
+    elif whole:
+        parts.append(f"{whole} in 100 % of the answers")
+    if excused:
+        parts.append(f"{some([each.upstream for each in excused])} under a fault")
+    return ", ".join(parts)
+
+
+def _expected_share(each: PresenceResult) -> float:
+    return 1 - each.missing / each.expected if each.expected else 1.0
