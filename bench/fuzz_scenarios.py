@@ -2,7 +2,7 @@
 
     python bench/fuzz_scenarios.py [--count 10000] [--seed 1] [--case N] [--jobs 1]
 
-Each case goes through the whole command, once for people and once with `--json`, in a process that may use two
+Each case goes through the whole command, once for people and once with `--json`, in a process that may use five
 seconds of processor and half a gigabyte beyond its start. A traceback, a hang, a raw control character, a forged
 line, JSON that does not parse, a place that is not in the file: each is a failure, printed with its seed, its number
 and the least text that still shows it. `--case N` replays one.
