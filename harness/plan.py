@@ -37,6 +37,8 @@ class PlannedUpstream(Frozen):
     """
 
     name: str
+    known_as: tuple[str, ...] = ()
+    """How the service spells it besides, in its log and in the labels of its alert."""
     index: int
     kind: Literal["fake"]
     listen_host: str = "127.0.0.1"

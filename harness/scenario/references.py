@@ -22,6 +22,7 @@ def reference_findings(
     scenario: Scenario, gates: Sequence[Named], environ: Mapping[str, str], unsure: Unsure
 ) -> Iterator[Finding]:
     """Each name once where it is wrong, and none that may be right."""
+    yield from _spellings(scenario)
     yield from _faults(scenario, unsure)
     yield from _requests(scenario, unsure)
     adrift = adrift_faults(scenario)
@@ -53,6 +54,17 @@ def _faults(scenario: Scenario, unsure: Unsure) -> Iterator[Finding]:
         if ALL in fault.targets and not scenario.upstreams:
             yield Finding(("faults", index, "upstream"), "there is no upstream to break", "add `upstreams`")
         yield from _unasked(scenario, index)
+
+
+def _spellings(scenario: Scenario) -> Iterator[Finding]:
+    """A spelling that means two upstreams would blame both."""
+    owner = {name: name for name in scenario.upstreams}
+    for name, upstream in scenario.upstreams.items():
+        for number, spelling in enumerate(upstream.known_as):
+            other = owner.setdefault(spelling.lower(), name)
+            if other != name:
+                found = f"`{spelling}` means the upstream `{other}` already"
+                yield Finding(("upstreams", name, "known_as", number), found, "leave it to one of them")
 
 
 def _unasked(scenario: Scenario, index: int) -> Iterator[Finding]:

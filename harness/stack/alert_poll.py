@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from harness.naming import alerts, holds_samples, is_metrics
-from harness.plan import Plan
+from harness.plan import Plan, PlannedUpstream
 from harness.stack import probe
 from harness.stack.notice_book import NoticeBook
 
@@ -30,7 +30,7 @@ class AlertPoll:
     url: str
     metric: str
     headers: Mapping[str, str]
-    upstreams: tuple[str, ...]
+    upstreams: tuple[PlannedUpstream, ...]
     known: dict[str, bool] = field(default_factory=dict)
     """Whether it was raised when last heard of."""
     _gone_ns: dict[str, int] = field(default_factory=dict)
@@ -42,13 +42,12 @@ class AlertPoll:
         service = plan.service
         if service.alerts_path is None or service.alerts_metric is None or not plan.upstreams:
             return None
-        names = tuple(upstream.name for upstream in plan.upstreams)
-        return cls(f"{base_url}{service.alerts_path}", service.alerts_metric, headers, names)
+        return cls(f"{base_url}{service.alerts_path}", service.alerts_metric, headers, plan.upstreams)
 
     def note(self, text: str, book: NoticeBook, t_ns: int) -> None:
         """`text`: what it answered. A raised sample that two answers in a row lack is an alert that is over."""
         found = alerts(text, self.metric, self.upstreams)
-        for upstream in self.upstreams:
+        for upstream in (planned.name for planned in self.upstreams):
             before, now = self.known.get(upstream), found.get(upstream)
             said = f'{self.metric}{{…"{upstream}"}}'
             if now is None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from harness.naming import LINE_MOST, Blame, Names
+from harness.naming import LINE_MOST, Blame, Names, plain
 from harness.plan import PlannedUpstream
 from harness.stack.notice_book import NoticeBook
 from harness.units import NS_PER_S
@@ -120,12 +120,12 @@ class LogTail:
         return any(named)
 
     def _tell(self, line: bytes, book: NoticeBook, t_ns: int) -> bool:
-        text = line[: LINE_MOST * 4].decode("utf-8", "replace").rstrip("\r")
+        text = plain(line[: LINE_MOST * 4].decode("utf-8", "replace").rstrip("\r")[:LINE_MOST])
         named, held = self._blame.heard(text)
-        for upstream in sorted(named):
-            book.raised(upstream, "log", text[:LINE_MOST], t_ns)
-        for upstream in sorted(held):
-            book.unheeded(upstream, text[:LINE_MOST], t_ns)
+        for upstream, at in sorted(named.items()):
+            book.raised(upstream, "log", text, t_ns, at=at)
+        for upstream, at in sorted(held.items()):
+            book.unheeded(upstream, text, t_ns, at=at)
         return bool(named)
 
     def _opened(self) -> BinaryIO | None:

@@ -25,6 +25,9 @@ UNHEEDED_APART_S: Final = 2.0
 """The same of lines that name nobody, of which there may be many more."""
 TEXT_MOST: Final = 300
 _CUT_AT: Final = 250
+_FROM_START: Final = 150
+"""A line that names somebody later than this is quoted from `_BEFORE` characters before that place on."""
+_BEFORE: Final = 80
 
 
 @dataclass(slots=True)
@@ -43,19 +46,22 @@ class NoticeBook:
         self._unheeded_ns: dict[str, int] = {}
         self._unheeded: dict[str, Unheeded] = {}
 
-    def raised(self, upstream: str, source: Source, text: str, t_ns: int) -> None:
-        """The first at once, those that follow closely together once their time has come (`flush`)."""
+    def raised(self, upstream: str, source: Source, text: str, t_ns: int, *, at: int = 0) -> None:
+        """The first at once, those that follow closely together once their time has come (`flush`).
+
+        `at`: where in `text` the upstream is named; the part around it is kept of a long one.
+        """
         key = self._key(upstream, source, text)
         group = self._groups.get(key)
         if group is None:
             self._groups[key] = _Group(t_ns)
-            self._append(Notice(t_ns=t_ns, upstream=upstream, source=source, text=self._legible(text)))
+            self._append(Notice(t_ns=t_ns, upstream=upstream, source=source, text=self._legible(text, at)))
             return
         if group.waiting:
             lines = group.waiting.lines + 1
             group.waiting = group.waiting.model_copy(update={"until_ns": t_ns, "lines": lines})
         else:
-            group.waiting = Notice(t_ns=t_ns, upstream=upstream, source=source, text=self._legible(text))
+            group.waiting = Notice(t_ns=t_ns, upstream=upstream, source=source, text=self._legible(text, at))
         if _is_over(group, t_ns):
             self._write(group)
 
@@ -70,10 +76,10 @@ class NoticeBook:
         shown = self._legible(text)
         self._append(Unread(t_ns=t_ns, source=source, text=shown, since_ns=since_ns, skipped_bytes=skipped_bytes))
 
-    def unheeded(self, upstream: str, text: str, t_ns: int) -> None:
+    def unheeded(self, upstream: str, text: str, t_ns: int, *, at: int = 0) -> None:
         """The first at once, those of the next two seconds together."""
         earlier = self._unheeded.pop(upstream, None)
-        shown = earlier.text if earlier else self._legible(text)
+        shown = earlier.text if earlier else self._legible(text, at)
         line = Unheeded(t_ns=t_ns, upstream=upstream, lines=earlier.lines + 1 if earlier else 1, text=shown)
         self._unheeded[upstream] = line
         if self._is_due(line, t_ns):
@@ -121,8 +127,12 @@ class NoticeBook:
         if not self._file.closed:  # what comes after the end is nobody's business
             self._file.write(line.model_dump_json().encode() + b"\n")
 
-    def _legible(self, text: str) -> str:
-        shown = one_line(redact(plain(text).strip(), self._secrets), _CUT_AT)
+    def _legible(self, text: str, at: int = 0) -> str:
+        said = redact(plain(text), self._secrets)
+        begin = len(redact(plain(text)[:at], self._secrets)) - _BEFORE
+        if begin + _BEFORE > _FROM_START:
+            said = f"…{said[begin:]}"
+        shown = one_line(said.strip(), _CUT_AT)
         return shown if len(shown) <= TEXT_MOST else f"{shown[: TEXT_MOST - 1]}…"
 
 

@@ -47,6 +47,7 @@ class Fake(Upstream):
         p50_ms, p99_ms = self.profile.percentiles_ms(recorded) if self.profile else (self.p50_ms, self.p99_ms)
         return PlannedUpstream(
             name=name,
+            known_as=self.known_as,
             index=index,
             kind="fake",
             listen_port=self.port or ports(),

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from harness.fields import kind_of, refusal, shortened
 from harness.part import Part
 from harness.plan import PlannedUpstream
 from harness.upstreams.recording import Points
 
+SPELLINGS_MOST: Final = 20
+SPELLING_CHARACTERS_MOST: Final = 100
 GENERIC: Final = "generic"
 """The wire shape that the reference aggregator speaks."""
+
+
+def _spelling(value: Any) -> str:
+    if not isinstance(value, str):
+        raise refusal(f"expected a spelling, not {kind_of(value)}", "a list of words, such as [BackendType.AZURE]")
+    if not re.search(r"\w", value) or value != value.strip() or len(value) > SPELLING_CHARACTERS_MOST:
+        found = f"`{shortened(value)}` cannot be found in a log"
+        fix = (
+            f"write it as the service does, without blanks around it, in {SPELLING_CHARACTERS_MOST} characters at most"
+        )
+        raise refusal(found, fix)
+    return value
+
+
+Spelling = Annotated[
+    str,
+    BeforeValidator(_spelling),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": SPELLING_CHARACTERS_MOST}),
+]
 
 
 class Upstream(Part):
@@ -22,6 +45,10 @@ class Upstream(Part):
 
     port: int | None = Field(
         None, ge=1, le=65535, description="A fixed listener, for a service that knows its addresses already"
+    )
+
+    known_as: Annotated[tuple[Spelling, ...], Field(max_length=SPELLINGS_MOST)] = Field(
+        (), description="How the service spells it besides, in its log or in the labels of its alert"
     )
 
     @property

@@ -163,7 +163,7 @@ def test_a_traceback_belongs_to_what_it_follows() -> None:
     assert named("ERROR x", *traceback, "", "During handling of the above", "Traceback (most recent", "E: gcp") == [
         "gcp"
     ]
-    assert named("ERROR x", "\tat com.example.Azure.ask(Azure.java:17)") == ["azure"]
+    assert named("ERROR x", "\tat com.example.Client.ask(Client.java:17)", "  and azure") == ["azure"]
     assert named("ERROR x", "Caused by: java.net.SocketTimeoutException: azure") == ["azure"]
     assert named("ERROR x", "  gcp", "INFO azure") == []
     assert named("ERROR x", "    err: {", '      "message": "azure"') == ["azure"], "as pino prints it"
@@ -263,15 +263,17 @@ other{backend="gcp"} 1
 
 
 def test_alerts_by_any_label_that_is_an_upstreams_name() -> None:
-    found = alerts(METRICS, "degraded", NAMES)
+    found = alerts(METRICS, "degraded", upstreams(*NAMES))
     assert found == {"azure": True, "gcp": False, "aws": True, "oci": False}
-    assert alerts('ALERTS{alertname="down",alertstate="firing",job="gcp"} 1', "ALERTS", NAMES) == {"gcp": True}
-    assert alerts('m{a="x\\"azure",b="}",c="gcp"} 1', "m", NAMES) == {"gcp": True}
+    assert alerts('ALERTS{alertname="down",alertstate="firing",job="gcp"} 1', "ALERTS", upstreams(*NAMES)) == {
+        "gcp": True
+    }
+    assert alerts('m{a="x\\"azure",b="}",c="gcp"} 1', "m", upstreams(*NAMES)) == {"gcp": True}
 
 
 @pytest.mark.parametrize("text", ["", "degraded{", 'degraded{backend="azure" 1', "<html>degraded</html>", "\x00"])
 def test_what_is_no_metric_raises_nothing(text: str) -> None:
-    assert alerts(text, "degraded", NAMES) == {}
+    assert alerts(text, "degraded", upstreams(*NAMES)) == {}
 
 
 @pytest.mark.parametrize("text", [METRICS, "", "\n", "up 1\n", "# EOF\n", "# TYPE degraded gauge\n"])
@@ -286,4 +288,4 @@ def test_what_is_no_metrics(text: str) -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_can_be_an_answer(text: str) -> None:
-    alerts(f"m{text}", "m", NAMES)
+    alerts(f"m{text}", "m", upstreams(*NAMES))

@@ -20,12 +20,13 @@ from harness.evidence import run as evidence
 from harness.evidence.meetings import Meeting
 from harness.gates import deciding, named_judge, share
 from harness.manifest import Death, Ended
+from harness.naming import Blame, Names
 from harness.notice_record import Notice
 from harness.phases import Phase, phases_of
 from harness.plan import PlannedRequest, PlannedToxic
 from harness.records import BrokenRows, Outcome, read_rows
 from harness.statistics import Decision, Rule, Tally, decide
-from harness.units import NS_PER_MS
+from harness.units import NS_PER_MS, NS_PER_S
 from tests.rundir import T0_NS, Recording, down_fault, make_plan, record, slow_fault
 
 Make = Callable[[], Recording]
@@ -664,6 +665,38 @@ def test_the_mistake_changes_a_verdict(mutant: Mutant, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         mutant.patch(patch)
         assert verdict.judge(Evidence.load(tmp_path)).verdict == mutant.wrong
+
+
+TRACEBACK = (
+    "ERROR offers: azure did not answer",
+    "Traceback (most recent call last):",
+    '  File "/app/lambda.py", line 19, in lambda',
+    "    items = list(heapq.merge(*offers, key=lambda i: i.price))",
+    "TimeoutError: no answer in time",
+)
+
+
+def logs_a_traceback() -> Recording:
+    """azure is named at once, and lambda stands in the source of the traceback below."""
+    plan = make_plan(upstreams=("azure", "lambda"), faults=[slow_fault()], gates=["named azure within 5s"])
+    made = record(plan, policy="timeout")
+    blame = Blame(Names(plan.upstreams))
+    made.notices = [
+        Notice(t_ns=T0_NS + 36 * NS_PER_S + number, upstream=name, source="log", text=line)
+        for number, line in enumerate(TRACEBACK)
+        for name in blame.named(line)
+    ]
+    return made
+
+
+def test_a_traceback_that_names_is_a_mistake_too(tmp_path: Path) -> None:
+    assert verdict.judge(Evidence.load(logs_a_traceback().write(tmp_path / "right"))).verdict == "pass"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.tracebacks.Tracebacks.read", lambda _, line: "own" if "ERROR" in line else "beneath")
+        patch.setattr("harness.naming.prose", lambda line, *_: line)
+        results = verdict.judge(Evidence.load(logs_a_traceback().write(tmp_path / "wrong")))
+    assert results.verdict == "fail"
+    assert "lambda was healthy and was named" in results.reason
 
 
 def test_footers_not_read_is_a_mistake_too(tmp_path: Path) -> None:

@@ -3,21 +3,30 @@
     python naming_service.py PORT WAY NAME=URL…
 
 WAY is `right` (names who did not answer), `wrong` (names everybody else), `silent`, `hostile` (names who did not answer
-in texts that want to act) or `floods` (megabytes, and then who did not answer). `/metrics` holds the same as an alert,
-which is raised as long as the last call failed; with `wrong` it is about everybody else, with `silent` there is none.
+in texts that want to act), `floods` (megabytes, and then who did not answer), `rich` or `json` (who did not answer, and
+a Python traceback whose source holds `lambda` and `import`, as rich prints it or in a JSON line). `/metrics` holds the
+same as an alert, which is raised as long as the last call failed; with `wrong` it is about everybody else, with
+`silent` there is none.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import sys
 import time
+import traceback
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from rich.console import Console
+from rich.logging import RichHandler
+
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
+from tests.core.erring_program import fail
 from tests.hostile.texts import HOSTILE
 
 GIVE_UP_S = 0.4
@@ -27,6 +36,8 @@ _way = sys.argv[2]
 _backends = dict(word.split("=", 1) for word in sys.argv[3:])
 _pool = ThreadPoolExecutor(64)
 _failed: dict[str, bool] = dict.fromkeys(_backends, False)
+_log = logging.Logger("offers")
+_log.addHandler(RichHandler(console=Console(width=120), rich_tracebacks=True, tracebacks_show_locals=True))
 
 
 def tell(text: str) -> None:
@@ -55,11 +66,25 @@ def blame(name: str, exc: OSError) -> None:
         for other in _backends:
             if other != name:
                 tell(f"WARNING offers: {other} did not answer: {exc}")
+    elif _way in ("rich", "json"):
+        blame_with_traceback(name)
     elif _way == "hostile":
         for text in HOSTILE.values():
             tell(f"ERROR offers: {name} {text}")
     elif _way != "silent":
         tell(f"ERROR offers: {name} did not answer: {exc}")
+
+
+def blame_with_traceback(name: str) -> None:
+    try:
+        fail("no answer in time")
+    except TimeoutError:
+        if _way == "rich":
+            _log.exception("%s did not answer", name)
+            return
+        event = {"level": "error", "event": f"{name} did not answer", "exception": traceback.format_exc()}
+        sys.stdout.write(json.dumps(event) + "\n")
+        sys.stdout.flush()
 
 
 def metrics() -> bytes:

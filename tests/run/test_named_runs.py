@@ -127,3 +127,20 @@ def test_a_flood_is_skipped_and_told(tmp_path: Path) -> None:
     assert all(check["ok"] for check in ran.results["validity"])
     skipped = [line for line in told(ran) if isinstance(line, Unread)]
     assert sum(line.skipped_bytes for line in skipped) > 4_000_000
+
+
+@pytest.mark.parametrize("way", ["rich", "json"])
+def test_the_text_of_a_program_names_nobody(tmp_path: Path, way: str) -> None:
+    """Each failure logs a traceback whose source holds `lambda` and `import`, which are healthy upstreams here."""
+    urls = " ".join(f"{name}={{{name}.url}}" for name in ("azure", "lambda", "import"))
+    command = f"{shlex.quote(sys.executable)} {shlex.quote(SERVICE)} {{port}} {way} {urls}"
+    others = "  lambda: {p50: 10ms, p99: 25ms, rows: 10}\n  import: {p50: 10ms, p99: 25ms, rows: 10}"
+    shared = upstreams("").replace("  gcp: {p50: 10ms, p99: 25ms, rows: 10}", others)
+    service = f"service: {{command: {json.dumps(command)}}}\n"
+    ran = run(tmp_path, f"name: naming\n{service}{shared}gates: [named azure within 3s]\n")
+    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout
+    assert ran.run_dir is not None
+    log = (ran.run_dir / "logs" / "sut.log").read_text(encoding="utf-8")
+    assert "lambda i: i.price" in log.replace("\n", " ")
+    assert {line.upstream for line in told(ran) if isinstance(line, Notice)} == {"azure"}
+    assert ran.results["false_alarms"] == []

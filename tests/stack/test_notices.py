@@ -517,3 +517,40 @@ def test_a_service_that_is_not_there_is_no_error_of_ours(tmp_path: Path) -> None
     assert line.source == "alert"
     assert line.since_ns is not None
     assert line.since_ns < line.t_ns
+
+
+# ---------------------------------------------------------------- quotes
+
+
+def test_a_long_line_is_quoted_where_it_names_somebody(book: NoticeBook, tmp_path: Path) -> None:
+    line = f"ERROR {'x ' * 400}azure did not answer {'y ' * 400}"
+    book.raised("azure", "log", line, 0, at=line.index("azure"))
+    book.unheeded("azure", line, 0, at=line.index("azure"))
+    assert len(lines(tmp_path)) == 2
+    for notice in lines(tmp_path):
+        assert notice.text.startswith("…")
+        assert "azure did not answer" in notice.text
+        assert len(notice.text) <= TEXT_MOST
+
+
+def test_a_secret_before_the_place_moves_it_and_stays_secret(book: NoticeBook, tmp_path: Path) -> None:
+    line = f"ERROR {'s3cr3t-9f8e7d ' * 60}azure did not answer"
+    book.raised("azure", "log", line, 0, at=line.index("azure"))
+    [notice] = lines(tmp_path)
+    assert notice.text.endswith("azure did not answer")
+    assert "s3cr" not in notice.text
+    assert len(notice.text) <= TEXT_MOST
+
+
+def test_a_short_line_is_quoted_whole(book: NoticeBook, tmp_path: Path) -> None:
+    book.raised("azure", "log", "ERROR offers: azure did not answer", 0, at=14)
+    assert [notice.text for notice in lines(tmp_path)] == ["ERROR offers: azure did not answer"]
+
+
+def test_the_log_tells_the_place(book: NoticeBook, tmp_path: Path) -> None:
+    log = tmp_path / "sut.log"
+    tail = LogTail(log, PLAN.upstreams)
+    append(log, "ERROR \x1b[31m" + "x " * 400 + "azure did not answer\n")
+    tail.look(book)
+    tail.finish(book)
+    assert "azure did not answer" in lines(tmp_path)[0].text
