@@ -6,11 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lock clean
+.PHONY: help setup demo test nightly check lock clean
 
 help:
 	@echo "make demo    watch a 504 incident happen and be cured (about four minutes, after the set-up)"
-	@echo "make test    static checks and every test"
+	@echo "make test    static checks, and every test but the nightly ones"
+	@echo "make nightly the long ones: the whole ladder table and kill matrix, the fuzzer, the soak (about three hours)"
 	@echo "make setup   the virtual environment and Toxiproxy, which the two above call themselves"
 	@echo "make check   formatting, lint, types, import contracts"
 	@echo "make lock    renew the hashed requirements (needs uv)"
@@ -41,7 +42,19 @@ demo: setup
 test: setup $(VENV)/.dev
 	@tests/system_packages.sh
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not nightly"
+
+# What is long and repeats: for a schedule, on a machine that does nothing else. Each goes on if one before it failed.
+nightly: setup $(VENV)/.dev
+	@tests/system_packages.sh
+	@failed=0; \
+	$(BIN)/python -m pytest -m nightly || failed=1; \
+	$(BIN)/python bench/ladder_table.py || failed=1; \
+	$(BIN)/python -m bench.kill_matrix || failed=1; \
+	for seed in 1 2 3; do $(BIN)/python bench/fuzz_scenarios.py --count 10000 --seed $$seed || failed=1; done; \
+	$(BIN)/python bench/many_runs.py || failed=1; \
+	$(BIN)/tailgate run soak || failed=1; \
+	exit $$failed
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff format --check --quiet . || { echo "fix: $(BIN)/ruff format ."; exit 1; }
