@@ -76,7 +76,8 @@ def _fault(fault: FaultPreview) -> str:
     share = "" if fault.share == 1 else f", for {format_share(fault.share)} of the {fault.drawn}s"
     again = f", {len(fault.at_ms)} times; the gaps count as well" if len(fault.at_ms) > 1 else ""
     when = f"at {format_duration(fault.at_ms[0])} for {format_duration(fault.for_ms)}"
-    return f"{fault.text} on {', '.join(fault.upstreams)}{share}, {when}{again}"
+    unmet = "; the service need not meet it" if fault.met == "optional" else ""
+    return f"{fault.text} on {', '.join(fault.upstreams)}{share}, {when}{again}{unmet}"
 
 
 def _arrivals(arrivals: float | None) -> str:

@@ -34,6 +34,7 @@ class FaultPreview:
     drawn: Literal["request", "connection"]
     at_ms: tuple[float, ...]
     for_ms: float
+    met: Literal["required", "optional"] = "required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def _fault(fault: PlannedFault) -> FaultPreview:
         text=fault.text,
         upstreams=fault.upstreams,
         share=fault.share,
+        met=fault.met,
         drawn="connection" if fault.behaviour is None else "request",
         at_ms=tuple(window.apply_ms for window in fault.windows),
         for_ms=first.remove_ms - first.apply_ms,

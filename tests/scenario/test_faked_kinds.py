@@ -124,6 +124,8 @@ def test_a_ramp_is_spelled_with_either_arrow(text: str) -> None:
         ({"ramp": "0ms → 5s over 91s"}, "not over when the fault ends"),
         ({"ramp": 5}, "expected a ramp, not the number 5"),
         ({"capacity": 5, "share": "50%"}, "whole backend's"),
+        ({"capacity": 5, "met": "optional"}, "only calls that had to wait can show"),
+        ({"status": 503, "met": "never"}, "required"),
         ({"slow_spells": {"latency": "2s", "every": "3s", "last": "2s"}}, "run into each other"),
         ({"slow_spells": {"latency": "2s", "every": "89s", "last": "2s"}}, "no two spells fit"),
         ({"slow_spells": {"latency": "2s", "every": "10s", "last": "1s"}}, "could miss spells"),

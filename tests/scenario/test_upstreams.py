@@ -183,3 +183,25 @@ def test_a_recording_that_changed_is_read_again(tmp_path: Path) -> None:
     assert gcp(tmp_path, RECORDED).p50_ms == 7
     write(tmp_path, "11\n", "recorded.csv")
     assert gcp(tmp_path, RECORDED).p50_ms == 11
+
+
+# ---------------------------------------------------------------- other spellings
+
+
+def test_added_spellings_are_planned(tmp_path: Path) -> None:
+    assert gcp(tmp_path, of("{known_as: [BackendType.GCP, Google]}")).known_as == ("BackendType.GCP", "Google")
+
+
+@pytest.mark.parametrize(
+    ("spellings", "message"),
+    [
+        ('[""]', "cannot be found in a log"),
+        ('[" google "]', "cannot be found in a log"),
+        ("['--']", "cannot be found in a log"),
+        ("[3]", "expected a spelling, not"),
+        ("[azure]", "`azure` means the upstream `azure` already"),
+        ("[AZURE]", "`AZURE` means the upstream `azure` already"),
+    ],
+)
+def test_a_spelling_that_means_nobody_or_two_is_refused(tmp_path: Path, spellings: str, message: str) -> None:
+    assert message in only_problem(tmp_path, of(f"{{known_as: {spellings}}}")).message
