@@ -53,7 +53,6 @@ ALWAYS: Final = (
     "httpx-pool/open",
     "warm-cache/open",
     "cold-cache/open",
-    "retry-storm/open",
     "all-down/open",
 )
 """These run with every test. They leave half of a core unused on a machine three times as slow as where the table was
