@@ -2,7 +2,7 @@
 
     python bench/fuzz_scenarios.py [--count 10000] [--seed 1] [--case N] [--jobs 1]
 
-Each case goes through the whole command, once for people and once with `--json`, in a process that may use five
+Each case goes through the whole command, once for people and once with `--json`, in a process that may use twenty
 seconds of processor and half a gigabyte beyond its start. A traceback, a hang, a raw control character, a forged
 line, JSON that does not parse, a place that is not in the file: each is a failure, printed with its seed, its number
 and the least text that still shows it. `--case N` replays one.
@@ -30,7 +30,7 @@ from bench.tree_mutations import grow
 from bench.validate_case import bound_memory, examine, laid_out
 
 CATALOG: Final = Path(__file__).parent.parent / "scenarios" / "catalog"
-WALL_S: Final = 30.0
+WALL_S: Final = 120.0
 """Without a word from a worker it hangs where no signal reaches it."""
 SHRINK_TRIES: Final = 300
 CHUNK: Final = 25
