@@ -26,9 +26,10 @@ _TEXTS_KEPT: Final = 128
 
 _FRAME: Final = re.compile(
     # Java, JavaScript and .NET: at com.example.Azure.ask(Azure.java:17), at azure (/x/azure.js:3:5), at /x/azure.js:3:5
-    r"\s*at (?:async |new )?"
-    r"(?:[^()]{1,300}\((?:[^()]*:\d+(?::\d+)?|Native Method|Unknown Source|<anonymous>|index \d+)\)"
-    r"|\S+:\d+(?::\d+)?|[^()]{1,300}\([^()]*\) in \S.*:line \d+|[\w<>`]+(?:[.+][\w<>`\[\],]+)+\([^()]*\))\s*$"
+    r"\s*at (?:async |new )?(?:[^()]{1,300}\("
+    r"(?:[^()]*(?:/[^()]*|\.[A-Za-z]\w*):\d+(?::\d+)?|Native Method|Unknown Source|<anonymous>|index \d+)\)"
+    r"|(?:file:|node:|\.{0,2}/|[A-Z]:)\S+:\d+(?::\d+)?|[^()]{1,300}\([^()]*\) in \S.*:line \d+"
+    r"|[\w<>`]+(?:[.+][\w<>`\[\],]+)+\([^()]*\))\s*$"
     # Go's files, and what a goroutine calls
     r"|\s*\S+\.go:\d+(?: \+0x[0-9a-f]+)?\s*$|created by \S+(?: in goroutine \d+)?\s*$"
     r"|[\w./*()-]+\((?:0x[0-9a-f]+|\.\.\.|\{)[^ ]*(?:, [^ ]+)*\)\s*$"
@@ -46,11 +47,16 @@ _SOURCE_FILE: Final = re.compile(
     r"\.(?:pyx?|pyc|pyi|[cm]?[jt]sx?|go|rs|java|kt|scala|rb|php|cs|fs|vb|c|cc|cpp|h|hpp|ex|exs|erl|swift|lua|pl|sh|so|jar"
     r"|whl|dll|json|ya?ml|toml|ini|cfg|conf|env|log|txt|csv|sql|sock|pem|crt|key|lock)(?::\d+)*$"
 )
-_HOST: Final = re.compile(r"\.(?:com|net|org|io|dev|cloud|internal|local|lan|localdomain|example|test|invalid)$")
+_HOST: Final = re.compile(r"\.(?:com|net|org|io|dev|cloud|svc|internal|local|lan|localdomain|example|test|invalid)$")
+_PORT: Final = re.compile(r":\d{4,5}(?!\w)")
 _PLACES: Final = (
     "file", "filename", "filepath", "pathname", "module", "func", "funcname", "function", "caller", "lineno",
 )  # fmt: skip
 """Fields that say where in a program a line was logged."""
+_FAILED: Final = (
+    "failed|failing|fails|timeout|down|gone|dead|slow|hangs|hung|late|lost|refused|unreachable|unavailable|error|broken"
+    "|degraded|offline|recovered|stuck"
+)
 _PART: Final = re.compile(
     # what is said after all: an address is no file, and a field's name is no module
     r"(?P<said>\b(?!file:)[a-z][a-z0-9+.-]{0,20}://[^\s\"']*|\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\s[^\s\"']+"
@@ -62,10 +68,13 @@ _PART: Final = re.compile(
     r"|<(?:lambda|module|listcomp|genexpr|dictcomp|setcomp|locals|string|stdin|frozen [\w.]+)>"
     r"|<(?:function|bound method|built-in \w+|class|module|coroutine object|generator object)\s[^>\n]{0,200}>"
     # key=lambda i: i.price; but not: lambda failed: no answer
-    r"|(?:\b\w+=|(?<=[(,\[{:=])\s?|return )lambda "
-    r"(?:_|\*{0,2}(?P<param>[a-z_]\w*)(?=[^:\n]{0,80}:.{0,200}?(?<!\w)(?P=param)(?!\w)))[^:\n]{0,80}:|\b\w+=lambda:\s*[\[({\d\"'\w]+[\])}]"
+    r"|(?:\b\w+=|(?<=[(,\[{:=])\s?|return )lambda (?:_|\*{0,2}(?P<param>[a-z_]\w*)"
+    r"(?=[^:\n]{0,80}:.{0,200}?(?<!\w)(?P=param)(?!\w)))[^:\n]{0,80}:"
+    r"|\blambda [a-z_](?:, ?\w+){0,9}:|\b\w+=lambda:\s*[\[({\d\"'\w]+[\])}]"
     r"|\bfrom [\w.]+ import [\w.*(]+(?:, ?\w+)*|\bimport \w+(?:\.\w+)+(?: as \w+)?|\bimport \w+ as \w+"
-    r"|cannot import name"
+    # where nothing else is said: import failed; no answer from import today
+    r"|cannot import name|(?:^|(?<=[:;>\"'`(\]])|(?<=[:;>\]] )|(?<=[A-Z]{4} ))import "
+    rf"(?!(?:{_FAILED})\b)[a-z_]\w*(?=[;\"'`)]|\s*$)"
     # a call, or what is called
     r"|\b(?:await|return|def|class|raise|yield|func|fn|function) [\w.]+\s?\("
     r"|(?<![\w.])[\w.]+\(\)"
@@ -77,6 +86,9 @@ _PART: Final = re.compile(
     r"|(?<![\w.:-])(?P<dotted>[\w-]++(?:(?:\.|::)[A-Za-z_$][\w$-]*+)++)"
 )
 
+_PATH_PART: Final = re.compile(r"(?P<dotted>[\w-]++(?:\.[A-Za-z_$][\w$-]*+)++)")
+_WORDS_MOST: Final = 8
+"""Of a path of modules so many are looked at for an added spelling."""
 _MARK: Final = re.compile(r"[/\\(<#^~\u25b2]|[.:][A-Za-z_$:]|lambda[: ]|import |\bat ")
 _FIELD_MARK: Final = re.compile(
     rf"[\s\".](?i:{'|'.join(_PLACES)}|frame|locals|vars|call_?stack|stack|traceback|backtrace)[\w-]*[\"=]"
@@ -127,7 +139,7 @@ def _lines(text: str, spellings: frozenset[str]) -> str:
         # what Go calls stands above the file that it is in
         below = pieces[number + 2] if number + 2 < len(pieces) else ""
         read.append(_hide(piece) if _GO_FILE.match(below) else _said(piece, kind, spellings))
-    return _whole_escapes(text, "".join(read))
+    return "".join(read)
 
 
 def _said(line: str, kind: Kind, spellings: frozenset[str]) -> str:
@@ -147,17 +159,16 @@ def _said(line: str, kind: Kind, spellings: frozenset[str]) -> str:
     return _PART.sub(part, line)
 
 
-_WORDS_MOST: Final = 8
-_PATH_PART: Final = re.compile(r"(?P<dotted>[\w-]++(?:\.[A-Za-z_$][\w$-]*+)++)")
-
-
 def _dotted(match: re.Match[str], spellings: frozenset[str]) -> str:
     """`offers.azure` says who is meant, `azure.client` and `azure.py` only where something is; a host is no module."""
-    text = match["dotted"]
-    if match.string[match.end() : match.end() + 1] == "=" or _HOST.search(text) or _is_spelled(text, spellings):
+    text, end = match["dotted"], match.end()
+    if _SOURCE_FILE.search(text):
+        return _hide(text)
+    is_host = _HOST.search(text) or _PORT.match(match.string, end)
+    if is_host or match.string[end : end + 1] == "=" or _is_spelled(text, spellings):
         return text
     last = max(text.rfind("."), text.rfind(":")) + 1
-    return _hide(text[:last]) + (_hide(text[last:]) if _SOURCE_FILE.search(text) else text[last:])
+    return _hide(text[:last]) + text[last:]
 
 
 def _is_spelled(text: str, spellings: frozenset[str]) -> bool:
@@ -171,8 +182,9 @@ def _is_spelled(text: str, spellings: frozenset[str]) -> bool:
 _JSON: Final = re.compile(r"\{\s*\"")
 _TOKEN: Final = re.compile(r"\"(?P<text>(?:[^\"\\]++|\\.)*+)(?:\"|\\?$)|[{}\[\],:]")
 _INNER: Final = ("frames", "frame", "locals", "vars", *_PLACES)
-"""Whatever stands under such a key is program text; under these only what is no text:"""
+"""Whatever stands under such a key is program text."""
 _STACKS: Final = ("stack", "stacktrace", "traceback", "callstack", "backtrace")
+"""A text under these is read as a log is; of a list the mappings and the indented texts are program text."""
 
 
 @dataclass(slots=True)
@@ -207,13 +219,11 @@ def _json(text: str, spellings: frozenset[str]) -> str:
                 read = _whole_escapes(said, _hide(said)) if level.is_program else said
             elif level.is_program or level.key in _INNER:
                 read = _whole_escapes(said, _hide(said))
-            elif (
-                level.is_stack and not level.is_mapping
-            ):  # what traceback.format_exception gives, an item a line or two
+            elif level.is_stack and not level.is_mapping:
+                # traceback.format_exception gives a list of such texts
                 read = _whole_escapes(said, _of_stack(said, spellings))
             else:
-                read = _lines(said, spellings)
-                read = _whole_escapes(said, read)
+                read = _whole_escapes(said, _lines(said, spellings))
             parts += text[at : token.start("text")], read
             at = token.end("text")
     return "".join([*parts, text[at:]])
@@ -229,8 +239,9 @@ def _opened(is_mapping: bool, level: _Level | None) -> _Level:
 
 
 def _key(text: str) -> str:
-    """`error.stack_trace`, `stackTrace` and `stack-trace` are one."""
-    return text.rpartition(".")[2].replace("_", "").replace("-", "").lower()
+    """`error.stack_trace`, `stackTrace` and `stack-trace` are one; `file.name` is a file's."""
+    words = text.replace("_", "").replace("-", "").lower().split(".")
+    return next((word for word in words if word in _INNER), words[-1])
 
 
 def _of_stack(text: str, spellings: frozenset[str]) -> str:

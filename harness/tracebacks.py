@@ -34,6 +34,10 @@ _WIDE: Final = 8
 _EXCEPTION: Final = re.compile(r"[A-Za-z_][\w.$]*\s*(?::|$)")
 _SURE_EXCEPTION: Final = re.compile(r"(?:[A-Za-z_]\w*\.)*(?:[A-Z]\w*|\w*(?:error|exit|interrupt|timeout))\s*(?::|$)")
 
+_OF_GROUP: Final = re.compile(r"\s*[|+] \S")
+_BETWEEN: Final = re.compile(r"\s*$|During handling of |The above exception ")
+"""What stands between the tracebacks of a chain."""
+
 _BOX: Final = re.compile(
     r"[╭┌┏][─━]+ ?(?P<title>[^─━]*?) ?[─━]*[╮┐┓]\s*$"
     r"|\+-+ (?P<ascii>Traceback \(most[^-]*|Sub-exception #\d+) -+\+\s*$"
@@ -68,6 +72,8 @@ class Tracebacks:
         self._box_margin = ""
         self._box_lines = 0
         self._exception_due = False
+        self._chain_margin = ""
+        """What collects logs put before the last traceback; another of the same chain may follow."""
         self._owed = 0
 
     def read(self, line: str) -> Kind:
@@ -80,6 +86,11 @@ class Tracebacks:
             self._exception_due = False
             if _is_exception(line.strip()):
                 return "exception"
+        if self._chain_margin:
+            margin = self._chain_margin
+            if _alike(line[: len(margin.rstrip())], margin.rstrip()) and _BETWEEN.match(line, len(margin)):
+                return "beneath"
+            self._chain_margin = ""
         if "(most" in line and (header := _HEADER.search(line)):
             return self._begun(line, header)
         if ("╭" in line or "┌" in line or "┏" in line or "+-" in line) and (box := _BOX.search(line)):
@@ -125,13 +136,14 @@ class Tracebacks:
             # a source line may look like anything: `    ERROR: Final = "lambda"`
             if not block.source_due and (begins_with_level(inner.lstrip()) or begins_with_time(inner.lstrip())):
                 return self._over(line, block)
-            if block.is_wide and _SURE_EXCEPTION.match(text) and inner.lstrip(" ")[0] in "|+":
+            if block.is_wide and _SURE_EXCEPTION.match(text) and _OF_GROUP.match(inner):
                 self._block = None
                 return "exception"
             block.source_due = _FILE.match(inner) is not None
             return "program"
         if block.has_exception and _EXCEPTION.match(text) and not says_level(text):
             self._block = None
+            self._chain_margin = block.margin.strip(_MARGIN) and block.margin
             return "exception"
         return self._over(line, block)
 
