@@ -34,12 +34,13 @@ class Names:
 
     def __init__(self, upstreams: Sequence[PlannedUpstream]) -> None:
         self._of_port = {str(upstream.listen_port): upstream.name for upstream in upstreams}
-        self._of_word = {word.lower(): upstream.name for upstream in upstreams for word in spelled(upstream)}
+        of_word = {word: upstream.name for upstream in upstreams for word in spelled(upstream)}
+        self._of_word = {word.lower(): name for word, name in of_word.items()}
         self.spellings = frozenset(self._of_word)
         """In small letters."""
         self._marks = (*self._of_word, *self._of_port)
         # `aws lambda` before `aws`
-        words = "|".join(re.escape(word) for word in sorted(self._of_word, key=len, reverse=True))
+        words = "|".join(re.escape(word) for word in sorted(of_word, key=len, reverse=True))
         ports = "|".join(self._of_port)
         # a hyphen joins: the upstream gcp is not meant by gcp-eu, nor azure by azure-west
         word = rf"(?<!\w)(?<!\w-)(?P<name>(?ai:{words}))(?!\w)(?!-\w)"
