@@ -102,7 +102,7 @@ class Blame:
             text = without_type(text)
         if text != line:
             rest = text if continues else raised_and_rest(text)[1]
-        said = self._names.places(text)
+        said = held if text == line else self._names.places(text)
         named = {name: said.get(name, 0) for name in self._names.places(rest)}
         return named, {} if named else held
 

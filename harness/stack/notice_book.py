@@ -26,8 +26,10 @@ UNHEEDED_APART_S: Final = 2.0
 TEXT_MOST: Final = 300
 _CUT_AT: Final = 250
 _FROM_START: Final = 150
-"""A line that names somebody later than this is quoted from `_BEFORE` characters before that place on."""
-_BEFORE: Final = 80
+"""A line that names somebody later than this is quoted around that place."""
+_LETTERS_BEFORE: Final = 80
+_LETTERS_AFTER: Final = 110
+_EACH_SIDE_MOST: Final = (TEXT_MOST - 2) // 2
 
 
 @dataclass(slots=True)
@@ -51,7 +53,7 @@ class NoticeBook:
 
         `at`: where in `text` the upstream is named; the part around it is kept of a long one.
         """
-        key = self._key(upstream, source, text)
+        key = self._key(upstream, source, text, at)
         group = self._groups.get(key)
         if group is None:
             self._groups[key] = _Group(t_ns)
@@ -102,8 +104,8 @@ class NoticeBook:
         finally:
             self._file.close()
 
-    def _key(self, upstream: str, source: Source, text: str) -> tuple[str, Source, str]:
-        key = upstream, source, without_digits(text[:TEXT_MOST])
+    def _key(self, upstream: str, source: Source, text: str, at: int) -> tuple[str, Source, str]:
+        key = upstream, source, without_digits(text[_around(text, at)])
         if key in self._groups or sum(other[:2] == key[:2] for other in self._groups) < TEXTS_MOST:
             return key
         return upstream, source, ""
@@ -128,12 +130,32 @@ class NoticeBook:
             self._file.write(line.model_dump_json().encode() + b"\n")
 
     def _legible(self, text: str, at: int = 0) -> str:
-        said = redact(plain(text), self._secrets)
-        begin = len(redact(plain(text)[:at], self._secrets)) - _BEFORE
-        if begin + _BEFORE > _FROM_START:
-            said = f"…{said[begin:]}"
-        shown = one_line(said.strip(), _CUT_AT)
+        """What is shown of a text: its beginning, or what surrounds the place, where that is further on."""
+        bare = plain(text)
+        if at > _FROM_START:
+            # a secret cut in two would not be found, so all of it is redacted; the place is counted anew in that
+            said = one_line(redact(bare.strip(), self._secrets), len(text))
+            place = min(len(one_line(redact(bare[:at].lstrip(), self._secrets), len(text))), len(said))
+            if place > _FROM_START:
+                part = _around(said, place)
+                return f"…{said[part]}{'…' if part.stop < len(said) else ''}"
+        shown = one_line(redact(bare.strip(), self._secrets), _CUT_AT)
         return shown if len(shown) <= TEXT_MOST else f"{shown[: TEXT_MOST - 1]}…"
+
+
+def _around(text: str, at: int) -> slice:
+    """Digits do not count: lines that differ by digits alone must be cut alike, or the later ones would be news."""
+    if at <= _FROM_START:
+        return slice(0, TEXT_MOST)
+    begin, letters = at, 0
+    while begin > 0 and letters < _LETTERS_BEFORE and at - begin < _EACH_SIDE_MOST:
+        begin -= 1
+        letters += not text[begin].isdecimal()
+    end, letters = at, 0
+    while end < len(text) and letters < _LETTERS_AFTER and end - at < _EACH_SIDE_MOST:
+        letters += not text[end].isdecimal()
+        end += 1
+    return slice(begin, end)
 
 
 def _is_over(group: _Group, now_ns: int) -> bool:

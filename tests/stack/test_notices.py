@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from harness.legible import is_legible
-from harness.notice_record import FILE, Notice, Recorded, Unheeded, Unread, read_notices
+from harness.naming import plain
+from harness.notice_record import FILE, Notice, Recorded, Unheeded, Unread, read_notices, without_digits
 from harness.plan import PlannedService
 from harness.stack import log_tail, probe
 from harness.stack.alert_poll import AlertPoll, _ask, poll_forever
 from harness.stack.log_tail import BEHIND_MOST_BYTES, LOOK_BYTES, LogTail, tail_forever
 from harness.stack.notice_book import TEXT_MOST, TEXTS_MOST, NoticeBook
+from harness.units import NS_PER_S
 from tests.hostile.texts import HOSTILE
 from tests.rundir import make_plan
 
@@ -154,6 +156,35 @@ def test_no_secret_is_written(book: NoticeBook, tmp_path: Path) -> None:
     text = (tmp_path / FILE).read_text(encoding="utf-8")
     assert "s3cr" not in text
     assert text.count("***") == 3
+
+
+def test_quotes_that_differ_by_digits_alone_are_cut_alike(book: NoticeBook, tmp_path: Path) -> None:
+    for number, took in enumerate((9, 10, 12345, 7)):
+        text = "word " * 60 + f"after {took} ms azure failed, try {took} of {10**number}, " + "word " * 60
+        book.raised("azure", "log", text, number * MS, at=text.index("azure"))
+    book.flush()
+    assert [n.lines for n in lines(tmp_path) if isinstance(n, Notice)] == [1, 3]
+    assert len({without_digits(n.text) for n in lines(tmp_path)}) == 1
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_quote_of_hostile_text_is_legible_and_short(text: str, book: NoticeBook, tmp_path: Path) -> None:
+    text = f"{text * 50} azure {text * 50}"
+    book.raised("azure", "log", text, 0, at=plain(text).index(" azure") + 1)
+    (line,) = lines(tmp_path)
+    assert is_legible(line.text)
+    assert "\n" not in line.text
+    assert len(line.text) <= TEXT_MOST
+    assert "azure" in line.text
+
+
+def test_no_secret_is_cut_in_two(book: NoticeBook, tmp_path: Path) -> None:
+    for before in range(60, 140):
+        text = "x" * 300 + " s3cr3t-9f8e7d" + "x" * before + " azure " + "y" * before + "s3cr3t-9f8e7d " + "z" * 300
+        book.raised("azure", "log", text, before * NS_PER_S, at=text.index("azure"))
+    text = (tmp_path / FILE).read_text(encoding="utf-8")
+    assert "azure" in text
+    assert not any(part in text for part in ("s3c", "cr3t", "8e7d"))
 
 
 # ---------------------------------------------------------------- the log
