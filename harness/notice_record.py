@@ -35,7 +35,7 @@ class Notice(Frozen):
     """`normal`: an alert that is not, or no longer, raised. A log only ever raises."""
     lines: int = 1
     text: str = ""
-    """What was read, legible and short."""
+    """What was read, legible and short: the beginning, or what surrounds the name where that stands further on."""
 
 
 class Unread(Frozen):
@@ -52,8 +52,8 @@ class Unread(Frozen):
 
 
 class Unheeded(Frozen):
-    """Lines of the log that held an upstream's name and blamed nobody: of INFO or less, or of no level that is known.
-    Those of two seconds are one: `t_ns` is the last one's."""
+    """Lines of the log that held an upstream's name and blamed nobody: of INFO or less, of no level that is known, or
+    in text of a program. Those of two seconds are one: `t_ns` is the last one's."""
 
     kind: Literal["unheeded"] = "unheeded"
     t_ns: int

@@ -162,7 +162,7 @@ def _not_in_time(look: _Look, first: Sighting | None, n: int) -> Outcome:
 
 
 def _unheeded(look: _Look) -> str:
-    """What the log said of the upstream below WARN; the first line unlike those of before, if there is one."""
+    """What the log held of the upstream without naming it; the first line unlike those of before, if there is one."""
     own = [line for line in look.notices.unheeded if line.upstream == look.gate.upstream]
     during = [line for line in own if look.begin_ns <= line.t_ns < look.end_ns]
     if not during:
@@ -171,7 +171,8 @@ def _unheeded(look: _Look) -> str:
     shown = next((line for line in during if without_digits(line.text) not in known), during[0])
     lines = sum(line.lines for line in during)
     held = f"{lines} lines" if lines > 1 else "one line"
-    return f"{held} held `{look.gate.upstream}` at INFO or with no level that is known: {shown.text}"
+    where = "at INFO, with no level that is known, or in text of a program"
+    return f"{held} held `{look.gate.upstream}` {where}: {shown.text}"
 
 
 def _healthy(look: _Look) -> tuple[Sighting | None, _Doubt | None]:

@@ -14,7 +14,7 @@ _FAILED: Final = {
     named.LATE: "Give up on a call well before this gate's limit, and log it then; an alert needs fewer failures, or a "
     "shorter time to look at them.",
     named.UNHEEDED: "Log that it failed at WARNING or ERROR, in a word that is known (docs/scenarios.md lists them): "
-    "INFO, and a line without a level, name nobody.",
+    "INFO, a line without a level, and the frames and source lines of a traceback name nobody.",
     named.MUTE: "Mend `service.alerts`: see the service's metrics for the path, the metric's name and its labels; or "
     "log a line of WARNING or ERROR with the upstream's name whenever a call to it fails.",
     named.SILENT: "Log a line of WARNING or ERROR with the upstream's name, or its address, whenever a call to it "

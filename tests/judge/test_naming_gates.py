@@ -317,7 +317,10 @@ def test_a_line_without_a_level_is_told(tmp_path: Path) -> None:
     ]
     found = results(tmp_path / "a", played(NAMED, held))
     assert found.verdict == "fail"
-    assert "41 lines held `azure` at INFO or with no level that is known: azure: timed out" in found.gates[0].reason
+    assert (
+        "41 lines held `azure` at INFO, with no level that is known, or in text of a program: azure: timed out"
+        in found.gates[0].reason
+    )
     assert "in a word that is known" in found.next
     assert "held `" not in judged(tmp_path / "b", played(NAMED, held[:2])).reason
     assert "one line held `azure`" in judged(tmp_path / "c", played(NAMED, [unheeded(37, "x")])).reason
