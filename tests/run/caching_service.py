@@ -13,7 +13,11 @@ import threading
 import time
 import urllib.request
 from contextlib import AbstractContextManager, nullcontext
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+
+from tests.run.small_service import Handler, serve
 
 KEPT_S = 180.0
 GIVE_UP_S = 0.5
@@ -46,30 +50,14 @@ def ask(name: str, seq: str) -> bytes:
         return found
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Service(Handler):
     def do_GET(self) -> None:
         if self.path == "/healthz":
-            self._answer(200, b"well")
+            self.answer(b"well")
             return
         body = b"".join(ask(name, self.headers.get("X-Tailgate-Seq", "")) for name in _backends)
-        self._answer(403, b"no") if _way == "refuses" else self._answer(200, body)
-
-    def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 512
-    daemon_threads = True
+        self.answer(b"no", 403) if _way == "refuses" else self.answer(body)
 
 
 if __name__ == "__main__":
-    Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    serve(Service)

@@ -12,7 +12,11 @@ import os
 import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+
+from tests.run.small_service import Handler, serve
 
 GIVE_UP_S = 0.4
 
@@ -33,26 +37,13 @@ def ask(name: str, seq: str) -> bytes:
     return b"" if _way == "loses" and name == "gcp" and int(seq or 0) % 3 == 0 else body
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Service(Handler):
     def do_GET(self) -> None:
         seq = self.headers.get("X-Tailgate-Seq", "")
         found = [] if self.path == "/healthz" else list(_pool.map(lambda name: ask(name, seq), _backends))
         body = b"\n".join([*found, f"{_token}\x1b[31m".encode()])
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 512
-    daemon_threads = True
+        self.answer(body)
 
 
 if __name__ == "__main__":
-    Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    serve(Service)

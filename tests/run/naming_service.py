@@ -18,7 +18,6 @@ import time
 import traceback
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from tests.core.erring_program import fail
 from tests.hostile.texts import HOSTILE
+from tests.run.small_service import Handler, serve
 
 GIVE_UP_S = 0.4
 FLOOD_BYTES = 6_000_000
@@ -95,33 +95,17 @@ def metrics() -> bytes:
     return "".join(f'offers_degraded{{backend="{name}"}} {int(on)}\n' for name, on in raised.items()).encode()
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Service(Handler):
     def do_GET(self) -> None:
         if self.path == "/healthz":
-            self._answer(b"well")
+            self.answer(b"well")
         elif self.path == "/metrics":
-            self._answer(metrics())
+            self.answer(metrics())
         else:
             seq = self.headers.get("X-Tailgate-Seq", "")
-            self._answer(b"".join(_pool.map(lambda name: ask(name, seq), _backends)))
+            self.answer(b"".join(_pool.map(lambda name: ask(name, seq), _backends)))
             tell(f"INFO offers: answered with {', '.join(_backends)}")
-
-    def _answer(self, body: bytes) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 512
-    daemon_threads = True
 
 
 if __name__ == "__main__":
-    Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    serve(Service)
