@@ -44,7 +44,7 @@ upstreams:
   azure: {p50: 10ms, p99: 25ms, rows: 10}
   gcp: {p50: 10ms, p99: 25ms, rows: 10}
 gateway: {kind: nginx, timeout: 2s}
-load: {request: GET /v1/offers, rate: 80/s, warmup: 2s, baseline: 2s, recovery: 2s, guard: 1s}
+load: {request: GET /v1/offers, rate: 50/s, warmup: 2s, baseline: 2s, recovery: 2s, guard: 1s}
 faults: [{name: azure-slow, upstream: azure, latency: 60s, for: 9s}]
 gates: [p99 < gateway.timeout during azure-slow, complete > 99% during azure-slow]
 verdict: {clump: 12ms}
