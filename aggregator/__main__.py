@@ -68,7 +68,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     import uvicorn
 
     from aggregator.app import App
-    from aggregator.connect import connected
+    from aggregator.backends.connect import connected
     from aggregator.monitoring import FaultLog, Metrics, log
     from aggregator.service import Service
 

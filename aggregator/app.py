@@ -14,7 +14,7 @@ from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from aggregator.habits.sessions import NoSession
+from aggregator.antipatterns.sessions import NoSession
 from aggregator.monitoring import FaultLog, Metrics
 from aggregator.problem import BAD_PARAMETER, INTERNAL, METHOD_NOT_ALLOWED, NO_SESSION, NOT_FOUND, STOPPING
 from aggregator.query import BadQuery, parse_query

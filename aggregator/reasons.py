@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aggregator.pages import BackendError, PoolFull
+from aggregator.backends.pages import BackendError, PoolFull
 from aggregator.policies.breaker import CircuitOpen
 from aggregator.policies.budget import BudgetSpent
 from aggregator.policies.bulkhead import BulkheadFull

@@ -1,7 +1,7 @@
 """The fan-out: which backends are asked, in what order, for how long, and what becomes of a failure.
 
 Each of these is a policy (aggregator.policies); this module puts the chosen ones together, and
-`aggregator.lane` those that guard each backend by itself. Whatever the rung, a backend that fails is
+`aggregator.backend_pipeline` those that guard each backend by itself. Whatever the rung, a backend that fails is
 left out of the answer and named in it: one failure stays one, be it a bug of ours that a backend's answer
 brought out.
 """
@@ -14,12 +14,12 @@ from functools import partial
 from typing import Final
 
 from aggregator.answer import Answer, Result
-from aggregator.habits import NO_HABITS, Habits
-from aggregator.habits.retries import insist
-from aggregator.habits.sessions import Sessions
-from aggregator.lane import Asked, Lane
+from aggregator.antipatterns import NO_ANTIPATTERNS, Antipatterns
+from aggregator.antipatterns.retries import retry_blindly
+from aggregator.antipatterns.sessions import Sessions
+from aggregator.backend_pipeline import AsksBackend, BackendPipeline
+from aggregator.backends.pages import BackendError
 from aggregator.monitoring import FaultLog, Metrics, Watch
-from aggregator.pages import BackendError
 from aggregator.paging import encoded, page_of
 from aggregator.policies.breaker import CircuitOpen
 from aggregator.policies.budget import Budget, deadline_header
@@ -42,14 +42,14 @@ class Service:
 
     def __init__(
         self,
-        backends: Sequence[Asked],
+        backends: Sequence[AsksBackend],
         policies: Collection[str],
         *,
         deadline_s: float,
         gateway_timeout_s: float,
         metrics: Metrics,
         fault_log: FaultLog,
-        habits: Habits = NO_HABITS,
+        habits: Antipatterns = NO_ANTIPATTERNS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._metrics = metrics
@@ -61,7 +61,7 @@ class Service:
         self._known: LastKnown[Offer] | None = LastKnown(clock=clock) if "stale" in policies else None
         budget = self._budget()
         self._lanes = [
-            Lane(
+            BackendPipeline(
                 backend,
                 policies,
                 usual_s=budget.for_call(self._deadline_s) if budget else self._deadline_s,
@@ -81,7 +81,7 @@ class Service:
         metrics.watch_breakers({lane.name: lane for lane in self._lanes})
 
     async def offers(self, query: Query, trace: Trace) -> Answer:
-        """`trace` goes to every backend, and into every log line. Raises NoSession (aggregator.habits)."""
+        """`trace` goes to every backend, and into every log line. Raises NoSession (aggregator.antipatterns)."""
         budget = self._budget()
         if self._sessions is None:
             return await self._shared_offers(query, trace, budget)
@@ -111,7 +111,7 @@ class Service:
             retry_after_s=retry_after_s(result.again_s for result in wanted),
         )
 
-    async def _ask(self, lane: Lane, query: Query, trace: Trace, budget: Budget | None) -> Result:
+    async def _ask(self, lane: BackendPipeline, query: Query, trace: Trace, budget: Budget | None) -> Result:
         """Ask one backend. Raises nothing but cancellation."""
         began_s = self._clock()
         name = lane.name
@@ -123,7 +123,7 @@ class Service:
             return self._without(name, error, query, trace, self._clock() - began_s)
         return Result(name, self._clock() - began_s, selected)
 
-    async def _tried(self, lane: Lane, trace: Trace, budget: Budget | None) -> Sequence[Offer]:
+    async def _tried(self, lane: BackendPipeline, trace: Trace, budget: Budget | None) -> Sequence[Offer]:
         async def once() -> Sequence[Offer]:
             if budget is None:
                 return await lane.ask(self._deadline_s, trace.headers())
@@ -133,7 +133,7 @@ class Service:
         if not self._retries:
             return await once()
         patience_s = (budget.for_call(self._deadline_s) if budget else self._deadline_s) or PATIENCE_S
-        return await insist(self._retries, once, _pause_s, patience_s, self._clock)
+        return await retry_blindly(self._retries, once, _pause_s, patience_s, self._clock)
 
     def _without(self, name: str, error: Exception, query: Query, trace: Trace, elapsed_s: float) -> Result:
         """The result of a backend that gave none: with its last known offers, where there are any."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
-from aggregator.habits import NO_HABITS, Habits
+from aggregator.antipatterns import NO_ANTIPATTERNS, Antipatterns
 from aggregator.policies import POLICIES
 from aggregator.rungs import RUNGS, policies_of
 
@@ -51,7 +51,7 @@ class Settings:
     backends: tuple[BackendAddress, ...]
     deadline_ms: float
     gateway_timeout_ms: float
-    habits: Habits
+    habits: Antipatterns
     host: str
     port: int
 
@@ -91,12 +91,12 @@ def parse_settings(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
         backends=parse_backends(env.get("AGGREGATOR_BACKENDS", "")),
         deadline_ms=_duration_ms(env, "AGGREGATOR_BACKEND_DEADLINE_MS", default_ms),
         gateway_timeout_ms=gateway_ms,
-        habits=Habits(
+        habits=Antipatterns(
             retries=_count(env, "AGGREGATOR_RETRIES", RETRIES_MAX),
             sessions=_count(env, "AGGREGATOR_SESSIONS", SESSIONS_MAX),
-            session_wait_ms=_duration_ms(env, "AGGREGATOR_SESSION_WAIT_MS", NO_HABITS.session_wait_ms),
+            session_wait_ms=_duration_ms(env, "AGGREGATOR_SESSION_WAIT_MS", NO_ANTIPATTERNS.session_wait_ms),
             read_timeout_ms=_duration_ms(
-                env, "AGGREGATOR_READ_TIMEOUT_MS", NO_HABITS.read_timeout_ms, may_be_none=True
+                env, "AGGREGATOR_READ_TIMEOUT_MS", NO_ANTIPATTERNS.read_timeout_ms, may_be_none=True
             ),
         ),
         host=args.host,

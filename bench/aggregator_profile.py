@@ -70,7 +70,7 @@ def sampled(out: Path, argv: list[str]) -> int:
 
 
 def _places(frame: FrameType | None) -> Iterator[str]:
-    """`aggregator.lane · Lane._call` and its callers, the innermost first."""
+    """`aggregator.backend_pipeline · Lane._call` and its callers, the innermost first."""
     if frame is None or frame.f_globals.get("__name__") == "asyncio.runners":
         yield f"uvloop{SEPARATOR}event loop"  # no Python ran, the loop itself did
     while frame is not None:

@@ -21,8 +21,8 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from aggregator.blocking_backend import BlockingBackend, make_blocking_client
-from aggregator.pages import Page, Pages
+from aggregator.backends.blocking_backend import BlockingBackend, make_blocking_client
+from aggregator.backends.pages import Page, Pages
 from bench.stub_server import Stub
 
 THREADS: Final = (32, 256)

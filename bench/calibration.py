@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics import Rule, Tally, decide
+from harness.statistics import Counts, Rule, decide
 
 RATE_PER_S: Final = 40.0
 P0: Final = 0.01
@@ -102,7 +102,7 @@ def verdict_shares(case: Case, times: float, repetitions: int, rng: np.random.Ge
     counted = {"pass": 0, "inconclusive": 0, "fail": 0}
     n = round(case.seconds * RATE_PER_S)
     for _ in range(repetitions):
-        counted[decide(Tally.of(case.model(rng, n, min(times * P0, 1.0))), case.seconds, rule).verdict] += 1
+        counted[decide(Counts.of(case.model(rng, n, min(times * P0, 1.0))), case.seconds, rule).verdict] += 1
     passed, undecided, failed = (count / repetitions for count in counted.values())
     return passed, undecided, failed
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from harness.evidence import Evidence
 from harness.evidence.completeness import complete
-from harness.records import Outcome
+from harness.rundir.rows import Outcome
 from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS
 

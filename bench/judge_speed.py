@@ -2,7 +2,7 @@
 
     python bench/judge_speed.py [ROUNDS]
 
-The run is made up (tests/rundir.py): 1 M arrivals, three backends (so three million calls besides), one
+The run is made up (tests/rundir/recording.py): 1 M arrivals, three backends (so three million calls besides), one
 fault. Judging and reporting are timed as one process, imports included, from the run directory to
 results.json and report.html.
 """
@@ -19,14 +19,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.rundir import make_plan, record, slow_fault
+from tests.rundir.recording import make_plan, record, slow_fault
 
 ROWS = 1_000_000
 LIMIT_S = 3.0
 PROGRAM = """
 import sys
 from pathlib import Path
-from harness.run import judge_and_report
+from harness.run.run import judge_and_report
 print(judge_and_report(Path(sys.argv[1])).verdict)
 """
 

@@ -21,10 +21,10 @@ import psutil
 
 from bench.left_behind import left_of, ports_of
 from bench.others_toxiproxy import OthersToxiproxy
-from harness.journal import read_journal
-from harness.manifest import Manifest
-from harness.plan import Plan
-from harness.stack.leftovers import members
+from harness.rundir.journal import read_journal
+from harness.rundir.manifest import Manifest
+from harness.rundir.plan import Plan
+from harness.stack.processes.orphans import members
 from harness.toxiproxy.find import BINARY
 from harness.units import NS_PER_MS
 
@@ -52,7 +52,7 @@ verdict: {clump: 12ms}
 """Undisturbed it is a PASS, after seventeen seconds of load."""
 
 _WORDS: Final = {
-    "supervisor": "harness.stack.supervisor",
+    "supervisor": "harness.stack.supervisor.supervisor",
     "toxiproxy": BINARY,
     "fakes": "fake_backends",
     "service": "aggregator",

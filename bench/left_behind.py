@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from harness.manifest import Manifest
-from harness.plan import Plan
-from harness.stack.leftovers import members
+from harness.rundir.manifest import Manifest
+from harness.rundir.plan import Plan
+from harness.stack.processes.orphans import members
 
 if TYPE_CHECKING:
     from bench.kill_cell import Run

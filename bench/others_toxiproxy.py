@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from harness.plan import PlannedToxic
-from harness.stack.ports import PortLease
+from harness.rundir.plan import PlannedToxic
+from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.client import ToxiproxyClient, ToxiproxyError
 from harness.toxiproxy.serve import server_argv
 

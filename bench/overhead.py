@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.manifest import Manifest
-from harness.plan import Plan
-from harness.records import SAMPLES, read_rows
+from harness.rundir.manifest import Manifest
+from harness.rundir.plan import Plan
+from harness.rundir.rows import SAMPLES, read_rows
 from harness.units import NS_PER_MS
 
 LIMIT_S, GOAL_S = 3.0, 2.0

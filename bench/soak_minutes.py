@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.evidence import Evidence
-from harness.evidence.resources import Readings
+from harness.evidence.resources import ResourceSeries
 from harness.units import NS_PER_MS, NS_PER_S
 
 MINUTE_NS: Final = 60 * NS_PER_S
@@ -24,7 +24,7 @@ FIGURES: Final = (
 )
 
 
-def minutes(run_dir: Path) -> list[Readings]:
+def minutes(run_dir: Path) -> list[ResourceSeries]:
     """The readings of each minute. Raises SystemExit where the run has none."""
     run = Evidence.load(run_dir)
     end_ns = run.t0_ns + round(run.plan.load.duration_ms * NS_PER_MS)
@@ -35,7 +35,7 @@ def minutes(run_dir: Path) -> list[Readings]:
     return found
 
 
-def table(found: list[Readings]) -> str:
+def table(found: list[ResourceSeries]) -> str:
     numbers = range(1, len(found) + 1)
     rows = ["| minute | " + " | ".join(map(str, numbers)) + " |", "|---|" + "---:|" * len(found)]
     for name, figure, unit, spelling in FIGURES:

@@ -26,10 +26,10 @@ from fake_backends.providers import provider
 from fake_backends.server import Address, Backend, FakeBackends
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
-from harness.environment import known_secrets
 from harness.errors import RigError, TailgateError, UsageError
-from harness.plan import Plan, PlannedUpstream
-from harness.records import CALLS, RowWriter
+from harness.rundir.plan import Plan, PlannedUpstream
+from harness.rundir.rows import CALLS, RowWriter
+from harness.secrets.expand import known_secrets
 
 FLUSH_EVERY_S: Final = 1.0
 KEEP_ALIVE_S: Final = 3600

@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from fake_backends.behaviours import Asked
-from fake_backends.providers import Answer
-from fake_backends.sending import Message, Send, Sending, any_of, send_whole
-from fake_backends.slots import Slots
-from fake_backends.standing import Standing
+from fake_backends.active_faults import ActiveFault
+from fake_backends.behaviours import CallContext
+from fake_backends.concurrency_limit import ConcurrencyLimit
+from fake_backends.providers import Response
+from fake_backends.response_writer import Message, ResponseWriter, Send, any_of, send_whole
 from harness.units import NS_PER_MS, NS_PER_S
 
 Receive = Callable[[], Awaitable[Message]]
@@ -28,13 +28,13 @@ class Call:
     """`due_ns`, `behaviour`, `faults`, `status` and `sent_bytes` are what its row says of it."""
 
     arrived_ns: int
-    answer: Answer
+    answer: Response
     clock_ns: Callable[[], int]
     latency_ns: int = 0
-    queues: list[tuple[Slots, Standing | None]] = field(default_factory=list)
+    queues: list[tuple[ConcurrencyLimit, ActiveFault | None]] = field(default_factory=list)
     """The backend's own, then those of faults."""
-    met: Sequence[Standing] = ()
-    holds: list[tuple[Standing, float]] = field(default_factory=list)
+    met: Sequence[ActiveFault] = ()
+    holds: list[tuple[ActiveFault, float]] = field(default_factory=list)
     """What holds it, and for how many ns (infinite: until it is lifted)."""
     begun_ns: int = 0
     """When it was taken up: on its arrival, or when its turn came."""
@@ -48,7 +48,7 @@ class Call:
     def __post_init__(self) -> None:
         self.begun_ns = self.arrived_ns
 
-    def meet(self, met: Sequence[Standing], asked: Asked, delay_ms: Callable[[Standing], float]) -> None:
+    def meet(self, met: Sequence[ActiveFault], asked: CallContext, delay_ms: Callable[[ActiveFault], float]) -> None:
         """Everything that these faults decide on its arrival."""
         self.met = met
         for standing in met:
@@ -76,7 +76,7 @@ class Call:
             await self._send_whole(send)
             return True
         gone = asyncio.ensure_future(_gone(receive))
-        entered: list[Slots] = []
+        entered: list[ConcurrencyLimit] = []
         try:
             if not await self._take_turns(gone, entered) or not await self._wait(gone):
                 return False
@@ -84,7 +84,7 @@ class Call:
                 await self._send_whole(send)
                 return True
             self.begun, self.status = True, self.answer.status
-            sending = Sending(self.answer, self.met, self.clock_ns)
+            sending = ResponseWriter(self.answer, self.met, self.clock_ns)
             try:
                 return await sending.to(send, gone)
             finally:
@@ -94,7 +94,7 @@ class Call:
             for slots in entered:
                 slots.leave()
 
-    def _mark(self, standing: Standing) -> None:
+    def _mark(self, standing: ActiveFault) -> None:
         self.faults |= standing.bit
         self.behaviour = self.behaviour or standing.number
 
@@ -102,7 +102,7 @@ class Call:
         self.begun, self.status, self.sent_bytes = True, self.answer.status, len(self.answer.body)
         await send_whole(send, self.answer)
 
-    async def _take_turns(self, gone: asyncio.Future[bool], entered: list[Slots]) -> bool:
+    async def _take_turns(self, gone: asyncio.Future[bool], entered: list[ConcurrencyLimit]) -> bool:
         """Wait in each queue; a fault whose queue one had to wait in has hit. False: the client has gone."""
         for slots, standing in self.queues:
             turn = slots.enter()
@@ -153,6 +153,6 @@ async def _gone(receive: Receive) -> bool:
     return True
 
 
-def _leaves_body_alone(standing: Standing) -> bool:
+def _leaves_body_alone(standing: ActiveFault) -> bool:
     behaviour = standing.behaviour
     return not behaviour.drip_ms and behaviour.keep >= 1 and not behaviour.pad_to

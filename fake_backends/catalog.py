@@ -11,7 +11,7 @@ from random import Random
 from typing import Final, TypedDict
 
 
-class Row(TypedDict):
+class Offer(TypedDict):
     """One offer: memory in GiB, disk in GB, price in dollars an hour for the whole instance."""
 
     provider: str
@@ -50,18 +50,18 @@ def marker(name: str) -> str:
     return f"-tg-{name}."
 
 
-def make_catalog(seed: int, name: str, rows: int) -> tuple[Row, ...]:
+def make_catalog(seed: int, name: str, rows: int) -> tuple[Offer, ...]:
     """`rows` offers of backend `name`; the same for the same arguments, and a longer one only adds."""
     random = Random(f"{seed}/catalog/{name}")
     return tuple(_row(random, name, number) for number in range(rows))
 
 
-def _row(random: Random, name: str, number: int) -> Row:
+def _row(random: Random, name: str, number: int) -> Offer:
     gpu, gpu_memory, vendor, price = GPUS[number % len(GPUS)]
     count = random.choice(COUNTS)
     spot = random.choice((False, False, True))
     share = random.uniform(0.3, 0.6) if spot else random.uniform(0.85, 1.25)
-    return Row(
+    return Offer(
         provider=name,
         instance_name=f"gpu-{count}x-{gpu.lower()}-{number:04d}{marker(name)}",
         location=random.choice(REGIONS),

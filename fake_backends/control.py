@@ -16,26 +16,26 @@ from typing import Final
 
 import orjson
 
-from fake_backends.providers import Answer
-from fake_backends.standing import Standings
-from harness.plan import PlannedFault
+from fake_backends.active_faults import ActiveFaults
+from fake_backends.providers import Response
+from harness.rundir.plan import PlannedFault
 
 PATH: Final = "/-/faults"
 _WINDOW: Final = re.compile(rf"{PATH}/(\d{{1,3}})/(\d{{1,6}})")
 
 
-def control(standings: Standings, upstream: str, faults: Sequence[PlannedFault], method: str, path: str) -> Answer:
+def control(standings: ActiveFaults, upstream: str, faults: Sequence[PlannedFault], method: str, path: str) -> Response:
     """Do what is asked of one backend, and say what stands then."""
     if method != "GET" or path != PATH:
         match = _WINDOW.fullmatch(path)
         if not match or method not in ("PUT", "DELETE"):
-            return Answer.of_error(404, f"{PATH} has GET, and PUT and DELETE for /FAULT/WINDOW")
+            return Response.of_error(404, f"{PATH} has GET, and PUT and DELETE for /FAULT/WINDOW")
         index, window = int(match[1]), int(match[2])
         fault = faults[index] if index < len(faults) else None
         if fault is None or fault.behaviour is None or upstream not in fault.upstreams or window >= len(fault.windows):
-            return Answer.of_error(404, f"the plan has no fault {index} of {upstream} with a window {window}")
+            return Response.of_error(404, f"the plan has no fault {index} of {upstream} with a window {window}")
         if method == "PUT":
             standings.apply(index, window, fault)
         else:
             standings.lift(index, window)
-    return Answer.of_json(200, orjson.dumps({"standing": standings.keys}))
+    return Response.of_json(200, orjson.dumps({"standing": standings.keys}))

@@ -2,9 +2,9 @@
 
 A call that meets no fault is answered from bytes that were made before; between arrival and answer there
 is one timer and nothing else. What breaks a call is told by `fake_backends.control` and stands in
-`fake_backends.standing`; it never refuses, retries or breaks anything by itself.
+`fake_backends.active_faults`; it never refuses, retries or breaks anything by itself.
 
-Rows (harness.records.CALLS): `due_ns` is when the drawn latency (and what held the call) says the answer
+Rows (harness.rundir.rows.CALLS): `due_ns` is when the drawn latency (and what held the call) says the answer
 goes out, `done_ns` when all of it had gone. A client that left first leaves a row with status 0 and the
 moment it left; a call still waiting when the process is told to stop is answered 503 at once, and its row
 says so. `GET /healthz` is the rig's own question and leaves no row; a wrong path or cursor is answered
@@ -18,21 +18,21 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from fake_backends.behaviours import Asked
+from fake_backends.active_faults import ActiveFaults
+from fake_backends.behaviours import CallContext
 from fake_backends.call import Call
 from fake_backends.catalog import make_catalog
+from fake_backends.concurrency_limit import ConcurrencyLimit, QueueFull
 from fake_backends.control import PATH as CONTROL_PATH
 from fake_backends.control import control
 from fake_backends.draws import CallCounter, Draws
 from fake_backends.profiles import profile_of
-from fake_backends.providers import Answer, provider
-from fake_backends.sending import Message, Send, send_whole
-from fake_backends.slots import Full, Slots
-from fake_backends.standing import Standings
+from fake_backends.providers import Response, provider
+from fake_backends.response_writer import Message, Send, send_whole
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CANARY_HEADER, CONTROL_HEADER, SEQ_HEADER, TRACE_HEADER, seq_of
-from harness.plan import PlannedFault, PlannedUpstream
-from harness.records import FLAG_CANARY, NO_SEQ, RowWriter
+from harness.rundir.plan import PlannedFault, PlannedUpstream
+from harness.rundir.rows import FLAG_CANARY, NO_SEQ, RowWriter
 from harness.units import NS_PER_MS
 
 Receive = Callable[[], Awaitable[Message]]
@@ -45,9 +45,9 @@ _CANARY: Final = CANARY_HEADER.encode()
 _SEQ: Final = SEQ_HEADER.encode()
 _TRACE: Final = TRACE_HEADER.encode()
 _CONTROL: Final = CONTROL_HEADER.encode()
-_LIVE: Final = Answer.of_json(200, b'{"status":"ok"}')
-_STOPPING: Final = Answer.of_error(503, "the fake backends are stopping")
-_FULL: Final = Answer.of_error(503, "the queue is full")
+_LIVE: Final = Response.of_json(200, b'{"status":"ok"}')
+_STOPPING: Final = Response.of_error(503, "the fake backends are stopping")
+_FULL: Final = Response.of_error(503, "the queue is full")
 
 
 class Backend:
@@ -65,8 +65,8 @@ class Backend:
         self.index = planned.index
         rows = make_catalog(seed, planned.name, planned.rows)
         self.wire = provider(planned.provider).compile(rows, planned.page)
-        self.standings = Standings(planned.name, seed, clock_ns)
-        self.slots = Slots(planned.capacity) if planned.capacity is not None else None
+        self.standings = ActiveFaults(planned.name, seed, clock_ns)
+        self.slots = ConcurrencyLimit(planned.capacity) if planned.capacity is not None else None
         self._profile = profile_of(planned)
         self._draws = Draws(seed, "latency", planned.name)
         # a service may hold more requests than the load has open: the gateway gave up on some of them
@@ -124,7 +124,7 @@ class FakeBackends:
         call = self._begin(backend, scope, answer, arrived_ns, seq, canary=canary)
         try:
             stayed = await call.answer_to(receive, send)
-        except Full:
+        except QueueFull:
             await send_whole(send, _FULL)
             stayed, call.status, call.sent_bytes = True, _FULL.status, len(_FULL.body)
         except asyncio.CancelledError:  # the process was told to stop: this is its top
@@ -134,7 +134,7 @@ class FakeBackends:
         self._keep(backend, call, seq, stayed=stayed, canary=canary)
 
     def _begin(
-        self, backend: Backend, scope: Message, answer: Answer, arrived_ns: int, seq: int, *, canary: bool
+        self, backend: Backend, scope: Message, answer: Response, arrived_ns: int, seq: int, *, canary: bool
     ) -> Call:
         """A canary takes no draw, no latency and no place in the backend's own queue."""
         nth = 0 if canary else backend.nth(seq)
@@ -182,9 +182,9 @@ class FakeBackends:
         return seq, canary
 
 
-def _asked(scope: Message, backend: Backend) -> Asked:
+def _asked(scope: Message, backend: Backend) -> CallContext:
     path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
-    return Asked(path + (b"?" + query if query else b""), backend.wire)
+    return CallContext(path + (b"?" + query if query else b""), backend.wire)
 
 
 async def _body(receive: Receive) -> bytes:

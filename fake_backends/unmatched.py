@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from harness.legible import one_line
-from harness.redaction import redact
-from harness.unmatched_record import FILE, KINDS_MOST, METHOD_MOST, PATH_MOST, Unmatched
+from harness.rundir.unmatched import FILE, KINDS_MOST, METHOD_MOST, PATH_MOST, Unmatched
+from harness.secrets.redact import redact
+from harness.text import one_line
 
 _LOOKED_AT: Final = 2_000
 """Characters of a path by which calls are told apart."""

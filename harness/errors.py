@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.legible import paragraph
+from harness.text import paragraph
 
 
 class TailgateError(Exception):

@@ -32,14 +32,14 @@ Reason = Literal["decided", "no_arrivals", "above_not_surely", "too_few", "clump
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Counts:
     """`k` of `n` exceeded, in batches of equal count: arrays of one entry a batch, run after run."""
 
     batch_k: NDArray[np.float64]
     batch_n: NDArray[np.float64]
 
     @classmethod
-    def of(cls, *runs: NDArray[Any]) -> Tally:
+    def of(cls, *runs: NDArray[Any]) -> Counts:
         """One array a run of 0/1 (or counts), in order of intended time."""
         return cls(
             np.concatenate([batch_sums(run) for run in runs] or [np.empty(0)]),
@@ -93,7 +93,7 @@ def batch_sums(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.diff(running[batch_edges(len(values))]).astype(np.float64)
 
 
-def deflation(tally: Tally, *, seconds: float, clump_s: float) -> float:
+def deflation(tally: Counts, *, seconds: float, clump_s: float) -> float:
     """D >= 1: how many arrivals are worth one independent arrival."""
     n, k = tally.n, tally.k
     if k == 0:
@@ -115,7 +115,7 @@ def fails(k: float, n: float, deflated_by: float, p0: float, alpha_fail: float) 
     return k > 0 and bool(betainc(k / deflated_by, (n - k) / deflated_by + 1, p0) < alpha_fail)
 
 
-def decide(tally: Tally, seconds: float, rule: Rule) -> Decision:
+def decide(tally: Counts, seconds: float, rule: Rule) -> Decision:
     """PASS, FAIL, or INCONCLUSIVE with its reason. `seconds`: how long the arrivals were watched, all runs together."""
     n, k = tally.n, tally.k
     if n == 0 or seconds <= 0:
@@ -127,7 +127,7 @@ def decide(tally: Tally, seconds: float, rule: Rule) -> Decision:
     if fails(k, n, spread, rule.p0, rule.alpha_fail):
         return Decision("fail", "decided", n, k, spread, low, high, None)
     if passes(k, n, for_pass, rule.p0, rule.alpha):
-        withstands_s = withstood_deflation(k, n, rule.p0, rule.alpha) * seconds / n
+        withstands_s = max_design_effect(k, n, rule.p0, rule.alpha) * seconds / n
         return Decision("pass", "decided", n, k, spread, low, high, withstands_s)
     return Decision("inconclusive", _why(k, n, spread, rule), n, k, spread, low, high, None)
 
@@ -137,7 +137,7 @@ def pass_deflation(spread: float, n: int, seconds: float, clump_s: float) -> flo
     return max(spread, clump_s * n / seconds, 1.0)
 
 
-def withstood_deflation(k: int, n: int, p0: float, alpha: float) -> float:
+def max_design_effect(k: int, n: int, p0: float, alpha: float) -> float:
     """The largest D at which (k, n) still passes; 0 where none does."""
     if not passes(k, n, 1e-9, p0, alpha):
         return 0.0
@@ -175,7 +175,7 @@ def nearest_rank(values: NDArray[Any], quantiles: Sequence[float]) -> list[Any]:
     return [parted[rank] for rank in ranks]
 
 
-def doomed(
+def cannot_pass(
     slow: NDArray[np.float64], unknown: NDArray[np.float64], sizes: NDArray[np.float64], seconds: float, rule: Rule
 ) -> bool:
     """Whether FAIL holds for *every* way the unknown arrivals may end. One entry a batch of the whole plan.

@@ -86,7 +86,7 @@ def format_duration(ms: float) -> str:
     return f"{minutes}m {rest:02d}s"
 
 
-def spell_duration(ms: float) -> str:
+def duration_literal(ms: float) -> str:
     """A duration as a scenario would spell it, exact and without a space: `60s`, `250ms`, `1.5s`, `2m`."""
     if ms >= 120_000 and ms % 60_000 == 0:
         return f"{ms / 60_000:g}m"

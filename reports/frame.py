@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from harness.records import Outcome
-from harness.results import CellResult, PhaseResult, Results, UpstreamResult
-from reports import spelling
+from harness.rundir.results import CellResult, PhaseResult, Results, UpstreamResult
+from harness.rundir.rows import Outcome
+from reports import formatting
 from reports.charts.percentiles import Curve
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _phase_row(run: Results, phase: PhaseResult) -> dict[str, object]:
         "n": phase.n,
         "p50_ms": phase.latency_ms.p50,
         "p99_ms": phase.latency_ms.p99,
-        "cut_off_ms": spelling.cut_off_ms(phase, run.run.gateway.timeout_ms),
+        "cut_off_ms": formatting.cut_off_ms(phase, run.run.gateway.timeout_ms),
         "timeout_share": phase.outcomes.get("gateway_timeout", 0) / phase.n if phase.n else None,
         "complete_share": phase.complete_share,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.records import Outcome
+from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS
 from reports import timeline
 from reports.timeline import Bins, Flow, Quantiles
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.evidence import Evidence
-    from harness.plan import PlannedUpstream
+    from harness.rundir.plan import PlannedUpstream
     from reports.subject import Subject
 
 MOST_LINES: Final = 12
@@ -39,7 +39,7 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class UpstreamLine:
     """An upstream's p99 per bin: its own time plus what a fault added."""
 
     name: str
@@ -54,7 +54,7 @@ class History:
     end_to_end: Quantiles
     not_ok: NDArray[np.int64]
     """Arrivals per bin that failed."""
-    lines: tuple[Line, ...]
+    lines: tuple[UpstreamLine, ...]
     """Faulted upstreams first, in the plan's order, then from slow to quick; at most MOST_LINES."""
     left_out: int
     load_bins: Bins
@@ -142,7 +142,7 @@ def history_of(subject: Subject) -> History | None:
     )
 
 
-def _lines(evidence: Evidence, bins: Bins) -> tuple[Line, ...]:
+def _lines(evidence: Evidence, bins: Bins) -> tuple[UpstreamLine, ...]:
     """One upstream after the other: of millions of calls only one upstream's figures are in memory at a time."""
     import numpy as np
 
@@ -160,7 +160,7 @@ def _lines(evidence: Evidence, bins: Bins) -> tuple[Line, ...]:
         for sliver in np.flatnonzero(bins.slivers).tolist():  # a call or two: drawn as the bin before it went on
             p99.value_ms[sliver] = p99.value_ms[max(sliver - 1, 0)]
         if p99.n.any():
-            lines.append(Line(upstream.name, upstream.name in faulted, p99))
+            lines.append(UpstreamLine(upstream.name, upstream.name in faulted, p99))
     order = {name: index for index, name in enumerate(reversed(faulted))}
     return tuple(sorted(lines, key=lambda line: (-order.get(line.name, -1), -_typical(line.p99), line.name)))
 

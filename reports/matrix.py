@@ -14,11 +14,11 @@ from urllib.parse import quote
 import pandas as pd
 
 from harness.errors import UsageError
-from harness.results import CellResult, MatrixResults, Results
-from reports import frame, github, spelling
-from reports.formats import junit, md
-from reports.legible import redacted_document, shown
+from harness.rundir.results import CellResult, MatrixResults, Results
+from reports import formatting, frame
+from reports.formats import github, junit, md
 from reports.page import embedded_json, render
+from reports.redacted import redacted_document, shown
 from reports.subject import read_matrix, read_results
 
 FILES: Final = ("report.html", "summary.md", "junit.xml")
@@ -53,7 +53,7 @@ def _page(matrix_dir: Path, matrix: MatrixResults, runs: Sequence[Results | None
         {
             "matrix": matrix,
             "title": matrix.scenario.name,
-            "word": spelling.WORD[matrix.verdict].upper(),
+            "word": formatting.WORD[matrix.verdict].upper(),
             "sentence": sentence(matrix),
             "cells": _rows(matrix_dir, matrix, runs),
             "calls_columns": list(calls.columns),
@@ -99,10 +99,10 @@ def _summary(matrix: MatrixResults, runs: Sequence[Results | None]) -> str:
             _worded(cells[row["cell"]].verdict),
             _expected(cells[row["cell"]]),
             md.escaped(row["phase"]),
-            spelling.rank(*(_figure(row[key]) for key in ("p50_ms", "n", "cut_off_ms"))),
-            spelling.rank(*(_figure(row[key]) for key in ("p99_ms", "n", "cut_off_ms"))),
-            spelling.share(_figure(row["timeout_share"])),
-            spelling.share(_figure(row["complete_share"])),
+            formatting.rank(*(_figure(row[key]) for key in ("p50_ms", "n", "cut_off_ms"))),
+            formatting.rank(*(_figure(row[key]) for key in ("p99_ms", "n", "cut_off_ms"))),
+            formatting.share(_figure(row["timeout_share"])),
+            formatting.share(_figure(row["complete_share"])),
         )
         for row in table.to_dict("records")
     ]
@@ -117,7 +117,7 @@ def _summary(matrix: MatrixResults, runs: Sequence[Results | None]) -> str:
 
 
 def _worded(verdict: str) -> str:
-    return f"{spelling.ICON[verdict]} {spelling.WORD[verdict]}"
+    return f"{formatting.ICON[verdict]} {formatting.WORD[verdict]}"
 
 
 def _expected(cell: CellResult) -> str:

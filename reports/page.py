@@ -19,25 +19,25 @@ import jinja2
 from markupsafe import Markup
 
 from harness import __version__
-from reports import spelling
+from reports import formatting
 from reports.charts.gates import strip
-from reports.legible import shown
+from reports.redacted import shown
 
 _WHOLE_MOST: Final = 500_000
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _FILTERS: Final = {
-    "ms": spelling.ms,
-    "rank": spelling.rank,
-    "cut_off_ms": spelling.cut_off_ms,
-    "share": spelling.share,
-    "count": spelling.count,
-    "number": spelling.number,
-    "seconds": spelling.seconds,
-    "observed": spelling.observed,
-    "interval": spelling.interval,
-    "limit": spelling.limit,
-    "losses": spelling.losses,
-    "sample": spelling.sample,
+    "ms": formatting.ms,
+    "rank": formatting.rank,
+    "cut_off_ms": formatting.cut_off_ms,
+    "share": formatting.share,
+    "count": formatting.count,
+    "number": formatting.number,
+    "seconds": formatting.seconds,
+    "observed": formatting.observed,
+    "interval": formatting.interval,
+    "limit": formatting.limit,
+    "losses": formatting.losses,
+    "sample": formatting.sample,
     "strip": strip,
 }
 
@@ -55,8 +55,8 @@ def render(template: str, context: Mapping[str, Any], *, chart: bool) -> str:
             css=Markup(_asset("style.css")),
             vendor_css=Markup(_asset("vendor/uplot.min.css") if chart else ""),
             tool={"version": __version__},
-            icon=spelling.ICON,
-            words=spelling.WORD,
+            icon=formatting.ICON,
+            words=formatting.WORD,
             **context,
         )
     )

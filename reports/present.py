@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.gates.missing import alike, some
-from harness.results import IncompleteAnswerResult, PhaseResult, PresenceResult, Results
+from harness.rundir.results import IncompleteAnswerResult, PhaseResult, PresenceResult, Results
 from harness.units import format_count, format_share
-from reports import spelling
+from reports import formatting
 
 MIXED: Final = ("warmup", "guard", "tail", "whole")
 """Phases that others repeat, or that no gate asks about."""
@@ -90,7 +90,7 @@ def _lowest(entries: Sequence[PresenceResult | None]) -> float:
 
 def _cell(each: PresenceResult | None) -> Cell:
     if each is None or each.share is None:
-        return Cell(spelling.NONE, "not asked" if each is None else "no answer was ok")
+        return Cell(formatting.NONE, "not asked" if each is None else "no answer was ok")
     if each.missing:
         detail = f"{format_count(each.missing)} of {format_count(each.expected)} lack it"
         return Cell(format_share(each.share), detail, "lost")

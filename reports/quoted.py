@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.gates.missing import some
-from harness.incomplete_record import read_beginning
-from harness.legible import paragraph
+from harness.rundir.incomplete import read_beginning
+from harness.text import paragraph
 from harness.units import format_bytes
-from reports import spelling
-from reports.legible import redacted
+from reports import formatting
+from reports.redacted import redacted
 from reports.subject import Subject
 
 CHARACTERS_MOST: Final = 900
@@ -34,7 +34,7 @@ def quoted(subject: Subject) -> Iterator[Quoted]:
         yield Quoted(
             file=each.file or "not kept",
             lacks=some(each.missing),
-            where=f"{each.phase} at {spelling.seconds(each.at_ms)} · {each.request} · {size}",
+            where=f"{each.phase} at {formatting.seconds(each.at_ms)} · {each.request} · {size}",
             beginning="" if beginning is None else _short(redacted(beginning)),
         )
 

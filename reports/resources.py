@@ -12,10 +12,10 @@ from typing import Final
 from markupsafe import Markup
 
 from harness.evidence.files import read_resources
-from harness.evidence.resources import LISTENING, Readings
-from harness.results import CostResult
+from harness.evidence.resources import LISTENING, ResourceSeries
+from harness.rundir.results import CostResult
 from harness.units import NS_PER_MS
-from reports import spelling
+from reports import formatting
 from reports.charts import over_time
 from reports.history import Band
 from reports.subject import Subject
@@ -53,7 +53,7 @@ def charts(subject: Subject, bands: Sequence[Band]) -> list[ResourceChart]:
     t0_ns = subject.manifest.t0_ns if subject.manifest else None
     if t0_ns is None:
         return []
-    readings = Readings.of(read_resources(subject.rows_dir, []))  # what is damaged, the checks tell
+    readings = ResourceSeries.of(read_resources(subject.rows_dir, []))  # what is damaged, the checks tell
     found = []
     for name, key, suffix, factor in _COLUMNS:
         known = readings.knowing(key)
@@ -90,13 +90,13 @@ def table(cost: Sequence[CostResult]) -> Iterator[CostRow]:
                 _held(each.fds_max, each.fds_end),
             ),
             states=_states(each),
-            cores=spelling.number(each.cpu_s_per_s),
-            per_request=spelling.ms(each.cpu_ms_per_request),
+            cores=formatting.number(each.cpu_s_per_s),
+            per_request=formatting.ms(each.cpu_ms_per_request),
         )
 
 
 def _held(most: int | None, last: int | None, *, size: bool = False) -> tuple[str, str]:
-    spell = spelling.size if size else spelling.count
+    spell = formatting.size if size else formatting.count
     at_most, at_end = spell(most), spell(last)
     return at_most, "" if at_end == at_most else f"{at_end} at the end"
 
@@ -105,4 +105,4 @@ def _states(each: CostResult) -> str:
     """The commonest first; those that listen are not among the sockets counted."""
     counted = {state: count for state, count in (each.sockets_by_state or {}).items() if state != LISTENING}
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{spelling.count(count)} {state}" for state, count in ordered)
+    return ", ".join(f"{formatting.count(count)} {state}" for state, count in ordered)

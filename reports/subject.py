@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from pydantic import ValidationError
 
 from harness.errors import TailgateError, UsageError
-from harness.manifest import Manifest
-from harness.plan import Plan, PlannedFault
-from harness.results import MatrixResults, Results
+from harness.rundir.manifest import Manifest
+from harness.rundir.plan import Plan, PlannedFault
+from harness.rundir.results import MatrixResults, Results
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.records import Outcome
+from harness.rundir.rows import Outcome
 
 if TYPE_CHECKING:
     import numpy as np

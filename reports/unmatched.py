@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from harness.unmatched_record import Unmatched
+from harness.rundir.unmatched import Unmatched
 
 UPSTREAMS_MOST: Final = 4
 KINDS_MOST: Final = 2

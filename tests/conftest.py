@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from harness.errors import RigError
-from harness.stack.ports import PortLease
+from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.client import ToxiproxyClient
 from harness.toxiproxy.find import find_binary
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from aggregator.monitoring.monitor import Change
+from aggregator.monitoring.monitor import AlertChange
 from aggregator.reasons import INTERNAL, reason_of
 from aggregator.trace import Trace
 
@@ -57,7 +57,7 @@ class FaultLog:
         fields: dict[str, object] = {"breaker": "open", "reason": reason, "detail": str(error)}
         self._write(logging.WARNING, f"backend {backend} is left alone: {detail}: {reason}", backend, "breaker", fields)
 
-    def health(self, backend: str, change: Change) -> None:
+    def health(self, backend: str, change: AlertChange) -> None:
         """What its monitor has to tell."""
         state = "degraded" if change.degraded else "normal"
         fields: dict[str, object] = {"state": state, "why": change.why}

@@ -70,14 +70,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Assessment:
     elapsed_s: float
     verdict: str
     """well, slow, waiting (slow, and not back yet) or failed"""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class AlertChange:
     """It became degraded, or normal again. `why` is a sentence without its subject; times are in ms."""
 
     degraded: bool
@@ -89,7 +89,7 @@ class Change:
 class Monitor:
     """Pure but for its clock. Each call that begins ends once: `answered`, `failed`, `timed_out` or `given_up`."""
 
-    def __init__(self, tell: Callable[[Change], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tell: Callable[[AlertChange], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._tell = tell
         self._clock = clock
         self._baseline = Baseline()
@@ -100,7 +100,7 @@ class Monitor:
         self._under_way = 0
         self._failures = 0
         self._judged_s = self._seen_s = clock()
-        self._recent: deque[Judged] = deque(maxlen=RECENT)
+        self._recent: deque[Assessment] = deque(maxlen=RECENT)
 
     @property
     def degraded(self) -> bool:
@@ -181,7 +181,7 @@ class Monitor:
         bad = verdict != "well"
         self._quick.add(bad, since_s)
         self._lasting.add(bad, since_s)
-        self._recent.append(Judged(elapsed_s, verdict))
+        self._recent.append(Assessment(elapsed_s, verdict))
         self._decide(at_s)
 
     def _decide(self, now_s: float) -> None:
@@ -203,15 +203,15 @@ class Monitor:
         self._recent.clear()
         if self._raised_s is not None:
             self._raised_s = None
-            self._tell(Change(False, f"nobody has asked it for {IDLE_S:.0f} s, so nothing is known of it"))
+            self._tell(AlertChange(False, f"nobody has asked it for {IDLE_S:.0f} s, so nothing is known of it"))
 
-    def _raised(self) -> Change:
+    def _raised(self) -> AlertChange:
         verdicts = Counter(judged.verdict for judged in self._recent)
         slow, limit_s = verdicts["slow"] + verdicts["waiting"], self._baseline.limit_s
         if limit_s is None or verdicts["failed"] >= slow:
             return self._change(True, f"{verdicts['failed']} of its last {len(self._recent)} calls failed")
         return self._change(True, f"{slow} of its last {len(self._recent)} calls took over {limit_s * 1000:.0f} ms")
 
-    def _change(self, degraded: bool, why: str) -> Change:
+    def _change(self, degraded: bool, why: str) -> AlertChange:
         recent_s, normal_s = median(judged.elapsed_s for judged in self._recent), self._baseline.median_s
-        return Change(degraded, why, recent_s * 1000, None if normal_s is None else normal_s * 1000)
+        return AlertChange(degraded, why, recent_s * 1000, None if normal_s is None else normal_s * 1000)

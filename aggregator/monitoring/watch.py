@@ -10,10 +10,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from aggregator.backends.pages import BackendError
 from aggregator.monitoring.logs import FaultLog
 from aggregator.monitoring.metrics import Metrics
 from aggregator.monitoring.monitor import Monitor
-from aggregator.pages import BackendError
 from aggregator.policies.deadline import DeadlineExceeded
 from aggregator.reasons import reason_of
 

@@ -47,7 +47,7 @@ class CircuitOpen(Exception):
         self.rests_for_s = rests_for_s
 
 
-class Tell(Protocol):
+class StateListener(Protocol):
     """Told when a breaker opens, and each time it stays open after a probe: `error` is the failure; None: it closed."""
 
     def __call__(self, detail: str, error: Exception | None) -> None: ...
@@ -71,7 +71,7 @@ class Breaker:
         pause_s: float = PAUSE_S,
         longest_pause_s: float = LONGEST_PAUSE_S,
         clock: Callable[[], float] = time.monotonic,
-        tell: Tell = _tell_nobody,
+        tell: StateListener = _tell_nobody,
     ) -> None:
         self._tell = tell
         self._failures_to_open = failures_to_open

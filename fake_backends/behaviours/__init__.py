@@ -1,4 +1,6 @@
-"""Every behaviour of the fakes, one a file. A new one is its file, its model in `harness.behaviour` and its line here.
+"""Every behaviour of the fakes, one a file.
+
+A new one is its file, its model in `harness.rundir.behaviours` and its line here.
 
 A behaviour's number in a call's row is its place here, from 1, so new ones go to the end.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from fake_backends.behaviours.behaviour import Asked, Behaviour
+from fake_backends.behaviours.behaviour import Behaviour, CallContext
 from fake_backends.behaviours.capacity import capacity
 from fake_backends.behaviours.cold_start import cold_start
 from fake_backends.behaviours.drip import drip
@@ -23,9 +25,9 @@ from fake_backends.behaviours.slow_spells import slow_spells
 from fake_backends.behaviours.status import status
 from fake_backends.behaviours.truncate import truncate
 from fake_backends.behaviours.wrong_schema import wrong_schema
-from harness import behaviour as spec
+from harness.rundir import behaviours as spec
 
-__all__ = ["BEHAVIOURS", "Asked", "Behaviour", "behaviour_of"]
+__all__ = ["BEHAVIOURS", "Behaviour", "CallContext", "behaviour_of"]
 
 BEHAVIOURS: Final[tuple[tuple[type[Any], Callable[[Any], Behaviour]], ...]] = (
     (spec.Status, status),

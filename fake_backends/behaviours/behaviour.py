@@ -1,15 +1,18 @@
-"""What a behaviour is: the parts of a call that it touches. Pure; who is hit and when is `fake_backends.standing`'s."""
+"""What a behaviour is: the parts of a call that it touches. Pure.
+
+Which calls are hit, and when, `fake_backends.active_faults` decides.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fake_backends.providers import Answer, Wire
+from fake_backends.providers import Response, Wire
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CallContext:
     """The call that is answered. `target` is its path and query, as a redirect spells them."""
 
     target: bytes
@@ -27,7 +30,7 @@ class Behaviour:
     """
 
     delay_ms: Callable[[float, float], float] | None = None
-    change: Callable[[Answer, Asked], Answer] | None = None
+    change: Callable[[Response, CallContext], Response] | None = None
     limit: int | None = None
     drip_ms: float = 0.0
     keep: float = 1.0

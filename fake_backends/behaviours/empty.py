@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fake_backends.behaviours.behaviour import Asked, Behaviour
-from fake_backends.providers import Answer
-from harness.behaviour import Empty
+from fake_backends.behaviours.behaviour import Behaviour, CallContext
+from fake_backends.providers import Response
+from harness.rundir.behaviours import Empty
 
 
 def empty(_spec: Empty) -> Behaviour:
     return Behaviour(change=_nothing)
 
 
-def _nothing(_healthy: Answer, asked: Asked) -> Answer:
+def _nothing(_healthy: Response, asked: CallContext) -> Response:
     return asked.wire.empty()

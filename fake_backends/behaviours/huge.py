@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fake_backends.behaviours.behaviour import Behaviour
-from harness.behaviour import Huge
+from harness.rundir.behaviours import Huge
 
 
 def huge(spec: Huge) -> Behaviour:

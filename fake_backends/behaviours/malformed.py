@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from fake_backends.behaviours.behaviour import Asked, Behaviour
-from fake_backends.providers import Answer
-from harness.behaviour import Malformed
+from fake_backends.behaviours.behaviour import Behaviour, CallContext
+from fake_backends.providers import Response
+from harness.rundir.behaviours import Malformed
 
 
 def malformed(_spec: Malformed) -> Behaviour:
     return Behaviour(change=_broken)
 
 
-def _broken(healthy: Answer, _asked: Asked) -> Answer:
+def _broken(healthy: Response, _asked: CallContext) -> Response:
     wrong = b"}" if healthy.body.endswith(b"]") else b"]"
-    return Answer(healthy.status, healthy.headers, healthy.body[:-1] + wrong)
+    return Response(healthy.status, healthy.headers, healthy.body[:-1] + wrong)

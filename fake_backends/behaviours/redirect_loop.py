@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fake_backends.behaviours.behaviour import Asked, Behaviour
-from fake_backends.providers import Answer
-from harness.behaviour import RedirectLoop
+from fake_backends.behaviours.behaviour import Behaviour, CallContext
+from fake_backends.providers import Response
+from harness.rundir.behaviours import RedirectLoop
 
 
 def redirect_loop(_spec: RedirectLoop) -> Behaviour:
     return Behaviour(change=_back_again)
 
 
-def _back_again(_healthy: Answer, asked: Asked) -> Answer:
-    return Answer(302, ((b"location", asked.target), (b"content-length", b"0")), b"")
+def _back_again(_healthy: Response, asked: CallContext) -> Response:
+    return Response(302, ((b"location", asked.target), (b"content-length", b"0")), b"")

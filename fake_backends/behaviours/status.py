@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from fake_backends.behaviours.behaviour import Asked, Behaviour
-from fake_backends.providers import Answer
-from harness.behaviour import Status
+from fake_backends.behaviours.behaviour import Behaviour, CallContext
+from fake_backends.providers import Response
+from harness.rundir.behaviours import Status
 
 
 def status(spec: Status) -> Behaviour:
-    answer = Answer.of_error(spec.status, f"injected: status {spec.status}")
+    answer = Response.of_error(spec.status, f"injected: status {spec.status}")
     if spec.retry_after_s is not None:
         after = (b"retry-after", str(spec.retry_after_s).encode())
-        answer = Answer(answer.status, (*answer.headers, after), answer.body)
+        answer = Response(answer.status, (*answer.headers, after), answer.body)
 
-    def change(_healthy: Answer, _asked: Asked) -> Answer:
+    def change(_healthy: Response, _asked: CallContext) -> Response:
         return answer
 
     return Behaviour(change=change)

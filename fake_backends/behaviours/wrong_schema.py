@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from fake_backends.behaviours.behaviour import Asked, Behaviour
-from fake_backends.providers import Answer
-from harness.behaviour import WrongSchema
+from fake_backends.behaviours.behaviour import Behaviour, CallContext
+from fake_backends.providers import Response
+from harness.rundir.behaviours import WrongSchema
 
-_NEXT_VERSION: Final = Answer.of_json(200, b'{"version":2,"payload":{"items":{"count":0,"pages":"none"}}}')
+_NEXT_VERSION: Final = Response.of_json(200, b'{"version":2,"payload":{"items":{"count":0,"pages":"none"}}}')
 
 
 def wrong_schema(_spec: WrongSchema) -> Behaviour:
     return Behaviour(change=_next_version)
 
 
-def _next_version(_healthy: Answer, _asked: Asked) -> Answer:
+def _next_version(_healthy: Response, _asked: CallContext) -> Response:
     return _NEXT_VERSION

@@ -12,7 +12,7 @@ from fake_backends.profiles.normal import Normal
 from fake_backends.profiles.pareto import Pareto
 from fake_backends.profiles.profile import Profile
 from fake_backends.profiles.uniform import Uniform
-from harness.plan import PlannedUpstream
+from harness.rundir.plan import PlannedUpstream
 
 __all__ = ["PROFILES", "Lognormal", "Profile", "profile_of"]
 

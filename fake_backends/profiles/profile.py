@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import NormalDist
 from typing import Final, Protocol
 
-from harness.fields import LONGEST_MS
+from harness.model.value_types import LONGEST_MS
 
 __all__ = ["LONGEST_MS", "NORMAL", "Profile"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from fake_backends.providers.answer import Answer, Provider, Wire
+from fake_backends.providers.answer import Provider, Response, Wire
 from fake_backends.providers.generic import Generic
 from fake_backends.providers.lambdalabs import LambdaLabs
 from fake_backends.providers.vastai import VastAI
 from fake_backends.providers.vultr import Vultr
 
-__all__ = ["PROVIDERS", "Answer", "Provider", "Wire", "provider"]
+__all__ = ["PROVIDERS", "Provider", "Response", "Wire", "provider"]
 
 PROVIDERS: Final[tuple[Provider, ...]] = (Generic(), VastAI(), LambdaLabs(), Vultr())
 

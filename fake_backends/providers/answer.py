@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol, Self
 from urllib.parse import parse_qs
 
-from fake_backends.catalog import Row
+from fake_backends.catalog import Offer
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A whole HTTP answer. Made once and sent many times, so that a call costs microseconds."""
 
     status: int
@@ -44,13 +44,13 @@ class Wire(Protocol):
     def reads_body(self) -> bool:
         """Whether `answer` looks at the request's body; where not, nobody need collect it."""
 
-    def first(self) -> Answer:
+    def first(self) -> Response:
         """The first page, which a canary gets as well."""
 
-    def empty(self) -> Answer:
+    def empty(self) -> Response:
         """A right answer of this shape that holds no offer: as if the catalog were empty."""
 
-    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Answer: ...
+    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Response: ...
 
 
 class Provider(Protocol):
@@ -63,5 +63,5 @@ class Provider(Protocol):
     def speaks(self) -> str:
         """Its calls, for people: `GET /offers?cursor=`."""
 
-    def compile(self, rows: Sequence[Row], page: int) -> Wire:
+    def compile(self, rows: Sequence[Offer], page: int) -> Wire:
         """Encode a catalog in pages of `page` rows; 0 puts all of them into one."""

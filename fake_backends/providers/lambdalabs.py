@@ -11,49 +11,49 @@ from typing import Any, Final
 
 import orjson
 
-from fake_backends.catalog import Row
-from fake_backends.providers.answer import Answer, Wire
+from fake_backends.catalog import Offer
+from fake_backends.providers.answer import Response, Wire
 
 TYPES_PATH: Final = "/api/v1/instance-types"
 IMAGES_PATH: Final = "/api/v1/images"
 GB_A_GIB: Final = 1.073741824
 
-_NOT_FOUND: Final = Answer.of_error(404, f"the lambda provider has GET {TYPES_PATH} and GET {IMAGES_PATH} only")
-_NOT_ALLOWED: Final = Answer.of_error(405, "this path takes GET only")
-_EMPTY: Final = Answer.of_json(200, b'{"data":{}}')
+_NOT_FOUND: Final = Response.of_error(404, f"the lambda provider has GET {TYPES_PATH} and GET {IMAGES_PATH} only")
+_NOT_ALLOWED: Final = Response.of_error(405, "this path takes GET only")
+_EMPTY: Final = Response.of_json(200, b'{"data":{}}')
 
 
 class LambdaLabs:
     name: Final = "lambda"
     speaks: Final = f"GET {TYPES_PATH} and GET {IMAGES_PATH}"
 
-    def compile(self, rows: Sequence[Row], _page: int) -> Wire:
+    def compile(self, rows: Sequence[Offer], _page: int) -> Wire:
         return _Types(rows)
 
 
 class _Types:
     reads_body: Final = False
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Offer]) -> None:
         types = {row["instance_name"]: _type(row) for row in rows}
         images = [_image(number, region) for number, region in enumerate(sorted({row["location"] for row in rows}))]
         self._by_path = {
-            TYPES_PATH: Answer.of_json(200, orjson.dumps({"data": types})),
-            IMAGES_PATH: Answer.of_json(200, orjson.dumps({"data": images})),
+            TYPES_PATH: Response.of_json(200, orjson.dumps({"data": types})),
+            IMAGES_PATH: Response.of_json(200, orjson.dumps({"data": images})),
         }
 
-    def first(self) -> Answer:
+    def first(self) -> Response:
         return self._by_path[TYPES_PATH]
 
-    def empty(self) -> Answer:
+    def empty(self) -> Response:
         return _EMPTY
 
-    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Answer:
+    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Response:
         found = self._by_path.get(path, _NOT_FOUND)
         return found if method == "GET" or found is _NOT_FOUND else _NOT_ALLOWED
 
 
-def _type(row: Row) -> dict[str, Any]:
+def _type(row: Offer) -> dict[str, Any]:
     gpu = f"{row['gpu_name']} ({row['gpu_memory']:.0f} GB)"
     return {
         "instance_type": {

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from fake_backends.catalog import Row
-from fake_backends.providers.answer import Answer, Wire
+from fake_backends.catalog import Offer
+from fake_backends.providers.answer import Response, Wire
 
 PATH: Final = "/api/v0/bundles/"
 GPU_NAMES: Final[Mapping[str, str]] = {
@@ -31,10 +31,10 @@ ANSWERS_KEPT: Final = 16
 """Load asks the same few questions over and over; each is answered from bytes from its second time on."""
 QUESTION_BYTES_KEPT: Final = 4096
 
-_NOT_FOUND: Final = Answer.of_error(404, f"the vastai provider has POST {PATH} only")
-_NOT_ALLOWED: Final = Answer.of_error(405, f"{PATH} takes POST only")
-_BAD_BODY: Final = Answer.of_error(400, 'the body is a JSON object of filters, such as {"num_gpus": {"gte": 2}}')
-_EMPTY: Final = Answer.of_json(200, b'{"offers":[]}')
+_NOT_FOUND: Final = Response.of_error(404, f"the vastai provider has POST {PATH} only")
+_NOT_ALLOWED: Final = Response.of_error(405, f"{PATH} takes POST only")
+_BAD_BODY: Final = Response.of_error(400, 'the body is a JSON object of filters, such as {"num_gpus": {"gte": 2}}')
+_EMPTY: Final = Response.of_json(200, b'{"offers":[]}')
 
 _OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "lt": operator.lt,
@@ -52,26 +52,26 @@ class VastAI:
     name: Final = "vastai"
     speaks: Final = f"POST {PATH}"
 
-    def compile(self, rows: Sequence[Row], _page: int) -> Wire:
+    def compile(self, rows: Sequence[Offer], _page: int) -> Wire:
         return _Market(rows)
 
 
 class _Market:
     reads_body: Final = True
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Offer]) -> None:
         self._offers = [_offer(number, row) for number, row in enumerate(rows)]
         self._encoded = [orjson.dumps(offer) for offer in self._offers]
         self._first = _answer(self._encoded)
-        self._kept: dict[bytes, Answer] = {}
+        self._kept: dict[bytes, Response] = {}
 
-    def first(self) -> Answer:
+    def first(self) -> Response:
         return self._first
 
-    def empty(self) -> Answer:
+    def empty(self) -> Response:
         return _EMPTY
 
-    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Answer:
+    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Response:
         if path != PATH:
             return _NOT_FOUND
         if method != "POST":
@@ -81,7 +81,7 @@ class _Market:
         kept = self._kept.get(body)
         return kept if kept is not None else self._asked(body)
 
-    def _asked(self, body: bytes) -> Answer:
+    def _asked(self, body: bytes) -> Response:
         try:
             chosen = self._chosen(orjson.loads(body))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):  # no JSON, or no filters
@@ -111,11 +111,11 @@ class _Market:
         return chosen if limit is None else chosen[: max(0, int(limit))]
 
 
-def _answer(encoded: Sequence[bytes]) -> Answer:
-    return Answer.of_json(200, b'{"offers":[' + b",".join(encoded) + b"]}")
+def _answer(encoded: Sequence[bytes]) -> Response:
+    return Response.of_json(200, b'{"offers":[' + b",".join(encoded) + b"]}")
 
 
-def _offer(number: int, row: Row) -> dict[str, Any]:
+def _offer(number: int, row: Offer) -> dict[str, Any]:
     storage = row["disk_size"] * STORAGE_DOLLARS_A_MONTH / HOURS_A_MONTH
     base = round(row["price"] - storage, 6)
     return {

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import orjson
 
-from fake_backends.catalog import Row
-from fake_backends.providers.answer import Answer, Wire, cursor_of
+from fake_backends.catalog import Offer
+from fake_backends.providers.answer import Response, Wire, cursor_of
 
 PLANS_PATH: Final = "/v2/plans"
 METAL_PATH: Final = "/v2/plans-metal"
@@ -23,10 +23,10 @@ REGIONS_PATH: Final = "/v2/regions"
 METAL_EVERY: Final = 4
 HOURS_A_MONTH: Final = 672  # as Vultr bills it
 
-_NOT_FOUND: Final = Answer.of_error(404, f"the vultr provider has {PLANS_PATH}, {METAL_PATH} and {REGIONS_PATH} only")
-_NOT_ALLOWED: Final = Answer.of_error(405, "this path takes GET only")
-_BAD_CURSOR: Final = Answer.of_error(400, "this cursor is none that a page gave out")
-_EMPTY: Final = Answer.of_json(
+_NOT_FOUND: Final = Response.of_error(404, f"the vultr provider has {PLANS_PATH}, {METAL_PATH} and {REGIONS_PATH} only")
+_NOT_ALLOWED: Final = Response.of_error(405, "this path takes GET only")
+_BAD_CURSOR: Final = Response.of_error(400, "this cursor is none that a page gave out")
+_EMPTY: Final = Response.of_json(
     200, b'{"plans":[],"plans_metal":[],"regions":[],"meta":{"total":0,"links":{"next":"","prev":""}}}'
 )
 
@@ -35,14 +35,14 @@ class Vultr:
     name: Final = "vultr"
     speaks: Final = f"GET {PLANS_PATH}, GET {METAL_PATH} and GET {REGIONS_PATH}"
 
-    def compile(self, rows: Sequence[Row], page: int) -> Wire:
+    def compile(self, rows: Sequence[Offer], page: int) -> Wire:
         return _Plans(rows, page)
 
 
 class _Plans:
     reads_body: Final = False
 
-    def __init__(self, rows: Sequence[Row], page: int) -> None:
+    def __init__(self, rows: Sequence[Offer], page: int) -> None:
         metal = [_metal(row) for number, row in enumerate(rows, 1) if number % METAL_EVERY == 0]
         plans = [_plan(row) for number, row in enumerate(rows, 1) if number % METAL_EVERY]
         regions = sorted({row["location"] for row in rows})
@@ -53,16 +53,16 @@ class _Plans:
         }
         for name in regions:
             here = [plan["id"] for plan in (*plans, *metal) if name in plan["locations"]]
-            answer = Answer.of_json(200, orjson.dumps({"available_plans": here}))
+            answer = Response.of_json(200, orjson.dumps({"available_plans": here}))
             self._by_path[f"{REGIONS_PATH}/{name}/availability"] = {"": answer}
 
-    def first(self) -> Answer:
+    def first(self) -> Response:
         return self._by_path[PLANS_PATH][""]
 
-    def empty(self) -> Answer:
+    def empty(self) -> Response:
         return _EMPTY
 
-    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Answer:
+    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Response:
         pages = self._by_path.get(path)
         if pages is None:
             return _NOT_FOUND
@@ -71,11 +71,11 @@ class _Plans:
         return pages.get(cursor_of(query), _BAD_CURSOR)
 
 
-def _paged(key: str, items: Sequence[dict[str, Any]], page: int) -> dict[str, Answer]:
+def _paged(key: str, items: Sequence[dict[str, Any]], page: int) -> dict[str, Response]:
     """The pages by the cursors that lead to them: onwards by the page's first id, back by that of the page after."""
     size = page or len(items) or 1
     starts = range(0, len(items) or 1, size)
-    by_cursor: dict[str, Answer] = {}
+    by_cursor: dict[str, Response] = {}
     for start in starts:
         following, before = start + size, start - size
         links = {
@@ -83,7 +83,7 @@ def _paged(key: str, items: Sequence[dict[str, Any]], page: int) -> dict[str, An
             "prev": _cursor("prev", items[start]) if before >= 0 else "",
         }
         document = {key: items[start:following], "meta": {"total": len(items), "links": links}}
-        answer = Answer.of_json(200, orjson.dumps(document))
+        answer = Response.of_json(200, orjson.dumps(document))
         by_cursor[_cursor("next", items[start]) if start else ""] = answer
         if following < len(items):
             by_cursor[_cursor("prev", items[following])] = answer
@@ -94,7 +94,7 @@ def _cursor(way: str, item: dict[str, Any]) -> str:
     return b64encode(f"{way}__{item['id']}".encode()).decode()
 
 
-def _plan(row: Row) -> dict[str, Any]:
+def _plan(row: Offer) -> dict[str, Any]:
     return {
         "id": row["instance_name"],
         "type": "vcg",
@@ -105,7 +105,7 @@ def _plan(row: Row) -> dict[str, Any]:
     }
 
 
-def _metal(row: Row) -> dict[str, Any]:
+def _metal(row: Offer) -> dict[str, Any]:
     return {
         "id": row["instance_name"].replace("gpu-", "vbm-", 1),
         "type": "NVMe",
@@ -118,7 +118,7 @@ def _metal(row: Row) -> dict[str, Any]:
     }
 
 
-def _machine(row: Row) -> dict[str, Any]:
+def _machine(row: Offer) -> dict[str, Any]:
     return {
         "ram": round(row["memory"] * 1024),
         "disk": round(row["disk_size"]),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli import output
+from harness.cli.display import output
 
 
 @click.command("compare")
@@ -26,7 +26,7 @@ def compare_command(base: Path, head: Path, max_ratio: float, as_json: bool) -> 
     Exit codes: 0 every quantile is surely within the ratio, 1 one is surely beyond it, 3 it cannot be told.
     """
     from harness.evidence import Evidence
-    from harness.results import canonical_json
+    from harness.rundir.results import canonical_json
     from harness.verdict.comparison import compare
 
     found = compare(Evidence.load(base), Evidence.load(head), max_ratio)

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import click
 
-from harness.cli import output
+from harness.cli.display import output
 from harness.units import format_things
 
 MARK: Final = {"ok": "✓", "warn": "!", "fail": "✗"}
@@ -22,7 +22,7 @@ TIMER_LATE_MS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorCheck:
     """`fail`: a run cannot work here. `warn`: it works, with less than it could have."""
 
     check: str
@@ -35,7 +35,7 @@ class Finding:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def doctor_command(as_json: bool) -> int:
     """Check this machine: Toxiproxy, nginx, cores, open files, clock, ports, leftovers."""
-    findings: list[Finding] = []
+    findings: list[DoctorCheck] = []
     for check in CHECKS:
         if check is _load and any(finding.state == "fail" for finding in findings):
             break  # it would only fail again
@@ -54,32 +54,36 @@ def doctor_command(as_json: bool) -> int:
     return 4 if unfit else 0
 
 
-def _python() -> Finding:
-    return Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+def _python() -> DoctorCheck:
+    return DoctorCheck("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
-def _cores() -> Finding:
+def _cores() -> DoctorCheck:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores < 2:
-        return Finding("cores", "warn", "1: generator and service share it, so latencies carry both", "use 2 or more")
-    return Finding("cores", "ok", str(cores))
+        return DoctorCheck(
+            "cores", "warn", "1: generator and service share it, so latencies carry both", "use 2 or more"
+        )
+    return DoctorCheck("cores", "ok", str(cores))
 
 
-def _open_files() -> Finding:
+def _open_files() -> DoctorCheck:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < OPEN_FILES_WANTED:
-        return Finding(
+        return DoctorCheck(
             "open files",
             "warn",
             f"at most {hard}: enough for about {hard // 4} requests in flight",
             f"raise the hard limit: `ulimit -Hn {OPEN_FILES_WANTED}` as root, or LimitNOFILE= of the unit",
         )
-    return Finding("open files", "ok", f"{soft}, raised to {'no limit' if hard == -1 else hard} for our own children")
+    return DoctorCheck(
+        "open files", "ok", f"{soft}, raised to {'no limit' if hard == -1 else hard} for our own children"
+    )
 
 
-def _clock() -> Finding:
+def _clock() -> DoctorCheck:
     """How late a 1 ms sleep wakes up: the floor of every send lag on this machine."""
     late_ms = []
     for _ in range(100):
@@ -88,91 +92,91 @@ def _clock() -> Finding:
         late_ms.append((time.monotonic_ns() - start_ns) / 1e6 - 1.0)
     worst_ms = sorted(late_ms)[97]
     if worst_ms > TIMER_LATE_MS:
-        return Finding(
+        return DoctorCheck(
             "clock",
             "warn",
             f"a 1 ms sleep wakes up {worst_ms:.1f} ms late: the machine is busy or throttled",
             "stop what else runs here, or use a machine with cores of its own",
         )
-    return Finding("clock", "ok", f"monotonic, a 1 ms sleep wakes up {worst_ms:.2f} ms late at worst")
+    return DoctorCheck("clock", "ok", f"monotonic, a 1 ms sleep wakes up {worst_ms:.2f} ms late at worst")
 
 
-def _ports() -> Finding:
+def _ports() -> DoctorCheck:
     """Ours lie below the range the kernel hands out, so that nobody races us for them."""
     range_file = Path("/proc/sys/net/ipv4/ip_local_port_range")
     if range_file.exists():
         low = int(range_file.read_text(encoding="ascii").split()[0])
         if low < 30000:
-            return Finding(
+            return DoctorCheck(
                 "ports",
                 "warn",
                 f"the kernel hands out ports from {low} on, ours are 20000 to 29999",
                 "sysctl -w net.ipv4.ip_local_port_range='32768 60999'",
             )
-    return Finding("ports", "ok", "20000 to 29999 are ours to pick from")
+    return DoctorCheck("ports", "ok", "20000 to 29999 are ours to pick from")
 
 
-def _toxiproxy() -> Finding:
+def _toxiproxy() -> DoctorCheck:
     from harness.errors import TailgateError
     from harness.toxiproxy.find import find_engine
 
     try:
         choice = find_engine()
     except TailgateError as exc:
-        return Finding("toxiproxy", "fail", exc.message, exc.fix)
-    return Finding("toxiproxy", "ok", f"{choice.version or 'version unknown'} from {choice.source}")
+        return DoctorCheck("toxiproxy", "fail", exc.message, exc.fix)
+    return DoctorCheck("toxiproxy", "ok", f"{choice.version or 'version unknown'} from {choice.source}")
 
 
-def _gateway() -> Finding:
-    from harness.gateway_choice import resolve_gateway
+def _gateway() -> DoctorCheck:
+    from harness.scenario.planning.gateway_choice import resolve_gateway
 
     choice = resolve_gateway("auto")
     if choice.kind != "nginx":
-        return Finding(
+        return DoctorCheck(
             "nginx",
             "warn",
             "not found: tailgate keeps the gateway's deadline itself, without real 504s",
             "apt-get install nginx-light (or install the extra `tailgate[nginx]`)",
         )
-    return Finding("nginx", "ok", str(choice.binary))
+    return DoctorCheck("nginx", "ok", str(choice.binary))
 
 
-def _load() -> Finding:
+def _load() -> DoctorCheck:
     """A run of five seconds through everything: that it works at all, and what rate a worker can drive."""
-    from harness.dry_run import measure
     from harness.errors import TailgateError
+    from harness.run.calibration import measure
 
     try:
         ceiling = measure()
         ceiling.write()
     except TailgateError as exc:
-        return Finding(
+        return DoctorCheck(
             "load", "fail", f"a short run did not work: {exc.message}", exc.fix or "mend what is named above"
         )
     except OSError as exc:
-        return Finding(
+        return DoctorCheck(
             "load", "warn", f"what was measured cannot be kept: {exc.strerror}", "make the cache folder writable"
         )
-    return Finding(
+    return DoctorCheck(
         "load", "ok", f"about {ceiling.rate_per_s:.0f}/s for each worker ({ceiling.cpu_ms:.2f} ms of CPU a request)"
     )
 
 
-def _leftovers() -> Finding:
-    from harness.stack.leftovers import dead_runs
+def _leftovers() -> DoctorCheck:
+    from harness.stack.processes.orphans import dead_runs
 
     runs = dead_runs()
     if runs:
-        return Finding(
+        return DoctorCheck(
             "leftovers",
             "warn",
             f"processes of {format_things(len(runs), 'dead run')} are still here: {', '.join(runs)}",
             "tailgate toxiproxy sweep",
         )
-    return Finding("leftovers", "ok", "nothing of an earlier run is left")
+    return DoctorCheck("leftovers", "ok", "nothing of an earlier run is left")
 
 
-CHECKS: Final[tuple[Callable[[], Finding], ...]] = (
+CHECKS: Final[tuple[Callable[[], DoctorCheck], ...]] = (
     _python,
     _cores,
     _open_files,

@@ -11,9 +11,9 @@ from typing import Final
 import click
 
 from harness import __version__
-from harness.cli import output
+from harness.cli.display import output
 from harness.errors import RigError, TailgateError
-from harness.legible import legible, one_line
+from harness.text import one_line, sanitize
 
 COMMANDS: Final = {
     "run": "Run scenarios against a service and give a verdict.",
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(4)
     except Exception as exc:  # the top of the process: Python's own exit code 1 would read as "a gate failed"
-        sys.stderr.write(legible(traceback.format_exc()))
+        sys.stderr.write(sanitize(traceback.format_exc()))
         defect = RigError(
             f"a defect of tailgate: {type(exc).__name__}: {one_line(str(exc))}", "report it, with the lines above"
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli import output
+from harness.cli.display import output
 from harness.errors import ScenarioError, UsageError
 
 
@@ -17,9 +17,9 @@ from harness.errors import ScenarioError, UsageError
 def init_command(path: Path, source: str | None, force: bool) -> int:
     """Write a commented scenario that runs as it is: the reference aggregator with three fake backends."""
     from harness.scenario import load_scenario
-    from harness.scenario.starter import standing_alone, starter
+    from harness.scenario.starter import self_contained, starter
 
-    text = standing_alone(load_scenario(source)) if source else starter(path.name)
+    text = self_contained(load_scenario(source)) if source else starter(path.name)
     _write(path, text, force=force)
     try:
         load_scenario(path)

@@ -20,12 +20,12 @@ def judge_command(run_dirs: tuple[Path, ...], as_json: bool) -> int:
     matrix as a whole.
     """
     from harness import verdict
-    from harness.cli import summary
-    from harness.cli.matrix_summary import matrix_lines
+    from harness.cli.display import summary
+    from harness.cli.display.matrix_summary import matrix_lines
     from harness.errors import UsageError
     from harness.evidence import Evidence, Pool
-    from harness.legible import inert
-    from harness.results import MatrixResults, Results, canonical_json
+    from harness.rundir.results import MatrixResults, Results, canonical_json
+    from harness.text import escape_control
 
     folder = run_dirs[0]
     results: Results | MatrixResults
@@ -47,5 +47,5 @@ def judge_command(run_dirs: tuple[Path, ...], as_json: bool) -> int:
             if isinstance(results, MatrixResults)
             else summary.run_lines(results, folder, show)
         )
-        click.echo("\n".join(map(inert, lines)))
+        click.echo("\n".join(map(escape_control, lines)))
     return results.exit_code

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli import output
+from harness.cli.display import output
 from harness.errors import UsageError
 
 _FORMATS = "html,md,junit,json,csv"

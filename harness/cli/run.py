@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli import output
+from harness.cli.display import output
 
 
 @click.command("run")
@@ -62,12 +62,12 @@ def run_command(
     SCENARIO is a file, or the name of one in the catalog (such as `ladder`). Exit codes: 0 pass, 1 a gate
     failed, 2 usage or scenario error, 3 inconclusive, 4 the rig failed, 130 interrupted.
     """
-    from harness.cli.display import make_display
+    from harness.cli.display.live import make_display
     from harness.errors import UsageError
-    from harness.run import Options, Session
-    from harness.signals import Stopper
-    from harness.suite import exit_code, load_all, refuse_missing_baseline, run_suite
-    from harness.targets import refuse_foreign_targets
+    from harness.run.invocation import exit_code, load_all, refuse_missing_baseline, run_suite
+    from harness.run.run import Options, Session
+    from harness.run.signals import Stopper
+    from harness.target_allowlist import refuse_foreign_targets
 
     if engine == "embedded":
         raise UsageError("the embedded engine is not part of this version", "use --engine real, with Toxiproxy")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from harness.cli import output
+from harness.cli.display import output
 
 
 @click.command("schema")
@@ -15,7 +15,7 @@ def schema_command(what: str) -> int:
     For completion in an editor: `tailgate schema > scenario.schema.json`, and begin a scenario with
     `# yaml-language-server: $schema=./scenario.schema.json`.
     """
-    from harness.scenario.json_schema import results_schema, scenario_schema
+    from harness.scenario.schema.json_schema import results_schema, scenario_schema
 
     output.document(scenario_schema() if what == "scenario" else results_schema())
     return 0

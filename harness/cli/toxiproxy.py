@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from harness.cli import output
+from harness.cli.display import output
 
 
 @click.group("toxiproxy")
@@ -68,19 +68,20 @@ def _sweep(url: str | None, runs: tuple[str, ...], out: Path) -> None:
 
 def _undo(url: str | None, runs: tuple[str, ...], out: Path) -> Iterator[str]:
     """A line for each thing done, as soon as it is: a Toxiproxy that does not answer must not hide what was."""
-    from harness.dry_run import SCRATCH
-    from harness.scratch import remove_abandoned
-    from harness.stack import leftovers, rescue
+    from harness.run.calibration import SCRATCH
+    from harness.stack.processes import orphans
+    from harness.stack.supervisor import crash_cleanup
+    from harness.temp_dirs import remove_abandoned
     from harness.toxiproxy.find import installed_path
     from harness.toxiproxy.install import BUILDING
 
-    ended = leftovers.sweep()
+    ended = orphans.sweep()
     yield from (f"ended {name}" for name in ended.processes)
     yield from (f"removed the port lock {path.name}" for path in ended.lock_files)
     yield from (f"removed {path}" for path in remove_abandoned(BUILDING, installed_path().parent))
     yield from (f"removed {path}" for path in remove_abandoned(SCRATCH))
-    for path in leftovers.cut_short(out):
-        rescue.redact_cut_short(path)
+    for path in orphans.interrupted_runs(out):
+        crash_cleanup.redact_interrupted(path)
         yield f"cut short: {path}; `tailgate judge {path}` says what it shows"
     if url:
         yield from _sweep_server(url, runs)
@@ -88,8 +89,8 @@ def _undo(url: str | None, runs: tuple[str, ...], out: Path) -> Iterator[str]:
 
 def _sweep_server(url: str, runs: tuple[str, ...]) -> Iterator[str]:
     """What was done to a Toxiproxy, a line each."""
-    from harness.stack.leftovers import live_runs
-    from harness.targets import is_loopback
+    from harness.stack.processes.orphans import live_runs
+    from harness.target_allowlist import is_loopback
     from harness.toxiproxy.client import ToxiproxyClient
     from harness.toxiproxy.sweep import sweep
 

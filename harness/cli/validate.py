@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli import output
+from harness.cli.display import output
 from harness.errors import Problem, ScenarioError
 from harness.units import format_count, format_duration, format_share, format_things
 
 if TYPE_CHECKING:
-    from harness.scenario import Loaded
+    from harness.scenario import LoadedScenario
     from harness.scenario.preview import CellPreview, FaultPreview
 
 
@@ -29,7 +29,7 @@ def validate_command(scenarios: tuple[str, ...], sets: tuple[str, ...], as_json:
     from harness.scenario import load_scenario
     from harness.scenario.preview import preview
 
-    loaded: list[Loaded] = []
+    loaded: list[LoadedScenario] = []
     problems: list[Problem] = []
     for scenario in scenarios:
         try:
@@ -50,7 +50,7 @@ def validate_command(scenarios: tuple[str, ...], sets: tuple[str, ...], as_json:
     return 0
 
 
-def _print(loaded: Loaded, cells: list[CellPreview]) -> None:
+def _print(loaded: LoadedScenario, cells: list[CellPreview]) -> None:
     whole = format_duration(sum(cell.wall_ms for cell in cells))
     count = f"{format_things(len(cells), 'cell')}, " if loaded.scenario.matrix else ""
     output.say(f"{loaded.scenario.name}: ok, {count}about {whole} ({loaded.path})")
@@ -84,7 +84,7 @@ def _arrivals(arrivals: float | None) -> str:
     return "as the users go" if arrivals is None else f"{format_count(round(arrivals)):>7} arrivals"
 
 
-def _document(loaded: Loaded, cells: list[CellPreview]) -> dict[str, Any]:
+def _document(loaded: LoadedScenario, cells: list[CellPreview]) -> dict[str, Any]:
     return {
         "name": loaded.scenario.name,
         "file": str(loaded.path),

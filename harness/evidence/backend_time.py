@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.evidence.injections import Injection
 from harness.evidence.run import NEVER, Evidence
-from harness.plan import PlannedFault, PlannedToxic
+from harness.rundir.plan import PlannedFault, PlannedToxic
 from harness.units import NS_PER_MS, NS_PER_S
 
 _FOREVER_NS = 10**18
@@ -73,3 +73,10 @@ def _toxic_ns(toxic: PlannedToxic, size: NDArray[np.uint32]) -> NDArray[np.float
             return slices * attributes.get("delay", 0) * 1000.0
         case _:
             return np.zeros(len(size), np.float64)
+
+
+def joined_share(run: Evidence) -> float | None:
+    """How many of the backends' calls could be tied to a request; None without any."""
+    during = run.calls["arrived_ns"] >= run.t0_ns - round(run.plan.load.warmup_ms * NS_PER_MS)
+    total = int(np.count_nonzero(during))
+    return int(np.count_nonzero(during & (run.call_arrivals >= 0))) / total if total else None

@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from harness.canary_record import CanaryLine, read_canaries
 from harness.errors import UsageError
-from harness.evidence.notices import Notices
+from harness.evidence.detections import Detections
 from harness.evidence.resources import is_reading
-from harness.incomplete_record import IncompleteAnswer, read_incomplete
-from harness.journal import Entry, read_journal
-from harness.manifest import Manifest
-from harness.notice_record import FILE as NOTICES
-from harness.notice_record import read_notices
-from harness.plan import Plan
-from harness.records import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
-from harness.unmatched_record import Unmatched, read_unmatched
+from harness.rundir.canaries import CanaryLine, read_canaries
+from harness.rundir.detections import FILE as NOTICES
+from harness.rundir.detections import read_detections
+from harness.rundir.incomplete import IncompleteAnswer, read_incomplete
+from harness.rundir.journal import Entry, read_journal
+from harness.rundir.manifest import Manifest
+from harness.rundir.plan import Plan
+from harness.rundir.rows import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
+from harness.rundir.unmatched import Unmatched, read_unmatched
 
 Line = TypeVar("Line")
 RESOURCES: Final = "resources.ndjson"
@@ -45,7 +45,7 @@ class RunFiles:
     entries: tuple[Entry, ...]
     canaries: tuple[CanaryLine, ...]
     resources: tuple[dict[str, object], ...]
-    notices: Notices | None
+    notices: Detections | None
     """None: this run recorded none."""
     incomplete: tuple[IncompleteAnswer, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
@@ -157,9 +157,9 @@ def _without_canaries(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return calls[~canary] if canary.any() else calls
 
 
-def _notices(path: Path, broken: list[str]) -> Notices | None:
+def _notices(path: Path, broken: list[str]) -> Detections | None:
     """None where there is no such file: runs before it existed."""
-    return Notices.of(_lines(read_notices, path, broken)) if path.exists() else None
+    return Detections.of(_lines(read_detections, path, broken)) if path.exists() else None
 
 
 def _lines(read: Callable[[Path], Iterable[Line]], path: Path, broken: list[str]) -> tuple[Line, ...]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from harness.evidence.completeness import lacking
 from harness.evidence.run import Evidence, Pool
-from harness.incomplete_record import KEPT_MOST
-from harness.results import IncompleteAnswerResult
+from harness.rundir.incomplete import KEPT_MOST
+from harness.rundir.results import IncompleteAnswerResult
 from harness.units import NS_PER_MS
 
 

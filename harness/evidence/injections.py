@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.journal import Entry
-from harness.plan import Plan, PlannedFault, Window
+from harness.rundir.journal import Entry
+from harness.rundir.plan import FaultWindow, Plan, PlannedFault
 from harness.units import NS_PER_MS
 
 
@@ -64,7 +64,7 @@ def injections_of(entries: Iterable[Entry]) -> tuple[Injection, ...]:
 
 def real_windows(
     plan: Plan, injections: Sequence[Injection], t0_ns: int, *, stop_ns: int | None
-) -> dict[str, tuple[Window, ...]]:
+) -> dict[str, tuple[FaultWindow, ...]]:
     """For each fault its windows as they were, in ms from t = 0, fit for `phases_of`.
 
     Of several upstreams the last applied and the first removed count. A window that never came is the
@@ -83,7 +83,7 @@ def real_windows(
 
 def _window(
     fault: PlannedFault, number: int, injections: Sequence[Injection], t0_ns: int, stop_ns: int | None
-) -> Window:
+) -> FaultWindow:
     planned = fault.windows[number]
     applied = [i.applied_ns for i in injections if i.applied_ns is not None]
     removing = [i.removing_ns for i in injections if i.removing_ns is not None]
@@ -93,5 +93,5 @@ def _window(
     as_planned_ms = apply_ms + planned.remove_ms - planned.apply_ms
     cut = stop_ns is not None and stop_ns < t0_ns + as_planned_ms * NS_PER_MS
     if not removing or cut:
-        return Window(apply_ms=apply_ms, remove_ms=as_planned_ms)
-    return Window(apply_ms=apply_ms, remove_ms=(min(removing) - t0_ns) / NS_PER_MS)
+        return FaultWindow(apply_ms=apply_ms, remove_ms=as_planned_ms)
+    return FaultWindow(apply_ms=apply_ms, remove_ms=(min(removing) - t0_ns) / NS_PER_MS)

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.canary_record import Connections, Refused
 from harness.evidence.injections import Injection
 from harness.evidence.run import Evidence
-from harness.plan import PlannedFault
-from harness.records import FAULT_BITS
+from harness.rundir.canaries import Connections, Refused
+from harness.rundir.plan import PlannedFault
+from harness.rundir.rows import FAULT_BITS
 from harness.units import NS_PER_MS
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CallsApart:
     """How the service asked an upstream apart from a fault. Times in ms."""
 
     total: int
@@ -34,11 +34,11 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
+class FaultContact:
     """One fault on one upstream, all its windows together."""
 
     stood_ms: float
-    asked: Asked
+    asked: CallsApart
     calls: int
     """That came while it stood."""
     hit: int | None
@@ -58,7 +58,7 @@ class Meeting:
         return bool(came or self.connections or self.refused)
 
 
-def meeting_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Sequence[Injection]) -> Meeting:
+def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Sequence[Injection]) -> FaultContact:
     """`injections`: the fault's windows on this upstream."""
     calls = run.calls[run.calls["upstream"] == run.plan.upstream(upstream).index]
     index = run.plan.faults.index(fault)
@@ -69,7 +69,7 @@ def meeting_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
     hit_ns = tuple(np.sort(calls["done_ns"][inside & broken]) for inside in came)
     refused, unwatched = _refused(run, fault, upstream, spans)
     begin_ns = min((i.applied_ns for i in injections if i.applied_ns is not None), default=run.end_ns)
-    return Meeting(
+    return FaultContact(
         stood_ms=sum(injection.stood_ms(run.end_ns) for injection in injections),
         asked=_asked(run, calls["arrived_ns"], begin_ns),
         calls=sum(int(np.count_nonzero(inside)) for inside in came),
@@ -81,13 +81,13 @@ def meeting_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
     )
 
 
-def _asked(run: Evidence, arrived_ns: NDArray[np.int64], before_ns: int) -> Asked:
+def _asked(run: Evidence, arrived_ns: NDArray[np.int64], before_ns: int) -> CallsApart:
     """`arrived_ns`: of all calls to the upstream; `before_ns`: when the fault came."""
     earlier_ns = arrived_ns[arrived_ns < before_ns]
     baseline = run.phase("baseline")
     t_ms = (arrived_ns - run.t0_ns) / NS_PER_MS
     inside = [(t_ms >= start_ms) & (t_ms < end_ms) for start_ms, end_ms in baseline.intervals]
-    return Asked(
+    return CallsApart(
         total=len(arrived_ns),
         in_baseline=sum(int(np.count_nonzero(each)) for each in inside),
         last_before_ms=(before_ns - int(earlier_ns.max())) / NS_PER_MS if len(earlier_ns) else None,

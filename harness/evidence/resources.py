@@ -14,7 +14,7 @@ from typing import Final, Self, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.manifest import SERVICE
+from harness.rundir.manifest import SERVICE
 from harness.units import NS_PER_S, format_count
 
 LISTENING: Final = "LISTEN"
@@ -27,7 +27,7 @@ States = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class ResourceSeries:
     """One entry a reading, in order of time; the service's whole process tree together."""
 
     t_ns: NDArray[np.int64]
@@ -116,7 +116,7 @@ def connections(states: States) -> int:
     return sum(count for state, count in states.items() if state != LISTENING)
 
 
-def told_states(states: States) -> str:
+def format_states(states: States) -> str:
     """`140 CLOSE_WAIT, 4 ESTABLISHED`, the most frequent first; empty where all only listen."""
     ordered = sorted(states.items(), key=lambda each: (-each[1], each[0]))
     return ", ".join(f"{format_count(count)} {state}" for state, count in ordered if state != LISTENING)

@@ -16,20 +16,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.canary_record import CanaryLine
 from harness.errors import UsageError
+from harness.evidence.detections import Detections
 from harness.evidence.files import read_run
 from harness.evidence.injections import Injection, injections_of, real_windows
-from harness.evidence.notices import Notices
-from harness.evidence.resources import Readings
-from harness.incomplete_record import IncompleteAnswer
-from harness.journal import Entry
-from harness.manifest import Manifest
-from harness.phases import Phase, phases_of
-from harness.plan import Plan
-from harness.records import NO_SEQ, Outcome
+from harness.evidence.resources import ResourceSeries
+from harness.rundir.canaries import CanaryLine
+from harness.rundir.incomplete import IncompleteAnswer
+from harness.rundir.journal import Entry
+from harness.rundir.manifest import Manifest
+from harness.rundir.phases import Phase, phases_of
+from harness.rundir.plan import Plan
+from harness.rundir.rows import NO_SEQ, Outcome
+from harness.rundir.unmatched import Unmatched
 from harness.units import NS_PER_MS, NS_PER_S
-from harness.unmatched_record import Unmatched
 from scenarios.load import arrivals_ns
 
 NEVER: Final = np.iinfo(np.int64).max
@@ -83,7 +83,7 @@ class Evidence:
     canaries: tuple[CanaryLine, ...] = ()
     resources: tuple[dict[str, object], ...] = ()
     """The lines of resources.ndjson, of every child."""
-    notices: Notices | None = None
+    notices: Detections | None = None
     """Whom the service named; None: this run recorded nothing of it."""
     incomplete: tuple[IncompleteAnswer, ...] = ()
     """Answers that workers kept, by time; whether they count is `harness.evidence.incomplete`'s to say."""
@@ -174,11 +174,11 @@ class Evidence:
         return self.t0_ns + fault.windows[injection.window].remove_ms * NS_PER_MS
 
     @cached_property
-    def readings(self) -> Readings:
+    def readings(self) -> ResourceSeries:
         """What the service cost, the whole run long; empty where it is no process of ours."""
-        return Readings.of(self.resources)
+        return ResourceSeries.of(self.resources)
 
-    def readings_in(self, phase: str) -> Readings:
+    def readings_in(self, phase: str) -> ResourceSeries:
         """Those of a phase, before the load was stopped, bad seconds left out."""
         every = self.readings.within(self._spans(phase), self.stop_ns)
         return every.apart_from(self.bad_seconds, self.t0_ns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.evidence.run import Evidence
-from harness.unmatched_record import Unmatched
+from harness.rundir.unmatched import Unmatched
 
 NAMED_MOST = 3
 

@@ -4,54 +4,54 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from harness.faults.bandwidth import Bandwidth
-from harness.faults.capacity import Capacity
-from harness.faults.cold_start import ColdStart
-from harness.faults.down import Down
-from harness.faults.drip import Drip
-from harness.faults.empty import Empty
-from harness.faults.fault import ALL, BUT, Circumstances, Effect, Fault, Unprovable
-from harness.faults.hang import Hang
-from harness.faults.huge import Huge
-from harness.faults.latency import Latency
-from harness.faults.limit_data import LimitData
-from harness.faults.malformed import Malformed
-from harness.faults.ramp import Ramp
-from harness.faults.redirect_loop import RedirectLoop
-from harness.faults.reset import Reset
-from harness.faults.slicer import Slicer
-from harness.faults.slow_close import SlowClose
-from harness.faults.slow_spells import SlowSpells
-from harness.faults.status import Status
-from harness.faults.toxic import Toxic
-from harness.faults.truncate import Truncate
-from harness.faults.wrong_schema import WrongSchema
-from harness.fields import did_you_mean, kind_of, refusal
+from harness.faults.bandwidth import BandwidthFault
+from harness.faults.capacity import CapacityFault
+from harness.faults.cold_start import ColdStartFault
+from harness.faults.down import DownFault
+from harness.faults.drip import DripFault
+from harness.faults.empty import EmptyFault
+from harness.faults.fault import ALL, BUT, Effect, Fault, FaultContext, UnobservableFault
+from harness.faults.hang import HangFault
+from harness.faults.huge import HugeFault
+from harness.faults.latency import LatencyFault
+from harness.faults.limit_data import LimitDataFault
+from harness.faults.malformed import MalformedFault
+from harness.faults.ramp import RampFault
+from harness.faults.redirect_loop import RedirectLoopFault
+from harness.faults.reset import ResetFault
+from harness.faults.slicer import SlicerFault
+from harness.faults.slow_close import SlowCloseFault
+from harness.faults.slow_spells import SlowSpellsFault
+from harness.faults.status import StatusFault
+from harness.faults.toxic import ToxicFault
+from harness.faults.truncate import TruncateFault
+from harness.faults.wrong_schema import WrongSchemaFault
+from harness.model.value_types import did_you_mean, kind_of, refusal
 
-__all__ = ["ALL", "BUT", "FAULTS", "Circumstances", "Effect", "Fault", "Unprovable", "parse_fault"]
+__all__ = ["ALL", "BUT", "FAULTS", "Effect", "Fault", "FaultContext", "UnobservableFault", "parse_fault"]
 
 FAULTS: Final[tuple[type[Fault], ...]] = (
-    Latency,
-    Bandwidth,
-    Hang,
-    Reset,
-    SlowClose,
-    Slicer,
-    LimitData,
-    Down,
-    Toxic,
-    Status,
-    Drip,
-    Truncate,
-    Malformed,
-    WrongSchema,
-    Empty,
-    Huge,
-    RedirectLoop,
-    ColdStart,
-    SlowSpells,
-    Ramp,
-    Capacity,
+    LatencyFault,
+    BandwidthFault,
+    HangFault,
+    ResetFault,
+    SlowCloseFault,
+    SlicerFault,
+    LimitDataFault,
+    DownFault,
+    ToxicFault,
+    StatusFault,
+    DripFault,
+    TruncateFault,
+    MalformedFault,
+    WrongSchemaFault,
+    EmptyFault,
+    HugeFault,
+    RedirectLoopFault,
+    ColdStartFault,
+    SlowSpellsFault,
+    RampFault,
+    CapacityFault,
 )
 
 

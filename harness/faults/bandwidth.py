@@ -8,11 +8,11 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from harness.faults.fault import Circumstances, Effect, Fault, held
-from harness.fields import BytesPerSecond, refusal
+from harness.faults.fault import Effect, Fault, FaultContext, delayed_proof
+from harness.model.value_types import BytesPerSecond, refusal
 
 
-class Bandwidth(Fault):
+class BandwidthFault(Fault):
     KIND: ClassVar = "bandwidth"
 
     bytes_per_s: BytesPerSecond = Field(alias="bandwidth", description="Of each connection, whole kB per second")
@@ -21,11 +21,11 @@ class Bandwidth(Fault):
     def text(self) -> str:
         return f"bandwidth {self.bytes_per_s // 1000}kB/s"
 
-    def compile(self, met: Circumstances) -> Effect:
-        takes_ms = 1000 * self.carried_bytes(met) / self.bytes_per_s
+    def compile(self, ctx: FaultContext) -> Effect:
+        takes_ms = 1000 * self.carried_bytes(ctx) / self.bytes_per_s
         return Effect(
-            held_ms=met.hold_ms,
-            proof=held(met, delay_ms=takes_ms),
+            held_ms=ctx.hold_ms,
+            proof=delayed_proof(ctx, delay_ms=takes_ms),
             toxics=(self.toxic("bandwidth", rate=self.bytes_per_s // 1000),),
         )
 

@@ -8,14 +8,14 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from harness import behaviour
-from harness.faults.faked import Faked, holding
-from harness.faults.fault import Circumstances, Effect
-from harness.fields import refusal
-from harness.plan import Proof
+from harness.faults.faked import BackendFault, delayed
+from harness.faults.fault import Effect, FaultContext
+from harness.model.value_types import refusal
+from harness.rundir import behaviours
+from harness.rundir.plan import Proof
 
 
-class Capacity(Faked):
+class CapacityFault(BackendFault):
     KIND: ClassVar = "capacity"
 
     limit: int = Field(alias="capacity", ge=1, le=10_000, description="How many calls it works on at once")
@@ -24,9 +24,9 @@ class Capacity(Faked):
     def text(self) -> str:
         return f"capacity {self.limit}"
 
-    def compile(self, met: Circumstances) -> Effect:
+    def compile(self, ctx: FaultContext) -> Effect:
         # canaries do not queue: they would make the queue longer. The calls that had to wait are the proof.
-        return holding(behaviour.Capacity(limit=self.limit), Proof(kind="called"), met)
+        return delayed(behaviours.Capacity(limit=self.limit), Proof(kind="called"), ctx)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from super().findings()

@@ -8,26 +8,26 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from harness import behaviour
-from harness.faults.faked import Faked, holding
-from harness.faults.fault import Circumstances, Effect, passing
-from harness.fields import LongerDuration, refusal
-from harness.units import spell_duration
+from harness.faults.faked import BackendFault, delayed
+from harness.faults.fault import Effect, FaultContext, intermittent_proof
+from harness.model.value_types import LongerDuration, refusal
+from harness.rundir import behaviours
+from harness.units import duration_literal
 
 
-class ColdStart(Faked):
+class ColdStartFault(BackendFault):
     KIND: ClassVar = "cold_start"
 
     up_after_ms: LongerDuration = Field(alias="cold_start", description="How long it takes to be up")
 
     @property
     def text(self) -> str:
-        return f"cold start, up after {spell_duration(self.up_after_ms)}"
+        return f"cold start, up after {duration_literal(self.up_after_ms)}"
 
-    def compile(self, met: Circumstances) -> Effect:
-        start = behaviour.ColdStart(up_after_ms=self.up_after_ms)
+    def compile(self, ctx: FaultContext) -> Effect:
+        start = behaviours.ColdStart(up_after_ms=self.up_after_ms)
         # two canaries go out as soon as the fault is applied
-        return holding(start, passing(met, delay_ms=self.up_after_ms / 2), met, at_most_ms=self.up_after_ms)
+        return delayed(start, intermittent_proof(ctx, delay_ms=self.up_after_ms / 2), ctx, at_most_ms=self.up_after_ms)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from super().findings()

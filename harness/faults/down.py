@@ -8,11 +8,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from harness.faults.fault import FAILED, Circumstances, Effect, Fault
-from harness.fields import refusal
+from harness.faults.fault import FAILED, Effect, Fault, FaultContext
+from harness.model.value_types import refusal
 
 
-class Down(Fault):
+class DownFault(Fault):
     KIND: ClassVar = "down"
 
     down: Literal[True] = Field(description="Refuse every connection")
@@ -21,7 +21,7 @@ class Down(Fault):
     def text(self) -> str:
         return "down"
 
-    def compile(self, met: Circumstances) -> Effect:
+    def compile(self, ctx: FaultContext) -> Effect:
         return Effect(held_ms=0.0, proof=FAILED, disables_proxy=True)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:

@@ -6,22 +6,22 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from harness import behaviour
-from harness.faults.faked import Faked, holding
-from harness.faults.fault import Circumstances, Effect, held
-from harness.fields import LongerDuration
-from harness.units import spell_duration
+from harness.faults.faked import BackendFault, delayed
+from harness.faults.fault import Effect, FaultContext, delayed_proof
+from harness.model.value_types import LongerDuration
+from harness.rundir import behaviours
+from harness.units import duration_literal
 
 
-class Drip(Faked):
+class DripFault(BackendFault):
     KIND: ClassVar = "drip"
 
     over_ms: LongerDuration = Field(alias="drip", description="How long the body of an answer takes")
 
     @property
     def text(self) -> str:
-        return f"body over {spell_duration(self.over_ms)}"
+        return f"body over {duration_literal(self.over_ms)}"
 
-    def compile(self, met: Circumstances) -> Effect:
-        drip = behaviour.Drip(over_ms=self.over_ms)
-        return holding(drip, held(met, delay_ms=self.over_ms), met, at_most_ms=self.over_ms)
+    def compile(self, ctx: FaultContext) -> Effect:
+        drip = behaviours.Drip(over_ms=self.over_ms)
+        return delayed(drip, delayed_proof(ctx, delay_ms=self.over_ms), ctx, at_most_ms=self.over_ms)

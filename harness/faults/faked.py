@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from pydantic_core import PydanticCustomError
 
-from harness.behaviour import Behaviour
-from harness.faults.fault import Circumstances, Effect, Fault
-from harness.fields import refusal
-from harness.plan import Proof
+from harness.faults.fault import Effect, Fault, FaultContext
+from harness.model.value_types import refusal
+from harness.rundir.behaviours import Behaviour
+from harness.rundir.plan import Proof
 
 
-class Faked(Fault):
+class BackendFault(Fault):
     """`share` is drawn for each request, from (seed, fault, upstream, request number): a run replays."""
 
     DRAWN = "request"
@@ -26,12 +26,12 @@ class Faked(Fault):
             )
 
 
-def at_once(behaviour: Behaviour, proof: Proof) -> Effect:
+def immediate(behaviour: Behaviour, proof: Proof) -> Effect:
     """Of a kind that holds nobody."""
     return Effect(held_ms=0.0, proof=proof, behaviour=behaviour)
 
 
-def holding(behaviour: Behaviour, proof: Proof, met: Circumstances, *, at_most_ms: float | None = None) -> Effect:
+def delayed(behaviour: Behaviour, proof: Proof, ctx: FaultContext, *, at_most_ms: float | None = None) -> Effect:
     """Of a kind that holds a request for `at_most_ms` (None: as long as anybody waits)."""
-    held_ms = met.hold_ms if at_most_ms is None else min(at_most_ms, met.hold_ms)
+    held_ms = ctx.hold_ms if at_most_ms is None else min(at_most_ms, ctx.hold_ms)
     return Effect(held_ms=held_ms, proof=proof, behaviour=behaviour)

@@ -1,7 +1,7 @@
 """What every fault is: the fields all kinds share, and what a kind compiles to.
 
 A kind is one file with one `Fault` subclass and one line in `harness.faults.FAULTS`. Compiling is
-pure; it refuses (`Unprovable`) what no canary could see, since an unproven fault makes a run worthless.
+pure; it refuses (`UnobservableFault`) what no canary could see, since an unproven fault makes a run worthless.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from harness.behaviour import Behaviour
-from harness.fields import NAME_PATTERN, Duration, LongerDuration, Name, Share, kind_of, refusal, written
-from harness.part import Part
-from harness.plan import PlannedToxic, Proof
+from harness.model.strict_model import StrictModel
+from harness.model.value_types import NAME_PATTERN, Duration, LongerDuration, Name, Share, kind_of, refusal, written
+from harness.rundir.behaviours import Behaviour
+from harness.rundir.plan import PlannedToxic, Proof
 
 CANARY_WAIT_MS: Final = 2000.0
 """No canary need be held longer than this to have seen a fault."""
@@ -32,7 +32,7 @@ _ALL_BUT: Final = re.compile(rf"all\s+but\s+([a-z][a-z0-9-]*(?:(?:{_AND.pattern}
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class FaultContext:
     """What a fault meets. `hold_ms`: how long a caller waits at most, the gateway's timeout or the client cap.
 
     `answer_bytes` is what the shortest canary answer of its upstreams surely holds and `answer_bytes_most`
@@ -62,7 +62,7 @@ class Effect:
     delay_ms: float | None = None
 
 
-class Unprovable(Exception):
+class UnobservableFault(Exception):
     """No canary could tell this fault from a healthy upstream."""
 
     def __init__(self, message: str, fix: str) -> None:
@@ -106,7 +106,7 @@ Targets = Annotated[
 ]
 
 
-class Fault(Part):
+class Fault(StrictModel):
     """One fault of a scenario. Times are milliseconds; without `at`, faults follow one another."""
 
     KIND: ClassVar[str]
@@ -162,16 +162,16 @@ class Fault(Part):
         """For people: `latency 60s`."""
         raise NotImplementedError
 
-    def compile(self, met: Circumstances) -> Effect:
+    def compile(self, ctx: FaultContext) -> Effect:
         """Raises Unprovable."""
         raise NotImplementedError
 
     def toxic(self, kind: str, **attributes: int) -> PlannedToxic:
         return PlannedToxic(type=kind, stream=self.stream, toxicity=self.share, attributes=attributes)
 
-    def carried_bytes(self, met: Circumstances) -> int:
+    def carried_bytes(self, ctx: FaultContext) -> int:
         """What a canary surely moves through the stream that the fault acts on."""
-        return met.answer_bytes if self.stream == "downstream" else met.request_bytes
+        return ctx.answer_bytes if self.stream == "downstream" else ctx.request_bytes
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         if self.share < SHARE_LEAST:
@@ -187,20 +187,20 @@ class Fault(Part):
             )
 
 
-def held(met: Circumstances, *, delay_ms: float | None = None) -> Proof:
+def delayed_proof(ctx: FaultContext, *, delay_ms: float | None = None) -> Proof:
     """The proof that a canary was held by a delay (None: for ever)."""
-    least_ms = min(met.hold_ms, CANARY_WAIT_MS, delay_ms if delay_ms is not None else CANARY_WAIT_MS)
+    least_ms = min(ctx.hold_ms, CANARY_WAIT_MS, delay_ms if delay_ms is not None else CANARY_WAIT_MS)
     if least_ms < LEAST_SEEN_MS:
-        raise Unprovable(
+        raise UnobservableFault(
             f"a canary would be held for {least_ms:.3g} ms only, too little to be told from chance",
             f"make it slow enough that an answer takes {LEAST_SEEN_MS:.0f} ms longer",
         )
     return Proof(kind="held", least_ms=least_ms)
 
 
-def passing(met: Circumstances, *, delay_ms: float) -> Proof:
+def intermittent_proof(ctx: FaultContext, *, delay_ms: float) -> Proof:
     """The proof that canaries were held by a delay that acts during a part of its window only."""
-    return held(met, delay_ms=delay_ms).model_copy(update={"passing": True})
+    return delayed_proof(ctx, delay_ms=delay_ms).model_copy(update={"passing": True})
 
 
 FAILED: Final = Proof(kind="failed")

@@ -6,13 +6,13 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
-from harness import behaviour
-from harness.faults.fault import Circumstances, Effect, Fault, held
+from harness.faults.fault import Effect, Fault, FaultContext, delayed_proof
+from harness.rundir import behaviours
 
 FOR_EVER_MS: Final = 7 * 24 * 3600 * 1000
 
 
-class Hang(Fault):
+class HangFault(Fault):
     KIND: ClassVar = "hang"
 
     hang: Literal[True] = Field(description="Accept and never answer")
@@ -25,10 +25,10 @@ class Hang(Fault):
     def draws(self) -> Literal["connection", "request"]:
         return "request" if self.share < 1 and self.stream == "downstream" else "connection"
 
-    def compile(self, met: Circumstances) -> Effect:
-        if met.fakes and self.draws == "request":
-            return Effect(held_ms=met.hold_ms, proof=held(met), behaviour=behaviour.Hang())
+    def compile(self, ctx: FaultContext) -> Effect:
+        if ctx.fakes and self.draws == "request":
+            return Effect(held_ms=ctx.hold_ms, proof=delayed_proof(ctx), behaviour=behaviours.Hang())
         # A delay that no run outlasts, not Toxiproxy's timeout toxic: that one drops the answer but passes on the
         # backend's close, so a client that sends `Connection: close` would be cut off at once instead of hanging.
         toxic = self.toxic("latency", latency=FOR_EVER_MS, jitter=0)
-        return Effect(held_ms=met.hold_ms, proof=held(met), toxics=(toxic,))
+        return Effect(held_ms=ctx.hold_ms, proof=delayed_proof(ctx), toxics=(toxic,))

@@ -8,18 +8,18 @@ from typing import ClassVar, Final
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from harness import behaviour
-from harness.faults.faked import Faked, holding
-from harness.faults.fault import Circumstances, Effect, Unprovable
-from harness.fields import Bytes, refusal
-from harness.plan import Proof
+from harness.faults.faked import BackendFault, delayed
+from harness.faults.fault import Effect, FaultContext, UnobservableFault
+from harness.model.value_types import Bytes, refusal
+from harness.rundir import behaviours
+from harness.rundir.plan import Proof
 
 LARGEST_BYTES: Final = 1_000_000_000
 CANARY_READS_BYTES: Final = 4_000_000
 """A canary has seen enough after this much."""
 
 
-class Huge(Faked):
+class HugeFault(BackendFault):
     KIND: ClassVar = "huge"
 
     size_bytes: Bytes = Field(alias="huge", description="Size of each answer's body")
@@ -28,15 +28,15 @@ class Huge(Faked):
     def text(self) -> str:
         return f"bodies of {self.size_bytes / 1e6:.3g} MB"
 
-    def compile(self, met: Circumstances) -> Effect:
-        if self.size_bytes < 2 * met.answer_bytes_most:
-            least_kb = -(-2 * met.answer_bytes_most // 1000)
-            raise Unprovable(
-                f"an answer of these upstreams may have {met.answer_bytes_most / 1000:.0f} kB already",
+    def compile(self, ctx: FaultContext) -> Effect:
+        if self.size_bytes < 2 * ctx.answer_bytes_most:
+            least_kb = -(-2 * ctx.answer_bytes_most // 1000)
+            raise UnobservableFault(
+                f"an answer of these upstreams may have {ctx.answer_bytes_most / 1000:.0f} kB already",
                 f"write at least {least_kb}kB",
             )
         proof = Proof(kind="answered", status=200, least_bytes=min(self.size_bytes, CANARY_READS_BYTES))
-        return holding(behaviour.Huge(size_bytes=self.size_bytes), proof, met)
+        return delayed(behaviours.Huge(size_bytes=self.size_bytes), proof, ctx)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from super().findings()

@@ -8,13 +8,13 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from harness import behaviour
-from harness.faults.fault import Circumstances, Effect, Fault, held, whole_ms
-from harness.fields import Duration, LongerDuration, refusal, written
-from harness.units import spell_duration
+from harness.faults.fault import Effect, Fault, FaultContext, delayed_proof, whole_ms
+from harness.model.value_types import Duration, LongerDuration, refusal, written
+from harness.rundir import behaviours
+from harness.units import duration_literal
 
 
-class Latency(Fault):
+class LatencyFault(Fault):
     KIND: ClassVar = "latency"
 
     latency_ms: LongerDuration = Field(alias="latency", description="Added to every answer of the upstream")
@@ -24,19 +24,19 @@ class Latency(Fault):
 
     @property
     def text(self) -> str:
-        spread = f" ± {spell_duration(self.jitter_ms)}" if self.jitter_ms else ""
-        return f"latency {spell_duration(self.latency_ms)}{spread}"
+        spread = f" ± {duration_literal(self.jitter_ms)}" if self.jitter_ms else ""
+        return f"latency {duration_literal(self.latency_ms)}{spread}"
 
     @property
     def draws(self) -> Literal["connection", "request"]:
         return "request" if self.share < 1 and self.stream == "downstream" else "connection"
 
-    def compile(self, met: Circumstances) -> Effect:
-        held_ms = min(self.latency_ms + self.jitter_ms, met.hold_ms)
+    def compile(self, ctx: FaultContext) -> Effect:
+        held_ms = min(self.latency_ms + self.jitter_ms, ctx.hold_ms)
         # three of four canaries are held at least this long, whatever the jitter
-        proof = held(met, delay_ms=self.latency_ms - self.jitter_ms / 2)
-        if met.fakes and self.draws == "request":
-            late = behaviour.Late(latency_ms=self.latency_ms, jitter_ms=self.jitter_ms)
+        proof = delayed_proof(ctx, delay_ms=self.latency_ms - self.jitter_ms / 2)
+        if ctx.fakes and self.draws == "request":
+            late = behaviours.Late(latency_ms=self.latency_ms, jitter_ms=self.jitter_ms)
             return Effect(held_ms=held_ms, proof=proof, behaviour=late)
         return Effect(
             held_ms=held_ms,

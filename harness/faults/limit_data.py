@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from harness.faults.fault import FAILED, Circumstances, Effect, Fault, Unprovable
-from harness.fields import Bytes
+from harness.faults.fault import FAILED, Effect, Fault, FaultContext, UnobservableFault
+from harness.model.value_types import Bytes
 
 
-class LimitData(Fault):
+class LimitDataFault(Fault):
     KIND: ClassVar = "limit_data"
 
     limit_bytes: Bytes = Field(alias="limit_data", description="After how many bytes the connection closes")
@@ -19,10 +19,10 @@ class LimitData(Fault):
     def text(self) -> str:
         return f"cut after {self.limit_bytes} B"
 
-    def compile(self, met: Circumstances) -> Effect:
-        carried = self.carried_bytes(met)
+    def compile(self, ctx: FaultContext) -> Effect:
+        carried = self.carried_bytes(ctx)
         if self.limit_bytes >= carried:
-            raise Unprovable(
+            raise UnobservableFault(
                 f"a whole canary ({carried} bytes) fits into {self.limit_bytes} bytes, so nothing would be cut",
                 f"write less than {carried}B" + (", or more `rows`" if self.stream == "downstream" else ""),
             )

@@ -6,13 +6,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness import behaviour
-from harness.faults.faked import Faked, at_once
-from harness.faults.fault import Circumstances, Effect
-from harness.plan import Proof
+from harness.faults.faked import BackendFault, immediate
+from harness.faults.fault import Effect, FaultContext
+from harness.rundir import behaviours
+from harness.rundir.plan import Proof
 
 
-class Malformed(Faked):
+class MalformedFault(BackendFault):
     KIND: ClassVar = "malformed"
 
     malformed: Literal[True] = Field(description="Answer 200 with a body that is no JSON")
@@ -21,5 +21,5 @@ class Malformed(Faked):
     def text(self) -> str:
         return "malformed JSON"
 
-    def compile(self, met: Circumstances) -> Effect:
-        return at_once(behaviour.Malformed(), Proof(kind="answered", status=200, looks="no_json"))
+    def compile(self, ctx: FaultContext) -> Effect:
+        return immediate(behaviours.Malformed(), Proof(kind="answered", status=200, looks="no_json"))

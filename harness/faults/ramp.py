@@ -10,11 +10,11 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from harness import behaviour
-from harness.faults.faked import Faked, holding
-from harness.faults.fault import Circumstances, Effect, passing
-from harness.fields import LONGEST_MS, kind_of, refusal, shortened
-from harness.units import parse_duration_ms, spell_duration
+from harness.faults.faked import BackendFault, delayed
+from harness.faults.fault import Effect, FaultContext, intermittent_proof
+from harness.model.value_types import LONGEST_MS, kind_of, refusal, shortened
+from harness.rundir import behaviours
+from harness.units import duration_literal, parse_duration_ms
 
 _RAMP: Final = re.compile(r"\s*(\S+)\s*(?:→|->)\s*(\S+)\s+over\s+(\S+)\s*")
 _FIX: Final = "write it as 0ms → 5s over 60s (-> will do for the arrow)"
@@ -48,7 +48,7 @@ def _slope(value: Any) -> Slope:
     return slope
 
 
-class Ramp(Faked):
+class RampFault(BackendFault):
     KIND: ClassVar = "ramp"
 
     slope: Annotated[
@@ -67,14 +67,14 @@ class Ramp(Faked):
     @property
     def text(self) -> str:
         slope = self.slope
-        begin, end = spell_duration(slope.from_ms), spell_duration(slope.to_ms)
-        return f"latency {begin} → {end} over {spell_duration(slope.over_ms)}"
+        begin, end = duration_literal(slope.from_ms), duration_literal(slope.to_ms)
+        return f"latency {begin} → {end} over {duration_literal(slope.over_ms)}"
 
-    def compile(self, met: Circumstances) -> Effect:
+    def compile(self, ctx: FaultContext) -> Effect:
         slope = self.slope
-        ramp = behaviour.Ramp(from_ms=slope.from_ms, to_ms=slope.to_ms, over_ms=slope.over_ms)
+        ramp = behaviours.Ramp(from_ms=slope.from_ms, to_ms=slope.to_ms, over_ms=slope.over_ms)
         top_ms = max(slope.from_ms, slope.to_ms)
-        return holding(ramp, passing(met, delay_ms=top_ms / 2), met, at_most_ms=top_ms)
+        return delayed(ramp, intermittent_proof(ctx, delay_ms=top_ms / 2), ctx, at_most_ms=top_ms)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from super().findings()

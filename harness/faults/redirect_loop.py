@@ -6,13 +6,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness import behaviour
-from harness.faults.faked import Faked, at_once
-from harness.faults.fault import Circumstances, Effect
-from harness.plan import Proof
+from harness.faults.faked import BackendFault, immediate
+from harness.faults.fault import Effect, FaultContext
+from harness.rundir import behaviours
+from harness.rundir.plan import Proof
 
 
-class RedirectLoop(Faked):
+class RedirectLoopFault(BackendFault):
     KIND: ClassVar = "redirect_loop"
 
     redirect_loop: Literal[True] = Field(description="Redirect every address to itself")
@@ -21,5 +21,5 @@ class RedirectLoop(Faked):
     def text(self) -> str:
         return "redirect loop"
 
-    def compile(self, met: Circumstances) -> Effect:
-        return at_once(behaviour.RedirectLoop(), Proof(kind="answered", status=302))
+    def compile(self, ctx: FaultContext) -> Effect:
+        return immediate(behaviours.RedirectLoop(), Proof(kind="answered", status=302))

@@ -6,25 +6,25 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from harness.faults.fault import CANARY_WAIT_MS, FAILED, Circumstances, Effect, Fault, held, whole_ms
-from harness.fields import Duration
-from harness.units import spell_duration
+from harness.faults.fault import CANARY_WAIT_MS, FAILED, Effect, Fault, FaultContext, delayed_proof, whole_ms
+from harness.model.value_types import Duration
+from harness.units import duration_literal
 
 
-class Reset(Fault):
+class ResetFault(Fault):
     KIND: ClassVar = "reset"
 
     reset_ms: Duration = Field(alias="reset", description="How long after the first bytes; 0s: at once")
 
     @property
     def text(self) -> str:
-        return f"reset after {spell_duration(self.reset_ms)}"
+        return f"reset after {duration_literal(self.reset_ms)}"
 
-    def compile(self, met: Circumstances) -> Effect:
+    def compile(self, ctx: FaultContext) -> Effect:
         late = self.reset_ms >= CANARY_WAIT_MS
         return Effect(
-            held_ms=min(self.reset_ms, met.hold_ms),
+            held_ms=min(self.reset_ms, ctx.hold_ms),
             # a canary does not wait for a reset that comes after it has given up
-            proof=held(met, delay_ms=self.reset_ms) if late else FAILED,
+            proof=delayed_proof(ctx, delay_ms=self.reset_ms) if late else FAILED,
             toxics=(self.toxic("reset_peer", timeout=whole_ms(self.reset_ms)),),
         )

@@ -6,31 +6,31 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from harness.faults.fault import Circumstances, Effect, Fault, held
-from harness.fields import Bytes, Duration
-from harness.part import Part
-from harness.units import spell_duration
+from harness.faults.fault import Effect, Fault, FaultContext, delayed_proof
+from harness.model.strict_model import StrictModel
+from harness.model.value_types import Bytes, Duration
+from harness.units import duration_literal
 
 
-class Slices(Part):
+class Slices(StrictModel):
     size_bytes: Bytes = Field(alias="size", description="Of a slice, on average")
     delay_ms: Duration = Field(alias="delay", description="Between two slices")
 
 
-class Slicer(Fault):
+class SlicerFault(Fault):
     KIND: ClassVar = "slicer"
 
     slicer: Slices
 
     @property
     def text(self) -> str:
-        return f"slices of {self.slicer.size_bytes} B every {spell_duration(self.slicer.delay_ms)}"
+        return f"slices of {self.slicer.size_bytes} B every {duration_literal(self.slicer.delay_ms)}"
 
-    def compile(self, met: Circumstances) -> Effect:
-        pauses = self.carried_bytes(met) // self.slicer.size_bytes
+    def compile(self, ctx: FaultContext) -> Effect:
+        pauses = self.carried_bytes(ctx) // self.slicer.size_bytes
         return Effect(
-            held_ms=met.hold_ms,
-            proof=held(met, delay_ms=pauses * self.slicer.delay_ms),
+            held_ms=ctx.hold_ms,
+            proof=delayed_proof(ctx, delay_ms=pauses * self.slicer.delay_ms),
             toxics=(
                 self.toxic(
                     "slicer",

@@ -12,15 +12,15 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from harness import behaviour
-from harness.faults.faked import Faked, holding
-from harness.faults.fault import Circumstances, Effect, passing
-from harness.fields import LongerDuration, refusal
-from harness.part import Part
-from harness.units import spell_duration
+from harness.faults.faked import BackendFault, delayed
+from harness.faults.fault import Effect, FaultContext, intermittent_proof
+from harness.model.strict_model import StrictModel
+from harness.model.value_types import LongerDuration, refusal
+from harness.rundir import behaviours
+from harness.units import duration_literal
 
 
-class Spells(Part):
+class Spells(StrictModel):
     """Lengths and gaps are drawn between half and one and a half of their mean."""
 
     latency_ms: LongerDuration = Field(alias="latency", description="Added to every answer during a spell")
@@ -32,7 +32,7 @@ class Spells(Part):
             yield "every", refusal("spells would run into each other", "make it at least twice `last`")
 
 
-class SlowSpells(Faked):
+class SlowSpellsFault(BackendFault):
     KIND: ClassVar = "slow_spells"
 
     spells: Spells = Field(alias="slow_spells", description="Spells in which every answer is late")
@@ -40,13 +40,13 @@ class SlowSpells(Faked):
     @property
     def text(self) -> str:
         spells = self.spells
-        every, last = spell_duration(spells.every_ms), spell_duration(spells.last_ms)
-        return f"spells of {spell_duration(spells.latency_ms)}, {last} long, every {every}"
+        every, last = duration_literal(spells.every_ms), duration_literal(spells.last_ms)
+        return f"spells of {duration_literal(spells.latency_ms)}, {last} long, every {every}"
 
-    def compile(self, met: Circumstances) -> Effect:
-        spells = behaviour.SlowSpells(latency_ms=self.spells.latency_ms, spells_ms=tuple(self._drawn(met.seed)))
-        proof = passing(met, delay_ms=self.spells.latency_ms)
-        return holding(spells, proof, met, at_most_ms=self.spells.latency_ms)
+    def compile(self, ctx: FaultContext) -> Effect:
+        spells = behaviours.SlowSpells(latency_ms=self.spells.latency_ms, spells_ms=tuple(self._drawn(ctx.seed)))
+        proof = intermittent_proof(ctx, delay_ms=self.spells.latency_ms)
+        return delayed(spells, proof, ctx, at_most_ms=self.spells.latency_ms)
 
     def _drawn(self, seed: int) -> Iterator[tuple[float, float]]:
         """The first spell begins a quarter of a gap after the fault at the latest, so that each window has one."""

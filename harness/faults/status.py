@@ -9,15 +9,15 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from harness import behaviour
-from harness.faults.faked import Faked, at_once
-from harness.faults.fault import Circumstances, Effect
-from harness.fields import LongerDuration, refusal
-from harness.plan import Proof
-from harness.units import spell_duration
+from harness.faults.faked import BackendFault, immediate
+from harness.faults.fault import Effect, FaultContext
+from harness.model.value_types import LongerDuration, refusal
+from harness.rundir import behaviours
+from harness.rundir.plan import Proof
+from harness.units import duration_literal
 
 
-class Status(Faked):
+class StatusFault(BackendFault):
     KIND: ClassVar = "status"
 
     status: int = Field(ge=400, le=599, description="What it answers: 500, 503, 429, 401 …")
@@ -27,13 +27,13 @@ class Status(Faked):
 
     @property
     def text(self) -> str:
-        after = f", Retry-After {spell_duration(self.retry_after_ms)}" if self.retry_after_ms else ""
+        after = f", Retry-After {duration_literal(self.retry_after_ms)}" if self.retry_after_ms else ""
         return f"status {self.status}{after}"
 
-    def compile(self, met: Circumstances) -> Effect:
+    def compile(self, ctx: FaultContext) -> Effect:
         seconds = None if self.retry_after_ms is None else math.ceil(self.retry_after_ms / 1000)
-        answer = behaviour.Status(status=self.status, retry_after_s=seconds)
-        return at_once(answer, Proof(kind="answered", status=self.status))
+        answer = behaviours.Status(status=self.status, retry_after_s=seconds)
+        return immediate(answer, Proof(kind="answered", status=self.status))
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from super().findings()

@@ -11,10 +11,10 @@ from typing import ClassVar, Final, Literal
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from harness.faults.fault import CANARY_WAIT_MS, FAILED, Circumstances, Effect, Fault, Unprovable, held
-from harness.fields import did_you_mean, refusal
-from harness.part import Part
-from harness.plan import Proof
+from harness.faults.fault import CANARY_WAIT_MS, FAILED, Effect, Fault, FaultContext, UnobservableFault, delayed_proof
+from harness.model.strict_model import StrictModel
+from harness.model.value_types import did_you_mean, refusal
+from harness.rundir.plan import Proof
 
 ATTRIBUTES: Final = {
     "latency": ("latency", "jitter"),
@@ -28,7 +28,7 @@ ATTRIBUTES: Final = {
 ToxicType = Literal["latency", "bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data"]
 
 
-class RawToxic(Part):
+class RawToxic(StrictModel):
     type: ToxicType
     attributes: dict[str, int] = Field({}, description="Whole numbers, in Toxiproxy's units")
 
@@ -41,7 +41,7 @@ class RawToxic(Part):
                 yield "attributes", refusal(f"`{name}: {value}` is out of range", "write a whole number from 0 up")
 
 
-class Toxic(Fault):
+class ToxicFault(Fault):
     KIND: ClassVar = "toxic"
 
     raw: RawToxic = Field(alias="toxic")
@@ -51,17 +51,17 @@ class Toxic(Fault):
         written = ", ".join(f"{name} {value}" for name, value in self.raw.attributes.items())
         return f"toxic {self.raw.type}" + (f" ({written})" if written else "")
 
-    def compile(self, met: Circumstances) -> Effect:
+    def compile(self, ctx: FaultContext) -> Effect:
         delay_ms = self._delay_ms()
         if self.raw.type == "limit_data":
             held_ms = 0.0
         elif delay_ms is None:
-            held_ms = met.hold_ms
+            held_ms = ctx.hold_ms
         else:
-            held_ms = min(delay_ms + self._attribute("jitter"), met.hold_ms)
+            held_ms = min(delay_ms + self._attribute("jitter"), ctx.hold_ms)
         return Effect(
             held_ms=held_ms,
-            proof=self._proof(met, delay_ms),
+            proof=self._proof(ctx, delay_ms),
             toxics=(self.toxic(self.raw.type, **self.raw.attributes),),
             delay_ms=delay_ms if self.raw.type in ("latency", "slow_close") else None,
         )
@@ -82,21 +82,21 @@ class Toxic(Fault):
             case _:
                 return None
 
-    def _proof(self, met: Circumstances, delay_ms: float | None) -> Proof:
-        carried = self.carried_bytes(met)
+    def _proof(self, ctx: FaultContext, delay_ms: float | None) -> Proof:
+        carried = self.carried_bytes(ctx)
         match self.raw.type:
             case "timeout" | "reset_peer":
                 early = delay_ms is not None and delay_ms < CANARY_WAIT_MS
-                return FAILED if early else held(met, delay_ms=delay_ms)
+                return FAILED if early else delayed_proof(ctx, delay_ms=delay_ms)
             case "bandwidth":
                 rate = self._attribute("rate")
-                return held(met, delay_ms=carried / rate if rate else None)
+                return delayed_proof(ctx, delay_ms=carried / rate if rate else None)
             case "slicer":
                 pauses = carried // max(1, self._attribute("average_size"))
-                return held(met, delay_ms=pauses * self._attribute("delay") / 1000)
+                return delayed_proof(ctx, delay_ms=pauses * self._attribute("delay") / 1000)
             case "limit_data":
                 if self._attribute("bytes") >= carried:
-                    raise Unprovable(f"a whole canary ({carried} bytes) fits", f"write bytes: {carried // 2}")
+                    raise UnobservableFault(f"a whole canary ({carried} bytes) fits", f"write bytes: {carried // 2}")
                 return FAILED
             case _:
-                return held(met, delay_ms=(delay_ms or 0) - self._attribute("jitter") / 2)
+                return delayed_proof(ctx, delay_ms=(delay_ms or 0) - self._attribute("jitter") / 2)

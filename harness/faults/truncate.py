@@ -8,14 +8,14 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from harness import behaviour
-from harness.faults.faked import Faked, at_once
-from harness.faults.fault import FAILED, Circumstances, Effect
-from harness.fields import Share, refusal
+from harness.faults.faked import BackendFault, immediate
+from harness.faults.fault import FAILED, Effect, FaultContext
+from harness.model.value_types import Share, refusal
+from harness.rundir import behaviours
 from harness.units import format_share
 
 
-class Truncate(Faked):
+class TruncateFault(BackendFault):
     KIND: ClassVar = "truncate"
 
     keep: Share = Field(alias="truncate", description="How much of the body still comes; less than 100%")
@@ -24,8 +24,8 @@ class Truncate(Faked):
     def text(self) -> str:
         return f"body cut after {format_share(self.keep)}"
 
-    def compile(self, met: Circumstances) -> Effect:
-        return at_once(behaviour.Truncate(keep=self.keep), FAILED)
+    def compile(self, ctx: FaultContext) -> Effect:
+        return immediate(behaviours.Truncate(keep=self.keep), FAILED)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from super().findings()

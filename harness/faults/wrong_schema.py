@@ -6,13 +6,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness import behaviour
-from harness.faults.faked import Faked, at_once
-from harness.faults.fault import Circumstances, Effect
-from harness.plan import Proof
+from harness.faults.faked import BackendFault, immediate
+from harness.faults.fault import Effect, FaultContext
+from harness.rundir import behaviours
+from harness.rundir.plan import Proof
 
 
-class WrongSchema(Faked):
+class WrongSchemaFault(BackendFault):
     KIND: ClassVar = "wrong_schema"
 
     wrong_schema: Literal[True] = Field(description="Answer valid JSON of another shape")
@@ -21,5 +21,5 @@ class WrongSchema(Faked):
     def text(self) -> str:
         return "wrong schema"
 
-    def compile(self, met: Circumstances) -> Effect:
-        return at_once(behaviour.WrongSchema(), Proof(kind="answered", status=200, looks="no_offers"))
+    def compile(self, ctx: FaultContext) -> Effect:
+        return immediate(behaviours.WrongSchema(), Proof(kind="answered", status=200, looks="no_offers"))

@@ -1,6 +1,6 @@
 """Gates: what a scenario may demand of a service. One kind a file; a new one is a file and a line here.
 
-Reading them imports no numpy and no scipy; how each one decides stands in `harness.gates.deciding`.
+Reading them imports no numpy and no scipy; how each one decides stands in `harness.gates.exceedance`.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from harness.gates.calls import CallsGate
-from harness.gates.cleared import ClearedGate
-from harness.gates.cost import CostGate
+from harness.gates.detection.cleared import ClearedGate
+from harness.gates.detection.named import DetectedGate
 from harness.gates.gate import Finding, Gate
 from harness.gates.latency import LatencyGate
-from harness.gates.named import NamedGate
 from harness.gates.recovery import RecoveryGate
+from harness.gates.resource_gate import ResourceGate
 from harness.gates.share import ShareGate
 from harness.gates.throughput import ThroughputGate
-from harness.gates.words import GateSyntaxError, Words
+from harness.gates.tokenizer import GateSyntaxError, Tokens
 
 
 class GateKind(Protocol):
@@ -24,7 +24,7 @@ class GateKind(Protocol):
 
     def reads(self, word: str) -> bool: ...
 
-    def parse(self, words: Words) -> Gate: ...
+    def parse(self, words: Tokens) -> Gate: ...
 
 
 GATES: Final[tuple[GateKind, ...]] = (
@@ -33,8 +33,8 @@ GATES: Final[tuple[GateKind, ...]] = (
     CallsGate,
     ThroughputGate,
     RecoveryGate,
-    CostGate,
-    NamedGate,
+    ResourceGate,
+    DetectedGate,
     ClearedGate,
 )
 
@@ -42,14 +42,14 @@ __all__ = [
     "GATES",
     "CallsGate",
     "ClearedGate",
-    "CostGate",
+    "DetectedGate",
     "Finding",
     "Gate",
     "GateKind",
     "GateSyntaxError",
     "LatencyGate",
-    "NamedGate",
     "RecoveryGate",
+    "ResourceGate",
     "ShareGate",
     "ThroughputGate",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from harness.gates.gate import MEAN_MOMENTS, Finding, moments_for_share
-from harness.gates.words import GateSyntaxError, Words
+from harness.gates.tokenizer import GateSyntaxError, Tokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,7 @@ class CallsGate:
         return word == "calls"
 
     @classmethod
-    def parse(cls, words: Words) -> Self:
+    def parse(cls, words: Tokens) -> Self:
         words.take()
         upstream = words.name("an upstream's name", _EXAMPLE) if words.accept("to") else None
         request = words.request()
@@ -84,14 +84,14 @@ class CallsGate:
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np
 
-        from harness.evidence.validity import JOINED_LEAST, joined_share
-        from harness.gates.deciding import Population, rule_of, say, stopped
-        from harness.gates.means import judge_mean
-        from harness.statistics import Tally, decide
+        from harness.evidence.backend_time import joined_share
+        from harness.gates.batch_means import judge_mean
+        from harness.gates.exceedance import JOINED_LEAST, Population, describe, describe_stopped, rule_of
+        from harness.statistics import Counts, decide
 
         windows = Population(self.phase, self.request).windows(pool)
         if any(window.cut for window in windows):
-            return self._undecided(stopped(pool).reason)
+            return self._undecided(describe_stopped(pool).reason)
         if not any(len(run.calls) for run in pool.runs):
             return self._undecided("no backend call was recorded at all; does the service use its addresses?")
         joined = all((share := joined_share(run)) is None or share >= JOINED_LEAST for run in pool.runs)
@@ -114,12 +114,12 @@ class CallsGate:
                 alpha_fail=alpha_fail,
             )
         # more calls than arrivals is as bad as a share can be
-        tally = Tally(np.minimum(sums, sizes) if sums.sum() > n else sums, sizes)
+        tally = Counts(np.minimum(sums, sizes) if sums.sum() > n else sums, sizes)
         decision = decide(tally, seconds, rule_of(pool.plan, self.limit, alpha_fail))
         to = f" to {self.upstream}" if self.upstream else ""
         return Finding(
             verdict=decision.verdict,
-            reason=say(decision, f"led to a call{to}", self.limit),
+            reason=describe(decision, f"led to a call{to}", self.limit),
             limit=self.limit,
             unit="ratio",
             op="<",

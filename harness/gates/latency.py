@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from harness.gates.gate import Finding, moments_for_share
-from harness.gates.words import GateSyntaxError, Word, Words
+from harness.gates.tokenizer import GateSyntaxError, Token, Tokens
 from harness.units import parse_duration_ms
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class LatencyGate:
         return re.match(r"p\d", word) is not None
 
     @classmethod
-    def parse(cls, words: Words) -> Self:
+    def parse(cls, words: Tokens) -> Self:
         quantile, ok_only = _quantile(words.take("a percentile", _EXAMPLE))
         upstream = words.name("an upstream's name", "p99 of UPSTREAM < 1s") if words.accept("of") else None
         request = words.request()
@@ -101,7 +101,7 @@ class LatencyGate:
         return judge(self, pool, alpha_fail)
 
 
-def _quantile(word: Word) -> tuple[float, bool]:
+def _quantile(word: Token) -> tuple[float, bool]:
     match = _QUANTILE.fullmatch(word.text)
     if not match:
         fix = f"p{word.text[1:3]}.{word.text[3:]}" if re.fullmatch(r"p9{3,}", word.text) else "p99, p99.9 or p99(ok)"
@@ -114,7 +114,7 @@ def _quantile(word: Word) -> tuple[float, bool]:
     return round(percent / 100, 9), match[2] is not None
 
 
-def _limit(words: Words) -> Limit:
+def _limit(words: Tokens) -> Limit:
     if words.accept("gateway.timeout"):
         return Limit()
     words.refuse_glued()
@@ -127,7 +127,7 @@ def _limit(words: Words) -> Limit:
     return Limit(ms=words.quantity(parse_duration_ms, f"a limit ({_LIMITS})", _LIMITS))
 
 
-def _ratio(words: Words, number: str, offset: int) -> Limit:
+def _ratio(words: Tokens, number: str, offset: int) -> Limit:
     factor = float(number)
     of = words.take("`baseline` or `main`", f"{number}x baseline or {number}x main")
     if not 0 < factor <= 1_000_000:

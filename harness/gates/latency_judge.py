@@ -12,14 +12,22 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.baseline_file import read_main
 from harness.evidence import NEVER, Evidence, Pool, Window
-from harness.evidence.backend_time import call_waits_ns
-from harness.evidence.validity import JOINED_LEAST, guard_too_short, joined_share
-from harness.gates.deciding import Population, Undecided, decide_share, rule_of, say, stopped
+from harness.evidence.backend_time import call_waits_ns, joined_share
+from harness.gates.exceedance import (
+    JOINED_LEAST,
+    InconclusiveReason,
+    Population,
+    decide_share,
+    describe,
+    describe_stopped,
+    guard_too_short,
+    rule_of,
+)
 from harness.gates.gate import Finding
-from harness.quantiles import Bounds, quantile_bounds
-from harness.statistics import Decision, Rule, Tally, decide, nearest_rank
+from harness.gates.quantiles import Bounds, quantile_bounds
+from harness.gates.reference_baseline import read_main
+from harness.statistics import Counts, Decision, Rule, decide, nearest_rank
 from harness.units import NS_PER_MS, format_duration
 
 if TYPE_CHECKING:
@@ -42,7 +50,7 @@ class _Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
+class _Measurement:
     latencies: list[NDArray[np.int64]]
     """One array a run."""
     limits: _Limits
@@ -51,7 +59,7 @@ class _Measured:
 
 def judge(gate: LatencyGate, pool: Pool, alpha_fail: float) -> Finding:
     limits = _limits(gate, pool)
-    if isinstance(limits, Undecided):
+    if isinstance(limits, InconclusiveReason):
         return _undecided(limits.reason, None)
     if gate.phase == "baseline" and (reason := guard_too_short(pool)):
         return _undecided(reason, limits.shown_ms)
@@ -59,17 +67,17 @@ def judge(gate: LatencyGate, pool: Pool, alpha_fail: float) -> Finding:
     if limits.error_shared:
         rule = replace(rule, alpha=rule.alpha / 2, alpha_fail=rule.alpha_fail / 2)
     latencies = _latencies(gate, pool)
-    if isinstance(latencies, Undecided):
+    if isinstance(latencies, InconclusiveReason):
         return _undecided(latencies.reason, limits.shown_ms)
-    measured = _Measured(latencies, limits, rule)
+    measured = _Measurement(latencies, limits, rule)
     return _told(gate, pool, measured, _decide(gate, pool, measured))
 
 
-def _decide(gate: LatencyGate, pool: Pool, measured: _Measured) -> Decision | Undecided:
+def _decide(gate: LatencyGate, pool: Pool, measured: _Measurement) -> Decision | InconclusiveReason:
     """FAIL by the one limit, else PASS or not by the other."""
     limits = measured.limits
     failed = _decide_at(gate, pool, measured, limits.fail_ms)
-    if limits.fail_ms == limits.pass_ms or isinstance(failed, Undecided) or failed.verdict == "fail":
+    if limits.fail_ms == limits.pass_ms or isinstance(failed, InconclusiveReason) or failed.verdict == "fail":
         return failed
     passed = _decide_at(gate, pool, measured, limits.pass_ms)
     if isinstance(passed, Decision) and passed.verdict == "fail":
@@ -78,7 +86,7 @@ def _decide(gate: LatencyGate, pool: Pool, measured: _Measured) -> Decision | Un
     return passed
 
 
-def _decide_at(gate: LatencyGate, pool: Pool, measured: _Measured, limit_ms: float) -> Decision | Undecided:
+def _decide_at(gate: LatencyGate, pool: Pool, measured: _Measurement, limit_ms: float) -> Decision | InconclusiveReason:
     limit_ns = round(limit_ms * NS_PER_MS)
     if gate.upstream is None:
         return decide_share(
@@ -86,8 +94,8 @@ def _decide_at(gate: LatencyGate, pool: Pool, measured: _Measured, limit_ms: flo
         )
     windows = _population(gate).windows(pool)
     if any(window.cut for window in windows):
-        return stopped(pool)
-    tally = Tally.of(*(exceeds(own, limit_ns) for own in measured.latencies))
+        return describe_stopped(pool)
+    tally = Counts.of(*(exceeds(own, limit_ns) for own in measured.latencies))
     return decide(tally, sum(window.seconds for window in windows), measured.rule)
 
 
@@ -102,13 +110,13 @@ def _population(gate: LatencyGate, held_ns: int | None = None) -> Population:
     return Population(gate.phase, gate.request, gate.request is not None, gate.ok_only, held_ns)
 
 
-def _latencies(gate: LatencyGate, pool: Pool) -> list[NDArray[np.int64]] | Undecided:
+def _latencies(gate: LatencyGate, pool: Pool) -> list[NDArray[np.int64]] | InconclusiveReason:
     """One array a run, in order of intended time."""
     windows = _population(gate).windows(pool)
     if gate.upstream is None:
         return [window.latency_ns for window in windows]
     if any((joined_share(run) or 0.0) < JOINED_LEAST for run in pool.runs):
-        return Undecided("too few backend calls can be tied to a request (the service drops both headers)")
+        return InconclusiveReason("too few backend calls can be tied to a request (the service drops both headers)")
     return [_call_latency_ns(run, w, gate.upstream, gate.ok_only) for run, w in zip(pool.runs, windows, strict=True)]
 
 
@@ -125,22 +133,22 @@ def _call_latency_ns(run: Evidence, window: Window, upstream: str, ok_only: bool
     return waits_ns[ok] if ok_only else np.where(ok, waits_ns, NEVER)
 
 
-def _limits(gate: LatencyGate, pool: Pool) -> _Limits | Undecided:
+def _limits(gate: LatencyGate, pool: Pool) -> _Limits | InconclusiveReason:
     limit_ms = gate.latency_limit_ms(pool.plan.gateway.timeout_ms)
     if limit_ms is not None:
         return _Limits(limit_ms, limit_ms, limit_ms)
     factor = gate.limit.factor
     if factor is None:
-        return Undecided("there is no gateway, so `gateway.timeout` is not known")
+        return InconclusiveReason("there is no gateway, so `gateway.timeout` is not known")
     if gate.limit.of == "baseline":
         reference = _baseline(gate, pool)
     else:
         run_dir = pool.runs[0].run_dir
         reference = read_main(run_dir, metric=gate.metric, request=gate.request, phase=gate.phase)
     if isinstance(reference, str):
-        return Undecided(reference)
+        return InconclusiveReason(reference)
     if reference.low_ms is None or reference.high_ms is None or reference.observed_ms is None:
-        return Undecided(f"the {gate.limit.of}'s own {gate.metric} is not known surely enough to compare with")
+        return InconclusiveReason(f"the {gate.limit.of}'s own {gate.metric} is not known surely enough to compare with")
     return _Limits(
         factor * reference.low_ms, factor * reference.high_ms, factor * reference.observed_ms, error_shared=True
     )
@@ -150,23 +158,23 @@ def _baseline(gate: LatencyGate, pool: Pool) -> Bounds | str:
     if reason := guard_too_short(pool):
         return reason
     bounds = bounds_of(replace(gate, phase="baseline"), pool)
-    return bounds.reason if isinstance(bounds, Undecided) else bounds
+    return bounds.reason if isinstance(bounds, InconclusiveReason) else bounds
 
 
-def bounds_of(gate: LatencyGate, pool: Pool) -> Bounds | Undecided:
+def bounds_of(gate: LatencyGate, pool: Pool) -> Bounds | InconclusiveReason:
     """The gate's own quantile, whatever its limit, with bounds at half the allowed error on each side."""
     windows = _population(gate).windows(pool)
     if any(window.cut for window in windows):
-        return stopped(pool)
+        return describe_stopped(pool)
     latencies = _latencies(gate, pool)
-    if isinstance(latencies, Undecided):
+    if isinstance(latencies, InconclusiveReason):
         return latencies
     alpha = round(1 - pool.plan.verdict.confidence, 9) / 2
     rule = Rule(gate.p0, pool.plan.verdict.clump_ms / 1000, alpha, alpha)
     return quantile_bounds(latencies, sum(window.seconds for window in windows), rule)
 
 
-def _told(gate: LatencyGate, pool: Pool, measured: _Measured, decision: Decision | Undecided) -> Finding:
+def _told(gate: LatencyGate, pool: Pool, measured: _Measurement, decision: Decision | InconclusiveReason) -> Finding:
     limits = measured.limits
     seconds = sum(window.seconds for window in _population(gate).windows(pool))
     limit_ns = round(limits.fail_ms * NS_PER_MS)
@@ -174,7 +182,7 @@ def _told(gate: LatencyGate, pool: Pool, measured: _Measured, decision: Decision
     infinite = bool(bounds.n) and bounds.observed_ms is None
     cap_ms = censored_at_ms(gate, pool) if infinite else None
     failed_at_rank = infinite and cap_ms is None
-    if isinstance(decision, Undecided):
+    if isinstance(decision, InconclusiveReason):
         finding = _undecided(decision.reason, limits.shown_ms)
         return replace(
             finding, observed=bounds.observed_ms, censored_at_ms=cap_ms, failed_at_rank=failed_at_rank, n=bounds.n
@@ -183,7 +191,7 @@ def _told(gate: LatencyGate, pool: Pool, measured: _Measured, decision: Decision
     bad = f"took {format_duration(limits.shown_ms)} or longer{failed}"
     return Finding(
         verdict=decision.verdict,
-        reason=say(decision, bad, gate.p0, whose="calls" if gate.upstream else "requests"),
+        reason=describe(decision, bad, gate.p0, whose="calls" if gate.upstream else "requests"),
         limit=limits.shown_ms,
         unit="ms",
         op="<",

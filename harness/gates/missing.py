@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from harness.evidence import Pool
     from harness.evidence.presence import Presence
-    from harness.gates.deciding import Population
+    from harness.gates.exceedance import Population
 
 HELD: Final = "of the answers that should have held it"
 """Stands in every reason that names somebody."""

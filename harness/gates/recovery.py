@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from harness.gates.gate import Finding, GateVerdict
-from harness.gates.words import GateSyntaxError, Words
-from harness.units import NS_PER_MS, NS_PER_S, format_duration, parse_duration_ms, spell_duration
+from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.units import NS_PER_MS, NS_PER_S, duration_literal, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence, Pool
@@ -44,12 +44,12 @@ class RecoveryGate:
         return word == "recovery"
 
     @classmethod
-    def parse(cls, words: Words) -> Self:
+    def parse(cls, words: Tokens) -> Self:
         words.take()
         words.comparison("<", _EXAMPLE)
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         if not words.accept("after"):
-            fix = f"recovery < {spell_duration(limit_ms)} after FAULT"
+            fix = f"recovery < {duration_literal(limit_ms)} after FAULT"
             raise GateSyntaxError("a recovery gate says after which fault", fix, words.offset)
         return cls(words.text, words.name("a fault's name", _EXAMPLE), limit_ms)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
 from harness.gates.gate import Finding, moments_for_share
 from harness.gates.missing import who_is_missing
-from harness.gates.words import Words
-from harness.records import Outcome
+from harness.gates.tokenizer import Tokens
+from harness.rundir.rows import Outcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ class ShareGate:
         return word in BAD_OUTCOMES or word == "complete"
 
     @classmethod
-    def parse(cls, words: Words) -> Self:
+    def parse(cls, words: Tokens) -> Self:
         metric = words.take().text
         complete = metric == "complete"
         example = "complete > 99%" if complete else f"{metric} < 1%"
@@ -93,8 +93,14 @@ class ShareGate:
         return None
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
-        from harness.evidence.validity import guard_too_short
-        from harness.gates.deciding import Population, Undecided, decide_share, rule_of, say
+        from harness.gates.exceedance import (
+            InconclusiveReason,
+            Population,
+            decide_share,
+            describe,
+            guard_too_short,
+            rule_of,
+        )
 
         if self.uses_complete and pool.plan.load.complete == "none":
             return self._undecided("answers were not looked into (`load.complete` is none)")
@@ -102,7 +108,7 @@ class ShareGate:
             return self._undecided(reason)
         population = Population(self.phase, self.request, every_part=True)
         decision = decide_share(pool, population, self._bad, rule_of(pool.plan, self.p0, alpha_fail))
-        if isinstance(decision, Undecided):
+        if isinstance(decision, InconclusiveReason):
             return self._undecided(decision.reason)
         observed = decision.k / decision.n if decision.n else None
         bounds = (observed, decision.low, decision.high) if decision.n else (None, None, None)
@@ -115,7 +121,7 @@ class ShareGate:
             did += who_is_missing(pool, population)
         return Finding(
             verdict=decision.verdict,
-            reason=say(decision, did, self.p0),
+            reason=describe(decision, did, self.p0),
             limit=self.limit,
             unit="share",
             op=self.op,

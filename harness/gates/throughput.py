@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from harness.gates.gate import MEAN_MOMENTS, Finding
-from harness.gates.words import Words
+from harness.gates.tokenizer import Tokens
 from harness.units import parse_rate_per_s
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ThroughputGate:
         return word == "throughput"
 
     @classmethod
-    def parse(cls, words: Words) -> Self:
+    def parse(cls, words: Tokens) -> Self:
         words.take()
         request = words.request()
         words.comparison(">", "throughput > 38/s")
@@ -65,12 +65,12 @@ class ThroughputGate:
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np
 
-        from harness.gates.deciding import Population, stopped
-        from harness.gates.means import judge_mean
+        from harness.gates.batch_means import judge_mean
+        from harness.gates.exceedance import Population, describe_stopped
 
         windows = Population(self.phase, self.request, every_part=True).windows(pool)
         if any(window.cut for window in windows):
-            return Finding("inconclusive", stopped(pool).reason, self.limit_per_s, "per_s", ">")
+            return Finding("inconclusive", describe_stopped(pool).reason, self.limit_per_s, "per_s", ">")
         batches = [_batches(run, window) for run, window in zip(pool.runs, windows, strict=True)]
         return judge_mean(
             pool,

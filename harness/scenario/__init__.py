@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.scenario.catalog import catalog_names, find_scenario
-from harness.scenario.load import Cell, Loaded, load_scenario
+from harness.scenario.load import LoadedCell, LoadedScenario, load_scenario
+from harness.scenario.source.catalog import catalog_names, find_scenario
 
-__all__ = ["Cell", "Loaded", "catalog_names", "find_scenario", "load_scenario"]
+__all__ = ["LoadedCell", "LoadedScenario", "catalog_names", "find_scenario", "load_scenario"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from harness.phases import planned_phases
-from harness.plan import PlannedFault
-from harness.scenario.arrivals import expected_arrivals
-from harness.scenario.load import Cell, Loaded, dry_plan
+from harness.rundir.phases import planned_phases
+from harness.rundir.plan import PlannedFault
+from harness.scenario.load import LoadedCell, LoadedScenario, dry_plan
+from harness.scenario.planning.arrivals import expected_arrivals
 
 AROUND_MS: Final = 3_000.0
 """Starting, stopping and judging."""
@@ -49,11 +49,11 @@ class CellPreview:
     wall_ms: float
 
 
-def preview(loaded: Loaded) -> list[CellPreview]:
+def preview(loaded: LoadedScenario) -> list[CellPreview]:
     return [_cell(cell) for cell in loaded.cells]
 
 
-def _cell(cell: Cell) -> CellPreview:
+def _cell(cell: LoadedCell) -> CellPreview:
     plan, _ = dry_plan(cell.loaded.made)
     schedule = plan.load.schedule
     phases = tuple(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from typing import Any, Final
 
-from harness.scenario.load import Loaded
-from harness.scenario.located import Leaf, Listing, Mapping, Node
-from harness.scenario.schema import Scenario
+from harness.scenario.load import LoadedScenario
+from harness.scenario.schema.scenario import Scenario
+from harness.scenario.source.tree import MappingNode, Node, ScalarNode, SequenceNode
 
 STARTER: Final = """\
 # A scenario for tailgate: what is loaded, what breaks, and what must hold meanwhile.
@@ -60,7 +60,7 @@ def starter(file: str) -> str:
     return STARTER.format(file=file)
 
 
-def standing_alone(loaded: Loaded) -> str:
+def self_contained(loaded: LoadedScenario) -> str:
     """The scenario's own text; with what it extends merged in, where it does, since a copy would not find it."""
     if "extends" not in loaded.document.entries:
         return loaded.text
@@ -71,10 +71,10 @@ def standing_alone(loaded: Loaded) -> str:
         comments.append(f"{line}\n")
     tree = loaded.document
     ordered = {key: tree.entries[key] for key in Scenario.spelled_keys() if key in tree.entries and key != "extends"}
-    return "".join(comments) + _dumped(Mapping(tree.place, ordered, tree.keys))
+    return "".join(comments) + _dumped(MappingNode(tree.place, ordered, tree.keys))
 
 
-def _dumped(tree: Mapping) -> str:
+def _dumped(tree: MappingNode) -> str:
     from ruamel.yaml import YAML
 
     yaml = YAML()
@@ -90,20 +90,22 @@ def _styled(node: Node, *, depth: int, key: str) -> Any:
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-    if isinstance(node, Leaf):
+    if isinstance(node, ScalarNode):
         if isinstance(node.value, str) and not node.plain and "\n" not in node.value:
             return DoubleQuotedScalarString(node.value)
         return node.value
-    if isinstance(node, Listing):
+    if isinstance(node, SequenceNode):
         items = CommentedSeq(_styled(item, depth=depth + 1, key="") for item in node.items)
-        if key != "gates" and all(isinstance(item, Leaf) for item in node.items):
+        if key != "gates" and all(isinstance(item, ScalarNode) for item in node.items):
             items.fa.set_flow_style()
         return items
     entries = CommentedMap({name: _styled(value, depth=depth + 1, key=name) for name, value in node.entries.items()})
-    if depth and all(isinstance(value, Leaf) for value in node.entries.values()) and _length(node) < _WIDTH - 20:
+    if depth and all(isinstance(value, ScalarNode) for value in node.entries.values()) and _length(node) < _WIDTH - 20:
         entries.fa.set_flow_style()
     return entries
 
 
-def _length(node: Mapping) -> int:
-    return sum(len(name) + len(str(value.value)) + 4 for name, value in node.entries.items() if isinstance(value, Leaf))
+def _length(node: MappingNode) -> int:
+    return sum(
+        len(name) + len(str(value.value)) + 4 for name, value in node.entries.items() if isinstance(value, ScalarNode)
+    )

@@ -6,7 +6,7 @@ and raises, and its consumer is subclassed for each client. Its objects hide wha
 so all calls go through the consumer.
 
 A server that answers 200 and does nothing is caught by the read-back as far as its API goes; what it
-does to traffic only a canary can tell (`harness.stack.canary`).
+does to traffic only a canary can tell (`harness.stack.monitor.canary`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import urllib3
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import RigError, UsageError
-from harness.legible import one_line
-from harness.plan import PlannedToxic
-from harness.redaction import redact
+from harness.rundir.plan import PlannedToxic
+from harness.secrets.redact import redact
+from harness.text import one_line
 from harness.toxiproxy.state import Proxy, Toxic
 
 TIMEOUT_S: Final = 5.0

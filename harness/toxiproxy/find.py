@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from harness.errors import RigError
-from harness.manifest import Engine
+from harness.rundir.manifest import ToxiproxyInfo
 
 VERSION: Final = "2.12.0"
 """The server that `install` builds and that the contract suite runs against."""
@@ -39,9 +39,11 @@ class EngineChoice:
     path: Path | None = None
     url: str | None = None
 
-    def engine(self, url: str | None = None) -> Engine:
+    def engine(self, url: str | None = None) -> ToxiproxyInfo:
         """For the manifest; `url` is where a started binary listens."""
-        return Engine(kind=self.kind, version=self.version or None, source=self.source or None, url=self.url or url)
+        return ToxiproxyInfo(
+            kind=self.kind, version=self.version or None, source=self.source or None, url=self.url or url
+        )
 
 
 NONE: Final = EngineChoice("none", "")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import RigError
-from harness.scratch import scratch_folder
+from harness.temp_dirs import temp_dir
 from harness.toxiproxy.find import VERSION, binary_version, installed_path
 from harness.toxiproxy.step import run_step
 
@@ -55,7 +55,7 @@ def install(say: Say, env: Mapping[str, str] = os.environ) -> Installed:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # beside its final place, so that moving it there is one step
-        with scratch_folder(BUILDING, target.parent) as scratch:
+        with temp_dir(BUILDING, target.parent) as scratch:
             built = _build(scratch, say, env)
             built.replace(target)
     except OSError as exc:

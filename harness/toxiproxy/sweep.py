@@ -22,7 +22,7 @@ _OURS: Final = re.compile(r"tailgate-(\d{8}-\d{6}-[0-9a-f]{4})-")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Leftover:
     """A proxy of ours, or a toxic of ours on someone else's (`toxic` is then set)."""
 
     run_id: str
@@ -34,13 +34,13 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
-    removed: tuple[Found, ...]
-    spared: tuple[Found, ...]
+class SweepResult:
+    removed: tuple[Leftover, ...]
+    spared: tuple[Leftover, ...]
     """Of runs that are alive, or were not chosen."""
 
 
-def sweep(client: ToxiproxyClient, alive: Collection[str], chosen: Collection[str] | None = None) -> Swept:
+def sweep(client: ToxiproxyClient, alive: Collection[str], chosen: Collection[str] | None = None) -> SweepResult:
     """`alive`: ids of the runs to spare; `chosen`: those to take away, all others by default.
 
     Raises RigError if anything that should be gone is still there afterwards.
@@ -54,14 +54,14 @@ def sweep(client: ToxiproxyClient, alive: Collection[str], chosen: Collection[st
             client.remove_toxic(each.proxy, each.toxic)
     if left := [str(each) for each in _found(client) if each in doomed]:
         raise RigError(f"Toxiproxy at {client.url} still has {', '.join(left)}", "restart that server")
-    return Swept(doomed, tuple(each for each in found if each not in doomed))
+    return SweepResult(doomed, tuple(each for each in found if each not in doomed))
 
 
-def _found(client: ToxiproxyClient) -> Iterator[Found]:
+def _found(client: ToxiproxyClient) -> Iterator[Leftover]:
     for name, proxy in client.proxies().items():
         if match := _OURS.match(name):
-            yield Found(match[1], name)  # its toxics go with it
+            yield Leftover(match[1], name)  # its toxics go with it
             continue
         for toxic in proxy.toxics:
             if match := _OURS.match(toxic.name):
-                yield Found(match[1], name, toxic.name)
+                yield Leftover(match[1], name, toxic.name)

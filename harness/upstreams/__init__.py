@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from harness.fields import kind_of, refusal
+from harness.model.value_types import kind_of, refusal
 from harness.upstreams.fake import Fake
 from harness.upstreams.recording import Points, points_of
 from harness.upstreams.upstream import GENERIC, Upstream

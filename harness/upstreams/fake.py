@@ -8,10 +8,10 @@ from typing import ClassVar, Final, Literal
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from harness.fields import LongerDuration, refusal, written
-from harness.plan import PlannedUpstream
-from harness.units import spell_duration
-from harness.upstreams.profile import Profile
+from harness.model.value_types import LongerDuration, refusal, written
+from harness.rundir.plan import PlannedUpstream
+from harness.units import duration_literal
+from harness.upstreams.profile import LatencyProfile
 from harness.upstreams.recording import Points
 from harness.upstreams.upstream import Upstream
 
@@ -27,7 +27,9 @@ class Fake(Upstream):
 
     p50_ms: LongerDuration = Field(written("200ms"), alias="p50", description="Median latency, in health")
     p99_ms: LongerDuration = Field(written("600ms"), alias="p99", description="99th percentile of latency, in health")
-    profile: Profile | None = Field(None, description="Latency in health, where a lognormal by p50 and p99 is not it")
+    profile: LatencyProfile | None = Field(
+        None, description="Latency in health, where a lognormal by p50 and p99 is not it"
+    )
     provider: Literal["generic", "vastai", "lambda", "vultr"] = Field("generic", description="Wire shape it speaks")
     rows: int = Field(400, ge=1, le=5000, description="Offers in its catalog")
     page: int = Field(0, ge=0, le=5000, description="Offers on a page; 0: all at once")
@@ -76,7 +78,7 @@ class Fake(Upstream):
             fix = "keep one of them; p50 and p99 are short for profile: {lognormal: {p50: …, p99: …}}"
             yield "profile", refusal("`profile` and `p50`, `p99` both say how long it takes", fix, at_key=True)
         elif self.p99_ms < self.p50_ms:
-            given = f"`p99` ({spell_duration(self.p99_ms)}) is below `p50` ({spell_duration(self.p50_ms)})"
+            given = f"`p99` ({duration_literal(self.p99_ms)}) is below `p50` ({duration_literal(self.p50_ms)})"
             yield "p99", refusal(given, "p99 is the slow end; write both if one default does not fit")
         if self.page and self.provider in WITHOUT_PAGES:
             found = f"{self.provider} has no pages: it answers with all rows at once"

@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar, Final
 from pydantic import ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from harness.fields import Duration, LongerDuration, refusal
-from harness.part import Part
-from harness.plan import PlannedProfile
-from harness.units import spell_duration
+from harness.model.strict_model import StrictModel
+from harness.model.value_types import Duration, LongerDuration, refusal
+from harness.rundir.plan import PlannedProfile
+from harness.units import duration_literal
 from harness.upstreams.recording import Points, value_at
 
 KINDS: Final = ("constant", "uniform", "normal", "lognormal", "pareto", "empirical")
@@ -20,7 +20,7 @@ Z99: Final = 2.3263478740408408
 """The 99th percentile of the standard normal distribution."""
 
 
-class Shape(Part):
+class Shape(StrictModel):
     """The settings of one kind, named as `fake_backends.profiles` takes them; `percentiles_ms` is p50 and p99."""
 
     KIND: ClassVar[str]
@@ -30,7 +30,7 @@ class Shape(Part):
         raise NotImplementedError
 
 
-class Uniform(Shape):
+class UniformProfile(Shape):
     KIND: ClassVar = "uniform"
 
     low_ms: Duration = Field(alias="low")
@@ -46,7 +46,7 @@ class Uniform(Shape):
             yield "high", _below("high", self.high_ms, "low", self.low_ms)
 
 
-class Normal(Shape):
+class NormalProfile(Shape):
     KIND: ClassVar = "normal"
 
     mean_ms: LongerDuration = Field(alias="mean")
@@ -57,7 +57,7 @@ class Normal(Shape):
         return self.mean_ms, self.mean_ms + Z99 * self.deviation_ms
 
 
-class Lognormal(Shape):
+class LognormalProfile(Shape):
     KIND: ClassVar = "lognormal"
 
     p50_ms: LongerDuration = Field(alias="p50")
@@ -72,7 +72,7 @@ class Lognormal(Shape):
             yield "p99", _below("p99", self.p99_ms, "p50", self.p50_ms)
 
 
-class Pareto(Shape):
+class ParetoProfile(Shape):
     KIND: ClassVar = "pareto"
 
     least_ms: LongerDuration = Field(alias="least", description="No answer is faster")
@@ -87,17 +87,19 @@ class Pareto(Shape):
             yield "p99", _below("p99", self.p99_ms, "least", self.least_ms)
 
 
-class Profile(Part):
+class LatencyProfile(StrictModel):
     """Exactly one kind."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [kind]} for kind in KINDS]})
     ONE_OF: ClassVar = (KINDS,)
 
     constant_ms: Duration | None = Field(None, alias="constant", description="Every answer takes as long")
-    uniform: Uniform | None = Field(None, description="Anything from low to high, equally likely")
-    normal: Normal | None = Field(None, description="The bell curve")
-    lognormal: Lognormal | None = Field(None, description="Skewed, as most response times are; p50 and p99 for short")
-    pareto: Pareto | None = Field(None, description="A heavy tail: now and then one takes very long")
+    uniform: UniformProfile | None = Field(None, description="Anything from low to high, equally likely")
+    normal: NormalProfile | None = Field(None, description="The bell curve")
+    lognormal: LognormalProfile | None = Field(
+        None, description="Skewed, as most response times are; p50 and p99 for short"
+    )
+    pareto: ParetoProfile | None = Field(None, description="A heavy tail: now and then one takes very long")
     empirical: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="Recorded from the real thing: a file with one number of milliseconds a line"
     )
@@ -125,6 +127,6 @@ class Profile(Part):
 
 def _below(key: str, value_ms: float, other: str, other_ms: float) -> PydanticCustomError:
     return refusal(
-        f"`{key}` ({spell_duration(value_ms)}) is below `{other}` ({spell_duration(other_ms)})",
-        f"write at least {spell_duration(other_ms)}",
+        f"`{key}` ({duration_literal(value_ms)}) is below `{other}` ({duration_literal(other_ms)})",
+        f"write at least {duration_literal(other_ms)}",
     )

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from harness.fields import kind_of, refusal, shortened
-from harness.part import Part
-from harness.plan import PlannedUpstream
+from harness.model.strict_model import StrictModel
+from harness.model.value_types import kind_of, refusal, shortened
+from harness.rundir.plan import PlannedUpstream
 from harness.upstreams.recording import Points
 
 SPELLINGS_MOST: Final = 20
@@ -38,7 +38,7 @@ Spelling = Annotated[
 ]
 
 
-class Upstream(Part):
+class Upstream(StrictModel):
     """A backend that the service asks, reached through a listener of Toxiproxy."""
 
     KIND: ClassVar[str]

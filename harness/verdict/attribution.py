@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence import Evidence, Pool, Window
-from harness.evidence.backend_time import call_waits_ns
-from harness.evidence.validity import JOINED_LEAST, joined_share
-from harness.results import UpstreamResult
+from harness.evidence.backend_time import call_waits_ns, joined_share
+from harness.gates.exceedance import JOINED_LEAST
+from harness.rundir.results import UpstreamResult
 from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS
 

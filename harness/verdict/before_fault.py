@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.evidence import Pool
 from harness.gates import CallsGate, Finding, Gate, LatencyGate, ShareGate, ThroughputGate
-from harness.records import Outcome
+from harness.rundir.rows import Outcome
 from harness.units import format_things
 from harness.verdict.gates import GateVerdict
 

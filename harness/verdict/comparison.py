@@ -14,13 +14,13 @@ from typing import Final, Literal
 from harness import __version__
 from harness.errors import RigError, UsageError
 from harness.evidence import Evidence
-from harness.evidence.landed import landings
-from harness.evidence.validity import rig_findings
 from harness.gates.gate import moments_for_share
-from harness.plan import Frozen
-from harness.quantiles import Bounds, quantile_bounds
-from harness.results import Tool
-from harness.statistics import Rule, Tally, decide
+from harness.gates.quantiles import Bounds, quantile_bounds
+from harness.rundir.plan import Frozen
+from harness.rundir.results import Tool
+from harness.statistics import Counts, Rule, decide
+from harness.verdict.proof import prove_faults
+from harness.verdict.validity import rig_findings
 
 QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 _SKIPPED: Final = ("warmup", "guard", "tail", "whole")
@@ -32,7 +32,7 @@ EXIT: Final = {"worse": 1, "unknown": 3, "fine": 0}
 _BY_WEIGHT: Final[tuple[Word, ...]] = ("worse", "unknown", "fine")
 
 
-class Row(Frozen):
+class ComparisonRow(Frozen):
     """One quantile of one phase in both runs, ms. null: infinite or unknown. The ratio is head ÷ base."""
 
     phase: str
@@ -54,7 +54,7 @@ class Comparison(Frozen):
     base: str
     head: str
     max_ratio: float
-    rows: tuple[Row, ...]
+    rows: tuple[ComparisonRow, ...]
 
 
 def compare(base: Evidence, head: Evidence, max_ratio: float) -> Comparison:
@@ -64,7 +64,7 @@ def compare(base: Evidence, head: Evidence, max_ratio: float) -> Comparison:
     if not phases:
         raise UsageError("the two runs have no phase in common", "compare runs of the same scenario")
     for run in (base, head):
-        if broken := [finding for finding in rig_findings(run, landings(run)) if not finding.ok]:
+        if broken := [finding for finding in rig_findings(run, prove_faults(run)) if not finding.ok]:
             raise RigError(f"{run.run_dir} is a rig failure: {broken[0].detail}", broken[0].fix)
     which = [(phase, metric, quantile) for phase in phases for metric, quantile in QUANTILES]
     rows = [_Pair(base, head, *one, share=len(which)).judge(max_ratio) for one in which]
@@ -93,7 +93,7 @@ class _Pair:
     quantile: float
     share: int
 
-    def judge(self, max_ratio: float) -> Row:
+    def judge(self, max_ratio: float) -> ComparisonRow:
         (was, base_rule), (now, head_rule) = self._bounds(self.base), self._bounds(self.head)
         low = _ratio(now.low_ms, was.high_ms)
         high = _ratio(now.high_ms, was.low_ms)
@@ -104,7 +104,7 @@ class _Pair:
             verdict = "worse"
         elif high is not None and high <= max_ratio:
             verdict = "fine"
-        return Row(
+        return ComparisonRow(
             phase=self.phase,
             metric=self.metric,
             base_ms=was.observed_ms,
@@ -127,7 +127,7 @@ class _Pair:
     def _surely_infinite(self, rule: Rule) -> bool:
         """So many of the head's did not end ok that its quantile has no finite value, surely."""
         window = self.head.window(self.phase)
-        return decide(Tally.of(~window.ok), window.seconds, rule).verdict == "fail"
+        return decide(Counts.of(~window.ok), window.seconds, rule).verdict == "fail"
 
 
 def _long_enough(run: Evidence, phase: str, rule: Rule) -> bool:

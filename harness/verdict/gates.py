@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.evidence import Pool
-from harness.evidence.validity import bad_seconds, lag_limit_ms
 from harness.gates import Finding, Gate
-from harness.manifest import SERVICE
-from harness.plan import PlannedGate
-from harness.results import GateResult
-from harness.scenario.gate_text import parse_gate
+from harness.gates.parse import parse_gate
+from harness.rundir.manifest import SERVICE
+from harness.rundir.plan import PlannedGate
+from harness.rundir.results import GateResult
 from harness.units import NS_PER_MS, format_duration
+from harness.verdict.validity import bad_seconds, lag_limit_ms
 
 
 @dataclass(frozen=True, slots=True)

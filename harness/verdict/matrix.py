@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from harness import __version__
 from harness.errors import UsageError
-from harness.plan import Frozen
-from harness.results import CellResult, MatrixResults, Results, ScenarioRef, Tool, Verdict
+from harness.rundir.plan import Frozen
+from harness.rundir.results import CellResult, MatrixResults, Results, ScenarioRef, Tool, Verdict
 
 MATRIX: Final = "matrix.json"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.gates import cleared, named
-from harness.results import GateResult
+from harness.gates.detection import cleared, named
+from harness.rundir.results import GateResult
 
 WHY: Final = "The log and the alert are what tells whoever is on call which backend it is."
 _FAILED: Final = {

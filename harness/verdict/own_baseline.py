@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.baseline_file import BaselineFile, Quantile
 from harness.evidence import Pool
 from harness.gates import LatencyGate
 from harness.gates.latency_judge import bounds_of
-from harness.quantiles import Bounds
-from harness.scenario.gate_text import parse_gate
+from harness.gates.parse import parse_gate
+from harness.gates.quantiles import Bounds
+from harness.gates.reference_baseline import BaselineFile, Quantile
 
 
 def own_baseline(pool: Pool) -> BaselineFile:

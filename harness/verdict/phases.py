@@ -9,9 +9,9 @@ import numpy as np
 from harness.evidence import NEVER, Pool, Window
 from harness.evidence.completeness import complete
 from harness.evidence.presence import presences
-from harness.phases import Phase
-from harness.records import Outcome
-from harness.results import LatencySummary, PhaseResult, PresenceResult
+from harness.rundir.phases import Phase
+from harness.rundir.results import LatencySummary, PhaseResult, PresenceResult
+from harness.rundir.rows import Outcome
 from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS
 

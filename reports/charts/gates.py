@@ -11,7 +11,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from harness.results import GateResult
+from harness.rundir.results import GateResult
 
 LOW: Final = 0.1
 HIGH: Final = 10.0

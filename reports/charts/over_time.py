@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from harness.records import Outcome
+from harness.rundir.rows import Outcome
 from harness.units import format_count
 from reports.charts.plot import Amount, Plot, Seconds, steps
+from reports.formatting import OUTCOME_WORD
 from reports.history import Band, History
-from reports.spelling import OUTCOME_WORD
 
 
 def outcomes(history: History, bands: Sequence[Band]) -> Markup:

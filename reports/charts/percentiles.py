@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
-from harness.records import Outcome
+from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS, format_duration
 from reports.charts.plot import LogMs, Plot, spell_round
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from markupsafe import Markup
 
-from reports.legible import shown
+from reports.redacted import shown
 
 _SIDE: Final = 1000  # the SVG's own units a side
 _ROUND_S: Final = (0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from reports import frame
-from reports.legible import shown
+from reports.redacted import shown
 from reports.subject import Subject
 
 FILES: Final = ("gates.csv", "phases.csv")

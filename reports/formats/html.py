@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from harness.results import UpstreamResult
+from harness.rundir.results import UpstreamResult
 from harness.units import format_count, format_duration, format_share, format_things
-from reports import breakage, frame, present, resources, spelling, trust
+from reports import failures, formatting, frame, present, resources, validity
 from reports.charts import over_time, percentiles
 from reports.charts.percentiles import Curve
 from reports.charts.plot import LogMs, spell_round
+from reports.detections import named_without_fault, who_was_named
 from reports.history import Band, History, bands, history_of
-from reports.legible import redacted_document, shown
-from reports.named import named_without_fault, who_was_named
 from reports.page import embedded_json, render
 from reports.quoted import quoted
+from reports.redacted import redacted_document, shown
 from reports.subject import Subject
 from reports.timeline import Quantiles
 
@@ -43,11 +43,11 @@ def page(subject: Subject) -> str:
     context: dict[str, Any] = {
         "results": results,
         "title": results.scenario.name,
-        "word": spelling.WORD[results.verdict].upper(),
-        "tally": spelling.tally([gate.verdict for gate in results.gates]),
-        "trust": trust.answers(subject),
-        "broken": breakage.findings(subject),
-        "logs": breakage.log_ends(subject),
+        "word": formatting.WORD[results.verdict].upper(),
+        "tally": formatting.tally([gate.verdict for gate in results.gates]),
+        "trust": validity.check_rows(subject),
+        "broken": failures.findings(subject),
+        "logs": failures.log_ends(subject),
         "default_gates": bool(subject.plan and subject.plan.default_gates),
         "subtitle": _subtitle(subject),
         "gateway_ms": subject.gateway_ms,
@@ -65,8 +65,8 @@ def page(subject: Subject) -> str:
         "configuration": _configuration(subject),
         "results_json": embedded_json(redacted_document(results.model_dump(mode="json"))),
         "fault_texts": {fault.name: fault.text for fault in (subject.plan.faults if subject.plan else ())},
-        "witnessed": trust.witnessed,
-        "proof_word": trust.proof_word,
+        "witnessed": validity.witnessed,
+        "proof_word": validity.proof_word,
         "who_was_named": who_was_named,
         "presence": present.table(results),
         "answers": list(quoted(subject)),
@@ -106,13 +106,14 @@ def _over_time(subject: Subject, history: History, shading: Sequence[Band]) -> d
             f"{row[1]:.1f} s",
             format_count(int(row[2])),
             format_count(int(row[3])),
-            *map(spelling.ms, row[4:]),
+            *map(formatting.ms, row[4:]),
         )
         for row in table.itertuples(index=False, name=None)
     ]
     worst = max((value for value in history.end_to_end.value_ms.tolist() if not math.isnan(value)), default=0.0)
     faults = "; ".join(
-        f"{band.label} from {spelling.seconds(band.start_ms)} to {spelling.seconds(band.end_ms)}" for band in shading
+        f"{band.label} from {formatting.seconds(band.start_ms)} to {formatting.seconds(band.end_ms)}"
+        for band in shading
     )
     return {
         "timeline": data,
@@ -125,7 +126,7 @@ def _over_time(subject: Subject, history: History, shading: Sequence[Band]) -> d
         "table": rows,
         "outcome_chart": over_time.outcomes(history, shading),
         "outcome_keys": [
-            (over_time.outcome_css(kind), spelling.OUTCOME_WORD[kind.name.lower()], n)
+            (over_time.outcome_css(kind), formatting.OUTCOME_WORD[kind.name.lower()], n)
             for kind, n in over_time.outcome_totals(history)
         ],
         "throughput_chart": over_time.throughput(history, shading),
@@ -183,19 +184,19 @@ def _heat(upstreams: Sequence[UpstreamResult], order: Sequence[str]) -> dict[str
 
 def _cell(each: UpstreamResult | None, most_ms: float) -> dict[str, Any]:
     if each is None or not each.calls:
-        return {"share": spelling.NONE, "detail": "no calls", "weight": 0, "css": ""}
+        return {"share": formatting.NONE, "detail": "no calls", "weight": 0, "css": ""}
     caused_ms = each.wait_caused_ms or 0.0
     if caused_ms <= _CALM_MS:
-        return {"share": spelling.share(each.slowest_share), "detail": _p99(each), "weight": 0, "css": ""}
+        return {"share": formatting.share(each.slowest_share), "detail": _p99(each), "weight": 0, "css": ""}
     heat = math.log(caused_ms / _CALM_MS) / math.log(most_ms / _CALM_MS)
     # between 45 and 90 % of the colour neither dark nor light words can be read on it
     weight, css = (6 + 39 * heat / 0.55, "warm") if heat < 0.55 else (90 + 10 * (heat - 0.55) / 0.45, "hot")
     detail = f"{_p99(each)} · caused {format_duration(caused_ms)}"
-    return {"share": spelling.share(each.slowest_share), "detail": detail, "weight": round(weight), "css": css}
+    return {"share": formatting.share(each.slowest_share), "detail": detail, "weight": round(weight), "css": css}
 
 
 def _p99(each: UpstreamResult) -> str:
-    return f"p99 {spelling.ms(each.p99_ms)}"
+    return f"p99 {formatting.ms(each.p99_ms)}"
 
 
 def _joined(subject: Subject) -> str:
@@ -217,7 +218,7 @@ def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
     yield "tailgate", results.tool.version
     yield "scenario", f"{results.scenario.file}, sha256 {results.scenario.sha256[:16]}…, seed {results.scenario.seed}"
     yield "started", results.run.started_at
-    yield "gateway", f"{results.run.gateway.kind}, timeout {spelling.ms(results.run.gateway.timeout_ms)}"
+    yield "gateway", f"{results.run.gateway.kind}, timeout {formatting.ms(results.run.gateway.timeout_ms)}"
     if results.run.stopped:
         yield "stopped early", results.run.stopped
     if plan:

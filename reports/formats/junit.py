@@ -10,9 +10,9 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Final
 
-from harness.results import GateResult, Results
-from reports import spelling
-from reports.legible import shown
+from harness.rundir.results import GateResult, Results
+from reports import formatting
+from reports.redacted import shown
 from reports.subject import Subject
 
 FILES: Final = ("junit.xml",)
@@ -63,9 +63,9 @@ def suite(results: Results, *, name: str, warns: bool) -> ET.Element:
 
 def _gate_case(element: ET.Element, results: Results, gate: GateResult, *, warns: bool) -> None:
     case = _case(element, results, gate.text, gate.line)
-    of = f"{gate.n} {spelling.things(gate)} in {gate.phase}"
-    seen = f"observed {spelling.observed(gate)}, limit {spelling.limit(gate)}, {of}"
-    interval = spelling.interval(gate, results.run.gateway.timeout_ms)
+    of = f"{gate.n} {formatting.things(gate)} in {gate.phase}"
+    seen = f"observed {formatting.observed(gate)}, limit {formatting.limit(gate)}, {of}"
+    interval = formatting.interval(gate, results.run.gateway.timeout_ms)
     body = f"{gate.reason}\n{seen}{f' ({interval})' if interval else ''}\nreplay: {results.replay}"
     if gate.verdict == "fail":
         _verdict(case, "failure", "fail", gate.reason, body)

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from harness.results import Results
-from reports import github, present, spelling, trust, unmatched
-from reports.legible import shown
-from reports.named import named_without_fault, who_was_named
+from harness.rundir.results import Results
+from reports import formatting, present, unmatched, validity
+from reports.detections import named_without_fault, who_was_named
+from reports.formats import github
+from reports.redacted import shown
 from reports.subject import Subject
 
 FILES: Final = ("summary.md",)
@@ -33,7 +34,7 @@ def write(subject: Subject, out: Path) -> list[Path]:
 
 def summary(subject: Subject) -> str:
     results = subject.results
-    verdict = f"{spelling.ICON[results.verdict]} {spelling.WORD[results.verdict].upper()}"
+    verdict = f"{formatting.ICON[results.verdict]} {formatting.WORD[results.verdict].upper()}"
     lines = [f"## {verdict}: {escaped(results.scenario.name)}", "", f"**{prose(results.reason)}**", ""]
     if subject.plan and subject.plan.default_gates:
         lines += [
@@ -54,7 +55,7 @@ def summary(subject: Subject) -> str:
     if named := list(_named(results)):
         lines += ["Whom the service named", "", *named, ""]
     lines += ["Can I trust this run?", ""]
-    for answer in trust.answers(subject):
+    for answer in validity.check_rows(subject):
         detail = f": {prose(answer.detail)}" if answer.detail else ""
         lines.append(f"- {_MARK[answer.state]} {escaped(answer.name)}{detail}")
     lines += [
@@ -67,15 +68,15 @@ def summary(subject: Subject) -> str:
 def _gates(results: Results) -> Iterable[str]:
     rows = []
     for gate in results.gates:
-        interval = spelling.interval(gate, results.run.gateway.timeout_ms)
+        interval = formatting.interval(gate, results.run.gateway.timeout_ms)
         rows.append(
             (
-                f"{spelling.ICON[gate.verdict]} {spelling.WORD[gate.verdict]}",
+                f"{formatting.ICON[gate.verdict]} {formatting.WORD[gate.verdict]}",
                 code(gate.text),
-                escaped(spelling.observed(gate)) + (f" ({escaped(interval)})" if interval else ""),
-                escaped(spelling.limit(gate)),
+                escaped(formatting.observed(gate)) + (f" ({escaped(interval)})" if interval else ""),
+                escaped(formatting.limit(gate)),
                 str(gate.n),
-                spelling.ms(gate.withstands_ms),
+                formatting.ms(gate.withstands_ms),
                 prose(gate.reason) if gate.verdict != "pass" else "",
             )
         )
@@ -87,10 +88,14 @@ def _phases(results: Results) -> Iterable[str]:
         (
             escaped(phase.name),
             str(phase.n),
-            spelling.rank(phase.latency_ms.p50, phase.n, spelling.cut_off_ms(phase, results.run.gateway.timeout_ms)),
-            spelling.rank(phase.latency_ms.p99, phase.n, spelling.cut_off_ms(phase, results.run.gateway.timeout_ms)),
-            escaped(spelling.losses(phase)),
-            spelling.share(phase.complete_share),
+            formatting.rank(
+                phase.latency_ms.p50, phase.n, formatting.cut_off_ms(phase, results.run.gateway.timeout_ms)
+            ),
+            formatting.rank(
+                phase.latency_ms.p99, phase.n, formatting.cut_off_ms(phase, results.run.gateway.timeout_ms)
+            ),
+            escaped(formatting.losses(phase)),
+            formatting.share(phase.complete_share),
         )
         for phase in results.phases
     ]

@@ -13,8 +13,8 @@ import orjson
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
-from harness.plan import PlannedLoad, PlannedRequest, PlannedUpstream
-from harness.records import Outcome
+from harness.rundir.plan import PlannedLoad, PlannedRequest, PlannedUpstream
+from harness.rundir.rows import Outcome
 
 GATEWAY_TIMEOUT_STATUS = 504
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from harness.correlation import SEQ_HEADER, TRACE_HEADER, traceparent
-from harness.records import Outcome
+from harness.rundir.rows import Outcome
 
 PART_MOST: Final = 255
 """As high as a row counts the requests of one arrival."""
@@ -19,7 +19,7 @@ Row = tuple[int, int, int, int, int, int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class RequestEnd:
     """How one request ended."""
 
     outcome: Outcome
@@ -41,7 +41,7 @@ class Exchange:
     since_ns: int
     sent_ns: int
     done_ns: int | None = None
-    ending: Ending | None = None
+    ending: RequestEnd | None = None
     """None until the client has reported it."""
     streamed: bool = False
     """The body belongs to the task; reading it here would take it away."""
@@ -70,7 +70,7 @@ class Arrival:
         self.exchanges.append(exchange)
         return exchange
 
-    def rows(self, now_ns: int, otherwise: Ending) -> list[Row]:
+    def rows(self, now_ns: int, otherwise: RequestEnd) -> list[Row]:
         """Close it: a row for each request, and one at least.
 
         `otherwise` is how requests without an ending of their own ended; done is now for those that
@@ -85,10 +85,10 @@ class Arrival:
         """The task failed on the last answer: what looked good was not."""
         if self.exchanges and (last := self.exchanges[-1]).ending is not None and last.ending.outcome is Outcome.OK:
             ending = last.ending
-            last.ending = Ending(outcome, ending.status, 0, ending.size, ending.request)
+            last.ending = RequestEnd(outcome, ending.status, 0, ending.size, ending.request)
 
 
-def _row(exchange: Exchange, ending: Ending, now_ns: int) -> Row:
+def _row(exchange: Exchange, ending: RequestEnd, now_ns: int) -> Row:
     done_ns = now_ns if exchange.done_ns is None else exchange.done_ns
     return (
         exchange.arrival.seq,

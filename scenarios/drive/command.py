@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.plan import Plan
+from harness.rundir.plan import Plan
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkerId:
     """Which worker of which run this process is."""
 
     run_dir: Path
@@ -44,12 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tailgate-worker", type=int, required=True)
 
 
-def place_of(argv: Sequence[str]) -> Place:
+def worker_id_of(argv: Sequence[str]) -> WorkerId:
     """What `worker_argv` wrote. Exits with 2 where it is missing, as argparse does."""
     parser = argparse.ArgumentParser(prog="tailgate worker", allow_abbrev=False, add_help=False)
     add_arguments(parser)
     known, _ = parser.parse_known_args(argv)
-    return Place(known.tailgate_run, known.tailgate_worker)
+    return WorkerId(known.tailgate_run, known.tailgate_worker)
 
 
 def own_share(total: int, workers: int, index: int) -> int:

@@ -14,7 +14,7 @@ from geventhttpclient.response import HTTPParseError
 from geventhttpclient.useragent import ConnectionError as FastConnectionError
 from locust.contrib.fasthttp import LocustBadStatusCode
 
-from harness.records import Outcome
+from harness.rundir.rows import Outcome
 
 WAITED_TOO_LONG = (Timeout, TimeoutError, socket.timeout, requests.Timeout)
 STATUS_SAYS_IT = (LocustBadStatusCode, requests.HTTPError)

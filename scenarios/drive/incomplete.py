@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from harness.incomplete_record import BYTES_MOST, FOLDER, KEPT_MOST, IncompleteAnswer, answer_name, index_name
-from harness.legible import legible
-from harness.plan import Plan
-from harness.redaction import redact_beginning
+from harness.rundir.incomplete import BYTES_MOST, FOLDER, KEPT_MOST, IncompleteAnswer, answer_name, index_name
+from harness.rundir.plan import Plan
+from harness.secrets.redact import redact_beginning
+from harness.text import sanitize
 from harness.units import NS_PER_MS, NS_PER_S
-from scenarios.drive.arrival import PART_MOST, Ending, Exchange
-from scenarios.drive.command import Place, own_share
+from scenarios.drive.arrival import PART_MOST, Exchange, RequestEnd
+from scenarios.drive.command import WorkerId, own_share
 
 log = logging.getLogger("tailgate.worker")
 
@@ -37,7 +37,7 @@ class _Kept:
 class IncompleteAnswers:
     """One worker's places: its part of KEPT_MOST, dealt out as arrivals are. `start` opens them."""
 
-    def __init__(self, plan: Plan, place: Place, secrets: Collection[str] = ()) -> None:
+    def __init__(self, plan: Plan, place: WorkerId, secrets: Collection[str] = ()) -> None:
         load = plan.load
         bits = {upstream.name: 1 << upstream.index for upstream in plan.upstreams}
         looked_into = load.complete != "none"
@@ -69,7 +69,7 @@ class IncompleteAnswers:
             for apply_ms, remove_ms, bits in self._planned_ms
         ]
 
-    def see(self, exchange: Exchange, ending: Ending, lacks: int, body: bytes) -> None:
+    def see(self, exchange: Exchange, ending: RequestEnd, lacks: int, body: bytes) -> None:
         """An answer that was ok and lacks the upstreams of these bits. `body`: decoded, whole."""
         if self._full or self._t0_ns is None or exchange.since_ns < self._t0_ns:
             return
@@ -96,10 +96,10 @@ class IncompleteAnswers:
                 (self._run_dir / given_up.file).unlink()
         return True
 
-    def _write(self, exchange: Exchange, ending: Ending, lacks: int, body: bytes) -> IncompleteAnswer:
+    def _write(self, exchange: Exchange, ending: RequestEnd, lacks: int, body: bytes) -> IncompleteAnswer:
         part = min(exchange.part, PART_MOST)
         name = answer_name(exchange.arrival.seq, part)
-        text = legible(redact_beginning(body, self._secrets, BYTES_MOST).decode("utf-8", "backslashreplace"))
+        text = sanitize(redact_beginning(body, self._secrets, BYTES_MOST).decode("utf-8", "backslashreplace"))
         encoded = text.encode("utf-8")
         trouble = ""
         try:

@@ -22,23 +22,23 @@ import gevent
 from locust import User, events, task
 from locust.exception import StopUser
 
-from harness.environment import Expander, known_secrets
 from harness.errors import TailgateError
-from harness.plan import Plan
-from scenarios.drive.closed_model import ClosedModel
-from scenarios.drive.command import Place, add_arguments, place_of
+from harness.rundir.plan import Plan
+from harness.secrets.expand import Expander, known_secrets
+from scenarios.drive.command import WorkerId, add_arguments, worker_id_of
 from scenarios.drive.handshake import Handshake
 from scenarios.drive.incomplete import IncompleteAnswers
-from scenarios.drive.meter import Meter
-from scenarios.drive.open_model import OpenModel
+from scenarios.drive.instrumentation import Instrumentation
+from scenarios.drive.models.closed_model import ClosedModel
+from scenarios.drive.models.open_model import OpenModel
 from scenarios.drive.recorder import Recorder, die
 from scenarios.drive.scenario_user import scenario_user
 from scenarios.drive.user_file import load_user_classes
-from scenarios.drive.watch import Watch
+from scenarios.drive.watch import StopWatch
 
 
 @contextmanager
-def last_words() -> Iterator[None]:
+def report_crash() -> Iterator[None]:
     """The top of a greenlet or of the process: Locust would log what is raised and wait for ever."""
     try:
         yield
@@ -54,19 +54,19 @@ def last_words() -> Iterator[None]:
 class Worker:
     """The pieces of one worker, wired."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: WorkerId) -> None:
         self.place = place
         self.plan = Plan.read(place.run_dir)
         random.seed(f"{self.plan.seed}/{place.index}")  # a locustfile that draws does so again on a replay
         self.recorder = Recorder(place.run_dir, place.index)
         self.handshake = Handshake(place.run_dir, place.index)
         incomplete = IncompleteAnswers(self.plan, place, known_secrets(self.plan, os.environ))
-        self.meter = Meter(self.plan, self.recorder, incomplete)
-        self.watch = Watch(self.handshake, self.recorder)
+        self.meter = Instrumentation(self.plan, self.recorder, incomplete)
+        self.watch = StopWatch(self.handshake, self.recorder)
         self.classes = self._user_classes()
 
     def run_open(self, environment: Any) -> None:
-        with last_words():
+        with report_crash():
             model = OpenModel(
                 self.plan, self.place, self.classes, meter=self.meter, recorder=self.recorder, watch=self.watch
             )
@@ -115,7 +115,7 @@ def show_users() -> None:
     globals().update(model.measured(worker.classes))
 
     def hold(environment: Any, **_: object) -> None:
-        with last_words():
+        with report_crash():
             model.hold(worker.handshake, environment)
 
     listen(hold, to=events.test_start)
@@ -124,8 +124,8 @@ def show_users() -> None:
 logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
 logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)  # its tables measure something else
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a full disk shall raise, so that it can be reported
-with last_words():
-    worker = Worker(place_of(sys.argv[1:]))
+with report_crash():
+    worker = Worker(worker_id_of(sys.argv[1:]))
     show_users()
 worker.watch.start()
 listen(add_arguments, to=events.init_command_line_parser)

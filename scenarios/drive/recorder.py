@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness.errors import RigError
-from harness.records import SAMPLES, RowWriter
+from harness.rundir.rows import SAMPLES, RowWriter
 from scenarios.drive.arrival import Row
 
 FLUSH_EVERY_S = 0.5

@@ -14,8 +14,8 @@ from typing import Any
 from locust import FastHttpUser, task
 
 from harness.errors import RigError
-from harness.plan import Plan, PlannedRequest
-from scenarios.drive.meter import desk_of
+from harness.rundir.plan import Plan, PlannedRequest
+from scenarios.drive.instrumentation import context_of
 from scenarios.drive.template import compile_template, read_rows
 
 Fill = Callable[[Mapping[str, str]], str]
@@ -46,7 +46,7 @@ class ScenarioUser(FastHttpUser):
 
     @task
     def ask(self) -> None:
-        arrival = desk_of(self).arrival
+        arrival = context_of(self).arrival
         if arrival is None:
             raise RuntimeError("a request of the scenario is made for an arrival, and there is none")
         request = self.prepared[arrival.request]

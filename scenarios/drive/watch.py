@@ -13,7 +13,7 @@ from scenarios.drive.recorder import FLUSH_EVERY_S, Recorder, die
 LOOK_EVERY_S = 0.1
 
 
-class Watch:
+class StopWatch:
     """`stop_at_ns` is the moment of an early end once one is known. Runs until the process ends."""
 
     def __init__(self, handshake: Handshake, recorder: Recorder) -> None:

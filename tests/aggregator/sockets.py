@@ -13,10 +13,10 @@ from typing import Final
 
 import httpx
 
-from aggregator.connect import connected
-from aggregator.lane import Asked
+from aggregator.backend_pipeline import AsksBackend
+from aggregator.backends.connect import connected
+from aggregator.backends.transport import make_client
 from aggregator.settings import parse_settings
-from aggregator.transport import make_client
 from tests.aggregator.world import offer
 
 PATIENCE_S = 20.0
@@ -147,7 +147,9 @@ CLIENTS: Final = {
 
 
 @contextlib.asynccontextmanager
-async def spoken_to(client: str, *backends: RawBackend, read_timeout_ms: float = 0) -> AsyncIterator[Sequence[Asked]]:
+async def spoken_to(
+    client: str, *backends: RawBackend, read_timeout_ms: float = 0
+) -> AsyncIterator[Sequence[AsksBackend]]:
     """The backends as the service has them, by one of CLIENTS."""
     env = {
         "AGGREGATOR_BACKENDS": ",".join(f"b{it.port}=http://127.0.0.1:{it.port}" for it in backends),

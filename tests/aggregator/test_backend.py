@@ -11,8 +11,8 @@ import respx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.backend import Backend
-from aggregator.pages import PAGES_MAX, BackendError, PoolFull
+from aggregator.backends.backend import Backend
+from aggregator.backends.pages import PAGES_MAX, BackendError, PoolFull
 from tests.aggregator.world import Mock, World, offer, page
 
 

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from aggregator import pages
-from aggregator.pages import CURSOR_LENGTH_MAX, BackendError
+from aggregator.backends import pages
+from aggregator.backends.pages import CURSOR_LENGTH_MAX, BackendError
 from tests.aggregator.sockets import CLIENTS, answer, drip, hang, response, say_and_close, served, spoken_to
 
 pytestmark = [pytest.mark.stack, pytest.mark.parametrize("client", CLIENTS)]

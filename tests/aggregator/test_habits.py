@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import httpx
 import pytest
 
-from aggregator.habits import Habits
-from aggregator.habits.retries import insist
-from aggregator.habits.sessions import NoSession, Sessions
+from aggregator.antipatterns import Antipatterns
+from aggregator.antipatterns.retries import retry_blindly
+from aggregator.antipatterns.sessions import NoSession, Sessions
 from tests.aggregator.world import DEADLINE_S, Mock, World
 from tests.virtual_time import now_s, run
 
@@ -42,7 +42,7 @@ def told(error: Exception) -> float | None:
 
 def test_it_asks_again_at_once_or_after_the_pause_it_was_told() -> None:
     call = Failing(0.0, 0.5, 0.0)
-    assert run(insist(3, call, told, 1.0, now_s)) == "answered"
+    assert run(retry_blindly(3, call, told, 1.0, now_s)) == "answered"
     assert call.at_s == [0.0, 0.0, 0.5, 0.5]
 
 
@@ -58,7 +58,7 @@ def test_it_asks_again_at_once_or_after_the_pause_it_was_told() -> None:
 def test_it_gives_up_with_the_last_error(pauses: tuple[float | None, ...], calls: int) -> None:
     call = Failing(*pauses)
     with pytest.raises(Told) as caught:
-        run(insist(3, call, told, 1.0, now_s))
+        run(retry_blindly(3, call, told, 1.0, now_s))
     assert caught.value.pause_s == pauses[calls - 1]
     assert len(call.at_s) == calls
 
@@ -79,7 +79,7 @@ def test_it_gives_up_with_the_last_error(pauses: tuple[float | None, ...], calls
     ],
 )
 def test_what_may_pass_is_asked_again_and_what_will_not_is_not(fails: httpx.Response | Exception, calls: int) -> None:
-    world = World({"azure": Mock(fails=fails), "gcp": Mock()}, "pushdown", habits=Habits(retries=3))
+    world = World({"azure": Mock(fails=fails), "gcp": Mock()}, "pushdown", habits=Antipatterns(retries=3))
     (reply,) = world.ask("/v1/offers")
     assert world.asked.count("azure") == calls
     assert world.asked.count("gcp") == 1
@@ -89,13 +89,13 @@ def test_what_may_pass_is_asked_again_and_what_will_not_is_not(fails: httpx.Resp
 def test_retry_after_as_a_date_is_waited_for() -> None:
     dates = {"retry-after": "Tue, 24 Nov 2026 19:00:01 GMT", "date": "Tue, 24 Nov 2026 19:00:00 GMT"}
     mocks = {"azure": Mock(fails=httpx.Response(429, headers=dates), well_from_s=1.0)}
-    world = World(mocks, "parallel", habits=Habits(retries=1))
+    world = World(mocks, "parallel", habits=Antipatterns(retries=1))
     world.ask("/v1/offers")
     assert world.calls == [("azure", 0.0), ("azure", 1.0)]
 
 
 def test_a_deadline_is_not_tried_again() -> None:
-    world = World({"azure": Mock(60.0)}, "timeout", habits=Habits(retries=3))
+    world = World({"azure": Mock(60.0)}, "timeout", habits=Antipatterns(retries=3))
     (reply,) = world.ask("/v1/offers")
     assert (world.asked, reply.after_s) == (["azure"], DEADLINE_S)
 
@@ -103,14 +103,14 @@ def test_a_deadline_is_not_tried_again() -> None:
 def test_retry_after_is_kept_to_within_the_deadline() -> None:
     busy = httpx.Response(429, headers={"retry-after": "1"})
     mocks = {"azure": Mock(fails=busy, well_from_s=1.0)}
-    world = World(mocks, "parallel", habits=Habits(retries=1))
+    world = World(mocks, "parallel", habits=Antipatterns(retries=1))
     (reply,) = world.ask("/v1/offers")
     assert world.calls == [("azure", 0.0), ("azure", 1.0)]
     assert reply.names == ["azure"]
 
 
 def test_a_breaker_counts_each_try_and_is_not_tried_again() -> None:
-    world = World({"azure": Mock(fails=httpx.Response(429))}, "isolated", habits=Habits(retries=3))
+    world = World({"azure": Mock(fails=httpx.Response(429))}, "isolated", habits=Antipatterns(retries=3))
     replies = world.play((0.0, "/v1/offers"), (0.1, "/v1/offers"), (0.2, "/v1/offers"))
     assert [reply.missing["azure"] for reply in replies] == ["http_429", "circuit_open", "circuit_open"]
     assert world.asked == ["azure"] * 5
@@ -133,7 +133,7 @@ def test_a_session_is_waited_for_and_handed_on() -> None:
 
 
 def test_with_every_session_held_by_the_waiting_all_others_get_a_500_that_says_so() -> None:
-    habits = Habits(sessions=3, session_wait_ms=500)
+    habits = Antipatterns(sessions=3, session_wait_ms=500)
     world = World({"azure": Mock(60.0), "gcp": Mock()}, "parallel", habits=habits)
     *held, bystander = world.play(*[(0.0, "/v1/offers")] * 3, (0.1, "/v1/offers?backend=gcp"))
     assert {reply.response.status_code for reply in held} == {200}
@@ -143,7 +143,7 @@ def test_with_every_session_held_by_the_waiting_all_others_get_a_500_that_says_s
 
 
 def test_a_deadline_gives_sessions_back_in_time() -> None:
-    habits = Habits(sessions=3, session_wait_ms=DEADLINE_S * 1000 + 1)
+    habits = Antipatterns(sessions=3, session_wait_ms=DEADLINE_S * 1000 + 1)
     world = World({"azure": Mock(60.0), "gcp": Mock()}, "timeout", habits=habits)
     replies = world.play(*[(0.0, "/v1/offers")] * 6)
     assert {reply.response.status_code for reply in replies} == {200}

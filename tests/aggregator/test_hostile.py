@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from aggregator.lane import Asked
-from aggregator.pages import BackendError
+from aggregator.backend_pipeline import AsksBackend
+from aggregator.backends.pages import BackendError
 from tests.aggregator.sockets import CLIENTS, response, say_and_close, served, spoken_to
 
 pytestmark = pytest.mark.stack
@@ -107,7 +107,7 @@ async def what_comes_of_it(client: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-async def outcome(backend: Asked) -> str:
+async def outcome(backend: AsksBackend) -> str:
     try:
         return "well" if await backend.offers({}) == [{"price": 1}] else "other offers"
     except BackendError as error:

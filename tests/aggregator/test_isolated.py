@@ -10,7 +10,7 @@ import logging
 import httpx
 import pytest
 
-from aggregator.habits import Habits
+from aggregator.antipatterns import Antipatterns
 from aggregator.policies.breaker import FAILURES_TO_OPEN, Breaker, CircuitOpen, State, guarded
 from aggregator.policies.budget import HEADER, Budget, BudgetSpent, deadline_header
 from aggregator.policies.bulkhead import CALLS_MAX, BulkheadFull, at_most
@@ -324,7 +324,7 @@ def test_backends_asked_in_a_row_share_one_deadline_and_are_told_what_is_left() 
 
 def test_waiting_for_a_session_is_paid_from_the_budget() -> None:
     kept = only("budget")
-    world = World({"azure": Mock(0.5)}, "isolated", without=kept, habits=Habits(sessions=1), deadline_s=GATEWAY_S)
+    world = World({"azure": Mock(0.5)}, "isolated", without=kept, habits=Antipatterns(sessions=1), deadline_s=GATEWAY_S)
     replies = world.ask(*["/v1/offers"] * 5)
     assert [headers[HEADER] for headers in world.headers] == ["1600", "1100", "600", "100"]
     assert [reply.after_s for reply in replies] == pytest.approx([0.5, 1.0, 1.5, 1.6, 1.6])

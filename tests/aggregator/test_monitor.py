@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from aggregator.monitoring.baseline import ANSWERS_TO_LEARN, LATER_AT_LEAST_S, MEMORY, Baseline
-from aggregator.monitoring.monitor import IDLE_S, Call, Change, Monitor
+from aggregator.monitoring.monitor import IDLE_S, AlertChange, Call, Monitor
 
 HUNG = math.inf
 FAULT_S = (100.0, 160.0)
@@ -26,7 +26,7 @@ class Bench:
     """A monitor, its clock, and what it told and when."""
 
     now_s: float = 0.0
-    told: list[tuple[float, Change]] = field(default_factory=list)
+    told: list[tuple[float, AlertChange]] = field(default_factory=list)
     monitor: Monitor = field(init=False)
 
     def __post_init__(self) -> None:

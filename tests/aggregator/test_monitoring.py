@@ -9,8 +9,8 @@ import re
 import httpx
 import pytest
 
-from aggregator import pages
-from aggregator.habits import Habits
+from aggregator.antipatterns import Antipatterns
+from aggregator.backends import pages
 from aggregator.monitoring import LINES_PER_S, FaultLog, JsonFormatter
 from aggregator.policies.deadline import DeadlineExceeded
 from aggregator.trace import Trace
@@ -233,7 +233,7 @@ def test_a_bug_of_the_whole_is_a_500_that_says_nothing_and_a_log_that_says_all(
 
 
 def test_a_pool_that_ran_empty_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    world = World({"azure": Mock(1.0)}, "parallel", habits=Habits(sessions=1, session_wait_ms=100))
+    world = World({"azure": Mock(1.0)}, "parallel", habits=Antipatterns(sessions=1, session_wait_ms=100))
     *_, refused = world.play((0.0, "/v1/offers"), (0.5, "/v1/offers"))
     assert refused.response.status_code == 500
     (line,) = lines(caplog)

@@ -12,9 +12,9 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from aggregator import problem
+from aggregator.antipatterns import Antipatterns
 from aggregator.app import OPENAPI, PATHS
-from aggregator.habits import Habits
-from aggregator.pages import BackendError
+from aggregator.backends.pages import BackendError
 from aggregator.paging import CURSOR_LENGTH_MAX
 from aggregator.query import LIMIT_MAX, PARAMETERS, BadQuery, parse_query
 from aggregator.reasons import INTERNAL, REFUSALS, TIMEOUT
@@ -83,13 +83,13 @@ def test_stale_offers_are_as_described() -> None:
 
 
 def test_failures_of_its_own_are_as_described(monkeypatch: pytest.MonkeyPatch) -> None:
-    habits = Habits(sessions=1, session_wait_ms=500)
+    habits = Antipatterns(sessions=1, session_wait_ms=500)
     _, refused = World({"azure": Mock(1.0)}, "parallel", habits=habits).ask("/v1/offers", "/v1/offers")
     assert refused.response.status_code == 500
     check("/v1/offers", refused.response)
 
     with monkeypatch.context() as broken_page:
-        broken_page.setattr("aggregator.pages._parse", lambda body: 1 / 0)
+        broken_page.setattr("aggregator.backends.pages._parse", lambda body: 1 / 0)
         (partial,) = World({"azure": Mock()}, "parallel").ask("/v1/offers")
     assert partial.missing == {"azure": "internal"}
     check("/v1/offers", partial.response)

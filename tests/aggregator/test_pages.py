@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator import pages
-from aggregator.pages import BackendError, Page, Pages
+from aggregator.backends import pages
+from aggregator.backends.pages import BackendError, Page, Pages
 
 NOW = "Tue, 24 Nov 2026 19:00:00 GMT"
 

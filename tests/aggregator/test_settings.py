@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aggregator.habits import Habits
+from aggregator.antipatterns import Antipatterns
 from aggregator.settings import BackendAddress, SettingsError, parse_settings
 
 BACKENDS = {"AGGREGATOR_BACKENDS": "azure=http://127.0.0.1:9001, gcp=https://gcp.test/api/"}
@@ -28,12 +28,12 @@ def test_a_client_is_chosen_where_the_calls_are_awaited() -> None:
 
 
 def test_habits_are_off_unless_asked_for() -> None:
-    assert parse_settings(ARGV, BACKENDS).habits == Habits(
+    assert parse_settings(ARGV, BACKENDS).habits == Antipatterns(
         retries=0, sessions=0, session_wait_ms=30_000, read_timeout_ms=0
     )
     assert parse_settings(ARGV, BACKENDS).habits.read_timeout_s is None
     env = {"AGGREGATOR_RETRIES": "3", "AGGREGATOR_SESSIONS": "64", "AGGREGATOR_SESSION_WAIT_MS": "500"}
-    assert parse_settings(ARGV, BACKENDS | env).habits == Habits(retries=3, sessions=64, session_wait_ms=500)
+    assert parse_settings(ARGV, BACKENDS | env).habits == Antipatterns(retries=3, sessions=64, session_wait_ms=500)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("", None), ("0", None), ("1500", 1.5)])

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aggregator.blocking_backend import BlockingBackend, make_blocking_client
-from aggregator.pages import BackendError
+from aggregator.backends.blocking_backend import BlockingBackend, make_blocking_client
+from aggregator.backends.pages import BackendError
 from aggregator.policies.deadline import DeadlineExceeded, within
 from aggregator.policies.threads import in_a_thread
 from tests.aggregator.sockets import RawBackend, aggregator, answer, hang, served, user

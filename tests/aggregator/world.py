@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import respx
 
+from aggregator.antipatterns import NO_ANTIPATTERNS, Antipatterns
 from aggregator.app import App
-from aggregator.backend import Backend
-from aggregator.habits import NO_HABITS, Habits
+from aggregator.backends.backend import Backend
 from aggregator.monitoring import FaultLog, Metrics
 from aggregator.rungs import policies_of
 from aggregator.service import Service
@@ -65,7 +65,7 @@ class World:
     rung: str = "timeout"
     without: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
-    habits: Habits = NO_HABITS
+    habits: Antipatterns = NO_ANTIPATTERNS
     deadline_s: float = DEADLINE_S
     gateway_s: float = GATEWAY_S
     calls: list[tuple[str, float]] = field(default_factory=list)

@@ -13,7 +13,7 @@ from tests.browser import chromium
 from tests.reports.made_up_results import NASTY, results
 from tests.reports.made_up_run import five_minutes, write_run
 from tests.reports.test_matrix_report import write_matrix
-from tests.rundir import make_plan, slow_fault
+from tests.rundir.recording import make_plan, slow_fault
 
 pytestmark = pytest.mark.browser
 WIDTHS = (390, 820, 1440)

@@ -100,7 +100,7 @@ def test_durations_for_people(ms: float, text: str) -> None:
 
 @given(st.integers(1, 10**7))
 def test_a_spelled_duration_parses_back(ms: int) -> None:
-    assert units.parse_duration_ms(units.spell_duration(ms)) == pytest.approx(ms, rel=1e-4)
+    assert units.parse_duration_ms(units.duration_literal(ms)) == pytest.approx(ms, rel=1e-4)
 
 
 def test_almost_all_is_not_all() -> None:

@@ -12,20 +12,20 @@ import pytest
 
 from aggregator.monitoring import Metrics
 from aggregator.settings import SettingsError, parse_settings
-from harness.cli import output
+from harness.cli.display import output
 from harness.cli.group import COMMANDS, _tailgate
 from harness.cli.validate import validate_command
 from harness.errors import Problem, ScenarioError
 from harness.faults import FAULTS
 from harness.gates import GATES
+from harness.gates.parse import parse_gate
 from harness.gates.share import BAD_OUTCOMES
-from harness.part import Part
-from harness.records import CALLS, SAMPLES, Outcome, RowLayout, RowWriter
-from harness.results import EXIT_CODE
+from harness.model.strict_model import StrictModel
+from harness.rundir.results import EXIT_CODE
+from harness.rundir.rows import CALLS, SAMPLES, Outcome, RowLayout, RowWriter
 from harness.scenario import catalog_names, load_scenario
-from harness.scenario.gate_text import parse_gate
-from harness.scenario.matrix import Matrix
-from harness.scenario.schema import Expect, Gateway, Load, Request, Scenario, Service, StagePart, Verdict
+from harness.scenario.schema.matrix import Matrix
+from harness.scenario.schema.scenario import Expect, Gateway, Load, Request, Scenario, Service, StagePart, Verdict
 from harness.upstreams import UPSTREAMS
 
 ROOT = Path(__file__).parents[2]
@@ -216,7 +216,17 @@ def test_a_mistake_is_answered_as_quoted(row: list[list[str]], folder: Path, mon
 
 def test_every_field_is_in_the_reference() -> None:
     said = set(re.findall(r"[\w.]+", " ".join(spans(read("docs/scenarios.md")))))
-    parts: tuple[type[Part], ...] = (Scenario, Service, Gateway, Load, StagePart, Request, Expect, Verdict, Matrix)
+    parts: tuple[type[StrictModel], ...] = (
+        Scenario,
+        Service,
+        Gateway,
+        Load,
+        StagePart,
+        Request,
+        Expect,
+        Verdict,
+        Matrix,
+    )
     for part in (*parts, *FAULTS, *UPSTREAMS):
         for key in part.spelled_keys():
             spelled = "toxiproxy.url" if key == "toxiproxy" else key

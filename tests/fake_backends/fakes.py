@@ -12,10 +12,10 @@ import orjson
 
 from fake_backends.server import Backend, FakeBackends
 from fake_backends.unmatched import UnmatchedCalls
-from harness.behaviour import Behaviour
 from harness.correlation import CONTROL_HEADER, run_hash
-from harness.plan import PlannedFault, PlannedUpstream, Proof, Window
-from harness.records import CALLS, RowWriter, read_rows
+from harness.rundir.behaviours import Behaviour
+from harness.rundir.plan import FaultWindow, PlannedFault, PlannedUpstream, Proof
+from harness.rundir.rows import CALLS, RowWriter, read_rows
 from tests.fake_backends.plans import SEED, upstream
 from tests.virtual_time import now_ns, now_s
 
@@ -30,7 +30,7 @@ def fault(
         kind=does.kind,
         text=does.kind,
         upstreams=upstreams,
-        windows=(Window(apply_ms=0, remove_ms=1000), Window(apply_ms=2000, remove_ms=3000)),
+        windows=(FaultWindow(apply_ms=0, remove_ms=1000), FaultWindow(apply_ms=2000, remove_ms=3000)),
         behaviour=does,
         held_ms=0,
         share=share,
@@ -121,7 +121,7 @@ class FaultyFakes:
         standing: list[list[int]] = orjson.loads(got.body)["standing"]
         return standing
 
-    async def put_on(self, *faults: int) -> None:
+    async def apply(self, *faults: int) -> None:
         for index in faults or (0,):
             await self.standing("PUT", f"/{index}/0")
 

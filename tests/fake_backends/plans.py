@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.plan import Plan, PlannedGateway, PlannedLoad, PlannedRequest, PlannedService, PlannedUpstream
+from harness.rundir.plan import Plan, PlannedGateway, PlannedLoad, PlannedRequest, PlannedService, PlannedUpstream
 
 SEED = 7
 

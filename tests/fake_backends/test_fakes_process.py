@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Plan, PlannedUpstream
-from harness.records import CALLS, read_rows
-from harness.stack.ports import PortLease
+from harness.rundir.plan import Plan, PlannedUpstream
+from harness.rundir.rows import CALLS, read_rows
+from harness.stack.processes.ports import PortLease
 from tests.fake_backends.plans import plan, upstream
 
 pytestmark = pytest.mark.stack

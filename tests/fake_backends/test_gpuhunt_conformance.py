@@ -13,8 +13,8 @@ import pytest
 from gpuhunt import Catalog, CatalogItem, QueryFilter
 from gpuhunt.providers import lambdalabs, vastai, vultr
 
-from fake_backends.catalog import Row, make_catalog, marker
-from harness.stack.ports import PortLease
+from fake_backends.catalog import Offer, make_catalog, marker
+from harness.stack.processes.ports import PortLease
 from tests.fake_backends.plans import SEED, plan, upstream
 from tests.fake_backends.test_fakes_process import started
 
@@ -44,11 +44,11 @@ def clients(base_urls: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vultr, "API_URL", f"{base_urls['vultr']}/v2")
 
 
-def by_name(name: str) -> dict[str, Row]:
+def by_name(name: str) -> dict[str, Offer]:
     return {row["instance_name"]: row for row in make_catalog(SEED, name, ROWS)}
 
 
-def gpu(item: CatalogItem | Row) -> tuple[object, ...]:
+def gpu(item: CatalogItem | Offer) -> tuple[object, ...]:
     if isinstance(item, CatalogItem):
         return item.gpu_count, item.gpu_name, item.gpu_memory
     return item["gpu_count"], item["gpu_name"], item["gpu_memory"]

@@ -16,7 +16,7 @@ from scipy import stats
 from fake_backends.draws import Draws
 from fake_backends.profiles import PROFILES, Profile, profile_of
 from fake_backends.profiles.profile import LONGEST_MS
-from harness.plan import PlannedProfile, PlannedUpstream
+from harness.rundir.plan import PlannedProfile, PlannedUpstream
 from harness.upstreams.fake import Fake
 from harness.upstreams.profile import KINDS
 from harness.upstreams.recording import POINTS_MAX, Points, points_of, value_at

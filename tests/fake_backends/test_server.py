@@ -14,7 +14,7 @@ import pytest
 from fake_backends.draws import Draws
 from fake_backends.profiles import Lognormal
 from harness.correlation import run_hash, traceparent
-from harness.records import FLAG_CANARY, NO_SEQ
+from harness.rundir.rows import FLAG_CANARY, NO_SEQ
 from tests.fake_backends.fakes import FaultyFakes
 from tests.fake_backends.plans import SEED, upstream
 from tests.virtual_time import now_ns, run

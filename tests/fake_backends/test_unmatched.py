@@ -12,8 +12,8 @@ import pytest
 from fake_backends.catalog import make_catalog
 from fake_backends.providers import PROVIDERS, Provider
 from fake_backends.unmatched import UnmatchedCalls
-from harness.behaviour import Status
-from harness.unmatched_record import FILE, KINDS_MOST, PATH_MOST, Unmatched, read_unmatched
+from harness.rundir.behaviours import Status
+from harness.rundir.unmatched import FILE, KINDS_MOST, PATH_MOST, Unmatched, read_unmatched
 from tests.fake_backends.fakes import MakeFakes, fault
 from tests.fake_backends.plans import plan, upstream
 from tests.fake_backends.test_fakes_process import PATIENCE_S, get, planned, ports, started
@@ -52,7 +52,7 @@ def test_a_fault_makes_no_call_unmatched(make_fakes: MakeFakes, tmp_path: Path) 
     fakes = make_fakes(fault(Status(status=404)))
 
     async def scene() -> None:
-        await fakes.put_on()
+        await fakes.apply()
         assert (await fakes.call(0)).status == 404
 
     run(scene())

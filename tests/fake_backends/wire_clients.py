@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from fake_backends.catalog import Row, make_catalog
-from fake_backends.providers import Answer, Wire, provider
+from fake_backends.catalog import Offer, make_catalog
+from fake_backends.providers import Response, Wire, provider
 
 PAGES_MAX: Final = 1000
 
 
-def compiled(name: str, rows: int = 40, page: int = 0) -> tuple[tuple[Row, ...], Wire]:
+def compiled(name: str, rows: int = 40, page: int = 0) -> tuple[tuple[Offer, ...], Wire]:
     catalog = make_catalog(1, "azure", rows)
     return catalog, provider(name).compile(catalog, page)
 
 
-def document(answer: Answer) -> dict[str, Any]:
+def document(answer: Response) -> dict[str, Any]:
     assert answer.status == 200
     assert dict(answer.headers) == {
         b"content-type": b"application/json",

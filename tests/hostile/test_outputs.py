@@ -14,24 +14,24 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import display, output, summary
-from harness.cli.matrix_summary import matrix_lines
+from harness.cli.display import live, output, summary
+from harness.cli.display.matrix_summary import matrix_lines
 from harness.errors import Problem, RigError, ScenarioError
-from harness.events import ChildDied, ChildReady, Event, FaultChanged, RigTrouble
-from harness.journal import Entry
-from harness.legible import is_legible
-from harness.manifest import Death, Ended, Manifest, RigFault
-from harness.results import MatrixResults, Results, canonical_json
-from harness.suite import Judged
-from harness.watch import Display, Progress
-from reports import github
+from harness.run.invocation import Judged
+from harness.run.progress import Display, Progress
+from harness.rundir.journal import Entry
+from harness.rundir.manifest import HarnessFault, Manifest, ProcessExit, RunEnd
+from harness.rundir.results import MatrixResults, Results, canonical_json
+from harness.stack.events import ChildDied, ChildReady, Event, FaultChanged, RigTrouble
+from harness.text import is_sanitized
+from reports.formats import github
 from reports.report import ALL as FORMATS
 from reports.report import write_matrix_report, write_reports
 from tests.hostile.texts import ALL, HOSTILE, HUGE
 from tests.reports.made_up_results import results
 from tests.reports.made_up_run import embedded, write_run
 from tests.reports.test_matrix_report import write_matrix
-from tests.rundir import make_plan, slow_fault
+from tests.rundir.recording import make_plan, slow_fault
 
 TEXTS = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
@@ -57,7 +57,7 @@ def _huge() -> Results:
 
 def _inert(text: str) -> None:
     """What must hold of everything that a terminal or a CI runner shows."""
-    assert is_legible(text)
+    assert is_sanitized(text)
     assert not COMMAND.search(text), COMMAND.search(text)
 
 
@@ -67,7 +67,7 @@ def _inert(text: str) -> None:
 @TEXTS
 def test_the_summary_of_a_run(text: str, tmp_path: Path) -> None:
     lines = summary.run_lines(_results(text), tmp_path)
-    assert all(is_legible(line) and "\n" not in line for line in lines)
+    assert all(is_sanitized(line) and "\n" not in line for line in lines)
     assert lines[-1].startswith("FAIL made-up")
     assert sum(line.startswith(("PASS ", "FAIL ")) for line in lines) == 1, "the line that scripts read, once"
 
@@ -86,14 +86,14 @@ def test_what_run_prints_ends_with_its_line_and_nobody_elses(
         assert "PASS" not in words
     output.outcomes(judged, 1, as_json=True, quiet=False)
     out, _ = capsys.readouterr()
-    assert is_legible(out)
+    assert is_sanitized(out)
     assert json.loads(out)["runs"][0]["why"].endswith(HOSTILE["script"])
 
 
 @TEXTS
 def test_results_json_holds_the_text_and_no_hidden_character(text: str) -> None:
     written = canonical_json(_results(text))
-    assert is_legible(written)
+    assert is_sanitized(written)
     written.encode("utf-8")
     assert json.loads(written)["why"].endswith(spelled(text))
 
@@ -104,7 +104,7 @@ def test_the_summary_of_a_matrix(text: str, tmp_path: Path) -> None:
     matrix = MatrixResults.model_validate_json((folder / "results.json").read_bytes())
     cells = tuple(cell.model_copy(update={"cell": f"{cell.cell}{text}"}) for cell in matrix.cells)
     lines = matrix_lines(matrix.model_copy(update={"cells": cells}), folder)
-    assert all(is_legible(line) and "\n" not in line for line in lines)
+    assert all(is_sanitized(line) and "\n" not in line for line in lines)
     assert sum(line.startswith(("PASS ", "FAIL ")) for line in lines) == 1
 
 
@@ -136,7 +136,7 @@ def test_errors_for_people(text: str, capsys: pytest.CaptureFixture[str]) -> Non
 def test_errors_for_programs(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     output.error(ScenarioError((Problem(text, 1, 5, text, text, text, text),)), as_json=True)
     out, _ = capsys.readouterr()
-    assert is_legible(out)
+    assert is_sanitized(out)
     (problem,) = json.loads(out)["problems"]
     assert problem["file"] == spelled(text)
 
@@ -146,8 +146,8 @@ def _events(text: str) -> list[Event]:
     return [
         ChildReady(child="sut", after_ms=1.0, detail=text),
         FaultChanged(entry=entry),
-        ChildDied(death=Death(child="sut", t_ns=1, code=1, last_line=text)),
-        RigTrouble(fault=RigFault(check="workers", message=text, fix=text)),
+        ChildDied(death=ProcessExit(child="sut", t_ns=1, code=1, last_line=text)),
+        RigTrouble(fault=HarnessFault(check="workers", message=text, fix=text)),
     ]
 
 
@@ -164,7 +164,7 @@ def _show(shown: Display, text: str) -> None:
 
 @TEXTS
 def test_lines_of_a_run_under_way(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _show(display.Lines(), text)
+    _show(live.Lines(), text)
     out, err = capsys.readouterr()
     assert out == ""
     _inert(err)
@@ -176,10 +176,10 @@ def test_the_live_panel_on_a_terminal(text: str) -> None:
 
     raw = io.StringIO()
     console = Console(file=raw, force_terminal=True, width=4_000, markup=False, emoji=False, highlight=False)
-    _show(display.Panel(console), text)
+    _show(live.Panel(console), text)
     ours = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[hl]|\x1b\[[12]?[AK]|\r")
     rest = ours.sub("", raw.getvalue())
-    assert is_legible(rest), "only what rich draws with, which holds no text of others"
+    assert is_sanitized(rest), "only what rich draws with, which holds no text of others"
     if text == HOSTILE["rich"]:
         assert text in rest, "markup of others is text"
     for sequence in ours.findall(raw.getvalue()):
@@ -221,9 +221,9 @@ def _run(folder: Path, made: Results, text: str = "") -> Path:
     plan = make_plan(faults=[slow_fault()])
     run_dir = write_run(folder, plan, made)
     manifest = Manifest.read(run_dir)
-    death = Death(child="sut", t_ns=1, code=1, last_line=text)
-    fault = RigFault(check="workers", message=text, fix=text)
-    ended = Ended(reason="rig", deaths=(death,), rig=(fault,))
+    death = ProcessExit(child="sut", t_ns=1, code=1, last_line=text)
+    fault = HarnessFault(check="workers", message=text, fix=text)
+    ended = RunEnd(reason="rig", deaths=(death,), rig=(fault,))
     manifest.model_copy(update={"ended": ended, "host": {"nginx": text}}).write(run_dir)
     (run_dir / "logs").mkdir()
     (run_dir / "logs" / "sut.log").write_bytes(text.encode("utf-8", "surrogatepass") * 3)
@@ -241,7 +241,7 @@ def test_every_report(text: str, tmp_path: Path) -> None:
     run_dir = report_of(tmp_path / "run", text)
     for path in write_reports(run_dir, FORMATS):
         written = path.read_bytes().decode("utf-8")
-        assert is_legible(written), path.name
+        assert is_sanitized(written), path.name
     page = (run_dir / "report.html").read_text(encoding="utf-8")
     seen = _Page(page)
     assert (seen.tags.count("script"), seen.acting) == (plain.tags.count("script"), [])
@@ -305,7 +305,7 @@ def test_annotations_are_one_command_a_gate(
     assert len(lines) == sum(gate.verdict == "fail" for gate in made.gates)
     for line in lines:
         assert re.fullmatch(r"::error file=[^:,]+,line=\d+,title=[^:,]+::.*", line)
-        assert is_legible(line)
+        assert is_sanitized(line)
 
 
 @TEXTS
@@ -315,7 +315,7 @@ def test_the_reports_of_a_matrix(text: str, tmp_path: Path) -> None:
     cells = tuple(cell.model_copy(update={"cell": f"{cell.cell}{text}"}) for cell in matrix.cells)
     (folder / "results.json").write_text(canonical_json(matrix.model_copy(update={"cells": cells})), encoding="utf-8")
     for path in write_matrix_report(folder):
-        assert is_legible(path.read_bytes().decode("utf-8")), path.name
+        assert is_sanitized(path.read_bytes().decode("utf-8")), path.name
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert not [what for what in _Page(page).acting if "report.html" not in what]
     ET.parse(folder / "junit.xml")
@@ -334,7 +334,7 @@ def test_ten_megabytes_are_cut_in_every_output_and_soon(
     written = write_reports(run_dir, ["html", "md", "junit", "csv"])
     output.outcomes([Judged("x", run_dir, made)], 1, as_json=False, quiet=False)
     output.error(RigError("z" * HUGE, "z" * HUGE), as_json=False)
-    _show(display.Lines(), "z" * HUGE)
+    _show(live.Lines(), "z" * HUGE)
     assert time.process_time() - begin_s < SECONDS
     out, err = capsys.readouterr()
     assert len(out) < 50_000

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from bench.nasty import KEYS, NASTY, PATHS
 from harness import units
 from harness.errors import ScenarioError
-from harness.fields import kind_of
-from harness.legible import concise, cut, folder_name, is_legible, json_text, legible, one_line, paragraph
+from harness.gates.parse import GateSyntaxError, parse_gate
+from harness.model.value_types import kind_of
 from harness.scenario import load_scenario
-from harness.scenario.gate_text import GateSyntaxError, parse_gate
-from harness.scenario.paths import BadPath, parse_path
-from harness.scenario.templates import fill, missing_variables, template_faults
+from harness.scenario.schema.templates import fill, missing_variables, template_faults
+from harness.scenario.source.overrides import OverrideError, parse_path
+from harness.text import cut, folder_name, is_sanitized, json_text, one_line, paragraph, sanitize, shorten
 from tests.scenario.world import GOOD, changed, write
 
 deterministic = settings(deadline=None, derandomize=True, max_examples=300)
@@ -88,7 +88,7 @@ def test_any_text_is_a_quantity_or_none(text: str) -> None:
 def test_any_text_is_a_path_or_none(text: str) -> None:
     try:
         path = parse_path(text)
-    except BadPath as exc:
+    except OverrideError as exc:
         assert "is not a path" in str(exc) or "steps" in str(exc)
         return
     assert 0 < len(path) <= 64
@@ -111,7 +111,7 @@ def test_any_setting_is_taken_or_refused(name: str, value: str) -> None:
         try:
             loaded = load_scenario(path, [f"{name}={value}"])
         except ScenarioError as exc:
-            assert all(problem.message and is_legible(one_line(problem.message)) for problem in exc.problems)
+            assert all(problem.message and is_sanitized(one_line(problem.message)) for problem in exc.problems)
             return
         assert loaded.made
 
@@ -160,7 +160,7 @@ def _beside(content: bytes, change: tuple[str, str]) -> None:
 @given(text=st.text(alphabet=st.characters(), max_size=200))
 def test_one_line_is_one_line_and_can_be_written_anywhere(text: str) -> None:
     shown = one_line(text)
-    assert is_legible(shown)
+    assert is_sanitized(shown)
     assert len(shown.splitlines()) <= 1
     shown.encode("utf-8")
     assert "\t" not in shown
@@ -171,7 +171,7 @@ def test_one_line_is_one_line_and_can_be_written_anywhere(text: str) -> None:
 @given(text=st.text(alphabet=st.characters(), max_size=200))
 def test_a_paragraph_has_the_lines_it_had(text: str) -> None:
     assert len(paragraph(text).splitlines()) <= len(text.split("\n"))
-    assert legible(paragraph(text)) == paragraph(text)
+    assert sanitize(paragraph(text)) == paragraph(text)
 
 
 @deterministic
@@ -186,7 +186,7 @@ def test_json_text_is_the_same_document_without_a_hidden_character(value: Any) -
     for ascii_only in (False, True):
         text = json_text(value, ascii_only=ascii_only)
         assert json.loads(text) == value
-        assert is_legible(text)
+        assert is_sanitized(text)
 
 
 @deterministic
@@ -203,5 +203,5 @@ def test_cuts_say_that_they_are_and_stay_short() -> None:
     assert one_line(huge) == f"{'x' * 400}… (cut, 10,000,000 characters)"
     assert len(paragraph("\n".join([huge] * 50))) < 50_000
     assert cut("abc", 3) == "abc"
-    assert concise(f"`{'a' * 90}` is not a name") == f"`{'a' * 60}…` is not a name"
+    assert shorten(f"`{'a' * 90}` is not a name") == f"`{'a' * 60}…` is not a name"
     assert kind_of(huge).endswith("…`")

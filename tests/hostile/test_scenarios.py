@@ -20,7 +20,7 @@ from bench.hostile_scenarios import MONSTERS, SOUND
 from bench.scenario_mutations import Beside, Case
 from bench.validate_case import examine, laid_out
 from harness.cli import main
-from harness.cli.output import spell
+from harness.cli.display.output import spell
 from harness.errors import Problem, ScenarioError
 from harness.scenario import load_scenario
 from tests.scenario.world import GOOD, changed, only_problem, problems, write
@@ -85,7 +85,7 @@ def test_a_hole_in_the_output_is_noticed(text: str, seen: str, tmp_path: Path, m
 
     monkeypatch.setattr("harness.scenario.load_scenario", refused)
     assert ended(GOOD, tmp_path) == ("refused", "")
-    monkeypatch.setattr("harness.cli.output.one_line", lambda text, most=0: text)
+    monkeypatch.setattr("harness.cli.display.output.one_line", lambda text, most=0: text)
     assert ended(GOOD, tmp_path)[1].startswith(seen)
 
 

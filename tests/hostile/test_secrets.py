@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
-from harness.legible import is_legible
+from harness.text import is_sanitized
 from tests.run.real_runs import TAILGATE, Ran, Running, assert_nothing_left, run
 
 pytestmark = pytest.mark.stack
@@ -69,7 +69,7 @@ def assert_kept(ran: Ran, folder: Path) -> None:
         if not name.endswith(".bin"):
             assert not pin.search(content), name
     for shown in (ran.stdout, ran.stderr):
-        assert is_legible(shown)
+        assert is_sanitized(shown)
         assert not re.search(r"^\s*::|^PASS\b(?! leaky)", shown, re.MULTILINE)
 
 
@@ -123,7 +123,7 @@ def test_twenty_megabytes_in_one_line_are_kept_without_it(tmp_path: Path) -> Non
     assert len(ran.stdout) + len(ran.stderr) < 20_000
 
 
-@pytest.mark.parametrize("victim", ["harness.stack.supervisor", "tailgate"])
+@pytest.mark.parametrize("victim", ["harness.stack.supervisor.supervisor", "tailgate"])
 def test_whoever_is_killed(victim: str, tmp_path: Path) -> None:
     running = Running(tmp_path, scenario("stays"), env=SECRETS)
     run_dir = running.wait_for(_leaked)
@@ -144,7 +144,7 @@ def _leaked(run_dir: Path) -> bool:
 def test_a_run_that_was_killed_whole_is_swept_of_them(tmp_path: Path) -> None:
     running = Running(tmp_path, scenario("stays"), env=SECRETS)
     run_dir = running.wait_for(_leaked)
-    supervisor = running.child("harness.stack.supervisor")
+    supervisor = running.child("harness.stack.supervisor.supervisor")
     os.kill(supervisor.pid, signal.SIGSTOP)  # so that it cannot begin to tidy up
     os.kill(running.process.pid, signal.SIGKILL)
     os.kill(supervisor.pid, signal.SIGKILL)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from harness.plan import Plan
-from harness.results import (
+from harness.rundir.plan import Plan
+from harness.rundir.results import (
     Correlation,
     FaultProof,
     FaultResult,
@@ -28,7 +28,7 @@ from harness.results import (
     WindowResult,
     canonical_json,
 )
-from harness.unmatched_record import Unmatched
+from harness.rundir.unmatched import Unmatched
 
 NASTY = "</script><script>alert(1)</script> & \"'<b>\x1b[31m\u202e\x00]]>"
 

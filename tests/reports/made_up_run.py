@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.plan import Plan
-from harness.records import CALLS
-from harness.results import Results
+from harness.rundir.plan import Plan
+from harness.rundir.results import Results
+from harness.rundir.rows import CALLS
 from tests.reports.made_up_results import results, write_results
-from tests.rundir import T0_NS, Policy, make_plan, record, slow_fault
+from tests.rundir.recording import T0_NS, Policy, make_plan, record, slow_fault
 
 EIGHT = ("aws", "lambda", "nebius", "oci", "runpod", "vastai", "azure", "gcp")
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.records import SAMPLES, Outcome
-from harness.results import GateResult
-from reports import spelling
+from harness.rundir.results import GateResult
+from harness.rundir.rows import SAMPLES, Outcome
+from reports import formatting
 from reports.charts import percentiles
 from reports.charts.gates import strip, used
 from reports.charts.plot import Amount, LogMs, Plot, Seconds, steps
@@ -50,13 +50,20 @@ def test_what_lies_beyond_the_axis_is_an_arrow(each: GateResult, arrows: str, do
 
 def test_a_cut_off_latency_is_never_given_as_a_figure() -> None:
     cut_off = ALL_VERDICTS[0]
-    assert spelling.observed(cut_off) == "≥ 2.00 s"
-    assert spelling.interval(cut_off, 2000.0) == "cut off by the gateway"
-    assert spelling.interval(cut_off, None) == "cut off by the client"
+    assert formatting.observed(cut_off) == "≥ 2.00 s"
+    assert formatting.interval(cut_off, 2000.0) == "cut off by the gateway"
+    assert formatting.interval(cut_off, None) == "cut off by the client"
 
 
 def test_a_limit_is_spelled_exactly() -> None:
-    assert [spelling.limit(each) for each in ALL_VERDICTS] == ["< 2 s", "< 1 %", "< 2.5 s", "< 2 s", "> 99 %", "> 30/s"]
+    assert [formatting.limit(each) for each in ALL_VERDICTS] == [
+        "< 2 s",
+        "< 1 %",
+        "< 2.5 s",
+        "< 2 s",
+        "> 99 %",
+        "> 30/s",
+    ]
 
 
 def test_names_in_charts_are_escaped_and_made_visible() -> None:

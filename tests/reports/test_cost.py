@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.summary import run_lines
-from harness.results import CostResult, GateResult, Results
-from reports import github, resources, spelling, trust
+from harness.cli.display.summary import run_lines
+from harness.rundir.results import CostResult, GateResult, Results
+from reports import formatting, resources, validity
+from reports.formats import github
 from reports.report import write_reports
 from reports.subject import Subject
 from tests.reports.made_up_results import gate, results, write_results
 from tests.reports.made_up_run import write_run
-from tests.rundir import make_plan, slow_fault
+from tests.rundir.recording import make_plan, slow_fault
 
 PLAN = make_plan(faults=[slow_fault()])
 
@@ -48,11 +49,11 @@ def _results(*costs: CostResult) -> Results:
 
 
 def test_a_gate_in_its_own_unit() -> None:
-    assert (spelling.observed(held()), spelling.limit(held())) == ("271", "< 46.5")
-    assert (spelling.observed(MEMORY), spelling.limit(MEMORY)) == ("271 MB", "< 300 MB")
-    assert spelling.sample(held()) == "12 of 60 readings exceeded"
-    assert spelling.sample(MEMORY) == "0 of 60 readings exceeded"
-    assert spelling.interval(held(), 2_000.0) == ""
+    assert (formatting.observed(held()), formatting.limit(held())) == ("271", "< 46.5")
+    assert (formatting.observed(MEMORY), formatting.limit(MEMORY)) == ("271 MB", "< 300 MB")
+    assert formatting.sample(held()) == "12 of 60 readings exceeded"
+    assert formatting.sample(MEMORY) == "0 of 60 readings exceeded"
+    assert formatting.interval(held(), 2_000.0) == ""
 
 
 def test_the_summary_on_the_terminal(tmp_path: Path) -> None:
@@ -77,10 +78,12 @@ def test_every_format_spells_it(tmp_path: Path) -> None:
 
 def test_readings_are_no_sample_of_requests(tmp_path: Path) -> None:
     subject = Subject(tmp_path, _results(), PLAN, None, None)
-    assert "sample size" not in {answer.name for answer in trust.answers(subject)}
+    assert "sample size" not in {answer.name for answer in validity.check_rows(subject)}
     unsure = results(PLAN, gates=(held("inconclusive", n=4),), verdict="inconclusive")
     told = next(
-        answer for answer in trust.answers(Subject(tmp_path, unsure, PLAN, None, None)) if answer.name == "undecided"
+        answer
+        for answer in validity.check_rows(Subject(tmp_path, unsure, PLAN, None, None))
+        if answer.name == "undecided"
     )
     assert told.detail.startswith("azure-slow: 4 readings;")
 

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.plan import Plan, PlannedVerdict
-from harness.results import Results
-from reports import github
-from reports.formats import md
+from harness.rundir.plan import Plan, PlannedVerdict
+from harness.rundir.results import Results
+from reports.formats import github, md
 from reports.report import ALL, write_reports
 from tests.reports.made_up_results import ALL_VERDICTS, NASTY, gate, results, write_results
 from tests.reports.made_up_run import write_run
-from tests.rundir import make_plan, slow_fault
+from tests.rundir.recording import make_plan, slow_fault
 
 
 @pytest.fixture(autouse=True)

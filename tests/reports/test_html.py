@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.manifest import Death, Ended, Manifest, RigFault
-from harness.plan import Plan, PlannedService
-from harness.records import CALLS
-from harness.results import canonical_json
+from harness.rundir.manifest import HarnessFault, Manifest, ProcessExit, RunEnd
+from harness.rundir.plan import Plan, PlannedService
+from harness.rundir.results import canonical_json
+from harness.rundir.rows import CALLS
 from harness.units import NS_PER_MS
 from reports.report import write_reports
 from tests.reports.made_up_results import NASTY, gate, results, write_results
 from tests.reports.made_up_run import embedded, five_minutes, write_run
-from tests.rundir import T0_NS, make_plan, record, slow_fault
+from tests.rundir.recording import T0_NS, make_plan, record, slow_fault
 
 
 class Page(HTMLParser):
@@ -223,10 +223,10 @@ def test_a_rig_that_never_got_to_its_load_still_tells_what_broke(tmp_path: Path)
     plan = make_plan(faults=[slow_fault()])
     run_dir = write_run(tmp_path, plan, results(plan, verdict="rig_failure", gates=(), phases=(), landed=False))
     manifest = Manifest.read(run_dir)
-    ended = Ended(
+    ended = RunEnd(
         reason="never_ready",
-        deaths=(Death(child="sut", t_ns=5, code=-9, last_line="Killed"),),
-        rig=(RigFault(check="files", message="the service never answered /healthz", fix="see logs/sut.log"),),
+        deaths=(ProcessExit(child="sut", t_ns=5, code=-9, last_line="Killed"),),
+        rig=(HarnessFault(check="files", message="the service never answered /healthz", fix="see logs/sut.log"),),
     )
     manifest.model_copy(update={"t0_ns": None, "ended": ended}).write(run_dir)
     (run_dir / "logs").mkdir()

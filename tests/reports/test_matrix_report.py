@@ -10,11 +10,11 @@ from click.testing import CliRunner
 
 from harness.cli.report import report_command
 from harness.errors import UsageError
-from harness.results import CellResult, MatrixResults, ScenarioRef, Tool, Verdict, canonical_json
+from harness.rundir.results import CellResult, MatrixResults, ScenarioRef, Tool, Verdict, canonical_json
 from reports.report import write_matrix_report, write_reports
 from tests.reports.made_up_results import NASTY, gate, results, write_results
 from tests.reports.made_up_run import write_run
-from tests.rundir import make_plan, slow_fault
+from tests.rundir.recording import make_plan, slow_fault
 
 CELLS: tuple[tuple[str, Verdict, tuple[str, ...]], ...] = (
     ("sequential", "fail", ("fail",)),

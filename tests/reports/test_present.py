@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from harness import verdict
-from harness.cli.summary import run_lines
-from harness.plan import Plan
-from harness.results import IncompleteAnswerResult, PhaseResult, PresenceResult, Results
-from harness.unmatched_record import Unmatched
+from harness.cli.display.summary import run_lines
+from harness.rundir.plan import Plan
+from harness.rundir.results import IncompleteAnswerResult, PhaseResult, PresenceResult, Results
+from harness.rundir.unmatched import Unmatched
 from reports import present, unmatched
 from reports.quoted import quoted
 from reports.report import write_reports
 from reports.subject import Subject
 from tests.reports.made_up_results import gate, phase, results
-from tests.rundir import Recording, make_plan, record, slow_fault
+from tests.rundir.recording import Recording, make_plan, record, slow_fault
 
 SPEAKS = "a fake of the provider generic speaks GET /offers?cursor="
 

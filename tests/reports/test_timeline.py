@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records import Outcome
+from harness.rundir.rows import Outcome
 from reports.timeline import bins_for, flow_by_bin, outcomes_by_bin, p99_by_group, standing_ms
 
 

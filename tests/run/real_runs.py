@@ -16,10 +16,10 @@ from typing import Any
 
 import psutil
 
-from harness.journal import read_journal
-from harness.plan import Plan
-from harness.stack.leftovers import members
-from harness.stack.ports import lock_folder
+from harness.rundir.journal import read_journal
+from harness.rundir.plan import Plan
+from harness.stack.processes.orphans import members
+from harness.stack.processes.ports import lock_folder
 
 TAILGATE = str(Path(sys.executable).with_name("tailgate"))
 GONE_WITHIN_S = 15.0

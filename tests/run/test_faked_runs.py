@@ -9,7 +9,7 @@ import pytest
 
 from fake_backends.draws import Draws
 from harness.evidence import Evidence
-from harness.journal import read_journal
+from harness.rundir.journal import read_journal
 from tests.run.real_runs import assert_nothing_left, run
 
 pytestmark = pytest.mark.stack

@@ -9,7 +9,7 @@ import pytest
 
 from bench.isolation import Figures, missed
 from bench.soak_minutes import minutes, table
-from tests.rundir import T0_NS, make_plan, record
+from tests.rundir.recording import T0_NS, make_plan, record
 
 GOOD = Figures(
     isolated_after_ms=1_200,

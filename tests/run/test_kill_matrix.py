@@ -12,7 +12,7 @@ import pytest
 
 from bench.kill_cell import ACTORS, PHASES, SIGNALS, Cell, Seen
 from bench.kill_matrix import CELLS, expected, run, table, wrong
-from harness.gateway_choice import resolve_gateway
+from harness.scenario.planning.gateway_choice import resolve_gateway
 
 PART = (
     Cell("tailgate", "SIGKILL", "warm-up"),

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.legible import is_legible
-from harness.notice_record import Notice, Recorded, Unheeded, Unread, read_notices
+from harness.rundir.detections import Detection, LogGap, Mention, Recorded, read_detections
+from harness.text import is_sanitized
 from tests.run.real_runs import TAILGATE, Ran, run
 
 pytestmark = pytest.mark.stack
@@ -47,7 +47,7 @@ def gate(ran: Ran, number: int = 0) -> dict[str, Any]:
 
 def told(ran: Ran) -> list[Recorded]:
     assert ran.run_dir is not None
-    return list(read_notices(ran.run_dir / "notices.ndjson"))
+    return list(read_detections(ran.run_dir / "notices.ndjson"))
 
 
 def test_a_service_that_names_the_failing_one(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_service_that_names_the_failing_one(tmp_path: Path) -> None:
     assert not any(entry["healthy"] for entry in named.values())
     assert 0 <= named["alert"]["cleared_after_ms"] < 3_000
     assert "named by its log after" in " ".join(ran.stdout.split())
-    assert {line.state for line in told(ran) if isinstance(line, Notice)} == {"raised", "normal"}
+    assert {line.state for line in told(ran) if isinstance(line, Detection)} == {"raised", "normal"}
     html = (ran.run_dir / "report.html").read_text(encoding="utf-8") if ran.run_dir else ""
     assert "named by its alert after" in html
     assert ran.run_dir is not None
@@ -85,7 +85,7 @@ def test_one_that_says_nothing(tmp_path: Path) -> None:
     assert "azure was not named while azure-slow stood" in gate(ran)["reason"]
     assert "lines held `azure` at INFO, with no level that is known" in gate(ran)["reason"]
     assert gate(ran, 1)["verdict"] == "inconclusive", "nothing was raised"
-    assert {type(line) for line in told(ran)} == {Unheeded}
+    assert {type(line) for line in told(ran)} == {Mention}
 
 
 def test_a_rung_of_the_aggregator(tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ def test_texts_that_want_to_act(tmp_path: Path) -> None:
     assert ran.verdict == "PASS", ran.stdout
     texts = [line.text for line in told(ran)]
     assert texts
-    assert all(is_legible(text) and "\n" not in text and len(text) <= 300 for text in texts)
-    assert is_legible(ran.stdout)
+    assert all(is_sanitized(text) and "\n" not in text and len(text) <= 300 for text in texts)
+    assert is_sanitized(ran.stdout)
     html = (ran.run_dir / "report.html").read_text(encoding="utf-8") if ran.run_dir else ""
     assert "<script>alert(1)" not in html
     assert "<img src=x" not in html
@@ -125,7 +125,7 @@ def test_a_flood_is_skipped_and_told(tmp_path: Path) -> None:
     ran = run(tmp_path, scenario("floods", "named azure within 3s"))
     assert ran.code in (0, 3), ran.stdout
     assert all(check["ok"] for check in ran.results["validity"])
-    skipped = [line for line in told(ran) if isinstance(line, Unread)]
+    skipped = [line for line in told(ran) if isinstance(line, LogGap)]
     assert sum(line.skipped_bytes for line in skipped) > 4_000_000
 
 
@@ -142,5 +142,5 @@ def test_the_text_of_a_program_names_nobody(tmp_path: Path, way: str) -> None:
     assert ran.run_dir is not None
     log = (ran.run_dir / "logs" / "sut.log").read_text(encoding="utf-8")
     assert "lambda i: i.price" in log.replace("\n", " ")
-    assert {line.upstream for line in told(ran) if isinstance(line, Notice)} == {"azure"}
+    assert {line.upstream for line in told(ran) if isinstance(line, Detection)} == {"azure"}
     assert ran.results["false_alarms"] == []

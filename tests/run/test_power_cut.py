@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.others_toxiproxy import OthersToxiproxy
-from harness.stack.leftovers import members
+from harness.stack.processes.orphans import members
 from tests.run.real_runs import INCIDENT, TAILGATE, Running, assert_nothing_left
 
 pytestmark = pytest.mark.stack
@@ -29,7 +29,7 @@ def test_a_sweep_undoes_what_is_left_of_a_dead_run_beside_one_that_lives(
     try:
         dead, alive = (Running(folder, INCIDENT, env={"TOXIPROXY_URL": others.url}) for folder in folders)
         run_dir = dead.wait_for_fault()
-        supervisor = dead.child("harness.stack.supervisor")
+        supervisor = dead.child("harness.stack.supervisor.supervisor")
         dead.process.kill()
         supervisor.kill()
         dead.process.communicate(timeout=20)
@@ -52,7 +52,7 @@ def test_a_sweep_undoes_what_is_left_of_a_dead_run_beside_one_that_lives(
 def test_the_next_run_undoes_it_too(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     dead = Running(tmp_path, INCIDENT, env=toxiproxy_env)
     run_dir = dead.wait_for_fault()
-    supervisor = dead.child("harness.stack.supervisor")
+    supervisor = dead.child("harness.stack.supervisor.supervisor")
     dead.process.kill()
     supervisor.kill()
     dead.process.communicate(timeout=20)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.journal import read_journal
-from harness.plan import Plan
+from harness.rundir.journal import read_journal
+from harness.rundir.plan import Plan
 from harness.toxiproxy.client import ToxiproxyClient
 from tests.run.real_runs import INCIDENT, TAILGATE, Running, assert_nothing_left, run
 
@@ -117,7 +117,7 @@ def test_the_service_dying_is_the_services_fault(tmp_path: Path, toxiproxy_env: 
 def test_a_killed_supervisor_is_cleaned_up_after(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
     running.wait_for_fault()
-    running.child("harness.stack.supervisor").kill()
+    running.child("harness.stack.supervisor.supervisor").kill()
     _rig_failure(running, "supervisor")
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench.others_toxiproxy import OthersToxiproxy
-from harness.journal import read_journal
-from harness.plan import Plan
+from harness.rundir.journal import read_journal
+from harness.rundir.plan import Plan
 from tests.run.real_runs import INCIDENT, TAILGATE, Ran, Running, assert_nothing_left, run
 from tests.run.stalling_admin import StallingAdmin, Stalls
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.journal import read_journal
+from harness.rundir.journal import read_journal
 from tests.run.real_runs import INCIDENT, TAILGATE, Running, assert_nothing_left
 
 pytestmark = pytest.mark.stack

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ScenarioError, UsageError
-from harness.results import MatrixResults, ScenarioRef, Tool, Verdict
-from harness.suite import Judged, exit_code, load_all, refuse_missing_baseline, slug
+from harness.run.invocation import Judged, exit_code, load_all, refuse_missing_baseline, slug
+from harness.rundir.results import MatrixResults, ScenarioRef, Tool, Verdict
 
 LEAST = """\
 name: least

@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import ScenarioError
 from harness.scenario import load_scenario
-from harness.scenario.paths import BadPath, parse_path
+from harness.scenario.source.overrides import OverrideError, parse_path
 from tests.scenario.world import GOOD, LADDER, changed, load, only_problem, problems, write
 
 
@@ -109,7 +109,7 @@ def test_paths() -> None:
     assert parse_path("faults[0].for") == ("faults", 0, "for")
     assert parse_path("a[1][2]") == ("a", 1, 2)
     for bad in ("", "a.", "[0]", "a[x]", "a[0]b", " a"):
-        with pytest.raises(BadPath):
+        with pytest.raises(OverrideError):
             parse_path(bad)
 
 

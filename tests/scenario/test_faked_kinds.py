@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from harness import behaviour
-from harness.faults import Circumstances, Effect, Fault, Unprovable, parse_fault
-from harness.plan import Proof
+from harness.faults import Effect, Fault, FaultContext, UnobservableFault, parse_fault
+from harness.rundir import behaviours
+from harness.rundir.plan import Proof
 from tests.scenario.world import changed, load, only_problem, plan_of
 
-MET = Circumstances(hold_ms=5000, answer_bytes=80_000, answer_bytes_most=800_000, seed=3)
+MET = FaultContext(hold_ms=5000, answer_bytes=80_000, answer_bytes_most=800_000, seed=3)
 COMMON = {"upstream": "azure", "for": "90s"}
 
 
@@ -26,53 +26,53 @@ def compiled(**fields: Any) -> Effect:
     return parsed(**fields).compile(MET)
 
 
-KINDS: tuple[tuple[dict[str, Any], behaviour.Behaviour, float, Proof], ...] = (
-    ({"status": 503}, behaviour.Status(status=503), 0, Proof(kind="answered", status=503)),
+KINDS: tuple[tuple[dict[str, Any], behaviours.Behaviour, float, Proof], ...] = (
+    ({"status": 503}, behaviours.Status(status=503), 0, Proof(kind="answered", status=503)),
     (
         {"status": 429, "retry_after": "2s"},
-        behaviour.Status(status=429, retry_after_s=2),
+        behaviours.Status(status=429, retry_after_s=2),
         0,
         Proof(kind="answered", status=429),
     ),
-    ({"drip": "30s"}, behaviour.Drip(over_ms=30_000), 5000, Proof(kind="held", least_ms=2000)),
-    ({"drip": "300ms"}, behaviour.Drip(over_ms=300), 300, Proof(kind="held", least_ms=300)),
-    ({"truncate": "50%"}, behaviour.Truncate(keep=0.5), 0, Proof(kind="failed")),
-    ({"malformed": True}, behaviour.Malformed(), 0, Proof(kind="answered", status=200, looks="no_json")),
-    ({"wrong_schema": True}, behaviour.WrongSchema(), 0, Proof(kind="answered", status=200, looks="no_offers")),
-    ({"empty": True}, behaviour.Empty(), 0, Proof(kind="answered", status=200, looks="no_offers")),
+    ({"drip": "30s"}, behaviours.Drip(over_ms=30_000), 5000, Proof(kind="held", least_ms=2000)),
+    ({"drip": "300ms"}, behaviours.Drip(over_ms=300), 300, Proof(kind="held", least_ms=300)),
+    ({"truncate": "50%"}, behaviours.Truncate(keep=0.5), 0, Proof(kind="failed")),
+    ({"malformed": True}, behaviours.Malformed(), 0, Proof(kind="answered", status=200, looks="no_json")),
+    ({"wrong_schema": True}, behaviours.WrongSchema(), 0, Proof(kind="answered", status=200, looks="no_offers")),
+    ({"empty": True}, behaviours.Empty(), 0, Proof(kind="answered", status=200, looks="no_offers")),
     (
         {"huge": "20MB"},
-        behaviour.Huge(size_bytes=20_000_000),
+        behaviours.Huge(size_bytes=20_000_000),
         5000,
         Proof(kind="answered", status=200, least_bytes=4_000_000),
     ),
-    ({"redirect_loop": True}, behaviour.RedirectLoop(), 0, Proof(kind="answered", status=302)),
+    ({"redirect_loop": True}, behaviours.RedirectLoop(), 0, Proof(kind="answered", status=302)),
     (
         {"cold_start": "8s"},
-        behaviour.ColdStart(up_after_ms=8000),
+        behaviours.ColdStart(up_after_ms=8000),
         5000,
         Proof(kind="held", least_ms=2000, passing=True),
     ),
     (
         {"ramp": "0ms → 3s over 60s"},
-        behaviour.Ramp(from_ms=0, to_ms=3000, over_ms=60_000),
+        behaviours.Ramp(from_ms=0, to_ms=3000, over_ms=60_000),
         3000,
         Proof(kind="held", least_ms=1500, passing=True),
     ),
-    ({"capacity": 5}, behaviour.Capacity(limit=5), 5000, Proof(kind="called")),
+    ({"capacity": 5}, behaviours.Capacity(limit=5), 5000, Proof(kind="called")),
     (
         {"latency": "1s", "jitter": "200ms", "share": "10%"},
-        behaviour.Late(latency_ms=1000, jitter_ms=200),
+        behaviours.Late(latency_ms=1000, jitter_ms=200),
         1200,
         Proof(kind="held", least_ms=900),
     ),
-    ({"hang": True, "share": "10%"}, behaviour.Hang(), 5000, Proof(kind="held", least_ms=2000)),
+    ({"hang": True, "share": "10%"}, behaviours.Hang(), 5000, Proof(kind="held", least_ms=2000)),
 )
 
 
 @pytest.mark.parametrize(("fields", "does", "held_ms", "proof"), KINDS, ids=[str(kind[0]) for kind in KINDS])
 def test_what_a_kind_compiles_to(
-    fields: dict[str, Any], does: behaviour.Behaviour, held_ms: float, proof: Proof
+    fields: dict[str, Any], does: behaviours.Behaviour, held_ms: float, proof: Proof
 ) -> None:
     effect = compiled(**fields)
     assert effect.behaviour == does
@@ -91,8 +91,8 @@ def test_spells_come_again_with_the_seed_and_the_first_comes_soon() -> None:
     fault = parsed(slow_spells={"latency": "2s", "every": "10s", "last": "2s"})
 
     def spells(seed: int) -> tuple[tuple[float, float], ...]:
-        told = fault.compile(Circumstances(hold_ms=5000, answer_bytes=80_000, seed=seed)).behaviour
-        assert isinstance(told, behaviour.SlowSpells)
+        told = fault.compile(FaultContext(hold_ms=5000, answer_bytes=80_000, seed=seed)).behaviour
+        assert isinstance(told, behaviours.SlowSpells)
         return told.spells_ms
 
     assert spells(1) == spells(1) != spells(2)
@@ -106,7 +106,7 @@ def test_spells_come_again_with_the_seed_and_the_first_comes_soon() -> None:
 
 @pytest.mark.parametrize("text", ["0ms → 5s over 60s", "0ms -> 5s over 60s", " 0ms->5s  over 60s "])
 def test_a_ramp_is_spelled_with_either_arrow(text: str) -> None:
-    assert compiled(ramp=text).behaviour == behaviour.Ramp(from_ms=0, to_ms=5000, over_ms=60_000)
+    assert compiled(ramp=text).behaviour == behaviours.Ramp(from_ms=0, to_ms=5000, over_ms=60_000)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_makes_no_sense_is_refused(fields: dict[str, Any], message: str) ->
 
 @pytest.mark.parametrize("fields", [{"huge": "1MB"}, {"drip": "10ms"}, {"ramp": "0ms → 30ms over 5s"}])
 def test_what_nobody_could_see_is_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(Unprovable):
+    with pytest.raises(UnobservableFault):
         compiled(**fields)
 
 
@@ -148,7 +148,7 @@ def test_a_share_of_a_delay_is_the_fakes_work_and_all_of_it_is_toxiproxys() -> N
     assert parsed(latency="1s", share="10%", stream="upstream").draws == "connection"
     assert parsed(reset="0s", share="10%").draws == "connection"
     assert parsed(status=503).draws == "request"
-    real = Circumstances(hold_ms=5000, answer_bytes=80_000, fakes=False)
+    real = FaultContext(hold_ms=5000, answer_bytes=80_000, fakes=False)
     (toxic,) = parsed(latency="1s", share="10%").compile(real).toxics
     assert toxic.toxicity == 0.1
 

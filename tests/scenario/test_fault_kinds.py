@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from harness.faults import FAULTS, Circumstances, Effect, Unprovable, parse_fault
+from harness.faults import FAULTS, Effect, FaultContext, UnobservableFault, parse_fault
 from tests.scenario.world import changed, load, only_problem, plan_of
 
-MET = Circumstances(hold_ms=5000, answer_bytes=80_000)
+MET = FaultContext(hold_ms=5000, answer_bytes=80_000)
 COMMON = {"upstream": "azure", "for": "90s"}
 
 
@@ -136,7 +136,7 @@ def test_share_and_stream_go_to_the_toxic() -> None:
     ],
 )
 def test_what_no_canary_could_see_is_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(Unprovable) as caught:
+    with pytest.raises(UnobservableFault) as caught:
         compiled(**fields)
     assert caught.value.fix
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from harness.cli.output import spell
+from harness.cli.display.output import spell
 from harness.errors import Problem
 from tests.scenario.world import problems
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import gateway_choice
 from harness.errors import RigError
-from harness.gateway_choice import ResolvedGateway, resolve_gateway
+from harness.scenario.planning import gateway_choice
+from harness.scenario.planning.gateway_choice import ResolvedGateway, resolve_gateway
 
 
 @pytest.fixture

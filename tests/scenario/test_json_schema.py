@@ -9,8 +9,8 @@ import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
 
-from harness.scenario.catalog import catalog_dir
-from harness.scenario.json_schema import results_schema, scenario_schema
+from harness.scenario.schema.json_schema import results_schema, scenario_schema
+from harness.scenario.source.catalog import catalog_dir
 from tests.scenario.world import GOOD, LADDER, changed
 
 SCHEMA = scenario_schema()

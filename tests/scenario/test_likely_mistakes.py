@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.cli.output import spell
+from harness.cli.display.output import spell
 from tests.scenario.world import LADDER, changed, load, only_problem, problems, write
 
 RUNG = "{rung: timeout}"

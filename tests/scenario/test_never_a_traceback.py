@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from harness.cli.output import spell
+from harness.cli.display.output import spell
 from harness.errors import ScenarioError
 from harness.scenario import load_scenario
 from tests.scenario.world import GOOD, LADDER, plan_of

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ScenarioError
-from harness.gateway_choice import ResolvedGateway
-from harness.plan import Plan
-from harness.planner import cells, make_plan
+from harness.rundir.plan import Plan
 from harness.scenario import catalog_names, load_scenario
+from harness.scenario.planner import cells, make_plan
+from harness.scenario.planning.gateway_choice import ResolvedGateway
 from tests.scenario.world import GOOD, LADDER, changed, load, plan_of, write
 
 COMMAND = """\

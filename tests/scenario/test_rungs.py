@@ -9,7 +9,7 @@ import pytest
 from aggregator.rungs import RUNGS
 from aggregator.settings import CLIENTS
 from harness.errors import ScenarioError
-from harness.scenario.policies import POLICIES_OF
+from harness.scenario.schema.rungs import POLICIES_OF
 from tests.scenario.world import changed, load, plan_of
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.phases import planned_phases
-from harness.plan import Plan
-from harness.scenario.arrivals import expected_arrivals
+from harness.rundir.phases import planned_phases
+from harness.rundir.plan import Plan
+from harness.scenario.planning.arrivals import expected_arrivals
 from tests.scenario.world import GOOD, LADDER, changed, load, only_problem, plan_of, problems
 
 NO_FAULTS = GOOD[: GOOD.index("faults:")]

@@ -8,9 +8,9 @@ import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
 
-from harness.plan import PlannedProfile, PlannedUpstream
-from harness.scenario import inputs
-from harness.scenario.json_schema import scenario_schema
+from harness.rundir.plan import PlannedProfile, PlannedUpstream
+from harness.scenario.names import input_files
+from harness.scenario.schema.json_schema import scenario_schema
 from tests.scenario.world import changed, load, only_problem, plan_of, problems, write
 
 SERVICE = ("{rung: timeout}", "{command: [serve, '{port}']}")
@@ -161,7 +161,7 @@ def test_a_recording_that_is_none_is_told(tmp_path: Path, content: str, message:
 
 
 def test_a_recording_larger_than_needed_is_told(tmp_path: Path) -> None:
-    (tmp_path / "recorded.csv").write_bytes(b"1\n" * (inputs.LATENCIES_BYTES_MAX // 2 + 1))
+    (tmp_path / "recorded.csv").write_bytes(b"1\n" * (input_files.LATENCIES_BYTES_MAX // 2 + 1))
     problem = only_problem(tmp_path, RECORDED)
     assert problem.message == "recorded.csv is larger than 5 MB"
     assert "every tenth line" in problem.fix

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 
-from harness.cli.output import spell
+from harness.cli.display.output import spell
 from harness.errors import Problem, ScenarioError
-from harness.gateway_choice import ResolvedGateway
-from harness.plan import Plan
-from harness.planner import make_plan
-from harness.scenario import Loaded, load_scenario
+from harness.rundir.plan import Plan
+from harness.scenario import LoadedScenario, load_scenario
+from harness.scenario.planner import make_plan
+from harness.scenario.planning.gateway_choice import ResolvedGateway
 
 GOOD = """\
 name: good
@@ -65,7 +65,7 @@ def write(folder: Path, text: str, name: str = "scenario.yaml") -> Path:
     return path
 
 
-def load(folder: Path, text: str = GOOD, *sets: str) -> Loaded:
+def load(folder: Path, text: str = GOOD, *sets: str) -> LoadedScenario:
     return load_scenario(write(folder, text), sets)
 
 
@@ -83,7 +83,7 @@ def only_problem(folder: Path, text: str, *sets: str) -> Problem:
     return found[0]
 
 
-def plan_of(loaded: Loaded, *, nginx: bool = False, seed: int = 0) -> Plan:
+def plan_of(loaded: LoadedScenario, *, nginx: bool = False, seed: int = 0) -> Plan:
     ports = count(20_000)
     gateway = ResolvedGateway("nginx", "/usr/sbin/nginx") if nginx else ResolvedGateway("client")
     return make_plan(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RigError
-from harness.stack.ports import PortLease
+from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.find import EngineChoice, find_binary
 from tests.stack.stack_scene import Scene
 

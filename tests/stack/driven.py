@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from harness.manifest import Ended, Manifest
-from harness.plan import Plan
-from harness.stack import leftovers
+from harness.rundir.manifest import Manifest, RunEnd
+from harness.rundir.plan import Plan
+from harness.stack.processes import orphans
 from tests.stack.stack_scene import assert_nothing_left
 
 WITHIN_S = 15.0
@@ -32,7 +32,7 @@ def driver(folder: Path, run_id: str, engine: str, *options: str) -> Iterator[su
     finally:
         process.kill()
         process.communicate()
-        leftovers.kill_run(run_id, grace_s=0)
+        orphans.kill_run(run_id, grace_s=0)
 
 
 def await_line(process: subprocess.Popen[str], word: str) -> None:
@@ -50,10 +50,10 @@ def until(holds: Callable[[], bool], within_s: float) -> None:
         time.sleep(0.02)
 
 
-def assert_clean_within(folder: Path, run_id: str, within_s: float = WITHIN_S) -> Ended:
+def assert_clean_within(folder: Path, run_id: str, within_s: float = WITHIN_S) -> RunEnd:
     """Processes, listeners, control files and locks gone, the manifest finished."""
     plan = Plan.read(folder / "run")
-    until(lambda: not leftovers.members(run_id), within_s)
+    until(lambda: not orphans.members(run_id), within_s)
     assert_nothing_left(plan, folder / "run")
     assert not (folder / "locks").exists()
     ended = Manifest.read(folder / "run").ended
@@ -62,5 +62,5 @@ def assert_clean_within(folder: Path, run_id: str, within_s: float = WITHIN_S) -
 
 
 def supervisor(run_id: str) -> psutil.Process:
-    (found,) = [member.process for member in leftovers.members(run_id) if member.is_supervisor]
+    (found,) = [member.process for member in orphans.members(run_id) if member.is_supervisor]
     return found

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 from harness.errors import TailgateError
-from harness.events import FaultChanged
-from harness.stack.ports import PortLease
-from harness.stack.stack import Stack
+from harness.stack.client import StackClient
+from harness.stack.events import FaultChanged
+from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.find import EngineChoice
 from tests.stack.stack_scene import make_plan
 
@@ -39,7 +39,7 @@ def main() -> int:
         with PortLease(Path(lock_dir)) as lease:
             plan = make_plan(lease, run_id, **options)
             plan.write(Path(run_dir))
-            with Stack(Path(run_dir), plan, lease, choice) as stack:
+            with StackClient(Path(run_dir), plan, lease, choice) as stack:
                 stack.up()
                 stack.go()
                 done = False

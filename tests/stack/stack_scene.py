@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 
-from harness.events import Event, FaultChanged
-from harness.manifest import Ended, Manifest
-from harness.plan import (
+from harness.rundir.manifest import Manifest, RunEnd
+from harness.rundir.plan import (
+    FaultWindow,
     Plan,
     PlannedFault,
     PlannedGateway,
@@ -28,11 +28,11 @@ from harness.plan import (
     Proof,
     Schedule,
     Stage,
-    Window,
 )
-from harness.stack import leftovers
-from harness.stack.ports import PortLease
-from harness.stack.stack import Stack
+from harness.stack.client import StackClient
+from harness.stack.events import Event, FaultChanged
+from harness.stack.processes import orphans
+from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.find import EngineChoice
 
 STUB = Path(__file__).with_name("stub_service.py")
@@ -83,7 +83,7 @@ def make_plan(
     )
     fault = PlannedFault(
         name="azure-latency", kind="latency", text=f"latency {latency_ms}ms", upstreams=("azure",),
-        windows=(Window(apply_ms=window[0], remove_ms=window[1]),),
+        windows=(FaultWindow(apply_ms=window[0], remove_ms=window[1]),),
         toxics=(PlannedToxic(type="latency", stream="downstream", attributes={"latency": latency_ms, "jitter": 0}),),
         held_ms=min(2_000, latency_ms), delay_ms=latency_ms,
         proof=Proof(kind="held", least_ms=min(latency_ms, 2_000)),
@@ -119,13 +119,13 @@ class Scene:
 
     def up(self, plan: Plan, watch: Callable[[Event | None], None] = lambda _: None) -> None:
         """Bring it up and leave the context at once."""
-        with Stack(self.run_dir, plan, self.lease, self.toxiproxy) as stack:
+        with StackClient(self.run_dir, plan, self.lease, self.toxiproxy) as stack:
             stack.up(watch)
 
-    def fly(self, act: Callable[[Stack], None], **options: Any) -> Ended:
+    def fly(self, act: Callable[[StackClient], None], **options: Any) -> RunEnd:
         """Up, go, `act` as soon as the fault is applied, and on to the end; nothing is left afterwards."""
         plan = self.plan(**options)
-        with Stack(self.run_dir, plan, self.lease, self.toxiproxy) as stack:
+        with StackClient(self.run_dir, plan, self.lease, self.toxiproxy) as stack:
             stack.up()
             stack.go()
             for event in until_done(stack):
@@ -138,7 +138,7 @@ class Scene:
 
     def pid_of(self, word: str) -> int:
         """The run's process whose command line holds the word."""
-        for member in leftovers.members(self.run_id):
+        for member in orphans.members(self.run_id):
             if word in " ".join(member.process.cmdline()):
                 return member.process.pid
         raise AssertionError(f"no process of run {self.run_id} with {word}")
@@ -147,7 +147,7 @@ class Scene:
         os.kill(self.pid_of(word), signal.SIGKILL)
 
 
-def until_done(stack: Stack, within_s: float = 30) -> Iterator[Event]:
+def until_done(stack: StackClient, within_s: float = 30) -> Iterator[Event]:
     """The load's events to its end, or to that of the stack."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:
@@ -166,7 +166,7 @@ def listeners(plan: Plan) -> list[int]:
 
 
 def assert_nothing_left(plan: Plan, run_dir: Path) -> None:
-    left = leftovers.members(plan.run_id)
+    left = orphans.members(plan.run_id)
     assert not left, [member.process.cmdline() for member in left]
     assert listeners(plan) == []
     assert not (run_dir / "control").exists()

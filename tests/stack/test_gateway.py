@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.environment import Expander
 from harness.errors import RigError
-from harness.plan import Plan
-from harness.stack import gateway, handshake, probe
-from harness.stack.ports import PortLease
+from harness.rundir.plan import Plan
+from harness.secrets.expand import Expander
+from harness.stack.processes import gateway, handshake, probe
+from harness.stack.processes.ports import PortLease
 from tests.stack.stack_scene import make_plan
 
 NOBODY = 65_534

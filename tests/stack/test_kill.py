@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.manifest import Ended, Manifest
-from harness.plan import Plan
-from harness.stack import leftovers
-from harness.stack.ports import PortLease
+from harness.rundir.manifest import Manifest, RunEnd
+from harness.rundir.plan import Plan
+from harness.stack.processes import orphans
+from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.client import ToxiproxyClient, ToxiproxyError
 from harness.toxiproxy.find import EngineChoice
 from harness.toxiproxy.serve import server_argv
@@ -93,7 +93,7 @@ def test_the_supervisor_killed_with_a_toxiproxy_of_others(tmp_path: Path, run_id
 def test_killed_while_our_toxiproxy_hangs(tmp_path: Path, run_id: str, toxiproxy: EngineChoice) -> None:
     with driver(tmp_path, run_id, _own(toxiproxy), *FAULT) as tailgate:
         await_line(tailgate, "applied")
-        (server,) = [m.process for m in leftovers.members(run_id) if "-port" in m.process.cmdline()]
+        (server,) = [m.process for m in orphans.members(run_id) if "-port" in m.process.cmdline()]
         server.suspend()
         tailgate.kill()
         ended = assert_clean_within(tmp_path, run_id)
@@ -108,7 +108,7 @@ def test_killed_while_a_toxiproxy_of_others_hangs(tmp_path: Path, run_id: str, o
         await_line(tailgate, "applied")
         server.suspend()
         tailgate.kill()
-        until(lambda: not leftovers.members(run_id), WITHIN_S)
+        until(lambda: not orphans.members(run_id), WITHIN_S)
         ended = Manifest.read(tmp_path / "run").ended
     assert ended is not None and ended.rollback_verified is False
     assert any(fault.check == "rollback" and f"sweep --url {others.url}" in fault.fix for fault in ended.rig)
@@ -117,7 +117,7 @@ def test_killed_while_a_toxiproxy_of_others_hangs(tmp_path: Path, run_id: str, o
 
 def test_killed_while_it_comes_up(tmp_path: Path, run_id: str, toxiproxy: EngineChoice) -> None:
     with driver(tmp_path, run_id, _own(toxiproxy), 'stub=["mute"]') as tailgate:
-        until(lambda: any("stub_service" in " ".join(m.process.cmdline()) for m in leftovers.members(run_id)), 10)
+        until(lambda: any("stub_service" in " ".join(m.process.cmdline()) for m in orphans.members(run_id)), 10)
         tailgate.kill()
         assert assert_clean_within(tmp_path, run_id).reason == "interrupted"
 
@@ -133,10 +133,10 @@ def test_killed_with_its_supervisor_a_sweep_finds_the_rest(
         until(lambda: not psutil.pid_exists(parent.pid) or parent.status() == psutil.STATUS_ZOMBIE, 5)
         plan = Plan.read(tmp_path / "run")
         assert listeners(plan)
-        everybody = leftovers.members
-        monkeypatch.setattr(leftovers, "members", lambda _=None: everybody(run_id))  # not what others run just now
-        until(lambda: leftovers.dead_runs() == [run_id], 5)
-        swept = leftovers.sweep(tmp_path / "locks")
+        everybody = orphans.members
+        monkeypatch.setattr(orphans, "members", lambda _=None: everybody(run_id))  # not what others run just now
+        until(lambda: orphans.dead_runs() == [run_id], 5)
+        swept = orphans.sweep(tmp_path / "locks")
         assert len(swept.processes) >= 4
         assert swept.lock_files
         assert listeners(plan) == []
@@ -148,7 +148,7 @@ def test_a_disk_that_takes_no_more(tmp_path: Path, run_id: str, toxiproxy: Engin
     options = ("limit_bytes=16384", "rate_per_s=100", "duration_ms=60000", "latency_ms=100")
     with driver(tmp_path, run_id, _own(toxiproxy), *options) as tailgate:
         out, _ = tailgate.communicate(timeout=45)
-        ended = Ended.model_validate_json(out.splitlines()[-1])
+        ended = RunEnd.model_validate_json(out.splitlines()[-1])
         assert ended.reason == "rig"
         assert any("File too large" in fault.message for fault in ended.rig), ended.rig
         assert all(fault.fix for fault in ended.rig)
@@ -159,7 +159,8 @@ def test_a_disk_that_takes_no_more(tmp_path: Path, run_id: str, toxiproxy: Engin
 
 HANGING = """
 import sys, time
-from harness.stack import supervisor, teardown
+from harness.stack.supervisor import supervisor
+from harness.stack.supervisor import teardown
 teardown.URGENT_LONGEST_S = 1.0
 async def take_down(*_, **__):
     time.sleep(60)  # the event loop itself is stuck
@@ -170,7 +171,7 @@ supervisor.main()
 
 def test_an_end_that_hangs_is_ended_by_the_watchdog(scene: Scene) -> None:
     scene.plan()
-    environ = {**os.environ, leftovers.RUN_VARIABLE: scene.run_id}
+    environ = {**os.environ, orphans.RUN_VARIABLE: scene.run_id}
     left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=environ)
     process = subprocess.Popen(
         [sys.executable, "-c", HANGING, str(scene.run_dir)],

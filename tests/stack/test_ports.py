@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RigError
-from harness.stack import ports
-from harness.stack.ports import FIRST_PORT, LAST_PORT, PortLease
+from harness.stack.processes import ports
+from harness.stack.processes.ports import FIRST_PORT, LAST_PORT, PortLease
 
 HOLDER = """
 import sys, pathlib
-from harness.stack.ports import PortLease
+from harness.stack.processes.ports import PortLease
 lease = PortLease(pathlib.Path(sys.argv[1]))
 print(lease.take(), flush=True)
 sys.stdin.read()
@@ -141,7 +141,7 @@ def test_too_few_open_files_are_told_as_such(tmp_path: Path) -> None:
     program = """
 import pathlib, resource, sys
 from harness.errors import RigError
-from harness.stack.ports import PortLease
+from harness.stack.processes.ports import PortLease
 resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
 with PortLease(pathlib.Path(sys.argv[1])) as lease:
     try:

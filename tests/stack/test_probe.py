@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.stack import probe
-from harness.stack.child import Child, Spec
+from harness.stack.processes import probe
+from harness.stack.processes.process import ChildProcess, ProcessSpec
 
 Served = Callable[[str], Awaitable[object]]
 
@@ -39,7 +39,7 @@ def _against(answer: bytes, scene: Served, *, after: int = 0) -> object:
 
 def test_an_answer_is_read_whole() -> None:
     got = _against(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nbody", probe.get)
-    assert got == probe.Answer(200, b"body", whole=True)
+    assert got == probe.ProbeAnswer(200, b"body", whole=True)
 
 
 def test_it_sends_the_headers_it_is_given() -> None:
@@ -115,8 +115,10 @@ def test_nobody_listening_is_said() -> None:
 
 def test_a_child_that_ends_is_not_waited_for(tmp_path: Path) -> None:
     async def scene() -> None:
-        spec = Spec("kid", (sys.executable, "-c", "raise SystemExit(7)"), dict(os.environ), tmp_path, tmp_path / "log")
-        await probe.until_answered("http://127.0.0.1:1/", within_s=30, child=Child.start(spec))
+        spec = ProcessSpec(
+            "kid", (sys.executable, "-c", "raise SystemExit(7)"), dict(os.environ), tmp_path, tmp_path / "log"
+        )
+        await probe.until_answered("http://127.0.0.1:1/", within_s=30, child=ChildProcess.start(spec))
 
     begin = time.monotonic()
     with pytest.raises(probe.NotReady, match="exit code 7"):

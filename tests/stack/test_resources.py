@@ -18,10 +18,11 @@ import psutil
 import pytest
 
 from harness.errors import RigError
-from harness.stack import leftovers, resources
-from harness.stack.child import Child, Spec
-from harness.stack.resources import Watcher, measure, sample_forever
-from harness.stack.sockets import SocketCounter
+from harness.stack.monitor import resources
+from harness.stack.monitor.resources import ResourceSampler, measure, sample_forever
+from harness.stack.monitor.sockets import SocketCounter
+from harness.stack.processes import orphans
+from harness.stack.processes.process import ChildProcess, ProcessSpec
 from tests.stack import headless_program
 
 pytestmark = pytest.mark.stack
@@ -40,7 +41,7 @@ worker.wait()
 """
 
 
-Scene = Callable[[Child], Coroutine[Any, Any, None]]
+Scene = Callable[[ChildProcess], Coroutine[Any, Any, None]]
 
 
 def _with_child(
@@ -49,7 +50,9 @@ def _with_child(
     """Plays `scene` with a child that is up."""
 
     async def play() -> None:
-        child = Child.start(Spec(name, (sys.executable, "-c", code), env or {}, folder, folder / f"{name}.log"))
+        child = ChildProcess.start(
+            ProcessSpec(name, (sys.executable, "-c", code), env or {}, folder, folder / f"{name}.log")
+        )
         try:
             await _until(child, lambda: child.log_tail(1) == ["up"])
             await scene(child)
@@ -60,7 +63,7 @@ def _with_child(
     asyncio.run(play())
 
 
-async def _until(child: Child, come: Callable[[], bool]) -> None:
+async def _until(child: ChildProcess, come: Callable[[], bool]) -> None:
     end = time.monotonic() + 20
     while not come():
         assert time.monotonic() < end
@@ -68,8 +71,8 @@ async def _until(child: Child, come: Callable[[], bool]) -> None:
 
 
 def test_a_service_is_its_whole_tree(tmp_path: Path) -> None:
-    async def scene(child: Child) -> None:
-        ((_, line, stopped),) = await Watcher().look([child])
+    async def scene(child: ChildProcess) -> None:
+        ((_, line, stopped),) = await ResourceSampler().look([child])
         alone = measure(child, [psutil.Process(child.pid)], SocketCounter())
         assert not stopped
         assert (line.child, line.pid, line.threads) == ("sut", child.pid, 3)  # two of its own, one of the worker
@@ -100,14 +103,14 @@ time.sleep(60)
 def test_a_worker_that_has_detached_itself_is_the_services(session: bool, tmp_path: Path, run_id: str) -> None:
     code = WITH_ORPHAN.format(code=LEAVES_ONE.replace("SESSION", str(session)))
 
-    async def scene(child: Child) -> None:
-        watcher = Watcher()
+    async def scene(child: ChildProcess) -> None:
+        watcher = ResourceSampler()
         for _ in range(2):  # the second look knows the processes already
             ((_, line, _),) = await watcher.look([child])
             assert line.threads == 1 + 2
-        assert len(leftovers.kill_run(run_id, grace_s=0)) == 2
+        assert len(orphans.kill_run(run_id, grace_s=0)) == 2
 
-    _with_child(tmp_path, scene, code=code, env={leftovers.RUN_VARIABLE: run_id})
+    _with_child(tmp_path, scene, code=code, env={orphans.RUN_VARIABLE: run_id})
 
 
 @pytest.mark.parametrize("of_run", [True, False])
@@ -116,24 +119,26 @@ def test_what_another_child_or_another_run_left_is_not_the_services(of_run: bool
     code = WITH_ORPHAN.format(code=LEAVES_ONE.replace("SESSION", str(not of_run)))
     (tmp_path / "gateway").mkdir()
 
-    async def beside(gateway: Child) -> None:
+    async def beside(gateway: ChildProcess) -> None:
         argv = (sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)")
-        service = Child.start(Spec("sut", argv, {leftovers.RUN_VARIABLE: run_id}, tmp_path, tmp_path / "sut.log"))
+        service = ChildProcess.start(
+            ProcessSpec("sut", argv, {orphans.RUN_VARIABLE: run_id}, tmp_path, tmp_path / "sut.log")
+        )
         try:
             await _until(service, lambda: service.log_tail(1) == ["up"])
-            lines = {line.child: line for _, line, _ in await Watcher().look([gateway, service])}
+            lines = {line.child: line for _, line, _ in await ResourceSampler().look([gateway, service])}
             assert lines["sut"].threads == 1
         finally:
             service.kill()
             await asyncio.wait_for(service.wait(), 5)
-            leftovers.kill_run(others_run, grace_s=0)
+            orphans.kill_run(others_run, grace_s=0)
 
-    _with_child(tmp_path / "gateway", beside, "gateway", code, {leftovers.RUN_VARIABLE: others_run})
+    _with_child(tmp_path / "gateway", beside, "gateway", code, {orphans.RUN_VARIABLE: others_run})
 
 
 def test_sockets_are_counted_of_the_service_alone(tmp_path: Path) -> None:
-    async def scene(child: Child) -> None:
-        ((_, line, _),) = await Watcher().look([child])
+    async def scene(child: ChildProcess) -> None:
+        ((_, line, _),) = await ResourceSampler().look([child])
         assert (line.sockets, line.threads) == (None, 2)
 
     _with_child(tmp_path, scene, "gateway")
@@ -148,19 +153,19 @@ print("up", flush=True)
 time.sleep(60)
 """
 
-    async def scene(child: Child) -> None:
-        ((_, line, _),) = await Watcher().look([child])
+    async def scene(child: ChildProcess) -> None:
+        ((_, line, _),) = await ResourceSampler().look([child])
         assert line.cpu_s is not None and line.cpu_s >= 0.4  # its own is a tenth of that
 
     _with_child(tmp_path, scene, code=code)
 
 
 def test_who_has_ended_gets_no_line(tmp_path: Path) -> None:
-    async def scene(child: Child) -> None:
+    async def scene(child: ChildProcess) -> None:
         family = [psutil.Process(child.pid)]
         child.kill()
         await asyncio.wait_for(child.wait(), 5)
-        assert await Watcher().look([child]) == []
+        assert await ResourceSampler().look([child]) == []
         line = measure(child, family, SocketCounter())
         assert (line.threads, line.fds, line.sockets) == (0, 0, {})
 
@@ -221,7 +226,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="what Linux calls a z
 
 @LINUX
 def test_one_whose_first_thread_has_ended_still_holds_what_it_holds(tmp_path: Path) -> None:
-    async def scene(child: Child) -> None:
+    async def scene(child: ChildProcess) -> None:
         (process,) = psutil.Process(child.pid).children()
         await _until(child, lambda: process.status() == psutil.STATUS_ZOMBIE)
         alone = measure(child, [process], SocketCounter())
@@ -252,19 +257,19 @@ print("up", flush=True)
 time.sleep(60)
 """
 
-    async def scene(child: Child) -> None:
-        ((_, line, _),) = await Watcher().look([child])
+    async def scene(child: ChildProcess) -> None:
+        ((_, line, _),) = await ResourceSampler().look([child])
         assert line.threads == 1
 
     _with_child(tmp_path, scene, code=code)
 
 
 def test_who_does_not_tell_its_threads_has_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    silent = resources.Line(1, "sut", 1, None, None, None, None, None)
+    silent = resources.ResourceSample(1, "sut", 1, None, None, None, None, None)
     monkeypatch.setattr(resources, "measure", lambda *_: silent)
 
-    async def scene(child: Child) -> None:
-        assert [line for _, line, _ in await Watcher().look([child])] == [silent]
+    async def scene(child: ChildProcess) -> None:
+        assert [line for _, line, _ in await ResourceSampler().look([child])] == [silent]
 
     _with_child(tmp_path, scene)
 
@@ -286,16 +291,16 @@ def test_a_system_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest
     hangs = threading.Event()
     looks: list[str] = []
 
-    def measured(child: Child, *_: object) -> resources.Line:
+    def measured(child: ChildProcess, *_: object) -> resources.ResourceSample:
         looks.append(child.name)
         hangs.wait(20)
-        return resources.Line(1, child.name, child.pid, 0.0, 1, 1, 1, None)
+        return resources.ResourceSample(1, child.name, child.pid, 0.0, 1, 1, 1, None)
 
     monkeypatch.setattr(resources, "LOOK_S", 0.05)
     monkeypatch.setattr(resources, "measure", measured)
 
-    async def scene(child: Child) -> None:
-        watcher = Watcher()
+    async def scene(child: ChildProcess) -> None:
+        watcher = ResourceSampler()
         assert await watcher.look([child]) == []
         before = threading.active_count()
         for _ in range(5):
@@ -315,7 +320,7 @@ def test_a_line_a_child_and_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(resources, "PERIOD_S", 0.05)
     path = tmp_path / "resources.ndjson"
 
-    async def scene(child: Child) -> None:
+    async def scene(child: ChildProcess) -> None:
         task = asyncio.create_task(sample_forever(path, lambda: [child], lambda _: None, lambda _: None))
         try:
             await _until(child, lambda: path.exists() and path.read_bytes().count(b"\n") >= 3)
@@ -341,4 +346,4 @@ def test_looking_needs_no_process_to_say_that_there_is_none() -> None:
     class Ended:
         name, pid = "sut", gone.pid
 
-    assert asyncio.run(Watcher().look([Ended()])) == []  # type: ignore[list-item]
+    assert asyncio.run(ResourceSampler().look([Ended()])) == []  # type: ignore[list-item]

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from harness.stack.sockets import SocketCounter, from_proc, from_psutil
+from harness.stack.monitor.sockets import SocketCounter, from_proc, from_psutil
 
 WAYS = [from_psutil, *([from_proc] if sys.platform == "linux" else [])]
 Way = Callable[[Iterable[int]], dict[str, int] | None]

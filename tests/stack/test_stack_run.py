@@ -14,11 +14,11 @@ import psutil
 import pytest
 
 from harness.errors import RigError
-from harness.events import ChildReady, Event, FaultChanged, LoadDone, LoadStarted
-from harness.manifest import Ended, Manifest
-from harness.plan import PlannedService
-from harness.records import CALLS, SAMPLES, read_rows
-from harness.stack.stack import Stack
+from harness.rundir.manifest import Manifest, RunEnd
+from harness.rundir.plan import PlannedService
+from harness.rundir.rows import CALLS, SAMPLES, read_rows
+from harness.stack.client import StackClient
+from harness.stack.events import ChildReady, Event, FaultChanged, LoadDone, LoadStarted
 from harness.toxiproxy.find import NONE
 from tests.stack.stack_scene import STUB, Scene, assert_nothing_left, until_done
 
@@ -37,7 +37,7 @@ def test_a_run_ends_well_and_leaves_only_its_evidence(scene: Scene) -> None:
         if isinstance(event, ChildReady):
             ready.append(event.child)
 
-    with Stack(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
+    with StackClient(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
         stack.up(watch)
         assert sorted(ready) == ["backends", "gateway", "locust-0", "sut", "toxiproxy"]
         stack.go()
@@ -49,7 +49,7 @@ def test_a_run_ends_well_and_leaves_only_its_evidence(scene: Scene) -> None:
     assert isinstance(events[-1], LoadDone)
     steps = [event.entry.event for event in events if isinstance(event, FaultChanged)]
     assert steps == ["requested", "applied", "observed", "removing", "removed", "verified"]
-    assert ended == Ended(reason="done", rollback_verified=True)
+    assert ended == RunEnd(reason="done", rollback_verified=True)
     manifest = Manifest.read(scene.run_dir)
     assert (manifest.ended, manifest.t0_ns) == (ended, events[0].t0_ns)
     assert manifest.engine.version and manifest.host["nginx"][0].isdigit()
@@ -88,7 +88,7 @@ def test_a_service_that_runs_already_is_left_running(scene: Scene) -> None:
 def test_a_service_without_upstreams_needs_no_toxiproxy(scene: Scene) -> None:
     scene.toxiproxy = NONE
     ended = scene.fly(lambda _: None, upstreams=0, gateway="none", duration_ms=1_000)
-    assert ended == Ended(reason="done")
+    assert ended == RunEnd(reason="done")
     assert Manifest.read(scene.run_dir).engine.kind == "none"
     assert len(read_rows(scene.run_dir / "samples-0.bin", SAMPLES))
 
@@ -96,7 +96,7 @@ def test_a_service_without_upstreams_needs_no_toxiproxy(scene: Scene) -> None:
 def test_stopping_early_keeps_what_came_before(scene: Scene) -> None:
     at_ns = 0
 
-    def stop(stack: Stack) -> None:
+    def stop(stack: StackClient) -> None:
         nonlocal at_ns
         at_ns = time.monotonic_ns()
         stack.stop(at_ns, "fail_fast")
@@ -104,7 +104,7 @@ def test_stopping_early_keeps_what_came_before(scene: Scene) -> None:
     begin = time.monotonic()
     ended = scene.fly(stop, latency_ms=2_000, duration_ms=60_000)
     assert time.monotonic() - begin < 20
-    assert ended == Ended(reason="fail_fast", stop_at_ns=at_ns, rollback_verified=True)
+    assert ended == RunEnd(reason="fail_fast", stop_at_ns=at_ns, rollback_verified=True)
     assert 0 < read_rows(scene.run_dir / "samples-0.bin", SAMPLES)["intended_ns"].max() < at_ns
 
 
@@ -145,7 +145,7 @@ def test_grandchildren_of_the_service_end_with_it(scene: Scene) -> None:
 
 def test_the_service_gone_between_up_and_go(scene: Scene) -> None:
     plan = scene.plan()
-    with Stack(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
+    with StackClient(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
         stack.up()
         scene.kill("stub_service")
         assert [event.event for event in stack.events(0.5)] == ["child_died"]
@@ -157,7 +157,9 @@ def test_the_service_gone_between_up_and_go(scene: Scene) -> None:
 
 def test_a_signal_to_the_supervisor_undoes_everything(scene: Scene) -> None:
     ended = scene.fly(
-        lambda _: os.kill(scene.pid_of("harness.stack.supervisor"), signal.SIGTERM), latency_ms=500, duration_ms=60_000
+        lambda _: os.kill(scene.pid_of("harness.stack.supervisor.supervisor"), signal.SIGTERM),
+        latency_ms=500,
+        duration_ms=60_000,
     )
     assert ended.reason == "interrupted"
     assert ended.rollback_verified is True
@@ -167,13 +169,13 @@ def test_a_signal_to_the_supervisor_undoes_everything(scene: Scene) -> None:
 def test_a_supervisor_that_was_killed_is_stood_in_for(scene: Scene) -> None:
     plan = scene.plan(latency_ms=500, duration_ms=60_000)
     begin = time.monotonic()
-    with Stack(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
+    with StackClient(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
         stack.up()
         stack.go()
         with pytest.raises(RigError, match="the supervisor vanished") as caught:
             for event in until_done(stack):
                 if isinstance(event, FaultChanged) and event.entry.event == "applied":
-                    scene.kill("harness.stack.supervisor")
+                    scene.kill("harness.stack.supervisor.supervisor")
         assert_nothing_left(plan, scene.run_dir)
     assert time.monotonic() - begin < 20
     assert caught.value.exit_code == 4
@@ -182,11 +184,11 @@ def test_a_supervisor_that_was_killed_is_stood_in_for(scene: Scene) -> None:
 
 
 def test_a_supervisor_that_hangs_is_ended_and_stood_in_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.stack.stack.DOWN_S", 1.0)
+    monkeypatch.setattr("harness.stack.client.DOWN_S", 1.0)
     plan = scene.plan()
-    with Stack(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
+    with StackClient(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
         stack.up()
-        psutil.Process(scene.pid_of("harness.stack.supervisor")).suspend()
+        psutil.Process(scene.pid_of("harness.stack.supervisor.supervisor")).suspend()
         with pytest.raises(RigError, match="the supervisor hangs"):
             stack.down()
         assert_nothing_left(plan, scene.run_dir)

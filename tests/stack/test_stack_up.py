@@ -11,9 +11,9 @@ import time
 import pytest
 
 from harness.errors import RigError, UsageError
-from harness.events import ChildReady, Event
-from harness.manifest import Manifest
-from harness.plan import Plan, PlannedService
+from harness.rundir.manifest import Manifest
+from harness.rundir.plan import Plan, PlannedService
+from harness.stack.events import ChildReady, Event
 from harness.toxiproxy.find import EngineChoice
 from tests.stack.stack_scene import Scene, assert_nothing_left
 

@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from harness.errors import RigError
-from harness.events import ChildReady, Event, FaultChanged
-from harness.manifest import Ended, Manifest
-from harness.stack.heartbeat import SILENCE_S
-from harness.stack.stack import Stack
+from harness.rundir.manifest import Manifest, RunEnd
+from harness.stack.client import StackClient
+from harness.stack.events import ChildReady, Event, FaultChanged
+from harness.stack.supervisor.heartbeat import SILENCE_S
 from harness.toxiproxy.find import EngineChoice
 from tests.stack.driven import WITHIN_S, assert_clean_within, await_line, driver
 from tests.stack.stack_scene import Scene, assert_nothing_left, until_done
@@ -40,7 +40,7 @@ def test_a_stopped_tailgate_has_its_faults_undone_and_learns_of_it(
         out, _ = tailgate.communicate(timeout=10)
     assert (ended.reason, ended.rollback_verified) == ("rig", True)
     assert [fault.message.partition(" (")[0] for fault in ended.rig] == ["tailgate gave no sign of life for 5 s"]
-    assert Ended.model_validate_json(out.splitlines()[-1]) == ended
+    assert RunEnd.model_validate_json(out.splitlines()[-1]) == ended
 
 
 def test_a_tailgate_stopped_while_it_comes_up(tmp_path: Path, run_id: str, toxiproxy: EngineChoice) -> None:
@@ -61,7 +61,7 @@ def test_a_tailgate_stopped_while_it_comes_up(tmp_path: Path, run_id: str, toxip
 
 def test_a_tailgate_that_is_busy_is_not_given_up(scene: Scene) -> None:
     plan = scene.plan(duration_ms=(SILENCE_S + 3) * 1000)
-    with Stack(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
+    with StackClient(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
         stack.up()
         stack.go()
         end = time.monotonic() + SILENCE_S + 2
@@ -70,7 +70,7 @@ def test_a_tailgate_that_is_busy_is_not_given_up(scene: Scene) -> None:
         events = [event.event for event in until_done(stack)]
         assert events[-1] == "load_done"
         assert "beat" not in events, "signs of life are nobody's business"
-        assert stack.down() == Ended(reason="done")
+        assert stack.down() == RunEnd(reason="done")
         assert stack.stood_still_s == 0
 
 
@@ -78,7 +78,7 @@ def test_a_tailgate_that_is_busy_is_not_given_up(scene: Scene) -> None:
 
 
 def _stop_supervisor(scene: Scene) -> None:
-    psutil.Process(scene.pid_of("harness.stack.supervisor")).suspend()
+    psutil.Process(scene.pid_of("harness.stack.supervisor.supervisor")).suspend()
 
 
 def _given_up(scene: Scene, error: RigError) -> None:
@@ -90,7 +90,7 @@ def _given_up(scene: Scene, error: RigError) -> None:
 
 def test_a_supervisor_stopped_in_mid_run(scene: Scene) -> None:
     plan = scene.plan(latency_ms=500, duration_ms=60_000)
-    with Stack(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
+    with StackClient(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
         stack.up()
         stack.go()
         begin = 0.0
@@ -121,7 +121,7 @@ def test_a_supervisor_stopped_while_it_starts_the_rest(scene: Scene) -> None:
 
 def test_a_supervisor_stopped_at_the_end(scene: Scene) -> None:
     plan = scene.plan()
-    with Stack(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
+    with StackClient(scene.run_dir, plan, scene.lease, scene.toxiproxy) as stack:
         stack.up()
         _stop_supervisor(scene)
         with pytest.raises(RigError) as caught:
@@ -145,7 +145,7 @@ def test_a_supervisor_stopped_at_the_end(scene: Scene) -> None:
 def test_a_stopped_child_is_the_rigs_fault(scene: Scene, word: str, child: str, check: str) -> None:
     begin = 0.0
 
-    def stop(_: Stack) -> None:
+    def stop(_: StackClient) -> None:
         nonlocal begin
         begin = time.monotonic()
         psutil.Process(scene.pid_of(word)).suspend()
@@ -163,7 +163,7 @@ def test_a_stopped_service_is_a_finding(scene: Scene, word: str, stub: tuple[str
     """Also where it is one of its workers that stands still."""
     begin = 0.0
 
-    def stop(_: Stack) -> None:
+    def stop(_: StackClient) -> None:
         nonlocal begin
         begin = time.monotonic()
         psutil.Process(scene.pid_of(word)).suspend()
@@ -177,10 +177,10 @@ def test_a_stopped_service_is_a_finding(scene: Scene, word: str, stub: tuple[str
 
 
 def test_a_child_that_was_stopped_for_a_moment_is_not_mentioned(scene: Scene) -> None:
-    def pause(_: Stack) -> None:
+    def pause(_: StackClient) -> None:
         worker = psutil.Process(scene.pid_of("nginx.conf"))
         worker.suspend()
         threading.Timer(0.3, worker.resume).start()
 
     ended = scene.fly(pause, latency_ms=200, duration_ms=4_000, window=(500, 1_500))
-    assert ended == Ended(reason="done", rollback_verified=True)
+    assert ended == RunEnd(reason="done", rollback_verified=True)

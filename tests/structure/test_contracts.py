@@ -15,15 +15,19 @@ PACKAGES = ("harness", "scenarios", "fake_backends", "aggregator", "reports")
 
 BREACHES = [
     ("The aggregator stands alone", "aggregator/query.py", "import fake_backends"),
-    ("The tester never imports the aggregator", "harness/records.py", "import aggregator"),
+    ("The tester never imports the aggregator", "harness/rundir/rows.py", "import aggregator"),
     ("Only scenarios.drive imports Locust and gevent", "reports/report.py", "import gevent"),
     (
         "Only harness.toxiproxy.client imports toxiproxy-python, and with it requests",
-        "harness/stack/injector.py",
+        "harness/stack/injection/injector.py",
         "import toxiproxy",
     ),
     ("Only reports imports pandas and jinja2", "harness/units.py", "import pandas"),
-    ("Imports go down the house only", "harness/records.py", "import harness.plan"),
+    ("Imports go down the house only", "harness/rundir/rows.py", "import harness.evidence"),
+    ("Inside the harness every module has its layer", "harness/units.py", "import harness.rundir.plan"),
+    ("The rooms of the stack are layers", "harness/stack/processes/ports.py", "import harness.stack.environment"),
+    ("The rooms of the scenario are layers", "harness/scenario/source/tree.py", "import harness.scenario.load"),
+    ("The rooms of a run are layers", "harness/run/signals.py", "import harness.run.run"),
 ]
 
 

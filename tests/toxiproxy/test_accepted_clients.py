@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.plan import Plan, PlannedToxic
-from harness.stack.accepted_clients import AcceptedClients
-from tests.rundir import make_plan, slow_fault
+from harness.rundir.plan import Plan, PlannedToxic
+from harness.stack.monitor.accepted_clients import AcceptedClients
+from tests.rundir.recording import make_plan, slow_fault
 
 
 def plan(stream: str = "upstream") -> Plan:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.canary_record import Canary, Connections, Freed, baseline_ms, is_free, proves, read_canaries, shows
-from harness.plan import Proof
+from harness.rundir.canaries import Canary, Connections, Freed, baseline_ms, is_free, proves, read_canaries, shows
+from harness.rundir.plan import Proof
 from harness.units import NS_PER_MS
 from tests.toxiproxy.world import FAILED, HELD
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RigError
-from harness.journal import Journal
-from harness.plan import Plan, PlannedFault, PlannedToxic, Proof
-from harness.stack.canary import OPEN_MAX, Canaries
-from harness.stack.canary_answer import fault_in
+from harness.rundir.journal import Journal
+from harness.rundir.plan import Plan, PlannedFault, PlannedToxic, Proof
+from harness.stack.monitor.canary import OPEN_MAX, Canaries
+from harness.stack.monitor.canary_answer import fault_in
 from harness.toxiproxy.client import ToxiproxyClient
 from tests.toxiproxy.pretender import Pretender
 from tests.toxiproxy.wire import Seen, play

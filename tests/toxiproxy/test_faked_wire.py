@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.canary_record import shows
-from harness.faults import Circumstances, parse_fault
-from harness.plan import Plan, PlannedFault, Window
-from harness.stack import probe
-from harness.stack.fake_hold import FakeHold, still_held
+from harness.faults import FaultContext, parse_fault
+from harness.rundir.canaries import shows
+from harness.rundir.plan import FaultWindow, Plan, PlannedFault
+from harness.stack.injection.fake import FakeFaultHandle, still_applied
+from harness.stack.processes import probe
 from harness.toxiproxy.client import ToxiproxyClient
 from tests.toxiproxy.pretender import Pretender
 from tests.toxiproxy.wire import Seen, play
@@ -40,8 +40,8 @@ KINDS: dict[str, dict[str, object]] = {
     "late": {"latency": "1s", "share": "1%"},
     "hang": {"hang": True, "share": "1%"},
 }
-MET = Circumstances(hold_ms=1_000, answer_bytes=200, answer_bytes_most=2_000)
-WINDOW = Window(apply_ms=800, remove_ms=3_300)
+MET = FaultContext(hold_ms=1_000, answer_bytes=200, answer_bytes_most=2_000)
+WINDOW = FaultWindow(apply_ms=800, remove_ms=3_300)
 
 
 def planned(name: str, **fields: object) -> PlannedFault:
@@ -129,34 +129,34 @@ def test_nothing_was_in_the_way(seen: Seen) -> None:
 
 def test_a_fake_that_is_gone_holds_nothing_and_takes_nothing(tmp_path: Path) -> None:
     the_plan = plan(planned("azure", status=503), upstreams=(upstream("azure", 0),))
-    hold = FakeHold.of(the_plan, the_plan.faults[0], 0, "azure")
+    hold = FakeFaultHandle.of(the_plan, the_plan.faults[0], 0, "azure")
     with pytest.raises(Exception, match="PUT /-/faults/0/0 of the fake backend azure: connection refused"):
-        hold.put_on(held_down=False)
+        hold.apply(disabled_by_other=False)
     with pytest.raises(Exception, match="does not hold it any more"):
-        hold.check_stands(held_down=False)
-    hold.take_off(stays_down=False)
-    hold.check_gone(stays_down=False)
-    assert still_held(the_plan) == []
+        hold.verify_active(disabled_by_other=False)
+    hold.remove(disabled_by_other=False)
+    hold.verify_removed(disabled_by_other=False)
+    assert still_applied(the_plan) == []
 
 
 def test_what_stands_is_told_until_it_is_lifted(tmp_path: Path) -> None:
     the_plan = plan(planned("azure", status=503), upstreams=(upstream("azure", 0),))
-    hold = FakeHold.of(the_plan, the_plan.faults[0], 0, "azure")
+    hold = FakeFaultHandle.of(the_plan, the_plan.faults[0], 0, "azure")
     with fakes(the_plan, tmp_path):
-        hold.put_on(held_down=False)
-        hold.check_stands(held_down=False)
-        assert still_held(the_plan) == ["azure"]
+        hold.apply(disabled_by_other=False)
+        hold.verify_active(disabled_by_other=False)
+        assert still_applied(the_plan) == ["azure"]
         with pytest.raises(Exception, match="still holds it"):
-            hold.check_gone(stays_down=False)
-        hold.take_off(stays_down=False)
-        hold.check_gone(stays_down=False)
-        assert still_held(the_plan) == []
+            hold.verify_removed(disabled_by_other=False)
+        hold.remove(disabled_by_other=False)
+        hold.verify_removed(disabled_by_other=False)
+        assert still_applied(the_plan) == []
 
 
 def test_something_else_on_its_port_is_told(tmp_path: Path) -> None:
     with Pretender() as stranger:
         port = int(stranger.url.rpartition(":")[2])
         the_plan = plan(planned("azure", status=503), upstreams=(upstream("azure", 0, backend_port=port),))
-        hold = FakeHold.of(the_plan, the_plan.faults[0], 0, "azure")
+        hold = FakeFaultHandle.of(the_plan, the_plan.faults[0], 0, "azure")
         with pytest.raises(Exception, match="of the fake backend azure answered 501"):
-            hold.put_on(held_down=False)
+            hold.apply(disabled_by_other=False)

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from harness.errors import RigError
-from harness.journal import Entry, Journal, read_journal
-from harness.manifest import RigFault
-from harness.plan import Plan
-from harness.stack.injector import Injector
+from harness.rundir.journal import Entry, Journal, read_journal
+from harness.rundir.manifest import HarnessFault
+from harness.rundir.plan import Plan
+from harness.stack.injection.injector import Injector
 from harness.toxiproxy.client import ToxiproxyClient
 from harness.units import NS_PER_MS, NS_PER_S
 from tests.toxiproxy.pretender import Pretender
@@ -60,7 +60,7 @@ class World:
         self.path = path / "faults.ndjson"
         self.journal = Journal(self.path)
         self.seen: list[Entry] = []
-        self.rig: list[RigFault] = []
+        self.rig: list[HarnessFault] = []
         client = ToxiproxyClient(server.url, timeout_s)
         self.injector = Injector(
             client,

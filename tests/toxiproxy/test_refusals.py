@@ -7,10 +7,10 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 
-from harness.canary_record import Refused
-from harness.plan import PlannedUpstream
-from harness.stack.refusals import Refusals
-from tests.rundir import make_plan
+from harness.rundir.canaries import Refused
+from harness.rundir.plan import PlannedUpstream
+from harness.stack.monitor.refusals import RefusedAttempts
+from tests.rundir.recording import make_plan
 
 
 def free_port() -> int:
@@ -44,12 +44,12 @@ async def attempt(port: int) -> str:
 
 
 def played(
-    doing: Callable[[Refusals, PlannedUpstream], Awaitable[None]], own: Callable[[], Iterable[int]] = tuple
+    doing: Callable[[RefusedAttempts, PlannedUpstream], Awaitable[None]], own: Callable[[], Iterable[int]] = tuple
 ) -> list[Refused]:
     lines: list[Refused] = []
 
     async def play() -> None:
-        refusals = Refusals(own, lines.append)
+        refusals = RefusedAttempts(own, lines.append)
         try:
             await doing(refusals, azure(free_port()))
         finally:
@@ -60,7 +60,7 @@ def played(
 
 
 def test_the_first_connection_is_reset_and_seen_and_the_others_are_refused() -> None:
-    async def doing(refusals: Refusals, upstream: PlannedUpstream) -> None:
+    async def doing(refusals: RefusedAttempts, upstream: PlannedUpstream) -> None:
         refusals.open(upstream)
         assert await attempt(upstream.listen_port) == "reset"
         assert await attempt(upstream.listen_port) == "refused"
@@ -70,7 +70,7 @@ def test_the_first_connection_is_reset_and_seen_and_the_others_are_refused() -> 
 
 
 def test_nobody_came_so_nothing_is_written_and_the_port_is_free_again() -> None:
-    async def doing(refusals: Refusals, upstream: PlannedUpstream) -> None:
+    async def doing(refusals: RefusedAttempts, upstream: PlannedUpstream) -> None:
         refusals.open(upstream)
         refusals.close(upstream.name)
         with socket.create_server(("127.0.0.1", upstream.listen_port)):
@@ -82,7 +82,7 @@ def test_nobody_came_so_nothing_is_written_and_the_port_is_free_again() -> None:
 def test_a_canary_is_reset_and_ends_nothing() -> None:
     ports: list[int] = []
 
-    async def doing(refusals: Refusals, upstream: PlannedUpstream) -> None:
+    async def doing(refusals: RefusedAttempts, upstream: PlannedUpstream) -> None:
         refusals.open(upstream)
         with socket.socket() as canary:
             canary.bind(("127.0.0.1", 0))
@@ -98,7 +98,7 @@ def test_a_canary_is_reset_and_ends_nothing() -> None:
 
 
 def test_each_window_is_watched_anew() -> None:
-    async def doing(refusals: Refusals, upstream: PlannedUpstream) -> None:
+    async def doing(refusals: RefusedAttempts, upstream: PlannedUpstream) -> None:
         for _ in range(2):
             refusals.open(upstream)
             assert await attempt(upstream.listen_port) == "reset"
@@ -108,7 +108,7 @@ def test_each_window_is_watched_anew() -> None:
 
 
 def test_a_port_that_somebody_took_is_told() -> None:
-    async def doing(refusals: Refusals, upstream: PlannedUpstream) -> None:
+    async def doing(refusals: RefusedAttempts, upstream: PlannedUpstream) -> None:
         with socket.create_server(("127.0.0.1", upstream.listen_port)):
             refusals.open(upstream)
 

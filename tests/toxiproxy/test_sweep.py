@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness import targets
+from harness import target_allowlist
 from harness.cli.toxiproxy import toxiproxy_command
-from harness.dry_run import SCRATCH
 from harness.errors import RigError, UsageError
-from harness.manifest import Ended, Engine, Manifest
-from harness.scratch import scratch_folder
-from harness.stack import leftovers
+from harness.run.calibration import SCRATCH
+from harness.rundir.manifest import Manifest, RunEnd, ToxiproxyInfo
+from harness.stack.processes import orphans
+from harness.temp_dirs import temp_dir
 from harness.toxiproxy.client import ToxiproxyClient, ToxiproxyError
 from harness.toxiproxy.find import installed_path
 from harness.toxiproxy.install import BUILDING
 from harness.toxiproxy.serve import check_config
-from harness.toxiproxy.sweep import Found, sweep
+from harness.toxiproxy.sweep import Leftover, sweep
 from tests.toxiproxy.pretender import Pretender
 from tests.toxiproxy.world import free_port, latency
 
@@ -61,8 +61,8 @@ def test_only_what_dead_runs_left_goes() -> None:
         litter(client)
         swept = sweep(client, {ALIVE})
         assert set(swept.removed) == {
-            Found(DEAD, f"tailgate-{DEAD}-azure"),
-            Found(DEAD, "theirs", f"tailgate-{DEAD}-slow-0-0"),
+            Leftover(DEAD, f"tailgate-{DEAD}-azure"),
+            Leftover(DEAD, "theirs", f"tailgate-{DEAD}-slow-0-0"),
         }
         assert len(swept.spared) == 2
         check_swept(client)
@@ -104,8 +104,8 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine on which nothing runs: its cache, temporary files and working folder are below the path."""
     for name in ("cache", "tmp", "work"):
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(leftovers, "members", list)
-    monkeypatch.setattr(leftovers, "sweep", lambda: leftovers.Swept((), ()))
+    monkeypatch.setattr(orphans, "members", list)
+    monkeypatch.setattr(orphans, "sweep", lambda: orphans.CleanupReport((), ()))
     monkeypatch.delenv("TOXIPROXY_URL", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
@@ -120,7 +120,7 @@ def swept(*words: str) -> list[str]:
 
 
 def test_on_the_server_of_another_machine_only_what_is_named_goes(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(targets, "is_loopback", lambda _: False)
+    monkeypatch.setattr(target_allowlist, "is_loopback", lambda _: False)
     with Pretender() as server:
         client = ToxiproxyClient(server.url)
         litter(client)
@@ -141,7 +141,7 @@ def test_half_built_servers_and_doctors_folders_go_unless_somebody_works_in_them
     (cache / f"{BUILDING}dead" / "gopath").mkdir(parents=True)
     (alone / "tmp" / f"{SCRATCH}dead").mkdir()
     (alone / "tmp" / "somebody-elses").mkdir()
-    with scratch_folder(BUILDING, cache) as building, scratch_folder(SCRATCH) as measuring:
+    with temp_dir(BUILDING, cache) as building, temp_dir(SCRATCH) as measuring:
         dead = [cache / f"{BUILDING}dead", alone / "tmp" / f"{SCRATCH}dead"]
         assert swept() == [f"removed {path}" for path in dead]
         assert building.is_dir() and measuring.is_dir()
@@ -151,16 +151,16 @@ def test_half_built_servers_and_doctors_folders_go_unless_somebody_works_in_them
 
 
 def test_runs_that_were_cut_short_are_named_and_kept(alone: Path) -> None:
-    def lay_out(run_id: str, ended: Ended | None) -> Path:
+    def lay_out(run_id: str, ended: RunEnd | None) -> Path:
         run_dir = Path(".runs") / "ladder" / run_id
         (run_dir / "control").mkdir(parents=True)
         Manifest(
             run_id=run_id, tool_version="1", started_at="2026-01-01T00:00:00Z", boot_id="b", wall_offset_ns=0,
-            engine=Engine(kind="none"), ended=ended,
+            engine=ToxiproxyInfo(kind="none"), ended=ended,
         ).write(run_dir)  # fmt: skip
         return run_dir
 
-    done, cut = lay_out(ALIVE, Ended(reason="done")), lay_out(DEAD, None)
+    done, cut = lay_out(ALIVE, RunEnd(reason="done")), lay_out(DEAD, None)
     assert swept() == [f"cut short: {cut}; `tailgate judge {cut}` says what it shows"]
     assert (cut / "manifest.json").exists()
     assert not (cut / "control").exists()

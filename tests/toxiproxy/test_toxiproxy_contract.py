@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.plan import PlannedToxic
+from harness.rundir.plan import PlannedToxic
 from harness.toxiproxy.client import ToxiproxyClient, ToxiproxyError
 from tests.toxiproxy.world import free_port, latency, toxic
 
@@ -85,7 +85,7 @@ def test_disabling_closes_the_listener_and_keeps_the_toxics(toxiproxy: Toxiproxy
 
 
 def test_a_disabled_proxy_takes_a_toxic_without_a_word(toxiproxy: ToxiproxyClient, proxy: str) -> None:
-    # why `Hold.put_on` looks at `enabled`: nothing else would tell
+    # why `Hold.apply` looks at `enabled`: nothing else would tell
     toxiproxy.set_enabled(proxy, False)
     toxiproxy.add_toxic(proxy, "t", latency())
 

@@ -8,12 +8,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.canary_record import Canary, Connections, Freed, read_canaries
-from harness.journal import Entry, Journal, read_journal
-from harness.manifest import RigFault
-from harness.plan import Plan
-from harness.stack.canary import Canaries
-from harness.stack.injector import Injector
+from harness.rundir.canaries import Canary, Connections, Freed, read_canaries
+from harness.rundir.journal import Entry, Journal, read_journal
+from harness.rundir.manifest import HarnessFault
+from harness.rundir.plan import Plan
+from harness.stack.injection.injector import Injector
+from harness.stack.monitor.canary import Canaries
 from harness.toxiproxy.client import ToxiproxyClient
 
 
@@ -24,7 +24,7 @@ class Seen:
     canaries: list[Canary]
     freed: list[Freed]
     connections: list[Connections]
-    trouble: list[RigFault]
+    trouble: list[HarnessFault]
     free_again: bool
 
     def at(self, upstream: str, event: str) -> list[Entry]:
@@ -32,7 +32,7 @@ class Seen:
 
 
 async def play(client: ToxiproxyClient, the_plan: Plan, run_dir: Path) -> Seen:
-    trouble: list[RigFault] = []
+    trouble: list[HarnessFault] = []
     journal = Journal(run_dir / "faults.ndjson")
     canaries: Canaries | None = None
 

@@ -9,7 +9,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from harness.plan import (
+from harness.rundir.plan import (
+    FaultWindow,
     Plan,
     PlannedFault,
     PlannedGate,
@@ -20,7 +21,6 @@ from harness.plan import (
     PlannedToxic,
     PlannedUpstream,
     Proof,
-    Window,
 )
 
 RUN_ID = "20260101-120000-beef"
@@ -73,7 +73,7 @@ def fault(
         kind="down" if down else "latency",
         text=name,
         upstreams=upstreams,
-        windows=tuple(Window(apply_ms=start, remove_ms=end) for start, end in windows),
+        windows=tuple(FaultWindow(apply_ms=start, remove_ms=end) for start, end in windows),
         toxics=toxics,
         disables_proxy=down,
         held_ms=0,

@@ -1,0 +1,1 @@
+"""Calling backends: clients, pages, and the connections between them."""

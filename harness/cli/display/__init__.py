@@ -1,0 +1,1 @@
+"""What commands print: the live display, the summaries, errors."""

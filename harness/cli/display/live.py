@@ -1,0 +1,174 @@
+"""What a person sees while a run is on: a live panel on a TTY, plain lines elsewhere, nothing with --quiet.
+
+Everything here goes to stderr. A display informs; it never decides, and it must not be able to
+break a run: it holds no lock and waits for nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.run.progress import Display, NullDisplay, Progress
+from harness.stack.events import ChildDied, ChildReady, Event, FaultChanged, LoadDone, LoadStarted, RigTrouble
+from harness.text import paragraph
+from harness.units import format_duration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+    from harness.rundir.plan import Plan
+
+PLAIN_EVERY_MS = 10_000
+
+
+def make_display(*, quiet: bool) -> Display:
+    """The display that fits where stderr goes."""
+    if quiet:
+        return NullDisplay()
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    return Panel(console) if console.is_terminal and not console.is_dumb_terminal else Lines()
+
+
+def describe_event(event: Event) -> str | None:
+    """One line for people; None for what they need not see."""
+    text = _described(event)
+    return None if text is None else paragraph(text)
+
+
+def _described(event: Event) -> str | None:
+    match event:
+        case ChildReady(child=child, after_ms=after_ms, detail=detail):
+            return f"ready     {child} after {format_duration(after_ms)}{f' ({detail})' if detail else ''}"
+        case LoadStarted():
+            return "load      started"
+        case FaultChanged(entry=entry):
+            detail = f" ({entry.detail})" if entry.detail else ""
+            return f"fault     {entry.fault} on {entry.upstream}: {entry.event}{detail}"
+        case ChildDied(death=death):
+            return f"died      {death.child} {death.how}{f': {death.last_line}' if death.last_line else ''}"
+        case RigTrouble(fault=fault):
+            return f"trouble   {fault.message}"
+        case LoadDone():
+            return "load      done, every row is on disk"
+    return None
+
+
+def describe_p99(p99_ms: float | None) -> str:
+    if p99_ms is None:
+        return "-"
+    return "an error" if p99_ms == float("inf") else format_duration(p99_ms)
+
+
+@dataclass(slots=True)
+class Lines:
+    """One line per change of phase and per ten seconds, for logs of CI jobs."""
+
+    _phase: str = ""
+    _last_ms: float = float("-inf")
+
+    def began(self, plan: Plan, run_dir: Path, header: str) -> None:
+        self._phase, self._last_ms = "", float("-inf")
+        self._say(header)
+
+    def event(self, event: Event) -> None:
+        if (text := describe_event(event)) and not isinstance(event, ChildReady):
+            self._say(text)
+
+    def progress(self, progress: Progress) -> None:
+        if progress.phase == self._phase and progress.t_ms - self._last_ms < PLAIN_EVERY_MS:
+            return
+        self._phase, self._last_ms = progress.phase, progress.t_ms
+        active = f", active: {', '.join(progress.active)}" if progress.active else ""
+        self._say(
+            f"{progress.t_ms / 1000:7.1f} s  {progress.phase}: {progress.rate_per_s:.0f}/s answered, "
+            f"p99 so far {describe_p99(progress.p99_ms)}, {progress.errors} of {progress.n} failed, "
+            f"{format_duration(max(0.0, progress.end_ms - progress.t_ms))} left{active}"
+        )
+
+    def note(self, text: str) -> None:
+        self._say(text)
+
+    def ended(self) -> None: ...
+
+    def _say(self, text: str) -> None:
+        print(paragraph(text), file=sys.stderr, flush=True)  # noqa: T201  the display's own channel
+
+
+@dataclass(slots=True)
+class Panel:
+    """Phase, time left, rate, p99 so far and active faults, redrawn in place; events scroll above."""
+
+    console: Console
+    _live: Live | None = field(default=None, init=False)
+    _gateway_ms: float | None = field(default=None, init=False)
+
+    def began(self, plan: Plan, run_dir: Path, header: str) -> None:
+        from rich.live import Live
+
+        self.ended()
+        self._gateway_ms = plan.gateway.timeout_ms
+        self.console.print(paragraph(header), style="bold", markup=False)
+        self._live = Live(self._starting(), console=self.console, refresh_per_second=4, transient=True)
+        self._live.start()
+
+    def event(self, event: Event) -> None:
+        text = describe_event(event)
+        if text and not isinstance(event, ChildReady | LoadStarted):
+            style = "red" if isinstance(event, ChildDied | RigTrouble) else "dim"
+            self.console.print(text, style=style, markup=False)
+        elif text and self._live:
+            self._live.update(self._starting(text))
+
+    def progress(self, progress: Progress) -> None:
+        if self._live:
+            self._live.update(self._body(progress))
+
+    def note(self, text: str) -> None:
+        self.console.print(paragraph(text), markup=False)
+
+    def ended(self) -> None:
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def _starting(self, text: str = "") -> RenderableType:
+        from rich.spinner import Spinner
+        from rich.text import Text
+
+        return Spinner("dots", Text(f"starting  {text}"))
+
+    def _body(self, progress: Progress) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        late = self._gateway_ms is not None and (progress.p99_ms or 0) >= self._gateway_ms
+        grid = Table.grid(padding=(0, 2))
+        for _ in range(6):
+            grid.add_column(no_wrap=True)
+        grid.add_row(
+            Text(progress.phase, style="bold"),
+            Text(f"{format_duration(progress.phase_left_ms)} of it left", style="dim"),
+            Text(f"{progress.rate_per_s:.0f}/s answered"),
+            Text(f"p99 so far {describe_p99(progress.p99_ms)}", style="red" if late else ""),
+            Text(f"{progress.gateway_timeouts} × 504", style="red" if progress.gateway_timeouts else "dim"),
+            Text(
+                f"fault: {', '.join(progress.active)}" if progress.active else "no fault",
+                style="yellow" if progress.active else "dim",
+            ),
+        )
+        warmup_ms = min(0.0, progress.t_ms)
+        done = max(0.0, progress.t_ms - warmup_ms)
+        bar = ProgressBar(total=max(progress.end_ms, 1), completed=done, width=48)
+        left = Text(f" {format_duration(max(0.0, progress.end_ms - progress.t_ms))} left", style="dim")
+        row = Table.grid()
+        row.add_row(bar, left)
+        return Group(grid, row)

@@ -1,0 +1,178 @@
+"""From a pool's windows to a decision on a share, cut windows included. What all gates on (k, n) have in common.
+
+Where the load was stopped before a phase's end, only what was known before the faults were taken back
+counts, and a gate FAILs only if it would have whatever else had come; otherwise it is undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.evidence import Evidence, Pool, Window
+from harness.rundir.plan import Plan
+from harness.statistics import Counts, Decision, Rule, batch_sizes, batch_sums, cannot_pass, decide
+from harness.units import NS_PER_S, format_count, format_share
+from scenarios.load import request_index
+
+JOINED_LEAST: Final = 0.99
+"""Of the backends' calls: fewer tied to a request, and nothing is said about single requests."""
+OPEN_SHARE: Final = 0.001
+"""Of the baseline's arrivals: more still open when the fault comes, and the guard was too short."""
+
+Bad = Callable[[Evidence, Window], NDArray[np.bool_]]
+"""Of each request in a window: does it count against the gate?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Which requests a gate looks at. `held_ns`: one still open this long after its intended time is bad already."""
+
+    phase: str
+    request: str | None = None
+    every_part: bool = False
+    ok_only: bool = False
+    held_ns: int | None = None
+
+    def windows(self, pool: Pool) -> list[Window]:
+        """One a run."""
+        return [self.window(run) for run in pool.runs]
+
+    def window(self, run: Evidence) -> Window:
+        window = run.window(self.phase, every_part=self.every_part)
+        if self.request is not None:
+            window = window.only(window.samples["request"] == run.request_index(self.request))
+        return window.only(window.ok) if self.ok_only else window
+
+
+@dataclass(frozen=True, slots=True)
+class InconclusiveReason:
+    """A gate that could not be put to the numbers at all, with its reason."""
+
+    reason: str
+
+
+def rule_of(plan: Plan, p0: float, alpha_fail: float) -> Rule:
+    return Rule(p0, plan.verdict.clump_ms / 1000, round(1 - plan.verdict.confidence, 9), alpha_fail)
+
+
+def decide_share(pool: Pool, population: Population, bad: Bad, rule: Rule) -> Decision | InconclusiveReason:
+    windows = population.windows(pool)
+    if any(window.cut for window in windows):
+        return _decide_cut(pool, population, windows, bad, rule)
+    tally = Counts.of(*(bad(run, window) for run, window in zip(pool.runs, windows, strict=True)))
+    return decide(tally, sum(window.seconds for window in windows), rule)
+
+
+def describe_stopped(pool: Pool) -> InconclusiveReason:
+    """The reason of a gate whose phase the end of the load cut short."""
+    ended = next((run.manifest.ended for run in pool.runs if run.stop_ns is not None), None)
+    how = {"fail_fast": "another gate had failed", "interrupted": "the run was interrupted"}
+    why = how.get(ended.reason if ended else "", "the load was stopped")
+    return InconclusiveReason(f"{why} before this phase was over")
+
+
+def _decide_cut(
+    pool: Pool, population: Population, windows: Sequence[Window], bad: Bad, rule: Rule
+) -> Decision | InconclusiveReason:
+    slow: list[NDArray[np.bool_]] = []
+    unknown: list[NDArray[np.bool_]] = []
+    for run, window in zip(pool.runs, windows, strict=True):
+        planned = _planned_seqs(run, window, population)
+        if planned is None:
+            return describe_stopped(pool)
+        own_slow, own_unknown = _known(run, window, planned, bad(run, window), population.held_ns)
+        slow.append(own_slow)
+        unknown.append(own_unknown)
+    k, n = sum(int(s.sum()) for s in slow), sum(len(s) for s in slow)
+    seen = n - sum(int(u.sum()) for u in unknown)
+    sizes = np.concatenate([batch_sizes(len(s)) for s in slow])
+    seconds = sum(window.seconds for window in windows)
+    if cannot_pass(_batches(slow), _batches(unknown), sizes, seconds, rule):
+        return Decision("fail", "decided", seen, k, 1.0, k / n, 1.0, None)
+    return describe_stopped(pool)
+
+
+def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDArray[np.int64] | None:
+    """The sequence numbers that the plan puts into this window; None where that cannot be said."""
+    offsets = run.planned_offsets_ns
+    if offsets is None or population.ok_only or run.has_parts:
+        return None
+    first, end = np.searchsorted(offsets, (window.start_ns - run.t0_ns, window.end_ns - run.t0_ns)).tolist()
+    seqs = np.arange(first, end)
+    if run.bad_seconds:
+        seqs = seqs[~np.isin(offsets[first:end] // NS_PER_S, list(run.bad_seconds))]
+    requests = run.plan.load.requests
+    if population.request is not None and len(requests) > 1:
+        weights = [request.weight for request in requests]
+        wanted = run.request_index(population.request)
+        seqs = seqs[[request_index(run.plan.seed, int(seq), weights) == wanted for seq in seqs]]
+    return seqs
+
+
+def _known(
+    run: Evidence, window: Window, planned: NDArray[np.int64], bad: NDArray[np.bool_], held_ns: int | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of each planned arrival: surely bad, and not known. What ended after the cutoff is known only by its wait."""
+    samples = window.samples
+    known = np.ones(len(samples), np.bool_)
+    if run.cutoff_ns is not None:
+        known = samples["done_ns"] <= run.cutoff_ns
+        if held_ns is not None:
+            held = ~known & (run.cutoff_ns - samples["intended_ns"] >= held_ns)
+            bad, known = bad | held, known | held
+    place = np.searchsorted(planned, samples["seq"].astype(np.int64))
+    fits = place < len(planned)
+    place, known, bad = place[fits], known[fits], bad[fits]
+    slow = np.zeros(len(planned), np.bool_)
+    unknown = np.ones(len(planned), np.bool_)
+    slow[place], unknown[place] = bad & known, ~known
+    return slow, unknown
+
+
+def _batches(runs: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
+    return np.concatenate([batch_sums(run) for run in runs])
+
+
+# ---------------------------------------------------------------- in words
+
+_WHY: Final[dict[str, str]] = {
+    "no_arrivals": "no request arrived in this phase",
+    "above_not_surely": "the share is above the limit, but not surely: it may be one event",
+    "too_few": "too few requests to be sure",
+    "clump": "the phase is too short to rule out slow spells of the declared clump",
+    "bursts": "the bad requests came in too few bursts to tell how often they come",
+}
+
+
+def describe(decision: Decision, bad: str, allowed: float, *, whose: str = "requests") -> str:
+    """A decision in words. `bad`: what k of n requests did (`took 2.00 s or longer, or failed`)."""
+    if decision.reason == "no_arrivals":
+        return _WHY["no_arrivals"]
+    share = format_share(decision.k / decision.n)
+    counted = f"{format_count(decision.k)} of {format_count(decision.n)} {whose} ({share}) {bad}"
+    if decision.verdict == "pass":
+        return f"{counted}; surely fewer than {format_share(allowed)}"
+    if decision.verdict == "fail":
+        return f"{counted}; it must be fewer than {format_share(allowed)}"
+    return f"{_WHY[decision.reason]}: {counted}, and it must surely be fewer than {format_share(allowed)}"
+
+
+def guard_too_short(pool: Pool) -> str:
+    """The reason why gates on the baseline cannot be decided; empty where they can."""
+    for run in pool.runs:
+        first_ns = min((i.applied_ns for i in run.journalled if i.applied_ns is not None), default=None)
+        window = run.window("baseline")
+        if first_ns is None or not len(window.samples):
+            continue
+        still_open = int(np.count_nonzero(window.samples["done_ns"] > first_ns))
+        if still_open > OPEN_SHARE * len(window.samples):
+            return (
+                f"guard_too_short: {format_count(still_open)} of the baseline's requests were still open when the "
+                "first fault came; lengthen `load.guard`"
+            )
+    return ""

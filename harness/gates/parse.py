@@ -1,0 +1,67 @@
+"""A gate's text read into a gate. It knows the grammar (the contract's section 4), not the scenario."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from harness.gates import GATES, Gate, GateSyntaxError
+from harness.gates.resource_gate import FIGURES
+from harness.gates.share import BAD_OUTCOMES
+from harness.gates.tokenizer import Tokens
+from harness.model.value_types import closest, refusal
+
+__all__ = ["GateSyntaxError", "parse_gate"]
+
+_METRICS: Final = (*BAD_OUTCOMES, "complete", "calls", "throughput", "recovery", *FIGURES, "named", "cleared")
+_ABOVE: Final = ("complete", "throughput")
+_COSTS: Final = (
+    "memory",
+    "mem",
+    "ram",
+    "vms",
+    "uss",
+    "pss",
+    "fds",
+    "files",
+    "handles",
+    "connections",
+    "processes",
+    "cpu",
+)
+"""What people call, or would like to know of, what the service holds."""
+
+
+def gate_text(value: Any) -> Any:
+    """The value as it is, unless it is a mapping such as `{p99: 2s}`. Raises a refusal with the gate that it means."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((metric, limit),) = value.items()
+        if isinstance(limit, str | int | float) and not isinstance(limit, bool):
+            above = str(metric).partition(" ")[0] in _ABOVE
+            spelled = f"{limit}" if str(limit)[:1] in "<>" else f"{'>' if above else '<'} {limit}"
+            raise refusal("expected text, not a mapping", f"write `{metric} {spelled}`")
+    return value
+
+
+def parse_gate(text: str) -> Gate:
+    """The gate that `text` spells. Raises GateSyntaxError with the place, the reason and a way out."""
+    words = Tokens(text)
+    first = words.peek()
+    for kind in GATES:
+        if kind.reads(first):
+            gate = kind.parse(words)
+            words.end()
+            return gate
+    offset = words.offset
+    if not first:
+        raise GateSyntaxError("the gate is empty", "p99 < 2s", offset)
+    if first == "ok":
+        raise GateSyntaxError("there is no gate on `ok`; bound what is not", "errors < 1%", offset)
+    if first.lower() in _COSTS:
+        raise GateSyntaxError(
+            f"`{first}` is nothing a gate can measure",
+            "of what the service holds it can measure rss (its memory), threads and sockets, such as rss < 300MB",
+            offset,
+        )
+    close = closest(first.lower(), _METRICS)
+    fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
+    raise GateSyntaxError(f"`{first}` is nothing a gate can measure", fix, offset)

@@ -1,0 +1,54 @@
+"""A quantile with bounds that agree with the gate's decision: order statistics at the gate's own deflation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.evidence import NEVER
+from harness.statistics import Counts, Rule, deflation, least_failing, most_passing, nearest_rank, pass_deflation
+from harness.units import NS_PER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """In ms. None: unknown, or so many never ended well that it is infinite."""
+
+    n: int
+    observed_ms: float | None
+    low_ms: float | None
+    high_ms: float | None
+
+
+def quantile_bounds(
+    runs: Sequence[NDArray[np.int64]], seconds: float, rule: Rule, *, at_ns: int | None = None
+) -> Bounds:
+    """The (1 - p0) quantile of all runs' latencies (one array each, in order of intended time).
+
+    The deflation is that of the exceedances of `at_ns`, the gate's limit; of the quantile itself
+    where there is none.
+    """
+    latency = runs[0] if len(runs) == 1 else np.concatenate(list(runs) or [np.empty(0, np.int64)])
+    n = len(latency)
+    if n == 0 or seconds <= 0:
+        return Bounds(n, None, None, None)
+    if at_ns is None:
+        at_ns = int(nearest_rank(latency, [1 - rule.p0])[0])
+    spread = deflation(Counts.of(*(run >= at_ns for run in runs)), seconds=seconds, clump_s=rule.clump_s)
+    above_high = most_passing(n, pass_deflation(spread, n, seconds, rule.clump_s), rule.p0, rule.alpha)
+    above_low = least_failing(n, spread, rule.p0, rule.alpha_fail)
+    observed = max(0, int(np.ceil(round((1 - rule.p0) * n, 6))) - 1)
+    # the j-th largest of n stands at n - j when ascending
+    high = n - above_high - 1 if 0 <= above_high < n else None
+    low = n - above_low if above_low <= n else None
+    wanted = sorted({rank for rank in (observed, high, low) if rank is not None})
+    parted = np.partition(latency, wanted)
+    return Bounds(n, *(None if rank is None else _ms(parted[rank]) for rank in (observed, low, high)))
+
+
+def _ms(latency_ns: Any) -> float | None:
+    return None if latency_ns == NEVER else int(latency_ns) / NS_PER_MS

@@ -1,0 +1,204 @@
+"""`(rss|threads|sockets) < LIMIT`: what the service's whole process tree may hold, in a phase or back after a fault.
+
+The limit is a number, a size for memory (`rss < 300MB`), or a multiple of the baseline's highest reading. Readings
+come once a second and are no sample of anything, so nothing is statistical here; `cost_judge` decides. Refuses limits
+that no process can keep.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
+
+from harness.gates.gate import Finding, Unit
+from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.units import parse_bytes
+
+if TYPE_CHECKING:
+    from harness.evidence import Pool
+
+Metric = Literal["rss", "threads", "sockets"]
+FIGURES: Final[dict[Metric, str]] = {"rss": "rss_bytes", "threads": "threads", "sockets": "sockets"}
+"""Of each metric, what it is called among the readings."""
+READINGS_LEAST: Final = 3
+"""Fewer tell nothing of a phase."""
+READINGS_LAST: Final = 5
+"""After a fault the last so many are judged."""
+END_S: Final = 12.0
+"""Of a phase after a fault: its last readings lie within it, or too little is known of its end."""
+_WINDOW_MS_LEAST: Final[dict[Metric, float]] = {"rss": 6_000.0, "threads": 6_000.0, "sockets": 8_000.0}
+"""A phase this long has enough readings even where looks come late: one in 2 s; of sockets that cost much to count
+one in 2.6 s."""
+SLACK: Final[dict[Metric, float]] = {"rss": 8e6, "threads": 5.0, "sockets": 10.0}
+"""A multiple of the baseline leaves at least so much room above it: twice two sockets would be nothing at all."""
+_LEAST: Final[dict[Metric, float]] = {"rss": 1e6, "threads": 2.0, "sockets": 1.0}
+"""Any process holds that much, or one less."""
+NO_PROCESS: Final = "no_process"
+NO_BASELINE: Final = "no_baseline"
+"""Kinds of findings: the service is not ours to look at; its baseline is unknown."""
+_MOST: Final = 1e18
+_NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)(x?)")
+_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)%")
+_AFTER: Final = "after "
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceGate:
+    text: str
+    metric: Metric
+    limit: float | None
+    """Bytes or a count; None: `factor` times the baseline's highest reading."""
+    factor: float | None
+    phase: str
+
+    uses_gateway_timeout: ClassVar[bool] = False
+    uses_complete: ClassVar[bool] = False
+    uses_main: ClassVar[bool] = False
+
+    @classmethod
+    def reads(cls, word: str) -> bool:
+        return word in FIGURES
+
+    @classmethod
+    def parse(cls, words: Tokens) -> Self:
+        metric = next(known for known in FIGURES if known == words.peek())
+        words.take()
+        words.comparison("<", _example(metric))
+        offset = words.offset
+        limit, factor = _limit(words, metric)
+        phase = words.phase()
+        if factor is not None and phase == "baseline":
+            raise GateSyntaxError("the baseline would be compared with itself", _example(metric), offset)
+        return cls(words.text, metric, limit, factor, phase)
+
+    @property
+    def figure(self) -> str:
+        return FIGURES[self.metric]
+
+    @property
+    def unit(self) -> Unit:
+        return "bytes" if self.metric == "rss" else "count"
+
+    @property
+    def is_back(self) -> bool:
+        """It asks whether what was held has been let go again, so only the phase's end counts."""
+        return self.phase.startswith(_AFTER)
+
+    @property
+    def window_ms_least(self) -> float:
+        """A phase must last so long to have enough readings."""
+        return _WINDOW_MS_LEAST[self.metric]
+
+    @property
+    def pace(self) -> str:
+        if self.metric == "sockets":
+            return "sockets are counted every 2 s where counting them takes long"
+        return "the service is looked at once a second"
+
+    def phases(self) -> tuple[str, ...]:
+        return (self.phase,) if self.factor is None else (self.phase, "baseline")
+
+    def upstreams(self) -> tuple[str, ...]:
+        return ()
+
+    def requests(self) -> tuple[str, ...]:
+        return ()
+
+    def moments(self, confidence: float) -> int:
+        return 0
+
+    def load_needed_after_ms(self, rate_per_s: float) -> float:
+        return self.window_ms_least if self.is_back else 0.0
+
+    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
+        return None
+
+    def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
+        from harness.gates.resource_judge import judge
+
+        return judge(self, pool)
+
+
+def _example(metric: Metric) -> str:
+    return "rss < 300MB" if metric == "rss" else f"{metric} < 100"
+
+
+def _limit(words: Tokens, metric: Metric) -> tuple[float | None, float | None]:
+    """An absolute limit or a factor."""
+    words.refuse_glued()
+    if words.peek() == "baseline" or _PERCENT.fullmatch(words.peek()):
+        _refuse_without_factor(words, metric)
+    offset = words.offset
+    match = _NUMBER.fullmatch(words.peek())
+    if match is None:
+        parse = _size if metric == "rss" else _count
+        size = words.quantity(parse, f"a limit ({_limits(metric)})", _limits(metric), most=_MOST)
+        return _possible(size, metric, offset), None
+    number = words.take()
+    if match[2] or words.accept("x"):
+        return None, _factor(words, metric, match[1], offset)
+    if metric == "rss":
+        fix = f"{number.text}MB" if float(number.text) >= 1 else "300MB"
+        raise GateSyntaxError(f"`{number.text}` has no unit", fix, offset)
+    count = float(match[1])
+    if not count.is_integer():
+        whole, factor = max(math.ceil(count), _LEAST[metric]), number.text if count > 1 else "1.5"
+        raise GateSyntaxError(f"`{number.text}` is not a whole number", f"{whole:.0f}, or {factor}x baseline", offset)
+    if count > _MOST:
+        raise GateSyntaxError(f"`{number.text}` is more than any service could hold", _example(metric), offset)
+    return _possible(count, metric, offset), None
+
+
+def _factor(words: Tokens, metric: Metric, number: str, offset: int) -> float:
+    factor = float(number)
+    example = f"{metric} < {number if factor > 1 else 1.2}x baseline"
+    of = words.take("`baseline`", example)
+    if of.text != "baseline":
+        raise GateSyntaxError(
+            f"`{of.text}` is nothing to compare {metric} with; only the baseline of the same run is",
+            example,
+            of.offset,
+        )
+    if not 1 < factor <= 1_000_000:
+        reason = "the factor must be above 1, since the baseline itself reaches 1x baseline, and a million at most"
+        raise GateSyntaxError(reason, "1.2x baseline", offset)
+    return factor
+
+
+def _refuse_without_factor(words: Tokens, metric: Metric) -> None:
+    """`baseline` alone and `150% baseline`; a percentage of nothing is left to whoever reads sizes and numbers."""
+    word = words.take()
+    percent = _PERCENT.fullmatch(word.text)
+    if percent is None:
+        raise GateSyntaxError("a multiple of the baseline needs its factor", "1.2x baseline", word.offset)
+    if words.accept("of") or words.peek() == "baseline":
+        factor = float(percent[1]) / 100
+        fix = f"{factor:g}x baseline" if factor > 1 else "1.2x baseline"
+        raise GateSyntaxError(f"`{word.text}` is no factor", fix, word.offset)
+    kind = "a size" if metric == "rss" else "a number"
+    raise GateSyntaxError(f"`{word.text}` is not {kind}", _limits(metric), word.offset)
+
+
+def _possible(limit: float, metric: Metric, offset: int) -> float:
+    if limit >= _LEAST[metric]:
+        return limit
+    reason, fix = {
+        "rss": ("no process fits into less than 1 MB, so none could pass", "rss < 300MB"),
+        "threads": ("a process has one thread at least, so none could pass", "threads < 2, or more"),
+        "sockets": ("no service can hold fewer sockets than none", "sockets < 1, or more"),
+    }[metric]
+    raise GateSyntaxError(reason, fix, offset)
+
+
+def _limits(metric: Metric) -> str:
+    return "300MB or 1.5x baseline" if metric == "rss" else "100 or 1.5x baseline"
+
+
+def _size(text: str) -> float:
+    return float(parse_bytes(text))
+
+
+def _count(text: str) -> float:
+    raise ValueError(f"`{text}` is not a number; it has no unit")

@@ -1,0 +1,201 @@
+"""How gates on memory, threads and sockets decide: by the highest reading, each run by itself, the worst counts.
+
+In a phase every reading must be below the limit, and a FAIL needs only the one that is not. After a fault what was
+held is let go only with time, so there the phase's last readings alone count. A PASS needs readings all along: too
+few of them, a gap, a figure the system does not tell or a load cut short leave it undecided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from harness.evidence import Evidence, Pool
+from harness.evidence.resources import format_states
+from harness.gates.exceedance import describe_stopped
+from harness.gates.gate import Finding, GateVerdict, Unit
+from harness.gates.resource_gate import (
+    END_S,
+    NO_BASELINE,
+    NO_PROCESS,
+    READINGS_LAST,
+    READINGS_LEAST,
+    SLACK,
+    ResourceGate,
+)
+from harness.units import NS_PER_S, format_bytes, format_quantity, format_things
+
+GAP_S_MOST: Final = 5.0
+"""Longer without a reading, and what the service held then is unknown."""
+LOOKS_LEAST: Final = 0.7
+"""A second; fewer, and it was the looks that came late."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    verdict: GateVerdict
+    reason: str
+    limit: float | None
+    observed: float | None = None
+    n: int = 0
+    exceeded: int = 0
+    kind: str = ""
+
+    @property
+    def weight(self) -> tuple[int, float]:
+        """The worst of several runs has the greatest."""
+        return ("pass", "inconclusive", "fail").index(self.verdict), self.observed or 0.0
+
+
+def judge(gate: ResourceGate, pool: Pool) -> Finding:
+    if pool.plan.service.kind == "url":
+        reason = "the service is no process of tailgate's, so nobody looked at what it holds"
+        return Finding("inconclusive", reason, gate.limit, gate.unit, "<", kind=NO_PROCESS)
+    outcomes = [_outcome(gate, run, pool) for run in pool.runs]
+    worst = max(outcomes, key=lambda outcome: outcome.weight)
+    return Finding(
+        verdict=worst.verdict,
+        reason=worst.reason,
+        limit=worst.limit,
+        unit=gate.unit,
+        op="<",
+        observed=worst.observed,
+        n=sum(outcome.n for outcome in outcomes),
+        exceeded=sum(outcome.exceeded for outcome in outcomes),
+        kind=worst.kind,
+    )
+
+
+def exceeds(value: float, limit: float) -> bool:
+    """A bound is strict: what reaches it is beyond it."""
+    return value >= limit
+
+
+def _outcome(gate: ResourceGate, run: Evidence, pool: Pool) -> _Outcome:
+    limit, limit_told = gate.limit, ""
+    if gate.factor is not None:
+        baseline = _Held(gate, run, "baseline")
+        if trouble := baseline.unknown(pool):
+            reason = f"the baseline cannot be compared with: {trouble}"
+            return _Outcome("inconclusive", reason, None, kind=NO_BASELINE)
+        limit, limit_told = _multiple(gate, gate.factor, baseline.highest)
+    assert limit is not None, "a gate has a limit or a factor"
+    limit_told = f"the limit is {_spelled(limit, gate.unit)}{limit_told}"
+    held = _Held(gate, run, gate.phase, last=gate.is_back)
+    trouble = held.unknown(pool)
+    if held.n and exceeds(held.highest, limit) and not (trouble and gate.is_back):
+        return _Outcome(
+            "fail", f"{held.told(failed=True)}; {limit_told}", limit, held.highest, held.n, held.at_least(limit)
+        )
+    if trouble:
+        return _Outcome("inconclusive", trouble, limit, held.highest if held.n else None, held.n)
+    return _Outcome("pass", f"{held.told(failed=False)}; {limit_told}", limit, held.highest, held.n)
+
+
+def _multiple(gate: ResourceGate, factor: float, highest: float) -> tuple[float, str]:
+    """The limit, and where it comes from."""
+    slack = SLACK[gate.metric]
+    usual = _spelled(highest, gate.unit)
+    if factor * highest >= highest + slack:
+        return factor * highest, f", {factor:g} times the baseline's highest, {usual}"
+    room = f"and {_spelled(slack, gate.unit)} more, since {factor:g} times it would leave less room"
+    return highest + slack, f", the baseline's highest, {usual}, {room}"
+
+
+class _Held:
+    """What the service held in a phase of a run; with `last` at the end of it only."""
+
+    def __init__(self, gate: ResourceGate, run: Evidence, phase: str, *, last: bool = False) -> None:
+        window = run.window(phase)
+        every = run.readings_in(phase)
+        if last:
+            every = every.since(window.end_ns - round(END_S * NS_PER_S))
+        known = every.knowing(gate.figure)
+        if last:
+            known = known.last(READINGS_LAST)
+        self._gate = gate
+        self._phase = phase
+        self._last = last
+        self._seconds = min(window.seconds, END_S) if last else window.seconds
+        self._every = every
+        self._states = known.by_state
+        self._cut = window.cut
+        self._end_ns = window.end_ns
+        self._t_ns = known.t_ns
+        self._values = known.figure(gate.figure)
+        self._phase_start_ns = window.start_ns
+
+    @property
+    def n(self) -> int:
+        return len(self._values)
+
+    @property
+    def highest(self) -> float:
+        return float(self._values.max())
+
+    def at_least(self, limit: float) -> int:
+        return sum(exceeds(value, limit) for value in self._values.tolist())
+
+    def unknown(self, pool: Pool) -> str:
+        """Why nothing can be said for sure; empty where it can."""
+        metric, phase = self._gate.metric, self._phase
+        if self._cut:
+            return describe_stopped(pool).reason
+        if not len(self._every):
+            return f"there is no reading of the service in the phase `{phase}`"
+        if not self.n:
+            are = "is" if metric == "rss" else "are"
+            return f"the service's {metric} {are} not in the run's records: this system, or an older run, does not tell"
+        if self.n < READINGS_LEAST:
+            where = f"the last {END_S:g} s of `{phase}` have" if self._last else f"the phase `{phase}` has"
+            few = f"{where} {format_things(self.n, 'reading')} of the service's {metric}; it takes {READINGS_LEAST}"
+            return few + self._why_few()
+        edges = np.concatenate([[self._t_ns[0] if self._last else self._phase_start_ns], self._t_ns, [self._end_ns]])
+        gaps = np.diff(edges) / NS_PER_S
+        longest = int(gaps.argmax())
+        if gaps[longest] > GAP_S_MOST:
+            since = self._second(int(edges[longest]))
+            return f"for {gaps[longest]:.1f} s, from {since} of `{phase}` on, nobody read the service's {metric}"
+        return ""
+
+    def _why_few(self) -> str:
+        """Who counted so seldom; empty where the phase itself was short."""
+        looks = len(self._every)
+        if looks < LOOKS_LEAST * self._seconds:
+            return f" ({looks} looks in {self._seconds:.1f} s: the machine was too busy for one a second)"
+        if self.n == looks:
+            return ""
+        if self._gate.metric == "sockets" and not self._silent_twice:
+            every_s = self._seconds / self.n
+            return f" (counted every {every_s:.1f} s, since one count took more than a tenth of a core)"
+        return f" (at {looks - self.n} of {looks} looks the system did not tell)"
+
+    @property
+    def _silent_twice(self) -> bool:
+        """Whether two looks in a row told nothing: who leaves one out since counting costs much counts the next."""
+        silent = np.isnan(self._every.figure(self._gate.figure))
+        return bool((silent[1:] & silent[:-1]).any())
+
+    def told(self, *, failed: bool) -> str:
+        """`threads reached 271 at 12.3 s of azure-slow`."""
+        metric, most = self._gate.metric, _spelled(self.highest, self._gate.unit)
+        place = int(self._values.argmax())
+        found = self._states[place] if failed and metric == "sockets" else None
+        states = f" ({format_states(found)})" if found else ""
+        if self._last:
+            span = f"{self._second(int(self._t_ns[0]))} to {self._second(int(self._t_ns[-1]))}"
+            was = "was" if metric == "rss" else "were"
+            back = f"{metric} {was} {'not ' if failed else ''}back"
+            return f"{back}: {most} at most in the last {self.n} readings {self._phase}, {span} of it{states}"
+        at = self._second(int(self._t_ns[place]))
+        of = {"baseline": "the baseline", "whole": "the run"}.get(self._phase, self._phase)
+        return f"{metric} reached {most} at {at} of {of}{states}"
+
+    def _second(self, t_ns: int) -> str:
+        return f"{(t_ns - self._phase_start_ns) / NS_PER_S:.1f} s"
+
+
+def _spelled(value: float, unit: Unit) -> str:
+    return format_bytes(value) if unit == "bytes" else format_quantity(value)

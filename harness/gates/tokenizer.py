@@ -1,0 +1,152 @@
+"""A gate's text as words with their places, and the phrases that several kinds of gate share.
+
+Refuses with the place, the reason and a spelling that would do; it knows no scenario, so whether a
+fault or a request of that name exists is for the scenario to say, and FAULT, UPSTREAM and REQUEST
+stand in such a spelling for names that only the scenario has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.model.value_types import closest
+from harness.units import parse_share
+
+NAME = re.compile(r"[a-z][a-z0-9-]*")
+MOST = 24 * 3_600_000.0
+"""A day in milliseconds; of calls and requests a second, more than a machine makes."""
+_PHASES = ("during", "after")
+_OTHER_PHASES = ("in", "on", "at", "under", "while", "throughout")
+"""What people write for `during`."""
+_GLUED = re.compile(r"(\d+(?:\.\d+)?x)(baseline|main)")
+_WORD = re.compile(r'"[^"]*"|[<>]=?|[^\s<>"]+|"')
+
+
+class GateSyntaxError(ValueError):
+    """`offset` counts characters from 0 in the gate's text; `fix` is a spelling that would do."""
+
+    def __init__(self, message: str, fix: str, offset: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.offset = offset
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    text: str
+    offset: int
+
+
+class Tokens:
+    """Reads a gate's text word by word. `take` moves on, `peek` does not."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._words = [Token(match[0], match.start()) for match in _WORD.finditer(text)]
+        self._next = 0
+
+    @property
+    def offset(self) -> int:
+        """Where the next word begins, or the end of the text."""
+        return self._words[self._next].offset if self._next < len(self._words) else len(self.text)
+
+    def peek(self) -> str:
+        """The next word; empty at the end."""
+        return self._words[self._next].text if self._next < len(self._words) else ""
+
+    def take(self, what: str = "a word", fix: str = "") -> Token:
+        if self._next == len(self._words):
+            raise GateSyntaxError(f"the gate ends where {what} should follow", fix, len(self.text))
+        self._next += 1
+        return self._words[self._next - 1]
+
+    def accept(self, word: str) -> bool:
+        if self.peek() != word:
+            return False
+        self._next += 1
+        return True
+
+    def comparison(self, op: str, fix: str) -> None:
+        """The one comparison this gate knows: gates are strict bounds."""
+        word = self.take(f"`{op}`", fix)
+        if word.text == f"{op}=":
+            after = self.text[word.offset + len(word.text) :]
+            own = f"{self.text[: word.offset]}{op}{after}" if after.strip() else fix
+            raise GateSyntaxError(f"a gate is a strict bound: write `{op}` for `{op}=`", own, word.offset)
+        if word.text != op:
+            raise GateSyntaxError(f"`{op}` expected, not `{word.text}`", fix, word.offset)
+
+    def name(self, what: str, fix: str) -> str:
+        word = self.take(what, fix)
+        if not NAME.fullmatch(word.text):
+            raise GateSyntaxError(f"`{word.text}` is not {what}", fix, word.offset)
+        return word.text
+
+    def request(self) -> str | None:
+        """`for NAME` or `for "GET /path"`; None where the gate names no request."""
+        if not self.accept("for"):
+            return None
+        word = self.take("a request's name", 'for REQUEST, or for "GET /offers"')
+        if word.text == '"':
+            raise GateSyntaxError("the quote is not closed", 'for "GET /offers"', word.offset)
+        if word.text.startswith('"'):
+            return word.text[1:-1]
+        if not NAME.fullmatch(word.text):
+            raise GateSyntaxError(f"`{word.text}` is not a request's name; quote it", 'for "GET /offers"', word.offset)
+        return word.text
+
+    def share(self, fix: str) -> float:
+        """A percentage strictly between 0 and 100, as a fraction: at the ends nothing could ever decide."""
+        word = self.take("a percentage", fix)
+        share = _parsed(parse_share, word, fix)
+        if not 0 < share < 1:
+            raise GateSyntaxError(
+                f"`{word.text}` cannot be shown by any number of requests; leave room for one", fix, word.offset
+            )
+        if not 1e-6 <= share <= 1 - 1e-6:
+            raise GateSyntaxError(f"no run is long enough to show `{word.text}`", fix, word.offset)
+        return share
+
+    def quantity(self, parse: Callable[[str], float], what: str, fix: str, *, most: float = MOST) -> float:
+        """A positive quantity with its unit, by one of the parsers of `harness.units`."""
+        word = self.take(what, fix)
+        value = _parsed(parse, word, fix)
+        if value <= 0:
+            raise GateSyntaxError(f"`{word.text}` leaves nothing to meet; it must be above zero", fix, word.offset)
+        if value > most:
+            raise GateSyntaxError(f"`{word.text}` is more than any run could show", fix, word.offset)
+        return value
+
+    def phase(self) -> str:
+        """`during baseline|whole|FAULT` or `after FAULT`, as the phase's name; `whole` where none is given."""
+        if self.accept("during"):
+            return self.name("a fault's name, `baseline` or `whole`", "during FAULT")
+        if self.accept("after"):
+            fault = self.name("a fault's name", "after FAULT")
+            return f"after {fault}"
+        return "whole"
+
+    def refuse_glued(self) -> None:
+        """`1.5xbaseline`: the factor and what it multiplies are two words."""
+        if match := _GLUED.fullmatch(self.peek()):
+            fix = f"write `{match[1]} {match[2]}`, with a space"
+            raise GateSyntaxError(f"`{match[0]}` is two words in one", fix, self.offset)
+
+    def end(self) -> None:
+        """Nothing may follow."""
+        if self._next == len(self._words):
+            return
+        word = self._words[self._next]
+        meant = "during" if word.text.lower() in _OTHER_PHASES else closest(word.text.lower(), _PHASES)
+        fix = f"did you mean `{meant}`?" if meant else "`during FAULT` or `after FAULT` may end a gate"
+        raise GateSyntaxError(f"`{word.text}` is one word too many", fix, word.offset)
+
+
+def _parsed(parse: Callable[[str], float], word: Token, fix: str) -> float:
+    try:
+        return parse(word.text)
+    except ValueError as exc:
+        raise GateSyntaxError(str(exc), fix, word.offset) from None

@@ -1,0 +1,161 @@
+"""`StrictModel`: a model of some mapping in a scenario, whose every error says its way out.
+
+A `StrictModel` reports all that is wrong with it at once, where plain pydantic would stop at the first
+validator that looks at several fields. It knows nothing of files: places are added by
+`harness.scenario.source.diagnostics`, from the paths that the errors carry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, ClassVar, Final, Self
+
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from harness.model.value_types import closest, did_you_mean, kind_of, not_text, refusal
+
+UNKNOWN_MOST: Final = 100
+"""Unknown keys of one mapping that are told: who wrote more meant another file."""
+
+
+class StrictModel(BaseModel):
+    """A mapping of a scenario. Unknown keys, wrong types and broken either-or rules are found together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+    ONE_OF: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Groups of keys of which exactly one must be written."""
+    AT_MOST_ONE: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    SHORT_FOR: ClassVar[str] = ""
+    """The key that a plain string stands for."""
+
+    @classmethod
+    def spelled_keys(cls) -> tuple[str, ...]:
+        """As the scenario spells them."""
+        return tuple(field.alias or name for name, field in cls.model_fields.items())
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        """What is wrong between fields that are each right: (key, refusal). Overridden where there is something."""
+        yield from ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_at_once(cls, raw: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(raw, cls):
+            return raw
+        if isinstance(raw, str) and cls.SHORT_FOR:
+            raw = {cls.SHORT_FOR: raw}
+        if not isinstance(raw, dict):
+            raise refusal(f"expected a mapping, not {kind_of(raw)}", f"its keys: {', '.join(cls.spelled_keys())}")
+        spelled = cls.spelled_keys()
+        # a key that is only misspelled is not missing as well
+        meant = {closest(key, spelled) for key in islice((key for key in raw if key not in spelled), UNKNOWN_MOST)}
+        errors = [*_unknown_keys(spelled, raw), *_broken_groups(cls, raw, meant)]
+        known = {key: value for key, value in raw.items() if key in spelled}
+        try:
+            part = handler(known)
+        except ValidationError as exc:
+            errors += [_translated(error) for error in exc.errors(include_url=False) if not _follows(error, meant)]
+        else:
+            # an unknown key may have been meant to be one of those that do not fit each other
+            found_between = part.findings() if len(known) == len(raw) else ()
+            errors += [_detail((key,), found, known.get(key)) for key, found in found_between]
+            if not errors:
+                return part
+        raise ValidationError.from_exception_data(cls.__name__, errors)
+
+
+def _detail(loc: tuple[int | str, ...], error: PydanticCustomError, value: Any) -> InitErrorDetails:
+    return InitErrorDetails(type=error, loc=loc, input=value)
+
+
+def _unknown_keys(known: tuple[str, ...], raw: dict[str, Any]) -> Iterator[InitErrorDetails]:
+    unknown = ((key, value) for key, value in raw.items() if key not in known)
+    for key, value in islice(unknown, UNKNOWN_MOST):
+        found = refusal(f"unknown key `{key}`", did_you_mean(key, known), at_key=True)
+        yield _detail((key,), found, value)
+
+
+def _follows(error: Any, meant: set[str]) -> bool:
+    """Whether it only repeats what is told besides."""
+    if error["type"] == "missing":
+        return len(error["loc"]) == 1 and error["loc"][-1] in meant
+    # pydantic counts the entries that it could read
+    return error["type"] == "too_short" and bool(error["input"])
+
+
+def _broken_groups(part: type[StrictModel], raw: dict[str, Any], meant: set[str]) -> Iterator[InitErrorDetails]:
+    for group in part.ONE_OF:
+        if all(raw.get(key) is None for key in group) and not meant & set(group):
+            spelled = ", ".join(f"`{key}`" for key in group[:-1])
+            found = refusal(f"one of {spelled} or `{group[-1]}` is missing", f"add {group[0]}: …", at_key=True)
+            yield _detail((), found, raw)
+    for group in (*part.ONE_OF, *part.AT_MOST_ONE):
+        written = [key for key in raw if key in group and raw[key] is not None]
+        for extra in written[1:]:
+            found = refusal(f"`{extra}` and `{written[0]}` exclude each other", "keep one of them", at_key=True)
+            yield _detail((extra,), found, raw[extra])
+
+
+# ---------------------------------------------------------------- pydantic's own errors, in our words
+
+
+def _translated(error: Any) -> InitErrorDetails:
+    loc = tuple(error["loc"])
+    if error["type"] == "problem":
+        context = error["ctx"]
+        found = refusal(context["message"], context["fix"], at_key=context["at_key"])
+    else:
+        found = _in_words(error["type"], loc, error["input"], error.get("ctx", {}), error["msg"])
+    return _detail(loc, found, error["input"])
+
+
+def _in_words(
+    kind: str, loc: tuple[int | str, ...], value: Any, context: dict[str, Any], message: str
+) -> PydanticCustomError:
+    match kind:
+        case "missing":
+            return refusal(f"`{loc[-1]}` is missing", f"add {loc[-1]}: …", at_key=True)
+        case "string_type":
+            return not_text(value)
+        case "int_type" | "int_from_float":
+            return refusal(f"expected a whole number, not {kind_of(value)}")
+        case "bool_type":
+            return refusal(f"expected true or false, not {kind_of(value)}")
+        case "tuple_type" | "list_type":
+            return refusal(f"expected a list, not {kind_of(value)}", "write it in [ ]")
+        case "dict_type" | "model_type":
+            return refusal(f"expected a mapping, not {kind_of(value)}")
+        case "literal_error" if context.get("expected") == "True":
+            denied = value is False or str(value).lower() in ("false", "no", "off")
+            fix = "remove the fault, or write true" if denied else "write true"
+            return refusal(f"expected true, not {kind_of(value)}", fix)
+        case "literal_error":
+            words = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+            expected = f"expected {' or '.join(words) or context.get('expected')}"
+            return refusal(
+                f"{expected}, not {kind_of(value)}", did_you_mean(value if isinstance(value, str) else "", words)
+            )
+        case "greater_than" | "greater_than_equal":
+            return refusal(f"{value} is too small here", f"write at least {context.get('ge', context.get('gt'))}")
+        case "less_than" | "less_than_equal":
+            return refusal(f"{value} is too large here", f"write at most {context.get('le', context.get('lt'))}")
+        case "string_too_short" | "string_too_long" | "too_short" | "too_long":
+            return _wrong_length(kind, value, context)
+        case _:
+            return refusal(message)
+
+
+def _wrong_length(kind: str, value: Any, context: dict[str, Any]) -> PydanticCustomError:
+    match kind:
+        case "string_too_short":
+            return refusal("expected some text, not an empty one")
+        case "too_short":
+            what = "mapping" if isinstance(value, dict) else "list"
+            return refusal(f"an empty {what} says nothing", "leave the key out, or write at least one entry")
+        case _:
+            unit = "characters" if kind == "string_too_long" else "entries"
+            return refusal(f"more than {context['max_length']:,} {unit} are too many here", "write fewer")

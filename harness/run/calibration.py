@@ -1,0 +1,71 @@
+"""Five seconds of load through a whole stack: that this machine can run at all, and what its worker costs.
+
+The figure is the load worker's own CPU time a request, start-up left out.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from harness.errors import RigError
+from harness.run.invocation import new_run_id
+from harness.run.max_rate import MaxRate
+from harness.run.progress import NullDisplay
+from harness.run.run import Options, Session, run_once
+from harness.run.signals import Stopper
+from harness.rundir.manifest import Manifest
+from harness.rundir.plan import Plan
+from harness.rundir.rows import SAMPLES, read_rows
+from harness.scenario import LoadedCell, load_scenario
+from harness.temp_dirs import temp_dir
+
+SCENARIO: Final = """\
+name: ceiling
+service: {rung: timeout}
+upstreams: {local: {p50: 1ms, p99: 2ms, rows: 1}}
+gateway: {kind: none}
+load: {request: GET /healthz, rate: 300/s, warmup: 1s, duration: 4s, timeout: 5s, complete: none}
+gates: [errors < 50%]
+verdict: {clump: 10ms}
+"""
+USABLE: Final = 0.7
+"""Of a core; beyond it the dispatcher is late more often than not."""
+SCRATCH: Final = "tailgate-doctor-"
+
+
+def measure() -> MaxRate:
+    """Five seconds of load through a whole stack. Raises RigError where that does not work."""
+    with temp_dir(SCRATCH) as folder, Stopper() as stopper:
+        scenario, run_dir = folder / "ceiling.yaml", folder / "run"
+        scenario.write_text(SCENARIO, encoding="utf-8")
+        loaded = load_scenario(scenario)
+        session = Session(Options(out=folder), NullDisplay(), stopper)
+        finished = run_once(
+            session, LoadedCell(None, {}, loaded, ("pass",)), run_dir=run_dir, run_id=new_run_id(), seed=0
+        )
+        stopper.check()
+        if finished.results is None or finished.results.verdict == "rig_failure":
+            raise RigError(finished.results.reason if finished.results else "the run was not judged")
+        return _ceiling(run_dir)
+
+
+def _ceiling(run_dir: Path) -> MaxRate:
+    """CPU time of the worker between its readings within the load, over the requests sent between them."""
+    plan, manifest = Plan.read(run_dir), Manifest.read(run_dir)
+    t0_ns = manifest.t0_ns or 0
+    lines = [json.loads(line) for line in (run_dir / "resources.ndjson").read_bytes().splitlines()]
+    end_ns = t0_ns + round(plan.load.duration_ms * 1e6)
+    readings = [
+        line
+        for line in lines
+        if line["child"] == "locust-0" and t0_ns <= line["t_ns"] <= end_ns and line["cpu_s"] is not None
+    ]
+    if len(readings) < 2:
+        raise RigError("the load worker's CPU time could not be read")
+    first, last = readings[0], readings[-1]
+    sent_ns = read_rows(run_dir / "samples-0.bin", SAMPLES)["sent_ns"]
+    sent = int(((sent_ns >= first["t_ns"]) & (sent_ns < last["t_ns"])).sum())
+    cpu_ms = max(1000 * (last["cpu_s"] - first["cpu_s"]) / max(sent, 1), 0.01)
+    return MaxRate(cpu_ms=round(cpu_ms, 3), rate_per_s=round(USABLE * 1000 / cpu_ms, -1))

@@ -1,0 +1,85 @@
+"""`--fail-fast`: has a gate failed whatever else may come? Asked while the load is on, of the rows so far.
+
+Only gates on (k, n) with a limit known before the run can say so, by the worst-completion rule of
+`harness.statistics.cannot_pass`, and only if they say so without the seconds in which the load generator
+was late as well. `tailgate judge` decides the stopped run again by the same rule.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.evidence import Evidence, Pool
+from harness.evidence.files import in_order
+from harness.gates import Gate, LatencyGate, ShareGate
+from harness.gates.parse import parse_gate
+from harness.rundir.manifest import Manifest, ToxiproxyInfo
+from harness.rundir.plan import Plan
+from harness.rundir.rows import CALLS, SAMPLES
+from harness.verdict.validity import bad_seconds, lag_limit_ms
+from scenarios.load import arrivals_ns
+
+
+class FailFast:
+    """Built once a run; `reason` is asked again and again."""
+
+    def __init__(self, plan: Plan) -> None:
+        gates = [parse_gate(gate.text) for gate in plan.gates]
+        limits = [gate.latency_limit_ms(plan.gateway.timeout_ms) for gate in gates]
+        self._plan = plan
+        self._gates = [gate for gate in gates if _can_be_doomed(gate, plan)]
+        self._alpha_fail = round(1 - plan.verdict.confidence, 9) / max(len(gates), 1)
+        self._lag_limit_ms = lag_limit_ms([limit for limit in limits if limit is not None])
+        schedule = plan.load.schedule
+        self._offsets = None if schedule is None else np.asarray(arrivals_ns(schedule, plan.seed), dtype=np.int64)
+
+    def reason(self, rows: NDArray[Any], t0_ns: int) -> str | None:
+        """Why the run may stop now: a gate's text with its finding. None: nothing is sure yet. `rows` in any order."""
+        if self._offsets is None or not len(rows):
+            return None
+        run = self._so_far(in_order([rows], SAMPLES), t0_ns)
+        bad = bad_seconds(run, self._lag_limit_ms)
+        for gate in self._gates:
+            if self._fails(gate, run) and (not bad or self._fails(gate, self._with_offsets(run.without(bad)))):
+                finding = gate.judge(Pool.of(run), alpha_fail=self._alpha_fail)
+                return f"`{gate.text}` has failed whatever else may come: {finding.reason}"
+        return None
+
+    def _so_far(self, rows: NDArray[Any], t0_ns: int) -> Evidence:
+        manifest = Manifest(
+            run_id=self._plan.run_id,
+            tool_version="",
+            started_at="",
+            boot_id="",
+            wall_offset_ns=0,
+            t0_ns=t0_ns,
+            engine=ToxiproxyInfo(kind="none"),
+        )
+        run = Evidence(
+            run_dir=Path(),
+            plan=self._plan,
+            manifest=manifest,
+            samples=rows,
+            calls=np.empty(0, CALLS.dtype()),
+            stop_ns=t0_ns,  # every phase is still open: rows come in late, and in any order
+        )
+        return self._with_offsets(run)
+
+    def _with_offsets(self, run: Evidence) -> Evidence:
+        run.planned_offsets_ns = self._offsets  # known since the start; saves drawing them at every look
+        return run
+
+    def _fails(self, gate: Gate, run: Evidence) -> bool:
+        return gate.judge(Pool.of(run), alpha_fail=self._alpha_fail).verdict == "fail"
+
+
+def _can_be_doomed(gate: Gate, plan: Plan) -> bool:
+    if isinstance(gate, LatencyGate):
+        known = gate.latency_limit_ms(plan.gateway.timeout_ms) is not None
+        return known and gate.upstream is None and not gate.ok_only
+    # `complete` excuses upstreams under a fault, which only the journal knows
+    return isinstance(gate, ShareGate) and not gate.uses_complete

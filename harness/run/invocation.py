@@ -1,0 +1,186 @@
+"""Everything one `tailgate run` does: scenarios, the cells of their matrices, pooled runs, one exit code.
+
+Every run has a fresh stack. Runs of a matrix stand in one parent directory with its own results.json;
+pooled runs (`verdict.runs`) use seed + i and stop as soon as their pool decides.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from harness.errors import Interrupted, Problem, ScenarioError, UsageError
+from harness.gates.parse import parse_gate
+from harness.run.run import Finished, Options, Session, make_folder, run_once
+from harness.rundir.results import MatrixResults, Results, ScenarioRef
+from harness.scenario.planner import LoadedCell, cells
+from harness.text import folder_name
+
+if TYPE_CHECKING:
+    from harness.scenario import LoadedScenario
+
+MATRIX: Final = "matrix.json"
+"""What a matrix directory is made of: its scenario and, per cell, name, values, expectation and folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One scenario's end: its directory and, unless judging was skipped, its results."""
+
+    name: str
+    folder: Path
+    results: Results | MatrixResults | None
+
+
+def exit_code(outcomes: Sequence[Judged], *, interrupted: bool) -> int:
+    """Precedence 130 > 4 > 1 > 3 > 0 over all scenarios of a call."""
+    codes = {outcome.results.exit_code for outcome in outcomes if outcome.results}
+    if interrupted:
+        codes.add(130)
+    return next((code for code in (130, 4, 1, 3) if code in codes), 0)
+
+
+def new_run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def run_suite(session: Session, scenarios: Sequence[LoadedScenario], only: Sequence[str] = ()) -> list[Judged]:
+    """Run every scenario, one after the other. What was done before an interruption is returned as well."""
+    chosen = [(loaded, _chosen_cells(loaded, only)) for loaded in scenarios]
+    if only and not any(found for _, found in chosen):
+        known = ", ".join(cell.name for loaded in scenarios for cell in cells(loaded) if cell.name) or "none"
+        raise UsageError(f"no cell is called {' or '.join(only)}", f"cells: {known}")
+    outcomes: list[Judged] = []
+    for loaded, found in chosen:
+        if session.stopper.asked or not found:
+            continue
+        name = loaded.scenario.name
+        folder = session.options.out / slug(name) / new_run_id()
+        try:
+            if loaded.scenario.matrix:
+                outcomes.append(_run_matrix(session, loaded, found, folder))
+            else:
+                finished = _run_pooled(session, found[0], folder, folder.name)
+                outcomes.append(Judged(name, finished.run_dir, finished.results))
+        except Interrupted as exc:
+            session.display.note(f"{exc.message}; nothing is left running")
+            break
+    return outcomes
+
+
+def slug(text: str) -> str:
+    """A folder name that every file system takes."""
+    return folder_name(text) or "scenario"
+
+
+def _chosen_cells(loaded: LoadedScenario, only: Sequence[str]) -> list[LoadedCell]:
+    return [cell for cell in cells(loaded) if not only or cell.name in only]
+
+
+def _run_matrix(session: Session, loaded: LoadedScenario, found: Sequence[LoadedCell], folder: Path) -> Judged:
+    """Every cell, then the matrix judged as a whole. Cells an interruption kept from running have no entry."""
+    from harness import verdict
+    from reports.report import write_matrix_report
+
+    matrix = loaded.scenario.matrix
+    assert matrix is not None
+    make_folder(folder)
+    entries: list[dict[str, object]] = []
+    for cell in found:
+        if session.stopper.asked:
+            break
+        assert cell.name is not None
+        place = folder / slug(cell.name)
+        try:
+            _run_pooled(session, cell, place, new_run_id())
+        except Interrupted:
+            break
+        expected = matrix.expect.get(cell.name, ("pass",))
+        entries.append({"cell": cell.name, "values": cell.values, "expected": expected, "dir": place.name})
+        _write_matrix(folder, loaded, session.options, entries)
+    if not entries or session.stopper.impatient:
+        return Judged(loaded.scenario.name, folder, None)
+    results = verdict.judge_matrix(folder)
+    write_matrix_report(folder)
+    return Judged(loaded.scenario.name, folder, results)
+
+
+def _write_matrix(folder: Path, loaded: LoadedScenario, options: Options, entries: list[dict[str, object]]) -> None:
+    reference = ScenarioRef(
+        name=loaded.scenario.name,
+        file=loaded.made.file,
+        sha256=loaded.sha256,
+        seed=_seed(loaded, options),
+    )
+    document = {"scenario": reference.model_dump(mode="json"), "cells": entries}
+    (folder / MATRIX).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def _run_pooled(session: Session, cell: LoadedCell, folder: Path, run_id: str) -> Finished:
+    """One run, or up to `verdict.runs` of them in folders of their own until their pool decides."""
+    runs = cell.loaded.scenario.verdict.runs
+    seed = _seed(cell.loaded, session.options)
+    if runs == 1:
+        return run_once(session, cell, run_dir=folder, run_id=run_id, seed=seed)
+    from harness import verdict
+    from reports.report import write_reports
+
+    done: list[Path] = []
+    results: Results | None = None
+    for index in range(runs):
+        place = folder / f"run-{index + 1}"
+        run_once(session, cell, run_dir=place, run_id=new_run_id() if done else run_id, seed=seed + index)
+        done.append(place)
+        if session.stopper.impatient:
+            return Finished(folder, None)
+        results = verdict.write_pool(done, folder)
+        if results.verdict != "inconclusive" or session.stopper.asked:
+            break
+        if index + 1 < runs:
+            session.display.note(f"still inconclusive after {index + 1} of {runs} runs: {results.reason}")
+    write_reports(folder)
+    return Finished(folder, results)
+
+
+def _seed(loaded: LoadedScenario, options: Options) -> int:
+    return loaded.scenario.seed if options.seed is None else options.seed
+
+
+def load_all(paths: Sequence[str], sets: Sequence[str], tags: Sequence[str]) -> list[LoadedScenario]:
+    """Every scenario of the call. Raises ScenarioError with the problems of all files together."""
+    from harness.scenario import find_scenario, load_scenario
+
+    problems: list[Problem] = []
+    loaded: list[LoadedScenario] = []
+    for path in paths:
+        try:
+            loaded.append(load_scenario(find_scenario(path), sets))
+        except ScenarioError as exc:
+            problems += exc.problems
+    if problems:
+        raise ScenarioError(tuple(problems))
+    wanted = [one for one in loaded if not tags or set(tags) & set(one.scenario.tags)]
+    if not wanted:
+        raise UsageError(f"no scenario has the tag {' or '.join(tags)}", "see `tags:` in the scenarios")
+    return wanted
+
+
+def refuse_missing_baseline(loaded: Sequence[LoadedScenario], baseline: Path | None) -> None:
+    """Raises UsageError where a limit of `N x main` has nothing to compare with, or the file is none of ours."""
+    from harness.gates.reference_baseline import load_baseline
+
+    if baseline:
+        load_baseline(baseline)
+        return
+    for one in loaded:
+        gates = [gate for gate in one.scenario.gates or () if parse_gate(gate).uses_main]
+        if gates:
+            raise UsageError(
+                f"{one.made.file}: `{gates[0]}` compares with main, and no --baseline was given",
+                "give the baseline.json of a run of main: --baseline FILE",
+            )

@@ -1,0 +1,96 @@
+"""What a run under way looks like from its row files: rate, errors and p99 so far.
+
+Workers append at least once a second; this reads what was added since the last look, so neither
+display nor `--fail-fast` costs the load generator anything. It informs and stops; it never judges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.rundir.rows import SAMPLES, Outcome
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RECENT_NS = 5_000_000_000
+FLUSH_NS = 1_000_000_000
+"""Workers append at least this often, so what ended since may not be on disk yet."""
+
+
+@dataclass(slots=True)
+class RowTail:
+    """The rows appended to one open row file since the last `read`; never more than whole rows."""
+
+    path: Path
+    offset: int = 0
+
+    def read(self) -> NDArray[Any]:
+        import numpy as np
+
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+        except FileNotFoundError:
+            data = b""
+        whole = len(data) // SAMPLES.size * SAMPLES.size
+        self.offset += whole
+        return np.frombuffer(data[:whole], dtype=SAMPLES.dtype())
+
+
+@dataclass(slots=True)
+class LiveSamples:
+    """All workers' samples so far. `rows` grows; order is by file, not by time."""
+
+    run_dir: Path
+    workers: int
+    _tails: list[RowTail] = field(init=False)
+    _parts: list[NDArray[Any]] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._tails = [RowTail(self.run_dir / f"samples-{index}.bin") for index in range(self.workers)]
+
+    def update(self) -> NDArray[Any]:
+        """Read what is new and return every row so far."""
+        import numpy as np
+
+        self._parts += [rows for tail in self._tails if len(rows := tail.read())]
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts)]
+        return self._parts[0] if self._parts else np.empty(0, SAMPLES.dtype())
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`p99_ms` is of the arrivals intended since `since_ns`; +inf where it is an error, None without any."""
+
+    n: int
+    rate_per_s: float
+    errors: int
+    gateway_timeouts: int
+    p99_ms: float | None
+
+
+def snapshot(rows: NDArray[Any], *, since_ns: int, now_ns: int) -> Snapshot:
+    """Figures for a person watching; `rate_per_s` is how many ended, over the last five full seconds."""
+    import numpy as np
+
+    window = rows[(rows["intended_ns"] >= since_ns) & (rows["part"] == 0)]
+    until_ns = now_ns - FLUSH_NS
+    recent = (rows["done_ns"] >= until_ns - RECENT_NS) & (rows["done_ns"] < until_ns)
+    p99_ms: float | None = None
+    if len(window):
+        latency = (window["done_ns"] - window["intended_ns"]) / 1e6
+        latency[window["outcome"] != Outcome.OK] = np.inf
+        rank = max(0, int(np.ceil(0.99 * len(latency))) - 1)
+        p99_ms = float(np.partition(latency, rank)[rank])
+    return Snapshot(
+        n=len(window),
+        rate_per_s=float(np.count_nonzero(recent)) / (RECENT_NS / 1e9),
+        errors=int(np.count_nonzero(window["outcome"] != Outcome.OK)),
+        gateway_timeouts=int(np.count_nonzero(window["outcome"] == Outcome.GATEWAY_TIMEOUT)),
+        p99_ms=p99_ms,
+    )

@@ -1,0 +1,139 @@
+"""Watching a run under way: from events and fresh rows to what a display shows, and to a reason to stop.
+
+It reads the clock it is given and the row files, and decides nothing: with `--fail-fast` it asks
+`harness.run.early_stop` whether a gate has failed whatever else may come.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from harness.run.live_stats import LiveSamples, snapshot
+from harness.rundir.phases import Phase, planned_phases
+from harness.rundir.plan import Plan
+from harness.stack.events import Event, FaultChanged, LoadStarted
+from harness.units import NS_PER_MS
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+TICK_NS = 500_000_000
+
+# Which phase to name where several hold a moment: the narrower first.
+_RANK = {"guard": 0, "tail": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The state of a run at one moment. Times in ms from t = 0 (negative during warm-up)."""
+
+    t_ms: float
+    end_ms: float
+    phase: str
+    phase_left_ms: float
+    rate_per_s: float
+    p99_ms: float | None
+    """Of this phase so far; +inf where it is an error."""
+    n: int
+    errors: int
+    gateway_timeouts: int
+    active: tuple[str, ...]
+    """Faults in force."""
+
+
+class Display(Protocol):
+    def began(self, plan: Plan, run_dir: Path, header: str) -> None: ...
+    def event(self, event: Event) -> None: ...
+    def progress(self, progress: Progress) -> None: ...
+    def note(self, text: str) -> None: ...
+    def ended(self) -> None: ...
+
+
+class NullDisplay:
+    """Nobody watches."""
+
+    def began(self, plan: Plan, run_dir: Path, header: str) -> None: ...
+    def event(self, event: Event) -> None: ...
+    def progress(self, progress: Progress) -> None: ...
+    def note(self, text: str) -> None: ...
+    def ended(self) -> None: ...
+
+
+def phase_at(phases: tuple[Phase, ...], t_ms: float, end_ms: float) -> tuple[str, float, float]:
+    """Name, start and end (ms) of the phase a moment belongs to; `drain` beyond the load's end."""
+    if t_ms >= end_ms:
+        return "drain", end_ms, end_ms
+    holding = [
+        (_RANK.get(phase.name, 2), position, phase.name, interval)
+        for position, phase in enumerate(phases)
+        if phase.name != "whole"
+        for interval in phase.intervals
+        if interval[0] <= t_ms < interval[1]
+    ]
+    if not holding:  # between phases, or before the first arrival
+        return ("warmup", t_ms, 0.0) if t_ms < 0 else ("whole", 0.0, end_ms)
+    _, _, name, (start_ms, phase_end_ms) = min(holding)
+    return name, start_ms, phase_end_ms
+
+
+@dataclass(slots=True)
+class ProgressMonitor:
+    """One run being watched. `doomed` is asked once a tick, with every row so far; None: never stop early."""
+
+    plan: Plan
+    run_dir: Path
+    display: Display
+    doomed: Callable[[NDArray[Any], int], str | None] | None = None
+    clock_ns: Callable[[], int] = time.monotonic_ns
+    t0_ns: int | None = field(default=None, init=False)
+    _active: dict[str, None] = field(default_factory=dict, init=False)
+    _next_tick_ns: int = field(default=0, init=False)
+    _phases: tuple[Phase, ...] = field(init=False)
+    _live: LiveSamples = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._phases = planned_phases(self.plan)
+        self._live = LiveSamples(self.run_dir, self.plan.load.workers)
+
+    def event(self, event: Event) -> None:
+        match event:
+            case LoadStarted(t0_ns=t0_ns):
+                self.t0_ns = t0_ns
+            case FaultChanged(entry=entry) if entry.event == "applied":
+                self._active[entry.fault] = None
+            case FaultChanged(entry=entry) if entry.event == "removed":
+                self._active.pop(entry.fault, None)
+        self.display.event(event)
+
+    def tick(self) -> str | None:
+        """Redraw if it is time to; returns why the run should stop now, if it should."""
+        now_ns = self.clock_ns()
+        if self.t0_ns is None or now_ns < self._next_tick_ns:
+            return None
+        self._next_tick_ns = now_ns + TICK_NS
+        rows = self._live.update()
+        t_ms = (now_ns - self.t0_ns) / NS_PER_MS
+        end_ms = self.plan.load.duration_ms
+        name, start_ms, phase_end_ms = phase_at(self._phases, t_ms, end_ms)
+        seen = snapshot(rows, since_ns=self.t0_ns + round(start_ms * NS_PER_MS), now_ns=now_ns)
+        self.display.progress(
+            Progress(
+                t_ms=t_ms,
+                end_ms=end_ms,
+                phase=name,
+                phase_left_ms=max(0.0, phase_end_ms - t_ms),
+                rate_per_s=seen.rate_per_s,
+                p99_ms=seen.p99_ms,
+                n=seen.n,
+                errors=seen.errors,
+                gateway_timeouts=seen.gateway_timeouts,
+                active=tuple(self._active),
+            )
+        )
+        return self.doomed(rows, self.t0_ns) if self.doomed else None

@@ -1,0 +1,248 @@
+"""The choreography of one run: scenario → plan → stack → run directory → verdict → reports.
+
+    1  find Toxiproxy and the gateway, take ports, make the plan
+    2  lay out the run directory
+    3  start the stack; go; watch until the load is done or somebody asks to stop; take everything down
+    4  judge, from the run directory alone
+    5  write the reports
+
+Whatever ends a run early, step 3 leaves nothing behind and 4 judges what is there: an interruption, a
+service that died and a rig that broke are verdicts, not tracebacks. `harness.run.invocation` repeats this, each
+time on a fresh stack.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from harness.errors import RigError, ServiceGone, UsageError
+from harness.run.progress import Display, ProgressMonitor
+from harness.scenario.planner import make_plan
+from harness.scenario.planning.gateway_choice import resolve_gateway
+from harness.stack.client import StackClient
+from harness.stack.events import Event
+from harness.stack.processes.ports import PortLease
+from harness.target_allowlist import is_loopback
+from harness.toxiproxy.find import NONE, EngineChoice, find_engine
+from harness.units import NS_PER_MS, NS_PER_S, format_duration, format_things
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.run.signals import Stopper
+    from harness.rundir.plan import Plan
+    from harness.rundir.results import Results
+    from harness.scenario.planner import LoadedCell
+
+DRAIN_MARGIN_MS = 20_000
+"""Workers that have not closed their rows so long after the drain are lost; the supervisor gives up sooner."""
+
+
+class _Overrun(RigError):
+    """The load did not end, and the supervisor did not say so: there is nothing to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line decides for every run of one call."""
+
+    out: Path
+    seed: int | None = None
+    overrides: tuple[str, ...] = ()
+    workers: int = 1
+    fail_fast: bool = False
+    baseline: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One call of `tailgate run`: what was asked for, who watches, and who may stop it."""
+
+    options: Options
+    display: Display
+    stopper: Stopper
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One run that is over. `results` is None where the user would not wait for the judging."""
+
+    run_dir: Path
+    results: Results | None
+
+
+def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, seed: int) -> Finished:
+    """One run of one cell. Raises RigError where it could not even begin, Interrupted where it was not let."""
+    session.stopper.check()
+    scenario = cell.loaded.scenario
+    choice = find_engine(scenario.toxiproxy.url) if scenario.upstreams else NONE
+    if choice.url and is_loopback(urlsplit(choice.url).hostname or ""):
+        _sweep_dead_runs(choice.url)
+    with PortLease() as lease:
+        plan = make_plan(
+            cell.loaded,
+            run_id=run_id,
+            seed=seed,
+            ports=lease.take,
+            gateway=resolve_gateway(scenario.gateway.kind),
+            workers=session.options.workers,
+            cell=cell.name,
+        ).model_copy(update={"overrides": session.options.overrides})
+        lay_out(run_dir, plan, cell.loaded.text, session.options.baseline)
+        session.display.began(plan, run_dir, header(plan, choice))
+        if warning := _beyond_ceiling(plan):
+            session.display.note(warning)
+        try:
+            _perform(session, plan, run_dir, lease, choice)
+        finally:
+            session.display.ended()
+    if session.stopper.impatient:
+        return Finished(run_dir, None)
+    if not (run_dir / "plan.json").exists():
+        raise RigError(f"{run_dir} was removed while the run was on", "keep it until the run is over, then run again")
+    return Finished(run_dir, judge_and_report(run_dir))
+
+
+def _sweep_dead_runs(toxiproxy_url: str) -> None:
+    """What killed runs left on a Toxiproxy of this host. On other hosts' servers we cannot tell whose run is alive."""
+    from harness.stack.processes.orphans import live_runs
+    from harness.toxiproxy.client import ToxiproxyClient
+    from harness.toxiproxy.sweep import sweep
+
+    sweep(ToxiproxyClient(toxiproxy_url), live_runs())
+
+
+def lay_out(run_dir: Path, plan: Plan, text: str, baseline: Path | None) -> None:
+    """The run directory with what is known before the run. Raises UsageError where it cannot be written."""
+    make_folder(run_dir / "logs")
+    try:
+        str(run_dir.resolve()).encode()
+        (run_dir / "scenario.yaml").write_text(text, encoding="utf-8")
+        plan.write(run_dir)
+        if baseline:
+            (run_dir / "main.json").write_bytes(baseline.read_bytes())
+    except OSError as exc:
+        raise UsageError(f"{run_dir} cannot be written: {exc.strerror}", "name another folder with --out") from exc
+    except ValueError as exc:  # of the run directory, or of the service's folder or a locustfile in the plan
+        raise UsageError("a path of this run is not UTF-8, and no record can hold it", "move it, or rename it") from exc
+
+
+def make_folder(folder: Path) -> None:
+    """Raises UsageError where it cannot be made: nothing was started yet."""
+    try:
+        folder.mkdir(parents=True)
+    except OSError as exc:
+        raise UsageError(f"{folder} cannot be made: {exc.strerror}", "name another folder with --out") from exc
+
+
+def header(plan: Plan, choice: EngineChoice) -> str:
+    """One line that says what is about to happen, with what, and for how long."""
+    load = plan.load
+    cell = f" [{plan.cell}]" if plan.cell else ""
+    engine = f"Toxiproxy {choice.version} ({choice.source})" if choice.kind == "real" else "no Toxiproxy"
+    gateway: str = plan.gateway.kind
+    if plan.gateway.timeout_ms is not None:
+        gateway += f" with a timeout of {format_duration(plan.gateway.timeout_ms)}"
+    long = format_duration(load.warmup_ms + load.duration_ms)
+    return f"{plan.name}{cell}: {long} of load · gateway {gateway} · {engine} · seed {plan.seed} · run {plan.run_id}"
+
+
+def _beyond_ceiling(plan: Plan) -> str | None:
+    """A rate that this machine's workers cannot hold, as far as `tailgate doctor` has measured them."""
+    from harness.run.max_rate import MaxRate
+    from scenarios.load import peak_rate_per_s
+
+    ceiling, schedule = MaxRate.read(), plan.load.schedule
+    if ceiling is None or schedule is None:
+        return None
+    peak, can = peak_rate_per_s(schedule), ceiling.rate_per_s * plan.load.workers
+    if peak <= can:
+        return None
+    workers = format_things(plan.load.workers, "load worker")
+    return (
+        f"warning: {peak:.0f}/s is beyond the {can:.0f}/s that doctor measured for {workers}: expect send lag\n"
+        f"fix: --workers {math.ceil(peak / ceiling.rate_per_s)}, on as many cores"
+    )
+
+
+def judge_and_report(run_dir: Path) -> Results:
+    """Steps 4 and 5: `tailgate judge` and `tailgate report` do the same again."""
+    from harness import verdict
+    from reports.report import write_reports
+
+    try:
+        results = verdict.write(run_dir)
+        write_reports(run_dir)
+    except (OSError, UsageError) as exc:
+        raise RigError(
+            f"the results of {run_dir} cannot be written: {exc.strerror if isinstance(exc, OSError) else exc.message}",
+            f"make room, then `tailgate judge {run_dir}` and `tailgate report {run_dir}`; the evidence is there",
+        ) from exc
+    return results
+
+
+def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choice: EngineChoice) -> None:
+    """Step 3. A stack that breaks has said so in the manifest, which is what gets judged."""
+    watch = ProgressMonitor(plan, run_dir, session.display, doomed=_doomed(plan) if session.options.fail_fast else None)
+
+    def starting(event: Event | None) -> None:
+        session.stopper.check()
+        if event:
+            watch.event(event)
+
+    with StackClient(run_dir, plan, lease, choice) as stack:
+        try:
+            stack.up(starting)
+            stack.go()
+            _follow(stack, plan, watch, session.stopper)
+            ended = stack.down()
+            if ended.reason == "rig" and stack.stood_still_s:
+                session.display.note(_stood_still(stack.stood_still_s))
+        except _Overrun:
+            raise
+        except (RigError, ServiceGone) as exc:
+            if not (run_dir / "manifest.json").exists():
+                raise
+            session.display.note(f"{exc.message}\nfix: {exc.fix}" if exc.fix else exc.message)
+
+
+def _stood_still(for_s: float) -> str:
+    """What somebody who stopped this very process (SIGSTOP) and let it go on should know."""
+    return (
+        f"tailgate was stopped for {for_s:.0f} s; meanwhile the faults were taken back and everything it had started "
+        "was ended, so there is no verdict on the service"
+    )
+
+
+def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Stopper) -> None:
+    """Until every row is on disk, or the stack is down, or time is up."""
+    planned_ms = plan.load.warmup_ms + plan.load.duration_ms + plan.load.drain_ms + DRAIN_MARGIN_MS
+    give_up_ns = time.monotonic_ns() + round(planned_ms * NS_PER_MS)
+    stopped = False
+    while time.monotonic_ns() < give_up_ns:
+        for event in stack.events(0.25):
+            watch.event(event)
+            if event.event in ("load_done", "down"):
+                return
+        reason = watch.tick()
+        if stopped or not (stopper.asked or reason):
+            continue
+        stopped = True
+        watch.display.note(reason or f"{stopper.why}stopping: faults are being taken back, what was measured is kept")
+        stack.stop(time.monotonic_ns(), "interrupted" if stopper.asked else "fail_fast")
+        give_up_ns = min(give_up_ns, time.monotonic_ns() + round(plan.load.drain_ms * NS_PER_MS) + 20 * NS_PER_S)
+    raise _Overrun(
+        f"the load did not end within {format_duration(planned_ms)}", "see logs/locust-*.log in the run directory"
+    )
+
+
+def _doomed(plan: Plan) -> Callable[[NDArray[Any], int], str | None]:
+    from harness.run.early_stop import FailFast
+
+    return FailFast(plan).reason

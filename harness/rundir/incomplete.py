@@ -1,0 +1,93 @@
+"""incomplete-<worker>.ndjson and answers/: the first answers that were ok and lacked an upstream, for people to read.
+
+The load workers write both (`scenarios.drive.incomplete`). The index is what the judge reads; the bodies beside it are
+read by reports alone. No verdict rests on either, so a line that is damaged is passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from harness.rundir.plan import Frozen
+
+FOLDER: Final = "answers"
+KEPT_MOST: Final = 5
+"""Answers that one run keeps, whatever the number of its workers."""
+BYTES_MOST: Final = 64_000
+"""Of one answer: of its decoded body, and of the file."""
+_INDEX_MOST: Final = 1_000_000
+_FILE: Final = rf"{FOLDER}/[0-9]{{1,20}}(-[0-9]{{1,3}})?\.txt"
+
+
+class IncompleteAnswer(Frozen):
+    """One that was kept, as the worker saw it."""
+
+    seq: int
+    part: int = 0
+    t_ns: int
+    """Intended, absolute monotonic."""
+    request: str
+    status: int
+    missing: tuple[str, ...]
+    """Asked, not in the answer, and not under a fault by the plan."""
+    file: Annotated[str, Field(pattern=f"^{_FILE}$")] | None
+    """Relative to the run directory; None: it could not be written, and `trouble` says why."""
+    bytes: int
+    """Of the whole decoded body."""
+    cut: bool
+    """The file holds its beginning only."""
+    trouble: str = ""
+
+
+def index_name(worker: int) -> str:
+    return f"incomplete-{worker}.ndjson"
+
+
+def answer_name(seq: int, part: int) -> str:
+    """Relative to the run directory."""
+    return f"{FOLDER}/{seq}{f'-{part}' if part else ''}.txt"
+
+
+def read_incomplete(run_dir: Path, workers: int) -> tuple[IncompleteAnswer, ...]:
+    """By time, at most KEPT_MOST; empty where a run kept none."""
+    found = [answer for worker in range(workers) for answer in _read_index(run_dir / index_name(worker))]
+    return tuple(sorted(found, key=lambda answer: (answer.t_ns, answer.seq, answer.part))[:KEPT_MOST])
+
+
+def read_beginning(run_dir: Path, file: str, most: int) -> str | None:
+    """The first `most` bytes of a kept answer, which in a pool stands below `run-N/`; None where it is gone, no plain
+    file, or where the name is none of ours: results may come from others."""
+    if not re.fullmatch(rf"(run-[0-9]+/)?{_FILE}", file):
+        return None
+    try:
+        handle = os.open(run_dir / file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        return os.read(handle, most).decode("utf-8", "replace")
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+
+
+def _read_index(path: Path) -> list[IncompleteAnswer]:
+    try:
+        with path.open("rb") as file:
+            lines = file.read(_INDEX_MOST).splitlines()
+    except OSError:
+        return []
+    found = (_read(line) for line in lines)
+    return [answer for answer in found if answer is not None]
+
+
+def _read(line: bytes) -> IncompleteAnswer | None:
+    try:
+        return IncompleteAnswer.model_validate_json(line)
+    except ValueError:
+        return None

@@ -1,0 +1,56 @@
+"""faults.ndjson: what was done to the backends and when, written before and after each act.
+
+The supervisor is the only writer. Whatever stands as `requested` without a `verified` is what an
+undo has to take back, so a line is on disk before the act it announces.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from harness.rundir.plan import Frozen
+
+Event = Literal["requested", "applied", "observed", "removing", "removed", "verified", "failed"]
+
+
+class Entry(Frozen):
+    """`window` counts the fault's windows from 0; `detail` is for people, `proof` figures for the judge."""
+
+    fault: str
+    window: int
+    upstream: str
+    event: Event
+    t_ns: int
+    detail: str = ""
+
+
+class Journal:
+    """Append-only; each line is flushed to the kernel before `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+
+    def append(self, entry: Entry) -> None:
+        self._file.write(entry.model_dump_json().encode() + b"\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_journal(path: Path) -> Iterator[Entry]:
+    """Every whole line. A last line cut short by a power cut is passed over; other damage raises ValueError."""
+    if not path.exists():
+        return
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            yield Entry.model_validate(json.loads(line))
+        except ValueError as exc:
+            if number == len(lines):
+                return
+            raise ValueError(f"{path.name}:{number}: not a journal entry") from exc

@@ -1,0 +1,90 @@
+"""manifest.json: what a run was made of and how it ended, beside the rows that say what happened.
+
+Written once when the run starts (`ended` is null) and once when it is over. A run whose manifest was
+never finished was cut short; its evidence stays readable and its verdict is a rig failure.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+from harness.rundir.plan import Frozen
+
+SERVICE: Final = "sut"
+"""The service's name among a run's children."""
+
+
+class ToxiproxyInfo(Frozen):
+    kind: Literal["real", "none"]
+    """`none`: the scenario has no upstreams, so nothing stands in between."""
+    version: str | None = None
+    source: str | None = None
+    """TOXIPROXY_URL, scenario, PATH, installed."""
+    url: str | None = None
+
+
+class ProcessExit(Frozen):
+    """A child that ended by itself, or that a signal stopped (SIGSTOP), which comes to the same."""
+
+    child: str
+    t_ns: int
+    code: int
+    """As subprocess reports it: negative for a signal."""
+    stopped: bool = False
+    """`code` then holds the signal that stops; the process was ended by us."""
+    last_line: str = ""
+    """Of its log."""
+
+    @property
+    def how(self) -> str:
+        if self.stopped:
+            return "was stopped by a signal (SIGSTOP)"
+        return f"ended by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"
+
+
+class HarnessFault(Frozen):
+    """Something that was the rig's fault, with the way out."""
+
+    check: str
+    """The validity check it belongs to: faults, rollback, workers, files …"""
+    message: str
+    fix: str = ""
+
+
+class RunEnd(Frozen):
+    reason: Literal["done", "fail_fast", "interrupted", "service_gone", "rig", "never_ready"]
+    stop_at_ns: int | None = None
+    """Everything intended before this has a row; None: the planned end."""
+    deaths: tuple[ProcessExit, ...] = ()
+    rig: tuple[HarnessFault, ...] = ()
+    rollback_verified: bool | None = None
+    """None: nothing was ever applied."""
+
+
+class Manifest(Frozen):
+    schema_version: Literal[1] = 1
+    run_id: str
+    tool_version: str
+    started_at: str
+    """UTC, ISO 8601, seconds."""
+    boot_id: str
+    wall_offset_ns: int
+    """Wall clock minus monotonic clock at the start."""
+    t0_ns: int | None = None
+    """Monotonic time of t = 0; None if load never started."""
+    engine: ToxiproxyInfo
+    host: dict[str, str] = {}
+    """python, platform, cores, locust, nginx: for the report's environment table."""
+    ended: RunEnd | None = None
+
+    def write(self, run_dir: Path) -> None:
+        """Replace the file in one step: a reader never sees half of it."""
+        path = run_dir / "manifest.json"
+        draft = path.with_suffix(".json.new")
+        draft.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        draft.replace(path)
+
+    @classmethod
+    def read(cls, run_dir: Path) -> Manifest:
+        return cls.model_validate_json((run_dir / "manifest.json").read_bytes())

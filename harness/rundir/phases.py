@@ -1,0 +1,113 @@
+"""The phases of a run: which arrivals each one holds, by intended time. Pure: it reads no clock and no file.
+
+Before a run the windows are the plan's, afterwards the journal's (applied acknowledged, removal
+requested). Times are milliseconds from t = 0; every interval is half open, [start, end).
+
+    warmup      t < 0; in no gate
+    guard       the stretch before each window: its arrivals are still in flight when the fault comes
+    baseline    from t = 0 to the first guard
+    NAME        a fault's: first applied to last removed - H
+    tail        the last H of each fault: its removal lets go at once what it held
+    after NAME  from a fault's last removal to the next guard, or to the end of the load
+    whole       t >= 0, guard and tail included
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.rundir.plan import FaultWindow, Plan, PlannedFault
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """`intervals` are in order and do not overlap; a phase the plan leaves empty has none."""
+
+    name: str
+    intervals: tuple[Interval, ...]
+
+    @property
+    def seconds(self) -> float:
+        return sum(end - start for start, end in self.intervals) / 1000
+
+    @property
+    def start_ms(self) -> float:
+        return self.intervals[0][0] if self.intervals else 0.0
+
+    @property
+    def end_ms(self) -> float:
+        return self.intervals[-1][1] if self.intervals else 0.0
+
+
+def planned_phases(plan: Plan) -> tuple[Phase, ...]:
+    """The phases as the plan has them, empty ones included."""
+    return phases_of(plan, {})
+
+
+def phases_of(plan: Plan, windows: Mapping[str, Sequence[FaultWindow]]) -> tuple[Phase, ...]:
+    """Every phase of a run in the order of the table above (faults in the plan's order).
+
+    `windows` holds, by fault name, when each window was really applied and removed; a fault it does
+    not name keeps the plan's.
+    """
+    end_ms = plan.load.duration_ms
+    known = {fault.name: tuple(windows.get(fault.name) or fault.windows) for fault in plan.faults}
+    every = [window for fault in plan.faults for window in known[fault.name]]
+    first_guard_ms = min((window.apply_ms - plan.guard_ms for window in every), default=end_ms)
+    guards = [(window.apply_ms - plan.guard_ms, window.apply_ms) for window in every]
+    tails = [(last.remove_ms - fault.held_ms, last.remove_ms) for fault, last in _last(plan.faults, known)]
+    return (
+        _phase("warmup", [(-plan.load.warmup_ms, 0.0)]),
+        _phase("baseline", [(0.0, min(first_guard_ms, end_ms))]),
+        _phase("guard", [_within(guard, 0.0, end_ms) for guard in guards]),
+        *(
+            _phase(fault.name, [_within((known[fault.name][0].apply_ms, last.remove_ms - fault.held_ms), 0.0, end_ms)])
+            for fault, last in _last(plan.faults, known)
+        ),
+        _phase("tail", [_within(tail, 0.0, end_ms) for tail in tails]),
+        *(
+            _phase(f"after {fault.name}", [(last.remove_ms, _next_guard_ms(plan, known, fault, last, end_ms))])
+            for fault, last in _last(plan.faults, known)
+        ),
+        _phase("whole", [(0.0, end_ms)]),
+    )
+
+
+def _last(
+    faults: Sequence[PlannedFault], known: Mapping[str, Sequence[FaultWindow]]
+) -> list[tuple[PlannedFault, FaultWindow]]:
+    return [(fault, known[fault.name][-1]) for fault in faults if known[fault.name]]
+
+
+def _next_guard_ms(
+    plan: Plan, known: Mapping[str, Sequence[FaultWindow]], fault: PlannedFault, last: FaultWindow, end_ms: float
+) -> float:
+    """Where `after FAULT` ends. Another fault still on at the removal makes it empty: nothing recovers then."""
+    return min(
+        (
+            max(window.apply_ms - plan.guard_ms, last.remove_ms)
+            for name, windows in known.items()
+            if name != fault.name
+            for window in windows
+            if window.remove_ms > last.remove_ms
+        ),
+        default=end_ms,
+    )
+
+
+def _within(interval: Interval, least: float, most: float) -> Interval:
+    return max(interval[0], least), min(interval[1], most)
+
+
+def _phase(name: str, intervals: Sequence[Interval]) -> Phase:
+    """Sorted, empty ones left out, overlapping ones joined."""
+    joined: list[Interval] = []
+    for start, end in sorted(interval for interval in intervals if interval[1] > interval[0]):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return Phase(name, tuple(joined))

@@ -1,0 +1,149 @@
+"""Do the faults of a plan fit their windows, could they act together, and would anybody see them? Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from harness.faults import Fault
+from harness.rundir.behaviours import ANSWERING
+from harness.rundir.phases import Phase
+from harness.rundir.plan import Plan, PlannedFault
+from harness.rundir.rows import FAULT_BITS
+from harness.scenario.checks.window_fixes import round_up
+from harness.scenario.planning.arrivals import expected_arrivals
+from harness.scenario.planning.compile import CheckedScenario
+from harness.scenario.source.diagnostics import Diagnostic
+from harness.units import duration_literal, format_share
+
+AFTER_TAIL_MS: Final = 5_000.0
+CANARIES_PER_S: Final = 2
+MISSED_AT_MOST: Final = 0.001
+"""How likely it may be that nobody meets a fault of a small share."""
+
+
+def fault_findings(
+    made: CheckedScenario, plan: Plan, index: int, fault: Fault, planned: PlannedFault
+) -> Iterator[Diagnostic]:
+    timeline = made.timeline
+    last_ms = planned.windows[-1].remove_ms
+    needed_ms = last_ms if fault.at_ms is not None else last_ms + timeline.recovery_ms
+    if needed_ms > timeline.duration_ms:
+        over = f"`{fault.name}` is removed" if fault.at_ms is not None else f"the recovery of `{fault.name}` ends"
+        yield Diagnostic(
+            ("faults", index),
+            f"the load ends at {duration_literal(timeline.duration_ms)}, before {over} at "
+            f"{duration_literal(needed_ms)}",
+            f"let the load last {duration_literal(needed_ms)}, or shorten `baseline`, `for` or `recovery`",
+        )
+    least_ms = planned.held_ms + AFTER_TAIL_MS
+    if fault.every_ms is None and fault.for_ms < least_ms:
+        held = duration_literal(planned.held_ms)
+        reason = (
+            f"requests are held for up to {held}, and the last {held} of the window do not count"
+            if planned.held_ms
+            else "too short to see anything"
+        )
+        yield Diagnostic(
+            ("faults", index, "for"),
+            f"`for: {duration_literal(fault.for_ms)}` is too short for `{fault.name}`: {reason}",
+            f"write at least {round_up(least_ms)}",
+        )
+    if planned.share < 1:
+        yield from _unseen(made, plan, index, planned) if planned.behaviour else _missed(index, fault)
+
+
+def _missed(index: int, fault: Fault) -> Iterator[Diagnostic]:
+    """Toxiproxy draws for each connection, so a canary may meet the fault or not."""
+    canaries = max(1.0, CANARIES_PER_S * fault.for_ms / 1000)
+    if (1 - fault.share) ** canaries > MISSED_AT_MOST:
+        least_s = math.ceil(math.log(MISSED_AT_MOST) / math.log1p(-fault.share) / CANARIES_PER_S)
+        yield Diagnostic(
+            ("faults", index, "share"),
+            f"with two canaries a second none may meet a fault of {format_share(fault.share)} within "
+            f"{duration_literal(fault.for_ms)}, and a fault that nobody saw proves nothing",
+            f"write `for: {least_s}s`, or a larger share",
+        )
+
+
+def _unseen(made: CheckedScenario, plan: Plan, index: int, planned: PlannedFault) -> Iterator[Diagnostic]:
+    """A fake draws for each request. Canaries meet the fault whatever its share; the service must as well."""
+    if plan.load.schedule is None:
+        return
+    spans = tuple((window.apply_ms, window.remove_ms) for window in planned.windows)
+    requests = expected_arrivals(plan.load.schedule, Phase(planned.name, spans)) * made.scenario.verdict.runs
+    hits = requests * planned.share
+    if math.exp(-hits) > MISSED_AT_MOST:
+        least = math.ceil(-1000 * math.log(MISSED_AT_MOST) / max(requests, 1)) / 10
+        fix = f"write `share: {least:g}%` or more" if least <= 100 else "raise the rate"
+        yield Diagnostic(
+            ("faults", index, "share"),
+            f"{format_share(planned.share)} of about {requests:.0f} requests is {hits:.2g}: this fault may hit none",
+            f"{fix}, or let it last longer",
+        )
+
+
+def share_warnings(index: int, planned: PlannedFault) -> Iterator[Diagnostic]:
+    if planned.share < 1 and planned.behaviour is None:
+        share = format_share(planned.share)
+        text = f"{share} of the connections: with keep-alive that is not a share of the requests"
+        yield Diagnostic(("faults", index, "share"), text)
+
+
+def overlap_findings(made: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
+    """A backend that is down answers no canary, whatever else is done to it."""
+    yield from _too_many(plan)
+    yield from _more_than_all(made, plan)
+    down = [fault for fault in plan.faults if fault.disables_proxy]
+    for index, fault in enumerate(made.scenario.faults):
+        planned = next((each for each in plan.faults if each.name == fault.name), None)
+        if planned is None or planned.disables_proxy:
+            continue
+        for other in down:
+            if set(other.upstreams) & set(planned.upstreams) and overlap(planned, other):
+                yield Diagnostic(
+                    ("faults", index),
+                    f"while `{other.name}` is on, no canary could see `{fault.name}`",
+                    "keep them apart in time, or on different upstreams",
+                )
+
+
+def overlap(one: PlannedFault, other: PlannedFault) -> bool:
+    """In one pass: the windows of a fault are in order and apart, and flapping ones are a thousand."""
+    mine, theirs = 0, 0
+    while mine < len(one.windows) and theirs < len(other.windows):
+        first, second = one.windows[mine], other.windows[theirs]
+        if first.apply_ms < second.remove_ms and second.apply_ms < first.remove_ms:
+            return True
+        if first.remove_ms <= second.remove_ms:
+            mine += 1
+        else:
+            theirs += 1
+    return False
+
+
+def _too_many(plan: Plan) -> Iterator[Diagnostic]:
+    """A call's record has a bit for each fault of a fake's own."""
+    for index, planned in enumerate(plan.faults):
+        if planned.behaviour is not None and index >= FAULT_BITS:
+            found = f"only the first {FAULT_BITS} faults can be ones that a fake does itself"
+            yield Diagnostic(("faults", index), found, "make two scenarios of it, or put those on the wire last")
+
+
+def _more_than_all(made: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
+    """A request gets one answer: the shares of what decides it add up, for each backend and moment."""
+    answering = [fault for fault in plan.faults if isinstance(fault.behaviour, ANSWERING)]
+    for index, fault in enumerate(made.scenario.faults):
+        planned = next((each for each in answering if each.name == fault.name), None)
+        if planned is None:
+            continue
+        earlier = answering[: answering.index(planned)]
+        others = [o for o in earlier if set(o.upstreams) & set(planned.upstreams) and overlap(o, planned)]
+        total = planned.share + sum(other.share for other in others)
+        if others and total > 1:
+            yield Diagnostic(
+                ("faults", index),
+                f"`{others[-1].name}` and `{fault.name}` decide the same answers, {100 * total:.3g}% of them in all",
+                "write shares that add up to 100% at most, or keep them apart in time",
+            )

@@ -1,0 +1,1 @@
+"""What a scenario refers to must exist: upstreams, faults, requests, phases, files."""

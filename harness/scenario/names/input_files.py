@@ -1,0 +1,174 @@
+"""The files a scenario names: they must exist and be what they are named for. Reads, never writes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, TypeVar
+
+from harness.scenario.schema.scenario import Scenario
+from harness.scenario.source.diagnostics import Diagnostic, node_at
+from harness.scenario.source.diagnostics import Path as TreePath
+from harness.scenario.source.tree import MappingNode
+from harness.upstreams import Points, points_of
+
+OUR_PACKAGES: Final = ("harness", "scenarios", "fake_backends", "aggregator", "reports")
+REPLAY_BYTES_MAX: Final = 50_000_000
+LATENCIES_BYTES_MAX: Final = 5_000_000
+DAY_S: Final = 86_400.0
+OTHER_UNITS: Final = frozenset({"s", "sec", "secs", "second", "seconds", "us", "µs", "ns", "min", "minutes"})
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Absolute paths, and a recording's arrivals in ms from its own beginning, sorted.
+
+    `latencies`: of each upstream that names a recording of its own, the points of its distribution.
+    """
+
+    cwd: str = "."
+    locustfile: str | None = None
+    data: str | None = None
+    replay_ms: tuple[float, ...] | None = None
+    latencies: dict[str, Points] = field(default_factory=dict)
+
+
+class _Refused(Exception):
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+
+def read_inputs(scenario: Scenario, tree: MappingNode) -> tuple[Inputs, list[Diagnostic]]:
+    """Relative paths are relative to the file in which they are written, to the current folder for `--set`."""
+    findings: list[Diagnostic] = []
+
+    def used(path: TreePath, text: str | None, use: Callable[[Path], T]) -> T | None:
+        if text is None:
+            return None
+        node = node_at(tree, path)
+        folder = node.place.source.folder if node else tree.place.source.folder
+        try:
+            return use((folder / Path(text).expanduser()).resolve())
+        except _Refused as refused:
+            findings.append(Diagnostic(path, refused.message, refused.fix))
+        except (OSError, ValueError, RuntimeError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+            findings.append(Diagnostic(path, f"`{text}` cannot be used: {reason}"))
+        return None
+
+    service, load = scenario.service, scenario.load
+    cwd = used(("service", "cwd"), service.cwd, _folder) if service.command else tree.place.source.folder
+    latencies: dict[str, Points] = {}
+    for name, upstream in scenario.upstreams.items():
+        points = used(("upstreams", name, "profile", "empirical"), upstream.recording, _points)
+        if points is not None:
+            latencies[name] = points
+    return Inputs(
+        cwd=str((cwd or Path()).absolute()),
+        locustfile=used(("load", "locustfile"), load.locustfile, _locustfile),
+        data=used(("load", "data"), load.data, _csv),
+        replay_ms=used(("load", "replay"), load.replay, _arrivals_ms),
+        latencies=latencies,
+    ), findings
+
+
+def _folder(found: Path) -> Path:
+    if not found.is_dir():
+        raise _Refused(f"{found} is not a folder", "the path is relative to this file")
+    return found
+
+
+def _file(found: Path) -> Path:
+    if not found.is_file():
+        what = "is a folder" if found.is_dir() else "does not exist"
+        raise _Refused(f"{found} {what}", "the path is relative to this file")
+    return found
+
+
+def _locustfile(found: Path) -> str:
+    """Locust puts the file's folder in front of sys.path, where a namesake would hide a package of ours."""
+    _file(found)
+    for name in OUR_PACKAGES:
+        if (found.parent / name).is_dir() or (found.parent / f"{name}.py").is_file():
+            raise _Refused(
+                f"beside this locustfile lies a `{name}`, which would hide tailgate's own package of that name",
+                f"move the locustfile into a folder without a `{name}`",
+            )
+    return str(found)
+
+
+def _csv(found: Path) -> str:
+    try:
+        with _file(found).open(encoding="utf-8-sig", newline="") as file:
+            header, row = file.readline(100_000), file.readline(100_000)
+    except UnicodeDecodeError:
+        raise _Refused(f"{found.name} is not UTF-8", "save it as UTF-8") from None
+    if not header.strip() or not row.strip():
+        raise _Refused(f"{found.name} holds no row below its header", "write a header line, then one row a line")
+    return str(found)
+
+
+# ---------------------------------------------------------------- recordings: one number a line
+
+
+def _arrivals_ms(found: Path) -> tuple[float, ...]:
+    _no_larger(found, REPLAY_BYTES_MAX, "replay a shorter part")
+    fix = "write one number of seconds a line, counted from the recording's beginning"
+    arrivals_ms = tuple(sorted(seconds * 1000 for seconds in _numbers(found, DAY_S, fix)))
+    if not arrivals_ms:
+        raise _Refused(f"{found.name} holds no arrival", fix)
+    return arrivals_ms
+
+
+def _points(found: Path) -> Points:
+    _no_larger(found, LATENCIES_BYTES_MAX, "keep every tenth line or so: the distribution stays what it is")
+    stat = found.stat()
+    return _points_of(found, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)  # each cell of a matrix asks for the same file again
+def _points_of(found: Path, _changed_ns: int, _size: int) -> Points:
+    fix = "write one latency a line, in milliseconds and without a unit, and no other column"
+    latencies_ms = list(_numbers(found, DAY_S * 1000, fix, header=True))
+    if not latencies_ms:
+        raise _Refused(f"{found.name} holds no latency", fix)
+    return points_of(latencies_ms)
+
+
+def _no_larger(found: Path, most: int, fix: str) -> None:
+    if _file(found).stat().st_size > most:
+        raise _Refused(f"{found.name} is larger than {most // 10**6} MB", fix)
+
+
+def _numbers(found: Path, most: float, fix: str, *, header: bool = False) -> Iterator[float]:
+    """`#` begins a comment. `header`: a first line that is no number names the column, which is in milliseconds."""
+    first = True
+    with found.open(encoding="utf-8-sig", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            text = line.partition("#")[0].strip()
+            if not text:
+                continue
+            heading, first = header and first, False
+            try:
+                value = float(text)
+            except ValueError:
+                if heading and "," not in text:
+                    _in_milliseconds(text, found, fix)
+                    continue
+                raise _Refused(f"line {number} of {found.name} is not a number: `{text[:40]}`", fix) from None
+            if not math.isfinite(value) or not 0 <= value <= most:
+                raise _Refused(f"line {number} of {found.name}: {text[:40]} is outside 0 to a day", fix)
+            yield value
+
+
+def _in_milliseconds(column: str, found: Path, fix: str) -> None:
+    if OTHER_UNITS.intersection(re.split(r"[^a-zµ]+", column.lower())):
+        raise _Refused(f"{found.name} is not in milliseconds: its column is called `{column[:40]}`", fix)

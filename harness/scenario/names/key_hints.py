@@ -1,0 +1,49 @@
+"""Where a key belongs that is unknown where it stands: `asks` in `load` is one of a request. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import replace
+from typing import Final
+
+from harness.faults import FAULTS
+from harness.model.strict_model import StrictModel
+from harness.scenario.schema.matrix import Matrix
+from harness.scenario.schema.scenario import Expect, Gateway, Load, Request, Scenario, Service, StagePart, Verdict
+from harness.scenario.source.diagnostics import Diagnostic
+from harness.upstreams import UPSTREAMS
+
+_PLACES: Final[tuple[tuple[str, tuple[type[StrictModel], ...]], ...]] = (
+    ("the scenario itself", (Scenario,)),
+    ("`service`", (Service,)),
+    ("an upstream", UPSTREAMS),
+    ("`gateway`", (Gateway,)),
+    ("`load`", (Load,)),
+    ("a stage of `load.stages`", (StagePart,)),
+    ("a request", (Request,)),
+    ("the `expect` of a request", (Expect,)),
+    ("a fault", FAULTS),
+    ("`verdict`", (Verdict,)),
+    ("`matrix`", (Matrix,)),
+)
+NEAR: Final = 0.8
+"""How alike a misspelling and the key that it was meant to be must be to outdo a key that is right elsewhere."""
+PLACES_MOST: Final = 2
+"""A key of more places than these says nothing about where it was meant to stand."""
+
+
+def key_hint(finding: Diagnostic) -> Diagnostic:
+    """The finding of an unknown key with its place as the fix, where no key of that mapping is nearer."""
+    if not finding.message.startswith("unknown key"):
+        return finding
+    key = str(finding.path[-1])
+    guess = re.fullmatch(r"did you mean `(.+)`\?", finding.fix)
+    if guess and difflib.SequenceMatcher(None, key, guess[1]).ratio() >= NEAR:
+        return finding
+    if key == "duration" and ("stages" in finding.path or finding.path[0] == "faults"):
+        return replace(finding, fix="write `for`")
+    places = [place for place, parts in _PLACES if any(key in part.spelled_keys() for part in parts)]
+    if not places or len(places) > PLACES_MOST:
+        return finding
+    return replace(finding, fix=f"`{key}` belongs to {' or '.join(places)}")

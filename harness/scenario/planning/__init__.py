@@ -1,0 +1,1 @@
+"""From a scenario without problems to a plan: its timeline, its faults, its gateway, its arrivals."""

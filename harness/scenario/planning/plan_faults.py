@@ -1,0 +1,51 @@
+"""From a scenario's faults to planned ones: whom they hit, when, and what they do there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.faults import Fault, FaultContext, UnobservableFault
+from harness.rundir.plan import FaultWindow, PlannedFault
+from harness.scenario.planning.timeline import Timeline
+from harness.scenario.schema.scenario import Scenario
+from harness.scenario.source.diagnostics import Diagnostic
+
+
+def plan_faults(scenario: Scenario, timeline: Timeline, seed: int) -> tuple[tuple[PlannedFault, ...], list[Diagnostic]]:
+    planned: list[PlannedFault] = []
+    findings: list[Diagnostic] = []
+    hold_ms = scenario.gateway.deadline_ms or timeline.client_cap_ms
+    for index, (fault, windows) in enumerate(zip(scenario.faults, timeline.windows, strict=True)):
+        targets = fault.hits(scenario.upstreams)
+        met_by = [scenario.upstreams[name] for name in targets if name in scenario.upstreams]
+        met = FaultContext(
+            hold_ms=hold_ms,
+            answer_bytes=min((upstream.answer_bytes for upstream in met_by), default=0),
+            answer_bytes_most=max((upstream.answer_bytes_most for upstream in met_by), default=0),
+            fakes=all(upstream.KIND == "fake" for upstream in met_by),
+            seed=seed,
+        )
+        try:
+            planned.append(_fault(fault, targets, windows, met))
+        except UnobservableFault as exc:
+            findings.append(Diagnostic(("faults", index, fault.KIND), exc.message, exc.fix))
+    return tuple(planned), findings
+
+
+def _fault(fault: Fault, targets: Sequence[str], windows: tuple[FaultWindow, ...], met: FaultContext) -> PlannedFault:
+    effect = fault.compile(met)
+    return PlannedFault(
+        name=fault.name,
+        kind=fault.KIND,
+        text=fault.text,
+        upstreams=tuple(targets),
+        windows=windows,
+        toxics=effect.toxics,
+        disables_proxy=effect.disables_proxy,
+        behaviour=effect.behaviour,
+        held_ms=effect.held_ms,
+        delay_ms=effect.delay_ms,
+        share=fault.share,
+        proof=effect.proof,
+        met=fault.met,
+    )

@@ -1,0 +1,202 @@
+"""When everything happens: warm-up, baseline, fault windows, recovery and end, in ms from t = 0. Pure.
+
+Faults without `at` follow one another: the first after baseline + guard, each next after recovery +
+guard; the duration follows. Otherwise each has its `at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.gates import Gate
+from harness.rundir.plan import FaultWindow, Schedule, Stage
+from harness.scenario.schema.scenario import Load, Scenario
+from harness.scenario.source.diagnostics import Diagnostic
+from harness.units import duration_literal
+
+CAP_BEYOND_GATEWAY_MS = 5_000.0
+CAP_WITHOUT_GATEWAY_MS = 60_000.0
+GUARD_MOST_MS = 5_000.0
+DRAIN_BEYOND_CAP_MS = 1_000.0
+BASELINE_MS = 30_000.0
+BASELINE_JUDGED_MS = 60_000.0
+RECOVERY_MS = 20_000.0
+DURATION_MS = 60_000.0
+WINDOWS_MAX = 1_000
+COMFORT = 500 / 299
+"""A window this much longer than the shortest that can decide is not warned about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    warmup_ms: float
+    baseline_ms: float
+    guard_ms: float
+    recovery_ms: float
+    duration_ms: float
+    client_cap_ms: float
+    drain_ms: float
+    windows: tuple[tuple[FaultWindow, ...], ...]
+    """Per fault, in the scenario's order."""
+
+
+def compute_timeline(
+    scenario: Scenario, gates: Sequence[Gate], replay_ms: Sequence[float] | None
+) -> tuple[Timeline | None, list[Diagnostic]]:
+    """The timeline, or None with the findings that forbid one. Some findings leave it usable."""
+    load, deadline_ms = scenario.load, scenario.gateway.deadline_ms
+    findings: list[Diagnostic] = []
+    cap_ms = load.timeout_ms or (deadline_ms + CAP_BEYOND_GATEWAY_MS if deadline_ms else CAP_WITHOUT_GATEWAY_MS)
+    guard_ms = load.guard_ms if load.guard_ms is not None else min(GUARD_MOST_MS, deadline_ms or GUARD_MOST_MS)
+    drain_ms = load.drain_ms if load.drain_ms is not None else cap_ms + DRAIN_BEYOND_CAP_MS
+    if drain_ms > cap_ms + DRAIN_BEYOND_CAP_MS:
+        most = duration_literal(cap_ms + DRAIN_BEYOND_CAP_MS)
+        findings.append(
+            Diagnostic(("load", "drain"), f"nothing is open {most} after the end: the load generator gives up before",
+                    f"write at most {most}, or leave it out")
+        )  # fmt: skip
+    baseline_ms = load.baseline_ms
+    if baseline_ms is None:
+        judged = any("baseline" in gate.phases() for gate in gates)
+        baseline_ms = BASELINE_JUDGED_MS if judged else BASELINE_MS
+    recovery_ms = load.recovery_ms if load.recovery_ms is not None else _recovery_needed_ms(scenario, gates)
+    placed = _Placement(scenario, baseline_ms, guard_ms, recovery_ms, _own_duration_ms(load, replay_ms))
+    windows = placed.windows()
+    findings += placed.findings
+    if windows is None:
+        return None, findings
+    duration_ms = placed.duration_ms(windows)
+    timeline = Timeline(load.warmup_ms, baseline_ms, guard_ms, recovery_ms, duration_ms, cap_ms, drain_ms, windows)
+    return timeline, findings
+
+
+def schedule_of(load: Load, timeline: Timeline, replay_ms: tuple[float, ...] | None) -> Schedule | None:
+    """When requests arrive, warm-up included; None in the closed model."""
+    if load.users is not None:
+        return None
+    start_ms = -timeline.warmup_ms
+    if replay_ms is not None:
+        # the recording begins with the warm-up
+        return Schedule(start_ms=start_ms, replay_ms=tuple(at_ms + start_ms for at_ms in replay_ms))
+    if load.rate_per_s is not None:
+        whole_ms = timeline.warmup_ms + timeline.duration_ms
+        stages = [Stage(start_per_s=load.rate_per_s, end_per_s=load.rate_per_s, duration_ms=whole_ms)]
+    else:
+        stages = _stages(load, timeline.warmup_ms)
+    return Schedule(start_ms=start_ms, arrivals=load.arrivals, stages=tuple(stages))
+
+
+def _stages(load: Load, warmup_ms: float) -> list[Stage]:
+    parts = load.stages or ()
+    first_per_s = parts[0].rate_per_s if parts and parts[0].shape == "step" else 0.0
+    stages = []
+    if warmup_ms:
+        stages.append(Stage(start_per_s=first_per_s, end_per_s=first_per_s, duration_ms=warmup_ms))
+    before_per_s = first_per_s
+    for part in parts:
+        start_per_s = before_per_s if part.shape == "ramp" else part.rate_per_s
+        stages.append(Stage(start_per_s=start_per_s, end_per_s=part.rate_per_s, duration_ms=part.for_ms))
+        before_per_s = part.rate_per_s
+    return stages
+
+
+def _own_duration_ms(load: Load, replay_ms: Sequence[float] | None) -> float | None:
+    """How long the load lasts where it says so itself."""
+    if load.stages:
+        return sum(stage.for_ms for stage in load.stages)
+    if replay_ms is not None:
+        return max(1.0, max(replay_ms, default=0.0) - load.warmup_ms + 1.0)
+    return load.duration_ms
+
+
+def lowest_rate_per_s(load: Load) -> float:
+    """What a gate on what follows a fault is seen at, at worst; 0 where it is not planned (closed model, replay)."""
+    if load.stages:
+        return min(stage.rate_per_s for stage in load.stages if stage.rate_per_s)
+    return load.rate_per_s or 0.0
+
+
+def _recovery_needed_ms(scenario: Scenario, gates: Sequence[Gate]) -> float:
+    needed_ms = RECOVERY_MS
+    for gate in gates:
+        needed_ms = max(needed_ms, gate.load_needed_after_ms(lowest_rate_per_s(scenario.load)))
+        if gate.phase.startswith("after "):
+            moments = gate.moments(scenario.verdict.confidence)
+            needed_ms = max(needed_ms, moments * scenario.verdict.clump_ms * COMFORT)
+    return needed_ms
+
+
+class _Placement:
+    """Gives each fault its windows."""
+
+    def __init__(
+        self, scenario: Scenario, baseline_ms: float, guard_ms: float, recovery_ms: float, own_ms: float | None
+    ) -> None:
+        self._scenario = scenario
+        self._baseline_ms = baseline_ms
+        self._guard_ms = guard_ms
+        self._recovery_ms = recovery_ms
+        self._own_ms = own_ms
+        self.findings: list[Diagnostic] = []
+
+    def windows(self) -> tuple[tuple[FaultWindow, ...], ...] | None:
+        faults = self._scenario.faults
+        with_at = [fault.at_ms is not None for fault in faults]
+        if any(with_at) and not all(with_at):
+            for index, has in enumerate(with_at):
+                if not has:
+                    self._refuse(
+                        (index,), "this fault has no `at` and others have one", "give all of them `at`, or none"
+                    )
+            return None
+        placed = []
+        next_ms = self._baseline_ms + self._guard_ms
+        for index, fault in enumerate(faults):
+            start_ms = fault.at_ms if fault.at_ms is not None else next_ms
+            if fault.every_ms is None:
+                windows = [FaultWindow(apply_ms=start_ms, remove_ms=start_ms + fault.for_ms)]
+            else:
+                windows = self._repeated(index, start_ms)
+            if windows:
+                next_ms = windows[-1].remove_ms + self._recovery_ms + self._guard_ms
+            placed.append(tuple(windows))
+        if sum(map(len, placed)) > WINDOWS_MAX and not self.findings:
+            count = f"{sum(map(len, placed)):,} windows of all faults together are more than {WINDOWS_MAX:,}"
+            self._refuse((len(faults) - 1,), count, "write a longer `every`, or make several scenarios of it")
+        return tuple(placed) if not self.findings else None
+
+    def _repeated(self, index: int, start_ms: float) -> list[FaultWindow]:
+        fault = self._scenario.faults[index]
+        every_ms = fault.every_ms or 0.0
+        if self._own_ms is None:
+            self._refuse((index, "every"), "a fault that repeats needs to know until when", "write load.duration")
+            return []
+        if fault.at_ms is None and index < len(self._scenario.faults) - 1:
+            self._refuse(
+                (index, "every"),
+                "nothing can follow a fault that repeats",
+                "move it to the end, or give all faults `at`",
+            )
+            return []
+        room_ms = self._own_ms - self._recovery_ms - start_ms - fault.for_ms
+        count = int(room_ms // every_ms) + 1 if room_ms >= 0 else 0
+        if count > WINDOWS_MAX:
+            self._refuse((index, "every"), f"{count:,} windows are more than {WINDOWS_MAX:,}", "write a longer `every`")
+            return []
+        if not count:
+            needs = duration_literal(start_ms + fault.for_ms + self._recovery_ms)
+            self._refuse(
+                (index,), "the load ends before this fault was on once and recovered from", f"let the load last {needs}"
+            )
+        starts = (start_ms + number * every_ms for number in range(count))
+        return [FaultWindow(apply_ms=at_ms, remove_ms=at_ms + fault.for_ms) for at_ms in starts]
+
+    def duration_ms(self, windows: tuple[tuple[FaultWindow, ...], ...]) -> float:
+        if self._own_ms is not None:
+            return self._own_ms
+        last_ms = max((window.remove_ms for each in windows for window in each), default=None)
+        return last_ms + self._recovery_ms if last_ms is not None else DURATION_MS
+
+    def _refuse(self, path: tuple[int | str, ...], message: str, fix: str) -> None:
+        self.findings.append(Diagnostic(("faults", *path), message, fix, at_key=True))

@@ -1,0 +1,130 @@
+"""JSON Schema of scenarios and of results.json, for editors (yaml-language-server) and for programs.
+
+Draft 7, which editors understand best. It helps while typing; what a scenario must be is decided by
+`harness.scenario.load`, which sees what no schema can.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from harness.faults import FAULTS
+from harness.model.strict_model import StrictModel
+from harness.model.value_types import NAME_PATTERN
+from harness.scenario.schema.scenario import Load, Scenario, Service
+from harness.upstreams import UPSTREAMS
+
+DRAFT: Final = "http://json-schema.org/draft-07/schema#"
+_REF: Final = "#/$defs/{model}"
+_GATES: Final = (
+    "p99 < gateway.timeout during azure-latency",
+    "p99 < 2s during baseline",
+    "p99 < 1.5x baseline during azure-latency",
+    "errors < 1% during azure-latency",
+    "timeouts < 1% during azure-latency",
+    "complete > 99% during azure-latency",
+    "calls to azure for by-gcp < 0.01",
+    "throughput > 39/s",
+    "recovery < 15s after azure-latency",
+    "named azure within 5s during azure-latency",
+    "cleared within 30s after azure-latency",
+    "rss < 300MB",
+    "threads < 100 during azure-latency",
+    "sockets < 1.5x baseline after azure-latency",
+)
+
+
+def scenario_schema() -> dict[str, Any]:
+    schema = Scenario.model_json_schema(by_alias=True, ref_template=_REF)
+    definitions: dict[str, Any] = schema.setdefault("$defs", {})
+    properties = schema["properties"]
+    definitions["Fault"] = _fault(definitions)
+    definitions["Upstream"] = _upstream(definitions)
+    definitions["Request"] = {
+        "anyOf": [dict(definitions["Request"]["properties"]["request"]), definitions["Request"]],
+        "description": "METHOD PATH, or a mapping",
+    }
+    properties["faults"]["items"] = {"$ref": "#/$defs/Fault"}
+    properties["upstreams"] = {
+        "type": "object",
+        "description": "The backends that the service asks, by name; tailgate puts a proxy before each",
+        "maxProperties": 64,
+        "additionalProperties": {"$ref": "#/$defs/Upstream"},
+        "propertyNames": {"pattern": NAME_PATTERN},
+    }
+    for variant in properties["gates"]["anyOf"]:
+        if variant.get("type") == "array":
+            variant["items"] = {"type": "string", "minLength": 1, "examples": list(_GATES)}
+    required = schema.pop("required")
+    varied = definitions["Matrix"].pop("required")
+    return {
+        "$schema": DRAFT,
+        "title": "tailgate scenario",
+        **_tidied({key: value for key, value in schema.items() if key not in ("title", "description")}),
+        # a scenario that extends another may leave out whatever that one says
+        "if": {"required": ["extends"]},
+        "else": {
+            "required": required,
+            "properties": {"service": _either(Service), "load": _either(Load), "matrix": {"required": varied}},
+        },
+    }
+
+
+def results_schema() -> dict[str, Any]:
+    """Of results.json, of a run and of a matrix."""
+    from pydantic import TypeAdapter
+
+    from harness.rundir.results import MatrixResults, Results
+
+    both: TypeAdapter[Results | MatrixResults] = TypeAdapter(Results | MatrixResults)
+    schema = both.json_schema(mode="serialization", ref_template=_REF)
+    return {"$schema": DRAFT, "title": "tailgate results.json", **schema}
+
+
+def _fault(definitions: dict[str, Any]) -> dict[str, Any]:
+    """All kinds in one flat object, so that an editor offers every key and tells two kinds apart."""
+    properties: dict[str, Any] = {}
+    dependencies: dict[str, list[str]] = {}
+    shared = {"name", "at", "for", "every", "upstream", "stream", "share"}
+    for kind in FAULTS:
+        schema = kind.model_json_schema(by_alias=True, ref_template=_REF)
+        definitions.update(schema.get("$defs", {}))
+        for key, value in schema["properties"].items():
+            properties.setdefault(key, value)
+            if key not in shared and key != kind.KIND:
+                dependencies[key] = [kind.KIND]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": ["upstream", "for"],
+        "oneOf": [{"required": [kind.KIND]} for kind in FAULTS],
+        "dependencies": dependencies,
+    }
+
+
+def _upstream(definitions: dict[str, Any]) -> dict[str, Any]:
+    variants = []
+    for kind in UPSTREAMS:
+        schema = kind.model_json_schema(by_alias=True, ref_template=_REF)
+        definitions.update(schema.pop("$defs", {}))
+        variants.append(schema)
+    return variants[0] if len(variants) == 1 else {"anyOf": variants}
+
+
+def _either(part: type[StrictModel]) -> dict[str, Any]:
+    groups = [{"oneOf": [{"required": [key]} for key in group]} for group in part.ONE_OF]
+    return groups[0] if len(groups) == 1 else {"allOf": groups}
+
+
+def _tidied(value: Any) -> Any:
+    """Without what pydantic adds and an editor would show: titles of models, defaults of null."""
+    if isinstance(value, list):
+        return [_tidied(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: {name: _tidied(inner) for name, inner in item.items()} if key in ("properties", "$defs") else _tidied(item)
+        for key, item in value.items()
+        if key != "title" and not (key == "default" and item is None)
+    }

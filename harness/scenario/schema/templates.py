@@ -1,0 +1,98 @@
+"""`{port}`, `{azure.url}`, `{gateway.timeout}` in commands, environments and headers; `${VAR}` left alone. Pure.
+
+`{{` is a brace. A variable stays as it is written: its value belongs into no file, so whoever starts
+the process or sends the header fills it in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from harness.model.value_types import closest, did_you_mean
+from harness.secrets.expand import REFERENCE
+
+FAULTS_MOST: Final = 10
+VARIABLE = re.compile(REFERENCE)
+_TOKEN = re.compile(
+    rf"(?P<variable>{VARIABLE.pattern})|(?P<dollar>\$\{{)|(?P<brace>\{{\{{)|\{{(?P<name>[^{{}}]*)\}}|(?P<open>\{{)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFault:
+    """`offset` counts characters from 0 in the text. `upstream`: the one that there is not, where that is the fault."""
+
+    message: str
+    fix: str
+    offset: int
+    upstream: str = ""
+
+
+PARTS: Final = ("url", "host", "port", "address")
+"""What there is of an upstream."""
+
+
+def upstream_names(upstream: str) -> tuple[str, ...]:
+    return tuple(f"{upstream}.{part}" for part in PARTS)
+
+
+def names_in(text: str) -> frozenset[str]:
+    """What its templates name, whether there is such a thing or not."""
+    return frozenset(match["name"] for match in _TOKEN.finditer(text) if match["name"] is not None)
+
+
+def fill(text: str, values: Mapping[str, str], *, keep_unknown: bool = False) -> str:
+    """The text with its templates filled in. `keep_unknown`: other names and `{{` stay (columns of a data file)."""
+
+    def value(match: re.Match[str]) -> str:
+        if match["name"] is not None:
+            return values.get(match["name"], match[0])
+        return "{" if match["brace"] and not keep_unknown else match[0]
+
+    return _TOKEN.sub(value, text)
+
+
+def template_faults(
+    text: str, known: Iterable[str], upstreams: Iterable[str] = (), *, keep_unknown: bool = False
+) -> Iterator[TemplateFault]:
+    """The first few: a text of nothing but braces would have a hundred thousand."""
+    return islice(_template_faults(text, tuple(known), tuple(upstreams), keep_unknown=keep_unknown), FAULTS_MOST)
+
+
+def _template_faults(
+    text: str, names: tuple[str, ...], upstreams: tuple[str, ...], *, keep_unknown: bool
+) -> Iterator[TemplateFault]:
+    for match in _TOKEN.finditer(text):
+        if match["dollar"]:
+            yield TemplateFault("`${` begins no variable here", "write ${NAME} or ${NAME:-default}", match.start())
+        elif keep_unknown or match["variable"] or match["brace"]:
+            continue
+        elif match["name"] is None:
+            yield TemplateFault("a brace is not closed", "write {{ for a brace", match.start())
+        elif match["name"] not in names:
+            yield _unknown(match["name"], names, upstreams, match.start())
+
+
+def _unknown(name: str, names: tuple[str, ...], upstreams: tuple[str, ...], offset: int) -> TemplateFault:
+    upstream, dot, part = name.rpartition(".")
+    missing = ""
+    if dot and part in PARTS and upstream not in (*upstreams, "gateway", "service"):
+        # the part is right, so the nearest of all templates would be one of somebody else's
+        close = closest(upstream, upstreams)
+        meant = f"did you mean `{close}.{part}`?" if close else did_you_mean("", upstreams, otherwise="add `upstreams`")
+        message = f"nothing is called `{{{name}}}`: there is no upstream `{upstream}`"
+        missing = upstream
+    else:
+        meant, message = did_you_mean(name, names), f"nothing is called `{{{name}}}`"
+    return TemplateFault(message, f"{meant}; a brace is written {{{{", offset, missing)
+
+
+def missing_variables(text: str, environ: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """Variables without a default that are not set, with their offsets."""
+    for match in VARIABLE.finditer(text):
+        if match[2] is None and match[1] not in environ:
+            yield match[1], match.start()

@@ -1,0 +1,228 @@
+"""Values that a scenario spells in one text: request lines, status sets, URLs, readiness. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+from urllib.parse import quote, urlsplit
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from harness.model.value_types import LONGEST_MS, did_you_mean, kind_of, not_text, refusal, shortened
+from harness.secrets.expand import HEADER_VALUE
+from harness.text import is_sanitized, one_line
+from harness.units import parse_duration_ms
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+READY_WITHIN: Final = "10s"
+ALERTS_OF_A_RUNG: Final = "GET /metrics aggregator_backend_degraded"
+VERDICTS: Final = ("pass", "fail", "inconclusive", "rig_failure")
+
+Text = Annotated[str, Field(min_length=1)]
+StatusRanges = tuple[tuple[int, int], ...]
+
+
+def _statuses(value: Any) -> StatusRanges:
+    found: list[tuple[int, int]] = []
+    words = str(value).split(",") if isinstance(value, str | int) and not isinstance(value, bool) else []
+    for word in words:
+        match = re.fullmatch(r"\s*([1-5]\d\d)\s*(?:-\s*([1-5]\d\d)\s*)?", word)
+        if not match or int(match[1]) > int(match[2] or match[1]):
+            found.clear()
+            break
+        found.append((int(match[1]), int(match[2] or match[1])))
+    if not found:
+        raise refusal(f"{kind_of(value)} is not a set of status codes", 'write "200", "200-399" or "200,204,300-399"')
+    return tuple(found)
+
+
+def _request_line(value: Any) -> str:
+    fix = "write METHOD PATH, such as GET /offers?gpu=A100"
+    if not isinstance(value, str):
+        raise refusal(f"expected a method and a path, not {kind_of(value)}", fix)
+    method, _, path = value.strip().partition(" ")
+    if method.startswith("/"):
+        raise refusal(f"`{value}` does not say its method", f"write GET {value.strip()}")
+    if method not in METHODS:
+        fix = f"write {method.upper()} {path}" if method.upper() in METHODS else did_you_mean(method, METHODS)
+        raise refusal(f"`{method}` is not a method", fix)
+    path = path.strip()
+    if "://" in path.split("?")[0]:
+        raise refusal("a request names a path; the host is the service's", f"write {method} {_path_of(path)}")
+    if not path.startswith("/") or any(char.isspace() or ord(char) < 32 or ord(char) == 127 for char in path):
+        raise refusal(f"`{path}` is not a path: it begins with / and has no spaces", fix)
+    if not path.isascii():
+        escaped = quote(path, safe="/?#[]@!$&'()*+,;=:%{}~", errors="replace")
+        raise refusal(f"`{path}` is not a path: HTTP sends ASCII only", f"write {method} {escaped}")
+    return f"{method} {path}"
+
+
+def _path_of(url: str) -> str:
+    return "/" + url.split("://", 1)[1].partition("/")[2]
+
+
+_HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%[a-z0-9._-]+)?")
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def _header_name(value: Any) -> str:
+    if not isinstance(value, str) or not _HEADER.fullmatch(value):
+        raise refusal(f"{kind_of(value)} is not a header's name", "write letters, digits and -, such as X-Tenant")
+    return value
+
+
+def _header_value(value: Any) -> str:
+    if not isinstance(value, str):
+        raise not_text(value)
+    if not re.fullmatch(HEADER_VALUE, value):
+        raise refusal(f"a header cannot hold {kind_of(value)}", "write it in one line of Latin letters, or encode it")
+    return value
+
+
+def _variable_name(value: Any) -> str:
+    if not isinstance(value, str) or not value or "=" in value:
+        raise refusal(f"{kind_of(value)} names no variable of an environment", "write NAME: value")
+    return value
+
+
+def _base_url(value: Any) -> str:
+    fix = "write http://HOST:PORT"
+    if not isinstance(value, str):
+        raise refusal(f"expected a URL, not {kind_of(value)}", fix)
+    if "{" in value or "$" in value:
+        raise refusal("this address must be known before anything is started", "write it out, or --set it")
+    try:
+        parts = urlsplit(value.strip())
+        port = parts.port
+    except ValueError:
+        raise refusal(f"`{value}` is not a URL", fix) from None
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or "") or port == 0:
+        raise refusal(f"`{value}` is not an http:// or https:// URL", fix)
+    if parts.username or parts.password:
+        raise refusal("a URL here holds no credentials", "send them as a header: {Authorization: …${VAR}}")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise refusal(
+            "a URL here is the service's root", f"write {parts.scheme}://{parts.netloc}, paths go to requests"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+_READY: Final = re.compile(r"(\S+)\s+(\S+)(?:\s+within\s+(.+))?")
+
+
+def _ready(value: Any) -> str:
+    match = _READY.fullmatch(value.strip()) if isinstance(value, str) else None
+    fix = "write GET /healthz within 10s"
+    if not match:
+        raise refusal(f"{kind_of(value)} does not say how readiness is probed", fix)
+    _request_line(f"{match[1]} {match[2]}")
+    try:
+        within_ms = parse_duration_ms(match[3] or READY_WITHIN)
+    except ValueError:
+        raise refusal(f"`{shortened(match[3])}` is not a duration", fix) from None
+    if not 0 < within_ms <= LONGEST_MS:
+        raise refusal(f"`{shortened(match[3])}` is no time to wait for", fix)
+    return match[0]
+
+
+def ready_parts(ready: str) -> tuple[str, str, float]:
+    """Method, path and milliseconds of a readiness that was validated."""
+    match = _READY.fullmatch(ready)
+    assert match
+    return match[1], match[2], parse_duration_ms(match[3] or READY_WITHIN)
+
+
+_ALERTS: Final = re.compile(r"GET\s+(\S+)\s+([A-Za-z_:][A-Za-z0-9_:]*)")
+_LIKE_ALERTS: Final = re.compile(r"GET\s+(\S+)\s+(\S.*)", re.DOTALL)
+_LABELLED: Final = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)\s*\{.*", re.DOTALL)
+
+
+def _alerts(value: Any) -> str:
+    fix = f"write GET PATH METRIC, such as {ALERTS_OF_A_RUNG}"
+    text = value.strip() if isinstance(value, str) else ""
+    match = _ALERTS.fullmatch(text)
+    if not match:
+        if like := _LIKE_ALERTS.fullmatch(text):
+            raise _no_metric(like[1], like[2])
+        raise refusal(f"{kind_of(value)} does not say where an alert metric is", fix)
+    if not match[1].startswith("/") and "://" not in match[1]:
+        raise refusal(f"`{match[1]}` is not a path: it begins with /", f"write GET /{match[1]} {match[2]}")
+    _request_line(f"GET {match[1]}")
+    return match[0]
+
+
+def _no_metric(path: str, name: str) -> PydanticCustomError:
+    path = f"/{path.removeprefix('/')}" if "://" not in path else path
+    if labelled := _LABELLED.fullmatch(name):
+        found = f"`{shortened(name)}` is a metric with labels: all its samples are looked at"
+        return refusal(found, f"write the name without labels: GET {path} {labelled[1]}")
+    found = f"`{shortened(name)}` is not a metric name (letters, digits, `_`, `:`)"
+    plain = re.sub(r"[^A-Za-z0-9_:]+", "_", name).strip("_")
+    return refusal(found, f"write it as /metrics shows it, such as GET {path} {plain or 'backend_degraded'}")
+
+
+def alerts_parts(spelled: str) -> tuple[str, str]:
+    """Path and metric of what was validated."""
+    match = _ALERTS.fullmatch(spelled)
+    assert match
+    return match[1], match[2]
+
+
+def _scenario_name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise refusal(f"expected text, not {kind_of(value)}", f'put it in quotes: "{value}"')
+    if not value.strip() or len(value) > 80 or "/" in value or "\\" in value:
+        fix = "choose a shorter one" if len(value) > 80 else "write it without, such as azure-slow"
+        raise refusal("a name is up to 80 characters without / and \\: it names a folder", fix)
+    if "\n" in value or "\t" in value or not is_sanitized(value):
+        raise refusal("a name is one line of characters that can be seen", f"write `{one_line(value)}` without them")
+    if not re.search(r"\w", value):
+        raise refusal(f"the name `{value}` has no letter in it", "name what the scenario shows")
+    return value.strip()
+
+
+RequestLine = Annotated[
+    str,
+    BeforeValidator(_request_line),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^({'|'.join(METHODS)})\s+/\S*$",
+            "description": "METHOD PATH",
+            "examples": ["GET /v1/offers"],
+        }
+    ),
+]
+Statuses = Annotated[
+    StatusRanges,
+    BeforeValidator(_statuses),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "string",
+                    "pattern": r"^\s*[1-5]\d\d(\s*-\s*[1-5]\d\d)?(\s*,\s*[1-5]\d\d(\s*-\s*[1-5]\d\d)?)*$",
+                },
+                {"type": "integer", "minimum": 100, "maximum": 599},
+            ],
+            "description": "Status codes: 200-399 or 200,204",
+        }
+    ),
+]
+BaseUrl = Annotated[
+    str, BeforeValidator(_base_url), WithJsonSchema({"type": "string", "pattern": "^https?://[^/]+/?$"})
+]
+Headers = dict[Annotated[str, BeforeValidator(_header_name)], Annotated[str, BeforeValidator(_header_value)]]
+Environment = dict[Annotated[str, BeforeValidator(_variable_name)], str]
+Ready = Annotated[
+    str, BeforeValidator(_ready), WithJsonSchema({"type": "string", "examples": ["GET /healthz within 10s"]})
+]
+Alerts = Annotated[
+    str,
+    BeforeValidator(_alerts),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*GET\s+/\S*\s+\S+\s*$", "examples": [ALERTS_OF_A_RUNG]}),
+]
+ScenarioName = Annotated[
+    str, BeforeValidator(_scenario_name), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 80})
+]

@@ -1,0 +1,108 @@
+"""From a path in a scenario to a place in a file: findings become problems that a person can go to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import ValidationError
+
+from harness.errors import Problem
+from harness.scenario.source.tree import MappingNode, Node, Position, ScalarNode, SequenceNode
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """Something wrong (or, as a warning, doubtful) at a path. `offset` counts into the text that stands there."""
+
+    path: Path
+    message: str
+    fix: str = ""
+    at_key: bool = False
+    offset: int = 0
+
+
+def findings_of(error: ValidationError) -> Iterator[Diagnostic]:
+    """Every finding of models made of `harness.model.value_types.Part`."""
+    for detail in error.errors(include_url=False):
+        path = tuple(detail["loc"])
+        context = detail.get("ctx", {})
+        at_key = bool(context.get("at_key"))
+        if path and path[-1] == "[key]":  # pydantic's mark for the key of a mapping
+            path, at_key = path[:-1], True
+        yield Diagnostic(path, context.get("message", detail["msg"]), context.get("fix", ""), at_key)
+
+
+def format_path(path: Path) -> str:
+    """`faults[0].for`."""
+    spelled = ""
+    for step in path:
+        spelled += f"[{step}]" if isinstance(step, int) else f".{step}" if spelled else step
+    return spelled
+
+
+def node_at(root: Node, path: Path) -> Node | None:
+    node: Node = root
+    for step in path:
+        inner = _inner(node, step)
+        if inner is None:
+            return None
+        node = inner
+    return node
+
+
+def locate(root: Node, finding: Diagnostic) -> Problem:
+    """The finding with the place of its path, or of the nearest part of the path that was written."""
+    node: Node = root
+    key: Position | None = None
+    reached = 0
+    for step in finding.path:
+        inner = _inner(node, step)
+        if inner is None:
+            break
+        key = node.keys[str(step)] if isinstance(node, MappingNode) else None
+        node = inner
+        reached += 1
+    place = node.place
+    # what stands in a mapping is best shown by its key: the value of a block begins on the next line
+    if key and (finding.at_key or (isinstance(node, MappingNode | SequenceNode) and node.place.line != key.line)):
+        place = key
+    offset = finding.offset if reached == len(finding.path) else 0
+    if offset:
+        offset = _offset_on_line(node, offset)
+    return place.problem(format_path(finding.path), finding.message, finding.fix, offset=offset)
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """By place, each once."""
+    unique = dict.fromkeys(problems)
+    return tuple(sorted(unique, key=lambda problem: (problem.file, problem.line, problem.col, problem.message)))
+
+
+def in_cells(problem: Problem, cells: Sequence[str], of: int) -> Problem:
+    """The problem, saying in which cells of the matrix it is where that is not all."""
+    if len(cells) == of:
+        return problem
+    few = ", ".join(cells[:3]) + (" …" if len(cells) > 3 else "")
+    return replace(problem, message=f"{problem.message} (in cell {few})")
+
+
+def _inner(node: Node, step: str | int) -> Node | None:
+    if isinstance(node, MappingNode):
+        return node.entries.get(str(step))
+    if isinstance(node, SequenceNode) and isinstance(step, int) and 0 <= step < len(node.items):
+        return node.items[step]
+    return None
+
+
+def _offset_on_line(node: Node, offset: int) -> int:
+    """Characters from the node's first one; 0 where its text is folded over lines or escaped."""
+    if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or not node.place.source.has_lines:
+        return 0
+    line = node.place.source.lines[node.place.line - 1]
+    start = node.place.col - 1 + (0 if node.plain else 1)
+    if line[start : start + len(node.value)] != node.value:
+        return 0
+    return start + offset - (node.place.col - 1)

@@ -1,0 +1,87 @@
+"""A scenario as a tree in which every key and value knows its file, line and column. It knows no YAML.
+
+`harness.scenario.source.yaml_parser` makes it of a text; what stands where is kept through merging and `--set`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import Problem
+from harness.text import shorten
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text that nodes come from. `name` is what messages call it; `folder` is what its paths are relative to."""
+
+    name: str
+    folder: Path
+    lines: tuple[str, ...]
+    has_lines: bool = True
+    """False for `--set`, whose name is its whole text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """`line` and `col` count from 1."""
+
+    source: Source
+    line: int
+    col: int
+
+    def problem(self, path: str, message: str, fix: str = "", *, offset: int = 0) -> Problem:
+        path, message, fix = shorten(path), shorten(message), shorten(fix)
+        if not self.source.has_lines:
+            return Problem(self.source.name, 0, 0, path, message, fix)
+        text = self.source.lines[self.line - 1] if self.line <= len(self.source.lines) else ""
+        return Problem(self.source.name, self.line, self.col + offset, path, message, fix, text.rstrip())
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarNode:
+    place: Position
+    value: Scalar
+    plain: bool = True
+    """Unquoted, so that column + offset points into its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceNode:
+    place: Position
+    items: tuple[Node, ...]
+    flow: bool = False
+    """Written in [ ]."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappingNode:
+    place: Position
+    entries: dict[str, Node] = field(default_factory=dict)
+    keys: dict[str, Position] = field(default_factory=dict)
+
+    def with_entry(self, key: str, node: Node, place: Position) -> MappingNode:
+        return MappingNode(self.place, {**self.entries, key: node}, {**self.keys, key: self.keys.get(key, place)})
+
+    def without(self, key: str) -> MappingNode:
+        return MappingNode(
+            self.place,
+            {name: node for name, node in self.entries.items() if name != key},
+            {name: place for name, place in self.keys.items() if name != key},
+        )
+
+
+Node = ScalarNode | SequenceNode | MappingNode
+
+
+def plain(node: Node) -> Any:
+    """The tree as dicts, tuples and scalars, the shapes that strict pydantic models take."""
+    if isinstance(node, ScalarNode):
+        return node.value
+    if isinstance(node, SequenceNode):
+        return tuple(plain(item) for item in node.items)
+    return {key: plain(value) for key, value in node.entries.items()}

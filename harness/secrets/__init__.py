@@ -1,0 +1,1 @@
+"""Secrets: `${VAR}` expanded in memory, and redacted in everything that is written."""

@@ -1,0 +1,229 @@
+"""The stack of one run, seen from tailgate: a context that leaves nothing behind, however it is left.
+
+    with Stack(run_dir, plan, lease, choice) as stack:
+        stack.up(watch)                      # raises RigError, ServiceGone; `watch` may raise to give up
+        stack.go()
+        for event in stack.events(0.5): …    # until LoadDone or Down
+        ended = stack.down()
+
+All work is the supervisor's, a process of its own that undoes everything should we be killed. Should
+*it* be killed, this end cleans up in its stead and raises RigError. No wait here is without a bound.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import psutil
+
+from harness.errors import RigError, ServiceGone, TailgateError
+from harness.rundir.manifest import RunEnd
+from harness.rundir.plan import Plan
+from harness.secrets.expand import Expander, refuse_unsendable
+from harness.secrets.redact import redact
+from harness.stack.commands import Command, DownCommand, GoCommand, StopCommand, StopReason, UpCommand
+from harness.stack.events import ChildStarted, Event, RigTrouble, StackDown
+from harness.stack.events import StackUp as UpEvent
+from harness.stack.processes import fd_limits, orphans, service
+from harness.stack.processes.orphans import RUN_VARIABLE
+from harness.stack.processes.ports import PortLease
+from harness.stack.processes.process import log_tail
+from harness.stack.supervisor import crash_cleanup
+from harness.stack.supervisor.client import LOG, SupervisorLink, SupervisorLost
+from harness.toxiproxy.find import NONE, EngineChoice
+
+TICK_S: Final = 0.2
+UP_S: Final = 60.0
+"""Bound of `up` beyond the time that the service itself is given."""
+DOWN_S: Final = 45.0
+"""Longer than the supervisor's own watchdog."""
+
+
+def _unwatched(_event: Event | None) -> None:
+    return None
+
+
+class StackClient:
+    def __init__(self, run_dir: Path, plan: Plan, lease: PortLease, engine_choice: EngineChoice = NONE) -> None:
+        self._run_dir = run_dir.resolve()
+        self._plan = plan
+        self._lease = lease
+        self._choice = engine_choice
+        self._link: SupervisorLink | None = None
+        self._children: list[psutil.Process] = []
+        self._trouble: RigTrouble | None = None
+        self._ended: RunEnd | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """An impatient Ctrl-C must not cut this short, so SIGINT waits until it is done."""
+        with crash_cleanup.ignore_signals():
+            self._close()
+
+    def up(self, watch: Callable[[Event | None], None] = _unwatched) -> None:
+        """Start and probe everything. `watch` sees each event, and None every 0.2 s in between.
+
+        Raises UsageError (a variable not set, too few open files) or RigError before anything is started,
+        RigError for what does not get ready, ServiceGone for a service that got ready and ended. Nothing is
+        left then.
+        """
+        self._check_before()
+        admin_port = self._lease.take() if self._choice.kind == "real" and not self._choice.url else None
+        self._link = SupervisorLink.start(self._run_dir, self._plan.run_id, self._lease)
+        self._send(
+            UpCommand(
+                engine_kind=self._choice.kind,
+                engine_source=self._choice.source,
+                engine_version=self._choice.version,
+                engine_path=self._choice.path,
+                engine_url=self._choice.url,
+                admin_port=admin_port,
+                lock_files=self._lease.lock_files,
+            )
+        )
+        give_up = time.monotonic() + UP_S + self._plan.service.ready_within_ms / 1000
+        while time.monotonic() < give_up:
+            event = self._next(TICK_S)
+            watch(event)
+            if isinstance(event, UpEvent):
+                return
+            if isinstance(event, StackDown):
+                raise self._failure()
+        raise self._rescued("the supervisor did not say within a minute whether the stack is up")
+
+    def go(self) -> None:
+        """Start the load; `events` tells when it has begun and when it is done."""
+        self._send(GoCommand())
+
+    def events(self, timeout_s: float) -> Iterator[Event]:
+        """What happens in the next `timeout_s`, as it happens; ends early after LoadDone and Down.
+
+        Raises RigError if the supervisor has vanished; everything it left is gone by then.
+        """
+        end = time.monotonic() + timeout_s
+        while (left_s := end - time.monotonic()) > 0:
+            event = self._next(left_s)
+            if event is None:
+                return
+            yield event
+            if event.event in ("load_done", "down"):
+                return
+
+    def stop(self, at_ns: int, reason: StopReason) -> None:
+        """End the load early: nothing intended at `at_ns` (monotonic) or later is sent, faults are taken back."""
+        self._send(StopCommand(at_ns=at_ns, reason=reason))
+
+    def down(self) -> RunEnd:
+        """Take everything down. Idempotent. Raises RigError if the supervisor has vanished or hangs."""
+        if self._ended is None:
+            self._send(DownCommand())
+            self._await_down(DOWN_S)
+        assert self._ended is not None
+        return self._ended
+
+    @property
+    def stood_still_s(self) -> float:
+        """How long tailgate itself was stopped meanwhile; 0 if it never was."""
+        return self._link.stood_still_s if self._link else 0.0
+
+    def _check_before(self) -> None:
+        """End what killed runs left, then see what can be known to fail before anything is started."""
+        orphans.sweep()
+        environ = {**os.environ, RUN_VARIABLE: self._plan.run_id}
+        refuse_unsendable(self._plan, environ)
+        expand = Expander(environ)
+        try:
+            service.spec(self._plan, self._run_dir, environ, expand)
+        except TailgateError as exc:
+            exc.message = redact(exc.message, expand.secrets)
+            raise
+        fd_limits.refuse_too_many(self._plan)
+        for upstream in self._plan.upstreams:
+            self._lease.claim(upstream.listen_port, f"the listener of upstream {upstream.name}")
+
+    def _send(self, order: Command) -> None:
+        assert self._link is not None, "up() comes first"
+        self._link.send(order)
+
+    def _next(self, timeout_s: float) -> Event | None:
+        """The next event; None when time is up. Raises RigError if there will be none any more."""
+        assert self._link is not None, "up() comes first"
+        try:
+            event = self._link.next(timeout_s)
+        except SupervisorLost as lost:
+            if self._ended is None:
+                raise self._rescued(str(lost)) from None
+            return None
+        match event:
+            case ChildStarted(pid=pid):
+                self._remember(pid)
+            case RigTrouble():
+                self._trouble = self._trouble or event
+            case StackDown(ended=ended):
+                self._ended = ended
+        return event
+
+    def _remember(self, pid: int) -> None:
+        try:
+            self._children.append(psutil.Process(pid))  # notes when it began, so a reused number is told apart
+        except psutil.Error:
+            return
+
+    def _await_down(self, within_s: float) -> None:
+        end = time.monotonic() + within_s
+        while self._ended is None:
+            if (left_s := end - time.monotonic()) <= 0:
+                raise self._rescued("the supervisor hangs: it did not take the stack down in time")
+            self._next(left_s)
+
+    def _failure(self) -> TailgateError:
+        """Why the stack did not come up, as the supervisor told it."""
+        assert self._ended is not None
+        if self._ended.reason == "service_gone" and self._ended.deaths:
+            death = self._ended.deaths[-1]
+            return ServiceGone(
+                f"the service got ready and then ended with code {death.code}: {death.last_line}",
+                "see logs/sut.log in the run directory",
+            )
+        if self._trouble:
+            return RigError(self._trouble.fault.message, self._trouble.fault.fix)
+        return RigError("the supervisor was told to stop before the stack was up", "run again")
+
+    def _rescued(self, message: str) -> RigError:
+        """Do the supervisor's work in its stead, and say what happened."""
+        assert self._link is not None
+        with crash_cleanup.ignore_signals():
+            self._link.end(0)
+            tail = log_tail(self._run_dir / "logs" / LOG, 1)
+            fault = crash_cleanup.clean_up(
+                self._plan, self._run_dir, self._choice, self._children, message + _because(tail)
+            )
+            self._ended = crash_cleanup.finish_manifest(self._run_dir, fault)
+        return RigError(fault.message, fault.fix)
+
+    def _close(self) -> None:
+        if self._link is None:
+            return
+        if self._ended is None:
+            self._link.hang_up()  # "undo everything"
+            with suppress(RigError):  # what made us leave is the news; the cleaning has been done
+                self._await_down(DOWN_S)
+        self._link.end(5.0)
+        with suppress(OSError):  # the run directory may be gone
+            log = self._run_dir / "logs" / LOG
+            if not log.stat().st_size:
+                log.unlink()
+
+
+def _because(tail: list[str]) -> str:
+    return f": {tail[0]}" if tail else ""

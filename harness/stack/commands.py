@@ -1,0 +1,53 @@
+"""What tailgate tells its supervisor: one JSON line an order, on the supervisor's stdin. The end of it is one too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from harness.rundir.plan import Frozen
+
+StopReason = Literal["fail_fast", "interrupted"]
+
+
+class UpCommand(Frozen):
+    """Start everything. `lock_files` are the port locks to unlink should tailgate be gone at the end."""
+
+    op: Literal["up"] = "up"
+    engine_kind: Literal["real", "none"]
+    engine_source: str = ""
+    engine_version: str = ""
+    engine_path: Path | None = None
+    engine_url: str | None = None
+    """Of a server that runs already."""
+    admin_port: int | None = None
+    """For a server of ours."""
+    lock_files: tuple[Path, ...] = ()
+
+
+class GoCommand(Frozen):
+    op: Literal["go"] = "go"
+
+
+class StopCommand(Frozen):
+    """No arrival is sent that is intended at `at_ns` or later; faults are taken back."""
+
+    op: Literal["stop"] = "stop"
+    at_ns: int
+    reason: StopReason
+
+
+class DownCommand(Frozen):
+    op: Literal["down"] = "down"
+
+
+class HeartbeatCommand(Frozen):
+    """tailgate lives. Once a second; a few seconds without any order mean that it does not."""
+
+    op: Literal["beat"] = "beat"
+
+
+Command = Annotated[UpCommand | GoCommand | StopCommand | DownCommand | HeartbeatCommand, Field(discriminator="op")]
+COMMAND: TypeAdapter[Command] = TypeAdapter(Command)

@@ -1,0 +1,110 @@
+"""Whom the service's alert metric holds raised, asked of the service itself and written to the notice book.
+
+Not through its gateway, and not counted as load. An answer that failed is asked for once more; two failures are
+recorded as unread and nothing more, and so is an answer that was cut short: what is not in it may be raised all the
+same. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from harness.rundir.plan import Plan, PlannedUpstream
+from harness.stack.detection.detection_book import DetectionBook
+from harness.stack.detection.log_matcher import alerts, holds_samples, is_metrics
+from harness.stack.processes import probe
+
+POLL_S: Final = 0.5
+POLL_TIMEOUT_S: Final = 1.0
+_ANSWER_MOST: Final = 80
+
+
+@dataclass(slots=True)
+class AlertPoll:
+    """What the service's alert metric says of each upstream, asked again and again."""
+
+    url: str
+    metric: str
+    headers: Mapping[str, str]
+    upstreams: tuple[PlannedUpstream, ...]
+    known: dict[str, bool] = field(default_factory=dict)
+    """Whether it was raised when last heard of."""
+    _gone_ns: dict[str, int] = field(default_factory=dict)
+    """Since when there is no sample of one that was raised."""
+
+    @classmethod
+    def of(cls, plan: Plan, base_url: str, headers: Mapping[str, str]) -> Self | None:
+        """None where the plan names no alert."""
+        service = plan.service
+        if service.alerts_path is None or service.alerts_metric is None or not plan.upstreams:
+            return None
+        return cls(f"{base_url}{service.alerts_path}", service.alerts_metric, headers, plan.upstreams)
+
+    def note(self, text: str, book: DetectionBook, t_ns: int) -> None:
+        """`text`: what it answered. A raised sample that two answers in a row lack is an alert that is over."""
+        found = alerts(text, self.metric, self.upstreams)
+        for upstream in (planned.name for planned in self.upstreams):
+            before, now = self.known.get(upstream), found.get(upstream)
+            said = f'{self.metric}{{…"{upstream}"}}'
+            if now is None:
+                if before and (since_ns := self._gone_ns.setdefault(upstream, t_ns)) != t_ns:
+                    self.known[upstream] = False
+                    book.normal(upstream, f"{said} is gone", since_ns)
+                continue
+            self._gone_ns.pop(upstream, None)
+            self.known[upstream] = now
+            if now:
+                book.raised(upstream, "alert", f"{said} > 0", t_ns)
+            elif before is not False:
+                book.normal(upstream, f"{said} is 0", t_ns)
+
+    def refused(self, answer: probe.ProbeAnswer, text: str) -> str:
+        """Why an answer says nothing; empty where it does."""
+        if answer.status != 200:
+            return f"answered {answer.status}"
+        if not is_metrics(text) and not alerts(text, self.metric, self.upstreams):
+            return f"the answer is no metrics: {text.strip()[:_ANSWER_MOST]}"
+        if not answer.whole:
+            return f"the answer was cut short after {len(answer.body):,} bytes"
+        if any(self.known.values()) and not holds_samples(text):
+            return "an alert was raised, and now the answer holds no sample of anything"
+        return ""
+
+
+async def poll_forever(poll: AlertPoll, book: DetectionBook) -> None:
+    """Until cancelled, about twice a second; one that fails is recorded once a second at most."""
+    next_s = time.monotonic()
+    heard_ns = time.monotonic_ns()
+    told_s = float("-inf")
+    while True:
+        asked_ns = time.monotonic_ns()
+        text, failed = await _ask(poll)
+        if failed:  # a service under load may miss one
+            asked_ns = time.monotonic_ns()
+            text, failed = await _ask(poll)
+        t_ns = time.monotonic_ns()
+        if not failed:
+            poll.note(text, book, t_ns)
+            book.flush(t_ns)
+            heard_ns = asked_ns
+        elif time.monotonic() - told_s >= 1:
+            told_s = time.monotonic()
+            book.unread("alert", f"the alert could not be read: {failed}", heard_ns, t_ns)
+        next_s = max(next_s + POLL_S, time.monotonic())
+        await asyncio.sleep(next_s - time.monotonic())
+
+
+async def _ask(poll: AlertPoll) -> tuple[str, str]:
+    """What it answered, and why that says nothing."""
+    try:
+        answer = await probe.get(poll.url, headers=poll.headers, timeout_s=POLL_TIMEOUT_S)
+    except TimeoutError:
+        return "", f"no answer within {POLL_TIMEOUT_S:g} s"
+    except (OSError, ValueError) as exc:
+        return "", str(exc) or type(exc).__name__
+    text = answer.body.decode("utf-8", "replace")
+    return text, poll.refused(answer, text)

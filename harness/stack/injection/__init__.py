@@ -1,0 +1,1 @@
+"""Putting faults on upstreams, verifying them, and taking them away again."""

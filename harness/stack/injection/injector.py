@@ -1,0 +1,245 @@
+"""Applies and removes the plan's faults at their times, journals each step, and takes all of it back.
+
+The one client of Toxiproxy's admin API during a run. It never raises for what Toxiproxy does wrong,
+and never waits for it without a bound: each failure becomes a RigFault for the supervisor to tell.
+
+    injector = Injector(client, plan, journal, observe, trouble)
+    await injector.create_proxies()
+    await injector.run_timeline(t0_ns)      # may be cancelled at any moment
+    verified = await injector.undo_all()    # also after a cancel; always
+    await injector.delete_proxies()         # where the server is not ours and goes on
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from harness.errors import RigError
+from harness.rundir.journal import Entry, Event, Journal
+from harness.rundir.manifest import HarnessFault
+from harness.rundir.plan import Plan, PlannedFault
+from harness.stack.injection.fake import FakeFaultHandle, still_applied
+from harness.stack.injection.fault_handle import FaultHandle, spell
+from harness.stack.injection.proxy import ProxyFaultHandle
+from harness.stack.threads import in_thread
+from harness.units import NS_PER_MS, NS_PER_S
+
+if TYPE_CHECKING:
+    from harness.toxiproxy.client import ToxiproxyClient
+
+ACT_S: Final = 8.0
+"""Bound of one act, which is a handful of admin calls with a timeout each."""
+
+UNDO_S: Final = 10.0
+
+T = TypeVar("T")
+
+
+class Injector:
+    """`observe` sees every entry after it is in the journal; `trouble` everything that is the rig's fault.
+
+    `clock_ns` and `sleep` (seconds) are the timeline's time; acts are bounded in real time.
+    """
+
+    def __init__(
+        self,
+        client: ToxiproxyClient,
+        plan: Plan,
+        journal: Journal,
+        observe: Callable[[Entry], None],
+        trouble: Callable[[HarnessFault], None],
+        *,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._plan = plan
+        self._journal = journal
+        self._observe = observe
+        self._trouble = trouble
+        self._clock_ns = clock_ns
+        self._sleep = sleep
+        self._created: list[str] = []
+        self._standing: list[FaultHandle] = []  # requested and not verified to be gone
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._acts: set[asyncio.Task[bool]] = set()
+        self._closed = False
+        self._applied_any = False
+
+    @property
+    def applied_any(self) -> bool:
+        """Whether any fault was ever requested: without one there is no rollback to verify."""
+        return self._applied_any
+
+    async def create_proxies(self) -> None:
+        """One proxy an upstream, read back. Raises RigError; `delete_proxies` then still deletes those made."""
+        made = await asyncio.gather(*(self._create(up.name) for up in self._plan.upstreams), return_exceptions=True)
+        for failure in made:
+            if isinstance(failure, BaseException):
+                raise failure
+
+    async def delete_proxies(self) -> None:
+        """What cannot be deleted goes to `trouble`: on a server that is not ours it would stay."""
+        results = await asyncio.gather(*(self._delete(name) for name in self._created), return_exceptions=True)
+        for failure in results:
+            if isinstance(failure, RigError):
+                self._trouble(HarnessFault(check="rollback", message=failure.message, fix=self._sweep))
+
+    async def run_timeline(self, t0_ns: int) -> None:
+        """Returns when the last window has been removed."""
+        async with asyncio.TaskGroup() as group:
+            for fault in self._plan.faults:
+                for number in range(len(fault.windows)):
+                    group.create_task(self._run_window(t0_ns, fault, number))
+
+    async def undo_all(self, within_s: float = UNDO_S) -> bool:
+        """Whether the API shows no toxic of ours, and our proxies enabled. Nothing is applied after it; repeatable."""
+        self._closed = True
+        if not self._applied_any:
+            return True
+        try:
+            async with asyncio.timeout(within_s):
+                if self._acts:
+                    await asyncio.wait(self._acts)  # an act cut off half-way could land after the undo
+                await asyncio.gather(*(self._act(self._remove(hold)) for hold in list(self._standing)))
+                return not self._standing and await self._nothing_left()
+        except TimeoutError:
+            return self._not_rolled_back(
+                f"Toxiproxy at {self._client.url} did not let the faults be removed in {within_s:g} s"
+            )
+
+    async def _run_window(self, t0_ns: int, fault: PlannedFault, number: int) -> None:
+        window = fault.windows[number]
+        holds = [self._hold(fault, number, upstream) for upstream in fault.upstreams]
+        await self._sleep_until(t0_ns + round(window.apply_ms * NS_PER_MS))
+        applied = await asyncio.gather(*(self._act(self._apply(hold)) for hold in holds))
+        await self._sleep_until(t0_ns + round(window.remove_ms * NS_PER_MS))
+        await asyncio.gather(*(self._act(self._end(h)) for h, done in zip(holds, applied, strict=True) if done))
+
+    async def _act(self, doing: Awaitable[bool]) -> bool:
+        """See one act through even when the timeline is cancelled in the middle of it."""
+        task = asyncio.ensure_future(doing)
+        self._acts.add(task)
+        task.add_done_callback(self._acts.discard)
+        return await asyncio.shield(task)
+
+    async def _apply(self, hold: FaultHandle) -> bool:
+        async with self._locks[hold.upstream]:
+            if self._closed or not self._record(hold, "requested"):
+                return False
+            self._applied_any = True
+            disabled_by_other = self._is_down(hold.upstream)
+            self._standing.append(hold)
+            try:
+                await self._call(lambda: hold.apply(disabled_by_other=disabled_by_other))
+            except RigError as exc:
+                self._record(hold, "failed", exc.message)
+                self._trouble(
+                    HarnessFault(check="faults", message=f"{spell(hold)} was not applied: {exc.message}", fix=exc.fix)
+                )
+                return False
+            return self._record(hold, "applied")
+
+    async def _end(self, hold: FaultHandle) -> bool:
+        """Remove a window at its time, after a look whether it stood until then."""
+        async with self._locks[hold.upstream]:
+            disabled_by_other = self._is_down(hold.upstream)
+            try:
+                await self._call(lambda: hold.verify_active(disabled_by_other=disabled_by_other))
+            except RigError as exc:
+                self._trouble(
+                    HarnessFault(check="faults", message=f"{spell(hold)} did not last: {exc.message}", fix=exc.fix)
+                )
+        return await self._remove(hold)
+
+    async def _remove(self, hold: FaultHandle) -> bool:
+        async with self._locks[hold.upstream]:
+            if hold not in self._standing:
+                return True
+            disabled_by_other = self._is_down(hold.upstream, but=hold)
+            self._record(hold, "removing")
+            try:
+                await self._call(lambda: hold.remove(disabled_by_other=disabled_by_other))
+                self._record(hold, "removed")
+                await self._call(lambda: hold.verify_removed(disabled_by_other=disabled_by_other))
+            except RigError as exc:
+                return self._not_rolled_back(f"{spell(hold)} could not be removed: {exc.message}")
+            self._standing.remove(hold)
+            return self._record(hold, "verified")
+
+    async def _nothing_left(self) -> bool:
+        """The last look, over all proxies and fakes: what an act that failed half-way may have left."""
+        try:
+            proxies = await self._call(self._client.proxies)
+            held = await self._call(lambda: still_applied(self._plan))
+        except RigError as exc:
+            return self._not_rolled_back(exc.message)
+        left = [t.name for proxy in proxies.values() for t in proxy.toxics if t.name.startswith(self._plan.prefix)]
+        left += [name for name in self._created if name not in proxies or not proxies[name].enabled]
+        left += [f"a fault of the fake backend {name}" for name in held]
+        return not left or self._not_rolled_back(f"still there: {', '.join(left)}")
+
+    def _hold(self, fault: PlannedFault, window: int, upstream: str) -> FaultHandle:
+        if fault.behaviour is not None:
+            return FakeFaultHandle.of(self._plan, fault, window, upstream)
+        return ProxyFaultHandle.of(self._client, self._plan, fault, window, upstream)
+
+    async def _create(self, upstream: str) -> None:
+        planned = self._plan.upstream(upstream)
+        name = self._plan.proxy_name(upstream)
+        self._created.append(name)
+        listen = f"{planned.listen_host}:{planned.listen_port}"
+        backend = f"{planned.backend_host}:{planned.backend_port}"
+        await self._call(lambda: self._client.create_proxy(name, listen, backend))
+
+    async def _delete(self, name: str) -> None:
+        def delete() -> None:
+            if self._client.proxy(name) is not None:
+                self._client.delete_proxy(name)
+
+        await self._call(delete)
+
+    async def _call(self, call: Callable[[], T]) -> T:
+        try:
+            return await in_thread(call, ACT_S)
+        except TimeoutError as exc:
+            raise RigError(f"Toxiproxy at {self._client.url} did not end an act within {ACT_S:g} s") from exc
+
+    def _is_down(self, upstream: str, but: FaultHandle | None = None) -> bool:
+        return any(h.fault.disables_proxy and h.upstream == upstream and h != but for h in self._standing)
+
+    def _record(self, hold: FaultHandle, event: Event, detail: str = "") -> bool:
+        """False: the journal took no more. What is not journalled must not be applied; removing goes on."""
+        entry = Entry(
+            fault=hold.fault.name,
+            window=hold.window,
+            upstream=hold.upstream,
+            event=event,
+            t_ns=self._clock_ns(),
+            detail=detail,
+        )
+        try:
+            self._journal.append(entry)
+        except OSError as exc:
+            self._trouble(
+                HarnessFault(check="files", message=f"faults.ndjson cannot be written: {exc}", fix="free some disk")
+            )
+            return False
+        self._observe(entry)
+        return True
+
+    def _not_rolled_back(self, message: str) -> bool:
+        self._trouble(HarnessFault(check="rollback", message=message, fix=self._sweep))
+        return False
+
+    @property
+    def _sweep(self) -> str:
+        return f"run `tailgate toxiproxy sweep --url {self._client.url}`"
+
+    async def _sleep_until(self, t_ns: int) -> None:
+        while (left_ns := t_ns - self._clock_ns()) > 0:
+            await self._sleep(left_ns / NS_PER_S)

@@ -1,0 +1,125 @@
+"""One window of one fault on one of Toxiproxy's proxies: put on, seen to stand, taken off. Blocking.
+
+Refuses to put a toxic on a proxy that someone else disabled: it would be taken and do nothing. Keeps
+no time and no journal; `harness.stack.injection.injector` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from harness.errors import RigError
+from harness.rundir.plan import Plan, PlannedFault
+from harness.stack.monitor.connections import has_half_closed_peer
+from harness.target_allowlist import is_loopback
+
+if TYPE_CHECKING:
+    from harness.toxiproxy.client import ToxiproxyClient
+    from harness.toxiproxy.state import Proxy
+
+
+HOLDING: Final = ("latency", "bandwidth", "slicer", "slow_close")
+"""Toxics that keep an answer back, or a part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyFaultHandle:
+    """A hold of Toxiproxy's. `prefix` begins the names of this window's toxics; other windows' begin otherwise."""
+
+    client: ToxiproxyClient
+    fault: PlannedFault
+    window: int
+    upstream: str
+    proxy: str
+    prefix: str
+
+    @classmethod
+    def of(
+        cls, client: ToxiproxyClient, plan: Plan, fault: PlannedFault, window: int, upstream: str
+    ) -> ProxyFaultHandle:
+        # dots: no name holds one, so window 1 of `a` is not mistaken for a fault `a-1`
+        return cls(client, fault, window, upstream, plan.proxy_name(upstream), f"{plan.prefix}{fault.name}.{window}.")
+
+    def apply(self, *, disabled_by_other: bool) -> None:
+        """Adds the toxics, then disables the proxy where the fault does. Leaves nothing behind when it raises RigError,
+        unless the server refuses to remove it."""
+        self._found(enabled=not disabled_by_other)
+        names: list[str] = []
+        try:
+            for number, toxic in enumerate(self.fault.toxics):
+                names.append(f"{self.prefix}{number}")
+                self.client.add_toxic(self.proxy, names[-1], toxic)
+            if self.fault.disables_proxy and not disabled_by_other:
+                self.client.set_enabled(self.proxy, False)
+        except RigError:
+            for name in names:
+                with contextlib.suppress(RigError):  # the first error counts; the undo looks again
+                    self.client.remove_toxic(self.proxy, name)
+            raise
+
+    def verify_active(self, *, disabled_by_other: bool) -> None:
+        """Raises RigError if the server does not have the fault as it was applied."""
+        proxy = self._found(enabled=not disabled_by_other)
+        there = {toxic.name: toxic for toxic in proxy.toxics}
+        for number, planned in enumerate(self.fault.toxics):
+            toxic = there.get(f"{self.prefix}{number}")
+            if toxic is None or not toxic.is_as(planned):
+                raise RigError(
+                    f"toxic {self.prefix}{number} was removed or changed by someone else while its fault stood",
+                    "keep others off this Toxiproxy during a run",
+                )
+
+    def remove(self, *, disabled_by_other: bool) -> None:
+        """Remove what is there of it; what is gone already is no error. Raises RigError."""
+        proxy = self.client.proxy(self.proxy)
+        toxics = proxy.toxics if proxy else self.client.toxics(self.proxy)
+        mine = [toxic for toxic in toxics if toxic.name.startswith(self.prefix)]
+        holds = any(toxic.type in HOLDING for toxic in mine)
+        alone = proxy is not None and proxy.enabled and len(mine) == len(toxics)
+        if holds and proxy and alone and self._may_lock_up(proxy):
+            self._replace(proxy)
+        else:
+            for toxic in mine:
+                self.client.remove_toxic(self.proxy, toxic.name)
+        if self.fault.disables_proxy and not disabled_by_other:
+            self.client.set_enabled(self.proxy, True)
+
+    def _may_lock_up(self, proxy: Proxy) -> bool:
+        """Whether callers have hung up on what is held. On another host nobody can tell us, so perhaps."""
+        host = urlsplit(self.client.url).hostname or ""
+        return not is_loopback(host) or has_half_closed_peer(int(proxy.listen.rpartition(":")[2]))
+
+    def _replace(self, proxy: Proxy) -> None:
+        """Let go what is held by making the proxy anew, which closes the connections it holds.
+
+        Toxiproxy 2.12 interrupts a link while it holds the lock that an ending link needs. A caller who has hung up
+        leaves a link that still holds the rest of its answer, with nobody to read it; if its delay runs out at that
+        moment, removing or changing the toxic never returns, and blocks new connections with it (and otherwise
+        waits 5 s for each 32 KiB). Deleting a proxy takes no such lock.
+        """
+        self.client.delete_proxy(self.proxy)
+        self.client.create_proxy(self.proxy, proxy.listen, proxy.upstream)
+
+    def verify_removed(self, *, disabled_by_other: bool) -> None:
+        """Raises RigError unless the server shows no toxic of this window and the proxy enabled as it should be."""
+        proxy = self._found(enabled=not disabled_by_other)
+        if left := [toxic.name for toxic in proxy.toxics if toxic.name.startswith(self.prefix)]:
+            raise RigError(
+                f"proxy {self.proxy} still carries {', '.join(left)}",
+                f"run `tailgate toxiproxy sweep --url {self.client.url}`",
+            )
+
+    def _found(self, *, enabled: bool) -> Proxy:
+        proxy = self.client.proxy(self.proxy)
+        if proxy is None:
+            raise RigError(f"proxy {self.proxy} is gone from Toxiproxy at {self.client.url}", "see logs/toxiproxy.log")
+        if proxy.enabled != enabled:
+            raise RigError(
+                f"proxy {self.proxy} is {'enabled' if proxy.enabled else 'disabled'}, which is not our doing:"
+                f" {self.fault.text} would not be what the plan says",
+                "keep others off this Toxiproxy during a run",
+            )
+        return proxy

@@ -1,0 +1,243 @@
+"""Canaries: fresh connections through each faulted listener, two a second, that see whether a toxic is live.
+
+They bypass nothing and count nothing of the service's: whether the *service* came to the proxy is for the
+witness (`harness.stack.monitor.connections`), the refusals (`harness.stack.monitor.refusals`) and the backends'
+records. Fakes answer canaries outside their latency draws and capacity. A handful is open at most, each closed
+soon after it has shown what it can show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from harness.correlation import CANARY_HEADER
+from harness.errors import RigError
+from harness.rundir.canaries import Canary, CanaryLine, Freed
+from harness.rundir.journal import Entry, Journal
+from harness.rundir.plan import Plan, PlannedUpstream
+from harness.stack.monitor.accepted_clients import AcceptedClients
+from harness.stack.monitor.canary_answer import classify, fault_in, status_of
+from harness.stack.monitor.canary_observations import IDLE_DEADLINE_MS, CanaryObservations
+from harness.stack.monitor.connections import ConnectionMonitor
+from harness.stack.monitor.refusals import RefusedAttempts
+from harness.units import NS_PER_MS
+
+BEAT_S: Final = 0.5
+OPEN_MAX: Final = 6
+"""Per upstream; at the limit a beat is left out."""
+
+ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024
+
+_AFTER_APPLIED_S: Final = (0.0, 0.05)
+"""Two more at once when a fault is applied: a window may be shorter than a beat."""
+
+_CHUNK_BYTES: Final = 64 * 1024
+
+
+class Canaries:
+    """Canaries and witness for the upstreams that any fault names; idle without faults.
+
+    `note` must be given every journal entry of the injector. `run` goes on until it is cancelled.
+    Appends `observed` to the journal, then tells `observe`.
+    """
+
+    def __init__(self, plan: Plan, path: Path, journal: Journal, observe: Callable[[Entry], None]) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._observe = observe
+        self._file = path.open("ab", buffering=0)
+        named = {upstream for fault in plan.faults for upstream in fault.upstreams}
+        self._faulted = tuple(upstream for upstream in plan.upstreams if upstream.name in named)
+        self._sightings = {
+            upstream.name: CanaryObservations(
+                upstream.name, tuple(f for f in plan.faults if upstream.name in f.upstreams)
+            )
+            for upstream in self._faulted
+        }
+        self._applied = {upstream.name: asyncio.Event() for upstream in self._faulted}
+        self._freed = asyncio.Event()
+        self._ports = _OwnPorts()
+        self._refusals = RefusedAttempts(self._ports, self._write)
+        self._witness = ConnectionMonitor(
+            {upstream.name: upstream.listen_port for upstream in self._faulted},
+            self._ports,
+            self._write,
+            accepted=AcceptedClients.of(plan, path.parent / "logs" / "toxiproxy.log"),
+        )
+
+    def note(self, entry: Entry) -> None:
+        sightings = self._sightings.get(entry.upstream)
+        if sightings is None or entry.event == "observed":
+            return
+        sightings.note(entry)
+        if entry.event == "applied":
+            self._applied[entry.upstream].set()
+            self._witness.look_now()
+            if any(fault.name == entry.fault and fault.disables_proxy for fault in self._plan.faults):
+                self._refusals.open(self._plan.upstream(entry.upstream))
+        if not sightings.is_shut:
+            self._refusals.close(entry.upstream)  # before Toxiproxy is told to listen there again
+
+    async def first(self) -> None:
+        """One canary through every listener. Raises RigError unless each is answered whole."""
+        canaries = await asyncio.gather(*(self._send(up, IDLE_DEADLINE_MS, True) for up in self._plan.upstreams))
+        for upstream, canary in zip(self._plan.upstreams, canaries, strict=True):
+            if upstream.name in self._sightings:
+                self._take(canary)
+            if canary.outcome != "ok":
+                raise RigError(
+                    f"no whole answer through Toxiproxy's listener for {upstream.name} ({upstream.url}) before any"
+                    f" fault: {canary.outcome}, {canary.detail} after {canary.elapsed_ms:.0f} ms",
+                    "see logs/toxiproxy.log and logs/backends.log of the run",
+                )
+
+    async def run(self) -> None:
+        """Raises RigError where canary.ndjson or the journal can no longer be written."""
+        if not self._faulted:
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._witness.run())
+                for number, upstream in enumerate(self._faulted):
+                    group.create_task(self._beat(upstream, number * BEAT_S / len(self._faulted), group))
+        except* RigError as failures:
+            raise failures.exceptions[0] from None
+
+    async def settle(self, timeout_s: float = 3.0) -> bool:
+        """Wait, while `run` goes on, until each removed window has been seen free. False: not all were."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while any(sightings.pending for sightings in self._sightings.values()):
+                    self._freed.clear()
+                    await self._freed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._refusals.close_all()
+        self._file.close()
+
+    async def _beat(self, upstream: PlannedUpstream, offset_s: float, group: asyncio.TaskGroup) -> None:
+        open_now: set[asyncio.Task[None]] = set()
+        applied = self._applied[upstream.name]
+        await asyncio.sleep(offset_s)
+        while True:
+            for delay_s in _AFTER_APPLIED_S if applied.is_set() else (0.0,):
+                await asyncio.sleep(delay_s)
+                if len(open_now) < OPEN_MAX:
+                    task = group.create_task(self._one(upstream))
+                    open_now.add(task)
+                    task.add_done_callback(open_now.discard)
+            applied.clear()
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    await applied.wait()
+            except TimeoutError:
+                continue
+
+    async def _one(self, upstream: PlannedUpstream) -> None:
+        sightings = self._sightings[upstream.name]
+        self._take(await self._send(upstream, sightings.deadline_ms(), not sightings.hangs))
+
+    def _take(self, canary: Canary) -> None:
+        self._write(canary)
+        for shown in self._sightings[canary.upstream].see(canary):
+            if isinstance(shown, Freed):
+                self._write(shown)
+                self._freed.set()
+                continue
+            try:
+                self._journal.append(shown)
+            except OSError as exc:
+                raise RigError(f"faults.ndjson cannot be written: {exc}", "free some disk") from exc
+            self._observe(shown)
+
+    def _write(self, line: CanaryLine) -> None:
+        try:
+            self._file.write(line.model_dump_json().encode() + b"\n")
+        except OSError as exc:
+            raise RigError(f"canary.ndjson cannot be written: {exc}", "free some disk") from exc
+
+    async def _send(self, upstream: PlannedUpstream, deadline_ms: float, to_the_end: bool) -> Canary:
+        answer = bytearray()
+        outcome, detail = "ok", ""
+        sent_ns = time.monotonic_ns()
+        try:
+            async with asyncio.timeout(deadline_ms / 1000):
+                await self._ask(upstream, answer, to_the_end)
+            if detail := fault_in(bytes(answer)):
+                outcome = "failed"
+        except TimeoutError:
+            outcome, detail = "held", f"{'no end of the' if answer else 'no'} answer within {deadline_ms:.0f} ms"
+        except OSError as exc:
+            outcome, detail = "failed", os.strerror(exc.errno) if exc.errno else str(exc)
+        done_ns = time.monotonic_ns()
+        return Canary.model_validate(
+            {
+                "upstream": upstream.name,
+                "sent_ns": sent_ns,
+                "done_ns": done_ns,
+                "outcome": outcome,
+                "bytes": len(answer),
+                "status": status_of(answer),
+                "looks": classify(bytes(answer), upstream.name) if not detail else None,
+                "detail": detail,
+            }
+        )
+
+    async def _ask(self, upstream: PlannedUpstream, answer: bytearray, to_the_end: bool) -> None:
+        """Connect, ask and read into `answer`, to the end of file or to the end of a whole answer. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        host, port = upstream.listen_host, upstream.listen_port
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as sock:
+            sock.setblocking(False)
+            # bound first: the witness must know our port before the connection can be seen
+            sock.bind(("", 0))
+            own_port = sock.getsockname()[1]
+            self._ports.opened(own_port)
+            try:
+                await loop.sock_connect(sock, (host, port))
+                await loop.sock_sendall(sock, _request(f"{host}:{port}", close=to_the_end))
+                while chunk := await loop.sock_recv(sock, _CHUNK_BYTES):
+                    answer += chunk
+                    if len(answer) > ANSWER_BYTES_MAX:
+                        raise OSError(f"more than {ANSWER_BYTES_MAX} bytes")
+                    if not to_the_end and not fault_in(bytes(answer)):
+                        break
+            finally:
+                self._ports.closed(own_port)
+
+
+def _request(address: str, *, close: bool) -> bytes:
+    kept = "close" if close else "keep-alive"
+    head = ("GET /offers HTTP/1.1", f"Host: {address}", f"{CANARY_HEADER}: 1", f"Connection: {kept}", "", "")
+    return "\r\n".join(head).encode()
+
+
+class _OwnPorts:
+    """Local ports of canaries, those closed a moment ago included: a scan of the sockets takes time."""
+
+    _KEPT_NS: Final = 5_000 * NS_PER_MS
+
+    def __init__(self) -> None:
+        self._closed_ns: dict[int, int | None] = {}
+
+    def opened(self, port: int) -> None:
+        self._closed_ns[port] = None
+
+    def closed(self, port: int) -> None:
+        now_ns = time.monotonic_ns()
+        self._closed_ns[port] = now_ns
+        old = [p for p, at in self._closed_ns.items() if at is not None and now_ns - at > self._KEPT_NS]
+        for each in old:
+            del self._closed_ns[each]
+
+    def __call__(self) -> Iterable[int]:
+        return tuple(self._closed_ns)

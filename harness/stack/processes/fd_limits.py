@@ -1,0 +1,82 @@
+"""How many files each process of a run may have to hold open, and a plan refused that the system's limits do not allow.
+
+Counted is what a service without any deadline holds open while the backends of a fault hang: that is
+what a run is for. Our own children get the hard limit; the service keeps what it was born with, since
+its limit is part of what is tested, and is not counted here.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+from dataclasses import dataclass
+from typing import Final
+
+from harness.errors import UsageError
+from harness.rundir.manifest import HarnessFault
+from harness.rundir.plan import Plan
+from harness.units import format_count
+
+SPARE: Final = 64
+"""Logs, pipes, an event loop, libraries."""
+CANARIES: Final = 8
+"""At an upstream, at once."""
+ALMOST: Final = 0.98
+"""Of the limit: whoever has so many files open takes no more connections soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class FdDemand:
+    """`raised`: it gets the hard limit, not the soft one."""
+
+    who: str
+    files: int
+    raised: bool = True
+
+
+def fd_demands(plan: Plan) -> tuple[FdDemand, ...]:
+    in_flight = plan.load.max_in_flight
+    held = sum(math.ceil(in_flight * _share_held(plan, upstream.name)) for upstream in plan.upstreams)
+    canaries = CANARIES * len(plan.upstreams)
+    ports = 2 * len(plan.upstreams) + 3
+    return (
+        FdDemand("tailgate and its supervisor", ports + canaries + SPARE, raised=False),
+        FdDemand("a Locust worker", math.ceil(in_flight / plan.load.workers) + SPARE),
+        *([FdDemand("the gateway", 2 * in_flight + SPARE)] if plan.gateway.kind == "nginx" else []),
+        *([FdDemand("Toxiproxy", 2 * (held + canaries) + SPARE)] if plan.upstreams else []),
+        *([FdDemand("the fake backends", held + canaries + SPARE)] if plan.upstreams else []),
+    )
+
+
+def _share_held(plan: Plan, upstream: str) -> float:
+    """Of what may be in flight at once: how much of it a fault of this upstream can hold."""
+    longest_ms = max((fault.held_ms for fault in plan.faults if upstream in fault.upstreams), default=0.0)
+    return min(1.0, longest_ms / plan.load.client_cap_ms)
+
+
+def refuse_too_many(plan: Plan, limits: tuple[int, int] | None = None) -> None:
+    """Raises UsageError, naming the number needed. `limits` are the soft and the hard one; default: the system's."""
+    soft, hard = limits or resource.getrlimit(resource.RLIMIT_NOFILE)
+    for raised, limit, flag in ((False, soft, "-n"), (True, hard, "-Hn")):
+        most = max((need for need in fd_demands(plan) if need.raised == raised), key=lambda need: need.files)
+        if limit == resource.RLIM_INFINITY or most.files <= limit:
+            continue
+        other = ", or lower the rate, `gateway.timeout` or `load.max_in_flight`" if raised else ""
+        raise UsageError(
+            f"{most.who} may need {format_count(most.files)} open files, and the system allows {format_count(limit)}",
+            f"ulimit {flag} {most.files} (as root beyond the hard limit){other}",
+        )
+
+
+def almost_full(files: int | None) -> bool:
+    """Whether one of our own children, which got the hard limit, is about to run out of it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return files is not None and hard != resource.RLIM_INFINITY and files >= ALMOST * hard
+
+
+def full(child: str, files: int) -> HarnessFault:
+    return HarnessFault(
+        check="workers",
+        message=f"{child} has {format_count(files)} open files, all that the system allows: it can take no connection",
+        fix="raise the hard limit of open files (ulimit -Hn, as root), or lower the rate",
+    )

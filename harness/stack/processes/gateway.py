@@ -1,0 +1,181 @@
+"""nginx as the gateway: real 504s, and a witness of latency that is not the load generator.
+
+Every directive that matters is written out, since defaults differ between versions. It needs no root
+and works as root, writes below the run directory only, and never retries a request: a second attempt
+at another time would answer a question that nobody asked.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from harness.errors import RigError
+from harness.rundir.manifest import HarnessFault
+from harness.rundir.plan import Plan
+from harness.secrets.expand import Expander
+from harness.stack.processes import probe
+from harness.stack.processes.process import ChildProcess, ProcessSpec, log_tail
+
+NAME: Final = "gateway"
+READY_WITHIN_S: Final = 5.0
+GRACE_S: Final = 1.0
+
+_TROUBLE: Final = re.compile(
+    r"write\(\) to .* failed|exited on signal|worker_connections are not enough|Too many open files|"
+    r"No space left on device|\[emerg\]"
+)
+_LOG_FIELDS: Final = (
+    ("time_s", "$msec"),
+    ("seq", '"$http_x_tailgate_seq"'),
+    ("method", '"$request_method"'),
+    ("uri", '"$request_uri"'),
+    ("status", "$status"),
+    ("request_s", "$request_time"),
+    ("upstream_status", '"$upstream_status"'),
+    ("upstream_connect_s", '"$upstream_connect_time"'),
+    ("upstream_header_s", '"$upstream_header_time"'),
+    ("upstream_s", '"$upstream_response_time"'),
+    ("bytes", "$body_bytes_sent"),
+)
+
+
+def spec(plan: Plan, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec | None:
+    """Writes the configuration too; None where the gateway is not an nginx of ours. May raise OSError."""
+    if plan.gateway.kind != "nginx":
+        return None
+    folder = run_dir.resolve() / "control" / "nginx"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "nginx.conf"
+    config.write_text(render(plan, expand(plan.service.url), run_dir.resolve(), folder), encoding="utf-8")
+    argv = (plan.gateway.binary or "nginx", "-p", f"{folder}/", "-c", str(config))
+    return ProcessSpec(NAME, argv, dict(environ), folder, run_dir / "logs" / f"{NAME}.log", keep_signals=True)
+
+
+async def ready(plan: Plan, child: ChildProcess, headers: Mapping[str, str]) -> float:
+    """Milliseconds until the service's readiness answer comes through the gateway. Raises RigError."""
+    url = f"{plan.gateway.target}{plan.service.ready_path}"
+    try:
+        return await probe.until_answered(
+            url, within_s=READY_WITHIN_S, child=child, method=plan.service.ready_method, headers=headers
+        )
+    except probe.NotReady as exc:
+        raise RigError(
+            f"the gateway (nginx on port {plan.gateway.port}) did not get ready: {exc}"
+            + "".join(f"\n  {line}" for line in child.log_tail(5)),
+            f"see {child.log_place}; `gateway: {{kind: client}}` does without nginx",
+        ) from exc
+
+
+def version(plan: Plan) -> str:
+    """`1.22.1`; empty where nginx will not say. Blocking, for a moment."""
+    try:
+        said = subprocess.run(
+            [plan.gateway.binary or "nginx", "-v"], capture_output=True, text=True, timeout=READY_WITHIN_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return said.stderr.strip().rpartition("/")[2]
+
+
+def troubles(run_dir: Path) -> list[HarnessFault]:
+    """What its log says about the gateway itself, as opposed to the service behind it."""
+    lines = [line for line in log_tail(run_dir / "logs" / f"{NAME}.log", 200) if _TROUBLE.search(line)]
+    if not lines:
+        return []
+    return [
+        HarnessFault(
+            check="workers",
+            message=f"the gateway had trouble of its own ({len(lines)} lines), first: {lines[0]}",
+            fix="make room on the disk or raise the open-file limit (ulimit -n), then run again",
+        )
+    ]
+
+
+def render(plan: Plan, service_url: str, run_dir: Path, folder: Path) -> str:
+    """nginx.conf. One process (`master_process off`): it keeps its environment, by which leftovers are found."""
+    timeout_ms = math.ceil(plan.gateway.timeout_ms or 60_000)
+    connections = max(1024, math.ceil(2.5 * plan.load.max_in_flight) + 64)
+    service = urlsplit(service_url)
+    temp = "\n".join(
+        f"    {kind}_temp_path {_quoted(folder / f'{kind}-temp')};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    fields = ",".join(f'"{name}":{value}' for name, value in _LOG_FIELDS)
+    return f"""\
+daemon off;
+master_process off;
+pid {_quoted(folder / "nginx.pid")};
+error_log stderr warn;
+events {{
+    worker_connections {connections};
+    multi_accept on;
+}}
+http {{
+{temp}
+    log_format tailgate escape=json '{{{fields}}}';
+    access_log {_quoted(run_dir / "gateway.ndjson")} tailgate buffer=64k flush=1s;
+    default_type application/octet-stream;
+    server_tokens off;
+    sendfile off;
+    tcp_nodelay on;
+    gzip off;
+    keepalive_timeout 3600s;
+    keepalive_requests 1000000;
+    reset_timedout_connection off;
+    client_header_timeout 60s;
+    client_body_timeout 60s;
+    send_timeout 60s;
+    client_max_body_size 0;
+    client_body_buffer_size 1m;
+    client_header_buffer_size 8k;
+    large_client_header_buffers 8 64k;
+    server {{
+        listen 127.0.0.1:{plan.gateway.port} backlog=4096;
+        merge_slashes off;
+        location / {{
+            proxy_pass {service.scheme}://{_address(service_url)};
+            proxy_http_version 1.1;
+            proxy_set_header Host {_quoted(service.netloc.rpartition("@")[2])};
+            proxy_set_header Connection close;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_connect_timeout {timeout_ms}ms;
+            proxy_send_timeout {timeout_ms}ms;
+            proxy_read_timeout {timeout_ms}ms;
+            proxy_next_upstream off;
+            proxy_request_buffering on;
+            proxy_buffering on;
+            proxy_buffer_size 64k;
+            proxy_buffers 32 64k;
+            proxy_busy_buffers_size 128k;
+            proxy_max_temp_file_size 0;
+            proxy_ignore_client_abort off;
+            proxy_intercept_errors off;
+            proxy_redirect off;
+            proxy_cache off;
+            proxy_ssl_server_name on;
+        }}
+    }}
+}}
+"""
+
+
+def _address(url: str) -> str:
+    """host:port of the service. `localhost` may be ::1 first, where nobody listens, and nothing is retried."""
+    parts = urlsplit(url)
+    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or "127.0.0.1"
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _quoted(value: Path | str) -> str:
+    """A configuration word. Refuses what nginx could not take back apart."""
+    text = str(value)
+    if any(char in text for char in '"\\$\n;{}'):
+        raise RigError(f"nginx cannot be configured with `{text}`", "choose a run directory without special characters")
+    return f'"{text}"'

@@ -1,0 +1,106 @@
+"""The Toxiproxy of a run: one of ours, started here and killed if it hangs, or one that runs already.
+
+It starts, probes and watches; what is done to proxies is the injector's. A server of others is never
+reset, stopped or changed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from harness.errors import RigError
+from harness.rundir.manifest import HarnessFault, ToxiproxyInfo
+from harness.rundir.plan import Plan
+from harness.stack.commands import UpCommand
+from harness.stack.processes import probe
+from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.threads import in_thread
+from harness.toxiproxy.serve import server_argv
+
+if TYPE_CHECKING:
+    from harness.toxiproxy.client import ToxiproxyClient
+
+NAME: Final = "toxiproxy"
+READY_WITHIN_S: Final = 5.0
+GRACE_S: Final = 1.0
+LOG_LEVEL: Final = "error"
+"""At `warn` it writes a line for every connection that ends."""
+LOG_LEVEL_OF_CLIENTS: Final = "info"
+"""And here one for every connection that it accepts, which `harness.stack.monitor.accepted_clients` reads."""
+LOOK_S: Final = 1.0
+LOOK_TIMEOUT_S: Final = 1.5
+LOOKS: Final = 3
+"""In a row, before a server is given up: one that is busy answers the next, and the injector may just be making
+a proxy anew."""
+AGAIN_S: Final = 0.3
+
+
+def admin_url(order: UpCommand) -> str:
+    return order.engine_url or f"http://127.0.0.1:{order.admin_port}"
+
+
+def spec(order: UpCommand, plan: Plan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec | None:
+    """None where the server runs already or none is needed."""
+    if order.engine_kind == "none" or order.engine_url or order.engine_path is None:
+        return None
+    argv = tuple(server_argv(order.engine_path, "127.0.0.1", order.admin_port or 0))
+    level = LOG_LEVEL_OF_CLIENTS if any(fault.acts_on_requests for fault in plan.faults) else LOG_LEVEL
+    return ProcessSpec(NAME, argv, {**environ, "LOG_LEVEL": level}, run_dir, run_dir / "logs" / f"{NAME}.log")
+
+
+async def ready(order: UpCommand, child: ChildProcess | None) -> ToxiproxyInfo:
+    """Its version, asked of the server that answers. Raises RigError."""
+    url = admin_url(order)
+    try:
+        await probe.until_answered(f"{url}/version", within_s=READY_WITHIN_S, child=child)
+        answer = await probe.get(f"{url}/version")
+    except (probe.NotReady, OSError, ValueError) as exc:
+        tail = "".join(f"\n  {line}" for line in child.log_tail(3)) if child else ""
+        raise RigError(f"Toxiproxy at {url} does not answer: {exc or type(exc).__name__}{tail}", _fix(child)) from exc
+    return ToxiproxyInfo(
+        kind="real", version=_version(answer.body) or order.engine_version, source=order.engine_source, url=url
+    )
+
+
+async def watch(client: ToxiproxyClient, names: Collection[str], lost: Callable[[HarnessFault], None]) -> None:
+    """Until cancelled, or until our proxies are `lost`: a server of others hangs or is restarted without telling us."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        for _ in range(LOOKS):
+            wrong = await _look(client, names)
+            if not wrong:
+                break
+            await asyncio.sleep(AGAIN_S)
+        else:
+            fix = f"see to that server, then run `tailgate toxiproxy sweep --url {client.url}`"
+            lost(HarnessFault(check="faults", message=wrong, fix=fix))
+            return
+
+
+async def _look(client: ToxiproxyClient, names: Collection[str]) -> str:
+    try:
+        there = await in_thread(client.proxies, 2 * LOOK_TIMEOUT_S)
+    except (RigError, TimeoutError) as exc:
+        return (
+            f"Toxiproxy at {client.url} does not answer any more: {exc.message if isinstance(exc, RigError) else exc}"
+        )
+    gone = ", ".join(name for name in names if name not in there)
+    why = "it was restarted, or somebody deleted them"
+    return f"Toxiproxy at {client.url} has lost our proxies ({gone}): {why}" if gone else ""
+
+
+def _version(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["version"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode("utf-8", "replace").strip()[:32]
+
+
+def _fix(child: ChildProcess | None) -> str:
+    if child:
+        return f"see {child.log_place}; `tailgate toxiproxy install` builds a server that is known to work"
+    return "start it, or unset TOXIPROXY_URL and `toxiproxy.url` to let tailgate start one of its own"

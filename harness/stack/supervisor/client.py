@@ -1,0 +1,140 @@
+"""tailgate's end of its supervisor: the process, orders down one pipe, events up the other, signs of life on both.
+
+It knows the supervisor's state and nothing of the run's. No wait is without a bound, and whoever is
+given up (`SupervisorLost`) has not been ended yet: that is `end`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+import psutil
+from pydantic import ValidationError
+
+from harness.stack.commands import Command, HeartbeatCommand
+from harness.stack.events import EVENT, Event, Heartbeat
+from harness.stack.processes.orphans import RUN_VARIABLE, SUPERVISOR_MODULE
+from harness.stack.processes.ports import PortLease
+from harness.stack.processes.process import KILL_S
+from harness.stack.supervisor.heartbeat import SILENCE_S, TICK_S, HeartbeatTimer, SilenceTimer
+
+LOG: Final = "supervisor.log"
+_EVENTS_MAX: Final = 100_000
+
+
+class SupervisorLost(Exception):
+    """There will be no event any more. The message says what became of the supervisor."""
+
+
+class SupervisorLink:
+    """Made by `start`. `send` may be called from any thread, everything else from one."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._inbox: queue.Queue[Event | None] = queue.Queue(_EVENTS_MAX)  # None: the supervisor is silent for ever
+        self._sending = threading.Lock()
+        self._silence = SilenceTimer()
+        self._beats = HeartbeatTimer(lambda: self.send(HeartbeatCommand()))
+
+    @classmethod
+    def start(cls, run_dir: Path, run_id: str, lease: PortLease) -> Self:
+        """Start the supervisor, which inherits the locks of our ports. Raises OSError."""
+        logs = run_dir / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        with (logs / LOG).open("ab") as log:
+            process = subprocess.Popen(
+                # the run's id is for those who may see our words but not our environment: other users' sweeps
+                [sys.executable, "-P", "-m", SUPERVISOR_MODULE, str(run_dir), run_id],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, RUN_VARIABLE: run_id},
+                start_new_session=True,
+                pass_fds=lease.descriptors,
+            )
+        link = cls(process)
+        threading.Thread(target=link._read, daemon=True, name="supervisor events").start()
+        link._beats.start()
+        return link
+
+    @property
+    def stood_still_s(self) -> float:
+        """How long this process was stopped meanwhile; 0 if it never was."""
+        return self._beats.stood_still_s
+
+    def send(self, order: Command) -> None:
+        pipe = self._process.stdin
+        assert pipe is not None
+        try:
+            with self._sending:
+                pipe.write(order.model_dump_json().encode() + b"\n")
+                pipe.flush()
+        except (OSError, ValueError):
+            return  # it is gone or going, or hung up on: its last events, or their end, say why
+
+    def next(self, timeout_s: float) -> Event | None:
+        """The next event; None when time is up. Raises SupervisorLost."""
+        end_s = time.monotonic() + timeout_s
+        while True:
+            try:
+                event = self._inbox.get(timeout=max(0.0, min(TICK_S, end_s - time.monotonic())))
+            except queue.Empty:
+                if self._silence.lasts():
+                    raise SupervisorLost(self._why_silent()) from None
+                if time.monotonic() >= end_s:
+                    return None
+                continue
+            if event is None:
+                self._inbox.put(None)  # whoever asks again hears it again
+                raise SupervisorLost("the supervisor vanished during the run")
+            return event
+
+    def hang_up(self) -> None:
+        """Close our pipe, which means "undo everything". Idempotent."""
+        self._beats.stop()
+        try:
+            if self._process.stdin:
+                self._process.stdin.close()
+        except OSError:
+            return  # it had gone before it read our last order
+
+    def end(self, patience_s: float) -> None:
+        """Return when the process is gone; it is killed after `patience_s`. Idempotent."""
+        self._beats.stop()
+        try:
+            self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # works on a stopped one, too
+            with suppress(subprocess.TimeoutExpired):  # stuck in the kernel: nobody can do more
+                self._process.wait(KILL_S)
+        self.hang_up()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            with self._process.stdout as events:
+                for line in events:
+                    self._silence.heard()
+                    event = EVENT.validate_json(line)
+                    if not isinstance(event, Heartbeat):
+                        self._inbox.put(event)
+        except (OSError, ValidationError):  # killed in the middle of a line
+            return
+        finally:
+            self._inbox.put(None)
+
+    def _why_silent(self) -> str:
+        try:
+            stopped = psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED
+        except psutil.Error:
+            stopped = False
+        what = "was stopped by a signal (SIGSTOP)" if stopped else "hangs"
+        return f"the supervisor {what}: no sign of life for {SILENCE_S:g} s"

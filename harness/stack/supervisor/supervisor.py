@@ -1,0 +1,188 @@
+"""The supervisor: parent of every child, only client of Toxiproxy, and the one who undoes it all.
+
+    python -P -m harness.stack.supervisor.supervisor RUN_DIR RUN_ID       orders on stdin, events on stdout
+
+It lives in a session of its own, so that neither a terminal's Ctrl-C nor the death of tailgate ends
+it before its work is done: the end of stdin, a signal, or a tailgate that gives no sign of life means
+"undo everything", and within 15 s it has. It never leaves before every process, toxic and file of the
+run that should be gone is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from harness.rundir.manifest import HarnessFault
+from harness.rundir.plan import Plan
+from harness.secrets.expand import Expander, known_secrets
+from harness.secrets.redact import redact_files
+from harness.stack.commands import DownCommand, GoCommand, HeartbeatCommand, StopCommand, UpCommand
+from harness.stack.environment import Environment
+from harness.stack.events import Heartbeat, StackUp
+from harness.stack.load_phase import LoadPhase
+from harness.stack.processes import ports
+from harness.stack.run_state import Reason, RunState, fault_of
+from harness.stack.supervisor import crash_cleanup, teardown
+from harness.stack.supervisor.channel import SupervisorChannel
+from harness.stack.supervisor.heartbeat import BEAT_S, SILENCE_S, TICK_S, SilenceTimer
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+STOOD_STILL: Final = HarnessFault(
+    check="workers",
+    message=f"tailgate gave no sign of life for {SILENCE_S:g} s (stopped by a signal such as SIGSTOP, or without CPU): "
+    "the faults were taken back and the run was ended",
+    fix="run again, and let it run: Ctrl-C ends a run early",
+)
+
+
+class Supervisor:
+    def __init__(self, run_dir: Path, plan: Plan, pipe: SupervisorChannel) -> None:
+        self._run_dir = run_dir
+        self._plan = plan
+        self._pipe = pipe
+        expand = Expander(os.environ, known_secrets(plan, os.environ))
+        self._account = RunState(run_dir, plan, pipe.emit, expand.secrets)
+        self._flight = LoadPhase(run_dir, plan, self._account)
+        self._rig = Environment(
+            run_dir,
+            plan,
+            self._account,
+            expand,
+            on_death=self._flight.on_death,
+            on_stopped=self._flight.on_stopped,
+            trouble=self._flight.trouble,
+        )
+        self._over = asyncio.Event()
+        self._urgent = False
+        self._work: list[asyncio.Task[None]] = []
+        self._lock_files: tuple[Path, ...] = ()
+        self._silence = SilenceTimer()
+
+    async def run(self) -> None:
+        """From the first order to the last word. Returns with nothing left behind."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._abandon)
+        beside = (loop.create_task(self._listen()), loop.create_task(self._beat()))
+        await self._over.wait()
+        self._watch(teardown.LONGEST_S)
+        self._flight.disarm()
+        for task in self._work:
+            task.cancel()
+        if self._work:
+            await asyncio.wait(self._work, timeout=1.0)
+        verified = await teardown.take_down(self._rig, self._account, self._run_dir, urgent=lambda: self._urgent)
+        self._account.close(verified)
+        for task in beside:
+            task.cancel()
+        await self._pipe.close(1.0)
+        ports.unlink_all(self._lock_files)  # at once: tailgate may be stopped, and nothing of the run listens any more
+
+    async def _beat(self) -> None:
+        """Say once a second that we live, and see whether tailgate does."""
+        next_s = time.monotonic()
+        while True:
+            if time.monotonic() >= next_s:
+                self._pipe.emit(Heartbeat())
+                next_s = time.monotonic() + BEAT_S
+            if self._silence.lasts() and not self._urgent:
+                if not self._over.is_set():
+                    self._account.trouble(STOOD_STILL)
+                self._abandon("rig", passed_s=SILENCE_S)
+            await asyncio.sleep(TICK_S)
+
+    async def _listen(self) -> None:
+        while True:
+            order = await self._pipe.order()
+            self._silence.heard()
+            match order:
+                case HeartbeatCommand():
+                    continue
+                case UpCommand() as order:
+                    self._lock_files = order.lock_files
+                    self._begin(self._up(order))
+                case GoCommand():
+                    self._begin(self._go())
+                case StopCommand() as order:
+                    self._flight.stop(order.at_ns, order.reason)
+                case DownCommand():
+                    self._over.set()
+                case None:
+                    self._abandon()
+                    return
+
+    async def _up(self, order: UpCommand) -> None:
+        await self._rig.up(order)
+        self._flight.arm(self._rig)
+        if self._account.in_trouble:
+            self._account.end_for("rig")
+        if self._account.reason is None:
+            self._account.emit(StackUp())
+        else:
+            self._over.set()
+
+    async def _go(self) -> None:
+        if self._account.reason is None:
+            await self._flight.go(self._rig)
+        else:  # somebody has died since
+            self._over.set()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._work.append(asyncio.get_running_loop().create_task(self._guarded(work)))
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """What goes wrong here ends the run, with the reason told."""
+        try:
+            await work
+            return
+        except Exception as exc:  # the top of this process
+            self._account.trouble(fault_of(exc, "a file of the run"))
+        self._account.end_for("rig")
+        self._over.set()
+
+    def _abandon(self, reason: Reason = "interrupted", *, passed_s: float = 0) -> None:
+        """tailgate is gone, or somebody wants us to be. Asking twice changes nothing: a rollback is never skipped."""
+        if self._urgent:
+            return
+        self._urgent = True
+        self._watch(teardown.URGENT_LONGEST_S - passed_s)
+        self._flight.stop(time.monotonic_ns(), reason)
+        self._over.set()
+
+    def _watch(self, within_s: float) -> None:
+        """Should the orderly end itself hang, end everything the hard way. A thread: the loop may be what hangs."""
+
+        def give_up() -> None:
+            teardown.kill_everything(self._rig.children.values(), self._plan.run_id)
+            with suppress(OSError):
+                redact_files(crash_cleanup.child_logs(self._run_dir), self._rig.expand.secrets, within_s=1.0)
+            ports.unlink_all(self._lock_files)
+            os._exit(1)
+
+        timer = threading.Timer(within_s, give_up)
+        timer.daemon = True
+        timer.start()
+
+
+def main() -> None:
+    async def supervise() -> None:
+        run_dir = Path(sys.argv[1])
+        await Supervisor(run_dir, Plan.read(run_dir), await SupervisorChannel.open()).run()
+        os._exit(0)  # at once: a thread that hangs in a hung Toxiproxy must not keep us
+
+    for number in (signal.SIGTTIN, signal.SIGTTOU):  # tailgate ignores them; our children are born as usual
+        signal.signal(number, signal.SIG_DFL)
+    asyncio.run(supervise())
+
+
+if __name__ == "__main__":
+    main()

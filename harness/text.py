@@ -1,0 +1,112 @@
+"""Text from outside made fit to be shown or kept: nothing invisible, nothing that acts, nothing without end.
+
+Names, log lines, error texts and reasons come from scenarios, services and backends. Escaping for HTML, Markdown, XML
+or a shell is each format's own; this is what every one of them does first. It hides no secrets: that is
+`harness.secrets.expand` (those we know) and `reports.redacted` (those that look like one).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+# C0 (but for tab and newline), C1, bidi marks, zero-width and filler characters, line separators, tags, interlinear
+# marks, lone surrogates and non-characters: they hide text, turn it round, drive a terminal, or are refused by XML
+_HIDDEN_SET: Final = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_HIDDEN: Final = re.compile(f"[{_HIDDEN_SET}]")
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+_HIDDEN_OR_BREAK: Final = re.compile(f"[\n{_HIDDEN_SET}]")
+# what a CI runner that reads our output would take for a command of its own
+_COMMAND: Final = re.compile(r"^(\s*):(?=:)|#(#(?=\[))")
+_QUOTED: Final = re.compile(r"`([^`]{81,})`")
+LINE_MOST: Final = 400
+"""Characters of one line of somebody else's that are worth showing."""
+MESSAGE_MOST: Final = 1_000
+DOCUMENT_MOST: Final = 5_000
+FOLDER_BYTES: Final = 120
+"""File systems take 255, and of some only half."""
+
+
+def sanitize(text: str) -> str:
+    """`text` with every hidden character spelled out (`\\x1b`, `\\u202e`). Tab and newline stay."""
+    return _HIDDEN.sub(_spelled, text)
+
+
+def is_sanitized(text: str) -> bool:
+    return _HIDDEN.search(text) is None
+
+
+def one_line(text: str, most: int = LINE_MOST) -> str:
+    """`text` in one line: cut, tabs as spaces, breaks spelled out, so that it begins no line of its own."""
+    return escape_control(_HIDDEN_OR_BREAK.sub(_spelled, cut(text, most).replace("\t", " ")))
+
+
+def escape_control(line: str) -> str:
+    """A line that no CI runner takes for a command (`::error …`, `##[error]…`)."""
+    return _COMMAND.sub(lambda match: f"{match[1]}\\x3a" if match[2] is None else f"\\x23{match[2]}", line)
+
+
+def paragraph(text: str, lines: int = 40) -> str:
+    """`text` as some lines, each cut and legible; of too many the first ones."""
+    written = text.split("\n")
+    more = [f"… ({len(written):,} lines)"] if len(written) > lines else []
+    return "\n".join([*(one_line(line, MESSAGE_MOST) for line in written[:lines]), *more])
+
+
+def folder_name(text: str) -> str:
+    """`text` as the name of a folder that every file system takes; empty where nothing of it is left."""
+    name = re.sub(r"[^\w.=-]+", "-", text).encode("utf-8", "ignore")[:FOLDER_BYTES].decode("utf-8", "ignore")
+    return name.strip("-.")
+
+
+def cut(text: str, most: int) -> str:
+    """At most about `most` characters, with a note of how many there were."""
+    if len(text) <= most:
+        return text
+    return f"{text[:most]}… (cut, {len(text):,} characters)"
+
+
+def shorten(message: str) -> str:
+    """A message of ours around texts of theirs, which stand in backticks: long ones are shortened, the rest stays."""
+    return cut(_QUOTED.sub(lambda match: f"`{match[1][:60]}…`", message), MESSAGE_MOST)
+
+
+def json_text(value: Any, *, ascii_only: bool = False) -> str:
+    """JSON with sorted keys in which hidden characters are escapes: the same document, and safe on a terminal.
+
+    But for lone surrogates (bytes of a file's name that are not UTF-8): most parsers refuse a document with one, so
+    they are spelled out.
+    """
+    text = _HIDDEN.sub(_escaped, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False))
+    return _NOT_ASCII.sub(_escaped, text) if ascii_only else text
+
+
+def sanitize_document(value: Any) -> Any:
+    """A JSON-like document with every string legible and in one line."""
+    if isinstance(value, dict):
+        return {one_line(str(key)): sanitize_document(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [sanitize_document(item) for item in value]
+    return one_line(value, DOCUMENT_MOST) if isinstance(value, str) else value
+
+
+def _spelled(match: re.Match[str]) -> str:
+    if match[0] == "\n":
+        return "\\n"
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xD800 <= code <= 0xDFFF:
+        return f"\\\\u{code:04x}"
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    high, low = divmod(code - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"

@@ -1,0 +1,301 @@
+"""From evidence to results.json: gates and checks weighed into one verdict, with why and next.
+
+FAIL > INCONCLUSIVE > PASS over the gates, and of nothing INCONCLUSIVE; a rig failure overrides them
+all, since nothing can be said then. A PASS needs every gate and so no correction; a FAIL's error is
+shared out over the gates. Equal evidence gives equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from harness import __version__
+from harness.errors import UsageError
+from harness.evidence import Evidence, Pool
+from harness.evidence.backend_time import joined_share
+from harness.evidence.detection_results import false_alarms
+from harness.evidence.incomplete import incomplete_answers
+from harness.evidence.meetings import never_asked
+from harness.evidence.unmatched import unmatched_calls
+from harness.gates.reference_baseline import OWN
+from harness.rundir.plan import Plan
+from harness.rundir.results import (
+    EXIT_CODE,
+    Correlation,
+    CostResult,
+    FaultResult,
+    GateResult,
+    GatewayRef,
+    LoadRef,
+    MatrixResults,
+    PhaseResult,
+    Results,
+    RunRef,
+    ScenarioRef,
+    Tool,
+    UpstreamResult,
+    Verdict,
+    canonical_json,
+)
+from harness.units import NS_PER_MS, format_duration
+from harness.verdict import before_fault, explanations
+from harness.verdict.attribution import Attribution
+from harness.verdict.before_fault import AsBefore, as_before
+from harness.verdict.gates import GateVerdicts, judge_gates, service_alive
+from harness.verdict.matrix import MATRIX, combine_cells
+from harness.verdict.own_baseline import own_baseline
+from harness.verdict.phases import phase_results
+from harness.verdict.proof import prove_faults
+from harness.verdict.resource_usage import cost_results
+from harness.verdict.validity import CHECKS, RunCheck, as_check, generator_cpu, lag_finding, rig_findings
+
+RESULTS: Final = "results.json"
+UNATTRIBUTED: Final = ("warmup", "guard", "tail")
+"""Phases too mixed to say in them who made requests slow."""
+
+
+_TELL_FIRST: Final = ("faults", "workers", "rollback", "files", "counts", "lag", "generator_cpu")
+"""Of several broken checks: what was lost before what follows from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """All that a verdict is said from."""
+
+    pool: Pool
+    gates: GateVerdicts
+    results: tuple[GateResult, ...]
+    findings: tuple[RunCheck, ...]
+    phases: tuple[PhaseResult, ...]
+    upstreams: tuple[UpstreamResult, ...]
+    cost: tuple[CostResult, ...]
+    unmet: tuple[str, ...]
+    """What is to be said of faults that the service did not meet."""
+    before: Mapping[str, AsBefore]
+    """By id the failed gates that were no better before any fault."""
+
+
+def judge(evidence: Evidence | Pool) -> Results:
+    """The results of one run, or of several of the same scenario together."""
+    pool = evidence if isinstance(evidence, Pool) else Pool.of(evidence)
+    gates = judge_gates(pool)
+    findings, faults = _check(pool, gates)
+    alive = service_alive(pool)
+    before = {one.planned.id: found for one in gates.failed if (found := as_before(pool, one))}
+    results = (*(one.told(as_before=one.planned.id in before) for one in gates.gates), *([alive] if alive else []))
+    phases = phase_results(pool)
+    attribution = Attribution(pool)
+    upstreams = tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
+    cost = cost_results(pool, [phase for phase in phases if phase.name not in UNATTRIBUTED])
+    interrupted = any(run.manifest.ended and run.manifest.ended.reason == "interrupted" for run in pool.runs)
+    verdict = _combine(gates, alive, findings)
+    if interrupted and verdict == "pass":
+        verdict = "inconclusive"  # nobody who reads only the verdict may take a run cut short for a whole one
+    unmet = tuple(dict.fromkeys(fault.note for fault in faults if fault.note))
+    reason, why, next_ = _say(_Judged(pool, gates, results, findings, phases, upstreams, cost, unmet, before), verdict)
+    return Results(
+        tool=Tool(version=__version__),
+        verdict=verdict,
+        exit_code=130 if interrupted else _exit_code(pool.plan, verdict),
+        reason=reason,
+        interrupted=interrupted,
+        scenario=_scenario_ref(pool.plan),
+        run=_run_ref(pool),
+        gates=results,
+        phases=phases,
+        faults=faults,
+        false_alarms=tuple(alarm for run in pool.runs for alarm in false_alarms(run)),
+        upstreams=upstreams,
+        never_asked=_never_asked(pool),
+        incomplete_answers=incomplete_answers(pool),
+        unmatched=unmatched_calls(pool.runs),
+        cost=cost,
+        validity=tuple(as_check(finding) for finding in findings),
+        correlation=_correlation(pool),
+        why=why,
+        next=next_,
+        replay=explanations.replay(pool.plan),
+    )
+
+
+def write(run_dir: Path) -> Results:
+    """Judge a run directory and write its results.json and baseline.json. Raises UsageError where it is no run."""
+    return _write(Pool.of(Evidence.load(run_dir)), run_dir)
+
+
+def write_pool(run_dirs: Sequence[Path], folder: Path) -> Results:
+    """Judge several runs of one scenario together; each run's own results.json is written too."""
+    runs = [Evidence.load(run_dir) for run_dir in run_dirs]
+    for run in runs:
+        _write(Pool.of(run), run.run_dir)
+    return _write(Pool.of(*runs), folder)
+
+
+def judge_matrix(folder: Path) -> MatrixResults:
+    """Judge every cell of a matrix directory again, and the matrix as a whole. Raises UsageError."""
+    results = combine_cells(folder, write_any)
+    (folder / RESULTS).write_text(canonical_json(results), encoding="utf-8")
+    return results
+
+
+def write_any(folder: Path) -> Results:
+    """A run directory, or the directory of pooled runs (`run-1`, `run-2` …)."""
+    if (folder / "plan.json").exists():
+        return write(folder)
+    pooled = sorted(folder.glob("run-*/plan.json"), key=lambda path: int(path.parent.name.removeprefix("run-")))
+    if not pooled:
+        raise UsageError(f"{folder} is no run directory: plan.json is missing", "name a directory under .runs")
+    return write_pool([path.parent for path in pooled], folder)
+
+
+def is_matrix(folder: Path) -> bool:
+    return (folder / MATRIX).exists()
+
+
+def _write(pool: Pool, folder: Path) -> Results:
+    results = judge(pool)
+    (folder / RESULTS).write_text(canonical_json(results), encoding="utf-8")
+    if results.verdict != "rig_failure" and results.run.stopped is None:
+        (folder / OWN).write_text(canonical_json(own_baseline(pool)), encoding="utf-8")
+    return results
+
+
+# ---------------------------------------------------------------- weighing
+
+
+def _combine(gates: GateVerdicts, alive: GateResult | None, findings: Sequence[RunCheck]) -> Verdict:
+    if not all(finding.ok for finding in findings):
+        return "rig_failure"
+    verdicts = {one.finding.verdict for one in gates.gates}
+    if "fail" in verdicts or (alive and alive.verdict == "fail"):
+        return "fail"
+    return "pass" if verdicts == {"pass"} else "inconclusive"
+
+
+def _exit_code(plan: Plan, verdict: Verdict) -> int:
+    if verdict == "inconclusive" and plan.verdict.inconclusive == "warn":
+        return 0
+    return EXIT_CODE[verdict]
+
+
+def _check(pool: Pool, gates: GateVerdicts) -> tuple[tuple[RunCheck, ...], tuple[FaultResult, ...]]:
+    """Each check once, the first run that fails it speaking for all; and the faults as they landed."""
+    found: dict[str, list[RunCheck]] = {check: [] for check in CHECKS}
+    faults: list[FaultResult] = []
+    for run, bad in zip(pool.runs, gates.bad, strict=True):
+        landed = prove_faults(run)
+        faults += [landing.result for landing in landed]
+        lag = lag_finding(run, gates.lag_limit_ms, bad, list(gates.undone) if bad else [])
+        cpu = generator_cpu(run, run.resources, lag_ok=lag.ok)
+        for finding in (*rig_findings(run, landed), lag, cpu):
+            found[finding.check].append(finding)
+    findings = tuple(next((f for f in of_check if not f.ok), of_check[0]) for of_check in found.values())
+    return findings, tuple(faults)
+
+
+# ---------------------------------------------------------------- saying
+
+
+def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
+    """reason (one line), why, next."""
+    plan = judged.pool.plan
+    if verdict == "rig_failure":
+        broken = sorted((f for f in judged.findings if not f.ok), key=lambda f: _TELL_FIRST.index(f.check))
+        return broken[0].detail, *explanations.rig(broken)
+    if verdict == "pass":
+        results = judged.results
+        said = explanations.headline_passed(plan, results, judged.unmet)
+        return said, explanations.why_passed(plan, results), explanations.next_passed(plan, judged.unmet)
+    failed = [result for result in judged.results if result.verdict == "fail"]
+    if failed:
+        alive = next((result for result in failed if result.metric == "service-alive"), None)
+        # what a fault made worse is news; what was as bad before it is told only where there is nothing else
+        first = alive or next((result for result in failed if not result.as_before), failed[0])
+        others = [result for result in failed if result is not first]
+        if first.as_before:
+            return _say_as_before(judged, first, others)
+        why = explanations.why_failed(plan, first, judged.phases, judged.upstreams, judged.cost)
+        said = explanations.headline(plan, first, judged.phases)
+        kind = next((one.finding.kind for one in judged.gates.gates if one.planned.id == first.id), "")
+        next_ = explanations.next_failed(plan, first, judged.upstreams, kind)
+        why += explanations.but_unmet(judged.unmet)
+        return said + explanations.also_failed(others), why, next_ + explanations.next_of_cost(first, others)
+    undecided = [one for one in judged.gates.gates if one.finding.verdict == "inconclusive"]
+    if not undecided and judged.results:
+        said = "The run was interrupted: every gate held on what it had measured by then, which is not a pass."
+        return said, "Somebody stopped it before its plan was done.", "Let it run to its end."
+    if not undecided:
+        return "There is no gate.", "Nothing was asked of the service.", "Write a gate."
+    one = undecided[0]
+    more = f" (and {len(undecided) - 1} more)" if len(undecided) > 1 else ""
+    warned = " `verdict.inconclusive: warn` lets the build pass." if plan.verdict.inconclusive == "warn" else ""
+    return (
+        f"`{one.planned.text}` is undecided{more}: {one.finding.reason}",
+        f"`{one.planned.text}` could not be decided: {one.finding.reason}.{warned}"
+        f"{explanations.but_unmet(judged.unmet)}",
+        explanations.next_undecided(plan, one.gate, one.told(as_before=False), one.finding.kind),
+    )
+
+
+def _say_as_before(judged: _Judged, first: GateResult, others: Sequence[GateResult]) -> tuple[str, str, str]:
+    """Of a FAIL that no fault brought about: every failed gate was no better in the baseline."""
+    found = judged.before[first.id]
+    one = next(one for one in judged.gates.gates if one.planned.id == first.id)
+    return (
+        f"{before_fault.headline_of(one)}.{explanations.also_failed(others)}",
+        before_fault.why_of(judged.pool, found) + explanations.but_unmet(judged.unmet),
+        before_fault.next_of(one.gate, found),
+    )
+
+
+def _never_asked(pool: Pool) -> tuple[str, ...]:
+    """Upstreams that no run of the pool asked, in the plan's order."""
+    each = [set(never_asked(run)) for run in pool.runs]
+    return tuple(upstream.name for upstream in pool.plan.upstreams if all(upstream.name in names for names in each))
+
+
+def _scenario_ref(plan: Plan) -> ScenarioRef:
+    return ScenarioRef(name=plan.name, file=plan.scenario_file, sha256=plan.scenario_sha256, seed=plan.seed)
+
+
+def _run_ref(pool: Pool) -> RunRef:
+    run = pool.runs[0]
+    plan, manifest = run.plan, run.manifest
+    schedule = plan.load.schedule
+    rate = max((max(s.start_per_s, s.end_per_s) for s in schedule.stages), default=None) if schedule else None
+    return RunRef(
+        id=plan.run_id,
+        started_at=manifest.started_at,
+        engine=" ".join(filter(None, (manifest.engine.kind, manifest.engine.version))),
+        gateway=GatewayRef(kind=plan.gateway.kind, timeout_ms=plan.gateway.timeout_ms),
+        load=LoadRef(model=plan.load.model, rate_per_s=rate, duration_ms=plan.load.duration_ms),
+        stopped=next(filter(None, (_stopped(one) for one in pool.runs)), None),
+    )
+
+
+def _stopped(run: Evidence) -> str | None:
+    ended = run.manifest.ended
+    if ended is None:
+        return "the run was cut short"
+    if ended.reason == "done":
+        return None
+    how = {
+        "fail_fast": "a gate had failed whatever else would come",
+        "interrupted": "interrupted",
+        "service_gone": "the service ended",
+        "rig": "the rig failed",
+        "never_ready": "the service was never ready",
+    }[ended.reason]
+    if run.stop_ns is None or run.manifest.t0_ns is None:
+        return how
+    return f"{how}, at {format_duration((run.stop_ns - run.t0_ns) / NS_PER_MS)}"
+
+
+def _correlation(pool: Pool) -> Correlation:
+    shares = [share for run in pool.runs if (share := joined_share(run)) is not None]
+    if not shares:
+        return Correlation(mode="none", joined_share=None)
+    return Correlation(mode="header" if min(shares) > 0 else "none", joined_share=min(shares))

@@ -1,0 +1,193 @@
+"""Whether each fault was really there, and whether the service met it: two witnesses.
+
+A canary must have been held or failed as the fault promises, in every window long enough to show it.
+And at least one call of the service must have come to that upstream while a window stood, or have been
+refused there. One witness without the other proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from harness.evidence.detection_results import detected_during
+from harness.evidence.injections import Injection
+from harness.evidence.meetings import FaultContact, contact_of
+from harness.evidence.run import Evidence
+from harness.rundir.canaries import Canary, baseline_ms, proves, shows, spell_proof
+from harness.rundir.plan import PlannedFault
+from harness.rundir.results import FaultProof, FaultResult, WindowResult
+from harness.units import NS_PER_MS, format_duration
+from harness.verdict.unmet import unmet
+
+SHOWABLE_MS: Final = 3_000.0
+"""A window shorter than its proof and this much may end before two canaries have been held."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofOutcome:
+    """One fault on one upstream. `missing` is empty where it landed; else what was not seen, with a `fix`."""
+
+    result: FaultResult
+    missing: str = ""
+    fix: str = ""
+
+
+def prove_faults(run: Evidence) -> tuple[ProofOutcome, ...]:
+    return tuple(_landing(run, fault, upstream) for fault in run.plan.faults for upstream in fault.upstreams)
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """What the witnesses met of one fault on one upstream; lists run with `injections`."""
+
+    injections: list[Injection]
+    base_ms: float | None
+    inside: list[list[Canary]]
+    showing: list[list[Canary]]
+    meeting: FaultContact
+
+    @classmethod
+    def of(cls, run: Evidence, fault: PlannedFault, upstream: str) -> _Met:
+        injections = [i for i in run.journalled if (i.fault, i.upstream) == (fault.name, upstream)]
+        canaries = [line for line in run.canaries if isinstance(line, Canary) and line.upstream == upstream]
+        first_ns = min((start for start, _ in run.injections(upstream)), default=run.end_ns)
+        base_ms = baseline_ms(canary for canary in canaries if canary.done_ns < first_ns)
+        inside = [_inside(injection, canaries, fault, base_ms, run.end_ns) for injection in injections]
+        showing = [
+            [canary for canary in met if base_ms is not None and shows(canary, fault.proof, base_ms)] for met in inside
+        ]
+        return cls(injections, base_ms, inside, showing, contact_of(run, fault, upstream, injections))
+
+
+def _landing(run: Evidence, fault: PlannedFault, upstream: str) -> ProofOutcome:
+    met = _Met.of(run, fault, upstream)
+    proof = _proof(run, fault, upstream, met)
+    unseen = _unseen(run, fault, upstream, met, proof)
+    missing, fix = unseen or unmet(run, fault, upstream, met.meeting) or ("", "")
+    result = FaultResult(
+        name=fault.name,
+        upstream=upstream,
+        kind=fault.kind,
+        windows=tuple(
+            _window(run, injection, [*(canary.done_ns for canary in shown), *hit_ns.tolist()])
+            for injection, shown, hit_ns in zip(met.injections, met.showing, met.meeting.hit_ns, strict=True)
+        ),
+        proof=proof,
+        landed=not missing and met.meeting.happened,
+        observed=unseen is None and any(injection.applied_ns is not None for injection in met.injections),
+        met=met.meeting.happened,
+        must_be_met=fault.met == "required",
+        named=detected_during(run, fault, upstream),
+    )
+    return ProofOutcome(result, missing, fix)
+
+
+def _proof(run: Evidence, fault: PlannedFault, upstream: str, met: _Met) -> FaultProof:
+    during = [canary for canaries in met.inside for canary in canaries]
+    shown = [canary for canaries in met.showing for canary in canaries]
+    called = fault.proof.kind == "called"
+    return FaultProof(
+        canary_baseline_ms=met.base_ms,
+        canary_during_ms=float(np.median([canary.elapsed_ms for canary in during])) if during else None,
+        canary_failures=sum(canary.outcome == "failed" for canary in during),
+        service_calls=met.meeting.asked.total,
+        witness="calls" if called else "canary",
+        seen=_what_was_seen(fault, met.base_ms, shown) if shown or (called and met.meeting.hit) else "",
+        canaries_during=len(during),
+        canaries_showing=len(shown),
+        calls_during=met.meeting.calls,
+        calls_hit=met.meeting.hit,
+        connections_during=met.meeting.connections,
+        windows_refused=met.meeting.refused,
+        calls_in_baseline=met.meeting.asked.in_baseline,
+        last_call_before_ms=met.meeting.asked.last_before_ms,
+    )
+
+
+def _what_was_seen(fault: PlannedFault, base_ms: float | None, shown: Sequence[Canary]) -> str:
+    """As what canaries did: `held up to 2.25 s instead of 0.9 ms`, `met status 503`; or calls: `had to wait …`."""
+    if fault.proof.kind == "failed":
+        return f"failed: {Counter(canary.detail for canary in shown).most_common(1)[0][0]}"
+    if fault.proof.kind == "held" and base_ms is not None:
+        longest_ms = max(canary.elapsed_ms for canary in shown)
+        return f"held up to {format_duration(longest_ms)} instead of {format_duration(base_ms)}"
+    return "had to wait in the queue" if fault.proof.kind == "called" else f"met {spell_proof(fault.proof)}"
+
+
+def _inside(
+    injection: Injection, canaries: Sequence[Canary], fault: PlannedFault, base_ms: float | None, end_ns: int
+) -> list[Canary]:
+    """The canaries that can tell of a window: sent while it stood, and not let go early by its removal."""
+    if injection.applied_ns is None:
+        return []
+    removing_ns = injection.removing_ns if injection.removing_ns is not None else end_ns
+    sent_inside = [canary for canary in canaries if injection.applied_ns <= canary.sent_ns < removing_ns]
+    return [
+        canary
+        for canary in sent_inside
+        if canary.done_ns < removing_ns or (base_ms is not None and shows(canary, fault.proof, base_ms))
+    ]
+
+
+def _unseen(run: Evidence, fault: PlannedFault, upstream: str, met: _Met, proof: FaultProof) -> tuple[str, str] | None:
+    """What canaries did not see of a fault that was to be there, and the way out; None where nothing is missing."""
+    applied = [
+        (injection, seen)
+        for injection, seen in zip(met.injections, met.inside, strict=True)
+        if injection.applied_ns is not None
+    ]
+    if not applied:
+        if run.stop_ns is not None and not met.injections:
+            return None  # the run was over before its time came
+        return f"fault `{fault.name}` was never applied to {upstream}", "see logs/toxiproxy.log of this run"
+    if fault.proof.kind == "called":
+        return None
+    share = fault.connection_share
+    proven = [proves(seen, fault.proof, share=share, base_ms=proof.canary_baseline_ms) for _, seen in applied]
+    showable = [i.stood_ms(run.end_ns) >= fault.proof.least_ms + SHOWABLE_MS for i, _ in applied]
+    unseen = [number for number, (was, could) in enumerate(zip(proven, showable, strict=True)) if could and not was]
+    if unseen or not (any(proven) or (run.stop_ns is not None and not any(showable))):
+        which = "" if len(applied) == 1 else f" in window {applied[unseen[0] if unseen else 0][0].window + 1}"
+        return (
+            f"fault `{fault.name}` was requested but never observed{which} ({_seen(upstream, fault, proof)})",
+            "Toxiproxy said yes and did nothing: see `tailgate doctor` and logs/toxiproxy.log of this run"
+            if fault.behaviour is None
+            else "the fake said yes and did nothing: see logs/backends.log of this run",
+        )
+    return None
+
+
+def _seen(upstream: str, fault: PlannedFault, proof: FaultProof) -> str:
+    if proof.canary_baseline_ms is None:
+        return f"no canary to {upstream} was answered before it"
+    if proof.canary_during_ms is None:
+        return f"no canary to {upstream} ended while it stood"
+    if fault.proof.kind == "failed":
+        return f"canaries to {upstream} did not fail"
+    if fault.proof.kind == "answered":
+        return f"no canary to {upstream} met {spell_proof(fault.proof)}"
+    moved_ms = proof.canary_during_ms - proof.canary_baseline_ms
+    expected = format_duration(fault.delay_ms if fault.delay_ms is not None else fault.proof.least_ms)
+    return f"{upstream}'s median moved by {format_duration(moved_ms)}, expected {expected}"
+
+
+def _window(run: Evidence, injection: Injection, seen_ns: Sequence[int]) -> WindowResult:
+    """`seen_ns`: when each canary or call that met it was over."""
+
+    def ms(t_ns: int | None) -> float | None:
+        return None if t_ns is None else (t_ns - run.t0_ns) / NS_PER_MS
+
+    first_ns = injection.observed_ns if injection.observed_ns is not None else min(seen_ns, default=None)
+    return WindowResult(
+        requested_ms=ms(injection.requested_ns),
+        applied_ms=ms(injection.applied_ns),
+        observed_ms=ms(first_ns),
+        removed_ms=ms(injection.removed_ns),
+        last_observed_ms=ms(max(seen_ns, default=None)),
+        verified=injection.verified,
+    )

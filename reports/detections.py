@@ -1,0 +1,69 @@
+"""Who the service named, while a fault stood and outside of all, in words: `named by its log after 1.20 s`. Decides
+nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from harness.rundir.results import FalseAlarm, FaultResult, GateResult, NamedResult
+from harness.units import format_duration
+
+_MUTE: Final = "` never had a sample"
+WRONG_MOST: Final = 3
+"""Healthy upstreams told of; the others are counted."""
+
+
+def who_was_named(fault: FaultResult) -> list[str]:
+    """One text for the faulted upstream, and one for each healthy one that was named; empty where nobody was."""
+    told = [
+        f"named by its {named.source} before the fault already, which says nothing"
+        if named.no_news
+        else f"named by its {named.source} after {format_duration(named.after_ms)}{_cleared(named.cleared_after_ms)}"
+        for named in fault.named
+        if not named.healthy
+    ]
+    firsts: dict[str, NamedResult] = {}
+    for named in fault.named:
+        # who was named anyway stands behind who was blamed for this fault
+        if named.healthy and (named.upstream not in firsts or firsts[named.upstream].no_news):
+            firsts[named.upstream] = named
+    wrong = [
+        f"{named.upstream}, healthy, was named by the service's {named.source} {_when(named)}: {named.text}"
+        for named in firsts.values()
+    ]
+    return [*(["; ".join(told)] if told else []), *_some(wrong, "healthy ones")]
+
+
+def named_without_fault(alarms: Sequence[FalseAlarm]) -> list[str]:
+    """One text for each upstream and source named outside every fault; empty where nobody was."""
+    told = [
+        f"{alarm.upstream}, healthy, was named by the service's {alarm.source} while no fault stood, first at "
+        f"{format_duration(alarm.first_ms)}{_times(alarm)}: {alarm.text}"
+        for alarm in alarms
+    ]
+    return _some(told, "false alarms")
+
+
+def passed_on_one_witness(gates: Sequence[GateResult]) -> list[str]:
+    """The gates that passed although the service's alert, which the scenario gives, never said anything."""
+    return [f"{gate.text}: {gate.reason}" for gate in gates if gate.verdict == "pass" and _MUTE in gate.reason]
+
+
+def _some(told: Sequence[str], what: str) -> list[str]:
+    more = [f"and {len(told) - WRONG_MOST} more {what}"] if len(told) > WRONG_MOST else []
+    return [*told[:WRONG_MOST], *more]
+
+
+def _times(alarm: FalseAlarm) -> str:
+    return f", {alarm.lines} times" if alarm.lines > 1 else ""
+
+
+def _when(named: NamedResult) -> str:
+    return "as before the fault" if named.no_news else f"after {format_duration(named.after_ms)}"
+
+
+def _cleared(after_ms: float | None) -> str:
+    if after_ms is None:
+        return ""
+    return f", cleared {format_duration(after_ms)} after the fault" if after_ms else ", cleared with the fault"

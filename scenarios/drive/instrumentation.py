@@ -1,0 +1,199 @@
+"""Measures the requests of a user's own client: times them, marks them, turns them into rows.
+
+Only public seams of Locust are used: `client.request` is wrapped on the instance, the request's
+context carries our exchange, and a listener on the `request` event hears how it ended. So a plain
+`self.client.get()` in a task is counted from its arrival's intended time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from locust import User
+
+from harness.correlation import run_hash
+from harness.rundir.plan import Plan
+from harness.rundir.rows import Outcome
+from harness.units import NS_PER_MS
+from scenarios.drive.answer import Checks
+from scenarios.drive.arrival import Arrival, Exchange, RequestEnd, headers
+from scenarios.drive.deadline import set_deadline, widen_timeouts
+from scenarios.drive.failures import is_past_deadline, outcome_of
+from scenarios.drive.incomplete import IncompleteAnswers
+from scenarios.drive.recorder import Recorder
+from scenarios.load import request_index
+
+CONTEXT_KEY = "tailgate"
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """What one user instance is at work on. `stray` makes an arrival for a request outside of any."""
+
+    arrival: Arrival | None = None
+    stray: Callable[[], Arrival] | None = None
+
+    def take(self) -> Arrival | None:
+        if self.arrival is not None or self.stray is None:
+            return self.arrival
+        return self.stray()
+
+
+def context_of(user: Any) -> RequestContext:
+    """The desk of an instance that `Instrumentation.attach` has seen."""
+    desk: RequestContext = user.tailgate_desk
+    return desk
+
+
+class Instrumentation:
+    """Turns what clients report into rows. One a worker."""
+
+    def __init__(self, plan: Plan, recorder: Recorder, incomplete: IncompleteAnswers) -> None:
+        load = plan.load
+        self._recorder = recorder
+        self._incomplete = incomplete
+        self._asked = incomplete.asked
+        self._checks = Checks(load, plan.upstreams)
+        self._requests = load.requests
+        self._own_tasks = load.locustfile is None
+        self._index_by_name = {request.name: index for index, request in enumerate(load.requests)}
+        self._seed = plan.seed
+        self._weights = tuple(request.weight for request in load.requests)
+        self._run = run_hash(plan.run_id)
+        self._by_greenlet: dict[object, RequestContext] = {}
+        self._open: dict[int, Arrival] = {}
+        self._deadline_s = load.client_cap_ms / 1000
+        self._late = Outcome.CLIENT_TIMEOUT
+        gateway = plan.gateway
+        if gateway.kind == "client" and gateway.timeout_ms is not None and gateway.timeout_ms <= load.client_cap_ms:
+            self._deadline_s = gateway.timeout_ms / 1000
+            self._late = Outcome.GATEWAY_TIMEOUT
+
+    def start(self, t0_ns: int) -> None:
+        """The load is on, and its warm-up ends then."""
+        self._incomplete.start(t0_ns)
+
+    def prepare(self, user_class: type[User]) -> None:
+        """Called once for a class, before it has instances."""
+        widen_timeouts(user_class, self._deadline_s)
+
+    def attach(self, user: Any, desk: RequestContext) -> None:
+        """Measure this instance's client from now on. Other clients are heard by their events."""
+        user.tailgate_desk = desk
+        if set_deadline(user, self._deadline_s):
+            user.client.request = self._measured(user.client.request, desk)
+
+    def at_work(self, desk: RequestContext) -> None:
+        """The running greenlet works for this desk: events of clients we do not know are its."""
+        self._by_greenlet[gevent.getcurrent()] = desk
+
+    def off_work(self) -> None:
+        self._by_greenlet.pop(gevent.getcurrent(), None)
+
+    def on_request(
+        self,
+        *,
+        name: str = "",
+        response_time: float = 0.0,
+        response_length: int = 0,
+        response: Any = None,
+        exception: BaseException | None = None,
+        context: dict[str, Any] | None = None,
+        **_rest: object,
+    ) -> None:
+        """Locust's `request` event: one request of some task is over."""
+        now_ns = time.monotonic_ns()
+        exchange = (context or {}).get(CONTEXT_KEY)
+        if exchange is None:
+            desk = self._by_greenlet.get(gevent.getcurrent())
+            arrival = desk.take() if desk is not None else None
+            if arrival is None or arrival.closed:
+                return
+            exchange = arrival.begin(now_ns - int((response_time or 0.0) * NS_PER_MS))
+        if exchange.ending is not None or exchange.arrival.closed:
+            return
+        if exchange.done_ns is None:
+            exchange.done_ns = now_ns
+        exchange.ending = self._ending(exchange, name, response, exception, response_length or 0)
+        if exchange.arrival.alone:
+            self.finish(exchange.arrival, exchange.ending.outcome, now_ns)
+
+    def arrival(self, seq: int, intended_ns: int | None) -> Arrival:
+        """A new arrival, with the request that is drawn for it."""
+        return Arrival(seq, intended_ns, request_index(self._seed, seq, self._weights) if self._own_tasks else 0)
+
+    def open(self, arrival: Arrival) -> None:
+        """From now on this arrival is owed a row."""
+        self._open[arrival.seq] = arrival
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._open)
+
+    def finish(self, arrival: Arrival, otherwise: Outcome, now_ns: int) -> None:
+        """Write an arrival's rows, once. `otherwise`: of requests that did not report how they ended."""
+        self._open.pop(arrival.seq, None)
+        if not arrival.closed:
+            for row in arrival.rows(now_ns, RequestEnd(otherwise, request=arrival.request)):
+                self._recorder.add(row)
+
+    def forget(self, arrival: Arrival) -> None:
+        """It made no request and owes no row."""
+        self._open.pop(arrival.seq, None)
+
+    def abandon(self) -> None:
+        """Whatever is still open never ended."""
+        now_ns = time.monotonic_ns()
+        for arrival in tuple(self._open.values()):
+            self.finish(arrival, Outcome.UNFINISHED, now_ns)
+
+    def _measured(self, send: Callable[..., Any], desk: RequestContext) -> Callable[..., Any]:
+        def request(method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            arrival = desk.take()
+            if arrival is None:  # on_start and on_stop: nobody's arrival
+                return send(method, url, *args, **kwargs)
+            exchange = arrival.begin(time.monotonic_ns())
+            exchange.streamed = bool(kwargs.get("stream"))
+            kwargs["headers"] = {**(kwargs.get("headers") or {}), **headers(self._run, arrival.seq)}
+            kwargs["context"] = {**kwargs.get("context", {}), CONTEXT_KEY: exchange}
+            try:
+                response = send(method, url, *args, **kwargs)
+            except BaseException as exc:
+                if arrival.alone:  # nobody else would close it
+                    killed = isinstance(exc, gevent.GreenletExit)
+                    outcome = Outcome.UNFINISHED if killed else Outcome.BAD_ANSWER
+                    self.finish(arrival, outcome, time.monotonic_ns())
+                raise
+            if exchange.done_ns is None:  # `catch_response`: the task looks at it before it is reported
+                exchange.done_ns = time.monotonic_ns()
+            return response
+
+        return request
+
+    def _ending(
+        self, exchange: Exchange, name: str, response: Any, error: BaseException | None, length: int
+    ) -> RequestEnd:
+        status = int(getattr(response, "status_code", 0) or 0)
+        index = exchange.arrival.request if self._own_tasks else self._index_by_name.get(name, 0)
+        if is_past_deadline(error):
+            return RequestEnd(self._late, status, 0, length, index)
+        failure = outcome_of(error, status)
+        if failure is not None and failure is not Outcome.BAD_ANSWER:
+            return RequestEnd(failure, status, 0, length, index)
+        if not status:  # a client of the user's own, without HTTP: it said that all is well
+            return RequestEnd(failure or Outcome.OK, 0, 0, length, index)
+        body = b"" if exchange.streamed else (response.content or b"")
+        request = self._requests[index] if self._own_tasks else None
+        accepted = error is None and status >= 400
+        outcome, answered = self._checks.judge(status, body, request, accepted=accepted)
+        if failure is not None and outcome is Outcome.OK:
+            outcome, answered = failure, 0
+        ending = RequestEnd(outcome, status, answered, length or len(body), index)
+        lacks = self._asked[index] & ~answered
+        if lacks and outcome is Outcome.OK and not exchange.streamed:
+            self._incomplete.see(exchange, ending, lacks, body)
+        return ending

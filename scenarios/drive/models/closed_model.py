@@ -1,0 +1,123 @@
+"""The closed model, `users: N`: Locust's own run loop, whole; we only record what it does.
+
+A task is an arrival, intended when its first request is sent. A request outside of a task function
+(in a TaskSet) stands for itself. Load that waits for answers hides stalls; the report says so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from inspect import isclass
+from itertools import count
+from typing import Any
+
+import gevent
+from locust import TaskSet, User
+from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
+
+from harness.rundir.plan import Plan
+from harness.rundir.rows import Outcome
+from harness.units import NS_PER_MS, NS_PER_S
+from scenarios.drive.arrival import Arrival
+from scenarios.drive.command import WorkerId
+from scenarios.drive.handshake import Handshake
+from scenarios.drive.instrumentation import Instrumentation, RequestContext, context_of
+from scenarios.drive.watch import StopWatch
+
+NOT_FAILURES = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopUser, StopTest)
+
+
+class ClosedModel:
+    """One worker's users. Arrivals are numbered counter × workers + index."""
+
+    def __init__(self, plan: Plan, place: WorkerId, meter: Instrumentation, watch: StopWatch) -> None:
+        self._plan = plan
+        self._place = place
+        self._meter = meter
+        self._watch = watch
+        self._counter = count()
+
+    def measured(self, classes: Sequence[type[User]]) -> dict[str, type[User]]:
+        """Subclasses for Locust to run, whose instances are measured; keys that are no name of a module's own."""
+        return {f"measured {user_class.__name__}": self._subclass(user_class) for user_class in classes}
+
+    def hold(self, handshake: Handshake, environment: Any) -> None:
+        """Called before Locust spawns its users: returns when they may start. Raises RigError."""
+        load = self._plan.load
+        handshake.ready()
+        t0_ns = handshake.t0_ns()
+        self._meter.start(t0_ns)
+        start_ns = t0_ns - round(load.warmup_ms * NS_PER_MS)
+        gevent.sleep(max(0, start_ns - time.monotonic_ns()) / NS_PER_S)
+        gevent.spawn(self._end, environment, t0_ns + round(load.duration_ms * NS_PER_MS))
+
+    def _end(self, environment: Any, planned_ns: int) -> None:
+        while (left_ns := self._watch.ends_ns(planned_ns) - time.monotonic_ns()) > 0:
+            gevent.sleep(min(left_ns / NS_PER_S, 0.05))
+        environment.stop_timeout = self._plan.load.drain_ms / 1000
+        environment.runner.quit()
+
+    def _arrival(self) -> Arrival:
+        seq = next(self._counter) * self._plan.load.workers + self._place.index
+        arrival = self._meter.arrival(seq, None)
+        self._meter.open(arrival)
+        return arrival
+
+    def _stray(self) -> Arrival:
+        arrival = self._arrival()
+        arrival.alone = True
+        return arrival
+
+    def _subclass(self, user_class: Any) -> type[User]:
+        meter, stray = self._meter, self._stray
+        meter.prepare(user_class)
+
+        def init(user: User, environment: Any) -> None:
+            user_class.__init__(user, environment)
+            meter.attach(user, RequestContext())
+
+        def on_start(user: User) -> None:
+            user_class.on_start(user)  # its requests are nobody's arrival
+            context_of(user).stray = stray
+            meter.at_work(context_of(user))
+
+        def on_stop(user: User) -> None:
+            context_of(user).stray = None
+            meter.off_work()
+            user_class.on_stop(user)
+
+        measured: type[User] = type(
+            user_class.__name__,
+            (user_class,),
+            {"abstract": False, "__init__": init, "on_start": on_start, "on_stop": on_stop},
+        )
+        measured.tasks = [
+            task if isclass(task) and issubclass(task, TaskSet) else self._as_arrival(task) for task in user_class.tasks
+        ]
+        return measured
+
+    def _as_arrival(self, task: Any) -> Callable[[User], None]:
+        def arrive(user: User) -> None:
+            desk = context_of(user)
+            desk.arrival = arrival = self._arrival()
+            outcome: Outcome | None = None
+            try:
+                task(user)
+            except gevent.GreenletExit:
+                outcome = Outcome.UNFINISHED
+                raise
+            except NOT_FAILURES:
+                raise
+            except Exception:
+                outcome = Outcome.BAD_ANSWER
+                arrival.spoil(outcome)
+                raise
+            finally:
+                desk.arrival = None
+                if arrival.exchanges or outcome is not None:
+                    self._meter.finish(arrival, outcome or Outcome.BAD_ANSWER, time.monotonic_ns())
+                else:
+                    self._meter.forget(arrival)
+
+        return arrive

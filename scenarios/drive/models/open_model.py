@@ -1,0 +1,154 @@
+"""The open model: sends each arrival of the plan at its time, whatever became of those before.
+
+A single Locust user runs the dispatcher. Each arrival gets a greenlet and a seat; one that finds
+every slot taken is dropped, and says so. Nothing here waits for an answer.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import gevent
+from locust import User
+from locust.exception import StopTest, StopUser
+
+from harness.rundir.plan import Plan
+from harness.rundir.rows import Outcome
+from harness.units import NS_PER_MS, NS_PER_S
+from scenarios.drive.arrival import Arrival
+from scenarios.drive.command import WorkerId, own_share
+from scenarios.drive.handshake import Handshake
+from scenarios.drive.instrumentation import Instrumentation
+from scenarios.drive.models.error_log import ErrorLog
+from scenarios.drive.models.user_pool import UserPool
+from scenarios.drive.recorder import Recorder, die
+from scenarios.drive.watch import LOOK_EVERY_S, StopWatch
+from scenarios.load import arrivals_ns, peak_rate_per_s, request_index
+
+SPIN_BELOW_PER_S = 250
+"""The event loop rounds a sleep up to whole milliseconds. Below this rate the last one is spent in
+turns of the loop instead, exact to some µs, for at most an eighth of a core; above it, a millisecond
+of lag is the cheaper choice."""
+
+SEATS_LEAST = 8
+SEATS_MOST = 500
+
+
+class OpenModel:
+    """One worker's part of the plan, from start to the closed row file."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        place: WorkerId,
+        classes: Sequence[type[User]],
+        *,
+        meter: Instrumentation,
+        recorder: Recorder,
+        watch: StopWatch,
+    ) -> None:
+        if plan.load.schedule is None:
+            raise ValueError("the open model needs a schedule")
+        load = plan.load
+        self._plan = plan
+        self._place = place
+        self._classes = classes
+        self._meter = meter
+        self._recorder = recorder
+        self._watch = watch
+        self._schedule = plan.load.schedule
+        self._slots = max(1, own_share(load.max_in_flight, load.workers, place.index))
+        self._class_weights = tuple(max(1, round(user_class.weight * 1000)) for user_class in classes)
+        self._spins = peak_rate_per_s(self._schedule) / load.workers <= SPIN_BELOW_PER_S
+        self._greenlets: set[gevent.Greenlet] = set()
+        self._troubles = ErrorLog()
+
+    def run(self, environment: Any, handshake: Handshake) -> None:
+        """Raises RigError where the supervisor does not answer, and what a user's `on_start` raises."""
+        offsets_ns = arrivals_ns(self._schedule, self._plan.seed)[self._place.index :: self._plan.load.workers]
+        seats = UserPool(self._classes, environment, self._meter)
+        per_s = peak_rate_per_s(self._schedule) / self._plan.load.workers
+        seats.warm(min(max(SEATS_LEAST, math.ceil(per_s)), self._slots, SEATS_MOST))
+        gc.collect()
+        gc.freeze()  # collections look only at what the load itself leaves behind
+        handshake.ready()
+        t0_ns = handshake.t0_ns()
+        self._meter.start(t0_ns)
+        self._send(offsets_ns, t0_ns, seats)
+        self._drain(t0_ns + round(self._plan.load.duration_ms * NS_PER_MS))
+        self._recorder.close()
+        seats.stop()
+        self._troubles.tell()
+
+    def _send(self, offsets_ns: Sequence[int], t0_ns: int, seats: UserPool) -> None:
+        workers = self._plan.load.workers
+        for turn, offset_ns in enumerate(offsets_ns):
+            due_ns = t0_ns + offset_ns
+            if not self._wait_until(due_ns):
+                return
+            arrival = self._meter.arrival(turn * workers + self._place.index, due_ns)
+            if self._meter.in_flight >= self._slots:
+                self._meter.finish(arrival, Outcome.DROPPED, time.monotonic_ns())
+                continue
+            self._meter.open(arrival)
+            greenlet = gevent.spawn(self._serve, arrival, seats)
+            self._greenlets.add(greenlet)
+
+    def _wait_until(self, due_ns: int) -> bool:
+        """False once the load has been stopped before `due_ns`."""
+        while True:
+            stop_at_ns = self._watch.stop_at_ns
+            if stop_at_ns is not None and due_ns >= stop_at_ns:
+                return False
+            left_ns = due_ns - time.monotonic_ns()
+            if left_ns <= 0:
+                gevent.sleep(0)  # behind: what was sent must get to the wire before more is sent
+                return True
+            if left_ns < NS_PER_MS and not self._spins:
+                gevent.sleep(left_ns / NS_PER_S)
+            else:
+                whole_ms = left_ns // NS_PER_MS
+                gevent.sleep(min(whole_ms / 1000 - 0.0005, LOOK_EVERY_S) if whole_ms else 0)
+
+    def _serve(self, arrival: Arrival, seats: UserPool) -> None:
+        """One arrival, in a greenlet of its own. Killed at the end of the drain, when its row is written."""
+        seed = self._plan.seed
+        seat = None
+        outcome = Outcome.BAD_ANSWER  # of a task that made no request, or did not say what came of it
+        try:
+            seat = seats.take(request_index(seed, arrival.seq, self._class_weights))
+            seat.desk.arrival = arrival
+            self._meter.at_work(seat.desk)
+            seat.turns.take(partial(request_index, seed + 1, arrival.seq))
+        except gevent.GreenletExit:
+            return
+        except StopUser:
+            seat = None
+        except StopTest as exc:
+            die(f"a task stopped the test: {exc}")
+        except (Exception, gevent.Timeout) as exc:  # a user's task may raise anything; it costs its own arrival
+            arrival.spoil(outcome)
+            self._troubles.note(exc)
+        finally:
+            self._meter.off_work()
+            self._greenlets.discard(gevent.getcurrent())
+        self._meter.finish(arrival, outcome, time.monotonic_ns())
+        if seat is not None:
+            seat.desk.arrival = None
+            seats.put_back(seat)
+
+    def _drain(self, planned_ns: int) -> None:
+        """Wait for the end of the load, then for open arrivals, and give up on what is left."""
+        drain_ns = round(self._plan.load.drain_ms * NS_PER_MS)
+        while True:
+            over_ns = time.monotonic_ns() - self._watch.ends_ns(planned_ns)
+            if over_ns >= drain_ns or (over_ns >= 0 and not self._meter.in_flight):
+                break
+            gevent.sleep(0.01)
+        self._meter.abandon()
+        gevent.killall(list(self._greenlets), timeout=2)

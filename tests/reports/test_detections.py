@@ -1,0 +1,99 @@
+"""Who the service named, in words, in the report and in the summary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from harness.cli.display.summary import run_lines
+from harness.rundir.results import FalseAlarm, FaultProof, FaultResult, NamedResult
+from reports.detections import named_without_fault, who_was_named
+from reports.formats import html, md
+from reports.subject import Subject
+from tests.reports.made_up_run import five_minutes, write_run
+
+
+def fault(*named: NamedResult) -> FaultResult:
+    proof = FaultProof(canary_baseline_ms=None, canary_during_ms=None, canary_failures=0, service_calls=0)
+    return FaultResult(
+        name="azure-slow", upstream="azure", kind="latency", windows=(), proof=proof, landed=True, named=named
+    )
+
+
+def by(source: str, upstream: str = "azure", *, cleared_ms: float | None = None, no_news: bool = False) -> NamedResult:
+    return NamedResult.model_validate(
+        {
+            "upstream": upstream,
+            "source": source,
+            "after_ms": 1_200.0,
+            "lines": 3,
+            "text": f"ERROR {upstream} failed",
+            "healthy": upstream != "azure",
+            "no_news": no_news,
+            "cleared_after_ms": cleared_ms,
+        }
+    )
+
+
+def test_in_words() -> None:
+    assert who_was_named(fault()) == []
+    assert who_was_named(fault(by("log", cleared_ms=0.0), by("alert", cleared_ms=3_100.0))) == [
+        "named by its log after 1.20 s, cleared with the fault; "
+        "named by its alert after 1.20 s, cleared 3.10 s after the fault"
+    ]
+    assert who_was_named(fault(by("alert", no_news=True))) == [
+        "named by its alert before the fault already, which says nothing"
+    ]
+    assert who_was_named(fault(by("log", "gcp"))) == [
+        "gcp, healthy, was named by the service's log after 1.20 s: ERROR gcp failed"
+    ]
+
+
+def test_a_healthy_one_that_is_named_anyway_is_told_so() -> None:
+    anyway = "gcp, healthy, was named by the service's log as before the fault: ERROR gcp failed"
+    assert who_was_named(fault(by("log", "gcp", no_news=True))) == [anyway]
+    both = fault(by("log", "gcp", no_news=True), by("alert", "gcp"))
+    assert who_was_named(both) == ["gcp, healthy, was named by the service's alert after 1.20 s: ERROR gcp failed"]
+
+
+def test_of_many_healthy_ones_some_are_told() -> None:
+    told = who_was_named(fault(*(by("log", f"x-{number}") for number in range(10))))
+    assert len(told) == 4
+    assert told[-1] == "and 7 more healthy ones"
+
+
+def test_a_healthy_one_named_by_log_and_alert_is_one() -> None:
+    told = who_was_named(fault(*(by(source, f"x-{number}") for source in ("log", "alert") for number in range(4))))
+    assert len(told) == 4
+    assert told[-1] == "and 1 more healthy ones"
+
+
+def test_who_was_named_without_a_fault() -> None:
+    def alarm(upstream: str, lines: int = 1) -> FalseAlarm:
+        return FalseAlarm(upstream=upstream, source="log", first_ms=1_500.0, lines=lines, text="WARN it is broken")
+
+    assert named_without_fault(()) == []
+    assert named_without_fault([alarm("gcp"), alarm("aws", 20)]) == [
+        "gcp, healthy, was named by the service's log while no fault stood, first at 1.50 s: WARN it is broken",
+        "aws, healthy, was named by the service's log while no fault stood, first at 1.50 s, 20 times: "
+        "WARN it is broken",
+    ]
+    assert named_without_fault([alarm(f"x-{number}") for number in range(5)])[3:] == ["and 2 more false alarms"]
+
+
+def test_the_report_and_the_summaries_show_false_alarms(tmp_path: Path) -> None:
+    run_dir = write_run(tmp_path, five_minutes(rate_per_s=4))
+    subject = Subject.load(run_dir)
+    alarm = FalseAlarm(upstream="aws", source="log", first_ms=1_500.0, lines=20, text="WARN it is broken")
+    subject = replace(subject, results=subject.results.model_copy(update={"false_alarms": (alarm,)}))
+    terminal = " ".join(" ".join(run_lines(subject.results, run_dir)).split())
+    for shown in (html.page(subject), md.summary(subject), terminal):
+        told = shown.replace("&#39;", "'")
+        assert "aws, healthy, was named by the service's log while no fault stood, first at 1.50 s, 20 times" in told
+
+
+def test_the_report_and_the_summary_show_it(tmp_path: Path) -> None:
+    subject = Subject.load(write_run(tmp_path, five_minutes(rate_per_s=4)))
+    for shown in (html.page(subject), md.summary(subject)):
+        assert "named by its log after 1.20 s, cleared 3.10 s after the fault" in shown
+        assert "oci, healthy, was named by the service's alert after 9.00 s" in shown.replace("&#39;", "'")
