@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from harness.verdict.judge import is_matrix, judge, judge_matrix, write, write_any, write_pool
+from harness.verdict.judging import is_matrix, judge, judge_matrix, write, write_any, write_pool
 
 __all__ = ["is_matrix", "judge", "judge_matrix", "write", "write_any", "write_pool"]

@@ -378,7 +378,7 @@ def _all_ok(check: str) -> Patch:
         def kind(run: Evidence, landings: Any) -> Any:
             return tuple(replace(f, ok=True) if f.check == check else f for f in rig_findings(run, landings))
 
-        patch.setattr("harness.verdict.judge.rig_findings", kind)
+        patch.setattr("harness.verdict.judging.rig_findings", kind)
 
     return patch_it
 
@@ -439,7 +439,7 @@ def _first_for_last(run: Evidence, upstream: str, _source: Any, removed_ns: int,
 
 
 def _as_if_it_had_been_named(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("harness.evidence.detections.Notices.between", lambda *_: _Anything())
+    patch.setattr("harness.evidence.detections.Detections.between", lambda *_: _Anything())
     patch.setattr("harness.evidence.baseline_detections.BaselineDetections.news", lambda *_: [True])
 
 
@@ -565,21 +565,21 @@ MUTANTS = (
     Mutant(
         "the rest of a stopped run taken for fast",
         stopped_with_six_percent,
-        swap("harness.gates.exceedance.doomed", _the_rest_is_fast),
+        swap("harness.gates.exceedance.cannot_pass", _the_rest_is_fast),
         right="inconclusive",
         wrong="fail",
     ),
     Mutant(
         "a dead service overlooked",
         the_service_died,
-        swap("harness.verdict.judge.service_alive", lambda _: None),
+        swap("harness.verdict.judging.service_alive", lambda _: None),
         right="fail",
         wrong="pass",
     ),
     Mutant(
         "undecided taken for held",
         undecided,
-        swap("harness.verdict.judge._combine", _no_shortfall_is_pass),
+        swap("harness.verdict.judging._combine", _no_shortfall_is_pass),
         right="inconclusive",
         wrong="pass",
     ),
@@ -614,7 +614,7 @@ MUTANTS = (
     Mutant(
         "what is still held just after a fault held against the service",
         threads_that_return,
-        swap("harness.evidence.resources.Readings.last", lambda self, *_, **__: self),
+        swap("harness.evidence.resources.ResourceSeries.last", lambda self, *_, **__: self),
         right="pass",
         wrong="fail",
     ),
