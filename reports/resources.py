@@ -53,7 +53,9 @@ def charts(subject: Subject, bands: Sequence[Band]) -> list[ResourceChart]:
     t0_ns = subject.manifest.t0_ns if subject.manifest else None
     if t0_ns is None:
         return []
-    readings = ResourceSeries.of(read_resources(subject.rows_dir, []))  # what is damaged, the checks tell
+    # without evidence the readings may still be there; the checks report what is damaged
+    lines = subject.evidence.resources if subject.evidence else read_resources(subject.rows_dir, [])
+    readings = ResourceSeries.of(lines)
     found = []
     for name, key, suffix, factor in _COLUMNS:
         known = readings.knowing(key)

@@ -121,9 +121,7 @@ def why_failed(failure: Failure, cost: Sequence[CostResult] = ()) -> str:
     gate, finding, phase, culprit = failure.gate, failure.finding, failure.phase, failure.culprit
     faulted = _faulted(failure.plan, gate.phase)
     if finding.kind == FindingKind.SERVICE_ENDED:
-        return (
-            f"{finding.reason[:1].upper()}{finding.reason[1:]}; {gate.significance[:1].lower()}{gate.significance[1:]}"
-        )
+        return f"{finding.reason[:1].upper()}{finding.reason[1:]}; {gate.significance}"
     if gate.significance:
         return f"{gate.significance} The fault was {faulted}." if faulted else gate.significance
     waiting: list[str] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from harness.units import format_bytes, format_duration, format_quantity, format_share
+from harness.units import format_bytes, format_duration, format_exact_duration, format_quantity, format_share
 
 READINGS: Final = "readings"
 ARRIVALS: Final = "arrivals"
@@ -21,12 +21,17 @@ class UnitWords:
     counts: str = ARRIVALS
 
 
+def _exact_ms(value: float) -> str:
+    """As a scenario writes it; a limit in multiples of the baseline is a measured one, to be rounded like any other."""
+    return format_exact_duration(value) if float(f"{value:.4g}") == value else format_duration(value)
+
+
 def _plain(value: float) -> str:
     return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 UNITS: Final[dict[str, UnitWords]] = {
-    "ms": UnitWords(format_duration, format_duration),
+    "ms": UnitWords(format_duration, _exact_ms),
     "share": UnitWords(format_share, lambda value: f"{value * 100:.6g} %"),
     "ratio": UnitWords(_plain, lambda value: f"{value:.6g}"),
     "per_s": UnitWords(lambda value: f"{value:.4g}/s", lambda value: f"{value:.6g}/s"),

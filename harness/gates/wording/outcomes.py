@@ -44,8 +44,9 @@ def _bound(ctx: AdviceContext) -> str:
 
 
 def _http_error(ctx: AdviceContext) -> str:
-    statuses = [str(ending.status) for ending in causes(ctx.endings) if ending.outcome == "http_error"]
-    error = f"the error behind HTTP {' and '.join(statuses[:2])}" if statuses else "the error behind these answers"
+    statuses = next((cause.statuses for cause in causes(ctx.endings) if cause.outcome == "http_error"), ())
+    known = " and ".join(map(str, statuses[:2]))
+    error = f"the error behind HTTP {known}" if known else "the error behind these answers"
     rest = f" {ctx.slowest_upstream} was the slowest upstream of these requests:" if ctx.slowest_upstream else ""
     answer = "answer with what the other upstreams returned when one of them fails."
     return f"See logs/sut.log for {error}.{rest} {answer if rest else answer.capitalize()}"
@@ -78,17 +79,17 @@ OUTCOMES: Final[dict[str, OutcomeWords]] = {
 }
 
 
-def did(ending: Ending) -> str:
-    """`got HTTP 500`."""
-    words = OUTCOMES.get(ending.outcome)
-    if ending.outcome == "http_error" and ending.status is None:
-        return "got an HTTP error"
-    return words.did.format(status=ending.status) if words else f"ended as {ending.outcome}"
+def did(outcome: str, status: int | str | None) -> str:
+    """`got HTTP 500`. `status`: of an HTTP error, where it is known."""
+    words = OUTCOMES.get(outcome)
+    if words is None:
+        return f"ended as {outcome}"
+    return words.did.format(status="an error status" if status is None else status)
 
 
 def list_endings(endings: Sequence[Ending]) -> str:
     """`315 got HTTP 500, 2 got a 504`: the heaviest first."""
-    told = [f"{format_count(ending.n)} {did(ending)}" for ending in endings[:LISTED_MOST]]
+    told = [f"{format_count(ending.n)} {did(ending.outcome, ending.status)}" for ending in endings[:LISTED_MOST]]
     rest = sum(ending.n for ending in endings[LISTED_MOST:])
     return ", ".join([*told, *([f"{format_count(rest)} ended in other ways"] if rest else [])])
 
@@ -100,21 +101,35 @@ def headline_of(endings: Sequence[Ending], n: int) -> str:
         return ""
     first = failed[0]
     of_all = f"all {format_count(n)}" if first.n == n else f"{format_count(first.n)} of {format_count(n)}"
-    told = f"{of_all} requests {did(first)}"
+    told = f"{of_all} requests {did(first.outcome, first.status)}"
     return ", ".join([told, *([list_endings(failed[1:])] if failed[1:] else [])])
 
 
-def causes(endings: Sequence[Ending]) -> list[Ending]:
-    """The endings that made up the damage, the heaviest first; those of a few requests are left out.
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """An outcome with much of the damage; `statuses` of HTTP errors, the commonest first, which weigh together."""
 
-    HTTP errors weigh together, whatever their statuses.
-    """
+    outcome: str
+    n: int
+    statuses: tuple[int, ...]
+
+    @property
+    def did(self) -> str:
+        """`got HTTP 500 or 502`."""
+        if not self.statuses:
+            return did(self.outcome, None)
+        return did(self.outcome, " or ".join(map(str, self.statuses[:LISTED_MOST])))
+
+
+def causes(endings: Sequence[Ending]) -> list[Cause]:
+    """The outcomes that made up the damage, the heaviest first; those of a few requests are left out."""
     total = sum(ending.n for ending in endings)
-    weight: dict[str, int] = {}
-    for ending in endings:
-        weight[ending.outcome] = weight.get(ending.outcome, 0) + ending.n
-    heavy = [ending for ending in endings if total and weight[ending.outcome] >= CAUSE_LEAST * total]
-    return sorted(heavy, key=lambda ending: -weight[ending.outcome])
+    found = []
+    for outcome in dict.fromkeys(ending.outcome for ending in endings):
+        own = [ending for ending in endings if ending.outcome == outcome]
+        statuses = tuple(ending.status for ending in own if ending.status is not None)
+        found.append(Cause(outcome, sum(ending.n for ending in own), statuses))
+    return sorted((cause for cause in found if cause.n >= CAUSE_LEAST * total), key=lambda cause: -cause.n)
 
 
 def from_waiting(endings: Sequence[Ending]) -> bool:
@@ -124,19 +139,19 @@ def from_waiting(endings: Sequence[Ending]) -> bool:
 
 
 def how_they_ended(endings: Sequence[Ending], n: int, gateway_timeout_ms: float | None, whose: str) -> list[str]:
-    """One sentence for each ending that is a cause: `26 % of this phase's requests got HTTP 500.`"""
+    """One sentence for each outcome that is a cause: `26 % of the gate's requests got HTTP 500.`"""
     said = []
-    for ending in causes([ending for ending in endings if ending.outcome != SLOW])[:LISTED_MOST]:
-        share = format_share(ending.n / n)
-        if ending.outcome == "gateway_timeout" and gateway_timeout_ms is not None:
+    for cause in causes(endings):
+        share = format_share(cause.n / n)
+        if cause.outcome == "gateway_timeout" and gateway_timeout_ms is not None:
             said.append(f"The gateway gave up after {format_duration(gateway_timeout_ms)} on {share} of {whose}.")
-        else:
-            said.append(f"{share} of {whose} {did(ending)}.")
+        elif cause.outcome != SLOW:
+            said.append(f"{share} of {whose} {cause.did}.")
     return said
 
 
 def advice_on_endings(ctx: AdviceContext) -> str:
     """What to do about the heaviest endings, each thing once; about waiting where nothing is known of them."""
     found = causes(ctx.endings)
-    advice = [OUTCOMES[ending.outcome].next(ctx) for ending in found if ending.outcome in OUTCOMES]
+    advice = [OUTCOMES[cause.outcome].next(ctx) for cause in found if cause.outcome in OUTCOMES]
     return " ".join(dict.fromkeys(advice)) or _bound(ctx)
