@@ -243,26 +243,24 @@ class CutOff:
 
 
 def cut_off_of(gate: LatencyGate, pool: Pool) -> CutOff | None:
-    """By the timeout that ended most of the failed requests; None where most of them failed otherwise, or sooner.
+    """Where the quantile was cut off by a timeout; None where timeouts alone do not reach its rank.
 
-    A failure of another kind says nothing about how long the request would have taken.
+    A failure of another kind, and a timeout that was reported early, say nothing about how long the request would
+    have taken: they rank below every request that was cut off.
     """
     plan = pool.plan
     cap_ms = plan.load.client_cap_ms
     gateway_ms = cap_ms if plan.gateway.timeout_ms is None else plan.gateway.timeout_ms
     if gate.upstream is not None:
         return None if _most_calls_failed_with_a_status(gate, gate.upstream, pool) else CutOff(gateway_ms, None)
-    windows = _population(gate).windows(pool)
-    failed = np.concatenate([window.samples[~window.ok] for window in windows])
-    waited_ms = (failed["done_ns"] - failed["intended_ns"]) / NS_PER_MS
-    best, most = None, 0
-    for outcome, at_ms in ((Outcome.GATEWAY_TIMEOUT, gateway_ms), (Outcome.CLIENT_TIMEOUT, cap_ms)):
-        n = int(np.count_nonzero((failed["outcome"] == outcome) & (waited_ms >= CUT_OFF_LEAST * at_ms)))
-        best, most = (CutOff(at_ms, outcome.name.lower()), n) if n > most else (best, most)
-    still_open = waited_ms[failed["outcome"] == Outcome.UNFINISHED]
-    if len(still_open) > most:
-        best, most = CutOff(float(still_open.min()), Outcome.UNFINISHED.name.lower()), len(still_open)
-    return best if 2 * most >= len(failed) else None
+    rows = np.concatenate([window.samples for window in _population(gate).windows(pool)])
+    outcome, waited_ms = rows["outcome"], (rows["done_ns"] - rows["intended_ns"]) / NS_PER_MS
+    cut_off_ms = np.where(outcome == Outcome.UNFINISHED, waited_ms, 0.0)
+    for kind, at_ms in ((Outcome.GATEWAY_TIMEOUT, gateway_ms), (Outcome.CLIENT_TIMEOUT, cap_ms)):
+        cut_off_ms = np.where((outcome == kind) & (waited_ms >= CUT_OFF_LEAST * at_ms), at_ms, cut_off_ms)
+    at_rank = np.argsort(cut_off_ms, kind="stable")[max(0, int(np.ceil(round(gate.quantile * len(rows), 6))) - 1)]
+    found_ms = float(cut_off_ms[at_rank])
+    return CutOff(found_ms, Outcome(int(outcome[at_rank])).name.lower()) if found_ms > 0 else None
 
 
 def _most_calls_failed_with_a_status(gate: LatencyGate, upstream: str, pool: Pool) -> bool:

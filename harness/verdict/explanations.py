@@ -10,7 +10,7 @@ from harness.evidence import Pool
 from harness.evidence.endings import endings_of
 from harness.gates import Finding, Gate
 from harness.gates.gate import AdviceContext
-from harness.gates.wording.outcomes import from_waiting, headline_of, how_they_ended
+from harness.gates.wording.outcomes import SLOW, causes, from_waiting, headline_of, how_they_ended
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
 from harness.rundir.results import CostResult, Ending, GateResult, PhaseResult, UpstreamResult
@@ -135,11 +135,17 @@ def why_failed(failure: Failure, cost: Sequence[CostResult] = ()) -> str:
     resources = held(cost, gate.phase) if gate.uses_resources else []
     ended: list[str] = []
     if phase and failure.n:
-        whose = "the gate's requests" if finding.endings else "this phase's requests"
+        whose = "the gate's requests" if gate.requests() else "this phase's requests"
         ended = how_they_ended(failure.endings, failure.n, failure.plan.gateway.timeout_ms, whose)
     first_ended = ended and not from_waiting(failure.endings)
     said = [*ended, *waiting, *resources] if first_ended else [*waiting, *resources, *ended]
-    return " ".join(said or [f"`{gate.text}` failed: {finding.reason}."])
+    return " ".join(said or _only_slow(failure) or [f"`{gate.text}` failed: {finding.reason}."])
+
+
+def _only_slow(failure: Failure) -> list[str]:
+    """A sentence on requests that were too slow, where there is nothing better to say; none where that is no cause."""
+    slow = next((cause.n for cause in causes(failure.finding.endings) if cause.outcome == SLOW), 0)
+    return [f"{format_share(slow / failure.n)} of the requests took too long."] if slow else []
 
 
 def _faulted(plan: Plan, phase: str) -> str:

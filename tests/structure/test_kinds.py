@@ -37,14 +37,12 @@ def matches_on_texts(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Compare(left=left, ops=ops, comparators=others):
-                looked = any(
-                    isinstance(op, ast.In | ast.NotIn) and _is_text(o) for op, o in zip(ops, others, strict=True)
-                )
-                same = any(
-                    isinstance(op, ast.Eq | ast.NotEq) and (_is_text(left) or _is_text(other))
+                sides = [left, *others]
+                hit = any(
+                    (isinstance(op, ast.In | ast.NotIn) and _is_text(other))
+                    or (isinstance(op, ast.Eq | ast.NotEq) and any(map(_is_text, sides)))
                     for op, other in zip(ops, others, strict=True)
                 )
-                hit = looked or same
             case ast.Call(func=ast.Attribute(value=value, attr=name), args=args):
                 hit = (name in METHODS and _is_text(value)) or (name in MATCHERS and any(map(_is_text, args)))
             case ast.Match(subject=subject):

@@ -66,7 +66,8 @@ def judged(folder: Path, *ended: Ended, gate: str = "p99 < 3s") -> tuple[Results
     return results, results.gates[0]
 
 
-CASES = [
+Case = tuple[tuple[Ended, ...], str, float | None, str | None, str]
+CASES: list[Case] = [
     # ended, what they did, what was cut off at which time by what, words of next
     ((ERRORS_500, few(TIMEOUTS_504)), "got HTTP 500", None, None, "See logs/sut.log for the error behind HTTP 500."),
     ((ERRORS_500,), "got HTTP 500", None, None, "See logs/sut.log for the error behind HTTP 500."),
@@ -80,12 +81,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("ended", "did", "cut_off_ms", "cut_off_by", "next_"), CASES, ids=lambda value: str(getattr(value, "outcome", ""))
-)
-def test_the_outcome_that_did_the_damage_is_named_and_a_sliver_is_no_cause(
-    ended: tuple[Ended, ...], did: str, cut_off_ms: float | None, cut_off_by: str | None, next_: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "+".join(each.outcome.name for each in case[0]))
+def test_the_outcome_that_did_the_damage_is_named_and_a_sliver_is_no_cause(case: Case, tmp_path: Path) -> None:
+    ended, did, cut_off_ms, cut_off_by, next_ = case
     results, gate = judged(tmp_path, *ended)
     assert (results.verdict, gate.kind) == ("fail", FindingKind.EXCEEDED)
     assert (gate.observed, gate.censored_at_ms, gate.censored_by) == (None, cut_off_ms, cut_off_by)
@@ -100,7 +98,7 @@ def test_the_outcome_that_did_the_damage_is_named_and_a_sliver_is_no_cause(
     if cut_off_by == "gateway_timeout":
         assert "The gateway gave up after 3.00 s" in results.why
     else:
-        assert f"of the gate's requests {did}." in results.why
+        assert f"of this phase's requests {did}." in results.why
         assert "gateway" not in results.why
         assert "gateway gave up" not in results.reason
     if cut_off_by != "client_timeout" and Outcome.GATEWAY_TIMEOUT in {each.outcome for each in ended[1:]}:
@@ -110,7 +108,7 @@ def test_the_outcome_that_did_the_damage_is_named_and_a_sliver_is_no_cause(
 
 def test_two_outcomes_of_weight_are_both_causes_the_heavier_first(tmp_path: Path) -> None:
     results, gate = judged(tmp_path, ERRORS_500, few(TIMEOUTS_504, 200), few(REFUSED, 1))
-    assert (gate.censored_at_ms, gate.failed_at_rank) == (None, True), "most of them were cut off by nothing"
+    assert (gate.censored_at_ms, gate.failed_at_rank) == (GATEWAY_MS, False), "200 of 1,200 alone put p99 there"
     assert results.why.index("got HTTP 500") < results.why.index("The gateway gave up after 3.00 s")
     assert results.next.index("the error behind HTTP 500") < results.next.index("Bound how long a request may take")
     assert "connection" not in results.why + results.next
@@ -133,6 +131,19 @@ def test_answers_that_were_only_slow_blame_no_error(tmp_path: Path) -> None:
     assert gate.observed == pytest.approx(2_500)
     assert "HTTP" not in results.why + results.next
     assert results.next.startswith("Bound how long a request may take")
+    assert "took too long" in results.why
+
+
+@pytest.mark.parametrize("outcome", [Outcome.GATEWAY_TIMEOUT, Outcome.CLIENT_TIMEOUT])
+def test_a_timeout_that_came_at_once_cuts_nothing_off(outcome: Outcome, tmp_path: Path) -> None:
+    _, gate = judged(tmp_path, Ended(outcome, 315, 504))
+    assert (gate.verdict, gate.censored_at_ms, gate.failed_at_rank) == ("fail", None, True)
+
+
+def test_errors_that_took_as_long_as_the_timeout_were_not_cut_off_by_it(tmp_path: Path) -> None:
+    results, gate = judged(tmp_path, Ended(Outcome.HTTP_ERROR, 315, 500, GATEWAY_MS), few(TIMEOUTS_504))
+    assert (gate.verdict, gate.censored_at_ms, gate.failed_at_rank) == ("fail", None, True)
+    assert "gateway" not in results.why + results.next
 
 
 @pytest.mark.parametrize(
