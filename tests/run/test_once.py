@@ -10,6 +10,7 @@ from harness import verdict
 from harness.evidence import Evidence, Pool, files
 from harness.gates import parse
 from harness.run.run import judge_and_report
+from harness.rundir.rows import read_rows
 from reports.report import write_reports
 from tests.rundir.recording import make_plan, record, slow_fault
 
@@ -25,7 +26,7 @@ def run_dir_in(folder: Path, run_id: str = "20250102-030405-abcd") -> Path:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The name of each row file that is read, and of each resources file."""
     found: list[str] = []
-    read_rows, read_resources = files.read_rows, files.read_resources
+    read_resources = files.read_resources
 
     def rows(path, *args, **keywords):  # type: ignore[no-untyped-def]
         found.append(path.name)
