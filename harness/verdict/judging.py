@@ -16,7 +16,7 @@ from harness import __version__
 from harness.errors import UsageError
 from harness.evidence import Evidence, Pool
 from harness.evidence.backend_time import joined_share
-from harness.evidence.detection_results import false_alarms
+from harness.evidence.detections.results import false_alarms
 from harness.evidence.incomplete import incomplete_answers
 from harness.evidence.meetings import never_asked
 from harness.evidence.unmatched import unmatched_calls

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from harness import verdict
-from harness.evidence import Evidence, Window, detections
+from harness.evidence import Evidence, Window
 from harness.evidence import run as evidence
+from harness.evidence.detections.recorded import Cleared
 from harness.evidence.endings import endings_of
 from harness.evidence.meetings import FaultContact
 from harness.gates import exceedance, share
@@ -437,12 +438,12 @@ def _of_nothing_pass(patch: pytest.MonkeyPatch) -> None:
 def _first_for_last(run: Evidence, upstream: str, _source: Any, removed_ns: int, end_ns: int) -> Any:
     assert run.notices is not None
     first = run.notices.between(removed_ns, end_ns, upstream)[0]
-    return detections.Cleared(first.t_ns, first)
+    return Cleared(first.t_ns, first)
 
 
 def _as_if_it_had_been_named(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("harness.evidence.detections.Detections.between", lambda *_: _Anything())
-    patch.setattr("harness.evidence.baseline_detections.BaselineDetections.news", lambda *_: [True])
+    patch.setattr("harness.evidence.detections.recorded.Detections.between", lambda *_: _Anything())
+    patch.setattr("harness.evidence.detections.baseline.BaselineDetections.news", lambda *_: [True])
 
 
 class _Anything(list[Any]):
@@ -640,14 +641,14 @@ MUTANTS = (
     Mutant(
         "named: a bell that always rings is believed",
         always_named,
-        swap("harness.evidence.baseline_detections.BaselineDetections.news", lambda _, seen, __: list(seen)),
+        swap("harness.evidence.detections.baseline.BaselineDetections.news", lambda _, seen, __: list(seen)),
         right="inconclusive",
         wrong="pass",
     ),
     Mutant(
         "cleared: the first sighting for the last",
         cleared_late,
-        swap("harness.evidence.detections.cleared", _first_for_last),
+        swap("harness.evidence.detections.recorded.cleared", _first_for_last),
         right="fail",
         wrong="pass",
     ),

@@ -25,7 +25,7 @@ from harness.units import NS_PER_MS, NS_PER_S, duration_literal, format_duration
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence, Pool
-    from harness.evidence.detections import Detections, TimedDetection
+    from harness.evidence.detections.recorded import Detections, TimedDetection
 
 MARGIN_MS: Final = 5_000.0
 """Load beyond the limit: a log that goes on naming somebody must be seen to."""
@@ -136,7 +136,7 @@ class _After:
 
 
 def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> DetectionOutcome:
-    from harness.evidence.detections import SOURCES, after_end_ns, silent_alert
+    from harness.evidence.detections.recorded import SOURCES, after_end_ns, silent_alert
 
     assert run.notices is not None
     fault = next(fault for fault in run.plan.faults if fault.name == gate.fault)
@@ -177,7 +177,7 @@ class _Witness:
 
 
 def _by(after: _After, source: Source) -> _Witness:
-    from harness.evidence.baseline_detections import LAST_S, baseline_detections
+    from harness.evidence.detections.baseline import LAST_S, baseline_detections
 
     past = baseline_detections(after.run, after.upstream, source, after.begin_ns, enough_s=LAST_S)
     during = [s for s in after.notices.between(after.begin_ns, after.removed_ns, after.upstream) if s.source == source]
@@ -190,7 +190,7 @@ def _by(after: _After, source: Source) -> _Witness:
 
 
 def _seen_by(after: _After, source: Source) -> DetectionOutcome:
-    from harness.evidence.detections import cleared, unread_by
+    from harness.evidence.detections.recorded import cleared, unread_by
 
     found = cleared(after.run, after.upstream, source, after.removed_ns, after.end_ns)
     limit_ms, held_ms = after.gate.limit_ms, after.ms(after.end_ns)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.evidence import Evidence
-from harness.evidence.baseline_detections import baseline_detections
-from harness.evidence.detections import (
+from harness.evidence.detections.baseline import baseline_detections
+from harness.evidence.detections.recorded import (
     SOURCES,
     Detections,
     TimedDetection,
