@@ -27,7 +27,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from harness.run.run import judge_and_report
-print(judge_and_report(Path(sys.argv[1])).verdict)
+print(judge_and_report(Path(sys.argv[1])).results.verdict)
 """
 
 

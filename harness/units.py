@@ -86,6 +86,11 @@ def format_duration(ms: float) -> str:
     return f"{minutes}m {rest:02d}s"
 
 
+def format_exact_duration(ms: float) -> str:
+    """A round time without rounded zeros: `200 ms`, `2 s`, `1.5 s`."""
+    return f"{ms / 1000:.6g} s" if ms >= 1000 else f"{ms:.6g} ms"
+
+
 def duration_literal(ms: float) -> str:
     """A duration as a scenario would spell it, exact and without a space: `60s`, `250ms`, `1.5s`, `2m`."""
     if ms >= 120_000 and ms % 60_000 == 0:

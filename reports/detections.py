@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from harness.rundir.results import FalseAlarm, FaultResult, GateResult, NamedResult
+from harness.rundir.finding_kind import FindingKind
+from harness.rundir.results import FalseAlarm, FaultResult, GateResult, NamedResult, Results
 from harness.units import format_duration
 
-_MUTE: Final = "` never had a sample"
 WRONG_MOST: Final = 3
 """Healthy upstreams told of; the others are counted."""
 
@@ -47,7 +47,15 @@ def named_without_fault(alarms: Sequence[FalseAlarm]) -> list[str]:
 
 def passed_on_one_witness(gates: Sequence[GateResult]) -> list[str]:
     """The gates that passed although the service's alert, which the scenario gives, never said anything."""
-    return [f"{gate.text}: {gate.reason}" for gate in gates if gate.verdict == "pass" and _MUTE in gate.reason]
+    return [f"{gate.text}: {gate.reason}" for gate in gates if gate.kind == FindingKind.HELD_ON_ONE_SOURCE]
+
+
+def summarize(results: Results) -> list[str]:
+    """All that is to be said of a run: during each fault, outside every fault, and what rests on one source."""
+    during = [
+        f"{fault.upstream} during {fault.name}: {text}" for fault in results.faults for text in who_was_named(fault)
+    ]
+    return [*during, *named_without_fault(results.false_alarms), *passed_on_one_witness(results.gates)]
 
 
 def _some(told: Sequence[str], what: str) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from harness.gates.wording.figures import READINGS, UNITS, format_figure
 from harness.rundir.results import GateResult, PhaseResult
-from harness.units import format_bytes, format_count, format_duration, format_quantity, format_share
-from reports.charts.plot import spell_round
+from harness.units import format_bytes, format_count, format_duration, format_share
 
 ICON: Final = {"pass": "✓", "fail": "✕", "inconclusive": "?", "rig_failure": "!"}
 WORD: Final = {"pass": "Pass", "fail": "Fail", "inconclusive": "Inconclusive", "rig_failure": "Rig failure"}
@@ -22,7 +22,11 @@ OUTCOME_WORD: Final = {
     "unfinished": "unfinished",
 }
 NONE: Final = "–"
-READINGS: Final = "readings"
+_CUT_OFF: Final = {
+    "gateway_timeout": "cut off by the gateway",
+    "client_timeout": "cut off by the client",
+    "unfinished": "still open when the run ended",
+}
 
 
 def ms(value: float | None) -> str:
@@ -66,17 +70,7 @@ def seconds(value_ms: float | None) -> str:
 
 def figure(gate: GateResult, value: float | None) -> str:
     """`value` in the gate's unit."""
-    if value is None:
-        return NONE
-    if gate.unit == "ms":
-        return ms(value)
-    if gate.unit == "share":
-        return share(value)
-    if gate.unit == "bytes":
-        return size(value)
-    if gate.unit == "count":
-        return format_quantity(value)
-    return f"{number(value)}/s" if gate.unit == "per_s" else number(value)
+    return NONE if value is None else format_figure(gate.unit, value)
 
 
 def observed(gate: GateResult) -> str:
@@ -91,6 +85,9 @@ def observed(gate: GateResult) -> str:
 def interval(gate: GateResult, gateway_ms: float | None) -> str:
     """The confidence interval, or why there is none."""
     if gate.observed is None and gate.censored_at_ms is not None:
+        if gate.censored_by is not None:
+            return _CUT_OFF[gate.censored_by]
+        # an older results.json does not say by what
         return "cut off by the gateway" if gate.censored_at_ms == gateway_ms else "cut off by the client"
     if gate.failed_at_rank:
         return "the request at that rank failed"
@@ -114,27 +111,19 @@ def sample(gate: GateResult) -> str:
 
 def is_held(gate: GateResult) -> bool:
     """It is about what the service holds (memory, threads, sockets), so it counts readings and no requests."""
-    return gate.unit in ("bytes", "count")
+    return things(gate) == READINGS
 
 
 def things(gate: GateResult) -> str:
     """What its n counts."""
-    return READINGS if is_held(gate) else "arrivals"
+    return UNITS[gate.unit].counts
 
 
 def limit(gate: GateResult) -> str:
     """As the scenario would say it: a limit is exact, so it carries no rounded zeros."""
     if gate.limit is None:
         return NONE
-    if gate.unit == "ms":
-        # a limit in multiples of the baseline is a measured one, to be rounded like any other
-        exact = spell_round(gate.limit) if float(f"{gate.limit:.4g}") == gate.limit else ms(gate.limit)
-    elif gate.unit == "share":
-        exact = f"{gate.limit * 100:.6g} %"
-    elif is_held(gate):
-        exact = figure(gate, gate.limit)
-    else:
-        exact = f"{gate.limit:.6g}{'/s' if gate.unit == 'per_s' else ''}"
+    exact = UNITS[gate.unit].exact(gate.limit)
     return f"{gate.op} {exact}"
 
 

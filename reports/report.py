@@ -8,16 +8,23 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.evidence import Evidence
 
 ALL: Final = ("html", "md", "junit", "json", "csv")
 """Each is a module of `reports.formats` with FILES and `write(subject, out)`, imported when it is asked for."""
 
 
-def write_reports(run_dir: Path, formats: Sequence[str] = ALL, out: Path | None = None) -> list[Path]:
+def write_reports(
+    run_dir: Path, formats: Sequence[str] = ALL, out: Path | None = None, *, evidence: Evidence | None = None
+) -> list[Path]:
     """The files written, in the order of `formats`. `out` is the run directory itself unless given.
+
+    `evidence`: what the judge has read of the run (of a pool's first), so that it is not read again.
 
     Raises UsageError for an unknown format, a directory without results.json, or one that cannot be
     written to.
@@ -27,7 +34,7 @@ def write_reports(run_dir: Path, formats: Sequence[str] = ALL, out: Path | None 
     for name in formats:
         if name not in ALL:
             raise UsageError(f"`{name}` is not a report format", f"choose from {', '.join(ALL)}")
-    subject = Subject.load(run_dir)
+    subject = Subject.load(run_dir, evidence)
     target = out or run_dir
     try:
         target.mkdir(parents=True, exist_ok=True)

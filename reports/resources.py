@@ -12,7 +12,7 @@ from typing import Final
 from markupsafe import Markup
 
 from harness.evidence.files import read_resources
-from harness.evidence.resources import LISTENING, ResourceSeries
+from harness.evidence.resources import ResourceSeries, format_states
 from harness.rundir.results import CostResult
 from harness.units import NS_PER_MS
 from reports import formatting
@@ -53,7 +53,9 @@ def charts(subject: Subject, bands: Sequence[Band]) -> list[ResourceChart]:
     t0_ns = subject.manifest.t0_ns if subject.manifest else None
     if t0_ns is None:
         return []
-    readings = ResourceSeries.of(read_resources(subject.rows_dir, []))  # what is damaged, the checks tell
+    # without evidence the readings may still be there; the checks report what is damaged
+    lines = subject.evidence.resources if subject.evidence else read_resources(subject.rows_dir, [])
+    readings = ResourceSeries.of(lines)
     found = []
     for name, key, suffix, factor in _COLUMNS:
         known = readings.knowing(key)
@@ -103,6 +105,4 @@ def _held(most: int | None, last: int | None, *, size: bool = False) -> tuple[st
 
 def _states(each: CostResult) -> str:
     """The commonest first; those that listen are not among the sockets counted."""
-    counted = {state: count for state, count in (each.sockets_by_state or {}).items() if state != LISTENING}
-    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{formatting.count(count)} {state}" for state, count in ordered)
+    return format_states(each.sockets_by_state or {})

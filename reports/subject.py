@@ -40,12 +40,17 @@ class Subject:
     """Names of the runs that were judged together; their rows are shown of the first."""
 
     @classmethod
-    def load(cls, run_dir: Path) -> Self:
-        """Raises UsageError where results.json is missing or of another kind; survives everything else."""
+    def load(cls, run_dir: Path, evidence: Evidence | None = None) -> Self:
+        """`evidence`: that of the run, or of a pool's first one, where the judge has read it already.
+
+        Raises UsageError where results.json is missing or of another kind; survives everything else.
+        """
         results = read_results(run_dir)
         pooled = _pooled(run_dir)
         rows_dir = run_dir / pooled[0] if pooled else run_dir
-        evidence, trouble = _evidence(rows_dir)
+        trouble = ""
+        if evidence is None:
+            evidence, trouble = _read_evidence(rows_dir)
         plan = evidence.plan if evidence else _optional(Plan, rows_dir)
         manifest = evidence.manifest if evidence else _optional(Manifest, rows_dir)
         return cls(run_dir, results, plan, manifest, evidence, trouble, pooled)
@@ -98,7 +103,7 @@ def _pooled(run_dir: Path) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(found))
 
 
-def _evidence(run_dir: Path) -> tuple[Evidence | None, str]:
+def _read_evidence(run_dir: Path) -> tuple[Evidence | None, str]:
     from harness.evidence import Evidence
 
     try:

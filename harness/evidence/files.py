@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from harness.errors import UsageError
-from harness.evidence.detections import Detections
+from harness.evidence.detections.recorded import Detections
 from harness.evidence.resources import is_reading
 from harness.rundir.canaries import CanaryLine, read_canaries
 from harness.rundir.detections import FILE as NOTICES

@@ -116,10 +116,15 @@ def connections(states: States) -> int:
     return sum(count for state, count in states.items() if state != LISTENING)
 
 
+def in_order(states: States) -> list[tuple[str, int]]:
+    """State and count of the sockets that do not only listen, the most frequent first."""
+    ordered = sorted(states.items(), key=lambda each: (-each[1], each[0]))
+    return [(state, count) for state, count in ordered if state != LISTENING]
+
+
 def format_states(states: States) -> str:
     """`140 CLOSE_WAIT, 4 ESTABLISHED`, the most frequent first; empty where all only listen."""
-    ordered = sorted(states.items(), key=lambda each: (-each[1], each[0]))
-    return ", ".join(f"{format_count(count)} {state}" for state, count in ordered if state != LISTENING)
+    return ", ".join(f"{format_count(count)} {state}" for state, count in in_order(states))
 
 
 def _states(value: object) -> States | None:

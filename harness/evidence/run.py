@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UsageError
-from harness.evidence.detections import Detections
+from harness.evidence.detections.recorded import Detections
 from harness.evidence.files import read_run
 from harness.evidence.injections import Injection, injections_of, real_windows
 from harness.evidence.resources import ResourceSeries

@@ -7,11 +7,12 @@ from one on the mean over batches is bounded. A window without calls by the hund
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
-from harness.gates.gate import MEAN_MOMENTS, Finding, moments_for_share
+from harness.gates.gate import MEAN_MOMENTS, AdviceContext, Finding, Gate, GateDefaults, Unit, moments_for_share
 from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.rundir.finding_kind import FindingKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,17 +25,13 @@ _MULTIPLE = re.compile(r"(\d+(?:\.\d+)?)x")
 
 
 @dataclass(frozen=True, slots=True)
-class CallsGate:
+class CallsGate(GateDefaults):
     text: str
     upstream: str | None
     request: str | None
     limit: float
     """Calls for each arrival."""
     phase: str
-
-    uses_gateway_timeout: ClassVar[bool] = False
-    uses_complete: ClassVar[bool] = False
-    uses_main: ClassVar[bool] = False
 
     @classmethod
     def reads(cls, word: str) -> bool:
@@ -60,11 +57,12 @@ class CallsGate:
         return f"calls to {self.upstream}" if self.upstream else "calls"
 
     @property
+    def unit(self) -> Unit:
+        return "ratio"
+
+    @property
     def is_share(self) -> bool:
         return self.limit < 1
-
-    def phases(self) -> tuple[str, ...]:
-        return (self.phase,)
 
     def upstreams(self) -> tuple[str, ...]:
         return (self.upstream,) if self.upstream else ()
@@ -75,28 +73,24 @@ class CallsGate:
     def moments(self, confidence: float) -> int:
         return moments_for_share(self.limit, confidence) if self.is_share else MEAN_MOMENTS
 
-    def load_needed_after_ms(self, rate_per_s: float) -> float:
-        return 0.0
-
-    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
-        return None
-
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np
 
         from harness.evidence.backend_time import joined_share
         from harness.gates.batch_means import judge_mean
-        from harness.gates.exceedance import JOINED_LEAST, Population, describe, describe_stopped, rule_of
+        from harness.gates.exceedance import JOINED_LEAST, Population, ShareWords, describe_stopped, finding_of, rule_of
         from harness.statistics import Counts, decide
 
         windows = Population(self.phase, self.request).windows(pool)
         if any(window.cut for window in windows):
-            return self._undecided(describe_stopped(pool).reason)
+            return self._undecided(FindingKind.STOPPED, describe_stopped(pool).reason)
         if not any(len(run.calls) for run in pool.runs):
-            return self._undecided("no backend call was recorded at all; does the service use its addresses?")
+            reason = "no backend call was recorded at all; does the service use its addresses?"
+            return self._undecided(FindingKind.NO_CALLS, reason)
         joined = all((share := joined_share(run)) is None or share >= JOINED_LEAST for run in pool.runs)
         if self.request is not None and not joined:
-            return self._undecided("too few backend calls can be tied to a request (the service drops both headers)")
+            reason = "too few backend calls can be tied to a request (the service drops both headers)"
+            return self._undecided(FindingKind.NOT_JOINED, reason)
         batches = [_batches(run, w, self.upstream, joined) for run, w in zip(pool.runs, windows, strict=True)]
         sums = np.concatenate([own for own, _ in batches])
         sizes = np.concatenate([size for _, size in batches])
@@ -117,23 +111,25 @@ class CallsGate:
         tally = Counts(np.minimum(sums, sizes) if sums.sum() > n else sums, sizes)
         decision = decide(tally, seconds, rule_of(pool.plan, self.limit, alpha_fail))
         to = f" to {self.upstream}" if self.upstream else ""
-        return Finding(
-            verdict=decision.verdict,
-            reason=describe(decision, f"led to a call{to}", self.limit),
-            limit=self.limit,
-            unit="ratio",
-            op="<",
+        words = ShareWords(f"led to a call{to}", self.limit)
+        return replace(
+            finding_of(decision, words, limit=self.limit, unit="ratio", op="<"),
             observed=float(sums.sum()) / n if n else None,
             low=decision.low if n else None,
             high=decision.high if n else None,
             n=n,
-            exceeded=decision.k,
-            deflation=decision.deflation,
-            withstands_ms=None if decision.withstands_s is None else decision.withstands_s * 1000,
         )
 
-    def _undecided(self, reason: str) -> Finding:
-        return Finding("inconclusive", reason, self.limit, "ratio", "<")
+    def in_baseline(self) -> Gate | None:
+        return replace(self, phase="baseline")
+
+    def advice(self, finding: Finding, ctx: AdviceContext) -> str:
+        if finding.verdict == "inconclusive":
+            return GateDefaults.advice(self, finding, ctx)
+        return "Ask only the backends that a request names (push the filter down), and look for retries."
+
+    def _undecided(self, kind: FindingKind, reason: str) -> Finding:
+        return Finding("inconclusive", reason, self.limit, "ratio", "<", kind)
 
 
 def _batches(

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence import Evidence, Pool, Window
+from harness.evidence.endings import endings_of
+from harness.gates.gate import DECIDED, Finding, Unit
+from harness.gates.wording.outcomes import SLOW, list_endings
+from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
 from harness.statistics import Counts, Decision, Rule, batch_sizes, batch_sums, cannot_pass, decide
 from harness.units import NS_PER_S, format_count, format_share
 from scenarios.load import request_index
+
+if TYPE_CHECKING:
+    from harness.rundir.results import Ending
 
 JOINED_LEAST: Final = 0.99
 """Of the backends' calls: fewer tied to a request, and nothing is said about single requests."""
@@ -51,8 +58,9 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class InconclusiveReason:
-    """A gate that could not be put to the numbers at all, with its reason."""
+    """A gate that could not be put to the numbers at all: which finding that is, and its reason for people."""
 
+    kind: FindingKind
     reason: str
 
 
@@ -73,7 +81,7 @@ def describe_stopped(pool: Pool) -> InconclusiveReason:
     ended = next((run.manifest.ended for run in pool.runs if run.stop_ns is not None), None)
     how = {"fail_fast": "another gate had failed", "interrupted": "the run was interrupted"}
     why = how.get(ended.reason if ended else "", "the load was stopped")
-    return InconclusiveReason(f"{why} before this phase was over")
+    return InconclusiveReason(FindingKind.STOPPED, f"{why} before this phase was over")
 
 
 def _decide_cut(
@@ -149,21 +157,74 @@ _WHY: Final[dict[str, str]] = {
 }
 
 
-def describe(decision: Decision, bad: str, allowed: float, *, whose: str = "requests") -> str:
-    """A decision in words. `bad`: what k of n requests did (`took 2.00 s or longer, or failed`)."""
+KINDS: Final[dict[str, FindingKind]] = {
+    "no_arrivals": FindingKind.NO_ARRIVALS,
+    "above_not_surely": FindingKind.ABOVE_NOT_SURELY,
+    "too_few": FindingKind.TOO_FEW,
+    "clump": FindingKind.WINDOW_TOO_SHORT,
+    "bursts": FindingKind.TOO_FEW_BURSTS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShareWords:
+    """How a decision on a share is put into words. `did`: what k of n `things` did."""
+
+    did: str
+    allowed: float
+    things: str = "requests"
+    endings: tuple[Ending, ...] = ()
+    """Where they say more than `did`, they are listed behind it."""
+
+    def seen(self, decision: Decision) -> str:
+        """`317 of 1,217 requests (26 %) took 3.00 s or longer, or failed (315 got HTTP 500, 2 got a 504)`."""
+        if decision.reason == "no_arrivals":
+            return ""
+        share = format_share(decision.k / decision.n)
+        counted = f"{format_count(decision.k)} of {format_count(decision.n)} {self.things} ({share}) {self.did}"
+        failed = any(ending.outcome != SLOW for ending in self.endings)
+        return f"{counted} ({list_endings(self.endings)})" if failed else counted
+
+
+def finding_of(decision: Decision, words: ShareWords, *, limit: float, unit: Unit, op: Literal["<", ">"]) -> Finding:
+    """A decision on a share as a finding; what was observed is the gate's own to say."""
+    kind = KINDS.get(decision.reason, DECIDED[decision.verdict])
+    return Finding(
+        verdict=decision.verdict,
+        reason=_reason(decision, words),
+        limit=limit,
+        unit=unit,
+        op=op,
+        kind=kind,
+        n=decision.n,
+        exceeded=decision.k,
+        deflation=decision.deflation,
+        withstands_ms=None if decision.withstands_s is None else decision.withstands_s * 1000,
+        seen=words.seen(decision),
+        endings=words.endings,
+    )
+
+
+def _reason(decision: Decision, words: ShareWords) -> str:
     if decision.reason == "no_arrivals":
         return _WHY["no_arrivals"]
-    share = format_share(decision.k / decision.n)
-    counted = f"{format_count(decision.k)} of {format_count(decision.n)} {whose} ({share}) {bad}"
+    seen, allowed = words.seen(decision), format_share(words.allowed)
     if decision.verdict == "pass":
-        return f"{counted}; surely fewer than {format_share(allowed)}"
+        return f"{seen}; surely fewer than {allowed}"
     if decision.verdict == "fail":
-        return f"{counted}; it must be fewer than {format_share(allowed)}"
-    return f"{_WHY[decision.reason]}: {counted}, and it must surely be fewer than {format_share(allowed)}"
+        return f"{seen}; it must be fewer than {allowed}"
+    return f"{_WHY[decision.reason]}: {seen}, and it must surely be fewer than {allowed}"
 
 
-def guard_too_short(pool: Pool) -> str:
-    """The reason why gates on the baseline cannot be decided; empty where they can."""
+def bad_endings(pool: Pool, population: Population, bad: Bad) -> tuple[Ending, ...]:
+    """How the requests ended that count against the gate; where the load was stopped, those that had ended by then."""
+    windows = [(run, population.window(run)) for run in pool.runs]
+    known = [(run, w if run.cutoff_ns is None else w.only(w.samples["done_ns"] <= run.cutoff_ns)) for run, w in windows]
+    return endings_of((window, bad(run, window)) for run, window in known)
+
+
+def guard_too_short(pool: Pool) -> InconclusiveReason | None:
+    """The reason why gates on the baseline cannot be decided; None where they can."""
     for run in pool.runs:
         first_ns = min((i.applied_ns for i in run.journalled if i.applied_ns is not None), default=None)
         window = run.window("baseline")
@@ -171,8 +232,9 @@ def guard_too_short(pool: Pool) -> str:
             continue
         still_open = int(np.count_nonzero(window.samples["done_ns"] > first_ns))
         if still_open > OPEN_SHARE * len(window.samples):
-            return (
+            return InconclusiveReason(
+                FindingKind.GUARD_TOO_SHORT,
                 f"guard_too_short: {format_count(still_open)} of the baseline's requests were still open when the "
-                "first fault came; lengthen `load.guard`"
+                "first fault came; lengthen `load.guard`",
             )
-    return ""
+    return None

@@ -7,15 +7,16 @@ arrivals took T or longer or did not end ok. `p99(ok)` looks at the ok ones alon
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Self
 
-from harness.gates.gate import Finding, moments_for_share
+from harness.gates.gate import Finding, Gate, GateDefaults, moments_for_share
 from harness.gates.tokenizer import GateSyntaxError, Token, Tokens
 from harness.units import parse_duration_ms
 
 if TYPE_CHECKING:
     from harness.evidence import Pool
+    from harness.gates.reference_baseline import Quantile
 
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)(\(ok\))?")
 _EXAMPLE = "p99 < 2s during FAULT"
@@ -33,7 +34,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class LatencyGate:
+class LatencyGate(GateDefaults):
     text: str
     quantile: float
     """0.99 for p99."""
@@ -42,8 +43,6 @@ class LatencyGate:
     request: str | None
     limit: Limit
     phase: str
-
-    uses_complete: ClassVar[bool] = False
 
     @classmethod
     def reads(cls, word: str) -> bool:
@@ -89,9 +88,6 @@ class LatencyGate:
         # a ratio spends half of its error on the quantile that it compares with
         return moments_for_share(self.p0, confidence if self.limit.factor is None else (1 + confidence) / 2)
 
-    def load_needed_after_ms(self, rate_per_s: float) -> float:
-        return 0.0
-
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return gateway_timeout_ms if self.uses_gateway_timeout else self.limit.ms
 
@@ -99,6 +95,36 @@ class LatencyGate:
         from harness.gates.latency_judge import judge
 
         return judge(self, pool, alpha_fail)
+
+    def cannot_pass(self, pool: Pool, *, alpha_fail: float) -> Finding | None:
+        if self.upstream or self.ok_only or self.latency_limit_ms(pool.plan.gateway.timeout_ms) is None:
+            return None
+        finding = self.judge(pool, alpha_fail=alpha_fail)
+        return finding if finding.verdict == "fail" else None
+
+    def in_baseline(self) -> Gate | None:
+        return None if self.limit.factor is not None else replace(self, phase="baseline")
+
+    def breaks(self, finding: Finding) -> bool:
+        return bool(finding.n) and finding.exceeded is not None and finding.exceeded / finding.n >= self.p0
+
+    def own_quantile(self, pool: Pool) -> Quantile | None:
+        from harness.gates.latency_judge import own_quantile
+
+        return own_quantile(self, pool)
+
+    def headline(self, finding: Finding) -> str:
+        limit = self.format(finding.limit or 0.0)
+        quantile = self.text.partition("<")[0].strip()  # with its `of UPSTREAM` and `for REQUEST`
+        if finding.observed is not None:
+            return f"{quantile} was {self.format(finding.observed)}, not below {limit}"
+        if finding.censored_at_ms is None:
+            return f"{quantile} was an error, not below {limit}"
+        timeout = {"gateway_timeout": "gateway timeout", "client_timeout": "timeout of the load generator"}
+        cut_off = self.format(finding.censored_at_ms)
+        if finding.censored_by in timeout:
+            return f"{quantile} reached the {cut_off} {timeout[finding.censored_by]}"
+        return f"{quantile} was {cut_off} or longer, not below {limit}"
 
 
 def _quantile(word: Token) -> tuple[float, bool]:

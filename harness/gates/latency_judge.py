@@ -18,20 +18,25 @@ from harness.gates.exceedance import (
     JOINED_LEAST,
     InconclusiveReason,
     Population,
+    ShareWords,
+    bad_endings,
     decide_share,
-    describe,
     describe_stopped,
+    finding_of,
     guard_too_short,
     rule_of,
 )
 from harness.gates.gate import Finding
 from harness.gates.quantiles import Bounds, quantile_bounds
-from harness.gates.reference_baseline import read_main
-from harness.statistics import Counts, Decision, Rule, decide, nearest_rank
+from harness.gates.reference_baseline import Quantile, read_main
+from harness.rundir.finding_kind import FindingKind
+from harness.rundir.rows import Outcome
+from harness.statistics import Counts, Decision, Rule, decide
 from harness.units import NS_PER_MS, format_duration
 
 if TYPE_CHECKING:
     from harness.gates.latency import LatencyGate
+    from harness.rundir.results import Ending
 
 
 CUT_OFF_LEAST: Final = 0.9
@@ -60,7 +65,7 @@ class _Measurement:
 def judge(gate: LatencyGate, pool: Pool, alpha_fail: float) -> Finding:
     limits = _limits(gate, pool)
     if isinstance(limits, InconclusiveReason):
-        return _undecided(limits.reason, None)
+        return _undecided(limits, None)
     if gate.phase == "baseline" and (reason := guard_too_short(pool)):
         return _undecided(reason, limits.shown_ms)
     rule = rule_of(pool.plan, gate.p0, alpha_fail)
@@ -68,9 +73,9 @@ def judge(gate: LatencyGate, pool: Pool, alpha_fail: float) -> Finding:
         rule = replace(rule, alpha=rule.alpha / 2, alpha_fail=rule.alpha_fail / 2)
     latencies = _latencies(gate, pool)
     if isinstance(latencies, InconclusiveReason):
-        return _undecided(latencies.reason, limits.shown_ms)
+        return _undecided(latencies, limits.shown_ms)
     measured = _Measurement(latencies, limits, rule)
-    return _told(gate, pool, measured, _decide(gate, pool, measured))
+    return _found(gate, pool, measured, _decide(gate, pool, measured))
 
 
 def _decide(gate: LatencyGate, pool: Pool, measured: _Measurement) -> Decision | InconclusiveReason:
@@ -116,7 +121,8 @@ def _latencies(gate: LatencyGate, pool: Pool) -> list[NDArray[np.int64]] | Incon
     if gate.upstream is None:
         return [window.latency_ns for window in windows]
     if any((joined_share(run) or 0.0) < JOINED_LEAST for run in pool.runs):
-        return InconclusiveReason("too few backend calls can be tied to a request (the service drops both headers)")
+        reason = "too few backend calls can be tied to a request (the service drops both headers)"
+        return InconclusiveReason(FindingKind.NOT_JOINED, reason)
     return [_call_latency_ns(run, w, gate.upstream, gate.ok_only) for run, w in zip(pool.runs, windows, strict=True)]
 
 
@@ -139,26 +145,27 @@ def _limits(gate: LatencyGate, pool: Pool) -> _Limits | InconclusiveReason:
         return _Limits(limit_ms, limit_ms, limit_ms)
     factor = gate.limit.factor
     if factor is None:
-        return InconclusiveReason("there is no gateway, so `gateway.timeout` is not known")
+        return InconclusiveReason(FindingKind.NO_GATEWAY, "there is no gateway, so `gateway.timeout` is not known")
+    reference: Bounds | InconclusiveReason | str
     if gate.limit.of == "baseline":
         reference = _baseline(gate, pool)
     else:
         run_dir = pool.runs[0].run_dir
         reference = read_main(run_dir, metric=gate.metric, request=gate.request, phase=gate.phase)
     if isinstance(reference, str):
-        return InconclusiveReason(reference)
+        return InconclusiveReason(FindingKind.NO_MAIN, reference)
+    if isinstance(reference, InconclusiveReason):
+        return reference
     if reference.low_ms is None or reference.high_ms is None or reference.observed_ms is None:
-        return InconclusiveReason(f"the {gate.limit.of}'s own {gate.metric} is not known surely enough to compare with")
+        reason = f"the {gate.limit.of}'s own {gate.metric} is not known surely enough to compare with"
+        return InconclusiveReason(FindingKind.REFERENCE_UNSURE, reason)
     return _Limits(
         factor * reference.low_ms, factor * reference.high_ms, factor * reference.observed_ms, error_shared=True
     )
 
 
-def _baseline(gate: LatencyGate, pool: Pool) -> Bounds | str:
-    if reason := guard_too_short(pool):
-        return reason
-    bounds = bounds_of(replace(gate, phase="baseline"), pool)
-    return bounds.reason if isinstance(bounds, InconclusiveReason) else bounds
+def _baseline(gate: LatencyGate, pool: Pool) -> Bounds | InconclusiveReason:
+    return guard_too_short(pool) or bounds_of(replace(gate, phase="baseline"), pool)
 
 
 def bounds_of(gate: LatencyGate, pool: Pool) -> Bounds | InconclusiveReason:
@@ -174,49 +181,100 @@ def bounds_of(gate: LatencyGate, pool: Pool) -> Bounds | InconclusiveReason:
     return quantile_bounds(latencies, sum(window.seconds for window in windows), rule)
 
 
-def _told(gate: LatencyGate, pool: Pool, measured: _Measurement, decision: Decision | InconclusiveReason) -> Finding:
+def own_quantile(gate: LatencyGate, pool: Pool) -> Quantile | None:
+    """What a later run may compare itself with; None where the phase was cut short."""
+    bounds = bounds_of(gate, pool)
+    if isinstance(bounds, InconclusiveReason):
+        return None
+    return Quantile(
+        metric=gate.metric,
+        request=gate.request,
+        phase=gate.phase,
+        n=bounds.n,
+        observed_ms=bounds.observed_ms,
+        low_ms=bounds.low_ms,
+        high_ms=bounds.high_ms,
+    )
+
+
+def _found(gate: LatencyGate, pool: Pool, measured: _Measurement, decision: Decision | InconclusiveReason) -> Finding:
     limits = measured.limits
     seconds = sum(window.seconds for window in _population(gate).windows(pool))
     limit_ns = round(limits.fail_ms * NS_PER_MS)
     bounds = quantile_bounds(measured.latencies, seconds, measured.rule, at_ns=limit_ns)
     infinite = bool(bounds.n) and bounds.observed_ms is None
-    cap_ms = censored_at_ms(gate, pool) if infinite else None
-    failed_at_rank = infinite and cap_ms is None
+    cut_off = cut_off_of(gate, pool) if infinite else None
     if isinstance(decision, InconclusiveReason):
-        finding = _undecided(decision.reason, limits.shown_ms)
-        return replace(
-            finding, observed=bounds.observed_ms, censored_at_ms=cap_ms, failed_at_rank=failed_at_rank, n=bounds.n
+        finding = replace(_undecided(decision, limits.shown_ms), n=bounds.n)
+    else:
+        words = ShareWords(
+            did=f"took {format_duration(limits.shown_ms)} or longer{'' if gate.ok_only else ' or failed'}",
+            allowed=gate.p0,
+            things="calls" if gate.upstream else "requests",
+            endings=_endings(gate, pool, limit_ns),
         )
-    failed = "" if gate.ok_only else " or failed"
-    bad = f"took {format_duration(limits.shown_ms)} or longer{failed}"
-    return Finding(
-        verdict=decision.verdict,
-        reason=describe(decision, bad, gate.p0, whose="calls" if gate.upstream else "requests"),
-        limit=limits.shown_ms,
-        unit="ms",
-        op="<",
+        finding = replace(
+            finding_of(decision, words, limit=limits.shown_ms, unit="ms", op="<"),
+            low=bounds.low_ms,
+            high=bounds.high_ms,
+        )
+    return replace(
+        finding,
         observed=bounds.observed_ms,
-        low=bounds.low_ms,
-        high=bounds.high_ms,
-        censored_at_ms=cap_ms,
-        failed_at_rank=failed_at_rank,
-        n=decision.n,
-        exceeded=decision.k,
-        deflation=decision.deflation,
-        withstands_ms=None if decision.withstands_s is None else decision.withstands_s * 1000,
+        censored_at_ms=cut_off.at_ms if cut_off else None,
+        censored_by=cut_off.by if cut_off else None,
+        failed_at_rank=infinite and cut_off is None,
     )
 
 
-def censored_at_ms(gate: LatencyGate, pool: Pool) -> float | None:
-    """Where a quantile that fell on a failure was cut off; None where that request failed long before any timeout."""
-    plan = pool.plan
-    cap_ms = plan.load.client_cap_ms if plan.gateway.timeout_ms is None else plan.gateway.timeout_ms
+def _endings(gate: LatencyGate, pool: Pool, limit_ns: int) -> tuple[Ending, ...]:
+    """How the requests ended that exceeded; of a backend's calls no row says how they ended for their caller."""
     if gate.upstream is not None:
-        return cap_ms  # of a call nobody knows how long its caller waited for it
-    waited_ns = [w.samples["done_ns"] - w.samples["intended_ns"] for w in _population(gate).windows(pool)]
-    (at_rank,) = nearest_rank(np.concatenate(waited_ns), [gate.quantile])
-    return cap_ms if at_rank >= CUT_OFF_LEAST * cap_ms * NS_PER_MS else None
+        return ()
+    return bad_endings(pool, _population(gate), lambda _, window: exceeds(window.latency_ns, limit_ns))
 
 
-def _undecided(reason: str, limit_ms: float | None) -> Finding:
-    return Finding("inconclusive", reason, limit_ms, "ms", "<")
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """Where a quantile that fell on a failure was cut off, and by which outcome; `by` None: of a call, unknown."""
+
+    at_ms: float
+    by: str | None
+
+
+def cut_off_of(gate: LatencyGate, pool: Pool) -> CutOff | None:
+    """Where the quantile was cut off by a timeout; None where timeouts alone do not reach its rank.
+
+    A failure of another kind, and a timeout that was reported early, say nothing about how long the request would
+    have taken: they rank below every request that was cut off.
+    """
+    plan = pool.plan
+    cap_ms = plan.load.client_cap_ms
+    gateway_ms = cap_ms if plan.gateway.timeout_ms is None else plan.gateway.timeout_ms
+    if gate.upstream is not None:
+        return None if _most_calls_failed_with_a_status(gate, gate.upstream, pool) else CutOff(gateway_ms, None)
+    rows = np.concatenate([window.samples for window in _population(gate).windows(pool)])
+    outcome, waited_ms = rows["outcome"], (rows["done_ns"] - rows["intended_ns"]) / NS_PER_MS
+    cut_off_ms = np.where(outcome == Outcome.UNFINISHED, waited_ms, 0.0)
+    for kind, at_ms in ((Outcome.GATEWAY_TIMEOUT, gateway_ms), (Outcome.CLIENT_TIMEOUT, cap_ms)):
+        cut_off_ms = np.where((outcome == kind) & (waited_ms >= CUT_OFF_LEAST * at_ms), at_ms, cut_off_ms)
+    at_rank = np.argsort(cut_off_ms, kind="stable")[max(0, int(np.ceil(round(gate.quantile * len(rows), 6))) - 1)]
+    found_ms = float(cut_off_ms[at_rank])
+    return CutOff(found_ms, Outcome(int(outcome[at_rank])).name.lower()) if found_ms > 0 else None
+
+
+def _most_calls_failed_with_a_status(gate: LatencyGate, upstream: str, pool: Pool) -> bool:
+    """Whether most of the failed calls to an upstream were answered by it, with an error: no timeout cut these off."""
+    statuses = []
+    for run, window in zip(pool.runs, _population(gate).windows(pool), strict=True):
+        inside = np.zeros(len(run.samples) + 1, np.bool_)
+        inside[window.index] = True
+        own = run.calls[(run.calls["upstream"] == run.plan.upstream(upstream).index) & inside[run.call_arrivals]]
+        statuses.append(own["status"])
+    status = np.concatenate(statuses)
+    answered, unanswered = np.count_nonzero(status >= 400), np.count_nonzero(status < 200)
+    return bool(answered > unanswered)
+
+
+def _undecided(why: InconclusiveReason, limit_ms: float | None) -> Finding:
+    return Finding("inconclusive", why.reason, limit_ms, "ms", "<", why.kind)

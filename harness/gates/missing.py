@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from harness.units import format_count, format_share
@@ -13,14 +14,21 @@ if TYPE_CHECKING:
     from harness.evidence.presence import Presence
     from harness.gates.exceedance import Population
 
-HELD: Final = "of the answers that should have held it"
-"""Stands in every reason that names somebody."""
+_HELD: Final = "of the answers that should have held it"
 NAMED_MOST: Final = 3
 """Upstreams of one share, and shares, told; the others are counted."""
 
 
-def who_is_missing(pool: Pool, population: Population) -> str:
-    """` (gcp was in 41.2 % of the answers that should have held it, aws in 97.0 %)`; empty where nothing is missing.
+@dataclass(frozen=True, slots=True)
+class MissingRows:
+    """`text`: a bracket behind a reason, empty where nothing is missing."""
+
+    text: str
+    names_an_upstream: bool
+
+
+def who_is_missing(pool: Pool, population: Population) -> MissingRows:
+    """Whose rows the answers lack: ` (gcp was in 41.2 % of the answers that should have held it, aws in 97.0 %)`.
 
     Where the load was stopped, of what had ended before the faults were taken back.
     """
@@ -29,12 +37,13 @@ def who_is_missing(pool: Pool, population: Population) -> str:
     windows = [(run, population.window(run)) for run in pool.runs]
     known = [(run, w if run.cutoff_ns is None else w.only(w.samples["done_ns"] <= run.cutoff_ns)) for run, w in windows]
     told = _told(sorted((p for p in presences(known) if p.missing), key=lambda p: p.expected_share))
+    names_an_upstream = bool(told)
     requests = sum(len(window.samples) for _, window in known)
     errors = requests - sum(int(window.ok.sum()) for _, window in known)
     if errors:
         were = "none of them was" if errors == requests else f"{format_count(errors)} {_were(errors)} not"
         told.append(f"{were} ok, and an error holds nobody")
-    return f" ({'; '.join(told)})" if told else ""
+    return MissingRows(f" ({'; '.join(told)})" if told else "", names_an_upstream)
 
 
 def alike(missing: Sequence[tuple[str, float]]) -> list[tuple[str, int, str]]:
@@ -60,7 +69,7 @@ def _told(missing: Sequence[Presence]) -> list[str]:
         return []
     groups = alike([(each.upstream, each.expected_share) for each in missing])
     names, several, share = groups[0]
-    first = f"{names} {'was' if several == 1 else 'were each'} in {share} {HELD}"
+    first = f"{names} {'was' if several == 1 else 'were each'} in {share} {_HELD}"
     told = ", ".join([first, *(f"{names} in {share}" for names, _, share in groups[1:])])
     more = len(missing) - sum(several for _, several, _ in groups)
     return [told + (f", and {more} more {_were(more)} missing" if more else "")]

@@ -7,10 +7,11 @@ counts as infinite). A service that stays slow although the load is held is call
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from harness.gates.gate import Finding, GateVerdict
+from harness.gates.gate import AdviceContext, Finding, GateDefaults, GateVerdict
 from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.rundir.finding_kind import FindingKind
 from harness.units import NS_PER_MS, NS_PER_S, duration_literal, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
@@ -30,14 +31,10 @@ def window_ms(rate_per_s: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class RecoveryGate:
+class RecoveryGate(GateDefaults):
     text: str
     fault: str
     limit_ms: float
-
-    uses_gateway_timeout: ClassVar[bool] = False
-    uses_complete: ClassVar[bool] = False
-    uses_main: ClassVar[bool] = False
 
     @classmethod
     def reads(cls, word: str) -> bool:
@@ -64,21 +61,9 @@ class RecoveryGate:
     def phases(self) -> tuple[str, ...]:
         return (self.phase, "baseline")
 
-    def upstreams(self) -> tuple[str, ...]:
-        return ()
-
-    def requests(self) -> tuple[str, ...]:
-        return ()
-
-    def moments(self, confidence: float) -> int:
-        return 0
-
     def load_needed_after_ms(self, rate_per_s: float) -> float:
         """Its limit and five windows; the guard comes on top."""
         return self.limit_ms + WINDOWS_IN_A_ROW * window_ms(rate_per_s)
-
-    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
-        return None
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         """Each run by itself; the worst counts. No error is shared out: what is seen is a time, not a share."""
@@ -91,14 +76,29 @@ class RecoveryGate:
             limit=self.limit_ms,
             unit="ms",
             op="<",
+            kind=worst.kind,
             observed=max(times) if len(times) == len(outcomes) else None,
             n=sum(o.n for o in outcomes),
         )
+
+    def headline(self, finding: Finding) -> str:
+        return f"the service did not recover in time: {finding.reason}"
+
+    def advice(self, finding: Finding, ctx: AdviceContext) -> str:
+        if finding.verdict == "fail":
+            return (
+                "Look for what the service still holds after the fault: retries, full queues, connection pools, "
+                "threads."
+            )
+        if finding.kind == FindingKind.BASELINE_BROKEN:
+            return "Mend first what fails without a fault; until then there is nothing to return to."
+        return "Let the load go on longer after the fault: raise `load.recovery`."
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     verdict: GateVerdict
+    kind: FindingKind
     reason: str
     n: int
     back_ms: float | None = None
@@ -112,12 +112,12 @@ def _outcome(run: Evidence, gate: RecoveryGate) -> _Outcome:
     baseline, after = run.window("baseline"), run.window(gate.phase)
     n = len(after.samples)
     if not len(baseline.samples) or not n:
-        return _Outcome("inconclusive", "no request arrived in the baseline, or none after the fault", n)
+        reason = "no request arrived in the baseline, or none after the fault"
+        return _Outcome("inconclusive", FindingKind.NO_ARRIVALS, reason, n)
     usual_ns = int(nearest_rank(baseline.latency_ns, [0.9])[0])
     if not baseline.ok[baseline.latency_ns <= usual_ns].all():
-        return _Outcome(
-            "inconclusive", "the baseline itself has more than 10 % errors: there is nothing to return to", n
-        )
+        reason = "the baseline itself has more than 10 % errors: there is nothing to return to"
+        return _Outcome("inconclusive", FindingKind.BASELINE_BROKEN, reason, n)
     end_ns = after.end_ns if run.stop_ns is None else min(after.end_ns, run.stop_ns)
     width_ns = round(window_ms(n / ((end_ns - after.start_ns) / NS_PER_S)) * NS_PER_MS)
     count = (end_ns - after.start_ns) // width_ns
@@ -139,12 +139,14 @@ def _told(gate: RecoveryGate, good: list[bool], width_ms: float, n: int) -> _Out
     if back is not None:
         back_ms = back * width_ms
         taken = f"back after {format_duration(back_ms)}"
-        return _Outcome("pass" if back_ms < gate.limit_ms else "fail", f"{taken}, limit {limit}", n, back_ms)
+        if back_ms < gate.limit_ms:
+            return _Outcome("pass", FindingKind.HELD, f"{taken}, limit {limit}", n, back_ms)
+        return _Outcome("fail", FindingKind.NOT_BACK, f"{taken}, limit {limit}", n, back_ms)
     starts = [i for i in range(len(good) + row) if i * width_ms < gate.limit_ms]
     held_ms = len(good) * width_ms
     if all(not all(good[i : i + row]) for i in starts):
         state = "metastable: " if held_ms >= gate.limit_ms + row * width_ms else ""
-        return _Outcome(
-            "fail", f"{state}not back while the load was held for another {format_duration(held_ms)}, limit {limit}", n
-        )
-    return _Outcome("inconclusive", f"the load ended {format_duration(held_ms)} after the fault, too early to tell", n)
+        held = f"{state}not back while the load was held for another {format_duration(held_ms)}, limit {limit}"
+        return _Outcome("fail", FindingKind.NOT_BACK, held, n)
+    reason = f"the load ended {format_duration(held_ms)} after the fault, too early to tell"
+    return _Outcome("inconclusive", FindingKind.TOO_EARLY, reason, n)

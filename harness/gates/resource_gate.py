@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-from harness.gates.gate import Finding, Unit
+from harness.gates.gate import AdviceContext, Finding, GateDefaults, Unit
 from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.rundir.finding_kind import FindingKind
 from harness.units import parse_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.evidence import Pool
 
 Metric = Literal["rss", "threads", "sockets"]
@@ -35,9 +38,28 @@ SLACK: Final[dict[Metric, float]] = {"rss": 8e6, "threads": 5.0, "sockets": 10.0
 """A multiple of the baseline leaves at least so much room above it: twice two sockets would be nothing at all."""
 _LEAST: Final[dict[Metric, float]] = {"rss": 1e6, "threads": 2.0, "sockets": 1.0}
 """Any process holds that much, or one less."""
-NO_PROCESS: Final = "no_process"
-NO_BASELINE: Final = "no_baseline"
-"""Kinds of findings: the service is not ours to look at; its baseline is unknown."""
+_LOOK_FOR: Final[dict[Metric, str]] = {
+    "threads": "Look for threads that never return: a deadline around a blocking call gives up waiting, and the call "
+    "goes on in its thread. Give the call itself a timeout, and bound how many may run at once for each backend.",
+    "sockets": "See in which state the sockets are (results.json, `cost`), and who never closes them.",
+    "rss": "Look for what grows with the requests that wait: queues without a maximum, bodies kept whole, caches "
+    "without a limit, tasks of calls that were given up on.",
+}
+"""What a person should look for, by the metric of the gate that failed."""
+_OF_STATES: Final = {
+    "CLOSE_WAIT": "{many} CLOSE_WAIT: the other side is done with them and the service never closed them. Close each "
+    "connection, that of a call that was given up on too.",
+    "CLOSE": "{many} CLOSE: connections that were reset or are over, and the service never closed its end. Close each "
+    "connection whose call failed.",
+    "ESTABLISHED": "{many} ESTABLISHED, calls under way. During a fault even a service with deadlines holds about 2 x "
+    "rate x deadline of them more, once towards the backend and once towards whoever asked: a limit must leave room "
+    "for those. Beyond that, calls have no deadline of their own: give them one, and bound how many connections each "
+    "backend may have.",
+    "SYN_SENT": "{many} SYN_SENT: connections that nobody accepts. Give connecting a timeout of its own, and bound how "
+    "many are tried at once.",
+}
+_STATE_LEAST: Final = 0.25
+"""Of the sockets seen; a state with fewer is not what failed the gate."""
 _MOST: Final = 1e18
 _NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)(x?)")
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)%")
@@ -45,17 +67,13 @@ _AFTER: Final = "after "
 
 
 @dataclass(frozen=True, slots=True)
-class ResourceGate:
+class ResourceGate(GateDefaults):
     text: str
     metric: Metric
     limit: float | None
     """Bytes or a count; None: `factor` times the baseline's highest reading."""
     factor: float | None
     phase: str
-
-    uses_gateway_timeout: ClassVar[bool] = False
-    uses_complete: ClassVar[bool] = False
-    uses_main: ClassVar[bool] = False
 
     @classmethod
     def reads(cls, word: str) -> bool:
@@ -82,6 +100,10 @@ class ResourceGate:
         return "bytes" if self.metric == "rss" else "count"
 
     @property
+    def uses_resources(self) -> bool:
+        return True
+
+    @property
     def is_back(self) -> bool:
         """It asks whether what was held has been let go again, so only the phase's end counts."""
         return self.phase.startswith(_AFTER)
@@ -100,25 +122,30 @@ class ResourceGate:
     def phases(self) -> tuple[str, ...]:
         return (self.phase,) if self.factor is None else (self.phase, "baseline")
 
-    def upstreams(self) -> tuple[str, ...]:
-        return ()
-
-    def requests(self) -> tuple[str, ...]:
-        return ()
-
-    def moments(self, confidence: float) -> int:
-        return 0
-
     def load_needed_after_ms(self, rate_per_s: float) -> float:
         return self.window_ms_least if self.is_back else 0.0
-
-    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
-        return None
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         from harness.gates.resource_judge import judge
 
         return judge(self, pool)
+
+    def advice(self, finding: Finding, ctx: AdviceContext) -> str:
+        if finding.verdict == "fail":
+            return _about_states(finding.socket_states) or _LOOK_FOR[self.metric]
+        if finding.kind in (FindingKind.NO_PROCESS, FindingKind.STOPPED):
+            return GateDefaults.advice(self, finding, ctx)
+        phase = "baseline" if finding.kind == FindingKind.NO_BASELINE else self.phase
+        longer = f"Let the phase `{phase}` last longer, on a machine with less to do"
+        return f"{longer}. To pool runs does not help here: the worst of them counts."
+
+
+def _about_states(states: Sequence[tuple[str, int]]) -> str:
+    """What to do about the states that most of the sockets were in; empty where nothing is known of these."""
+    total = sum(count for _, count in states)
+    common = [(state, count) for state, count in states if count >= _STATE_LEAST * total]
+    known = [_OF_STATES[state].format(many=count) for state, count in common if state in _OF_STATES]
+    return " ".join(f"{advice[:1].upper()}{advice[1:]}" for advice in known)
 
 
 def _example(metric: Metric) -> str:

@@ -13,18 +13,17 @@ from typing import Final
 import numpy as np
 
 from harness.evidence import Evidence, Pool
-from harness.evidence.resources import format_states
-from harness.gates.exceedance import describe_stopped
+from harness.evidence.resources import format_states, in_order
+from harness.gates.exceedance import InconclusiveReason, describe_stopped
 from harness.gates.gate import Finding, GateVerdict, Unit
 from harness.gates.resource_gate import (
     END_S,
-    NO_BASELINE,
-    NO_PROCESS,
     READINGS_LAST,
     READINGS_LEAST,
     SLACK,
     ResourceGate,
 )
+from harness.rundir.finding_kind import FindingKind
 from harness.units import NS_PER_S, format_bytes, format_quantity, format_things
 
 GAP_S_MOST: Final = 5.0
@@ -36,12 +35,14 @@ LOOKS_LEAST: Final = 0.7
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     verdict: GateVerdict
+    kind: FindingKind
     reason: str
     limit: float | None
     observed: float | None = None
     n: int = 0
     exceeded: int = 0
-    kind: str = ""
+    seen: str = ""
+    socket_states: tuple[tuple[str, int], ...] = ()
 
     @property
     def weight(self) -> tuple[int, float]:
@@ -52,7 +53,7 @@ class _Outcome:
 def judge(gate: ResourceGate, pool: Pool) -> Finding:
     if pool.plan.service.kind == "url":
         reason = "the service is no process of tailgate's, so nobody looked at what it holds"
-        return Finding("inconclusive", reason, gate.limit, gate.unit, "<", kind=NO_PROCESS)
+        return Finding("inconclusive", reason, gate.limit, gate.unit, "<", FindingKind.NO_PROCESS)
     outcomes = [_outcome(gate, run, pool) for run in pool.runs]
     worst = max(outcomes, key=lambda outcome: outcome.weight)
     return Finding(
@@ -65,6 +66,8 @@ def judge(gate: ResourceGate, pool: Pool) -> Finding:
         n=sum(outcome.n for outcome in outcomes),
         exceeded=sum(outcome.exceeded for outcome in outcomes),
         kind=worst.kind,
+        seen=worst.seen,
+        socket_states=worst.socket_states,
     )
 
 
@@ -78,20 +81,33 @@ def _outcome(gate: ResourceGate, run: Evidence, pool: Pool) -> _Outcome:
     if gate.factor is not None:
         baseline = _Held(gate, run, "baseline")
         if trouble := baseline.unknown(pool):
-            reason = f"the baseline cannot be compared with: {trouble}"
-            return _Outcome("inconclusive", reason, None, kind=NO_BASELINE)
+            reason = f"the baseline cannot be compared with: {trouble.reason}"
+            stopped = trouble.kind == FindingKind.STOPPED
+            return _Outcome("inconclusive", trouble.kind if stopped else FindingKind.NO_BASELINE, reason, None)
         limit, limit_told = _multiple(gate, gate.factor, baseline.highest)
     assert limit is not None, "a gate has a limit or a factor"
     limit_told = f"the limit is {_spelled(limit, gate.unit)}{limit_told}"
     held = _Held(gate, run, gate.phase, last=gate.is_back)
     trouble = held.unknown(pool)
     if held.n and exceeds(held.highest, limit) and not (trouble and gate.is_back):
+        seen = held.told(failed=True)
         return _Outcome(
-            "fail", f"{held.told(failed=True)}; {limit_told}", limit, held.highest, held.n, held.at_least(limit)
+            verdict="fail",
+            kind=FindingKind.EXCEEDED,
+            reason=f"{seen}; {limit_told}",
+            limit=limit,
+            observed=held.highest,
+            n=held.n,
+            exceeded=held.at_least(limit),
+            seen=seen,
+            socket_states=held.socket_states,
         )
     if trouble:
-        return _Outcome("inconclusive", trouble, limit, held.highest if held.n else None, held.n)
-    return _Outcome("pass", f"{held.told(failed=False)}; {limit_told}", limit, held.highest, held.n)
+        observed = held.highest if held.n else None
+        return _Outcome("inconclusive", trouble.kind, trouble.reason, limit, observed, held.n)
+    seen = held.told(failed=False)
+    reason = f"{seen}; {limit_told}"
+    return _Outcome("pass", FindingKind.HELD, reason, limit, held.highest, held.n, seen=seen)
 
 
 def _multiple(gate: ResourceGate, factor: float, highest: float) -> tuple[float, str]:
@@ -138,11 +154,21 @@ class _Held:
     def at_least(self, limit: float) -> int:
         return sum(exceeds(value, limit) for value in self._values.tolist())
 
-    def unknown(self, pool: Pool) -> str:
-        """Why nothing can be said for sure; empty where it can."""
-        metric, phase = self._gate.metric, self._phase
+    @property
+    def socket_states(self) -> tuple[tuple[str, int], ...]:
+        """Of a gate on sockets, the states at the highest reading; empty else."""
+        found = self._states[int(self._values.argmax())] if self._gate.metric == "sockets" else None
+        return tuple(in_order(found)) if found else ()
+
+    def unknown(self, pool: Pool) -> InconclusiveReason | None:
+        """Why nothing can be said for sure; None where it can."""
         if self._cut:
-            return describe_stopped(pool).reason
+            return describe_stopped(pool)
+        reason = self._too_few_readings()
+        return InconclusiveReason(FindingKind.NO_READINGS, reason) if reason else None
+
+    def _too_few_readings(self) -> str:
+        metric, phase = self._gate.metric, self._phase
         if not len(self._every):
             return f"there is no reading of the service in the phase `{phase}`"
         if not self.n:

@@ -6,12 +6,14 @@ answer is complete when it is ok and holds the rows of every upstream asked that
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-from harness.gates.gate import Finding, moments_for_share
+from harness.gates.gate import AdviceContext, Finding, Gate, GateDefaults, Unit, moments_for_share
 from harness.gates.missing import who_is_missing
 from harness.gates.tokenizer import Tokens
+from harness.rundir.finding_kind import FindingKind
 from harness.rundir.rows import Outcome
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ _DID: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class ShareGate:
+class ShareGate(GateDefaults):
     text: str
     metric: str
     """`errors`, `timeouts`, an outcome's name, or `complete`."""
@@ -43,9 +45,6 @@ class ShareGate:
     limit: float
     """As written: 0.01 for `errors < 1%`, 0.99 for `complete > 99%`."""
     phase: str
-
-    uses_gateway_timeout: ClassVar[bool] = False
-    uses_main: ClassVar[bool] = False
 
     @classmethod
     def reads(cls, word: str) -> bool:
@@ -66,6 +65,10 @@ class ShareGate:
         return ">" if self.uses_complete else "<"
 
     @property
+    def unit(self) -> Unit:
+        return "share"
+
+    @property
     def p0(self) -> float:
         """The share of bad requests that the gate forbids."""
         return round(1 - self.limit, 9) if self.uses_complete else self.limit
@@ -74,65 +77,68 @@ class ShareGate:
     def uses_complete(self) -> bool:
         return self.metric == "complete"
 
-    def phases(self) -> tuple[str, ...]:
-        return (self.phase,)
-
-    def upstreams(self) -> tuple[str, ...]:
-        return ()
-
     def requests(self) -> tuple[str, ...]:
         return (self.request,) if self.request else ()
 
     def moments(self, confidence: float) -> int:
         return moments_for_share(self.p0, confidence)
 
-    def load_needed_after_ms(self, rate_per_s: float) -> float:
-        return 0.0
-
-    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
-        return None
-
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         from harness.gates.exceedance import (
             InconclusiveReason,
             Population,
+            ShareWords,
+            bad_endings,
             decide_share,
-            describe,
+            finding_of,
             guard_too_short,
             rule_of,
         )
 
         if self.uses_complete and pool.plan.load.complete == "none":
-            return self._undecided("answers were not looked into (`load.complete` is none)")
-        if self.phase == "baseline" and (reason := guard_too_short(pool)):
-            return self._undecided(reason)
+            reason = "answers were not looked into (`load.complete` is none)"
+            return self._undecided(FindingKind.ANSWERS_NOT_READ, reason)
+        if self.phase == "baseline" and (short := guard_too_short(pool)):
+            return self._undecided(short.kind, short.reason)
         population = Population(self.phase, self.request, every_part=True)
         decision = decide_share(pool, population, self._bad, rule_of(pool.plan, self.p0, alpha_fail))
         if isinstance(decision, InconclusiveReason):
-            return self._undecided(decision.reason)
+            return self._undecided(decision.kind, decision.reason)
+        words = ShareWords(_DID.get(self.metric, f"ended as {self.metric}"), self.p0)
         observed = decision.k / decision.n if decision.n else None
         bounds = (observed, decision.low, decision.high) if decision.n else (None, None, None)
+        rows_missing = False
         if self.uses_complete:  # shown as written: the share that is whole
             observed, high, low = (None if bad is None else 1 - bad for bad in bounds)
+            if decision.verdict != "pass":
+                missing = who_is_missing(pool, population)
+                rows_missing = missing.names_an_upstream
+                words = dataclasses.replace(words, did=f"{words.did}{missing.text}")
         else:
             observed, low, high = bounds
-        did = _DID.get(self.metric, f"ended as {self.metric}")
-        if self.uses_complete and decision.verdict != "pass":
-            did += who_is_missing(pool, population)
-        return Finding(
-            verdict=decision.verdict,
-            reason=describe(decision, did, self.p0),
-            limit=self.limit,
-            unit="share",
-            op=self.op,
-            observed=observed,
-            low=low,
-            high=high,
-            n=decision.n,
-            exceeded=decision.k,
-            deflation=decision.deflation,
-            withstands_ms=None if decision.withstands_s is None else decision.withstands_s * 1000,
-        )
+            words = dataclasses.replace(words, endings=bad_endings(pool, population, self._bad))
+        finding = finding_of(decision, words, limit=self.limit, unit="share", op=self.op)
+        kind = FindingKind.ROWS_MISSING if rows_missing and decision.verdict == "fail" else finding.kind
+        return dataclasses.replace(finding, kind=kind, observed=observed, low=low, high=high)
+
+    def cannot_pass(self, pool: Pool, *, alpha_fail: float) -> Finding | None:
+        if self.uses_complete:
+            return None  # it excuses upstreams under a fault, which only the journal knows
+        finding = self.judge(pool, alpha_fail=alpha_fail)
+        return finding if finding.verdict == "fail" else None
+
+    def in_baseline(self) -> Gate | None:
+        return dataclasses.replace(self, phase="baseline")
+
+    def breaks(self, finding: Finding) -> bool:
+        return bool(finding.n) and finding.exceeded is not None and finding.exceeded / finding.n >= self.p0
+
+    def advice(self, finding: Finding, ctx: AdviceContext) -> str:
+        if finding.verdict == "inconclusive" or not self.uses_complete:
+            return GateDefaults.advice(self, finding, ctx)
+        lacking = finding.kind == FindingKind.ROWS_MISSING
+        see = "look at an answer that lacks an upstream" if lacking else "see how the requests ended"
+        return f"Answer with the rows of every healthy upstream even when one is missing; {see}."
 
     def _bad(self, run: Evidence, window: Window) -> NDArray[np.bool_]:
         """Of each request: does it count against this gate?"""
@@ -147,5 +153,5 @@ class ShareGate:
         bad: NDArray[np.bool_] = counted[window.samples["outcome"]]
         return bad
 
-    def _undecided(self, reason: str) -> Finding:
-        return Finding("inconclusive", reason, self.limit, "share", self.op)
+    def _undecided(self, kind: FindingKind, reason: str) -> Finding:
+        return Finding("inconclusive", reason, self.limit, "share", self.op, kind)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
-from harness.gates.gate import MEAN_MOMENTS, Finding
+from harness.gates.gate import MEAN_MOMENTS, AdviceContext, Finding, Gate, GateDefaults, Unit
 from harness.gates.tokenizer import Tokens
+from harness.gates.wording.outcomes import advice_on_endings, from_waiting
+from harness.rundir.finding_kind import FindingKind
 from harness.units import parse_rate_per_s
 
 if TYPE_CHECKING:
@@ -18,15 +20,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ThroughputGate:
+class ThroughputGate(GateDefaults):
     text: str
     request: str | None
     limit_per_s: float
     phase: str
-
-    uses_gateway_timeout: ClassVar[bool] = False
-    uses_complete: ClassVar[bool] = False
-    uses_main: ClassVar[bool] = False
 
     @classmethod
     def reads(cls, word: str) -> bool:
@@ -44,23 +42,15 @@ class ThroughputGate:
     def metric(self) -> str:
         return "throughput"
 
-    def phases(self) -> tuple[str, ...]:
-        return (self.phase,)
-
-    def upstreams(self) -> tuple[str, ...]:
-        return ()
+    @property
+    def unit(self) -> Unit:
+        return "per_s"
 
     def requests(self) -> tuple[str, ...]:
         return (self.request,) if self.request else ()
 
     def moments(self, confidence: float) -> int:
         return MEAN_MOMENTS
-
-    def load_needed_after_ms(self, rate_per_s: float) -> float:
-        return 0.0
-
-    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
-        return None
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np
@@ -70,7 +60,8 @@ class ThroughputGate:
 
         windows = Population(self.phase, self.request, every_part=True).windows(pool)
         if any(window.cut for window in windows):
-            return Finding("inconclusive", describe_stopped(pool).reason, self.limit_per_s, "per_s", ">")
+            reason = describe_stopped(pool).reason
+            return Finding("inconclusive", reason, self.limit_per_s, "per_s", ">", FindingKind.STOPPED)
         batches = [_batches(run, window) for run, window in zip(pool.runs, windows, strict=True)]
         return judge_mean(
             pool,
@@ -83,6 +74,16 @@ class ThroughputGate:
             unit="per_s",
             alpha_fail=alpha_fail,
         )
+
+    def in_baseline(self) -> Gate | None:
+        return replace(self, phase="baseline")
+
+    def advice(self, finding: Finding, ctx: AdviceContext) -> str:
+        if finding.verdict == "inconclusive":
+            return GateDefaults.advice(self, finding, ctx)
+        if not from_waiting(ctx.endings):
+            return advice_on_endings(ctx)  # what failed at once is no matter of the rate
+        return "Lower the rate until this gate holds, and look at what the service runs out of: threads, sockets, CPU."
 
 
 def _batches(run: Evidence, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

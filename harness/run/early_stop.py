@@ -1,8 +1,8 @@
 """`--fail-fast`: has a gate failed whatever else may come? Asked while the load is on, of the rows so far.
 
-Only gates on (k, n) with a limit known before the run can say so, by the worst-completion rule of
-`harness.statistics.cannot_pass`, and only if they say so without the seconds in which the load generator
-was late as well. `tailgate judge` decides the stopped run again by the same rule.
+Each kind of gate says itself whether its FAIL is certain (`Gate.cannot_pass`): those on (k, n) with a limit known
+before the run do, by the worst-completion rule of `harness.statistics.cannot_pass`. It must be so without the seconds
+in which the load generator was late as well. `tailgate judge` decides the stopped run again by the same rule.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.evidence import Evidence, Pool
 from harness.evidence.files import in_order
-from harness.gates import Gate, LatencyGate, ShareGate
+from harness.gates import Finding, Gate
 from harness.gates.parse import parse_gate
 from harness.rundir.manifest import Manifest, ToxiproxyInfo
 from harness.rundir.plan import Plan
@@ -31,7 +31,7 @@ class FailFast:
         gates = [parse_gate(gate.text) for gate in plan.gates]
         limits = [gate.latency_limit_ms(plan.gateway.timeout_ms) for gate in gates]
         self._plan = plan
-        self._gates = [gate for gate in gates if _can_be_doomed(gate, plan)]
+        self._gates = gates
         self._alpha_fail = round(1 - plan.verdict.confidence, 9) / max(len(gates), 1)
         self._lag_limit_ms = lag_limit_ms([limit for limit in limits if limit is not None])
         schedule = plan.load.schedule
@@ -44,8 +44,8 @@ class FailFast:
         run = self._so_far(in_order([rows], SAMPLES), t0_ns)
         bad = bad_seconds(run, self._lag_limit_ms)
         for gate in self._gates:
-            if self._fails(gate, run) and (not bad or self._fails(gate, self._with_offsets(run.without(bad)))):
-                finding = gate.judge(Pool.of(run), alpha_fail=self._alpha_fail)
+            finding = self._cannot_pass(gate, run)
+            if finding and (not bad or self._cannot_pass(gate, self._with_offsets(run.without(bad)))):
                 return f"`{gate.text}` has failed whatever else may come: {finding.reason}"
         return None
 
@@ -73,13 +73,5 @@ class FailFast:
         run.planned_offsets_ns = self._offsets  # known since the start; saves drawing them at every look
         return run
 
-    def _fails(self, gate: Gate, run: Evidence) -> bool:
-        return gate.judge(Pool.of(run), alpha_fail=self._alpha_fail).verdict == "fail"
-
-
-def _can_be_doomed(gate: Gate, plan: Plan) -> bool:
-    if isinstance(gate, LatencyGate):
-        known = gate.latency_limit_ms(plan.gateway.timeout_ms) is not None
-        return known and gate.upstream is None and not gate.ok_only
-    # `complete` excuses upstreams under a fault, which only the journal knows
-    return isinstance(gate, ShareGate) and not gate.uses_complete
+    def _cannot_pass(self, gate: Gate, run: Evidence) -> Finding | None:
+        return gate.cannot_pass(Pool.of(run), alpha_fail=self._alpha_fail)

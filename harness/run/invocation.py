@@ -22,6 +22,7 @@ from harness.scenario.planner import LoadedCell, cells
 from harness.text import folder_name
 
 if TYPE_CHECKING:
+    from harness.evidence import Evidence
     from harness.scenario import LoadedScenario
 
 MATRIX: Final = "matrix.json"
@@ -91,21 +92,24 @@ def _run_matrix(session: Session, loaded: LoadedScenario, found: Sequence[Loaded
     assert matrix is not None
     make_folder(folder)
     entries: list[dict[str, object]] = []
+    judged: dict[Path, Results] = {}
     for cell in found:
         if session.stopper.asked:
             break
         assert cell.name is not None
         place = folder / slug(cell.name)
         try:
-            _run_pooled(session, cell, place, new_run_id())
+            finished = _run_pooled(session, cell, place, new_run_id())
         except Interrupted:
             break
+        if finished.results:
+            judged[place] = finished.results
         expected = matrix.expect.get(cell.name, ("pass",))
         entries.append({"cell": cell.name, "values": cell.values, "expected": expected, "dir": place.name})
         _write_matrix(folder, loaded, session.options, entries)
     if not entries or session.stopper.impatient:
         return Judged(loaded.scenario.name, folder, None)
-    results = verdict.judge_matrix(folder)
+    results = verdict.combine_matrix(folder, judged.__getitem__)
     write_matrix_report(folder)
     return Judged(loaded.scenario.name, folder, results)
 
@@ -128,22 +132,23 @@ def _run_pooled(session: Session, cell: LoadedCell, folder: Path, run_id: str) -
     if runs == 1:
         return run_once(session, cell, run_dir=folder, run_id=run_id, seed=seed)
     from harness import verdict
+    from harness.evidence import Pool
     from reports.report import write_reports
 
-    done: list[Path] = []
+    done: list[Evidence] = []
     results: Results | None = None
     for index in range(runs):
         place = folder / f"run-{index + 1}"
-        run_once(session, cell, run_dir=place, run_id=new_run_id() if done else run_id, seed=seed + index)
-        done.append(place)
-        if session.stopper.impatient:
+        finished = run_once(session, cell, run_dir=place, run_id=new_run_id() if done else run_id, seed=seed + index)
+        if session.stopper.impatient or finished.evidence is None:
             return Finished(folder, None)
-        results = verdict.write_pool(done, folder)
+        done.append(finished.evidence)
+        results = verdict.write_judged(Pool.of(*done), folder)
         if results.verdict != "inconclusive" or session.stopper.asked:
             break
         if index + 1 < runs:
             session.display.note(f"still inconclusive after {index + 1} of {runs} runs: {results.reason}")
-    write_reports(folder)
+    write_reports(folder, evidence=done[0])
     return Finished(folder, results)
 
 

@@ -35,6 +35,7 @@ from harness.units import NS_PER_MS, NS_PER_S, format_duration, format_things
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from harness.evidence import Evidence
     from harness.run.signals import Stopper
     from harness.rundir.plan import Plan
     from harness.rundir.results import Results
@@ -75,6 +76,8 @@ class Finished:
 
     run_dir: Path
     results: Results | None
+    evidence: Evidence | None = None
+    """What the judge has read, for whoever judges it again in a pool; None where nothing was judged, and of a pool."""
 
 
 def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, seed: int) -> Finished:
@@ -106,7 +109,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
         return Finished(run_dir, None)
     if not (run_dir / "plan.json").exists():
         raise RigError(f"{run_dir} was removed while the run was on", "keep it until the run is over, then run again")
-    return Finished(run_dir, judge_and_report(run_dir))
+    return judge_and_report(run_dir)
 
 
 def _sweep_dead_runs(toxiproxy_url: str) -> None:
@@ -171,20 +174,22 @@ def _beyond_ceiling(plan: Plan) -> str | None:
     )
 
 
-def judge_and_report(run_dir: Path) -> Results:
-    """Steps 4 and 5: `tailgate judge` and `tailgate report` do the same again."""
+def judge_and_report(run_dir: Path) -> Finished:
+    """Steps 4 and 5, on evidence that is read once. `tailgate judge` and `tailgate report` do the same again."""
     from harness import verdict
+    from harness.evidence import Evidence, Pool
     from reports.report import write_reports
 
     try:
-        results = verdict.write(run_dir)
-        write_reports(run_dir)
+        evidence = Evidence.load(run_dir)
+        results = verdict.write_judged(Pool.of(evidence), run_dir)
+        write_reports(run_dir, evidence=evidence)
     except (OSError, UsageError) as exc:
         raise RigError(
             f"the results of {run_dir} cannot be written: {exc.strerror if isinstance(exc, OSError) else exc.message}",
             f"make room, then `tailgate judge {run_dir}` and `tailgate report {run_dir}`; the evidence is there",
         ) from exc
-    return results
+    return Finished(run_dir, results, evidence)
 
 
 def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choice: EngineChoice) -> None:

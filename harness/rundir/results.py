@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Frozen
 from harness.rundir.unmatched import Unmatched
 from harness.text import json_text
@@ -57,6 +58,16 @@ class RunRef(Frozen):
     """Why the load ended before its plan; null: it did not."""
 
 
+class Ending(Frozen):
+    """How so many of the requests ended that count against a gate."""
+
+    outcome: str
+    """An outcome's name; `slow`: it ended ok, and too late for the gate."""
+    status: int | None = None
+    """Of an `http_error`; null: not known."""
+    n: int
+
+
 class GateResult(Frozen):
     id: str
     text: str
@@ -64,6 +75,8 @@ class GateResult(Frozen):
     metric: str
     phase: str
     verdict: Literal["pass", "fail", "inconclusive"]
+    kind: FindingKind | None = None
+    """Which finding it is; null: judged by a tailgate that did not say. Decide by it, never by `reason`."""
     reason: str
     limit: float | None
     unit: Literal["ms", "share", "ratio", "per_s", "bytes", "count"]
@@ -72,12 +85,16 @@ class GateResult(Frozen):
     low: float | None
     high: float | None
     censored_at_ms: float | None = None
+    censored_by: str | None = None
+    """The outcome that cut it off: gateway_timeout, client_timeout or unfinished."""
     failed_at_rank: bool = False
     """Of a latency gate: the request at that rank failed before any timeout. It is null and cut off by nothing."""
     as_before: bool = False
     """Of a gate that failed: it was no better in the baseline, before any fault."""
     n: int
     exceeded: int | None
+    exceeded_by: tuple[Ending, ...] = ()
+    """How the requests that exceeded ended, the heaviest first; empty where that is not known, or none did."""
     deflation: float | None
     withstands_ms: float | None
 

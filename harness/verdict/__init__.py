@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
-from harness.verdict.judging import is_matrix, judge, judge_matrix, write, write_any, write_pool
+from harness.verdict.judging import (
+    combine_matrix,
+    is_matrix,
+    judge,
+    judge_matrix,
+    write,
+    write_any,
+    write_judged,
+    write_pool,
+)
 
-__all__ = ["is_matrix", "judge", "judge_matrix", "write", "write_any", "write_pool"]
+__all__ = [
+    "combine_matrix",
+    "is_matrix",
+    "judge",
+    "judge_matrix",
+    "write",
+    "write_any",
+    "write_judged",
+    "write_pool",
+]

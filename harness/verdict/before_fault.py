@@ -8,13 +8,13 @@ with the baseline, and of those that speak of a fault alone (`named`, `recovery`
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from harness.evidence import Pool
-from harness.gates import CallsGate, Finding, Gate, LatencyGate, ShareGate, ThroughputGate
+from harness.gates import Finding, Gate
 from harness.rundir.rows import Outcome
 from harness.units import format_things
 from harness.verdict.gates import GateVerdict
@@ -37,28 +37,14 @@ def as_before(pool: Pool, failed: GateVerdict) -> AsBefore | None:
     """None where the gate held in the baseline, where the fault made it worse, or where nobody can say."""
     gate, under_fault = failed.gate, failed.finding
     before = _in_baseline(pool, gate)
-    if before is None or before.n < LEAST_ARRIVALS or not _breaks(gate, before) or _is_worse(under_fault, before):
+    if before is None or before.n < LEAST_ARRIVALS or not gate.breaks(before) or _is_worse(under_fault, before):
         return None
-    return AsBefore(before.reason.removesuffix(".").partition("; it must")[0], _only_status(pool))
+    return AsBefore(before.seen, _only_status(pool))
 
 
 def _in_baseline(pool: Pool, gate: Gate) -> Finding | None:
-    if gate.phase == "baseline" or not pool.plan.faults:
-        return None
-    if not isinstance(gate, LatencyGate | ShareGate | CallsGate | ThroughputGate):
-        return None
-    if isinstance(gate, LatencyGate) and gate.limit.factor is not None:
-        return None
-    return replace(gate, phase="baseline").judge(pool, alpha_fail=_ALPHA_FAIL)
-
-
-def _breaks(gate: Gate, before: Finding) -> bool:
-    """Whether what was seen in the baseline is beyond the limit, surely or not."""
-    if before.exceeded is not None and isinstance(gate, LatencyGate | ShareGate):
-        return before.exceeded / before.n >= gate.p0
-    if before.observed is None or before.limit is None:
-        return False
-    return before.observed >= before.limit if before.op == "<" else before.observed <= before.limit
+    same = gate.in_baseline() if pool.plan.faults and gate.phase != "baseline" else None
+    return same.judge(pool, alpha_fail=_ALPHA_FAIL) if same else None
 
 
 def _is_worse(under_fault: Finding, before: Finding) -> bool:
@@ -97,7 +83,7 @@ def why_of(pool: Pool, found: AsBefore) -> str:
 def next_of(gate: Gate, found: AsBefore) -> str:
     if found.status:
         return f"It answers {found.status} to everything: does it have the path of these requests, and may we ask it?"
-    if isinstance(gate, ShareGate) and gate.uses_complete:
+    if gate.uses_complete:
         return "See which rows the answers lack without any fault, and whether `asks` of the request names too many."
     return "Mend first what fails without a fault; until then this scenario says nothing about one."
 

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from harness.gates import Gate, RecoveryGate
-from harness.gates.missing import HELD
+from harness.evidence import Pool
+from harness.evidence.endings import endings_of
+from harness.gates import Finding, Gate
+from harness.gates.gate import AdviceContext
+from harness.gates.wording.outcomes import SLOW, causes, from_waiting, headline_of, how_they_ended
+from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
-from harness.rundir.results import CostResult, GateResult, PhaseResult, UpstreamResult
-from harness.units import duration_literal, format_count, format_duration, format_share
-from harness.verdict.naming import WHY, is_about_naming
-from harness.verdict.naming import next_failed as next_failed_naming
-from harness.verdict.naming import next_undecided as next_undecided_naming
-from harness.verdict.resource_usage import NEXT, held
-from harness.verdict.resource_usage import next_failed as next_failed_cost
-from harness.verdict.resource_usage import next_undecided as next_undecided_cost
+from harness.rundir.results import CostResult, Ending, GateResult, PhaseResult, UpstreamResult
+from harness.units import format_duration, format_share
+from harness.verdict.gates import GateVerdict
+from harness.verdict.resource_usage import held
+from harness.verdict.service_alive import SERVICE_ALIVE
 from harness.verdict.validity import RunCheck
 
 FAULTS_TOLD = 3
 """With more of them a sentence names them only."""
 BLAMED_LEAST = 0.5
 """An upstream is named when it was the slowest in at least this share of the slow requests."""
+
+WAIT_LEAST_MS = 20.0
+"""A shorter wait for an upstream made no request fail."""
 
 
 def replay(plan: Plan) -> str:
@@ -39,21 +43,67 @@ def blamed(upstreams: Sequence[UpstreamResult], phase: str) -> UpstreamResult | 
     return worst if worst and (worst.slowest_share or 0.0) >= BLAMED_LEAST else None
 
 
-def headline(plan: Plan, gate: GateResult, phases: Sequence[PhaseResult]) -> str:
-    """What happened, in one sentence that needs no other: when, what was seen, and what became of the requests."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A gate that failed, with what a sentence about it may speak of."""
+
+    plan: Plan
+    gate: Gate
+    finding: Finding
+    phase: PhaseResult | None
+    culprit: UpstreamResult | None
+    """The upstream that made most of the slow requests slow."""
+    endings: tuple[Ending, ...]
+    """How its bad requests ended; of a gate that counts none, those of its phase that were not ok."""
+
+    @property
+    def n(self) -> int:
+        """The requests that the endings are some of."""
+        return self.finding.n if self.finding.endings else self.phase.n if self.phase else 0
+
+    @property
+    def context(self) -> AdviceContext:
+        culprit = self.culprit if self.culprit and _waiting_counts(self) else None
+        return context_of(self.plan, culprit.name if culprit else None, self.endings)
+
+
+def context_of(plan: Plan, slowest_upstream: str | None = None, endings: tuple[Ending, ...] = ()) -> AdviceContext:
+    schedule = plan.load.schedule
+    return AdviceContext(
+        gateway_timeout_ms=plan.gateway.timeout_ms,
+        slowest_upstream=slowest_upstream,
+        endings=endings,
+        confidence=plan.verdict.confidence,
+        clump_ms=plan.verdict.clump_ms,
+        rate_per_s=max((stage.end_per_s for stage in schedule.stages), default=0.0) if schedule else 0.0,
+    )
+
+
+def failure_of(
+    pool: Pool, judged: GateVerdict, phases: Sequence[PhaseResult], upstreams: Sequence[UpstreamResult]
+) -> Failure:
+    gate, finding = judged.gate, judged.finding
     phase = next((phase for phase in phases if phase.name == gate.phase), None)
-    if is_about_naming(gate):
-        return f"{_when(plan, gate.phase)}, {gate.reason}."
-    if gate.metric == "service-alive" or phase is None or not phase.n:
-        return f"{gate.reason[:1].upper()}{gate.reason[1:]}."
-    late = phase.outcomes.get("gateway_timeout", 0)
-    became = ""
-    if late:
-        everyone = (
-            f"all {format_count(late)}" if late == phase.n else f"{format_count(late)} of {format_count(phase.n)}"
-        )
-        became = f": {everyone} requests got a 504"
-    return f"{_when(plan, gate.phase)}, {_seen(plan, gate)}{became}."
+    endings = finding.endings
+    if not endings and phase is not None:
+        windows = [run.window(phase.name) for run in pool.runs]
+        endings = endings_of((window, ~window.ok) for window in windows)
+    return Failure(pool.plan, gate, finding, phase, blamed(upstreams, gate.phase), endings)
+
+
+def _waiting_counts(failure: Failure) -> bool:
+    """Whether the slowest upstream has to do with it: most of the damage came from waiting, or it was waited for."""
+    assert failure.culprit is not None
+    return from_waiting(failure.endings) or (failure.culprit.wait_caused_ms or 0.0) >= WAIT_LEAST_MS
+
+
+def headline(failure: Failure) -> str:
+    """What happened, in one sentence that needs no other: when, what was seen, and what became of the requests."""
+    gate, finding, phase = failure.gate, failure.finding, failure.phase
+    if finding.kind == FindingKind.SERVICE_ENDED or phase is None or (not phase.n and not gate.significance):
+        return f"{finding.reason[:1].upper()}{finding.reason[1:]}."
+    became = "" if gate.significance else headline_of(failure.endings, failure.n)
+    return f"{_when(failure.plan, gate.phase)}, {gate.headline(finding)}{f': {became}' if became else ''}."
 
 
 def _when(plan: Plan, phase: str) -> str:
@@ -63,62 +113,39 @@ def _when(plan: Plan, phase: str) -> str:
     return "Over the whole run" if phase == "whole" else f"In the {phase}"
 
 
-def _seen(plan: Plan, gate: GateResult) -> str:
-    """The figure of a failed gate beside its limit."""
-    if gate.unit != "ms":
-        return f"`{gate.text}` did not hold, {gate.reason}"
-    if gate.metric == "recovery":
-        return f"the service did not recover in time: {gate.reason}"
-    limit = format_duration(gate.limit or 0.0)
-    quantile = gate.text.partition(gate.op)[0].strip()  # with its `of UPSTREAM` and `for REQUEST`
-    if gate.observed is not None:
-        return f"{quantile} was {format_duration(gate.observed)}, not below {limit}"
-    if gate.censored_at_ms is not None and gate.censored_at_ms == plan.gateway.timeout_ms:
-        return f"{quantile} reached the {format_duration(gate.censored_at_ms)} gateway timeout"
-    return f"{quantile} was an error, not below {limit}"
+def why_failed(failure: Failure, cost: Sequence[CostResult] = ()) -> str:
+    """How the requests ended, and which upstream the slow ones waited for; of a gate on resources, what was held.
 
-
-def why_failed(
-    plan: Plan,
-    gate: GateResult,
-    phases: Sequence[PhaseResult],
-    upstreams: Sequence[UpstreamResult],
-    cost: Sequence[CostResult] = (),
-) -> str:
-    """Which upstream the slow requests waited for, and how they ended; of a gate on cost, what the service held."""
-    if gate.metric == "service-alive":
-        return f"{gate.reason[:1].upper()}{gate.reason[1:]}; what was measured until then says nothing about it."
-    said = []
-    culprit = blamed(upstreams, gate.phase)
-    if is_about_naming(gate):
-        faulted = _faulted(plan, gate.phase)
-        return f"{WHY} The fault was {faulted}." if faulted else WHY
-    if culprit and gate.unit in ("ms", "share"):
-        said.append(
+    What did most of the damage comes first, and what a few requests did is no cause.
+    """
+    gate, finding, phase, culprit = failure.gate, failure.finding, failure.phase, failure.culprit
+    faulted = _faulted(failure.plan, gate.phase)
+    if finding.kind == FindingKind.SERVICE_ENDED:
+        return f"{finding.reason[:1].upper()}{finding.reason[1:]}; {gate.significance}"
+    if gate.significance:
+        return f"{gate.significance} The fault was {faulted}." if faulted else gate.significance
+    waiting: list[str] = []
+    if culprit and finding.unit in ("ms", "share") and _waiting_counts(failure):
+        waiting.append(
             f"{culprit.name} was the slowest upstream in {format_share(culprit.slowest_share or 0.0)} of the slow "
             f"requests, and kept them waiting {format_duration(culprit.wait_caused_ms or 0.0)} beyond the next one."
         )
-    elif faulted := _faulted(plan, gate.phase):
-        said.append(f"The fault was {faulted}.")
-    if gate.metric in NEXT:
-        said += held(cost, gate.phase)
-    phase = next((phase for phase in phases if phase.name == gate.phase), None)
-    if phase:
-        said += _how_they_ended(plan, phase)
-    return " ".join(said or [f"`{gate.text}` failed: {gate.reason}."])
+    elif faulted:
+        waiting.append(f"The fault was {faulted}.")
+    resources = held(cost, gate.phase) if gate.uses_resources else []
+    ended: list[str] = []
+    if phase and failure.n:
+        whose = "the gate's requests" if gate.requests() else "this phase's requests"
+        ended = how_they_ended(failure.endings, failure.n, failure.plan.gateway.timeout_ms, whose)
+    first_ended = ended and not from_waiting(failure.endings)
+    said = [*ended, *waiting, *resources] if first_ended else [*waiting, *resources, *ended]
+    return " ".join(said or _only_slow(failure) or [f"`{gate.text}` failed: {finding.reason}."])
 
 
-def _how_they_ended(plan: Plan, phase: PhaseResult) -> list[str]:
-    gateway = phase.outcomes.get("gateway_timeout", 0)
-    timeout_ms = plan.gateway.timeout_ms
-    if gateway and timeout_ms is not None:
-        share = format_share(gateway / phase.n)
-        return [f"The gateway gave up after {format_duration(timeout_ms)} on {share} of this phase's requests."]
-    bad = {outcome: count for outcome, count in phase.outcomes.items() if outcome != "ok"}
-    if not bad:
-        return []
-    outcome = max(bad, key=lambda name: bad[name])
-    return [f"{format_share(bad[outcome] / phase.n)} of this phase's requests ended as {outcome}."]
+def _only_slow(failure: Failure) -> list[str]:
+    """A sentence on requests that were too slow, where there is nothing better to say; none where that is no cause."""
+    slow = next((cause.n for cause in causes(failure.finding.endings) if cause.outcome == SLOW), 0)
+    return [f"{format_share(slow / failure.n)} of the requests took too long."] if slow else []
 
 
 def _faulted(plan: Plan, phase: str) -> str:
@@ -126,85 +153,28 @@ def _faulted(plan: Plan, phase: str) -> str:
     return f"{', '.join(fault.upstreams)}: {fault.text}" if fault else ""
 
 
-def next_failed(plan: Plan, gate: GateResult, upstreams: Sequence[UpstreamResult], kind: str = "") -> str:
-    """What to do about it. `kind`: of the gate's finding."""
-    culprit = blamed(upstreams, gate.phase)
-    timeout_ms = plan.gateway.timeout_ms
-    before = f" well before the gateway's {format_duration(timeout_ms)}" if timeout_ms is not None else ""
-    if gate.metric == "service-alive":
-        return "See logs/sut.log for its last words, and who ends or stops processes here (the kernel, out of memory?)."
-    if gate.metric == "recovery":
-        return "Look for what the service still holds after the fault: retries, full queues, connection pools, threads."
-    if gate.metric in NEXT:
-        return next_failed_cost(gate)
-    if is_about_naming(gate):
-        return next_failed_naming(kind)
-    if gate.metric.startswith("calls"):
-        return "Ask only the backends that a request names (push the filter down), and look for retries."
-    if gate.metric == "throughput":
-        return "Lower the rate until this gate holds, and look at what the service runs out of: threads, sockets, CPU."
-    if gate.metric == "complete":
-        see = "look at an answer that lacks somebody" if HELD in gate.reason else "see how the requests ended"
-        return f"Answer with the rows of every healthy upstream even when one is missing; {see}."
-    if gate.metric == "dropped":
-        return "The service held everything that `load.max_in_flight` allows: bound how long one request may take."
-    if culprit:
-        return (
-            f"Give {culprit.name} a deadline of its own{before} and answer with what the others returned; "
-            "then check that the calls given up on hold no thread and no socket."
-        )
-    return f"Bound how long a request may take{before}; see the report for what the slow requests waited for."
-
-
-def also_failed(gates: Sequence[GateResult]) -> str:
+def also_failed(others: Sequence[GateVerdict]) -> str:
     """What to add to the headline; empty where no other gate failed."""
-    if not gates:
+    if not others:
         return ""
-    told = f" `{gates[0].text}` failed as well"
-    if gates[0].metric in NEXT:
-        told += f": {gates[0].reason.partition(';')[0]}"
-    return f"{told}." if len(gates) == 1 else f"{told}, and {len(gates) - 1} more."
+    first = others[0]
+    said = f" `{first.gate.text}` failed as well"
+    if first.gate.uses_resources:
+        said += f": {first.finding.seen}"
+    return f"{said}." if len(others) == 1 else f"{said}, and {len(others) - 1} more."
 
 
-def next_of_cost(first: GateResult, others: Sequence[GateResult]) -> str:
+def advice_on_resources(first: GateVerdict, others: Sequence[GateVerdict]) -> str:
     """What a service holds is often why something else failed."""
-    found = next((gate for gate in others if gate.metric in NEXT), None)
-    return f" {next_failed_cost(found)}" if found and first.metric not in NEXT else ""
-
-
-def next_undecided(plan: Plan, gate: Gate, result: GateResult, kind: str = "") -> str:
-    """What would decide it. `kind`: of the gate's finding."""
-    if "before this phase was over" in result.reason:
-        return "Let the run go on to its end."
-    if found := next_undecided_naming(result, kind) or next_undecided_cost(result, kind):
-        return found
-    if "declared clump" in result.reason or "too few" in result.reason:
-        needed_ms = _needed_ms(plan, gate)
-        if needed_ms is not None:
-            return (
-                f"Let the phase `{result.phase}` last longer: {duration_literal(needed_ms)} decide where nothing is "
-                f"slow, half as much again is safer; or pool several runs (`verdict: {{runs: 3}}`)."
-            )
-    if isinstance(gate, RecoveryGate):
-        return "Let the load go on longer after the fault: raise `load.recovery`."
-    if "guard_too_short" in result.reason:
-        return "Lengthen `load.guard` beyond the longest healthy request."
-    if "--baseline" in result.reason:
-        return "Run it with --baseline FILE, the baseline.json of a run of the main branch."
-    return "Repeat the fault or pool several runs (`verdict: {runs: 3}`, or `tailgate judge RUN RUN RUN`)."
-
-
-def _needed_ms(plan: Plan, gate: Gate) -> float | None:
-    moments = gate.moments(plan.verdict.confidence)
-    schedule = plan.load.schedule
-    rate = max((stage.end_per_s for stage in schedule.stages), default=0.0) if schedule else 0.0
-    per_moment_ms = max(plan.verdict.clump_ms, 1000 / rate if rate else 0.0)
-    return math.ceil(moments * per_moment_ms / 1000) * 1000.0 if moments else None
+    found = next((one for one in others if one.gate.uses_resources), None)
+    if found is None or first.gate.uses_resources:
+        return ""
+    return f" {found.gate.advice(found.finding, AdviceContext())}"
 
 
 def headline_passed(plan: Plan, gates: Sequence[GateResult], unmet: Sequence[str] = ()) -> str:
     """How many gates held, and under which faults. `unmet`: what is to be said of those that the service never met."""
-    written = sum(gate.metric != "service-alive" for gate in gates)
+    written = sum(gate.id != SERVICE_ALIVE for gate in gates)
     held = "The gate held" if written == 1 else f"All {written} gates held"
     if unmet:
         more = f", and {len(unmet) - FAULTS_TOLD} more like it" if len(unmet) > FAULTS_TOLD else ""

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from harness.evidence import Pool
 from harness.gates import Finding, Gate
 from harness.gates.parse import parse_gate
-from harness.rundir.manifest import SERVICE
+from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import PlannedGate
 from harness.rundir.results import GateResult
-from harness.units import NS_PER_MS, format_duration
 from harness.verdict.validity import bad_seconds, lag_limit_ms
 
 
@@ -25,7 +24,7 @@ class GateVerdict:
     gate: Gate
     finding: Finding
 
-    def told(self, *, as_before: bool) -> GateResult:
+    def result(self, *, as_before: bool = False) -> GateResult:
         """`as_before`: it failed and was no better in the baseline."""
         finding = self.finding
         return GateResult(
@@ -35,6 +34,7 @@ class GateVerdict:
             metric=self.gate.metric,
             phase=self.gate.phase,
             verdict=finding.verdict,
+            kind=finding.kind,
             reason=finding.reason,
             limit=finding.limit,
             unit=finding.unit,
@@ -43,10 +43,12 @@ class GateVerdict:
             low=finding.low,
             high=finding.high,
             censored_at_ms=finding.censored_at_ms,
+            censored_by=finding.censored_by,
             failed_at_rank=finding.failed_at_rank,
             as_before=as_before,
             n=finding.n,
             exceeded=finding.exceeded,
+            exceeded_by=finding.endings,
             deflation=finding.deflation,
             withstands_ms=finding.withstands_ms,
         )
@@ -95,47 +97,9 @@ def _undone(verdict: GateVerdict, clean: Pool, alpha_fail: float) -> str:
     return f"`{verdict.planned.text}` fails" if again == "fail" else ""
 
 
-def service_alive(pool: Pool) -> GateResult | None:
-    """The gate that is always on where the service is a process of ours. It counts no requests and shares no error."""
-    if pool.plan.service.kind == "url" or any(run.manifest.t0_ns is None for run in pool.runs):
-        return None
-    deaths = [
-        (run, death)
-        for run in pool.runs
-        if run.manifest.ended
-        for death in run.manifest.ended.deaths
-        if death.child == SERVICE
-    ]
-    reason = "it ran until it was stopped"
-    if deaths:
-        run, death = deaths[0]
-        after = format_duration((death.t_ns - run.t0_ns) / NS_PER_MS)
-        last = f"; the last line of its log: {death.last_line}" if death.last_line else ""
-        reason = f"the service {death.how}, {after} after t = 0{last}"
-    return GateResult(
-        id="service-alive",
-        text="service-alive",
-        line=0,
-        metric="service-alive",
-        phase="whole",
-        verdict="fail" if deaths else "pass",
-        reason=reason,
-        limit=None,
-        unit="share",
-        op="<",
-        observed=None,
-        low=None,
-        high=None,
-        n=len(pool.runs),
-        exceeded=len(deaths),
-        deflation=None,
-        withstands_ms=None,
-    )
-
-
 def _judge(gate: Gate, pool: Pool, alpha_fail: float) -> Finding:
     try:
         return gate.judge(pool, alpha_fail=alpha_fail)
     except Exception as exc:  # one broken gate must not take the others' verdicts with it
         reason = f"this gate could not be judged: {type(exc).__name__}: {exc}"
-        return Finding("inconclusive", reason, None, "ms", "<")
+        return Finding("inconclusive", reason, None, "ms", "<", FindingKind.NOT_JUDGED)

@@ -7,7 +7,7 @@ shared out over the gates. Equal evidence gives equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,11 +16,12 @@ from harness import __version__
 from harness.errors import UsageError
 from harness.evidence import Evidence, Pool
 from harness.evidence.backend_time import joined_share
-from harness.evidence.detection_results import false_alarms
+from harness.evidence.detections.results import false_alarms
 from harness.evidence.incomplete import incomplete_answers
 from harness.evidence.meetings import never_asked
 from harness.evidence.unmatched import unmatched_calls
 from harness.gates.reference_baseline import OWN
+from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
 from harness.rundir.results import (
     EXIT_CODE,
@@ -44,12 +45,13 @@ from harness.units import NS_PER_MS, format_duration
 from harness.verdict import before_fault, explanations
 from harness.verdict.attribution import Attribution
 from harness.verdict.before_fault import AsBefore, as_before
-from harness.verdict.gates import GateVerdicts, judge_gates, service_alive
+from harness.verdict.gates import GateVerdict, GateVerdicts, judge_gates
 from harness.verdict.matrix import MATRIX, combine_cells
 from harness.verdict.own_baseline import own_baseline
 from harness.verdict.phases import phase_results
 from harness.verdict.proof import prove_faults
 from harness.verdict.resource_usage import cost_results
+from harness.verdict.service_alive import service_alive
 from harness.verdict.validity import CHECKS, RunCheck, as_check, generator_cpu, lag_finding, rig_findings
 
 RESULTS: Final = "results.json"
@@ -66,8 +68,10 @@ class _Judged:
     """All that a verdict is said from."""
 
     pool: Pool
-    gates: GateVerdicts
+    gates: tuple[GateVerdict, ...]
+    """Those of the plan, and last `service-alive` where the service is ours."""
     results: tuple[GateResult, ...]
+    """One a gate, in the same order."""
     findings: tuple[RunCheck, ...]
     phases: tuple[PhaseResult, ...]
     upstreams: tuple[UpstreamResult, ...]
@@ -81,11 +85,15 @@ class _Judged:
 def judge(evidence: Evidence | Pool) -> Results:
     """The results of one run, or of several of the same scenario together."""
     pool = evidence if isinstance(evidence, Pool) else Pool.of(evidence)
-    gates = judge_gates(pool)
+    return _results(pool, judge_gates(pool))
+
+
+def _results(pool: Pool, gates: GateVerdicts) -> Results:
     findings, faults = _check(pool, gates)
     alive = service_alive(pool)
     before = {one.planned.id: found for one in gates.failed if (found := as_before(pool, one))}
-    results = (*(one.told(as_before=one.planned.id in before) for one in gates.gates), *([alive] if alive else []))
+    every = (*gates.gates, *([alive] if alive else []))
+    results = tuple(one.result(as_before=one.planned.id in before) for one in every)
     phases = phase_results(pool)
     attribution = Attribution(pool)
     upstreams = tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
@@ -95,7 +103,7 @@ def judge(evidence: Evidence | Pool) -> Results:
     if interrupted and verdict == "pass":
         verdict = "inconclusive"  # nobody who reads only the verdict may take a run cut short for a whole one
     unmet = tuple(dict.fromkeys(fault.note for fault in faults if fault.note))
-    reason, why, next_ = _say(_Judged(pool, gates, results, findings, phases, upstreams, cost, unmet, before), verdict)
+    reason, why, next_ = _say(_Judged(pool, every, results, findings, phases, upstreams, cost, unmet, before), verdict)
     return Results(
         tool=Tool(version=__version__),
         verdict=verdict,
@@ -123,20 +131,25 @@ def judge(evidence: Evidence | Pool) -> Results:
 
 def write(run_dir: Path) -> Results:
     """Judge a run directory and write its results.json and baseline.json. Raises UsageError where it is no run."""
-    return _write(Pool.of(Evidence.load(run_dir)), run_dir)
+    return write_judged(Pool.of(Evidence.load(run_dir)), run_dir)
 
 
 def write_pool(run_dirs: Sequence[Path], folder: Path) -> Results:
     """Judge several runs of one scenario together; each run's own results.json is written too."""
     runs = [Evidence.load(run_dir) for run_dir in run_dirs]
     for run in runs:
-        _write(Pool.of(run), run.run_dir)
-    return _write(Pool.of(*runs), folder)
+        write_judged(Pool.of(run), run.run_dir)
+    return write_judged(Pool.of(*runs), folder)
 
 
 def judge_matrix(folder: Path) -> MatrixResults:
     """Judge every cell of a matrix directory again, and the matrix as a whole. Raises UsageError."""
-    results = combine_cells(folder, write_any)
+    return combine_matrix(folder, write_any)
+
+
+def combine_matrix(folder: Path, results_of: Callable[[Path], Results]) -> MatrixResults:
+    """Judge a matrix as a whole, by the results of each cell's directory, and write its results.json."""
+    results = combine_cells(folder, results_of)
     (folder / RESULTS).write_text(canonical_json(results), encoding="utf-8")
     return results
 
@@ -155,22 +168,26 @@ def is_matrix(folder: Path) -> bool:
     return (folder / MATRIX).exists()
 
 
-def _write(pool: Pool, folder: Path) -> Results:
-    results = judge(pool)
+def write_judged(pool: Pool, folder: Path) -> Results:
+    """Judge runs that have been loaded, and write results.json and baseline.json to `folder`."""
+    gates = judge_gates(pool)
+    results = _results(pool, gates)
     (folder / RESULTS).write_text(canonical_json(results), encoding="utf-8")
     if results.verdict != "rig_failure" and results.run.stopped is None:
-        (folder / OWN).write_text(canonical_json(own_baseline(pool)), encoding="utf-8")
+        (folder / OWN).write_text(
+            canonical_json(own_baseline(pool, [one.gate for one in gates.gates])), encoding="utf-8"
+        )
     return results
 
 
 # ---------------------------------------------------------------- weighing
 
 
-def _combine(gates: GateVerdicts, alive: GateResult | None, findings: Sequence[RunCheck]) -> Verdict:
+def _combine(gates: GateVerdicts, alive: GateVerdict | None, findings: Sequence[RunCheck]) -> Verdict:
     if not all(finding.ok for finding in findings):
         return "rig_failure"
     verdicts = {one.finding.verdict for one in gates.gates}
-    if "fail" in verdicts or (alive and alive.verdict == "fail"):
+    if "fail" in verdicts or (alive and alive.finding.verdict == "fail"):
         return "fail"
     return "pass" if verdicts == {"pass"} else "inconclusive"
 
@@ -209,21 +226,21 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         results = judged.results
         said = explanations.headline_passed(plan, results, judged.unmet)
         return said, explanations.why_passed(plan, results), explanations.next_passed(plan, judged.unmet)
-    failed = [result for result in judged.results if result.verdict == "fail"]
+    failed = [one for one in judged.gates if one.finding.verdict == "fail"]
     if failed:
-        alive = next((result for result in failed if result.metric == "service-alive"), None)
+        ended = next((one for one in failed if one.finding.kind == FindingKind.SERVICE_ENDED), None)
         # what a fault made worse is news; what was as bad before it is told only where there is nothing else
-        first = alive or next((result for result in failed if not result.as_before), failed[0])
-        others = [result for result in failed if result is not first]
-        if first.as_before:
+        first = ended or next((one for one in failed if one.planned.id not in judged.before), failed[0])
+        others = [one for one in failed if one is not first]
+        if first.planned.id in judged.before:
             return _say_as_before(judged, first, others)
-        why = explanations.why_failed(plan, first, judged.phases, judged.upstreams, judged.cost)
-        said = explanations.headline(plan, first, judged.phases)
-        kind = next((one.finding.kind for one in judged.gates.gates if one.planned.id == first.id), "")
-        next_ = explanations.next_failed(plan, first, judged.upstreams, kind)
-        why += explanations.but_unmet(judged.unmet)
-        return said + explanations.also_failed(others), why, next_ + explanations.next_of_cost(first, others)
-    undecided = [one for one in judged.gates.gates if one.finding.verdict == "inconclusive"]
+        failure = explanations.failure_of(judged.pool, first, judged.phases, judged.upstreams)
+        return (
+            explanations.headline(failure) + explanations.also_failed(others),
+            explanations.why_failed(failure, judged.cost) + explanations.but_unmet(judged.unmet),
+            first.gate.advice(first.finding, failure.context) + explanations.advice_on_resources(first, others),
+        )
+    undecided = [one for one in judged.gates if one.finding.verdict == "inconclusive"]
     if not undecided and judged.results:
         said = "The run was interrupted: every gate held on what it had measured by then, which is not a pass."
         return said, "Somebody stopped it before its plan was done.", "Let it run to its end."
@@ -236,18 +253,17 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         f"`{one.planned.text}` is undecided{more}: {one.finding.reason}",
         f"`{one.planned.text}` could not be decided: {one.finding.reason}.{warned}"
         f"{explanations.but_unmet(judged.unmet)}",
-        explanations.next_undecided(plan, one.gate, one.told(as_before=False), one.finding.kind),
+        one.gate.advice(one.finding, explanations.context_of(plan)),
     )
 
 
-def _say_as_before(judged: _Judged, first: GateResult, others: Sequence[GateResult]) -> tuple[str, str, str]:
+def _say_as_before(judged: _Judged, first: GateVerdict, others: Sequence[GateVerdict]) -> tuple[str, str, str]:
     """Of a FAIL that no fault brought about: every failed gate was no better in the baseline."""
-    found = judged.before[first.id]
-    one = next(one for one in judged.gates.gates if one.planned.id == first.id)
+    found = judged.before[first.planned.id]
     return (
-        f"{before_fault.headline_of(one)}.{explanations.also_failed(others)}",
+        f"{before_fault.headline_of(first)}.{explanations.also_failed(others)}",
         before_fault.why_of(judged.pool, found) + explanations.but_unmet(judged.unmet),
-        before_fault.next_of(one.gate, found),
+        before_fault.next_of(first.gate, found),
     )
 
 

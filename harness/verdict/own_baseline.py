@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.evidence import Pool
-from harness.gates import LatencyGate
-from harness.gates.latency_judge import bounds_of
-from harness.gates.parse import parse_gate
-from harness.gates.quantiles import Bounds
-from harness.gates.reference_baseline import BaselineFile, Quantile
+from harness.gates import Gate
+from harness.gates.reference_baseline import BaselineFile
 
 
-def own_baseline(pool: Pool) -> BaselineFile:
-    """What a later run of this scenario may compare itself with: the quantile of each latency gate."""
+def own_baseline(pool: Pool, gates: Sequence[Gate]) -> BaselineFile:
+    """The quantile of each of the plan's gates that has one; of several with the same, the first."""
     plan = pool.plan
-    gates = [gate for one in plan.gates if isinstance(gate := parse_gate(one.text), LatencyGate)]
-    wanted = {(gate.metric, gate.request, gate.phase): gate for gate in gates}
-    found = [(key, bounds_of(gate, pool)) for key, gate in wanted.items()]
+    found = [quantile for gate in gates if (quantile := gate.own_quantile(pool))]
     return BaselineFile(
         scenario=plan.name,
         run=plan.run_id,
         clump_ms=plan.verdict.clump_ms,
         confidence=plan.verdict.confidence,
-        quantiles=tuple(
-            Quantile(
-                metric=metric,
-                request=request,
-                phase=phase,
-                n=bounds.n,
-                observed_ms=bounds.observed_ms,
-                low_ms=bounds.low_ms,
-                high_ms=bounds.high_ms,
-            )
-            for (metric, request, phase), bounds in found
-            if isinstance(bounds, Bounds)
-        ),
+        quantiles=tuple({(one.metric, one.request, one.phase): one for one in found}.values()),
     )

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from harness.evidence.detection_results import detected_during
+from harness.evidence.detections.results import detected_during
 from harness.evidence.injections import Injection
 from harness.evidence.meetings import FaultContact, contact_of
 from harness.evidence.run import Evidence

@@ -6,41 +6,15 @@ their mean. Decides nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
 from harness.evidence import Pool
 from harness.evidence.resources import ResourceSeries, format_states
-from harness.gates.resource_gate import FIGURES, NO_BASELINE, NO_PROCESS, READINGS_LAST
-from harness.rundir.results import CostResult, GateResult, PhaseResult
+from harness.gates.resource_gate import READINGS_LAST
+from harness.rundir.results import CostResult, PhaseResult
 from harness.units import NS_PER_S, format_bytes, format_things
-
-NEXT: Final = {
-    "threads": "Look for threads that never return: a deadline around a blocking call gives up waiting, and the call "
-    "goes on in its thread. Give the call itself a timeout, and bound how many may run at once for each backend.",
-    "sockets": "See in which state the sockets are (results.json, `cost`), and who never closes them.",
-    "rss": "Look for what grows with the requests that wait: queues without a maximum, bodies kept whole, caches "
-    "without a limit, tasks of calls that were given up on.",
-}
-"""What a person should look for, by the metric of the gate that failed."""
-_OF_STATES: Final = {
-    "CLOSE_WAIT": "{many} CLOSE_WAIT: the other side is done with them and the service never closed them. Close each "
-    "connection, that of a call that was given up on too.",
-    "CLOSE": "{many} CLOSE: connections that were reset or are over, and the service never closed its end. Close each "
-    "connection whose call failed.",
-    "ESTABLISHED": "{many} ESTABLISHED, calls under way. During a fault even a service with deadlines holds about 2 x "
-    "rate x deadline of them more, once towards the backend and once towards whoever asked: a limit must leave room "
-    "for those. Beyond that, calls have no deadline of their own: give them one, and bound how many connections each "
-    "backend may have.",
-    "SYN_SENT": "{many} SYN_SENT: connections that nobody accepts. Give connecting a timeout of its own, and bound how "
-    "many are tried at once.",
-}
-_ONE_STATE: Final = re.compile(r"([\d,]+) ([A-Z][A-Z0-9_]+)")
-_STATE_LEAST: Final = 0.25
-"""Of the sockets seen; a state with fewer is not what failed the gate."""
 
 
 def cost_results(pool: Pool, phases: Sequence[PhaseResult]) -> tuple[CostResult, ...]:
@@ -122,25 +96,3 @@ def _figures(of: CostResult) -> str:
     known += [format_things(of.threads_max, "thread")] if of.threads_max is not None else []
     known += [format_things(of.sockets_max, "socket")] if of.sockets_max is not None else []
     return " and ".join([", ".join(known[:-1]), known[-1]]) if len(known) > 1 else "".join(known)
-
-
-# ---------------------------------------------------------------- what next
-
-
-def next_failed(gate: GateResult) -> str:
-    """What to look for; of sockets by the states that the gate's reason tells of."""
-    counts = {state: int(count.replace(",", "")) for count, state in _ONE_STATE.findall(gate.reason)}
-    if gate.metric != "sockets" or not counts:
-        return NEXT[gate.metric]
-    common = [state for state, count in counts.items() if count >= _STATE_LEAST * sum(counts.values())]
-    known = [_OF_STATES[state].format(many=counts[state]) for state in common if state in _OF_STATES]
-    return " ".join(f"{told[:1].upper()}{told[1:]}" for told in known) or NEXT["sockets"]
-
-
-def next_undecided(gate: GateResult, kind: str) -> str:
-    """What would decide it, by the kind of the finding; empty where that is not special to these gates."""
-    if gate.metric not in FIGURES or kind == NO_PROCESS:
-        return ""
-    phase = "baseline" if kind == NO_BASELINE else gate.phase
-    longer = f"Let the phase `{phase}` last longer, on a machine with less to do"
-    return f"{longer}. To pool runs does not help here: the worst of them counts."

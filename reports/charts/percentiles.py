@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from markupsafe import Markup
 
 from harness.rundir.rows import Outcome
-from harness.units import NS_PER_MS, format_duration
-from reports.charts.plot import LogMs, Plot, spell_round
+from harness.units import NS_PER_MS, format_duration, format_exact_duration
+from reports.charts.plot import LogMs, Plot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +86,7 @@ def chart(curves: Sequence[Curve], gateway_ms: float | None) -> Markup:
     longest = max(len(each.phase) for each in curves)
     plot = Plot(label, _Nines(high), y, css="tall", right_ch=min(20, longest + 2))
     if gateway_ms:
-        plot.level(gateway_ms, "limit", f"gateway timeout {spell_round(gateway_ms)}")
+        plot.level(gateway_ms, "limit", f"gateway timeout {format_exact_duration(gateway_ms)}")
     names = []
     colours = colours_of([each.phase for each in curves])
     for each in curves:

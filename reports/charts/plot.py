@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from markupsafe import Markup
 
+from harness.units import format_exact_duration
 from reports.redacted import shown
 
 _SIDE: Final = 1000  # the SVG's own units a side
@@ -76,7 +77,7 @@ class LogMs:
             for factor in range(1, 10)
         ]
         return [
-            (self.at(value), spell_round(value) if named else "")
+            (self.at(value), format_exact_duration(value) if named else "")
             for value, named in marks
             if self.low_ms <= value <= self.high_ms
         ]
@@ -190,11 +191,6 @@ def steps(edges: Sequence[float], values: Sequence[float]) -> list[tuple[float, 
     for index, value in enumerate(values):
         corners.extend(((edges[index], value), (edges[index + 1], value)))
     return corners
-
-
-def spell_round(ms: float) -> str:
-    """A round time, exact and without rounded zeros: `200 ms`, `2 s`, `1.5 s`."""
-    return f"{ms / 1000:.6g} s" if ms >= 1000 else f"{ms:.6g} ms"
 
 
 def _round_step(span: float, *, most: int, rounds: tuple[int, ...] = (1, 2, 5)) -> float:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.rundir.results import UpstreamResult
-from harness.units import format_count, format_duration, format_share, format_things
+from harness.units import format_count, format_duration, format_exact_duration, format_share, format_things
 from reports import failures, formatting, frame, present, resources, validity
 from reports.charts import over_time, percentiles
 from reports.charts.percentiles import Curve
-from reports.charts.plot import LogMs, spell_round
+from reports.charts.plot import LogMs
 from reports.detections import named_without_fault, who_was_named
 from reports.history import Band, History, bands, history_of
 from reports.page import embedded_json, render
@@ -120,7 +120,7 @@ def _over_time(subject: Subject, history: History, shading: Sequence[Band]) -> d
         "timeline_json": embedded_json(data),
         "timeline_label": f"p99 over time, at most {format_duration(worst)}; faults: {faults or 'none'}. "
         "Arrow keys move the cursor.",
-        "width": spell_round(history.bins.width_ms),
+        "width": format_exact_duration(history.bins.width_ms),
         "left_out": history.left_out,
         "columns": list(table.columns[4:]),
         "table": rows,
@@ -149,7 +149,7 @@ def timeline_data(history: History, shading: Sequence[Band], gateway_ms: float |
         "lines": lines,
         "failed": [int(lost) for lost in history.end_to_end.failed.tolist()],
         "gateway": gateway_ms,
-        "gatewayText": f"gateway timeout {spell_round(gateway_ms)}" if gateway_ms else "",
+        "gatewayText": f"gateway timeout {format_exact_duration(gateway_ms)}" if gateway_ms else "",
         "bands": [
             {
                 "label": shown(band.label),

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+from harness import verdict
 from harness.cli.display.summary import run_lines
+from harness.rundir.finding_kind import FindingKind
 from harness.rundir.results import FalseAlarm, FaultProof, FaultResult, NamedResult
+from harness.scenario.schema.json_schema import results_schema
 from reports.detections import named_without_fault, who_was_named
 from reports.formats import html, md
-from reports.subject import Subject
+from reports.report import write_reports
+from reports.subject import Subject, read_results
 from tests.reports.made_up_run import five_minutes, write_run
+from tests.rundir.recording import make_plan, record
 
 
 def fault(*named: NamedResult) -> FaultResult:
@@ -97,3 +103,19 @@ def test_the_report_and_the_summary_show_it(tmp_path: Path) -> None:
     for shown in (html.page(subject), md.summary(subject)):
         assert "named by its log after 1.20 s, cleared 3.10 s after the fault" in shown
         assert "oci, healthy, was named by the service's alert after 9.00 s" in shown.replace("&#39;", "'")
+
+
+def test_results_of_before_kinds_are_read_and_reported(tmp_path: Path) -> None:
+    run_dir = record(make_plan(gates=["p99 < 1s", "errors < 1%"])).write(tmp_path)
+    verdict.write(run_dir)
+    document = json.loads((run_dir / "results.json").read_bytes())
+    for gate in document["gates"]:
+        del gate["kind"], gate["exceeded_by"], gate["censored_by"]
+    (run_dir / "results.json").write_text(json.dumps(document), encoding="utf-8")
+    assert {path.name for path in write_reports(run_dir)} >= {"report.html", "summary.md", "junit.xml", "gates.csv"}
+    assert [gate.kind for gate in read_results(run_dir).gates] == [None, None, None]
+
+
+def test_every_kind_of_finding_is_in_the_schema_of_results() -> None:
+    told = json.dumps(results_schema())
+    assert [kind for kind in FindingKind if f'"{kind.value}"' not in told] == []

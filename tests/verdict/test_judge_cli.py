@@ -33,7 +33,7 @@ complete > 99% during azure-slow         0 %       [0 %, 0.61 %]  > 99.0 %  2,43
 service-alive                            –                                  1                  ✓ pass
 
        ✗ p99 < gateway.timeout during azure-slow: 2,431 of 2,431 requests (100 %) took 2.00 s or longer or
-       failed; it must be fewer than 1.00 %
+       failed (2,431 got a 504); it must be fewer than 1.00 %
        ✗ complete > 99% during azure-slow: 2,431 of 2,431 requests (100 %) were not complete (none of them was
        ok, and an error holds nobody); it must be fewer than 1.00 %
 

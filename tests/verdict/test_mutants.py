@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 
 from harness import verdict
-from harness.evidence import Evidence, Window, detections
+from harness.evidence import Evidence, Window
 from harness.evidence import run as evidence
+from harness.evidence.detections.recorded import Cleared
+from harness.evidence.endings import endings_of
 from harness.evidence.meetings import FaultContact
 from harness.gates import exceedance, share
 from harness.gates.detection import named_judge
+from harness.gates.latency_judge import CutOff
 from harness.rundir.behaviours import Late
 from harness.rundir.detections import Detection
 from harness.rundir.manifest import ProcessExit, RunEnd
@@ -435,12 +438,12 @@ def _of_nothing_pass(patch: pytest.MonkeyPatch) -> None:
 def _first_for_last(run: Evidence, upstream: str, _source: Any, removed_ns: int, end_ns: int) -> Any:
     assert run.notices is not None
     first = run.notices.between(removed_ns, end_ns, upstream)[0]
-    return detections.Cleared(first.t_ns, first)
+    return Cleared(first.t_ns, first)
 
 
 def _as_if_it_had_been_named(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("harness.evidence.detections.Detections.between", lambda *_: _Anything())
-    patch.setattr("harness.evidence.baseline_detections.BaselineDetections.news", lambda *_: [True])
+    patch.setattr("harness.evidence.detections.recorded.Detections.between", lambda *_: _Anything())
+    patch.setattr("harness.evidence.detections.baseline.BaselineDetections.news", lambda *_: [True])
 
 
 class _Anything(list[Any]):
@@ -638,14 +641,14 @@ MUTANTS = (
     Mutant(
         "named: a bell that always rings is believed",
         always_named,
-        swap("harness.evidence.baseline_detections.BaselineDetections.news", lambda _, seen, __: list(seen)),
+        swap("harness.evidence.detections.baseline.BaselineDetections.news", lambda _, seen, __: list(seen)),
         right="inconclusive",
         wrong="pass",
     ),
     Mutant(
         "cleared: the first sighting for the last",
         cleared_late,
-        swap("harness.evidence.detections.cleared", _first_for_last),
+        swap("harness.evidence.detections.recorded.cleared", _first_for_last),
         right="fail",
         wrong="pass",
     ),
@@ -710,3 +713,66 @@ def test_footers_not_read_is_a_mistake_too(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("harness.evidence.files.read_rows", _no_digest)
         assert verdict.judge(Evidence.load(run_dir)).verdict == "pass"
+
+
+def two_timeouts_among_errors() -> Recording:
+    """A quarter of the requests got HTTP 500, two of them a 504."""
+    made = record(make_plan(gates=["p99 < 2s"], duration_ms=31_000))
+    chosen = np.flatnonzero(made.samples["intended_ns"] >= T0_NS)[::4]
+    made.samples["outcome"][chosen], made.samples["status"][chosen] = Outcome.HTTP_ERROR, 500
+    first = chosen[:2]
+    made.samples["outcome"][first], made.samples["status"][first] = Outcome.GATEWAY_TIMEOUT, 504
+    made.samples["done_ns"][first] = made.samples["intended_ns"][first] + 2 * NS_PER_S
+    return made
+
+
+@pytest.mark.parametrize(
+    ("mistake", "patch"),
+    [
+        (
+            "a sliver taken for the cause",
+            lambda patch: patch.setattr("harness.gates.wording.outcomes.CAUSE_LEAST", 0.0),
+        ),
+        (
+            "the lightest ending first",
+            lambda patch: patch.setattr(
+                "harness.gates.exceedance.endings_of", lambda chosen: tuple(reversed(endings_of(list(chosen))))
+            ),
+        ),
+        (
+            "any failure taken for cut off by the gateway",
+            lambda patch: patch.setattr(
+                "harness.gates.latency_judge.cut_off_of", lambda *_: CutOff(2_000.0, "gateway_timeout")
+            ),
+        ),
+    ],
+)
+def test_a_wrong_cause_is_a_mistake_too(mistake: str, patch: Patch, tmp_path: Path) -> None:
+    run_dir = two_timeouts_among_errors().write(tmp_path)
+    right = verdict.judge(Evidence.load(run_dir))
+    said = " ".join((right.why, right.next, right.reason.split(", 2 got a 504")[0]))
+    assert "gateway" not in said, mistake
+    assert "504" not in said
+    assert right.gates[0].censored_at_ms is None
+    with pytest.MonkeyPatch.context() as mutated:
+        patch(mutated)
+        wrong = verdict.judge(Evidence.load(run_dir))
+    told = " ".join((wrong.why, wrong.next, wrong.reason.split(", 2 got a 504")[0]))
+    assert "gateway" in told or "504" in told
+
+
+def test_a_gate_whose_fail_is_not_sure_stops_no_run() -> None:
+    """`complete` excuses faulted upstreams, which only the journal knows: stopping for it is a mistake."""
+    from harness.run.early_stop import FailFast
+
+    plan = make_plan(faults=[slow_fault()], gates=["complete > 99%"])
+    rows = record(plan, policy="timeout").samples
+    assert FailFast(plan).reason(rows, T0_NS) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(share.ShareGate, "cannot_pass", lambda self, pool, *, alpha_fail: _fails(self, pool, alpha_fail))
+        assert FailFast(plan).reason(rows, T0_NS) is not None
+
+
+def _fails(gate: Any, pool: Any, alpha_fail: float) -> Any:
+    finding = gate.judge(pool, alpha_fail=alpha_fail)
+    return finding if finding.verdict == "fail" else None

@@ -15,11 +15,11 @@ from typing import Final, TypeVar
 
 import click
 
+from harness.gates.wording.figures import format_figure
 from harness.rundir.results import VERDICT_WORD, GateResult, MatrixResults, Results
 from harness.text import cut, one_line, sanitize_document
-from harness.units import format_bytes, format_count, format_duration, format_quantity, format_share
-from reports import present, unmatched
-from reports.detections import named_without_fault, passed_on_one_witness, who_was_named
+from harness.units import format_count, format_duration
+from reports import detections, present, unmatched
 from reports.redacted import redacted_document
 
 Paint = Callable[[str, str], str]
@@ -87,21 +87,7 @@ def run_lines(results: Results, directory: Path, paint: Paint = plain) -> list[s
 
 def spell_value(value: float | None, gate: GateResult) -> str:
     """A figure of a gate in its own unit; `?` where it is unknown."""
-    if value is None:
-        return "?"
-    match gate.unit:
-        case "ms":
-            return format_duration(value)
-        case "share":
-            return format_share(value)
-        case "per_s":
-            return f"{value:.4g}/s"
-        case "ratio":
-            return f"{value:.3g}"
-        case "bytes":
-            return format_bytes(value)
-        case "count":
-            return format_quantity(value)
+    return "?" if value is None else format_figure(gate.unit, value)
 
 
 def spell_observed(gate: GateResult) -> str:
@@ -154,11 +140,7 @@ def _calls(results: Results) -> list[str]:
 
 def _named(results: Results) -> list[str]:
     """Whom the service named during each fault, and outside of all."""
-    during = [
-        f"{fault.upstream} during {fault.name}: {text}" for fault in results.faults for text in who_was_named(fault)
-    ]
-    texts = (*during, *named_without_fault(results.false_alarms), *passed_on_one_witness(results.gates))
-    return [line for text in texts for line in told("named", text)]
+    return [line for text in detections.summarize(results) for line in told("named", text)]
 
 
 def _present(results: Results) -> list[str]:

@@ -7,35 +7,37 @@ the log's last line that names it, and the alert's return to normal, must be ear
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from harness.gates.detection.named import ANYWAY, STOPPED, UNREAD, UNRECORDED
-from harness.gates.gate import Finding, GateVerdict
+from harness.gates.detection.outcome import (
+    STOPPED,
+    UNRECORDED,
+    DetectionGate,
+    DetectionOutcome,
+    slowest_ms,
+    worst_of,
+)
+from harness.gates.gate import Finding
 from harness.gates.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.detections import Source
+from harness.rundir.finding_kind import FindingKind
 from harness.units import NS_PER_MS, NS_PER_S, duration_literal, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence, Pool
-    from harness.evidence.detections import Detections, TimedDetection
+    from harness.evidence.detections.recorded import Detections, TimedDetection
 
 MARGIN_MS: Final = 5_000.0
 """Load beyond the limit: a log that goes on naming somebody must be seen to."""
-STILL_BY: Final[dict[Source, str]] = {"log": "still by its log", "alert": "still by its alert"}
-NOT_RAISED: Final = "not raised"
-TOO_EARLY: Final = "too early"
+_STILL: Final[dict[Source, FindingKind]] = {"log": FindingKind.STILL_IN_LOG, "alert": FindingKind.STILL_IN_ALERT}
 _EXAMPLE = "cleared within 30s after FAULT"
 
 
 @dataclass(frozen=True, slots=True)
-class ClearedGate:
+class ClearedGate(DetectionGate):
     text: str
     fault: str
     limit_ms: float
-
-    uses_gateway_timeout: ClassVar[bool] = False
-    uses_complete: ClassVar[bool] = False
-    uses_main: ClassVar[bool] = False
 
     @classmethod
     def reads(cls, word: str) -> bool:
@@ -65,40 +67,23 @@ class ClearedGate:
     def phase(self) -> str:
         return f"after {self.fault}"
 
-    def phases(self) -> tuple[str, ...]:
-        return (self.phase,)
-
-    def upstreams(self) -> tuple[str, ...]:
-        return ()
-
-    def requests(self) -> tuple[str, ...]:
-        return ()
-
-    def moments(self, confidence: float) -> int:
-        return 0
-
     def load_needed_after_ms(self, rate_per_s: float) -> float:
         return self.limit_ms + MARGIN_MS
-
-    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
-        return None
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         """Each run and upstream by itself; the worst counts."""
         outcomes = [outcome for run in pool.runs for outcome in _outcomes(run, self)]
-        times = [o.after_ms for o in outcomes if o.after_ms is not None]
-        worst = next((o for v in ("fail", "inconclusive", "pass") for o in outcomes if o.verdict == v), None)
-        if worst and worst.verdict == "pass":
-            worst = max(outcomes, key=lambda o: o.after_ms or 0.0)
+        no_fault = DetectionOutcome("inconclusive", FindingKind.NO_WINDOW, f"there is no fault {self.fault}")
+        worst = worst_of(outcomes) or no_fault
         return Finding(
-            verdict=worst.verdict if worst else "inconclusive",
-            reason=worst.reason if worst else f"there is no fault {self.fault}",
+            verdict=worst.verdict,
+            reason=worst.reason,
             limit=self.limit_ms,
             unit="ms",
             op="<",
-            observed=max(times) if outcomes and len(times) == len(outcomes) else None,
+            kind=worst.kind,
+            observed=slowest_ms(outcomes),
             n=sum(len(run.window(self.phase).samples) for run in pool.runs),
-            kind=worst.kind if worst else "",
         )
 
 
@@ -106,18 +91,10 @@ def _without(words: Tokens, upstream: str) -> str:
     return words.text.replace(f" {upstream} ", " ", 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    verdict: GateVerdict
-    reason: str
-    after_ms: float | None = None
-    kind: str = ""
-
-
-def _outcomes(run: Evidence, gate: ClearedGate) -> list[_Outcome]:
+def _outcomes(run: Evidence, gate: ClearedGate) -> list[DetectionOutcome]:
     """One for each upstream that the fault hits."""
     if run.notices is None:
-        return [_Outcome("inconclusive", UNRECORDED)]
+        return [DetectionOutcome("inconclusive", FindingKind.NOT_RECORDED, UNRECORDED)]
     upstreams = next((fault.upstreams for fault in run.plan.faults if fault.name == gate.fault), ())
     return [_outcome(run, gate, upstream) for upstream in upstreams]
 
@@ -158,21 +135,21 @@ class _After:
         return [sighting for sighting in seen if sighting.source == source]
 
 
-def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> _Outcome:
-    from harness.evidence.detections import SOURCES, after_end_ns, silent_alert
+def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> DetectionOutcome:
+    from harness.evidence.detections.recorded import SOURCES, after_end_ns, silent_alert
 
     assert run.notices is not None
     fault = next(fault for fault in run.plan.faults if fault.name == gate.fault)
     mine = [i for i in run.journalled if (i.fault, i.upstream) == (gate.fault, upstream) and i.applied_ns is not None]
     removed_ns = mine[-1].removed_ns if len(mine) == len(fault.windows) else None
     if removed_ns is None or (run.stop_ns is not None and run.stop_ns < removed_ns):
-        return _Outcome("inconclusive", STOPPED)
+        return DetectionOutcome("inconclusive", FindingKind.STOPPED, STOPPED)
     begin_ns = mine[0].applied_ns
     assert begin_ns is not None
     seen = run.notices.between(begin_ns, removed_ns, upstream)
     if not seen:
         reason = f"{upstream} was never named while {gate.fault} stood, so nothing could clear"
-        return _Outcome("inconclusive", reason, kind=NOT_RAISED)
+        return DetectionOutcome("inconclusive", FindingKind.NOT_RAISED, reason)
     after = _After(run, run.notices, gate, upstream, begin_ns, removed_ns, after_end_ns(run, gate.fault))
     by = [_by(after, source) for source in SOURCES]
     worst = next((w.outcome for v in ("fail", "inconclusive") for w in by if w.counts and w.outcome.verdict == v), None)
@@ -181,24 +158,26 @@ def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> _Outcome:
     if not any(witness.was_news for witness in by):
         sources = " and ".join(dict.fromkeys(sighting.source for sighting in seen))
         reason = f"the service's {sources} {after.no_news}, and nothing could clear"
-        return _Outcome("inconclusive", reason, kind=ANYWAY)
+        return DetectionOutcome("inconclusive", FindingKind.NAMED_ANYWAY, reason)
     slowest = max((w.outcome for w in by if w.counts), key=lambda outcome: outcome.after_ms or 0.0)
     mute = silent_alert(run)
-    return replace(slowest, reason=f"{slowest.reason} ({mute})") if mute else slowest
+    if not mute:
+        return slowest
+    return replace(slowest, kind=FindingKind.HELD_ON_ONE_SOURCE, reason=f"{slowest.reason} ({mute})")
 
 
 @dataclass(frozen=True, slots=True)
 class _Witness:
     """What one source says of the gate. `counts`: that it named nobody any more is no PASS where it had not before."""
 
-    outcome: _Outcome
+    outcome: DetectionOutcome
     was_news: bool
     """It named the upstream while the fault stood, and had not been saying so already."""
     counts: bool
 
 
 def _by(after: _After, source: Source) -> _Witness:
-    from harness.evidence.baseline_detections import LAST_S, baseline_detections
+    from harness.evidence.detections.baseline import LAST_S, baseline_detections
 
     past = baseline_detections(after.run, after.upstream, source, after.begin_ns, enough_s=LAST_S)
     during = [s for s in after.notices.between(after.begin_ns, after.removed_ns, after.upstream) if s.source == source]
@@ -206,33 +185,33 @@ def _by(after: _After, source: Source) -> _Witness:
     outcome = _seen_by(after, source)
     late = after.late(source)
     if outcome.verdict == "fail" and late and not past.news(late, after.late_s):
-        outcome = _Outcome("inconclusive", f"the service's {source} {after.no_news}", kind=ANYWAY)
+        outcome = DetectionOutcome("inconclusive", FindingKind.NAMED_ANYWAY, f"the service's {source} {after.no_news}")
     return _Witness(outcome, was_news, outcome.verdict != "pass" or was_news or not during)
 
 
-def _seen_by(after: _After, source: Source) -> _Outcome:
-    from harness.evidence.detections import cleared, unread_by
+def _seen_by(after: _After, source: Source) -> DetectionOutcome:
+    from harness.evidence.detections.recorded import cleared, unread_by
 
     found = cleared(after.run, after.upstream, source, after.removed_ns, after.end_ns)
     limit_ms, held_ms = after.gate.limit_ms, after.ms(after.end_ns)
     held, limit = format_duration(held_ms), format_duration(limit_ms)
     still = f"{after.upstream} was still named by the service's {source} "
     tail = f" after the fault was gone, limit {limit}" + (f": {found.last.text}" if found.last else "")
-    too_early = _Outcome("inconclusive", f"the load ended {held} after the fault, too early to tell", kind=TOO_EARLY)
+    ended = f"the load ended {held} after the fault, too early to tell"
+    too_early = DetectionOutcome("inconclusive", FindingKind.TOO_EARLY, ended)
     if found.at_ns is None:
         lost = unread_by(after.run, source, found.last.t_ns if found.last else after.removed_ns, after.end_ns)
         if lost:
-            return _Outcome("inconclusive", f"{after.upstream} was named when last seen; then {lost}", kind=UNREAD)
-        return too_early if held_ms < limit_ms else _Outcome("fail", still + held + tail, kind=STILL_BY[source])
+            return DetectionOutcome(
+                "inconclusive", FindingKind.UNREAD, f"{after.upstream} was named when last seen; then {lost}"
+            )
+        return too_early if held_ms < limit_ms else DetectionOutcome("fail", _STILL[source], still + held + tail)
     after_ms = after.ms(found.at_ns)
     if after_ms >= limit_ms:
-        return _Outcome("fail", still + format_duration(after_ms) + tail, after_ms, STILL_BY[source])
+        return DetectionOutcome("fail", _STILL[source], still + format_duration(after_ms) + tail, after_ms=after_ms)
     if held_ms < limit_ms:
         return too_early
     if lost := unread_by(after.run, source, after.limit_ns, after.end_ns):
-        return _Outcome("inconclusive", lost, kind=UNREAD)
-    return _Outcome(
-        "pass",
-        f"{after.upstream} was named no more {format_duration(after_ms)} after the fault, limit {limit}",
-        after_ms,
-    )
+        return DetectionOutcome("inconclusive", FindingKind.UNREAD, lost)
+    reason = f"{after.upstream} was named no more {format_duration(after_ms)} after the fault, limit {limit}"
+    return DetectionOutcome("pass", FindingKind.HELD, reason, after_ms=after_ms)

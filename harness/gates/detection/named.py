@@ -8,41 +8,30 @@ seen is a time, not a share: no error is shared out, and one window that fails f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
+from harness.gates.detection.outcome import DetectionGate, DetectionOutcome, slowest_ms, worst_of
 from harness.gates.gate import Finding
 from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.rundir.finding_kind import FindingKind
 from harness.units import format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
     from harness.evidence import Pool
 
-STOPPED: Final = "the run was stopped before this phase was over"
-UNRECORDED: Final = "this run recorded nothing of whom the service named"
-# what a finding is, for whoever advises; its reason holds lines of the service's own
-BLAMED: Final = "blamed"
-LATE: Final = "late"
-UNHEEDED: Final = "unheeded"
-MUTE: Final = "mute"
-SILENT: Final = "silent"
-ANYWAY: Final = "anyway"
-UNHEARD: Final = "unheard"
-UNREAD: Final = "unread"
-NO_WITNESS: Final = "no witness"
+NO_WINDOW: Final = DetectionOutcome(
+    "inconclusive", FindingKind.NO_WINDOW, "no window of the fault lasted longer than the limit"
+)
 _EXAMPLE = "named UPSTREAM within 5s during FAULT"
 
 
 @dataclass(frozen=True, slots=True)
-class DetectedGate:
+class DetectedGate(DetectionGate):
     text: str
     upstream: str
     limit_ms: float
     fault: str | None
     """None: every fault that hits the upstream."""
-
-    uses_gateway_timeout: ClassVar[bool] = False
-    uses_complete: ClassVar[bool] = False
-    uses_main: ClassVar[bool] = False
 
     @classmethod
     def reads(cls, word: str) -> bool:
@@ -75,43 +64,26 @@ class DetectedGate:
     def phase(self) -> str:
         return self.fault or "whole"
 
-    def phases(self) -> tuple[str, ...]:
-        return (self.phase,)
-
     def upstreams(self) -> tuple[str, ...]:
         return (self.upstream,)
-
-    def requests(self) -> tuple[str, ...]:
-        return ()
-
-    def moments(self, confidence: float) -> int:
-        return 0
-
-    def load_needed_after_ms(self, rate_per_s: float) -> float:
-        return 0.0
-
-    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
-        return None
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         """Every window of every run; the worst counts."""
         from harness.gates.detection.named_judge import outcomes_of
 
         outcomes = [outcome for run in pool.runs for outcome in outcomes_of(run, self)]
-        times = [o.after_ms for o in outcomes if o.after_ms is not None]
-        worst = next((o for v in ("fail", "inconclusive", "pass") for o in outcomes if o.verdict == v), None)
-        reason = worst.reason if worst else "no window of the fault lasted longer than the limit"
-        if worst and worst.verdict == "pass":
-            slowest = max(outcomes, key=lambda o: o.after_ms or 0.0)
+        worst = worst_of(outcomes) or NO_WINDOW
+        reason = worst.reason
+        if worst.verdict == "pass":
             windows = f", the slowest of {len(outcomes)} windows" if len(outcomes) > 1 else ""
-            reason = f"{slowest.reason}{windows}, limit {format_duration(self.limit_ms)}"
+            reason = f"{reason}{windows}, limit {format_duration(self.limit_ms)}"
         return Finding(
-            verdict=worst.verdict if worst else "inconclusive",
+            verdict=worst.verdict,
             reason=reason,
             limit=self.limit_ms,
             unit="ms",
             op="<",
-            observed=max(times) if outcomes and len(times) == len(outcomes) else None,
+            kind=worst.kind,
+            observed=slowest_ms(outcomes),
             n=sum(o.n for o in outcomes),
-            kind=worst.kind if worst else "",
         )

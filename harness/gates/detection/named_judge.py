@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.evidence import Evidence
-from harness.evidence.baseline_detections import baseline_detections
-from harness.evidence.detections import (
+from harness.evidence.detections.baseline import baseline_detections
+from harness.evidence.detections.recorded import (
     SOURCES,
     Detections,
     TimedDetection,
@@ -21,46 +21,23 @@ from harness.evidence.detections import (
     unread_by,
 )
 from harness.evidence.injections import Injection
-from harness.gates.detection.named import (
-    ANYWAY,
-    BLAMED,
-    LATE,
-    MUTE,
-    NO_WITNESS,
-    SILENT,
-    STOPPED,
-    UNHEARD,
-    UNHEEDED,
-    UNREAD,
-    UNRECORDED,
-    DetectedGate,
-)
-from harness.gates.gate import GateVerdict
+from harness.gates.detection.named import DetectedGate
+from harness.gates.detection.outcome import STOPPED, UNRECORDED, DetectionOutcome
 from harness.rundir.detections import Source, without_digits
+from harness.rundir.finding_kind import FindingKind
 from harness.units import NS_PER_MS, NS_PER_S, format_duration
 
 
 @dataclass(frozen=True, slots=True)
 class _Doubt:
+    kind: FindingKind
     reason: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class DetectionOutcome:
-    """Of one window; `n`: the requests that arrived in it, `after_ms`: how late the upstream was named."""
-
-    verdict: GateVerdict
-    reason: str
-    n: int = 0
-    after_ms: float | None = None
-    kind: str = ""
 
 
 def outcomes_of(run: Evidence, gate: DetectedGate) -> list[DetectionOutcome]:
     """Of a run's windows. One that is shorter than the limit is passed over: nobody could have been late in it."""
     if run.notices is None:
-        return [DetectionOutcome("inconclusive", UNRECORDED)]
+        return [DetectionOutcome("inconclusive", FindingKind.NOT_RECORDED, UNRECORDED)]
     faults = [f for f in run.plan.faults if gate.upstream in f.upstreams and gate.fault in (None, f.name)]
     outcomes = []
     for fault in faults:
@@ -76,7 +53,9 @@ def outcomes_of(run: Evidence, gate: DetectedGate) -> list[DetectionOutcome]:
                 outcomes.append(_window(_Look(run, run.notices, gate, injection, length_ms)))
         if len(came) < len(fault.windows):
             outcomes.append(
-                DetectionOutcome("inconclusive", f"the run ended before all windows of {fault.name} had come")
+                DetectionOutcome(
+                    "inconclusive", FindingKind.STOPPED, f"the run ended before all windows of {fault.name} had come"
+                )
             )
     return outcomes
 
@@ -126,29 +105,35 @@ def _window(look: _Look) -> DetectionOutcome:
     n = int(end - begin)
     wrong, blurred = _healthy(look)
     if wrong:
-        return DetectionOutcome("fail", f"{wrong.upstream} was healthy and was named {look.say(wrong)}", n, kind=BLAMED)
+        reason = f"{wrong.upstream} was healthy and was named {look.say(wrong)}"
+        return DetectionOutcome("fail", FindingKind.HEALTHY_NAMED, reason, n)
     first, doubt = _first_that_counts(look)
     if first and look.after_ms(first.t_ns) < look.gate.limit_ms:
         return _named_in_time(look, first, blurred, n)
     if (stood_ms := look.after_ms(look.end_ns)) < look.gate.limit_ms:
-        return DetectionOutcome("inconclusive", STOPPED if look.cut else f"it stood for {stood_ms:.0f} ms only", n)
+        if look.cut:
+            return DetectionOutcome("inconclusive", FindingKind.STOPPED, STOPPED, n)
+        reason = f"it stood for {stood_ms:.0f} ms only"
+        return DetectionOutcome("inconclusive", FindingKind.NO_WINDOW, reason, n)
     if deadline == begin:
-        return DetectionOutcome("inconclusive", "no request arrived in that time, so nothing could be noticed", n)
+        reason = "no request arrived in that time, so nothing could be noticed"
+        return DetectionOutcome("inconclusive", FindingKind.NO_ARRIVALS, reason, n)
     if doubt or (doubt := _unseen(look, look.deadline_ns)):
-        return DetectionOutcome("inconclusive", doubt.reason, n, kind=doubt.kind)
+        return DetectionOutcome("inconclusive", doubt.kind, doubt.reason, n)
     return _not_in_time(look, first, n)
 
 
 def _named_in_time(look: _Look, first: TimedDetection, blurred: _Doubt | None, n: int) -> DetectionOutcome:
     """A PASS, if all is known that was said until the fault's removal."""
     if look.cut:
-        return DetectionOutcome("inconclusive", STOPPED, n)
+        return DetectionOutcome("inconclusive", FindingKind.STOPPED, STOPPED, n)
     if doubt := blurred or _unseen(look, look.end_ns):
-        return DetectionOutcome("inconclusive", doubt.reason, n, kind=doubt.kind)
+        return DetectionOutcome("inconclusive", doubt.kind, doubt.reason, n)
     after_ms = look.after_ms(first.t_ns)
     told = f"{look.gate.upstream} was named {format_duration(after_ms)} after {look.injection.fault} came"
-    mute = f" ({mute})" if (mute := silent_alert(look.run)) else ""
-    return DetectionOutcome("pass", f"{told}, by its {first.source}{mute}", n, after_ms)
+    mute = silent_alert(look.run)
+    kind = FindingKind.HELD_ON_ONE_SOURCE if mute else FindingKind.HELD
+    return DetectionOutcome("pass", kind, f"{told}, by its {first.source}{f' ({mute})' if mute else ''}", n, after_ms)
 
 
 def _not_in_time(look: _Look, first: TimedDetection | None, n: int) -> DetectionOutcome:
@@ -156,11 +141,12 @@ def _not_in_time(look: _Look, first: TimedDetection | None, n: int) -> Detection
     if first:
         late = f"{look.gate.upstream} was named only {look.say(first)}; limit {limit}"
         reason = "; ".join(filter(None, (late, mute)))
-        return DetectionOutcome("fail", reason, n, look.after_ms(first.t_ns), LATE)
+        return DetectionOutcome("fail", FindingKind.NAMED_LATE, reason, n, look.after_ms(first.t_ns))
     unheeded = _unheeded(look)
     told = f"{look.gate.upstream} was not named while {look.injection.fault} stood; limit {limit}"
     reason = "; ".join(filter(None, (told, unheeded, mute)))
-    return DetectionOutcome("fail", reason, n, kind=UNHEEDED if unheeded else MUTE if mute else SILENT)
+    kind = FindingKind.ALERT_SILENT if mute else FindingKind.NEVER_NAMED
+    return DetectionOutcome("fail", FindingKind.NAMED_BELOW_WARNING if unheeded else kind, reason, n)
 
 
 def _unheeded(look: _Look) -> str:
@@ -219,17 +205,17 @@ def _news(
     if past.is_unknown:
         listened = f"only {format_duration(past.seconds * 1000)} could be listened to without a fault"
         why = f"{listened} before {fault} came, so nobody knows whom the service's {source} names anyway"
-        return [], _Doubt(why, UNHEARD)
+        return [], _Doubt(FindingKind.HEARD_TOO_SHORTLY, why)
     news = past.news(seen, seconds)
     healthy = "" if upstream == look.gate.upstream else ", which is healthy,"
     already = f"the service's {source} named {upstream}{healthy} before {fault} as well, so it says nothing"
-    return news, None if news else _Doubt(f"{already}: {seen[0].text}", ANYWAY)
+    return news, None if news else _Doubt(FindingKind.NAMED_ANYWAY, f"{already}: {seen[0].text}")
 
 
 def _unseen(look: _Look, end_ns: int) -> _Doubt | None:
     """Why nobody can say who was not named from the window's beginning until then; None where all was read."""
     by_url = look.run.plan.service.kind == "url"
     if by_url and (mute := silent_alert(look.run)):
-        return _Doubt(f"{mute}, so there was no witness", NO_WITNESS)
+        return _Doubt(FindingKind.NO_SOURCE, f"{mute}, so there was no witness")
     lost = next(filter(None, (unread_by(look.run, source, look.begin_ns, end_ns) for source in SOURCES)), "")
-    return _Doubt(lost, UNREAD) if lost else None
+    return _Doubt(FindingKind.UNREAD, lost) if lost else None

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from harness.evidence.baseline_detections import baseline_detections
-from harness.evidence.detections import TimedDetection, after_end_ns, cleared, in_bad_second, is_explained
+from harness.evidence.detections.baseline import baseline_detections
+from harness.evidence.detections.recorded import TimedDetection, after_end_ns, cleared, in_bad_second, is_explained
 from harness.rundir.detections import Source
 from harness.rundir.plan import PlannedFault
 from harness.rundir.results import FalseAlarm, NamedResult

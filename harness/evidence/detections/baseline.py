@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from harness.evidence.detections import TimedDetection, coverage, is_explained
+from harness.evidence.detections.recorded import TimedDetection, coverage, is_explained
 from harness.rundir.detections import Source, without_digits
 from harness.units import NS_PER_MS, NS_PER_S
 

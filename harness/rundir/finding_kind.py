@@ -1,0 +1,82 @@
+"""Which of its possible findings a gate made, as results.json has it (`gates[].kind`).
+
+Whatever decides something by a finding (advice, reports) reads its kind. The sentence in `reason` is for people alone.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FindingKind(StrEnum):
+    """Values are contract: they may be added to, and never change."""
+
+    # decided
+    HELD = "held"
+    HELD_ON_ONE_SOURCE = "held_on_one_source"
+    """A PASS of a gate on detections, by the log alone: the alert that the scenario gives never had a sample."""
+    EXCEEDED = "exceeded"
+    ROWS_MISSING = "rows_missing"
+    """Of `complete`: answers lacked the rows of an upstream. EXCEEDED where errors alone made it fail."""
+    SERVICE_ENDED = "service_ended"
+    NOT_BACK = "not_back"
+    """Of `recovery`: the service was not as fast as before within the limit, or at all."""
+
+    # the sample does not decide
+    NO_ARRIVALS = "no_arrivals"
+    ABOVE_NOT_SURELY = "above_not_surely"
+    TOO_FEW = "too_few"
+    WINDOW_TOO_SHORT = "window_too_short"
+    """For the declared clump: too few independent moments."""
+    TOO_FEW_BURSTS = "too_few_bursts"
+    TOO_CLOSE = "too_close"
+    """Of a mean: its bounds are on both sides of the limit."""
+    TOO_EARLY = "too_early"
+    """The load ended before the time that the gate asks about was over."""
+
+    # something that the gate needs is missing
+    STOPPED = "stopped"
+    """The load was stopped before the phase was over."""
+    GUARD_TOO_SHORT = "guard_too_short"
+    NO_MAIN = "no_main"
+    """The limit stands in the file of --baseline, which is missing or lacks the figure."""
+    REFERENCE_UNSURE = "reference_unsure"
+    """What the gate compares with is not known surely enough."""
+    NO_GATEWAY = "no_gateway"
+    ANSWERS_NOT_READ = "answers_not_read"
+    NOT_JOINED = "not_joined"
+    """Too few backend calls can be tied to a request."""
+    NO_CALLS = "no_calls"
+    BASELINE_BROKEN = "baseline_broken"
+    """Of `recovery`: there is nothing to return to."""
+    NO_PROCESS = "no_process"
+    """The service is no process of tailgate's."""
+    NO_BASELINE = "no_baseline"
+    """The baseline's readings of the service are unknown."""
+    NO_READINGS = "no_readings"
+    """Too few readings of the service in the phase."""
+    NOT_JUDGED = "not_judged"
+    """The gate itself broke while it was judged."""
+
+    # of the upstreams that the service's log and alert name
+    HEALTHY_NAMED = "healthy_named"
+    NAMED_LATE = "named_late"
+    NAMED_BELOW_WARNING = "named_below_warning"
+    """The log held the upstream's name, and nothing that counts."""
+    NEVER_NAMED = "never_named"
+    ALERT_SILENT = "alert_silent"
+    """Never named, and the alert never had a sample at all."""
+    NAMED_ANYWAY = "named_anyway"
+    """Named before the fault as well."""
+    HEARD_TOO_SHORTLY = "heard_too_shortly"
+    """Listened too shortly before the fault to know what is named anyway."""
+    UNREAD = "unread"
+    NO_SOURCE = "no_source"
+    """No log is read, and the alert never had a sample."""
+    NOT_RECORDED = "not_recorded"
+    NOT_RAISED = "not_raised"
+    """Of `cleared`: never named, so nothing could clear."""
+    STILL_IN_LOG = "still_in_log"
+    STILL_IN_ALERT = "still_in_alert"
+    NO_WINDOW = "no_window"
+    """No window of the fault lasted longer than the limit."""
