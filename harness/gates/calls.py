@@ -10,10 +10,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import MEAN_MOMENTS, Finding, moments_for_share
 from harness.gates.tokenizer import GateSyntaxError, Tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -80,6 +83,16 @@ class CallsGate:
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return None
+
+    def window_needed_ms(self) -> float:
+        return 0.0
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        if not names.upstreams:
+            yield GateDiagnostic("without upstreams nothing counts calls", "add `upstreams`, or remove the gate")
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        return ()
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np

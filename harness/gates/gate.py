@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.evidence import Pool
+    from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 
 MEAN_MOMENTS: Final = 299
 """Of a batch-means bound: zero variance in a short window proves nothing."""
@@ -85,6 +88,18 @@ class Gate(Protocol):
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         """The latency it forbids, where it is one and known before the run."""
+        ...
+
+    def window_needed_ms(self) -> float:
+        """How long a phase must last at least, whatever arrives in it; 0: its moments say so alone."""
+        ...
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        """What this kind of gate needs of a scenario besides the names it refers to, where that is not so."""
+        ...
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        """What this kind of gate needs of the planned windows besides moments and arrivals, where that is not so."""
         ...
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:

@@ -14,7 +14,10 @@ from harness.gates.tokenizer import GateSyntaxError, Tokens
 from harness.units import NS_PER_MS, NS_PER_S, duration_literal, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.evidence import Evidence, Pool
+    from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 
 WINDOWS_IN_A_ROW: Final = 5
 WINDOW_ARRIVALS: Final = 100
@@ -79,6 +82,15 @@ class RecoveryGate:
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return None
+
+    def window_needed_ms(self) -> float:
+        return 0.0
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        return ()
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        return ()
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         """Each run by itself; the worst counts. No error is shared out: what is seen is a time, not a share."""

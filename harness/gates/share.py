@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
+from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import Finding, moments_for_share
 from harness.gates.missing import who_is_missing
 from harness.gates.tokenizer import Tokens
 from harness.rundir.rows import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -91,6 +94,19 @@ class ShareGate:
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return None
+
+    def window_needed_ms(self) -> float:
+        return 0.0
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        if self.uses_complete and not names.looks_into_answers:
+            yield GateDiagnostic("with `complete: none` no answer is looked into", "remove `complete: none`")
+        elif self.uses_complete and not names.upstreams:
+            message = "without upstreams no answer can be incomplete"
+            yield GateDiagnostic(message, "add `upstreams`, or remove the gate")
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        return ()
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         from harness.gates.exceedance import (

@@ -11,10 +11,13 @@ from harness.gates.tokenizer import Tokens
 from harness.units import parse_rate_per_s
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
     from harness.evidence import Evidence, Pool, Window
+    from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,15 @@ class ThroughputGate:
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return None
+
+    def window_needed_ms(self) -> float:
+        return 0.0
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        return ()
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        return ()
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np

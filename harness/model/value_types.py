@@ -206,12 +206,18 @@ def _name(value: Any) -> str:
     if value in RESERVED:
         raise refusal(f"`{value}` is a reserved name", f"choose another; reserved are {', '.join(RESERVED)}")
     if not re.fullmatch(NAME_PATTERN, value):
-        guess = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-0123456789")
+        meant = name_meant(value)
         raise refusal(
             f"`{value}` is not a name: a small letter, then small letters, digits and `-`",
-            f"write `{guess}`" if re.fullmatch(NAME_PATTERN, guess) and guess not in RESERVED else "",
+            f"write `{meant}`" if meant else "",
         )
     return value
+
+
+def name_meant(text: str) -> str:
+    """The name that a text most likely was meant to be, such as `gcp` for `GCP`; empty where there is none."""
+    guess = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-0123456789")
+    return guess if re.fullmatch(NAME_PATTERN, guess) and guess not in RESERVED else ""
 
 
 Name = Annotated[

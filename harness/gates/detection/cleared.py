@@ -9,15 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from harness.gates.detection.named import ANYWAY, STOPPED, UNREAD, UNRECORDED
+from harness.gates.detection.named import ANYWAY, STOPPED, UNREAD, UNRECORDED, unreadable_service
 from harness.gates.gate import Finding, GateVerdict
 from harness.gates.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.detections import Source
 from harness.units import NS_PER_MS, NS_PER_S, duration_literal, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.evidence import Evidence, Pool
     from harness.evidence.detections import Detections, TimedDetection
+    from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 
 MARGIN_MS: Final = 5_000.0
 """Load beyond the limit: a log that goes on naming somebody must be seen to."""
@@ -82,6 +85,16 @@ class ClearedGate:
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return None
+
+    def window_needed_ms(self) -> float:
+        return 0.0
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        if names.missing_alerts:
+            yield unreadable_service(names.missing_alerts)
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        return ()
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         """Each run and upstream by itself; the worst counts."""

@@ -10,11 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import Finding
 from harness.gates.tokenizer import GateSyntaxError, Tokens
-from harness.units import format_duration, parse_duration_ms
+from harness.units import duration_literal, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.evidence import Pool
 
 STOPPED: Final = "the run was stopped before this phase was over"
@@ -29,7 +32,17 @@ ANYWAY: Final = "anyway"
 UNHEARD: Final = "unheard"
 UNREAD: Final = "unread"
 NO_WITNESS: Final = "no witness"
+LATE_MS: Final = 1_000.0
+"""A window lasts this much longer than the limit, or its fault, applied a moment late, leaves no room to be late in."""
 _EXAMPLE = "named UPSTREAM within 5s during FAULT"
+
+
+def unreadable_service(alerts: str) -> GateDiagnostic:
+    """Neither log nor alert of the service can be read. `alerts`: how an alert is spelled."""
+    return GateDiagnostic(
+        "the log of a service given by `url` is not ours to read, so nobody could see whom it names",
+        f"say where its alert metric is: `service: {{alerts: {alerts}}}`, or remove the gate",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,54 @@ class DetectedGate:
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return None
+
+    def window_needed_ms(self) -> float:
+        return 0.0
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        """A fault must break the upstream, and stay long enough for it to be named late."""
+        if names.missing_alerts:
+            yield unreadable_service(names.missing_alerts)
+        breaking = [fault for fault in names.faults if self.upstream in fault.upstreams]
+        if not breaking:
+            message = f"no fault breaks `{self.upstream}`, so the service has no reason to name it"
+            yield GateDiagnostic(message, "name one that a fault breaks", self.upstream)
+            return
+        asked = [fault for fault in breaking if self.fault in (None, fault.name)]
+        if not asked:
+            fix = f"write `during {breaking[0].name}`, or leave it out: then every fault that breaks it counts"
+            yield GateDiagnostic(f"`{self.fault}` does not break `{self.upstream}`", fix, self.fault or "")
+            return
+        longest_ms = max(fault.for_ms for fault in asked)
+        if longest_ms < self.limit_ms + LATE_MS:
+            limit = duration_literal(self.limit_ms)
+            yield GateDiagnostic(
+                f"the fault stands for {duration_literal(longest_ms)}, so nobody could be later than {limit}",
+                f"write a shorter limit, or `for: {duration_literal(self.limit_ms + LATE_MS)}` or longer",
+                limit,
+            )
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        """The service is listened to for as long as the limit before the fault first comes, or it is not known which
+        upstreams it names anyway. The warm-up counts."""
+        asked = (
+            each
+            for each in windows.faults
+            if self.upstream in each.upstreams
+            and self.fault in (None, each.fault)
+            # a shorter one is refused for that
+            and each.length_ms > self.limit_ms
+        )
+        first = min(asked, key=lambda each: each.after_load_began_ms, default=None)
+        if first is not None and first.after_load_began_ms < self.limit_ms:
+            limit = duration_literal(self.limit_ms)
+            yield GateDiagnostic(
+                f"`{first.fault}` comes {duration_literal(first.after_load_began_ms)} after the load began, too soon "
+                "to know which upstreams the service names anyway",
+                f"let it come {limit} or more after the load began (raise load.baseline or load.warmup, or the fault's "
+                "`at`), or write a shorter limit",
+                limit,
+            )
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         """Every window of every run; the worst counts."""
