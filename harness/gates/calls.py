@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import MEAN_MOMENTS, Finding, moments_for_share
-from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import Finding, moments_for_share
-from harness.gates.tokenizer import GateSyntaxError, Token, Tokens
+from harness.gates.syntax.tokenizer import GateSyntaxError, Token, Tokens
 from harness.units import parse_duration_ms
 
 if TYPE_CHECKING:

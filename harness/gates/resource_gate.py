@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import Finding, Unit
-from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.units import duration_literal, parse_bytes
 
 if TYPE_CHECKING:

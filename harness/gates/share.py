@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import Finding, moments_for_share
 from harness.gates.missing import who_is_missing
-from harness.gates.tokenizer import Tokens
+from harness.gates.syntax.tokenizer import Tokens
 from harness.rundir.rows import Outcome
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from harness.gates.gate import MEAN_MOMENTS, Finding
-from harness.gates.tokenizer import Tokens
+from harness.gates.syntax.tokenizer import Tokens
 from harness.units import parse_rate_per_s
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from harness.gates.detection.named import ANYWAY, STOPPED, UNREAD, UNRECORDED, unreadable_service
 from harness.gates.gate import Finding, GateVerdict
-from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.detections import Source
 from harness.units import NS_PER_MS, NS_PER_S, duration_literal, format_duration, parse_duration_ms
 
@@ -50,6 +50,9 @@ class ClearedGate:
         offset = words.offset
         if not words.accept("within"):
             upstream = words.take("`within`", _EXAMPLE).text
+            if upstream[:1] == "<" and words.peek()[:1].isdigit():
+                fix = f"cleared within {words.text[words.offset :]}"
+                raise GateSyntaxError("a `cleared` gate says within which time", fix, offset)
             if words.peek() == "within":
                 told = f"a `cleared` gate is about every upstream of its fault: `{upstream}` is one word too many"
                 raise GateSyntaxError(told, _without(words, upstream), offset)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import Finding
-from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.units import duration_literal, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ class DetectedGate:
                 raise GateSyntaxError("the upstream is missing", f"named UPSTREAM within {words.peek()}", offset)
             comparison = words.peek() if words.peek()[:1] == "<" else ""
             how = f": write `within` for `{comparison}`" if comparison else ""
-            fix = f"named {upstream} within 5s during FAULT"
+            after = words.text[words.offset + len(comparison) :].strip()
+            fix = f"named {upstream} within {after if after[:1].isdigit() else '5s during FAULT'}"
             raise GateSyntaxError(f"a `named` gate says within which time{how}", fix, words.offset)
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         offset = words.offset
