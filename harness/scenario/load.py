@@ -23,7 +23,7 @@ from harness.scenario.checks.addresses import address_warnings
 from harness.scenario.checks.windows import check_windows
 from harness.scenario.names.gate_list import ParseGate, default_gates, read_gates
 from harness.scenario.names.gate_names import LocatedGate, gate_diagnostics, unresolved_in_gate
-from harness.scenario.names.input_files import Inputs, read_inputs
+from harness.scenario.names.input_files import Inputs, column_findings, program_findings, read_inputs
 from harness.scenario.names.key_hints import key_hint
 from harness.scenario.names.references import consistency_findings, secret_warnings, variable_findings
 from harness.scenario.names.resolve import names_of, unresolved
@@ -126,6 +126,10 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
         warnings += [*secret_warnings(raw, os.environ), *address_warnings(scenario, raw)]
         inputs, input_findings = read_inputs(scenario, tree)
         findings += input_findings
+        if inputs.columns:
+            findings += column_findings(raw, inputs.columns, tuple(scenario.upstreams))
+        if not any(found.path == ("service", "cwd") for found in input_findings):
+            findings += program_findings(scenario.service.command, scenario.service.env, inputs.cwd)
         if not findings and origin.sound:
             made, checked, doubtful = _consistency(scenario, gates or default_gates(scenario, parse), inputs, origin)
             findings += checked

@@ -36,8 +36,8 @@ _REASONS: Final[dict[Meaning, str]] = {
     "max": "no gate bounds the slowest request of all: one request decides nothing",
 }
 _COMPARED: Final = re.compile(
-    r"[^<>=]*?(?:[<>]=?|==?)\s*(\d+(?:\.\d+)?|\.\d+)\s*"
-    r"((?:%|/?(?:ns|us|µs|ms|s|m|h)|rps|qps|tps|(?:req|requests)/s)(?![A-Za-z]))?(.*)",
+    r"[^<>=]*?(?:[<>]=?|==?)\s*(\d+(?:\.\d+)?|\.\d+)"
+    r"(?:\s*(%|/?(?:ns|us|µs|ms|s|m|h)|rps|qps|tps|(?:req|requests)/s)(?![A-Za-z]))?(.*)",
     re.DOTALL,
 )
 _TIMES: Final = ("ns", "us", "µs", "ms", "s", "m", "h")
