@@ -32,7 +32,7 @@ class KnownFault:
 @dataclass(frozen=True, slots=True)
 class ScenarioNames:
     """What gates may name and rely on. `alerts`: how an alert would be spelled that a service by `url` lacks; empty
-    where log or alert can be read. `own_limits`: False for a gate that nobody wrote."""
+    where log or alert can be read. `written`: False for a default gate."""
 
     upstreams: tuple[str, ...] = ()
     faults: tuple[KnownFault, ...] = ()

@@ -133,7 +133,8 @@ def unresolved(raw: Mapping[str, Any], names: Names) -> Iterator[Diagnostic]:
 
 def _templates(raw: Mapping[str, Any], upstreams: tuple[str, ...]) -> Iterator[Diagnostic]:
     known = known_templates(raw, upstreams)
-    load = raw.get("load") if isinstance(raw.get("load"), dict) else {}
+    written = raw.get("load")
+    load: dict[str, Any] = written if isinstance(written, dict) else {}
     # a column of the data file may stand in a request's headers; an unknown key may have been meant to be `data`
     with_data = load.get("data") is not None or any(key not in Load.spelled_keys() for key in load)
     for path, text in texts_with_templates(raw):
