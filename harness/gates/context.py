@@ -31,8 +31,10 @@ class KnownFault:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioNames:
-    """What gates may name and rely on. `alerts`: how an alert would be spelled that a service by `url` lacks; empty
-    where log or alert can be read. `written`: False for a default gate."""
+    """What gates may name and rely on. `written`: False for a default gate.
+
+    `missing_alerts`: how the alert would be spelled that a service by `url` lacks; empty where log or alert can be read.
+    """
 
     upstreams: tuple[str, ...] = ()
     faults: tuple[KnownFault, ...] = ()

@@ -128,12 +128,12 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
         findings += input_findings
         if inputs.columns:
             findings += column_findings(raw, inputs.columns, tuple(scenario.upstreams))
-        if not any(found.path == ("service", "cwd") for found in input_findings):
-            findings += program_findings(scenario.service.command, scenario.service.env, inputs.cwd)
         if not findings and origin.sound:
             made, checked, doubtful = _consistency(scenario, gates or default_gates(scenario, parse), inputs, origin)
             findings += checked
             warnings += doubtful
+        if not any(found.path == ("service", "cwd") for found in input_findings):
+            findings += program_findings(scenario.service.command, scenario.service.env, inputs.cwd)
     return _Analysis(
         made=None if findings else made,
         problems=tuple(locate(tree, key_hint(finding)) for finding in findings),
