@@ -33,7 +33,7 @@ class KnownFault:
 class ScenarioNames:
     """What gates may name and rely on. `written`: False for a default gate.
 
-    `missing_alerts`: how the alert would be spelled that a service by `url` lacks; empty where log or alert can be read.
+    `missing_alerts`: how the alert is spelled that a service by `url` lacks; empty where log or alert can be read.
     """
 
     upstreams: tuple[str, ...] = ()
