@@ -13,7 +13,7 @@ RICH: Final = """\
 name: rich
 seed: 3
 tags: [a]
-service: {command: "serve {port} ${HOME:-x}", env: {A: "{azure.url}"}, headers: {H: v}, ready: GET /up within 5s}
+service: {command: "sh {port} ${HOME:-x}", env: {A: "{azure.url}"}, headers: {H: v}, ready: GET /up within 5s}
 upstreams: {azure: {p50: 60ms, p99: 140ms, port: 4001, rows: 40, page: 10}, gcp: {}}
 gateway: {timeout: 5s, kind: client}
 load:
@@ -56,7 +56,7 @@ gates:
 """
 ANCHORED: Final = """\
 name: &n anchored
-service: &s {command: [serve, "--port", "{port}"], ready: GET /ready, env: &e {X: &x "1", Y: *x}, headers: *e}
+service: &s {command: [sh, "--port", "{port}"], ready: GET /ready, env: &e {X: &x "1", Y: *x}, headers: *e}
 upstreams: {azure: &u {p50: 60ms, p99: 140ms}, gcp: *u, aws: *u}
 gateway: {timeout: 2s}
 load: {request: POST /, headers: *e, rate: 40/s, baseline: 65s}
@@ -70,7 +70,7 @@ toxiproxy: {url: "http://127.0.0.1:8474"}
 """
 FAKED: Final = """\
 name: faked
-service: {command: "serve {port}"}
+service: {command: "sh {port}"}
 upstreams:
   a: {profile: {pareto: {least: 50ms, p99: 2s}}, capacity: 100, provider: vultr, page: 50}
   b: {profile: {uniform: {low: 100ms, high: 300ms}}, provider: lambda}
@@ -159,9 +159,9 @@ MONSTERS: Final[dict[str, str | bytes]] = {
     "a-key-of-200-kilobytes": _least() + f"{'load' * 50_000}: 1\n",
     "a-gate-of-200-kilobytes": _least(gates=f'["{"p99 < 1s during " * 12_000}"]'),
     "a-gate-word-of-200-kilobytes": _least(gates=f'["{"complete" * 25_000} > 1%"]'),
-    "variables-that-never-close": _least(service='{command: "x {port} ' + "${A:-" * 100_000 + '"}'),
-    "braces-that-never-close": _least(service='{command: "x {port} ' + "{" * 300_000 + '"}'),
-    "quotes-that-never-close": _least(service="{command: 'x {port} " + '"' * 300_001 + "'}"),
+    "variables-that-never-close": _least(service='{command: "sh {port} ' + "${A:-" * 100_000 + '"}'),
+    "braces-that-never-close": _least(service='{command: "sh {port} ' + "{" * 300_000 + '"}'),
+    "quotes-that-never-close": _least(service="{command: 'sh {port} " + '"' * 300_001 + "'}"),
     "a-jmespath-10000-deep": _least(load="{request: GET /, rate: 1/s, complete: {jmespath: '" + "[" * 10_000 + "'}}"),
     "a-jmespath-of-nots": _least(load="{request: GET /, rate: 1/s, complete: {jmespath: '" + "!" * 10_000 + "a'}}"),
     "a-jmespath-of-no-number": _least(load="{request: GET /, rate: 1/s, complete: {jmespath: '`{`'}}"),
@@ -190,7 +190,7 @@ MONSTERS: Final[dict[str, str | bytes]] = {
     "a-date-and-an-octal": _least(name="2001-01-01", seed="0o17", tags="[0x1F, 1_000, 12:30:45]"),
     "a-tab-for-an-indent": "name: x\nload:\n\trate: 40/s",
     # characters
-    "nul-in-quotes": _least(name='"a\\0b"', service='{command: "x {port} \\0"}'),
+    "nul-in-quotes": _least(name='"a\\0b"', service='{command: "sh {port} \\0"}'),
     "a-lone-surrogate": _least(name='"a\\ud800b"', gates='["p99 < \\udfff"]'),
     "escape-sequences": _least(name='"\\e]52;c;aGk=\\a\\e[2J"', gates='["\\e[31m < 1s"]'),
     "bidi-and-zero-width": _least(name='"\u202eevil\u2066\u200b"', tags="[\u2067x]", gates="[p99\u200b < 1s]"),

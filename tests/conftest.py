@@ -30,6 +30,21 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def programs_on_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The programs that scenarios of tests and docs name as their service: a command must be there to be valid.
+
+    They come last on PATH, so that they hide none of the machine's own.
+    """
+    folder = tmp_path_factory.mktemp("programs")
+    for name in ("a", "app", "serve", "uvicorn"):
+        (folder / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", os.pathsep.join([os.environ.get("PATH", os.defpath), str(folder)]))
+        yield
+
+
 @pytest.fixture(scope="session")
 def toxiproxy_binary() -> Path:
     try:

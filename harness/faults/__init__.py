@@ -10,7 +10,17 @@ from harness.faults.cold_start import ColdStartFault
 from harness.faults.down import DownFault
 from harness.faults.drip import DripFault
 from harness.faults.empty import EmptyFault
-from harness.faults.fault import ALL, BUT, Effect, Fault, FaultContext, UnobservableFault
+from harness.faults.fault import (
+    ALL,
+    BUT,
+    Effect,
+    Fault,
+    FaultContext,
+    UnobservableFault,
+    default_name,
+    hit_by,
+    targets_of,
+)
 from harness.faults.hang import HangFault
 from harness.faults.huge import HugeFault
 from harness.faults.latency import LatencyFault
@@ -28,7 +38,19 @@ from harness.faults.truncate import TruncateFault
 from harness.faults.wrong_schema import WrongSchemaFault
 from harness.model.value_types import did_you_mean, kind_of, refusal
 
-__all__ = ["ALL", "BUT", "FAULTS", "Effect", "Fault", "FaultContext", "UnobservableFault", "parse_fault"]
+__all__ = [
+    "ALL",
+    "BUT",
+    "FAULTS",
+    "Effect",
+    "Fault",
+    "FaultContext",
+    "UnobservableFault",
+    "default_name",
+    "hit_by",
+    "parse_fault",
+    "targets_of",
+]
 
 FAULTS: Final[tuple[type[Fault], ...]] = (
     LatencyFault,

@@ -7,7 +7,7 @@ pure; it refuses (`UnobservableFault`) what no canary could see, since an unprov
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -71,7 +71,8 @@ class UnobservableFault(Exception):
         self.fix = fix
 
 
-def _upstreams(value: Any) -> tuple[str, ...]:
+def targets_of(value: Any) -> tuple[str, ...]:
+    """The upstreams that a fault's `upstream` spells. Raises a refusal for what spells none."""
     if isinstance(value, str) and (match := _ALL_BUT.fullmatch(value)):
         spared = tuple(re.split(_AND, match[1]))
         return (ALL, *(f"{BUT}{name}" for name in spared))
@@ -90,9 +91,22 @@ def _upstreams(value: Any) -> tuple[str, ...]:
     return names
 
 
+def default_name(targets: Sequence[str], kind: str) -> str:
+    """What a fault without a name is called: `azure-latency`, `all-but-gcp-hang`."""
+    spared = [name.removeprefix(BUT) for name in targets[1:] if name.startswith(BUT)]
+    return "-".join([*(["all", "but", *spared] if spared else targets), kind.replace("_", "-")])
+
+
+def hit_by(targets: tuple[str, ...], upstreams: Iterable[str]) -> tuple[str, ...]:
+    """The names of the upstreams that a fault with these targets breaks, of all there are."""
+    if ALL not in targets:
+        return targets
+    return tuple(name for name in upstreams if f"{BUT}{name}" not in targets)
+
+
 Targets = Annotated[
     tuple[str, ...],
-    BeforeValidator(_upstreams),
+    BeforeValidator(targets_of),
     WithJsonSchema(
         {
             "description": "The upstream to break: a name, a list of names, `all`, or `all but azure and gcp`",
@@ -143,15 +157,11 @@ class Fault(StrictModel):
     def name(self) -> str:
         if self.given_name:
             return self.given_name
-        spared = [name.removeprefix(BUT) for name in self.targets[1:] if name.startswith(BUT)]
-        whom = ["all", "but", *spared] if spared else self.targets
-        return f"{'-'.join(whom)}-{self.KIND.replace('_', '-')}"
+        return default_name(self.targets, self.KIND)
 
     def hits(self, upstreams: Iterable[str]) -> tuple[str, ...]:
         """The names of those it breaks, of all there are."""
-        if ALL not in self.targets:
-            return self.targets
-        return tuple(name for name in upstreams if f"{BUT}{name}" not in self.targets)
+        return hit_by(self.targets, upstreams)
 
     @property
     def draws(self) -> Literal["connection", "request"]:

@@ -15,8 +15,8 @@ from harness.gates.latency import LatencyGate
 from harness.gates.recovery import RecoveryGate
 from harness.gates.resource_gate import ResourceGate
 from harness.gates.share import ShareGate
+from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.gates.throughput import ThroughputGate
-from harness.gates.tokenizer import GateSyntaxError, Tokens
 
 
 class GateKind(Protocol):

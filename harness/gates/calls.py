@@ -10,11 +10,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from harness.gates.context import GateDiagnostic, ScenarioNames
 from harness.gates.gate import MEAN_MOMENTS, AdviceContext, Finding, Gate, GateDefaults, Unit, moments_for_share
-from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.finding_kind import FindingKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -72,6 +75,10 @@ class CallsGate(GateDefaults):
 
     def moments(self, confidence: float) -> int:
         return moments_for_share(self.limit, confidence) if self.is_share else MEAN_MOMENTS
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        if not names.upstreams:
+            yield GateDiagnostic("without upstreams nothing counts calls", "add `upstreams`, or remove the gate")
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np

@@ -15,7 +15,10 @@ from harness.gates.wording.undecided import what_would_decide
 from harness.rundir.finding_kind import FindingKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.evidence import Pool
+    from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
     from harness.gates.reference_baseline import Quantile
     from harness.rundir.results import Ending
 
@@ -132,6 +135,18 @@ class Gate(Protocol):
         """The latency it forbids, where it is one and known before the run."""
         ...
 
+    def window_needed_ms(self) -> float:
+        """How long a phase must last at least, whatever arrives in it; 0: its moments say so alone."""
+        ...
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        """What this kind of gate needs of a scenario besides the names it refers to, where that is not so."""
+        ...
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        """What this kind of gate needs of the planned windows besides moments and arrivals, where that is not so."""
+        ...
+
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         """Decide from evidence. `alpha_fail` is the error a FAIL may have, the gates' number already divided out."""
         ...
@@ -214,6 +229,15 @@ class GateDefaults:
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return None
+
+    def window_needed_ms(self) -> float:
+        return 0.0
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        return ()
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        return ()
 
     def cannot_pass(self, pool: Pool, *, alpha_fail: float) -> Finding | None:
         return None

@@ -10,11 +10,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Self
 
+from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import Finding, Gate, GateDefaults, moments_for_share
-from harness.gates.tokenizer import GateSyntaxError, Token, Tokens
+from harness.gates.syntax.tokenizer import GateSyntaxError, Token, Tokens
 from harness.units import parse_duration_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.evidence import Pool
     from harness.gates.reference_baseline import Quantile
 
@@ -90,6 +93,18 @@ class LatencyGate(GateDefaults):
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return gateway_timeout_ms if self.uses_gateway_timeout else self.limit.ms
+
+    def window_needed_ms(self) -> float:
+        return 0.0
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        if self.uses_gateway_timeout and not names.has_gateway_timeout:
+            fix = "write the limit, such as p99 < 2s" if names.written else "write `gates` with limits of their own"
+            message = "with `gateway: {kind: none}` there is no gateway.timeout"
+            yield GateDiagnostic(message, fix, "gateway.timeout")
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        return ()
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         from harness.gates.latency_judge import judge

@@ -7,7 +7,8 @@ from typing import Any, Final
 from harness.gates import GATES, Gate, GateSyntaxError
 from harness.gates.resource_gate import FIGURES
 from harness.gates.share import BAD_OUTCOMES
-from harness.gates.tokenizer import Tokens
+from harness.gates.syntax.synonyms import meant_gate
+from harness.gates.syntax.tokenizer import Tokens
 from harness.model.value_types import closest, refusal
 
 __all__ = ["GateSyntaxError", "parse_gate"]
@@ -54,14 +55,23 @@ def parse_gate(text: str) -> Gate:
     offset = words.offset
     if not first:
         raise GateSyntaxError("the gate is empty", "p99 < 2s", offset)
-    if first == "ok":
-        raise GateSyntaxError("there is no gate on `ok`; bound what is not", "errors < 1%", offset)
     if first.lower() in _COSTS:
         raise GateSyntaxError(
             f"`{first}` is nothing a gate can measure",
             "of what the service holds it can measure rss (its memory), threads and sockets, such as rss < 300MB",
             offset,
         )
+    reason, meant = meant_gate(first, text)
+    if meant and _is_gate(meant):
+        raise GateSyntaxError(reason, f"write `{meant}`", offset)
     close = closest(first.lower(), _METRICS)
     fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
     raise GateSyntaxError(f"`{first}` is nothing a gate can measure", fix, offset)
+
+
+def _is_gate(text: str) -> bool:
+    try:
+        parse_gate(text)
+    except GateSyntaxError:
+        return False
+    return True

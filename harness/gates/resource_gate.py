@@ -12,13 +12,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Self
 
+from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import AdviceContext, Finding, GateDefaults, Unit
-from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.finding_kind import FindingKind
-from harness.units import parse_bytes
+from harness.units import duration_literal, parse_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from harness.evidence import Pool
 
@@ -124,6 +125,27 @@ class ResourceGate(GateDefaults):
 
     def load_needed_after_ms(self, rate_per_s: float) -> float:
         return self.window_ms_least if self.is_back else 0.0
+
+    def window_needed_ms(self) -> float:
+        return self.window_ms_least
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        if not names.starts_service:
+            yield GateDiagnostic(
+                f"the service at `url` is not started by tailgate, which cannot look at its {self.metric}",
+                "let tailgate start it by `service.command`, or remove the gate",
+            )
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        """Too few readings. What follows a fault has been looked at as the load that it needs."""
+        for phase in self.phases():
+            length_ms = windows.lengths_ms[phase]
+            if length_ms < self.window_ms_least and not phase.startswith(_AFTER):
+                yield GateDiagnostic(
+                    f"the window `{phase}` of `{self.text}` is {duration_literal(length_ms)} long; "
+                    f"a PASS needs {duration_literal(self.window_ms_least)}, since {self.pace}",
+                    windows.suggest_longer(phase, self.window_ms_least - length_ms),
+                )
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         from harness.gates.resource_judge import judge

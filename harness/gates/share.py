@@ -10,13 +10,16 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Self
 
+from harness.gates.context import GateDiagnostic, ScenarioNames
 from harness.gates.gate import AdviceContext, Finding, Gate, GateDefaults, Unit, moments_for_share
 from harness.gates.missing import who_is_missing
-from harness.gates.tokenizer import Tokens
+from harness.gates.syntax.tokenizer import Tokens
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.rows import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -82,6 +85,13 @@ class ShareGate(GateDefaults):
 
     def moments(self, confidence: float) -> int:
         return moments_for_share(self.p0, confidence)
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        if self.uses_complete and not names.looks_into_answers:
+            yield GateDiagnostic("with `complete: none` no answer is looked into", "remove `complete: none`")
+        elif self.uses_complete and not names.upstreams:
+            message = "without upstreams no answer can be incomplete"
+            yield GateDiagnostic(message, "add `upstreams`, or remove the gate")
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         from harness.gates.exceedance import (

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 from harness.gates.gate import MEAN_MOMENTS, AdviceContext, Finding, Gate, GateDefaults, Unit
-from harness.gates.tokenizer import Tokens
+from harness.gates.syntax.tokenizer import Tokens
 from harness.gates.wording.outcomes import advice_on_endings, from_waiting
 from harness.rundir.finding_kind import FindingKind
 from harness.units import parse_rate_per_s

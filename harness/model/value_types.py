@@ -101,6 +101,12 @@ _UNIT_MEANT: Final = {
 }  # fmt: skip
 
 
+def duration_meant(text: str) -> str:
+    """`5s` for `5 sec`; empty where the unit is none that people write."""
+    match = _NUMBER_AND_WORD.fullmatch(text.strip())
+    return f"{match[1]}{_UNIT_MEANT[match[2]]}" if match and match[2] in _UNIT_MEANT else ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Quantity:
     """Parses one kind of quantity and words what is wrong with it."""
@@ -133,9 +139,8 @@ class _Quantity:
         return number
 
     def _meant(self, value: str) -> str:
-        match = _NUMBER_AND_WORD.fullmatch(value.strip())
-        if match and match[2] in _UNIT_MEANT and self.parse is parse_duration_ms:
-            return f"write {match[1]}{_UNIT_MEANT[match[2]]}"
+        if self.parse is parse_duration_ms and (meant := duration_meant(value)):
+            return f"write {meant}"
         if re.fullmatch(r"\d+(\.\d+)?|\.\d+", value.strip()):
             return self._with_units(value.strip())
         return self._write()
@@ -206,12 +211,18 @@ def _name(value: Any) -> str:
     if value in RESERVED:
         raise refusal(f"`{value}` is a reserved name", f"choose another; reserved are {', '.join(RESERVED)}")
     if not re.fullmatch(NAME_PATTERN, value):
-        guess = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-0123456789")
+        meant = name_meant(value)
         raise refusal(
             f"`{value}` is not a name: a small letter, then small letters, digits and `-`",
-            f"write `{guess}`" if re.fullmatch(NAME_PATTERN, guess) and guess not in RESERVED else "",
+            f"write `{meant}`" if meant else "",
         )
     return value
+
+
+def name_meant(text: str) -> str:
+    """The name that a text most likely was meant to be, such as `gcp` for `GCP`; empty where there is none."""
+    guess = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-0123456789")
+    return guess if re.fullmatch(NAME_PATTERN, guess) and guess not in RESERVED else ""
 
 
 Name = Annotated[

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import Interrupted, Problem, ScenarioError, UsageError
-from harness.gates.parse import parse_gate
 from harness.run.run import Finished, Options, Session, make_folder, run_once
 from harness.rundir.results import MatrixResults, Results, ScenarioRef
 from harness.scenario.planner import LoadedCell, cells
@@ -183,7 +182,7 @@ def refuse_missing_baseline(loaded: Sequence[LoadedScenario], baseline: Path | N
         load_baseline(baseline)
         return
     for one in loaded:
-        gates = [gate for gate in one.scenario.gates or () if parse_gate(gate).uses_main]
+        gates = [located.gate.text for located in one.made.gates if located.gate.uses_main]
         if gates:
             raise UsageError(
                 f"{one.made.file}: `{gates[0]}` compares with main, and no --baseline was given",

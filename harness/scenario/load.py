@@ -1,7 +1,7 @@
 """A scenario from its file to what a planner needs, with every problem it has, each in its place.
 
-What can be looked at is looked at, even where other parts are broken: a fault that cannot be read
-does not hide a gate that names an unknown upstream. Nothing is started, no port is taken.
+Checked in a compiler's order: syntax, shape, names, then consistency and arithmetic where the first three are clean.
+A fault that cannot be read does not hide a gate that names an unknown upstream. Nothing is started, no port is taken.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import Problem, ScenarioError
+from harness.gates.parse import parse_gate
 from harness.rundir.plan import Plan
 from harness.scenario.checks.addresses import address_warnings
 from harness.scenario.checks.windows import check_windows
-from harness.scenario.names.gate_list import read_gates
-from harness.scenario.names.input_files import Inputs, read_inputs
+from harness.scenario.names.gate_list import ParseGate, default_gates, read_gates
+from harness.scenario.names.gate_names import LocatedGate, gate_diagnostics, unresolved_in_gate
+from harness.scenario.names.input_files import Inputs, column_findings, program_findings, read_inputs
 from harness.scenario.names.key_hints import key_hint
-from harness.scenario.names.references import LocatedGate, reference_findings, secret_warnings
-from harness.scenario.names.repair import repair
-from harness.scenario.names.repaired import Repaired
-from harness.scenario.names.unsure import Unsure
+from harness.scenario.names.references import consistency_findings, secret_warnings, variable_findings
+from harness.scenario.names.resolve import names_of, unresolved
 from harness.scenario.planning.compile import CheckedScenario, compile_plan
 from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.planning.timeline import compute_timeline
@@ -69,8 +70,9 @@ def load_scenario(path: Path | str, sets: Sequence[str] = ()) -> LoadedScenario:
     if read.tree is None:
         raise ScenarioError(in_order(read.problems))
     origin = _Origin(found, read.text, read.digest, sound=not read.problems)
-    examined = _analyse(read.tree, origin)
-    cells, cell_problems = _cells(read.tree, origin, examined)
+    parse = cache(parse_gate)  # the cells of a matrix have most of their gates in common
+    examined = _analyse(read.tree, origin, parse)
+    cells, cell_problems = _cells(read.tree, origin, examined, parse)
     problems = in_order((*read.problems, *examined.problems, *cell_problems))
     if problems or examined.made is None:
         raise ScenarioError(problems)
@@ -103,65 +105,58 @@ class _Analysis:
     warnings: tuple[Problem, ...]
 
 
-def _analyse(tree: MappingNode, origin: _Origin) -> _Analysis:
+def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
+    """In a compiler's order: shape, then names, both in full; consistency and arithmetic where those are clean."""
+    raw = plain(tree)
+    names = names_of(raw)
     findings: list[Diagnostic] = []
+    warnings: list[Diagnostic] = []
     scenario: Scenario | None = None
-    repaired: Repaired | None = None
     try:
-        scenario = Scenario.model_validate(plain(tree))
+        scenario = Scenario.model_validate(raw)
     except ValidationError as exc:
         findings += findings_of(exc)
-        repaired = repair(tree, findings)
-        scenario = repaired.scenario
-        findings += repaired.more
-    gates, gate_findings = read_gates(tree, scenario, default=repaired is None or repaired.gates_hold)
+    gates, gate_findings = read_gates(tree, names, parse)
     findings += gate_findings
+    findings += unresolved(raw, names)
+    findings += [found for located in gates for found in unresolved_in_gate(located, names)]
     made: CheckedScenario | None = None
-    warnings: list[Diagnostic] = []
     if scenario is not None:
-        unsure = repaired.unsure if repaired else Unsure()
-        more = list(reference_findings(scenario, gates, os.environ, unsure))
-        warnings += [*secret_warnings(scenario, os.environ), *address_warnings(scenario)]
+        findings += variable_findings(raw, os.environ)
+        warnings += [*secret_warnings(raw, os.environ), *address_warnings(scenario, raw)]
         inputs, input_findings = read_inputs(scenario, tree)
-        more += input_findings
-        if repaired is None or repaired.times_hold:
-            made, checked, doubtful = _plan_check(scenario, gates, inputs, origin, repaired)
-            more += checked
+        findings += input_findings
+        if inputs.columns:
+            findings += column_findings(raw, inputs.columns, tuple(scenario.upstreams))
+        if not findings and origin.sound:
+            made, checked, doubtful = _consistency(scenario, gates or default_gates(scenario, parse), inputs, origin)
+            findings += checked
             warnings += doubtful
-        # what stands in for a broken part is not the user's
-        findings += [found for found in more if repaired is None or repaired.is_users(found.path)]
-    problems = tuple(locate(tree, key_hint(finding)) for finding in findings)
+        if not any(found.path == ("service", "cwd") for found in input_findings):
+            findings += program_findings(scenario.service.command, scenario.service.env, inputs.cwd)
     return _Analysis(
-        made=made if origin.sound and not problems else None,
-        problems=problems,
+        made=None if findings else made,
+        problems=tuple(locate(tree, key_hint(finding)) for finding in findings),
         warnings=tuple(locate(tree, warning) for warning in warnings),
     )
 
 
-def _plan_check(
-    scenario: Scenario, gates: tuple[LocatedGate, ...], inputs: Inputs, origin: _Origin, repaired: Repaired | None
+def _consistency(
+    scenario: Scenario, gates: tuple[LocatedGate, ...], inputs: Inputs, origin: _Origin
 ) -> tuple[CheckedScenario | None, list[Diagnostic], list[Diagnostic]]:
-    """The arithmetic: does it fit, can it be decided? Reckoned on a plan with made-up ports."""
-    known = {fault.name for fault in scenario.faults} | {"whole", "baseline"}
-    known -= repaired.doubtful_faults if repaired else set()
-    sound = tuple(
-        named for named in gates if all(phase.removeprefix("after ") in known for phase in named.gate.phases())
-    )
-    if scenario.load.replay is not None and inputs.replay_ms is None:
-        return None, [], []
-    timeline, findings = compute_timeline(scenario, [named.gate for named in sound], inputs.replay_ms)
+    """What holds between the parts, then the arithmetic: does it fit, can it be decided? With made-up ports."""
+    findings = [*consistency_findings(scenario)]
+    for located in gates:
+        findings += gate_diagnostics(scenario, located)
+    if findings:
+        return None, findings, []
+    timeline, findings = compute_timeline(scenario, [located.gate for located in gates], inputs.replay_ms)
     if timeline is None:
-        return None, _told(findings, repaired), []
+        return None, findings, []
     made = CheckedScenario(scenario, timeline, gates, inputs, scenario_argument(origin.path), origin.digest)
-    plan, unprovable = dry_plan(replace(made, gates=sound))
-    findings += unprovable if repaired is None or repaired.sizes_hold else []
-    checked = check_windows(replace(made, gates=sound), plan)
-    return made, _told([*findings, *checked.problems], repaired), checked.warnings
-
-
-def _told(findings: list[Diagnostic], repaired: Repaired | None) -> list[Diagnostic]:
-    """What was reckoned with a stand-in is nobody's."""
-    return [found for found in findings if repaired is None or repaired.is_whole(found.path)]
+    plan, unprovable = dry_plan(made)
+    checked = check_windows(made, plan)
+    return made, [*findings, *unprovable, *checked.problems], checked.warnings
 
 
 def dry_plan(made: CheckedScenario) -> tuple[Plan, list[Diagnostic]]:
@@ -177,7 +172,9 @@ def dry_plan(made: CheckedScenario) -> tuple[Plan, list[Diagnostic]]:
 # ---------------------------------------------------------------- the cells of a matrix
 
 
-def _cells(tree: MappingNode, origin: _Origin, base: _Analysis) -> tuple[tuple[LoadedCell, ...], list[Problem]]:
+def _cells(
+    tree: MappingNode, origin: _Origin, base: _Analysis, parse: ParseGate
+) -> tuple[tuple[LoadedCell, ...], list[Problem]]:
     if "matrix" not in tree.entries:
         return (), []
     if any(problem.path.startswith("matrix") for problem in base.problems):
@@ -189,7 +186,7 @@ def _cells(tree: MappingNode, origin: _Origin, base: _Analysis) -> tuple[tuple[L
     known = set(base.problems)
     found_in: dict[Problem, list[str]] = {}
     for each in trees:
-        examined = _analyse(each.tree, origin)
+        examined = _analyse(each.tree, origin, parse)
         for problem in examined.problems:
             if problem not in known:
                 found_in.setdefault(problem, []).append(each.name)

@@ -178,7 +178,6 @@ COMMAND = INCIDENT.replace("{rung: timeout}", '{command: [COMMAND, "{port}"], re
     [
         ("python3, -c, 'raise SystemExit(\"no price list\")'", "no price list"),
         ("python3, -c, 'import time; time.sleep(60)'", "was not ready within 2s"),
-        ("no-such-program, --port", "was not found on PATH"),
     ],
 )
 def test_a_service_that_never_gets_ready(
@@ -188,6 +187,13 @@ def test_a_service_that_never_gets_ready(
     assert ran.code == 4, ran.stdout + ran.stderr
     assert says in ran.stderr
     assert "fix: " in ran.stderr
+
+
+def test_a_service_whose_program_is_not_there_starts_nothing(tmp_path: Path) -> None:
+    ran = run(tmp_path, COMMAND.replace("COMMAND", "no-such-program, --port"))
+    assert ran.code == 2, ran.stdout + ran.stderr
+    assert "`no-such-program` was not found on PATH" in ran.stderr
+    assert ran.run_dir is None
 
 
 def test_a_port_in_use_names_who_has_it(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:

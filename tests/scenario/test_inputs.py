@@ -81,3 +81,87 @@ def test_data_needs_a_header_and_a_row(tmp_path: Path) -> None:
 def test_names_that_no_file_system_takes(tmp_path: Path) -> None:
     assert "no text may hold the character U+0000" in only_problem(tmp_path, locustfile('"a\\0b"')).message
     assert only_problem(tmp_path, locustfile("x" * 5000)).line == 8
+
+
+# ---------------------------------------------------------------- columns
+
+
+def with_rows(folder: Path, request: str, *, headers: str = "") -> str:
+    write(folder, "gpu,from,to\nA100,1,2\n", "rows.csv")
+    return changed(
+        ("rate: 40/s", f"rate: 40/s\n  data: rows.csv{headers}"), ("request: GET /v1/offers", f"request: {request}")
+    )
+
+
+@pytest.mark.parametrize(
+    "request_part",
+    [
+        '"GET /v1?from={fron}"',
+        '{request: "GET /v1?from={fron}"}',
+        "{request: POST /v1, body: 'x {fron} y'}",
+        "{request: POST /v1, json: {f: '{fron}'}}",
+        "{request: GET /v1, headers: {X-From: '{fron}'}}",
+    ],
+)
+def test_a_column_that_the_data_does_not_have(request_part: str, tmp_path: Path) -> None:
+    problem = only_problem(tmp_path, with_rows(tmp_path, request_part))
+    assert problem.message == "`{fron}` is no column of the data file"
+    assert problem.fix == "did you mean `from`?; for the text itself write {{fron}}"
+    assert problem.line == 8
+
+
+def test_a_column_in_the_headers_of_all_requests(tmp_path: Path) -> None:
+    text = with_rows(tmp_path, "GET /v1", headers="\n  headers: {X: '{gateway.timeout} {azure.url} {gpuu}'}")
+    problem = only_problem(tmp_path, text)
+    assert (problem.line, problem.message) == (11, "`{gpuu}` is no column of the data file")
+
+
+@pytest.mark.parametrize(
+    "request_part",
+    [
+        '"GET /v1?from={from}&to={to}"',
+        "{request: POST /v1, body: '{{fron}} {from} { fron }'}",
+        "{request: POST /v1, json: {fron: ['{gpu}'], a: {b: {}}}}",
+        "{request: GET /v1, headers: {X: '{port} {azure.address} {gpu}'}}",
+    ],
+)
+def test_columns_that_the_data_has_and_what_is_none(request_part: str, tmp_path: Path) -> None:
+    load(tmp_path, with_rows(tmp_path, request_part))
+
+
+# ---------------------------------------------------------------- programs
+
+
+def commanded(command: str, more: str = "") -> str:
+    return changed(("{rung: timeout}", f"{{command: {command}, env: {{A: '{{azure.url}}'{more}}}}}"))
+
+
+def test_a_program_that_is_not_on_the_path(tmp_path: Path) -> None:
+    for command in ("[no-such-program, '{port}']", "'no-such-program {port}'"):
+        problem = only_problem(tmp_path, commanded(command))
+        assert problem.message == "the program `no-such-program` was not found on PATH"
+        assert "install it" in problem.fix
+        assert (problem.line, problem.path) == (2, "service.command")
+    write(tmp_path, "#!/bin/sh\n", "no-such-program")
+    assert "write ./no-such-program" in only_problem(tmp_path, commanded("'no-such-program {port}'")).fix
+    assert "not found on PATH" in only_problem(tmp_path, commanded("'sh {port}'", f", PATH: {tmp_path}")).message
+
+
+def test_a_program_by_its_path(tmp_path: Path) -> None:
+    text = commanded("'./bin/app {port}'")
+    assert "bin/app does not exist" in only_problem(tmp_path, text).message
+    (tmp_path / "bin").mkdir()
+    assert "bin is a folder" in only_problem(tmp_path, commanded("'./bin {port}'")).message
+    program = write(tmp_path / "bin", "#!/bin/sh\n", "app")
+    problem = only_problem(tmp_path, text)
+    assert "bin/app may not be executed" in problem.message
+    assert "chmod +x" in problem.fix
+    program.chmod(0o755)
+    load(tmp_path, text)
+    below = changed(("command: './bin/app {port}'", "cwd: bin, command: './app {port}'"), text=text)
+    load(tmp_path, below)
+
+
+@pytest.mark.parametrize("command", ["'${APP:-x} {port}'", "'sh {port}'", "[/bin/sh, '{port}']"])
+def test_a_program_that_is_there_or_known_only_by_the_run(command: str, tmp_path: Path) -> None:
+    load(tmp_path, commanded(command))

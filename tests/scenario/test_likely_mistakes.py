@@ -48,7 +48,6 @@ gates:
 def test_mistakes_of_form_hide_none_of_meaning(tmp_path: Path) -> None:
     assert [(found.line, found.message) for found in problems(tmp_path, MANY)] == [
         (4, "expected aiohttp or httpx, not the text `requests`"),
-        (5, "there is no policy `retry`"),
         (6, "`healthz` is not a path: it begins with / and has no spaces"),
         (8, "200 has no unit"),
         (10, "5 has no unit"),
@@ -68,19 +67,11 @@ def test_mistakes_of_form_hide_none_of_meaning(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "messages"),
     [
-        # whom a fault breaks, how often it comes and how long are looked at though its kind cannot be read
-        (
-            [("upstream: azure, latency: 60s, for: 90s", "upstream: azur, latncy: 60s, for: 90s, every: 90s")],
-            ["`latncy` is no kind of fault", "there is no upstream `azur`", "`every` leaves less than a second"],
-        ),
+        # the upstream that a fault breaks is looked up though its kind cannot be read
+        ([("azure, latency: 60s", "azur, latncy: 60s")], ["`latncy` is no kind of fault", "no upstream `azur`"]),
         ([("azure, latency: 60s", "azur, latency: 60")], ["60 has no unit", "there is no upstream `azur`"]),
-        ([("latency: 60s, for: 90s", "latncy: 60s, for: 90")], ["`latncy` is no kind of fault", "90 has no unit"]),
-        ([("latency: 60s, for: 90s", "latncy: 60s")], ["`for` is missing", "`latncy` is no kind of fault"]),
-        ([("latency: 60s, for: 90s", "latency: 60s, jitter: 61s, fro: 90s")], ["is larger than", "unknown key `fro`"]),
-        # a policy that no rung has, though the rung is none either; one that some rung has may be right
-        ([(RUNG, "{rung: isolatd, without: [retry, breaker]}")], ["no rung", "there is no policy `retry`"]),
+        # which policies there are depends on the rung
         ([(RUNG, "{rung: isolatd, without: [breaker]}")], ["no rung"]),
-        ([(RUNG, "{comand: 'a {port}', without: [breaker]}")], ["unknown key `comand`", "only a rung"]),
         ([(RUNG, "{something: 'a {port}', without: [breaker]}")], ["unknown key `something`", "is missing"]),
         # a fault's upstream that is none: the gates that name the fault, or its upstream, are right
         ([("upstream: azure", "upstream: azuer"), (LAST, "named azure within 5s")], ["no upstream `azuer`"]),
@@ -104,6 +95,36 @@ def test_what_is_right_in_itself_is_looked_at_and_nothing_is_told_twice(
     assert all(message in told for message in messages), told
 
 
+@pytest.mark.parametrize(
+    ("change", "mended", "told"),
+    [
+        (
+            ("latency: 60s, for: 90s", "latncy: 60s, for: 90"),
+            ("latncy", "latency"),
+            ("no kind of fault", "90 has no unit"),
+        ),
+        (("latency: 60s, for: 90s", "latncy: 60s"), ("latncy", "latency"), ("no kind of fault", "`for` is missing")),
+        (("for: 90s", "jitter: 61s, fro: 90s"), ("fro:", "for:"), ("unknown key `fro`", "is larger than")),
+        (("for: 90s", "fro: 90s, every: 90s"), ("fro:", "for:"), ("unknown key `fro`", "leaves less than a second")),
+        ((RUNG, "{rung: isolatd, without: [retry]}"), ("isolatd", "isolated"), ("no rung", "no policy `retry`")),
+        ((RUNG, "{comand: 'a {port}', without: [breaker]}"), ("comand", "command"), ("`comand`", "only a rung")),
+    ],
+)
+def test_a_second_mistake_within_a_broken_part_comes_next(
+    change: tuple[str, str], mended: tuple[str, str], told: tuple[str, str], tmp_path: Path
+) -> None:
+    broken = changed(change)
+    assert told[0] in only_problem(tmp_path, broken).message
+    assert told[1] in only_problem(tmp_path, changed(mended, text=broken)).message
+
+
+def test_what_is_reckoned_comes_when_every_name_means_something(tmp_path: Path) -> None:
+    broken = changed(("for: 90s", "for: 25s"), (LAST, f"{LAST.removesuffix('latency')}latncy"))
+    assert "there is no fault `azure-latncy`" in only_problem(tmp_path, broken).message
+    found = problems(tmp_path, changed(("latncy", "latency"), text=broken))
+    assert {"a PASS needs 30s" in problem.message for problem in found} == {True}
+
+
 def service(spelled: str) -> tuple[tuple[str, str], ...]:
     return ((RUNG, spelled),)
 
@@ -124,7 +145,7 @@ MESSAGES: list[tuple[tuple[tuple[str, str], ...], str, str]] = [
     (gate("complete: 99%"), "expected text, not a mapping", "write `complete > 99%`"),
     (
         (("rate: 40/s", "rate: 40/s\n  baseline: 0s"), *gate("p99 < 1.5x baseline during azure-latency")),
-        *("the plan leaves `baseline` empty, so nothing could be judged", "write load.baseline: 37s"),
+        *("the plan leaves `baseline` empty, so nothing could be judged", "write load.baseline: 62s"),
     ),
     (
         (("rate: 40/s", "rate: 40/s\n  baseline: 0s"), *gate("recovery < 5s after azure-latency")),

@@ -87,13 +87,17 @@ def test_a_wrong_upstream_is_told(tmp_path: Path, wrong: tuple[str, int, str, st
 
 def test_a_broken_profile_does_not_hide_what_else_is_wrong(tmp_path: Path) -> None:
     text = of(
-        "{profile: {paretto: {least: 1ms, p99: 2ms}}}", ("azure: {p50: 60ms, p99: 140ms}", "azure: {provider: vultr}")
+        "{profile: {paretto: {least: 1ms, p99: 2ms}}}", ("p99: 140ms", "p99: 140"), ("errors < 1%", "p99 of gpc < 1s")
     )
     found = [problem.message for problem in problems(tmp_path, text)]
     assert [message.partition("`")[0] for message in found] == [
-        "the reference aggregator speaks the generic shape alone",
+        "140 has no unit",
         "unknown key ",
-    ]
+        "there is no upstream ",
+    ], found
+    # what a rung cannot ask is looked at when all of it can be read
+    text = of("{profile: {pareto: {least: 1ms, p99: 2ms}}}", ("{p50: 60ms, p99: 140ms}", "{provider: vultr}"))
+    assert "speaks the generic shape alone" in only_problem(tmp_path, text).message
 
 
 # ---------------------------------------------------------------- providers

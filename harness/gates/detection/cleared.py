@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
 
+from harness.gates.detection.named import unreadable_service
 from harness.gates.detection.outcome import (
     STOPPED,
     UNRECORDED,
@@ -18,14 +19,17 @@ from harness.gates.detection.outcome import (
     worst_of,
 )
 from harness.gates.gate import Finding
-from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.detections import Source
 from harness.rundir.finding_kind import FindingKind
 from harness.units import NS_PER_MS, NS_PER_S, duration_literal, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.evidence import Evidence, Pool
     from harness.evidence.detections.recorded import Detections, TimedDetection
+    from harness.gates.context import GateDiagnostic, ScenarioNames
 
 MARGIN_MS: Final = 5_000.0
 """Load beyond the limit: a log that goes on naming somebody must be seen to."""
@@ -49,6 +53,9 @@ class ClearedGate(DetectionGate):
         offset = words.offset
         if not words.accept("within"):
             upstream = words.take("`within`", _EXAMPLE).text
+            if upstream[:1] == "<" and words.peek()[:1].isdigit():
+                fix = f"cleared within {words.text[words.offset :]}"
+                raise GateSyntaxError("a `cleared` gate says within which time", fix, offset)
             if words.peek() == "within":
                 told = f"a `cleared` gate is about every upstream of its fault: `{upstream}` is one word too many"
                 raise GateSyntaxError(told, _without(words, upstream), offset)
@@ -69,6 +76,10 @@ class ClearedGate(DetectionGate):
 
     def load_needed_after_ms(self, rate_per_s: float) -> float:
         return self.limit_ms + MARGIN_MS
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        if names.missing_alerts:
+            yield unreadable_service(names.missing_alerts)
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         """Each run and upstream by itself; the worst counts."""

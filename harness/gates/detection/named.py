@@ -10,19 +10,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
+from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.detection.outcome import DetectionGate, DetectionOutcome, slowest_ms, worst_of
 from harness.gates.gate import Finding
-from harness.gates.tokenizer import GateSyntaxError, Tokens
+from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.finding_kind import FindingKind
-from harness.units import format_duration, parse_duration_ms
+from harness.units import duration_literal, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.evidence import Pool
 
 NO_WINDOW: Final = DetectionOutcome(
     "inconclusive", FindingKind.NO_WINDOW, "no window of the fault lasted longer than the limit"
 )
+LATE_MS: Final = 1_000.0
+"""A window lasts this much longer than the limit, or its fault, applied a moment late, leaves no room to be late in."""
 _EXAMPLE = "named UPSTREAM within 5s during FAULT"
+
+
+def unreadable_service(alerts: str) -> GateDiagnostic:
+    """Neither log nor alert of the service can be read. `alerts`: how an alert is spelled."""
+    return GateDiagnostic(
+        "the log of a service given by `url` is not ours to read, so nobody could see whom it names",
+        f"say where its alert metric is: `service: {{alerts: {alerts}}}`, or remove the gate",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,8 @@ class DetectedGate(DetectionGate):
                 raise GateSyntaxError("the upstream is missing", f"named UPSTREAM within {words.peek()}", offset)
             comparison = words.peek() if words.peek()[:1] == "<" else ""
             how = f": write `within` for `{comparison}`" if comparison else ""
-            fix = f"named {upstream} within 5s during FAULT"
+            after = words.text[words.offset + len(comparison) :].strip()
+            fix = f"named {upstream} within {after if after[:1].isdigit() else '5s during FAULT'}"
             raise GateSyntaxError(f"a `named` gate says within which time{how}", fix, words.offset)
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         offset = words.offset
@@ -66,6 +80,51 @@ class DetectedGate(DetectionGate):
 
     def upstreams(self) -> tuple[str, ...]:
         return (self.upstream,)
+
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        """A fault must break the upstream, and stay long enough for it to be named late."""
+        if names.missing_alerts:
+            yield unreadable_service(names.missing_alerts)
+        breaking = [fault for fault in names.faults if self.upstream in fault.upstreams]
+        if not breaking:
+            message = f"no fault breaks `{self.upstream}`, so the service has no reason to name it"
+            yield GateDiagnostic(message, "name one that a fault breaks", self.upstream)
+            return
+        asked = [fault for fault in breaking if self.fault in (None, fault.name)]
+        if not asked:
+            fix = f"write `during {breaking[0].name}`, or leave it out: then every fault that breaks it counts"
+            yield GateDiagnostic(f"`{self.fault}` does not break `{self.upstream}`", fix, self.fault or "")
+            return
+        longest_ms = max(fault.for_ms for fault in asked)
+        if longest_ms < self.limit_ms + LATE_MS:
+            limit = duration_literal(self.limit_ms)
+            yield GateDiagnostic(
+                f"the fault stands for {duration_literal(longest_ms)}, so nobody could be later than {limit}",
+                f"write a shorter limit, or `for: {duration_literal(self.limit_ms + LATE_MS)}` or longer",
+                limit,
+            )
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        """The service is listened to for as long as the limit before the fault first comes, or it is not known which
+        upstreams it names anyway. The warm-up counts."""
+        asked = (
+            each
+            for each in windows.faults
+            if self.upstream in each.upstreams
+            and self.fault in (None, each.fault)
+            # a shorter one is refused for that
+            and each.length_ms > self.limit_ms
+        )
+        first = min(asked, key=lambda each: each.after_load_began_ms, default=None)
+        if first is not None and first.after_load_began_ms < self.limit_ms:
+            limit = duration_literal(self.limit_ms)
+            yield GateDiagnostic(
+                f"`{first.fault}` comes {duration_literal(first.after_load_began_ms)} after the load began, too soon "
+                "to know which upstreams the service names anyway",
+                f"let it come {limit} or more after the load began (raise load.baseline or load.warmup, or the fault's "
+                "`at`), or write a shorter limit",
+                limit,
+            )
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         """Every window of every run; the worst counts."""

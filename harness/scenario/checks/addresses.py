@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from harness.scenario.names.references import texts_with_templates
 from harness.scenario.schema.scenario import Scenario
+from harness.scenario.schema.template_texts import texts_with_templates
 from harness.scenario.schema.templates import names_in, upstream_names
 from harness.scenario.source.diagnostics import Diagnostic
 
 
-def address_warnings(scenario: Scenario) -> Iterator[Diagnostic]:
+def address_warnings(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """`raw`: the scenario's plain tree."""
     yield from _untold(scenario)
-    yield from _unmentioned(scenario)
+    yield from _unmentioned(scenario, raw)
     yield from _foreign(scenario)
 
 
@@ -28,13 +30,13 @@ def _untold(scenario: Scenario) -> Iterator[Diagnostic]:
             yield Diagnostic(("upstreams", name), message, f"give `{name}` the `port` that the service knows")
 
 
-def _unmentioned(scenario: Scenario) -> Iterator[Diagnostic]:
+def _unmentioned(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Only where no upstream at all is mentioned: which of them a service asks is its own business."""
     if scenario.service.command is None or not scenario.upstreams:
         return
     if any(upstream.port is not None for upstream in scenario.upstreams.values()):
         return
-    named = {name for _, text in texts_with_templates(scenario) for name in names_in(text)}
+    named = {name for _, text in texts_with_templates(raw) for name in names_in(text)}
     if named.isdisjoint(part for name in scenario.upstreams for part in upstream_names(name)):
         first, *others = scenario.upstreams
         whom = f"`{first}` listens" if not others else f"{', '.join(f'`{name}`' for name in (first, *others))} listen"

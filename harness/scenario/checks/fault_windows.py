@@ -24,9 +24,10 @@ MISSED_AT_MOST: Final = 0.001
 
 
 def fault_findings(
-    made: CheckedScenario, plan: Plan, index: int, fault: Fault, planned: PlannedFault
+    made: CheckedScenario, plan: Plan, index: int, planned: PlannedFault, judged_ms: float
 ) -> Iterator[Diagnostic]:
-    timeline = made.timeline
+    """`judged_ms`: how much of its window the gates need."""
+    timeline, fault = made.timeline, made.scenario.faults[index]
     last_ms = planned.windows[-1].remove_ms
     needed_ms = last_ms if fault.at_ms is not None else last_ms + timeline.recovery_ms
     if needed_ms > timeline.duration_ms:
@@ -48,7 +49,7 @@ def fault_findings(
         yield Diagnostic(
             ("faults", index, "for"),
             f"`for: {duration_literal(fault.for_ms)}` is too short for `{fault.name}`: {reason}",
-            f"write at least {round_up(least_ms)}",
+            f"write at least {round_up(max(least_ms, planned.held_ms + judged_ms))}",
         )
     if planned.share < 1:
         yield from _unseen(made, plan, index, planned) if planned.behaviour else _missed(index, fault)

@@ -9,19 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from harness.gates import Gate, ResourceGate
+from harness.gates import Gate
+from harness.gates.context import FirstWindow, ScenarioWindows
 from harness.rundir.phases import Phase, planned_phases
 from harness.rundir.plan import Plan, Schedule
 from harness.scenario.checks.fault_windows import fault_findings, overlap, overlap_findings, share_warnings
 from harness.scenario.checks.window_fixes import round_up, suggest_length, suggest_longer
-from harness.scenario.names.detection_gates import unheard_before
-from harness.scenario.names.references import LocatedGate
+from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.planning.arrivals import expected_arrivals
 from harness.scenario.planning.compile import CheckedScenario
-from harness.scenario.planning.timeline import BASELINE_JUDGED_MS, COMFORT, lowest_rate_per_s
+from harness.scenario.planning.timeline import BASELINE_JUDGED_MS, COMFORT, lowest_rate_per_s, request_share
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
+
+ROUNDING_MS: Final = 0.001
+"""A phase may seem this much shorter than it is: its bounds are sums of fractions of milliseconds."""
 
 
 @dataclass(slots=True)
@@ -38,7 +42,9 @@ def check_windows(made: CheckedScenario, plan: Plan) -> Diagnostics:
     for index, fault in enumerate(made.scenario.faults):
         planned = next((each for each in plan.faults if each.name == fault.name), None)
         if planned is not None:
-            found = list(fault_findings(made, plan, index, fault, planned))
+            judged = (located.gate for located in made.gates if fault.name in located.gate.phases())
+            judged_ms = max((_needed_ms(made, gate) for gate in judged), default=0.0)
+            found = list(fault_findings(made, plan, index, planned, judged_ms))
             checked.problems += found
             short |= {fault.name} if found else set()
             checked.warnings += share_warnings(index, planned)
@@ -90,30 +96,41 @@ def _gate(
             Diagnostic(
                 named.path,
                 f"the plan leaves `{empty.name}` empty, so nothing could be judged",
-                suggest_length(made, empty, _needed_ms(made, gate)),
+                suggest_length(made, empty, _needed_ms(made, gate) or BASELINE_JUDGED_MS),
             )
         )
         return
     if needed_ms:
         checked.problems += _load_after(made, phases[gate.phase], named, needed_ms)
-    if isinstance(gate, ResourceGate):
-        checked.problems += _enough_readings(made, known, named, gate)
-    checked.problems += [
-        Diagnostic(named.path, found.message, found.fix, offset=gate.text.find(found.word))
-        for found in unheard_before(plan, gate)
-    ]
+    checked.problems += named.diagnostics(gate.window_diagnostics(_windows(made, plan, phases)))
     before = len(checked.problems)
-    _enough_moments(made, known, named, checked)
+    _enough_moments(made, plan, known, named, checked)
     if plan.load.schedule is not None and len(checked.problems) == before:
-        checked.problems += _enough_arrivals(made, plan, plan.load.schedule, known, named)
+        checked.problems += _enough_arrivals(made, plan.load.schedule, known, named)
 
 
 def _needed_ms(made: CheckedScenario, gate: Gate) -> float:
-    """How long a window must be at least, whatever arrives in it."""
+    """How long a window must be for the gate to decide in comfort, whatever arrives in it; 0: of any length."""
     verdict = made.scenario.verdict
-    moments_ms = gate.moments(verdict.confidence) * verdict.clump_ms / verdict.runs
-    readings_ms = gate.window_ms_least if isinstance(gate, ResourceGate) else 0.0
-    return max(moments_ms, readings_ms) or BASELINE_JUDGED_MS
+    moments_ms = gate.moments(verdict.confidence) * verdict.clump_ms * COMFORT / verdict.runs
+    return max(moments_ms, gate.window_needed_ms())
+
+
+def _windows(made: CheckedScenario, plan: Plan, phases: dict[str, Phase]) -> ScenarioWindows:
+    """What a gate may know of the planned windows."""
+    return ScenarioWindows(
+        lengths_ms={phase.name: phase.seconds * 1000 for phase in phases.values()},
+        faults=tuple(
+            FirstWindow(
+                fault.name,
+                fault.upstreams,
+                plan.load.warmup_ms + fault.windows[0].apply_ms,
+                fault.windows[0].remove_ms - fault.windows[0].apply_ms,
+            )
+            for fault in plan.faults
+        ),
+        suggest_longer=lambda phase, short_ms: suggest_longer(made, phases[phase], short_ms),
+    )
 
 
 def _overlap_before(plan: Plan, phase: str) -> str:
@@ -127,7 +144,7 @@ def _overlap_before(plan: Plan, phase: str) -> str:
 
 
 def _load_after(made: CheckedScenario, phase: Phase, named: LocatedGate, needed_ms: float) -> Iterator[Diagnostic]:
-    if phase.seconds * 1000 < needed_ms:
+    if phase.seconds * 1000 < needed_ms - ROUNDING_MS:
         fault = phase.name.removeprefix("after ")
         yield Diagnostic(
             named.path,
@@ -139,23 +156,10 @@ def _load_after(made: CheckedScenario, phase: Phase, named: LocatedGate, needed_
         )
 
 
-def _enough_readings(
-    made: CheckedScenario, known: Sequence[Phase], named: LocatedGate, gate: ResourceGate
-) -> Iterator[Diagnostic]:
-    needed_ms = gate.window_ms_least
-    for phase in known:
-        short_ms = needed_ms - phase.seconds * 1000
-        # what follows a fault has been looked at as the load it needs
-        if short_ms > 0 and not phase.name.startswith("after "):
-            yield Diagnostic(
-                named.path,
-                f"the window `{phase.name}` of `{named.gate.text}` is {duration_literal(phase.seconds * 1000)} long; "
-                f"a PASS needs {duration_literal(needed_ms)}, since {gate.pace}",
-                suggest_longer(made, phase, short_ms),
-            )
-
-
-def _enough_moments(made: CheckedScenario, known: Sequence[Phase], named: LocatedGate, checked: Diagnostics) -> None:
+def _enough_moments(
+    made: CheckedScenario, plan: Plan, known: Sequence[Phase], named: LocatedGate, checked: Diagnostics
+) -> None:
+    """A fix asks for comfort and for arrivals at once, so that no second refusal of the same gate follows it."""
     verdict = made.scenario.verdict
     moments = named.gate.moments(verdict.confidence)
     for phase in known if moments else ():
@@ -163,32 +167,40 @@ def _enough_moments(made: CheckedScenario, known: Sequence[Phase], named: Locate
         needed_ms = moments * verdict.clump_ms
         if has_ms >= needed_ms * COMFORT:
             continue
-        clump = duration_literal(math.floor(has_ms / moments)) if has_ms >= moments else ""
+        clump_ms = math.floor(has_ms / (moments * COMFORT))
+        clump = duration_literal(clump_ms) if clump_ms >= 1 else ""
         others = f", or `clump: {clump}` where slow spells are that short" if clump else ""
         window = f"the window `{phase.name}` of `{named.gate.text}` is {duration_literal(phase.seconds * 1000)} long"
+        wanted_ms = max(needed_ms * COMFORT, _arrivals_needed_ms(made, plan, phase, named.gate) * verdict.runs)
+        fix = suggest_longer(made, phase, (wanted_ms - has_ms) / verdict.runs)
         if has_ms < needed_ms:
-            short_ms = (needed_ms - has_ms) / verdict.runs
             checked.problems.append(
                 Diagnostic(
                     named.path,
                     f"{window}; a PASS needs {round_up(needed_ms)}, {moments} clumps of "
                     f"{duration_literal(verdict.clump_ms)}",
-                    suggest_longer(made, phase, short_ms) + others,
+                    fix + others,
                 )
             )
         else:
-            short_ms = (needed_ms * COMFORT - has_ms) / verdict.runs
             message = f"{window}; that decides only if next to nothing is slow"
-            checked.warnings.append(Diagnostic(named.path, message, suggest_longer(made, phase, short_ms)))
+            checked.warnings.append(Diagnostic(named.path, message, fix))
+
+
+def _arrivals_needed_ms(made: CheckedScenario, plan: Plan, phase: Phase, gate: Gate) -> float:
+    """How long the phase must be, at the rate that it has, for a PASS to be possible; 0 where none is planned."""
+    if plan.load.schedule is None or not phase.seconds:
+        return 0.0
+    per_ms = expected_arrivals(plan.load.schedule, phase) / (phase.seconds * 1000)
+    per_ms *= request_share(made.scenario.load, gate) * made.scenario.verdict.runs
+    return gate.moments(made.scenario.verdict.confidence) / per_ms if per_ms else 0.0
 
 
 def _enough_arrivals(
-    made: CheckedScenario, plan: Plan, schedule: Schedule, known: Sequence[Phase], named: LocatedGate
+    made: CheckedScenario, schedule: Schedule, known: Sequence[Phase], named: LocatedGate
 ) -> Iterator[Diagnostic]:
     moments = named.gate.moments(made.scenario.verdict.confidence)
-    weights = {request.name: request.weight for request in plan.load.requests}
-    wanted = [weights[name] for name in named.gate.requests() if name in weights]
-    share = sum(wanted) / sum(weights.values()) if wanted else 1.0
+    share = request_share(made.scenario.load, named.gate)
     for phase in known:
         arrivals = expected_arrivals(schedule, phase) * share
         # what is drawn at random may fall short of its mean; half a per cent is left to that

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from harness.gates import GateSyntaxError
-from harness.gates.parse import parse_gate
-from harness.model.value_types import NAME_PATTERN
-from harness.scenario.names.references import LocatedGate
+from harness.gates import Gate, GateSyntaxError
+from harness.scenario.names.gate_names import LocatedGate
+from harness.scenario.names.resolve import Names, sole_fault
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.scenario.source.tree import MappingNode, ScalarNode, SequenceNode
 
+ParseGate = Callable[[str], Gate]
+"""`harness.gates.parse.parse_gate`, or one that remembers what it has parsed."""
 
-def read_gates(
-    tree: MappingNode, scenario: Scenario | None, *, default: bool
-) -> tuple[tuple[LocatedGate, ...], list[Diagnostic]]:
-    """Every gate that can be read, from the tree itself; with `default` the default ones where none is written."""
+
+def read_gates(tree: MappingNode, names: Names, parse: ParseGate) -> tuple[tuple[LocatedGate, ...], list[Diagnostic]]:
+    """Every gate that can be read, from the tree itself."""
     listing = tree.entries.get("gates")
     if not isinstance(listing, SequenceNode):
-        return (_default_gates(scenario) if scenario and default and scenario.gates is None else ()), []
-    named: list[LocatedGate] = []
+        return (), []
+    located: list[LocatedGate] = []
     findings: list[Diagnostic] = []
     for index, item in enumerate(listing.items):
         if not isinstance(item, ScalarNode) or not isinstance(item.value, str) or not item.value:
@@ -30,11 +31,11 @@ def read_gates(
             findings.append(_split_gate(index, text, listing))
             continue
         try:
-            named.append(LocatedGate(parse_gate(text), ("gates", index), item.place.line))
+            located.append(LocatedGate(parse(text), ("gates", index), item.place.line))
         except GateSyntaxError as exc:
-            findings.append(Diagnostic(("gates", index), exc.message, with_names(exc.fix, scenario), offset=exc.offset))
+            findings.append(Diagnostic(("gates", index), exc.message, with_names(exc.fix, names), offset=exc.offset))
     # two halves of one gate are one mistake
-    return tuple(named), _each_message_once(findings)
+    return tuple(located), _each_message_once(findings)
 
 
 def _split_gate(index: int, text: str, listing: SequenceNode) -> Diagnostic:
@@ -48,26 +49,23 @@ def _split_gate(index: int, text: str, listing: SequenceNode) -> Diagnostic:
     )
 
 
-def with_names(fix: str, scenario: Scenario | None) -> str:
+def with_names(fix: str, names: Names) -> str:
     """What a gate's own spelling cannot know, where there is no choice: the one fault, the upstream that it breaks."""
-    if scenario is None or len(scenario.faults) != 1:
-        return fix
-    (fault,) = scenario.faults
-    if re.fullmatch(NAME_PATTERN, fault.name):
-        fix = re.sub(r"\bFAULT\b", fault.name, fix)
-    hit = [name for name in fault.hits(scenario.upstreams) if name in scenario.upstreams]
-    return re.sub(r"\bUPSTREAM\b", hit[0], fix) if hit else fix
+    fault, upstream = sole_fault(names)
+    if fault:
+        fix = re.sub(r"\bFAULT\b", fault, fix)
+    return re.sub(r"\bUPSTREAM\b", upstream, fix) if upstream else fix
 
 
 def _each_message_once(findings: list[Diagnostic]) -> list[Diagnostic]:
     return list({(found.path, found.message): found for found in findings}.values())
 
 
-def _default_gates(scenario: Scenario) -> tuple[LocatedGate, ...]:
+def default_gates(scenario: Scenario, parse: ParseGate) -> tuple[LocatedGate, ...]:
+    """Of a scenario without `gates`."""
     if not scenario.faults:
-        return (LocatedGate(parse_gate("p99 < gateway.timeout"), ("load",), 0),)
+        return (LocatedGate(parse("p99 < gateway.timeout"), ("load",), 0),)
     return tuple(
-        LocatedGate(parse_gate(f"p99 < gateway.timeout during {fault.name}"), ("faults", index), 0)
+        LocatedGate(parse(f"p99 < gateway.timeout during {fault.name}"), ("faults", index), 0)
         for index, fault in enumerate(scenario.faults)
-        if re.fullmatch(NAME_PATTERN, fault.name)  # made of the names of upstreams that are none, of which it is told
     )

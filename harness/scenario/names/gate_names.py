@@ -1,17 +1,17 @@
-"""What gates refer to must be there: phases, upstreams, requests, and what they are measured by. Pure."""
+"""What gates refer to must be there: phases, upstreams, requests. A gate says itself what else it needs. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from harness.faults import ALL, BUT, Fault
-from harness.gates import Gate, ResourceGate
+from harness.gates import Gate
+from harness.gates.context import GateDiagnostic, KnownFault, ScenarioNames
 from harness.model.value_types import did_you_mean
-from harness.scenario.names.detection_gates import naming_findings
-from harness.scenario.names.unsure import Unsure
+from harness.scenario.names.resolve import Names, known_upstream
 from harness.scenario.schema.scenario import Scenario
+from harness.scenario.schema.value_syntax import ALERTS_OF_A_RUNG
 from harness.scenario.source.diagnostics import Diagnostic, Path
 
 UNJUDGED: Final = ("warmup", "guard", "tail")
@@ -26,76 +26,46 @@ class LocatedGate:
     path: Path
     line: int
 
+    def diagnostics(self, found: Iterable[GateDiagnostic]) -> Iterator[Diagnostic]:
+        """What the gate says of itself, in its place."""
+        for each in found:
+            yield self.at(each.word, each.message, each.fix)
 
-def gate_findings(
-    scenario: Scenario, named: LocatedGate, unsure: Unsure, adrift: Sequence[Fault]
-) -> Iterator[Diagnostic]:
-    """`adrift`: what `adrift_faults` says of the scenario."""
-    gate = named.gate
-    yield from _phases(scenario, named, unsure, adrift)
-    for name in gate.upstreams():
-        if name not in scenario.upstreams and not unsure.upstream(name):
-            found = f"there is no upstream `{name}`"
-            yield _in_gate(named, name, found, known_upstream(name, scenario.upstreams))
-    requests = [request.name for request in scenario.load.written_requests]
-    for name in gate.requests():
-        if requests and name not in requests:
-            yield _in_gate(named, name, f"there is no request `{name}`", did_you_mean(name, requests))
-    if gate.uses_gateway_timeout and scenario.gateway.deadline_ms is None:
-        fix = (
-            "write the limit, such as p99 < 2s"
-            if named.path[0] == "gates"
-            else "write `gates` with limits of their own"
-        )
-        yield _in_gate(named, "gateway.timeout", "with `gateway: {kind: none}` there is no gateway.timeout", fix)
-    if gate.uses_complete and scenario.load.complete == "none":
-        yield _in_gate(named, "", "with `complete: none` no answer is looked into", "remove `complete: none`")
-    elif gate.uses_complete and not scenario.upstreams:
-        yield _in_gate(
-            named, "", "without upstreams no answer can be incomplete", "add `upstreams`, or remove the gate"
-        )
-    # a fault of which nobody knows whom it breaks may be the one
-    for naming in naming_findings(scenario, gate, hits_known=not unsure.any_fault and not adrift):
-        yield _in_gate(named, naming.word, naming.message, naming.fix)
-    if gate.metric.startswith("calls") and not scenario.upstreams:
-        yield _in_gate(named, "", "without upstreams nothing counts calls", "add `upstreams`, or remove the gate")
-    if isinstance(gate, ResourceGate) and scenario.service.url is not None:
-        yield _in_gate(
-            named,
-            "",
-            f"the service at `url` is not started by tailgate, which cannot look at its {gate.metric}",
-            "let tailgate start it by `service.command`, or remove the gate",
-        )
+    def at(self, word: str, message: str, fix: str) -> Diagnostic:
+        return Diagnostic(self.path, message, fix, offset=max(0, self.gate.text.find(word)) if word else 0)
 
 
-def _phases(scenario: Scenario, named: LocatedGate, unsure: Unsure, adrift: Sequence[Fault]) -> Iterator[Diagnostic]:
-    faults = [fault.name for fault in scenario.faults]
-    # called after an upstream whose name is wrong, which is told there
-    endings = tuple({f"-{fault.KIND.replace('_', '-')}" for fault in adrift if not fault.given_name})
-    for phase in named.gate.phases():
+def unresolved_in_gate(located: LocatedGate, names: Names) -> Iterator[Diagnostic]:
+    gate = located.gate
+    for phase in gate.phases():
         name = phase.removeprefix("after ")
-        if name in faults or unsure.fault(name) or name.endswith(endings) or phase in ("whole", "baseline"):
+        if phase in ("whole", "baseline") or names.has_fault(name):
             continue
         if phase in UNJUDGED:
             found = f"no gate looks at the phase `{phase}`: what happens there says nothing about the service"
-            yield _in_gate(named, name, found, "write `during baseline`, `during whole` or `during FAULT`")
+            yield located.at(name, found, "write `during baseline`, `during whole` or `during FAULT`")
             continue
-        known = faults if phase.startswith("after ") else [*faults, "baseline", "whole"]
+        known = [*names.known_faults, *(() if phase.startswith("after ") else ("baseline", "whole"))]
         hint = did_you_mean(name, known, otherwise="add it to `faults`, or leave the phase out")
-        yield _in_gate(named, name, f"there is no fault `{name}`", hint)
+        yield located.at(name, f"there is no fault `{name}`", hint)
+    for name in gate.upstreams():
+        if names.upstreams is not None and name not in names.upstreams:
+            yield located.at(name, f"there is no upstream `{name}`", known_upstream(name, names.upstreams))
+    for name in gate.requests():
+        if names.requests and name not in names.requests:
+            yield located.at(name, f"there is no request `{name}`", did_you_mean(name, names.requests))
 
 
-def _in_gate(named: LocatedGate, word: str, message: str, fix: str) -> Diagnostic:
-    return Diagnostic(named.path, message, fix, offset=max(0, named.gate.text.find(word)) if word else 0)
-
-
-def adrift_faults(scenario: Scenario) -> tuple[Fault, ...]:
-    """Those of upstreams that there are not."""
-    known = {ALL, *scenario.upstreams}
-    return tuple(
-        fault for fault in scenario.faults if any(target.removeprefix(BUT) not in known for target in fault.targets)
+def gate_diagnostics(scenario: Scenario, located: LocatedGate) -> Iterator[Diagnostic]:
+    """What the gate itself needs of a scenario in which every name means something."""
+    without_alerts = scenario.service.url is not None and scenario.service.alerts is None
+    names = ScenarioNames(
+        upstreams=tuple(scenario.upstreams),
+        faults=tuple(KnownFault(fault.name, fault.hits(scenario.upstreams), fault.for_ms) for fault in scenario.faults),
+        has_gateway_timeout=scenario.gateway.deadline_ms is not None,
+        looks_into_answers=scenario.load.complete != "none",
+        starts_service=scenario.service.url is None,
+        missing_alerts=ALERTS_OF_A_RUNG if without_alerts else "",
+        written=located.path[0] == "gates",
     )
-
-
-def known_upstream(name: str, upstreams: Iterable[str]) -> str:
-    return did_you_mean(name, upstreams, otherwise=f"add `upstreams: {{{name}: {{}}}}`")
+    yield from located.diagnostics(located.gate.name_diagnostics(names))

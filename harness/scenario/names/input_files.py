@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import math
+import os
 import re
-from collections.abc import Callable, Iterator
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from harness.model.value_types import did_you_mean
 from harness.scenario.schema.scenario import Scenario
+from harness.scenario.schema.template_texts import known_templates, request_texts, texts_with_templates
 from harness.scenario.source.diagnostics import Diagnostic, node_at
 from harness.scenario.source.diagnostics import Path as TreePath
 from harness.scenario.source.tree import MappingNode
@@ -21,6 +27,9 @@ REPLAY_BYTES_MAX: Final = 50_000_000
 LATENCIES_BYTES_MAX: Final = 5_000_000
 DAY_S: Final = 86_400.0
 OTHER_UNITS: Final = frozenset({"s", "sec", "secs", "second", "seconds", "us", "µs", "ns", "min", "minutes"})
+
+COLUMN: Final = re.compile(r"\{\{[A-Za-z_][A-Za-z0-9_.-]*\}\}|\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
+"""A column's place in a text, or (without a group) a name in doubled braces, which is text."""
 
 T = TypeVar("T")
 
@@ -35,6 +44,8 @@ class Inputs:
     cwd: str = "."
     locustfile: str | None = None
     data: str | None = None
+    columns: tuple[str, ...] = ()
+    """Of the data file."""
     replay_ms: tuple[float, ...] | None = None
     latencies: dict[str, Points] = field(default_factory=dict)
 
@@ -65,6 +76,7 @@ def read_inputs(scenario: Scenario, tree: MappingNode) -> tuple[Inputs, list[Dia
         return None
 
     service, load = scenario.service, scenario.load
+    data = used(("load", "data"), load.data, _csv)
     cwd = used(("service", "cwd"), service.cwd, _folder) if service.command else tree.place.source.folder
     latencies: dict[str, Points] = {}
     for name, upstream in scenario.upstreams.items():
@@ -74,7 +86,8 @@ def read_inputs(scenario: Scenario, tree: MappingNode) -> tuple[Inputs, list[Dia
     return Inputs(
         cwd=str((cwd or Path()).absolute()),
         locustfile=used(("load", "locustfile"), load.locustfile, _locustfile),
-        data=used(("load", "data"), load.data, _csv),
+        data=data[0] if data else None,
+        columns=data[1] if data else (),
         replay_ms=used(("load", "replay"), load.replay, _arrivals_ms),
         latencies=latencies,
     ), findings
@@ -105,7 +118,8 @@ def _locustfile(found: Path) -> str:
     return str(found)
 
 
-def _csv(found: Path) -> str:
+def _csv(found: Path) -> tuple[str, tuple[str, ...]]:
+    """Its path and its columns."""
     try:
         with _file(found).open(encoding="utf-8-sig", newline="") as file:
             header, row = file.readline(100_000), file.readline(100_000)
@@ -113,7 +127,49 @@ def _csv(found: Path) -> str:
         raise _Refused(f"{found.name} is not UTF-8", "save it as UTF-8") from None
     if not header.strip() or not row.strip():
         raise _Refused(f"{found.name} holds no row below its header", "write a header line, then one row a line")
-    return str(found)
+    try:
+        return str(found), tuple(next(csv.reader([header]), ()))
+    except csv.Error as exc:
+        raise _Refused(f"{found.name} is not CSV: {exc}", "write a header line, then one row a line") from None
+
+
+def column_findings(raw: Mapping[str, Any], columns: Sequence[str], upstreams: Sequence[str]) -> Iterator[Diagnostic]:
+    """`{name}` in what is sent, where the data file has no such column. `raw`: the scenario's plain tree.
+
+    In a header a template may stand beside columns; a request line and a body hold columns alone.
+    """
+    templates = known_templates(raw, upstreams)
+    headers = ((path, text) for path, text in texts_with_templates(raw) if path[0] == "load")
+    for known, texts in (((*columns, *templates), headers), (columns, request_texts(raw))):
+        for path, text in texts:
+            for match in COLUMN.finditer(text):
+                if match[1] and match[1] not in known:
+                    fix = f"{did_you_mean(match[1], known)}; for the text itself write {{{{{match[1]}}}}}"
+                    message = f"`{{{match[1]}}}` is no column of the data file"
+                    yield Diagnostic(path, message, fix, offset=0 if path[-1] == "json" else match.start())
+
+
+def program_findings(command: Sequence[str] | None, env: Mapping[str, str], cwd: str) -> Iterator[Diagnostic]:
+    """A command's program must be there and be executable. One that a template or variable names is left to the run."""
+    program = command[0] if command else ""
+    path = env.get("PATH", os.environ.get("PATH", os.defpath))
+    if not program or "{" in program or (os.sep not in program and "{" in path):
+        return
+    if os.sep not in program:
+        if shutil.which(program, path=path) is None:
+            fix = "install it, activate its environment, or give its path, such as ./app"
+            if (Path(cwd) / program).is_file():
+                fix = f"write ./{program}: a word without / is looked for on PATH alone"
+            yield Diagnostic(("service", "command"), f"the program `{program}` was not found on PATH", fix)
+        return
+    found = Path(cwd) / program
+    if not found.is_file():
+        what = "is a folder" if found.is_dir() else "does not exist"
+        fix = "the path is relative to `service.cwd`, which is this file's folder where it is left out"
+        yield Diagnostic(("service", "command"), f"the program {found} {what}", fix)
+    elif not os.access(found, os.X_OK):
+        fix = f"chmod +x {shlex.quote(str(found))}, or name its interpreter first"
+        yield Diagnostic(("service", "command"), f"the program {found} may not be executed", fix)
 
 
 # ---------------------------------------------------------------- recordings: one number a line

@@ -1,39 +1,31 @@
-"""Names that must mean something: upstreams, faults, requests and templates, wherever a scenario uses them. Pure."""
+"""Consistency of a scenario whose names all mean something, and the variables of its environment. Pure."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from harness.faults import ALL, BUT
-from harness.scenario.names.gate_names import LocatedGate, adrift_faults, gate_findings, known_upstream
-from harness.scenario.names.unsure import Unsure
+from harness.faults import ALL
 from harness.scenario.schema.scenario import Scenario
-from harness.scenario.schema.templates import missing_variables, template_faults, upstream_names
+from harness.scenario.schema.template_texts import texts_with_variables
+from harness.scenario.schema.templates import missing_variables
 from harness.scenario.source.diagnostics import Diagnostic, Path
 from harness.secrets.expand import WORD_LENGTH, short_secrets
 from harness.upstreams import GENERIC
 
-__all__ = ["LocatedGate", "known_templates", "reference_findings", "secret_warnings", "texts_with_templates"]
+WITHOUT_OFFSET = ("request", "json")
+"""Last steps of paths whose text may not stand in the file as it is read."""
 
 
-def reference_findings(
-    scenario: Scenario, gates: Sequence[LocatedGate], environ: Mapping[str, str], unsure: Unsure
-) -> Iterator[Diagnostic]:
-    """Each name once where it is wrong, and none that may be right."""
+def consistency_findings(scenario: Scenario) -> Iterator[Diagnostic]:
+    """What holds between parts that are each right, and whose names are all there."""
     yield from _spellings(scenario)
-    yield from _faults(scenario, unsure)
-    yield from _requests(scenario, unsure)
-    adrift = adrift_faults(scenario)
-    for named in gates:
-        yield from gate_findings(scenario, named, unsure, adrift)
-    yield from _templates(scenario, unsure)
-    yield from _variables(scenario, environ)
-    yield from _service(scenario, unsure)
+    yield from _faults(scenario)
+    yield from _requests(scenario)
+    yield from _service(scenario)
 
 
-def _faults(scenario: Scenario, unsure: Unsure) -> Iterator[Diagnostic]:
+def _faults(scenario: Scenario) -> Iterator[Diagnostic]:
     seen: dict[str, int] = {}
     for index, fault in enumerate(scenario.faults):
         if fault.name in seen:
@@ -43,11 +35,6 @@ def _faults(scenario: Scenario, unsure: Unsure) -> Iterator[Diagnostic]:
                 "give one of them a `name`",
             )
         seen.setdefault(fault.name, index)
-        for number, name in enumerate(fault.targets):
-            known = name.removeprefix(BUT)
-            if name != ALL and known not in scenario.upstreams and not unsure.upstream(known):
-                path = ("faults", index, "upstream", *((number,) if known == name else ()))
-                yield Diagnostic(path, f"there is no upstream `{known}`", _upstream_meant(known, scenario.upstreams))
         if scenario.upstreams and not fault.hits(scenario.upstreams):
             found = "`all but` spares every upstream there is, so this fault breaks none"
             yield Diagnostic(("faults", index, "upstream"), found, "spare fewer, or remove the fault")
@@ -74,7 +61,7 @@ def _unasked(scenario: Scenario, index: int) -> Iterator[Diagnostic]:
     asked = {name for request in requests for name in request.asks or ()}
     fault = scenario.faults[index]
     for name in fault.hits(scenario.upstreams):
-        if name in scenario.upstreams and name not in asked:
+        if name not in asked:
             yield Diagnostic(
                 ("faults", index, "upstream"),
                 f"no request asks `{name}`, so this fault could not be felt",
@@ -82,93 +69,44 @@ def _unasked(scenario: Scenario, index: int) -> Iterator[Diagnostic]:
             )
 
 
-def _requests(scenario: Scenario, unsure: Unsure) -> Iterator[Diagnostic]:
-    load = scenario.load
-    seen: dict[str, Path] = {}
-    for index, request in enumerate(load.written_requests):
-        path: Path = ("load", "request") if load.request else ("load", "requests", index)
-        if request.name in seen:
-            yield Diagnostic(path, f"two requests are called `{request.name}`", "give one of them a `name`")
-        seen[request.name] = path
-        for number, name in enumerate(request.asks or ()):
-            if name not in scenario.upstreams and not unsure.upstream(name):
-                found = f"there is no upstream `{name}`"
-                yield Diagnostic((*path, "asks", number), found, known_upstream(name, scenario.upstreams))
-
-
-def _upstream_meant(name: str, upstreams: Mapping[str, object]) -> str:
-    several = re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", name)
-    return f"write a list: [{', '.join(several)}]" if len(several) > 1 else known_upstream(name, upstreams)
-
-
-def texts_with_templates(scenario: Scenario) -> Iterator[tuple[Path, str]]:
-    """Every text in which templates and variables mean something."""
-    service, load = scenario.service, scenario.load
-    for number, word in enumerate(service.command or ()):
-        yield ("service", "command", number), word
-    for name, value in service.env.items():
-        yield ("service", "env", name), value
-    yield from ((("service", "headers", name), value) for name, value in service.headers.items())
-    yield from ((("load", "headers", name), value) for name, value in load.headers.items())
-    for index, request in enumerate(load.written_requests):
-        path: Path = ("load", "request") if load.request else ("load", "requests", index)
-        yield from (((*path, "headers", name), value) for name, value in request.headers.items())
-
-
-def known_templates(scenario: Scenario) -> tuple[str, ...]:
-    names = [part for upstream in scenario.upstreams for part in upstream_names(upstream)]
-    port = ["port"] if scenario.service.url is None else []
-    timeout = ["gateway.timeout"] if scenario.gateway.deadline_ms is not None else []
-    return (*port, *names, "gateway.url", *timeout)
-
-
-def _templates(scenario: Scenario, unsure: Unsure) -> Iterator[Diagnostic]:
-    known = known_templates(scenario)
-    for path, text in texts_with_templates(scenario):
-        # a column of the data file may stand in a request's headers
-        columns = path[0] == "load" and scenario.load.data is not None
-        for fault in template_faults(text, known, scenario.upstreams, keep_unknown=columns):
-            if fault.upstream and unsure.upstream(fault.upstream):
-                continue
-            yield Diagnostic(path, fault.message, fault.fix, offset=0 if path[1] == "command" else fault.offset)
-
-
-def _texts_with_variables(scenario: Scenario) -> Iterator[tuple[Path, str]]:
-    """Where the load generator fills variables in, but no templates, besides."""
-    yield from texts_with_templates(scenario)
+def _requests(scenario: Scenario) -> Iterator[Diagnostic]:
+    seen: set[str] = set()
     for index, request in enumerate(scenario.load.written_requests):
         path: Path = ("load", "request") if scenario.load.request else ("load", "requests", index)
-        yield (*path, "request"), request.request
-        if request.body is not None:
-            yield (*path, "body"), request.body
-        if request.json_body is not None:
-            yield (*path, "json"), json.dumps(request.json_body, ensure_ascii=False)
+        if request.name in seen:
+            yield Diagnostic(path, f"two requests are called `{request.name}`", "give one of them a `name`")
+        seen.add(request.name)
 
 
-def _variables(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[Diagnostic]:
-    for path, text in _texts_with_variables(scenario):
+def variable_findings(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Variables without a default that the environment does not have."""
+    for path, text in texts_with_variables(raw):
         for name, offset in missing_variables(text, environ):
             yield Diagnostic(
                 path,
                 f"the environment has no `{name}`",
                 f"export {name}=…, or give it a default: ${{{name}:-…}}",
-                offset=0 if path[-1] in ("request", "json") or path[1] == "command" else offset,
+                offset=_shown_offset(path, offset),
             )
 
 
-def secret_warnings(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[Diagnostic]:
+def secret_warnings(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Diagnostic]:
     """Secrets that could not be taken out of logs again."""
-    for path, text in _texts_with_variables(scenario):
+    for path, text in texts_with_variables(raw):
         for name, offset in short_secrets(text, environ):
             yield Diagnostic(
                 path,
                 f"the value of `{name}` has fewer than {WORD_LENGTH} characters: a log that shows it will keep it",
                 "use a longer one",
-                offset=0 if path[-1] in ("request", "json") or path[1] == "command" else offset,
+                offset=_shown_offset(path, offset),
             )
 
 
-def _service(scenario: Scenario, unsure: Unsure) -> Iterator[Diagnostic]:
+def _shown_offset(path: Path, offset: int) -> int:
+    return 0 if path[-1] in WITHOUT_OFFSET or path[1] == "command" else offset
+
+
+def _service(scenario: Scenario) -> Iterator[Diagnostic]:
     service = scenario.service
     if service.rung is not None and not scenario.upstreams:
         yield Diagnostic(
@@ -184,7 +122,7 @@ def _service(scenario: Scenario, unsure: Unsure) -> Iterator[Diagnostic]:
                 )
     if service.command is not None:
         texts = [*service.command, *service.env.values()]
-        if not any("{port}" in text for text in texts) and not unsure.port:
+        if not any("{port}" in text for text in texts):
             yield Diagnostic(
                 ("service", "command"),
                 "nothing tells the service its port",

@@ -19,8 +19,8 @@ from harness.rundir.plan import (
     PlannedUpstream,
     PlannedVerdict,
 )
+from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.names.input_files import Inputs
-from harness.scenario.names.references import LocatedGate
 from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.planning.plan_faults import plan_faults
 from harness.scenario.planning.timeline import Timeline, schedule_of

@@ -6,6 +6,7 @@ guard; the duration follows. Otherwise each has its `at`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -118,13 +119,25 @@ def lowest_rate_per_s(load: Load) -> float:
 
 
 def _recovery_needed_ms(scenario: Scenario, gates: Sequence[Gate]) -> float:
+    """What every gate on what follows a fault needs, in whole milliseconds: a phase is compared with it later."""
     needed_ms = RECOVERY_MS
+    rate_per_s = lowest_rate_per_s(scenario.load)
     for gate in gates:
-        needed_ms = max(needed_ms, gate.load_needed_after_ms(lowest_rate_per_s(scenario.load)))
+        needed_ms = max(needed_ms, gate.load_needed_after_ms(rate_per_s))
         if gate.phase.startswith("after "):
             moments = gate.moments(scenario.verdict.confidence)
             needed_ms = max(needed_ms, moments * scenario.verdict.clump_ms * COMFORT)
-    return needed_ms
+            if rate_per_s:
+                arrivals_per_s = rate_per_s * request_share(scenario.load, gate) * scenario.verdict.runs
+                needed_ms = max(needed_ms, 1000 * moments / arrivals_per_s)
+    return float(math.ceil(needed_ms))
+
+
+def request_share(load: Load, gate: Gate) -> float:
+    """Of all requests, how many the gate looks at."""
+    weights = {request.name: request.weight for request in load.written_requests}
+    wanted = [weights[name] for name in gate.requests() if name in weights]
+    return sum(wanted) / sum(weights.values()) if wanted else 1.0
 
 
 class _Placement:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.model.value_types import closest
-from harness.units import parse_share
+from harness.model.value_types import closest, duration_meant
+from harness.units import parse_duration_ms, parse_rate_per_s, parse_share
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 MOST = 24 * 3_600_000.0
@@ -77,12 +77,24 @@ class Tokens:
             own = f"{self.text[: word.offset]}{op}{after}" if after.strip() else fix
             raise GateSyntaxError(f"a gate is a strict bound: write `{op}` for `{op}=`", own, word.offset)
         if word.text != op:
-            raise GateSyntaxError(f"`{op}` expected, not `{word.text}`", fix, word.offset)
+            raise GateSyntaxError(f"`{op}` expected, not `{word.text}`", self._compared(word, op) or fix, word.offset)
+
+    def _compared(self, word: Token, op: str) -> str:
+        """The text with its own number and the comparison that it lacks; empty where no number stands there."""
+        if word.text[:1].isdigit():
+            return f"{self.text[: word.offset]}{op} {self.text[word.offset :]}"
+        after = self.text[word.offset + len(word.text) :].lstrip()
+        return f"{self.text[: word.offset]}{op} {after}" if after[:1].isdigit() else ""
 
     def name(self, what: str, fix: str) -> str:
-        word = self.take(what, fix)
+        """A name. `what` begins as `an upstream's name` or `a fault's name`; a fix keeps the gate's own numbers."""
+        placeholder = "UPSTREAM" if "upstream" in what else "FAULT"
+        at = self.offset
+        has_numbers = any(char.isdigit() for char in self.text[self.text.find(" ") + 1 :])
+        own = f"{self.text[:at].rstrip()} {placeholder}{self.text[at + len(self.peek()) :]}" if has_numbers else fix
+        word = self.take(what, own)
         if not NAME.fullmatch(word.text):
-            raise GateSyntaxError(f"`{word.text}` is not {what}", fix, word.offset)
+            raise GateSyntaxError(f"`{word.text}` is not {what}", own, word.offset)
         return word.text
 
     def request(self) -> str | None:
@@ -101,7 +113,7 @@ class Tokens:
     def share(self, fix: str) -> float:
         """A percentage strictly between 0 and 100, as a fraction: at the ends nothing could ever decide."""
         word = self.take("a percentage", fix)
-        share = _parsed(parse_share, word, fix)
+        share = _parsed(parse_share, word, f"{word.text}%" if is_number(word.text) else fix)
         if not 0 < share < 1:
             raise GateSyntaxError(
                 f"`{word.text}` cannot be shown by any number of requests; leave room for one", fix, word.offset
@@ -113,7 +125,7 @@ class Tokens:
     def quantity(self, parse: Callable[[str], float], what: str, fix: str, *, most: float = MOST) -> float:
         """A positive quantity with its unit, by one of the parsers of `harness.units`."""
         word = self.take(what, fix)
-        value = _parsed(parse, word, fix)
+        value = _parsed(parse, word, _with_unit(parse, word.text) or fix)
         if value <= 0:
             raise GateSyntaxError(f"`{word.text}` leaves nothing to meet; it must be above zero", fix, word.offset)
         if value > most:
@@ -143,6 +155,19 @@ class Tokens:
         meant = "during" if word.text.lower() in _OTHER_PHASES else closest(word.text.lower(), _PHASES)
         fix = f"did you mean `{meant}`?" if meant else "`during FAULT` or `after FAULT` may end a gate"
         raise GateSyntaxError(f"`{word.text}` is one word too many", fix, word.offset)
+
+
+def is_number(text: str) -> bool:
+    return re.fullmatch(r"\d+(\.\d+)?|\.\d+", text) is not None
+
+
+def _with_unit(parse: Callable[[str], float], text: str) -> str:
+    """A quantity with a unit that can be read, and the number that was written; empty where none is near."""
+    if parse is parse_duration_ms:
+        return duration_meant(text) or (f"{text}s or {text}ms" if is_number(text) else "")
+    if parse is parse_rate_per_s and is_number(text):
+        return f"{text}/s or {text}/m"
+    return ""
 
 
 def _parsed(parse: Callable[[str], float], word: Token, fix: str) -> float:

@@ -1,0 +1,74 @@
+"""Where in a scenario templates and variables mean something, and which templates there are. Pure.
+
+It reads the plain tree, so that a scenario need not be valid.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.scenario.schema.templates import upstream_names
+from harness.scenario.source.diagnostics import Path
+
+
+def request_parts(load: Any) -> Iterator[tuple[Path, Any]]:
+    """Each request of a `load` with its path, as it is written."""
+    if not isinstance(load, dict):
+        return
+    if load.get("request") is not None:
+        yield ("load", "request"), load["request"]
+    several = load.get("requests")
+    for index, each in enumerate(several if isinstance(several, tuple) else ()):
+        yield ("load", "requests", index), each
+
+
+def texts_with_templates(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Every text in which templates and variables mean something."""
+    service, load = raw.get("service"), raw.get("load")
+    if isinstance(service, dict):
+        command = service.get("command")
+        words = command if isinstance(command, tuple) else (command,)
+        yield from ((("service", "command", n), word) for n, word in enumerate(words) if isinstance(word, str))
+        yield from _values(service, ("service",), "env")
+        yield from _values(service, ("service",), "headers")
+    if isinstance(load, dict):
+        yield from _values(load, ("load",), "headers")
+    for path, request in request_parts(load):
+        if isinstance(request, dict):
+            yield from _values(request, path, "headers")
+
+
+def texts_with_variables(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Where the load generator fills variables in, but no templates, besides."""
+    yield from texts_with_templates(raw)
+    yield from request_texts(raw)
+
+
+def request_texts(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Request lines and bodies."""
+    for path, request in request_parts(raw.get("load")):
+        if isinstance(request, str):
+            yield path, request
+        elif isinstance(request, dict):
+            for key in ("request", "body"):
+                if isinstance(request.get(key), str):
+                    yield (*path, key), request[key]
+            if request.get("json") is not None:
+                yield (*path, "json"), json.dumps(request["json"], ensure_ascii=False)
+
+
+def known_templates(raw: Mapping[str, Any], upstreams: Sequence[str]) -> tuple[str, ...]:
+    service, gateway = raw.get("service"), raw.get("gateway")
+    by_url = isinstance(service, dict) and service.get("url") is not None
+    without = isinstance(gateway, dict) and gateway.get("kind") == "none"
+    names = (part for upstream in upstreams for part in upstream_names(upstream))
+    return (*(() if by_url else ("port",)), *names, "gateway.url", *(() if without else ("gateway.timeout",)))
+
+
+def _values(part: Mapping[str, Any], path: Path, key: str) -> Iterator[tuple[Path, str]]:
+    held = part.get(key)
+    for name, value in held.items() if isinstance(held, dict) else ():
+        if isinstance(value, str):
+            yield (*path, key, name), value

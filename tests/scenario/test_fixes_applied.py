@@ -1,0 +1,128 @@
+"""What a refusal proposes is enough: a default never fails its own check, and a fix, applied, is not refused again."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import Problem, ScenarioError
+from harness.scenario import load_scenario
+from tests.scenario.world import GOOD, changed, problems, write
+
+RECOVERING = changed(
+    ("  - errors < 1% during azure-latency\n", "  - GATE\n"), ("azure: {p50: 60ms, p99: 140ms}", "azure: {}")
+)
+
+
+@pytest.mark.parametrize("rate", [27, 30, 33])
+def test_the_default_recovery_is_enough_for_its_gate(rate: int, tmp_path: Path) -> None:
+    text = changed(("40/s", f"{rate}/s"), ("GATE", "recovery < 15s after azure-latency"), text=RECOVERING)
+    assert problems(tmp_path, text) == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rate=st.integers(1, 500),
+    limit_ms=st.integers(100, 60_000),
+    fraction=st.integers(0, 9),
+    gate=st.sampled_from(
+        [
+            "recovery < LIMIT after azure-latency",
+            "cleared within LIMIT after azure-latency",
+            "p99 < LIMIT after azure-latency",
+            "errors < 2% after azure-latency",
+            "rss < 2x baseline after azure-latency",
+        ]
+    ),
+)
+def test_a_default_never_fails_its_own_check(rate: int, limit_ms: int, fraction: int, gate: str) -> None:
+    gate = gate.replace("LIMIT", f"{limit_ms}.{fraction}ms")
+    text = changed(("40/s", f"{rate}/s"), ("GATE", gate), ("for: 90s", "for: 700s"), text=RECOVERING)
+    with tempfile.TemporaryDirectory() as folder:
+        assert [each.message for each in problems(Path(folder), text)] == []
+
+
+# ---------------------------------------------------------------- fixes that write a duration
+
+
+def of_gates(folder: Path, text: str) -> list[Problem]:
+    """Refusals, and warnings where there is none."""
+    try:
+        return list(load_scenario(write(folder, text)).warnings)
+    except ScenarioError as exc:
+        return list(exc.problems)
+
+
+def longest(values: list[str]) -> str:
+    return max(values, key=lambda value: float(re.sub(r"[^0-9.]", "", value)) * (60 if value.endswith("m") else 1))
+
+
+def applied(text: str, found: list[Problem]) -> str:
+    """The scenario with each key that a fix writes as a duration, the longest where several do."""
+    wanted: dict[str, list[str]] = {}
+    for problem in found:
+        match = re.match(r"write `?(?:load\.)?(for|baseline|recovery|duration): (\d[\d.]*(?:ms|s|m|h))", problem.fix)
+        least = re.match(r"write at least (\d[\d.]*(?:ms|s|m|h))", problem.fix)
+        if match:
+            wanted.setdefault(match[1], []).append(match[2])
+        elif least:
+            wanted.setdefault("for", []).append(least[1])
+    assert wanted, [problem.fix for problem in found]
+    for key, values in wanted.items():
+        value = longest(values)
+        text, count = re.subn(rf"\b{key}: [\d.]+(?:ms|s|m|h)", f"{key}: {value}", text)
+        if not count:
+            text = text.replace("  request: GET", f"  {key}: {value}\n  request: GET", 1)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("changes", "gates"),
+    [
+        ([("timeout: 5s", "timeout: 3s"), ("for: 90s", "for: 20s")], ["p99 < gateway.timeout during azure-latency"]),
+        ([("for: 90s", "for: 9s")], ["p99 < gateway.timeout during azure-latency"]),
+        ([("for: 90s", "for: 9s")], ["p99 < 1s during azure-latency", "p99.9 < 1s during azure-latency"]),
+        (
+            [("for: 90s", "for: 20s"), ("rate: 40/s", "rate: 40/s\n  baseline: 70s")],
+            ["p99 < 1.5x baseline during azure-latency"],
+        ),
+        ([("rate: 40/s", "rate: 4/s"), ("for: 90s", "for: 20s")], ["errors < 1% during azure-latency"]),
+        ([("for: 90s", "for: 20s")], ["throughput > 20/s during azure-latency"]),
+        ([("for: 90s", "for: 10s")], ["calls to gcp < 2 during azure-latency"]),
+        ([("for: 90s", "for: 7s"), ("60s, for", "2s, for")], ["threads < 100 during azure-latency"]),
+        ([("rate: 40/s", "rate: 40/s\n  baseline: 5s")], ["p99 < 1s during baseline", "sockets < 2x baseline"]),
+        ([("rate: 40/s", "rate: 40/s\n  baseline: 0s")], ["p99 < 1.5x baseline during azure-latency"]),
+        ([("rate: 40/s", "rate: 40/s\n  baseline: 0s")], ["recovery < 5s after azure-latency"]),
+        ([], ["p99.9 < 1s during baseline"]),
+        ([("rate: 40/s", "rate: 33/s\n  recovery: 5s")], ["recovery < 7s after azure-latency"]),
+        ([("rate: 40/s", "rate: 40/s\n  recovery: 5s")], ["cleared within 7s after azure-latency"]),
+        ([("rate: 40/s", "rate: 40/s\n  recovery: 5s")], ["p99 < 1s after azure-latency"]),
+        ([("rate: 40/s", "rate: 40/s\n  recovery: 5s")], ["sockets < 300 after azure-latency"]),
+    ],
+    ids=repr,
+)
+def test_a_fix_applied_leaves_no_second_refusal(
+    changes: list[tuple[str, str]], gates: list[str], tmp_path: Path
+) -> None:
+    text = changed(*changes).partition("gates:")[0] + "gates:\n" + "".join(f"  - {gate}\n" for gate in gates)
+    found = of_gates(tmp_path, text)
+    assert found
+    again = of_gates(tmp_path, applied(text, found))
+    assert [(problem.message, problem.fix) for problem in again] == []
+
+
+def test_a_shorter_clump_is_enough_as_well(tmp_path: Path) -> None:
+    text = changed(("gates:\n", "verdict: {clump: 1s}\ngates:\n"))
+    (fix,) = {problem.fix for problem in problems(tmp_path, text)}
+    match = re.search(r"`clump: (\w+)`", fix)
+    assert match
+    assert of_gates(tmp_path, changed(("clump: 1s", f"clump: {match[1]}"), text=text)) == []
+
+
+def test_the_good_scenario_has_nothing_to_fix(tmp_path: Path) -> None:
+    assert of_gates(tmp_path, GOOD) == []
