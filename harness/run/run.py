@@ -29,6 +29,7 @@ from harness.scenario.planning.gateway_choice import resolve_gateway
 from harness.stack.client import StackClient
 from harness.stack.commands import StopReason
 from harness.stack.events import Event
+from harness.stack.processes.fd_limits import fit_slots, slots_note
 from harness.stack.processes.ports import PortLease
 from harness.target_allowlist import is_loopback
 from harness.toxiproxy.find import NONE, EngineChoice, find_engine
@@ -96,10 +97,12 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
             workers=session.options.workers,
             cell=cell.name,
         ).model_copy(update={"overrides": session.options.overrides})
+        if scenario.load.max_in_flight is None:
+            plan = fit_slots(plan)
         lay_out(run_dir, plan, cell.loaded.text, session.options.baseline)
         session.display.began(plan, run_dir, header(plan, choice))
-        if warning := _beyond_ceiling(plan):
-            session.display.note(warning)
+        for note in filter(None, (_beyond_ceiling(plan), slots_note(plan))):
+            session.display.note(note)
         try:
             _perform(session, plan, run_dir, lease, choice)
         finally:

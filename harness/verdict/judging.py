@@ -44,6 +44,7 @@ from harness.units import NS_PER_MS, format_duration
 from harness.verdict import before_fault, explanations
 from harness.verdict.attribution import Attribution
 from harness.verdict.before_fault import AsBefore, as_before
+from harness.verdict.cut_slots import drops_finding, has_cut_drops
 from harness.verdict.gates import GateVerdicts, judge_gates, service_alive
 from harness.verdict.matrix import MATRIX, combine_cells
 from harness.verdict.own_baseline import own_baseline
@@ -203,6 +204,8 @@ def _check(pool: Pool, gates: GateVerdicts) -> tuple[tuple[RunCheck, ...], tuple
         cpu = generator_cpu(run, run.resources, lag_ok=lag.ok)
         for finding in (*rig_findings(run, landed), lag, cpu):
             found[finding.check].append(finding)
+        if gates.unsent and found["counts"][-1].ok and has_cut_drops(Pool.of(run)):
+            found["counts"][-1] = drops_finding(run, gates.unsent[0])
     findings = tuple(next((f for f in of_check if not f.ok), of_check[0]) for of_check in found.values())
     return findings, tuple(faults)
 
