@@ -25,7 +25,7 @@ _NEVER_NS: Final = 2**62
 
 @dataclass(slots=True)
 class Call:
-    """`due_ns`, `behaviour`, `faults`, `status` and `sent_bytes` are what its row says of it."""
+    """`due_ns`, `first_ns`, `matched`, `behaviour`, `faults`, `status` and `sent_bytes` are what its row says of it."""
 
     arrived_ns: int
     answer: Response
@@ -40,12 +40,17 @@ class Call:
     """When it was taken up: on its arrival, or when its turn came."""
     status: int = 0
     sent_bytes: int = 0
+    first_ns: int = 0
+    """When the first byte of its body was sent, or the headers where it has none; 0: neither was."""
     behaviour: int = 0
     faults: int = 0
     begun: bool = False
     """Whether its answer is on its way."""
+    matched: bool = field(init=False)
+    """Whether it asked for something that the fake has; a fault may break the answer all the same."""
 
     def __post_init__(self) -> None:
+        self.matched = self.answer.matched
         self.begun_ns = self.arrived_ns
 
     def meet(self, met: Sequence[ActiveFault], asked: CallContext, delay_ms: Callable[[ActiveFault], float]) -> None:
@@ -88,7 +93,7 @@ class Call:
             try:
                 return await sending.to(send, gone)
             finally:
-                self.sent_bytes = sending.sent_bytes
+                self.sent_bytes, self.first_ns = sending.sent_bytes, sending.first_ns
         finally:
             gone.cancel()
             for slots in entered:
@@ -100,6 +105,7 @@ class Call:
 
     async def _send_whole(self, send: Send) -> None:
         self.begun, self.status, self.sent_bytes = True, self.answer.status, len(self.answer.body)
+        self.first_ns = self.clock_ns()
         await send_whole(send, self.answer)
 
     async def _take_turns(self, gone: asyncio.Future[bool], entered: list[ConcurrencyLimit]) -> bool:

@@ -31,12 +31,16 @@ async def send_whole(send: Send, answer: Response) -> None:
 
 @dataclass(slots=True)
 class ResponseWriter:
-    """One answer on its way under the behaviours in `met`. `sent_bytes` is how much of the body has gone."""
+    """One answer on its way under the behaviours in `met`.
+
+    `sent_bytes` is how much of the body has gone, `first_ns` when its first byte went (of an empty one: the end).
+    """
 
     answer: Response
     met: Sequence[ActiveFault]
     clock_ns: Callable[[], int]
     sent_bytes: int = 0
+    first_ns: int = 0
 
     async def to(self, send: Send, gone: asyncio.Future[bool]) -> bool:
         """False as soon as the client has `gone`. A body that is cut short is left open: the server then closes."""
@@ -47,12 +51,14 @@ class ResponseWriter:
         async for until in self._marks(end, gone):
             while self.sent_bytes < until and not gone.done():
                 step = min(until, self.sent_bytes + _CHUNK_BYTES)
+                self.first_ns = self.first_ns or self.clock_ns()
                 piece = b"".join(_slice(self.answer.body, size, self.sent_bytes, step))
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 self.sent_bytes = step
         if gone.done():
             return False
         if keep >= 1:
+            self.first_ns = self.first_ns or self.clock_ns()
             await send({"type": "http.response.body", "body": b""})
         return True
 

@@ -32,7 +32,7 @@ from fake_backends.response_writer import Message, Send, send_whole
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CANARY_HEADER, CONTROL_HEADER, SEQ_HEADER, TRACE_HEADER, seq_of
 from harness.rundir.plan import PlannedFault, PlannedUpstream
-from harness.rundir.rows import FLAG_CANARY, NO_SEQ, RowWriter
+from harness.rundir.rows import FLAG_CANARY, NO_ROUTE, NO_SEQ, RowWriter
 from harness.units import NS_PER_MS
 
 Receive = Callable[[], Awaitable[Message]]
@@ -125,10 +125,12 @@ class FakeBackends:
         try:
             stayed = await call.answer_to(receive, send)
         except QueueFull:
+            call.first_ns = self._clock_ns()
             await send_whole(send, _FULL)
             stayed, call.status, call.sent_bytes = True, _FULL.status, len(_FULL.body)
         except asyncio.CancelledError:  # the process was told to stop: this is its top
             if not call.begun:
+                call.first_ns = self._clock_ns()
                 await send_whole(send, _STOPPING)
             stayed, call.status, call.sent_bytes = True, _STOPPING.status, len(_STOPPING.body)
         self._keep(backend, call, seq, stayed=stayed, canary=canary)
@@ -154,13 +156,15 @@ class FakeBackends:
                 seq,
                 call.arrived_ns,
                 call.due_ns,
+                call.first_ns,
                 self._clock_ns(),
                 call.sent_bytes,
+                call.faults,
                 call.status if stayed else 0,
+                0 if call.matched else NO_ROUTE,
                 backend.index,
                 call.behaviour,
                 FLAG_CANARY if canary else 0,
-                call.faults,
             )
         except OSError as error:
             self.broken = self.broken or error

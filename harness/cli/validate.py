@@ -67,8 +67,19 @@ def _print(loaded: LoadedScenario, cells: list[CellPreview]) -> None:
         if lines != shown:
             output.say("\n".join(lines))
         shown = lines
+    for note in _slots_notes(loaded):
+        click.echo(f"  {note}")
     if loaded.scenario.gates is None:
         click.echo("  no `gates`: p99 < gateway.timeout is a floor, not a service level")
+
+
+def _slots_notes(loaded: LoadedScenario) -> list[str]:
+    """That this machine's open-file limit cuts the slots of the scenario or of its cells; said once each."""
+    from harness.scenario.load import dry_plan
+    from harness.stack.processes.fd_limits import fit_slots, slots_note
+
+    plans = [dry_plan(cell.loaded.made)[0] for cell in loaded.cells if cell.loaded.scenario.load.max_in_flight is None]
+    return list(dict.fromkeys(note for plan in plans if (note := slots_note(fit_slots(plan)))))
 
 
 def _fault(fault: FaultPreview) -> str:

@@ -20,6 +20,7 @@ from harness.gates.parse import parse_gate
 from harness.rundir.manifest import Manifest, ToxiproxyInfo
 from harness.rundir.plan import Plan
 from harness.rundir.rows import CALLS, SAMPLES
+from harness.verdict.cut_slots import assume_ok
 from harness.verdict.validity import bad_seconds, lag_limit_ms
 from scenarios.load import arrivals_ns
 
@@ -42,6 +43,8 @@ class FailFast:
         if self._offsets is None or not len(rows):
             return None
         run = self._so_far(in_order([rows], SAMPLES), t0_ns)
+        if self._plan.load.slots_cut:  # a gate must have failed whatever would have become of the dropped
+            run = self._with_offsets(assume_ok(run))
         bad = bad_seconds(run, self._lag_limit_ms)
         for gate in self._gates:
             finding = self._cannot_pass(gate, run)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.rundir.rows import SAMPLES, Outcome
+from harness.rundir.rows import SAMPLES, Outcome, RowLayout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +25,7 @@ class RowTail:
     """The rows appended to one open row file since the last `read`; never more than whole rows."""
 
     path: Path
+    layout: RowLayout = SAMPLES
     offset: int = 0
 
     def read(self) -> NDArray[Any]:
@@ -36,9 +37,9 @@ class RowTail:
                 data = file.read()
         except FileNotFoundError:
             data = b""
-        whole = len(data) // SAMPLES.size * SAMPLES.size
+        whole = len(data) // self.layout.size * self.layout.size
         self.offset += whole
-        return np.frombuffer(data[:whole], dtype=SAMPLES.dtype())
+        return np.frombuffer(data[:whole], dtype=self.layout.dtype())
 
 
 @dataclass(slots=True)

@@ -23,10 +23,13 @@ from urllib.parse import urlsplit
 
 from harness.errors import RigError, ServiceGone, UsageError
 from harness.run.progress import Display, ProgressMonitor
+from harness.run.warmup_watch import WarmupWatch
 from harness.scenario.planner import make_plan
 from harness.scenario.planning.gateway_choice import resolve_gateway
 from harness.stack.client import StackClient
+from harness.stack.commands import StopReason
 from harness.stack.events import Event
+from harness.stack.processes.fd_limits import fit_slots, slots_note
 from harness.stack.processes.ports import PortLease
 from harness.target_allowlist import is_loopback
 from harness.toxiproxy.find import NONE, EngineChoice, find_engine
@@ -97,10 +100,12 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
             workers=session.options.workers,
             cell=cell.name,
         ).model_copy(update={"overrides": session.options.overrides})
+        if scenario.load.max_in_flight is None:
+            plan = fit_slots(plan)
         lay_out(run_dir, plan, cell.loaded.text, session.options.baseline)
         session.display.began(plan, run_dir, header(plan, choice))
-        if warning := _beyond_ceiling(plan):
-            session.display.note(warning)
+        for note in filter(None, (_beyond_ceiling(plan), slots_note(plan))):
+            session.display.note(note)
         try:
             _perform(session, plan, run_dir, lease, choice)
         finally:
@@ -229,18 +234,23 @@ def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Sto
     """Until every row is on disk, or the stack is down, or time is up."""
     planned_ms = plan.load.warmup_ms + plan.load.duration_ms + plan.load.drain_ms + DRAIN_MARGIN_MS
     give_up_ns = time.monotonic_ns() + round(planned_ms * NS_PER_MS)
-    stopped = False
+    stopped, warmup = False, WarmupWatch(plan, watch.run_dir)
     while time.monotonic_ns() < give_up_ns:
         for event in stack.events(0.25):
             watch.event(event)
             if event.event in ("load_done", "down"):
                 return
-        reason = watch.tick()
-        if stopped or not (stopper.asked or reason):
+        doomed, now_ns = watch.tick(), time.monotonic_ns()
+        hopeless = warmup.stop_reason(watch.t0_ns, now_ns)
+        if not stopped and (warning := warmup.uncalled(watch.t0_ns, now_ns)):
+            watch.display.note(warning)
+        if stopped or not (stopper.asked or doomed or hopeless):
             continue
         stopped = True
-        watch.display.note(reason or f"{stopper.why}stopping: faults are being taken back, what was measured is kept")
-        stack.stop(time.monotonic_ns(), "interrupted" if stopper.asked else "fail_fast")
+        stopping = f"{stopper.why}stopping: faults are being taken back, what was measured is kept"
+        watch.display.note(doomed or (f"stopping: {hopeless}" if hopeless else stopping))
+        early: StopReason = "fail_fast" if doomed else "warmup_failed"
+        stack.stop(time.monotonic_ns(), "interrupted" if stopper.asked else early)
         give_up_ns = min(give_up_ns, time.monotonic_ns() + round(plan.load.drain_ms * NS_PER_MS) + 20 * NS_PER_S)
     raise _Overrun(
         f"the load did not end within {format_duration(planned_ms)}", "see logs/locust-*.log in the run directory"

@@ -19,6 +19,8 @@ class FindingKind(StrEnum):
     ROWS_MISSING = "rows_missing"
     """Of `complete`: answers lacked the rows of an upstream. EXCEEDED where errors alone made it fail."""
     SERVICE_ENDED = "service_ended"
+    WARMUP_FAILED = "warmup_failed"
+    """Of `service-answers`: every answer of the warm-up's last half was an error, so the run was stopped."""
     NOT_BACK = "not_back"
     """Of `recovery`: the service was not as fast as before within the limit, or at all."""
 

@@ -53,7 +53,7 @@ class HarnessFault(Frozen):
 
 
 class RunEnd(Frozen):
-    reason: Literal["done", "fail_fast", "interrupted", "service_gone", "rig", "never_ready"]
+    reason: Literal["done", "fail_fast", "warmup_failed", "interrupted", "service_gone", "rig", "never_ready"]
     stop_at_ns: int | None = None
     """Everything intended before this has a row; None: the planned end."""
     deaths: tuple[ProcessExit, ...] = ()

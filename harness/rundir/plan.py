@@ -145,6 +145,8 @@ class PlannedLoad(Frozen):
     drain_ms: float
     client_cap_ms: float
     max_in_flight: int
+    slots_cut: bool = False
+    """The open-file limit allows fewer slots than a service that holds everything needs: a dropped arrival is ours."""
     ok: tuple[tuple[int, int], ...]
     """Inclusive ranges of status codes that count as ok."""
     complete: Literal["auto", "none", "jmespath"]

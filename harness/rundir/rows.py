@@ -6,11 +6,15 @@ without it was cut short and its run cannot be judged. This module writes withou
 must not pay for it); `read_rows` imports it when called.
 
     samples-<worker>.bin   one row a request, written by the load generator     64 B
-    calls-<process>.bin    one row a backend call, written by the fake backends  48 B
+    calls-<process>.bin    one row a backend call, written by the fake backends  56 B
+
+Rows are written in layout 2. Layout 1, which runs of earlier versions hold, is read into the same
+fields; what it did not record is unknown (`first_ns` 0, `waited_us` 0, `route` ROUTE_UNKNOWN).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import struct
@@ -24,10 +28,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 NO_SEQ: Final = 2**64 - 1
 """A call that carried no sequence number."""
 FLAG_CANARY: Final = 1
+NO_ROUTE: Final = 2**16 - 1
+"""A call that asked for something that its fake does not have."""
+ROUTE_UNKNOWN: Final = NO_ROUTE - 1
+"""A call of a run that did not record it."""
 FAULT_BITS: Final = 32
 """A call's `faults` tells so many faults of a plan apart."""
 
@@ -65,22 +73,58 @@ class RowLayout:
 
 
 SAMPLES: Final = RowLayout(
-    "<QqqqQIHHBB14x",
+    "<QqqqqQIHHIBB2x",
     (
         ("seq", "<u8"),
         ("intended_ns", "<i8"),
         ("sent_ns", "<i8"),
+        ("first_ns", "<i8"),  # the first byte of the body; the end of the headers of an empty one; 0: unknown
         ("done_ns", "<i8"),
         ("answered", "<u8"),  # bit i: upstream i's rows were in the answer
         ("bytes", "<u4"),
         ("status", "<u2"),  # 0 where no status line came
         ("request", "<u2"),  # index into plan.load.requests
+        ("waited_us", "<u4"),  # how long the arrival waited for a user instance
         ("outcome", "u1"),
         ("part", "u1"),  # 0: the arrival's first request
     ),
     64,
 )
 CALLS: Final = RowLayout(
+    "<QqqqqIIHHBBBx",
+    (
+        ("seq", "<u8"),
+        ("arrived_ns", "<i8"),
+        ("due_ns", "<i8"),
+        ("first_ns", "<i8"),  # the first byte of the body was sent; 0: none was
+        ("done_ns", "<i8"),
+        ("bytes", "<u4"),
+        ("faults", "<u4"),  # bit i: plan.faults[i] acted on this call
+        ("status", "<u2"),
+        ("route", "<u2"),  # which of the fake's routes it asked for; NO_ROUTE: none of them
+        ("upstream", "u1"),  # index into plan.upstreams
+        ("behaviour", "u1"),  # the first that acted, by its number in fake_backends.behaviours; 0: none
+        ("flags", "u1"),
+    ),
+    56,
+)
+_SAMPLES_1: Final = RowLayout(
+    "<QqqqQIHHBB14x",
+    (
+        ("seq", "<u8"),
+        ("intended_ns", "<i8"),
+        ("sent_ns", "<i8"),
+        ("done_ns", "<i8"),
+        ("answered", "<u8"),
+        ("bytes", "<u4"),
+        ("status", "<u2"),
+        ("request", "<u2"),
+        ("outcome", "u1"),
+        ("part", "u1"),
+    ),
+    64,
+)
+_CALLS_1: Final = RowLayout(
     "<QqqqIHBBBI3x",
     (
         ("seq", "<u8"),
@@ -89,13 +133,16 @@ CALLS: Final = RowLayout(
         ("done_ns", "<i8"),
         ("bytes", "<u4"),
         ("status", "<u2"),
-        ("upstream", "u1"),  # index into plan.upstreams
-        ("behaviour", "u1"),  # the first that acted, by its number in fake_backends.behaviours; 0: none
+        ("upstream", "u1"),
+        ("behaviour", "u1"),
         ("flags", "u1"),
-        ("faults", "<u4"),  # bit i: plan.faults[i] acted on this call
+        ("faults", "<u4"),
     ),
     48,
 )
+_LAYOUT_1: Final = {SAMPLES: _SAMPLES_1, CALLS: _CALLS_1}
+_UNKNOWN: Final = {"first_ns": 0, "waited_us": 0, "route": ROUTE_UNKNOWN}
+"""What a row of layout 1 says in the fields that it did not have."""
 
 
 class RowWriter:
@@ -165,36 +212,62 @@ class BrokenRows(Exception):
 
 
 def read_rows(path: Path, layout: RowLayout, *, verify: bool = True) -> NDArray[Any]:
-    """The rows of a closed file as a structured array, memory-mapped.
+    """The rows of a closed file as a structured array of `layout`, memory-mapped; of layout 1, a converted copy.
 
     Raises BrokenRows where the footer is missing or disagrees; with `verify=False` whatever whole
     rows are there are returned (a run under way, or a broken one a person wants to look at).
     """
-    import numpy as np
-
     try:
         size = path.stat().st_size
     except FileNotFoundError:
         raise BrokenRows(f"{path.name} is missing") from None
-    rows = size // layout.size
-    data: NDArray[Any] = (
-        np.memmap(path, dtype=layout.dtype(), mode="r", shape=(rows,)) if rows else np.empty(0, layout.dtype())
-    )
     if not verify:
-        return data
+        return _rows(path, layout, _version_of(path))
     end = path.with_name(path.name + ".end")
     try:
         footer = json.loads(end.read_text(encoding="utf-8"))
-        layout_version, count, digest = footer["layout"], footer["rows"], footer["sha256"]
+        version, count, digest = footer["layout"], footer["rows"], footer["sha256"]
     except FileNotFoundError:
         raise BrokenRows(f"{path.name} was never closed: {end.name} is missing") from None
     except (ValueError, KeyError, TypeError):
         raise BrokenRows(f"{end.name} is not a footer") from None
-    if layout_version != LAYOUT:
-        raise BrokenRows(f"{path.name} has layout {layout_version}; this tailgate reads layout {LAYOUT}")
-    if count * layout.size != size:
-        raise BrokenRows(f"{path.name} has {size} bytes where its footer says {count} rows of {layout.size}")
+    if version not in (1, LAYOUT):
+        raise BrokenRows(f"{path.name} has layout {version}; this tailgate reads layouts 1 and {LAYOUT}")
+    row_bytes = _stored(layout, version).size
+    if count * row_bytes != size:
+        raise BrokenRows(f"{path.name} has {size} bytes where its footer says {count} rows of {row_bytes}")
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
             raise BrokenRows(f"{path.name} does not match the digest in its footer")
-    return data
+    return _rows(path, layout, version)
+
+
+def _stored(layout: RowLayout, version: int) -> RowLayout:
+    return _LAYOUT_1[layout] if version == 1 else layout
+
+
+def _version_of(path: Path) -> int:
+    """The layout of a file whose footer may be missing: all files of a run have the same one."""
+    for end in (path.with_name(path.name + ".end"), *sorted(path.parent.glob("*.bin.end"))):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            if (version := json.loads(end.read_text(encoding="utf-8"))["layout"]) in (1, LAYOUT):
+                return int(version)
+    return LAYOUT
+
+
+def _rows(path: Path, layout: RowLayout, version: int) -> NDArray[Any]:
+    """Every whole row of a file, in the fields of `layout`."""
+    import numpy as np
+
+    stored = _stored(layout, version)
+    count = path.stat().st_size // stored.size
+    if not count:
+        return np.empty(0, layout.dtype())
+    data: NDArray[Any] = np.memmap(path, dtype=stored.dtype(), mode="r", shape=(count,))
+    if stored is layout:
+        return data
+    rows = np.zeros(count, layout.dtype())
+    known = {name for name, _ in stored.fields}
+    for name, _ in layout.fields:
+        rows[name] = data[name] if name in known else _UNKNOWN[name]
+    return rows

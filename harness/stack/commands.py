@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from harness.rundir.plan import Frozen
 
-StopReason = Literal["fail_fast", "interrupted"]
+StopReason = Literal["fail_fast", "warmup_failed", "interrupted"]
 
 
 class UpCommand(Frozen):

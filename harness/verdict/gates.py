@@ -8,6 +8,7 @@ does not is the rig's (`undone`), not the service's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from harness.evidence import Pool
 from harness.gates import Finding, Gate
@@ -15,6 +16,7 @@ from harness.gates.parse import parse_gate
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import PlannedGate
 from harness.rundir.results import GateResult
+from harness.verdict.cut_slots import has_cut_drops, rests_on_drops
 from harness.verdict.validity import bad_seconds, lag_limit_ms
 
 
@@ -62,6 +64,8 @@ class GateVerdicts:
     """For each run, the seconds in which the load generator was late."""
     undone: tuple[str, ...]
     """Of each gate whose verdict rests on bad seconds, what it does without them."""
+    unsent: tuple[str, ...] = ()
+    """The gates whose verdict rests on arrivals that were dropped for want of slots of ours."""
 
     @property
     def failed(self) -> list[GateVerdict]:
@@ -82,7 +86,21 @@ def judge_gates(pool: Pool) -> GateVerdicts:
     if any(bad):
         clean = pool.without(bad)
         undone = [told for verdict in verdicts if (told := _undone(verdict, clean, alpha_fail))]
-    return GateVerdicts(verdicts, limit_ms, bad, tuple(undone))
+    return GateVerdicts(verdicts, limit_ms, bad, tuple(undone), _unsent(verdicts, pool, alpha_fail))
+
+
+def _unsent(verdicts: tuple[GateVerdict, ...], pool: Pool, alpha_fail: float) -> tuple[str, ...]:
+    if not has_cut_drops(pool):
+        return ()
+    return tuple(
+        one.planned.text
+        for one in verdicts
+        if rests_on_drops(one.gate, pool, one.finding.verdict, partial(_verdict_of, one.gate, alpha_fail))
+    )
+
+
+def _verdict_of(gate: Gate, alpha_fail: float, pool: Pool) -> str:
+    return _judge(gate, pool, alpha_fail).verdict
 
 
 def _undone(verdict: GateVerdict, clean: Pool, alpha_fail: float) -> str:

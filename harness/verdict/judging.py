@@ -45,6 +45,7 @@ from harness.units import NS_PER_MS, format_duration
 from harness.verdict import before_fault, explanations
 from harness.verdict.attribution import Attribution
 from harness.verdict.before_fault import AsBefore, as_before
+from harness.verdict.cut_slots import drops_finding, has_cut_drops
 from harness.verdict.gates import GateVerdict, GateVerdicts, judge_gates
 from harness.verdict.matrix import MATRIX, combine_cells
 from harness.verdict.own_baseline import own_baseline
@@ -53,6 +54,7 @@ from harness.verdict.proof import prove_faults
 from harness.verdict.resource_usage import cost_results
 from harness.verdict.service_alive import service_alive
 from harness.verdict.validity import CHECKS, RunCheck, as_check, generator_cpu, lag_finding, rig_findings
+from harness.verdict.warmup import WarmupFailure, failed_warmup
 
 RESULTS: Final = "results.json"
 UNATTRIBUTED: Final = ("warmup", "guard", "tail")
@@ -80,6 +82,8 @@ class _Judged:
     """What is to be said of faults that the service did not meet."""
     before: Mapping[str, AsBefore]
     """By id the failed gates that were no better before any fault."""
+    warmup: WarmupFailure | None
+    """Why the run was stopped after its warm-up."""
 
 
 def judge(evidence: Evidence | Pool) -> Results:
@@ -90,20 +94,28 @@ def judge(evidence: Evidence | Pool) -> Results:
 
 def _results(pool: Pool, gates: GateVerdicts) -> Results:
     findings, faults = _check(pool, gates)
+    warmup = failed_warmup(pool)
+    if warmup and not warmup.answered:
+        findings = tuple(warmup.check() if f.check == warmup.check().check and f.ok else f for f in findings)
     alive = service_alive(pool)
     before = {one.planned.id: found for one in gates.failed if (found := as_before(pool, one))}
     every = (*gates.gates, *([alive] if alive else []))
     results = tuple(one.result(as_before=one.planned.id in before) for one in every)
+    results += (warmup.gate(),) if warmup and warmup.answered else ()
     phases = phase_results(pool)
     attribution = Attribution(pool)
     upstreams = tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
     cost = cost_results(pool, [phase for phase in phases if phase.name not in UNATTRIBUTED])
     interrupted = any(run.manifest.ended and run.manifest.ended.reason == "interrupted" for run in pool.runs)
     verdict = _combine(gates, alive, findings)
+    if warmup and warmup.answered and verdict != "rig_failure":
+        verdict = "fail"
     if interrupted and verdict == "pass":
         verdict = "inconclusive"  # nobody who reads only the verdict may take a run cut short for a whole one
     unmet = tuple(dict.fromkeys(fault.note for fault in faults if fault.note))
-    reason, why, next_ = _say(_Judged(pool, every, results, findings, phases, upstreams, cost, unmet, before), verdict)
+    reason, why, next_ = _say(
+        _Judged(pool, every, results, findings, phases, upstreams, cost, unmet, before, warmup), verdict
+    )
     return Results(
         tool=Tool(version=__version__),
         verdict=verdict,
@@ -209,6 +221,8 @@ def _check(pool: Pool, gates: GateVerdicts) -> tuple[tuple[RunCheck, ...], tuple
         cpu = generator_cpu(run, run.resources, lag_ok=lag.ok)
         for finding in (*rig_findings(run, landed), lag, cpu):
             found[finding.check].append(finding)
+        if gates.unsent and found["counts"][-1].ok and has_cut_drops(Pool.of(run)):
+            found["counts"][-1] = drops_finding(run, gates.unsent[0])
     findings = tuple(next((f for f in of_check if not f.ok), of_check[0]) for of_check in found.values())
     return findings, tuple(faults)
 
@@ -226,6 +240,8 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         results = judged.results
         said = explanations.headline_passed(plan, results, judged.unmet)
         return said, explanations.why_passed(plan, results), explanations.next_passed(plan, judged.unmet)
+    if verdict == "fail" and judged.warmup:
+        return f"{judged.warmup.reason[0].upper()}{judged.warmup.reason[1:]}.", judged.warmup.why, judged.warmup.next
     failed = [one for one in judged.gates if one.finding.verdict == "fail"]
     if failed:
         ended = next((one for one in failed if one.finding.kind == FindingKind.SERVICE_ENDED), None)
@@ -300,6 +316,7 @@ def _stopped(run: Evidence) -> str | None:
         return None
     how = {
         "fail_fast": "a gate had failed whatever else would come",
+        "warmup_failed": "the warm-up had shown that the run cannot end well",
         "interrupted": "interrupted",
         "service_gone": "the service ended",
         "rig": "the rig failed",

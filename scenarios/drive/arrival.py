@@ -14,8 +14,8 @@ from harness.rundir.rows import Outcome
 
 PART_MOST: Final = 255
 """As high as a row counts the requests of one arrival."""
-Row = tuple[int, int, int, int, int, int, int, int, int, int]
-"""In the order of records.SAMPLES."""
+Row = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
+"""In the order of harness.rundir.rows.SAMPLES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Exchange:
     part: int
     since_ns: int
     sent_ns: int
+    first_ns: int = 0
+    """When the first byte of the body came; 0: unknown, or none did."""
     done_ns: int | None = None
     ending: RequestEnd | None = None
     """None until the client has reported it."""
@@ -94,11 +96,13 @@ def _row(exchange: Exchange, ending: RequestEnd, now_ns: int) -> Row:
         exchange.arrival.seq,
         exchange.since_ns,
         exchange.sent_ns,
+        exchange.first_ns,
         done_ns,
         ending.answered,
         min(ending.size, 2**32 - 1),
         ending.status,
         ending.request,
+        0,  # no arrival waits for a user instance yet: the pool makes as many as it needs
         ending.outcome,
         min(exchange.part, PART_MOST),
     )

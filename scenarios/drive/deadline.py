@@ -16,6 +16,7 @@ from locust.clients import HttpSession
 from locust.contrib.fasthttp import FastHttpSession
 
 from scenarios.drive.failures import Deadline, DeadlineExpired
+from scenarios.drive.first_byte import time_bodies
 
 BLOCK_BYTES = 64 * 1024
 """geventhttpclient reads 4 kB at a time; an answer of 400 kB would take a hundred turns."""
@@ -33,6 +34,7 @@ class ConnectionPool(HTTPClientPool):
     def get_client(self, url: str | URL) -> HTTPClient:
         client = super().get_client(url)
         client._connection_pool.size = 0  # nothing else reads it once the pool is made
+        time_bodies(client)
         return client
 
 

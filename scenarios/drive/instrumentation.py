@@ -23,6 +23,7 @@ from scenarios.drive.answer import Checks
 from scenarios.drive.arrival import Arrival, Exchange, RequestEnd, headers
 from scenarios.drive.deadline import set_deadline, widen_timeouts
 from scenarios.drive.failures import is_past_deadline, outcome_of
+from scenarios.drive.first_byte import CURRENT
 from scenarios.drive.incomplete import IncompleteAnswers
 from scenarios.drive.recorder import Recorder
 from scenarios.load import request_index
@@ -160,6 +161,7 @@ class Instrumentation:
             exchange.streamed = bool(kwargs.get("stream"))
             kwargs["headers"] = {**(kwargs.get("headers") or {}), **headers(self._run, arrival.seq)}
             kwargs["context"] = {**kwargs.get("context", {}), CONTEXT_KEY: exchange}
+            CURRENT.set(exchange)
             try:
                 response = send(method, url, *args, **kwargs)
             except BaseException as exc:
@@ -168,6 +170,8 @@ class Instrumentation:
                     outcome = Outcome.UNFINISHED if killed else Outcome.BAD_ANSWER
                     self.finish(arrival, outcome, time.monotonic_ns())
                 raise
+            finally:
+                CURRENT.set(None)
             if exchange.done_ns is None:  # `catch_response`: the task looks at it before it is reported
                 exchange.done_ns = time.monotonic_ns()
             return response

@@ -280,8 +280,8 @@ def test_the_table_of_rows(column: int, kind: str, layout: RowLayout) -> None:
 
 def test_the_snippet_reads_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with RowWriter(tmp_path / "samples-0.bin", SAMPLES) as rows:
-        rows.append(7, 1_000_000, 2_000_000, 6_000_000, 3, 100, 200, 0, Outcome.OK, 0)
-        rows.append(8, 2_000_000, 3_000_000, 4_000_000, 0, 300, 504, 0, Outcome.GATEWAY_TIMEOUT, 0)
+        rows.append(7, 1_000_000, 2_000_000, 0, 6_000_000, 3, 100, 200, 0, 0, Outcome.OK, 0)
+        rows.append(8, 2_000_000, 3_000_000, 0, 4_000_000, 0, 300, 504, 0, 0, Outcome.GATEWAY_TIMEOUT, 0)
     [snippet] = [text for where, _, text in blocks("python") if "results.md" in where]
     exec(re.sub(r'"[^"]*samples-0\.bin"', repr(str(tmp_path / "samples-0.bin")), snippet), {})
     assert capsys.readouterr().out == "2 5.0 0.5\n"

@@ -18,7 +18,10 @@ def test_the_first_request_counts_from_the_intended_time_and_the_next_from_its_e
     arrival = Arrival(5, intended_ns=100)
     done(arrival.begin(130), 200)
     done(arrival.begin(250), 300)
-    assert [row[:4] + row[9:] for row in arrival.rows(400, LOST)] == [(5, 100, 130, 200, 0), (5, 200, 250, 300, 1)]
+    assert [(*row[:3], row[4], row[11]) for row in arrival.rows(400, LOST)] == [
+        (5, 100, 130, 200, 0),
+        (5, 200, 250, 300, 1),
+    ]
 
 
 def test_a_request_that_overlaps_the_one_before_counts_from_its_own_start() -> None:
@@ -33,18 +36,18 @@ def test_an_open_request_ends_now_and_as_it_is_told() -> None:
     done(arrival.begin(130), 200)
     arrival.begin(210)
     rows = arrival.rows(900, LOST)
-    assert [(row[3], row[8]) for row in rows] == [(200, Outcome.OK), (900, Outcome.UNFINISHED)]
+    assert [(row[4], row[10]) for row in rows] == [(200, Outcome.OK), (900, Outcome.UNFINISHED)]
 
 
 def test_an_arrival_without_a_request_has_a_row_all_the_same() -> None:
     (row,) = Arrival(5, intended_ns=100, request=3).rows(150, RequestEnd(Outcome.DROPPED, request=3))
-    assert row == (5, 100, 150, 150, 0, 0, 0, 3, Outcome.DROPPED, 0)
+    assert row == (5, 100, 150, 0, 150, 0, 0, 0, 3, 0, Outcome.DROPPED, 0)
 
 
 def test_in_the_closed_model_the_first_request_is_its_own_intention() -> None:
     arrival = Arrival(5, intended_ns=None)
     done(arrival.begin(130), 200)
-    assert arrival.rows(400, LOST)[0][1:4] == (130, 130, 200)
+    assert arrival.rows(400, LOST)[0][1:5] == (130, 130, 0, 200)
 
 
 def test_a_task_that_fails_spoils_its_last_good_answer_and_no_other() -> None:
@@ -53,14 +56,14 @@ def test_a_task_that_fails_spoils_its_last_good_answer_and_no_other() -> None:
     done(arrival.begin(250), 300)
     arrival.spoil(Outcome.BAD_ANSWER)
     rows = arrival.rows(400, LOST)
-    assert [(row[8], row[4]) for row in rows] == [(Outcome.OK, 0b11), (Outcome.BAD_ANSWER, 0)]
+    assert [(row[10], row[5]) for row in rows] == [(Outcome.OK, 0b11), (Outcome.BAD_ANSWER, 0)]
 
 
 def test_a_task_that_fails_on_an_error_leaves_the_error() -> None:
     arrival = Arrival(5, intended_ns=100)
     done(arrival.begin(130), 200, Outcome.GATEWAY_TIMEOUT)
     arrival.spoil(Outcome.BAD_ANSWER)
-    assert arrival.rows(400, LOST)[0][8] == Outcome.GATEWAY_TIMEOUT
+    assert arrival.rows(400, LOST)[0][10] == Outcome.GATEWAY_TIMEOUT
 
 
 def test_a_body_beyond_four_gigabytes_and_a_task_of_300_requests_fit_their_fields() -> None:
@@ -70,7 +73,7 @@ def test_a_body_beyond_four_gigabytes_and_a_task_of_300_requests_fit_their_field
         exchange.done_ns = 140
         exchange.ending = RequestEnd(Outcome.OK, 200, 0, 2**40)
     last = arrival.rows(400, LOST)[-1]
-    assert (last[5], last[9]) == (2**32 - 1, 255)
+    assert (last[6], last[11]) == (2**32 - 1, 255)
 
 
 def test_both_headers_name_the_arrival() -> None:

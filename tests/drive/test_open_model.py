@@ -116,6 +116,28 @@ def test_the_deadline_is_total_even_while_bytes_trickle_in(tmp_path: Path, kind:
     assert all(299 <= value < 450 for value in latency_ms(rows))
 
 
+def test_the_first_byte_of_a_body_has_its_time(tmp_path: Path) -> None:
+    """Of a body that trickles in, of one that comes with its headers, and of none: the end of the headers."""
+    answers = {
+        0: Answer(body=b"x" * 100, hold_s=0.1, drip_s=0.3),
+        1: Answer(body=b"x" * 100, hold_s=0.1),
+        2: Answer(body=b"", hold_s=0.1),
+        3: Answer(body=b"x" * 100, hold_s=0.1, drip_s=5.0),
+        4: Answer(close=True),
+    }
+    with StubServer(lambda asked: answers[asked.seq or 0]) as stub:
+        plan = a_plan(stub.url, rate_per_s=10, duration_ms=500.0, client_cap_ms=1000.0)
+        rows, _ = run(plan, tmp_path)
+    rows = rows[rows["seq"].argsort()]
+    first_ms = (rows["first_ns"] - rows["sent_ns"]) / MS
+    rest_ms = (rows["done_ns"] - rows["first_ns"]) / MS
+    assert all(100 <= first_ms[seq] < 250 for seq in range(4)), first_ms
+    assert 300 <= rest_ms[0] < 500, "the other half came later"
+    assert all(0 <= rest_ms[seq] < 100 for seq in (1, 2))
+    assert Outcome(rows["outcome"][3]) is Outcome.CLIENT_TIMEOUT, "and its first byte is known all the same"
+    assert rows["first_ns"][4] == 0
+
+
 def test_a_worker_stops_at_the_moment_it_is_told(tmp_path: Path) -> None:
     with StubServer() as stub:
         plan = a_plan(stub.url, rate_per_s=50, duration_ms=30_000.0)

@@ -125,6 +125,8 @@ def test_drip(make_fakes: MakeFakes) -> None:
     half = sum(size for at_s, size in got.pieces if at_s <= HEALTHY_S + 5)
     assert half == pytest.approx(len(got.body) / 2, rel=0.02)
     assert row["bytes"] == len(got.body)
+    assert (row["first_ns"] - row["arrived_ns"]) / 1e9 == pytest.approx(got.pieces[0][0])
+    assert (row["done_ns"] - row["first_ns"]) / 1e9 == pytest.approx(10, rel=0.02)
 
 
 def test_a_lifted_drip_is_over_at_once_and_one_nobody_waits_for_stops(make_fakes: MakeFakes) -> None:

@@ -14,7 +14,7 @@ import pytest
 from fake_backends.draws import Draws
 from fake_backends.profiles import Lognormal
 from harness.correlation import run_hash, traceparent
-from harness.rundir.rows import FLAG_CANARY, NO_SEQ
+from harness.rundir.rows import FLAG_CANARY, NO_ROUTE, NO_SEQ
 from tests.fake_backends.fakes import FaultyFakes
 from tests.fake_backends.plans import SEED, upstream
 from tests.virtual_time import now_ns, run
@@ -58,6 +58,7 @@ def test_a_call_takes_its_drawn_latency_and_leaves_a_whole_row(fakes: Fakes) -> 
     began_ns = run(scenario())
     (row,) = fakes.rows()
     assert row.pop("done_ns") == pytest.approx(began_ns + latency_ns(17), abs=1000)
+    assert row.pop("first_ns") == pytest.approx(began_ns + latency_ns(17), abs=1000)
     size = row.pop("bytes")
     assert size > 40 * 200
     assert row == {
@@ -65,6 +66,7 @@ def test_a_call_takes_its_drawn_latency_and_leaves_a_whole_row(fakes: Fakes) -> 
         "arrived_ns": began_ns,
         "due_ns": began_ns + latency_ns(17),
         "status": 200,
+        "route": 0,
         "upstream": 0,
         "behaviour": 0,
         "faults": 0,
@@ -134,7 +136,7 @@ def test_a_client_that_leaves_is_recorded_with_the_moment_it_left(fakes: Fakes) 
     status, _ = run(fakes.ask(headers=[("x-tailgate-seq", "17")], gone_after_s=0.001))
     assert status == 0
     (row,) = fakes.rows()
-    assert (row["status"], row["bytes"]) == (0, 0)
+    assert (row["status"], row["bytes"], row["first_ns"]) == (0, 0, 0)
     assert row["done_ns"] - row["arrived_ns"] == pytest.approx(0.001 * NS, abs=1000)
     assert row["due_ns"] - row["arrived_ns"] == latency_ns(17)
 
@@ -161,6 +163,7 @@ def test_a_wrong_path_is_told_at_once_and_recorded(fakes: Fakes) -> None:
     assert run(fakes.ask("/v1/offers", headers=[("x-tailgate-seq", "3")]))[0] == 404
     (row,) = fakes.rows()
     assert (row["seq"], row["status"], row["due_ns"]) == (3, 404, row["arrived_ns"])
+    assert row["route"] == NO_ROUTE
 
 
 def test_a_row_that_cannot_be_kept_does_not_harm_the_call(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,3 +92,11 @@ def test_gates_that_were_over_by_the_stop_are_decided_as_ever(tmp_path: Path) ->
     made = record(plan, policy="parallel").stopped(48_000, "fail_fast")
     results = verdict.judge(Evidence.load(made.write(tmp_path)))
     assert [gate.verdict for gate in results.gates[:5]] == ["fail", "fail", "fail", "pass", "inconclusive"]
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_arrivals_dropped_for_want_of_our_own_slots_stop_nothing(cut: bool) -> None:
+    plan = make_plan(faults=[slow_fault()], gates=["errors < 1% during azure-slow"])
+    made = record(plan.model_copy(update={"load": plan.load.model_copy(update={"slots_cut": cut})}), policy="timeout")
+    made.samples["outcome"][made.samples["seq"] % 3 == 0] = Outcome.DROPPED
+    assert (stops_at_ms(made) is None) is cut

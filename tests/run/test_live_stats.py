@@ -10,7 +10,7 @@ MS = 1_000_000
 
 def _append(writer: RowWriter, seq: int, latency_ms: int, outcome: Outcome = Outcome.OK) -> None:
     intended = seq * 10 * MS
-    writer.append(seq, intended, intended, intended + latency_ms * MS, 0, 0, 200, 0, outcome, 0)
+    writer.append(seq, intended, intended, 0, intended + latency_ms * MS, 0, 0, 200, 0, 0, outcome, 0)
 
 
 def test_only_whole_new_rows_are_read(tmp_path: Path) -> None:

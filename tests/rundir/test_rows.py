@@ -31,7 +31,7 @@ def test_rows_come_back_whatever_the_buffer(seqs: list[int], capacity: int) -> N
         path = Path(folder) / "samples-0.bin"
         with RowWriter(path, SAMPLES, capacity) as writer:
             for seq in seqs:
-                writer.append(seq, -1, 2, 3, 0, 5, 200, 0, 0, 0)
+                writer.append(seq, -1, 2, 0, 3, 0, 5, 200, 0, 0, 0, 0)
         rows = read_rows(path, SAMPLES)
         assert rows["seq"].tolist() == seqs
         assert (rows["intended_ns"] == -1).all()
@@ -41,7 +41,7 @@ def _written(tmp_path: Path) -> Path:
     path = tmp_path / "samples-0.bin"
     with RowWriter(path, SAMPLES) as writer:
         for seq in range(3):
-            writer.append(seq, 0, 0, 0, 0, 0, 200, 0, 0, 0)
+            writer.append(seq, 0, 0, 0, 0, 0, 0, 200, 0, 0, 0, 0)
     return path
 
 
@@ -85,7 +85,7 @@ def test_a_disk_that_takes_no_more_leaves_whole_rows(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (15 * SAMPLES.size + 7, former[1]))
         with pytest.raises(OSError, match="too large"):
             for seq in range(30):
-                writer.append(seq, 0, 0, 0, 0, 0, 200, 0, 0, 0)
+                writer.append(seq, 0, 0, 0, 0, 0, 0, 200, 0, 0, 0, 0)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, former)
         signal.signal(signal.SIGXFSZ, former_signal)

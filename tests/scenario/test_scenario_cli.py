@@ -139,3 +139,30 @@ def test_nothing_heavy_is_imported(words: list[str]) -> None:
     imported = {match[1] for match in re.finditer(r"\|\s+(\w+)(?:[.\w]*)$", done.stderr, re.MULTILINE)}
     assert "click" in imported
     assert not imported & set(HEAVY)
+
+
+FAST = """\
+name: fast
+service: {url: "http://127.0.0.1:9"}
+gateway: {kind: none}
+load: {rate: 1000/s, request: GET /, duration: 60s}
+gates: [errors < 1%]
+"""
+
+
+@pytest.mark.parametrize(("hard", "cut"), [(20_000, True), (1_000_000, False)])
+def test_validate_says_that_the_open_file_limit_cuts_the_slots(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, hard: int, cut: bool
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _what: (1_024, hard))
+    assert tailgate("validate", str(write(tmp_path, FAST))) == 0
+    assert ("note: the open-file limit allows 19,936 requests in flight" in capsys.readouterr().out) is cut
+
+
+def test_slots_that_the_scenario_writes_are_not_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _what: (1_024, 20_000))
+    written = FAST.replace("duration: 60s", "duration: 60s, max_in_flight: 75000")
+    assert tailgate("validate", str(write(tmp_path, written))) == 0
+    assert "open-file limit" not in capsys.readouterr().out

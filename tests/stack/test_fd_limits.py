@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.stack.processes.fd_limits import almost_full, fd_demands, full, refuse_too_many
+from harness.stack.processes.fd_limits import almost_full, fd_demands, fit_slots, full, refuse_too_many, slots_note
 from harness.stack.processes.ports import PortLease
 from tests.stack.stack_scene import make_plan
 
@@ -69,3 +69,25 @@ def test_a_child_that_is_about_to_run_out_is_told() -> None:
         assert almost_full(hard)
         assert not almost_full(hard // 2)
     assert "toxiproxy has 4,090 open files" in full("toxiproxy", 4090).message
+
+
+def test_slots_are_cut_to_what_the_limit_allows(tmp_path: Path) -> None:
+    with PortLease(tmp_path / "locks") as lease:
+        plan = make_plan(lease, RUN_ID, upstreams=2, latency_ms=7_000)
+    assert fit_slots(plan, (256, resource.RLIM_INFINITY)) is plan
+    assert fit_slots(plan, (256, 100_000)) is plan
+    fitted = fit_slots(plan, (256, 300))
+    assert fitted.load.slots_cut and 0 < fitted.load.max_in_flight < plan.load.max_in_flight
+    refuse_too_many(fitted, (256, 300))
+    one_more = fitted.load.model_copy(update={"max_in_flight": fitted.load.max_in_flight + 1})
+    with pytest.raises(UsageError):
+        refuse_too_many(fitted.model_copy(update={"load": one_more}), (256, 300))
+    note = slots_note(fitted)
+    assert note and f"allows {fitted.load.max_in_flight} requests in flight" in note
+    assert slots_note(plan) is None
+
+
+def test_a_limit_that_allows_no_slot_at_all_is_refused_as_before(tmp_path: Path) -> None:
+    with PortLease(tmp_path / "locks") as lease:
+        plan = make_plan(lease, RUN_ID)
+    assert fit_slots(plan, (256, 60)) is plan

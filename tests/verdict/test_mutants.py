@@ -60,6 +60,14 @@ def exactly_at_the_limit() -> Recording:
     return made
 
 
+def dropped_by_cut_slots() -> Recording:
+    """One arrival in ten found no slot, since the open-file limit allowed no more."""
+    plan = make_plan(gates=["errors < 1%"])
+    made = record(plan.model_copy(update={"load": plan.load.model_copy(update={"slots_cut": True})}))
+    made.samples["outcome"][made.samples["seq"] % 10 == 0] = Outcome.DROPPED
+    return made
+
+
 def quick_failures() -> Recording:
     made = record(make_plan(gates=["p99 < 1s"]))
     made.samples["outcome"][made.samples["seq"] % 20 == 0] = Outcome.HTTP_ERROR
@@ -479,6 +487,13 @@ MUTANTS = (
         "send lag held against the service",
         late_generator,
         swap("harness.verdict.gates.bad_seconds", lambda *_: frozenset()),
+        right="rig_failure",
+        wrong="fail",
+    ),
+    Mutant(
+        "dropped by our own limit counts against the service",
+        dropped_by_cut_slots,
+        swap("harness.verdict.gates.has_cut_drops", lambda _pool: False),
         right="rig_failure",
         wrong="fail",
     ),

@@ -54,6 +54,41 @@ def _share_held(plan: Plan, upstream: str) -> float:
     return min(1.0, longest_ms / plan.load.client_cap_ms)
 
 
+def fit_slots(plan: Plan, limits: tuple[int, int] | None = None) -> Plan:
+    """The plan with as many of its slots as the hard limit allows our children; unchanged where all or none fit.
+
+    Only for slots that tailgate chose: what a user wrote is refused where it does not fit.
+    """
+    _, hard = limits or resource.getrlimit(resource.RLIMIT_NOFILE)
+    if plan.load.model == "closed" or hard == resource.RLIM_INFINITY or _fits(plan, hard):
+        return plan
+    low, high = 0, plan.load.max_in_flight
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _fits(_with_slots(plan, middle), hard) else (low, middle)
+    return _with_slots(plan, low) if low else plan
+
+
+def slots_note(plan: Plan) -> str | None:
+    """What to say before a run with fewer slots than it may need; None where they were not cut."""
+    if not plan.load.slots_cut:
+        return None
+    return (
+        f"note: the open-file limit allows {format_count(plan.load.max_in_flight)} requests in flight, fewer than a "
+        "service that holds everything may need; where arrivals find no slot and a gate rests on them, the run is a "
+        "rig failure"
+    )
+
+
+def _fits(plan: Plan, hard: int) -> bool:
+    return all(need.files <= hard for need in fd_demands(plan) if need.raised)
+
+
+def _with_slots(plan: Plan, slots: int) -> Plan:
+    load = plan.load.model_copy(update={"max_in_flight": slots, "slots_cut": True})
+    return plan.model_copy(update={"load": load})
+
+
 def refuse_too_many(plan: Plan, limits: tuple[int, int] | None = None) -> None:
     """Raises UsageError, naming the number needed. `limits` are the soft and the hard one; default: the system's."""
     soft, hard = limits or resource.getrlimit(resource.RLIMIT_NOFILE)

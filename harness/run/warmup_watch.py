@@ -1,0 +1,107 @@
+"""Stops a run whose warm-up shows that it cannot end well, and warns of upstreams that the service does not call.
+
+It looks at the rows from shortly after t = 0, by the rule of `harness.verdict.warmup`, until one good answer or the
+whole of the warm-up's rows has settled the question. The warning comes once, at the end of the baseline.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from harness.run.live_stats import LiveSamples, RowTail
+from harness.rundir.plan import Plan
+from harness.rundir.rows import CALLS, FLAG_CANARY, Outcome
+from harness.units import NS_PER_MS, NS_PER_S
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.verdict.warmup import CallCounts
+
+SETTLE_NS: Final = 2 * NS_PER_S
+"""After t = 0: the fakes and the workers have written their rows of the warm-up by then."""
+EVERY_NS: Final = NS_PER_S // 2
+
+
+class WarmupWatch:
+    """One run. `stop_reason` is asked again and again, `uncalled` once its moment has come."""
+
+    def __init__(self, plan: Plan, run_dir: Path) -> None:
+        self._plan = plan
+        self._samples = LiveSamples(run_dir, plan.load.workers)
+        self._calls = RowTail(run_dir / "calls-0.bin", CALLS)
+        self._settled = not plan.load.warmup_ms
+        self._counts: CallCounts | None = None
+        self._called: set[int] = set()
+        self._told = False
+        self._next_ns = 0
+
+    def stop_reason(self, t0_ns: int | None, now_ns: int) -> str | None:
+        """Why the run should stop now; None while nothing is sure, and for good once an answer was well."""
+        if self._settled or t0_ns is None or now_ns < max(t0_ns + SETTLE_NS, self._next_ns):
+            return None
+        self._next_ns = now_ns + EVERY_NS
+        self._read_calls(t0_ns)
+        return self._decide(self._samples.update(), t0_ns, now_ns)
+
+    def _decide(self, samples: NDArray[Any], t0_ns: int, now_ns: int) -> str | None:
+        from harness.verdict.warmup import all_failed, last_half, none_matches
+
+        arrivals = int(((samples["intended_ns"] < t0_ns) & (samples["part"] == 0)).sum())
+        if self._counts and none_matches(self._counts, arrivals):
+            self._settled = True
+            return "every call of the service asked for something that its fakes do not have"
+        rows = last_half(self._plan, samples, t0_ns)
+        since_ns = t0_ns - round(self._plan.load.warmup_ms / 2 * NS_PER_MS)
+        later = samples["outcome"][samples["intended_ns"] >= since_ns]
+        if (later == Outcome.OK).any():  # of the time after the warm-up, too: it may just have become ready
+            self._settled = True
+            return None
+        if not self._is_whole(len(rows), t0_ns, now_ns):
+            return None
+        self._settled = True
+        return "every request of the last half of the warm-up failed" if all_failed(rows) else None
+
+    def _is_whole(self, rows: int, t0_ns: int, now_ns: int) -> bool:
+        """Whether each arrival of the warm-up's last half has its row."""
+        load = self._plan.load
+        if now_ns >= t0_ns + round(load.client_cap_ms * NS_PER_MS) + SETTLE_NS:
+            return True  # no request lasts longer than that
+        if load.schedule is None:
+            return False
+        from scenarios.load import arrivals_ns
+
+        half_ns = round(load.warmup_ms / 2 * NS_PER_MS)
+        return rows >= sum(-half_ns <= offset < 0 for offset in arrivals_ns(load.schedule, self._plan.seed))
+
+    def uncalled(self, t0_ns: int | None, now_ns: int) -> str | None:
+        """A warning of faulted fakes that were not called by the end of the baseline; said once at most."""
+        if self._told or t0_ns is None or not self._plan.faults:
+            return None
+        first_ms = min(window.apply_ms for fault in self._plan.faults for window in fault.windows)
+        if now_ns < t0_ns + round((first_ms - self._plan.guard_ms) * NS_PER_MS):
+            return None
+        self._told = True
+        self._read_calls(t0_ns)
+        faulted = {name for fault in self._plan.faults for name in fault.upstreams}
+        silent = [
+            upstream.name
+            for upstream in self._plan.upstreams
+            if upstream.kind == "fake" and upstream.name in faulted and upstream.index not in self._called
+        ]
+        if not silent:
+            return None
+        return (
+            f"warning: the service has not called {', '.join(silent)} yet; the fault proves something only if it is "
+            "called while the fault is active"
+        )
+
+    def _read_calls(self, t0_ns: int) -> None:
+        from harness.verdict.warmup import CallCounts
+
+        calls = self._calls.read()
+        calls = calls[(calls["flags"] & FLAG_CANARY) == 0]
+        self._called |= set(calls["upstream"].tolist())
+        counts = CallCounts.of(calls[calls["arrived_ns"] < t0_ns])
+        self._counts = self._counts.plus(counts) if self._counts else counts

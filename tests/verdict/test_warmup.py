@@ -1,0 +1,142 @@
+"""A run that was stopped because its warm-up had failed: whose fault it was, and what is said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import verdict
+from harness.rundir.manifest import RunEnd
+from harness.rundir.results import Results
+from harness.rundir.rows import NO_ROUTE, NO_SEQ, Outcome
+from harness.rundir.unmatched import Unmatched
+from harness.verdict.warmup import CallCounts, none_matches
+from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
+
+STOPPED_MS = 2_500
+
+
+def stopped(reason: str = "warmup_failed") -> Recording:
+    """Two seconds of warm-up at 40/s, stopped 2.5 s after t = 0."""
+    recording = record(make_plan(faults=[slow_fault()], gates=["p99 < gateway.timeout during azure-slow"]))
+    recording.stopped(STOPPED_MS, "fail_fast")
+    ended = RunEnd.model_validate({"reason": reason, "stop_at_ns": T0_NS + STOPPED_MS * 1_000_000})
+    recording.manifest = recording.manifest.model_copy(update={"ended": ended})
+    recording.calls = recording.calls[np.isin(recording.calls["seq"], recording.samples["seq"])]
+    return recording
+
+
+def failing(recording: Recording, outcome: Outcome, status: int) -> Recording:
+    recording.samples["outcome"] = outcome
+    recording.samples["status"] = status
+    recording.samples["answered"] = 0
+    return recording
+
+
+def unmatched(recording: Recording) -> Recording:
+    recording.calls["route"], recording.calls["status"] = NO_ROUTE, 404
+    line = Unmatched(
+        upstream="gcp",
+        method="GET",
+        path="/v2/offers",
+        status=404,
+        calls=312,
+        speaks="a fake of the provider generic speaks GET /offers?cursor=",
+    )
+    recording.unmatched = [line]
+    return recording
+
+
+def judged(recording: Recording, run_dir: Path) -> Results:
+    """Judged twice, to the same bytes."""
+    recording.write(run_dir)
+    first, kept = verdict.write(run_dir), (run_dir / "results.json").read_bytes()
+    verdict.write(run_dir)
+    assert (run_dir / "results.json").read_bytes() == kept
+    return first
+
+
+def test_answers_that_are_all_errors_are_the_services_fault(tmp_path: Path) -> None:
+    results = judged(failing(stopped(), Outcome.HTTP_ERROR, 503), tmp_path)
+    assert (results.verdict, results.exit_code) == ("fail", 1)
+    assert results.reason == "Every request of the last half of the warm-up failed, before any fault."
+    assert "ended as http_error. Every request of it was answered with 503." in results.why
+    assert "It answers 503 to everything" in results.next
+    assert results.run.stopped == "the warm-up had shown that the run cannot end well, at 2.50 s"
+    assert [gate.id for gate in results.gates if gate.verdict == "fail"] == ["service-answers"]
+
+
+def test_several_ways_to_fail_are_counted_the_most_frequent_first(tmp_path: Path) -> None:
+    recording = failing(stopped(), Outcome.HTTP_ERROR, 500)
+    third = recording.samples["seq"] % 3 == 0
+    recording.samples["outcome"][third], recording.samples["status"][third] = Outcome.GATEWAY_TIMEOUT, 504
+    why = judged(recording, tmp_path).why
+    assert why.index("ended as http_error and") < why.index("as gateway_timeout.")
+    assert "was answered with" not in why
+
+
+def test_requests_that_reach_nothing_are_a_rig_failure(tmp_path: Path) -> None:
+    recording = failing(stopped(), Outcome.CONNECTION_ERROR, 0)
+    recording.calls = recording.calls[:0]
+    results = judged(recording, tmp_path)
+    assert (results.verdict, results.exit_code) == ("rig_failure", 4)
+    assert "no request of the warm-up got an answer from http://" in results.reason
+    assert "ended as connection_error" in results.reason
+    assert "see that the service listens there" in results.next.lower()
+    assert "service-answers" not in [gate.id for gate in results.gates]
+
+
+def test_a_service_that_cut_the_connection_after_it_had_called_its_backends_was_reached(tmp_path: Path) -> None:
+    results = judged(failing(stopped(), Outcome.CONNECTION_ERROR, 0), tmp_path)
+    assert (results.verdict, results.exit_code) == ("fail", 1)
+
+
+@pytest.mark.parametrize(("errors", "verdict_", "code"), [(False, "rig_failure", 4), (True, "fail", 1)])
+def test_calls_that_match_no_route_are_named(tmp_path: Path, errors: bool, verdict_: str, code: int) -> None:
+    """The service's fault where it says so in its own answers; else no fault of a fake could be met."""
+    recording = unmatched(stopped())
+    if errors:
+        failing(recording, Outcome.HTTP_ERROR, 502)
+    results = judged(recording, tmp_path)
+    assert (results.verdict, results.exit_code) == (verdict_, code)
+    assert "gcp has no GET /v2/offers: 404 to 312 calls" in results.reason
+    assert "a fake of the provider generic speaks GET /offers?cursor=" in results.next
+    assert ("ended as http_error" in results.why) is errors
+
+
+def test_one_good_answer_in_the_last_half_is_enough_to_go_on(tmp_path: Path) -> None:
+    recording = failing(stopped(), Outcome.HTTP_ERROR, 503)
+    last = np.flatnonzero(recording.samples["intended_ns"] < T0_NS)[-1]
+    recording.samples["outcome"][last] = Outcome.OK
+    assert judged(recording, tmp_path).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("reason", ["fail_fast", "interrupted"])
+def test_a_run_that_was_stopped_for_another_reason_is_judged_as_before(tmp_path: Path, reason: str) -> None:
+    results = judged(failing(stopped(reason), Outcome.HTTP_ERROR, 503), tmp_path)
+    assert "service-answers" not in [gate.id for gate in results.gates]
+
+
+@pytest.mark.parametrize(
+    ("numbered", "matched", "others", "hopeless"),
+    [
+        (10, 0, 0, True),
+        (9, 0, 0, False),
+        (500, 1, 0, False),
+        (0, 0, 49, False),  # a probe now and then, of a service that answers from its cache
+        (0, 0, 50, True),
+        (0, 1, 500, False),
+    ],
+)
+def test_probes_of_the_services_own_do_not_stop_a_run(numbered: int, matched: int, others: int, hopeless: bool) -> None:
+    assert none_matches(CallCounts(numbered, matched, others), arrivals=100) is hopeless
+
+
+def test_calls_are_counted_by_number_and_route() -> None:
+    calls = stopped().calls[:4].copy()
+    calls["seq"] = [1, 2, NO_SEQ, NO_SEQ]
+    calls["route"] = [0, NO_ROUTE, 0, NO_ROUTE]
+    assert CallCounts.of(calls) == CallCounts(2, 1, 2, 1)
+    assert CallCounts.of(calls).plus(CallCounts(1, 1)) == CallCounts(3, 2, 2, 1)
