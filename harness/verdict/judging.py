@@ -50,7 +50,7 @@ from harness.verdict.gates import GateVerdict, GateVerdicts, judge_gates
 from harness.verdict.matrix import MATRIX, combine_cells
 from harness.verdict.own_baseline import own_baseline
 from harness.verdict.phases import phase_results
-from harness.verdict.proof import prove_faults
+from harness.verdict.proof import excuse_blocked, prove_faults
 from harness.verdict.resource_usage import cost_results
 from harness.verdict.service_alive import service_alive
 from harness.verdict.validity import CHECKS, RunCheck, as_check, generator_cpu, lag_finding, rig_findings
@@ -216,6 +216,8 @@ def _check(pool: Pool, gates: GateVerdicts) -> tuple[tuple[RunCheck, ...], tuple
     faults: list[FaultResult] = []
     for run, bad in zip(pool.runs, gates.bad, strict=True):
         landed = prove_faults(run)
+        if gates.failed:
+            landed = excuse_blocked(landed)
         faults += [landing.result for landing in landed]
         lag = lag_finding(run, gates.lag_limit_ms, bad, list(gates.undone) if bad else [])
         cpu = generator_cpu(run, run.resources, lag_ok=lag.ok)

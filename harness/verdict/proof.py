@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -30,15 +30,33 @@ SHOWABLE_MS: Final = 3_000.0
 
 @dataclass(frozen=True, slots=True)
 class ProofOutcome:
-    """One fault on one upstream. `missing` is empty where it landed; else what was not seen, with a `fix`."""
+    """One fault on one upstream. `missing` is empty where it landed; else what was not seen, with a `fix`.
+
+    `not_asked`: canaries saw the fault, and all that is missing is a call of the service while it was active.
+    """
 
     result: FaultResult
     missing: str = ""
     fix: str = ""
+    not_asked: bool = False
 
 
 def prove_faults(run: Evidence) -> tuple[ProofOutcome, ...]:
     return tuple(_landing(run, fault, upstream) for fault in run.plan.faults for upstream in fault.upstreams)
+
+
+def excuse_blocked(proofs: tuple[ProofOutcome, ...]) -> tuple[ProofOutcome, ...]:
+    """The same proofs for a run that a gate has failed: a fault that was met at one of its upstreams need not be met
+    at the others.
+
+    A service that asks one upstream after the other waits at the first broken one and never comes to the next. Its
+    failure is real. A PASS still needs every upstream to be met, since a cache may answer for one of them.
+    """
+    met = {proof.result.name for proof in proofs if proof.result.landed}
+    return tuple(
+        replace(proof, missing="", fix="") if proof.not_asked and proof.result.name in met else proof
+        for proof in proofs
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +102,9 @@ def _landing(run: Evidence, fault: PlannedFault, upstream: str) -> ProofOutcome:
         must_be_met=fault.met == "required",
         named=detected_during(run, fault, upstream),
     )
-    return ProofOutcome(result, missing, fix)
+    contact = met.meeting
+    not_asked = unseen is None and bool(missing) and bool(contact.asked.total) and not contact.calls
+    return ProofOutcome(result, missing, fix, not_asked)
 
 
 def _proof(run: Evidence, fault: PlannedFault, upstream: str, met: _Met) -> FaultProof:

@@ -242,3 +242,26 @@ def test_a_run_that_was_stopped_before_the_fault_was_over_does_not_say_that_the_
     assert results.verdict == "inconclusive"
     assert not fault.met
     assert "azure was never asked while it was broken" in results.why
+
+
+def two_broken(*, policy: Literal["parallel", "timeout"]) -> Recording:
+    """A fault of azure and gcp at once, and a service that asks gcp no more once azure is broken."""
+    fault = slow_fault("half-down").model_copy(update={"upstreams": ("azure", "gcp")})
+    made = record(make_plan(faults=[fault], gates=["p99 < 2s during half-down"]), policy=policy)
+    t_ms = (made.calls["arrived_ns"] - T0_NS) / MS
+    made.calls = made.calls[(made.calls["upstream"] != 1) | (t_ms < 35_000)]
+    return made
+
+
+def test_a_failure_stands_where_the_service_met_the_fault_at_one_of_its_upstreams(tmp_path: Path) -> None:
+    results = verdict.write(two_broken(policy="parallel").write(tmp_path / "run"))
+    azure, gcp = results.faults
+    assert (azure.landed, gcp.observed, gcp.met, gcp.landed) == (True, True, False, False)
+    assert (results.verdict, results.exit_code) == ("fail", 1)
+    assert "gcp was never asked while it was broken (half-down)" in results.notes
+
+
+def test_a_pass_needs_the_fault_to_be_met_at_each_of_its_upstreams(tmp_path: Path) -> None:
+    results = verdict.write(two_broken(policy="timeout").write(tmp_path / "run"))
+    assert (results.verdict, results.exit_code) == ("rig_failure", 4)
+    assert "gcp was never asked" in results.reason

@@ -20,7 +20,6 @@ METHODS = {
 MATCHERS = {"match", "search", "fullmatch", "findall", "finditer"}
 ALLOWED = {
     "harness/scenario/names/key_hints.py": "asks pydantic's own text for an unknown key; goes with the names' own part",
-    "harness/scenario/names/repair.py": "the same",
     "harness/scenario/source/merge.py": "takes a prefix off for another sentence; goes with the diagnostics' own part",
 }
 KINDS = ("ended.reason", "decision.reason")
