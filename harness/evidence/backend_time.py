@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from harness.evidence.injections import Injection
 from harness.evidence.run import NEVER, Evidence
-from harness.rundir.plan import PlannedFault, PlannedToxic
-from harness.units import NS_PER_MS, NS_PER_S
-
-_FOREVER_NS = 10**18
+from harness.rundir.plan import PlannedFault
+from harness.rundir.toxics import TOXICS
+from harness.units import NS_PER_MS
 
 
 def call_waits_ns(run: Evidence, upstream: int, chosen: NDArray[np.intp]) -> NDArray[np.int64]:
@@ -51,28 +50,10 @@ def _added_ns(
     removed_ns = injection.removed_ns if injection.removed_ns is not None else end_ns
     delay_ns = np.zeros(len(size), np.float64)
     for toxic in fault.toxics:
-        delay_ns += _toxic_ns(toxic, size)
+        delay_ns += TOXICS[toxic.type].delay_ms(toxic.attributes, size.astype(np.float64)) * NS_PER_MS
     if not fault.toxics and fault.delay_ms is not None:
         delay_ns += fault.delay_ms * NS_PER_MS
     return np.minimum(delay_ns, np.maximum(removed_ns - arrived_ns, 0)).astype(np.int64)
-
-
-def _toxic_ns(toxic: PlannedToxic, size: NDArray[np.uint32]) -> NDArray[np.float64]:
-    """How long a toxic holds an answer of that size; toxics that end a connection hold nothing."""
-    attributes = toxic.attributes
-    match toxic.type:
-        case "latency":
-            return np.full(len(size), float(attributes.get("latency", 0)) * NS_PER_MS)
-        case "timeout":
-            hold_ms = attributes.get("timeout", 0)
-            return np.full(len(size), hold_ms * NS_PER_MS if hold_ms else _FOREVER_NS, np.float64)
-        case "bandwidth":
-            return size / (max(attributes.get("rate", 1), 1) * 1000.0) * NS_PER_S
-        case "slicer":
-            slices = np.ceil(size / max(attributes.get("average_size", 1), 1))
-            return slices * attributes.get("delay", 0) * 1000.0
-        case _:
-            return np.zeros(len(size), np.float64)
 
 
 def joined_share(run: Evidence) -> float | None:

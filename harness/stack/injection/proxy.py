@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from harness.errors import RigError
 from harness.rundir.plan import Plan, PlannedFault
+from harness.rundir.toxics import TOXICS
 from harness.stack.monitor.connections import has_half_closed_peer
 from harness.target_allowlist import is_loopback
 
 if TYPE_CHECKING:
     from harness.toxiproxy.client import ToxiproxyClient
     from harness.toxiproxy.state import Proxy
-
-
-HOLDING: Final = ("latency", "bandwidth", "slicer", "slow_close")
-"""Toxics that keep an answer back, or a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class ProxyFaultHandle:
         proxy = self.client.proxy(self.proxy)
         toxics = proxy.toxics if proxy else self.client.toxics(self.proxy)
         mine = [toxic for toxic in toxics if toxic.name.startswith(self.prefix)]
-        holds = any(toxic.type in HOLDING for toxic in mine)
+        holds = any(TOXICS[toxic.type].keeps_back for toxic in mine)
         alone = proxy is not None and proxy.enabled and len(mine) == len(toxics)
         if holds and proxy and alone and self._may_lock_up(proxy):
             self._replace(proxy)

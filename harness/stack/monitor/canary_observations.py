@@ -13,6 +13,7 @@ from typing import Final
 from harness.rundir.canaries import Canary, Freed, baseline_ms, is_free, proves, shows, spell_proof
 from harness.rundir.journal import Entry
 from harness.rundir.plan import PlannedFault, Proof
+from harness.rundir.toxics import TOXICS
 from harness.units import format_duration
 
 IDLE_DEADLINE_MS: Final = 5_000.0
@@ -77,7 +78,7 @@ class CanaryObservations:
         When the backend ends the connection Toxiproxy's timeout toxic passes that on, so a canary that
         asked for `Connection: close` would see a failure where a service's kept connection hangs.
         """
-        return any(toxic.type == "timeout" for fault in self._standing for toxic in fault.toxics)
+        return any(TOXICS[toxic.type].swallows for fault in self._standing for toxic in fault.toxics)
 
     @property
     def is_shut(self) -> bool:

@@ -1,0 +1,98 @@
+"""What each toxic of Toxiproxy does: its attributes, how long it keeps an answer back, how it ends. Pure.
+
+One table for all who ask: faults compile to toxics, evidence adds up what they cost each call, the stack puts them on
+and takes them off. Attributes are Toxiproxy's own, in its units: ms, kB/s, bytes, and µs for the slicer's delay.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+Attributes = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ToxicType:
+    """`delay_ms(attributes, size)`: how long an answer of `size` bytes (a number, or an array of them) is kept back.
+
+    Infinite: for as long as the toxic is there.
+    """
+
+    name: str
+    attributes: tuple[str, ...]
+    delay_ms: Callable[[Attributes, Any], Any]
+    caller_delay_ms: Callable[[Attributes], float | None] = lambda _: None
+    """How long a caller waits, where that is one time whatever the answer's size; None: it depends, or has no end."""
+    keeps_back: bool = False
+    """Keeps answers, or parts of them. In 2.12 its removal may never return where callers have hung up meanwhile."""
+    swallows: bool = False
+    """No byte passes while it is there, but the backend's close does."""
+    ends: bool = False
+    """Ends the connection, at once or after its time."""
+    is_delay: bool = False
+    """An answer arrives whole, later by one known time."""
+
+
+def _zero(_attributes: Attributes, size: Any) -> Any:
+    return size * 0.0
+
+
+def _latency_ms(attributes: Attributes, size: Any) -> Any:
+    return size * 0.0 + attributes.get("latency", 0)
+
+
+def _bandwidth_ms(attributes: Attributes, size: Any) -> Any:
+    """A kilobyte is 1000 bytes there, so bytes ÷ (kB/s) is milliseconds."""
+    return size / max(attributes.get("rate", 1), 1)
+
+
+def _timeout_ms(attributes: Attributes, size: Any) -> Any:
+    return size * 0.0 + (attributes.get("timeout", 0) or math.inf)
+
+
+def _slicer_ms(attributes: Attributes, size: Any) -> Any:
+    return size // max(attributes.get("average_size", 1), 1) * (attributes.get("delay", 0) / 1000)
+
+
+TOXICS: Final = {
+    toxic.name: toxic
+    for toxic in (
+        ToxicType(
+            "latency",
+            ("latency", "jitter"),
+            _latency_ms,
+            caller_delay_ms=lambda attributes: attributes.get("latency", 0),
+            keeps_back=True,
+            is_delay=True,
+        ),
+        ToxicType("bandwidth", ("rate",), _bandwidth_ms, keeps_back=True),
+        ToxicType(
+            "slow_close",
+            ("delay",),
+            _zero,  # the answer itself is there at once
+            caller_delay_ms=lambda attributes: attributes.get("delay", 0),
+            keeps_back=True,
+            is_delay=True,
+        ),
+        ToxicType(
+            "timeout",
+            ("timeout",),
+            _timeout_ms,
+            caller_delay_ms=lambda attributes: attributes.get("timeout", 0) or None,
+            swallows=True,
+            ends=True,
+        ),
+        ToxicType(
+            "reset_peer",
+            ("timeout",),
+            _zero,
+            caller_delay_ms=lambda attributes: attributes.get("timeout", 0),
+            ends=True,
+        ),
+        ToxicType("slicer", ("average_size", "size_variation", "delay"), _slicer_ms, keeps_back=True),
+        ToxicType("limit_data", ("bytes",), _zero, caller_delay_ms=lambda _: 0.0, ends=True),
+    )
+}
