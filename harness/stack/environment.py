@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.errors import RigError, TailgateError
+from harness.rundir import handshake
 from harness.rundir.detections import FILE as NOTICES
 from harness.rundir.journal import Entry, Journal
 from harness.rundir.manifest import HarnessFault
@@ -27,7 +28,7 @@ from harness.stack.detection import alert_poll, log_tail
 from harness.stack.detection.detection_book import DetectionBook
 from harness.stack.events import ChildReady, ChildStarted, FaultChanged
 from harness.stack.monitor import resources
-from harness.stack.processes import backends, gateway, handshake, probe, service, toxiproxy, workers
+from harness.stack.processes import backends, gateway, probe, service, toxiproxy, workers
 from harness.stack.processes.orphans import RUN_VARIABLE
 from harness.stack.processes.process import ChildProcess, ProcessSpec
 from harness.stack.run_state import RunState, disk_fault, fault_of

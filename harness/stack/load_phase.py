@@ -13,11 +13,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from harness.rundir import handshake
 from harness.rundir.manifest import HarnessFault, ProcessExit
 from harness.rundir.plan import Plan
 from harness.stack.environment import Environment
 from harness.stack.events import LoadDone
-from harness.stack.processes import handshake, service, toxiproxy, workers
+from harness.stack.processes import service, toxiproxy, workers
 from harness.stack.processes.process import ChildProcess
 from harness.stack.run_state import Reason, RunState, disk_fault
 from harness.units import NS_PER_MS, NS_PER_S

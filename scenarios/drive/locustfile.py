@@ -23,10 +23,10 @@ from locust import User, events, task
 from locust.exception import StopUser
 
 from harness.errors import TailgateError
+from harness.rundir.handshake import Handshake
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander, known_secrets
 from scenarios.drive.command import WorkerId, add_arguments, worker_id_of
-from scenarios.drive.handshake import Handshake
 from scenarios.drive.incomplete import IncompleteAnswers
 from scenarios.drive.instrumentation import Instrumentation
 from scenarios.drive.models.closed_model import ClosedModel

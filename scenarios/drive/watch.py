@@ -6,8 +6,8 @@ import time
 
 import gevent
 
+from harness.rundir.handshake import Handshake
 from harness.units import NS_PER_S
-from scenarios.drive.handshake import Handshake
 from scenarios.drive.recorder import FLUSH_EVERY_S, Recorder, die
 
 LOOK_EVERY_S = 0.1

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RigError
+from harness.rundir.handshake import Handshake
 from scenarios.drive.command import worker_argv, worker_id_of
-from scenarios.drive.handshake import Handshake
 from tests.drive.drive_world import a_plan
 
 

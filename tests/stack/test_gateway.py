@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RigError
+from harness.rundir import handshake
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander
-from harness.stack.processes import gateway, handshake, probe
+from harness.stack.processes import gateway, probe
 from harness.stack.processes.ports import PortLease
 from tests.stack.stack_scene import make_plan
 

@@ -17,8 +17,9 @@ from typing import Final
 
 import psutil
 
+from harness.rundir import handshake
 from harness.rundir.manifest import Manifest
-from harness.stack.processes import handshake, ports, procfs
+from harness.stack.processes import ports, procfs
 
 RUN_VARIABLE: Final = "TAILGATE_RUN"
 SUPERVISOR_MODULE: Final = "harness.stack.supervisor.supervisor"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import RigError
+from harness.rundir import handshake
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
-from harness.stack.processes import handshake
 from harness.stack.processes.process import ChildProcess, ProcessSpec
 from harness.stack.run_state import DISK_FIX
 from scenarios.drive.command import worker_argv

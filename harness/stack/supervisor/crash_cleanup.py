@@ -16,13 +16,14 @@ from pathlib import Path
 import psutil
 
 from harness.errors import TailgateError
+from harness.rundir import handshake
 from harness.rundir.incomplete import FOLDER
 from harness.rundir.journal import read_journal
 from harness.rundir.manifest import HarnessFault, Manifest, RunEnd
 from harness.rundir.plan import Plan
 from harness.secrets.expand import known_secrets
 from harness.secrets.redact import redact, redact_files
-from harness.stack.processes import handshake, orphans
+from harness.stack.processes import orphans
 from harness.text import paragraph
 from harness.toxiproxy.find import EngineChoice
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from harness.rundir import handshake
 from harness.rundir.manifest import HarnessFault
 from harness.secrets.redact import redact_files
 from harness.stack.environment import Environment
-from harness.stack.processes import backends, gateway, handshake, orphans, service, toxiproxy, workers
+from harness.stack.processes import backends, gateway, orphans, service, toxiproxy, workers
 from harness.stack.processes.process import KILL_S, ChildProcess
 from harness.stack.run_state import RunState, disk_fault
 from harness.stack.supervisor import crash_cleanup

@@ -16,12 +16,12 @@ import gevent
 from locust import TaskSet, User
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 
+from harness.rundir.handshake import Handshake
 from harness.rundir.plan import Plan
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS, NS_PER_S
 from scenarios.drive.arrival import Arrival
 from scenarios.drive.command import WorkerId
-from scenarios.drive.handshake import Handshake
 from scenarios.drive.instrumentation import Instrumentation, RequestContext, context_of
 from scenarios.drive.watch import StopWatch
 

@@ -17,12 +17,12 @@ import gevent
 from locust import User
 from locust.exception import StopTest, StopUser
 
+from harness.rundir.handshake import Handshake
 from harness.rundir.plan import Plan
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS, NS_PER_S
 from scenarios.drive.arrival import Arrival
 from scenarios.drive.command import WorkerId, own_share
-from scenarios.drive.handshake import Handshake
 from scenarios.drive.instrumentation import Instrumentation
 from scenarios.drive.models.error_log import ErrorLog
 from scenarios.drive.models.user_pool import UserPool

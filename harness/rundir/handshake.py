@@ -1,0 +1,101 @@
+"""RUN_DIR/control: the small JSON files by which the supervisor and the Locust workers agree on begin and end.
+
+Each worker writes `ready-<i>` and waits for the supervisor's `start.json` with the monotonic times; `stop.json` ends
+the load early. Each file is put in place in one step, so that no reader sees half of it. Every wait has a bound, since
+a worker whose supervisor is gone must not stay behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from harness.errors import RigError
+from harness.units import NS_PER_S
+
+FOLDER: Final = "control"
+START_WITHIN_S: Final = 60.0
+POLL_S: Final = 0.02
+_START: Final = "start.json"
+_STOP: Final = "stop.json"
+
+
+def prepare(run_dir: Path) -> None:
+    """May raise OSError."""
+    (run_dir / FOLDER).mkdir(exist_ok=True)
+    (run_dir / "logs").mkdir(exist_ok=True)
+
+
+def is_ready(run_dir: Path, index: int) -> bool:
+    return _ready_file(run_dir, index).exists()
+
+
+def write_start(run_dir: Path, *, start_ns: int, t0_ns: int) -> None:
+    _put(run_dir / FOLDER / _START, {"start_ns": start_ns, "t0_ns": t0_ns})
+
+
+def write_stop(run_dir: Path, *, at_ns: int) -> None:
+    _put(run_dir / FOLDER / _STOP, {"at_ns": at_ns})
+
+
+def clear(run_dir: Path) -> None:
+    """The run is over, so what cannot be removed is left."""
+    shutil.rmtree(run_dir / FOLDER, ignore_errors=True)
+
+
+class Handshake:
+    """One worker's side. `time.sleep` yields to other greenlets, since Locust patches it."""
+
+    def __init__(self, run_dir: Path, index: int) -> None:
+        self._run_dir = run_dir
+        self._index = index
+        self._parent = os.getppid()
+
+    def ready(self) -> None:
+        """Tell the supervisor that arrivals can be sent from now on."""
+        (self._run_dir / FOLDER).mkdir(exist_ok=True)
+        _put(_ready_file(self._run_dir, self._index), {"pid": os.getpid()})
+
+    def t0_ns(self, within_s: float = START_WITHIN_S) -> int:
+        """Wait for start.json; the moment of t = 0. Raises RigError when it does not come."""
+        give_up_ns = time.monotonic_ns() + int(within_s * NS_PER_S)
+        while time.monotonic_ns() < give_up_ns:
+            if start := _read(self._run_dir / FOLDER / _START):
+                return int(start["t0_ns"])
+            time.sleep(POLL_S)
+        raise RigError(f"worker {self._index} was ready, and no {_START} came within {within_s:g} s")
+
+    def stop_at_ns(self) -> int | None:
+        """The moment of an early end; None while there is none."""
+        stop = _read(self._run_dir / FOLDER / _STOP)
+        return int(stop["at_ns"]) if stop else None
+
+    def is_orphan(self) -> bool:
+        """Whether the process that started this one is gone."""
+        return os.getppid() != self._parent
+
+
+def _ready_file(run_dir: Path, index: int) -> Path:
+    return run_dir / FOLDER / f"ready-{index}"
+
+
+def _put(path: Path, document: dict[str, int]) -> None:
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(json.dumps(document) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return None  # written by a program that does not put it in place in one step: the next look finds it whole
+    return found if isinstance(found, dict) else None
