@@ -306,6 +306,7 @@ def _run_ref(pool: Pool) -> RunRef:
         engine=" ".join(filter(None, (manifest.engine.kind, manifest.engine.version))),
         gateway=GatewayRef(kind=plan.gateway.kind, timeout_ms=plan.gateway.timeout_ms),
         load=LoadRef(model=plan.load.model, rate_per_s=rate, duration_ms=plan.load.duration_ms),
+        machine=run.machine,
         stopped=next(filter(None, (_stopped(one) for one in pool.runs)), None),
     )
 
