@@ -36,6 +36,7 @@ from harness.stack.events import Event
 from harness.stack.processes.fd_limits import fit_slots, slots_note
 from harness.stack.processes.ports import PortLease
 from harness.target_allowlist import is_loopback
+from harness.text import split_quote
 from harness.toxiproxy.find import NONE, EngineChoice, find_engine
 from harness.units import NS_PER_MS, NS_PER_S, format_duration, format_things
 
@@ -232,7 +233,8 @@ def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choi
         except (RigError, ServiceGone) as exc:
             if not (run_dir / "manifest.json").exists():
                 raise
-            session.display.note(f"{exc.message}\nfix: {exc.fix}" if exc.fix else exc.message)
+            if exc.message not in watch.reported:  # the results say the rest: the end of a log, and what to do
+                session.display.note(split_quote(exc.message)[0])
 
 
 def _stood_still(for_s: float) -> str:

@@ -339,6 +339,10 @@ class Results(Frozen):
     correlation: Correlation
     why: str
     next: str
+    log_lines: tuple[str, ...] = ()
+    """Of a rig failure: the end of the log that shows what the reason says, shortened in the middle."""
+    next_command: str = ""
+    """What `next` speaks of, to be typed into a shell; empty where it speaks of no command."""
     replay: str
 
     @property
