@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
+from collections.abc import Sequence
 from typing import Any, Final
 
 # C0 (but for tab and newline), C1, bidi marks, zero-width and filler characters, line separators, tags, interlinear
@@ -56,6 +58,21 @@ def paragraph(text: str, lines: int = 40) -> str:
     written = text.split("\n")
     more = [f"… ({len(written):,} lines)"] if len(written) > lines else []
     return "\n".join([*(one_line(line, MESSAGE_MOST) for line in written[:lines]), *more])
+
+
+def split_quote(message: str) -> tuple[str, tuple[str, ...]]:
+    """The sentence of a message, and the lines under it: those of a log, or a command, in which breaks count."""
+    sentence, *lines = message.split("\n")
+    return sentence, tuple(textwrap.dedent("\n".join(lines)).split("\n")) if lines else ()
+
+
+def shorten_middle(lines: Sequence[str], most: int) -> list[str]:
+    """At most `most` lines: the first third and the end, with a note of how many are left out between them."""
+    if len(lines) <= most:
+        return list(lines)
+    first = most // 3
+    last = most - first - 1
+    return [*lines[:first], f"… ({len(lines) - first - last:,} lines)", *lines[-last:]]
 
 
 def folder_name(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from harness.text import split_quote
 from reports.subject import Subject
 
 _END_BYTES: Final = 6_000
@@ -16,7 +17,8 @@ def findings(subject: Subject) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     ended = subject.manifest.ended if subject.manifest else None
     if ended:
-        found.extend((fault.message, fault.fix) for fault in ended.rig)
+        # the end of a log, and a command, stand at the top of the report
+        found.extend((split_quote(fault.message)[0], split_quote(fault.fix)[0]) for fault in ended.rig)
         for death in ended.deaths:
             end = f"signal {-death.code}" if death.code < 0 else f"exit code {death.code}"
             how = death.how if death.stopped else f"ended by itself with {end}"

@@ -27,6 +27,7 @@ from harness.rundir.manifest import Manifest
 from harness.rundir.plan import Plan
 from harness.rundir.rows import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
 from harness.rundir.unmatched import Unmatched, read_unmatched
+from harness.rundir.yardstick import Yardstick, read_yardstick
 
 Line = TypeVar("Line")
 RESOURCES: Final = "resources.ndjson"
@@ -49,6 +50,7 @@ class RunFiles:
     """None: this run recorded none."""
     incomplete: tuple[IncompleteAnswer, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
+    yardstick: Yardstick | None = None
     broken: list[str] = field(default_factory=list)
 
 
@@ -68,6 +70,7 @@ def read_run(run_dir: Path) -> RunFiles:
         notices=_notices(run_dir / NOTICES, broken),
         incomplete=read_incomplete(run_dir, plan.load.workers),
         unmatched=read_unmatched(run_dir),
+        yardstick=read_yardstick(run_dir),
         # a run that never came to its load has no rows, and its manifest says why
         broken=broken if manifest.t0_ns is not None else [],
     )

@@ -8,7 +8,7 @@ at; only a directory that is no run at all raises UsageError. Nothing is decided
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -27,8 +27,10 @@ from harness.rundir.journal import Entry
 from harness.rundir.manifest import Manifest
 from harness.rundir.phases import Phase, phases_of
 from harness.rundir.plan import Plan
+from harness.rundir.results import Machine
 from harness.rundir.rows import NO_SEQ, Outcome
 from harness.rundir.unmatched import Unmatched
+from harness.rundir.yardstick import Yardstick
 from harness.units import NS_PER_MS, NS_PER_S
 from scenarios.load import arrivals_ns
 
@@ -68,6 +70,13 @@ def _before(samples: NDArray[Any], stop_ns: int) -> NDArray[Any]:
     return samples[~np.isin(samples["seq"], late)] if len(late) else samples
 
 
+def _machine(manifest: Manifest, yardstick: Yardstick | None) -> Machine:
+    cores = manifest.host.get("cores", "")
+    return Machine(
+        cores=int(cores) if cores.isdecimal() else None, platform=manifest.host.get("platform"), yardstick=yardstick
+    )
+
+
 @dataclass(kw_only=True, eq=False)
 class Evidence:
     """One run. Arrays are in order of intended time; everything derived is computed once, when first asked for."""
@@ -89,6 +98,7 @@ class Evidence:
     """Answers that workers kept, by time; whether they count is `harness.evidence.incomplete`'s to say."""
     unmatched: tuple[Unmatched, ...] = ()
     """What the fakes were asked for and do not have."""
+    machine: Machine = field(default_factory=Machine)
     broken: tuple[str, ...] = ()
     stop_ns: int | None = None
     """Everything intended before this has a row; None: the load ran to its planned end."""
@@ -113,6 +123,7 @@ class Evidence:
             notices=files.notices,
             incomplete=files.incomplete,
             unmatched=files.unmatched,
+            machine=_machine(files.manifest, files.yardstick),
             broken=tuple(files.broken),
             stop_ns=stop_ns,
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from harness.run.live_stats import LiveSamples, snapshot
 from harness.rundir.phases import Phase, planned_phases
 from harness.rundir.plan import Plan
-from harness.stack.events import Event, FaultChanged, LoadStarted
+from harness.stack.events import Event, FaultChanged, LoadStarted, RigTrouble
 from harness.units import NS_PER_MS
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class ProgressMonitor:
     doomed: Callable[[NDArray[Any], int], str | None] | None = None
     clock_ns: Callable[[], int] = time.monotonic_ns
     t0_ns: int | None = field(default=None, init=False)
+    reported: set[str] = field(default_factory=set, init=False)
+    """Messages of what was the rig's fault that the display has shown."""
     _active: dict[str, None] = field(default_factory=dict, init=False)
     _next_tick_ns: int = field(default=0, init=False)
     _phases: tuple[Phase, ...] = field(init=False)
@@ -109,6 +111,8 @@ class ProgressMonitor:
                 self._active[entry.fault] = None
             case FaultChanged(entry=entry) if entry.event == "removed":
                 self._active.pop(entry.fault, None)
+            case RigTrouble(fault=fault):
+                self.reported.add(fault.message)
         self.display.event(event)
 
     def tick(self) -> str | None:

@@ -2,12 +2,13 @@
 
     1  find Toxiproxy and the gateway, take ports, make the plan
     2  lay out the run directory
-    3  start the stack; go; watch until the load is done or somebody asks to stop; take everything down
+    3  start the stack; go; watch until the load is done or the user stops it; take everything down
     4  judge, from the run directory alone
     5  write the reports
 
-Whatever ends a run early, step 3 leaves nothing behind and 4 judges what is there: an interruption, a
-service that died and a rig that broke are verdicts, not tracebacks. `harness.run.invocation` repeats this, each
+The machine's yardstick is measured before step 3 starts anything and after it has ended everything. Whatever ends a run
+early, step 3 leaves nothing behind and 4 judges what is there: an interruption, a service that died and a rig that
+broke are verdicts, not tracebacks. `harness.run.invocation` repeats this, each
 time on a fresh stack.
 """
 
@@ -16,14 +17,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from harness.errors import RigError, ServiceGone, UsageError
+from harness.run import yardstick
 from harness.run.progress import Display, ProgressMonitor
 from harness.run.warmup_watch import WarmupWatch
+from harness.rundir.yardstick import Yardstick, write_yardstick
 from harness.scenario.planner import make_plan
 from harness.scenario.planning.gateway_choice import resolve_gateway
 from harness.stack.client import StackClient
@@ -32,6 +36,7 @@ from harness.stack.events import Event
 from harness.stack.processes.fd_limits import fit_slots, slots_note
 from harness.stack.processes.ports import PortLease
 from harness.target_allowlist import is_loopback
+from harness.text import split_quote
 from harness.toxiproxy.find import NONE, EngineChoice, find_engine
 from harness.units import NS_PER_MS, NS_PER_S, format_duration, format_things
 
@@ -106,15 +111,24 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
         session.display.began(plan, run_dir, header(plan, choice))
         for note in filter(None, (_beyond_ceiling(plan), slots_note(plan))):
             session.display.note(note)
+        before_ms = yardstick.measure_ms()
         try:
             _perform(session, plan, run_dir, lease, choice)
         finally:
             session.display.ended()
+    _keep_yardstick(run_dir, before_ms, session.stopper)
     if session.stopper.impatient:
         return Finished(run_dir, None)
     if not (run_dir / "plan.json").exists():
         raise RigError(f"{run_dir} was removed while the run was on", "keep it until the run is over, then run again")
     return judge_and_report(run_dir)
+
+
+def _keep_yardstick(run_dir: Path, before_ms: float, stopper: Stopper) -> None:
+    """Measure again, unless the user waits for the end, and write both. A disk that takes no more leaves none."""
+    after_ms = None if stopper.asked else yardstick.measure_ms()
+    with suppress(OSError):
+        write_yardstick(run_dir, Yardstick(before_ms=round(before_ms, 1), after_ms=after_ms and round(after_ms, 1)))
 
 
 def _sweep_dead_runs(toxiproxy_url: str) -> None:
@@ -219,7 +233,8 @@ def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choi
         except (RigError, ServiceGone) as exc:
             if not (run_dir / "manifest.json").exists():
                 raise
-            session.display.note(f"{exc.message}\nfix: {exc.fix}" if exc.fix else exc.message)
+            if exc.message not in watch.reported:  # the results say the rest: the end of a log, and what to do
+                session.display.note(split_quote(exc.message)[0])
 
 
 def _stood_still(for_s: float) -> str:

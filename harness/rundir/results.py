@@ -13,6 +13,7 @@ from typing import Any, Literal
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Frozen
 from harness.rundir.unmatched import Unmatched
+from harness.rundir.yardstick import Yardstick
 from harness.text import json_text
 
 Verdict = Literal["pass", "fail", "inconclusive", "rig_failure"]
@@ -48,12 +49,23 @@ class LoadRef(Frozen):
     duration_ms: float
 
 
+class Machine(Frozen):
+    """Where the run was made. Of pooled runs: the first one's."""
+
+    cores: int | None = None
+    """That the run might use; null: not known."""
+    platform: str | None = None
+    yardstick: Yardstick | None = None
+    """How long the same fixed work took before and after the run; null: made by a tailgate that did not measure it."""
+
+
 class RunRef(Frozen):
     id: str
     started_at: str
     engine: str
     gateway: GatewayRef
     load: LoadRef
+    machine: Machine = Machine()
     stopped: str | None
     """Why the load ended before its plan; null: it did not."""
 
@@ -327,6 +339,10 @@ class Results(Frozen):
     correlation: Correlation
     why: str
     next: str
+    log_lines: tuple[str, ...] = ()
+    """Of a rig failure: the end of the log that shows what the reason says, shortened in the middle."""
+    next_command: str = ""
+    """What `next` speaks of, to be typed into a shell; empty where it speaks of no command."""
     replay: str
 
     @property

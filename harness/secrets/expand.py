@@ -55,14 +55,14 @@ class Expander:
 def is_redactable(name: str, value: str) -> bool:
     """Whether the value is taken out of what a run leaves."""
     length = len(value.strip())
-    return length >= SECRET_LENGTH or (length >= WORD_LENGTH and _named_like_a_secret(name))
+    return length >= SECRET_LENGTH or (length >= WORD_LENGTH and is_named_like_a_secret(name))
 
 
 def short_secrets(text: str, environ: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     """Variables in `text` that are called like a secret and are too short to be found again, with their offsets."""
     for match in _REFERENCE.finditer(text):
         value = environ.get(match[1], "")
-        if value.strip() and _named_like_a_secret(match[1]) and not is_redactable(match[1], value):
+        if value.strip() and is_named_like_a_secret(match[1]) and not is_redactable(match[1], value):
             yield match[1], match.start()
 
 
@@ -104,5 +104,5 @@ def refuse_unsendable(plan: Plan, environ: Mapping[str, str]) -> None:
             )
 
 
-def _named_like_a_secret(name: str) -> bool:
+def is_named_like_a_secret(name: str) -> bool:
     return SECRET_NAME.search(name) is not None or re.search(r"(?i)(^|_)(pass|pwd|pin|key|auth)(_|$)", name) is not None

@@ -3,11 +3,13 @@
 Each quantile has order-statistic bounds at half the allowed error, deflated as a gate's are; the ratio's
 bounds follow from them, so nothing is resampled. WORSE only where even the lower bound is beyond the
 ratio (its error shared out over the rows, any of which may end a build), FINE only where the upper one
-is within. Runs whose rig failed are refused: nothing can be said of them.
+is within. Runs of unlike plans are refused unless the user allows them, and so are runs whose rig failed. Where the
+machine was faster for one run than for the other, every row is unknown: the figures are shown and decide nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -17,12 +19,15 @@ from harness.evidence import Evidence
 from harness.gates.gate import moments_for_share
 from harness.gates.quantiles import Bounds, quantile_bounds
 from harness.rundir.plan import Frozen
-from harness.rundir.results import Tool
+from harness.rundir.results import Machine, Tool
 from harness.statistics import Counts, Rule, decide
+from harness.verdict.likeness import Difference, machine_difference, plan_differences
 from harness.verdict.proof import prove_faults
 from harness.verdict.validity import rig_findings
 
 QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
+DIFFERENCES_NAMED: Final = 4
+"""In the message that refuses unlike runs."""
 _SKIPPED: Final = ("warmup", "guard", "tail", "whole")
 Word = Literal["worse", "fine", "unknown", "too_short"]
 """`too_short`: the phase could not bound this quantile whatever it held; such a row decides nothing."""
@@ -54,12 +59,24 @@ class Comparison(Frozen):
     base: str
     head: str
     max_ratio: float
+    reason: str = ""
+    """Why nothing is decided, whatever the rows show; empty where they decide."""
+    differences: tuple[Difference, ...] = ()
+    """In what the runs differ besides the service; empty unless unlike runs were allowed."""
+    base_machine: Machine
+    head_machine: Machine
     rows: tuple[ComparisonRow, ...]
 
 
-def compare(base: Evidence, head: Evidence, max_ratio: float) -> Comparison:
-    """Every phase that both runs have. Raises UsageError where they have none in common,
-    RigError where one of them is a rig failure."""
+def compare(base: Evidence, head: Evidence, max_ratio: float, *, allow_unlike: bool = False) -> Comparison:
+    """Every phase that both runs have. Raises UsageError where the plans differ in more than the service and that is
+    not allowed, or where the runs have no phase in common; RigError where one of them is a rig failure."""
+    differences = plan_differences(base.plan, head.plan)
+    if differences and not allow_unlike:
+        raise UsageError(
+            f"the two runs differ in more than the service: {_named(differences)}",
+            "compare runs of the same scenario with the same settings, or pass --allow-unlike",
+        )
     phases = [p.name for p in base.phases if p.intervals and p.name not in _SKIPPED and head.phase(p.name).intervals]
     if not phases:
         raise UsageError("the two runs have no phase in common", "compare runs of the same scenario")
@@ -68,8 +85,11 @@ def compare(base: Evidence, head: Evidence, max_ratio: float) -> Comparison:
             raise RigError(f"{run.run_dir} is a rig failure: {broken[0].detail}", broken[0].fix)
     which = [(phase, metric, quantile) for phase in phases for metric, quantile in QUANTILES]
     rows = [_Pair(base, head, *one, share=len(which)).judge(max_ratio) for one in which]
+    reason = machine_difference(base.machine, head.machine)
+    if reason:
+        rows = [row.model_copy(update={"verdict": "unknown"}) for row in rows]
     verdicts = {row.verdict for row in rows}
-    # of rows that are all too short nothing can be told
+    # rows that are all too short decide nothing
     verdict: Word = next((word for word in _BY_WEIGHT if word in verdicts), "unknown")
     return Comparison(
         tool=Tool(version=__version__),
@@ -78,8 +98,18 @@ def compare(base: Evidence, head: Evidence, max_ratio: float) -> Comparison:
         base=base.plan.run_id,
         head=head.plan.run_id,
         max_ratio=max_ratio,
+        reason=reason,
+        differences=differences,
+        base_machine=base.machine,
+        head_machine=head.machine,
         rows=tuple(rows),
     )
+
+
+def _named(differences: Sequence[Difference]) -> str:
+    more = len(differences) - DIFFERENCES_NAMED
+    named = ", ".join(difference.text for difference in differences[:DIFFERENCES_NAMED])
+    return f"{named} and {more} more" if more > 0 else named
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
     if interrupted and verdict == "pass":
         verdict = "inconclusive"  # nobody who reads only the verdict may take a run cut short for a whole one
     unmet = tuple(dict.fromkeys(fault.note for fault in faults if fault.note))
+    broken = next(iter(_by_weight(findings)), None) if verdict == "rig_failure" else None
     reason, why, next_ = _say(
         _Judged(pool, every, results, findings, phases, upstreams, cost, unmet, before, warmup), verdict
     )
@@ -137,6 +138,8 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         correlation=_correlation(pool),
         why=why,
         next=next_,
+        log_lines=broken.log_lines if broken else (),
+        next_command=broken.command if broken else "",
         replay=explanations.replay(pool.plan),
     )
 
@@ -236,7 +239,7 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
     """reason (one line), why, next."""
     plan = judged.pool.plan
     if verdict == "rig_failure":
-        broken = sorted((f for f in judged.findings if not f.ok), key=lambda f: _TELL_FIRST.index(f.check))
+        broken = _by_weight(judged.findings)
         return broken[0].detail, *explanations.rig(broken)
     if verdict == "pass":
         results = judged.results
@@ -275,6 +278,11 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
     )
 
 
+def _by_weight(findings: Sequence[RunCheck]) -> list[RunCheck]:
+    """The checks that failed, the cause before what follows from it."""
+    return sorted((f for f in findings if not f.ok), key=lambda f: _TELL_FIRST.index(f.check))
+
+
 def _say_as_before(judged: _Judged, first: GateVerdict, others: Sequence[GateVerdict]) -> tuple[str, str, str]:
     """Of a FAIL that no fault brought about: every failed gate was no better in the baseline."""
     found = judged.before[first.planned.id]
@@ -306,6 +314,7 @@ def _run_ref(pool: Pool) -> RunRef:
         engine=" ".join(filter(None, (manifest.engine.kind, manifest.engine.version))),
         gateway=GatewayRef(kind=plan.gateway.kind, timeout_ms=plan.gateway.timeout_ms),
         load=LoadRef(model=plan.load.model, rate_per_s=rate, duration_ms=plan.load.duration_ms),
+        machine=run.machine,
         stopped=next(filter(None, (_stopped(one) for one in pool.runs)), None),
     )
 

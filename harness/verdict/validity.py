@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence.run import Evidence
-from harness.rundir.manifest import SERVICE
+from harness.rundir.manifest import SERVICE, HarnessFault
 from harness.rundir.results import ValidityCheck
 from harness.statistics import nearest_rank
+from harness.text import split_quote
 from harness.units import NS_PER_MS, NS_PER_S, format_count, format_duration, format_share, format_things
 from harness.verdict.proof import ProofOutcome
 
@@ -34,6 +35,10 @@ class RunCheck:
     ok: bool
     detail: str
     fix: str = ""
+    log_lines: tuple[str, ...] = ()
+    """The end of a log that shows it, shortened."""
+    command: str = ""
+    """What the fix speaks of, to be typed into a shell."""
 
 
 def rig_findings(run: Evidence, landings: tuple[ProofOutcome, ...]) -> tuple[RunCheck, ...]:
@@ -44,10 +49,24 @@ def rig_findings(run: Evidence, landings: tuple[ProofOutcome, ...]) -> tuple[Run
     for finding in own:
         ours = [fault for fault in told if (fault.check if fault.check in CHECKS else "workers") == finding.check]
         if ours:  # the supervisor saw it happen, and says it better than what it left behind
-            merged.append(RunCheck(finding.check, False, "; ".join(fault.message for fault in ours), ours[0].fix))
+            merged.append(_of_supervisor(finding.check, ours))
         else:
             merged.append(finding)
     return tuple(merged)
+
+
+def _of_supervisor(check: str, faults: Sequence[HarnessFault]) -> RunCheck:
+    """What the supervisor has reported under one check: a sentence, and apart from it the lines of logs."""
+    messages = [split_quote(fault.message) for fault in faults]
+    fix, commands = split_quote(faults[0].fix)
+    return RunCheck(
+        check,
+        False,
+        "; ".join(sentence for sentence, _ in messages),
+        fix,
+        log_lines=tuple(line for _, lines in messages for line in lines),
+        command="\n".join(commands),
+    )
 
 
 def _counts(run: Evidence) -> RunCheck:

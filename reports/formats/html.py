@@ -240,6 +240,9 @@ def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
             f"{engine.version or 'version unknown'} ({engine.source or '?'})" if engine.kind == "real" else "none",
         )
         yield from manifest.host.items()
+    if yardstick := results.run.machine.yardstick:
+        figures = " and ".join(format_duration(ms) for ms in yardstick.figures_ms)
+        yield "yardstick", f"the same fixed work took {figures} before the run and after it"
 
 
 def _configuration(subject: Subject) -> str:

@@ -36,6 +36,7 @@ def summary(subject: Subject) -> str:
     results = subject.results
     verdict = f"{formatting.ICON[results.verdict]} {formatting.WORD[results.verdict].upper()}"
     lines = [f"## {verdict}: {escaped(results.scenario.name)}", "", f"**{prose(results.reason)}**", ""]
+    lines += [*block(results.log_lines), ""] if results.log_lines else []
     if subject.plan and subject.plan.default_gates:
         lines += [
             "No gate was written: the default, p99 under the gateway timeout, is a floor, not a service level.",
@@ -43,6 +44,7 @@ def summary(subject: Subject) -> str:
         ]
     for label, text in (("Why", results.why), ("Next", results.next)):
         lines += [f"- **{label}**: {prose(text)}"] if text else []
+    lines += [f"- **By hand**: {code(results.next_command)}"] if results.next_command else []
     lines += [f"- **Replay**: {code(results.replay)}", ""]
     if results.gates:
         lines += [*_gates(results), ""]
@@ -149,6 +151,14 @@ def prose(text: str) -> str:
         return escaped(text)
     spaced = (code(piece) if index % 2 else _escaped_as_is(piece) for index, piece in enumerate(pieces))
     return "".join(spaced)
+
+
+def block(lines: Sequence[str]) -> list[str]:
+    """Lines of a log as they are. The fence is longer than any in them."""
+    shown_lines = [re.sub(r"\s", " ", shown(line)) for line in lines]
+    longest = max((len(run) for line in shown_lines for run in re.findall(r"`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}text", *shown_lines, fence]
 
 
 def code(text: str) -> str:

@@ -30,6 +30,7 @@ from reports.report import write_matrix_report, write_reports
 from tests.hostile.texts import ALL, HOSTILE, HUGE
 from tests.reports.made_up_results import results
 from tests.reports.made_up_run import embedded, write_run
+from tests.reports.markdown import without_code
 from tests.reports.test_matrix_report import write_matrix
 from tests.rundir.recording import make_plan, slow_fault
 
@@ -277,7 +278,7 @@ def _is_a_table(path: Path) -> None:
         if cells and width:
             assert cells == width, line
         width = cells
-    prose = re.sub(r"(`+).*?\1", "", text)
+    prose = without_code(text)
     assert not re.search(r"<(?!/?code>)|(?<!\\)\]\(|@(?!\w*;)|^(#(?!# [✓✕?!] )|>|```|~~~)", prose, re.MULTILINE)
 
 

@@ -76,6 +76,7 @@ def results(
     nasty: str = "", stopped: str | None = None, phases: tuple[PhaseResult, ...] | None = None,
 ) -> Results:  # fmt: skip
     """For a run of `plan`; `nasty` is put into every string that comes from outside."""
+    rig = verdict == "rig_failure"
     faults = [(fault, upstream) for fault in plan.faults for upstream in fault.upstreams]
     made = [phase("baseline", 0, 33_000, 1320), phase("whole", 0, plan.load.duration_ms, 4400, lost=2400)]
     for fault in plan.faults:
@@ -158,6 +159,8 @@ def results(
         correlation=Correlation(mode="header", joined_share=0.999),
         why=f"azure was last in 98 % of the slow requests.{nasty}",
         next=f"Give the azure call a deadline below 2 s and return partial results.{nasty}",
+        log_lines=(f"Error: no price list{nasty}", f"  at app.js:1{nasty}") if nasty or rig else (),
+        next_command=f"cd /srv && env A=1{nasty} ./serve" if nasty or rig else "",
         replay=f"tailgate run made-up.yaml --seed 7{nasty}",
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -14,6 +15,7 @@ from reports.formats import github, md
 from reports.report import ALL, write_reports
 from tests.reports.made_up_results import ALL_VERDICTS, NASTY, gate, results, write_results
 from tests.reports.made_up_run import write_run
+from tests.reports.markdown import without_code
 from tests.rundir.recording import make_plan, slow_fault
 
 
@@ -101,6 +103,29 @@ def test_a_rig_failure_is_an_error_of_its_own(tmp_path: Path) -> None:
     assert [child.tag for child in cases["the rig"]] == ["error"]
 
 
+@pytest.mark.parametrize("name", ["html", "md", "junit"])
+def test_the_end_of_a_log_and_a_command_keep_their_lines_and_stand_once(tmp_path: Path, name: str) -> None:
+    made = results(_plan(), verdict="rig_failure", gates=(gate(),)).model_copy(
+        update={"log_lines": ("Error: ```no``` <price> list", "  at app.js:1"), "next_command": "cd /srv && ./serve"}
+    )
+    page = html.unescape(_written(tmp_path, name, made).read_text())
+    page = re.sub(r'<script type="application/json".*?</script>', "", page, flags=re.DOTALL)
+    assert page.count("Error: ```no``` <price> list\n  at app.js:1") == 1
+    assert page.count("cd /srv && ./serve") == 1
+
+
+@pytest.mark.parametrize("line", ["```", "``````", "  ````", "~~~", "```text"])
+def test_a_log_cannot_end_its_block(tmp_path: Path, line: str) -> None:
+    made = results(_plan(), verdict="rig_failure").model_copy(update={"log_lines": (line, "<b>@everyone", line)})
+    text = _written(tmp_path, "md", made).read_text(encoding="utf-8")
+    assert "@everyone" in text
+    assert "@everyone" not in without_code(text)
+
+
+def test_a_fence_is_longer_than_any_in_the_log() -> None:
+    assert md.block(("a", "`````", "b\nc")) == ["``````text", "a", "`````", "b c", "``````"]
+
+
 def test_no_gate_and_no_verdict_is_no_green_build(tmp_path: Path) -> None:
     cases = _cases(_written(tmp_path, "junit", results(_plan(), verdict="inconclusive", gates=())))
     assert [child.tag for child in cases["a verdict"]] == ["failure"]
@@ -163,7 +188,7 @@ def test_the_summary_says_what_why_and_next(tmp_path: Path) -> None:
 def test_markdown_from_outside_is_text(tmp_path: Path) -> None:
     nasty = f"{NASTY} | `x` [a](javascript:b) ![i](http://e/x.png) @everyone #1\n## head"
     text = _written(tmp_path, "md", results(_plan(), nasty=nasty)).read_text(encoding="utf-8")
-    prose = re.sub(r"(`+).*?\1", "", text)
+    prose = without_code(text)
     for bad in ("<script", "<b>", r"(?<!\\)\]\(", r"(?<!\\)!\[", "@everyone", "\n## head", " #1"):
         assert not re.search(bad, prose), bad
     rows = [line for line in text.splitlines() if line.startswith("| ")]

@@ -49,7 +49,10 @@ def test_a_service_that_stands_the_fault_passes(tmp_path: Path, toxiproxy_env: d
         "junit.xml",
         "gates.csv",
         "phases.csv",
+        "yardstick.json",
     }
+    yardstick = results["run"]["machine"]["yardstick"]
+    assert yardstick["before_ms"] > 0 and yardstick["after_ms"] > 0
 
 
 def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_fault(

@@ -44,6 +44,7 @@ from harness.rundir.plan import (
 from harness.rundir.rows import CALLS, LAYOUT, SAMPLES, Outcome, RowLayout
 from harness.rundir.unmatched import FILE as UNMATCHED
 from harness.rundir.unmatched import Unmatched
+from harness.rundir.yardstick import Yardstick, write_yardstick
 from harness.units import NS_PER_MS
 from scenarios.load import arrivals_ns, request_index
 
@@ -172,6 +173,8 @@ class Recording:
     incomplete: list[IncompleteAnswer] = field(default_factory=list)
     """As worker 0 keeps them; nothing is written of none, as by a run before there were any."""
     unmatched: list[Unmatched] = field(default_factory=list)
+    yardstick: Yardstick | None = field(default_factory=lambda: Yardstick(before_ms=200.0, after_ms=204.0))
+    """None: as of a run before there were any."""
 
     def write(self, run_dir: Path) -> Path:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -191,6 +194,8 @@ class Recording:
             _write_lines(run_dir / "notices.ndjson", [line.model_dump_json() for line in self.notices])
         if self.incomplete:
             _write_lines(run_dir / index_name(0), [answer.model_dump_json() for answer in self.incomplete])
+        if self.yardstick:
+            write_yardstick(run_dir, self.yardstick)
         if self.unmatched:
             _write_lines(run_dir / UNMATCHED, [line.model_dump_json() for line in self.unmatched])
         return run_dir

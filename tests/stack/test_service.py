@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +46,45 @@ def test_references_are_filled_in_for_the_process_alone(plan: Plan, tmp_path: Pa
     assert spec.argv == ("sh", "-x")
     assert spec.env["DB"] == "pg://top-secret@db"
     service.write_env(plan, tmp_path)
-    assert (tmp_path / "sut.env").read_text() == "# cd . && sh '${FLAG}'\nDB=pg://${PASS}@db\n"
+    assert (tmp_path / "sut.env").read_text() == '# cd . && sh "${FLAG}"\nDB=pg://${PASS}@db\n'
+
+
+AWKWARD = {
+    "PLAIN": "http://127.0.0.1:20001",
+    "EMPTY": "",
+    "URL": "http://h/?a=1&b=$HOME;`id`",
+    "SPACED": "two \"words\" \\ and 'more'",
+    "LINES": "first\nsecond",
+    "REFERENCE": 'pg://${USERNAME}:${PASS:-none}@db/$1 "x" `id`',
+    "ONLY": "${USERNAME}",
+}
+SHOW = "import json, os, sys; print(json.dumps([os.getcwd(), sys.argv[1:], dict(os.environ)]))"
+
+
+@pytest.mark.parametrize("padding", ["", "x" * 2_000], ids=["short", "too-long-for-a-message"])
+def test_the_command_by_hand_starts_the_same_in_a_shell(plan: Plan, tmp_path: Path, *, padding: str) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    env = {**AWKWARD, **({"PADDING": padding} if padding else {})}
+    argv = (sys.executable, "-c", SHOW, "a b", "${USERNAME}'s $5")
+    plan = _serve(plan, argv=argv, env=env, cwd=str(folder))
+    environ = {"USERNAME": "Zoë 'x'", "PATH": os.environ["PATH"]}
+    started = service.spec(plan, tmp_path, environ, Expander(environ))
+    assert started is not None
+    service.write_env(plan, tmp_path)
+    command = service.command_by_hand(plan.service, tmp_path / service.ENV_FILE)
+    assert len(command) < 1_000
+    ran = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True, check=True, timeout=30)
+    cwd, words, got = json.loads(ran.stdout)
+    assert cwd == str(started.cwd)
+    assert words == list(started.argv[3:])
+    assert {name: got[name] for name in env} == {name: started.env[name] for name in env}
+
+
+def test_a_secret_written_out_is_not_in_the_command_by_hand(plan: Plan, tmp_path: Path) -> None:
+    plan = _serve(plan, argv=("serve",), env={"DB_PASS": "hunter2", "API_TOKEN": "${T}", "SIZE": "3"})
+    command = service.command_by_hand(plan.service, tmp_path / service.ENV_FILE)
+    assert command == "cd . && env API_TOKEN=\"${T}\" DB_PASS='***' SIZE=3 serve"
 
 
 def test_a_relative_command_is_relative_to_its_folder(plan: Plan, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from harness import verdict
+from harness.cli.display.summary import run_lines
 from harness.evidence import Evidence
 from harness.rundir.canaries import Connections
 from harness.rundir.manifest import HarnessFault, ProcessExit, RunEnd
@@ -141,6 +142,30 @@ def test_a_toxiproxy_that_says_yes_and_does_nothing(tmp_path: Path) -> None:
     )
     assert results.gates[0].verdict == "pass"
     assert not results.faults[0].landed
+
+
+def test_the_end_of_a_log_and_a_command_stand_apart_from_the_sentences(tmp_path: Path) -> None:
+    made = record(make_plan(gates=["p99 < 1s"]))
+    fault = HarnessFault(
+        check="workers",
+        message='the service ended\n  Traceback (most recent call last):\n    File "a.py"\n  ValueError: no',
+        fix="run it by hand; its log is logs/sut.log\n  cd /srv && env A=1 ./serve",
+    )
+    made.manifest = made.manifest.model_copy(
+        update={"t0_ns": None, "ended": RunEnd(reason="never_ready", rig=(fault,))}
+    )
+    results = judged(made, tmp_path)
+    assert_rig_failure(results, "workers", "the service ended")
+    assert results.reason == "the service ended"
+    assert results.why == "The rig failed, so nothing can be said about the service: the service ended."
+    assert results.log_lines == ("Traceback (most recent call last):", '  File "a.py"', "ValueError: no")
+    assert results.next == "Run it by hand; its log is logs/sut.log."
+    assert results.next_command == "cd /srv && env A=1 ./serve"
+    text = "\n".join(run_lines(results, tmp_path))
+    assert "\\n" not in text
+    assert text.count("ValueError: no") == 1
+    assert "what   the service ended\n         Traceback (most recent call last):\n           File" in text
+    assert "\n         cd /srv && env A=1 ./serve\n" in text
 
 
 def test_a_journal_that_claims_what_no_canary_saw(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.run.progress import Display, NullDisplay, Progress
 from harness.stack.events import ChildDied, ChildReady, Event, FaultChanged, LoadDone, LoadStarted, RigTrouble
-from harness.text import paragraph
+from harness.text import paragraph, split_quote
 from harness.units import format_duration
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _described(event: Event) -> str | None:
         case ChildDied(death=death):
             return f"died      {death.child} {death.how}{f': {death.last_line}' if death.last_line else ''}"
         case RigTrouble(fault=fault):
-            return f"trouble   {fault.message}"
+            return f"trouble   {split_quote(fault.message)[0]}"  # the summary shows the log, with what to do
         case LoadDone():
             return "load      done, every row is on disk"
     return None

@@ -27,6 +27,7 @@ T = TypeVar("T", Results, MatrixResults)
 WIDTH: Final = 110
 PATH_MOST: Final = 4_096
 GATE_MOST: Final = 120
+_MARGIN: Final = 7
 _MARK: Final = {"pass": "✓ pass", "fail": "✗ FAIL", "inconclusive": "? undecided", "rig_failure": "! rig failure"}
 _COLOUR: Final = {
     "pass": "green",
@@ -75,8 +76,10 @@ def run_lines(results: Results, directory: Path, paint: Paint = plain) -> list[s
         *_unmatched(results),
         "",
         *told("what", results.reason),
+        *quoted(results.log_lines),
         *told("why", results.why),
         *told("next", results.next),
+        *quoted((results.next_command,) if results.next_command else ()),
         f"again  {results.replay}",
         *([f"report {report}"] if (report := directory / "report.html").exists() else []),
         *(["note   interrupted: judged by what was known when it stopped"] if results.interrupted else []),
@@ -164,8 +167,13 @@ def _calls_per_arrival(results: Results) -> str:
 
 def told(name: str, text: str) -> list[str]:
     """A paragraph with a hanging name."""
-    first = f"{name:<7}"
+    first = f"{name:<{_MARGIN}}"
     return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first)) or [first.rstrip()]
+
+
+def quoted(lines: Iterable[str]) -> list[str]:
+    """Lines of a log, or a command, as they are: a line that is wrapped can be neither read nor copied."""
+    return [f"{' ' * _MARGIN}  {line}" for line in lines]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str], paint: Paint) -> list[str]:

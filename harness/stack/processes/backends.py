@@ -33,7 +33,7 @@ async def ready(plan: Plan, child: ChildProcess) -> None:
     try:
         await asyncio.gather(*(probe.until_answered(url, within_s=READY_WITHIN_S, child=child) for url in urls))
     except probe.NotReady as exc:
-        tail = child.log_tail(3)
+        tail = child.log_excerpt()
         raise RigError(
             f"the fake backends did not get ready: {exc}" + "".join(f"\n  {line}" for line in tail),
             f"see {child.log_place}",

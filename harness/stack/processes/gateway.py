@@ -67,7 +67,7 @@ async def ready(plan: Plan, child: ChildProcess, headers: Mapping[str, str]) -> 
     except probe.NotReady as exc:
         raise RigError(
             f"the gateway (nginx on port {plan.gateway.port}) did not get ready: {exc}"
-            + "".join(f"\n  {line}" for line in child.log_tail(5)),
+            + "".join(f"\n  {line}" for line in child.log_excerpt()),
             f"see {child.log_place}; `gateway: {{kind: client}}` does without nginx",
         ) from exc
 

@@ -21,10 +21,13 @@ from pathlib import Path
 from typing import Final, Self
 
 from harness.errors import RigError
-from harness.text import one_line
+from harness.text import one_line, shorten_middle
 from harness.units import NS_PER_MS
 
 LOG_TAIL_BYTES: Final = 16_384
+EXCERPT_LINES: Final = 12
+_BLOCK_LINES: Final = 200
+"""How far back the first line of a traceback is looked for."""
 _WORD_MOST: Final = 1_024
 KILL_S: Final = 1.0
 """What SIGKILL may take to work; only a child stuck in the kernel takes longer."""
@@ -130,6 +133,10 @@ class ChildProcess:
         """The last lines of its log that say something."""
         return log_tail(self.spec.log, lines)
 
+    def log_excerpt(self, lines: int = EXCERPT_LINES) -> list[str]:
+        """The end of its log for people, from the beginning of the last error or traceback; shortened in the middle."""
+        return log_excerpt(self.spec.log, lines)
+
     def _await_end(self, loop: asyncio.AbstractEventLoop) -> None:
         code = self.process.wait()
         ended_ns = time.monotonic_ns()
@@ -158,6 +165,15 @@ def log_tail(path: Path, lines: int = 12) -> list[str]:
         return []
     # not cut here: secrets are looked for first, and some callers for what stands at a line's end
     return [one_line(line.rstrip(), LOG_TAIL_BYTES) for line in text.splitlines() if line.strip()][-lines:]
+
+
+def log_excerpt(path: Path, lines: int = EXCERPT_LINES) -> list[str]:
+    """The last lines, and where these begin within an indented block, the block from its first line."""
+    found = log_tail(path, _BLOCK_LINES)
+    begin = max(0, len(found) - lines)
+    while begin > 0 and found[begin].startswith(" "):  # tabs are spaces by now
+        begin -= 1
+    return shorten_middle(found[begin:], lines)
 
 
 def _after_a_word(text: str) -> str:

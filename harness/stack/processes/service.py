@@ -8,6 +8,7 @@ beyond what the plan says, except TAILGATE_RUN.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Mapping
@@ -16,13 +17,17 @@ from typing import Final
 
 from harness.errors import RigError
 from harness.rundir.manifest import SERVICE
-from harness.rundir.plan import Plan
-from harness.secrets.expand import Expander
+from harness.rundir.plan import Plan, PlannedService
+from harness.secrets.expand import REFERENCE, Expander, is_named_like_a_secret
+from harness.secrets.redact import REDACTED
 from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.text import MESSAGE_MOST
 from harness.units import duration_literal
 
 NAME: Final = SERVICE
+ENV_FILE: Final = "sut.env"
 GRACE_S: Final = 3.0
+_REFERENCE: Final = re.compile(REFERENCE)
 
 
 def spec(plan: Plan, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec | None:
@@ -38,15 +43,18 @@ def spec(plan: Plan, run_dir: Path, environ: Mapping[str, str], expand: Expander
 
 
 def write_env(plan: Plan, run_dir: Path) -> None:
-    """sut.env: what the service was told and how it was started; `${VAR}` stands for its value. May raise OSError."""
+    """sut.env: the service's environment and its command, as a shell reads them. `${VAR}` stands for its value.
+
+    May raise OSError.
+    """
     service = plan.service
-    lines = [f"# cd {shlex.quote(service.cwd)} && {shlex.join(service.argv)}"] if service.argv else []
-    lines += [f"{name}={_quoted(value)}" for name, value in sorted(service.env.items())]
-    (run_dir / "sut.env").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    lines = [f"# cd {shlex.quote(service.cwd)} && {_command(service)}"] if service.argv else []
+    lines += [f"{name}={_assigned(value)}" for name, value in sorted(service.env.items())]
+    (run_dir / ENV_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def never_ready(plan: Plan, child: ChildProcess | None, why: str) -> RigError:
-    """What to tell of a service that did not get ready: the last lines of its log are what a person looks for."""
+    """The error for a service that did not get ready, with the end of its log, and a command that starts it by hand."""
     service = plan.service
     asked = f"{service.ready_method} {service.ready_path}"
     if child is None:
@@ -54,23 +62,62 @@ def never_ready(plan: Plan, child: ChildProcess | None, why: str) -> RigError:
             f"the service at {service.url} was never ready: {asked}: {why}",
             "start it, or mend `service.url` or `service.ready`",
         )
-    lines = "".join(f"\n  {line}" for line in child.log_tail())
+    lines = "".join(f"\n  {line}" for line in child.log_excerpt())
+    by_hand = command_by_hand(service, child.spec.log.parents[1] / ENV_FILE)
     if not child.alive:
         code = child.code.result()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return RigError(
             f"the service ended with {how} before it was ready" + (lines or "; its log is empty"),
-            f"run it by hand: {shlex.join(service.argv or ())}; its log is {child.log_place}",
+            f"run it by hand; its log is {child.log_place}\n  {by_hand}",
         )
     within = duration_literal(service.ready_within_ms)
     return RigError(
         f"the service was not ready within {within}: {asked} on port {service.port}: {why}" + lines,
-        f"see {child.log_place}; does it listen on {{port}}? `service.ready` sets what is asked and how long",
+        f"see {child.log_place}; does it listen on {{port}}? `service.ready` sets what is asked and how long; "
+        f"to start it by hand:\n  {by_hand}",
     )
 
 
-def _quoted(value: str) -> str:
-    return value if value.isprintable() and not set(value) & set(" \"'#\\") else shlex.quote(value)
+def command_by_hand(service: PlannedService, env_file: Path) -> str:
+    """What starts the service in a shell, in its folder and with its environment.
+
+    `${VAR}` stays a reference, which the shell fills in. A value written out under a name that a secret has is `***`.
+    An environment too long for a message is read from sut.env.
+    """
+    folder, command = shlex.quote(service.cwd), _command(service)
+    env = [f"{name}={_for_a_shell(_masked(name, value))}" for name, value in sorted(service.env.items())]
+    if not env:
+        return f"cd {folder} && {command}"
+    whole = f"cd {folder} && env {' '.join(env)} {command}"
+    if len(whole) < MESSAGE_MOST:
+        return whole
+    return f"(set -a && . {shlex.quote(str(env_file.absolute()))} && cd {folder} && {command})"
+
+
+def _command(service: PlannedService) -> str:
+    return " ".join(map(_for_a_shell, service.argv or ()))
+
+
+def _assigned(value: str) -> str:
+    """`value` on the right of a `NAME=`, where a shell splits no words: quoted only where it must be."""
+    plain = _REFERENCE.sub("", value)
+    return value if shlex.quote(plain) == plain or not plain else _for_a_shell(value)
+
+
+def _masked(name: str, value: str) -> str:
+    return REDACTED if is_named_like_a_secret(name) and not _REFERENCE.search(value) else value
+
+
+def _for_a_shell(text: str) -> str:
+    """`text` as one word. In double quotes where it holds a reference, since a shell fills in no others."""
+    if not _REFERENCE.search(text):
+        return shlex.quote(text)
+    pieces = _REFERENCE.split(text)
+    # the pattern has two groups, a name and a default: every third piece is plain text
+    plain = iter(re.sub(r'([\\"`$])', r"\\\1", piece) for piece in pieces[::3])
+    references = iter(match[0] for match in _REFERENCE.finditer(text))
+    return f'"{next(plain)}{"".join(ref + rest for ref, rest in zip(references, plain, strict=True))}"'
 
 
 def _check_command(word: str, cwd: Path, env: Mapping[str, str]) -> None:

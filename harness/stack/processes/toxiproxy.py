@@ -59,7 +59,7 @@ async def ready(order: UpCommand, child: ChildProcess | None) -> ToxiproxyInfo:
         await probe.until_answered(f"{url}/version", within_s=READY_WITHIN_S, child=child)
         answer = await probe.get(f"{url}/version")
     except (probe.NotReady, OSError, ValueError) as exc:
-        tail = "".join(f"\n  {line}" for line in child.log_tail(3)) if child else ""
+        tail = "".join(f"\n  {line}" for line in child.log_excerpt()) if child else ""
         raise RigError(f"Toxiproxy at {url} does not answer: {exc or type(exc).__name__}{tail}", _fix(child)) from exc
     return ToxiproxyInfo(
         kind="real", version=_version(answer.body) or order.engine_version, source=order.engine_source, url=url

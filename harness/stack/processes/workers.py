@@ -87,4 +87,4 @@ def last_error(lines: list[str]) -> str:
 
 
 def _excerpt(worker: ChildProcess) -> str:
-    return "".join(f"\n  {line}" for line in worker.log_tail(3))
+    return "".join(f"\n  {line}" for line in worker.log_excerpt())

@@ -1,0 +1,54 @@
+"""The yardstick: how long a fixed piece of work takes on this machine now.
+
+Every core works at the same time, so that another program on one of them shows. Each core does the work in slices, and
+the median slice counts, so that a short interruption does not. `harness.run.run` measures before the first process of a
+run is started and after the last has ended: the load is not disturbed, and the run's own processes do not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+SLICES: Final = 20
+"""Of each core."""
+HASHES: Final = 18_000
+"""Of SHA-256 in a slice: about 10 ms where this was written. A change makes runs before and after it incomparable."""
+MAX_CORES: Final = 8
+LONGEST_S: Final = 2.0
+"""On a very slow or busy machine fewer slices are done; each core does at least one."""
+
+
+def fixed_work() -> None:
+    """Work that depends on nothing but the processor. OpenSSL releases Python's lock meanwhile."""
+    hashlib.pbkdf2_hmac("sha256", b"tailgate", b"yardstick", HASHES)
+
+
+def measure_ms(work: Callable[[], None] = fixed_work, clock_ns: Callable[[], int] = time.monotonic_ns) -> float:
+    """The median slice times their number, ms of wall clock. Takes about 200 ms on an idle machine."""
+    cores = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_CORES)
+    slices_ns: list[int] = []
+    begin = threading.Barrier(cores)
+
+    def measure_core() -> None:
+        begin.wait()
+        end_ns = clock_ns() + round(LONGEST_S * 1e9)
+        for _ in range(SLICES):
+            started_ns = clock_ns()
+            work()
+            ended_ns = clock_ns()
+            slices_ns.append(ended_ns - started_ns)
+            if ended_ns > end_ns:
+                return
+
+    threads = [threading.Thread(target=measure_core, name=f"yardstick-{core}", daemon=True) for core in range(cores)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return SLICES * statistics.median(slices_ns) / 1e6

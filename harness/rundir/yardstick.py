@@ -1,0 +1,45 @@
+"""yardstick.json: how long the same fixed work took on this machine before and after the run.
+
+Two runs can be compared only where the machine was as fast for both. `harness.run.yardstick` measures; this module
+writes and reads the figures. Runs of older versions have no such file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from harness.rundir.plan import Frozen
+
+FILE: Final = "yardstick.json"
+
+
+class Yardstick(Frozen):
+    """Wall-clock time of the fixed work, ms; about 200 on the machine it was written on, more on a busy or slow one."""
+
+    before_ms: float
+    """Before the first process of the run was started."""
+    after_ms: float | None = None
+    """After the last had ended; null: the run was interrupted before it was measured."""
+
+    @property
+    def figures_ms(self) -> tuple[float, ...]:
+        return (self.before_ms,) if self.after_ms is None else (self.before_ms, self.after_ms)
+
+
+def write_yardstick(run_dir: Path, yardstick: Yardstick) -> None:
+    """Replace the file in one step. Raises OSError."""
+    path = run_dir / FILE
+    draft = path.with_suffix(".json.new")
+    draft.write_text(yardstick.model_dump_json() + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def read_yardstick(run_dir: Path) -> Yardstick | None:
+    """None where the file is missing or damaged: no verdict on a single run rests on it."""
+    try:
+        return Yardstick.model_validate_json((run_dir / FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,138 @@
+"""May two runs be compared? Only if nothing but the service under test differs.
+
+`plan_differences` lists what else differs in the two plans. `machine_difference` says whether the machine was as fast
+for both runs: a p50 of 4 ms becomes 6 ms when another program is busy, and no factor makes up for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any, Final
+
+from harness.rundir.plan import Frozen, Plan
+from harness.rundir.results import Machine
+from harness.text import cut
+from harness.units import format_duration
+
+YARDSTICK_TOLERANCE: Final = 0.10
+"""How much longer the fixed work may have taken for one run than for the other."""
+
+_OF_ONE_RUN: Final = {
+    # the run itself, and the service, which is what a comparison is about
+    "schema_version", "run_id", "cell", "scenario_file", "scenario_sha256", "overrides", "service", "toxiproxy_url",
+    # ports and addresses
+    "gateway.port", "gateway.binary", "gateway.target",
+    "upstreams.*.listen_host", "upstreams.*.listen_port", "upstreams.*.backend_host", "upstreams.*.backend_port",
+    # what only gates and proofs read
+    "gates", "default_gates", "verdict.inconclusive", "upstreams.*.known_as", "upstreams.*.index",
+    "faults.*.proof", "faults.*.met",
+}  # fmt: skip
+_FILES: Final = ("load.locustfile", "load.data")
+"""Each checkout has its own folder, so the file's name counts."""
+_NOT_SHOWN: Final = ("headers", "body", "path")
+"""Where secrets may be written out."""
+_NOT_THERE: Final = "none"
+_VALUE_MOST: Final = 60
+
+
+class Difference(Frozen):
+    """One setting, by its path in plan.json (items of lists by their names), with its value in each run."""
+
+    path: str
+    base: str
+    head: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.path} ({self.base} and {self.head})" if self.base != self.head else self.path
+
+
+def plan_differences(base: Plan, head: Plan) -> tuple[Difference, ...]:
+    """What the two runs were to do differently, the service left out; empty where the runs are alike."""
+    return tuple(_compare("", _comparable(base), _comparable(head)))
+
+
+def machine_difference(base: Machine, head: Machine) -> str:
+    """Why the machine was not as fast for both runs, or may not have been; empty where it was."""
+    for name, machine in (("BASE", base), ("HEAD", head)):
+        if machine.yardstick is None:
+            return f"{name} has no yardstick: it was made by an older tailgate, or its run was cut short"
+        if machine.yardstick.after_ms is None:
+            return f"{name} has no yardstick of after the run: it was interrupted"
+    assert base.yardstick and head.yardstick
+    if base.cores != head.cores:
+        return f"the machines differ: {base.cores or 'unknown'} and {head.cores or 'unknown'} cores"
+    pairs = [(b, h) for b in base.yardstick.figures_ms for h in head.yardstick.figures_ms]
+    if all(max(pair) <= min(pair) * (1 + YARDSTICK_TOLERANCE) for pair in pairs):
+        return ""
+    return (
+        f"the machine was not as fast for both runs: the same fixed work took {_spell(base)} before and after "
+        f"BASE, and {_spell(head)} before and after HEAD, which is more than {YARDSTICK_TOLERANCE:.0%} apart"
+    )
+
+
+def _spell(machine: Machine) -> str:
+    figures = machine.yardstick.figures_ms if machine.yardstick else ()
+    return " and ".join(format_duration(ms) for ms in figures)
+
+
+def _comparable(plan: Plan) -> dict[str, Any]:
+    """plan.json with its lists of named things as mappings by name."""
+    document = plan.model_dump(mode="json")
+    named = _by_name(document)
+    assert isinstance(named, dict)
+    return named
+
+
+def _by_name(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _by_name(item) for key, item in value.items()}
+    if isinstance(value, list):
+        items = [_by_name(item) for item in value]
+        names = [item.get("name") for item in items if isinstance(item, dict)]
+        if items and len(set(names)) == len(items) and all(isinstance(name, str) for name in names):
+            return dict(zip(names, items, strict=True))
+        return items
+    return value
+
+
+def _compare(path: str, base: Any, head: Any) -> Iterator[Difference]:
+    if _is_ignored(path):
+        return
+    if path in _FILES:
+        base, head = (file and PurePath(file).name for file in (base, head))
+    if [] in (base, head):  # with nothing in it, a list of named things is not known for one
+        base, head = (
+            {} if side == [] and isinstance(other, dict) else side for side, other in ((base, head), (head, base))
+        )
+    if isinstance(base, dict) and isinstance(head, dict):
+        for key in dict.fromkeys((*base, *head)):
+            yield from _compare(f"{path}.{key}" if path else key, base.get(key), head.get(key))
+    elif isinstance(base, list) and isinstance(head, list) and len(base) == len(head) and _of_parts(base + head):
+        for index, (one, other) in enumerate(zip(base, head, strict=True)):
+            yield from _compare(f"{path}[{index}]", one, other)
+    elif base != head:
+        yield Difference(path=path, base=_text(path, base), head=_text(path, head))
+
+
+def _is_ignored(path: str) -> bool:
+    parts = path.split(".")
+    # a name may hold dots only where requests are named, and no request has a field that is ignored
+    return path in _OF_ONE_RUN or (len(parts) == 3 and f"{parts[0]}.*.{parts[2]}" in _OF_ONE_RUN)
+
+
+def _of_parts(items: list[Any]) -> bool:
+    return all(isinstance(item, dict) for item in items)
+
+
+def _text(path: str, value: Any) -> str:
+    if value is None or value in ([], {}, ""):
+        return _NOT_THERE
+    if isinstance(value, dict):
+        return cut(str(value.get("text") or value.get("kind") or "present"), _VALUE_MOST)
+    if set(path.split(".")) & set(_NOT_SHOWN):
+        return "…"
+    if isinstance(value, list):
+        return f"{len(value)} of them" if len(value) > 3 or _of_parts(value) else cut(str(value), _VALUE_MOST)
+    return cut(f"{value:g}" if isinstance(value, float) else str(value), _VALUE_MOST)
