@@ -30,6 +30,16 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as `alone` the whole runs, the browser and the wheel: they judge or measure, and nothing runs beside."""
+    for item in items:
+        room = item.path.relative_to(Path(__file__).parent).parts[0]
+        real = item.get_closest_marker("stack") is not None and room == "run"
+        if real or room == "packaging" or item.get_closest_marker("browser") is not None:
+            item.add_marker(pytest.mark.alone)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def programs_on_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The programs that scenarios of tests and docs name as their service: a command must be there to be valid.
