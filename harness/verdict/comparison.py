@@ -21,8 +21,8 @@ from harness.gates.quantiles import Bounds, quantile_bounds
 from harness.rundir.plan import Frozen
 from harness.rundir.results import Machine, Tool
 from harness.statistics import Counts, Rule, decide
+from harness.verdict.faults.proof import prove_faults
 from harness.verdict.likeness import Difference, machine_difference, plan_differences
-from harness.verdict.proof import prove_faults
 from harness.verdict.validity import rig_findings
 
 QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))

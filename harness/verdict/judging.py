@@ -46,11 +46,11 @@ from harness.verdict import before_fault, explanations
 from harness.verdict.attribution import Attribution
 from harness.verdict.before_fault import AsBefore, as_before
 from harness.verdict.cut_slots import drops_finding, has_cut_drops
+from harness.verdict.faults.proof import excuse_blocked, prove_faults
 from harness.verdict.gates import GateVerdict, GateVerdicts, judge_gates
 from harness.verdict.matrix import MATRIX, combine_cells
 from harness.verdict.own_baseline import own_baseline
 from harness.verdict.phases import phase_results
-from harness.verdict.proof import excuse_blocked, prove_faults
 from harness.verdict.resource_usage import cost_results
 from harness.verdict.service_alive import service_alive
 from harness.verdict.validity import CHECKS, RunCheck, as_check, generator_cpu, lag_finding, rig_findings

@@ -20,7 +20,7 @@ from harness.rundir.results import ValidityCheck
 from harness.statistics import nearest_rank
 from harness.text import split_quote
 from harness.units import NS_PER_MS, NS_PER_S, format_count, format_duration, format_share, format_things
-from harness.verdict.proof import ProofOutcome
+from harness.verdict.faults.proof import ProofOutcome
 
 CHECKS: Final = ("counts", "lag", "files", "faults", "rollback", "generator_cpu", "workers")
 LAG_MS: Final = 10.0

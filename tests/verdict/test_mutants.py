@@ -395,7 +395,7 @@ def _all_ok(check: str) -> Patch:
 
 
 def _canary_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("harness.verdict.proof.unmet", lambda *_: None)
+    patch.setattr("harness.verdict.faults.proof.unmet", lambda *_: None)
 
 
 def _calls_at_any_time(patch: pytest.MonkeyPatch) -> None:

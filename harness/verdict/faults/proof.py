@@ -22,7 +22,7 @@ from harness.rundir.canaries import Canary, baseline_ms, proves, shows, spell_pr
 from harness.rundir.plan import PlannedFault
 from harness.rundir.results import FaultProof, FaultResult, WindowResult
 from harness.units import NS_PER_MS, format_duration
-from harness.verdict.unmet import unmet
+from harness.verdict.faults.unmet import unmet
 
 SHOWABLE_MS: Final = 3_000.0
 """A window shorter than its proof and this much may end before two canaries have been held."""
