@@ -116,6 +116,7 @@ def test_peak_and_momentary_rate() -> None:
     assert [rate_at(schedule, at_ms) for at_ms in (-1001, -1000, 0, 1000, 2000)] == [0, 10, 10, 30, 0]
 
 
+@pytest.mark.alone
 def test_ten_minutes_at_500_a_second_are_made_in_less_than_a_second() -> None:
     began = time.perf_counter()
     found = arrivals_ns(steady(500, 600_000, arrivals="poisson"), 0)
