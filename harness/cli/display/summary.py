@@ -133,7 +133,7 @@ def _trust(results: Results, paint: Paint) -> Iterable[str]:
         lag = next((check.detail for check in results.validity if check.check == "lag"), "")
         landed = [fault.name for fault in results.faults if fault.landed]
         faults = f"; proven: {', '.join(dict.fromkeys(landed))}" if landed else ""
-        yield f"trust  ✓ every check of the rig held (send lag {lag}{faults})"
+        yield from told("trust", f"✓ every check of the rig held (send lag {lag}{faults})")
 
 
 def _calls(results: Results) -> list[str]:
