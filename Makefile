@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 .PHONY: help setup demo test nightly check lock clean
 
 help:
-	@echo "make demo    watch a 504 incident happen and be cured (about four minutes, after the set-up)"
+	@echo "make demo    watch a 504 incident happen and be cured (the set-up, then six loads of 35 s)"
 	@echo "make test    static checks, and every test but the nightly ones"
 	@echo "make nightly the long ones: the whole ladder table and kill matrix, the fuzzer, the soak (about three hours)"
 	@echo "make setup   the virtual environment and Toxiproxy, which the two above call themselves"

@@ -1,7 +1,7 @@
 """A reference aggregator: one question for offers becomes one call to each backend, and one answer.
 
-It is the service of the story (one slow backend, everybody gets 504) in several rungs, from the bug
-to its remedies. It knows nothing of the harness that tests it, and stands alone:
+It is the service of the story (one slow backend, and every request ends in a 504) in several rungs, from
+the bug to its remedies. It knows nothing of the harness that tests it, and stands alone:
 
     AGGREGATOR_BACKENDS="azure=http://127.0.0.1:9001,gcp=http://127.0.0.1:9002" \\
         python -m aggregator --rung timeout --port 8000

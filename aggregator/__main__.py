@@ -15,9 +15,10 @@ from typing import Final, NoReturn
 from aggregator.settings import Settings, SettingsError, parse_settings
 
 STOP_WITHIN_S: Final = 1
-"""What is under way may end within it; then it is cancelled. A hung call never holds up a restart."""
+"""Requests under way may end within this time, then they are cancelled: a hung call must not delay a restart."""
 KEEP_ALIVE_S: Final = 75
-"""Longer than gateways keep idle connections (nginx: 60), so that it is never us who closes under them."""
+"""Longer than gateways keep idle connections (nginx: 60 s): the service must not close one that a gateway is about to
+use."""
 
 
 def main(argv: list[str]) -> int:

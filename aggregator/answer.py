@@ -1,4 +1,4 @@
-"""What asking came to: of one backend, and of all of them together."""
+"""The result of asking one backend, and the answer made from the results of all."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from aggregator.query import Offer
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What asking one backend came to. `reason` is None where it answered.
+    """The result of asking one backend. `reason` says why it gave no answer; None: it answered.
 
-    `age_s` is 0 for an answer of now, above it for the last known offers that stand in for one, None
-    where there are no offers at all.
+    `age_s` is 0 for offers of this answer, above 0 for last known offers that replace them, None where there are none.
     """
 
     backend: str
@@ -22,7 +21,7 @@ class Result:
     reason: str | None = None
     age_s: float | None = 0.0
     again_s: float = 0.0
-    """After how long asking it again may help; 0 where nobody knows."""
+    """After how long asking it again may help; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +34,16 @@ class Answer:
     next_cursor: str | None = None
     """Of the page that follows; None: this was the last."""
     is_unavailable: bool = False
-    """Nobody who was wanted has anything, and the client is to be told by the status."""
+    """No backend that the client wants has any offers, and the policy `unavailable` answers 503."""
     retry_after_s: int = 1
     """After so many seconds, one at least, asking again may help."""
 
     @property
     def missing(self) -> list[Result]:
-        """Those that the client wanted in vain."""
+        """The backends that the client wants and of which there are no offers."""
         return [result for result in self.wanted if result.age_s is None]
 
     @property
     def is_partial(self) -> bool:
-        """Whether anything in it is missing, or old."""
+        """Whether the offers of any backend are missing or old."""
         return any(result.reason for result in self.wanted)

@@ -52,7 +52,7 @@ class App:
         self._metrics.requests.labels(str(reply.status)).inc()
 
     def _at_once(self, path: str, method: str, trace: Trace) -> Reply | None:
-        """Whatever needs no backend; None: it is a question for offers."""
+        """The reply to a request that needs no backend; None: it asks for offers."""
         if path not in PATHS:
             detail = f"there is no {path[:200]}; try {OFFERS}, and see /openapi.json for what else there is"
             return refusal(NOT_FOUND, detail, path, trace.request_id)
@@ -67,7 +67,7 @@ class App:
         return Reply(200, self._openapi) if path == "/openapi.json" else None
 
     async def _offers(self, query_string: bytes, trace: Trace) -> Reply:
-        """The process's top, so the place where nothing may escape."""
+        """The top of every request: whatever is raised below becomes an answer here."""
         request_id = trace.request_id
         try:
             query = parse_query(query_string, self._backends)
@@ -78,7 +78,7 @@ class App:
         except NoSession as error:
             self._fault_log.request_failed(error, trace, is_bug=False)
             return refusal(NO_SESSION, str(error), OFFERS, request_id)
-        except asyncio.CancelledError:  # only a server that was told to stop cancels, and it waits for the answer
+        except asyncio.CancelledError:  # only a server that is stopping cancels requests, and it waits for this answer
             return refusal(STOPPING, "the service is stopping; ask again", OFFERS, request_id, headers=(RETRY_AFTER,))
         except Exception as error:
             self._fault_log.request_failed(error, trace, is_bug=True)

@@ -1,11 +1,16 @@
-"""The way to one backend: its call, wrapped in the policies that guard each backend by itself.
+"""The pipeline of one backend: its call, wrapped in the policies that guard each backend by itself.
 
-From the inside out: the call itself (in a thread, with `threads`: see `aggregator.backends.connect`), the
-deadline that ends it if it takes too long (or, of one in a thread, only the waiting for it), the memory
-of its last known offers, the watch that sees how the backend does, the breaker that refuses a call that
-would most likely fail, the bulkhead one too many. A refusal by the bulkhead is no failure of the
-backend, so it stands outside the breaker; a breaker's probe is a call like any other, so it is watched
-and remembered.
+From the inside out:
+
+    call       the request to the backend (in a thread, with the policy `threads`; see `aggregator.backends.connect`)
+    deadline   ends a call that takes too long; of a call in a thread it ends only the waiting
+    stale      remembers the backend's last offers
+    watch      measures the call, and reports the backend's health
+    breaker    refuses a call that would most likely fail
+    bulkhead   refuses a call when too many are under way
+
+The bulkhead is outside the breaker, because its refusal is no failure of the backend. A breaker's probe passes through
+the inner layers like any other call, so it is measured and its answer is remembered.
 """
 
 from __future__ import annotations
@@ -22,12 +27,13 @@ from aggregator.policies.stale import LastKnown
 from aggregator.query import Offer
 
 CUT_SHORT: Final = 0.9
-"""Of the time that calls have. One that had less, since its request had lost time, shows nothing by running out."""
+"""Share of the usual deadline. A call that had less time than this does not count as the backend's failure when its
+time runs out: the request had lost the time elsewhere."""
 Ask = Callable[[float | None, Mapping[str, str]], Coroutine[Any, Any, Sequence[Offer]]]
 
 
 class AsksBackend(Protocol):
-    """A backend, however it is spoken to."""
+    """A backend, whichever client speaks to it."""
 
     @property
     def name(self) -> str: ...
@@ -36,10 +42,10 @@ class AsksBackend(Protocol):
 
 
 class BackendPipeline:
-    """`ask(seconds, headers)` gives all offers; `seconds` None is without a deadline.
+    """`ask(seconds, headers)` returns all offers of the backend; with `seconds` None it has no deadline.
 
-    `usual_s` is what a call has where its request has lost no time yet; None: as long as it takes. Raises
-    what the backend and the policies in force raise.
+    `usual_s` is the deadline of a call whose request has lost no time yet; None: no deadline. `ask` raises what the
+    backend and the active policies raise.
     """
 
     def __init__(
@@ -50,13 +56,13 @@ class BackendPipeline:
         usual_s: float | None,
         known: LastKnown[Offer] | None,
         watch: Watch,
-        tell_breaker: StateListener,
+        on_breaker_change: StateListener,
         clock: Callable[[], float],
     ) -> None:
         self.name = backend.name
         self._backend = backend
         self._usual_s = usual_s
-        self._breaker = Breaker(clock=clock, tell=tell_breaker) if "breaker" in policies else None
+        self._breaker = Breaker(clock=clock, on_change=on_breaker_change) if "breaker" in policies else None
         ask: Ask = known.learning(self.name, self._call) if known else self._call
         ask = watch.around(ask)
         if self._breaker:
@@ -67,7 +73,7 @@ class BackendPipeline:
 
     @property
     def state(self) -> State:
-        """Closed for ever where there is no breaker."""
+        """Always closed where there is no breaker."""
         return self._breaker.state if self._breaker else State.CLOSED
 
     async def _call(self, seconds: float | None, headers: Mapping[str, str]) -> list[Offer]:
@@ -76,7 +82,7 @@ class BackendPipeline:
         return await within(seconds, self._backend.offers)(headers)
 
     def _is_failure(self, error: Exception) -> bool:
-        """Whether it is the backend's, and not ours."""
+        """Whether the error is the backend's failure, and not the service's own."""
         if isinstance(error, DeadlineExceeded):
             return self._usual_s is None or error.deadline_s >= CUT_SHORT * self._usual_s
         return isinstance(error, BackendError)

@@ -107,4 +107,4 @@ def page_of(
             before = after.nth if after and (after.price, after.backend) == (price, backend) else 0
             return page, Cursor(price, backend, before + left)
         left -= equals
-    raise AssertionError("the page's last offer is nobody's")
+    raise AssertionError("the page's last offer belongs to no backend")

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems: what a client is told where it gets no answer. Pure.
+"""Errors as RFC 9457 problems: the body of an answer without offers. Pure.
 
 `type` points to the part of the service's own OpenAPI document that describes the problem, `detail`
 says what is wrong this time and what would do, `request_id` finds it in the log.

@@ -82,7 +82,7 @@ class Query:
 def parse_query(query_string: bytes, known_backends: Collection[str]) -> Query:
     """Lists may be repeated or comma-separated: `gpu=A100&gpu=H100`, `gpu=A100,H100`.
 
-    Raises BadQuery. A parameter or backend nobody knows is an error: a misspelt filter that was
+    Raises BadQuery. An unknown parameter or backend is an error: a misspelt filter that was
     ignored would answer another question.
     """
     given = _by_name(query_string)

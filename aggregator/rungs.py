@@ -16,7 +16,7 @@ from aggregator.policies import POLICIES
 class Rung:
     name: str
     policies: tuple[str, ...]
-    tells: str
+    summary: str
 
 
 _TIMEOUT: Final = ("parallel", "deadline", "unavailable")

@@ -1,8 +1,8 @@
-"""The fan-out: which backends are asked, in what order, for how long, and what becomes of a failure.
+"""The fan-out: which backends are asked, in what order, for how long, and how a failure is handled.
 
-Each of these is a policy (aggregator.policies); this module puts the chosen ones together, and
-`aggregator.backend_pipeline` those that guard each backend by itself. Whatever the rung, a backend that fails is
-left out of the answer and named in it: one failure stays one, be it a bug of ours that a backend's answer
+Each of these is a policy (aggregator.policies). This module combines those that concern the whole request, and
+`aggregator.backend_pipeline` those that guard each backend by itself. In every rung a backend that fails is left out of
+the answer and named in it, so one failure stays one, even if it is a bug of the service that a backend's answer
 brought out.
 """
 
@@ -34,11 +34,11 @@ from aggregator.reasons import INTERNAL, REFUSALS, reason_of
 from aggregator.trace import Trace
 
 PATIENCE_S: Final = 30.0
-"""For tries beyond the first, where neither a deadline nor a budget says how long anybody waits."""
+"""How long retries go on where neither a deadline nor a budget limits the request."""
 
 
 class Service:
-    """`deadline_s` is for each backend, `gateway_timeout_s` what the budget is taken from."""
+    """`deadline_s` is the deadline of each backend's call; the budget is a share of `gateway_timeout_s`."""
 
     def __init__(
         self,
@@ -60,14 +60,14 @@ class Service:
         self._budgeted = "budget" in policies
         self._known: LastKnown[Offer] | None = LastKnown(clock=clock) if "stale" in policies else None
         budget = self._budget()
-        self._lanes = [
+        self._pipelines = [
             BackendPipeline(
                 backend,
                 policies,
                 usual_s=budget.for_call(self._deadline_s) if budget else self._deadline_s,
                 known=self._known,
                 watch=Watch(backend.name, metrics, fault_log, clock),
-                tell_breaker=partial(fault_log.breaker, backend.name),
+                on_breaker_change=partial(fault_log.breaker, backend.name),
                 clock=clock,
             )
             for backend in backends
@@ -78,7 +78,7 @@ class Service:
         self._flights: SingleFlight[Answer] | None = SingleFlight(clock) if "single_flight" in policies else None
         self._retries = habits.retries
         self._sessions = Sessions(habits.sessions, habits.session_wait_ms / 1000) if habits.sessions else None
-        metrics.watch_breakers({lane.name: lane for lane in self._lanes})
+        metrics.watch_breakers({pipeline.name: pipeline for pipeline in self._pipelines})
 
     async def offers(self, query: Query, trace: Trace) -> Answer:
         """`trace` goes to every backend, and into every log line. Raises NoSession (aggregator.antipatterns)."""
@@ -89,7 +89,7 @@ class Service:
             return await self._shared_offers(query, trace, budget)
 
     def _budget(self) -> Budget | None:
-        """Of a request that arrives now."""
+        """The budget of a request that arrives now; None without the policy."""
         return Budget.of(self._gateway_timeout_s, self._clock) if self._budgeted else None
 
     async def _shared_offers(self, query: Query, trace: Trace, budget: Budget | None) -> Answer:
@@ -98,8 +98,8 @@ class Service:
         return await self._flights.do(query, partial(self._offers, query, trace, budget))
 
     async def _offers(self, query: Query, trace: Trace, budget: Budget | None) -> Answer:
-        asked = self._choose(self._lanes, query.backends)
-        results = await self._run_all([partial(self._ask, lane, query, trace, budget) for lane in asked])
+        asked = self._choose(self._pipelines, query.backends)
+        results = await self._run_all([partial(self._ask, pipeline, query, trace, budget) for pipeline in asked])
         wanted = [result for result in results if query.wants(result.backend)]
         offers, last = page_of({result.backend: result.offers for result in wanted}, query.limit, query.after)
         return Answer(
@@ -111,24 +111,24 @@ class Service:
             retry_after_s=retry_after_s(result.again_s for result in wanted),
         )
 
-    async def _ask(self, lane: BackendPipeline, query: Query, trace: Trace, budget: Budget | None) -> Result:
+    async def _ask(self, pipeline: BackendPipeline, query: Query, trace: Trace, budget: Budget | None) -> Result:
         """Ask one backend. Raises nothing but cancellation."""
         began_s = self._clock()
-        name = lane.name
+        name = pipeline.name
         try:
-            offers = await self._tried(lane, trace, budget)
-            # selected now: rows nobody will see are not held while a slower backend is waited for
+            offers = await self._tried(pipeline, trace, budget)
+            # selected now: rows that the filters drop are not kept in memory while slower backends are awaited
             selected = query.select(name, offers) if query.wants(name) else ()
         except Exception as error:
             return self._without(name, error, query, trace, self._clock() - began_s)
         return Result(name, self._clock() - began_s, selected)
 
-    async def _tried(self, lane: BackendPipeline, trace: Trace, budget: Budget | None) -> Sequence[Offer]:
+    async def _tried(self, pipeline: BackendPipeline, trace: Trace, budget: Budget | None) -> Sequence[Offer]:
         async def once() -> Sequence[Offer]:
             if budget is None:
-                return await lane.ask(self._deadline_s, trace.headers())
+                return await pipeline.ask(self._deadline_s, trace.headers())
             seconds = budget.for_call(self._deadline_s)
-            return await lane.ask(seconds, {**trace.headers(), **deadline_header(seconds)})
+            return await pipeline.ask(seconds, {**trace.headers(), **deadline_header(seconds)})
 
         if not self._retries:
             return await once()
@@ -161,7 +161,7 @@ def _pause_s(error: Exception) -> float | None:
 
 
 def _again_s(error: Exception) -> float:
-    """After how long asking again may help; 0 where nobody knows."""
+    """After how long asking again may help; 0: not known."""
     if isinstance(error, CircuitOpen):
         return error.rests_for_s
     return (error.retry_after_s or 0.0) if isinstance(error, BackendError) else 0.0

@@ -1,4 +1,4 @@
-"""What the aggregator is told when it starts: command line and environment, parsed once. Pure.
+"""The aggregator's settings: command line and environment, parsed once at the start. Pure.
 
 AGGREGATOR_BACKENDS              name=url,name=url …  required, asked in this order
 AGGREGATOR_GATEWAY_TIMEOUT_MS    when the gateway in front gives up; 30000
@@ -64,7 +64,7 @@ class _Parser(argparse.ArgumentParser):
 def parse_settings(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
     """Raises SettingsError; SystemExit(0) after `--help`."""
     parser = _Parser(prog="python -m aggregator", description="One question for offers, many backends asked.")
-    rungs = "; ".join(f"{rung.name}: {rung.tells}" for rung in RUNGS)
+    rungs = "; ".join(f"{rung.name}: {rung.summary}" for rung in RUNGS)
     parser.add_argument("--rung", required=True, help=rungs)
     known = ", ".join(POLICIES)
     parser.add_argument("--without", action="append", default=[], metavar="POLICY", help=f"switch one off: {known}")
@@ -72,7 +72,7 @@ def parse_settings(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
     client = "transport of the async client: aiohttp without limits (the default), httpx with its pool of 100"
     parser.add_argument("--client", choices=CLIENTS, help=client)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True, help="0: a free one, told in the first log line")
+    parser.add_argument("--port", type=int, required=True, help="0: a free one, named in the first log line")
     args = parser.parse_args(argv)
     try:
         policies = policies_of(args.rung, args.without, args.also)

@@ -1,7 +1,7 @@
-"""What follows one request through every service it touches: its id, and the W3C trace context.
+"""The request id and the W3C trace context, which follow a request through every service.
 
-What came from outside goes into headers and logs only if it has the form it should have; what has not is
-dropped without a word, since a request is worth more than its trace.
+Values from outside go into headers and logs only if they are well formed. Others are dropped silently, because a
+request is worth more than its trace.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 # these four fields, a later one may have more behind them
 _IDS: Final = rb"-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 _TRACEPARENT: Final = re.compile(rb"00" + _IDS + rb"|(?!00|ff)[0-9a-f]{2}" + _IDS + rb"(-[!-~]{0,72})?")
-_TRACESTATE: Final = re.compile(rb"[ -~]{1,512}")  # as much as everybody is asked to pass on
+_TRACESTATE: Final = re.compile(rb"[ -~]{1,512}")  # as much as the specification asks every service to pass on
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Text from outside made fit to be shown or kept: nothing invisible, nothing that acts, nothing without end.
+"""Untrusted text made safe to show or keep: no hidden characters, no terminal or CI commands, a bounded length.
 
-Names, log lines, error texts and reasons come from scenarios, services and backends. Escaping for HTML, Markdown, XML
-or a shell is each format's own; this is what every one of them does first. It hides no secrets: that is
-`harness.secrets.expand` (those we know) and `reports.redacted` (those that look like one).
+Names, log lines, error texts and reasons come from scenarios, services and backends. Each format escapes for HTML,
+Markdown, XML or a shell by itself; this module is what every format applies first. It removes no secrets: that is
+`harness.secrets.redact` (known values) and `reports.redacted` (what looks like a secret).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HIDDEN_OR_BREAK: Final = re.compile(f"[\n{_HIDDEN_SET}]")
 _COMMAND: Final = re.compile(r"^(\s*):(?=:)|#(#(?=\[))")
 _QUOTED: Final = re.compile(r"`([^`]{81,})`")
 LINE_MOST: Final = 400
-"""Characters of one line of somebody else's that are worth showing."""
+"""Characters of one untrusted line that are worth showing."""
 MESSAGE_MOST: Final = 1_000
 DOCUMENT_MOST: Final = 5_000
 FOLDER_BYTES: Final = 120

@@ -1,5 +1,5 @@
-"""Who the service named, while a fault stood and outside of all, in words: `named by its log after 1.20 s`. Decides
-nothing."""
+"""Which upstreams the service's log or alert named, during each fault and outside of all, in sentences such as
+`named by its log after 1.20 s`. Decides nothing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from harness.rundir.results import FalseAlarm, FaultResult, GateResult, NamedRes
 from harness.units import format_duration
 
 WRONG_MOST: Final = 3
-"""Healthy upstreams told of; the others are counted."""
+"""Healthy upstreams that are described; further ones are counted."""
 
 
 def who_was_named(fault: FaultResult) -> list[str]:
-    """One text for the faulted upstream, and one for each healthy one that was named; empty where nobody was."""
-    told = [
+    """One text for the faulted upstream, and one for each healthy one that was named; empty where none was."""
+    faulted = [
         f"named by its {named.source} before the fault already, which says nothing"
         if named.no_news
         else f"named by its {named.source} after {format_duration(named.after_ms)}{_cleared(named.cleared_after_ms)}"
@@ -25,24 +25,24 @@ def who_was_named(fault: FaultResult) -> list[str]:
     ]
     firsts: dict[str, NamedResult] = {}
     for named in fault.named:
-        # who was named anyway stands behind who was blamed for this fault
+        # a detection that is new during this fault is shown before one that repeats an earlier one
         if named.healthy and (named.upstream not in firsts or firsts[named.upstream].no_news):
             firsts[named.upstream] = named
     wrong = [
         f"{named.upstream}, healthy, was named by the service's {named.source} {_when(named)}: {named.text}"
         for named in firsts.values()
     ]
-    return [*(["; ".join(told)] if told else []), *_some(wrong, "healthy ones")]
+    return [*(["; ".join(faulted)] if faulted else []), *_first_few(wrong, "healthy ones")]
 
 
 def named_without_fault(alarms: Sequence[FalseAlarm]) -> list[str]:
-    """One text for each upstream and source named outside every fault; empty where nobody was."""
-    told = [
+    """One text for each upstream and source named outside every fault; empty where none was."""
+    texts = [
         f"{alarm.upstream}, healthy, was named by the service's {alarm.source} while no fault stood, first at "
         f"{format_duration(alarm.first_ms)}{_times(alarm)}: {alarm.text}"
         for alarm in alarms
     ]
-    return _some(told, "false alarms")
+    return _first_few(texts, "false alarms")
 
 
 def passed_on_one_witness(gates: Sequence[GateResult]) -> list[str]:
@@ -51,16 +51,16 @@ def passed_on_one_witness(gates: Sequence[GateResult]) -> list[str]:
 
 
 def summarize(results: Results) -> list[str]:
-    """All that is to be said of a run: during each fault, outside every fault, and what rests on one source."""
+    """Every detection of a run: during each fault, outside all faults, and the gates that rest on one source only."""
     during = [
         f"{fault.upstream} during {fault.name}: {text}" for fault in results.faults for text in who_was_named(fault)
     ]
     return [*during, *named_without_fault(results.false_alarms), *passed_on_one_witness(results.gates)]
 
 
-def _some(told: Sequence[str], what: str) -> list[str]:
-    more = [f"and {len(told) - WRONG_MOST} more {what}"] if len(told) > WRONG_MOST else []
-    return [*told[:WRONG_MOST], *more]
+def _first_few(texts: Sequence[str], what: str) -> list[str]:
+    more = [f"and {len(texts) - WRONG_MOST} more {what}"] if len(texts) > WRONG_MOST else []
+    return [*texts[:WRONG_MOST], *more]
 
 
 def _times(alarm: FalseAlarm) -> str:

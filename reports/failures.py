@@ -34,14 +34,14 @@ def findings(subject: Subject) -> list[tuple[str, str]]:
     found.extend((check.detail, "") for check in subject.results.validity if not check.ok)
     if subject.trouble:
         found.append((f"the rows cannot be read: {subject.trouble}", ""))
-    told = "\n".join(what for what, _ in found)
+    listed = "\n".join(what for what, _ in found)
     broken = subject.evidence.broken if subject.evidence else ()
-    found.extend((what, "") for what in broken if what not in told)
+    found.extend((what, "") for what in broken if what not in listed)
     return list(dict.fromkeys(found))
 
 
 def log_ends(subject: Subject) -> list[tuple[str, str]]:
-    """The last lines of every log, for a run that broke; a log is somebody else's text."""
+    """The last lines of every log, for a run that broke. They are untrusted text."""
     ended = subject.manifest.ended if subject.manifest else None
     if subject.results.verdict != "rig_failure" and not (ended and ended.deaths):
         return []

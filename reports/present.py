@@ -1,4 +1,4 @@
-"""Who was in the answers, in words and as a table: upstreams by phase, worst first. Decides nothing."""
+"""Which upstreams the answers held, in sentences and as a table: upstreams by phase, worst first. Decides nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PHASES_MOST: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One upstream in one phase. `css`: `lost` where somebody is missing, `excused` where a fault explains it."""
+    """One upstream in one phase. `css`: `lost` where answers lack it, `excused` where a fault explains that."""
 
     share: str
     detail: str = ""
@@ -31,15 +31,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A row for each upstream that was below 100 % anywhere, and one for all others. Empty where nobody was."""
+    """A row for each upstream that was below 100 % in any phase, and one for all others. Empty where none was."""
 
     phases: tuple[str, ...] = ()
     rows: tuple[tuple[str, tuple[Cell, ...]], ...] = ()
 
 
-def told(results: Results) -> list[tuple[str, str]]:
-    """(`during azure-slow`, text) of each phase in which somebody is missing whom no fault excuses, or whose `complete`
-    gate did not pass; at most PHASES_MOST and what is left out. One without any ok answer is the gate's to tell."""
+def describe(results: Results) -> list[tuple[str, str]]:
+    """(`during azure-slow`, text) for each phase whose answers lack an upstream that no fault explains away, or whose
+    `complete` gate did not pass; at most PHASES_MOST, and how many are left out. A phase without any ok answer is left
+    out as well: the gate describes it."""
     gated = {gate.phase for gate in results.gates if gate.metric == "complete" and gate.verdict != "pass"}
     phases = [
         phase
@@ -48,7 +49,7 @@ def told(results: Results) -> list[tuple[str, str]]:
         and (phase.name in gated or (phase.name not in MIXED and any(each.missing for each in phase.present)))
     ]
     phases.sort(key=lambda phase: phase.name not in gated)  # a gate's own phase is never the one left out
-    lines = [(_when(phase.name), _told(phase)) for phase in phases[:PHASES_MOST]]
+    lines = [(_when(phase.name), _describe_phase(phase)) for phase in phases[:PHASES_MOST]]
     more = len(phases) - PHASES_MOST
     return [*lines, *([(f"in {more} more phases", "see the report")] if more > 0 else [])]
 
@@ -82,7 +83,7 @@ def table(results: Results) -> Table:
 
 
 def _lowest(entries: Sequence[PresenceResult | None]) -> float:
-    """For sorting: the missing come first, then the excused (above 1), and 2 is nobody."""
+    """A sort key: below 1 where the upstream is missing, 1 to 2 where a fault explains that, 2 where it never is."""
     missing = [_expected_share(each) for each in entries if each and each.missing]
     excused = [1 + each.share for each in entries if each and each.share is not None and each.share < 1]
     return min([*missing, *excused, 2.0])
@@ -98,7 +99,7 @@ def _cell(each: PresenceResult | None) -> Cell:
 
 
 def _of_all(entries: Sequence[PresenceResult | None]) -> Cell:
-    """Of upstreams that were never missing: in a phase without answers nobody was there either."""
+    """One cell for all upstreams that were never missing."""
     return _cell(next((each for each in entries if each and each.share is not None), entries[0]))
 
 
@@ -108,7 +109,7 @@ def _when(phase: str) -> str:
     return phase if phase.startswith("after ") else f"during {phase}"
 
 
-def _told(phase: PhaseResult) -> str:
+def _describe_phase(phase: PhaseResult) -> str:
     missing = sorted((each for each in phase.present if each.missing), key=_expected_share)
     excused = [each for each in phase.present if not each.missing and each.share is not None and each.share < 1]
     whole = sum(each.share == 1 for each in phase.present)

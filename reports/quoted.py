@@ -1,4 +1,4 @@
-"""The first incomplete answers as a page shows them: where they came, whom they lack, and how they begin."""
+"""The first incomplete answers as a page shows them: their phase, the upstreams they lack, and how they begin."""
 
 from __future__ import annotations
 

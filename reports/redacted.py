@@ -1,8 +1,8 @@
-"""Text from outside as a report may show it: legible, and without what looks like a secret.
+"""Untrusted text as a report may show it: with hidden characters spelled out, and without what looks like a secret.
 
-Names, log lines and reasons come from scenarios, services and backends. Escaping for HTML, Markdown or XML is each
-format's own; this is what every one of them does first. Secrets that came from `${VAR}` are known by their value and
-were taken out before (`harness.secrets.expand`); here go those of others, by how they look.
+Names, log lines and reasons come from scenarios, services and backends. Each format escapes for HTML, Markdown or XML
+by itself; this module is what every format applies first. Secrets that came from `${VAR}` are known by their value and
+were removed before (`harness.secrets.redact`); other secrets are recognised here by their form.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.secrets.redact import SECRET_NAME
 from harness.text import cut, sanitize
 
 SHOWN_MOST: Final = 4_000
-"""Characters of one text of somebody else's."""
+"""Characters of one untrusted text."""
 _MASK: Final = "•••"
 _SECRETS: Final = (
     (re.compile(r"(://[^\s/@:]*:)[^\s/@]+(?=@)"), rf"\1{_MASK}"),
@@ -47,7 +47,7 @@ def redacted_document(value: Any) -> Any:
 
 
 def _short(text: str, most: int = SHOWN_MOST) -> str:
-    """Redacted, then cut: half a secret could not be told from other words. Hidden characters stay as they are."""
+    """Redacted, then cut: half a secret could not be recognised any more. Hidden characters stay as they are."""
     if len(text) <= most:
         return redacted(text)
     words, space, _ = text[: 2 * most].rpartition(" ")

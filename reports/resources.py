@@ -86,10 +86,10 @@ def table(cost: Sequence[CostResult]) -> Iterator[CostRow]:
         yield CostRow(
             phase=each.phase,
             held=(
-                _held(each.rss_max_bytes, each.rss_end_bytes, size=True),
-                _held(each.threads_max, each.threads_end),
-                _held(each.sockets_max, each.sockets_end),
-                _held(each.fds_max, each.fds_end),
+                _peak_and_end(each.rss_max_bytes, each.rss_end_bytes, size=True),
+                _peak_and_end(each.threads_max, each.threads_end),
+                _peak_and_end(each.sockets_max, each.sockets_end),
+                _peak_and_end(each.fds_max, each.fds_end),
             ),
             states=_states(each),
             cores=formatting.number(each.cpu_s_per_s),
@@ -97,7 +97,7 @@ def table(cost: Sequence[CostResult]) -> Iterator[CostRow]:
         )
 
 
-def _held(most: int | None, last: int | None, *, size: bool = False) -> tuple[str, str]:
+def _peak_and_end(most: int | None, last: int | None, *, size: bool = False) -> tuple[str, str]:
     spell = formatting.size if size else formatting.count
     at_most, at_end = spell(most), spell(last)
     return at_most, "" if at_end == at_most else f"{at_end} at the end"

@@ -1,4 +1,4 @@
-"""What the service asked of fakes that they do not have, in words: one text for each upstream. Decides nothing."""
+"""Requests of the service that match no route of a fake, in one sentence for each upstream. Decides nothing."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ KINDS_MOST: Final = 2
 _BAD_REQUEST: Final = 400
 
 
-def told(unmatched: Sequence[Unmatched]) -> list[str]:
+def describe(unmatched: Sequence[Unmatched]) -> list[str]:
     """`azure has no GET /v2/offers: 404 to 312 calls (a fake of the provider generic speaks GET /offers?cursor=)`."""
     of: dict[str, list[Unmatched]] = {}
     for line in unmatched:
         of.setdefault(line.upstream, []).append(line)
-    texts = [_told(upstream, lines) for upstream, lines in of.items()]
+    texts = [_describe_upstream(upstream, lines) for upstream, lines in of.items()]
     more = len(texts) - UPSTREAMS_MOST
     rest = [f"and so for {more} more {'fake' if more == 1 else 'fakes'}"] if more > 0 else []
     return [*texts[:UPSTREAMS_MOST], *rest]
 
 
-def _told(upstream: str, lines: Sequence[Unmatched]) -> str:
+def _describe_upstream(upstream: str, lines: Sequence[Unmatched]) -> str:
     parts = [_part(line) for line in lines[:KINDS_MOST]]
     rest = lines[KINDS_MOST:]
     if rest:

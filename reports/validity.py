@@ -41,7 +41,7 @@ def check_rows(subject: Subject) -> tuple[CheckRow, ...]:
         *_faults(results),
         *_generator(results),
         *_sample(results),
-        *_spell(subject),
+        *_slow_spell(subject),
         _model(results),
         *_other_checks(results),
         *_correlation(results),
@@ -121,7 +121,7 @@ def _sample(results: Results) -> Iterator[CheckRow]:
         yield CheckRow("good", "sample size", f"at least {format_count(least.n)} arrivals a gate ({least.phase})")
 
 
-def _spell(subject: Subject) -> Iterator[CheckRow]:
+def _slow_spell(subject: Subject) -> Iterator[CheckRow]:
     spells = [gate.withstands_ms for gate in subject.results.gates if gate.withstands_ms is not None]
     if not spells:
         return
@@ -146,5 +146,5 @@ def _other_checks(results: Results) -> Iterator[CheckRow]:
 def _correlation(results: Results) -> Iterator[CheckRow]:
     share = results.correlation.joined_share
     if results.upstreams and (share is None or share < _JOINED_ENOUGH):
-        told = "unknown" if share is None else format_share(share)
-        yield CheckRow("warn", "attribution", f"calls tied to their request: {told}; below 99 % it is a guess")
+        joined = "unknown" if share is None else format_share(share)
+        yield CheckRow("warn", "attribution", f"calls tied to their request: {joined}; below 99 % it is a guess")

@@ -1,8 +1,8 @@
-"""Habits that hurt, off unless asked for: what services of this kind do besides, and what it costs them.
+"""Antipatterns that services of this kind often have, off unless they are switched on, to show what they cost.
 
     retries    ask again at once after an error                    shows: a retry storm on a backend that is busy
     sessions   hold a database session while backends are asked    shows: a 500 for everybody, not a 504
-    timeouts   give up on a backend of which no byte came          shows: a hang ends, a body that drips does not
+    timeouts   give up on a backend when no byte came for so long  shows: a hang ends, a body that drips does not
 
 `timeouts` is the client's read timeout (aggregator.backends.transport), which looks like a deadline and is none: it
 counts from byte to byte, so that the rung `parallel` with it survives a backend that hangs, and falls to

@@ -1,9 +1,8 @@
-"""Asking again, at once: well meant for one request, and a storm when a backend is over its limit.
+"""Immediate retries: they may help one request, and they are a retry storm when a backend is over its limit.
 
-A backend that answers 429 is asked `times` as often more, by everybody at the same moment, for exactly
-as long as it can bear it least. A pause helps only where the backend says how long (Retry-After): many
-do not. What does help is a circuit breaker inside of the retries: it counts each try, and its refusals
-are not tried again.
+A backend that answers 429 gets up to `times` further calls for each request, from all clients at once, exactly when
+it can bear them least. A pause helps only where the backend says how long to wait (Retry-After), and many do not. A
+circuit breaker inside the retries does help: it counts each try, and its refusals are not retried.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ async def retry_blindly(
     patience_s: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> T:
-    """What `call` returns, made up to `times` times again; its last error where none of it helps.
+    """The result of `call`, retried up to `times` times. Raises its last error where every try failed.
 
-    `pause_s` tells how long to wait after an error, None where it is not worth another try. A pause that
-    does not fit into what is left of `patience_s` is not begun.
+    `pause_s` returns how long to wait after an error; None: the error is not worth a retry. A pause that would exceed
+    what is left of `patience_s` is not begun.
     """
     ends_s = clock() + patience_s
     for _ in range(times):

@@ -1,9 +1,8 @@
-"""A session of a database, held by each request from its first line to its last, backends included.
+"""A database session that each request keeps from its beginning to its end, also while it waits for backends.
 
-Sessions come from a pool, and the pool is sized for queries of some milliseconds. A request that waits
-for a backend that hangs holds its session just as long: when all are held, everybody waits for one, and
-after `wait_s` gets an error that names neither the backend nor the wait. There is no database here; what
-runs out is the same.
+Sessions come from a pool that is sized for queries of some milliseconds. A request that waits for a hung backend keeps
+its session as long. When all are taken, every request waits for one, and after `wait_s` fails with an error that names
+neither the backend nor the wait. There is no database here, only the pool that runs out.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from contextlib import asynccontextmanager
 
 
 class NoSession(Exception):
-    """All sessions are held by requests that wait."""
+    """Every session belongs to a request that waits."""
 
 
 class Sessions:

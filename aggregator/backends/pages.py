@@ -63,7 +63,7 @@ class Page:
         self._failure = _failure(status, headers)
         encoding = headers.get("content-encoding", "identity")
         if encoding.lower() != "identity":
-            raise self._failure or BackendError("bad_answer", f"encoded as {encoding[:40]}, which nobody asked for")
+            raise self._failure or BackendError("bad_answer", f"encoded as {encoding[:40]}, which was not asked for")
         self._refuse_above_limit(_declared_length(headers))
 
     def take(self, piece: bytes) -> None:

@@ -1,9 +1,9 @@
-"""What can be seen from outside: metrics, logs in JSON, and a monitor per backend that says when it is not itself.
+"""Monitoring of the service: metrics, logs in JSON, and for each backend a monitor that reports when it is degraded.
 
 metrics    Prometheus metrics, all of them in one registry of the service's own
 logs       JSON lines that name the backend at fault, thinned out under failure
 baseline   what is normal for one backend
-monitor    tells when a backend is not itself, and when it is again
+monitor    reports when a backend becomes degraded, and when it is normal again
 watch      puts a monitor around the calls that are made to a backend
 """
 

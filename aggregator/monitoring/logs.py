@@ -1,7 +1,7 @@
-"""Logs in JSON that name the backend at fault, thinned out: the busier a fault, the fewer lines say the same.
+"""Logs in JSON that name the backend at fault, at a limited rate.
 
-A backend that fails does so hundreds of times a minute, so its lines are a few a second for each
-reason, and the next one says how many were left out. Metrics count all of them.
+A backend that fails does so hundreds of times a minute. At most a few lines a second are written for each backend and
+reason, and the next line says how many were left out. The metrics count all of them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class FaultLog:
         self._write(logging.ERROR, f"backend {backend} {became}: {reason}", backend, reason, fields)
 
     def breaker(self, backend: str, detail: str, error: Exception | None) -> None:
-        """It opened or stays open because of `error`, which of a probe stands in no answer; None: it closed."""
+        """The breaker opened, or stays open after a probe, because of `error`; with None it closed."""
         if error is None:
             message = f"backend {backend} is asked again: {detail}"
             self._write(logging.INFO, message, backend, "breaker closed", {"breaker": "closed"})
@@ -58,7 +58,7 @@ class FaultLog:
         self._write(logging.WARNING, f"backend {backend} is left alone: {detail}: {reason}", backend, "breaker", fields)
 
     def health(self, backend: str, change: AlertChange) -> None:
-        """What its monitor has to tell."""
+        """The backend's monitor reports a change."""
         state = "degraded" if change.degraded else "normal"
         fields: dict[str, object] = {"state": state, "why": change.why}
         for name, value in (("recent_p50_ms", change.recent_p50_ms), ("normal_p50_ms", change.normal_p50_ms)):
@@ -68,12 +68,12 @@ class FaultLog:
         self._write(level, f"backend {backend} is {state}: {change.why}", backend, state, fields)
 
     def bug(self, backend: str, error: Exception, trace: Trace) -> None:
-        """A bug of ours that came out with this backend's answer, with its traceback."""
+        """A bug of the service that this backend's answer brought out, with its traceback."""
         message = f"backend {backend} left out of the answer: a bug, {type(error).__name__}"
         self._write(logging.ERROR, message, backend, "bug", {"reason": INTERNAL, **trace.fields()}, error=error)
 
     def request_failed(self, error: Exception, trace: Trace, *, is_bug: bool) -> None:
-        """A whole request that got an error of ours; with its traceback if nobody foresaw it."""
+        """A whole request that was answered with an error; with the traceback if it is a bug."""
         message = f"a request failed: {error or type(error).__name__}"
         bug = error if is_bug else None
         self._write(logging.ERROR, message, "", type(error).__name__, {**trace.fields()}, error=bug)
@@ -107,7 +107,7 @@ class _Window:
         self._suppressed = 0
 
     def admit(self, now_s: float) -> int | None:
-        """None: one line too many. Otherwise how many were left out since the last one."""
+        """How many lines were left out since the last one that was written; None: this one is left out too."""
         if now_s - self._began_s >= 1:
             self._began_s, self._lines = now_s, 0
         if self._lines >= LINES_PER_S:

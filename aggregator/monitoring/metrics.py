@@ -22,8 +22,8 @@ class HasState(Protocol):
     def state(self) -> int: ...
 
 
-def _state_of(lane: HasState) -> float:
-    return float(lane.state)
+def _state_of(pipeline: HasState) -> float:
+    return float(pipeline.state)
 
 
 class Metrics:
@@ -87,8 +87,8 @@ class Metrics:
 
     def watch_breakers(self, lanes: Mapping[str, HasState]) -> None:
         """Their states are asked for when the metrics are."""
-        for name, lane in lanes.items():
-            self.breaker.labels(name).set_function(partial(_state_of, lane))
+        for name, pipeline in lanes.items():
+            self.breaker.labels(name).set_function(partial(_state_of, pipeline))
 
     def asked(self, backend: str, elapsed_s: float, reason: str | None = None) -> None:
         """A call that was made, and why it brought no offers if it did not."""

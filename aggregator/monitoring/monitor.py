@@ -1,12 +1,13 @@
-"""A monitor of one backend: it learns what is normal for it, and says when it is not itself and when it is again.
+"""A monitor of one backend: it learns the backend's normal answer times, and reports when it becomes degraded and when
+it is normal again.
 
-Each call is judged once: well, slow (longer than the limit that `baseline` derives from its own past),
-or failed. A call still under way is slow as soon as it is over the limit, so a backend that hangs is
-seen even where no deadline ever ends a call. Refused calls were never made: they say nothing.
+Each call is judged once: well, slow (longer than the limit that `baseline` derives from earlier calls), or failed. A
+call under way counts as slow as soon as it exceeds the limit, so a backend that hangs is noticed even where no deadline
+ends its calls. Calls that a policy refused were never made and are not judged.
 
-There is no thread and no timer: it looks when a call begins or ends, and when somebody asks (a scrape of
-the metrics). It learns only from calls that began and ended while all was calm, so a fault does not
-become the new normal; a backend that is slower for good stays degraded until the process starts anew.
+There is no thread and no timer. The monitor judges when a call begins or ends, and when its metric is read. It learns
+only from calls that began and ended while the backend was calm, so a fault does not become the new normal. A backend
+that stays slower for good stays degraded until the process restarts.
 """
 
 from __future__ import annotations
@@ -21,26 +22,27 @@ from typing import Final
 from aggregator.monitoring.baseline import Baseline
 
 FAILURES_TO_RAISE: Final = 5
-"""In a row; as many as open the breaker, after which hardly any call is left to judge by."""
+"""Consecutive failures. As many open the breaker, and then hardly any further call is made that could be judged."""
 RAISE_AT: Final = 0.5
-"""Bad calls among those of the last second or two."""
+"""Share of bad calls in the last second or two."""
 RAISE_LASTING_AT: Final = 0.25
-"""Bad calls among those of the last half minute: a fault that strikes every third call."""
+"""Share of bad calls in the last half minute: for a fault that hits every third call."""
 LASTING_AT_MOST: Final = 0.27
-"""Higher it is not counted: a long outage must not take a long time to forget."""
+"""The lasting share is capped here, so that a long outage does not take long to clear."""
 CLEAR_AT: Final = 0.18
-"""Both."""
+"""Both shares must have fallen this far."""
 CALM_AT: Final = 0.25
 RECENT: Final = 10
-"""Calls that a change is told with."""
+"""How many of the latest calls a change of state quotes."""
 IDLE_S: Final = 300.0
-"""Nobody asked for so long: what was known is no longer true or false, so it is forgotten."""
+"""After so long without a call the state is forgotten: it is no longer known whether it holds."""
 
 
 class Share:
-    """The share of bad calls lately: an exponential average over `window_s`, or over a number of calls
-    where they come so seldom that the time holds fewer (`fewest`) or so often that it holds more (`most`).
-    It never rises above `at_most`.
+    """The recent share of bad calls: an exponential average over `window_s` seconds.
+
+    Where the window holds fewer calls than `fewest` or more than `most`, the average is over that many calls instead.
+    The value never exceeds `at_most`.
     """
 
     __slots__ = ("_at_most", "_heaviest", "_lightest", "_window_s", "value")
@@ -53,7 +55,7 @@ class Share:
         self.value = 0.0
 
     def add(self, bad: bool, since_s: float) -> None:
-        """A call, `since_s` after the one before it."""
+        """Count one call that was judged `since_s` after the one before it."""
         weight = since_s / self._window_s
         weight = max(self._lightest, min(weight, self._heaviest))
         self.value = min(self.value + weight * (bad - self.value), self._at_most)
@@ -78,7 +80,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class AlertChange:
-    """It became degraded, or normal again. `why` is a sentence without its subject; times are in ms."""
+    """The backend became degraded, or normal again. `why` is a sentence without its subject."""
 
     degraded: bool
     why: str
@@ -87,10 +89,10 @@ class AlertChange:
 
 
 class Monitor:
-    """Pure but for its clock. Each call that begins ends once: `answered`, `failed`, `timed_out` or `given_up`."""
+    """Pure except for its clock. Each call that begins ends once: `answered`, `failed`, `timed_out` or `given_up`."""
 
-    def __init__(self, tell: Callable[[AlertChange], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._tell = tell
+    def __init__(self, on_change: Callable[[AlertChange], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._on_change = on_change
         self._clock = clock
         self._baseline = Baseline()
         self._quick = Share(window_s=1, fewest=9, most=256)
@@ -107,7 +109,7 @@ class Monitor:
         return self._raised_s is not None
 
     def look(self) -> None:
-        """Judge what nobody has judged yet because nothing happened since."""
+        """Judge the calls under way that have become overdue since the last call began or ended."""
         now_s = self._clock()
         self._judge_overdue(now_s)
         if not self._under_way and now_s - self._seen_s >= IDLE_S:
@@ -141,7 +143,7 @@ class Monitor:
             self._decide(now_s)
 
     def timed_out(self, call: Call) -> None:
-        """As failed, unless it had less time than the backend takes for every second answer."""
+        """Count as failed, unless the call had less time than the backend's median answer takes."""
         median_s = self._baseline.median_s
         if median_s is not None and self._clock() - call.began_s < median_s:
             self.given_up(call)
@@ -149,11 +151,11 @@ class Monitor:
             self.failed(call)
 
     def given_up(self, call: Call) -> None:
-        """The caller went away before the backend could show anything."""
+        """The caller went away first, so the call says nothing about the backend."""
         self._end(call)
 
     def _end(self, call: Call) -> tuple[float, bool]:
-        """Now, and whether it is still to be judged."""
+        """The current time, and whether the call has not been judged yet."""
         self._seen_s = now_s = self._clock()
         self._under_way -= 1
         to_judge = call in self._unjudged
@@ -187,15 +189,15 @@ class Monitor:
     def _decide(self, now_s: float) -> None:
         quick, lasting = self._quick, self._lasting
         if self._failures >= FAILURES_TO_RAISE:
-            # so many in a row may have come within milliseconds, and the next call in a second or ten
+            # they may all have come within milliseconds, and the breaker may hold back the next call for seconds
             quick.value = max(quick.value, RAISE_AT)
         if self._raised_s is None:
             if quick.value >= RAISE_AT or lasting.value >= RAISE_LASTING_AT:
                 self._raised_s = now_s
-                self._tell(self._raised())
+                self._on_change(self._raised())
         elif quick.value <= CLEAR_AT and lasting.value <= CLEAR_AT:
             lasted_s, self._raised_s = now_s - self._raised_s, None
-            self._tell(self._change(False, f"its calls are well again, after {lasted_s:.1f} s"))
+            self._on_change(self._change(False, f"its calls are well again, after {lasted_s:.1f} s"))
 
     def _forget(self, now_s: float) -> None:
         self._seen_s = now_s
@@ -203,7 +205,7 @@ class Monitor:
         self._recent.clear()
         if self._raised_s is not None:
             self._raised_s = None
-            self._tell(AlertChange(False, f"nobody has asked it for {IDLE_S:.0f} s, so nothing is known of it"))
+            self._on_change(AlertChange(False, f"nobody has asked it for {IDLE_S:.0f} s, so nothing is known of it"))
 
     def _raised(self) -> AlertChange:
         verdicts = Counter(judged.verdict for judged in self._recent)

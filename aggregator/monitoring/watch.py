@@ -1,7 +1,7 @@
-"""What is seen of the calls that are really made to one backend, probes of its breaker included.
+"""Observes the calls that are really made to one backend: metrics, and the monitor of its health.
 
-It stands around the call itself, so a call that is refused is not seen, and a probe is. It refuses to change
-anything: the call's answer, its failure and its time are passed on as they are.
+It wraps the call itself, inside the breaker: a probe of the breaker is observed, and a refused call is not. Answers and
+errors pass through unchanged.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Watch:
             if seconds is not None:
                 self._deadline_left.observe(seconds)
             with self._in_flight.track_inprogress():
-                return await self._seen(ask(seconds, headers))
+                return await self._observed(ask(seconds, headers))
 
         return watched
 
-    async def _seen(self, answer: Coroutine[Any, Any, T]) -> T:
+    async def _observed(self, answer: Coroutine[Any, Any, T]) -> T:
         began_s, monitor = self._clock(), self._monitor
         call = monitor.begin()
         try:

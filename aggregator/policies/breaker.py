@@ -71,9 +71,9 @@ class Breaker:
         pause_s: float = PAUSE_S,
         longest_pause_s: float = LONGEST_PAUSE_S,
         clock: Callable[[], float] = time.monotonic,
-        tell: StateListener = _tell_nobody,
+        on_change: StateListener = _tell_nobody,
     ) -> None:
-        self._tell = tell
+        self._on_change = on_change
         self._failures_to_open = failures_to_open
         self._first_pause_s = pause_s
         self._longest_pause_s = longest_pause_s
@@ -117,7 +117,7 @@ class Breaker:
         if self._state is State.HALF_OPEN:
             self._pause_s = self._first_pause_s
             self._enter(State.CLOSED)
-            self._tell("a probe was answered", None)
+            self._on_change("a probe was answered", None)
 
     def failed(self, era: int, error: Exception) -> None:
         if era != self._era:
@@ -133,7 +133,7 @@ class Breaker:
             return
         self._rests_until_s = self._clock() + self._pause_s
         self._enter(State.OPEN)
-        self._tell(detail, error)
+        self._on_change(detail, error)
 
     def given_up(self, era: int) -> None:
         """Nothing was learned: the caller went away, or broke. After a probe the next one may be made at once."""
@@ -173,7 +173,7 @@ def guarded(
             if patience.expired():
                 breaker.failed(era, TimeoutError(f"no answer to a probe within {PROBE_WITHIN_S:g} s"))
             elif not is_failure(error):
-                log.exception("a probe failed, and not by its backend's fault")  # nobody else would hear of it
+                log.exception("a probe failed, and not by its backend's fault")  # no caller waits for this task
         finally:
             breaker.given_up(era)  # of no effect once it has reported
 

@@ -1,8 +1,8 @@
 """One deadline for the whole request, taken from the gateway's timeout, and what is left of it for each call.
 
 A deadline for each backend does not bound a request that asks several in a row, retries, or waited
-before it began. The budget does: it ends while the gateway still listens, and each backend is told how
-much it has of it, so that it too can stop working for nobody.
+before it began. The budget does: it ends while the gateway still waits, and each call carries the time that it has
+left, so that the backend can stop as well.
 """
 
 from __future__ import annotations

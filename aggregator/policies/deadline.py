@@ -30,7 +30,7 @@ def within(deadline_s: float, call: Callable[P, Coroutine[Any, Any, T]]) -> Call
             async with asyncio.timeout(deadline_s) as deadline:
                 return await call(*args, **kwargs)
         except TimeoutError as error:
-            if not deadline.expired():  # somebody else's timeout, from further in
+            if not deadline.expired():  # a timeout of the call itself
                 raise
             raise DeadlineExceeded(deadline_s) from error
 

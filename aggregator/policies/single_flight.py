@@ -1,8 +1,8 @@
-"""Single flight: of identical questions at the same time one is worked on, and all get its answer.
+"""Single flight: identical requests at the same time share one piece of work and its answer.
 
-A crowd that asks the same (everybody's dashboard, a retry storm) then costs as much as one. Only a young
-flight is boarded: one that has met a slow backend would hand its wait on to everybody who comes
-meanwhile. Whoever leaves early leaves alone: the work ends when nobody waits for it any more.
+Many clients with the same question (a dashboard, a retry storm) then cost as much as one. Requests join only work that
+began within `BOARDED_WITHIN_S`: older work may be waiting for a slow backend, and would pass its wait on to them. A
+client that leaves does not end the work for the others; it is cancelled when the last one has left.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BOARDED_WITHIN_S: Final = 0.05
 
 
 class SingleFlight(Generic[T]):
-    """Results are shared, so nobody may change them. A failure is shared as well."""
+    """Results are shared, so callers must not change them. An error is shared as well."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -38,7 +38,7 @@ class SingleFlight(Generic[T]):
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():
                 flight.task.cancel()
-                self._forget(key, flight)  # at once: nobody must board a flight that is being called off
+                self._forget(key, flight)  # at once: no request may join work that is being cancelled
 
     def _forget(self, key: Hashable, flight: _Flight[T], _task: object = None) -> None:
         if self._flights.get(key) is flight:

@@ -1,7 +1,7 @@
-"""Last known offers: what a backend said before stands in for what it cannot say now, marked with its age.
+"""Last known offers: where a backend gives no answer, those of its last answer replace them, marked with their age.
 
-Old offers are worth more than none where prices change by the hour, and worth less than none where
-somebody takes them for new: so the answer says so, and beyond `KEPT_S` they are gone.
+Where prices change by the hour, old offers are better than none, as long as no client takes them for new ones. So the
+answer gives their age, and after `KEPT_S` they are dropped.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Blocking calls in one fixed pool of threads: the obvious way to make an old client awaitable, leak included.
 
 A deadline around such a call (`asyncio.wait_for`, or the policy `deadline`) ends the waiting and not the
-thread: nobody can end a thread that sits in a read. A call that still queues for a thread is taken out
-of the queue; one that runs keeps its thread until the backend lets go of it, for an answer that nobody
-reads.
+thread: Python cannot end a thread that blocks in a read. A call that still queues for a thread is taken
+out of the queue. One that runs keeps its thread until the backend answers or closes the connection, although
+no caller waits for the answer any more.
 
 How many threads that takes is Little's law: calls begun a second, times the seconds each is held. With
 one backend's calls held for 12 s and a deadline of 1.5 s, ten closed users begin ten of them each 1.5 s

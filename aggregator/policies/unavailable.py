@@ -1,8 +1,8 @@
-"""503 with Retry-After where nothing can be had, in place of a 200 whose empty list looks like "no offers".
+"""503 with Retry-After where no backend has any offers, instead of a 200 whose empty list looks like "no offers".
 
-A client that takes the empty list for an answer shows its user an empty shop, or deletes what it had; and
-whoever counts statuses or response times sees a service in health. That one backend of several is missing
-is for the answer to say; that all are is for the status.
+A client that takes the empty list for an answer shows its user an empty shop, or deletes what it had; and monitoring of
+statuses and response times shows a healthy service. If some backends are missing, the answer says so; if all are, the
+status does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RETRY_AFTER_MOST_S: Final = 120
 
 
 def is_unavailable(found: Iterable[bool]) -> bool:
-    """`found`: of each backend that was wanted, whether there is anything of it. Of nobody wanted, False."""
+    """`found`: for each backend that the client wants, whether there are any offers of it. False where it is empty."""
     each = list(found)
     return bool(each) and not any(each)
 
@@ -26,7 +26,7 @@ def retry_after_s(agains_s: Iterable[float]) -> int:
     """When asking again may help, in whole seconds: as soon as the first of the backends may answer.
 
     `agains_s`: of each backend that was wanted, the time until it will be asked again, or wants to be; 0 where
-    nobody knows.
+    that is not known.
     """
     soonest_s = min(agains_s, default=0.0)
     return max(RETRY_AFTER_S, math.ceil(min(soonest_s, RETRY_AFTER_MOST_S)))

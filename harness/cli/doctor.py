@@ -102,7 +102,7 @@ def _clock() -> DoctorCheck:
 
 
 def _ports() -> DoctorCheck:
-    """Ours lie below the range the kernel hands out, so that nobody races us for them."""
+    """tailgate's ports lie below the kernel's ephemeral range, so that no other program is given one of them."""
     range_file = Path("/proc/sys/net/ipv4/ip_local_port_range")
     if range_file.exists():
         low = int(range_file.read_text(encoding="ascii").split()[0])

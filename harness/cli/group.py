@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     except TailgateError as exc:
         output.error(exc, as_json="--json" in words)
         sys.exit(exc.exit_code)
-    except BrokenPipeError:  # whoever read our output has left; there is nobody to tell
+    except BrokenPipeError:  # the reader of our output is gone, so no message would arrive
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(4)
     except Exception as exc:  # the top of the process: Python's own exit code 1 would read as "a gate failed"

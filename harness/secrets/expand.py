@@ -75,7 +75,7 @@ def references_of(plan: Plan) -> Iterator[str]:
 
 
 def known_secrets(plan: Plan, environ: Mapping[str, str]) -> set[str]:
-    """What a run of this plan may let slip. A variable that is not set is somebody else's to refuse."""
+    """The secret values that a run of this plan may print. Variables that are not set are ignored here."""
     expand = Expander(dict(environ))
     for text in references_of(plan):
         with suppress(UsageError):

@@ -1,4 +1,4 @@
-"""What a Toxiproxy says of its proxies and toxics, read from its admin API; other attributes are ignored."""
+"""Proxies and toxics as Toxiproxy's admin API returns them; fields that are not listed here are ignored."""
 
 from __future__ import annotations
 

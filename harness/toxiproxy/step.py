@@ -1,4 +1,4 @@
-"""One step of an installation: a program heard line by line, whose time is bounded and whose group is killed."""
+"""One step of an installation: a program whose output is read line by line, with a time limit for its process group."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FIXES: Final = (
     ("timeout", "see the network: set GOPROXY (or HTTPS_PROXY) to what this machine can reach"),
     ("Connection", "see the network: set PIP_INDEX_URL (or HTTPS_PROXY) to what this machine can reach"),
 )
-"""What a line of output tells about the way out; the first that fits."""
+"""Texts in a program's output, and the fix for each; the first that is found counts."""
 
 
 def run_step(argv: Sequence[str], env: Mapping[str, str], within_s: float, heard: Callable[[str], None]) -> None:

@@ -1,8 +1,8 @@
-"""Takes from a server what dead runs of ours left on it: proxies and toxics with our prefix, verified.
+"""Removes from a Toxiproxy server the proxies and toxics that dead runs left on it, and verifies that they are gone.
 
-It refuses to touch what carries no run's name of ours, the runs it is told are alive, and where runs
-are chosen, all others. `/reset` is never used: it would take away other people's toxics and enable what
-they disabled.
+Everything that tailgate creates has a prefix with its run's id. What has no such prefix is never touched, nor are the
+runs in `alive`, nor, where runs are chosen, any other run. `/reset` is never used: it would remove the toxics of other
+users and enable proxies that they disabled.
 """
 
 from __future__ import annotations

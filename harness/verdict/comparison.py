@@ -2,7 +2,7 @@
 
 Each quantile has order-statistic bounds at half the allowed error, deflated as a gate's are; the ratio's
 bounds follow from them, so nothing is resampled. WORSE only where even the lower bound is beyond the
-ratio (its error shared out over the rows, any of which may end a build), FINE only where the upper one
+ratio (its error is shared out over all rows, because each of them can fail a build), FINE only where the upper one
 is within. Runs of unlike plans are refused unless the user allows them, and so are runs whose rig failed. Where the
 machine was faster for one run than for the other, every row is unknown: the figures are shown and decide nothing.
 """

@@ -21,7 +21,7 @@ _LABEL_GAP: Final = 0.058  # of the height: one line of small print
 _MOST_NINES: Final = 4.0
 
 CURVES_MOST: Final = 8
-"""More lines cannot be told apart, nor their names be written beside them."""
+"""With more, the lines cannot be distinguished and their names do not fit beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def curve(phase: str, rows: NDArray[Any]) -> Curve | None:
 
 
 def shown(curves: Sequence[Curve]) -> list[Curve]:
-    """As many as can be told apart: the baseline, then the slowest by their last point, in the given order."""
+    """At most CURVES_MOST: the baseline, then the slowest by their last point, in the given order."""
     slowest = sorted(curves, key=lambda each: (each.phase != "baseline", -each.points[-1][1]))[:CURVES_MOST]
     return [each for each in curves if each in slowest]
 

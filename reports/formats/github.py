@@ -1,4 +1,4 @@
-"""What GitHub Actions is told: a job summary appended to its file, and errors at the lines of failed gates.
+"""Output for GitHub Actions: a job summary appended to its file, and errors at the lines of failed gates.
 
 Does nothing elsewhere. Commands go to stderr, which the runner reads as well, so that stdout stays
 the one document of `--json`.

@@ -52,7 +52,7 @@ def summary(subject: Subject) -> str:
         lines += [*_phases(results), ""]
     if present_lines := list(_present(results)):
         lines += ["Who was in the answers", "", *present_lines, ""]
-    if asked := unmatched.told(results.unmatched):
+    if asked := unmatched.describe(results.unmatched):
         lines += ["What the fakes do not have", "", *(f"- {escaped(text)}" for text in asked), ""]
     if named := list(_named(results)):
         lines += ["Whom the service named", "", *named, ""]
@@ -140,7 +140,7 @@ def escaped(text: str) -> str:
 def _escaped_as_is(text: str) -> str:
     flat = re.sub(r"\s", " ", shown(text))
     flat = re.sub(r"[&<>]", lambda match: _ENTITY[match[0]], flat)
-    # a mention would call somebody, a number would link to somebody's issue
+    # an @mention would notify a person, and #1 would link to an issue
     return _SPECIAL.sub(r"\\\1", flat).replace("@", "&#64;")
 
 

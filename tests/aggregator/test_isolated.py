@@ -174,7 +174,9 @@ def test_a_probe_that_hangs_without_a_deadline_is_not_the_last() -> None:
                 await asyncio.sleep(10_000)
 
         told: list[str] = []
-        breaker = Breaker(failures_to_open=1, clock=now_s, tell=lambda detail, error: told.append(f"{detail}: {error}"))
+        breaker = Breaker(
+            failures_to_open=1, clock=now_s, on_change=lambda detail, error: told.append(f"{detail}: {error}")
+        )
         ask = guarded(breaker, fail_then_hang, is_refused)
         for _ in range(40):
             with contextlib.suppress(CircuitOpen, ConnectionError):
@@ -192,7 +194,7 @@ def test_a_probe_that_hangs_without_a_deadline_is_not_the_last() -> None:
 def test_a_breaker_tells_when_it_opens_when_a_probe_fails_and_when_it_closes() -> None:
     clock = Hand()
     told: list[tuple[str, Exception | None]] = []
-    breaker = Breaker(failures_to_open=2, clock=clock, tell=lambda detail, error: told.append((detail, error)))
+    breaker = Breaker(failures_to_open=2, clock=clock, on_change=lambda detail, error: told.append((detail, error)))
     fail(breaker)
     breaker.succeeded(breaker.admit())
     assert told == []

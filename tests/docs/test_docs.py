@@ -24,9 +24,11 @@ from harness.model.strict_model import StrictModel
 from harness.rundir.results import EXIT_CODE
 from harness.rundir.rows import CALLS, SAMPLES, Outcome, RowLayout, RowWriter
 from harness.scenario import catalog_names, load_scenario
+from harness.scenario.load import dry_plan
 from harness.scenario.schema.matrix import Matrix
 from harness.scenario.schema.scenario import Expect, Gateway, Load, Request, Scenario, Service, StagePart, Verdict
 from harness.upstreams import UPSTREAMS
+from tests.docs import samples
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -114,12 +116,32 @@ def test_the_readme_leads_to_every_page() -> None:
         assert f"docs/{page.name}" in linked, page.name
 
 
-def test_the_demo_lasts_as_long_as_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    validate_command.main(["ladder"], standalone_mode=False)
-    [(minutes, seconds)] = re.findall(r"^ladder: ok, 6 cells, about (\d+)m (\d+)s", capsys.readouterr().out)
-    assert round(int(minutes) + int(seconds) / 60) == 4
+def test_the_demo_lasts_as_long_as_is_said() -> None:
+    loads = [dry_plan(cell.loaded.made)[0].load for cell in load_scenario("ladder").cells]
+    assert [load.warmup_ms + load.duration_ms for load in loads] == [35_000] * 6
     for page in ("README.md", "Makefile", "scenarios/catalog/ladder.yaml"):
-        assert "about four minutes" in read(page), page
+        assert "six loads of 35 s" in read(page), page
+
+
+# ---------------------------------------------------------------- samples of output
+
+
+def test_the_sample_of_the_demo_is_spelled_as_a_demo_is(tmp_path: Path) -> None:
+    """Its figures are put into results, and these are printed: every character comes out again."""
+    [sample] = [text for _, _, text in blocks("") if text.startswith("cell ")]
+    assert samples.matrix_summary(sample, load_scenario("ladder"), tmp_path) == sample
+
+
+def test_the_sample_of_a_run_that_fails_has_the_shape_of_one(tmp_path: Path) -> None:
+    [sample] = [text for _, _, text in blocks("") if text.startswith("gate ")]
+    printed = samples.run_summary(load_scenario("ladder"), tmp_path)
+    assert samples.shape(sample) == samples.shape(printed)
+
+
+def test_the_sample_of_a_comparison_has_the_shape_of_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [sample] = [text for _, _, text in blocks("") if text.startswith("baseline  ")]
+    rows = samples.comparison_rows(tmp_path, capsys)
+    assert {samples.outline(line) for line in sample.splitlines()} <= {samples.outline(line) for line in rows}
 
 
 # ---------------------------------------------------------------- commands

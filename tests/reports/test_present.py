@@ -44,7 +44,7 @@ def test_the_missing_come_first_then_all_others_then_whom_a_fault_excuses() -> N
     slow = during(
         "azure-slow", here("azure", faulted=100), here("aws", missing=3), here("oci"), here("gcp", missing=59)
     )
-    assert present.told(made(slow)) == [
+    assert present.describe(made(slow)) == [
         ("during azure-slow", "gcp in 41.0 % of the answers, aws in 97.0 %, the other 100 %, azure under a fault")
     ]
 
@@ -52,29 +52,29 @@ def test_the_missing_come_first_then_all_others_then_whom_a_fault_excuses() -> N
 @pytest.mark.parametrize("name", ["whole", "guard", "tail", "warmup"])
 def test_phases_that_others_repeat_are_told_for_their_gate_only(name: str) -> None:
     mixed = made(during(name, here("gcp", missing=1)))
-    assert present.told(mixed) == []
+    assert present.describe(mixed) == []
     failed = gate("fail", phase=name).model_copy(update={"metric": "complete"})
-    assert len(present.told(mixed.model_copy(update={"gates": (failed,)}))) == 1
+    assert len(present.describe(mixed.model_copy(update={"gates": (failed,)}))) == 1
 
 
 def test_nothing_is_told_where_everybody_was_there_or_no_answer_was() -> None:
     fine = during("baseline", here("azure"), here("gcp"))
     excused = during("azure-slow", here("azure", faulted=100), here("gcp"))
     nobody = during("after azure-slow", here("azure", answers=0), here("gcp", answers=0))
-    assert present.told(made(fine, excused, nobody)) == []
+    assert present.describe(made(fine, excused, nobody)) == []
     assert present.table(made(fine)).rows == ()
 
 
 def test_the_gates_own_phase_is_never_left_out() -> None:
     phases = [during(f"f{number}", here("gcp", missing=1)) for number in range(9)]
     failed = gate("fail", phase="f8").model_copy(update={"metric": "complete"})
-    told = present.told(made(*phases, gates=(failed,)))
+    told = present.describe(made(*phases, gates=(failed,)))
     assert [when for when, _ in told] == ["during f8", "during f0", "during f1", "during f2", "in 5 more phases"]
 
 
 def test_sixty_four_upstreams_are_a_few_words_and_a_few_rows() -> None:
     lost = [here(f"u{number}", missing=number + 1) for number in range(10)]
-    [(_, text)] = present.told(made(during("azure-slow", *lost, *(here(f"w{n}") for n in range(54)))))
+    [(_, text)] = present.describe(made(during("azure-slow", *lost, *(here(f"w{n}") for n in range(54)))))
     assert text == "u9 in 90.0 % of the answers, u8 in 91.0 %, u7 in 92.0 %, 7 more below 100 %, 54 others 100 %"
     table = present.table(made(during("azure-slow", *lost, *(here(f"w{n}") for n in range(54)))))
     assert [name for name, _ in table.rows] == [*(f"u{n}" for n in range(9, -1, -1)), "54 others"]
@@ -82,7 +82,7 @@ def test_sixty_four_upstreams_are_a_few_words_and_a_few_rows() -> None:
 
 def test_upstreams_with_the_same_share_are_told_together() -> None:
     lost = [here(name, missing=60) for name in ("aws", "gcp", "oci", "lambda")]
-    [(_, text)] = present.told(made(during("baseline", here("azure", missing=70), *lost, here("vultr", missing=2))))
+    [(_, text)] = present.describe(made(during("baseline", here("azure", missing=70), *lost, here("vultr", missing=2))))
     assert text == "azure in 30.0 % of the answers, aws, gcp, oci and 1 more in 40.0 %, vultr in 98.0 %"
 
 
@@ -120,18 +120,18 @@ def test_what_fakes_do_not_have_is_one_text_an_upstream() -> None:
         method, _, path = asked.partition(" ")
         return Unmatched(upstream=upstream, method=method, path=path, status=status, calls=calls, speaks=SPEAKS)
 
-    assert unmatched.told([line("azure", "GET /v2/offers", 404, 312)]) == [
+    assert unmatched.describe([line("azure", "GET /v2/offers", 404, 312)]) == [
         f"azure has no GET /v2/offers: 404 to 312 calls ({SPEAKS})"
     ]
     many = [line("gcp", "POST /offers", 405, 9), line("gcp", "GET /offers", 400, 2), line("gcp", "GET /x", 404, 1)]
     many.append(Unmatched(upstream="gcp", method=None, path=None, status=None, calls=6))
-    assert unmatched.told(many) == [
+    assert unmatched.describe(many) == [
         "gcp has no POST /offers: 405 to 9 calls, GET /offers, but not with that query or body: 400 to 2 calls, "
         f"and nothing for 7 more calls ({SPEAKS})"
     ]
     crowd = [line(f"u{number}", "GET /x", 404, 1) for number in range(6)]
-    assert unmatched.told(crowd)[-1] == "and so for 2 more fakes"
-    assert unmatched.told(()) == []
+    assert unmatched.describe(crowd)[-1] == "and so for 2 more fakes"
+    assert unmatched.describe(()) == []
 
 
 # ---------------------------------------------------------------- whole outputs

@@ -7,11 +7,11 @@ from pathlib import Path
 from harness.cli.display.summary import (
     PATH_MOST,
     Paint,
+    hanging,
     legible_results,
     painted_line,
     plain,
     table,
-    told,
     verdict_line,
 )
 from harness.rundir.results import VERDICT_WORD, CellResult, MatrixResults, PhaseResult, Results
@@ -32,8 +32,8 @@ def matrix_lines(matrix: MatrixResults, folder: Path, paint: Paint = plain) -> l
     return [
         *table(head, rows, styles, paint),
         "",
-        *(line for cell, results in cells for line in told(f"{cell.cell}: ", _happened(results))),
-        *(line for cell, results in cells for note in results.notes for line in told(f"{cell.cell}: ", note)),
+        *(line for cell, results in cells for line in hanging(f"{cell.cell}: ", _happened(results))),
+        *(line for cell, results in cells for note in results.notes for line in hanging(f"{cell.cell}: ", note)),
         "",
         _ending(matrix),
         f"report: {one_line(str(folder / 'report.html'), PATH_MOST)} (and one for each cell: {first_cell} …)",
@@ -47,8 +47,8 @@ def _ending(matrix: MatrixResults) -> str:
     if not odd:
         cells = "The cell" if len(matrix.cells) == 1 else f"All {len(matrix.cells)} cells"
         return f"{cells} ended as expected."
-    told = [f"{c.cell} is {VERDICT_WORD[c.verdict]}, expected {' or '.join(c.expected)}" for c in odd]
-    return f"Not as expected: {'; '.join(told)}."
+    unexpected = [f"{c.cell} is {VERDICT_WORD[c.verdict]}, expected {' or '.join(c.expected)}" for c in odd]
+    return f"Not as expected: {'; '.join(unexpected)}."
 
 
 def worst_phase(results: Results) -> PhaseResult | None:
@@ -75,13 +75,13 @@ def _row(cell: CellResult, results: Results) -> tuple[str, ...]:
         expected,
         phase.name,
         format_share(phase.outcomes.get("gateway_timeout", 0) / phase.n) if phase.n else "-",
-        spell_p99(phase, results),
+        format_p99(phase, results),
         complete,
         f"{sum(calls):.2f}" if calls else "-",
     )
 
 
-def spell_p99(phase: PhaseResult, results: Results) -> str:
+def format_p99(phase: PhaseResult, results: Results) -> str:
     """p99 of a phase; where it is an error, at least the gateway's timeout if that is what cut it off."""
     if phase.latency_ms.p99 is not None:
         return format_duration(phase.latency_ms.p99)
@@ -112,4 +112,4 @@ def _happened(results: Results) -> str:
     complete = phase.complete_share
     held = "" if complete is None else f", the healthy upstreams' rows in {format_share(complete)} of the answers"
     none_late = "no 504" if not late else f"{format_count(late)} × 504"
-    return f"{none_late} {when}, p99 {spell_p99(phase, results)}{held}"
+    return f"{none_late} {when}, p99 {format_p99(phase, results)}{held}"

@@ -70,15 +70,15 @@ def run_lines(results: Results, directory: Path, paint: Paint = plain) -> list[s
         *_undecided_reasons(results),
         *_trust(results, paint),
         *_calls(results),
-        *(line for note in results.notes for line in told("note", note)),
+        *(line for note in results.notes for line in hanging("note", note)),
         *_named(results),
         *_present(results),
         *_unmatched(results),
         "",
-        *told("what", results.reason),
+        *hanging("what", results.reason),
         *quoted(results.log_lines),
-        *told("why", results.why),
-        *told("next", results.next),
+        *hanging("why", results.why),
+        *hanging("next", results.next),
         *quoted((results.next_command,) if results.next_command else ()),
         f"again  {results.replay}",
         *([f"report {report}"] if (report := directory / "report.html").exists() else []),
@@ -88,28 +88,28 @@ def run_lines(results: Results, directory: Path, paint: Paint = plain) -> list[s
     ]
 
 
-def spell_value(value: float | None, gate: GateResult) -> str:
+def format_value(value: float | None, gate: GateResult) -> str:
     """A figure of a gate in its own unit; `?` where it is unknown."""
     return "?" if value is None else format_figure(gate.unit, value)
 
 
-def spell_observed(gate: GateResult) -> str:
+def format_observed(gate: GateResult) -> str:
     """The observed value; an infinite latency by where it was cut off, never as if it were one."""
     if gate.observed is None and gate.censored_at_ms is not None:
         return f"≥ {format_duration(gate.censored_at_ms)}"
     if gate.failed_at_rank:
         return "an error"
-    return "–" if gate.observed is None else spell_value(gate.observed, gate)
+    return "–" if gate.observed is None else format_value(gate.observed, gate)
 
 
 def _gate_row(gate: GateResult) -> tuple[str, ...]:
     bounded = gate.low is not None or gate.high is not None
-    low, high = (spell_value(bound, gate) for bound in (gate.low, gate.high))
+    low, high = (format_value(bound, gate) for bound in (gate.low, gate.high))
     return (
         cut(gate.text, GATE_MOST),
-        spell_observed(gate),
+        format_observed(gate),
         f"[{low}, {'∞' if gate.is_infinite and gate.high is None else high}]" if bounded else "",
-        "" if gate.limit is None else f"{gate.op} {spell_value(gate.limit, gate)}",
+        "" if gate.limit is None else f"{gate.op} {format_value(gate.limit, gate)}",
         format_count(gate.n),
         "" if gate.withstands_ms is None else format_duration(gate.withstands_ms),
         _MARK[gate.verdict],
@@ -120,7 +120,7 @@ def _undecided_reasons(results: Results) -> list[str]:
     lines: list[str] = []
     for gate in results.gates:
         if gate.verdict != "pass":
-            lines += told("", f"{_MARK[gate.verdict].split()[0]} {gate.text}: {gate.reason}")
+            lines += hanging("", f"{_MARK[gate.verdict].split()[0]} {gate.text}: {gate.reason}")
     return [*lines, ""] if lines else []
 
 
@@ -128,12 +128,12 @@ def _trust(results: Results, paint: Paint) -> Iterable[str]:
     """The checks in one line each where something is wrong, else in one line."""
     broken = [check for check in results.validity if not check.ok]
     for check in broken:
-        yield from told("rig", f"{paint('✗', 'rig_failure')} {check.check}: {check.detail}")
+        yield from hanging("rig", f"{paint('✗', 'rig_failure')} {check.check}: {check.detail}")
     if not broken:
         lag = next((check.detail for check in results.validity if check.check == "lag"), "")
         landed = [fault.name for fault in results.faults if fault.landed]
         faults = f"; proven: {', '.join(dict.fromkeys(landed))}" if landed else ""
-        yield f"trust  ✓ every check of the rig held (send lag {lag}{faults})"
+        yield from hanging("trust", f"✓ every check of the rig held (send lag {lag}{faults})")
 
 
 def _calls(results: Results) -> list[str]:
@@ -143,18 +143,18 @@ def _calls(results: Results) -> list[str]:
 
 def _named(results: Results) -> list[str]:
     """Whom the service named during each fault, and outside of all."""
-    return [line for text in detections.summarize(results) for line in told("named", text)]
+    return [line for text in detections.summarize(results) for line in hanging("named", text)]
 
 
 def _present(results: Results) -> list[str]:
     """Who was missing from the answers, phase by phase, and where such answers can be read."""
-    lines = [line for when, text in present.told(results) for line in told("complete ", f"{when}: {text}")]
+    lines = [line for when, text in present.describe(results) for line in hanging("complete ", f"{when}: {text}")]
     kept = present.kept(results.incomplete_answers)
-    return [*lines, *(told("answers ", f"the first incomplete ones: {kept}") if kept else [])]
+    return [*lines, *(hanging("answers ", f"the first incomplete ones: {kept}") if kept else [])]
 
 
 def _unmatched(results: Results) -> list[str]:
-    return [line for text in unmatched.told(results.unmatched) for line in told("unmatched: ", text)]
+    return [line for text in unmatched.describe(results.unmatched) for line in hanging("unmatched: ", text)]
 
 
 def _calls_per_arrival(results: Results) -> str:
@@ -165,7 +165,7 @@ def _calls_per_arrival(results: Results) -> str:
     return f"{sum(u.calls_per_arrival or 0.0 for u in whole):.2f} to {len(per)} upstreams"
 
 
-def told(name: str, text: str) -> list[str]:
+def hanging(name: str, text: str) -> list[str]:
     """A paragraph with a hanging name."""
     first = f"{name:<{_MARGIN}}"
     return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first)) or [first.rstrip()]
