@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks as `alone` the whole runs, the browser and the wheel: they judge or measure, and nothing runs beside."""
     for item in items:
         room = item.path.relative_to(Path(__file__).parent).parts[0]
-        real = item.get_closest_marker("stack") is not None and room == "run"
+        real = item.get_closest_marker("stack") is not None and room in ("run", "aggregator")
         if real or room == "packaging" or item.get_closest_marker("browser") is not None:
             item.add_marker(pytest.mark.alone)
 

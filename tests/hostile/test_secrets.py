@@ -98,7 +98,7 @@ def test_a_service_that_never_gets_ready(tmp_path: Path) -> None:
     assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stderr
     assert ran.run_dir is not None
     assert_kept(ran, ran.run_dir)
-    assert "cannot log in with ***" in ran.stderr
+    assert "cannot log in with ***" in ran.stdout
 
 
 def test_a_locustfile_that_raises_it(tmp_path: Path) -> None:
