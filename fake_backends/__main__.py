@@ -22,7 +22,7 @@ from typing import Final
 import uvicorn
 from pydantic import ValidationError
 
-from fake_backends.providers import provider
+from fake_backends.providers import provider_named
 from fake_backends.server import Address, Backend, FakeBackends
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
@@ -88,7 +88,7 @@ def _backend(plan: Plan, planned: PlannedUpstream) -> Backend:
 def _spoken(plan: Plan) -> dict[str, str]:
     """What each fake can be asked for, for people."""
     return {
-        planned.name: f"a fake of the provider {planned.provider} speaks {provider(planned.provider).speaks}"
+        planned.name: f"a fake of the provider {planned.provider} speaks {provider_named(planned.provider).speaks}"
         for planned in _fakes(plan)
     }
 

@@ -21,13 +21,12 @@ from typing import Final
 from fake_backends.active_faults import ActiveFaults
 from fake_backends.behaviours import CallContext
 from fake_backends.call import Call
-from fake_backends.catalog import make_catalog
 from fake_backends.concurrency_limit import ConcurrencyLimit, QueueFull
 from fake_backends.control import PATH as CONTROL_PATH
 from fake_backends.control import control
 from fake_backends.draws import CallCounter, Draws
 from fake_backends.profiles import profile_of
-from fake_backends.providers import Response, provider
+from fake_backends.providers import IncomingRequest, Response, provider_named
 from fake_backends.response_writer import Message, Send, send_whole
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CANARY_HEADER, CONTROL_HEADER, SEQ_HEADER, TRACE_HEADER, seq_of
@@ -51,7 +50,7 @@ _FULL: Final = Response.of_error(503, "the queue is full")
 
 
 class Backend:
-    """One upstream's catalog, latency, faults and call counts. Raises ValueError on an impossible one."""
+    """One upstream's provider, latency, faults and call counts. Raises ValueError on an impossible one."""
 
     def __init__(
         self,
@@ -63,8 +62,10 @@ class Backend:
     ) -> None:
         self.name = planned.name
         self.index = planned.index
-        rows = make_catalog(seed, planned.name, planned.rows)
-        self.wire = provider(planned.provider).compile(rows, planned.page)
+        self.provider = provider_named(planned.provider)(planned, seed)
+        self.healthy = self.provider.respond(self.provider.health)
+        if not self.healthy.matched:
+            raise ValueError(f"the provider {planned.provider} has no answer to its own health request")
         self.standings = ActiveFaults(planned.name, seed, clock_ns)
         self.slots = ConcurrencyLimit(planned.capacity) if planned.capacity is not None else None
         self._profile = profile_of(planned)
@@ -115,10 +116,12 @@ class FakeBackends:
             return
         seq, canary = self._caller(scope["headers"])
         if canary:
-            answer = backend.wire.first()
+            answer = backend.healthy
         else:
-            body = await _body(receive) if backend.wire.reads_body else b""
-            answer = backend.wire.answer(scope["method"], path, scope["query_string"], body)
+            body = await _body(receive)
+            answer = backend.provider.respond(
+                IncomingRequest(scope["method"], path, scope["query_string"], scope["headers"], body)
+            )
             if not answer.matched:
                 self.unmatched.note(backend.name, scope["method"], path, answer.status)
         call = self._begin(backend, scope, answer, arrived_ns, seq, canary=canary)
@@ -140,7 +143,7 @@ class FakeBackends:
     ) -> Call:
         """A canary takes no draw, no latency and no place in the backend's own queue."""
         nth = 0 if canary else backend.nth(seq)
-        latency_ns = 0 if canary or answer.status != 200 else backend.latency_ns(seq, nth)
+        latency_ns = 0 if canary or not answer.matched else backend.latency_ns(seq, nth)
         slots = None if canary else backend.slots
         call = Call(arrived_ns, answer, self._clock_ns, latency_ns, [(slots, None)] if slots else [])
         if backend.standings:
@@ -188,7 +191,7 @@ class FakeBackends:
 
 def _asked(scope: Message, backend: Backend) -> CallContext:
     path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
-    return CallContext(path + (b"?" + query if query else b""), backend.wire)
+    return CallContext(path + (b"?" + query if query else b""), backend.provider.empty)
 
 
 async def _body(receive: Receive) -> bytes:

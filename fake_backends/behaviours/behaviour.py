@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fake_backends.providers import Response, Wire
+from fake_backends.providers import Response
 
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """The call that is answered. `target` is its path and query, as a redirect spells them."""
+    """The call that is answered. `target` is its path and query, as a redirect spells them.
+
+    `empty` is the provider's right answer with nothing in it.
+    """
 
     target: bytes
-    wire: Wire
+    empty: Response
 
 
 @dataclass(frozen=True, slots=True)

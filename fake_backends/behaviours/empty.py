@@ -12,4 +12,4 @@ def empty(_spec: Empty) -> Behaviour:
 
 
 def _nothing(_healthy: Response, asked: CallContext) -> Response:
-    return asked.wire.empty()
+    return asked.empty

@@ -1,22 +1,27 @@
-"""The wire shapes a fake can speak, one a file. A new one is its file and its line in PROVIDERS."""
+"""What a fake can say, one provider a file. A new one is its file and its line in PROVIDERS."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from fake_backends.providers.answer import Provider, Response, Wire
+from fake_backends.providers.exchange import IncomingRequest, Provider, Response
 from fake_backends.providers.generic import Generic
 from fake_backends.providers.lambdalabs import LambdaLabs
 from fake_backends.providers.vastai import VastAI
 from fake_backends.providers.vultr import Vultr
 
-__all__ = ["PROVIDERS", "Provider", "Response", "Wire", "provider"]
+__all__ = ["PROVIDERS", "IncomingRequest", "Provider", "Response", "provider_named"]
 
-PROVIDERS: Final[tuple[Provider, ...]] = (Generic(), VastAI(), LambdaLabs(), Vultr())
+PROVIDERS: Final[tuple[type[Provider], ...]] = (
+    Generic,
+    VastAI,
+    LambdaLabs,
+    Vultr,
+)
 
 
-def provider(name: str) -> Provider:
-    """The provider called `name`. Raises ValueError that lists the known ones."""
+def provider_named(name: str) -> type[Provider]:
+    """Raises ValueError that lists the known ones."""
     for known in PROVIDERS:
         if known.name == name:
             return known

@@ -5,13 +5,13 @@ The cursor is the offset of the page's first row; the first page goes without.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import orjson
 
-from fake_backends.catalog import Offer
-from fake_backends.providers.answer import Response, Wire, cursor_of
+from fake_backends.catalog import make_catalog
+from fake_backends.providers.exchange import IncomingRequest, Response
+from harness.rundir.plan import PlannedUpstream
 
 PATH: Final = "/offers"
 _NOT_FOUND: Final = Response.of_error(404, f"the generic provider has GET {PATH} only")
@@ -21,17 +21,14 @@ _BAD_CURSOR: Final = Response.of_error(400, "this cursor is none that a page gav
 
 
 class Generic:
-    name: Final = "generic"
-    speaks: Final = f"GET {PATH}?cursor="
+    name: ClassVar = "generic"
+    speaks: ClassVar = f"GET {PATH}?cursor="
+    health: ClassVar = IncomingRequest("GET", PATH)
+    empty: ClassVar = _EMPTY
 
-    def compile(self, rows: Sequence[Offer], page: int) -> Wire:
-        return _Pages(rows, page or len(rows) or 1)
-
-
-class _Pages:
-    reads_body: Final = False
-
-    def __init__(self, rows: Sequence[Offer], page: int) -> None:
+    def __init__(self, planned: PlannedUpstream, seed: int) -> None:
+        rows = make_catalog(seed, planned.name, planned.rows)
+        page = planned.page or len(rows) or 1
         self._by_cursor: dict[str, Response] = {}
         for start in range(0, len(rows) or 1, page):
             following = start + page
@@ -41,17 +38,9 @@ class _Pages:
             }
             self._by_cursor[str(start) if start else ""] = Response.of_json(200, orjson.dumps(body))
 
-    def first(self) -> Response:
-        return self._by_cursor[""]
-
-    def empty(self) -> Response:
-        return _EMPTY
-
-    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Response:
-        if path != PATH:
+    def respond(self, request: IncomingRequest) -> Response:
+        if request.path != PATH:
             return _NOT_FOUND
-        if method != "GET":
+        if request.method != "GET":
             return _NOT_ALLOWED
-        if not query:
-            return self.first()
-        return self._by_cursor.get(cursor_of(query), _BAD_CURSOR)
+        return self._by_cursor.get(request.cursor if request.query else "", _BAD_CURSOR)

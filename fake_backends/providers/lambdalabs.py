@@ -6,13 +6,13 @@ which regions there are. Prices are whole cents, and Lambda has no spot machines
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 
-from fake_backends.catalog import Offer
-from fake_backends.providers.answer import Response, Wire
+from fake_backends.catalog import Offer, make_catalog
+from fake_backends.providers.exchange import IncomingRequest, Response
+from harness.rundir.plan import PlannedUpstream
 
 TYPES_PATH: Final = "/api/v1/instance-types"
 IMAGES_PATH: Final = "/api/v1/images"
@@ -24,17 +24,13 @@ _EMPTY: Final = Response.of_json(200, b'{"data":{}}')
 
 
 class LambdaLabs:
-    name: Final = "lambda"
-    speaks: Final = f"GET {TYPES_PATH} and GET {IMAGES_PATH}"
+    name: ClassVar = "lambda"
+    speaks: ClassVar = f"GET {TYPES_PATH} and GET {IMAGES_PATH}"
+    health: ClassVar = IncomingRequest("GET", TYPES_PATH)
+    empty: ClassVar = _EMPTY
 
-    def compile(self, rows: Sequence[Offer], _page: int) -> Wire:
-        return _Types(rows)
-
-
-class _Types:
-    reads_body: Final = False
-
-    def __init__(self, rows: Sequence[Offer]) -> None:
+    def __init__(self, planned: PlannedUpstream, seed: int) -> None:
+        rows = make_catalog(seed, planned.name, planned.rows)
         types = {row["instance_name"]: _type(row) for row in rows}
         images = [_image(number, region) for number, region in enumerate(sorted({row["location"] for row in rows}))]
         self._by_path = {
@@ -42,15 +38,9 @@ class _Types:
             IMAGES_PATH: Response.of_json(200, orjson.dumps({"data": images})),
         }
 
-    def first(self) -> Response:
-        return self._by_path[TYPES_PATH]
-
-    def empty(self) -> Response:
-        return _EMPTY
-
-    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Response:
-        found = self._by_path.get(path, _NOT_FOUND)
-        return found if method == "GET" or found is _NOT_FOUND else _NOT_ALLOWED
+    def respond(self, request: IncomingRequest) -> Response:
+        found = self._by_path.get(request.path, _NOT_FOUND)
+        return found if request.method == "GET" or found is _NOT_FOUND else _NOT_ALLOWED
 
 
 def _type(row: Offer) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 
-from fake_backends.catalog import Offer
-from fake_backends.providers.answer import Response, Wire
+from fake_backends.catalog import Offer, make_catalog
+from fake_backends.providers.exchange import IncomingRequest, Response
+from harness.rundir.plan import PlannedUpstream
 
 PATH: Final = "/api/v0/bundles/"
 GPU_NAMES: Final[Mapping[str, str]] = {
@@ -49,39 +50,29 @@ _OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 
 class VastAI:
-    name: Final = "vastai"
-    speaks: Final = f"POST {PATH}"
+    name: ClassVar = "vastai"
+    speaks: ClassVar = f"POST {PATH}"
+    health: ClassVar = IncomingRequest("POST", PATH)
+    empty: ClassVar = _EMPTY
 
-    def compile(self, rows: Sequence[Offer], _page: int) -> Wire:
-        return _Market(rows)
-
-
-class _Market:
-    reads_body: Final = True
-
-    def __init__(self, rows: Sequence[Offer]) -> None:
+    def __init__(self, planned: PlannedUpstream, seed: int) -> None:
+        rows = make_catalog(seed, planned.name, planned.rows)
         self._offers = [_offer(number, row) for number, row in enumerate(rows)]
         self._encoded = [orjson.dumps(offer) for offer in self._offers]
         self._first = _answer(self._encoded)
         self._kept: dict[bytes, Response] = {}
 
-    def first(self) -> Response:
-        return self._first
-
-    def empty(self) -> Response:
-        return _EMPTY
-
-    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Response:
-        if path != PATH:
+    def respond(self, request: IncomingRequest) -> Response:
+        if request.path != PATH:
             return _NOT_FOUND
-        if method != "POST":
+        if request.method != "POST":
             return _NOT_ALLOWED
-        if not body:
+        if not request.body:
             return self._first
-        kept = self._kept.get(body)
-        return kept if kept is not None else self._asked(body)
+        kept = self._kept.get(request.body)
+        return kept if kept is not None else self._filtered(request.body)
 
-    def _asked(self, body: bytes) -> Response:
+    def _filtered(self, body: bytes) -> Response:
         try:
             chosen = self._chosen(orjson.loads(body))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):  # no JSON, or no filters

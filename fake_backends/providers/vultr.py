@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 
-from fake_backends.catalog import Offer
-from fake_backends.providers.answer import Response, Wire, cursor_of
+from fake_backends.catalog import Offer, make_catalog
+from fake_backends.providers.exchange import IncomingRequest, Response
+from harness.rundir.plan import PlannedUpstream
 
 PLANS_PATH: Final = "/v2/plans"
 METAL_PATH: Final = "/v2/plans-metal"
@@ -32,17 +33,13 @@ _EMPTY: Final = Response.of_json(
 
 
 class Vultr:
-    name: Final = "vultr"
-    speaks: Final = f"GET {PLANS_PATH}, GET {METAL_PATH} and GET {REGIONS_PATH}"
+    name: ClassVar = "vultr"
+    speaks: ClassVar = f"GET {PLANS_PATH}, GET {METAL_PATH} and GET {REGIONS_PATH}"
+    health: ClassVar = IncomingRequest("GET", PLANS_PATH)
+    empty: ClassVar = _EMPTY
 
-    def compile(self, rows: Sequence[Offer], page: int) -> Wire:
-        return _Plans(rows, page)
-
-
-class _Plans:
-    reads_body: Final = False
-
-    def __init__(self, rows: Sequence[Offer], page: int) -> None:
+    def __init__(self, planned: PlannedUpstream, seed: int) -> None:
+        rows, page = make_catalog(seed, planned.name, planned.rows), planned.page
         metal = [_metal(row) for number, row in enumerate(rows, 1) if number % METAL_EVERY == 0]
         plans = [_plan(row) for number, row in enumerate(rows, 1) if number % METAL_EVERY]
         regions = sorted({row["location"] for row in rows})
@@ -56,19 +53,13 @@ class _Plans:
             answer = Response.of_json(200, orjson.dumps({"available_plans": here}))
             self._by_path[f"{REGIONS_PATH}/{name}/availability"] = {"": answer}
 
-    def first(self) -> Response:
-        return self._by_path[PLANS_PATH][""]
-
-    def empty(self) -> Response:
-        return _EMPTY
-
-    def answer(self, method: str, path: str, query: bytes, body: bytes = b"") -> Response:
-        pages = self._by_path.get(path)
+    def respond(self, request: IncomingRequest) -> Response:
+        pages = self._by_path.get(request.path)
         if pages is None:
             return _NOT_FOUND
-        if method != "GET":
+        if request.method != "GET":
             return _NOT_ALLOWED
-        return pages.get(cursor_of(query), _BAD_CURSOR)
+        return pages.get(request.cursor, _BAD_CURSOR)
 
 
 def _paged(key: str, items: Sequence[dict[str, Any]], page: int) -> dict[str, Response]:

@@ -76,6 +76,7 @@ class FaultyFakes:
         gone_after_s: float | None = None,
         control: str = "",
         headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
     ) -> Got:
         got, began_s = Got(), now_s()
         asked = False
@@ -84,7 +85,7 @@ class FaultyFakes:
             nonlocal asked
             if not asked:
                 asked = True
-                return {"type": "http.request", "body": b"", "more_body": False}
+                return {"type": "http.request", "body": body, "more_body": False}
             await asyncio.sleep(1e6 if gone_after_s is None else gone_after_s)
             return {"type": "http.disconnect"}
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_backends.catalog import GPUS, make_catalog, marker
-from fake_backends.providers import PROVIDERS, Wire, provider
+from fake_backends.providers import PROVIDERS, Provider, provider_named
+from tests.fake_backends.wire_clients import ask, healthy, provided
 
 # gpuhunt.CatalogItem's fields that real clients read
 FIELDS = {
@@ -29,11 +30,11 @@ FIELDS = {
 }
 
 
-def walk(wire: Wire) -> list[list[dict[str, Any]]]:
+def walk(provider: Provider) -> list[list[dict[str, Any]]]:
     """The pages a client sees that follows the cursor to its end."""
     pages, query = [], b""
     while True:
-        answer = wire.answer("GET", "/offers", query)
+        answer = ask(provider, "GET", "/offers", query)
         assert answer.status == 200
         document = json.loads(answer.body)
         pages.append(document["offers"])
@@ -72,8 +73,8 @@ def test_every_gpu_is_in_a_small_catalog() -> None:
 
 @given(st.integers(0, 120), st.integers(0, 50))
 def test_the_pages_hold_every_row_exactly_once_and_in_order(count: int, page: int) -> None:
-    rows = make_catalog(1, "azure", count)
-    pages = walk(provider("generic").compile(rows, page))
+    rows, provider = provided("generic", count, page)
+    pages = walk(provider)
     assert [row for each in pages for row in each] == list(rows)
     if page:
         assert all(len(each) == page for each in pages[:-1])
@@ -83,9 +84,9 @@ def test_the_pages_hold_every_row_exactly_once_and_in_order(count: int, page: in
 
 
 def test_the_first_page_is_the_one_without_a_cursor() -> None:
-    wire = provider("generic").compile(make_catalog(1, "azure", 40), 10)
-    first = wire.first()
-    assert wire.answer("GET", "/offers", b"") == wire.answer("GET", "/offers", b"cursor=") == first
+    _, provider = provided("generic", page=10)
+    first = healthy(provider)
+    assert ask(provider, "GET", "/offers") == ask(provider, "GET", "/offers", b"cursor=") == first
     assert dict(first.headers) == {
         b"content-type": b"application/json",
         b"content-length": str(len(first.body)).encode(),
@@ -93,8 +94,8 @@ def test_the_first_page_is_the_one_without_a_cursor() -> None:
 
 
 def test_parameters_the_shape_does_not_know_are_ignored() -> None:
-    wire = provider("generic").compile(make_catalog(1, "azure", 40), 10)
-    assert wire.answer("GET", "/offers", b"gpu=A100&cursor=10") == wire.answer("GET", "/offers", b"cursor=10")
+    _, provider = provided("generic", page=10)
+    assert ask(provider, "GET", "/offers", b"gpu=A100&cursor=10") == ask(provider, "GET", "/offers", b"cursor=10")
 
 
 @pytest.mark.parametrize(
@@ -108,14 +109,14 @@ def test_parameters_the_shape_does_not_know_are_ignored() -> None:
     ],
 )
 def test_what_the_shape_does_not_have_is_told(method: str, path: str, query: bytes, status: int) -> None:
-    answer = provider("generic").compile(make_catalog(1, "azure", 40), 10).answer(method, path, query)
+    answer = ask(provided("generic", page=10)[1], method, path, query)
     assert answer.status == status
     assert json.loads(answer.body)["error"]
 
 
 def test_an_unknown_provider_is_told_the_known_ones() -> None:
     with pytest.raises(ValueError, match="no provider is called `azzure`; known: generic"):
-        provider("azzure")
+        provider_named("azzure")
 
 
 def test_providers_have_names_of_their_own() -> None:

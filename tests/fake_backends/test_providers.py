@@ -11,9 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fake_backends.catalog import marker
-from fake_backends.providers import PROVIDERS
+from fake_backends.providers import PROVIDERS, IncomingRequest
+from fake_backends.server import Backend
 from harness.upstreams.fake import WITHOUT_PAGES, Fake
-from tests.fake_backends.wire_clients import CLIENTS, WireClient, compiled, document, plain_names
+from tests.fake_backends.plans import upstream
+from tests.fake_backends.wire_clients import CLIENTS, WireClient, ask, document, healthy, plain_names, provided
 
 each_provider = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.provider)
 
@@ -27,33 +29,33 @@ def test_every_provider_has_a_client_here_and_a_name_in_scenarios() -> None:
 @each_provider
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 40])
 def test_the_first_page_holds_rows_with_the_marker(client: WireClient, rows: int) -> None:
-    _, wire = compiled(client.provider, rows)
-    first = wire.first()
+    _, provider = provided(client.provider, rows)
+    first = healthy(provider)
     names = client.names(document(first))
     assert names
     assert all(name.endswith(marker("azure")) for name in names)
     assert marker("azure").encode() in first.body
-    assert first == wire.answer(client.method, client.paths[0], b"")
+    assert first == ask(provider, client.method, client.paths[0])
 
 
 @each_provider
 def test_an_empty_answer_has_the_shape_and_no_rows(client: WireClient) -> None:
-    _, wire = compiled(client.provider)
-    empty = document(wire.empty())
+    _, provider = provided(client.provider)
+    empty = document(provider.empty)
     for path in client.paths:
-        shape = document(wire.answer(client.method, path, b""))
+        shape = document(ask(provider, client.method, path))
         assert shape.keys() <= empty.keys()
         assert all(type(empty[key]) is type(value) or value is None for key, value in shape.items())
     assert client.names(empty) == []
     assert client.following(empty) == ""
-    assert b"-tg-" not in wire.empty().body
+    assert b"-tg-" not in provider.empty.body
 
 
 @each_provider
 @given(rows=st.integers(0, 120), page=st.integers(0, 50))
 def test_the_pages_hold_every_row_exactly_once(client: WireClient, rows: int, page: int) -> None:
-    catalog, wire = compiled(client.provider, rows, page)
-    pages = client.walk(wire)
+    catalog, provider = provided(client.provider, rows, page)
+    pages = client.walk(provider)
     walked = Counter(name for names in pages for name in plain_names(names))
     assert walked == Counter(row["instance_name"] for row in catalog)
     if page and client.provider not in WITHOUT_PAGES:
@@ -64,7 +66,7 @@ def test_the_pages_hold_every_row_exactly_once(client: WireClient, rows: int, pa
 
 @each_provider
 def test_what_a_scenario_says_of_pages_is_so(client: WireClient) -> None:
-    whole, small = (compiled(client.provider, page=page)[1].first() for page in (0, 3))
+    whole, small = (healthy(provided(client.provider, page=page)[1]) for page in (0, 3))
     assert (whole == small) is (client.provider in WITHOUT_PAGES)
 
 
@@ -73,33 +75,47 @@ def test_what_a_scenario_says_of_pages_is_so(client: WireClient) -> None:
 def test_an_answer_is_never_shorter_than_scenarios_reckon_with(client: WireClient, rows: int, page: int) -> None:
     page = 0 if client.provider in WITHOUT_PAGES else page
     fake = Fake.model_validate({"provider": client.provider, "rows": rows, "page": page})
-    assert fake.answer_bytes <= len(compiled(client.provider, rows, page)[1].first().body)
+    assert fake.answer_bytes <= len(healthy(provided(client.provider, rows, page)[1]).body)
 
 
 @each_provider
 def test_a_wrong_path_is_told_and_so_is_a_wrong_method(client: WireClient) -> None:
-    _, wire = compiled(client.provider)
+    _, provider = provided(client.provider)
     for path in ("/", "/v1/nothing", f"{client.paths[0]}x"):
-        answer = wire.answer(client.method, path, b"")
+        answer = ask(provider, client.method, path)
         assert answer.status == 404
         assert json.loads(answer.body)["error"]
     for path in client.paths:
-        answer = wire.answer("DELETE", path, b"")
+        answer = ask(provider, "DELETE", path)
         assert answer.status == 405
         assert json.loads(answer.body)["error"]
 
 
 @each_provider
 def test_parameters_and_bodies_that_a_shape_does_not_know_are_ignored(client: WireClient) -> None:
-    _, wire = compiled(client.provider)
-    body = b"" if wire.reads_body else b"\xff not even JSON"
-    assert wire.answer(client.method, client.paths[0], b"gpu=A100&type=all", body) == wire.first()
+    _, provider = provided(client.provider)
+    body = b"" if client.method == "POST" else b"\xff not even JSON"
+    assert ask(provider, client.method, client.paths[0], b"gpu=A100&type=all", body) == healthy(provider)
 
 
 @each_provider
 @given(query=st.binary(max_size=60))
 @example(query=b"FF")
 def test_no_query_is_beyond_an_answer(client: WireClient, query: bytes) -> None:
-    _, wire = compiled(client.provider, page=7)
+    _, provider = provided(client.provider, page=7)
     for text in (query, b"cursor=" + query, b"cursor=%" + query):
-        assert wire.answer(client.method, client.paths[0], text).status in (200, 400)
+        assert ask(provider, client.method, client.paths[0], text).status in (200, 400)
+
+
+@each_provider
+def test_a_provider_answers_its_own_health_request(client: WireClient) -> None:
+    _, provider = provided(client.provider)
+    assert healthy(provider).matched
+    assert healthy(provider).status == 200
+
+
+def test_a_fake_whose_provider_does_not_know_its_own_health_request_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    (generic,) = (each for each in PROVIDERS if each.name == "generic")
+    monkeypatch.setattr(generic, "health", IncomingRequest("GET", "/v1/offers"))
+    with pytest.raises(ValueError, match="the provider generic has no answer to its own health request"):
+        Backend(upstream(), seed=1, in_flight=1)

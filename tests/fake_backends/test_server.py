@@ -7,13 +7,16 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from fake_backends import providers
 from fake_backends.draws import Draws
 from fake_backends.profiles import Lognormal
+from fake_backends.providers import IncomingRequest, Response
 from harness.correlation import run_hash, traceparent
+from harness.rundir.plan import PlannedUpstream
 from harness.rundir.rows import FLAG_CANARY, NO_ROUTE, NO_SEQ
 from tests.fake_backends.fakes import FaultyFakes
 from tests.fake_backends.plans import SEED, upstream
@@ -164,6 +167,42 @@ def test_a_wrong_path_is_told_at_once_and_recorded(fakes: Fakes) -> None:
     (row,) = fakes.rows()
     assert (row["seq"], row["status"], row["due_ns"]) == (3, 404, row["arrived_ns"])
     assert row["route"] == NO_ROUTE
+
+
+class Echo:
+    """Answers 201 with what it was asked: a provider of no offers at all."""
+
+    name: ClassVar = "echo"
+    speaks: ClassVar = "anything but GET /nothing"
+    health: ClassVar = IncomingRequest("GET", "/health")
+    empty: ClassVar = Response.of_json(200, b"{}")
+
+    def __init__(self, planned: PlannedUpstream, seed: int) -> None:
+        self._name = planned.name
+
+    def respond(self, request: IncomingRequest) -> Response:
+        if request.path == "/nothing":
+            return Response.of_error(404, "nothing")
+        key = dict(request.headers).get(b"x-key", b"").decode()
+        asked = [self._name, request.method, request.path, request.query.decode(), key, request.body.decode()]
+        return Response.of_json(201, json.dumps(asked).encode())
+
+
+def test_a_provider_sees_the_whole_request_and_the_server_keeps_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(providers, "PROVIDERS", (*providers.PROVIDERS, Echo))
+    planned = upstream("azure", 0, p50_ms=100.0, p99_ms=100.0, provider="echo")
+    with contextlib.closing(FaultyFakes(tmp_path, upstreams=(planned,))) as fakes:
+        made = fakes.call(3, path="/v1/x?a=b", method="PUT", headers=[("x-key", "k")], body=b"so")
+        got = run(made)
+        lost = run(fakes.call(4, path="/nothing"))
+        canary = run(fakes.call(None, path="/offers", canary=True))
+    assert (got.status, json.loads(got.body)) == (201, ["azure", "PUT", "/v1/x", "a=b", "k", "so"])
+    assert got.end_s == pytest.approx(0.1)
+    assert (lost.status, lost.end_s) == (404, 0.0)
+    assert json.loads(canary.body) == ["azure", "GET", "/health", "", "", ""]
+    assert [row["route"] for row in fakes.rows()] == [0, NO_ROUTE, 0]
 
 
 def test_a_row_that_cannot_be_kept_does_not_harm_the_call(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from fake_backends.catalog import make_catalog
 from fake_backends.providers import PROVIDERS, Provider
 from fake_backends.unmatched import UnmatchedCalls
 from harness.rundir.behaviours import Status
@@ -17,6 +16,7 @@ from harness.rundir.unmatched import FILE, KINDS_MOST, PATH_MOST, Unmatched, rea
 from tests.fake_backends.fakes import MakeFakes, fault
 from tests.fake_backends.plans import plan, upstream
 from tests.fake_backends.test_fakes_process import PATIENCE_S, get, planned, ports, started
+from tests.fake_backends.wire_clients import ask, provided
 from tests.virtual_time import run
 
 __all__ = ["ports"]
@@ -97,13 +97,13 @@ def test_a_disk_that_takes_none_is_no_trouble(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("each", PROVIDERS, ids=lambda each: each.name)
-def test_what_a_provider_says_it_speaks_it_has(each: Provider) -> None:
-    wire = each.compile(make_catalog(1, "azure", 4), 0)
+def test_what_a_provider_says_it_speaks_it_has(each: type[Provider]) -> None:
+    _, provider = provided(each.name, rows=4)
     calls = each.speaks.replace(" and ", ", ").split(", ")
     for call in calls:
         method, _, path = call.partition(" ")
-        assert wire.answer(method, path.partition("?")[0], b"").matched, call
-    assert not wire.answer("GET", "/v9/nowhere", b"").matched
+        assert ask(provider, method, path.partition("?")[0]).matched, call
+    assert not ask(provider, "GET", "/v9/nowhere").matched
 
 
 @pytest.mark.stack

@@ -9,14 +9,25 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from fake_backends.catalog import Offer, make_catalog
-from fake_backends.providers import Response, Wire, provider
+from fake_backends.providers import IncomingRequest, Provider, Response, provider_named
+from tests.fake_backends.plans import upstream
 
 PAGES_MAX: Final = 1000
 
 
-def compiled(name: str, rows: int = 40, page: int = 0) -> tuple[tuple[Offer, ...], Wire]:
-    catalog = make_catalog(1, "azure", rows)
-    return catalog, provider(name).compile(catalog, page)
+def provided(name: str, rows: int = 40, page: int = 0) -> tuple[tuple[Offer, ...], Provider]:
+    """A provider of azure's catalog, and the catalog."""
+    planned = upstream("azure", rows=rows, page=page, provider=name)
+    return make_catalog(1, "azure", rows), provider_named(name)(planned, seed=1)
+
+
+def healthy(provider: Provider) -> Response:
+    """What a canary gets."""
+    return provider.respond(provider.health)
+
+
+def ask(provider: Provider, method: str, path: str, query: bytes = b"", body: bytes = b"") -> Response:
+    return provider.respond(IncomingRequest(method, path, query, body=body))
 
 
 def document(answer: Response) -> dict[str, Any]:
@@ -44,13 +55,13 @@ class WireClient:
     names: Callable[[dict[str, Any]], list[str]]
     following: Callable[[dict[str, Any]], str] = lambda _document: ""
 
-    def walk(self, wire: Wire) -> list[list[str]]:
+    def walk(self, provider: Provider) -> list[list[str]]:
         """The names on each page, every path to its end."""
         pages: list[list[str]] = []
         for path in self.paths:
             query = ""
             while True:
-                answer = wire.answer(self.method, path, query.encode())
+                answer = ask(provider, self.method, path, query.encode())
                 assert answer.status == 200
                 document = json.loads(answer.body)
                 pages.append(self.names(document))

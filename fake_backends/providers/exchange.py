@@ -1,0 +1,74 @@
+"""What a fake is asked and what it answers, and what a provider is: a function from the one to the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol, Self
+from urllib.parse import parse_qs
+
+from harness.rundir.plan import PlannedUpstream
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingRequest:
+    """One call of the service. `query` is as it was sent, without `?`; header names are in lower case.
+
+    `body` holds at most `fake_backends.server.BODY_BYTES_MAX` bytes.
+    """
+
+    method: str
+    path: str
+    query: bytes = b""
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    body: bytes = b""
+
+    @property
+    def cursor(self) -> str:
+        """The `cursor` of the query string; empty where there is none."""
+        return parse_qs(self.query.decode("latin-1"), keep_blank_values=True).get("cursor", [""])[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole HTTP answer. Where it is made once and sent many times, a call costs microseconds."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    matched: bool = True
+    """False: the provider has nothing like what was asked for. It is sent at once and counted as unmatched."""
+
+    @classmethod
+    def of_json(cls, status: int, body: bytes) -> Self:
+        headers = ((b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()))
+        return cls(status, headers, body)
+
+    @classmethod
+    def of_error(cls, status: int, message: str) -> Self:
+        """The answer to a call that the provider does not have."""
+        return replace(cls.of_json(status, json.dumps({"error": message}).encode()), matched=False)
+
+
+class Provider(Protocol):
+    """What one fake says. It knows neither time nor faults: latency, queues, breakage and records are the server's.
+
+    `planned` is the fake as the plan has it. Everything that it answers follows from `planned` and `seed`.
+    """
+
+    name: ClassVar[str]
+    """As scenarios write it in `provider`."""
+    speaks: ClassVar[str]
+    """The calls it answers, for people: `GET /offers?cursor=`."""
+    health: ClassVar[IncomingRequest]
+    """What a canary is taken to ask: answered 200, and the answer holds the marker (`fake_backends.catalog`)."""
+
+    def __init__(self, planned: PlannedUpstream, seed: int) -> None: ...
+
+    @property
+    def empty(self) -> Response:
+        """A right answer with nothing in it, as if there were no data: what the fault `empty` sends."""
+
+    def respond(self, request: IncomingRequest) -> Response:
+        """The answer in health: the same for the same request. It must not block."""
