@@ -15,15 +15,16 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 from pydantic import ValidationError
 
+from fake_backends.load_records import Address, LoadRecords
 from fake_backends.providers import provider_named
-from fake_backends.server import Address, Backend, FakeBackends
+from fake_backends.server import Backend, FakeBackends
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
 from harness.errors import RigError, TailgateError, UsageError
@@ -47,13 +48,14 @@ def main(argv: list[str]) -> int:
         run_dir = Path(argv[0])
         plan = _read_plan(run_dir)
         _raise_open_file_limit()
-        with bound(_fakes(plan)) as sockets, _opened(run_dir / "calls-0.bin") as rows:
-            backends = {_address(sockets[planned.name]): _backend(plan, planned) for planned in _fakes(plan)}
-            unmatched = UnmatchedCalls(run_dir, _spoken(plan), known_secrets(plan, os.environ))
-            app = FakeBackends(backends, rows, unmatched, run_hash(plan.run_id), faults=plan.faults)
-            _serve(app, list(sockets.values()), rows, parent)
-            unmatched.write()
-            _close(rows)
+        with bound(_fakes(plan)) as sockets:
+
+            def open_load(of: Path) -> LoadRecords:
+                return _open_load(of, sockets)
+
+            app = FakeBackends(open_load(run_dir), run_hash(plan.stack_id), open_load=open_load)
+            _serve(app, list(sockets.values()), parent)
+            _close(app.load)
     except TailgateError as error:
         print(f"error: {error.message}{f' (fix: {error.fix})' if error.fix else ''}", file=sys.stderr)  # noqa: T201
         return error.exit_code
@@ -111,19 +113,27 @@ def bound(upstreams: tuple[PlannedUpstream, ...]) -> Iterator[dict[str, socket.s
         yield sockets
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[RowWriter]:
-    """The row file. Its footer is written by `_close` alone: a crash must leave the file open-ended."""
+def _open_load(run_dir: Path, sockets: Mapping[str, socket.socket]) -> LoadRecords:
+    """The records of the load in a run directory. Raises RigError. A crash leaves its row file without a footer."""
+    plan = _read_plan(run_dir)
+    path = run_dir / "calls-0.bin"
     try:
         rows = RowWriter(path, CALLS, ROWS_BUFFERED)
     except OSError as error:
         raise RigError(f"{path} cannot be written: {error.strerror}") from error
-    yield rows
+    return LoadRecords(
+        {_address(sockets[planned.name]): _backend(plan, planned) for planned in _fakes(plan)},
+        rows,
+        UnmatchedCalls(run_dir, _spoken(plan), known_secrets(plan, os.environ)),
+        run_hash(plan.run_id),
+        plan.faults,
+        plan.load.first_seq,
+    )
 
 
-def _close(rows: RowWriter) -> None:
+def _close(load: LoadRecords) -> None:
     try:
-        rows.close()
+        load.close()
     except OSError as error:
         raise _rows_lost(error) from error
 
@@ -141,7 +151,7 @@ def _address(listener: socket.socket) -> Address:
     return host, port
 
 
-def _serve(app: FakeBackends, sockets: list[socket.socket], rows: RowWriter, parent: int) -> None:
+def _serve(app: FakeBackends, sockets: list[socket.socket], parent: int) -> None:
     config = uvicorn.Config(
         app,
         loop="auto",
@@ -157,11 +167,11 @@ def _serve(app: FakeBackends, sockets: list[socket.socket], rows: RowWriter, par
         timeout_graceful_shutdown=0,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve_until_told(uvicorn.Server(config), app, sockets, rows, parent))
+        runner.run(_serve_until_told(uvicorn.Server(config), app, sockets, parent))
 
 
 async def _serve_until_told(
-    server: uvicorn.Server, app: FakeBackends, sockets: list[socket.socket], rows: RowWriter, parent: int
+    server: uvicorn.Server, app: FakeBackends, sockets: list[socket.socket], parent: int
 ) -> None:
     # uvicorn raises the signal it was stopped by once more when it is done; the rows are closed after that
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -169,7 +179,7 @@ async def _serve_until_told(
     # all that start-up made lives to the end: without it, full collections cost next to nothing
     gc.collect()
     gc.freeze()
-    watch = asyncio.create_task(_flush_and_watch(server, app, rows, parent))
+    watch = asyncio.create_task(_flush_and_watch(server, app, parent))
     await server.serve(sockets=sockets)
     if server.server_state.tasks:  # calls that were held: told to stop, they answer and leave their rows
         await asyncio.wait(server.server_state.tasks, timeout=STOP_WITHIN_S)
@@ -180,15 +190,14 @@ async def _serve_until_told(
         raise _rows_lost(app.broken) from app.broken
 
 
-async def _flush_and_watch(server: uvicorn.Server, app: FakeBackends, rows: RowWriter, parent: int) -> None:
+async def _flush_and_watch(server: uvicorn.Server, app: FakeBackends, parent: int) -> None:
     """Every second: flush, and stop the server once rows cannot be kept or the parent has gone."""
     while not server.should_exit:
         await asyncio.sleep(FLUSH_EVERY_S)
         try:
-            rows.flush()
+            app.load.flush()
         except OSError as error:
             app.broken = app.broken or error
-        app.unmatched.write()
         if app.broken or os.getppid() != parent:
             server.should_exit = True
 

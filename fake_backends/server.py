@@ -15,35 +15,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 from fake_backends.active_faults import ActiveFaults
 from fake_backends.behaviours import CallContext
 from fake_backends.call import Call
 from fake_backends.concurrency_limit import ConcurrencyLimit, QueueFull
-from fake_backends.control import PATH as CONTROL_PATH
 from fake_backends.control import control
 from fake_backends.draws import CallCounter, Draws
+from fake_backends.load_records import LoadRecords
 from fake_backends.profiles import profile_of
 from fake_backends.providers import IncomingRequest, Response, provider_named
 from fake_backends.response_writer import Message, Send, send_whole
-from fake_backends.unmatched import UnmatchedCalls
-from harness.correlation import CANARY_HEADER, CONTROL_HEADER, SEQ_HEADER, TRACE_HEADER, seq_of
-from harness.rundir.plan import PlannedFault, PlannedUpstream
-from harness.rundir.rows import FLAG_CANARY, NO_ROUTE, NO_SEQ, RowWriter
+from harness.correlation import CONTROL_HEADER, LOAD_PATH, RUN_DIR_HEADER
+from harness.errors import TailgateError
+from harness.rundir.plan import PlannedUpstream
+from harness.rundir.rows import FLAG_CANARY, NO_ROUTE
 from harness.units import NS_PER_MS
 
 Receive = Callable[[], Awaitable[Message]]
-Address = tuple[str, int]
 
 BODY_BYTES_MAX: Final = 1 << 20
 """More of a request's body is not looked at."""
 
-_CANARY: Final = CANARY_HEADER.encode()
-_SEQ: Final = SEQ_HEADER.encode()
-_TRACE: Final = TRACE_HEADER.encode()
-_CONTROL: Final = CONTROL_HEADER.encode()
+CONTROL_PREFIX: Final = "/-/"
+_RUN_DIR: Final = RUN_DIR_HEADER.encode()
 _LIVE: Final = Response.of_json(200, b'{"status":"ok"}')
 _STOPPING: Final = Response.of_error(503, "the fake backends are stopping")
 _FULL: Final = Response.of_error(503, "the queue is full")
@@ -83,24 +82,23 @@ class Backend:
 
 
 class FakeBackends:
-    """The ASGI application. `run` is the run's hash, as `harness.correlation.run_hash` gives it."""
+    """The ASGI application. `stack` is the hash of the stack's id, without which no control path is one.
+
+    `open_load` makes the records of the load in a run directory; it may raise TailgateError.
+    """
 
     def __init__(
         self,
-        backends: Mapping[Address, Backend],
-        rows: RowWriter,
-        unmatched: UnmatchedCalls,
-        run: str,
+        load: LoadRecords,
+        stack: str,
         *,
+        open_load: Callable[[Path], LoadRecords] | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
-        faults: Sequence[PlannedFault] = (),
     ) -> None:
-        self._backends = backends
-        self._rows = rows
-        self._run = run
+        self.load = load
+        self._control = (CONTROL_HEADER.encode(), stack.encode())
+        self._open_load = open_load
         self._clock_ns = clock_ns
-        self._faults = faults
-        self.unmatched = unmatched
         self.broken: OSError | None = None
         """Set once a row could not be kept; the process ends on it."""
 
@@ -110,11 +108,15 @@ class FakeBackends:
         if path == "/healthz":
             await send_whole(send, _LIVE)
             return
-        backend = self._backends[scope["server"]]
-        if path.startswith(CONTROL_PATH) and (_CONTROL, self._run.encode()) in scope["headers"]:
-            await send_whole(send, control(backend.standings, backend.name, self._faults, scope["method"], path))
+        load = self.load
+        backend = load.backends[scope["server"]]
+        if path.startswith(CONTROL_PREFIX) and self._control in scope["headers"]:
+            if path == LOAD_PATH:
+                await send_whole(send, self._switch(scope["headers"]))
+            else:
+                await send_whole(send, control(backend.standings, backend.name, load.faults, scope["method"], path))
             return
-        seq, canary = self._caller(scope["headers"])
+        seq, canary = load.caller(scope["headers"])
         if canary:
             answer = backend.healthy
         else:
@@ -123,7 +125,7 @@ class FakeBackends:
                 IncomingRequest(scope["method"], path, scope["query_string"], scope["headers"], body)
             )
             if not answer.matched:
-                self.unmatched.note(backend.name, scope["method"], path, answer.status)
+                load.unmatched.note(backend.name, scope["method"], path, answer.status)
         call = self._begin(backend, scope, answer, arrived_ns, seq, canary=canary)
         try:
             stayed = await call.answer_to(receive, send)
@@ -136,7 +138,7 @@ class FakeBackends:
                 call.first_ns = self._clock_ns()
                 await send_whole(send, _STOPPING)
             stayed, call.status, call.sent_bytes = True, _STOPPING.status, len(_STOPPING.body)
-        self._keep(backend, call, seq, stayed=stayed, canary=canary)
+        self._keep(load, backend, call, seq, stayed=stayed, canary=canary)
 
     def _begin(
         self, backend: Backend, scope: Message, answer: Response, arrived_ns: int, seq: int, *, canary: bool
@@ -153,9 +155,28 @@ class FakeBackends:
             )
         return call
 
-    def _keep(self, backend: Backend, call: Call, seq: int, *, stayed: bool, canary: bool) -> None:
+    def _switch(self, headers: Iterable[tuple[bytes, bytes]]) -> Response:
+        """Close the records of the load, and open those of the one in the run directory that is named, if one is.
+
+        Faults of the load are lifted by then. A call that was under way leaves no record in either.
+        """
+        named = dict(headers).get(_RUN_DIR)
         try:
-            self._rows.append(
+            self.load.close()
+            if named and self._open_load:
+                self.load = self._open_load(Path(unquote(named.decode("ascii", "replace"))))
+        except OSError as error:
+            self.broken = self.broken or error
+            return Response.of_error(500, f"call records cannot be written: {error.strerror}")
+        except TailgateError as error:
+            return Response.of_error(500, error.message)
+        return Response.of_json(200, b"{}")
+
+    def _keep(self, load: LoadRecords, backend: Backend, call: Call, seq: int, *, stayed: bool, canary: bool) -> None:
+        if load.is_closed:
+            return
+        try:
+            load.rows.append(
                 seq,
                 call.arrived_ns,
                 call.due_ns,
@@ -171,22 +192,6 @@ class FakeBackends:
             )
         except OSError as error:
             self.broken = self.broken or error
-
-    def _caller(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bool]:
-        """The request's number, or NO_SEQ, and whether this is a canary. The plain header wins."""
-        plain = traced = None
-        canary = False
-        for name, value in headers:
-            if name == _SEQ and value.isdigit():
-                plain = int(value)
-            elif name == _TRACE:
-                traced = seq_of(self._run, value.decode("latin-1"))
-            elif name == _CANARY:
-                canary = True
-        seq = plain if plain is not None else traced
-        if canary or seq is None or not 0 <= seq < NO_SEQ:
-            return NO_SEQ, canary
-        return seq, canary
 
 
 def _asked(scope: Message, backend: Backend) -> CallContext:

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +41,15 @@ def write_start(run_dir: Path, *, start_ns: int, t0_ns: int) -> None:
 
 def write_stop(run_dir: Path, *, at_ns: int) -> None:
     _put(run_dir / FOLDER / _STOP, {"at_ns": at_ns})
+
+
+def clear_load(run_dir: Path) -> None:
+    """The load is over and the stack goes on, which may have files of its own in the folder."""
+    folder = run_dir / FOLDER
+    for file in (*folder.glob("ready-*"), folder / _START, folder / _STOP):
+        file.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def clear(run_dir: Path) -> None:

@@ -65,6 +65,8 @@ class RunEnd(Frozen):
 class Manifest(Frozen):
     schema_version: Literal[1] = 1
     run_id: str
+    stack_id: str = ""
+    """The run for which its stack was started; empty: itself."""
     tool_version: str
     started_at: str
     """UTC, ISO 8601, seconds."""

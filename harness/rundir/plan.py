@@ -8,9 +8,9 @@ arrivals themselves are not stored: they follow from `load.schedule` and `seed` 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from harness.rundir.behaviours import Behaviour
 
@@ -145,6 +145,8 @@ class PlannedLoad(Frozen):
     drain_ms: float
     client_cap_ms: float
     max_in_flight: int
+    first_seq: int = 0
+    """The number that the first arrival carries on the wire: loads on one stack must not share numbers."""
     slots_cut: bool = False
     """The open-file limit allows fewer slots than a service that holds everything needs: a dropped arrival is ours."""
     ok: tuple[tuple[int, int], ...]
@@ -231,10 +233,40 @@ class PlannedVerdict(Frozen):
     inconclusive: Literal["fail", "warn"] = "fail"
 
 
-class Plan(Frozen):
-    schema_version: Literal[1] = 1
+class StackPlan(Frozen):
+    """What is started once and may carry many loads: upstreams and their listeners, the service, the gateway.
+
+    `most_in_flight`: requests that any load on it may hold open at once; the gateway's connections follow from it.
+    """
+
+    stack_id: str = ""
+    """TAILGATE_RUN of every child, and part of the name of every proxy and toxic. The id of its first run."""
+    upstreams: tuple[PlannedUpstream, ...] = ()
+    service: PlannedService
+    gateway: PlannedGateway
+    toxiproxy_url: str | None = None
+    """An existing server; None: one of our own."""
+    logs_clients: bool = False
+    """Our Toxiproxy writes down each client it accepts: a fault acts on requests, so fakes may never see its calls."""
+    most_in_flight: int = 0
+
+    @property
+    def prefix(self) -> str:
+        """Begins the name of every proxy and toxic of this stack."""
+        return f"tailgate-{self.stack_id}-"
+
+    def upstream(self, name: str) -> PlannedUpstream:
+        return next(upstream for upstream in self.upstreams if upstream.name == name)
+
+    def proxy_name(self, upstream: str) -> str:
+        return f"{self.prefix}{upstream}"
+
+
+class LoadPlan(Frozen):
+    """One load on a started stack: its arrivals, the faults during it, and the gates that judge it."""
+
     run_id: str
-    """`<yyyymmdd-hhmmss>-<4 hex>`: the run directory's name, TAILGATE_RUN of every child."""
+    """`<yyyymmdd-hhmmss>-<4 hex>`: the run directory's name."""
     name: str
     cell: str | None = None
     """Cell of a matrix, values joined by `/`."""
@@ -243,9 +275,6 @@ class Plan(Frozen):
     scenario_sha256: str
     overrides: tuple[str, ...] = ()
     """`--set` of the command line, for the one that replays the run."""
-    upstreams: tuple[PlannedUpstream, ...] = ()
-    service: PlannedService
-    gateway: PlannedGateway
     load: PlannedLoad
     guard_ms: float
     faults: tuple[PlannedFault, ...] = ()
@@ -253,19 +282,29 @@ class Plan(Frozen):
     default_gates: bool = False
     """No gate was written: the floor, not a service level. The run says so."""
     verdict: PlannedVerdict = PlannedVerdict()
-    toxiproxy_url: str | None = None
-    """An existing server; None: one of our own."""
+
+
+class Plan(StackPlan, LoadPlan):
+    """A stack and one load on it: what a run directory holds."""
+
+    schema_version: Literal[1] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_stack(cls, values: Any) -> Any:
+        """A plan that names no stack is of a run that has its stack for itself, as every run of earlier versions."""
+        if isinstance(values, dict) and not values.get("stack_id"):
+            return {**values, "stack_id": values.get("run_id", "")}
+        return values
+
+    @classmethod
+    def of(cls, stack: StackPlan, load: LoadPlan) -> Plan:
+        fields = {**_fields(stack, StackPlan), **_fields(load, LoadPlan)}
+        return cls(**fields)
 
     @property
-    def prefix(self) -> str:
-        """Begins the name of every proxy and toxic of this run."""
-        return f"tailgate-{self.run_id}-"
-
-    def upstream(self, name: str) -> PlannedUpstream:
-        return next(upstream for upstream in self.upstreams if upstream.name == name)
-
-    def proxy_name(self, upstream: str) -> str:
-        return f"{self.prefix}{upstream}"
+    def stack(self) -> StackPlan:
+        return StackPlan(**_fields(self, StackPlan))
 
     def write(self, run_dir: Path) -> None:
         (run_dir / "plan.json").write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -274,3 +313,7 @@ class Plan(Frozen):
     def read(cls, run_dir: Path) -> Plan:
         """Raises FileNotFoundError and pydantic.ValidationError; `Evidence.load` translates them."""
         return cls.model_validate_json((run_dir / "plan.json").read_bytes())
+
+
+def _fields(model: Frozen, of: type[Frozen]) -> dict[str, Any]:
+    return {name: getattr(model, name) for name in of.model_fields}

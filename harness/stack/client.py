@@ -1,10 +1,14 @@
-"""The stack of one run, seen from tailgate: a context that leaves nothing behind, however it is left.
+"""The stack, seen from tailgate: a context that leaves nothing behind, however it is left.
 
-    with Stack(run_dir, plan, lease, choice) as stack:
+    with StackClient(run_dir, plan, lease, choice) as stack:
         stack.up(watch)                      # raises RigError, ServiceGone; `watch` may raise to give up
         stack.go()
-        for event in stack.events(0.5): …    # until LoadDone or Down
-        ended = stack.down()
+        for event in stack.events(0.5): …    # until LoadDone or StackDown
+        ended = stack.end_load()             # where another load follows
+        stack.load(next_plan, next_run_dir, watch)
+        stack.go()
+        …
+        ended = stack.down()                 # ends the load as well, where that was not done
 
 All work is the supervisor's, a process of its own that undoes everything should we be killed. Should
 *it* be killed, this end cleans up in its stead and raises RigError. No wait here is without a bound.
@@ -27,8 +31,17 @@ from harness.rundir.manifest import RunEnd
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander, refuse_unsendable
 from harness.secrets.redact import redact
-from harness.stack.commands import Command, DownCommand, GoCommand, StopCommand, StopReason, UpCommand
-from harness.stack.events import ChildStarted, Event, RigTrouble, StackDown
+from harness.stack.commands import (
+    Command,
+    DownCommand,
+    EndLoadCommand,
+    GoCommand,
+    LoadCommand,
+    StopCommand,
+    StopReason,
+    UpCommand,
+)
+from harness.stack.events import ChildStarted, Event, LoadEnded, RigTrouble, StackDown
 from harness.stack.events import StackUp as UpEvent
 from harness.stack.processes import fd_limits, orphans, service
 from harness.stack.processes.orphans import RUN_VARIABLE
@@ -51,7 +64,9 @@ def _unwatched(_event: Event | None) -> None:
 
 class StackClient:
     def __init__(self, run_dir: Path, plan: Plan, lease: PortLease, engine_choice: EngineChoice = NONE) -> None:
-        self._run_dir = run_dir.resolve()
+        self._stack_dir = run_dir.resolve()
+        self._run_dir = self._stack_dir
+        """Of the latest load; the first has the stack's files in its own."""
         self._plan = plan
         self._lease = lease
         self._choice = engine_choice
@@ -59,6 +74,7 @@ class StackClient:
         self._children: list[psutil.Process] = []
         self._trouble: RigTrouble | None = None
         self._ended: RunEnd | None = None
+        self._load_ended: RunEnd | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +87,7 @@ class StackClient:
             self._close()
 
     def up(self, watch: Callable[[Event | None], None] = _unwatched) -> None:
-        """Start and probe everything. `watch` sees each event, and None every 0.2 s in between.
+        """Start and probe everything, for a first load. `watch` sees each event, and None every 0.2 s in between.
 
         Raises UsageError (a variable not set, too few open files) or RigError before anything is started,
         RigError for what does not get ready, ServiceGone for a service that got ready and ended. Nothing is
@@ -79,7 +95,7 @@ class StackClient:
         """
         self._check_before()
         admin_port = self._lease.take() if self._choice.kind == "real" and not self._choice.url else None
-        self._link = SupervisorLink.start(self._run_dir, self._plan.run_id, self._lease)
+        self._link = SupervisorLink.start(self._stack_dir, self._plan.stack_id, self._lease)
         self._send(
             UpCommand(
                 engine_kind=self._choice.kind,
@@ -91,6 +107,23 @@ class StackClient:
                 lock_files=self._lease.lock_files,
             )
         )
+        self._await_ready(watch)
+
+    def load(self, plan: Plan, run_dir: Path, watch: Callable[[Event | None], None] = _unwatched) -> None:
+        """Make another load ready on the stack that stands; the one before has been ended (`end_load`).
+
+        `plan` is of the same stack and of a run of its own, and written to `run_dir`. Raises ValueError otherwise,
+        and as `up` does, with nothing left then.
+        """
+        if plan.stack != self._plan.stack or plan.run_id == self._plan.run_id:
+            raise ValueError("another load needs a plan for this stack, with a run id of its own")
+        fd_limits.refuse_too_many(plan)
+        self._plan, self._run_dir = plan, run_dir.resolve()
+        self._load_ended = None
+        self._send(LoadCommand(run_dir=self._run_dir))
+        self._await_ready(watch)
+
+    def _await_ready(self, watch: Callable[[Event | None], None]) -> None:
         give_up = time.monotonic() + UP_S + self._plan.service.ready_within_ms / 1000
         while time.monotonic() < give_up:
             event = self._next(TICK_S)
@@ -123,6 +156,21 @@ class StackClient:
         """End the load early: nothing intended at `at_ns` (monotonic) or later is sent, faults are taken back."""
         self._send(StopCommand(at_ns=at_ns, reason=reason))
 
+    def end_load(self) -> RunEnd:
+        """Undo the load's faults, end its workers and close its records; the stack stays. How the load ended.
+
+        Raises RigError if the supervisor has vanished or hangs, or if the stack broke down instead.
+        """
+        self._send(EndLoadCommand())
+        give_up = time.monotonic() + DOWN_S
+        while self._load_ended is None:
+            if (left_s := give_up - time.monotonic()) <= 0:
+                raise self._rescued("the supervisor hangs: it did not end the load in time")
+            self._next(left_s)
+            if self._ended:
+                raise self._failure()
+        return self._load_ended
+
     def down(self) -> RunEnd:
         """Take everything down. Idempotent. Raises RigError if the supervisor has vanished or hangs."""
         if self._ended is None:
@@ -139,11 +187,11 @@ class StackClient:
     def _check_before(self) -> None:
         """End what killed runs left, then see what can be known to fail before anything is started."""
         orphans.sweep()
-        environ = {**os.environ, RUN_VARIABLE: self._plan.run_id}
+        environ = {**os.environ, RUN_VARIABLE: self._plan.stack_id}
         refuse_unsendable(self._plan, environ)
         expand = Expander(environ)
         try:
-            service.spec(self._plan, self._run_dir, environ, expand)
+            service.spec(self._plan, self._stack_dir, environ, expand)
         except TailgateError as exc:
             exc.message = redact(exc.message, expand.secrets)
             raise
@@ -169,6 +217,8 @@ class StackClient:
                 self._remember(pid)
             case RigTrouble():
                 self._trouble = self._trouble or event
+            case LoadEnded(ended=ended):
+                self._load_ended = ended
             case StackDown(ended=ended):
                 self._ended = ended
         return event
@@ -204,9 +254,10 @@ class StackClient:
         assert self._link is not None
         with crash_cleanup.ignore_signals():
             self._link.end(0)
-            tail = log_tail(self._run_dir / "logs" / LOG, 1)
+            tail = log_tail(self._stack_dir / "logs" / LOG, 1)
+            folders = dict.fromkeys((self._stack_dir, self._run_dir))
             fault = crash_cleanup.clean_up(
-                self._plan, self._run_dir, self._choice, self._children, message + _because(tail)
+                self._plan, tuple(folders), self._choice, self._children, message + _because(tail)
             )
             self._ended = crash_cleanup.finish_manifest(self._run_dir, fault)
         return RigError(fault.message, fault.fix)
@@ -220,7 +271,7 @@ class StackClient:
                 self._await_down(DOWN_S)
         self._link.end(5.0)
         with suppress(OSError):  # the run directory may be gone
-            log = self._run_dir / "logs" / LOG
+            log = self._stack_dir / "logs" / LOG
             if not log.stat().st_size:
                 log.unlink()
 

@@ -13,7 +13,10 @@ StopReason = Literal["fail_fast", "warmup_failed", "interrupted"]
 
 
 class UpCommand(Frozen):
-    """Start everything. `lock_files` are the port locks to unlink should tailgate be gone at the end."""
+    """Start everything, and make the first load ready.
+
+    `lock_files`: the port locks to unlink should tailgate be gone at the end.
+    """
 
     op: Literal["up"] = "up"
     engine_kind: Literal["real", "none"]
@@ -29,6 +32,19 @@ class UpCommand(Frozen):
 
 class GoCommand(Frozen):
     op: Literal["go"] = "go"
+
+
+class LoadCommand(Frozen):
+    """Make another load ready on the stack: the plan of this run directory. The load before it has been ended."""
+
+    op: Literal["load"] = "load"
+    run_dir: Path
+
+
+class EndLoadCommand(Frozen):
+    """Close the records of the load; the stack stays."""
+
+    op: Literal["end_load"] = "end_load"
 
 
 class StopCommand(Frozen):
@@ -49,5 +65,8 @@ class HeartbeatCommand(Frozen):
     op: Literal["beat"] = "beat"
 
 
-Command = Annotated[UpCommand | GoCommand | StopCommand | DownCommand | HeartbeatCommand, Field(discriminator="op")]
+Command = Annotated[
+    UpCommand | LoadCommand | GoCommand | StopCommand | EndLoadCommand | DownCommand | HeartbeatCommand,
+    Field(discriminator="op"),
+]
 COMMAND: TypeAdapter[Command] = TypeAdapter(Command)

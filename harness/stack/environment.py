@@ -1,6 +1,6 @@
-"""Everything of a run that is alive: started in order, with as much at once as can be.
+"""The stack while it stands: started in order, with as much at once as can be, for one load after another.
 
-    workers ─────────────────────────────────┐
+    workers of the first load ───────────────┐
     Toxiproxy ── proxies ──┐                 │
     fakes ─────────────────┴─ service ──┐    ├── up
     gateway ────────────────────────────┴────┘
@@ -16,192 +16,181 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.errors import RigError, TailgateError
-from harness.rundir import handshake
-from harness.rundir.detections import FILE as NOTICES
-from harness.rundir.journal import Entry, Journal
-from harness.rundir.manifest import HarnessFault
-from harness.rundir.plan import Plan
+from harness.errors import TailgateError
+from harness.rundir.manifest import HarnessFault, ToxiproxyInfo
+from harness.rundir.plan import Plan, StackPlan
 from harness.secrets.expand import Expander
+from harness.stack.background import BackgroundTasks
 from harness.stack.commands import UpCommand
-from harness.stack.detection import alert_poll, log_tail
-from harness.stack.detection.detection_book import DetectionBook
-from harness.stack.events import ChildReady, ChildStarted, FaultChanged
-from harness.stack.monitor import resources
-from harness.stack.processes import backends, gateway, probe, service, toxiproxy, workers
+from harness.stack.events import ChildReady, ChildStarted, Event
+from harness.stack.load.active_load import ActiveLoad
+from harness.stack.load.local_workers import PREFIX as WORKER
+from harness.stack.processes import backends, gateway, probe, service, toxiproxy
 from harness.stack.processes.orphans import RUN_VARIABLE
 from harness.stack.processes.process import ChildProcess, ProcessSpec
-from harness.stack.run_state import RunState, disk_fault, fault_of
+from harness.stack.run_state import NO_ENGINE, disk_error
 from harness.stack.threads import in_thread
 
 if TYPE_CHECKING:
-    from harness.stack.injection.injector import Injector
-    from harness.stack.monitor.canary import Canaries
+    from harness.stack.injection.proxies import ListenerProxies
     from harness.toxiproxy.client import ToxiproxyClient
 
 _IMPORT_S: Final = 20.0
 
 
 class Environment:
-    """`on_death` hears of every child that ends, asked to or not; `on_stopped` of one that a signal has stopped."""
+    """Everything that is alive. `load` is the latest load on it: what happens to a child happens to that load."""
 
-    def __init__(
-        self,
-        run_dir: Path,
-        plan: Plan,
-        account: RunState,
-        expand: Expander,
-        *,
-        on_death: Callable[[ChildProcess], None],
-        on_stopped: Callable[[ChildProcess], None],
-        trouble: Callable[[HarnessFault], None],
-    ) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, stack_dir: Path, expand: Expander, emit: Callable[[Event], None]) -> None:
+        self.plan: StackPlan = plan.stack
+        self.stack_dir = stack_dir
         self.expand = expand
         self.children: dict[str, ChildProcess] = {}
-        self.background: list[asyncio.Task[None]] = []
-        self.journal: Journal | None = None
-        self.injector: Injector | None = None
-        self.canaries: Canaries | None = None
-        self.notices: DetectionBook | None = None
+        self.background = BackgroundTasks(self._trouble)
+        self.proxies: ListenerProxies | None = None
         self.owns_toxiproxy = True
         self.engine_is_lost = False
         """A server of others that hangs, or has forgotten us: nothing more can be taken back."""
-        self._run_dir = run_dir
-        self._account = account
-        self._on_death = on_death
-        self._on_stopped = on_stopped
-        self._trouble = trouble
-        self._environ = {**os.environ, RUN_VARIABLE: plan.run_id}
-
-    @property
-    def workers(self) -> list[ChildProcess]:
-        return [child for name, child in self.children.items() if name.startswith(workers.PREFIX)]
+        self._emit = emit
+        self._environ = {**os.environ, RUN_VARIABLE: plan.stack_id}
+        self._client: ToxiproxyClient | None = None
+        self._engine: ToxiproxyInfo = NO_ENGINE
+        self._host: dict[str, str] = {}
+        self._program: ProcessSpec | None = None
+        self.load = self._new_load(plan, stack_dir)
 
     async def up(self, order: UpCommand) -> None:
-        """Raises the first RigError (or UsageError) met; whatever was started by then stays in `children`."""
+        """Start the stack, and make its first load ready.
+
+        Raises the first RigError (or UsageError) met; whatever was started by then stays in `children`.
+        """
         self.owns_toxiproxy = order.engine_url is None
+        self.load.open()
         try:
-            handshake.prepare(self._run_dir)
-            service.write_env(self.plan, self._run_dir)
-            program = service.spec(self.plan, self._run_dir, self._environ, self.expand)
-            front = gateway.spec(self.plan, self._run_dir, self._environ, self.expand)
-            self.journal = Journal(self._run_dir / "faults.ndjson")
-            self.notices = DetectionBook(self._run_dir, self.expand.secrets)
+            service.write_env(self.plan, self.stack_dir)
+            self._program = service.spec(self.plan, self.stack_dir, self._environ, self.expand)
+            front = gateway.spec(self.plan, self.stack_dir, self._environ, self.expand)
         except OSError as exc:
-            raise _disk_error(exc) from exc
-        self._account.open()
-        self.run_beside(
-            resources.sample_forever(
-                self._run_dir / "resources.ndjson", self.children.values, self._on_stopped, self._trouble
-            ),
-            "resources.ndjson",
-        )
-        if program:
-            tail = log_tail.tail_forever(program.log, self.plan.upstreams, self.notices)
-            self.run_beside(tail, NOTICES)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for spec in workers.specs(self.plan, self._run_dir, self._environ):
-                    group.create_task(self._up_worker(self._start(spec)))
-                group.create_task(self._up_service(order, program, front))
-        except ExceptionGroup as errors:
-            raise _first(errors) from None
+            raise disk_error(exc) from exc
+        self.load.state.open()
+        self._watch_children()
+        await _all_of(self.load.workers.launch, lambda: self._up_service(order, front))
+        self.load.phase.arm(self.children.values())
 
-    async def _up_worker(self, worker: ChildProcess) -> None:
-        index = int(worker.name.removeprefix(workers.PREFIX))
-        await workers.ready(self._run_dir, index, worker)
-        self._ready(worker)
+    async def begin_load(self, plan: Plan, run_dir: Path) -> None:
+        """Make another load ready, after `teardown.end_load` has ended the one before. Raises as `up` does."""
+        if plan.stack != self.plan:
+            raise ValueError("the load was planned for another stack")
+        self.load = self._new_load(plan, run_dir)
+        self.load.open()
+        self.load.state.open(self._engine, self._host)
+        _link_logs(self.stack_dir / "logs", run_dir / "logs")
+        service.write_env(self.plan, run_dir)
+        await backends.switch(self.plan, run_dir)
+        if nginx := self.children.get(gateway.NAME):
+            self.load.gateway_log_begin = nginx.spec.log.stat().st_size
+            await gateway.switch_log(nginx, run_dir / gateway.ACCESS_LOG)
+        self._watch_children()
+        await _all_of(self.load.workers.launch, self._service_again)
+        self.load.phase.arm(self.children.values())
 
-    async def _up_service(self, order: UpCommand, program: ProcessSpec | None, front: ProcessSpec | None) -> None:
+    def forget_workers(self) -> None:
+        """Those of a load that has been ended: their end is no news to the next."""
+        for name in [name for name in self.children if name.startswith(WORKER)]:
+            del self.children[name]
+
+    async def _service_again(self) -> None:
+        await self._prove_listeners()
+        await self._service_ready(self.children.get(service.NAME))
+
+    async def _up_service(self, order: UpCommand, front: ProcessSpec | None) -> None:
         nginx = self._start(front) if front else None
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._up_engine(order))
-            group.create_task(self._up_backends())
-        await self._check_proxies()
-        await self._up_program(program)
+        await _all_of(lambda: self._up_engine(order), self._up_backends)
+        await self._prove_listeners()
+        child = self._start(self._program) if self._program else None
+        after_ms = await self._service_ready(child)
+        if child:
+            self._ready(child)
+        else:
+            self._emit(ChildReady(child=service.NAME, after_ms=after_ms, detail=self.plan.service.url))
         if nginx:
-            self._account.open(nginx=await in_thread(lambda: gateway.version(self.plan), _IMPORT_S))
+            self._host = {"nginx": await in_thread(lambda: gateway.version(self.plan), _IMPORT_S)}
+            self.load.state.open(host=self._host)
             await gateway.ready(self.plan, nginx, self._ready_headers())
             self._ready(nginx)
 
     async def _up_engine(self, order: UpCommand) -> None:
         if order.engine_kind == "none":
             return
-        spec = toxiproxy.spec(order, self.plan, self._run_dir, self._environ)
+        spec = toxiproxy.spec(order, self.plan, self.stack_dir, self._environ)
         child = self._start(spec) if spec else None
         # requests takes a quarter of a second to import: meanwhile the server starts
-        client_type, injector_type = await in_thread(_import_client, _IMPORT_S)
-        about = await toxiproxy.ready(order, child)
-        self._account.open(about)
+        client_type, proxies_type = await in_thread(_import_client, _IMPORT_S)
+        self._engine = await toxiproxy.ready(order, child)
+        self.load.state.open(self._engine)
         if child:
-            self._ready(child, f"Toxiproxy {about.version}")
-        assert self.journal is not None
-        client = client_type(toxiproxy.admin_url(order))
-        self.injector = injector_type(client, self.plan, self.journal, self._observe, self._trouble_with_engine)
-        await self.injector.create_proxies()
+            self._ready(child, f"Toxiproxy {self._engine.version}")
+        self._client = client_type(toxiproxy.admin_url(order))
+        self.proxies = proxies_type(self._client, self.plan, self._trouble_with_engine)
+        await self.proxies.create()
         if not self.owns_toxiproxy:
-            names = [self.plan.proxy_name(upstream.name) for upstream in self.plan.upstreams]
             looking = client_type(toxiproxy.admin_url(order), toxiproxy.LOOK_TIMEOUT_S)
-            self.run_beside(toxiproxy.watch(looking, names, self._lost_engine), "Toxiproxy")
+            self.background.start(toxiproxy.watch(looking, self.proxies.names, self._lost_engine), "Toxiproxy")
 
     async def _up_backends(self) -> None:
-        spec = backends.spec(self.plan, self._run_dir, self._environ)
+        spec = backends.spec(self.plan, self.stack_dir, self._environ)
         if spec:
             child = self._start(spec)
             await backends.ready(self.plan, child)
             self._ready(child)
 
-    async def _check_proxies(self) -> None:
-        """From end to end: a canary through every listener that a fault will touch."""
-        if self.injector is None:
-            return
-        from harness.stack.monitor.canary import Canaries
+    async def _prove_listeners(self) -> None:
+        if self._client and self.proxies:
+            log = self.stack_dir / "logs" / f"{toxiproxy.NAME}.log"
+            await self.load.prove_listeners(self._client, self.proxies, log)
 
-        assert self.journal is not None
-        try:
-            self.canaries = Canaries(self.plan, self._run_dir / "canary.ndjson", self.journal, self._observe)
-        except OSError as exc:
-            raise _disk_error(exc) from exc
-        await self.canaries.first()
-
-    async def _up_program(self, spec: ProcessSpec | None) -> None:
+    async def _service_ready(self, child: ChildProcess | None) -> float:
+        """Milliseconds until the service said that it is ready. Raises RigError where it does not in time."""
         planned = self.plan.service
-        child = self._start(spec) if spec else None
-        url = f"{self.expand(planned.url)}{planned.ready_path}"
+        base = self.expand(planned.url)
         within_s = planned.ready_within_ms / 1000
+        headers = self._ready_headers()
         try:
             after_ms = await probe.until_answered(
-                url, within_s=within_s, child=child, method=planned.ready_method, headers=self._ready_headers()
-            )
+                f"{base}{planned.ready_path}", within_s=within_s, child=child, method=planned.ready_method,
+                headers=headers,
+            )  # fmt: skip
         except probe.NotReady as exc:
-            self._account.end_for("never_ready")
+            self.load.state.end_for("never_ready")
             raise service.never_ready(self.plan, child, str(exc)) from exc
-        if child:
-            self._ready(child)
-        else:
-            self._account.emit(ChildReady(child=service.NAME, after_ms=after_ms, detail=planned.url))
-        poll = alert_poll.AlertPoll.of(self.plan, self.expand(planned.url), self._ready_headers())
-        if poll and self.notices:
-            self.run_beside(alert_poll.poll_forever(poll, self.notices), NOTICES)
+        self.load.watch_alerts(base, headers)
+        return after_ms
 
     def _ready_headers(self) -> dict[str, str]:
         return {name: self.expand(value) for name, value in self.plan.service.ready_headers.items()}
 
+    def _new_load(self, plan: Plan, run_dir: Path) -> ActiveLoad:
+        return ActiveLoad(
+            plan, run_dir, self.expand, self._environ, emit=self._emit, start_child=self._start, on_ready=self._ready
+        )
+
+    def _watch_children(self) -> None:
+        log = self._program.log if self._program else None
+        self.load.watch(self.children.values, self.load.phase.on_stopped, log)
+
     def _start(self, spec: ProcessSpec) -> ChildProcess:
         child = ChildProcess.start(spec)
         self.children[spec.name] = child
-        child.code.add_done_callback(lambda _: self._on_death(child))
-        self._account.emit(ChildStarted(child=child.name, pid=child.pid))
+        child.code.add_done_callback(lambda _: self.load.phase.on_death(child))
+        self._emit(ChildStarted(child=child.name, pid=child.pid))
         return child
 
     def _ready(self, child: ChildProcess, detail: str = "") -> None:
-        self._account.emit(ChildReady(child=child.name, after_ms=child.age_ms(), detail=detail))
+        self._emit(ChildReady(child=child.name, after_ms=child.age_ms(), detail=detail))
 
-    def _observe(self, entry: Entry) -> None:
-        if self.canaries:
-            self.canaries.note(entry)
-        self._account.emit(FaultChanged(entry=entry))
+    def _trouble(self, fault: HarnessFault) -> None:
+        """To whichever load is on the stack then."""
+        self.load.phase.trouble(fault)
 
     def _lost_engine(self, fault: HarnessFault) -> None:
         self.engine_is_lost = True
@@ -214,36 +203,33 @@ class Environment:
             )
         self._trouble(fault)
 
-    def run_beside(self, work: Coroutine[Any, Any, None], file_name: str) -> asyncio.Task[None]:
-        """A task that lasts until the end; a disk that takes no more of `file_name` is told."""
 
-        async def told() -> None:
-            try:
-                await work
-            except Exception as exc:  # the top of a task: nobody else would hear of it before the end
-                self._trouble(fault_of(exc, file_name))
-
-        task = asyncio.get_running_loop().create_task(told())
-        self.background.append(task)
-        return task
+def _link_logs(of_stack: Path, of_load: Path) -> None:
+    """What the stack's children say is found with each load, too."""
+    for log in of_stack.glob("*.log"):
+        if not log.name.startswith(WORKER):
+            link = of_load / log.name
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path(os.path.relpath(log, of_load)))
 
 
-def _import_client() -> tuple[type[ToxiproxyClient], type[Injector]]:
-    from harness.stack.injection.injector import Injector
+def _import_client() -> tuple[type[ToxiproxyClient], type[ListenerProxies]]:
+    from harness.stack.injection import injector  # noqa: F401  (imported here, while the server starts)
+    from harness.stack.injection.proxies import ListenerProxies
     from harness.toxiproxy.client import ToxiproxyClient
 
-    return ToxiproxyClient, Injector
+    return ToxiproxyClient, ListenerProxies
 
 
-def _first(errors: ExceptionGroup[Exception]) -> Exception:
-    """The one to tell: what was raised on purpose before what follows from it."""
-    expected, others = errors.split(TailgateError)
-    error: Exception = expected or others or errors
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _disk_error(exc: OSError) -> RigError:
-    fault = disk_fault(Path(exc.filename).name if exc.filename else "the run directory", exc)
-    return RigError(fault.message, fault.fix)
+async def _all_of(*steps: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """All at once. Of several errors the one that explains best is raised: a TailgateError before any other."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in steps:
+                group.create_task(step())
+    except ExceptionGroup as errors:
+        expected, others = errors.split(TailgateError)
+        error: Exception = expected or others or errors
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None

@@ -28,7 +28,7 @@ class ChildReady(Frozen):
 
 
 class StackUp(Frozen):
-    """Everything is started, probed and waiting for the word to go."""
+    """The stack is started and probed, and a load on it waits for the word to go."""
 
     event: Literal["up"] = "up"
 
@@ -61,6 +61,13 @@ class LoadDone(Frozen):
     event: Literal["load_done"] = "load_done"
 
 
+class LoadEnded(Frozen):
+    """The load's faults are undone, its workers gone and its records closed; the stack stays."""
+
+    event: Literal["load_ended"] = "load_ended"
+    ended: RunEnd
+
+
 class StackDown(Frozen):
     """Faults undone, every child gone, manifest finished."""
 
@@ -83,6 +90,7 @@ Event = Annotated[
     | ChildDied
     | RigTrouble
     | LoadDone
+    | LoadEnded
     | StackDown
     | Heartbeat,
     Field(discriminator="event"),

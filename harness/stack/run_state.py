@@ -11,7 +11,7 @@ import os
 import platform
 import time
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -19,11 +19,11 @@ from typing import Final, Literal
 import psutil
 
 from harness import __version__
-from harness.errors import TailgateError
+from harness.errors import RigError, TailgateError
 from harness.rundir.manifest import HarnessFault, Manifest, ProcessExit, RunEnd, ToxiproxyInfo
 from harness.rundir.plan import Plan
 from harness.secrets.redact import redact
-from harness.stack.events import ChildDied, Event, LoadStarted, RigTrouble, StackDown
+from harness.stack.events import ChildDied, Event, LoadStarted, RigTrouble
 from harness.text import one_line, paragraph
 
 Reason = Literal["done", "fail_fast", "warmup_failed", "interrupted", "service_gone", "rig", "never_ready"]
@@ -45,6 +45,7 @@ class RunState:
         self._faults: list[HarnessFault] = []
         self._manifest = Manifest(
             run_id=plan.run_id,
+            stack_id=plan.stack_id,
             tool_version=__version__,
             started_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             boot_id=boot_id(),
@@ -57,9 +58,9 @@ class RunState:
     def in_trouble(self) -> bool:
         return bool(self._faults)
 
-    def open(self, engine: ToxiproxyInfo | None = None, **host_entries: str) -> None:
+    def open(self, engine: ToxiproxyInfo | None = None, host: Mapping[str, str] | None = None) -> None:
         """Write the manifest with what is known now."""
-        self._update(engine=engine or self._manifest.engine, host=self._manifest.host | host_entries)
+        self._update(engine=engine or self._manifest.engine, host={**self._manifest.host, **(host or {})})
 
     def started(self, t0_ns: int) -> None:
         self._update(t0_ns=t0_ns)
@@ -82,12 +83,12 @@ class RunState:
         self._deaths.append(death)
         self.emit(ChildDied(death=death))
 
-    def close(self, rollback_verified: bool | None) -> None:
-        """Finish the manifest and say the last word."""
-        self._update(ended=self._ended(rollback_verified))
-        self.emit(StackDown(ended=self._ended(rollback_verified)))  # again: the manifest may have failed to be written
+    def close(self, rollback_verified: bool | None) -> RunEnd:
+        """Finish the manifest. How the run ended, with a manifest that could not be written among its faults."""
+        self._update(ended=self.ended(rollback_verified))
+        return self.ended(rollback_verified)
 
-    def _ended(self, rollback_verified: bool | None) -> RunEnd:
+    def ended(self, rollback_verified: bool | None) -> RunEnd:
         return RunEnd(
             reason=self.reason or "done",
             stop_at_ns=self.stop_at_ns,
@@ -110,6 +111,11 @@ def disk_fault(name: str, exc: OSError) -> HarnessFault:
         message=f"{name} could not be written: {exc.strerror or exc}",
         fix=DISK_FIX,
     )
+
+
+def disk_error(exc: OSError) -> RigError:
+    fault = disk_fault(Path(exc.filename).name if exc.filename else "the run directory", exc)
+    return RigError(fault.message, fault.fix)
 
 
 def fault_of(exc: Exception, file_name: str) -> HarnessFault:

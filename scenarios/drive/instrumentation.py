@@ -65,6 +65,7 @@ class Instrumentation:
         self._seed = plan.seed
         self._weights = tuple(request.weight for request in load.requests)
         self._run = run_hash(plan.run_id)
+        self._first_seq = plan.load.first_seq
         self._by_greenlet: dict[object, RequestContext] = {}
         self._open: dict[int, Arrival] = {}
         self._deadline_s = load.client_cap_ms / 1000
@@ -159,7 +160,7 @@ class Instrumentation:
                 return send(method, url, *args, **kwargs)
             exchange = arrival.begin(time.monotonic_ns())
             exchange.streamed = bool(kwargs.get("stream"))
-            kwargs["headers"] = {**(kwargs.get("headers") or {}), **headers(self._run, arrival.seq)}
+            kwargs["headers"] = {**(kwargs.get("headers") or {}), **headers(self._run, self._first_seq + arrival.seq)}
             kwargs["context"] = {**kwargs.get("context", {}), CONTEXT_KEY: exchange}
             CURRENT.set(exchange)
             try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from fake_backends.load_records import LoadRecords
 from fake_backends.server import Backend, FakeBackends
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CONTROL_HEADER, run_hash
@@ -63,7 +64,7 @@ class FaultyFakes:
             for each in planned
         }
         unmatched = UnmatchedCalls(path, {each.name: f"{each.name} speaks" for each in planned}, ("s3cret-word",))
-        self.app = FakeBackends(backends, self._rows, unmatched, RUN, clock_ns=now_ns, faults=faults)
+        self.app = FakeBackends(LoadRecords(backends, self._rows, unmatched, RUN, faults), RUN, clock_ns=now_ns)
 
     async def call(
         self,

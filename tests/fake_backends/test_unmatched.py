@@ -39,7 +39,7 @@ def test_calls_for_what_is_not_there_are_counted_by_method_and_path(make_fakes: 
         await fakes.call(None, path="/healthz")
 
     run(scene())
-    fakes.app.unmatched.write()
+    fakes.app.load.unmatched.write()
     assert told(tmp_path) == [
         ("GET", "/v2/offers", 404, 3),
         ("POST", "/offers", 405, 1),
@@ -56,7 +56,7 @@ def test_a_fault_makes_no_call_unmatched(make_fakes: MakeFakes, tmp_path: Path) 
         assert (await fakes.call(0)).status == 404
 
     run(scene())
-    fakes.app.unmatched.write()
+    fakes.app.load.unmatched.write()
     assert not (tmp_path / FILE).exists()
 
 

@@ -14,7 +14,8 @@ import pytest
 from harness.errors import RigError
 from harness.rundir.plan import Plan, PlannedService
 from harness.secrets.expand import Expander
-from harness.stack.processes import service, workers
+from harness.stack.load import local_workers
+from harness.stack.processes import service
 from harness.stack.processes.ports import PortLease
 from tests.stack.stack_scene import make_plan
 
@@ -128,4 +129,4 @@ def test_a_service_by_url_has_no_process(plan: Plan, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_the_last_error_of_a_log_is_what_its_traceback_ends_in(lines: list[str], said: str) -> None:
-    assert workers.last_error(lines) == said
+    assert local_workers.last_error(lines) == said

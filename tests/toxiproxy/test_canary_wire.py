@@ -145,7 +145,7 @@ def test_a_chain_that_does_not_work_is_found_before_any_fault(tmp_path: Path, br
     async def run() -> None:
         the_plan = wire_plan({"latency": KINDS["latency"]})
         journal = Journal(tmp_path / "faults.ndjson")
-        canaries = Canaries(the_plan, tmp_path / "canary.ndjson", journal, lambda _: None)
+        canaries = Canaries(the_plan, tmp_path / "canary.ndjson", journal, lambda _: None, tmp_path / "toxiproxy.log")
         try:
             async with contextlib.AsyncExitStack() as stack:
                 if broken != "nobody listens":
@@ -164,7 +164,9 @@ def test_a_chain_that_does_not_work_is_found_before_any_fault(tmp_path: Path, br
 def test_a_plan_without_faults_sends_no_canary(tmp_path: Path) -> None:
     async def run() -> None:
         journal = Journal(tmp_path / "faults.ndjson")
-        canaries = Canaries(plan(upstreams=()), tmp_path / "canary.ndjson", journal, lambda _: None)
+        canaries = Canaries(
+            plan(upstreams=()), tmp_path / "canary.ndjson", journal, lambda _: None, tmp_path / "toxiproxy.log"
+        )
         await canaries.first()
         await canaries.run()
         assert await canaries.settle()
@@ -179,7 +181,7 @@ def test_a_file_that_takes_no_more_ends_the_canaries_with_an_error(tmp_path: Pat
     async def run() -> None:
         the_plan = wire_plan({"latency": KINDS["latency"]})
         journal = Journal(tmp_path / "faults.ndjson")
-        canaries = Canaries(the_plan, Path("/dev/full"), journal, lambda _: None)
+        canaries = Canaries(the_plan, Path("/dev/full"), journal, lambda _: None, tmp_path / "toxiproxy.log")
         try:
             async with asyncio.timeout(5), backends(the_plan, in_place_of_listeners=True):
                 await canaries.run()

@@ -17,6 +17,7 @@ from harness.rundir.journal import Entry, Journal, read_journal
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
 from harness.stack.injection.injector import Injector
+from harness.stack.injection.proxies import ListenerProxies
 from harness.toxiproxy.client import ToxiproxyClient
 from harness.units import NS_PER_MS, NS_PER_S
 from tests.toxiproxy.pretender import Pretender
@@ -62,12 +63,14 @@ class World:
         self.seen: list[Entry] = []
         self.rig: list[HarnessFault] = []
         client = ToxiproxyClient(server.url, timeout_s)
+        self.proxies = ListenerProxies(client, the_plan, self.rig.append)
         self.injector = Injector(
             client,
             the_plan,
             self.journal,
             self.seen.append,
             self.rig.append,
+            proxies=self.proxies.names,
             clock_ns=lambda: self.clock.now_ns,
             sleep=self.clock.sleep,
         )
@@ -86,7 +89,7 @@ class World:
         return self.server.toxics(self.plan.proxy_name(upstream))
 
     async def started(self) -> asyncio.Task[None]:
-        await self.injector.create_proxies()
+        await self.proxies.create()
         return asyncio.create_task(self.injector.run_timeline(0))
 
     def has(self, count: int) -> Callable[[], bool]:
@@ -394,13 +397,13 @@ def test_a_journal_that_takes_no_more_lets_nothing_be_applied_and_everything_be_
 def test_proxies_are_made_as_planned_and_deleted(server: Pretender, make: Make) -> None:
     async def test() -> None:
         world = make(plan())
-        await world.injector.create_proxies()
+        await world.proxies.create()
         azure = world.plan.upstream("azure")
         assert world.proxy("azure")["listen"] == f"127.0.0.1:{azure.listen_port}"
         assert world.proxy("azure")["upstream"] == f"127.0.0.1:{azure.backend_port}"
         server.proxies["someone-elses"] = {**world.proxy("azure"), "name": "someone-elses"}
         del server.proxies[world.plan.proxy_name("gcp")]
-        await world.injector.delete_proxies()
+        await world.proxies.delete()
         assert list(server.proxies) == ["someone-elses"]
         assert world.rig == []
 
@@ -414,9 +417,9 @@ def test_a_proxy_that_cannot_be_made_stops_the_run_and_one_that_cannot_be_delete
         world = make(plan())
         server.mood = "liar"
         with pytest.raises(RigError, match="answered that it had"):
-            await world.injector.create_proxies()
+            await world.proxies.create()
         server.mood = "error"
-        await world.injector.delete_proxies()
+        await world.proxies.delete()
         assert [rig.check for rig in world.rig] == ["rollback"] * 2
 
     play(test())

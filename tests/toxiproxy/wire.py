@@ -13,6 +13,7 @@ from harness.rundir.journal import Entry, Journal, read_journal
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
 from harness.stack.injection.injector import Injector
+from harness.stack.injection.proxies import ListenerProxies
 from harness.stack.monitor.canary import Canaries
 from harness.toxiproxy.client import ToxiproxyClient
 
@@ -40,9 +41,10 @@ async def play(client: ToxiproxyClient, the_plan: Plan, run_dir: Path) -> Seen:
         if canaries:
             canaries.note(entry)
 
-    injector = Injector(client, the_plan, journal, observe, trouble.append)
-    await injector.create_proxies()
-    canaries = Canaries(the_plan, run_dir / "canary.ndjson", journal, observe)
+    proxies = ListenerProxies(client, the_plan, trouble.append)
+    injector = Injector(client, the_plan, journal, observe, trouble.append, proxies=proxies.names)
+    await proxies.create()
+    canaries = Canaries(the_plan, run_dir / "canary.ndjson", journal, observe, run_dir / "logs" / "toxiproxy.log")
     try:
         await canaries.first()
         running = asyncio.create_task(canaries.run())
@@ -53,7 +55,7 @@ async def play(client: ToxiproxyClient, the_plan: Plan, run_dir: Path) -> Seen:
         with contextlib.suppress(asyncio.CancelledError):
             await running
     finally:
-        await injector.delete_proxies()
+        await proxies.delete()
         canaries.close()
         journal.close()
     lines = list(read_canaries(run_dir / "canary.ndjson"))

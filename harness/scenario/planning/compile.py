@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from harness.rundir.plan import (
+    LoadPlan,
     Plan,
     PlannedGate,
     PlannedGateway,
@@ -18,6 +19,7 @@ from harness.rundir.plan import (
     PlannedService,
     PlannedUpstream,
     PlannedVerdict,
+    StackPlan,
 )
 from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.names.input_files import Inputs
@@ -55,21 +57,62 @@ def compile_plan(
     workers: int = 1,
     cell: str | None = None,
 ) -> tuple[Plan, list[Diagnostic]]:
-    """The plan, and the faults in it that nothing could prove (their findings; the plan is then not fit to run)."""
-    scenario, timeline = made.scenario, made.timeline
+    """A stack and one load on it. Also the faults that nothing could prove: with any, the plan is not fit to run."""
+    stack = compile_stack(made, stack_id=run_id, ports=ports, gateway=gateway)
+    load, findings = compile_load(made, stack, run_id=run_id, seed=seed, workers=workers, cell=cell)
+    return Plan.of(with_room_for(stack, [load]), load), findings
+
+
+def compile_stack(
+    made: CheckedScenario, *, stack_id: str, ports: Callable[[], int], gateway: ResolvedGateway
+) -> StackPlan:
+    """What is started once, as far as it depends on no load: see `with_room_for`."""
+    scenario = made.scenario
     stand = _Endpoints.take(scenario, made.inputs, ports, gateway)
+    return StackPlan(
+        stack_id=stack_id,
+        upstreams=stand.upstreams,
+        service=_service(scenario, made.inputs, stand),
+        gateway=stand.gateway,
+        toxiproxy_url=scenario.toxiproxy.url,
+    )
+
+
+def with_room_for(stack: StackPlan, loads: Sequence[LoadPlan]) -> StackPlan:
+    """The stack, fit for each of these loads: the gateway's connections and Toxiproxy's log are set at its start."""
+    return stack.model_copy(
+        update={
+            "most_in_flight": max(each.load.max_in_flight for each in loads),
+            "logs_clients": any(fault.acts_on_requests for each in loads for fault in each.faults),
+        }
+    )
+
+
+def compile_load(
+    made: CheckedScenario,
+    stack: StackPlan,
+    *,
+    run_id: str,
+    seed: int,
+    workers: int = 1,
+    cell: str | None = None,
+    first_seq: int = 0,
+) -> tuple[LoadPlan, list[Diagnostic]]:
+    """One load for this stack. `made` may differ from the stack's scenario in load, faults and gates only.
+
+    `first_seq` is larger than any number that an earlier load on the stack has sent.
+    """
+    scenario, timeline = made.scenario, made.timeline
     faults, findings = plan_faults(scenario, timeline, seed)
-    plan = Plan(
+    values = _template_values(stack.upstreams, stack.gateway, stack.service.port)
+    load = LoadPlan(
         run_id=run_id,
         name=scenario.name,
         cell=cell,
         seed=seed,
         scenario_file=made.file,
         scenario_sha256=made.sha256,
-        upstreams=stand.upstreams,
-        service=_service(scenario, made.inputs, stand),
-        gateway=stand.gateway,
-        load=_load(made, workers, stand.values),
+        load=_load(made, workers, values).model_copy(update={"first_seq": first_seq}),
         guard_ms=timeline.guard_ms,
         faults=faults,
         gates=tuple(
@@ -82,9 +125,8 @@ def compile_plan(
             clump_ms=scenario.verdict.clump_ms,
             inconclusive=scenario.verdict.inconclusive,
         ),
-        toxiproxy_url=scenario.toxiproxy.url,
     )
-    return plan, findings
+    return load, findings
 
 
 # ---------------------------------------------------------------- service and gateway

@@ -30,7 +30,7 @@ class FakeFaultHandle:
 
     @classmethod
     def of(cls, plan: Plan, fault: PlannedFault, window: int, upstream: str) -> FakeFaultHandle:
-        return cls(plan.upstream(upstream), run_hash(plan.run_id), plan.faults.index(fault), fault, window)
+        return cls(plan.upstream(upstream), run_hash(plan.stack_id), plan.faults.index(fault), fault, window)
 
     @property
     def upstream(self) -> str:
@@ -62,7 +62,7 @@ class FakeFaultHandle:
 def still_applied(plan: Plan) -> list[str]:
     """The fakes on which any fault of the plan stands. Raises RigError."""
     faked = sorted({name for fault in plan.faults if fault.behaviour for name in fault.upstreams})
-    return [name for name in faked if _standing(plan.upstream(name), run_hash(plan.run_id))]
+    return [name for name in faked if _standing(plan.upstream(name), run_hash(plan.stack_id))]
 
 
 def _standing(at: PlannedUpstream, run: str, method: str = "GET", path: str = "") -> set[tuple[int, int]]:

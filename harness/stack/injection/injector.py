@@ -4,10 +4,8 @@ The one client of Toxiproxy's admin API during a run. It never raises for what T
 and never waits for it without a bound: each failure becomes a RigFault for the supervisor to tell.
 
     injector = Injector(client, plan, journal, observe, trouble)
-    await injector.create_proxies()
     await injector.run_timeline(t0_ns)      # may be cancelled at any moment
     verified = await injector.undo_all()    # also after a cancel; always
-    await injector.delete_proxies()         # where the server is not ours and goes on
 """
 
 from __future__ import annotations
@@ -15,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Awaitable, Callable, Collection
+from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
 from harness.rundir.journal import Entry, Event, Journal
@@ -24,24 +22,20 @@ from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan, PlannedFault
 from harness.stack.injection.fake import FakeFaultHandle, still_applied
 from harness.stack.injection.fault_handle import FaultHandle, spell
+from harness.stack.injection.proxies import admin_call, sweep_command
 from harness.stack.injection.proxy import ProxyFaultHandle
-from harness.stack.threads import in_thread
 from harness.units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
     from harness.toxiproxy.client import ToxiproxyClient
 
-ACT_S: Final = 8.0
-"""Bound of one act, which is a handful of admin calls with a timeout each."""
-
 UNDO_S: Final = 10.0
-
-T = TypeVar("T")
 
 
 class Injector:
     """`observe` sees every entry after it is in the journal; `trouble` everything that is the rig's fault.
 
+    `proxies`: the names of those that must stand enabled when all is undone.
     `clock_ns` and `sleep` (seconds) are the timeline's time; acts are bounded in real time.
     """
 
@@ -53,6 +47,7 @@ class Injector:
         observe: Callable[[Entry], None],
         trouble: Callable[[HarnessFault], None],
         *,
+        proxies: Collection[str] = (),
         clock_ns: Callable[[], int] = time.monotonic_ns,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -63,7 +58,7 @@ class Injector:
         self._trouble = trouble
         self._clock_ns = clock_ns
         self._sleep = sleep
-        self._created: list[str] = []
+        self._proxies = proxies
         self._standing: list[FaultHandle] = []  # requested and not verified to be gone
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._acts: set[asyncio.Task[bool]] = set()
@@ -74,20 +69,6 @@ class Injector:
     def applied_any(self) -> bool:
         """Whether any fault was ever requested: without one there is no rollback to verify."""
         return self._applied_any
-
-    async def create_proxies(self) -> None:
-        """One proxy an upstream, read back. Raises RigError; `delete_proxies` then still deletes those made."""
-        made = await asyncio.gather(*(self._create(up.name) for up in self._plan.upstreams), return_exceptions=True)
-        for failure in made:
-            if isinstance(failure, BaseException):
-                raise failure
-
-    async def delete_proxies(self) -> None:
-        """What cannot be deleted goes to `trouble`: on a server that is not ours it would stay."""
-        results = await asyncio.gather(*(self._delete(name) for name in self._created), return_exceptions=True)
-        for failure in results:
-            if isinstance(failure, RigError):
-                self._trouble(HarnessFault(check="rollback", message=failure.message, fix=self._sweep))
 
     async def run_timeline(self, t0_ns: int) -> None:
         """Returns when the last window has been removed."""
@@ -135,7 +116,7 @@ class Injector:
             disabled_by_other = self._is_down(hold.upstream)
             self._standing.append(hold)
             try:
-                await self._call(lambda: hold.apply(disabled_by_other=disabled_by_other))
+                await admin_call(self._client, lambda: hold.apply(disabled_by_other=disabled_by_other))
             except RigError as exc:
                 self._record(hold, "failed", exc.message)
                 self._trouble(
@@ -149,7 +130,7 @@ class Injector:
         async with self._locks[hold.upstream]:
             disabled_by_other = self._is_down(hold.upstream)
             try:
-                await self._call(lambda: hold.verify_active(disabled_by_other=disabled_by_other))
+                await admin_call(self._client, lambda: hold.verify_active(disabled_by_other=disabled_by_other))
             except RigError as exc:
                 self._trouble(
                     HarnessFault(check="faults", message=f"{spell(hold)} did not last: {exc.message}", fix=exc.fix)
@@ -163,9 +144,9 @@ class Injector:
             disabled_by_other = self._is_down(hold.upstream, but=hold)
             self._record(hold, "removing")
             try:
-                await self._call(lambda: hold.remove(disabled_by_other=disabled_by_other))
+                await admin_call(self._client, lambda: hold.remove(disabled_by_other=disabled_by_other))
                 self._record(hold, "removed")
-                await self._call(lambda: hold.verify_removed(disabled_by_other=disabled_by_other))
+                await admin_call(self._client, lambda: hold.verify_removed(disabled_by_other=disabled_by_other))
             except RigError as exc:
                 return self._not_rolled_back(f"{spell(hold)} could not be removed: {exc.message}")
             self._standing.remove(hold)
@@ -174,12 +155,12 @@ class Injector:
     async def _nothing_left(self) -> bool:
         """The last look, over all proxies and fakes: what an act that failed half-way may have left."""
         try:
-            proxies = await self._call(self._client.proxies)
-            held = await self._call(lambda: still_applied(self._plan))
+            proxies = await admin_call(self._client, self._client.proxies)
+            held = await admin_call(self._client, lambda: still_applied(self._plan))
         except RigError as exc:
             return self._not_rolled_back(exc.message)
         left = [t.name for proxy in proxies.values() for t in proxy.toxics if t.name.startswith(self._plan.prefix)]
-        left += [name for name in self._created if name not in proxies or not proxies[name].enabled]
+        left += [name for name in self._proxies if name not in proxies or not proxies[name].enabled]
         left += [f"a fault of the fake backend {name}" for name in held]
         return not left or self._not_rolled_back(f"still there: {', '.join(left)}")
 
@@ -187,27 +168,6 @@ class Injector:
         if fault.behaviour is not None:
             return FakeFaultHandle.of(self._plan, fault, window, upstream)
         return ProxyFaultHandle.of(self._client, self._plan, fault, window, upstream)
-
-    async def _create(self, upstream: str) -> None:
-        planned = self._plan.upstream(upstream)
-        name = self._plan.proxy_name(upstream)
-        self._created.append(name)
-        listen = f"{planned.listen_host}:{planned.listen_port}"
-        backend = f"{planned.backend_host}:{planned.backend_port}"
-        await self._call(lambda: self._client.create_proxy(name, listen, backend))
-
-    async def _delete(self, name: str) -> None:
-        def delete() -> None:
-            if self._client.proxy(name) is not None:
-                self._client.delete_proxy(name)
-
-        await self._call(delete)
-
-    async def _call(self, call: Callable[[], T]) -> T:
-        try:
-            return await in_thread(call, ACT_S)
-        except TimeoutError as exc:
-            raise RigError(f"Toxiproxy at {self._client.url} did not end an act within {ACT_S:g} s") from exc
 
     def _is_down(self, upstream: str, but: FaultHandle | None = None) -> bool:
         return any(h.fault.disables_proxy and h.upstream == upstream and h != but for h in self._standing)
@@ -233,12 +193,8 @@ class Injector:
         return True
 
     def _not_rolled_back(self, message: str) -> bool:
-        self._trouble(HarnessFault(check="rollback", message=message, fix=self._sweep))
+        self._trouble(HarnessFault(check="rollback", message=message, fix=sweep_command(self._client)))
         return False
-
-    @property
-    def _sweep(self) -> str:
-        return f"run `tailgate toxiproxy sweep --url {self._client.url}`"
 
     async def _sleep_until(self, t_ns: int) -> None:
         while (left_ns := t_ns - self._clock_ns()) > 0:

@@ -23,7 +23,7 @@ class AcceptedClients:
     def __init__(self, log: Path, upstream_of: dict[str, str]) -> None:
         self._log = log
         self._upstream_of = upstream_of
-        self._at = 0
+        self._at = _size(log)  # what stands there already is of an earlier load
 
     @classmethod
     def of(cls, plan: Plan, log: Path) -> Self | None:
@@ -49,6 +49,13 @@ class AcceptedClients:
             if (client := _client(line)) and (upstream := self._upstream_of.get(client[0])):
                 found.setdefault(upstream, set()).add(client[1])
         return found
+
+
+def _size(log: Path) -> int:
+    try:
+        return log.stat().st_size
+    except OSError:
+        return 0
 
 
 def _client(line: bytes) -> tuple[str, int] | None:

@@ -47,7 +47,14 @@ class Canaries:
     Appends `observed` to the journal, then tells `observe`.
     """
 
-    def __init__(self, plan: Plan, path: Path, journal: Journal, observe: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        path: Path,
+        journal: Journal,
+        observe: Callable[[Entry], None],
+        toxiproxy_log: Path,
+    ) -> None:
         self._plan = plan
         self._journal = journal
         self._observe = observe
@@ -68,7 +75,7 @@ class Canaries:
             {upstream.name: upstream.listen_port for upstream in self._faulted},
             self._ports,
             self._write,
-            accepted=AcceptedClients.of(plan, path.parent / "logs" / "toxiproxy.log"),
+            accepted=AcceptedClients.of(plan, toxiproxy_log),
         )
 
     def note(self, entry: Entry) -> None:

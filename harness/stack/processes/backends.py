@@ -7,18 +7,22 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
+from harness.correlation import CONTROL_HEADER, LOAD_PATH, RUN_DIR_HEADER, run_hash
 from harness.errors import RigError
-from harness.rundir.plan import Plan
+from harness.rundir.plan import StackPlan
 from harness.stack.processes import probe
 from harness.stack.processes.process import ChildProcess, ProcessSpec
 
 NAME: Final = "backends"
 READY_WITHIN_S: Final = 15.0
 GRACE_S: Final = 2.0
+SWITCH_S: Final = 5.0
+_FIX: Final = "see logs/backends.log of the stack's first run"
 
 
-def spec(plan: Plan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec | None:
+def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec | None:
     """None where no upstream is a fake."""
     if not any(upstream.kind == "fake" for upstream in plan.upstreams):
         return None
@@ -26,7 +30,28 @@ def spec(plan: Plan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec |
     return ProcessSpec(NAME, argv, dict(environ), run_dir, run_dir / "logs" / f"{NAME}.log", keep_signals=True)
 
 
-async def ready(plan: Plan, child: ChildProcess) -> None:
+async def switch(plan: StackPlan, run_dir: Path | None) -> None:
+    """Let the fakes close their records, and open those of the load in `run_dir`, an absolute path.
+
+    None: they record nothing until the next switch. Raises RigError where they do not switch.
+    """
+    fakes = [upstream for upstream in plan.upstreams if upstream.kind == "fake"]
+    if not fakes:
+        return
+    url = f"http://{fakes[0].backend_host}:{fakes[0].backend_port}{LOAD_PATH}"  # all are one process
+    headers = {CONTROL_HEADER: run_hash(plan.stack_id)}
+    if run_dir:
+        headers[RUN_DIR_HEADER] = quote(str(run_dir))
+    try:
+        answer = await probe.get(url, method="PUT", headers=headers, timeout_s=SWITCH_S)
+    except (OSError, ValueError) as exc:
+        raise RigError(f"the fake backends did not switch to the next load: {exc or type(exc).__name__}", _FIX) from exc
+    if answer.status != 200:
+        said = answer.body[:200].decode("utf-8", "replace")
+        raise RigError(f"the fake backends did not switch to the next load: {answer.status} {said}", _FIX)
+
+
+async def ready(plan: StackPlan, child: ChildProcess) -> None:
     """Every fake answers on its own port, past any proxy. Raises RigError."""
     fakes = [upstream for upstream in plan.upstreams if upstream.kind == "fake"]
     urls = [f"http://{fake.backend_host}:{fake.backend_port}/healthz" for fake in fakes]

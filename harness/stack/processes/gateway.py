@@ -7,9 +7,13 @@ at another time would answer a question that nobody asked.
 
 from __future__ import annotations
 
+import asyncio
 import math
+import os
 import re
+import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -17,7 +21,7 @@ from urllib.parse import urlsplit
 
 from harness.errors import RigError
 from harness.rundir.manifest import HarnessFault
-from harness.rundir.plan import Plan
+from harness.rundir.plan import StackPlan
 from harness.secrets.expand import Expander
 from harness.stack.processes import probe
 from harness.stack.processes.process import ChildProcess, ProcessSpec, log_tail
@@ -25,6 +29,10 @@ from harness.stack.processes.process import ChildProcess, ProcessSpec, log_tail
 NAME: Final = "gateway"
 READY_WITHIN_S: Final = 5.0
 GRACE_S: Final = 1.0
+ACCESS_LOG: Final = "gateway.ndjson"
+_SWITCH_S: Final = 3.0
+_LINK: Final = "access.ndjson"
+"""What nginx knows its access log by: a link to that of the load under way."""
 
 _TROUBLE: Final = re.compile(
     r"write\(\) to .* failed|exited on signal|worker_connections are not enough|Too many open files|"
@@ -45,19 +53,20 @@ _LOG_FIELDS: Final = (
 )
 
 
-def spec(plan: Plan, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec | None:
+def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec | None:
     """Writes the configuration too; None where the gateway is not an nginx of ours. May raise OSError."""
     if plan.gateway.kind != "nginx":
         return None
     folder = run_dir.resolve() / "control" / "nginx"
     folder.mkdir(parents=True, exist_ok=True)
+    _point(folder / _LINK, run_dir.resolve() / ACCESS_LOG)
     config = folder / "nginx.conf"
-    config.write_text(render(plan, expand(plan.service.url), run_dir.resolve(), folder), encoding="utf-8")
+    config.write_text(render(plan, expand(plan.service.url), folder), encoding="utf-8")
     argv = (plan.gateway.binary or "nginx", "-p", f"{folder}/", "-c", str(config))
     return ProcessSpec(NAME, argv, dict(environ), folder, run_dir / "logs" / f"{NAME}.log", keep_signals=True)
 
 
-async def ready(plan: Plan, child: ChildProcess, headers: Mapping[str, str]) -> float:
+async def ready(plan: StackPlan, child: ChildProcess, headers: Mapping[str, str]) -> float:
     """Milliseconds until the service's readiness answer comes through the gateway. Raises RigError."""
     url = f"{plan.gateway.target}{plan.service.ready_path}"
     try:
@@ -72,7 +81,32 @@ async def ready(plan: Plan, child: ChildProcess, headers: Mapping[str, str]) -> 
         ) from exc
 
 
-def version(plan: Plan) -> str:
+async def switch_log(child: ChildProcess, to: Path | None) -> None:
+    """Let nginx write out what it holds of its access log and go on in `to`; None: in none that anybody keeps.
+
+    Raises RigError where it does not within a few seconds.
+    """
+    folder = child.spec.cwd
+    target = (to or folder / "between-loads.ndjson").resolve()
+    target.unlink(missing_ok=True)  # its coming shows that nginx has switched
+    _point(folder / _LINK, target)
+    os.kill(child.pid, signal.SIGUSR1)
+    give_up = time.monotonic() + _SWITCH_S
+    while not target.exists():
+        if not child.alive or time.monotonic() > give_up:
+            raise RigError(f"the gateway did not open {target.name} for the next load", f"see {child.log_place}")
+        await asyncio.sleep(0.01)
+
+
+def _point(link: Path, target: Path) -> None:
+    """In one step, so that nginx never finds no link."""
+    draft = link.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(target)
+    draft.replace(link)
+
+
+def version(plan: StackPlan) -> str:
     """`1.22.1`; empty where nginx will not say. Blocking, for a moment."""
     try:
         said = subprocess.run(
@@ -83,24 +117,24 @@ def version(plan: Plan) -> str:
     return said.stderr.strip().rpartition("/")[2]
 
 
-def troubles(run_dir: Path) -> list[HarnessFault]:
-    """What its log says about the gateway itself, as opposed to the service behind it."""
-    lines = [line for line in log_tail(run_dir / "logs" / f"{NAME}.log", 200) if _TROUBLE.search(line)]
-    if not lines:
+def troubles(log: Path, since_bytes: int = 0) -> list[HarnessFault]:
+    """What its log says, from that place on, about the gateway itself, as opposed to the service behind it."""
+    found = [line for line in log_tail(log, 200, since_bytes) if _TROUBLE.search(line)]
+    if not found:
         return []
     return [
         HarnessFault(
             check="workers",
-            message=f"the gateway had trouble of its own ({len(lines)} lines), first: {lines[0]}",
+            message=f"the gateway had trouble of its own ({len(found)} lines), first: {found[0]}",
             fix="make room on the disk or raise the open-file limit (ulimit -n), then run again",
         )
     ]
 
 
-def render(plan: Plan, service_url: str, run_dir: Path, folder: Path) -> str:
+def render(plan: StackPlan, service_url: str, folder: Path) -> str:
     """nginx.conf. One process (`master_process off`): it keeps its environment, by which leftovers are found."""
     timeout_ms = math.ceil(plan.gateway.timeout_ms or 60_000)
-    connections = max(1024, math.ceil(2.5 * plan.load.max_in_flight) + 64)
+    connections = max(1024, math.ceil(2.5 * plan.most_in_flight) + 64)
     service = urlsplit(service_url)
     temp = "\n".join(
         f"    {kind}_temp_path {_quoted(folder / f'{kind}-temp')};"
@@ -119,7 +153,7 @@ events {{
 http {{
 {temp}
     log_format tailgate escape=json '{{{fields}}}';
-    access_log {_quoted(run_dir / "gateway.ndjson")} tailgate buffer=64k flush=1s;
+    access_log {_quoted(folder / _LINK)} tailgate buffer=64k flush=1s;
     default_type application/octet-stream;
     server_tokens off;
     sendfile off;

@@ -105,7 +105,7 @@ def interrupted_runs(out: Path) -> list[Path]:
             manifest = Manifest.read(path.parent)
         except (OSError, ValueError):
             continue
-        if manifest.ended is None and manifest.run_id not in alive:
+        if manifest.ended is None and (manifest.stack_id or manifest.run_id) not in alive:
             handshake.clear(path.parent)
             found.append(path.parent)
     return found

@@ -152,14 +152,15 @@ class ChildProcess:
             self.code.set_result(code)
 
 
-def log_tail(path: Path, lines: int = 12) -> list[str]:
-    """The last non-empty lines of a log, each fit to be shown; empty where there is none."""
+def log_tail(path: Path, lines: int = 12, since_bytes: int = 0) -> list[str]:
+    """The last non-empty lines of a log from that place on, each fit to be shown; empty where there is none."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - LOG_TAIL_BYTES))
+            begin = max(since_bytes, size - LOG_TAIL_BYTES)
+            file.seek(begin)
             text = file.read().decode("utf-8", "replace")
-            if size > LOG_TAIL_BYTES:
+            if begin > since_bytes:
                 text = _after_a_word(text)
     except OSError:
         return []

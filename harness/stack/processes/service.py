@@ -17,7 +17,7 @@ from typing import Final
 
 from harness.errors import RigError
 from harness.rundir.manifest import SERVICE
-from harness.rundir.plan import Plan, PlannedService
+from harness.rundir.plan import PlannedService, StackPlan
 from harness.secrets.expand import REFERENCE, Expander, is_named_like_a_secret
 from harness.secrets.redact import REDACTED
 from harness.stack.processes.process import ChildProcess, ProcessSpec
@@ -30,7 +30,7 @@ GRACE_S: Final = 3.0
 _REFERENCE: Final = re.compile(REFERENCE)
 
 
-def spec(plan: Plan, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec | None:
+def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec | None:
     """How the service is started; None for a service that runs already. Raises UsageError, RigError."""
     service = plan.service
     if service.kind == "url" or not service.argv:
@@ -42,7 +42,7 @@ def spec(plan: Plan, run_dir: Path, environ: Mapping[str, str], expand: Expander
     return ProcessSpec(NAME, argv, env, cwd, run_dir / "logs" / f"{NAME}.log", raise_limits=False)
 
 
-def write_env(plan: Plan, run_dir: Path) -> None:
+def write_env(plan: StackPlan, run_dir: Path) -> None:
     """sut.env: the service's environment and its command, as a shell reads them. `${VAR}` stands for its value.
 
     May raise OSError.
@@ -53,7 +53,7 @@ def write_env(plan: Plan, run_dir: Path) -> None:
     (run_dir / ENV_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def never_ready(plan: Plan, child: ChildProcess | None, why: str) -> RigError:
+def never_ready(plan: StackPlan, child: ChildProcess | None, why: str) -> RigError:
     """The error for a service that did not get ready, with the end of its log, and a command that starts it by hand."""
     service = plan.service
     asked = f"{service.ready_method} {service.ready_path}"

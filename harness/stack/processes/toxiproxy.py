@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
 from harness.rundir.manifest import HarnessFault, ToxiproxyInfo
-from harness.rundir.plan import Plan
+from harness.rundir.plan import StackPlan
 from harness.stack.commands import UpCommand
 from harness.stack.processes import probe
 from harness.stack.processes.process import ChildProcess, ProcessSpec
@@ -43,12 +43,12 @@ def admin_url(order: UpCommand) -> str:
     return order.engine_url or f"http://127.0.0.1:{order.admin_port}"
 
 
-def spec(order: UpCommand, plan: Plan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec | None:
+def spec(order: UpCommand, plan: StackPlan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec | None:
     """None where the server runs already or none is needed."""
     if order.engine_kind == "none" or order.engine_url or order.engine_path is None:
         return None
     argv = tuple(server_argv(order.engine_path, "127.0.0.1", order.admin_port or 0))
-    level = LOG_LEVEL_OF_CLIENTS if any(fault.acts_on_requests for fault in plan.faults) else LOG_LEVEL
+    level = LOG_LEVEL_OF_CLIENTS if plan.logs_clients else LOG_LEVEL
     return ProcessSpec(NAME, argv, {**environ, "LOG_LEVEL": level}, run_dir, run_dir / "logs" / f"{NAME}.log")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from harness.rundir.manifest import HarnessFault, Manifest, RunEnd
 from harness.rundir.plan import Plan
 from harness.secrets.expand import known_secrets
 from harness.secrets.redact import redact, redact_files
+from harness.stack.load.local_workers import PREFIX as WORKER
 from harness.stack.processes import orphans
 from harness.text import paragraph
 from harness.toxiproxy.find import EngineChoice
@@ -46,18 +47,22 @@ def ignore_signals() -> Iterator[None]:
 
 
 def clean_up(
-    plan: Plan, run_dir: Path, choice: EngineChoice, children: Iterable[psutil.Process], message: str
+    plan: Plan, folders: Collection[Path], choice: EngineChoice, children: Iterable[psutil.Process], message: str
 ) -> HarnessFault:
-    """Leave nothing of the run behind; the fault says what happened and whether the faults are gone."""
+    """Leave nothing of the stack behind; the fault says what happened and whether the faults are gone.
+
+    `folders`: the stack's and the latest load's, which may be one.
+    """
     rollback = _remove_proxies(plan, choice)
     for child in children:
         _kill_group(child)
-    orphans.kill_run(plan.run_id)
+    orphans.kill_run(plan.stack_id)
     secrets = known_secrets(plan, os.environ)
     message = paragraph(redact(message, secrets))
     with suppress(OSError):
-        redact_files(child_logs(run_dir), secrets)
-    handshake.clear(run_dir)
+        redact_files([log for folder in folders for log in child_logs(folder)], secrets)
+    for folder in folders:
+        handshake.clear(folder)
     if rollback:
         return HarnessFault(check="rollback", message=f"{message}; and {rollback.message}", fix=rollback.fix)
     return HarnessFault(
@@ -69,8 +74,21 @@ def clean_up(
 
 def child_logs(run_dir: Path) -> list[Path]:
     """Files of a run that hold what children wrote, a secret perhaps among it. No verdict reads them."""
-    answers = sorted((run_dir / FOLDER).glob("*.txt"))
-    return [*sorted((run_dir / "logs").glob("*")), *answers, run_dir / "gateway.ndjson"]
+    return [*_logs(run_dir, "*"), *_of_load(run_dir)]
+
+
+def load_logs(run_dir: Path) -> list[Path]:
+    """Those of `child_logs` that no process of the stack writes to once the load is over."""
+    return [*_logs(run_dir, f"{WORKER}*"), *_of_load(run_dir)]
+
+
+def _logs(run_dir: Path, pattern: str) -> list[Path]:
+    """Links lead to logs of the stack, which are redacted where they are."""
+    return [log for log in sorted((run_dir / "logs").glob(pattern)) if not log.is_symlink()]
+
+
+def _of_load(run_dir: Path) -> list[Path]:
+    return [*sorted((run_dir / FOLDER).glob("*.txt")), run_dir / "gateway.ndjson"]
 
 
 def redact_interrupted(run_dir: Path) -> None:

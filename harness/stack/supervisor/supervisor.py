@@ -1,6 +1,6 @@
 """The supervisor: parent of every child, only client of Toxiproxy, and the one who undoes it all.
 
-    python -P -m harness.stack.supervisor.supervisor RUN_DIR RUN_ID       orders on stdin, events on stdout
+    python -P -m harness.stack.supervisor.supervisor STACK_DIR STACK_ID       orders on stdin, events on stdout
 
 It lives in a session of its own, so that neither a terminal's Ctrl-C nor the death of tailgate ends
 it before its work is done: the end of stdin, a signal, or a tailgate that gives no sign of life means
@@ -25,12 +25,20 @@ from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander, known_secrets
 from harness.secrets.redact import redact_files
-from harness.stack.commands import DownCommand, GoCommand, HeartbeatCommand, StopCommand, UpCommand
+from harness.stack.commands import (
+    DownCommand,
+    EndLoadCommand,
+    GoCommand,
+    HeartbeatCommand,
+    LoadCommand,
+    StopCommand,
+    UpCommand,
+)
 from harness.stack.environment import Environment
-from harness.stack.events import Heartbeat, StackUp
-from harness.stack.load_phase import LoadPhase
+from harness.stack.events import Heartbeat, LoadEnded, StackDown, StackUp
+from harness.stack.load.active_load import ActiveLoad
 from harness.stack.processes import ports
-from harness.stack.run_state import Reason, RunState, fault_of
+from harness.stack.run_state import Reason, fault_of
 from harness.stack.supervisor import crash_cleanup, teardown
 from harness.stack.supervisor.channel import SupervisorChannel
 from harness.stack.supervisor.heartbeat import BEAT_S, SILENCE_S, TICK_S, SilenceTimer
@@ -46,21 +54,9 @@ STOOD_STILL: Final = HarnessFault(
 
 class Supervisor:
     def __init__(self, run_dir: Path, plan: Plan, pipe: SupervisorChannel) -> None:
-        self._run_dir = run_dir
-        self._plan = plan
         self._pipe = pipe
         expand = Expander(os.environ, known_secrets(plan, os.environ))
-        self._account = RunState(run_dir, plan, pipe.emit, expand.secrets)
-        self._flight = LoadPhase(run_dir, plan, self._account)
-        self._rig = Environment(
-            run_dir,
-            plan,
-            self._account,
-            expand,
-            on_death=self._flight.on_death,
-            on_stopped=self._flight.on_stopped,
-            trouble=self._flight.trouble,
-        )
+        self._env = Environment(plan, run_dir, expand, pipe.emit)
         self._over = asyncio.Event()
         self._urgent = False
         self._work: list[asyncio.Task[None]] = []
@@ -75,13 +71,15 @@ class Supervisor:
         beside = (loop.create_task(self._listen()), loop.create_task(self._beat()))
         await self._over.wait()
         self._watch(teardown.LONGEST_S)
-        self._flight.disarm()
+        self._load.phase.disarm()
         for task in self._work:
             task.cancel()
         if self._work:
             await asyncio.wait(self._work, timeout=1.0)
-        verified = await teardown.take_down(self._rig, self._account, self._run_dir, urgent=lambda: self._urgent)
-        self._account.close(verified)
+        was_closed = self._load.is_closed
+        verified = await teardown.take_down(self._env, urgent=lambda: self._urgent)
+        state = self._load.state
+        self._pipe.emit(StackDown(ended=state.ended(verified) if was_closed else state.close(verified)))
         for task in beside:
             task.cancel()
         await self._pipe.close(1.0)
@@ -96,7 +94,7 @@ class Supervisor:
                 next_s = time.monotonic() + BEAT_S
             if self._silence.lasts() and not self._urgent:
                 if not self._over.is_set():
-                    self._account.trouble(STOOD_STILL)
+                    self._load.state.trouble(STOOD_STILL)
                 self._abandon("rig", passed_s=SILENCE_S)
             await asyncio.sleep(TICK_S)
 
@@ -110,10 +108,14 @@ class Supervisor:
                 case UpCommand() as order:
                     self._lock_files = order.lock_files
                     self._begin(self._up(order))
+                case LoadCommand(run_dir=run_dir):
+                    self._begin(self._next_load(run_dir))
                 case GoCommand():
                     self._begin(self._go())
                 case StopCommand() as order:
-                    self._flight.stop(order.at_ns, order.reason)
+                    self._load.phase.stop(order.at_ns, order.reason)
+                case EndLoadCommand():
+                    self._begin(self._end_load())
                 case DownCommand():
                     self._over.set()
                 case None:
@@ -121,20 +123,37 @@ class Supervisor:
                     return
 
     async def _up(self, order: UpCommand) -> None:
-        await self._rig.up(order)
-        self._flight.arm(self._rig)
-        if self._account.in_trouble:
-            self._account.end_for("rig")
-        if self._account.reason is None:
-            self._account.emit(StackUp())
+        await self._env.up(order)
+        self._say_ready()
+
+    async def _next_load(self, run_dir: Path) -> None:
+        await self._env.begin_load(Plan.read(run_dir), run_dir)
+        self._say_ready()
+
+    def _say_ready(self) -> None:
+        state = self._load.state
+        if state.in_trouble:
+            state.end_for("rig")
+        if state.reason is None:
+            self._pipe.emit(StackUp())
         else:
             self._over.set()
 
     async def _go(self) -> None:
-        if self._account.reason is None:
-            await self._flight.go(self._rig)
+        if self._load.state.reason is None:
+            await self._load.go()
         else:  # somebody has died since
             self._over.set()
+
+    async def _end_load(self) -> None:
+        load = self._load
+        load.phase.disarm()
+        verified = await teardown.end_load(self._env)
+        self._pipe.emit(LoadEnded(ended=load.state.close(verified)))
+
+    @property
+    def _load(self) -> ActiveLoad:
+        return self._env.load
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._work.append(asyncio.get_running_loop().create_task(self._guarded(work)))
@@ -145,8 +164,8 @@ class Supervisor:
             await work
             return
         except Exception as exc:  # the top of this process
-            self._account.trouble(fault_of(exc, "a file of the run"))
-        self._account.end_for("rig")
+            self._load.state.trouble(fault_of(exc, "a file of the run"))
+        self._load.state.end_for("rig")
         self._over.set()
 
     def _abandon(self, reason: Reason = "interrupted", *, passed_s: float = 0) -> None:
@@ -155,16 +174,19 @@ class Supervisor:
             return
         self._urgent = True
         self._watch(teardown.URGENT_LONGEST_S - passed_s)
-        self._flight.stop(time.monotonic_ns(), reason)
+        self._load.phase.stop(time.monotonic_ns(), reason)
         self._over.set()
 
     def _watch(self, within_s: float) -> None:
         """Should the orderly end itself hang, end everything the hard way. A thread: the loop may be what hangs."""
 
         def give_up() -> None:
-            teardown.kill_everything(self._rig.children.values(), self._plan.run_id)
+            env = self._env
+            teardown.kill_everything(env.children.values(), env.plan.stack_id)
+            folders = dict.fromkeys((env.stack_dir, env.load.run_dir))
             with suppress(OSError):
-                redact_files(crash_cleanup.child_logs(self._run_dir), self._rig.expand.secrets, within_s=1.0)
+                logs = [log for folder in folders for log in crash_cleanup.child_logs(folder)]
+                redact_files(logs, env.expand.secrets, within_s=1.0)
             ports.unlink_all(self._lock_files)
             os._exit(1)
 

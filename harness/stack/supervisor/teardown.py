@@ -1,4 +1,4 @@
-"""The end of a run: faults taken back and seen to be gone, then every process, in reverse order.
+"""The end of a load, and of the stack: faults taken back and seen to be gone, then every process, in reverse order.
 
 Each step has a bound and none can stop the next. The sum is under 15 s when nobody is left to watch
 (`urgent`); otherwise canaries may still take a moment to see that a fault is gone.
@@ -15,7 +15,9 @@ from harness.rundir import handshake
 from harness.rundir.manifest import HarnessFault
 from harness.secrets.redact import redact_files
 from harness.stack.environment import Environment
-from harness.stack.processes import backends, gateway, orphans, service, toxiproxy, workers
+from harness.stack.load import local_workers
+from harness.stack.load.active_load import ActiveLoad
+from harness.stack.processes import backends, gateway, orphans, service, toxiproxy
 from harness.stack.processes.process import KILL_S, ChildProcess
 from harness.stack.run_state import RunState, disk_fault
 from harness.stack.supervisor import crash_cleanup
@@ -29,28 +31,41 @@ SETTLE_S: Final = 3.0
 LEFTOVERS_S: Final = 1.5
 LONGEST_S: Final = 40.0
 URGENT_LONGEST_S: Final = 14.0
+_SWITCH_S: Final = 6.0
 
 
-async def take_down(rig: Environment, account: RunState, run_dir: Path, *, urgent: Callable[[], bool]) -> bool | None:
-    """Leaves nothing behind. Whether the rollback was verified; None if there was nothing to roll back."""
-    steps = _Steps(account)
-    undo_s = LOST_UNDO_S if rig.engine_is_lost else URGENT_UNDO_S if urgent() else UNDO_S
-    if urgent():  # nobody waits for the rows of what is still in flight
-        await steps.do("stopping the load", _stop(rig, workers.PREFIX, workers.GRACE_S), workers.GRACE_S + KILL_S)
-    undone = await steps.do("undoing the faults", _undo(rig, undo_s), undo_s + 1)
-    if undone and rig.canaries and not urgent():
-        await steps.do("the last canaries", rig.canaries.settle(SETTLE_S), SETTLE_S + 1)
-    await steps.do("ending the records", _end_background(rig), 2.0)
-    await steps.do("stopping the load", _stop(rig, workers.PREFIX, workers.GRACE_S), workers.GRACE_S + KILL_S)
-    await steps.do("stopping the service", _stop_front(rig), service.GRACE_S + KILL_S)
-    if rig.injector and not rig.owns_toxiproxy:
-        await steps.do("deleting the proxies", rig.injector.delete_proxies(), undo_s)
-    await steps.do("stopping the backends", _stop_back(rig), backends.GRACE_S + KILL_S)
-    await steps.do("ending what was left", _end_leftovers(rig), LEFTOVERS_S + 1)
-    _close_files(rig, account, run_dir)
-    if rig.injector is None or not rig.injector.applied_any:
-        return None
-    return bool(undone)
+async def end_load(env: Environment) -> bool | None:
+    """Close the load and leave the stack standing. Whether the rollback was verified; None if there was none to do."""
+    load = env.load
+    steps = _Steps(load.state)
+    verified = await _undo_load(env, steps, urgent=lambda: False)
+    await steps.do("closing the records of the fakes", backends.switch(env.plan, None), _SWITCH_S)
+    if gateway.NAME in env.children:
+        switch = gateway.switch_log(env.children[gateway.NAME], None)
+        await steps.do("closing the gateway's log", switch, _SWITCH_S)
+    env.forget_workers()
+    _close_files(env, redacted=crash_cleanup.load_logs(load.run_dir))
+    handshake.clear_load(load.run_dir)
+    return verified
+
+
+async def take_down(env: Environment, *, urgent: Callable[[], bool]) -> bool | None:
+    """Leave nothing behind. Whether the rollback was verified; None if there was none to do."""
+    load = env.load
+    steps = _Steps(load.state)
+    undo_s = _undo_s(env, urgent=urgent())
+    verified = None if load.is_closed else await _undo_load(env, steps, urgent=urgent)
+    await steps.do("ending the watches", env.background.end(), 2.0)
+    await steps.do("stopping the service", _stop_front(env), service.GRACE_S + KILL_S)
+    if env.proxies and not env.owns_toxiproxy:
+        await steps.do("deleting the proxies", env.proxies.delete(), undo_s)
+    await steps.do("stopping the backends", _stop_back(env), backends.GRACE_S + KILL_S)
+    await steps.do("ending what was left", _end_leftovers(env), LEFTOVERS_S + 1)
+    folders = dict.fromkeys((env.stack_dir, load.run_dir))
+    _close_files(env, redacted=[log for folder in folders for log in crash_cleanup.child_logs(folder)])
+    for folder in folders:
+        handshake.clear(folder)
+    return verified
 
 
 def kill_everything(children: Iterable[ChildProcess], run_id: str) -> None:
@@ -62,64 +77,72 @@ def kill_everything(children: Iterable[ChildProcess], run_id: str) -> None:
 
 
 class _Steps:
-    def __init__(self, account: RunState) -> None:
-        self._account = account
+    def __init__(self, state: RunState) -> None:
+        self._state = state
 
     async def do(self, what: str, step: Coroutine[Any, Any, Any], within_s: float) -> Any:
-        """The step's result; None where it failed or took too long, which is told and goes no further."""
+        """The step's result; None where it failed or took too long, which is reported and goes no further."""
         try:
             async with asyncio.timeout(within_s):
                 return await step
         except TimeoutError:
-            self._tell(f"{what} took longer than {within_s:g} s")
+            self._report(f"{what} took longer than {within_s:g} s")
         except Exception as exc:  # the top of a process's end: every later step must still be taken
-            self._tell(f"{what} failed: {exc or type(exc).__name__}")
+            self._report(f"{what} failed: {exc or type(exc).__name__}")
         return None
 
-    def _tell(self, message: str) -> None:
-        self._account.trouble(HarnessFault(check="workers", message=message, fix="see the logs of this run"))
+    def _report(self, message: str) -> None:
+        self._state.trouble(HarnessFault(check="workers", message=message, fix="see the logs of this run"))
 
 
-async def _undo(rig: Environment, within_s: float) -> bool:
-    return await rig.injector.undo_all(within_s) if rig.injector else True
+async def _undo_load(env: Environment, steps: _Steps, *, urgent: Callable[[], bool]) -> bool | None:
+    """Everything of the load that is alive. Whether the rollback was verified; None if there was none to do."""
+    load = env.load
+    undo_s = _undo_s(env, urgent=urgent())
+    if urgent():  # nobody waits for the rows of what is still in flight
+        await steps.do("stopping the load", load.workers.end(), local_workers.END_S)
+    undone = await steps.do("undoing the faults", _undo(load, undo_s), undo_s + 1)
+    if undone and load.canaries and not urgent():
+        await steps.do("the last canaries", load.canaries.settle(SETTLE_S), SETTLE_S + 1)
+    await steps.do("ending the records", load.background.end(), 2.0)
+    await steps.do("stopping the load", load.workers.end(), local_workers.END_S)
+    if load.injector is None or not load.injector.applied_any:
+        return None
+    return bool(undone)
 
 
-async def _end_background(rig: Environment) -> None:
-    for task in rig.background:
-        task.cancel()
-    if rig.background:
-        await asyncio.wait(rig.background)
+def _undo_s(env: Environment, *, urgent: bool) -> float:
+    return LOST_UNDO_S if env.engine_is_lost else URGENT_UNDO_S if urgent else UNDO_S
 
 
-async def _stop(rig: Environment, prefix: str, grace_s: float) -> None:
-    stopped = [child.stop(grace_s) for name, child in rig.children.items() if name.startswith(prefix)]
-    await asyncio.gather(*stopped)
+async def _undo(load: ActiveLoad, within_s: float) -> bool:
+    return await load.injector.undo_all(within_s) if load.injector else True
 
 
-async def _stop_front(rig: Environment) -> None:
-    await asyncio.gather(_stop(rig, gateway.NAME, gateway.GRACE_S), _stop(rig, service.NAME, service.GRACE_S))
+async def _stop(env: Environment, name: str, grace_s: float) -> None:
+    if child := env.children.get(name):
+        await child.stop(grace_s)
 
 
-async def _stop_back(rig: Environment) -> None:
-    await asyncio.gather(_stop(rig, backends.NAME, backends.GRACE_S), _stop(rig, toxiproxy.NAME, toxiproxy.GRACE_S))
+async def _stop_front(env: Environment) -> None:
+    await asyncio.gather(_stop(env, gateway.NAME, gateway.GRACE_S), _stop(env, service.NAME, service.GRACE_S))
 
 
-async def _end_leftovers(rig: Environment) -> None:
-    run_id = rig.plan.run_id
-    await in_thread(lambda: orphans.kill_run(run_id, within_s=LEFTOVERS_S), LEFTOVERS_S + 1)
+async def _stop_back(env: Environment) -> None:
+    await asyncio.gather(_stop(env, backends.NAME, backends.GRACE_S), _stop(env, toxiproxy.NAME, toxiproxy.GRACE_S))
 
 
-def _close_files(rig: Environment, account: RunState, run_dir: Path) -> None:
-    if rig.canaries:
-        rig.canaries.close()
-    if rig.journal:
-        rig.journal.close()
-    if rig.notices:
-        rig.notices.close()
-    for fault in gateway.troubles(run_dir):
-        account.trouble(fault)
+async def _end_leftovers(env: Environment) -> None:
+    stack_id = env.plan.stack_id
+    await in_thread(lambda: orphans.kill_run(stack_id, within_s=LEFTOVERS_S), LEFTOVERS_S + 1)
+
+
+def _close_files(env: Environment, *, redacted: Iterable[Path]) -> None:
+    load = env.load
+    load.close()
+    for fault in gateway.troubles(env.stack_dir / "logs" / f"{gateway.NAME}.log", load.gateway_log_begin):
+        load.state.trouble(fault)
     try:
-        redact_files(crash_cleanup.child_logs(run_dir), rig.expand.secrets)
+        redact_files(redacted, env.expand.secrets)
     except OSError as exc:
-        account.trouble(disk_fault("logs", exc))
-    handshake.clear(run_dir)
+        load.state.trouble(disk_fault("logs", exc))

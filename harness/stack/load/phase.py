@@ -10,21 +10,23 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from harness.rundir import handshake
 from harness.rundir.manifest import HarnessFault, ProcessExit
 from harness.rundir.plan import Plan
-from harness.stack.environment import Environment
+from harness.stack.background import BackgroundTasks
 from harness.stack.events import LoadDone
-from harness.stack.processes import service, toxiproxy, workers
+from harness.stack.load import local_workers
+from harness.stack.load.transport import WorkerTransport
+from harness.stack.processes import service, toxiproxy
 from harness.stack.processes.process import ChildProcess
 from harness.stack.run_state import Reason, RunState, disk_fault
 from harness.units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
     from harness.stack.injection.injector import Injector
+    from harness.stack.monitor.canary import Canaries
 
 START_AHEAD_MS: Final = 300
 """From start.json to the first possible arrival; workers look for it every 20 ms."""
@@ -35,72 +37,73 @@ BROKEN_DRAIN_S: Final = 2.0
 
 
 class LoadPhase:
-    """One load of one run. Deaths count from `arm` on: before, whoever waits for a child tells of its end."""
+    """The course of one load. Deaths count from `arm` on: before, whoever waits for a child reports its end."""
 
-    def __init__(self, run_dir: Path, plan: Plan, account: RunState) -> None:
-        self._run_dir = run_dir
+    def __init__(self, plan: Plan, state: RunState, workers: WorkerTransport) -> None:
         self._plan = plan
-        self._account = account
+        self._state = state
+        self._workers = workers
         self._armed = False
-        self._rig: Environment | None = None  # while load is under way
+        self._going = False
+        self._injector: Injector | None = None
         self._timeline: asyncio.Task[None] | None = None
         self._undo: asyncio.Task[bool] | None = None
         self._end_ns = 0
         self._broken = False
         self._given_up: set[str] = set()  # children whose end is no news
 
-    def arm(self, rig: Environment) -> None:
-        """Everything is up: from now on nobody may end by itself, and who has already is told now."""
+    def arm(self, children: Iterable[ChildProcess]) -> None:
+        """Everything is up: from now on none may end by itself, and one that has ended already is reported now."""
         self._armed = True
-        for child in tuple(rig.children.values()):
+        for child in tuple(children):
             if not child.alive:
                 self.on_death(child)
 
     def disarm(self) -> None:
-        """The end has come: children are stopped, and what goes wrong is told but stops nothing."""
+        """The end has come: children are stopped, and what goes wrong is reported but stops nothing."""
         self._armed = False
-        self._rig = None
+        self._going = False
         if self._timeline:
             self._timeline.cancel()
 
-    async def go(self, rig: Environment) -> None:
-        """Start the load and return when every worker has left, which is told. Raises OSError for a full disk."""
+    async def go(self, injector: Injector | None, canaries: Canaries | None, background: BackgroundTasks) -> None:
+        """Start the load and return when every worker has left. Raises OSError for a full disk."""
         start_ns = time.monotonic_ns() + START_AHEAD_MS * NS_PER_MS
         t0_ns = start_ns + round(self._plan.load.warmup_ms * NS_PER_MS)
         self._end_ns = t0_ns + round(self._plan.load.duration_ms * NS_PER_MS)
-        handshake.write_start(self._run_dir, start_ns=start_ns, t0_ns=t0_ns)
-        self._rig = rig
-        self._account.started(t0_ns)
-        if rig.canaries:
-            rig.run_beside(rig.canaries.run(), "canary.ndjson")
-        if rig.injector:
-            self._timeline = rig.run_beside(rig.injector.run_timeline(t0_ns), "faults.ndjson")
-        await self._workers_left(rig.workers)
-        self._armed, self._rig = False, None  # all is measured: who ends now changes nothing
-        self._account.emit(LoadDone())
+        self._workers.start(start_ns=start_ns, t0_ns=t0_ns)
+        self._going, self._injector = True, injector
+        self._state.started(t0_ns)
+        if canaries:
+            background.start(canaries.run(), "canary.ndjson")
+        if injector:
+            self._timeline = background.start(injector.run_timeline(t0_ns), "faults.ndjson")
+        await self._workers_left()
+        self._armed = self._going = False  # all is measured: who ends now changes nothing
+        self._state.emit(LoadDone())
 
     def stop(self, at_ns: int, reason: Reason) -> None:
         """Send nothing that is intended at `at_ns` or later, and take the faults back then. The first call counts."""
-        if self._account.reason is not None:
+        if self._state.reason is not None:
             return
-        self._account.end_for(reason, at_ns if self._rig else None)
-        if self._rig is None:
+        self._state.end_for(reason, at_ns if self._going else None)
+        if not self._going:
             return
         self._end_ns = min(self._end_ns, at_ns)
         self._broken = reason in ("rig", "service_gone")
         try:
-            handshake.write_stop(self._run_dir, at_ns=at_ns)
+            self._workers.stop(at_ns)
         except OSError as exc:
-            self._account.trouble(disk_fault("stop.json", exc))
+            self._state.trouble(disk_fault("stop.json", exc))
             self._end_ns = 0  # the workers will not hear of it: they are killed after the margin
         if self._timeline:
             self._timeline.cancel()
-        if self._rig.injector:
-            self._undo = asyncio.get_running_loop().create_task(_undo_at(at_ns, self._rig.injector))
+        if self._injector:
+            self._undo = asyncio.get_running_loop().create_task(_undo_at(at_ns, self._injector))
 
     def trouble(self, fault: HarnessFault) -> None:
         """The rig is at fault: told, and the load stopped, since no verdict can come of it."""
-        self._account.trouble(fault)
+        self._state.trouble(fault)
         if self._armed:
             self.stop(time.monotonic_ns(), "rig")
 
@@ -108,10 +111,10 @@ class LoadPhase:
         """A child has ended."""
         if not self._armed or child.name in self._given_up:
             return
-        if child.name.startswith(workers.PREFIX):
-            if child.code.result() != 0 or self._rig is None:
+        if child.name.startswith(local_workers.PREFIX):
+            if child.code.result() != 0 or not self._going:
                 self._record(child)
-                self.trouble(workers.died(child))
+                self.trouble(local_workers.died(child))
         elif child.name == service.NAME:
             self._record(child)
             self.stop(child.ended_ns or time.monotonic_ns(), "service_gone")
@@ -124,7 +127,7 @@ class LoadPhase:
             return
         stopped = ProcessExit(child=child.name, t_ns=time.monotonic_ns(), code=-signal.SIGSTOP, stopped=True)
         if child.name == service.NAME:
-            self._account.died(stopped)
+            self._state.died(stopped)
             self.stop(stopped.t_ns, "service_gone")
             return
         self.trouble(
@@ -138,22 +141,19 @@ class LoadPhase:
             self._given_up.add(child.name)
             child.kill()
 
-    async def _workers_left(self, running: list[ChildProcess]) -> None:
+    async def _workers_left(self) -> None:
         """Until the last has ended; one that overruns is killed. `stop` may bring the end nearer meanwhile."""
-        pending = {worker.code for worker in running if worker.alive}
-        while pending:
-            _, pending = await asyncio.wait(pending, timeout=0.25)
+        while self._workers.alive():
+            await self._workers.wait(0.25)
             late_ns = time.monotonic_ns() - self._end_ns
-            if pending and self._broken and late_ns > BROKEN_DRAIN_S * NS_PER_S:
+            if self._broken and late_ns > BROKEN_DRAIN_S * NS_PER_S:
                 self._armed = False  # they end because we say so
-                await asyncio.gather(*(worker.stop(workers.GRACE_S) for worker in running))
+                await self._workers.end()
                 return
-            if pending and late_ns > (self._plan.load.drain_ms / 1000 + MARGIN_S) * NS_PER_S:
-                for worker in running:
-                    if worker.alive:
-                        self._account.trouble(workers.overran(worker))
-                        self._account.end_for("rig")
-                        worker.kill()
+            if late_ns > (self._plan.load.drain_ms / 1000 + MARGIN_S) * NS_PER_S:
+                for fault in self._workers.kill_overrunning():
+                    self._state.trouble(fault)
+                    self._state.end_for("rig")
 
     def _record(self, child: ChildProcess) -> ProcessExit:
         lines = child.log_tail(1)
@@ -163,7 +163,7 @@ class LoadPhase:
             code=child.code.result(),
             last_line=lines[0] if lines else "",
         )
-        self._account.died(death)
+        self._state.died(death)
         return death
 
 

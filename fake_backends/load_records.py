@@ -1,0 +1,69 @@
+"""What the fakes answer by during one load, and what they record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fake_backends.unmatched import UnmatchedCalls
+from harness.correlation import CANARY_HEADER, SEQ_HEADER, TRACE_HEADER, seq_of
+from harness.rundir.plan import PlannedFault
+from harness.rundir.rows import NO_SEQ, RowWriter
+
+if TYPE_CHECKING:
+    from fake_backends.server import Backend
+
+Address = tuple[str, int]
+_CANARY: Final = CANARY_HEADER.encode()
+_SEQ: Final = SEQ_HEADER.encode()
+_TRACE: Final = TRACE_HEADER.encode()
+
+
+@dataclass(slots=True)
+class LoadRecords:
+    """One load. `run` is its hash (`harness.correlation.run_hash`), `first_seq` what its first arrival is numbered by.
+
+    Calls that come after `close` are answered as before and leave no record.
+    """
+
+    backends: Mapping[Address, Backend]
+    rows: RowWriter
+    unmatched: UnmatchedCalls
+    run: str
+    faults: Sequence[PlannedFault] = ()
+    first_seq: int = 0
+    is_closed: bool = False
+
+    def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bool]:
+        """The number of the arrival within this load, or NO_SEQ, and whether this is a canary.
+
+        The plain header wins. A number below `first_seq` is of an earlier load, whose request the service still works
+        on.
+        """
+        plain = traced = None
+        canary = False
+        for name, value in headers:
+            if name == _SEQ and value.isdigit():
+                plain = int(value)
+            elif name == _TRACE:
+                traced = seq_of(self.run, value.decode("latin-1"))
+            elif name == _CANARY:
+                canary = True
+        sent = plain if plain is not None else traced
+        if canary or sent is None or not 0 <= sent - self.first_seq < NO_SEQ:
+            return NO_SEQ, canary
+        return sent - self.first_seq, canary
+
+    def flush(self) -> None:
+        """May raise OSError."""
+        if not self.is_closed:
+            self.rows.flush()
+            self.unmatched.write()
+
+    def close(self) -> None:
+        """Write all, and the row file's footer. Idempotent. May raise OSError."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.unmatched.write()
+            self.rows.close()

@@ -1,0 +1,72 @@
+"""One proxy of Toxiproxy's for each upstream, for as long as the stack stands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from harness.errors import RigError
+from harness.rundir.manifest import HarnessFault
+from harness.rundir.plan import StackPlan
+from harness.stack.threads import in_thread
+
+if TYPE_CHECKING:
+    from harness.toxiproxy.client import ToxiproxyClient
+
+ACT_S: Final = 8.0
+"""Bound of one act, which is a handful of admin calls with a timeout each."""
+
+T = TypeVar("T")
+
+
+class ListenerProxies:
+    """`trouble` is called with what could not be deleted: on a server that is not ours it would stay."""
+
+    def __init__(self, client: ToxiproxyClient, plan: StackPlan, trouble: Callable[[HarnessFault], None]) -> None:
+        self.trouble = trouble
+        self.names: list[str] = []
+        """Of those that were asked for, whether they came to be or not."""
+        self._client = client
+        self._plan = plan
+
+    async def create(self) -> None:
+        """One an upstream, read back. Raises RigError; `delete` then still deletes those that came to be."""
+        created = await asyncio.gather(*(self._create(up.name) for up in self._plan.upstreams), return_exceptions=True)
+        for failure in created:
+            if isinstance(failure, BaseException):
+                raise failure
+
+    async def delete(self) -> None:
+        results = await asyncio.gather(*(self._delete(name) for name in self.names), return_exceptions=True)
+        for failure in results:
+            if isinstance(failure, RigError):
+                self.trouble(HarnessFault(check="rollback", message=failure.message, fix=sweep_command(self._client)))
+
+    async def _create(self, upstream: str) -> None:
+        planned = self._plan.upstream(upstream)
+        name = self._plan.proxy_name(upstream)
+        self.names.append(name)
+        listen = f"{planned.listen_host}:{planned.listen_port}"
+        backend = f"{planned.backend_host}:{planned.backend_port}"
+        await admin_call(self._client, lambda: self._client.create_proxy(name, listen, backend))
+
+    async def _delete(self, name: str) -> None:
+        def delete() -> None:
+            if self._client.proxy(name) is not None:
+                self._client.delete_proxy(name)
+
+        await admin_call(self._client, delete)
+
+
+async def admin_call(client: ToxiproxyClient, call: Callable[[], T]) -> T:
+    """One act on Toxiproxy's admin API, in a thread. Raises RigError, also where it does not end in time."""
+    try:
+        return await in_thread(call, ACT_S)
+    except TimeoutError as exc:
+        raise RigError(f"Toxiproxy at {client.url} did not end an act within {ACT_S:g} s") from exc
+
+
+def sweep_command(client: ToxiproxyClient) -> str:
+    """What removes by hand whatever is left on this server."""
+    return f"run `tailgate toxiproxy sweep --url {client.url}`"

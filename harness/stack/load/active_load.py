@@ -1,0 +1,120 @@
+"""What lives as long as one load: the records in its run directory, its faults and canaries, its workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.rundir import handshake
+from harness.rundir.detections import FILE as DETECTIONS
+from harness.rundir.journal import Entry, Journal
+from harness.rundir.plan import Plan
+from harness.secrets.expand import Expander
+from harness.stack.background import BackgroundTasks
+from harness.stack.detection import alert_poll, log_tail
+from harness.stack.detection.detection_book import DetectionBook
+from harness.stack.events import Event, FaultChanged
+from harness.stack.load.local_workers import LocalWorkers
+from harness.stack.load.phase import LoadPhase
+from harness.stack.monitor import resources
+from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.run_state import RunState, disk_error
+
+if TYPE_CHECKING:
+    from harness.stack.injection.injector import Injector
+    from harness.stack.injection.proxies import ListenerProxies
+    from harness.stack.monitor.canary import Canaries
+    from harness.toxiproxy.client import ToxiproxyClient
+
+
+class ActiveLoad:
+    """One load on the stack, from `open` to `close`. `phase` is its course, `state` what has happened to it so far."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        run_dir: Path,
+        expand: Expander,
+        environ: Mapping[str, str],
+        *,
+        emit: Callable[[Event], None],
+        start_child: Callable[[ProcessSpec], ChildProcess],
+        on_ready: Callable[[ChildProcess], None],
+    ) -> None:
+        self.plan = plan
+        self.run_dir = run_dir
+        self.expand = expand
+        self.state = RunState(run_dir, plan, emit, expand.secrets)
+        self.workers = LocalWorkers(plan, run_dir, environ, start_child=start_child, on_ready=on_ready)
+        self.phase = LoadPhase(plan, self.state, self.workers)
+        self.background = BackgroundTasks(self.phase.trouble)
+        self.injector: Injector | None = None
+        self.canaries: Canaries | None = None
+        self.is_closed = False
+        self.gateway_log_begin = 0
+        """Size of the gateway's log when this load began: what stands before is of earlier loads."""
+        self._journal: Journal | None = None
+        self._detections: DetectionBook | None = None
+
+    def open(self) -> None:
+        """Make the files of its records. Raises RigError where the disk takes none."""
+        try:
+            handshake.prepare(self.run_dir)
+            self._journal = Journal(self.run_dir / "faults.ndjson")
+            self._detections = DetectionBook(self.run_dir, self.expand.secrets)
+        except OSError as exc:
+            raise disk_error(exc) from exc
+
+    def watch(
+        self,
+        children: Callable[[], Iterable[ChildProcess]],
+        on_stopped: Callable[[ChildProcess], None],
+        service_log: Path | None,
+    ) -> None:
+        """Record from now on what each child costs, and which upstreams the service's log names."""
+        file = self.run_dir / "resources.ndjson"
+        self.background.start(
+            resources.sample_forever(file, children, on_stopped, self.phase.trouble), "resources.ndjson"
+        )
+        if service_log and self._detections:
+            tail = log_tail.tail_forever(service_log, self.plan.upstreams, self._detections)
+            self.background.start(tail, DETECTIONS)
+
+    def watch_alerts(self, service_url: str, headers: Mapping[str, str]) -> None:
+        """Record from now on what the service's alert metric says, where the plan names one."""
+        poll = alert_poll.AlertPoll.of(self.plan, service_url, headers)
+        if poll and self._detections:
+            self.background.start(alert_poll.poll_forever(poll, self._detections), DETECTIONS)
+
+    async def prove_listeners(self, client: ToxiproxyClient, proxies: ListenerProxies, toxiproxy_log: Path) -> None:
+        """From end to end: a canary through every listener. Raises RigError unless each is answered whole."""
+        from harness.stack.injection.injector import Injector
+        from harness.stack.monitor.canary import Canaries
+
+        assert self._journal is not None, "open() comes first"
+        self.injector = Injector(
+            client, self.plan, self._journal, self._observe, proxies.trouble, proxies=proxies.names
+        )
+        try:
+            file = self.run_dir / "canary.ndjson"
+            self.canaries = Canaries(self.plan, file, self._journal, self._observe, toxiproxy_log)
+        except OSError as exc:
+            raise disk_error(exc) from exc
+        await self.canaries.first()
+
+    async def go(self) -> None:
+        """Start the load and return when every worker has left. Raises OSError for a full disk."""
+        await self.phase.go(self.injector, self.canaries, self.background)
+
+    def close(self) -> None:
+        """Close the records. Idempotent."""
+        self.is_closed = True
+        for record in (self.canaries, self._journal, self._detections):
+            if record:
+                record.close()
+
+    def _observe(self, entry: Entry) -> None:
+        if self.canaries:
+            self.canaries.note(entry)
+        self.state.emit(FaultChanged(entry=entry))

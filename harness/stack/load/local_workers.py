@@ -1,0 +1,134 @@
+"""The Locust workers as children: started early, ready when they say so, their end read from code and log."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from harness.errors import RigError
+from harness.rundir import handshake
+from harness.rundir.manifest import HarnessFault
+from harness.rundir.plan import Plan
+from harness.stack.processes.process import KILL_S, ChildProcess, ProcessSpec
+from harness.stack.run_state import DISK_FIX
+from scenarios.drive.command import worker_argv
+
+PREFIX: Final = "locust-"
+READY_WITHIN_S: Final = 30.0
+GRACE_S: Final = 2.0
+END_S: Final = GRACE_S + KILL_S
+_POLL_S: Final = 0.01
+_DISK_FULL: Final = re.compile(rf"\[Errno ({errno.ENOSPC}|{errno.EFBIG}|{errno.EDQUOT})\]")
+
+
+class LocalWorkers:
+    """A `WorkerTransport`: children of this process, and files of the run directory as messages.
+
+    `start_child` starts one, `on_ready` is called with each that can send.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        run_dir: Path,
+        environ: Mapping[str, str],
+        *,
+        start_child: Callable[[ProcessSpec], ChildProcess],
+        on_ready: Callable[[ChildProcess], None],
+    ) -> None:
+        self._run_dir = run_dir
+        self._specs = [_spec(run_dir, environ, index) for index in range(plan.load.workers)]
+        self._start_child = start_child
+        self._on_ready = on_ready
+        self._children: list[ChildProcess] = []
+
+    async def launch(self) -> None:
+        self._children = [self._start_child(spec) for spec in self._specs]
+        async with asyncio.TaskGroup() as group:
+            for index, child in enumerate(self._children):
+                group.create_task(self._until_ready(index, child))
+
+    def start(self, *, start_ns: int, t0_ns: int) -> None:
+        handshake.write_start(self._run_dir, start_ns=start_ns, t0_ns=t0_ns)
+
+    def stop(self, at_ns: int) -> None:
+        handshake.write_stop(self._run_dir, at_ns=at_ns)
+
+    def alive(self) -> tuple[str, ...]:
+        return tuple(child.name for child in self._children if child.alive)
+
+    async def wait(self, within_s: float) -> None:
+        if codes := [child.code for child in self._children if child.alive]:
+            await asyncio.wait(codes, timeout=within_s)
+
+    async def end(self) -> None:
+        await asyncio.gather(*(child.stop(GRACE_S) for child in self._children))
+
+    def kill_overrunning(self) -> list[HarnessFault]:
+        overran = [child for child in self._children if child.alive]
+        for child in overran:
+            child.kill()
+        return [_overran(child) for child in overran]
+
+    def rows(self) -> tuple[Path, ...]:
+        return tuple(self._run_dir / f"samples-{index}.bin" for index in range(len(self._specs)))
+
+    async def _until_ready(self, index: int, worker: ChildProcess) -> None:
+        begin = time.monotonic()
+        while not handshake.is_ready(self._run_dir, index):
+            if not worker.alive:
+                fault = died(worker)
+                raise RigError(fault.message, fault.fix)
+            if time.monotonic() - begin > READY_WITHIN_S:
+                raise RigError(
+                    f"{worker.name} was not ready within {READY_WITHIN_S:g} s" + _excerpt(worker),
+                    f"see {worker.log_place}; the machine may be too busy to start Locust",
+                )
+            await asyncio.wait([worker.code], timeout=_POLL_S)
+        self._on_ready(worker)
+
+
+def _spec(run_dir: Path, environ: Mapping[str, str], index: int) -> ProcessSpec:
+    name = f"{PREFIX}{index}"
+    log = run_dir / "logs" / f"{name}.log"
+    return ProcessSpec(name, tuple(worker_argv(run_dir, index)), dict(environ), run_dir, log, keep_signals=True)
+
+
+def died(worker: ChildProcess) -> HarnessFault:
+    """A worker that ended with an error: what its traceback ends in, which names the user's mistake if it is one."""
+    code = worker.code.result()
+    why = f"signal {-code}" if code < 0 else f"exit code {code}"
+    error = last_error(worker.log_tail(200))
+    disk = _DISK_FULL.search(error) is not None
+    return HarnessFault(
+        check="files" if disk else "workers",
+        message=f"{worker.name} ended with {why}: {error}",
+        fix=DISK_FIX if disk else f"see {worker.log_place}; if the error is in your locustfile, mend it there",
+    )
+
+
+def _overran(worker: ChildProcess) -> HarnessFault:
+    return HarnessFault(
+        check="workers",
+        message=f"{worker.name} did not end after the last arrival and the drain; it was killed",
+        fix=f"see {worker.log_place}; a task of the locustfile may never return",
+    )
+
+
+def last_error(lines: list[str]) -> str:
+    """The last line of the last traceback, else the last line of the log."""
+    starts = [number for number, line in enumerate(lines) if "Traceback (most recent call last)" in line]
+    if starts:
+        for line in lines[starts[-1] + 1 :]:
+            if not line.startswith((" ", "\t")):
+                return line
+    return lines[-1] if lines else "its log is empty"
+
+
+def _excerpt(worker: ChildProcess) -> str:
+    return "".join(f"\n  {line}" for line in worker.log_excerpt())
