@@ -25,7 +25,6 @@ from fake_backends.concurrency_limit import ConcurrencyLimit, QueueFull
 from fake_backends.control import PATH as CONTROL_PATH
 from fake_backends.control import control
 from fake_backends.draws import CallCounter, Draws
-from fake_backends.profiles import profile_of
 from fake_backends.providers import IncomingRequest, Response, provider_named
 from fake_backends.response_writer import Message, Send, send_whole
 from fake_backends.unmatched import UnmatchedCalls
@@ -33,6 +32,7 @@ from harness.correlation import CANARY_HEADER, CONTROL_HEADER, SEQ_HEADER, TRACE
 from harness.rundir.plan import PlannedFault, PlannedUpstream
 from harness.rundir.rows import FLAG_CANARY, NO_ROUTE, NO_SEQ, RowWriter
 from harness.units import NS_PER_MS
+from harness.upstreams.profiles import profile_of
 
 Receive = Callable[[], Awaitable[Message]]
 Address = tuple[str, int]
