@@ -43,7 +43,7 @@ class HttpExchange:
             head = self._connection.send(h11.Request(method=method, target=target.encode(), headers=fields))
             self.request = head + self._connection.send(h11.EndOfMessage())
         except h11.LocalProtocolError:
-            raise ValueError("the request cannot be sent: its path or a header is no HTTP") from None
+            raise ValueError("the request cannot be sent: its path or one of its headers is not valid HTTP") from None
 
     @property
     def status(self) -> int:
