@@ -27,7 +27,6 @@ from fake_backends.concurrency_limit import ConcurrencyLimit, QueueFull
 from fake_backends.control import control
 from fake_backends.draws import CallCounter, Draws
 from fake_backends.load_records import LoadRecords
-from fake_backends.profiles import profile_of
 from fake_backends.providers import IncomingRequest, Response, provider_named
 from fake_backends.response_writer import Message, Send, send_whole
 from harness.correlation import CONTROL_HEADER, LOAD_PATH, RUN_DIR_HEADER
@@ -35,6 +34,7 @@ from harness.errors import TailgateError
 from harness.rundir.plan import PlannedUpstream
 from harness.rundir.rows import FLAG_CANARY, NO_ROUTE
 from harness.units import NS_PER_MS
+from harness.upstreams.profiles import profile_of
 
 Receive = Callable[[], Awaitable[Message]]
 

@@ -5,7 +5,6 @@ Only a directory that is no run at all raises UsageError. Nothing is joined or j
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +16,14 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.evidence.detections.recorded import Detections
-from harness.evidence.resources import is_reading
+from harness.evidence.resources import parse_reading
 from harness.rundir.canaries import CanaryLine, read_canaries
 from harness.rundir.detections import FILE as NOTICES
 from harness.rundir.detections import read_detections
 from harness.rundir.incomplete import IncompleteAnswer, read_incomplete
 from harness.rundir.journal import Entry, read_journal
 from harness.rundir.manifest import Manifest
+from harness.rundir.ndjson import DamagedLine, read_ndjson
 from harness.rundir.plan import Plan
 from harness.rundir.rows import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
 from harness.rundir.unmatched import Unmatched, read_unmatched
@@ -79,29 +79,14 @@ def read_run(run_dir: Path) -> RunFiles:
 def read_resources(run_dir: Path, broken: list[str]) -> tuple[dict[str, object], ...]:
     """Every whole line of resources.ndjson. A last line cut short is passed over; the first that is damaged otherwise
     is told in `broken`: it may hide the most that the service held."""
-    path = run_dir / RESOURCES
+    damaged: list[DamagedLine] = []
     try:
-        texts = path.read_bytes().split(b"\n") if path.exists() else []
+        readings = tuple(read_ndjson(run_dir / RESOURCES, parse_reading, "a reading", pass_over=damaged.append))
     except OSError as exc:
-        broken.append(f"{path.name} cannot be read: {exc.strerror}")
+        broken.append(f"{RESOURCES} cannot be read: {exc.strerror}")
         return ()
-    documents = [_document(text) for text in texts]
-    damaged = [
-        number
-        for number, (text, document) in enumerate(zip(texts, documents, strict=True), 1)
-        if text and not is_reading(document) and number < len(texts)
-    ]
-    if damaged:
-        broken.append(f"{path.name}:{damaged[0]}: not a reading")
-    return tuple(document for document in documents if is_reading(document))
-
-
-def _document(text: bytes) -> object:
-    """None where it is no JSON."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    broken.extend(str(each) for each in damaged[:1])
+    return readings
 
 
 def in_order(parts: Sequence[NDArray[Any]], layout: RowLayout) -> NDArray[Any]:
@@ -168,8 +153,6 @@ def _notices(path: Path, broken: list[str]) -> Detections | None:
 def _lines(read: Callable[[Path], Iterable[Line]], path: Path, broken: list[str]) -> tuple[Line, ...]:
     try:
         return tuple(read(path))
-    except RecursionError:
-        broken.append(f"{path.name}: a line is nested too deep to be one of ours")
     except (ValueError, OSError) as exc:
         broken.append(str(exc))
     return ()

@@ -6,6 +6,7 @@ service is not a process of ours there are no readings at all.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,9 +42,9 @@ class ResourceSeries:
     by_state: tuple[States | None, ...]
 
     @classmethod
-    def of(cls, lines: Iterable[Mapping[str, object]]) -> Self:
+    def of(cls, lines: Iterable[Mapping[str, object]], child: str = SERVICE) -> Self:
         """From the lines of resources.ndjson; those of other children and those without a time are passed over."""
-        own = [line for line in lines if line.get("child") == SERVICE and _is_count(line.get("t_ns"))]
+        own = [line for line in lines if line.get("child") == child and _is_count(line.get("t_ns"))]
         times = np.array([line["t_ns"] for line in own], dtype=np.int64)
         order = np.argsort(times, kind="stable")
         ordered = [own[place] for place in order.tolist()]
@@ -98,8 +99,15 @@ class ResourceSeries:
         )
 
 
-def is_reading(document: object) -> TypeGuard[dict[str, object]]:
-    """Whether it is a whole line of resources.ndjson: a figure may be missing or null, and never anything else."""
+def parse_reading(line: bytes) -> dict[str, object]:
+    """A line of resources.ndjson: a figure may be missing or null; raises ValueError where it is anything else."""
+    document = json.loads(line)
+    if not _is_reading(document):
+        raise ValueError("not a reading")
+    return document
+
+
+def _is_reading(document: object) -> TypeGuard[dict[str, object]]:
     if not isinstance(document, dict) or not isinstance(document.get("child"), str):
         return False
     figures = [document.get(name) for name in _FIGURES]

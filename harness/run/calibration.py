@@ -5,7 +5,6 @@ The figure is the load worker's own CPU time a request, start-up left out.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -48,24 +47,24 @@ def measure() -> MaxRate:
         stopper.check()
         if finished.results is None or finished.results.verdict == "rig_failure":
             raise RigError(finished.results.reason if finished.results else "the run was not judged")
-        return _ceiling(run_dir)
+        return max_rate_of(run_dir)
 
 
-def _ceiling(run_dir: Path) -> MaxRate:
+def max_rate_of(run_dir: Path) -> MaxRate:
     """CPU time of the worker between its readings within the load, over the requests sent between them."""
+    from harness.evidence.files import read_resources
+    from harness.evidence.resources import ResourceSeries
+
     plan, manifest = Plan.read(run_dir), Manifest.read(run_dir)
     t0_ns = manifest.t0_ns or 0
-    lines = [json.loads(line) for line in (run_dir / "resources.ndjson").read_bytes().splitlines()]
     end_ns = t0_ns + round(plan.load.duration_ms * 1e6)
-    readings = [
-        line
-        for line in lines
-        if line["child"] == "locust-0" and t0_ns <= line["t_ns"] <= end_ns and line["cpu_s"] is not None
-    ]
+    worker = ResourceSeries.of(read_resources(run_dir, []), child="locust-0")  # the run was judged: nothing is damaged
+    readings = worker.within([(t0_ns, end_ns + 1)], None).knowing("cpu_s")
     if len(readings) < 2:
         raise RigError("the load worker's CPU time could not be read")
-    first, last = readings[0], readings[-1]
+    first_ns, last_ns = readings.t_ns[0], readings.t_ns[-1]
+    cpu_s = float(readings.cpu_s[-1] - readings.cpu_s[0])
     sent_ns = read_rows(run_dir / "samples-0.bin", SAMPLES)["sent_ns"]
-    sent = int(((sent_ns >= first["t_ns"]) & (sent_ns < last["t_ns"])).sum())
-    cpu_ms = max(1000 * (last["cpu_s"] - first["cpu_s"]) / max(sent, 1), 0.01)
+    sent = int(((sent_ns >= first_ns) & (sent_ns < last_ns)).sum())
+    cpu_ms = max(1000 * cpu_s / max(sent, 1), 0.01)
     return MaxRate(cpu_ms=round(cpu_ms, 3), rate_per_s=round(USABLE * 1000 / cpu_ms, -1))

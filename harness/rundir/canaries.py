@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
+from harness.rundir.ndjson import read_ndjson
 from harness.rundir.plan import Frozen, Proof
 from harness.units import NS_PER_MS
 
@@ -92,18 +93,7 @@ CANARY_LINE: TypeAdapter[CanaryLine] = TypeAdapter(CanaryLine)
 
 def read_canaries(path: Path) -> Iterator[CanaryLine]:
     """Every whole line. A last line cut short is passed over; other damage raises ValueError; no file, no lines."""
-    if not path.exists():
-        return
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue
-        try:
-            yield CANARY_LINE.validate_json(line)
-        except ValueError as exc:
-            if number == len(lines):
-                return
-            raise ValueError(f"{path.name}:{number}: not a canary line") from exc
+    return read_ndjson(path, CANARY_LINE.validate_json, "a canary line")
 
 
 def baseline_ms(canaries: Iterable[Canary]) -> float | None:

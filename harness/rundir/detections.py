@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
+from harness.rundir.ndjson import read_ndjson
 from harness.rundir.plan import Frozen
 
 Source = Literal["log", "alert"]
@@ -73,14 +74,5 @@ def without_digits(text: str) -> str:
 
 
 def read_detections(path: Path) -> Iterator[Recorded]:
-    """Every whole line. A last line cut short is passed over; other damage raises ValueError."""
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue
-        try:
-            yield _LINE.validate_json(line)
-        except ValueError as exc:
-            if number == len(lines):
-                return
-            raise ValueError(f"{path.name}:{number}: not a notice") from exc
+    """Every whole line. A last line cut short is passed over; other damage raises ValueError; no file, no lines."""
+    return read_ndjson(path, _LINE.validate_json, "a notice")

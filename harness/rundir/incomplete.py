@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from harness.rundir.ndjson import readable_lines
 from harness.rundir.plan import Frozen
 
 FOLDER: Final = "answers"
@@ -55,7 +56,13 @@ def answer_name(seq: int, part: int) -> str:
 
 def read_incomplete(run_dir: Path, workers: int) -> tuple[IncompleteAnswer, ...]:
     """By time, at most KEPT_MOST; empty where a run kept none."""
-    found = [answer for worker in range(workers) for answer in _read_index(run_dir / index_name(worker))]
+    found = [
+        answer
+        for worker in range(workers)
+        for answer in readable_lines(
+            run_dir / index_name(worker), IncompleteAnswer.model_validate_json, bytes_most=_INDEX_MOST
+        )
+    ]
     return tuple(sorted(found, key=lambda answer: (answer.t_ns, answer.seq, answer.part))[:KEPT_MOST])
 
 
@@ -74,20 +81,3 @@ def read_beginning(run_dir: Path, file: str, most: int) -> str | None:
         return None
     finally:
         os.close(handle)
-
-
-def _read_index(path: Path) -> list[IncompleteAnswer]:
-    try:
-        with path.open("rb") as file:
-            lines = file.read(_INDEX_MOST).splitlines()
-    except OSError:
-        return []
-    found = (_read(line) for line in lines)
-    return [answer for answer in found if answer is not None]
-
-
-def _read(line: bytes) -> IncompleteAnswer | None:
-    try:
-        return IncompleteAnswer.model_validate_json(line)
-    except ValueError:
-        return None

@@ -6,11 +6,11 @@ undo has to take back, so a line is on disk before the act it announces.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from harness.rundir.ndjson import read_ndjson
 from harness.rundir.plan import Frozen
 
 Event = Literal["requested", "applied", "observed", "removing", "removed", "verified", "failed"]
@@ -42,15 +42,4 @@ class Journal:
 
 def read_journal(path: Path) -> Iterator[Entry]:
     """Every whole line. A last line cut short by a power cut is passed over; other damage raises ValueError."""
-    if not path.exists():
-        return
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue
-        try:
-            yield Entry.model_validate(json.loads(line))
-        except ValueError as exc:
-            if number == len(lines):
-                return
-            raise ValueError(f"{path.name}:{number}: not a journal entry") from exc
+    return read_ndjson(path, Entry.model_validate_json, "a journal entry")

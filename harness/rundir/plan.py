@@ -20,7 +20,7 @@ class Frozen(BaseModel):
 
 
 class PlannedProfile(Frozen):
-    """How long a fake takes to answer, where p50 and p99 do not say all; `fake_backends.profiles` reads it."""
+    """How long a fake takes to answer, where p50 and p99 do not say all; `harness.upstreams.profiles` reads it."""
 
     kind: str
     numbers_ms: dict[str, float] = {}

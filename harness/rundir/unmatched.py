@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from harness.rundir.ndjson import readable_lines
 from harness.rundir.plan import Frozen
 from harness.units import format_things
 
@@ -48,18 +49,4 @@ class Unmatched(Frozen):
 
 def read_unmatched(run_dir: Path) -> tuple[Unmatched, ...]:
     """In the file's order; empty where there is no such file."""
-    path = run_dir / FILE
-    try:
-        with path.open("rb") as file:
-            lines = file.read(_READ_MOST).splitlines()
-    except OSError:
-        return ()
-    found = (_read(line) for line in lines)
-    return tuple(each for each in found if each is not None)
-
-
-def _read(line: bytes) -> Unmatched | None:
-    try:
-        return Unmatched.model_validate_json(line)
-    except ValueError:
-        return None
+    return readable_lines(run_dir / FILE, Unmatched.model_validate_json, bytes_most=_READ_MOST)

@@ -1,8 +1,7 @@
-"""How a scenario spells a latency profile. What each draws is `fake_backends.profiles`; nothing is drawn here."""
+"""How a scenario spells a latency profile. What each is, as a distribution, is `harness.upstreams.profiles`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final
 
@@ -13,21 +12,17 @@ from harness.model.strict_model import StrictModel
 from harness.model.value_types import Duration, LongerDuration, refusal
 from harness.rundir.plan import PlannedProfile
 from harness.units import duration_literal
-from harness.upstreams.recording import Points, value_at
+from harness.upstreams.recording import Points
 
 KINDS: Final = ("constant", "uniform", "normal", "lognormal", "pareto", "empirical")
-Z99: Final = 2.3263478740408408
-"""The 99th percentile of the standard normal distribution."""
+_DIGITS: Final = 9
+"""Of a percentile in a plan: where the profile was written by it, what was written."""
 
 
 class Shape(StrictModel):
-    """The settings of one kind, named as `fake_backends.profiles` takes them; `percentiles_ms` is p50 and p99."""
+    """The settings of one kind, named as `harness.upstreams.profiles` takes them."""
 
     KIND: ClassVar[str]
-
-    @property
-    def percentiles_ms(self) -> tuple[float, float]:
-        raise NotImplementedError
 
 
 class UniformProfile(Shape):
@@ -35,11 +30,6 @@ class UniformProfile(Shape):
 
     low_ms: Duration = Field(alias="low")
     high_ms: Duration = Field(alias="high")
-
-    @property
-    def percentiles_ms(self) -> tuple[float, float]:
-        width_ms = self.high_ms - self.low_ms
-        return self.low_ms + 0.5 * width_ms, self.low_ms + 0.99 * width_ms
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         if self.high_ms < self.low_ms:
@@ -52,20 +42,12 @@ class NormalProfile(Shape):
     mean_ms: LongerDuration = Field(alias="mean")
     deviation_ms: Duration = Field(alias="deviation", description="Standard deviation; below 0 ms becomes 0 ms")
 
-    @property
-    def percentiles_ms(self) -> tuple[float, float]:
-        return self.mean_ms, self.mean_ms + Z99 * self.deviation_ms
-
 
 class LognormalProfile(Shape):
     KIND: ClassVar = "lognormal"
 
     p50_ms: LongerDuration = Field(alias="p50")
     p99_ms: LongerDuration = Field(alias="p99")
-
-    @property
-    def percentiles_ms(self) -> tuple[float, float]:
-        return self.p50_ms, self.p99_ms
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         if self.p99_ms < self.p50_ms:
@@ -77,10 +59,6 @@ class ParetoProfile(Shape):
 
     least_ms: LongerDuration = Field(alias="least", description="No answer is faster")
     p99_ms: LongerDuration = Field(alias="p99")
-
-    @property
-    def percentiles_ms(self) -> tuple[float, float]:
-        return self.least_ms * (self.p99_ms / self.least_ms) ** math.log(2, 100), self.p99_ms
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         if self.p99_ms < self.least_ms:
@@ -105,11 +83,13 @@ class LatencyProfile(StrictModel):
     )
 
     def percentiles_ms(self, recorded: Points) -> tuple[float, float]:
-        """p50 and p99. `recorded`: what the file of an empirical one came to."""
-        if self.constant_ms is not None:
-            return self.constant_ms, self.constant_ms
-        shape = self._shape
-        return shape.percentiles_ms if shape else (value_at(recorded, 0.5), value_at(recorded, 0.99))
+        """p50 and p99. `recorded`: what the file of an empirical one came to; 0 where it came to nothing."""
+        from harness.upstreams.profiles import as_planned  # most scenarios have no profile
+
+        if self.empirical is not None and not recorded:
+            return 0.0, 0.0
+        latency_ms = as_planned(self.plan(recorded)).latency_ms
+        return round(latency_ms(0.5), _DIGITS), round(latency_ms(0.99), _DIGITS)
 
     def plan(self, recorded: Points) -> PlannedProfile:
         if self.constant_ms is not None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_backends.draws import CallCounter, Draws
-from fake_backends.profiles import Lognormal
+from harness.upstreams.profiles import Lognormal
 
 SEQS = st.integers(0, 2**64 - 1)
 CALLS = st.tuples(SEQS, st.integers(0, 50))

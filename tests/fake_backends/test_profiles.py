@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fake_backends.draws import Draws
-from fake_backends.profiles import PROFILES, Profile, profile_of
-from fake_backends.profiles.profile import LONGEST_MS
 from harness.rundir.plan import PlannedProfile, PlannedUpstream
 from harness.upstreams.fake import Fake
 from harness.upstreams.profile import KINDS
+from harness.upstreams.profiles import PROFILES, Profile, profile_of
+from harness.upstreams.profiles.profile import LONGEST_MS
 from harness.upstreams.recording import POINTS_MAX, Points, points_of, value_at
 from tests.fake_backends.plans import upstream
 

@@ -13,11 +13,11 @@ import pytest
 
 from fake_backends import providers
 from fake_backends.draws import Draws
-from fake_backends.profiles import Lognormal
 from fake_backends.providers import IncomingRequest, Response
 from harness.correlation import run_hash, traceparent
 from harness.rundir.plan import PlannedUpstream
 from harness.rundir.rows import FLAG_CANARY, NO_ROUTE, NO_SEQ
+from harness.upstreams.profiles import Lognormal
 from tests.fake_backends.fakes import FaultyFakes
 from tests.fake_backends.plans import SEED, upstream
 from tests.virtual_time import now_ns, run

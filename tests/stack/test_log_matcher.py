@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.rundir.plan import PlannedUpstream
-from harness.stack.detection.log_matcher import LINE_MOST, LogParser, UpstreamMatcher, alerts, is_metrics
+from harness.stack.detection.log_matcher import LINE_MOST, LogParser, UpstreamMatcher
 from tests.hostile.texts import HOSTILE
 from tests.rundir.recording import make_plan
 
@@ -243,49 +243,3 @@ def test_no_line_takes_long(line: str) -> None:
     named(f"azure {line}")
     named("INFO x", f"  {line} azure")
     assert time.process_time() - begin_s < 0.5
-
-
-# ---------------------------------------------------------------- alerts
-
-METRICS = """\
-# HELP degraded Backend is slower or fails more than usual
-# TYPE degraded gauge
-degraded{backend="azure"} 1
-degraded{backend="gcp"} 0.0
-degraded{backend="aws",zone="a"} 0
-degraded{backend="aws",zone="b"} 1.0 1395066363000
-degraded{backend="oci"} NaN
-degraded_total{backend="gcp"} 5
-degraded{backend="gcp-eu"} many
-degraded 1
-other{backend="gcp"} 1
-"""
-
-
-def test_alerts_by_any_label_that_is_an_upstreams_name() -> None:
-    found = alerts(METRICS, "degraded", upstreams(*NAMES))
-    assert found == {"azure": True, "gcp": False, "aws": True, "oci": False}
-    assert alerts('ALERTS{alertname="down",alertstate="firing",job="gcp"} 1', "ALERTS", upstreams(*NAMES)) == {
-        "gcp": True
-    }
-    assert alerts('m{a="x\\"azure",b="}",c="gcp"} 1', "m", upstreams(*NAMES)) == {"gcp": True}
-
-
-@pytest.mark.parametrize("text", ["", "degraded{", 'degraded{backend="azure" 1', "<html>degraded</html>", "\x00"])
-def test_what_is_no_metric_raises_nothing(text: str) -> None:
-    assert alerts(text, "degraded", upstreams(*NAMES)) == {}
-
-
-@pytest.mark.parametrize("text", [METRICS, "", "\n", "up 1\n", "# EOF\n", "# TYPE degraded gauge\n"])
-def test_what_may_be_metrics(text: str) -> None:
-    assert is_metrics(text)
-
-
-@pytest.mark.parametrize("text", ["<!doctype html><title>Offers</title>", '{"degraded": []}', "not found", "\n<html>"])
-def test_what_is_no_metrics(text: str) -> None:
-    assert not is_metrics(text)
-
-
-@given(st.text(max_size=200))
-def test_any_text_can_be_an_answer(text: str) -> None:
-    alerts(f"m{text}", "m", upstreams(*NAMES))

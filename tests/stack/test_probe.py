@@ -62,6 +62,95 @@ def test_it_sends_the_headers_it_is_given() -> None:
     asyncio.run(scene())
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+MEGABYTE = b"x" * (1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbody", (200, b"body", False)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody and more", (200, b"body", True)),
+        (CHUNKED + b"4\r\nbody\r\n0\r\n\r\n", (200, b"body", True)),
+        (CHUNKED + b"4\r\nbody\r\n", (200, b"body", False)),
+        (CHUNKED + b"4\r\nbody\r\nrubbish\r\n", (200, b"body", False)),
+        (b"HTTP/1.1 200 OK\r\nX: ", (200, b"", False)),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + MEGABYTE, (200, MEGABYTE, True)),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + MEGABYTE + b"x", (200, MEGABYTE, False)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n" + 2 * MEGABYTE, (200, MEGABYTE, False)),
+        (b"HTTP/1.1 302 Found\r\nLocation: /else\r\nContent-Length: 0\r\n\r\n", (302, b"", True)),
+    ],
+    ids=["short", "long", "chunked", "no-last-chunk", "bad-chunk", "no-head", "a-megabyte", "more", "huge", "redirect"],
+)
+def test_an_answer_is_whole_or_cut(answer: bytes, got: tuple[int, bytes, bool]) -> None:
+    found = _against(answer, probe.get)
+    assert isinstance(found, probe.ProbeAnswer)
+    assert (found.status, found.whole, len(found.body)) == (got[0], got[2], len(got[1]))
+    assert found.body == got[1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "method"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody", "GET"),
+        (CHUNKED + b"4\r\nbody\r\n0\r\n\r\n", "GET"),
+        (CHUNKED + b"rubbish\r\n", "GET"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "GET"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", "HEAD"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "GET"),
+        (b"J\x00\x00\x00\x0a8.0.36\x00\x08", "GET"),
+    ],
+    ids=["length", "chunked", "bad-chunk", "no-content", "head", "ssh", "mysql"],
+)
+def test_a_server_that_keeps_the_connection_open_is_not_waited_for(answer: bytes, method: str) -> None:
+    async def scene() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            await reader.read()  # until the caller has gone
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            if answer.startswith(b"HTTP"):
+                assert (await probe.get(url, method=method, timeout_s=30)).status in (200, 204)
+                return
+            with pytest.raises(ValueError, match="the answer is not HTTP"):
+                await probe.get(url, method=method, timeout_s=30)
+
+    begin = time.monotonic()
+    asyncio.run(scene())
+    assert time.monotonic() - begin < 20
+
+
+def test_its_own_headers_give_way_to_those_it_is_given_except_that_it_closes() -> None:
+    heads: list[bytes] = []
+
+    async def scene() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            await probe.get(url, headers={"host": "api.test", "USER-AGENT": "me", "connection": "keep-alive"})
+
+    asyncio.run(scene())
+    assert sorted(heads[0].split(b"\r\n")) == sorted(
+        [b"GET / HTTP/1.1", b"host: api.test", b"USER-AGENT: me", b"Accept: */*", b"Connection: close", b"", b""]
+    )
+
+
+def test_a_header_that_http_cannot_send_is_the_reason_and_its_value_is_not_shown() -> None:
+    async def scene(url: str) -> float:
+        return await probe.until_answered(url, within_s=0.1, headers={"Authorization": "s3cret\nX: y"})
+
+    with pytest.raises(probe.NotReady, match="cannot be sent") as caught:
+        _against(b"HTTP/1.1 204 No Content\r\n\r\n", scene)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_it_asks_until_the_answer_is_good() -> None:
     async def scene(url: str) -> float:
         return await probe.until_answered(url, within_s=5)

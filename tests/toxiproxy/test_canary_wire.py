@@ -12,6 +12,7 @@ import pytest
 from harness.errors import RigError
 from harness.rundir.journal import Journal
 from harness.rundir.plan import Plan, PlannedFault, PlannedToxic, Proof
+from harness.stack.http1 import HttpExchange
 from harness.stack.monitor.canary import OPEN_MAX, Canaries
 from harness.stack.monitor.canary_answer import fault_in
 from harness.toxiproxy.client import ToxiproxyClient
@@ -209,4 +210,6 @@ def test_a_file_that_takes_no_more_ends_the_canaries_with_an_error(tmp_path: Pat
     ],
 )
 def test_an_answer_is_whole_or_says_what_is_missing(answer: bytes, wrong: str) -> None:
-    assert fault_in(answer) == wrong
+    exchange = HttpExchange("GET", "/offers", {"Host": "localhost"})
+    exchange.feed(answer)
+    assert fault_in(exchange) == wrong

@@ -100,7 +100,7 @@ def test_the_portable_way_sees_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     with listener() as azure, socket.create_connection(azure) as client:
         expected = connected_to(frozenset({azure[1]}))
         assert len(expected[azure[1]]) == 1
-        monkeypatch.setattr(connections, "_TABLES", (Path("/nowhere"),))
+        monkeypatch.setattr(connections, "_HOME", Path("/nowhere"))
         # process by process, so what nobody has accepted yet is missing: here the client's side tells
         rows = list(connections._psutil_rows())
         assert (client.getsockname(), azure) in rows
@@ -108,7 +108,8 @@ def test_the_portable_way_sees_the_same(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_system_that_will_not_say_is_written_down_as_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(connections, "_TABLES", (tmp_path,))  # a folder cannot be read
+    (tmp_path / "net" / "tcp").mkdir(parents=True)  # a folder cannot be read
+    monkeypatch.setattr(connections, "_HOME", tmp_path)
     (line,) = look({"azure": 20_000})
     assert line.count is None
     assert "cannot be read" in line.detail

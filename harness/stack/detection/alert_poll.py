@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from harness.rundir.plan import Plan, PlannedUpstream
 from harness.stack.detection.detection_book import DetectionBook
-from harness.stack.detection.log_matcher import alerts, holds_samples, is_metrics
+from harness.stack.detection.exposition import alerts, holds_samples, import_parser, is_metrics
 from harness.stack.processes import probe
 
 POLL_S: Final = 0.5
@@ -77,6 +77,7 @@ class AlertPoll:
 
 async def poll_forever(poll: AlertPoll, book: DetectionBook) -> None:
     """Until cancelled, about twice a second; one that fails is recorded once a second at most."""
+    import_parser()
     next_s = time.monotonic()
     heard_ns = time.monotonic_ns()
     told_s = float("-inf")

@@ -1,4 +1,4 @@
-"""Whom a service blames: which upstreams a line of its log names, and which its alert metric holds raised. Pure.
+"""Which upstreams a line of the service's log names. Pure.
 
 A line names an upstream when it has a level of WARN or worse and says the upstream's name as a whole word, or the
 address of its listener. INFO and DEBUG lines name nobody; a line of a traceback, or an indented one without a level of
@@ -21,11 +21,6 @@ LINE_MOST: Final = 16_384
 """Of a longer line only the beginning is looked at."""
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 _CONTINUES: Final = re.compile(r"\s|Caused by:|During handling of|The above exception|\.\.\. \d+ more|goroutine \d")
-_ALERT_LINE: Final = re.compile(
-    r"(?P<metric>[A-Za-z_:][\w:]*)(?:\{(?P<labels>(?:[^\"}]|\"(?:[^\"\\]|\\.)*\")*)\})?\s+(?P<value>\S+)"
-)
-_LABEL_VALUE: Final = re.compile(r"=\s*\"((?:[^\"\\]|\\.)*)\"")
-_ESCAPE: Final = re.compile(r"\\(.)")
 
 
 class UpstreamMatcher:
@@ -117,46 +112,3 @@ def _continues(line: str) -> bool:
 def plain(line: str) -> str:
     """Without colours and the other escape sequences that a terminal swallows."""
     return _ANSI.sub("", line) if "\x1b" in line else line
-
-
-def is_metrics(text: str) -> bool:
-    """Whether an answer may be Prometheus' text: its first line is a comment or a sample, or it holds nothing."""
-    first = next((line for line in text.splitlines() if line.strip()), "#")
-    match = _ALERT_LINE.match(first)
-    return first.startswith("#") or (match is not None and _number(match["value"]) is not None)
-
-
-def holds_samples(text: str) -> bool:
-    """Whether Prometheus' text says anything of anything."""
-    return any(line.strip() and not line.startswith("#") for line in text.splitlines())
-
-
-def alerts(text: str, metric: str, upstreams: Sequence[PlannedUpstream]) -> dict[str, bool]:
-    """Which upstreams samples of `metric` are about, and whether one is above zero. A sample is about those of whom any
-    label's value is the name, or an added spelling, exactly as written.
-
-    `text` is Prometheus' text format; lines that are not, and values that are no number, are passed over.
-    """
-    found: dict[str, bool] = {}
-    for line in text.splitlines():
-        if not line.startswith(metric):
-            continue
-        match = _ALERT_LINE.match(line)
-        if match is None or match["metric"] != metric:
-            continue
-        value = _number(match["value"])
-        if value is None:
-            continue
-        raised = value > 0
-        values = {_ESCAPE.sub(r"\1", value) for value in _LABEL_VALUE.findall(match["labels"] or "")}
-        for upstream in upstreams:
-            if not values.isdisjoint(spelled(upstream)):
-                found[upstream.name] = found.get(upstream.name, False) or raised
-    return found
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

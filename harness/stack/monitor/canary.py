@@ -21,8 +21,9 @@ from harness.errors import RigError
 from harness.rundir.canaries import Canary, CanaryLine, Freed
 from harness.rundir.journal import Entry, Journal
 from harness.rundir.plan import Plan, PlannedUpstream
+from harness.stack.http1 import HttpExchange
 from harness.stack.monitor.accepted_clients import AcceptedClients
-from harness.stack.monitor.canary_answer import classify, fault_in, status_of
+from harness.stack.monitor.canary_answer import classify, fault_in
 from harness.stack.monitor.canary_observations import IDLE_DEADLINE_MS, CanaryObservations
 from harness.stack.monitor.connections import ConnectionMonitor
 from harness.stack.monitor.refusals import RefusedAttempts
@@ -173,16 +174,17 @@ class Canaries:
             raise RigError(f"canary.ndjson cannot be written: {exc}", "free some disk") from exc
 
     async def _send(self, upstream: PlannedUpstream, deadline_ms: float, to_the_end: bool) -> Canary:
-        answer = bytearray()
+        answer = HttpExchange("GET", "/offers", _headers(upstream, close=to_the_end))
         outcome, detail = "ok", ""
         sent_ns = time.monotonic_ns()
         try:
             async with asyncio.timeout(deadline_ms / 1000):
                 await self._ask(upstream, answer, to_the_end)
-            if detail := fault_in(bytes(answer)):
+            if detail := fault_in(answer):
                 outcome = "failed"
         except TimeoutError:
-            outcome, detail = "held", f"{'no end of the' if answer else 'no'} answer within {deadline_ms:.0f} ms"
+            missing = "no end of the" if answer.received else "no"
+            outcome, detail = "held", f"{missing} answer within {deadline_ms:.0f} ms"
         except OSError as exc:
             outcome, detail = "failed", os.strerror(exc.errno) if exc.errno else str(exc)
         done_ns = time.monotonic_ns()
@@ -192,14 +194,14 @@ class Canaries:
                 "sent_ns": sent_ns,
                 "done_ns": done_ns,
                 "outcome": outcome,
-                "bytes": len(answer),
-                "status": status_of(answer),
-                "looks": classify(bytes(answer), upstream.name) if not detail else None,
+                "bytes": answer.received,
+                "status": answer.status,
+                "looks": classify(answer.body, upstream.name) if not detail else None,
                 "detail": detail,
             }
         )
 
-    async def _ask(self, upstream: PlannedUpstream, answer: bytearray, to_the_end: bool) -> None:
+    async def _ask(self, upstream: PlannedUpstream, answer: HttpExchange, to_the_end: bool) -> None:
         """Connect, ask and read into `answer`, to the end of file or to the end of a whole answer. Raises OSError."""
         loop = asyncio.get_running_loop()
         host, port = upstream.listen_host, upstream.listen_port
@@ -211,21 +213,20 @@ class Canaries:
             self._ports.opened(own_port)
             try:
                 await loop.sock_connect(sock, (host, port))
-                await loop.sock_sendall(sock, _request(f"{host}:{port}", close=to_the_end))
+                await loop.sock_sendall(sock, answer.request)
                 while chunk := await loop.sock_recv(sock, _CHUNK_BYTES):
-                    answer += chunk
-                    if len(answer) > ANSWER_BYTES_MAX:
+                    answer.feed(chunk)
+                    if answer.received > ANSWER_BYTES_MAX:
                         raise OSError(f"more than {ANSWER_BYTES_MAX} bytes")
-                    if not to_the_end and not fault_in(bytes(answer)):
+                    if not to_the_end and not fault_in(answer):
                         break
             finally:
                 self._ports.closed(own_port)
 
 
-def _request(address: str, *, close: bool) -> bytes:
-    kept = "close" if close else "keep-alive"
-    head = ("GET /offers HTTP/1.1", f"Host: {address}", f"{CANARY_HEADER}: 1", f"Connection: {kept}", "", "")
-    return "\r\n".join(head).encode()
+def _headers(upstream: PlannedUpstream, *, close: bool) -> dict[str, str]:
+    address = f"{upstream.listen_host}:{upstream.listen_port}"
+    return {"Host": address, CANARY_HEADER: "1", "Connection": "close" if close else "keep-alive"}
 
 
 class _OwnPorts:

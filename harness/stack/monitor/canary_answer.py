@@ -1,4 +1,4 @@
-"""What an answer to a canary is: whole or not, its status, whether its body holds offers. Pure; HTTP/1.1 only."""
+"""What an answer to a canary is: whole or not, and whether its body holds offers. Pure."""
 
 from __future__ import annotations
 
@@ -7,41 +7,31 @@ from typing import Final
 import orjson
 
 from harness.rundir.canaries import Looks
+from harness.stack.http1 import HttpExchange
 
 LOOKED_INTO_BYTES: Final = 4 << 20
 """A larger body is not parsed: the supervisor has other things to do."""
 
 
-def fault_in(answer: bytes) -> str:
-    """What is wrong with an HTTP/1.1 answer read to its end of file; empty: it is whole and 2xx."""
-    head, found, body = answer.partition(b"\r\n\r\n")
-    if not found:
-        return "cut short in the head" if head else "closed without an answer"
-    status, *lines = head.split(b"\r\n")
-    words = status.split(b" ", 2)
-    if len(words) < 2 or not words[1].isdigit():
+def fault_in(answer: HttpExchange) -> str:
+    """What is wrong with an answer that has ended with what was received; empty: it is whole and 2xx."""
+    if not answer.received:
+        return "closed without an answer"
+    if not answer.is_http:
         return "not an HTTP answer"
-    if not words[1].startswith(b"2"):
-        return f"HTTP {words[1].decode()}"
-    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
-    length = fields.get(b"content-length", b"")
-    if length.isdigit() and len(body) < int(length):
-        return f"cut short after {len(body)} of {int(length)} bytes"
-    if b"chunked" in fields.get(b"transfer-encoding", b"").lower() and not body.endswith(b"0\r\n\r\n"):
-        return f"cut short after {len(body)} bytes"
+    if not answer.has_head:
+        return "cut short in the head"
+    if not 200 <= answer.status < 300:
+        return f"HTTP {answer.status}"
+    if answer.length is not None and len(answer.body) < answer.length:
+        return f"cut short after {len(answer.body)} of {answer.length} bytes"
+    if answer.is_chunked and not answer.ended:
+        return f"cut short after {answer.body_bytes} bytes"
     return ""
 
 
-def status_of(answer: bytes | bytearray) -> int:
-    """0 where no status line came."""
-    words = bytes(answer[:64]).split(b" ", 2)
-    known = len(words) > 1 and words[0].startswith(b"HTTP/") and words[1][:3].isdigit()
-    return int(words[1][:3]) if known else 0
-
-
-def classify(answer: bytes, upstream: str) -> Looks | None:
+def classify(body: bytes | bytearray, upstream: str) -> Looks | None:
     """What a whole answer's body is to a client of this upstream. None: it is too large to be parsed."""
-    _, _, body = answer.partition(b"\r\n\r\n")
     if len(body) > LOOKED_INTO_BYTES:
         return None
     try:

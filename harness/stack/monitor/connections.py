@@ -1,17 +1,16 @@
 """The second witness: connections on a listener that are not ours, so the service came there, and when.
 
-Reads the system's socket tables (`/proc/net/tcp`, elsewhere psutil) about once a second and whenever a fault was
-applied. It names no process and proves nothing about the fault itself; that is the canaries' part. A connection that
-lasts less than a second is seen only where Toxiproxy's own log tells of it (`harness.stack.monitor.accepted_clients`).
+Reads the system's tables of sockets (`harness.stack.monitor.socket_table`; elsewhere psutil's) about once a second and
+whenever a fault was applied. It names no process and proves nothing about the fault itself; that is the canaries' part.
+A connection that lasts less than a second is seen only where Toxiproxy's own log tells of it
+(`harness.stack.monitor.accepted_clients`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Final
 
 import psutil
@@ -19,6 +18,8 @@ import psutil
 from harness.errors import RigError
 from harness.rundir.canaries import Connections
 from harness.stack.monitor.accepted_clients import AcceptedClients
+from harness.stack.monitor.socket_table import Endpoint, read_table, rows
+from harness.stack.processes.procfs import PROC
 from harness.stack.threads import in_thread
 
 INTERVAL_S: Final = 1.0
@@ -27,14 +28,7 @@ SCAN_S: Final = 5.0
 
 _COST_SHARE_MAX: Final = 0.05
 
-_TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-_ROW: Final = re.compile(rb": ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) (01|0A) ")
-_LISTEN: Final = b"0A"
-_HUNG_UP: Final = re.compile(rb": [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 08 ")
-"""A socket in CLOSE_WAIT: its peer has closed, we have not."""
-
-Endpoint = tuple[str, int]
-"""An address, as the system spells it, and a port."""
+_HOME: Final = PROC / "self"
 
 Row = tuple[Endpoint, Endpoint | None]
 """Local and remote side of an established socket; no remote side: a listening one."""
@@ -116,7 +110,8 @@ def pause_s(cost_s: float) -> float:
 def connected_to(ports: frozenset[int]) -> dict[int, set[Endpoint]]:
     """Who is connected to each listener port. Raises RigError where the system refuses to say."""
     try:
-        return peers(_linux_rows() if _TABLES[0].exists() else _psutil_rows(), ports)
+        table = read_table(_HOME)
+        return peers(_linux_rows(table) if table else _psutil_rows(), ports)
     except (OSError, psutil.Error) as exc:
         raise RigError(f"the system's connections cannot be read: {exc}") from exc
 
@@ -127,16 +122,15 @@ def has_half_closed_peer(port: int) -> bool:
     True where the system will not say. One that was reset leaves no trace.
     """
     try:
-        if _TABLES[0].exists():
-            tables = [table.read_bytes() for table in _TABLES if table.exists()]
-            return any(int(row[1], 16) == port for table in tables for row in _HUNG_UP.finditer(table))
+        if table := read_table(_HOME):
+            return any(row.local[1] == port for row in rows(table, psutil.CONN_CLOSE_WAIT))
         every = psutil.net_connections("tcp")
         return any(each.status == psutil.CONN_CLOSE_WAIT and each.laddr and each.laddr.port == port for each in every)
     except (OSError, psutil.Error):
         return True
 
 
-def peers(rows: Iterable[Row], ports: frozenset[int]) -> dict[int, set[Endpoint]]:
+def peers(seen: Iterable[Row], ports: frozenset[int]) -> dict[int, set[Endpoint]]:
     """On the listener's own host its accepted side counts, so clients elsewhere are seen too.
 
     Where nothing here listens on the port, the connecting side; otherwise that might be a connection
@@ -145,7 +139,7 @@ def peers(rows: Iterable[Row], ports: frozenset[int]) -> dict[int, set[Endpoint]
     accepted: dict[int, set[Endpoint]] = {port: set() for port in ports}
     connecting: dict[int, set[Endpoint]] = {port: set() for port in ports}
     listening: set[int] = set()
-    for local, remote in rows:
+    for local, remote in seen:
         if remote is None:
             listening.add(local[1])
         elif local[1] in ports:
@@ -155,15 +149,9 @@ def peers(rows: Iterable[Row], ports: frozenset[int]) -> dict[int, set[Endpoint]
     return {port: accepted[port] if port in listening or accepted[port] else connecting[port] for port in ports}
 
 
-def _linux_rows() -> Iterable[Row]:
-    for table in _TABLES:
-        for row in _ROW.finditer(table.read_bytes() if table.exists() else b""):
-            local, remote = _endpoint(row[1], row[2]), _endpoint(row[3], row[4])
-            yield local, None if row[5] == _LISTEN else remote
-
-
-def _endpoint(address: bytes, port: bytes) -> Endpoint:
-    return address[-8:].decode(), int(port, 16)  # the last 8 digits: an IPv4 address is the same in both tables
+def _linux_rows(table: bytes) -> Iterable[Row]:
+    for row in rows(table, psutil.CONN_ESTABLISHED, psutil.CONN_LISTEN):
+        yield row.local, None if row.state == psutil.CONN_LISTEN else row.remote
 
 
 def _psutil_rows() -> Iterable[Row]:

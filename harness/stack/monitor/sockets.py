@@ -9,7 +9,6 @@ processes hold (a listener before its forked workers) counts once. A process tha
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -21,32 +20,16 @@ from typing import Final
 
 import psutil
 
+from harness.stack.monitor.socket_table import STATES, read_table, rows
 from harness.stack.processes import procfs
-from harness.stack.processes.procfs import PROC
+from harness.stack.processes.procfs import GONE, PROC
 
-STATES: Final = {
-    "01": "ESTABLISHED",
-    "02": "SYN_SENT",
-    "03": "SYN_RECV",
-    "04": "FIN_WAIT1",
-    "05": "FIN_WAIT2",
-    "07": "CLOSE",
-    "08": "CLOSE_WAIT",
-    "09": "LAST_ACK",
-    "0A": "LISTEN",
-    "0B": "CLOSING",
-}
-"""As /proc/net/tcp numbers them, without TIME_WAIT."""
 COST_MOST_S: Final = 0.1
 """Of processor time; at one look a second a tenth of a core."""
-_GONE: Final = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
-"""Of a process that has ended, or is a zombie."""
 _PREFIX: Final = "socket:["
 _PROTOCOL: Final = "system.sockprotoname"
 _TCP: Final = (b"TCP\0", b"TCPv6\0")
 _UNTABLED: Final = "CLOSE"
-_STATE, _INODE = 3, 9
-"""Columns of /proc/net/tcp."""
 
 
 class SocketCounter:
@@ -122,7 +105,7 @@ def _space(home: Path) -> str | None:
     try:
         return str((home / "ns" / "net").readlink())
     except OSError as exc:
-        if exc.errno in _GONE:
+        if exc.errno in GONE:
             return None
         raise
 
@@ -137,22 +120,18 @@ def _sockets(folder: Path) -> dict[str, str]:
                 if target.startswith(_PREFIX):
                     found[target[len(_PREFIX) : -1]] = descriptor.path
     except OSError as exc:
-        if exc.errno not in _GONE:
+        if exc.errno not in GONE:
             raise
     return found
 
 
 def _states(homes: Sequence[Path], sockets: Mapping[str, str]) -> dict[str, str] | None:
     """Of each of these that is in the table; None where all who could show it have ended. Raises OSError."""
-    table = next(filter(None, map(_table, homes)), None)
+    table = next(filter(None, map(read_table, homes)), None)
     if table is None:
         return None
-    found: dict[str, str] = {}  # the kernel may tell a socket twice while others come and go
-    for line in table.splitlines():
-        columns = line.split(None, _INODE + 1)
-        if len(columns) > _INODE and columns[_INODE] in sockets and columns[_STATE] in STATES:
-            found[columns[_INODE]] = STATES[columns[_STATE]]
-    return found
+    # by inode: the kernel may show a socket twice while others come and go
+    return {inode: row.state for row in rows(table) if (inode := row.inode) in sockets}
 
 
 def _is_tcp(descriptor: str) -> bool:
@@ -161,25 +140,6 @@ def _is_tcp(descriptor: str) -> bool:
         return os.getxattr(descriptor, _PROTOCOL) in _TCP
     except OSError:
         return False
-
-
-def _table(home: Path) -> str:
-    """Both versions' sockets of a network namespace; empty where the process has ended meanwhile."""
-    table = home / "net" / "tcp"
-    first, second = _read(table), _read(home / "net" / "tcp6")
-    if not second and not os.access(table, os.F_OK):  # not a system without IPv6
-        return ""
-    return (first + second).decode("ascii", "replace")
-
-
-def _read(table: Path) -> bytes:
-    """Empty where there is none."""
-    try:
-        return table.read_bytes()
-    except OSError as exc:
-        if exc.errno in _GONE:
-            return b""
-        raise
 
 
 def from_psutil(pids: Iterable[int]) -> dict[str, int] | None:

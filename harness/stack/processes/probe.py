@@ -1,7 +1,7 @@
 """Is it ready? One small HTTP request on a fresh connection, repeated until it is answered or time is up.
 
-It has no client library behind it: the supervisor starts in a fraction of a second and probes a dozen
-children at once. It refuses to follow redirects and to believe an answer that is not HTTP.
+It has no client library behind it but a parser (`harness.stack.http1`): the supervisor starts in a fraction of a second
+and probes a dozen children at once. It refuses to follow redirects and to believe an answer that is not HTTP.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from harness.stack.http1 import HttpExchange
 from harness.stack.processes.process import ChildProcess
 
 ATTEMPT_S: Final = 2.0
 PAUSE_S: Final = 0.02
 _MOST_BYTES: Final = 1 << 20
-_MOST_FIELDS: Final = 200
+_CHUNK_BYTES: Final = 64 * 1024
 
 
 class NotReady(Exception):
@@ -86,65 +87,39 @@ async def _exchange(url: str, method: str, headers: Mapping[str, str]) -> ProbeA
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
+    exchange = HttpExchange(method, _target(parts), _fields(parts.netloc.rpartition("@")[2], headers))
     reader, writer = await asyncio.open_connection(
         parts.hostname, port, ssl=ssl.create_default_context() if secure else None
     )
     try:
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        sent = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "tailgate", "Accept": "*/*", **headers}
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
-        writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode())
+        writer.write(exchange.request)
         await writer.drain()
-        return await _read_answer(reader)
+        # a server may keep the connection open, whatever it was asked
+        while exchange.is_http and not (exchange.ended or exchange.is_damaged) and len(exchange.body) <= _MOST_BYTES:
+            chunk = await reader.read(_CHUNK_BYTES)
+            exchange.feed(chunk)
+            if not chunk:
+                break
     finally:
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
-
-
-async def _read_answer(reader: asyncio.StreamReader) -> ProbeAnswer:
-    words = (await reader.readline()).split(None, 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+    if not exchange.status:
         raise ValueError("the answer is not HTTP")
-    fields: dict[bytes, bytes] = {}
-    ended = False
-    while line := await reader.readline():
-        if ended := not line.strip():
-            break
-        name, _, value = line.partition(b":")
-        fields[name.strip().lower()] = value.strip()
-        if len(fields) > _MOST_FIELDS:
-            raise ValueError("the answer has too many headers")
-    if b"chunked" in fields.get(b"transfer-encoding", b"").lower():
-        body, whole = await _read_chunks(reader)
-    else:  # a server may keep the connection open, whatever it was asked
-        length = fields.get(b"content-length", b"")
-        expected = min(int(length), _MOST_BYTES + 1) if length.isdigit() else None
-        body = await _read_most(reader, _MOST_BYTES if expected is None else min(expected, _MOST_BYTES))
-        whole = len(body) < _MOST_BYTES if expected is None else len(body) == expected
-    return ProbeAnswer(int(words[1]), body, ended and whole)
+    body = bytes(exchange.body[:_MOST_BYTES])
+    return ProbeAnswer(exchange.status, body, whole=exchange.ended and len(exchange.body) == len(body))
 
 
-async def _read_most(reader: asyncio.StreamReader, most_bytes: int) -> bytes:
-    body = b""
-    while len(body) < most_bytes and (chunk := await reader.read(min(65_536, most_bytes - len(body)))):
-        body += chunk
-    return body
+def _target(parts: SplitResult) -> str:
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-async def _read_chunks(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
-    """And whether the last chunk came."""
-    body = b""
-    while len(body) < _MOST_BYTES:
-        try:
-            size = int((await reader.readline()).partition(b";")[0], 16)
-        except ValueError:
-            break  # cut short: what came before is still an answer
-        if size <= 0:
-            return body, size == 0
-        body += await _read_most(reader, min(size, _MOST_BYTES - len(body)))
-        await reader.readline()
-    return body, False
+def _fields(host: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """What `headers` says in any case of its letters stands; only the connection is always closed."""
+    given = {name: value for name, value in headers.items() if name.lower() != "connection"}
+    own = {"Host": host, "User-Agent": "tailgate", "Accept": "*/*"}
+    said = {name.lower() for name in given}
+    return {**{name: value for name, value in own.items() if name.lower() not in said}, **given, "Connection": "close"}
 
 
 def _why(exc: OSError | ValueError) -> str:

@@ -6,6 +6,7 @@ shows them all. Elsewhere no such process can be seen. Changes nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,8 @@ from typing import Final
 import psutil
 
 PROC: Final = Path("/proc")
+GONE: Final = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
+"""What reading there fails with when a process has ended, or is a zombie."""
 _SIZE, _RESIDENT = 0, 1
 """Columns of statm, in pages."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from fake_backends.profiles.profile import LONGEST_MS
+from harness.upstreams.profiles.profile import LONGEST_MS
 
 
 @dataclass(frozen=True, slots=True)

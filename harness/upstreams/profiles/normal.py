@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fake_backends.profiles.profile import LONGEST_MS, NORMAL
+from harness.upstreams.profiles.profile import LONGEST_MS, NORMAL
 
 
 @dataclass(frozen=True, slots=True)

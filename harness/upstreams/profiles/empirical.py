@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fake_backends.profiles.profile import LONGEST_MS
+from harness.upstreams.profiles.profile import LONGEST_MS
 from harness.upstreams.recording import Points, value_at
 
 

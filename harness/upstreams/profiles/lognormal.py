@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, Self
 
-from fake_backends.profiles.profile import LONGEST_MS, NORMAL
+from harness.upstreams.profiles.profile import LONGEST_MS, NORMAL
 
 _Z99: Final = NORMAL.inv_cdf(0.99)
 

@@ -1,20 +1,23 @@
-"""Latency profiles, one a file. A new one is its file, its line in PROFILES and its spelling in harness.upstreams."""
+"""Latency profiles, one a file: what fakes draw from, and what a plan's p50 and p99 are computed by.
+
+A new one is its file, its line in PROFILES and its spelling in `harness.upstreams.profile`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from fake_backends.profiles.constant import Constant
-from fake_backends.profiles.empirical import Empirical
-from fake_backends.profiles.lognormal import Lognormal
-from fake_backends.profiles.normal import Normal
-from fake_backends.profiles.pareto import Pareto
-from fake_backends.profiles.profile import Profile
-from fake_backends.profiles.uniform import Uniform
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.plan import PlannedProfile, PlannedUpstream
+from harness.upstreams.profiles.constant import Constant
+from harness.upstreams.profiles.empirical import Empirical
+from harness.upstreams.profiles.lognormal import Lognormal
+from harness.upstreams.profiles.normal import Normal
+from harness.upstreams.profiles.pareto import Pareto
+from harness.upstreams.profiles.profile import Profile
+from harness.upstreams.profiles.uniform import Uniform
 
-__all__ = ["PROFILES", "Lognormal", "Profile", "profile_of"]
+__all__ = ["PROFILES", "Lognormal", "Profile", "as_planned", "profile_of"]
 
 PROFILES: Final[tuple[tuple[str, Callable[..., Profile]], ...]] = (
     ("constant", Constant),
@@ -28,10 +31,14 @@ PROFILES: Final[tuple[tuple[str, Callable[..., Profile]], ...]] = (
 
 
 def profile_of(planned: PlannedUpstream) -> Profile:
-    """How long this upstream's answers take. Raises ValueError on an impossible one."""
+    """How long this upstream's answers take. Raises ValueError on an impossible profile."""
     if planned.profile is None:
         return Lognormal.from_percentiles(planned.p50_ms, planned.p99_ms)
-    given = planned.profile
+    return as_planned(planned.profile)
+
+
+def as_planned(given: PlannedProfile) -> Profile:
+    """Raises ValueError on an impossible one."""
     for kind, make in PROFILES:
         if kind == given.kind:
             numbers = {"points": given.points} if given.points else given.numbers_ms

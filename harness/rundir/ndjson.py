@@ -1,0 +1,64 @@
+"""The one reader of files that hold a JSON document a line, which a run writes while it goes.
+
+A process that is killed, or a power cut, leaves a last line without its line end: where that one cannot be read it is
+passed over. Any other line that cannot be read is damage, and each file decides what damage means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+Line = TypeVar("Line")
+Parse = Callable[[bytes], Line]
+"""From a line without its end; raises ValueError or RecursionError for what the file should not hold."""
+
+
+class DamagedLine(ValueError):
+    """A line, not the last one cut short, that is not what its file holds: `canary.ndjson:7: not a canary line`."""
+
+
+def read_ndjson(
+    path: Path, parse: Parse[Line], what: str, *, pass_over: Callable[[DamagedLine], object] | None = None
+) -> Iterator[Line]:
+    """The lines of `path` in order; none where there is no such file. `what` names a line: `a canary line`.
+
+    Raises DamagedLine; with `pass_over`, that is called with it instead and reading goes on. Raises OSError where the
+    file is there and cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    yield from _parsed(content, parse, path.name, what, pass_over)
+
+
+def readable_lines(path: Path, parse: Parse[Line], *, bytes_most: int) -> tuple[Line, ...]:
+    """Of a file on which nothing rests: the lines that can be read within its first `bytes_most`; raises nothing."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(bytes_most)
+    except OSError:
+        return ()
+    return tuple(_parsed(content, parse, path.name, "a line", lambda _: None))
+
+
+def _parsed(
+    content: bytes, parse: Parse[Line], name: str, what: str, pass_over: Callable[[DamagedLine], object] | None
+) -> Iterator[Line]:
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            parsed = parse(line)
+        except (ValueError, RecursionError) as exc:
+            if number == len(lines):  # without a line end: cut short
+                return
+            damage = DamagedLine(f"{name}:{number}: not {what}")
+            if pass_over is None:
+                raise damage from exc
+            pass_over(damage)
+        else:
+            yield parsed
