@@ -143,7 +143,7 @@ assert not fake.provider.respond(IncomingRequest("POST", "/v2/fares")).matched
     Shown(
         "A latency profile",
         """
-from fake_backends.profiles import profile_of
+from harness.upstreams.profiles import profile_of
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 
@@ -151,6 +151,7 @@ planned = dry_plan(load_scenario("extended.yaml").made)[0].upstreams[0]
 profile = profile_of(planned)
 assert abs(profile.latency_ms(0.5) - 83.18) < 0.01, profile
 assert abs(profile.latency_ms(0.99) - 552.62) < 0.01, profile
+assert abs(planned.p50_ms - 83.18) < 0.01, planned
 """
         + VALIDATE,
         azure="{profile: {exponential: {mean: 120ms}}}",
