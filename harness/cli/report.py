@@ -9,13 +9,14 @@ import click
 
 from harness.cli.display import output
 from harness.errors import UsageError
-
-_FORMATS = "html,md,junit,json,csv"
+from reports.report import ALL
 
 
 @click.command(name="report")
 @click.argument("run_dir", type=click.Path(path_type=Path))
-@click.option("--format", "formats", default=_FORMATS, show_default=True, metavar="LIST", help="Formats, with commas.")
+@click.option(
+    "--format", "formats", default=",".join(ALL), show_default=True, metavar="LIST", help="Formats, with commas."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write.  [default: RUN_DIR]")
 def report_command(run_dir: Path, formats: str, out: Path | None) -> None:
     """Write a run's reports again.

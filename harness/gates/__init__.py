@@ -20,7 +20,15 @@ from harness.gates.throughput import ThroughputGate
 
 
 class GateKind(Protocol):
-    """How `parse_gate` finds the kind of a gate: by its first word."""
+    """How `parse_gate` finds the kind of a gate, by its first word, and how others learn of it."""
+
+    @property
+    def EXAMPLES(self) -> tuple[str, ...]:
+        """Gates of this kind as a scenario may write them, for editors."""
+
+    @property
+    def WORDS(self) -> tuple[str, ...]:
+        """First words that a misspelled gate may have meant."""
 
     def reads(self, word: str) -> bool: ...
 

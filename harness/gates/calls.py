@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames
 from harness.gates.gate import MEAN_MOMENTS, AdviceContext, Finding, Gate, GateDefaults, Unit, moments_for_share
@@ -29,6 +29,9 @@ _MULTIPLE = re.compile(r"(\d+(?:\.\d+)?)x")
 
 @dataclass(frozen=True, slots=True)
 class CallsGate(GateDefaults):
+    EXAMPLES: ClassVar[tuple[str, ...]] = ("calls to azure for by-gcp < 0.01",)
+    WORDS: ClassVar[tuple[str, ...]] = ("calls",)
+
     text: str
     upstream: str | None
     request: str | None

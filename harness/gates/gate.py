@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Protocol
 
 from harness.gates.wording.figures import format_figure
 from harness.gates.wording.outcomes import advice_on_endings
@@ -187,6 +187,8 @@ class GateDefaults:
     """What holds for most gates, so that a kind states only what is special to it."""
 
     __slots__ = ()
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
 
     @property
     def uses_gateway_timeout(self) -> bool:

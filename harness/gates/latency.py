@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import Finding, Gate, GateDefaults, moments_for_share
@@ -38,6 +38,12 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class LatencyGate(GateDefaults):
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "p99 < gateway.timeout during azure-latency",
+        "p99 < 2s during baseline",
+        "p99 < 1.5x baseline during azure-latency",
+    )
+
     text: str
     quantile: float
     """0.99 for p99."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from harness.gates import GATES, Gate, GateSyntaxError
-from harness.gates.resource_gate import FIGURES
-from harness.gates.share import BAD_OUTCOMES
 from harness.gates.syntax.synonyms import meant_gate
 from harness.gates.syntax.tokenizer import Tokens
 from harness.model.value_types import closest, refusal
 
 __all__ = ["GateSyntaxError", "parse_gate"]
 
-_METRICS: Final = (*BAD_OUTCOMES, "complete", "calls", "throughput", "recovery", *FIGURES, "named", "cleared")
+_WORDS: Final = tuple(word for kind in GATES for word in kind.WORDS)
 _ABOVE: Final = ("complete", "throughput")
 _COSTS: Final = (
     "memory",
@@ -64,7 +62,7 @@ def parse_gate(text: str) -> Gate:
     reason, meant = meant_gate(first, text)
     if meant and _is_gate(meant):
         raise GateSyntaxError(reason, f"write `{meant}`", offset)
-    close = closest(first.lower(), _METRICS)
+    close = closest(first.lower(), _WORDS)
     fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
     raise GateSyntaxError(f"`{first}` is nothing a gate can measure", fix, offset)
 

@@ -7,7 +7,7 @@ counts as infinite). A service that stays slow although the load is held is call
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from harness.gates.gate import AdviceContext, Finding, GateDefaults, GateVerdict
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
@@ -32,6 +32,9 @@ def window_ms(rate_per_s: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryGate(GateDefaults):
+    EXAMPLES: ClassVar[tuple[str, ...]] = ("recovery < 15s after azure-latency",)
+    WORDS: ClassVar[tuple[str, ...]] = ("recovery",)
+
     text: str
     fault: str
     limit_ms: float

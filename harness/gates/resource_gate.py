@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import AdviceContext, Finding, GateDefaults, Unit
@@ -69,6 +69,13 @@ _AFTER: Final = "after "
 
 @dataclass(frozen=True, slots=True)
 class ResourceGate(GateDefaults):
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "rss < 300MB",
+        "threads < 100 during azure-latency",
+        "sockets < 1.5x baseline after azure-latency",
+    )
+    WORDS: ClassVar[tuple[str, ...]] = tuple(FIGURES)
+
     text: str
     metric: Metric
     limit: float | None

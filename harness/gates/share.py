@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames
 from harness.gates.gate import AdviceContext, Finding, Gate, GateDefaults, Unit, moments_for_share
@@ -41,6 +41,13 @@ _DID: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ShareGate(GateDefaults):
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "errors < 1% during azure-latency",
+        "timeouts < 1% during azure-latency",
+        "complete > 99% during azure-latency",
+    )
+    WORDS: ClassVar[tuple[str, ...]] = (*BAD_OUTCOMES, "complete")
+
     text: str
     metric: str
     """`errors`, `timeouts`, an outcome's name, or `complete`."""

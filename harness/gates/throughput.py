@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from harness.gates.gate import MEAN_MOMENTS, AdviceContext, Finding, Gate, GateDefaults, Unit
 from harness.gates.syntax.tokenizer import Tokens
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ThroughputGate(GateDefaults):
+    EXAMPLES: ClassVar[tuple[str, ...]] = ("throughput > 39/s",)
+    WORDS: ClassVar[tuple[str, ...]] = ("throughput",)
+
     text: str
     request: str | None
     limit_per_s: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Final, Literal
+from typing import ClassVar
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -12,14 +12,9 @@ from harness.model.value_types import LongerDuration, refusal, written
 from harness.rundir.plan import PlannedUpstream
 from harness.units import duration_literal
 from harness.upstreams.profile import LatencyProfile
+from harness.upstreams.providers import PROVIDERS, ProviderName
 from harness.upstreams.recording import Points
 from harness.upstreams.upstream import Upstream
-
-ROW_BYTES_LEAST: Final = 200
-"""A catalog row as JSON is never shorter, in any provider's shape."""
-ROW_BYTES_MOST: Final = 2_000
-WITHOUT_PAGES: Final = ("vastai", "lambda")
-"""Providers that answer with all they have at once."""
 
 
 class Fake(Upstream):
@@ -30,7 +25,7 @@ class Fake(Upstream):
     profile: LatencyProfile | None = Field(
         None, description="Latency in health, where a lognormal by p50 and p99 is not it"
     )
-    provider: Literal["generic", "vastai", "lambda", "vultr"] = Field("generic", description="Wire shape it speaks")
+    provider: ProviderName = Field("generic", description="Wire shape it speaks")
     rows: int = Field(400, ge=1, le=5000, description="Offers in its catalog")
     page: int = Field(0, ge=0, le=5000, description="Offers on a page; 0: all at once")
     capacity: int | None = Field(
@@ -65,13 +60,11 @@ class Fake(Upstream):
 
     @property
     def answer_bytes(self) -> int:
-        # vultr's bare metal, every fourth row, has a path of its own
-        rows = self.rows - self.rows // 4 if self.provider == "vultr" else self.rows
-        return ROW_BYTES_LEAST * min(rows, self.page or rows)
+        return PROVIDERS[self.provider].answer_bytes(self.rows, self.page)[0]
 
     @property
     def answer_bytes_most(self) -> int:
-        return ROW_BYTES_MOST * min(self.rows, self.page or self.rows)
+        return PROVIDERS[self.provider].answer_bytes(self.rows, self.page)[1]
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         if self.profile and self.model_fields_set & {"p50_ms", "p99_ms"}:
@@ -80,6 +73,6 @@ class Fake(Upstream):
         elif self.p99_ms < self.p50_ms:
             given = f"`p99` ({duration_literal(self.p99_ms)}) is below `p50` ({duration_literal(self.p50_ms)})"
             yield "p99", refusal(given, "p99 is the slow end; write both if one default does not fit")
-        if self.page and self.provider in WITHOUT_PAGES:
+        if self.page and not PROVIDERS[self.provider].pages:
             found = f"{self.provider} has no pages: it answers with all rows at once"
             yield "page", refusal(found, "remove `page`", at_key=True)

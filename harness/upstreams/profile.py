@@ -101,8 +101,7 @@ class LatencyProfile(StrictModel):
 
     @property
     def _shape(self) -> Shape | None:
-        shapes: tuple[Shape | None, ...] = (self.uniform, self.normal, self.lognormal, self.pareto)
-        return next((shape for shape in shapes if shape is not None), None)
+        return next((value for _, value in self if isinstance(value, Shape)), None)
 
 
 def _below(key: str, value_ms: float, other: str, other_ms: float) -> PydanticCustomError:

@@ -90,8 +90,10 @@ def test_lines_fit_a_terminal() -> None:
 
 def test_files_that_are_named_exist() -> None:
     for page in PAGES:
-        for span in spans(page.read_text(encoding="utf-8")):
-            if span.partition("/")[0] in PACKAGES and re.fullmatch(r"\w+(/[\w.-]+)+/?", span):
+        text = page.read_text(encoding="utf-8")
+        examples = re.findall(r"^--- /dev/null\n\+\+\+ b/(\S+)$", text, re.MULTILINE)
+        for span in spans(text):
+            if span.partition("/")[0] in PACKAGES and re.fullmatch(r"\w+(/[\w.-]+)+/?", span) and span not in examples:
                 assert (ROOT / span).exists(), (page.name, span)
 
 
@@ -105,7 +107,7 @@ def test_decisions_are_numbered() -> None:
 def test_code_that_is_shown_is_ours() -> None:
     ours = [path.read_text(encoding="utf-8") for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     shown = [text for where, _, text in blocks("python") if "extending.md" in where]
-    assert len(shown) >= 3
+    assert len(shown) >= 2  # changes are tried by tests/structure/test_extending.py
     for text in shown:
         assert any(text in source for source in ours), text
 

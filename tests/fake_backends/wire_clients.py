@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from fake_backends.catalog import Offer, make_catalog
 from fake_backends.providers import IncomingRequest, Provider, Response, provider_named
+from harness.upstreams.providers import ProviderName
 from tests.fake_backends.plans import upstream
 
 PAGES_MAX: Final = 1000
@@ -49,7 +50,7 @@ def plain_names(names: list[str]) -> list[str]:
 class WireClient:
     """`names` and `following` read an answer: the instance names in it, and the query for the next page."""
 
-    provider: str
+    provider: ProviderName
     method: str
     paths: tuple[str, ...]
     names: Callable[[dict[str, Any]], list[str]]

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gates import CallsGate, GateSyntaxError, LatencyGate, RecoveryGate, ResourceGate, ShareGate, ThroughputGate
+from harness.gates import (
+    GATES,
+    CallsGate,
+    GateKind,
+    GateSyntaxError,
+    LatencyGate,
+    RecoveryGate,
+    ResourceGate,
+    ShareGate,
+    ThroughputGate,
+)
 from harness.gates.latency import Limit
 from harness.gates.parse import parse_gate
 
@@ -257,3 +267,10 @@ def test_reading_gates_imports_nothing_heavy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", GATES, ids=lambda kind: kind.__name__)
+def test_what_a_kind_of_gate_offers_to_editors_and_for_slips_is_of_that_kind(kind: GateKind) -> None:
+    assert kind.EXAMPLES
+    assert all(kind.reads(example.split()[0]) and parse_gate(example).text == example for example in kind.EXAMPLES)
+    assert all(kind.reads(word) for word in kind.WORDS)

@@ -7,7 +7,7 @@ the log's last line that names it, and the alert's return to normal, must be ear
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from harness.gates.detection.named import unreadable_service
 from harness.gates.detection.outcome import (
@@ -39,6 +39,9 @@ _EXAMPLE = "cleared within 30s after FAULT"
 
 @dataclass(frozen=True, slots=True)
 class ClearedGate(DetectionGate):
+    EXAMPLES: ClassVar[tuple[str, ...]] = ("cleared within 30s after azure-latency",)
+    WORDS: ClassVar[tuple[str, ...]] = ("cleared",)
+
     text: str
     fault: str
     limit_ms: float

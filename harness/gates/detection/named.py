@@ -8,7 +8,7 @@ seen is a time, not a share: no error is shared out, and one window that fails f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.detection.outcome import DetectionGate, DetectionOutcome, slowest_ms, worst_of
@@ -40,6 +40,9 @@ def unreadable_service(alerts: str) -> GateDiagnostic:
 
 @dataclass(frozen=True, slots=True)
 class DetectedGate(DetectionGate):
+    EXAMPLES: ClassVar[tuple[str, ...]] = ("named azure within 5s during azure-latency",)
+    WORDS: ClassVar[tuple[str, ...]] = ("named",)
+
     text: str
     upstream: str
     limit_ms: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from harness.faults import FAULTS
+from harness.gates import GATES
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import NAME_PATTERN
 from harness.scenario.schema.scenario import Load, Scenario, Service
@@ -16,22 +17,7 @@ from harness.upstreams import UPSTREAMS
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
 _REF: Final = "#/$defs/{model}"
-_GATES: Final = (
-    "p99 < gateway.timeout during azure-latency",
-    "p99 < 2s during baseline",
-    "p99 < 1.5x baseline during azure-latency",
-    "errors < 1% during azure-latency",
-    "timeouts < 1% during azure-latency",
-    "complete > 99% during azure-latency",
-    "calls to azure for by-gcp < 0.01",
-    "throughput > 39/s",
-    "recovery < 15s after azure-latency",
-    "named azure within 5s during azure-latency",
-    "cleared within 30s after azure-latency",
-    "rss < 300MB",
-    "threads < 100 during azure-latency",
-    "sockets < 1.5x baseline after azure-latency",
-)
+_GATES: Final = tuple(example for kind in GATES for example in kind.EXAMPLES)
 
 
 def scenario_schema() -> dict[str, Any]:
