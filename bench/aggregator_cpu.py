@@ -1,6 +1,6 @@
 """CPU of the aggregator's process for one request in health, eight backends asked: `isolated` against `parallel`.
 
-    python bench/aggregator_cpu.py [ROUNDS]
+    python bench/aggregator_cpu.py [ROUNDS] [--short]
 
 Each round asks both rungs the same, one after the other, with distinct questions (no two alike, so that each is
 worked on) and with identical ones (which `single_flight` works on once). The backends are one stub of 60 offers
@@ -25,9 +25,10 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench.command_line import read_options
 from bench.stub_server import Stub
 
-REQUESTS, AT_ONCE = 300, 6
+REQUESTS, SHORT_REQUESTS, AT_ONCE = 300, 30, 6
 SERVICE_MS = 20.0
 LIMIT: Final = 1.3
 NAMES: Final = ("aws", "azure", "gcp", "oci", "lambda", "nebius", "runpod", "vastai")
@@ -67,9 +68,15 @@ async def aggregator(
         await process.communicate()
 
 
-async def cpu_ms(client: aiohttp.ClientSession, url: str, process: psutil.Process, ask: Callable[[], str]) -> float:
-    """Milliseconds of CPU for one request, over REQUESTS of them."""
-    left = iter(range(REQUESTS))
+async def cpu_ms(
+    client: aiohttp.ClientSession,
+    url: str,
+    process: psutil.Process,
+    ask: Callable[[], str],
+    requests: int = REQUESTS,
+) -> float:
+    """Milliseconds of CPU for one request, over so many of them."""
+    left = iter(range(requests))
 
     async def user() -> None:
         for _ in left:
@@ -80,10 +87,10 @@ async def cpu_ms(client: aiohttp.ClientSession, url: str, process: psutil.Proces
     before = process.cpu_times()
     await asyncio.gather(*(user() for _ in range(AT_ONCE)))
     after = process.cpu_times()
-    return (after.user + after.system - before.user - before.system) / REQUESTS * 1000
+    return (after.user + after.system - before.user - before.system) / requests * 1000
 
 
-async def measure(rounds: int) -> dict[tuple[str, str], list[float]]:
+async def measure(rounds: int, requests: int) -> dict[tuple[str, str], list[float]]:
     found: dict[tuple[str, str], list[float]] = {}
     with Stub(SERVICE_MS) as stub:
         async with (
@@ -94,24 +101,24 @@ async def measure(rounds: int) -> dict[tuple[str, str], list[float]]:
             for turn in range(rounds + 1):
                 for ask in QUESTIONS:
                     for rung, (url, process) in (("parallel", parallel), ("isolated", isolated)):
-                        value_ms = await cpu_ms(client, url, process, ask)
+                        value_ms = await cpu_ms(client, url, process, ask, requests)
                         if turn:  # the first warms up
                             found.setdefault((ask.__name__, rung), []).append(value_ms)
     return found
 
 
 def main() -> int:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
-    found = asyncio.run(measure(rounds))
+    options = read_options(__doc__, rounds=9)
+    found = asyncio.run(measure(options.rounds, SHORT_REQUESTS if options.short else REQUESTS))
     ratios = {}
-    print(f"| questions | parallel (ms of CPU per request) | isolated | ratio, median of {rounds} | limit |")
+    print(f"| questions | parallel (ms of CPU per request) | isolated | ratio, median of {options.rounds} | limit |")
     print("|---|---:|---:|---:|---:|")
     for ask in QUESTIONS:
         parallel, isolated = found[ask.__name__, "parallel"], found[ask.__name__, "isolated"]
         ratio = ratios[ask] = statistics.median(b / a for a, b in zip(parallel, isolated, strict=True))
         medians = f"{statistics.median(parallel):.2f} | {statistics.median(isolated):.2f}"
         print(f"| {ask.__name__} | {medians} | {ratio:.2f} | {LIMIT} |")
-    return 0 if max(ratios.values()) <= LIMIT else 1
+    return options.exit_code(holds=max(ratios.values()) <= LIMIT)
 
 
 if __name__ == "__main__":

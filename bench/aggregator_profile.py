@@ -1,6 +1,6 @@
 """Where the aggregator's CPU goes in health, as shares: the rung `isolated` beside `parallel`, eight backends asked.
 
-    python bench/aggregator_profile.py [ROUNDS]
+    python bench/aggregator_profile.py [ROUNDS] [--short]
 
 The load is that of `bench/aggregator_cpu.py`, distinct questions. The service is sampled in its own process each
 4 ms of processor time, on the Python function that runs then, with the C that it calls. A profiler that is told each
@@ -25,7 +25,8 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.aggregator_cpu import SERVICE_MS, aggregator, asking, cpu_ms, distinct
+from bench.aggregator_cpu import REQUESTS, SERVICE_MS, SHORT_REQUESTS, aggregator, asking, cpu_ms, distinct
+from bench.command_line import read_options
 from bench.stub_server import Stub
 
 RUNGS: Final = ("parallel", "isolated")
@@ -78,23 +79,23 @@ def _places(frame: FrameType | None) -> Iterator[str]:
         frame = frame.f_back
 
 
-async def load(rung: str, rounds: int, backend_url: str, out: Path) -> None:
+async def load(rung: str, rounds: int, requests: int, backend_url: str, out: Path) -> None:
     """Ask the sampled service, and end it."""
     async with (
         aggregator(rung, asking(backend_url), (PROGRAM, "--sampled", str(out))) as (url, process),
         aiohttp.ClientSession() as client,
     ):
-        await cpu_ms(client, url, process, distinct)  # warms up
+        await cpu_ms(client, url, process, distinct, requests)  # warms up
         process.send_signal(BEGIN)
         for _ in range(rounds):
-            await cpu_ms(client, url, process, distinct)
+            await cpu_ms(client, url, process, distinct, requests)
         process.send_signal(END)
 
 
-def profile(rung: str, rounds: int) -> Shares:
+def profile(rung: str, rounds: int, requests: int) -> Shares:
     with Stub(SERVICE_MS) as stub, tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / rung
-        asyncio.run(load(rung, rounds, stub.url, out))
+        asyncio.run(load(rung, rounds, requests, stub.url, out))
         own, whole = json.loads(out.read_text(encoding="utf-8"))
     samples = sum(own.values())
     return Shares(
@@ -116,8 +117,9 @@ def by_room(shares: Mapping[str, float]) -> dict[str, float]:
 def main() -> int:
     if sys.argv[1:2] == ["--sampled"]:
         return sampled(Path(sys.argv[2]), sys.argv[3:])
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    found = {rung: profile(rung, rounds) for rung in RUNGS}
+    options = read_options(__doc__, rounds=20)
+    requests = SHORT_REQUESTS if options.short else REQUESTS
+    found = {rung: profile(rung, options.rounds, requests) for rung in RUNGS}
     rooms = {rung: by_room(shares.own) for rung, shares in found.items()}
     print("| CPU in | " + " | ".join(f"`{rung}`" for rung in RUNGS) + " |\n|---|" + "---:|" * len(RUNGS))
     for name, share in rooms[RUNGS[-1]].items():

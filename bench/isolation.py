@@ -1,6 +1,6 @@
 """What the rung `isolated` is worth: one of eight backends hangs for a minute; its isolation, and what comes after.
 
-    python bench/isolation.py [RUNS]                  runs `hung-minute` so many times (3), about three minutes each
+    python bench/isolation.py [RUNS] [--short]        runs `hung-minute` so many times (3), about three minutes each
     python bench/isolation.py --judge RUN_DIR…        the same figures of runs that are there already
 
 For each run: when the breaker opened (the service's own log), p99 before the fault, p99 of the requests that
@@ -11,11 +11,9 @@ a healthy backend, and gates (on memory, threads and sockets, among others) that
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,6 +24,10 @@ from typing import Final
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.command_line import bench_parser, exit_code
+from bench.tailgate_command import JUDGED, run_tailgate
 from harness.evidence import Evidence
 from harness.evidence.completeness import complete
 from harness.rundir.rows import Outcome
@@ -34,7 +36,14 @@ from harness.units import NS_PER_MS
 
 FAULT: Final = "azure-hangs"
 COMMAND: Final = ("run", "hung-minute", "--quiet")
-TAILGATE: Final = "import sys; from harness.cli import main; sys.exit(main())"
+SHORT_SETS: Final = (
+    "load.warmup=1s",
+    "load.baseline=2s",
+    "load.recovery=2s",
+    "faults[0].for=7s",
+    "gates=[errors < 50% during azure-hangs]",
+)
+"""A minute is what a judgement takes; the breaker opens in two seconds."""
 RATIO_LIMIT: Final = 1.2
 INCOMPLETE_LIMIT: Final = 0.001
 
@@ -111,23 +120,22 @@ def missed(found: Sequence[Figures]) -> Iterator[str]:
         yield f"{passed} of {len(found)} verdicts are PASS"
 
 
-def run_once(folder: Path) -> Path:
-    argv = [sys.executable, "-c", TAILGATE, *COMMAND, "--out", str(folder)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=400, check=False)
-    print(done.stdout.strip(), file=sys.stderr)
-    if done.returncode not in (0, 1, 3):
-        raise SystemExit(f"{shlex.join(['tailgate', *COMMAND])} ended with {done.returncode}: {done.stderr[-2000:]}")
-    return Path(done.stdout.split()[-1])
+def run_once(folder: Path, sets: Sequence[str]) -> Path:
+    words = [*COMMAND, "--out", str(folder), *(word for each in sets for word in ("--set", each))]
+    out = run_tailgate(words, codes=JUDGED, timeout_s=400)
+    print(out.strip(), file=sys.stderr)
+    return Path(out.split()[-1])
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="?", type=int, default=3)
+    parser = bench_parser(__doc__)
+    parser.add_argument("runs", nargs="?", type=int, help="3, or 1 in short")
     parser.add_argument("--judge", nargs="+", type=Path, metavar="RUN_DIR")
     options = parser.parse_args()
-    print(f"{shlex.join(['tailgate', *COMMAND])}, {len(options.judge or ()) or options.runs} times")
+    runs, sets = options.runs or (1 if options.short else 3), SHORT_SETS if options.short else ()
+    print(f"{shlex.join(['tailgate', *COMMAND])}, {len(options.judge or ()) or runs} times")
     with tempfile.TemporaryDirectory() as folder:
-        found = [figures(place) for place in options.judge or (run_once(Path(folder)) for _ in range(options.runs))]
+        found = [figures(place) for place in options.judge or (run_once(Path(folder), sets) for _ in range(runs))]
     for one in found:
         print(
             f"{one.verdict}: isolated after {one.isolated_after_ms:,.0f} ms; p99 {one.p99_before_ms:.0f} ms before, "
@@ -140,9 +148,9 @@ def main() -> int:
         f"median of {len(found)}: isolated after {median(one.isolated_after_ms for one in found):,.0f} ms, "
         f"p99 {before_ms:.0f} → {isolated_ms:.0f} ms, {median(one.ratio for one in found):.2f}× of health"
     )
-    short = list(missed(found))
-    print(f"the goal is missed: {'; '.join(short)}" if short else "the goal is reached")
-    return 1 if short else 0
+    misses = list(missed(found))
+    print(f"the goal is missed: {'; '.join(misses)}" if misses else "the goal is reached")
+    return exit_code(holds=not misses, short=options.short)
 
 
 if __name__ == "__main__":

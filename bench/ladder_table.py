@@ -3,6 +3,7 @@
     python bench/ladder_table.py                                  all of it, about an hour
     python bench/ladder_table.py --only 'threads-leak/*'          a part, by SCENARIO/MODEL/RUNG; may be repeated
     python bench/ladder_table.py --only '*/open/threads' --write  keeps what was seen, beside what is kept already
+    python bench/ladder_table.py --short                          one cell in ten seconds, which is not judged
 
 What is expected stands in tests/run/ladder_verdicts.csv, and in words in docs/ladder.md; `--write` renews both. Needs
 nginx and Toxiproxy. The exit code is 0 if every cell ended with the verdict and the failed gates that are kept.
@@ -10,7 +11,6 @@ nginx and Toxiproxy. The exit code is 0 if every cell ended with the verdict and
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -27,6 +27,7 @@ from ruamel.yaml import YAML
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.command_line import bench_parser, exit_code
 from bench.ladder_kept import (
     KEPT,
     MODELS,
@@ -45,6 +46,15 @@ CATALOG: Final = ROOT / "scenarios" / "catalog"
 USERS: Final = 10
 TAILGATE: Final = "import sys; from harness.cli import main; sys.exit(main())"
 CELL_S: Final = 150.0
+SHORT_CELL: Final = "calm/open/isolated"
+SHORT_SETS: Final = (
+    "load.rate=100/s",
+    "load.warmup=1s",
+    "load.baseline=1s",
+    "load.recovery=1s",
+    "load.duration=6s",
+    "verdict.clump=10ms",
+)
 _AFTER: Final = "after "
 
 
@@ -60,7 +70,7 @@ class Row:
         return f"{self.scenario.name}/{self.model}"
 
 
-def play(row: Row, folder: Path) -> dict[Cell, Seen]:
+def play(row: Row, folder: Path, sets: Sequence[str] = ()) -> dict[Cell, Seen]:
     """Run one row for real. Raises RuntimeError where nothing could be read."""
     name = f"{row.scenario.name}-{row.model}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,6 +82,7 @@ def play(row: Row, folder: Path) -> dict[Cell, Seen]:
         argv += ["--fail-fast", *(["--set", f"faults[0].for={longer}"] if longer else [])]
     if row.scenario.client:
         argv += ["--set", f"service.client={row.scenario.client}"]
+    argv += [word for each in sets for word in ("--set", each)]
     done = subprocess.run(
         argv,
         cwd=ROOT,
@@ -146,9 +157,9 @@ def is_named_by(cell: Cell, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatchcase(str(cell), pattern) for pattern in padded)
 
 
-def run(rows: Sequence[Row], folder: Path, jobs: int) -> dict[Cell, Seen]:
+def run(rows: Sequence[Row], folder: Path, jobs: int, sets: Sequence[str]) -> dict[Cell, Seen]:
     def one(row: Row) -> dict[Cell, Seen]:
-        seen = play(row, folder)
+        seen = play(row, folder, sets)
         print(f"{row}: " + "; ".join(f"{cell.rung} {each}" for cell, each in seen.items()), file=sys.stderr, flush=True)
         return seen
 
@@ -157,17 +168,20 @@ def run(rows: Sequence[Row], folder: Path, jobs: int) -> dict[Cell, Seen]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = bench_parser(__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="SCENARIO/MODEL/RUNG", help="`*` is any")
     parser.add_argument("--jobs", type=int, default=2, help="how many runs at once")
     parser.add_argument("--write", action="store_true", help="keep what was seen")
     parser.add_argument("--keep", type=Path, help="a folder in which the run directories stay")
     options = parser.parse_args()
-    rows = rows_of(lambda cell: is_named_by(cell, options.only))
+    if options.short and options.write:
+        parser.error("--short judges nothing that could be kept")
+    only, sets = ([SHORT_CELL], SHORT_SETS) if options.short else (options.only, ())
+    rows = rows_of(lambda cell: is_named_by(cell, only))
     if not rows:
         parser.error(f"no cell is named by {', '.join(options.only)}")
     with tempfile.TemporaryDirectory() as folder:
-        seen = run(rows, options.keep or Path(folder), options.jobs)
+        seen = run(rows, options.keep or Path(folder), options.jobs, sets)
     kept = read_kept() if KEPT.exists() else {}
     told = {cell: difference(cell, one, kept.get(cell)) for cell, one in seen.items()}
     changed = [f"{cell}: {text}" for cell, text in told.items() if text]
@@ -179,7 +193,7 @@ def main() -> int:
             return 1
         write_kept({**kept, **seen})
         return 0
-    return 1 if changed else 0
+    return exit_code(holds=not changed, short=options.short)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Twenty runs one after the other, in one `tailgate run`, on a Toxiproxy of others: does anything grow?
 
-    python bench/many_runs.py [RUNS]
+    python bench/many_runs.py [RUNS] [--short]
 
 Measured in the middle of each run, while its fault is in force: the open files, threads and memory of
 tailgate itself and of that Toxiproxy, and the files in the folders of locks, of temporary files and of
@@ -20,6 +20,9 @@ from typing import Final
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.command_line import read_options
 from bench.kill_cell import Run, journalled
 from bench.left_behind import left_of, ports_of
 from bench.others_toxiproxy import OthersToxiproxy
@@ -120,7 +123,8 @@ def _await_fault(run: Run, number: int) -> None:
 
 
 def main() -> int:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    options = read_options(__doc__, rounds=20, short_rounds=2)
+    runs = options.rounds
     with tempfile.TemporaryDirectory() as folder:
         moments, left = watch(Path(folder), runs)
     print("| in the middle of | " + " | ".join(name.replace("_", ", ") for name in Moment.__slots__) + " |")
@@ -130,7 +134,7 @@ def main() -> int:
         print(f"| run {number} | " + " | ".join(f"{value:.0f}" for value in values) + " |")
     found = grown(moments) + left
     print(f"\n{'; '.join(found) if found else 'nothing has grown, nothing is left'}")
-    return 1 if found else 0
+    return options.exit_code(holds=not found)
 
 
 if __name__ == "__main__":

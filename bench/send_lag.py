@@ -1,4 +1,4 @@
-"""How late arrivals are sent: `python bench/send_lag.py [RATE_PER_S] [SECONDS]` against a stub.
+"""How late arrivals are sent: `python bench/send_lag.py [RATE_PER_S] [SECONDS] [--short]` against a stub.
 
 Required: at 500/s, send lag p99 under 5 ms on an idle machine. Prints one line of figures.
 """
@@ -12,13 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.command_line import bench_parser, exit_code
 from bench.drive_run import drive, open_plan
 from bench.stub_server import Stub
 
 LIMIT_MS = 5.0
 
 
-def main(rate_per_s: float = 500.0, duration_s: float = 20.0) -> int:
+def main() -> int:
+    parser = bench_parser(__doc__)
+    parser.add_argument("rate_per_s", nargs="?", type=float, default=500.0)
+    parser.add_argument("duration_s", nargs="?", type=float, help="20, or 2 in short")
+    given = parser.parse_args()
+    rate_per_s, duration_s = given.rate_per_s, given.duration_s or (2.0 if given.short else 20.0)
     with Stub(service_ms=2.0) as stub, tempfile.TemporaryDirectory() as directory:
         plan = open_plan(stub.url, rate_per_s=rate_per_s, warmup_s=2, duration_s=duration_s, cap_s=5)
         rows, t0_ns = drive(plan, Path(directory))
@@ -36,8 +44,8 @@ def main(rate_per_s: float = 500.0, duration_s: float = 20.0) -> int:
         f"latency (2 ms service) p50 {p50:.2f} ms, p99 {p99:.2f} ms; "
         f"{cpu_us:.0f} µs CPU a request, server and start-up included"
     )
-    return 0 if lag_p99 < LIMIT_MS else 1
+    return exit_code(holds=bool(lag_p99 < LIMIT_MS), short=given.short)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(float, sys.argv[1:3])))
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -26,6 +27,10 @@ COMMANDS: Final = {
     "doctor": "Check this machine, with the command that mends each finding.",
     "toxiproxy": "Install, serve or sweep Toxiproxy.",
 }
+
+_GC_THRESHOLD: Final = 50_000
+"""Objects made before Python looks for garbage, 700 by default. What a start imports stays, and searching it over and
+over is a tenth of the time that `validate` takes."""
 
 
 class _Group(click.Group):
@@ -52,6 +57,7 @@ def _tailgate() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point. Exits with the contract's codes; every expected error becomes a message with its fix."""
+    gc.set_threshold(_GC_THRESHOLD)
     words = sys.argv[1:] if argv is None else argv
     output.bear_any_text()
     try:

@@ -24,7 +24,8 @@ UNKNOWN_MOST: Final = 100
 class StrictModel(BaseModel):
     """A mapping of a scenario. Unknown keys, wrong types and broken either-or rules are found together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+    # built when it is first used, and then whole: a validator for every part of it would be built and not be used
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True, defer_build=True)
 
     ONE_OF: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """Groups of keys of which exactly one must be written."""

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from harness.errors import RigError, ServiceGone, UsageError
 from harness.run import yardstick
+from harness.run.preload import Preload
 from harness.run.progress import Display, ProgressMonitor
 from harness.run.warmup_watch import WarmupWatch
 from harness.rundir.yardstick import Yardstick, write_yardstick
@@ -220,11 +221,11 @@ def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choi
         if event:
             watch.event(event)
 
-    with StackClient(run_dir, plan, lease, choice) as stack:
+    with Preload() as preload, StackClient(run_dir, plan, lease, choice) as stack:
         try:
             stack.up(starting)
             stack.go()
-            _follow(stack, plan, watch, session.stopper)
+            _follow(stack, plan, watch, session.stopper, preload)
             ended = stack.down()
             if ended.reason == "rig" and stack.stood_still_s:
                 session.display.note(_stood_still(stack.stood_still_s))
@@ -245,7 +246,7 @@ def _stood_still(for_s: float) -> str:
     )
 
 
-def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Stopper) -> None:
+def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Stopper, preload: Preload) -> None:
     """Until every row is on disk, or the stack is down, or time is up."""
     planned_ms = plan.load.warmup_ms + plan.load.duration_ms + plan.load.drain_ms + DRAIN_MARGIN_MS
     give_up_ns = time.monotonic_ns() + round(planned_ms * NS_PER_MS)
@@ -253,6 +254,8 @@ def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Sto
     while time.monotonic_ns() < give_up_ns:
         for event in stack.events(0.25):
             watch.event(event)
+            if event.event == "load_started":
+                preload.start(plan)
             if event.event in ("load_done", "down"):
                 return
         doomed, now_ns = watch.tick(), time.monotonic_ns()

@@ -16,7 +16,9 @@ from harness.rundir.behaviours import Behaviour
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """A line or a file of a run. Its validator is built when it is first used: most commands use few of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class PlannedProfile(Frozen):

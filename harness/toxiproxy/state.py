@@ -14,7 +14,7 @@ _TOXICITY_SLACK: Final = 1e-6
 
 
 class _FromServer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Toxic(_FromServer):

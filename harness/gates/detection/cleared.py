@@ -20,7 +20,6 @@ from harness.gates.detection.outcome import (
 )
 from harness.gates.gate import Finding
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
-from harness.rundir.detections import Source
 from harness.rundir.finding_kind import FindingKind
 from harness.units import NS_PER_MS, NS_PER_S, duration_literal, format_duration, parse_duration_ms
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from harness.evidence import Evidence, Pool
     from harness.evidence.detections.recorded import Detections, TimedDetection
     from harness.gates.context import GateDiagnostic, ScenarioNames
+    from harness.rundir.detections import Source
 
 MARGIN_MS: Final = 5_000.0
 """Load beyond the limit: a log that goes on naming somebody must be seen to."""

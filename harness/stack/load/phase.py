@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 START_AHEAD_MS: Final = 300
 """From start.json to the first possible arrival; workers look for it every 20 ms."""
+WARMUP_AHEAD_MS: Final = 100
+"""The same where a warm-up of a second or more begins: an arrival of it that is sent late is in no gate."""
+WARMUP_LEAST_MS: Final = 1_000
 MARGIN_S: Final = 10.0
 """What workers may take beyond plan and drain to write their last rows."""
 BROKEN_DRAIN_S: Final = 2.0
@@ -68,7 +71,7 @@ class LoadPhase:
 
     async def go(self, injector: Injector | None, canaries: Canaries | None, background: BackgroundTasks) -> None:
         """Start the load and return when every worker has left. Raises OSError for a full disk."""
-        start_ns = time.monotonic_ns() + START_AHEAD_MS * NS_PER_MS
+        start_ns = time.monotonic_ns() + ahead_ms(self._plan) * NS_PER_MS
         t0_ns = start_ns + round(self._plan.load.warmup_ms * NS_PER_MS)
         self._end_ns = t0_ns + round(self._plan.load.duration_ms * NS_PER_MS)
         self._workers.start(start_ns=start_ns, t0_ns=t0_ns)
@@ -165,6 +168,11 @@ class LoadPhase:
         )
         self._state.died(death)
         return death
+
+
+def ahead_ms(plan: Plan) -> int:
+    """How long before the first possible arrival the workers are told of it."""
+    return WARMUP_AHEAD_MS if plan.load.warmup_ms >= WARMUP_LEAST_MS else START_AHEAD_MS
 
 
 async def _undo_at(at_ns: int, injector: Injector) -> bool:

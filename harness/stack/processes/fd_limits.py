@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 import resource
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from harness.errors import UsageError
-from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
 from harness.units import format_count
+
+if TYPE_CHECKING:
+    from harness.rundir.manifest import HarnessFault
 
 SPARE: Final = 64
 """Logs, pipes, an event loop, libraries."""
@@ -110,6 +112,8 @@ def almost_full(files: int | None) -> bool:
 
 
 def full(child: str, files: int) -> HarnessFault:
+    from harness.rundir.manifest import HarnessFault  # `validate` counts files and needs no manifest
+
     return HarnessFault(
         check="workers",
         message=f"{child} has {format_count(files)} open files, all that the system allows: it can take no connection",

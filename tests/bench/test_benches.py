@@ -1,0 +1,167 @@
+"""Every bench runs: no figure of the documents is without a command that works."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from bench import isolation, ladder_table, many_runs, overhead
+from bench.bare_start import beside_bare_starts
+from bench.command_line import BenchOptions
+from bench.tailgate_command import run_command
+from harness.scenario import load_scenario
+from harness.scenario.planning.gateway_choice import resolve_gateway
+from tests.bench.short_forms import ROOT, SHORT_FORMS, ShortForm, play, row, wrong
+from tests.rundir.recording import T0_NS, make_plan, record
+
+Ended = subprocess.CompletedProcess[str]
+AT_ONCE: Final = 2
+STARTED_BY_OTHERS: Final = {"stub_server"}
+"""Programs under `bench/` that measure nothing: benches start them."""
+COMMAND: Final = re.compile(r"python (?:-m bench\.(\w+)|bench/(\w+)\.py)")
+PAGES: Final = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "Makefile")
+
+
+# ---------------------------------------------------------------- each of them
+
+
+@pytest.fixture(scope="module")
+def run_dir() -> Iterator[Path]:
+    """A run of two minutes that was looked at."""
+    made = record(make_plan(rate_per_s=2, duration_ms=120_000))
+    made.resources = [
+        {"t_ns": T0_NS + at_s * 10**9, "child": "sut", "rss_bytes": 54_000_000, "threads": 5, "sockets": states}
+        for at_s, states in ((1, {"ESTABLISHED": 7}), (61, {"ESTABLISHED": 8}))
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        yield made.write(Path(folder))
+
+
+@pytest.fixture(scope="module")
+def played(request: pytest.FixtureRequest, run_dir: Path) -> Iterator[dict[str, Future[Ended]]]:
+    """The benches whose tests are to run, two at once, begun with the first of them."""
+    asked = {
+        item.callspec.params.get("name")
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+    }
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {name: pool.submit(play, name, run_dir) for name in SHORT_FORMS if name in asked}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("name", SHORT_FORMS)
+def test_its_short_form_prints_its_figures(
+    name: str, played: dict[str, Future[Ended]], request: pytest.FixtureRequest
+) -> None:
+    if SHORT_FORMS[name].whole_runs:
+        request.getfixturevalue("toxiproxy_binary")
+        _require_nginx()
+    done = played[name].result()
+    assert not list(wrong(SHORT_FORMS[name], done)), f"{done.args}\n{done.stdout}\n{done.stderr}"
+
+
+def _require_nginx() -> None:
+    if resolve_gateway("auto").kind != "nginx":
+        reason = "no nginx (Debian: apt-get install nginx-light)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+# ---------------------------------------------------------------- none is left out
+
+
+def test_every_bench_that_a_page_names_has_a_short_form() -> None:
+    named = {
+        name: page.relative_to(ROOT)
+        for page in PAGES
+        for found in COMMAND.finditer(page.read_text(encoding="utf-8"))
+        for name in found.groups()
+        if name
+    }
+    assert {name: page for name, page in named.items() if name not in SHORT_FORMS} == {}
+    assert len(named) > 10, "the pages are not read any more"
+
+
+def test_every_bench_that_can_be_called_has_a_short_form() -> None:
+    programs = {path.stem for path in (ROOT / "bench").glob("*.py") if "\nif __name__ == " in path.read_text("utf-8")}
+    assert programs - STARTED_BY_OTHERS == set(SHORT_FORMS)
+
+
+# ---------------------------------------------------------------- the test itself can see what is wrong
+
+FORM: Final = ShortForm(("--short",), (row("8", r"\d+\.\d"), "done"))
+
+
+@pytest.mark.parametrize(
+    ("code", "stdout", "stderr", "says"),
+    [
+        (0, "| n |\n| 8 | 1.5 |\n\ndone\n", "", []),
+        (0, "", "", ["no line like"]),
+        (0, "| 8 | nan |\ndone\n", "", ["no line like"]),
+        (0, "done\n| 8 | 1.5 |\n", "", ["no line like"]),
+        (1, "| 8 | 1.5 |\ndone\n", "", ["exit code 1"]),
+        (2, "", "error: `tailgate run` exited with 2", ["exit code 2", "no line like"]),
+        (0, "| 8 | 1.5 |\ndone\n", "Traceback (most recent call last):\n", ["a traceback"]),
+    ],
+)
+def test_what_is_wrong_is_seen(code: int, stdout: str, stderr: str, says: list[str]) -> None:
+    found = list(wrong(FORM, subprocess.CompletedProcess([], code, stdout, stderr)))
+    assert [text for text, said in zip(found, says, strict=True) if said not in text] == []
+
+
+# ---------------------------------------------------------------- what benches share
+
+
+@pytest.mark.parametrize("text", [overhead.SCENARIO, many_runs.SCENARIO])
+def test_a_bench_has_a_scenario_that_is_valid(text: str, tmp_path: Path) -> None:
+    (tmp_path / "scenario.yaml").write_text(text, encoding="utf-8")
+    loaded = load_scenario(tmp_path / "scenario.yaml", ())
+    assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "sets"), [("hung-minute", isolation.SHORT_SETS), ("calm", ladder_table.SHORT_SETS)], ids=str
+)
+def test_a_catalog_scenario_made_short_is_valid(name: str, sets: tuple[str, ...]) -> None:
+    assert load_scenario(name, sets).warnings == ()
+
+
+def test_the_overhead_is_measured_with_eight_backends(tmp_path: Path) -> None:
+    (tmp_path / "scenario.yaml").write_text(overhead.SCENARIO, encoding="utf-8")
+    assert len(load_scenario(tmp_path / "scenario.yaml", ()).scenario.upstreams) == 8
+
+
+def test_a_command_that_fails_ends_the_bench_with_what_it_said(capsys: pytest.CaptureFixture[str]) -> None:
+    program = "import sys; print('scenario.yaml:3: error: no such key', file=sys.stderr); sys.exit(2)"
+    with pytest.raises(SystemExit) as ended:
+        run_command(["python3", "-c", program])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "exited with 2" in said
+    assert "scenario.yaml:3: error: no such key" in said
+
+
+def test_a_code_that_is_expected_is_no_failure() -> None:
+    assert run_command(["python3", "-c", "print('FAIL x'); exit(1)"], codes=(0, 1)) == "FAIL x\n"
+
+
+def test_a_time_is_quoted_in_bare_starts() -> None:
+    value_s, starts = beside_bare_starts(lambda: 60.0)
+    assert value_s == 60.0
+    assert 6 < starts < 60_000, "a bare start takes between 1 ms and 10 s"
+
+
+@pytest.mark.parametrize(("short", "holds", "code"), [(False, True, 0), (False, False, 1), (True, False, 0)])
+def test_the_short_form_judges_nothing(short: bool, holds: bool, code: int) -> None:
+    assert BenchOptions(rounds=1, short=short).exit_code(holds=holds) == code
