@@ -52,7 +52,7 @@ def meant_gate(word: str, text: str) -> tuple[str, str]:
     meaning = next((each for each, words in _MEANINGS.items() if word.lower() in words or two_words in words), None)
     if meaning is None:
         return "", ""
-    reason = _REASONS.get(meaning, f"`{word}` is nothing a gate can measure")
+    reason = _REASONS.get(meaning, f"`{word}` is not something a gate can measure")
     return reason, f"{_METRIC[meaning]} {_limit(meaning, text)}"
 
 
