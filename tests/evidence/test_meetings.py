@@ -172,7 +172,7 @@ def test_a_run_recorded_before_refusals_were_is_unknown(tmp_path: Path) -> None:
     ]
     results, _ = judged(made, tmp_path)
     assert results.verdict == "rig_failure"
-    assert "a tailgate that did not watch for it" in results.reason
+    assert "an older tailgate recorded this run" in results.reason
     assert "Run it again" in results.next
 
 
