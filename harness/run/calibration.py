@@ -1,6 +1,7 @@
-"""Five seconds of load through a whole stack: that this machine can run at all, and what its worker costs.
+"""What `tailgate doctor` measures: five seconds of load through a whole stack.
 
-The figure is the load worker's own CPU time a request, start-up left out.
+It shows that this machine can run a scenario at all, and how much CPU time a load worker needs per request (without its
+start-up), from which the highest rate of a worker follows.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ gates: [errors < 50%]
 verdict: {clump: 10ms}
 """
 USABLE: Final = 0.7
-"""Of a core; beyond it the dispatcher is late more often than not."""
+"""The share of a core up to which a worker sends in time; above it the dispatcher is late more often than not."""
 SCRATCH: Final = "tailgate-doctor-"
+"""The prefix of the temporary folder."""
 
 
 def measure() -> MaxRate:
-    """Five seconds of load through a whole stack. Raises RigError where that does not work."""
+    """Run five seconds of load through a whole stack. Raises RigError if that fails, Interrupted if it is stopped."""
     with temp_dir(SCRATCH) as folder, Stopper() as stopper:
         scenario, run_dir = folder / "ceiling.yaml", folder / "run"
         scenario.write_text(SCENARIO, encoding="utf-8")
@@ -48,11 +50,12 @@ def measure() -> MaxRate:
         stopper.check()
         if finished.results is None or finished.results.verdict == "rig_failure":
             raise RigError(finished.results.reason if finished.results else "the run was not judged")
-        return _ceiling(run_dir)
+        return _max_rate(run_dir)
 
 
-def _ceiling(run_dir: Path) -> MaxRate:
-    """CPU time of the worker between its readings within the load, over the requests sent between them."""
+def _max_rate(run_dir: Path) -> MaxRate:
+    """From the worker's CPU time between its first and last reading in the load, divided by the requests sent between
+    them."""
     plan, manifest = Plan.read(run_dir), Manifest.read(run_dir)
     t0_ns = manifest.t0_ns or 0
     lines = [json.loads(line) for line in (run_dir / "resources.ndjson").read_bytes().splitlines()]

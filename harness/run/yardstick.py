@@ -1,8 +1,8 @@
 """The yardstick: how long a fixed piece of work takes on this machine now.
 
-Every core works at the same time, so that another program on one of them shows. Each core does the work in slices, and
-the median slice counts, so that a short interruption does not. `harness.run.run` measures before the first process of a
-run is started and after the last has ended: the load is not disturbed, and the run's own processes do not count.
+All cores work at the same time, so that another program on one of them is noticed. Each core does the work in slices
+and the median slice counts, so that a short interruption has no effect. `harness.run.run` measures before the first
+process of a run is started and after the last has ended, so that the measurement and the run do not disturb each other.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from collections.abc import Callable
 from typing import Final
 
 SLICES: Final = 20
-"""Of each core."""
+"""Each core does this many slices."""
 HASHES: Final = 18_000
-"""Of SHA-256 in a slice: about 10 ms where this was written. A change makes runs before and after it incomparable."""
+"""A slice is this many iterations of SHA-256, about 10 ms on the first machine. Runs from before and after a change of
+this number cannot be compared."""
 MAX_CORES: Final = 8
 LONGEST_S: Final = 2.0
-"""On a very slow or busy machine fewer slices are done; each core does at least one."""
+"""A core starts no further slice after this time, as on a very slow or busy machine; each does at least one."""
 
 
 def fixed_work() -> None:
-    """Work that depends on nothing but the processor. OpenSSL releases Python's lock meanwhile."""
+    """Work that depends on the processor alone. OpenSSL releases Python's global lock meanwhile."""
     hashlib.pbkdf2_hmac("sha256", b"tailgate", b"yardstick", HASHES)
 
 
 def measure_ms(work: Callable[[], None] = fixed_work, clock_ns: Callable[[], int] = time.monotonic_ns) -> float:
-    """The median slice times their number, ms of wall clock. Takes about 200 ms on an idle machine."""
+    """The median duration of a slice times SLICES, in ms of wall clock. Takes about 200 ms on an idle machine."""
     cores = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_CORES)
     slices_ns: list[int] = []
     begin = threading.Barrier(cores)
