@@ -31,14 +31,14 @@ def _of_run(run: Evidence, folder: str) -> list[IncompleteAnswerResult]:
     window = run.window("whole", every_part=True)
     lacks = lacking(run, window)
     samples, ok = window.samples, window.ok
-    found = []
+    answers = []
     for kept in run.incomplete:
         rows = np.flatnonzero((samples["seq"] == kept.seq) & (samples["part"] == kept.part) & ok & (lacks != 0))
         if not len(rows):
             continue
         row, bits = samples[rows[0]], int(lacks[rows[0]])
         at_ms = (int(row["intended_ns"]) - run.t0_ns) / NS_PER_MS
-        found.append(
+        answers.append(
             IncompleteAnswerResult(
                 seq=kept.seq,
                 part=kept.part,
@@ -52,7 +52,7 @@ def _of_run(run: Evidence, folder: str) -> list[IncompleteAnswerResult]:
                 cut=kept.cut,
             )
         )
-    return found
+    return answers
 
 
 def _phase(run: Evidence, at_ms: float) -> str:

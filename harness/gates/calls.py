@@ -81,7 +81,7 @@ class CallsGate(GateDefaults):
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
         if not names.upstreams:
-            yield GateDiagnostic("without upstreams nothing counts calls", "add `upstreams`, or remove the gate")
+            yield GateDiagnostic("without upstreams no calls are counted", "add `upstreams`, or remove the gate")
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np

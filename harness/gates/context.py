@@ -1,4 +1,4 @@
-"""What a gate is told about its scenario before anything runs: the scenario's names and its planned windows. Pure.
+"""What a gate knows of its scenario before anything runs: the scenario's names and its planned windows. Pure.
 
 The scenario's checks build these values and pass them to the gate's `name_diagnostics` and `window_diagnostics`, which
 yield what does not fit; the checks add the position in the file. A new kind of gate needs no change there.

@@ -160,7 +160,7 @@ def _limits(gate: LatencyGate, pool: Pool) -> _Limits | InconclusiveReason:
     if isinstance(reference, InconclusiveReason):
         return reference
     if reference.low_ms is None or reference.high_ms is None or reference.observed_ms is None:
-        reason = f"the {gate.limit.of}'s own {gate.metric} is not known surely enough to compare with"
+        reason = f"the {gate.limit.of}'s own {gate.metric} is too uncertain to compare with"
         return InconclusiveReason(FindingKind.REFERENCE_UNSURE, reason)
     return _Limits(
         factor * reference.low_ms, factor * reference.high_ms, factor * reference.observed_ms, error_shared=True

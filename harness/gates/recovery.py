@@ -47,7 +47,7 @@ class RecoveryGate(GateDefaults):
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         if not words.accept("after"):
             fix = f"recovery < {duration_literal(limit_ms)} after FAULT"
-            raise GateSyntaxError("a recovery gate says after which fault", fix, words.offset)
+            raise GateSyntaxError("a `recovery` gate needs the name of a fault", fix, words.offset)
         return cls(words.text, words.name("a fault's name", _EXAMPLE), limit_ms)
 
     @property

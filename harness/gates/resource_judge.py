@@ -84,7 +84,7 @@ def _outcome(gate: ResourceGate, run: Evidence, pool: Pool) -> _Outcome:
     if gate.factor is not None:
         baseline = _Usage(gate, run, "baseline")
         if trouble := baseline.unknown(pool):
-            reason = f"the baseline cannot be compared with: {trouble.reason}"
+            reason = f"the limit cannot be computed from the baseline: {trouble.reason}"
             stopped = trouble.kind == FindingKind.STOPPED
             return _Outcome("inconclusive", trouble.kind if stopped else FindingKind.NO_BASELINE, reason, None)
         limit, origin = _multiple(gate, gate.factor, baseline.highest)

@@ -128,18 +128,18 @@ class ProgressMonitor:
         t_ms = (now_ns - self.t0_ns) / NS_PER_MS
         end_ms = self.plan.load.duration_ms
         name, start_ms, phase_end_ms = phase_at(self._phases, t_ms, end_ms)
-        seen = snapshot(rows, since_ns=self.t0_ns + round(start_ms * NS_PER_MS), now_ns=now_ns)
+        figures = snapshot(rows, since_ns=self.t0_ns + round(start_ms * NS_PER_MS), now_ns=now_ns)
         self.display.progress(
             Progress(
                 t_ms=t_ms,
                 end_ms=end_ms,
                 phase=name,
                 phase_left_ms=max(0.0, phase_end_ms - t_ms),
-                rate_per_s=seen.rate_per_s,
-                p99_ms=seen.p99_ms,
-                n=seen.n,
-                errors=seen.errors,
-                gateway_timeouts=seen.gateway_timeouts,
+                rate_per_s=figures.rate_per_s,
+                p99_ms=figures.p99_ms,
+                n=figures.n,
+                errors=figures.errors,
+                gateway_timeouts=figures.gateway_timeouts,
                 active=tuple(self._active),
             )
         )

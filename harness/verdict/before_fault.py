@@ -101,8 +101,8 @@ def _never_in_answers(pool: Pool) -> str:
     asked = {name for request in pool.plan.load.requests for name in request.asks}
     samples = [run.window("baseline").samples for run in pool.runs]
     answered = np.concatenate([rows["answered"][rows["outcome"] == Outcome.OK] for rows in samples])
-    seen = int(np.bitwise_or.reduce(answered)) if len(answered) else 0
-    lacking = [u.name for u in pool.plan.upstreams if u.name in asked and not seen >> u.index & 1]
+    present = int(np.bitwise_or.reduce(answered)) if len(answered) else 0
+    lacking = [u.name for u in pool.plan.upstreams if u.name in asked and not present >> u.index & 1]
     if not lacking or not len(answered):
         return ""
     verb = "was" if len(lacking) == 1 else "were"

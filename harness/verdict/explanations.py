@@ -190,8 +190,8 @@ def headline_passed(plan: Plan, gates: Sequence[GateResult], unmet: Sequence[str
         return f"{held}, but {'; '.join(unmet[:FAULTS_TOLD])}{more}."
     faults = [f"{fault.name} ({', '.join(fault.upstreams)}: {fault.text})" for fault in plan.faults]
     if len(faults) > FAULTS_TOLD:
-        return f"{held}, {len(faults)} faults notwithstanding: {', '.join(fault.name for fault in plan.faults)}."
-    return f"{held}, {' and '.join(faults)} notwithstanding." if faults else f"{held}."
+        return f"{held} in spite of {len(faults)} faults: {', '.join(fault.name for fault in plan.faults)}."
+    return f"{held} in spite of {' and '.join(faults)}." if faults else f"{held}."
 
 
 def but_unmet(unmet: Sequence[str]) -> str:

@@ -91,11 +91,12 @@ def judge_gates(pool: Pool) -> GateVerdicts:
     undone: list[str] = []
     if any(bad):
         clean = pool.without(bad)
-        undone = [change for verdict in verdicts if (change := _undone(verdict, clean, alpha_fail))]
-    return GateVerdicts(verdicts, limit_ms, bad, tuple(undone), _unsent(verdicts, pool, alpha_fail))
+        undone = [change for verdict in verdicts if (change := _change_without_lag(verdict, clean, alpha_fail))]
+    return GateVerdicts(verdicts, limit_ms, bad, tuple(undone), _resting_on_drops(verdicts, pool, alpha_fail))
 
 
-def _unsent(verdicts: tuple[GateVerdict, ...], pool: Pool, alpha_fail: float) -> tuple[str, ...]:
+def _resting_on_drops(verdicts: tuple[GateVerdict, ...], pool: Pool, alpha_fail: float) -> tuple[str, ...]:
+    """The texts of the gates whose verdict depends on arrivals that were dropped for lack of slots."""
     if not has_cut_drops(pool):
         return ()
     return tuple(
@@ -109,14 +110,14 @@ def _verdict_of(gate: Gate, alpha_fail: float, pool: Pool) -> str:
     return _judge(gate, pool, alpha_fail).verdict
 
 
-def _undone(verdict: GateVerdict, clean: Pool, alpha_fail: float) -> str:
+def _change_without_lag(verdict: GateVerdict, clean: Pool, alpha_fail: float) -> str:
     """How a gate's verdict changes without the bad seconds; empty if it does not. `clean`: the pool without them."""
-    gate, found = verdict.gate, verdict.finding.verdict
+    gate, before = verdict.gate, verdict.finding.verdict
     compares = gate.phase != "baseline" and "baseline" in gate.phases()
-    if found == "inconclusive" or (found == "pass" and not compares):
+    if before == "inconclusive" or (before == "pass" and not compares):
         return ""
     again = _judge(gate, clean, alpha_fail).verdict
-    if found == "fail":
+    if before == "fail":
         return f"`{verdict.planned.text}` does not fail" if again != "fail" else ""
     return f"`{verdict.planned.text}` fails" if again == "fail" else ""
 

@@ -56,15 +56,15 @@ class ClearedGate(DetectionGate):
             upstream = words.take("`within`", _EXAMPLE).text
             if upstream[:1] == "<" and words.peek()[:1].isdigit():
                 fix = f"cleared within {words.text[words.offset :]}"
-                raise GateSyntaxError("a `cleared` gate says within which time", fix, offset)
+                raise GateSyntaxError("a `cleared` gate needs a time limit", fix, offset)
             if words.peek() == "within":
                 reason = f"a `cleared` gate is about every upstream of its fault: `{upstream}` is one word too many"
                 raise GateSyntaxError(reason, _without(words, upstream), offset)
-            raise GateSyntaxError("a `cleared` gate says within which time", _EXAMPLE, offset)
+            raise GateSyntaxError("a `cleared` gate needs a time limit", _EXAMPLE, offset)
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         if not words.accept("after"):
             fix = f"cleared within {duration_literal(limit_ms)} after FAULT"
-            raise GateSyntaxError("a `cleared` gate says after which fault", fix, words.offset)
+            raise GateSyntaxError("a `cleared` gate needs the name of a fault", fix, words.offset)
         return cls(words.text, words.name("a fault's name", _EXAMPLE), limit_ms)
 
     @property

@@ -62,7 +62,7 @@ class DetectedGate(DetectionGate):
             how = f": write `within` for `{comparison}`" if comparison else ""
             after = words.text[words.offset + len(comparison) :].strip()
             fix = f"named {upstream} within {after if after[:1].isdigit() else '5s during FAULT'}"
-            raise GateSyntaxError(f"a `named` gate says within which time{how}", fix, words.offset)
+            raise GateSyntaxError(f"a `named` gate needs a time limit{how}", fix, words.offset)
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         offset = words.offset
         phase = words.phase()

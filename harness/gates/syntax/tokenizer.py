@@ -67,13 +67,14 @@ class Tokens:
         return self._words[self._next - 1]
 
     def accept(self, word: str) -> bool:
+        """Whether the next word is this one; if so, moves on."""
         if self.peek() != word:
             return False
         self._next += 1
         return True
 
     def comparison(self, op: str, fix: str) -> None:
-        """The one comparison this gate knows: gates are strict bounds."""
+        """Takes the one comparison `op` that this gate has. Refuses `<=` and `>=`, because gates are strict bounds."""
         word = self.take(f"`{op}`", fix)
         if word.text == f"{op}=":
             after = self.text[word.offset + len(word.text) :]
@@ -83,7 +84,7 @@ class Tokens:
             raise GateSyntaxError(f"`{op}` expected, not `{word.text}`", self._compared(word, op) or fix, word.offset)
 
     def _compared(self, word: Token, op: str) -> str:
-        """The text with its own number and the comparison that it lacks; empty where no number stands there."""
+        """The gate's text with the missing comparison before its number; empty if there is no number."""
         if word.text[:1].isdigit():
             return f"{self.text[: word.offset]}{op} {self.text[word.offset :]}"
         after = self.text[word.offset + len(word.text) :].lstrip()
@@ -120,7 +121,7 @@ class Tokens:
         share = _parsed(parse_share, word, f"{word.text}%" if is_number(word.text) else fix)
         if not 0 < share < 1:
             raise GateSyntaxError(
-                f"`{word.text}` cannot be shown by any number of requests; leave room for one", fix, word.offset
+                f"`{word.text}` cannot be shown by any number of requests; allow for at least one", fix, word.offset
             )
         if not 1e-6 <= share <= 1 - 1e-6:
             raise GateSyntaxError(f"no run is long enough to show `{word.text}`", fix, word.offset)

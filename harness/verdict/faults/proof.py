@@ -183,7 +183,11 @@ def _unseen(
     share = fault.connection_share
     proven = [proves(canaries, fault.proof, share=share, base_ms=proof.canary_baseline_ms) for _, canaries in applied]
     showable = [i.stood_ms(run.end_ns) >= fault.proof.least_ms + SHOWABLE_MS for i, _ in applied]
-    unseen = [number for number, (was, could) in enumerate(zip(proven, showable, strict=True)) if could and not was]
+    unseen = [
+        number
+        for number, (is_proven, is_showable) in enumerate(zip(proven, showable, strict=True))
+        if is_showable and not is_proven
+    ]
     if unseen or not (any(proven) or (run.stop_ns is not None and not any(showable))):
         which = "" if len(applied) == 1 else f" in window {applied[unseen[0] if unseen else 0][0].window + 1}"
         return (
