@@ -1,4 +1,5 @@
-"""What a run directory proves, read and checked: rows, journal, canaries, and whether the rig can be trusted."""
+"""What a run directory proves: its rows, journal, canaries, readings and detections, read and joined. Nothing is
+decided here."""
 
 from __future__ import annotations
 

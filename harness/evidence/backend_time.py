@@ -1,7 +1,7 @@
-"""How long the service waited for each backend call: the backend's own time, and what the fault added.
+"""How long the service waited for each backend call: the backend's own time, and the delay that a toxic added.
 
-A backend behind a downstream toxic answers at once and never sees the wait; the journal knows it. The
-delay of a known toxic ends at its removal, and no request waits longer than until its own end.
+A backend behind a downstream toxic answers at once and does not see the delay, so it is computed from the journal. The
+delay ends when the toxic is removed, and no call is counted as waiting longer than its request lasted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.units import NS_PER_MS
 
 
 def call_waits_ns(run: Evidence, upstream: int, chosen: NDArray[np.intp]) -> NDArray[np.int64]:
-    """For the chosen rows of `run.calls`, all of one upstream (its index): own time plus injected delay."""
+    """The wait in ns for each of the `chosen` rows of `run.calls`, which all are calls to `upstream` (its index)."""
     calls = run.calls[chosen]
     arrived_ns = calls["arrived_ns"]
     own_ns: NDArray[np.int64] = calls["done_ns"] - arrived_ns
@@ -43,8 +43,9 @@ def _added_ns(
     size: NDArray[np.uint32],
     arrived_ns: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """What one window adds to each call, never beyond its removal."""
-    # a fake's own doing is in its record; a share is drawn for each connection, and nobody told us the draw
+    """The delay in ns that one window of a fault adds to each call, until its removal at most. `size`: bytes of each
+    answer."""
+    # a fake records its own delays; a share is drawn by Toxiproxy for each connection, and the draw is unknown
     if fault.behaviour is not None or fault.share < 1:
         return np.zeros(len(size), np.int64)
     removed_ns = injection.removed_ns if injection.removed_ns is not None else end_ns
@@ -57,7 +58,7 @@ def _added_ns(
 
 
 def joined_share(run: Evidence) -> float | None:
-    """How many of the backends' calls could be tied to a request; None without any."""
+    """The share of the backends' calls since the warm-up began that were matched to a request; None without calls."""
     during = run.calls["arrived_ns"] >= run.t0_ns - round(run.plan.load.warmup_ms * NS_PER_MS)
     total = int(np.count_nonzero(during))
     return int(np.count_nonzero(during & (run.call_arrivals >= 0))) / total if total else None

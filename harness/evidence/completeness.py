@@ -1,7 +1,9 @@
-"""Which answers are complete: ok, with the rows of every upstream asked that no fault touched meanwhile.
+"""Which answers are complete: ok, and with the rows of every upstream that the request asks and no fault explains away.
 
-An upstream under a fault at any moment between intended and done is excused; partial results are what
-is wanted of a service then. Everyone else's rows must be in the body.
+An upstream need not be in the answer if a fault acted on it at any moment between the intended time and the end of the
+request, because a service should then answer with partial results. The rows of all others must be in the body.
+
+Upstreams are bits of an unsigned 64-bit number: `1 << upstream.index`.
 """
 
 from __future__ import annotations
@@ -13,19 +15,19 @@ from harness.evidence.run import Evidence, Window
 
 
 def complete(run: Evidence, window: Window) -> NDArray[np.bool_]:
-    """One truth a request of the window."""
+    """For each request of the window, whether its answer is complete."""
     whole: NDArray[np.bool_] = window.ok & (lacking(run, window) == 0)
     return whole
 
 
 def lacking(run: Evidence, window: Window) -> NDArray[np.uint64]:
-    """For each request a bit for each upstream that should be in its answer and is not, whether or not it was ok."""
+    """For each request the bits of the upstreams that should be in its answer and are not, whether or not it was ok."""
     missing: NDArray[np.uint64] = expected(run, window) & ~window.samples["answered"]
     return missing
 
 
 def asked(run: Evidence, window: Window) -> NDArray[np.uint64]:
-    """For each request a bit for each upstream that it asks."""
+    """For each request the bits of the upstreams that it asks."""
     indices = {upstream.name: upstream.index for upstream in run.plan.upstreams}
     by_request = [sum(1 << indices[name] for name in request.asks) for request in run.plan.load.requests]
     bits: NDArray[np.uint64] = np.array(by_request, dtype=np.uint64)[window.samples["request"]]
@@ -33,7 +35,7 @@ def asked(run: Evidence, window: Window) -> NDArray[np.uint64]:
 
 
 def expected(run: Evidence, window: Window) -> NDArray[np.uint64]:
-    """Those asked without the excused."""
+    """For each request the bits of the upstreams that it asks and that no fault explains away."""
     bits = asked(run, window)
     for upstream in run.plan.upstreams:
         spans = run.injections(upstream.name)
@@ -46,10 +48,10 @@ def expected(run: Evidence, window: Window) -> NDArray[np.uint64]:
 def _overlaps(
     begin_ns: NDArray[np.int64], end_ns: NDArray[np.int64], spans: list[tuple[int, int]]
 ) -> NDArray[np.bool_]:
-    """Which stretches share a moment with any of `spans` (ordered, apart)."""
+    """Which stretches from `begin_ns` to `end_ns` overlap any of `spans`, which are in order and do not overlap."""
     starts = np.array([start for start, _ in spans], np.int64)
     ends = np.array([end for _, end in spans], np.int64)
-    # the first span that is not over when the request begins is the only one that can matter
+    # if the first span that has not ended when the request begins does not overlap it, no span does
     first = np.searchsorted(ends, begin_ns, side="right")
     reached: NDArray[np.bool_] = (first < len(starts)) & (starts[np.minimum(first, len(starts) - 1)] < end_ns)
     return reached

@@ -1,4 +1,4 @@
-"""How requests ended, counted: outcomes, HTTP errors by their status. Facts only."""
+"""Counts how requests ended: by outcome, and HTTP errors by their status too."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def endings_of(chosen: Iterable[tuple[Window, NDArray[np.bool_]]]) -> tuple[Ending, ...]:
-    """Of the chosen requests of these windows (0/1 for each), the commonest ending first.
+    """The endings of the chosen requests, the commonest first. `chosen`: windows, each with a mask of its requests.
 
-    One that ended ok is `slow`: whoever chose it did so for its latency.
+    A request that ended ok is counted as `slow`, because only its latency can be the reason to choose it.
     """
     counts: dict[tuple[int, int], int] = {}
     for window, which in chosen:
@@ -29,8 +29,8 @@ def endings_of(chosen: Iterable[tuple[Window, NDArray[np.bool_]]]) -> tuple[Endi
             outcome = int(code) >> 16
             status = int(code) & 0xFFFF if outcome == Outcome.HTTP_ERROR else 0
             counts[outcome, status] = counts.get((outcome, status), 0) + int(n)
-    found = [
+    endings = [
         Ending(outcome="slow" if outcome == Outcome.OK else Outcome(outcome).name.lower(), status=status or None, n=n)
         for (outcome, status), n in counts.items()
     ]
-    return tuple(sorted(found, key=lambda ending: (-ending.n, ending.outcome, ending.status or 0)))
+    return tuple(sorted(endings, key=lambda ending: (-ending.n, ending.outcome, ending.status or 0)))

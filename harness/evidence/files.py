@@ -1,6 +1,6 @@
-"""The files of a run directory, read as far as they are whole; what is damaged is put into words.
+"""Reads the files of a run directory as far as they are intact, and describes those that are damaged.
 
-Only a directory that is no run at all raises UsageError. Nothing is joined or judged here.
+Only a directory without a readable plan and manifest raises UsageError. Nothing is joined or judged here.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ RESOURCES: Final = "resources.ndjson"
 
 @dataclass(slots=True)
 class RunFiles:
-    """What one run directory holds. `broken` says of each damaged or missing file what is wrong with it."""
+    """The contents of one run directory. `broken`: for each damaged or missing file, what is wrong with it."""
 
     plan: Plan
     manifest: Manifest
     samples: NDArray[Any]
-    """By intended time."""
+    """Rows of requests in order of intended time."""
     calls: NDArray[Any]
-    """Without the canaries."""
+    """Rows of backend calls, without those of canaries."""
     entries: tuple[Entry, ...]
     canaries: tuple[CanaryLine, ...]
     resources: tuple[dict[str, object], ...]
     notices: Detections | None
-    """None: this run recorded none."""
+    """None: the run has no file of detections."""
     incomplete: tuple[IncompleteAnswer, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
     yardstick: Yardstick | None = None
@@ -55,7 +55,7 @@ class RunFiles:
 
 
 def read_run(run_dir: Path) -> RunFiles:
-    """Raises UsageError where `run_dir` holds no plan and manifest that this tailgate can read."""
+    """Read a run directory. Raises UsageError if it has no plan and manifest that this tailgate can read."""
     plan, manifest = _read_head(run_dir)
     broken: list[str] = []
     samples = [_rows(run_dir / f"samples-{i}.bin", SAMPLES, broken) for i in range(plan.load.workers)]
@@ -71,14 +71,14 @@ def read_run(run_dir: Path) -> RunFiles:
         incomplete=read_incomplete(run_dir, plan.load.workers),
         unmatched=read_unmatched(run_dir),
         yardstick=read_yardstick(run_dir),
-        # a run that never came to its load has no rows, and its manifest says why
+        # a run that ended before its load began has no rows, and its manifest says why
         broken=broken if manifest.t0_ns is not None else [],
     )
 
 
 def read_resources(run_dir: Path, broken: list[str]) -> tuple[dict[str, object], ...]:
-    """Every whole line of resources.ndjson. A last line cut short is passed over; the first that is damaged otherwise
-    is told in `broken`: it may hide the most that the service held."""
+    """Every intact line of resources.ndjson. A last line that is cut short is ignored; the first other damaged line is
+    appended to `broken`, because it may hide the highest reading."""
     damaged: list[DamagedLine] = []
     try:
         readings = tuple(read_ndjson(run_dir / RESOURCES, parse_reading, "a reading", pass_over=damaged.append))
@@ -90,7 +90,7 @@ def read_resources(run_dir: Path, broken: list[str]) -> tuple[dict[str, object],
 
 
 def in_order(parts: Sequence[NDArray[Any]], layout: RowLayout) -> NDArray[Any]:
-    """All rows by intended time. Dense sequence numbers are an index already; nothing is sorted then."""
+    """All rows in order of intended time. Dense sequence numbers give that order without sorting."""
     rows = np.concatenate(parts) if len(parts) != 1 else parts[0]
     if not len(rows):
         return np.empty(0, layout.dtype())
@@ -117,7 +117,7 @@ def _read_head(run_dir: Path) -> tuple[Plan, Manifest]:
     except (ValidationError, OSError) as exc:
         what = exc.errors()[0]["msg"] if isinstance(exc, ValidationError) else exc.strerror
         raise UsageError(
-            f"{run_dir} cannot be read by this tailgate: {what}", "judge it with the version that made it"
+            f"{run_dir} cannot be read by this tailgate: {what}", "judge it with the version that wrote it"
         ) from exc
 
 
@@ -146,7 +146,7 @@ def _without_canaries(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _notices(path: Path, broken: list[str]) -> Detections | None:
-    """None where there is no such file: runs before it existed."""
+    """None if there is no such file, as in runs of older versions."""
     return Detections.of(_lines(read_detections, path, broken)) if path.exists() else None
 
 

@@ -1,7 +1,7 @@
-"""The kept answers that were really incomplete: what the worker saw, held against the rows and the journal.
+"""The answers that load workers kept because they seemed incomplete, checked against the rows and the journal.
 
-The worker knows the plan's windows only, and not what became of the task afterwards. So an answer counts here if its
-row says that it was ok and lacks somebody whom no fault touched, as for a `complete` gate.
+A worker knows only the planned windows, and not how the task ended afterwards. So an answer counts as incomplete here
+only if its row is ok and lacks an upstream that no fault explains away, as for a `complete` gate.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from harness.units import NS_PER_MS
 
 
 def incomplete_answers(pool: Pool) -> tuple[IncompleteAnswerResult, ...]:
-    """In order of time; of a pool the first runs' first, since its results stand beside the folders of the runs."""
+    """The first KEPT_MOST incomplete answers, in order of runs and of time.
+
+    Their files are given relative to where the results are written: a pool's results stand beside the run directories.
+    """
     folders = ["" if len(pool.runs) == 1 else f"{run.run_dir.name}/" for run in pool.runs]
-    found = [answer for run, folder in zip(pool.runs, folders, strict=True) for answer in _of_run(run, folder)]
-    return tuple(found[:KEPT_MOST])
+    answers = [answer for run, folder in zip(pool.runs, folders, strict=True) for answer in _of_run(run, folder)]
+    return tuple(answers[:KEPT_MOST])
 
 
 def _of_run(run: Evidence, folder: str) -> list[IncompleteAnswerResult]:
@@ -28,14 +31,14 @@ def _of_run(run: Evidence, folder: str) -> list[IncompleteAnswerResult]:
     window = run.window("whole", every_part=True)
     lacks = lacking(run, window)
     samples, ok = window.samples, window.ok
-    found = []
+    answers = []
     for kept in run.incomplete:
         rows = np.flatnonzero((samples["seq"] == kept.seq) & (samples["part"] == kept.part) & ok & (lacks != 0))
         if not len(rows):
             continue
         row, bits = samples[rows[0]], int(lacks[rows[0]])
         at_ms = (int(row["intended_ns"]) - run.t0_ns) / NS_PER_MS
-        found.append(
+        answers.append(
             IncompleteAnswerResult(
                 seq=kept.seq,
                 part=kept.part,
@@ -49,10 +52,10 @@ def _of_run(run: Evidence, folder: str) -> list[IncompleteAnswerResult]:
                 cut=kept.cut,
             )
         )
-    return found
+    return answers
 
 
 def _phase(run: Evidence, at_ms: float) -> str:
-    """The first that holds this moment; what is in none of its own is in `whole`."""
+    """The first phase that contains this moment; `whole` if no other phase does."""
     names = (p.name for p in run.phases if any(start <= at_ms < end for start, end in p.intervals))
     return next(names, "whole")

@@ -1,7 +1,7 @@
-"""What was really done to the backends, window by window, put together from the journal's entries.
+"""When each fault really acted, window by window, from the entries of the journal.
 
-A phase counts from `applied` (acknowledged) to `removing` (requested); what a fault may have touched
-reaches further, from `requested` to `removed`. Nothing is judged here.
+A phase counts from `applied` (acknowledged) to `removing` (requested). The time in which a fault may have affected
+requests is longer: from `requested` to `removed`. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.units import NS_PER_MS
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """One window of one fault on one upstream. Times are absolute monotonic ns; None: it never came to that."""
+    """One window of one fault on one upstream. Times are absolute monotonic ns; None: the journal has no such event."""
 
     fault: str
     window: int
@@ -29,23 +29,28 @@ class Injection:
     verified: bool = False
 
     def touched(self, end_ns: int) -> tuple[int, int] | None:
-        """From the first to the last moment at which it may have acted; `end_ns` stands for an end never seen."""
+        """The first and the last moment at which it may have acted; `end_ns` if its removal is not in the journal.
+
+        None if it was never requested.
+        """
         begin_ns = self.requested_ns if self.requested_ns is not None else self.applied_ns
         if begin_ns is None:
             return None
         return begin_ns, self.removed_ns if self.removed_ns is not None else end_ns
 
     def stood_ms(self, end_ns: int) -> float:
-        """From applied until its removal was asked for, `end_ns` where it never was; 0 where it was never applied."""
+        """How long it was active, from applied until its removal was requested, or until `end_ns` if that never was; 0
+        if it was never applied."""
         begin_ns = self.applied_ns if self.applied_ns is not None else end_ns
         return ((self.removing_ns if self.removing_ns is not None else end_ns) - begin_ns) / NS_PER_MS
 
 
 def injections_of(entries: Iterable[Entry]) -> tuple[Injection, ...]:
-    """One for each (fault, window, upstream) in the journal, in the order they were first named; first time wins."""
-    found: dict[tuple[str, int, str], dict[str, int]] = {}
+    """One injection for each (fault, window, upstream), in the order in which the journal first mentions them. If an
+    event is journalled twice, the first one counts."""
+    times_ns: dict[tuple[str, int, str], dict[str, int]] = {}
     for entry in entries:
-        found.setdefault((entry.fault, entry.window, entry.upstream), {}).setdefault(entry.event, entry.t_ns)
+        times_ns.setdefault((entry.fault, entry.window, entry.upstream), {}).setdefault(entry.event, entry.t_ns)
     return tuple(
         Injection(
             fault=fault,
@@ -58,17 +63,17 @@ def injections_of(entries: Iterable[Entry]) -> tuple[Injection, ...]:
             removed_ns=events.get("removed"),
             verified="verified" in events,
         )
-        for (fault, window, upstream), events in found.items()
+        for (fault, window, upstream), events in times_ns.items()
     )
 
 
 def real_windows(
     plan: Plan, injections: Sequence[Injection], t0_ns: int, *, stop_ns: int | None
 ) -> dict[str, tuple[FaultWindow, ...]]:
-    """For each fault its windows as they were, in ms from t = 0, fit for `phases_of`.
+    """The real windows of each fault, in ms from t = 0, as `phases_of` needs them.
 
-    Of several upstreams the last applied and the first removed count. A window that never came is the
-    plan's; one that a stop cut short keeps its planned length, since that is what the gates speak of.
+    With several upstreams, a window lasts from the last one applied to the first one removed. A window that was never
+    applied is the planned one; a window that a stop cut short keeps its planned length, because gates refer to that.
     """
     return {
         fault.name: tuple(

@@ -1,9 +1,9 @@
-"""Whether the service met a fault: which of its calls came to the upstream while it stood, and which of them it broke.
+"""Whether the service met a fault: which of its calls came to the upstream while it was active, and which it broke.
 
-What came before a window or after it meets nothing: a cache may have answered meanwhile. A fake records its calls, and
-what a fault of its own did to each; on the wire only the calls that came are known. Where a fault keeps calls from the
-fake altogether, the service's connections on the listener count, or its attempts to make one. Canaries are left out.
-Nothing is decided about the run here.
+Calls before or after a window do not count, because a cache may have answered during the window. A fake records its
+calls, and which of its own faults broke each; for faults on the wire only the calls that came are known. If a fault
+keeps calls from reaching the fake at all, the service's connections on the listener count, or its attempts to connect.
+Canaries are left out. Nothing is decided about the run here.
 """
 
 from __future__ import annotations
@@ -24,42 +24,44 @@ from harness.units import NS_PER_MS
 
 @dataclass(frozen=True, slots=True)
 class CallsApart:
-    """How the service asked an upstream apart from a fault. Times in ms."""
+    """The service's calls to an upstream outside a fault's windows. Times are in ms."""
 
     total: int
     """Calls in the whole run, the warm-up included."""
     in_baseline: int
     last_before_ms: float | None
-    """How long before the fault came the last call had come; None: none had."""
+    """How long before the fault the last call came; None: there was none before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultContact:
-    """One fault on one upstream, all its windows together."""
+    """The contact of the service with one fault on one upstream, in all its windows together."""
 
     stood_ms: float
+    """How long the fault was active."""
     asked: CallsApart
     calls: int
-    """That came while it stood."""
+    """Calls that came while it was active."""
     hit: int | None
-    """Of these, those that it broke; None on the wire."""
+    """How many of these it broke; None for a fault on the wire, where that is unknown."""
     hit_ns: tuple[NDArray[np.int64], ...]
     """For each injection the ends of the calls that it broke, in order."""
     connections: int | None
-    """New ones on the listener while it stood; None where the calls themselves can be seen."""
+    """New connections on the listener while it was active; None if the calls themselves are recorded."""
     refused: int | None
-    """Windows in which the service tried to connect and was refused; None where the listener stayed open."""
+    """Windows in which the service tried to connect and was refused; None if the listener stayed open."""
     unwatched: str
-    """Why nobody could see whether the service was refused; empty where that was watched for, or need not be."""
+    """Why it is unknown whether the service was refused; empty if it is known, or does not matter."""
 
     @property
     def happened(self) -> bool:
+        """Whether the service met the fault."""
         came = self.calls if self.hit is None else self.hit
         return bool(came or self.connections or self.refused)
 
 
 def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Sequence[Injection]) -> FaultContact:
-    """`injections`: the fault's windows on this upstream."""
+    """The contact with `fault` on `upstream`. `injections`: its windows there."""
     calls = run.calls[run.calls["upstream"] == run.plan.upstream(upstream).index]
     index = run.plan.faults.index(fault)
     recorded = fault.behaviour is not None and index < FAULT_BITS
@@ -95,7 +97,8 @@ def _asked(run: Evidence, arrived_ns: NDArray[np.int64], before_ns: int) -> Call
 
 
 def never_asked(run: Evidence) -> tuple[str, ...]:
-    """The upstreams to which no call came in the whole run, unless a fault may have kept the calls from them."""
+    """The upstreams to which no call came in the whole run, and which the service did not try to reach either while a
+    fault kept calls from them. Empty if no load was started."""
     if run.manifest.t0_ns is None:
         return ()
     called = set(np.unique(run.calls["upstream"]).tolist())
@@ -110,19 +113,19 @@ def never_asked(run: Evidence) -> tuple[str, ...]:
 
 
 def _span(injection: Injection, end_ns: int) -> tuple[int, int]:
-    """From applied until its removal was asked for; an empty one where it was never applied."""
+    """From applied until its removal was requested; an empty span if it was never applied."""
     if injection.applied_ns is None:
         return end_ns, end_ns
     return injection.applied_ns, injection.removing_ns if injection.removing_ns is not None else end_ns
 
 
 def _was_watched(run: Evidence) -> bool:
-    """Looks at the listeners say since when; those of older runs do not, and refused connections stand in none."""
+    """Whether refused connections were recorded: runs in which they were not have no `since_ns` in their counts."""
     return any(isinstance(line, Connections) and line.since_ns is not None for line in run.canaries)
 
 
 def _connections(run: Evidence, upstream: str, spans: Sequence[tuple[int, int]]) -> int:
-    """Those that are surely new: made between two looks at the listener, both within a window."""
+    """How many connections were surely made within a window: between two counts at the listener that both lie in it."""
     return sum(
         line.new
         for line in run.canaries
@@ -138,7 +141,7 @@ def _refused(
     if not fault.disables_proxy:
         return None, ""
     if not _was_watched(run):
-        return None, "this run was recorded by a tailgate that did not watch for it"
+        return None, "an older tailgate recorded this run, and did not observe refused connections"
     lines = [line for line in run.canaries if isinstance(line, Refused) and line.upstream == upstream]
     within = [[line for line in lines if begin_ns <= line.t_ns < end_ns] for begin_ns, end_ns in spans]
     seen = sum(any(not line.unseen for line in each) for each in within)

@@ -1,7 +1,7 @@
-"""How often each upstream was in the answers: who is missing from those that are not complete.
+"""How often each upstream's rows were in the answers, which shows the upstreams that incomplete answers lack.
 
-Only answers that are ok are counted. An error holds nobody, so with errors among them every upstream would seem to be
-missing in the same share, and the one that really is could not be told.
+Only answers that ended ok are counted. An error holds no rows, so with errors every upstream would seem to be missing
+equally often, and the one that really is missing would not stand out.
 """
 
 from __future__ import annotations
@@ -17,40 +17,41 @@ from harness.evidence.run import Evidence, Window
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """One upstream in some requests. `expected` leaves out those during which a fault stood on it."""
+    """How often one upstream was in the answers to some requests."""
 
     upstream: str
     answers: int
     """Requests that ask it and ended ok."""
     held: int
-    """Of these, those whose answer held its rows."""
+    """How many of their answers held its rows."""
     expected: int
+    """How many of their answers should have held its rows: those without a fault on the upstream meanwhile."""
     missing: int
-    """Of the expected, those whose answer lacked it."""
+    """How many of the expected answers lacked its rows."""
 
     @property
     def share(self) -> float | None:
-        """Of all the answers; None where there was none."""
+        """The share of `answers` that held its rows; None without answers."""
         return self.held / self.answers if self.answers else None
 
     @property
     def expected_share(self) -> float:
-        """Of the answers that should have held it."""
+        """The share of the expected answers that held its rows; 1 without any."""
         return 1 - self.missing / self.expected if self.expected else 1.0
 
 
 def presences(of: Iterable[tuple[Evidence, Window]]) -> tuple[Presence, ...]:
-    """Of the windows together, each upstream that some request of theirs asks, in the plan's order."""
+    """The presence of every upstream that a request of the windows asks, in the plan's order; all windows together."""
     counts: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
     asked_of: set[str] = set()
     for run, window in of:
         every, ok = asked(run, window), window.ok
         bits, due, held = every[ok], expected(run, window)[ok], window.samples["answered"][ok]
-        anybody = int(np.bitwise_or.reduce(every)) if len(every) else 0
+        asked_by_any = int(np.bitwise_or.reduce(every)) if len(every) else 0
         for upstream in run.plan.upstreams:
             bit = np.uint64(1 << upstream.index)
-            if anybody & int(bit):
+            if asked_by_any & int(bit):
                 asked_of.add(upstream.name)
-            found = [np.count_nonzero(each & bit) for each in (bits, bits & held, due, due & ~held)]
-            counts[upstream.name] = counts.get(upstream.name, np.zeros(4, np.int64)) + np.array(found, np.int64)
-    return tuple(Presence(name, *found.tolist()) for name, found in counts.items() if name in asked_of)
+            own = [np.count_nonzero(each & bit) for each in (bits, bits & held, due, due & ~held)]
+            counts[upstream.name] = counts.get(upstream.name, np.zeros(4, np.int64)) + np.array(own, np.int64)
+    return tuple(Presence(name, *own.tolist()) for name, own in counts.items() if name in asked_of)

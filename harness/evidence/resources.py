@@ -1,7 +1,7 @@
-"""What the service cost at each reading of a run: arrays from resources.ndjson, cut by phase. Pure; judges nothing.
+"""The readings of the service's memory, threads, file descriptors, sockets and processor time, as arrays. Pure.
 
-A figure that the system did not tell, that an older run directory has not, or that is damaged is NaN. Where the
-service is not a process of ours there are no readings at all.
+A figure is NaN if the system did not report it, if it is damaged, or if the run is of a version that did not record it.
+If tailgate did not start the service there are no readings at all. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.rundir.manifest import SERVICE
 from harness.units import NS_PER_S, format_count
 
 LISTENING: Final = "LISTEN"
-"""The state of sockets that wait for connections: there is nothing in them to leak."""
+"""The state of sockets that wait for connections. They are not counted, because they do not leak."""
 _STATE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,15}")
 _FIGURES: Final = ("rss_bytes", "threads", "fds", "cpu_s")
 
@@ -29,21 +29,22 @@ States = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class ResourceSeries:
-    """One entry a reading, in order of time; the service's whole process tree together."""
+    """Arrays with one entry for each reading, in order of time. Figures are sums over the service's process tree."""
 
     t_ns: NDArray[np.int64]
     rss_bytes: Floats
     threads: Floats
     fds: Floats
     cpu_s: Floats
-    """Since the service began."""
+    """Processor seconds since the service began."""
     sockets: Floats
-    """TCP, without those that listen."""
+    """TCP sockets that do not listen."""
     by_state: tuple[States | None, ...]
+    """The number of TCP sockets in each state; None if they were not counted."""
 
     @classmethod
     def of(cls, lines: Iterable[Mapping[str, object]], child: str = SERVICE) -> Self:
-        """From the lines of resources.ndjson; those of other children and those without a time are passed over."""
+        """From the lines of resources.ndjson; lines of other processes and lines without a time are left out."""
         own = [line for line in lines if line.get("child") == child and _is_count(line.get("t_ns"))]
         times = np.array([line["t_ns"] for line in own], dtype=np.int64)
         order = np.argsort(times, kind="stable")
@@ -57,7 +58,7 @@ class ResourceSeries:
         return len(self.t_ns)
 
     def within(self, spans: Sequence[tuple[int, int]], stop_ns: int | None) -> Self:
-        """Those in [start, end) of any span (absolute ns), and before the load was stopped."""
+        """The readings in [start, end) of any span (absolute ns) and before `stop_ns`, if the load was stopped."""
         chosen = np.zeros(len(self.t_ns), np.bool_)
         for start_ns, end_ns in spans:
             chosen |= (self.t_ns >= start_ns) & (self.t_ns < end_ns)
@@ -66,19 +67,21 @@ class ResourceSeries:
         return self._only(chosen)
 
     def apart_from(self, seconds: frozenset[int], t0_ns: int) -> Self:
-        """Without those of these seconds from t = 0 and of the one after each: the rig spoiled them."""
+        """The readings outside these seconds (counted from t = 0) and the second after each, in which the late load
+        generator affected the service."""
         second = (self.t_ns - t0_ns) // NS_PER_S
-        spoiled = list(seconds | {each + 1 for each in seconds})
-        return self._only(~np.isin(second, spoiled)) if seconds else self
+        affected = list(seconds | {each + 1 for each in seconds})
+        return self._only(~np.isin(second, affected)) if seconds else self
 
     def knowing(self, figure: str) -> Self:
-        """Those that tell this figure."""
+        """The readings that have this figure."""
         return self._only(~np.isnan(self.figure(figure)))
 
     def since(self, start_ns: int) -> Self:
         return self._only(self.t_ns >= start_ns)
 
     def last(self, most: int) -> Self:
+        """The last readings, at most so many."""
         chosen = np.ones(len(self.t_ns), np.bool_)
         chosen[:-most] = False
         return self._only(chosen)
@@ -120,18 +123,19 @@ def _is_reading(document: object) -> TypeGuard[dict[str, object]]:
 
 
 def connections(states: States) -> int:
-    """Sockets in any state but LISTEN."""
+    """The number of sockets in any state but LISTEN."""
     return sum(count for state, count in states.items() if state != LISTENING)
 
 
 def in_order(states: States) -> list[tuple[str, int]]:
-    """State and count of the sockets that do not only listen, the most frequent first."""
+    """Each state but LISTEN with its number of sockets, the most frequent first."""
     ordered = sorted(states.items(), key=lambda each: (-each[1], each[0]))
     return [(state, count) for state, count in ordered if state != LISTENING]
 
 
 def format_states(states: States) -> str:
-    """`140 CLOSE_WAIT, 4 ESTABLISHED`, the most frequent first; empty where all only listen."""
+    """`140 CLOSE_WAIT, 4 ESTABLISHED`, the most frequent first; empty if there are no sockets in other states than
+    LISTEN."""
     return ", ".join(f"{format_count(count)} {state}" for state, count in in_order(states))
 
 

@@ -1,8 +1,8 @@
 """The evidence of a run, read from its directory alone: rows, journal, canaries, and their phases.
 
-`Evidence` is one run, `Pool` one or more runs of the same scenario; gates see a pool. What is broken
-or missing is kept in words (`broken`) rather than raised, so that a damaged run can still be looked
-at; only a directory that is no run at all raises UsageError. Nothing is decided here.
+`Evidence` is one run, `Pool` one or more runs of the same scenario; gates judge a pool. Damaged or missing files are
+described in `broken` and not raised, so that a damaged run can still be examined; only a directory without a readable
+plan and manifest raises UsageError. Nothing is decided here.
 """
 
 from __future__ import annotations
@@ -35,27 +35,29 @@ from harness.units import NS_PER_MS, NS_PER_S
 from scenarios.load import arrivals_ns
 
 NEVER: Final = np.iinfo(np.int64).max
-"""A latency that no limit allows: of everything that did not end ok."""
+"""The latency of a request that did not end ok. It is above every limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """The requests of one phase of one run, in order of intended time.
 
-    `cut`: the load was stopped before the phase's end, so what is missing may have ended either way.
+    `seconds`: how long the phase lasted, without the seconds in which the load generator was late. `cut`: the load was
+    stopped before the phase's end, so it is unknown how the missing requests would have ended.
     """
 
     samples: NDArray[Any]
     latency_ns: NDArray[np.int64]
-    """done - intended; NEVER unless ok."""
+    """Done minus intended time; NEVER unless the request ended ok."""
     index: NDArray[np.int64]
-    """Where they stand in the evidence's `samples`."""
+    """The index of each request in the evidence's `samples`."""
     seconds: float
     start_ns: int
     end_ns: int
     cut: bool
 
     def only(self, chosen: NDArray[np.bool_]) -> Window:
+        """The window with only the chosen requests; its times stay."""
         return replace(self, samples=self.samples[chosen], latency_ns=self.latency_ns[chosen], index=self.index[chosen])
 
     @property
@@ -65,7 +67,7 @@ class Window:
 
 
 def _before(samples: NDArray[Any], stop_ns: int) -> NDArray[Any]:
-    """The rows of arrivals intended before the stop; workers send on until they have heard of it."""
+    """The rows of arrivals intended before the stop. Workers go on sending until they have received it."""
     late = samples["seq"][(samples["part"] == 0) & (samples["intended_ns"] >= stop_ns)]
     return samples[~np.isin(samples["seq"], late)] if len(late) else samples
 
@@ -79,35 +81,36 @@ def _machine(manifest: Manifest, yardstick: Yardstick | None) -> Machine:
 
 @dataclass(kw_only=True, eq=False)
 class Evidence:
-    """One run. Arrays are in order of intended time; everything derived is computed once, when first asked for."""
+    """The evidence of one run. Arrays are in order of intended time; derived values are computed once, when needed."""
 
     run_dir: Path
     plan: Plan
     manifest: Manifest
     samples: NDArray[Any]
-    """Every request, later parts of an arrival included."""
+    """The row of every request, also the later requests (`part` ≥ 1) of an arrival."""
     calls: NDArray[Any]
-    """Backend calls, canaries left out, in the files' order."""
+    """The row of every backend call without those of canaries, in the files' order."""
     entries: tuple[Entry, ...] = ()
     canaries: tuple[CanaryLine, ...] = ()
     resources: tuple[dict[str, object], ...] = ()
-    """The lines of resources.ndjson, of every child."""
+    """The lines of resources.ndjson, of every child process."""
     notices: Detections | None = None
-    """Whom the service named; None: this run recorded nothing of it."""
+    """Which upstreams the service named; None: the run has no record of it."""
     incomplete: tuple[IncompleteAnswer, ...] = ()
-    """Answers that workers kept, by time; whether they count is `harness.evidence.incomplete`'s to say."""
+    """Answers that workers kept, in order of time; `harness.evidence.incomplete` checks which really are incomplete."""
     unmatched: tuple[Unmatched, ...] = ()
-    """What the fakes were asked for and do not have."""
+    """Calls to fakes for something that they do not have."""
     machine: Machine = field(default_factory=Machine)
     broken: tuple[str, ...] = ()
+    """For each damaged or missing file, what is wrong with it."""
     stop_ns: int | None = None
-    """Everything intended before this has a row; None: the load ran to its planned end."""
+    """When the load was stopped: every arrival intended earlier has a row. None: it ran to its planned end."""
     bad_seconds: frozenset[int] = frozenset()
-    """Seconds from t = 0 whose arrivals were taken out of `samples`, and whose readings do not count."""
+    """Seconds, counted from t = 0, whose arrivals were taken out of `samples` and whose readings do not count."""
 
     @classmethod
     def load(cls, run_dir: Path) -> Evidence:
-        """Raises UsageError where `run_dir` holds no plan and manifest that this tailgate can read."""
+        """Read a run directory. Raises UsageError if it has no plan and manifest that this tailgate can read."""
         files = read_run(run_dir)
         ended = files.manifest.ended
         stop_ns = ended.stop_at_ns if ended else None
@@ -134,10 +137,11 @@ class Evidence:
 
     @cached_property
     def journalled(self) -> tuple[Injection, ...]:
+        """Every window of every fault on every upstream that the journal mentions."""
         return injections_of(self.entries)
 
     def injections(self, upstream: str) -> list[tuple[int, int]]:
-        """When any fault may have acted on an upstream: joined and ordered, absolute ns."""
+        """The spans (absolute ns) in which any fault may have acted on an upstream, in order and without overlaps."""
         return self._injections.get(upstream, [])
 
     @cached_property
@@ -154,23 +158,24 @@ class Evidence:
 
     @cached_property
     def phases(self) -> tuple[Phase, ...]:
-        """By the journal's times where there are any."""
+        """The phases of the run, with the times of the journal in place of the planned ones where it has them."""
         return phases_of(self.plan, real_windows(self.plan, self.journalled, self.t0_ns, stop_ns=self.stop_ns))
 
     def phase(self, name: str) -> Phase:
-        """An empty one where the run has no phase of that name."""
+        """The phase of that name; an empty phase if the run has none."""
         return next((phase for phase in self.phases if phase.name == name), Phase(name, ()))
 
     @cached_property
     def end_ns(self) -> int:
-        """The last moment anything of this run's load can be about."""
+        """The end of the last request, or of the planned load and drain if that is later."""
         last = int(self.samples["done_ns"].max()) if len(self.samples) else self.t0_ns
         planned = self.t0_ns + round((self.plan.load.duration_ms + self.plan.load.drain_ms) * NS_PER_MS)
         return max(last, planned)
 
     @cached_property
     def cutoff_ns(self) -> int | None:
-        """Of a stopped run: what ended later may owe its end to the faults' early removal. None: no doubt."""
+        """For a stopped run, when a fault was first removed earlier than planned: a request that ended after it may
+        have ended because of the removal. None if no fault was."""
         if self.stop_ns is None:
             return None
         early = [
@@ -186,11 +191,11 @@ class Evidence:
 
     @cached_property
     def readings(self) -> ResourceSeries:
-        """What the service cost, the whole run long; empty where it is no process of ours."""
+        """The readings of the service's resources in the whole run; empty if tailgate did not start the service."""
         return ResourceSeries.of(self.resources)
 
     def readings_in(self, phase: str) -> ResourceSeries:
-        """Those of a phase, before the load was stopped, bad seconds left out."""
+        """The readings in a phase, before the load was stopped and outside bad seconds."""
         every = self.readings.within(self._spans(phase), self.stop_ns)
         return every.apart_from(self.bad_seconds, self.t0_ns)
 
@@ -200,38 +205,39 @@ class Evidence:
 
     @cached_property
     def latency_ns(self) -> NDArray[np.int64]:
-        """done - intended of every request; NEVER unless ok."""
+        """Done minus intended time of every request; NEVER unless it ended ok."""
         latency: NDArray[np.int64] = self.samples["done_ns"] - self.intended_ns
         latency[self.samples["outcome"] != Outcome.OK] = NEVER
         return latency
 
     @cached_property
     def has_parts(self) -> bool:
+        """Whether any arrival led to more than one request."""
         return bool(self.samples["part"].any())
 
     @cached_property
     def planned_offsets_ns(self) -> NDArray[np.int64] | None:
-        """When each arrival was to come, from t = 0; None in the closed model, which plans none."""
+        """The intended time of every planned arrival, from t = 0; None in the closed model, which plans no arrivals."""
         schedule = self.plan.load.schedule
         return None if schedule is None else np.asarray(arrivals_ns(schedule, self.plan.seed), dtype=np.int64)
 
     @cached_property
     def call_arrivals(self) -> NDArray[np.int64]:
-        """For each call the index in `samples` of the arrival it belongs to; -1 where it names none of ours."""
+        """For each call the index in `samples` of the arrival it belongs to; −1 if it carries no known number."""
         first = np.flatnonzero(self.samples["part"] == 0) if self.has_parts else np.arange(len(self.samples))
         seq = self.samples["seq"][first].astype(np.int64)
         index_of = np.full(int(seq.max(initial=-1)) + 2, -1, np.int64)
         index_of[seq] = first
         known = np.minimum(self.calls["seq"], len(index_of) - 1).astype(np.int64)
-        found: NDArray[np.int64] = index_of[known]
-        return found
+        arrivals: NDArray[np.int64] = index_of[known]
+        return arrivals
 
     def window(self, phase: str, *, every_part: bool = False) -> Window:
-        """The arrivals of a phase (their first requests; with `every_part` the later ones too)."""
+        """The first request of every arrival of a phase; with `every_part` the later requests too."""
         spans = self._spans(phase)
         bounds = [np.searchsorted(self.intended_ns, span).tolist() for span in spans]
         index = np.concatenate([np.arange(first, end) for first, end in bounds] or [np.empty(0, np.int64)])
-        # one stretch is a view; only guard and tail may have several
+        # a slice copies nothing; only guard and tail may consist of several spans
         where = slice(*bounds[0]) if len(bounds) == 1 else index
         samples, latency = self.samples[where], self.latency_ns[where]
         start_ns, end_ns = (spans[0][0], spans[-1][1]) if spans else (self.t0_ns, self.t0_ns)
@@ -246,7 +252,7 @@ class Evidence:
         ]
 
     def seconds(self, spans: Sequence[tuple[int, int]]) -> float:
-        """How long these stretches (absolute ns) are, bad seconds left out."""
+        """The length of these spans (absolute ns) in seconds, without bad seconds."""
         bad = sum(
             max(0, min(end, self.t0_ns + (second + 1) * NS_PER_S) - max(start, self.t0_ns + second * NS_PER_S))
             for start, end in spans
@@ -255,21 +261,23 @@ class Evidence:
         return (sum(end - start for start, end in spans) - bad) / NS_PER_S
 
     def without(self, bad_seconds: frozenset[int]) -> Evidence:
-        """The same run as if nothing had been meant to arrive in these seconds."""
+        """The same run as if no request had been due in these seconds, counted from t = 0."""
         bad = np.isin((self.intended_ns - self.t0_ns) // NS_PER_S, list(bad_seconds))
-        # the calls of these arrivals go with them: left behind, they would look as if nobody had made them
+        # the calls of these arrivals are removed too, or they would count as calls that belong to no request
         first = self.samples["seq"][bad & (self.samples["part"] == 0)]
-        ours = np.isin(self.calls["seq"], first)
-        nobodys = (self.calls["seq"] == NO_SEQ) & np.isin(
+        of_arrivals = np.isin(self.calls["seq"], first)
+        unnumbered = (self.calls["seq"] == NO_SEQ) & np.isin(
             (self.calls["arrived_ns"] - self.t0_ns) // NS_PER_S, list(bad_seconds)
         )
-        return replace(self, samples=self.samples[~bad], calls=self.calls[~(ours | nobodys)], bad_seconds=bad_seconds)
+        calls = self.calls[~(of_arrivals | unnumbered)]
+        return replace(self, samples=self.samples[~bad], calls=calls, bad_seconds=bad_seconds)
 
     @property
     def clump_s(self) -> float:
         return self.plan.verdict.clump_ms / 1000
 
     def request_index(self, name: str) -> int | None:
+        """The place of the request of that name in the plan, which its rows carry; None if there is none."""
         return next((i for i, request in enumerate(self.plan.load.requests) if request.name == name), None)
 
 
@@ -284,12 +292,12 @@ class Pool:
         return self.runs[0].plan
 
     def without(self, bad_seconds: Sequence[frozenset[int]]) -> Pool:
-        """One set a run."""
+        """The pool without the bad seconds of each run, one set for each."""
         return Pool(tuple(run.without(bad) for run, bad in zip(self.runs, bad_seconds, strict=True)))
 
     @classmethod
     def of(cls, *runs: Evidence) -> Pool:
-        """Raises UsageError unless all are different runs of the same plan, seeds and ports aside."""
+        """A pool of these runs. Raises UsageError unless all are different runs of the same scenario and cell."""
         first = runs[0].plan
         for run in runs[1:]:
             if (run.plan.name, run.plan.cell, run.plan.scenario_sha256) != (

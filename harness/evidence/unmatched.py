@@ -1,4 +1,4 @@
-"""What the service asked fakes for that they do not have, of one run or of several together."""
+"""Calls of the service to fakes for something that they do not have, in one run or in several together."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from harness.evidence.run import Evidence
 from harness.rundir.unmatched import Unmatched
 
 NAMED_MOST = 3
+"""A message lists at most this many kinds of call."""
 
 
 def unmatched_calls(runs: Iterable[Evidence]) -> tuple[Unmatched, ...]:
-    """The most frequent of each upstream first, upstreams in the plan's order; the rest of one comes after its own."""
+    """The unmatched calls by upstream (in the plan's order), method, path and status, the most frequent first.
+
+    The line that sums up an upstream's remaining calls (without a path) comes after its other lines.
+    """
     counts: dict[tuple[str, str | None, str | None, int | None], Unmatched] = {}
     order: dict[str, int] = {}
     for run in runs:
@@ -27,8 +31,8 @@ def unmatched_calls(runs: Iterable[Evidence]) -> tuple[Unmatched, ...]:
 
 
 def named_in_vain(run: Evidence, upstream: str) -> str:
-    """` (GET /v2/offers: 404 to 312 calls)`; empty for a run that did not record it."""
+    """A bracket on an upstream's unmatched calls, ` (GET /v2/offers: 404 to 312 calls)`; empty without a record."""
     lines = [line for line in unmatched_calls([run]) if line.upstream == upstream]
-    told = [f"{line.asked}: {line.answered()}" for line in lines[:NAMED_MOST]]
+    listed = [f"{line.asked}: {line.answered()}" for line in lines[:NAMED_MOST]]
     more = [f"{len(lines) - NAMED_MOST} more"] if len(lines) > NAMED_MOST else []
-    return f" ({', '.join([*told, *more])})" if told else ""
+    return f" ({', '.join([*listed, *more])})" if listed else ""

@@ -1,4 +1,4 @@
-"""Every kind of fault, one a file. A new one is its file and its line in FAULTS."""
+"""Every kind of fault, one per file. A new kind is a file and a line in FAULTS."""
 
 from __future__ import annotations
 
@@ -78,7 +78,11 @@ FAULTS: Final[tuple[type[Fault], ...]] = (
 
 
 def parse_fault(raw: Any) -> Fault:
-    """A fault from its mapping, by the one kind that it names. Raises pydantic's errors with places and fixes."""
+    """The fault of a mapping in a scenario, by the key that is its kind.
+
+    Raises a refusal (`PydanticCustomError` with a fix) unless it has exactly one such key, and pydantic's
+    ValidationError for fields that do not fit.
+    """
     if isinstance(raw, Fault):
         return raw
     if not isinstance(raw, dict):
@@ -102,5 +106,5 @@ def _no_kind(raw: dict[str, Any]) -> Exception:
         hint = did_you_mean(key, names)
         if hint.startswith("did you mean"):
             return refusal(f"`{key}` is no kind of fault", hint)
-    found = f"`{stray[0]}` is no kind of fault" if stray else "the fault does not say what it breaks"
-    return refusal(found, f"add one of {', '.join(names)}")
+    problem = f"`{stray[0]}` is no kind of fault" if stray else "the fault does not say what it breaks"
+    return refusal(problem, f"add one of {', '.join(names)}")

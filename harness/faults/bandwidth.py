@@ -1,4 +1,4 @@
-"""`bandwidth: 64kB/s`: the slow drip, which walks past timeouts that count per socket read."""
+"""`bandwidth: 64kB/s`: answers trickle in. A timeout that applies to each socket read never fires."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`capacity: 5`: the backend works on five calls at once and lets the others wait in a queue."""
+"""`capacity: 5`: the backend serves five calls at once, and the others wait in a queue."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class CapacityFault(BackendFault):
         return f"capacity {self.limit}"
 
     def compile(self, ctx: FaultContext) -> Effect:
-        # canaries do not queue: they would make the queue longer. The calls that had to wait are the proof.
+        # canaries do not queue, because they would make the queue longer; the proof is calls that had to wait
         return delayed(behaviours.Capacity(limit=self.limit), Proof(kind="called"), ctx)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from super().findings()
         if self.share < 1:
-            yield "share", refusal("a capacity is the whole backend's", "remove `share`")
+            yield "share", refusal("a capacity applies to the whole backend", "remove `share`")
         if self.met == "optional":
             yield "met", refusal("only calls that had to wait can show that a capacity was there", "remove `met`")

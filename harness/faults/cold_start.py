@@ -1,4 +1,4 @@
-"""`cold_start: 8s`: the backend starts anew with the fault; who asks in the first 8 s waits until it is up."""
+"""`cold_start: 8s`: the backend restarts when the fault comes; a call in the first 8 s waits until it is up."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ColdStartFault(BackendFault):
 
     def compile(self, ctx: FaultContext) -> Effect:
         start = behaviours.ColdStart(up_after_ms=self.up_after_ms)
-        # two canaries go out as soon as the fault is applied
+        # two canaries are sent as soon as the fault is applied, so half the delay is surely observed
         return delayed(start, intermittent_proof(ctx, delay_ms=self.up_after_ms / 2), ctx, at_most_ms=self.up_after_ms)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
@@ -34,5 +34,5 @@ class ColdStartFault(BackendFault):
         if self.up_after_ms > self.for_ms:
             yield (
                 "cold_start",
-                refusal("it is not up before the fault ends", "let `for` last longer, or use `hang: true`"),
+                refusal("the backend is not up before the fault ends", "let `for` last longer, or use `hang: true`"),
             )

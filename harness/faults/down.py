@@ -1,4 +1,4 @@
-"""`down: true`: connections are refused and the open ones closed, as of a process that is gone."""
+"""`down: true`: connections are refused and open ones closed, as if the backend's process had ended."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class DownFault(Fault):
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from super().findings()
         if 0 < self.share < 1:
-            yield "share", refusal("`down` closes the listener, for everybody", "use `reset: 0s` for a share")
+            problem = "`down` closes the listener, so it breaks every connection"
+            yield "share", refusal(problem, "use `reset: 0s` for a share")
         if self.stream == "upstream":
-            yield "stream", refusal("`down` closes the listener, both ways", "remove `stream`")
+            yield "stream", refusal("`down` closes the listener, so it acts in both directions", "remove `stream`")

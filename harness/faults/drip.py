@@ -1,4 +1,4 @@
-"""`drip: 30s`: the head comes at once, the body evenly over 30 s. Timeouts that count each read never fire."""
+"""`drip: 30s`: the head comes at once, the body evenly over 30 s. A timeout that applies to each read never fires."""
 
 from __future__ import annotations
 

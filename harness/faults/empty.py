@@ -1,4 +1,4 @@
-"""`empty: true`: a correct answer without a single offer, which looks like "nothing to sell"."""
+"""`empty: true`: a correct answer without a single offer, as of a provider that has nothing to sell."""
 
 from __future__ import annotations
 

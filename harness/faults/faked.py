@@ -1,4 +1,4 @@
-"""Faults that only a fake backend can do: what they share. They act on requests, one by one, and on answers only."""
+"""What the faults share that a fake backend executes itself. They act on single requests, and change answers only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from harness.rundir.plan import Proof
 
 
 class BackendFault(Fault):
-    """`share` is drawn for each request, from (seed, fault, upstream, request number): a run replays."""
+    """A fault that a fake backend executes. `share` is drawn for each request from (seed, fault, upstream, request
+    number), so that a run with the same seed draws the same requests."""
 
     DRAWN = "request"
 
@@ -22,16 +23,16 @@ class BackendFault(Fault):
         if self.stream == "upstream":
             yield (
                 "stream",
-                refusal(f"`{self.KIND}` is something a backend does; it changes answers", "remove `stream`"),
+                refusal(f"`{self.KIND}` changes a backend's answers and not its requests", "remove `stream`"),
             )
 
 
 def immediate(behaviour: Behaviour, proof: Proof) -> Effect:
-    """Of a kind that holds nobody."""
+    """The effect of a kind that delays no request."""
     return Effect(held_ms=0.0, proof=proof, behaviour=behaviour)
 
 
 def delayed(behaviour: Behaviour, proof: Proof, ctx: FaultContext, *, at_most_ms: float | None = None) -> Effect:
-    """Of a kind that holds a request for `at_most_ms` (None: as long as anybody waits)."""
+    """The effect of a kind that holds a request for at most `at_most_ms`; None: as long as its caller waits."""
     held_ms = ctx.hold_ms if at_most_ms is None else min(at_most_ms, ctx.hold_ms)
     return Effect(held_ms=held_ms, proof=proof, behaviour=behaviour)

@@ -1,7 +1,7 @@
-"""What every fault is: the fields all kinds share, and what a kind compiles to.
+"""The base of every fault: the fields that all kinds share, and the effect that a kind compiles to.
 
-A kind is one file with one `Fault` subclass and one line in `harness.faults.FAULTS`. Compiling is
-pure; it refuses (`UnobservableFault`) what no canary could see, since an unproven fault makes a run worthless.
+A kind is one file with one `Fault` subclass and one line in `harness.faults.FAULTS`. Compiling is pure. It raises
+`UnobservableFault` for a fault that no canary could observe, because a run with an unproven fault shows nothing.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from harness.rundir.behaviours import Behaviour
 from harness.rundir.plan import PlannedToxic, Proof
 
 CANARY_WAIT_MS: Final = 2000.0
-"""No canary need be held longer than this to have seen a fault."""
+"""A canary that was held this long has observed any delay, so no proof asks for more."""
 LEAST_SEEN_MS: Final = 20.0
-"""A shorter delay drowns in a busy machine's own."""
+"""A shorter delay cannot be distinguished from the delays of a busy machine."""
 ALL: Final = "all"
 SHARE_LEAST: Final = 1e-6
 BUT: Final = "-"
-"""Before the name of an upstream that `all but` spares; no name begins so."""
+"""The prefix that marks an upstream which `all but` excludes. No name of an upstream begins with it."""
 _AND: Final = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+")
 _ALL_BUT: Final = re.compile(rf"all\s+but\s+([a-z][a-z0-9-]*(?:(?:{_AND.pattern})[a-z][a-z0-9-]*)*)\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class FaultContext:
-    """What a fault meets. `hold_ms`: how long a caller waits at most, the gateway's timeout or the client cap.
+    """What a fault is compiled for.
 
-    `answer_bytes` is what the shortest canary answer of its upstreams surely holds and `answer_bytes_most`
-    what no answer exceeds, `request_bytes` what a canary's request holds. `fakes`: all of them are ours.
+    `hold_ms`: how long a caller waits at most (the gateway's timeout or the client cap). `answer_bytes`: the size that
+    every canary's answer has at least; `answer_bytes_most`: the size that no answer exceeds; `request_bytes`: the size
+    of a canary's request. `fakes`: all upstreams of the fault are fakes. `seed`: the run's.
     """
 
     hold_ms: float
@@ -49,9 +50,11 @@ class FaultContext:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A fault in Toxiproxy's terms, or in the fakes'. `held_ms` is H of the contract.
+    """A fault as toxics of Toxiproxy, as a closed proxy, or as the behaviour of a fake.
 
-    `delay_ms` is the single known delay that Toxiproxy adds: what a fake does stands in its own records.
+    `held_ms`: H, how long one request can be held by the fault. `proof`: what a canary must observe. `delay_ms`: the
+    delay that Toxiproxy adds to every answer, if it is a single known one; None for a fake's behaviour, because the
+    fake records its own delays.
     """
 
     held_ms: float
@@ -63,7 +66,7 @@ class Effect:
 
 
 class UnobservableFault(Exception):
-    """No canary could tell this fault from a healthy upstream."""
+    """No canary could distinguish an upstream with this fault from a healthy one. `fix`: what to write instead."""
 
     def __init__(self, message: str, fix: str) -> None:
         super().__init__(message)
@@ -72,33 +75,36 @@ class UnobservableFault(Exception):
 
 
 def targets_of(value: Any) -> tuple[str, ...]:
-    """The upstreams that a fault's `upstream` spells. Raises a refusal for what spells none."""
+    """The targets in a fault's `upstream`: names; or `all`, and an entry with the prefix BUT for each exception.
+
+    Raises a refusal for any other value.
+    """
     if isinstance(value, str) and (match := _ALL_BUT.fullmatch(value)):
         spared = tuple(re.split(_AND, match[1]))
         return (ALL, *(f"{BUT}{name}" for name in spared))
     names = value if isinstance(value, tuple) else (value,)
     if names[:1] == (ALL,) and len(names) > 1 and all(str(name).startswith(BUT) for name in names[1:]):
-        return names  # validated before
+        return names  # a value that this function returned earlier
     if not names:
         raise refusal("an empty list names no upstream", "name one, or write `all`")
     for name in names:
         if not isinstance(name, str):
             raise refusal(f"expected the name of an upstream, a list of them or `all`, not {kind_of(name)}")
     if ALL in names and len(names) > 1:
-        raise refusal("`all` stands alone", "write `upstream: all`, or `upstream: all but azure`")
+        raise refusal("`all` cannot be combined with names", "write `upstream: all`, or `upstream: all but azure`")
     if len(set(names)) < len(names):
         raise refusal("an upstream is named twice", "name each once")
     return names
 
 
 def default_name(targets: Sequence[str], kind: str) -> str:
-    """What a fault without a name is called: `azure-latency`, `all-but-gcp-hang`."""
+    """The name of a fault for which the scenario gives none: `azure-latency`, `all-but-gcp-hang`."""
     spared = [name.removeprefix(BUT) for name in targets[1:] if name.startswith(BUT)]
     return "-".join([*(["all", "but", *spared] if spared else targets), kind.replace("_", "-")])
 
 
 def hit_by(targets: tuple[str, ...], upstreams: Iterable[str]) -> tuple[str, ...]:
-    """The names of the upstreams that a fault with these targets breaks, of all there are."""
+    """The names of the upstreams that a fault with these targets breaks. `upstreams`: the names of all upstreams."""
     if ALL not in targets:
         return targets
     return tuple(name for name in upstreams if f"{BUT}{name}" not in targets)
@@ -121,12 +127,12 @@ Targets = Annotated[
 
 
 class Fault(StrictModel):
-    """One fault of a scenario. Times are milliseconds; without `at`, faults follow one another."""
+    """One fault of a scenario. Times are in milliseconds. Faults without `at` follow one another."""
 
     KIND: ClassVar[str]
-    """The key that makes a mapping this kind of fault."""
+    """The key of a mapping in the scenario that makes it this kind of fault."""
     DRAWN: ClassVar[Literal["connection", "request"]] = "connection"
-    """What `share` is a share of; `draws` says it of one fault."""
+    """What `share` is drawn for in this kind of fault; `draws` is right for a single fault."""
 
     given_name: Name | None = Field(
         None, alias="name", description="What gates call it; default: <upstream>-<kind>, such as azure-latency"
@@ -160,33 +166,36 @@ class Fault(StrictModel):
         return default_name(self.targets, self.KIND)
 
     def hits(self, upstreams: Iterable[str]) -> tuple[str, ...]:
-        """The names of those it breaks, of all there are."""
+        """The names of the upstreams that the fault breaks. `upstreams`: the names of all upstreams."""
         return hit_by(self.targets, upstreams)
 
     @property
     def draws(self) -> Literal["connection", "request"]:
+        """Whether `share` is a share of the connections or of the requests."""
         return self.DRAWN
 
     @property
     def text(self) -> str:
-        """For people: `latency 60s`."""
+        """The fault for people: `latency 60s`."""
         raise NotImplementedError
 
     def compile(self, ctx: FaultContext) -> Effect:
-        """Raises Unprovable."""
+        """The effect of the fault in this context. Pure. Raises UnobservableFault if no canary could observe it."""
         raise NotImplementedError
 
     def toxic(self, kind: str, **attributes: int) -> PlannedToxic:
+        """A toxic of this type on the fault's stream and share; attributes in Toxiproxy's own units."""
         return PlannedToxic(type=kind, stream=self.stream, toxicity=self.share, attributes=attributes)
 
     def carried_bytes(self, ctx: FaultContext) -> int:
-        """What a canary surely moves through the stream that the fault acts on."""
+        """How many bytes a canary sends at least through the stream that the fault acts on."""
         return ctx.answer_bytes if self.stream == "downstream" else ctx.request_bytes
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        """What does not fit together in the fields: the key that it concerns, and a refusal with a fix."""
         if self.share < SHARE_LEAST:
-            found = "a share of 0% breaks nothing" if not self.share else "nobody would ever meet so small a share"
-            yield "share", refusal(found, "remove the fault, or write a larger share")
+            problem = "a share of 0% breaks nothing" if not self.share else "so small a share would break no request"
+            yield "share", refusal(problem, "remove the fault, or write a larger share")
         if self.every_ms is not None and self.every_ms < self.for_ms + 1000:
             yield (
                 "every",
@@ -198,18 +207,21 @@ class Fault(StrictModel):
 
 
 def delayed_proof(ctx: FaultContext, *, delay_ms: float | None = None) -> Proof:
-    """The proof that a canary was held by a delay (None: for ever)."""
+    """The proof that a canary was held for `delay_ms`; None: for ever. Raises UnobservableFault for too short a delay.
+
+    It asks for at most CANARY_WAIT_MS, since canaries wait no longer.
+    """
     least_ms = min(ctx.hold_ms, CANARY_WAIT_MS, delay_ms if delay_ms is not None else CANARY_WAIT_MS)
     if least_ms < LEAST_SEEN_MS:
         raise UnobservableFault(
-            f"a canary would be held for {least_ms:.3g} ms only, too little to be told from chance",
+            f"a canary would be held for {least_ms:.3g} ms only, too little to be distinguished from chance",
             f"make it slow enough that an answer takes {LEAST_SEEN_MS:.0f} ms longer",
         )
     return Proof(kind="held", least_ms=least_ms)
 
 
 def intermittent_proof(ctx: FaultContext, *, delay_ms: float) -> Proof:
-    """The proof that canaries were held by a delay that acts during a part of its window only."""
+    """The proof that canaries were held by a delay that acts only during a part of the fault's window."""
     return delayed_proof(ctx, delay_ms=delay_ms).model_copy(update={"passing": True})
 
 
@@ -217,5 +229,5 @@ FAILED: Final = Proof(kind="failed")
 
 
 def whole_ms(duration_ms: float) -> int:
-    """Toxiproxy takes whole milliseconds."""
+    """Rounded, because Toxiproxy accepts whole milliseconds only."""
     return round(duration_ms)

@@ -1,4 +1,4 @@
-"""`hang: true`: connections stay open and nothing comes until the fault is removed."""
+"""`hang: true`: connections stay open, and no answer comes until the fault is removed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class HangFault(Fault):
     def compile(self, ctx: FaultContext) -> Effect:
         if ctx.fakes and self.draws == "request":
             return Effect(held_ms=ctx.hold_ms, proof=delayed_proof(ctx), behaviour=behaviours.Hang())
-        # A delay that no run outlasts, not Toxiproxy's timeout toxic: that one drops the answer but passes on the
+        # A delay longer than any run, not Toxiproxy's timeout toxic: that one drops the answer but passes on the
         # backend's close, so a client that sends `Connection: close` would be cut off at once instead of hanging.
         toxic = self.toxic("latency", latency=FOR_EVER_MS, jitter=0)
         return Effect(held_ms=ctx.hold_ms, proof=delayed_proof(ctx), toxics=(toxic,))

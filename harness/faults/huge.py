@@ -1,4 +1,4 @@
-"""`huge: 20MB`: the same offers, in a body that wants memory and time."""
+"""`huge: 20MB`: the same offers in a large body, which costs the service memory and time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.rundir.plan import Proof
 
 LARGEST_BYTES: Final = 1_000_000_000
 CANARY_READS_BYTES: Final = 4_000_000
-"""A canary has seen enough after this much."""
+"""A canary reads this much of a body at most."""
 
 
 class HugeFault(BackendFault):
@@ -32,7 +32,7 @@ class HugeFault(BackendFault):
         if self.size_bytes < 2 * ctx.answer_bytes_most:
             least_kb = -(-2 * ctx.answer_bytes_most // 1000)
             raise UnobservableFault(
-                f"an answer of these upstreams may have {ctx.answer_bytes_most / 1000:.0f} kB already",
+                f"an answer of these upstreams may have {ctx.answer_bytes_most / 1000:.0f} kB without the fault",
                 f"write at least {least_kb}kB",
             )
         proof = Proof(kind="answered", status=200, least_bytes=min(self.size_bytes, CANARY_READS_BYTES))

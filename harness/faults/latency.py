@@ -1,4 +1,4 @@
-"""`latency: 60s` (+ `jitter`): every answer leaves that much later. What "a slow backend" means."""
+"""`latency: 60s` (+ `jitter`): every answer comes that much later, as from a slow backend."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LatencyFault(Fault):
 
     def compile(self, ctx: FaultContext) -> Effect:
         held_ms = min(self.latency_ms + self.jitter_ms, ctx.hold_ms)
-        # three of four canaries are held at least this long, whatever the jitter
+        # with a uniform jitter, three of four canaries are held at least this long
         proof = delayed_proof(ctx, delay_ms=self.latency_ms - self.jitter_ms / 2)
         if ctx.fakes and self.draws == "request":
             late = behaviours.Late(latency_ms=self.latency_ms, jitter_ms=self.jitter_ms)

@@ -1,4 +1,4 @@
-"""`malformed: true`: a 200 whose body is no JSON, as of a proxy or a crash in the middle of encoding."""
+"""`malformed: true`: a 200 whose body is no JSON, as from a proxy, or after a crash in the middle of encoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ramp: 0ms → 5s over 60s`: a delay that grows evenly, then stays until the fault ends."""
+"""`ramp: 0ms → 5s over 60s`: a delay that changes linearly, then stays until the fault ends."""
 
 from __future__ import annotations
 

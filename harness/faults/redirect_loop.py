@@ -1,4 +1,4 @@
-"""`redirect_loop: true`: every address redirects to itself; only a client that counts its hops comes back."""
+"""`redirect_loop: true`: every address redirects to itself, so only a client that limits redirects returns."""
 
 from __future__ import annotations
 

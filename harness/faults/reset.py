@@ -1,4 +1,4 @@
-"""`reset: 0s`: the connection is reset (RST) that long after the first bytes of the answer."""
+"""`reset: 0s`: the connection is reset (TCP RST) this long after the first bytes of the answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ResetFault(Fault):
         late = self.reset_ms >= CANARY_WAIT_MS
         return Effect(
             held_ms=min(self.reset_ms, ctx.hold_ms),
-            # a canary does not wait for a reset that comes after it has given up
+            # a canary gives up before so late a reset comes, so it is proven by the wait
             proof=delayed_proof(ctx, delay_ms=self.reset_ms) if late else FAILED,
             toxics=(self.toxic("reset_peer", timeout=whole_ms(self.reset_ms)),),
         )

@@ -1,6 +1,7 @@
-"""`slow_spells: {latency: 2s, every: 10s, last: 2s}`: everything is slow for a while, again and again, at random.
+"""`slow_spells: {latency: 2s, every: 10s, last: 2s}`: at random times, every answer is slow for a while.
 
-Latencies drawn one by one average out within a request; spells do not, which is how real backends are slow.
+Real backends are slow in such spells. Latencies drawn independently average out over the calls of a request; those of a
+spell do not.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from harness.units import duration_literal
 
 
 class Spells(StrictModel):
-    """Lengths and gaps are drawn between half and one and a half of their mean."""
+    """The spells of a fault. Each length is drawn between 0.5 and 1.5 times `last`, each distance between two starts
+    between 0.75 and 1.25 times `every`."""
 
     latency_ms: LongerDuration = Field(alias="latency", description="Added to every answer during a spell")
     every_ms: LongerDuration = Field(alias="every", description="From one spell's start to the next, on average")
@@ -49,7 +51,8 @@ class SlowSpellsFault(BackendFault):
         return delayed(spells, proof, ctx, at_most_ms=self.spells.latency_ms)
 
     def _drawn(self, seed: int) -> Iterator[tuple[float, float]]:
-        """The first spell begins a quarter of a gap after the fault at the latest, so that each window has one."""
+        """Start and end of every spell, in ms from the beginning of a window. The first begins within a quarter of
+        `every`, so that every window has a spell."""
         random = Random(f"{seed}/spells/{self.name}")
         start_ms = self.spells.every_ms * random.uniform(0.05, 0.25)
         while start_ms < self.for_ms:
@@ -66,5 +69,5 @@ class SlowSpellsFault(BackendFault):
         if self.spells.last_ms < 2000:
             yield (
                 "slow_spells",
-                refusal("two canaries a second could miss spells that short", "write `last: 2s` or more"),
+                refusal("two canaries a second could miss such short spells", "write `last: 2s` or more"),
             )

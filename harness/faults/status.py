@@ -1,4 +1,4 @@
-"""`status: 503` (+ `retry_after`): the backend answers, with an error. 429 asks its callers to wait."""
+"""`status: 503` (+ `retry_after`): the backend answers with an error; with 429 it asks callers to wait."""
 
 from __future__ import annotations
 

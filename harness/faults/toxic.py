@@ -1,6 +1,6 @@
-"""`toxic: {type, attributes}`: a toxic as Toxiproxy spells it, in Toxiproxy's own units.
+"""`toxic: {type, attributes}`: a toxic as in Toxiproxy's API, with its names and units.
 
-Only its seven types, with exactly their attributes: the server ignores unknown ones in silence.
+Only its seven types and their attributes are accepted, because the server silently ignores unknown attributes.
 """
 
 from __future__ import annotations
@@ -66,6 +66,6 @@ class ToxicFault(Fault):
             return FAILED if early else delayed_proof(ctx, delay_ms=delay_ms)
         if delay_ms is not None:
             return delayed_proof(ctx, delay_ms=delay_ms - self._attribute("jitter") / 2)
-        # what has no rate at all has no known delay
+        # a toxic without a rate has no known delay
         known = all(self._attribute(name) for name in toxic.attributes[:1])
         return delayed_proof(ctx, delay_ms=toxic.delay_ms(self.raw.attributes, carried) if known else None)

@@ -1,4 +1,4 @@
-"""`truncate: 50%`: the head promises the whole body, half of it comes, the connection closes."""
+"""`truncate: 50%`: the head announces the whole body, half of it comes, then the connection closes."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ class TruncateFault(BackendFault):
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from super().findings()
         if self.keep >= 1:
-            yield "truncate", refusal("a body of which 100% comes is whole", "write less, such as 50%")
+            yield "truncate", refusal("a body of which 100% comes is not cut", "write less, such as 50%")

@@ -1,4 +1,4 @@
-"""`wrong_schema: true`: valid JSON of another shape, as after a release that nobody announced."""
+"""`wrong_schema: true`: valid JSON of another shape, as after an unannounced release."""
 
 from __future__ import annotations
 

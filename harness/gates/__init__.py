@@ -1,6 +1,7 @@
-"""Gates: what a scenario may demand of a service. One kind a file; a new one is a file and a line here.
+"""Gates: what a scenario may demand of a service. One kind per file; a new kind is a file and a line in `GATES`.
 
-Reading them imports no numpy and no scipy; how each one decides stands in `harness.gates.exceedance`.
+Parsing a gate imports neither numpy nor scipy. `harness.gates.exceedance` decides gates on a share of the requests,
+`batch_means` those on a mean; the others decide in their own modules.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from harness.gates.throughput import ThroughputGate
 
 
 class GateKind(Protocol):
-    """How `parse_gate` finds the kind of a gate, by its first word, and how others learn of it."""
+    """How `parse_gate` finds the kind of a gate: the first kind that `reads` its first word also parses it."""
 
     @property
     def EXAMPLES(self) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""`calls [to UPSTREAM] [for REQUEST] < N`: backend calls for each arrival, so amplification and push-down.
+"""`calls [to UPSTREAM] [for REQUEST] < N`: backend calls per arrival, which shows amplification and filter push-down.
 
-A limit below one is a share ("fewer than one arrival in a hundred asks azure") and decided as (k, n);
-from one on the mean over batches is bounded. A window without calls by the hundreds proves nothing.
+A limit below one is decided as a share of the arrivals ("fewer than one arrival in a hundred leads to a call to
+azure"); a limit of one or more is decided on the mean over batches. A run in which no backend call was recorded at all
+is inconclusive.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class CallsGate(GateDefaults):
     upstream: str | None
     request: str | None
     limit: float
-    """Calls for each arrival."""
+    """Calls per arrival."""
     phase: str
 
     @classmethod
@@ -52,7 +53,8 @@ class CallsGate(GateDefaults):
         offset = words.offset
         if match := _MULTIPLE.fullmatch(words.peek()):
             fix = f"{words.text[:offset]}{match[1]}"
-            raise GateSyntaxError(f"`{match[0]}`: calls are compared with nothing, only counted", fix, offset)
+            reason = f"`{match[0]}`: calls are counted, and compared with no other phase or run"
+            raise GateSyntaxError(reason, fix, offset)
         limit = words.quantity(_number, "a number of calls for each arrival", _EXAMPLE)
         if limit < 1e-6:
             raise GateSyntaxError("fewer than one call in a million arrivals cannot be shown", "0.01", offset)
@@ -68,6 +70,7 @@ class CallsGate(GateDefaults):
 
     @property
     def is_share(self) -> bool:
+        """Whether it is decided as a share of the arrivals, not as a mean."""
         return self.limit < 1
 
     def upstreams(self) -> tuple[str, ...]:
@@ -81,7 +84,7 @@ class CallsGate(GateDefaults):
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
         if not names.upstreams:
-            yield GateDiagnostic("without upstreams nothing counts calls", "add `upstreams`, or remove the gate")
+            yield GateDiagnostic("without upstreams no calls are counted", "add `upstreams`, or remove the gate")
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np
@@ -117,9 +120,9 @@ class CallsGate(GateDefaults):
                 unit="ratio",
                 alpha_fail=alpha_fail,
             )
-        # more calls than arrivals is as bad as a share can be
-        tally = Counts(np.minimum(sums, sizes) if sums.sum() > n else sums, sizes)
-        decision = decide(tally, seconds, rule_of(pool.plan, self.limit, alpha_fail))
+        # a share is at most one, so more calls than arrivals count as one call per arrival
+        counts = Counts(np.minimum(sums, sizes) if sums.sum() > n else sums, sizes)
+        decision = decide(counts, seconds, rule_of(pool.plan, self.limit, alpha_fail))
         to = f" to {self.upstream}" if self.upstream else ""
         words = ShareWords(f"led to a call{to}", self.limit)
         return replace(
@@ -145,7 +148,8 @@ class CallsGate(GateDefaults):
 def _batches(
     run: Evidence, window: Window, upstream: str | None, joined: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Calls and arrivals of each batch: by the request they belong to, or where that is unknown by their time."""
+    """The numbers of calls and of arrivals in each batch. `joined`: calls are counted in the batch of their request;
+    else, because that is unknown, by the time at which they came."""
     import numpy as np
 
     from harness.statistics import batch_edges, batch_sizes, batch_sums

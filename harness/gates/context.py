@@ -1,7 +1,7 @@
-"""What a gate may know of the scenario it stands in before anything runs: its names, its windows. Pure.
+"""What a gate knows of its scenario before anything runs: the scenario's names and its planned windows. Pure.
 
-A gate's class says by `name_diagnostics` and `window_diagnostics` what it needs of them; the scenario's checks fill
-these in and add where the gate stands. A new gate needs no change there.
+The scenario's checks build these values and pass them to the gate's `name_diagnostics` and `window_diagnostics`, which
+yield what does not fit; the checks add the position in the file. A new kind of gate needs no change there.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class GateDiagnostic:
-    """Why a gate cannot be decided, and what to write. `word`: where in its text the caret stands; empty: at its
-    beginning."""
+    """Why a gate could not be decided, and what to write instead. `word`: the word of the gate's text that the caret
+    points at; empty: its beginning."""
 
     message: str
     fix: str
@@ -22,7 +22,7 @@ class GateDiagnostic:
 
 @dataclass(frozen=True, slots=True)
 class KnownFault:
-    """A fault as gates see it: the upstreams it breaks, and how long it stays."""
+    """What gates know of a fault: its name, the upstreams it breaks, and how long each window lasts."""
 
     name: str
     upstreams: tuple[str, ...]
@@ -31,9 +31,11 @@ class KnownFault:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioNames:
-    """What gates may name and rely on. `written`: False for a default gate.
+    """What the scenario has that a gate may refer to.
 
-    `missing_alerts`: how the alert is spelled that a service by `url` lacks; empty where log or alert can be read.
+    `looks_into_answers`: answers are checked for completeness. `starts_service`: tailgate starts the service.
+    `missing_alerts`: what to write for `service.alerts` if neither log nor alert can be read (a service by `url`);
+    empty if one can. `written`: the gate stands in the scenario; False for a default gate.
     """
 
     upstreams: tuple[str, ...] = ()
@@ -47,7 +49,7 @@ class ScenarioNames:
 
 @dataclass(frozen=True, slots=True)
 class FirstWindow:
-    """A fault's first window: `after_load_began_ms` counts from the first request, the warm-up's included."""
+    """A fault's first window. `after_load_began_ms`: when it begins, counted from the first request of the warm-up."""
 
     fault: str
     upstreams: tuple[str, ...]
@@ -61,8 +63,8 @@ def _no_advice(_phase: str, _short_ms: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioWindows:
-    """The planned windows. `lengths_ms`: of each phase; `suggest_longer`: from a phase and the milliseconds that it
-    lacks, what to write in the scenario."""
+    """The planned windows. `lengths_ms`: the length of each phase by its name. `suggest_longer(phase, lacking_ms)`:
+    what to write in the scenario so that the phase is longer by that much."""
 
     lengths_ms: Mapping[str, float] = field(default_factory=dict)
     faults: Sequence[FirstWindow] = ()

@@ -1,7 +1,7 @@
-"""From a pool's windows to a decision on a share, cut windows included. What all gates on (k, n) have in common.
+"""Decides gates on a share: k of n requests in a window count against the gate, and fewer than a share p0 may.
 
-Where the load was stopped before a phase's end, only what was known before the faults were taken back
-counts, and a gate FAILs only if it would have whatever else had come; otherwise it is undecided.
+If the load was stopped before the end of the phase, only what was known before the faults were removed counts. Then a
+gate FAILs only if it would have failed whatever the remaining arrivals had done; otherwise it is inconclusive.
 """
 
 from __future__ import annotations
@@ -27,17 +27,22 @@ if TYPE_CHECKING:
     from harness.rundir.results import Ending
 
 JOINED_LEAST: Final = 0.99
-"""Of the backends' calls: fewer tied to a request, and nothing is said about single requests."""
+"""If a smaller share of the backends' calls can be matched to a request, nothing is said about single requests."""
 OPEN_SHARE: Final = 0.001
-"""Of the baseline's arrivals: more still open when the fault comes, and the guard was too short."""
+"""If a larger share of the baseline's arrivals is still open when the first fault comes, the guard was too short."""
 
 Bad = Callable[[Evidence, Window], NDArray[np.bool_]]
-"""Of each request in a window: does it count against the gate?"""
+"""For each request of a window: whether it counts against the gate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Which requests a gate looks at. `held_ns`: one still open this long after its intended time is bad already."""
+    """Which requests a gate counts.
+
+    `phase`: those intended in it. `request`: only those of this name. `every_part`: the later requests of an arrival
+    too, not only its first. `ok_only`: only those that ended ok. `held_ns`: if the load was stopped, a request that was
+    still open this long after its intended time already counts against the gate.
+    """
 
     phase: str
     request: str | None = None
@@ -46,7 +51,7 @@ class Population:
     held_ns: int | None = None
 
     def windows(self, pool: Pool) -> list[Window]:
-        """One a run."""
+        """One window for each run."""
         return [self.window(run) for run in pool.runs]
 
     def window(self, run: Evidence) -> Window:
@@ -58,26 +63,28 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class InconclusiveReason:
-    """A gate that could not be put to the numbers at all: which finding that is, and its reason for people."""
+    """Why a gate could not be decided from figures at all: the kind of finding, and the reason for people."""
 
     kind: FindingKind
     reason: str
 
 
 def rule_of(plan: Plan, p0: float, alpha_fail: float) -> Rule:
+    """The rule that a share below `p0` passes: a PASS at the plan's confidence and clump, a FAIL at `alpha_fail`."""
     return Rule(p0, plan.verdict.clump_ms / 1000, round(1 - plan.verdict.confidence, 9), alpha_fail)
 
 
 def decide_share(pool: Pool, population: Population, bad: Bad, rule: Rule) -> Decision | InconclusiveReason:
+    """Decide the share of bad requests in all runs of the pool together, by `harness.statistics.decide`."""
     windows = population.windows(pool)
     if any(window.cut for window in windows):
         return _decide_cut(pool, population, windows, bad, rule)
-    tally = Counts.of(*(bad(run, window) for run, window in zip(pool.runs, windows, strict=True)))
-    return decide(tally, sum(window.seconds for window in windows), rule)
+    counts = Counts.of(*(bad(run, window) for run, window in zip(pool.runs, windows, strict=True)))
+    return decide(counts, sum(window.seconds for window in windows), rule)
 
 
 def describe_stopped(pool: Pool) -> InconclusiveReason:
-    """The reason of a gate whose phase the end of the load cut short."""
+    """The reason of a gate whose phase was cut short because the load was stopped."""
     ended = next((run.manifest.ended for run in pool.runs if run.stop_ns is not None), None)
     how = {"fail_fast": "another gate had failed", "interrupted": "the run was interrupted"}
     why = how.get(ended.reason if ended else "", "the load was stopped")
@@ -87,26 +94,28 @@ def describe_stopped(pool: Pool) -> InconclusiveReason:
 def _decide_cut(
     pool: Pool, population: Population, windows: Sequence[Window], bad: Bad, rule: Rule
 ) -> Decision | InconclusiveReason:
-    slow: list[NDArray[np.bool_]] = []
+    """Decide windows of which at least one was cut short: FAIL if no completion of the plan could pass."""
+    surely_bad: list[NDArray[np.bool_]] = []
     unknown: list[NDArray[np.bool_]] = []
     for run, window in zip(pool.runs, windows, strict=True):
         planned = _planned_seqs(run, window, population)
         if planned is None:
             return describe_stopped(pool)
-        own_slow, own_unknown = _known(run, window, planned, bad(run, window), population.held_ns)
-        slow.append(own_slow)
+        own_bad, own_unknown = _known(run, window, planned, bad(run, window), population.held_ns)
+        surely_bad.append(own_bad)
         unknown.append(own_unknown)
-    k, n = sum(int(s.sum()) for s in slow), sum(len(s) for s in slow)
-    seen = n - sum(int(u.sum()) for u in unknown)
-    sizes = np.concatenate([batch_sizes(len(s)) for s in slow])
+    k, n = sum(int(own.sum()) for own in surely_bad), sum(len(own) for own in surely_bad)
+    known = n - sum(int(own.sum()) for own in unknown)
+    sizes = np.concatenate([batch_sizes(len(own)) for own in surely_bad])
     seconds = sum(window.seconds for window in windows)
-    if cannot_pass(_batches(slow), _batches(unknown), sizes, seconds, rule):
-        return Decision("fail", "decided", seen, k, 1.0, k / n, 1.0, None)
+    if cannot_pass(_batches(surely_bad), _batches(unknown), sizes, seconds, rule):
+        return Decision("fail", "decided", known, k, 1.0, k / n, 1.0, None)
     return describe_stopped(pool)
 
 
 def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDArray[np.int64] | None:
-    """The sequence numbers that the plan puts into this window; None where that cannot be said."""
+    """The sequence numbers of the arrivals that the plan has in this window; None if the plan cannot tell: a closed
+    model, a population of ok requests, or arrivals with several requests."""
     offsets = run.planned_offsets_ns
     if offsets is None or population.ok_only or run.has_parts:
         return None
@@ -125,7 +134,8 @@ def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDAr
 def _known(
     run: Evidence, window: Window, planned: NDArray[np.int64], bad: NDArray[np.bool_], held_ns: int | None
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of each planned arrival: surely bad, and not known. What ended after the cutoff is known only by its wait."""
+    """Two arrays with an entry for each planned arrival: whether it surely counts against the gate, and whether that is
+    unknown. Of a request that ended after the cutoff only how long it had waited by then is known."""
     samples = window.samples
     known = np.ones(len(samples), np.bool_)
     if run.cutoff_ns is not None:
@@ -136,10 +146,10 @@ def _known(
     place = np.searchsorted(planned, samples["seq"].astype(np.int64))
     fits = place < len(planned)
     place, known, bad = place[fits], known[fits], bad[fits]
-    slow = np.zeros(len(planned), np.bool_)
+    surely_bad = np.zeros(len(planned), np.bool_)
     unknown = np.ones(len(planned), np.bool_)
-    slow[place], unknown[place] = bad & known, ~known
-    return slow, unknown
+    surely_bad[place], unknown[place] = bad & known, ~known
+    return surely_bad, unknown
 
 
 def _batches(runs: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
@@ -150,7 +160,7 @@ def _batches(runs: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
 
 _WHY: Final[dict[str, str]] = {
     "no_arrivals": "no request arrived in this phase",
-    "above_not_surely": "the share is above the limit, but not surely: it may be one event",
+    "above_not_surely": "the share is above the limit, but not surely: it may be a single event",
     "too_few": "too few requests to be sure",
     "clump": "the phase is too short to rule out slow spells of the declared clump",
     "bursts": "the bad requests came in too few bursts to tell how often they come",
@@ -168,13 +178,14 @@ KINDS: Final[dict[str, FindingKind]] = {
 
 @dataclass(frozen=True, slots=True)
 class ShareWords:
-    """How a decision on a share is put into words. `did`: what k of n `things` did."""
+    """The words of a decision on a share. `did`: the predicate of a sentence about k of n `things`."""
 
     did: str
     allowed: float
+    """The share that the gate allows."""
     things: str = "requests"
     endings: tuple[Ending, ...] = ()
-    """Where they say more than `did`, they are listed behind it."""
+    """How the requests ended that count against the gate; listed after `did` if any of them failed."""
 
     def seen(self, decision: Decision) -> str:
         """`317 of 1,217 requests (26 %) took 3.00 s or longer, or failed (315 got HTTP 500, 2 got a 504)`."""
@@ -187,7 +198,7 @@ class ShareWords:
 
 
 def finding_of(decision: Decision, words: ShareWords, *, limit: float, unit: Unit, op: Literal["<", ">"]) -> Finding:
-    """A decision on a share as a finding; what was observed is the gate's own to say."""
+    """A decision on a share as a finding. The gate adds `observed`, `low` and `high` in its own unit."""
     kind = KINDS.get(decision.reason, DECIDED[decision.verdict])
     return Finding(
         verdict=decision.verdict,
@@ -217,14 +228,15 @@ def _reason(decision: Decision, words: ShareWords) -> str:
 
 
 def bad_endings(pool: Pool, population: Population, bad: Bad) -> tuple[Ending, ...]:
-    """How the requests ended that count against the gate; where the load was stopped, those that had ended by then."""
+    """How the requests ended that count against the gate; if the load was stopped, of those that had ended by then."""
     windows = [(run, population.window(run)) for run in pool.runs]
     known = [(run, w if run.cutoff_ns is None else w.only(w.samples["done_ns"] <= run.cutoff_ns)) for run, w in windows]
     return endings_of((window, bad(run, window)) for run, window in known)
 
 
 def guard_too_short(pool: Pool) -> InconclusiveReason | None:
-    """The reason why gates on the baseline cannot be decided; None where they can."""
+    """Why gates on the baseline cannot be decided: too many of its requests were still open when the first fault came.
+    None if they can."""
     for run in pool.runs:
         first_ns = min((i.applied_ns for i in run.journalled if i.applied_ns is not None), default=None)
         window = run.window("baseline")

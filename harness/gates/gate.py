@@ -1,6 +1,6 @@
-"""What every gate is: a parsed text that can judge evidence. The shape only; each kind has its own file.
+"""The interface of every gate: a parsed text that can judge evidence. Each kind of gate has a file of its own.
 
-Reading a gate imports neither numpy nor scipy: `judge` imports what it needs when it is called.
+Parsing a gate imports neither numpy nor scipy: `judge` imports what it needs when it is called.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.rundir.results import Ending
 
 MEAN_MOMENTS: Final = 299
-"""Of a batch-means bound: zero variance in a short window proves nothing."""
+"""A bound by batch means needs this many independent moments: in a shorter window a variance of zero proves nothing."""
 
 GateVerdict = Literal["pass", "fail", "inconclusive"]
 Unit = Literal["ms", "share", "ratio", "per_s", "bytes", "count"]
@@ -36,11 +36,11 @@ DECIDED: Final[dict[GateVerdict, FindingKind]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a gate found, in its own unit. Infinite and unknown are both None; `kind` says which finding it is."""
+    """What judging a gate found, in the gate's unit. None is infinite or unknown; `kind` tells the cases apart."""
 
     verdict: GateVerdict
     reason: str
-    """For people. Nothing decides by it."""
+    """A sentence for people. Nothing may be decided by its words."""
     limit: float | None
     unit: Unit
     op: Literal["<", ">"]
@@ -52,36 +52,41 @@ class Finding:
     censored_by: str | None = None
     """The outcome (`gateway_timeout`, `client_timeout`, `unfinished`) that cut the quantile off."""
     failed_at_rank: bool = False
-    """Of a quantile: the request at its rank failed before any timeout, so it has no latency to show."""
+    """For a quantile: the request at its rank failed before any timeout, so it has no latency to show."""
     n: int = 0
+    """How many requests or readings were judged."""
     exceeded: int | None = None
+    """How many of them count against the gate."""
     deflation: float | None = None
+    """The design effect: the sample counts as if it were smaller by this factor, because slow requests cluster."""
     withstands_ms: float | None = None
+    """The margin: the longest clump (mean length of slow spells) at which a PASS would still hold."""
     seen: str = ""
-    """The part of the reason that says what was seen, without the limit; empty where there is no such part."""
+    """The part of the reason that says what was observed, without the limit; empty if there is no such part."""
     endings: tuple[Ending, ...] = ()
-    """How the requests that count against the gate ended, the heaviest first; empty where that is not known."""
+    """How the requests that count against the gate ended, the commonest first; empty if that is unknown."""
     socket_states: tuple[tuple[str, int], ...] = ()
-    """Of a failed gate on sockets: the states of those that were there, the most frequent first."""
+    """For a failed gate on sockets: how many were in which TCP state, the most frequent first."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdviceContext:
-    """What advice may speak of beside the finding."""
+    """What a gate's advice may mention besides its finding."""
 
     gateway_timeout_ms: float | None = None
     slowest_upstream: str | None = None
     """The upstream that made most of the phase's slow requests slow."""
     endings: tuple[Ending, ...] = ()
-    """How the gate's bad requests ended; of a gate that counts none, those of its phase that were not ok."""
+    """How the requests that count against the gate ended; for a gate that counts no requests, how those of its phase
+    ended that were not ok."""
     confidence: float = 0.95
     clump_ms: float = 0.0
     rate_per_s: float = 0.0
-    """The highest planned; 0 in the closed model."""
+    """The highest planned rate; 0 in the closed model."""
 
 
 class Gate(Protocol):
-    """One gate of a scenario. `phase` is `whole`, `baseline`, a fault's name, or `after ` and one."""
+    """One gate of a scenario. `phase` is `whole`, `baseline`, a fault's name, or `after ` and a fault's name."""
 
     @property
     def text(self) -> str: ...
@@ -97,26 +102,26 @@ class Gate(Protocol):
 
     @property
     def uses_complete(self) -> bool:
-        """It asks which upstreams' rows were in an answer."""
+        """Whether it needs to know which upstreams' rows were in an answer."""
         ...
 
     @property
     def uses_main(self) -> bool:
-        """Its limit stands in the file given by `--baseline`."""
+        """Whether its limit comes from the file given by `--baseline`."""
         ...
 
     @property
     def uses_resources(self) -> bool:
-        """It is about what the service's processes hold, which is often why another gate failed."""
+        """Whether it is about the service's memory, threads or sockets, which often explain why another gate failed."""
         ...
 
     @property
     def significance(self) -> str:
-        """Of a gate that is not about how requests ended: a sentence on why it matters; else empty."""
+        """For a gate that is not about how requests ended, a sentence on why it matters; else empty."""
         ...
 
     def phases(self) -> tuple[str, ...]:
-        """Every phase it rests on: its own, and the baseline it compares with."""
+        """Every phase that it needs: its own, and the baseline if it compares with it."""
         ...
 
     def upstreams(self) -> tuple[str, ...]: ...
@@ -124,67 +129,68 @@ class Gate(Protocol):
     def requests(self) -> tuple[str, ...]: ...
 
     def moments(self, confidence: float) -> int:
-        """How many independent moments (clumps) a window needs for a PASS to be possible at all; 0: not so bound."""
+        """How many independent moments (clumps) a window needs so that a PASS is possible; 0: any number will do."""
         ...
 
     def load_needed_after_ms(self, rate_per_s: float) -> float:
-        """How long the load must go on after its fault's last removal for it to be decided; 0: no such need."""
+        """How long the load must go on after the fault's last removal for the gate to be decided; 0: not at all."""
         ...
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
-        """The latency it forbids, where it is one and known before the run."""
+        """The latency from which on a request counts against it; None if it has no such limit, or one that only the run
+        gives."""
         ...
 
     def window_needed_ms(self) -> float:
-        """How long a phase must last at least, whatever arrives in it; 0: its moments say so alone."""
+        """How long a phase must last at least, whatever arrives in it; 0: only `moments` and arrivals matter."""
         ...
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
-        """What this kind of gate needs of a scenario besides the names it refers to, where that is not so."""
+        """What the scenario lacks that this kind of gate needs, besides the names that the gate refers to."""
         ...
 
     def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
-        """What this kind of gate needs of the planned windows besides moments and arrivals, where that is not so."""
+        """What the planned windows lack that this kind of gate needs, besides moments and arrivals."""
         ...
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
-        """Decide from evidence. `alpha_fail` is the error a FAIL may have, the gates' number already divided out."""
+        """Decide from evidence. `alpha_fail`: the error a FAIL may have, already divided by the number of gates."""
         ...
 
     def cannot_pass(self, pool: Pool, *, alpha_fail: float) -> Finding | None:
-        """Of a run under way: the FAIL that holds for every completion of its plan.
+        """For a run under way: the FAIL that holds however the run goes on.
 
-        None where nothing is sure yet, and of a gate whose FAIL is never sure before the end.
+        None if nothing is certain yet, and always for a gate whose FAIL is never certain before the end.
         """
         ...
 
     def in_baseline(self) -> Gate | None:
-        """The same gate put to the baseline; None where it speaks of a fault alone or compares with the baseline."""
+        """The same gate for the baseline; None if it only makes sense for a fault, or compares with the baseline."""
         ...
 
     def breaks(self, finding: Finding) -> bool:
-        """Whether what was seen is beyond the limit, surely or not."""
+        """Whether the observed figure is beyond the limit, whether or not that is certain."""
         ...
 
     def own_quantile(self, pool: Pool) -> Quantile | None:
-        """The quantile that a later run may compare itself with; None where the gate has none."""
+        """The quantile with which a later run may compare itself; None if the gate has none."""
         ...
 
     def headline(self, finding: Finding) -> str:
-        """What was seen, beside the limit: the middle of a sentence that begins with when it was."""
+        """What was observed and the limit: the part of a sentence that follows `During azure-slow (azure: …),`."""
         ...
 
     def advice(self, finding: Finding, ctx: AdviceContext) -> str:
-        """What to do next where the gate failed, or what would decide it."""
+        """What to do next if the gate failed; what would decide it if it is inconclusive."""
         ...
 
     def format(self, value: float) -> str:
-        """A figure of this gate for people."""
+        """A figure in the gate's unit, for people."""
         ...
 
 
 class GateDefaults:
-    """What holds for most gates, so that a kind states only what is special to it."""
+    """The answers that are right for most kinds of gate, so that a kind states only where it differs."""
 
     __slots__ = ()
 
@@ -268,5 +274,6 @@ class GateDefaults:
 
 
 def moments_for_share(p0: float, confidence: float) -> int:
-    """Independent moments without one exceedance that show a share below `p0` (299 for 1 % at 95 %)."""
+    """How many independent moments without an exceedance show that the share is below `p0`: the smallest n with
+    (1 − p0)^n ≤ 1 − confidence, so 299 for 1 % at 95 %."""
     return math.ceil(math.log(1 - confidence) / math.log1p(-p0))

@@ -1,7 +1,7 @@
-"""Latency gates: `p99 < 2s during azure-slow`, of an upstream, for a request, against a ratio.
+"""Latency gates: `p99 < 2s during azure-slow`; also of an upstream, for a request, or against a multiple of a baseline.
 
-Decided on exceedances, not on an estimated quantile: `p99 < T` holds iff fewer than 1 % of the
-arrivals took T or longer or did not end ok. `p99(ok)` looks at the ok ones alone, for those who ask.
+They are decided on exceedances, not on an estimated quantile: `p99 < T` holds exactly if fewer than 1 % of the arrivals
+took T or longer or did not end ok. `p99(ok)` counts only the arrivals that ended ok.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _RATIO = re.compile(r"(\d+(?:\.\d+)?)x?")
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`ms` and `factor`: one of them is set, or neither for the gateway's timeout."""
+    """A gate's limit: `ms`, or `factor` times the same quantile `of` the baseline or main; neither is set for
+    `gateway.timeout`."""
 
     ms: float | None = None
     factor: float | None = None
@@ -68,7 +69,7 @@ class LatencyGate(GateDefaults):
 
     @property
     def p0(self) -> float:
-        """The share of exceedances that the gate forbids: 0.01 for p99."""
+        """From this share of exceedances on the gate does not hold: 0.01 for p99."""
         return round(1 - self.quantile, 9)
 
     @property
@@ -94,7 +95,7 @@ class LatencyGate(GateDefaults):
         return (self.request,) if self.request else ()
 
     def moments(self, confidence: float) -> int:
-        # a ratio spends half of its error on the quantile that it compares with
+        # half of the error of a ratio is spent on the quantile that it compares with
         return moments_for_share(self.p0, confidence if self.limit.factor is None else (1 + confidence) / 2)
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
@@ -155,7 +156,7 @@ def _quantile(word: Token) -> tuple[float, bool]:
         raise GateSyntaxError(f"`{word.text}` is not a percentile", fix, word.offset)
     percent = float(match[1])
     if percent <= 0:
-        raise GateSyntaxError("p0 is the fastest request of all; there is nothing to decide", "p50", word.offset)
+        raise GateSyntaxError("p0 is the fastest of all requests, which decides nothing", "p50", word.offset)
     if percent > 99.9999:
         raise GateSyntaxError(f"no run is long enough to show `{word.text}`", "p99.99", word.offset)
     return round(percent / 100, 9), match[2] is not None
@@ -183,4 +184,5 @@ def _ratio(words: Tokens, number: str, offset: int) -> Limit:
         return Limit(factor=factor, of="baseline")
     if of.text == "main":
         return Limit(factor=factor, of="main")
-    raise GateSyntaxError(f"`{of.text}` is nothing to compare with", f"{number}x baseline or {number}x main", of.offset)
+    fix = f"{number}x baseline or {number}x main"
+    raise GateSyntaxError(f"a limit cannot be a multiple of `{of.text}`", fix, of.offset)

@@ -1,7 +1,7 @@
-"""How a latency gate decides, and the quantile with its bounds that a person is shown.
+"""Decides latency gates, and computes the quantile with its bounds that is shown beside the verdict.
 
-The bounds are order statistics at the same deflation as the verdict, so that they agree with it: PASS
-exactly where `high` is below the limit, FAIL exactly where `low` is not.
+The bounds are order statistics at the same design effect (`deflation`) as the verdict, so that they agree with it: a
+gate passes exactly if `high` is below the limit, and fails exactly if `low` is not.
 """
 
 from __future__ import annotations
@@ -40,29 +40,31 @@ if TYPE_CHECKING:
 
 
 CUT_OFF_LEAST: Final = 0.9
-"""Of a timeout: a request that failed after so much of it was cut off by it, one that failed sooner was not."""
+"""A request that failed after this share of a timeout counts as cut off by it; one that failed sooner does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """What a PASS and a FAIL are measured against (they differ for a ratio), and what is shown."""
+    """The limits for a PASS and for a FAIL, which differ if the limit is a multiple of a measured quantile, and the
+    limit that is shown."""
 
     pass_ms: float
     fail_ms: float
     shown_ms: float
     error_shared: bool = False
-    """Half of the allowed error was spent on the quantile compared with."""
+    """Whether half of the allowed error is spent on the quantile that the gate compares with."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Measurement:
     latencies: list[NDArray[np.int64]]
-    """One array a run."""
+    """One array for each run, in order of intended time."""
     limits: _Limits
     rule: Rule
 
 
 def judge(gate: LatencyGate, pool: Pool, alpha_fail: float) -> Finding:
+    """Decide a latency gate. `alpha_fail`: the error that a FAIL may have."""
     limits = _limits(gate, pool)
     if isinstance(limits, InconclusiveReason):
         return _undecided(limits, None)
@@ -79,14 +81,14 @@ def judge(gate: LatencyGate, pool: Pool, alpha_fail: float) -> Finding:
 
 
 def _decide(gate: LatencyGate, pool: Pool, measured: _Measurement) -> Decision | InconclusiveReason:
-    """FAIL by the one limit, else PASS or not by the other."""
+    """FAIL if it fails at `fail_ms`; otherwise the decision at `pass_ms`."""
     limits = measured.limits
     failed = _decide_at(gate, pool, measured, limits.fail_ms)
     if limits.fail_ms == limits.pass_ms or isinstance(failed, InconclusiveReason) or failed.verdict == "fail":
         return failed
     passed = _decide_at(gate, pool, measured, limits.pass_ms)
     if isinstance(passed, Decision) and passed.verdict == "fail":
-        # surely above the baseline's lower bound is not yet surely above the baseline
+        # what is surely above the baseline's lower bound need not be above the baseline itself
         return replace(passed, verdict="inconclusive", reason="above_not_surely")
     return passed
 
@@ -100,23 +102,23 @@ def _decide_at(gate: LatencyGate, pool: Pool, measured: _Measurement, limit_ms: 
     windows = _population(gate).windows(pool)
     if any(window.cut for window in windows):
         return describe_stopped(pool)
-    tally = Counts.of(*(exceeds(own, limit_ns) for own in measured.latencies))
-    return decide(tally, sum(window.seconds for window in windows), measured.rule)
+    counts = Counts.of(*(exceeds(own, limit_ns) for own in measured.latencies))
+    return decide(counts, sum(window.seconds for window in windows), measured.rule)
 
 
 def exceeds(latency_ns: NDArray[np.int64], limit_ns: int) -> NDArray[np.bool_]:
-    """`p99 < T` is strict, so a request of exactly T is one too slow."""
+    """Which latencies count against the gate: `p99 < T` is strict, so a request of exactly T does."""
     slow: NDArray[np.bool_] = latency_ns >= limit_ns
     return slow
 
 
 def _population(gate: LatencyGate, held_ns: int | None = None) -> Population:
-    # later requests of an arrival count only where the gate names one
+    # the later requests of an arrival count only if the gate names a request
     return Population(gate.phase, gate.request, gate.request is not None, gate.ok_only, held_ns)
 
 
 def _latencies(gate: LatencyGate, pool: Pool) -> list[NDArray[np.int64]] | InconclusiveReason:
-    """One array a run, in order of intended time."""
+    """One array for each run, in order of intended time; of a gate on an upstream, the latencies of its calls."""
     windows = _population(gate).windows(pool)
     if gate.upstream is None:
         return [window.latency_ns for window in windows]
@@ -127,9 +129,10 @@ def _latencies(gate: LatencyGate, pool: Pool) -> list[NDArray[np.int64]] | Incon
 
 
 def _call_latency_ns(run: Evidence, window: Window, upstream: str, ok_only: bool) -> NDArray[np.int64]:
-    """Of the calls to one upstream that this window's requests made; NEVER unless the backend answered 2xx or 3xx."""
+    """The latencies in ns of the calls to one upstream that the requests of this window led to; NEVER for a call that
+    the backend did not answer with 2xx or 3xx."""
     index = run.plan.upstream(upstream).index
-    inside = np.zeros(len(run.samples) + 1, np.bool_)  # the last entry is for calls of no request of ours
+    inside = np.zeros(len(run.samples) + 1, np.bool_)  # the last entry is for calls that belong to no known request
     inside[window.index] = True
     chosen = np.flatnonzero((run.calls["upstream"] == index) & inside[run.call_arrivals])
     chosen = chosen[np.argsort(run.call_arrivals[chosen], kind="stable")]
@@ -157,7 +160,7 @@ def _limits(gate: LatencyGate, pool: Pool) -> _Limits | InconclusiveReason:
     if isinstance(reference, InconclusiveReason):
         return reference
     if reference.low_ms is None or reference.high_ms is None or reference.observed_ms is None:
-        reason = f"the {gate.limit.of}'s own {gate.metric} is not known surely enough to compare with"
+        reason = f"the {gate.limit.of}'s own {gate.metric} is too uncertain to compare with"
         return InconclusiveReason(FindingKind.REFERENCE_UNSURE, reason)
     return _Limits(
         factor * reference.low_ms, factor * reference.high_ms, factor * reference.observed_ms, error_shared=True
@@ -169,7 +172,7 @@ def _baseline(gate: LatencyGate, pool: Pool) -> Bounds | InconclusiveReason:
 
 
 def bounds_of(gate: LatencyGate, pool: Pool) -> Bounds | InconclusiveReason:
-    """The gate's own quantile, whatever its limit, with bounds at half the allowed error on each side."""
+    """The gate's own quantile, regardless of its limit, with each bound at half the allowed error."""
     windows = _population(gate).windows(pool)
     if any(window.cut for window in windows):
         return describe_stopped(pool)
@@ -182,7 +185,7 @@ def bounds_of(gate: LatencyGate, pool: Pool) -> Bounds | InconclusiveReason:
 
 
 def own_quantile(gate: LatencyGate, pool: Pool) -> Quantile | None:
-    """What a later run may compare itself with; None where the phase was cut short."""
+    """The quantile with which a later run may compare itself; None if it cannot be known, as of a phase cut short."""
     bounds = bounds_of(gate, pool)
     if isinstance(bounds, InconclusiveReason):
         return None
@@ -228,7 +231,8 @@ def _found(gate: LatencyGate, pool: Pool, measured: _Measurement, decision: Deci
 
 
 def _endings(gate: LatencyGate, pool: Pool, limit_ns: int) -> tuple[Ending, ...]:
-    """How the requests ended that exceeded; of a backend's calls no row says how they ended for their caller."""
+    """How the requests ended that count against the gate; empty for calls to an upstream, because their rows do not say
+    how they ended for the service."""
     if gate.upstream is not None:
         return ()
     return bad_endings(pool, _population(gate), lambda _, window: exceeds(window.latency_ns, limit_ns))
@@ -236,17 +240,18 @@ def _endings(gate: LatencyGate, pool: Pool, limit_ns: int) -> tuple[Ending, ...]
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
-    """Where a quantile that fell on a failure was cut off, and by which outcome; `by` None: of a call, unknown."""
+    """The timeout at which a quantile was cut off that falls on a failed request, and the outcome (`gateway_timeout`,
+    `client_timeout`, `unfinished`) that cut it off. `by` is None for calls to an upstream, where it is unknown."""
 
     at_ms: float
     by: str | None
 
 
 def cut_off_of(gate: LatencyGate, pool: Pool) -> CutOff | None:
-    """Where the quantile was cut off by a timeout; None where timeouts alone do not reach its rank.
+    """The timeout that cut off the gate's quantile; None if too few requests were cut off to reach its rank.
 
-    A failure of another kind, and a timeout that was reported early, say nothing about how long the request would
-    have taken: they rank below every request that was cut off.
+    A failure of another kind, and a timeout that was reported early, say nothing about how long the request would have
+    taken. So they rank below every request that was cut off.
     """
     plan = pool.plan
     cap_ms = plan.load.client_cap_ms
@@ -264,7 +269,7 @@ def cut_off_of(gate: LatencyGate, pool: Pool) -> CutOff | None:
 
 
 def _most_calls_failed_with_a_status(gate: LatencyGate, upstream: str, pool: Pool) -> bool:
-    """Whether most of the failed calls to an upstream were answered by it, with an error: no timeout cut these off."""
+    """Whether the upstream answered most of the failed calls with an error status, so that no timeout cut them off."""
     statuses = []
     for run, window in zip(pool.runs, _population(gate).windows(pool), strict=True):
         inside = np.zeros(len(run.samples) + 1, np.bool_)

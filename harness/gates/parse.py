@@ -1,4 +1,4 @@
-"""A gate's text read into a gate. It knows the grammar (the contract's section 4), not the scenario."""
+"""Parses a gate's text into a gate. It knows the grammar of gates, and nothing of the scenario around them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _COSTS: Final = (
     "processes",
     "cpu",
 )
-"""What people call, or would like to know of, what the service holds."""
+"""Words that people write for resources of the service which no gate measures, or by another name."""
 
 
 def gate_text(value: Any) -> Any:
-    """The value as it is, unless it is a mapping such as `{p99: 2s}`. Raises a refusal with the gate that it means."""
+    """The value unchanged. Raises a refusal if it is a mapping such as `{p99: 2s}`, with the gate that it means."""
     if isinstance(value, dict) and len(value) == 1:
         ((metric, limit),) = value.items()
         if isinstance(limit, str | int | float) and not isinstance(limit, bool):
@@ -42,7 +42,7 @@ def gate_text(value: Any) -> Any:
 
 
 def parse_gate(text: str) -> Gate:
-    """The gate that `text` spells. Raises GateSyntaxError with the place, the reason and a way out."""
+    """The gate that `text` describes. Raises GateSyntaxError with the position, the reason and a fix."""
     words = Tokens(text)
     first = words.peek()
     for kind in GATES:
@@ -55,8 +55,8 @@ def parse_gate(text: str) -> Gate:
         raise GateSyntaxError("the gate is empty", "p99 < 2s", offset)
     if first.lower() in _COSTS:
         raise GateSyntaxError(
-            f"`{first}` is nothing a gate can measure",
-            "of what the service holds it can measure rss (its memory), threads and sockets, such as rss < 300MB",
+            f"`{first}` is not something a gate can measure",
+            "of the service's resources it can measure rss (its memory), threads and sockets, such as rss < 300MB",
             offset,
         )
     reason, meant = meant_gate(first, text)
@@ -64,7 +64,7 @@ def parse_gate(text: str) -> Gate:
         raise GateSyntaxError(reason, f"write `{meant}`", offset)
     close = closest(first.lower(), _WORDS)
     fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
-    raise GateSyntaxError(f"`{first}` is nothing a gate can measure", fix, offset)
+    raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)
 
 
 def _is_gate(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""A quantile with bounds that agree with the gate's decision: order statistics at the gate's own deflation."""
+"""A quantile with bounds that agree with the gate's decision: order statistics at the gate's design effect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.units import NS_PER_MS
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """In ms. None: unknown, or so many never ended well that it is infinite."""
+    """A quantile of `n` latencies with its bounds, in ms. None: unknown, or infinite because too many failed."""
 
     n: int
     observed_ms: float | None
@@ -27,10 +27,10 @@ class Bounds:
 def quantile_bounds(
     runs: Sequence[NDArray[np.int64]], seconds: float, rule: Rule, *, at_ns: int | None = None
 ) -> Bounds:
-    """The (1 - p0) quantile of all runs' latencies (one array each, in order of intended time).
+    """The (1 − p0) quantile of all runs' latencies (one array for each run, in order of intended time).
 
-    The deflation is that of the exceedances of `at_ns`, the gate's limit; of the quantile itself
-    where there is none.
+    The design effect is that of the requests at or above `at_ns`, the gate's limit; if it is None, of those at or above
+    the quantile itself.
     """
     latency = runs[0] if len(runs) == 1 else np.concatenate(list(runs) or [np.empty(0, np.int64)])
     n = len(latency)
@@ -42,7 +42,7 @@ def quantile_bounds(
     above_high = most_passing(n, pass_deflation(spread, n, seconds, rule.clump_s), rule.p0, rule.alpha)
     above_low = least_failing(n, spread, rule.p0, rule.alpha_fail)
     observed = max(0, int(np.ceil(round((1 - rule.p0) * n, 6))) - 1)
-    # the j-th largest of n stands at n - j when ascending
+    # in ascending order the j-th largest of n has the index n - j
     high = n - above_high - 1 if 0 <= above_high < n else None
     low = n - above_low if above_low <= n else None
     wanted = sorted({rank for rank in (observed, high, low) if rank is not None})

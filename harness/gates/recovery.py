@@ -1,7 +1,7 @@
-"""`recovery < 15s after FAULT`: how long after the removal the service answers as it did before.
+"""`recovery < 15s after FAULT`: how long after the fault's removal the service is as fast as before.
 
-Back means five windows in a row whose p90 is at most 1.25 times the baseline's (anything but ok
-counts as infinite). A service that stays slow although the load is held is called metastable.
+It has recovered when five windows in a row have a p90 of at most 1.25 times the baseline's p90, where a request that
+does not end ok has an infinite latency. A service that stays slow under the same load is called metastable.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ WINDOWS_IN_A_ROW: Final = 5
 WINDOW_ARRIVALS: Final = 100
 WINDOW_MS_MIN: Final = 1000.0
 BACK_WITHIN: Final = 1.25
-"""Times the baseline's p90."""
+"""A window is as fast as before if its p90 is at most this many times the baseline's."""
 _EXAMPLE = "recovery < 15s after FAULT"
 
 
 def window_ms(rate_per_s: float) -> float:
-    """The length of one window: a second, or as long as a hundred arrivals take."""
+    """The length of one window: one second, or the time in which a hundred requests arrive if that is longer."""
     return max(WINDOW_MS_MIN, 1000 * WINDOW_ARRIVALS / rate_per_s) if rate_per_s > 0 else WINDOW_MS_MIN
 
 
@@ -50,7 +50,7 @@ class RecoveryGate(GateDefaults):
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         if not words.accept("after"):
             fix = f"recovery < {duration_literal(limit_ms)} after FAULT"
-            raise GateSyntaxError("a recovery gate says after which fault", fix, words.offset)
+            raise GateSyntaxError("a `recovery` gate needs the name of a fault", fix, words.offset)
         return cls(words.text, words.name("a fault's name", _EXAMPLE), limit_ms)
 
     @property
@@ -65,11 +65,11 @@ class RecoveryGate(GateDefaults):
         return (self.phase, "baseline")
 
     def load_needed_after_ms(self, rate_per_s: float) -> float:
-        """Its limit and five windows; the guard comes on top."""
+        """The limit and five windows. The guard of a fault that follows is not included."""
         return self.limit_ms + WINDOWS_IN_A_ROW * window_ms(rate_per_s)
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
-        """Each run by itself; the worst counts. No error is shared out: what is seen is a time, not a share."""
+        """Judge each run by itself; the worst counts. A time is measured and no share, so `alpha_fail` is not used."""
         outcomes = [_outcome(run, self) for run in pool.runs]
         worst = next(o for verdict in ("fail", "inconclusive", "pass") for o in outcomes if o.verdict == verdict)
         times = [o.back_ms for o in outcomes if o.back_ms is not None]
@@ -94,12 +94,14 @@ class RecoveryGate(GateDefaults):
                 "threads."
             )
         if finding.kind == FindingKind.BASELINE_BROKEN:
-            return "Mend first what fails without a fault; until then there is nothing to return to."
+            return "First repair what fails without a fault; until then there is nothing to return to."
         return "Let the load go on longer after the fault: raise `load.recovery`."
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
+    """The gate in one run. `n`: requests after the fault; `back_ms`: when the service had recovered, if it had."""
+
     verdict: GateVerdict
     kind: FindingKind
     reason: str
@@ -127,15 +129,15 @@ def _outcome(run: Evidence, gate: RecoveryGate) -> _Outcome:
     number = (after.samples["intended_ns"] - after.start_ns) // width_ns
     arrivals = np.bincount(number, minlength=count)[:count]
     slow = np.bincount(number[after.latency_ns > BACK_WITHIN * usual_ns], minlength=count)[:count]
-    # p90 by nearest rank is within the bound iff at least that rank are
+    # the p90 by nearest rank is within the bound exactly if at least as many arrivals as that rank are
     good = (arrivals > 0) & (arrivals - slow >= np.ceil(np.round(0.9 * arrivals, 6)))
-    if run.bad_seconds:  # what the load generator spoiled is not held against the service
+    if run.bad_seconds:  # a window may be empty because late seconds of the load generator were left out
         good |= arrivals == 0
-    return _told(gate, good.tolist(), width_ns / NS_PER_MS, n)
+    return _decide(gate, good.tolist(), width_ns / NS_PER_MS, n)
 
 
-def _told(gate: RecoveryGate, good: list[bool], width_ms: float, n: int) -> _Outcome:
-    """`good`: window after window, whether it was as fast as the baseline."""
+def _decide(gate: RecoveryGate, good: list[bool], width_ms: float, n: int) -> _Outcome:
+    """`good`: for each window from the removal on, whether it was as fast as the baseline."""
     row = WINDOWS_IN_A_ROW
     back = next((i for i in range(len(good) - row + 1) if all(good[i : i + row])), None)
     limit = format_duration(gate.limit_ms)
@@ -149,7 +151,7 @@ def _told(gate: RecoveryGate, good: list[bool], width_ms: float, n: int) -> _Out
     held_ms = len(good) * width_ms
     if all(not all(good[i : i + row]) for i in starts):
         state = "metastable: " if held_ms >= gate.limit_ms + row * width_ms else ""
-        held = f"{state}not back while the load was held for another {format_duration(held_ms)}, limit {limit}"
-        return _Outcome("fail", FindingKind.NOT_BACK, held, n)
+        reason = f"{state}not back while the load went on for another {format_duration(held_ms)}, limit {limit}"
+        return _Outcome("fail", FindingKind.NOT_BACK, reason, n)
     reason = f"the load ended {format_duration(held_ms)} after the fault, too early to tell"
     return _Outcome("inconclusive", FindingKind.TOO_EARLY, reason, n)

@@ -1,7 +1,7 @@
-"""The small JSON of `--baseline`: quantiles with their bounds, fit to be committed, for limits `N x main`.
+"""The file given by `--baseline`: a small JSON of quantiles with their bounds, for limits such as `1.5x main`.
 
-Every judged run writes one (`baseline.json`); `run --baseline FILE` copies the given one into the run
-directory (`main.json`), so that a verdict can be checked from the directory alone.
+Every judged run writes its own as `baseline.json`, which can be committed to a repository. `run --baseline FILE` copies
+the given file into the run directory as `main.json`, so that the verdict can be judged again from the directory alone.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ OWN: Final = "baseline.json"
 
 
 class Quantile(Frozen):
-    """One quantile of one phase, with one-sided bounds at half the allowed error each. null: infinite or unknown."""
+    """One quantile of one phase in ms, with a lower and an upper bound at half the allowed error each.
+
+    null: infinite or unknown.
+    """
 
     metric: str
-    """As a gate spells it: `p99`, `p99(ok)`, `p99 of azure`."""
+    """As written in a gate: `p99`, `p99(ok)`, `p99 of azure`."""
     request: str | None
     phase: str
     n: int
@@ -33,6 +36,8 @@ class Quantile(Frozen):
 
 
 class BaselineFile(Frozen):
+    """The document. `scenario`, `run`: the name and the id of the run that wrote it."""
+
     schema_version: Literal[1] = 1
     kind: Literal["baseline"] = "baseline"
     scenario: str
@@ -43,7 +48,7 @@ class BaselineFile(Frozen):
 
 
 def load_baseline(path: Path) -> BaselineFile:
-    """Raises UsageError where the file is missing or something else."""
+    """Read a baseline file. Raises UsageError if it is missing, or no baseline file."""
     try:
         return BaselineFile.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -53,7 +58,7 @@ def load_baseline(path: Path) -> BaselineFile:
 
 
 def read_main(run_dir: Path, *, metric: str, request: str | None, phase: str) -> Bounds | str:
-    """The quantile of that spelling, or why there is none."""
+    """The quantile of this metric, request and phase in the run's `main.json`; or a sentence on why there is none."""
     try:
         main = load_baseline(run_dir / MAIN)
     except UsageError as exc:

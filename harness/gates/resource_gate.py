@@ -1,8 +1,9 @@
-"""`(rss|threads|sockets) < LIMIT`: what the service's whole process tree may hold, in a phase or back after a fault.
+"""`(rss|threads|sockets) < LIMIT`: memory, threads or sockets of the service's whole process tree, during a phase or
+again after a fault.
 
-The limit is a number, a size for memory (`rss < 300MB`), or a multiple of the baseline's highest reading. Readings
-come once a second and are no sample of anything, so nothing is statistical here; `cost_judge` decides. Refuses limits
-that no process can keep.
+The limit is a number, a size for memory (`rss < 300MB`), or a multiple of the baseline's highest reading. Readings are
+taken once a second and are no random sample, so no statistics are involved; `resource_judge` decides. Limits that no
+process can keep are refused.
 """
 
 from __future__ import annotations
@@ -25,42 +26,43 @@ if TYPE_CHECKING:
 
 Metric = Literal["rss", "threads", "sockets"]
 FIGURES: Final[dict[Metric, str]] = {"rss": "rss_bytes", "threads": "threads", "sockets": "sockets"}
-"""Of each metric, what it is called among the readings."""
+"""The field of the readings that each metric is read from."""
 READINGS_LEAST: Final = 3
-"""Fewer tell nothing of a phase."""
+"""Fewer readings are too few to judge a phase by."""
 READINGS_LAST: Final = 5
-"""After a fault the last so many are judged."""
+"""A phase after a fault is judged by its last readings, this many."""
 END_S: Final = 12.0
-"""Of a phase after a fault: its last readings lie within it, or too little is known of its end."""
+"""The last readings of a phase after a fault must lie within its last seconds, this many, to be judged."""
 _WINDOW_MS_LEAST: Final[dict[Metric, float]] = {"rss": 6_000.0, "threads": 6_000.0, "sockets": 8_000.0}
-"""A phase this long has enough readings even where looks come late: one in 2 s; of sockets that cost much to count
-one in 2.6 s."""
+"""A phase of this length has enough readings even on a slow machine: one in 2 s, and one in 2.6 s for sockets that are
+expensive to count."""
 SLACK: Final[dict[Metric, float]] = {"rss": 8e6, "threads": 5.0, "sockets": 10.0}
-"""A multiple of the baseline leaves at least so much room above it: twice two sockets would be nothing at all."""
+"""A limit that is a multiple of the baseline is at least this much above it: twice two sockets would leave no room."""
 _LEAST: Final[dict[Metric, float]] = {"rss": 1e6, "threads": 2.0, "sockets": 1.0}
-"""Any process holds that much, or one less."""
+"""A smaller limit is refused, because every process exceeds it."""
 _LOOK_FOR: Final[dict[Metric, str]] = {
     "threads": "Look for threads that never return: a deadline around a blocking call gives up waiting, and the call "
     "goes on in its thread. Give the call itself a timeout, and bound how many may run at once for each backend.",
-    "sockets": "See in which state the sockets are (results.json, `cost`), and who never closes them.",
+    "sockets": "See in which state the sockets are (results.json, `cost`), and which code never closes them.",
     "rss": "Look for what grows with the requests that wait: queues without a maximum, bodies kept whole, caches "
     "without a limit, tasks of calls that were given up on.",
 }
-"""What a person should look for, by the metric of the gate that failed."""
+"""The advice for a failed gate, by its metric."""
 _OF_STATES: Final = {
-    "CLOSE_WAIT": "{many} CLOSE_WAIT: the other side is done with them and the service never closed them. Close each "
-    "connection, that of a call that was given up on too.",
-    "CLOSE": "{many} CLOSE: connections that were reset or are over, and the service never closed its end. Close each "
-    "connection whose call failed.",
+    "CLOSE_WAIT": "{many} CLOSE_WAIT: the other side closed them and the service never did. Close every connection, "
+    "also that of a call that was given up on.",
+    "CLOSE": "{many} CLOSE: connections that were reset or have ended, and the service never closed its end. Close "
+    "every connection whose call failed.",
     "ESTABLISHED": "{many} ESTABLISHED, calls under way. During a fault even a service with deadlines holds about 2 x "
-    "rate x deadline of them more, once towards the backend and once towards whoever asked: a limit must leave room "
+    "rate x deadline of them more, once towards the backend and once towards the client: a limit must leave room "
     "for those. Beyond that, calls have no deadline of their own: give them one, and bound how many connections each "
     "backend may have.",
-    "SYN_SENT": "{many} SYN_SENT: connections that nobody accepts. Give connecting a timeout of its own, and bound how "
-    "many are tried at once.",
+    "SYN_SENT": "{many} SYN_SENT: connections that the other side does not accept. Give connecting a timeout of its "
+    "own, and bound how many are tried at once.",
 }
+"""The advice for a failed gate on sockets, by a TCP state that many of them were in."""
 _STATE_LEAST: Final = 0.25
-"""Of the sockets seen; a state with fewer is not what failed the gate."""
+"""Advice is given on a state only if at least this share of the sockets was in it."""
 _MOST: Final = 1e18
 _NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)(x?)")
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)%")
@@ -79,7 +81,7 @@ class ResourceGate(GateDefaults):
     text: str
     metric: Metric
     limit: float | None
-    """Bytes or a count; None: `factor` times the baseline's highest reading."""
+    """In bytes, or a number; None: `factor` times the baseline's highest reading."""
     factor: float | None
     phase: str
 
@@ -101,6 +103,7 @@ class ResourceGate(GateDefaults):
 
     @property
     def figure(self) -> str:
+        """The field of the readings that it judges."""
         return FIGURES[self.metric]
 
     @property
@@ -113,19 +116,21 @@ class ResourceGate(GateDefaults):
 
     @property
     def is_back(self) -> bool:
-        """It asks whether what was held has been let go again, so only the phase's end counts."""
+        """Whether it is about the phase after a fault, where what the fault caused must be released in the end, so only
+        the phase's last readings count."""
         return self.phase.startswith(_AFTER)
 
     @property
     def window_ms_least(self) -> float:
-        """A phase must last so long to have enough readings."""
+        """How long a phase must last to have enough readings."""
         return _WINDOW_MS_LEAST[self.metric]
 
     @property
     def pace(self) -> str:
+        """How often readings are taken, in words."""
         if self.metric == "sockets":
             return "sockets are counted every 2 s where counting them takes long"
-        return "the service is looked at once a second"
+        return "the service is measured once a second"
 
     def phases(self) -> tuple[str, ...]:
         return (self.phase,) if self.factor is None else (self.phase, "baseline")
@@ -139,12 +144,12 @@ class ResourceGate(GateDefaults):
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
         if not names.starts_service:
             yield GateDiagnostic(
-                f"the service at `url` is not started by tailgate, which cannot look at its {self.metric}",
+                f"tailgate does not start the service at `url`, so it cannot measure its {self.metric}",
                 "let tailgate start it by `service.command`, or remove the gate",
             )
 
     def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
-        """Too few readings. What follows a fault has been looked at as the load that it needs."""
+        """A phase that is too short for enough readings. A phase after a fault is checked by `load_needed_after_ms`."""
         for phase in self.phases():
             length_ms = windows.lengths_ms[phase]
             if length_ms < self.window_ms_least and not phase.startswith(_AFTER):
@@ -165,12 +170,12 @@ class ResourceGate(GateDefaults):
         if finding.kind in (FindingKind.NO_PROCESS, FindingKind.STOPPED):
             return GateDefaults.advice(self, finding, ctx)
         phase = "baseline" if finding.kind == FindingKind.NO_BASELINE else self.phase
-        longer = f"Let the phase `{phase}` last longer, on a machine with less to do"
-        return f"{longer}. To pool runs does not help here: the worst of them counts."
+        longer = f"Let the phase `{phase}` last longer, on a less busy machine"
+        return f"{longer}. Pooling runs does not help here: the worst of them counts."
 
 
 def _about_states(states: Sequence[tuple[str, int]]) -> str:
-    """What to do about the states that most of the sockets were in; empty where nothing is known of these."""
+    """What to do about the states that many of the sockets were in; empty if there is no advice on them."""
     total = sum(count for _, count in states)
     common = [(state, count) for state, count in states if count >= _STATE_LEAST * total]
     known = [_OF_STATES[state].format(many=count) for state, count in common if state in _OF_STATES]
@@ -182,7 +187,7 @@ def _example(metric: Metric) -> str:
 
 
 def _limit(words: Tokens, metric: Metric) -> tuple[float | None, float | None]:
-    """An absolute limit or a factor."""
+    """An absolute limit, or a factor of the baseline; the other one is None."""
     words.refuse_glued()
     if words.peek() == "baseline" or _PERCENT.fullmatch(words.peek()):
         _refuse_without_factor(words, metric)
@@ -213,7 +218,7 @@ def _factor(words: Tokens, metric: Metric, number: str, offset: int) -> float:
     of = words.take("`baseline`", example)
     if of.text != "baseline":
         raise GateSyntaxError(
-            f"`{of.text}` is nothing to compare {metric} with; only the baseline of the same run is",
+            f"{metric} cannot be compared with `{of.text}`, only with the baseline of the same run",
             example,
             of.offset,
         )
@@ -224,7 +229,7 @@ def _factor(words: Tokens, metric: Metric, number: str, offset: int) -> float:
 
 
 def _refuse_without_factor(words: Tokens, metric: Metric) -> None:
-    """`baseline` alone and `150% baseline`; a percentage of nothing is left to whoever reads sizes and numbers."""
+    """Refuse `baseline` without a factor, `150% baseline`, and a percentage alone."""
     word = words.take()
     percent = _PERCENT.fullmatch(word.text)
     if percent is None:
@@ -232,18 +237,19 @@ def _refuse_without_factor(words: Tokens, metric: Metric) -> None:
     if words.accept("of") or words.peek() == "baseline":
         factor = float(percent[1]) / 100
         fix = f"{factor:g}x baseline" if factor > 1 else "1.2x baseline"
-        raise GateSyntaxError(f"`{word.text}` is no factor", fix, word.offset)
+        raise GateSyntaxError(f"`{word.text}` is not a factor", fix, word.offset)
     kind = "a size" if metric == "rss" else "a number"
     raise GateSyntaxError(f"`{word.text}` is not {kind}", _limits(metric), word.offset)
 
 
 def _possible(limit: float, metric: Metric, offset: int) -> float:
+    """The limit unchanged. Raises GateSyntaxError if no process can keep it."""
     if limit >= _LEAST[metric]:
         return limit
     reason, fix = {
         "rss": ("no process fits into less than 1 MB, so none could pass", "rss < 300MB"),
         "threads": ("a process has one thread at least, so none could pass", "threads < 2, or more"),
-        "sockets": ("no service can hold fewer sockets than none", "sockets < 1, or more"),
+        "sockets": ("no service can have fewer than 0 sockets", "sockets < 1, or more"),
     }[metric]
     raise GateSyntaxError(reason, fix, offset)
 

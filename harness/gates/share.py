@@ -1,7 +1,7 @@
 """Share gates: `errors < 1%`, `timeouts < 0.5%`, one outcome by its name, `complete > 99%`.
 
-Each is the share of requests of some kind, decided as (k, n). `complete` counts what is missing: an
-answer is complete when it is ok and holds the rows of every upstream asked that had no fault.
+Each is decided by how many of the requests count against it. A request counts against `complete` unless its answer is
+ok and holds the rows of every upstream that it asks and that had no fault.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class ShareGate(GateDefaults):
 
     @property
     def p0(self) -> float:
-        """The share of bad requests that the gate forbids."""
+        """From this share of requests that count against it on, the gate does not hold."""
         return round(1 - self.limit, 9) if self.uses_complete else self.limit
 
     @property
@@ -95,7 +95,7 @@ class ShareGate(GateDefaults):
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
         if self.uses_complete and not names.looks_into_answers:
-            yield GateDiagnostic("with `complete: none` no answer is looked into", "remove `complete: none`")
+            yield GateDiagnostic("with `complete: none` no answer is checked", "remove `complete: none`")
         elif self.uses_complete and not names.upstreams:
             message = "without upstreams no answer can be incomplete"
             yield GateDiagnostic(message, "add `upstreams`, or remove the gate")
@@ -113,7 +113,7 @@ class ShareGate(GateDefaults):
         )
 
         if self.uses_complete and pool.plan.load.complete == "none":
-            reason = "answers were not looked into (`load.complete` is none)"
+            reason = "answers were not checked (`load.complete` is none)"
             return self._undecided(FindingKind.ANSWERS_NOT_READ, reason)
         if self.phase == "baseline" and (short := guard_too_short(pool)):
             return self._undecided(short.kind, short.reason)
@@ -125,7 +125,7 @@ class ShareGate(GateDefaults):
         observed = decision.k / decision.n if decision.n else None
         bounds = (observed, decision.low, decision.high) if decision.n else (None, None, None)
         rows_missing = False
-        if self.uses_complete:  # shown as written: the share that is whole
+        if self.uses_complete:  # shown as in the gate: the share that is complete
             observed, high, low = (None if bad is None else 1 - bad for bad in bounds)
             if decision.verdict != "pass":
                 missing = who_is_missing(pool, population)
@@ -140,7 +140,7 @@ class ShareGate(GateDefaults):
 
     def cannot_pass(self, pool: Pool, *, alpha_fail: float) -> Finding | None:
         if self.uses_complete:
-            return None  # it excuses upstreams under a fault, which only the journal knows
+            return None  # upstreams with a fault do not count, and only the finished journal says when they had one
         finding = self.judge(pool, alpha_fail=alpha_fail)
         return finding if finding.verdict == "fail" else None
 
@@ -158,7 +158,7 @@ class ShareGate(GateDefaults):
         return f"Answer with the rows of every healthy upstream even when one is missing; {see}."
 
     def _bad(self, run: Evidence, window: Window) -> NDArray[np.bool_]:
-        """Of each request: does it count against this gate?"""
+        """For each request: whether it counts against this gate."""
         import numpy as np
 
         from harness.evidence.completeness import complete

@@ -1,4 +1,4 @@
-"""`throughput [for REQUEST] > N/s`: successes per second, by intended time, bounded over twenty batches."""
+"""`throughput [for REQUEST] > N/s`: requests that ended ok per second of intended time, bounded by batch means."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ class ThroughputGate(GateDefaults):
         if finding.verdict == "inconclusive":
             return GateDefaults.advice(self, finding, ctx)
         if not from_waiting(ctx.endings):
-            return advice_on_endings(ctx)  # what failed at once is no matter of the rate
+            return advice_on_endings(ctx)  # requests that failed at once do not fail because of the rate
         return "Lower the rate until this gate holds, and look at what the service runs out of: threads, sockets, CPU."
 
 
 def _batches(run: Evidence, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Successes and seconds of each of twenty equal stretches of the window."""
+    """The requests that ended ok, and the seconds, of each of `BATCHES` equal parts of the window."""
     import numpy as np
 
     from harness.statistics import BATCHES

@@ -1,1 +1,1 @@
-"""From a scenario to a verdict: one `tailgate run` and all that happens in it."""
+"""One `tailgate run`, from scenarios to verdicts: `invocation` runs all of them, `run` the steps of one run."""

@@ -1,6 +1,7 @@
-"""Five seconds of load through a whole stack: that this machine can run at all, and what its worker costs.
+"""What `tailgate doctor` measures: five seconds of load through a whole stack.
 
-The figure is the load worker's own CPU time a request, start-up left out.
+It shows that this machine can run a scenario at all, and how much CPU time a load worker needs per request (without its
+start-up), from which the highest rate of a worker follows.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ gates: [errors < 50%]
 verdict: {clump: 10ms}
 """
 USABLE: Final = 0.7
-"""Of a core; beyond it the dispatcher is late more often than not."""
+"""The share of a core up to which a worker sends in time; above it the dispatcher is late more often than not."""
 SCRATCH: Final = "tailgate-doctor-"
+"""The prefix of the temporary folder."""
 
 
 def measure() -> MaxRate:
-    """Five seconds of load through a whole stack. Raises RigError where that does not work."""
+    """Run five seconds of load through a whole stack. Raises RigError if that fails, Interrupted if it is stopped."""
     with temp_dir(SCRATCH) as folder, Stopper() as stopper:
         scenario, run_dir = folder / "ceiling.yaml", folder / "run"
         scenario.write_text(SCENARIO, encoding="utf-8")
@@ -51,7 +53,8 @@ def measure() -> MaxRate:
 
 
 def max_rate_of(run_dir: Path) -> MaxRate:
-    """CPU time of the worker between its readings within the load, over the requests sent between them."""
+    """From the worker's CPU time between its first and last reading in the load, divided by the requests sent between
+    them."""
     from harness.evidence.files import read_resources
     from harness.evidence.resources import ResourceSeries
 

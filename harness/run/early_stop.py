@@ -1,8 +1,9 @@
-"""`--fail-fast`: has a gate failed whatever else may come? Asked while the load is on, of the rows so far.
+"""`--fail-fast`: decides from the rows so far, while the load is on, whether a gate can no longer pass.
 
-Each kind of gate says itself whether its FAIL is certain (`Gate.cannot_pass`): those on (k, n) with a limit known
-before the run do, by the worst-completion rule of `harness.statistics.cannot_pass`. It must be so without the seconds
-in which the load generator was late as well. `tailgate judge` decides the stopped run again by the same rule.
+Each kind of gate decides itself whether its FAIL is certain (`Gate.cannot_pass`). Gates on a share with a limit that is
+known before the run do so by `harness.statistics.cannot_pass`: even if all remaining requests are good, the gate fails.
+It must fail without the seconds in which the load generator was late as well. `tailgate judge` decides the stopped run
+by the same rule.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from scenarios.load import arrivals_ns
 
 
 class FailFast:
-    """Built once a run; `reason` is asked again and again."""
+    """Built once for each run; `reason` is called again and again while the load is on."""
 
     def __init__(self, plan: Plan) -> None:
         gates = [parse_gate(gate.text) for gate in plan.gates]
@@ -39,20 +40,24 @@ class FailFast:
         self._offsets = None if schedule is None else np.asarray(arrivals_ns(schedule, plan.seed), dtype=np.int64)
 
     def reason(self, rows: NDArray[Any], t0_ns: int) -> str | None:
-        """Why the run may stop now: a gate's text with its finding. None: nothing is sure yet. `rows` in any order."""
+        """Why the run may stop now: a gate's text with its finding; None if no FAIL is certain yet.
+
+        `rows`: the requests so far, in any order.
+        """
         if self._offsets is None or not len(rows):
             return None
         run = self._so_far(in_order([rows], SAMPLES), t0_ns)
-        if self._plan.load.slots_cut:  # a gate must have failed whatever would have become of the dropped
+        if self._plan.load.slots_cut:  # a gate must fail even if all dropped arrivals had been answered at once
             run = self._with_offsets(assume_ok(run))
         bad = bad_seconds(run, self._lag_limit_ms)
         for gate in self._gates:
             finding = self._cannot_pass(gate, run)
             if finding and (not bad or self._cannot_pass(gate, self._with_offsets(run.without(bad)))):
-                return f"`{gate.text}` has failed whatever else may come: {finding.reason}"
+                return f"`{gate.text}` can no longer pass: {finding.reason}"
         return None
 
     def _so_far(self, rows: NDArray[Any], t0_ns: int) -> Evidence:
+        """The evidence of the run so far, as of a run that was stopped at t = 0."""
         manifest = Manifest(
             run_id=self._plan.run_id,
             tool_version="",
@@ -68,12 +73,12 @@ class FailFast:
             manifest=manifest,
             samples=rows,
             calls=np.empty(0, CALLS.dtype()),
-            stop_ns=t0_ns,  # every phase is still open: rows come in late, and in any order
+            stop_ns=t0_ns,  # no phase is complete yet, since rows come late and in any order
         )
         return self._with_offsets(run)
 
     def _with_offsets(self, run: Evidence) -> Evidence:
-        run.planned_offsets_ns = self._offsets  # known since the start; saves drawing them at every look
+        run.planned_offsets_ns = self._offsets  # so that they are not drawn again at every call
         return run
 
     def _cannot_pass(self, gate: Gate, run: Evidence) -> Finding | None:

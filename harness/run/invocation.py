@@ -1,7 +1,7 @@
-"""Everything one `tailgate run` does: scenarios, the cells of their matrices, pooled runs, one exit code.
+"""Everything one `tailgate run` does: its scenarios, the cells of their matrices, pooled runs, and one exit code.
 
-Every run has a fresh stack. Runs of a matrix stand in one parent directory with its own results.json;
-pooled runs (`verdict.runs`) use seed + i and stop as soon as their pool decides.
+Every run has a fresh stack. The runs of a matrix have a common parent directory with a results.json of its own. Pooled
+runs (`verdict.runs`) use seed + i, and no further run is started once their pool decides.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from harness.scenario import LoadedScenario
 
 MATRIX: Final = "matrix.json"
-"""What a matrix directory is made of: its scenario and, per cell, name, values, expectation and folder."""
+"""The file of a matrix directory that lists its scenario and, for each cell, name, values, expectation and folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One scenario's end: its directory and, unless judging was skipped, its results."""
+    """A scenario that has ended: its directory and its results; None if the user skipped the judging."""
 
     name: str
     folder: Path
@@ -38,7 +38,7 @@ class Judged:
 
 
 def exit_code(outcomes: Sequence[Judged], *, interrupted: bool) -> int:
-    """Precedence 130 > 4 > 1 > 3 > 0 over all scenarios of a call."""
+    """The exit code over all scenarios of a call. Precedence: 130 > 4 > 1 > 3 > 0."""
     codes = {outcome.results.exit_code for outcome in outcomes if outcome.results}
     if interrupted:
         codes.add(130)
@@ -50,22 +50,25 @@ def new_run_id() -> str:
 
 
 def run_suite(session: Session, scenarios: Sequence[LoadedScenario], only: Sequence[str] = ()) -> list[Judged]:
-    """Run every scenario, one after the other. What was done before an interruption is returned as well."""
+    """Run every scenario, one after the other, or only their cells of the names in `only`.
+
+    After an interruption the outcomes so far are returned. Raises UsageError if no cell has such a name.
+    """
     chosen = [(loaded, _chosen_cells(loaded, only)) for loaded in scenarios]
-    if only and not any(found for _, found in chosen):
+    if only and not any(own_cells for _, own_cells in chosen):
         known = ", ".join(cell.name for loaded in scenarios for cell in cells(loaded) if cell.name) or "none"
         raise UsageError(f"no cell is called {' or '.join(only)}", f"cells: {known}")
     outcomes: list[Judged] = []
-    for loaded, found in chosen:
-        if session.stopper.asked or not found:
+    for loaded, own_cells in chosen:
+        if session.stopper.asked or not own_cells:
             continue
         name = loaded.scenario.name
         folder = session.options.out / slug(name) / new_run_id()
         try:
             if loaded.scenario.matrix:
-                outcomes.append(_run_matrix(session, loaded, found, folder))
+                outcomes.append(_run_matrix(session, loaded, own_cells, folder))
             else:
-                finished = _run_pooled(session, found[0], folder, folder.name)
+                finished = _run_pooled(session, own_cells[0], folder, folder.name)
                 outcomes.append(Judged(name, finished.run_dir, finished.results))
         except Interrupted as exc:
             session.display.note(f"{exc.message}; nothing is left running")
@@ -74,7 +77,7 @@ def run_suite(session: Session, scenarios: Sequence[LoadedScenario], only: Seque
 
 
 def slug(text: str) -> str:
-    """A folder name that every file system takes."""
+    """A folder name that every file system accepts."""
     return folder_name(text) or "scenario"
 
 
@@ -82,8 +85,8 @@ def _chosen_cells(loaded: LoadedScenario, only: Sequence[str]) -> list[LoadedCel
     return [cell for cell in cells(loaded) if not only or cell.name in only]
 
 
-def _run_matrix(session: Session, loaded: LoadedScenario, found: Sequence[LoadedCell], folder: Path) -> Judged:
-    """Every cell, then the matrix judged as a whole. Cells an interruption kept from running have no entry."""
+def _run_matrix(session: Session, loaded: LoadedScenario, chosen: Sequence[LoadedCell], folder: Path) -> Judged:
+    """Run the chosen cells, then judge the matrix as a whole. Cells that an interruption left out have no entry."""
     from harness import verdict
     from reports.report import write_matrix_report
 
@@ -92,19 +95,19 @@ def _run_matrix(session: Session, loaded: LoadedScenario, found: Sequence[Loaded
     make_folder(folder)
     entries: list[dict[str, object]] = []
     judged: dict[Path, Results] = {}
-    for cell in found:
+    for cell in chosen:
         if session.stopper.asked:
             break
         assert cell.name is not None
-        place = folder / slug(cell.name)
+        cell_dir = folder / slug(cell.name)
         try:
-            finished = _run_pooled(session, cell, place, new_run_id())
+            finished = _run_pooled(session, cell, cell_dir, new_run_id())
         except Interrupted:
             break
         if finished.results:
-            judged[place] = finished.results
+            judged[cell_dir] = finished.results
         expected = matrix.expect.get(cell.name, ("pass",))
-        entries.append({"cell": cell.name, "values": cell.values, "expected": expected, "dir": place.name})
+        entries.append({"cell": cell.name, "values": cell.values, "expected": expected, "dir": cell_dir.name})
         _write_matrix(folder, loaded, session.options, entries)
     if not entries or session.stopper.impatient:
         return Judged(loaded.scenario.name, folder, None)
@@ -125,7 +128,7 @@ def _write_matrix(folder: Path, loaded: LoadedScenario, options: Options, entrie
 
 
 def _run_pooled(session: Session, cell: LoadedCell, folder: Path, run_id: str) -> Finished:
-    """One run, or up to `verdict.runs` of them in folders of their own until their pool decides."""
+    """One run in `folder`; or up to `verdict.runs` runs in folders of their own below it, until their pool decides."""
     runs = cell.loaded.scenario.verdict.runs
     seed = _seed(cell.loaded, session.options)
     if runs == 1:
@@ -137,8 +140,8 @@ def _run_pooled(session: Session, cell: LoadedCell, folder: Path, run_id: str) -
     done: list[Evidence] = []
     results: Results | None = None
     for index in range(runs):
-        place = folder / f"run-{index + 1}"
-        finished = run_once(session, cell, run_dir=place, run_id=new_run_id() if done else run_id, seed=seed + index)
+        run_dir = folder / f"run-{index + 1}"
+        finished = run_once(session, cell, run_dir=run_dir, run_id=new_run_id() if done else run_id, seed=seed + index)
         if session.stopper.impatient or finished.evidence is None:
             return Finished(folder, None)
         done.append(finished.evidence)
@@ -156,7 +159,10 @@ def _seed(loaded: LoadedScenario, options: Options) -> int:
 
 
 def load_all(paths: Sequence[str], sets: Sequence[str], tags: Sequence[str]) -> list[LoadedScenario]:
-    """Every scenario of the call. Raises ScenarioError with the problems of all files together."""
+    """The scenarios in the files `paths` that have one of `tags` (all if there are none), with `--set` applied.
+
+    Raises ScenarioError with the problems of all files together, and UsageError if no scenario has such a tag.
+    """
     from harness.scenario import find_scenario, load_scenario
 
     problems: list[Problem] = []
@@ -175,7 +181,7 @@ def load_all(paths: Sequence[str], sets: Sequence[str], tags: Sequence[str]) -> 
 
 
 def refuse_missing_baseline(loaded: Sequence[LoadedScenario], baseline: Path | None) -> None:
-    """Raises UsageError where a limit of `N x main` has nothing to compare with, or the file is none of ours."""
+    """Raises UsageError if a limit of `N x main` has no baseline to compare with, or the file is no baseline file."""
     from harness.gates.reference_baseline import load_baseline
 
     if baseline:

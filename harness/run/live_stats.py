@@ -1,7 +1,7 @@
-"""What a run under way looks like from its row files: rate, errors and p99 so far.
+"""The figures of a run under way, from its row files: rate, errors and p99 so far.
 
-Workers append at least once a second; this reads what was added since the last look, so neither
-display nor `--fail-fast` costs the load generator anything. It informs and stops; it never judges.
+Workers append to their row files at least once a second. This reads only what was added since the last time, so neither
+the display nor `--fail-fast` costs the load generator anything. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RECENT_NS = 5_000_000_000
+"""The rate is computed over this time."""
 FLUSH_NS = 1_000_000_000
-"""Workers append at least this often, so what ended since may not be on disk yet."""
+"""Workers append at least this often, so a request that ended more recently may not be on disk yet."""
 
 
 @dataclass(slots=True)
 class RowTail:
-    """The rows appended to one open row file since the last `read`; never more than whole rows."""
+    """Reads a row file to which rows are still appended. `read` returns the complete rows since the last `read`."""
 
     path: Path
     layout: RowLayout = SAMPLES
@@ -37,14 +38,14 @@ class RowTail:
                 data = file.read()
         except FileNotFoundError:
             data = b""
-        whole = len(data) // self.layout.size * self.layout.size
-        self.offset += whole
-        return np.frombuffer(data[:whole], dtype=self.layout.dtype())
+        complete = len(data) // self.layout.size * self.layout.size
+        self.offset += complete
+        return np.frombuffer(data[:complete], dtype=self.layout.dtype())
 
 
 @dataclass(slots=True)
 class LiveSamples:
-    """All workers' samples so far. `rows` grows; order is by file, not by time."""
+    """The samples of all workers so far, ordered by file and not by time."""
 
     run_dir: Path
     workers: int
@@ -55,7 +56,7 @@ class LiveSamples:
         self._tails = [RowTail(self.run_dir / f"samples-{index}.bin") for index in range(self.workers)]
 
     def update(self) -> NDArray[Any]:
-        """Read what is new and return every row so far."""
+        """Read the new rows, and return all rows so far."""
         import numpy as np
 
         self._parts += [rows for tail in self._tails if len(rows := tail.read())]
@@ -66,7 +67,11 @@ class LiveSamples:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`p99_ms` is of the arrivals intended since `since_ns`; +inf where it is an error, None without any."""
+    """Figures at one moment, of the first requests of arrivals intended since some time.
+
+    `rate_per_s`: requests that ended per second, recently. `p99_ms`: +inf if the request at that rank failed, None
+    without requests.
+    """
 
     n: int
     rate_per_s: float
@@ -76,7 +81,8 @@ class Snapshot:
 
 
 def snapshot(rows: NDArray[Any], *, since_ns: int, now_ns: int) -> Snapshot:
-    """Figures for a person watching; `rate_per_s` is how many ended, over the last five full seconds."""
+    """The figures of `rows` for arrivals intended since `since_ns`; the rate is that of the last five seconds which are
+    surely on disk."""
     import numpy as np
 
     window = rows[(rows["intended_ns"] >= since_ns) & (rows["part"] == 0)]

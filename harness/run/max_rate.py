@@ -1,6 +1,7 @@
-"""What rate a load worker of this machine can drive, as `tailgate doctor` measured it; `run` warns beyond it.
+"""The highest rate that a load worker can send on this machine, as `tailgate doctor` measured it.
 
-It says where send lag must begin, not that there is none below: that is judged in every run by itself.
+`tailgate run` warns of higher rates, because they must lead to send lag. A lower rate may lead to send lag too; every
+run measures that itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from harness.rundir.plan import Frozen
 
 
 class MaxRate(Frozen):
-    """`cpu_ms` is one worker's CPU time a request, start-up left out; `rate_per_s` what one worker can drive."""
+    """`cpu_ms`: CPU time of a worker per request, without its start-up. `rate_per_s`: the highest rate of a worker."""
 
     cpu_ms: float
     rate_per_s: float
@@ -27,7 +28,7 @@ class MaxRate(Frozen):
 
     @classmethod
     def read(cls, env: Mapping[str, str] = os.environ) -> MaxRate | None:
-        """None where doctor never measured, or left something unreadable."""
+        """The stored figures; None if `tailgate doctor` never measured, or the file cannot be read."""
         try:
             return cls.model_validate_json(_path(env).read_bytes())
         except (OSError, ValidationError):

@@ -1,7 +1,7 @@
-"""Watching a run under way: from events and fresh rows to what a display shows, and to a reason to stop.
+"""Follows a run under way: turns events and new rows into what a display shows, and passes on a reason to stop.
 
-It reads the clock it is given and the row files, and decides nothing: with `--fail-fast` it asks
-`harness.run.early_stop` whether a gate has failed whatever else may come.
+It reads the row files and the clock that it is given, and decides nothing itself: with `--fail-fast` it asks
+`harness.run.early_stop` whether a gate can no longer pass.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 TICK_NS = 500_000_000
 
-# Which phase to name where several hold a moment: the narrower first.
+# if several phases contain a moment, the one of the lowest rank is shown
 _RANK = {"guard": 0, "tail": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The state of a run at one moment. Times in ms from t = 0 (negative during warm-up)."""
+    """The state of a run at one moment. Times are in ms from t = 0, negative during the warm-up."""
 
     t_ms: float
     end_ms: float
@@ -39,15 +39,17 @@ class Progress:
     phase_left_ms: float
     rate_per_s: float
     p99_ms: float | None
-    """Of this phase so far; +inf where it is an error."""
+    """The p99 of this phase so far; +inf if the request at that rank failed, None without requests."""
     n: int
     errors: int
     gateway_timeouts: int
     active: tuple[str, ...]
-    """Faults in force."""
+    """The names of the faults that are active."""
 
 
 class Display(Protocol):
+    """What shows a run to the user. `note`: a message beside the progress."""
+
     def began(self, plan: Plan, run_dir: Path, header: str) -> None: ...
     def event(self, event: Event) -> None: ...
     def progress(self, progress: Progress) -> None: ...
@@ -56,7 +58,7 @@ class Display(Protocol):
 
 
 class NullDisplay:
-    """Nobody watches."""
+    """Shows nothing."""
 
     def began(self, plan: Plan, run_dir: Path, header: str) -> None: ...
     def event(self, event: Event) -> None: ...
@@ -66,34 +68,35 @@ class NullDisplay:
 
 
 def phase_at(phases: tuple[Phase, ...], t_ms: float, end_ms: float) -> tuple[str, float, float]:
-    """Name, start and end (ms) of the phase a moment belongs to; `drain` beyond the load's end."""
+    """Name, start and end (ms) of the phase that contains a moment; `drain` after the load's end."""
     if t_ms >= end_ms:
         return "drain", end_ms, end_ms
-    holding = [
+    containing = [
         (_RANK.get(phase.name, 2), position, phase.name, interval)
         for position, phase in enumerate(phases)
         if phase.name != "whole"
         for interval in phase.intervals
         if interval[0] <= t_ms < interval[1]
     ]
-    if not holding:  # between phases, or before the first arrival
+    if not containing:  # between phases, or before the first arrival
         return ("warmup", t_ms, 0.0) if t_ms < 0 else ("whole", 0.0, end_ms)
-    _, _, name, (start_ms, phase_end_ms) = min(holding)
+    _, _, name, (start_ms, phase_end_ms) = min(containing)
     return name, start_ms, phase_end_ms
 
 
 @dataclass(slots=True)
 class ProgressMonitor:
-    """One run being watched. `doomed` is asked once a tick, with every row so far; None: never stop early."""
+    """Follows one run. `early_stop`: called once per tick with all rows so far and t = 0; returns why the run should
+    stop. None: the run is never stopped early."""
 
     plan: Plan
     run_dir: Path
     display: Display
-    doomed: Callable[[NDArray[Any], int], str | None] | None = None
+    early_stop: Callable[[NDArray[Any], int], str | None] | None = None
     clock_ns: Callable[[], int] = time.monotonic_ns
     t0_ns: int | None = field(default=None, init=False)
     reported: set[str] = field(default_factory=set, init=False)
-    """Messages of what was the rig's fault that the display has shown."""
+    """The messages of rig failures that the display has shown."""
     _active: dict[str, None] = field(default_factory=dict, init=False)
     _next_tick_ns: int = field(default=0, init=False)
     _phases: tuple[Phase, ...] = field(init=False)
@@ -116,7 +119,7 @@ class ProgressMonitor:
         self.display.event(event)
 
     def tick(self) -> str | None:
-        """Redraw if it is time to; returns why the run should stop now, if it should."""
+        """Update the display if it is time to. Returns why the run should stop now; None if it should go on."""
         now_ns = self.clock_ns()
         if self.t0_ns is None or now_ns < self._next_tick_ns:
             return None
@@ -125,19 +128,19 @@ class ProgressMonitor:
         t_ms = (now_ns - self.t0_ns) / NS_PER_MS
         end_ms = self.plan.load.duration_ms
         name, start_ms, phase_end_ms = phase_at(self._phases, t_ms, end_ms)
-        seen = snapshot(rows, since_ns=self.t0_ns + round(start_ms * NS_PER_MS), now_ns=now_ns)
+        figures = snapshot(rows, since_ns=self.t0_ns + round(start_ms * NS_PER_MS), now_ns=now_ns)
         self.display.progress(
             Progress(
                 t_ms=t_ms,
                 end_ms=end_ms,
                 phase=name,
                 phase_left_ms=max(0.0, phase_end_ms - t_ms),
-                rate_per_s=seen.rate_per_s,
-                p99_ms=seen.p99_ms,
-                n=seen.n,
-                errors=seen.errors,
-                gateway_timeouts=seen.gateway_timeouts,
+                rate_per_s=figures.rate_per_s,
+                p99_ms=figures.p99_ms,
+                n=figures.n,
+                errors=figures.errors,
+                gateway_timeouts=figures.gateway_timeouts,
                 active=tuple(self._active),
             )
         )
-        return self.doomed(rows, self.t0_ns) if self.doomed else None
+        return self.early_stop(rows, self.t0_ns) if self.early_stop else None

@@ -1,15 +1,15 @@
-"""The choreography of one run: scenario → plan → stack → run directory → verdict → reports.
+"""The steps of one run: scenario → plan → stack → run directory → verdict → reports.
 
-    1  find Toxiproxy and the gateway, take ports, make the plan
-    2  lay out the run directory
-    3  start the stack; go; watch until the load is done or the user stops it; take everything down
+    1  find Toxiproxy and the gateway, lease ports, make the plan
+    2  create the run directory
+    3  start the stack and the load; follow it until the load is done or the run is stopped; take everything down
     4  judge, from the run directory alone
     5  write the reports
 
-The machine's yardstick is measured before step 3 starts anything and after it has ended everything. Whatever ends a run
-early, step 3 leaves nothing behind and 4 judges what is there: an interruption, a service that died and a rig that
-broke are verdicts, not tracebacks. `harness.run.invocation` repeats this, each
-time on a fresh stack.
+The machine's yardstick is measured before step 3 starts anything, and after step 3 has ended everything. Whatever ends
+a run early, step 3 leaves nothing running and step 4 judges what was recorded: an interruption, a service that died and
+a rig failure lead to verdicts, not to tracebacks. `harness.run.invocation` repeats these steps, each time on a fresh
+stack.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ if TYPE_CHECKING:
     from harness.scenario.planner import LoadedCell
 
 DRAIN_MARGIN_MS = 20_000
-"""Workers that have not closed their rows so long after the drain are lost; the supervisor gives up sooner."""
+"""A worker that has not closed its row file this long after the drain is lost; the supervisor gives up sooner."""
 
 
 class _Overrun(RigError):
-    """The load did not end, and the supervisor did not say so: there is nothing to judge."""
+    """The load did not end and the supervisor did not report it, so there is nothing to judge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line decides for every run of one call."""
+    """The options of the command line that apply to every run of one call. `baseline`: the file of `--baseline`."""
 
     out: Path
     seed: int | None = None
@@ -72,7 +72,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One call of `tailgate run`: what was asked for, who watches, and who may stop it."""
+    """One call of `tailgate run`: its options, its display, and the signals that may stop it."""
 
     options: Options
     display: Display
@@ -81,16 +81,17 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """One run that is over. `results` is None where the user would not wait for the judging."""
+    """A run that is over. `results` is None if the user skipped the judging."""
 
     run_dir: Path
     results: Results | None
     evidence: Evidence | None = None
-    """What the judge has read, for whoever judges it again in a pool; None where nothing was judged, and of a pool."""
+    """The evidence that the judge has read, so that a pool need not read it again. None if nothing was judged, and for
+    a pool."""
 
 
 def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, seed: int) -> Finished:
-    """One run of one cell. Raises RigError where it could not even begin, Interrupted where it was not let."""
+    """Run one cell once. Raises RigError if the run could not begin, Interrupted if it was stopped before it began."""
     session.stopper.check()
     scenario = cell.loaded.scenario
     choice = find_engine(scenario.toxiproxy.url) if scenario.upstreams else NONE
@@ -126,14 +127,15 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
 
 
 def _keep_yardstick(run_dir: Path, before_ms: float, stopper: Stopper) -> None:
-    """Measure again, unless the user waits for the end, and write both. A disk that takes no more leaves none."""
+    """Measure the yardstick again, unless the user asked for a stop and waits, and write both figures. If the disk is
+    full none is written."""
     after_ms = None if stopper.asked else yardstick.measure_ms()
     with suppress(OSError):
         write_yardstick(run_dir, Yardstick(before_ms=round(before_ms, 1), after_ms=after_ms and round(after_ms, 1)))
 
 
 def _sweep_dead_runs(toxiproxy_url: str) -> None:
-    """What killed runs left on a Toxiproxy of this host. On other hosts' servers we cannot tell whose run is alive."""
+    """Remove what killed runs left on a Toxiproxy of this host. On another host it is unknown which runs are alive."""
     from harness.stack.processes.orphans import live_runs
     from harness.toxiproxy.client import ToxiproxyClient
     from harness.toxiproxy.sweep import sweep
@@ -142,7 +144,7 @@ def _sweep_dead_runs(toxiproxy_url: str) -> None:
 
 
 def lay_out(run_dir: Path, plan: Plan, text: str, baseline: Path | None) -> None:
-    """The run directory with what is known before the run. Raises UsageError where it cannot be written."""
+    """Create the run directory with the files that are known before the run. Raises UsageError if that fails."""
     make_folder(run_dir / "logs")
     try:
         str(run_dir.resolve()).encode()
@@ -152,50 +154,54 @@ def lay_out(run_dir: Path, plan: Plan, text: str, baseline: Path | None) -> None
             (run_dir / "main.json").write_bytes(baseline.read_bytes())
     except OSError as exc:
         raise UsageError(f"{run_dir} cannot be written: {exc.strerror}", "name another folder with --out") from exc
-    except ValueError as exc:  # of the run directory, or of the service's folder or a locustfile in the plan
-        raise UsageError("a path of this run is not UTF-8, and no record can hold it", "move it, or rename it") from exc
+    except ValueError as exc:  # the run directory, the service's folder or a locustfile in the plan
+        raise UsageError("a path of this run is not UTF-8, so it cannot be recorded", "move it, or rename it") from exc
 
 
 def make_folder(folder: Path) -> None:
-    """Raises UsageError where it cannot be made: nothing was started yet."""
+    """Create a folder and its parents. Raises UsageError if that fails, since nothing was started yet."""
     try:
         folder.mkdir(parents=True)
     except OSError as exc:
-        raise UsageError(f"{folder} cannot be made: {exc.strerror}", "name another folder with --out") from exc
+        raise UsageError(f"{folder} cannot be created: {exc.strerror}", "name another folder with --out") from exc
 
 
 def header(plan: Plan, choice: EngineChoice) -> str:
-    """One line that says what is about to happen, with what, and for how long."""
+    """One line on the run that begins: its name, length, gateway, Toxiproxy, seed and id."""
     load = plan.load
     cell = f" [{plan.cell}]" if plan.cell else ""
     engine = f"Toxiproxy {choice.version} ({choice.source})" if choice.kind == "real" else "no Toxiproxy"
     gateway: str = plan.gateway.kind
     if plan.gateway.timeout_ms is not None:
         gateway += f" with a timeout of {format_duration(plan.gateway.timeout_ms)}"
-    long = format_duration(load.warmup_ms + load.duration_ms)
-    return f"{plan.name}{cell}: {long} of load · gateway {gateway} · {engine} · seed {plan.seed} · run {plan.run_id}"
+    length = format_duration(load.warmup_ms + load.duration_ms)
+    return f"{plan.name}{cell}: {length} of load · gateway {gateway} · {engine} · seed {plan.seed} · run {plan.run_id}"
 
 
 def _beyond_ceiling(plan: Plan) -> str | None:
-    """A rate that this machine's workers cannot hold, as far as `tailgate doctor` has measured them."""
+    """A warning of a rate that is higher than the workers can send, by what `tailgate doctor` measured; None if it is
+    not, or nothing was measured."""
     from harness.run.max_rate import MaxRate
     from scenarios.load import peak_rate_per_s
 
-    ceiling, schedule = MaxRate.read(), plan.load.schedule
-    if ceiling is None or schedule is None:
+    max_rate, schedule = MaxRate.read(), plan.load.schedule
+    if max_rate is None or schedule is None:
         return None
-    peak, can = peak_rate_per_s(schedule), ceiling.rate_per_s * plan.load.workers
-    if peak <= can:
+    peak, possible = peak_rate_per_s(schedule), max_rate.rate_per_s * plan.load.workers
+    if peak <= possible:
         return None
     workers = format_things(plan.load.workers, "load worker")
     return (
-        f"warning: {peak:.0f}/s is beyond the {can:.0f}/s that doctor measured for {workers}: expect send lag\n"
-        f"fix: --workers {math.ceil(peak / ceiling.rate_per_s)}, on as many cores"
+        f"warning: {peak:.0f}/s is beyond the {possible:.0f}/s that doctor measured for {workers}: expect send lag\n"
+        f"fix: --workers {math.ceil(peak / max_rate.rate_per_s)}, on as many cores"
     )
 
 
 def judge_and_report(run_dir: Path) -> Finished:
-    """Steps 4 and 5, on evidence that is read once. `tailgate judge` and `tailgate report` do the same again."""
+    """Steps 4 and 5, on evidence that is read once. `tailgate judge` and `tailgate report` repeat them.
+
+    Raises RigError if the results cannot be written.
+    """
     from harness import verdict
     from harness.evidence import Evidence, Pool
     from reports.report import write_reports
@@ -207,14 +213,15 @@ def judge_and_report(run_dir: Path) -> Finished:
     except (OSError, UsageError) as exc:
         raise RigError(
             f"the results of {run_dir} cannot be written: {exc.strerror if isinstance(exc, OSError) else exc.message}",
-            f"make room, then `tailgate judge {run_dir}` and `tailgate report {run_dir}`; the evidence is there",
+            f"free some space, then `tailgate judge {run_dir}` and `tailgate report {run_dir}`; the evidence is there",
         ) from exc
     return Finished(run_dir, results, evidence)
 
 
 def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choice: EngineChoice) -> None:
-    """Step 3. A stack that breaks has said so in the manifest, which is what gets judged."""
-    watch = ProgressMonitor(plan, run_dir, session.display, doomed=_doomed(plan) if session.options.fail_fast else None)
+    """Step 3. A stack that fails records it in the manifest, from which it is judged; then nothing is raised here."""
+    early_stop = _early_stop(plan) if session.options.fail_fast else None
+    watch = ProgressMonitor(plan, run_dir, session.display, early_stop=early_stop)
 
     def starting(event: Event | None) -> None:
         session.stopper.check()
@@ -234,12 +241,12 @@ def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choi
         except (RigError, ServiceGone) as exc:
             if not (run_dir / "manifest.json").exists():
                 raise
-            if exc.message not in watch.reported:  # the results say the rest: the end of a log, and what to do
+            if exc.message not in watch.reported:  # the results have the rest: the end of a log, and what to do
                 session.display.note(split_quote(exc.message)[0])
 
 
 def _stood_still(for_s: float) -> str:
-    """What somebody who stopped this very process (SIGSTOP) and let it go on should know."""
+    """The note for a user who stopped tailgate itself (SIGSTOP) and then continued it."""
     return (
         f"tailgate was stopped for {for_s:.0f} s; meanwhile the faults were taken back and everything it had started "
         "was ended, so there is no verdict on the service"
@@ -247,7 +254,7 @@ def _stood_still(for_s: float) -> str:
 
 
 def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Stopper, preload: Preload) -> None:
-    """Until every row is on disk, or the stack is down, or time is up."""
+    """Follow the load until every row is on disk or the stack is down. Raises _Overrun if it does not end in time."""
     planned_ms = plan.load.warmup_ms + plan.load.duration_ms + plan.load.drain_ms + DRAIN_MARGIN_MS
     give_up_ns = time.monotonic_ns() + round(planned_ms * NS_PER_MS)
     stopped, warmup = False, WarmupWatch(plan, watch.run_dir)
@@ -258,16 +265,16 @@ def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Sto
                 preload.start(plan)
             if event.event in ("load_done", "down"):
                 return
-        doomed, now_ns = watch.tick(), time.monotonic_ns()
-        hopeless = warmup.stop_reason(watch.t0_ns, now_ns)
+        cannot_pass, now_ns = watch.tick(), time.monotonic_ns()
+        warmup_failed = warmup.stop_reason(watch.t0_ns, now_ns)
         if not stopped and (warning := warmup.uncalled(watch.t0_ns, now_ns)):
             watch.display.note(warning)
-        if stopped or not (stopper.asked or doomed or hopeless):
+        if stopped or not (stopper.asked or cannot_pass or warmup_failed):
             continue
         stopped = True
         stopping = f"{stopper.why}stopping: faults are being taken back, what was measured is kept"
-        watch.display.note(doomed or (f"stopping: {hopeless}" if hopeless else stopping))
-        early: StopReason = "fail_fast" if doomed else "warmup_failed"
+        watch.display.note(cannot_pass or (f"stopping: {warmup_failed}" if warmup_failed else stopping))
+        early: StopReason = "fail_fast" if cannot_pass else "warmup_failed"
         stack.stop(time.monotonic_ns(), "interrupted" if stopper.asked else early)
         give_up_ns = min(give_up_ns, time.monotonic_ns() + round(plan.load.drain_ms * NS_PER_MS) + 20 * NS_PER_S)
     raise _Overrun(
@@ -275,7 +282,7 @@ def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Sto
     )
 
 
-def _doomed(plan: Plan) -> Callable[[NDArray[Any], int], str | None]:
+def _early_stop(plan: Plan) -> Callable[[NDArray[Any], int], str | None]:
     from harness.run.early_stop import FailFast
 
     return FailFast(plan).reason

@@ -1,9 +1,9 @@
-"""Ctrl-C, Ctrl-Z and their kin while a run is on: noted here, acted on where it is safe to.
+"""Counts Ctrl-C, Ctrl-Z and similar signals during a run; the run acts on them where it is safe to.
 
-The first signal asks the run to stop: faults undone, evidence kept, judged as interrupted. A second
-one skips the judging, never the rollback. Nothing is raised from inside a handler, so no cleanup
-can be cut in half by an impatient user. A run cannot be suspended: with its faults in force nobody
-would look after them, and what it measured after a pause would say nothing.
+The first signal asks the run to stop: the faults are removed, the evidence is kept, and the run is judged as
+interrupted. A second one skips the judging, but never the removal of the faults. No handler raises, so a second signal
+cuts no cleanup short. A run cannot be suspended: its faults would stay active without supervision, and measurements
+after the pause would be worthless.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from harness.errors import Interrupted
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP)
 TERMINAL = (signal.SIGTTIN, signal.SIGTTOU)
-"""What a terminal sends to jobs in the background that read it, or write to it after `stty tostop`. Ignored:
-they would stop the run with its faults in force."""
+"""Signals that a terminal sends to a background job that reads from it, or writes to it after `stty tostop`. They are
+ignored, because they would suspend the run with its faults active."""
 
 
 class Stopper:
-    """Counts the requests to stop while it is entered; restores the former handlers afterwards."""
+    """A context manager that counts the requests to stop, and restores the former signal handlers at its end."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -34,18 +34,18 @@ class Stopper:
 
     @property
     def impatient(self) -> bool:
-        """Asked twice: leave judging out."""
+        """Whether a stop was requested twice, so that judging is skipped."""
         return self.count > 1
 
     def check(self) -> None:
-        """Raise Interrupted once a stop was asked for."""
+        """Raise Interrupted if a stop was requested."""
         if self.asked:
             raise Interrupted(f"{self.why}stopped before anything was measured")
 
     @property
     def why(self) -> str:
-        """What to say before "stopping" to whoever wanted something else; mostly nothing."""
-        return "Ctrl-Z: a run cannot be suspended with its faults in force; " if self._suspending else ""
+        """What to write before "stopping" for a user who pressed Ctrl-Z and wanted to suspend the run; else empty."""
+        return "Ctrl-Z: a run cannot be suspended with its faults active; " if self._suspending else ""
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if not self.asked:
@@ -55,7 +55,7 @@ class Stopper:
     def __enter__(self) -> Self:
         for number in STOPPING:
             if number in (signal.SIGHUP, signal.SIGTSTP) and signal.getsignal(number) == signal.SIG_IGN:
-                continue  # started by nohup, or without job control: told not to mind its terminal
+                continue  # started by nohup, or without job control, to run independently of its terminal
             self._former[number] = signal.signal(number, self._note)
         for number in TERMINAL:
             self._former[number] = signal.signal(number, signal.SIG_IGN)

@@ -1,7 +1,7 @@
 """Stops a run whose warm-up shows that it cannot end well, and warns of upstreams that the service does not call.
 
-It looks at the rows from shortly after t = 0, by the rule of `harness.verdict.warmup`, until one good answer or the
-whole of the warm-up's rows has settled the question. The warning comes once, at the end of the baseline.
+From shortly after t = 0 it applies the rule of `harness.verdict.warmup` to the rows, until there is an ok answer or all
+rows of the warm-up are there. The warning comes once, at the end of the baseline.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from harness.verdict.warmup import CallCounts
 
 SETTLE_NS: Final = 2 * NS_PER_S
-"""After t = 0: the fakes and the workers have written their rows of the warm-up by then."""
+"""By this time after t = 0 the fakes and the workers have written their rows of the warm-up."""
 EVERY_NS: Final = NS_PER_S // 2
+"""The rows are read this often."""
 
 
 class WarmupWatch:
-    """One run. `stop_reason` is asked again and again, `uncalled` once its moment has come."""
+    """Follows the warm-up of one run. Both `stop_reason` and `uncalled` are called again and again."""
 
     def __init__(self, plan: Plan, run_dir: Path) -> None:
         self._plan = plan
@@ -34,11 +35,11 @@ class WarmupWatch:
         self._settled = not plan.load.warmup_ms
         self._counts: CallCounts | None = None
         self._called: set[int] = set()
-        self._told = False
+        self._warned = False
         self._next_ns = 0
 
     def stop_reason(self, t0_ns: int | None, now_ns: int) -> str | None:
-        """Why the run should stop now; None while nothing is sure, and for good once an answer was well."""
+        """Why the run should stop now; None while that is uncertain, and always once an answer was ok."""
         if self._settled or t0_ns is None or now_ns < max(t0_ns + SETTLE_NS, self._next_ns):
             return None
         self._next_ns = now_ns + EVERY_NS
@@ -55,19 +56,19 @@ class WarmupWatch:
         rows = last_half(self._plan, samples, t0_ns)
         since_ns = t0_ns - round(self._plan.load.warmup_ms / 2 * NS_PER_MS)
         later = samples["outcome"][samples["intended_ns"] >= since_ns]
-        if (later == Outcome.OK).any():  # of the time after the warm-up, too: it may just have become ready
+        if (later == Outcome.OK).any():  # also after the warm-up, since the service may have become ready just then
             self._settled = True
             return None
-        if not self._is_whole(len(rows), t0_ns, now_ns):
+        if not self._is_complete(len(rows), t0_ns, now_ns):
             return None
         self._settled = True
         return "every request of the last half of the warm-up failed" if all_failed(rows) else None
 
-    def _is_whole(self, rows: int, t0_ns: int, now_ns: int) -> bool:
-        """Whether each arrival of the warm-up's last half has its row."""
+    def _is_complete(self, rows: int, t0_ns: int, now_ns: int) -> bool:
+        """Whether every arrival of the warm-up's last half has its row."""
         load = self._plan.load
         if now_ns >= t0_ns + round(load.client_cap_ms * NS_PER_MS) + SETTLE_NS:
-            return True  # no request lasts longer than that
+            return True  # no request lasts longer than the client cap
         if load.schedule is None:
             return False
         from scenarios.load import arrivals_ns
@@ -76,13 +77,13 @@ class WarmupWatch:
         return rows >= sum(-half_ns <= offset < 0 for offset in arrivals_ns(load.schedule, self._plan.seed))
 
     def uncalled(self, t0_ns: int | None, now_ns: int) -> str | None:
-        """A warning of faulted fakes that were not called by the end of the baseline; said once at most."""
-        if self._told or t0_ns is None or not self._plan.faults:
+        """A warning of fakes with a fault that were not called by the end of the baseline; returned at most once."""
+        if self._warned or t0_ns is None or not self._plan.faults:
             return None
         first_ms = min(window.apply_ms for fault in self._plan.faults for window in fault.windows)
         if now_ns < t0_ns + round((first_ms - self._plan.guard_ms) * NS_PER_MS):
             return None
-        self._told = True
+        self._warned = True
         self._read_calls(t0_ns)
         faulted = {name for fault in self._plan.faults for name in fault.upstreams}
         silent = [

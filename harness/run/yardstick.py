@@ -21,14 +21,15 @@ SLICES: Final = 20
 AGREE_WITHIN: Final = 0.05
 """Of the median slice: how far apart the quartiles of slices that agree may be."""
 HASHES: Final = 18_000
-"""Of SHA-256 in a slice: about 10 ms where this was written. A change makes runs before and after it incomparable."""
+"""A slice is this many iterations of SHA-256, about 10 ms on the first machine. Runs from before and after a change of
+this number cannot be compared."""
 MAX_CORES: Final = 8
 LONGEST_S: Final = 2.0
-"""On a very slow or busy machine fewer slices are done; each core does at least one."""
+"""A core starts no further slice after this time, as on a very slow or busy machine; each does at least one."""
 
 
 def fixed_work() -> None:
-    """Work that depends on nothing but the processor. OpenSSL releases Python's lock meanwhile."""
+    """Work that depends on the processor alone. OpenSSL releases Python's global lock meanwhile."""
     hashlib.pbkdf2_hmac("sha256", b"tailgate", b"yardstick", HASHES)
 
 

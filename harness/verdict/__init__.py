@@ -1,4 +1,4 @@
-"""From evidence to a verdict: gates weighed, slow requests attributed, results.json written."""
+"""From evidence to a verdict: gates judged, slow requests attributed to upstreams, results.json written."""
 
 from __future__ import annotations
 

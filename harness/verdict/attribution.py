@@ -1,8 +1,8 @@
-"""Who made slow requests slow: for each phase and upstream, calls, waits, and the wait it caused.
+"""Which upstream made slow requests slow: for each phase and upstream its calls, their waits, and the wait it caused.
 
-A request's wait for an upstream is the sum over its calls, so that the answer holds for services that
-ask one after the other too; injected delay counts as the upstream's own, since a backend behind a
-toxic never sees it. Where too few calls can be tied to a request, it says that it does not know.
+A request's wait for an upstream is the sum over its calls to it, so that the figures are right for services that ask
+one upstream after the other too. The delay of a fault counts as the upstream's own, since a backend behind a toxic
+does not see it. If too few calls can be matched to a request, the shares and the wait caused are unknown.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS
 
 SLOW_MOST: Final = 50_000
-"""Slow requests looked at in a phase of one run, evenly spaced where there are more."""
+"""At most this many slow requests of a phase of one run are examined; if there are more, an evenly spaced subset."""
 SLOWEST: Final = 0.99
-"""Slow are the requests that did not end ok, and those at or above the phase's p99."""
+"""A request is slow if it did not end ok, or if its latency is at or above this quantile of the phase."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Calls:
-    """One upstream's calls in one run."""
+    """One upstream's calls in one run: three arrays with an entry for each call."""
 
     arrival: NDArray[np.int64]
+    """The index of the request in the run's samples that the call belongs to; −1 if it is unknown."""
     arrived_ns: NDArray[np.int64]
     waits_ns: NDArray[np.int64]
 
 
 class Attribution:
-    """Reads a pool once; `of(phase)` then answers for each phase."""
+    """Reads the calls of a pool once; `of` then gives the figures of a phase."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -45,7 +46,7 @@ class Attribution:
         self._joined = all(share is not None and share >= JOINED_LEAST for share in shares)
 
     def of(self, phase: str) -> tuple[UpstreamResult, ...]:
-        """One result an upstream; empty where nothing arrived."""
+        """One result for each upstream, in the plan's order; empty if nothing arrived in the phase."""
         plan = self._pool.plan
         windows = [run.window(phase) for run in self._pool.runs]
         arrivals = sum(len(window.samples) for window in windows)
@@ -78,7 +79,8 @@ class Attribution:
         return calls.waits_ns[_inside(calls.arrival, window.index)]
 
     def _slow(self, windows: list[Window]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-        """For each upstream: its share of the slow requests, and the mean wait it caused them (ms)."""
+        """Two arrays by upstream: in which share of the slow requests it was the slowest, and the mean wait in ms that
+        it caused, beyond the wait for the second slowest. None if calls cannot be matched, or no request was slow."""
         if not self._joined:
             return None, None
         waits = np.concatenate([self._slow_waits(run, window) for run, window in enumerate(windows)], axis=1)
@@ -93,7 +95,7 @@ class Attribution:
         return share, caused / NS_PER_MS
 
     def _slow_waits(self, run_number: int, window: Window) -> NDArray[np.float64]:
-        """Upstreams × slow requests: how long each waited for each (ns)."""
+        """An array of upstreams × slow requests: how long each request waited for each upstream, in ns."""
         run = self._pool.runs[run_number]
         plan = run.plan
         if not len(window.samples):
@@ -123,7 +125,7 @@ def _calls(run: Evidence, upstream: int) -> _Calls:
 
 
 def _inside(arrival: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which calls belong to a window: nearly always one stretch of rows."""
+    """Which calls belong to the requests at `index`. These are nearly always one contiguous range, which is cheap."""
     if not len(index):
         return np.zeros(len(arrival), np.bool_)
     first, last = int(index[0]), int(index[-1])
@@ -134,7 +136,7 @@ def _inside(arrival: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.
 
 
 def _held_on_the_way_ns(run: Evidence, upstream: str, requests: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What requests waited at most for an upstream whose fault let no call through to its backend."""
+    """For each request: how long it can have waited at most for an upstream whose fault let no call through, in ns."""
     rows = run.samples[requests]
     held_ns = np.zeros(len(requests), np.int64)
     asks = np.array([upstream in request.asks for request in run.plan.load.requests])[rows["request"]]

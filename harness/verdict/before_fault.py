@@ -1,8 +1,9 @@
-"""Whether a failed gate was just as bad before any fault came: then the fault is not to blame, and nobody is.
+"""Whether a failed gate was just as bad before any fault came. Then the fault did not cause the failure.
 
-The same gate is put to the baseline. Its outcome there must break the limit too, and what was seen under the fault must
-not be worse than that beyond what chance allows (two standard errors, at the deflation of each). Of gates that compare
-with the baseline, and of those that speak of a fault alone (`named`, `recovery` …), nothing is said.
+The same gate is judged on the baseline. There it must be beyond its limit too, and the figure under the fault must not
+be worse than that by more than chance allows: two standard errors of the difference of two shares, each at its
+design effect (`deflation`). Gates that compare with the baseline and gates that exist only for a fault (`named`,
+`recovery` …) cannot be judged on the baseline, so this says nothing about them.
 """
 
 from __future__ import annotations
@@ -20,21 +21,22 @@ from harness.units import format_things
 from harness.verdict.gates import GateVerdict
 
 LEAST_ARRIVALS: Final = 20
-"""In the baseline: of fewer nothing can be said."""
+"""A baseline with fewer arrivals is too short to compare with."""
 _STANDARD_ERRORS: Final = 2.0
 _ALPHA_FAIL: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class AsBefore:
-    """`seen`: what the gate saw in the baseline, in words; `status`: the one status of every request there, or 0."""
+    """How a failed gate looked in the baseline. `seen`: its figures there, in words. `status`: the HTTP status of 400
+    or above that every request there was answered with; 0 if there were several, or none."""
 
     seen: str
     status: int
 
 
 def as_before(pool: Pool, failed: GateVerdict) -> AsBefore | None:
-    """None where the gate held in the baseline, where the fault made it worse, or where nobody can say."""
+    """How the gate looked in the baseline; None if it held there, if the fault made it worse, or if that is unknown."""
     gate, under_fault = failed.gate, failed.finding
     before = _in_baseline(pool, gate)
     if before is None or before.n < LEAST_ARRIVALS or not gate.breaks(before) or _is_worse(under_fault, before):
@@ -63,40 +65,44 @@ def _standard_error(finding: Finding) -> float:
 
 
 def _only_status(pool: Pool) -> int:
-    """The status above 399 of every request of the baseline; 0 where there are several, or none."""
-    found = np.unique(np.concatenate([run.window("baseline").samples["status"] for run in pool.runs]))
-    return int(found[0]) if len(found) == 1 and found[0] >= 400 else 0
+    """The status of 400 or above that every request of the baseline got; 0 if there are several, or none."""
+    statuses = np.unique(np.concatenate([run.window("baseline").samples["status"] for run in pool.runs]))
+    return int(statuses[0]) if len(statuses) == 1 and statuses[0] >= 400 else 0
 
 
 def headline_of(failed: GateVerdict) -> str:
-    """What happened, without a fault in it."""
+    """What happened, with no fault mentioned as its cause. Without a full stop at its end."""
     return f"`{failed.planned.text}` did not hold, and did not in the baseline either, before any fault"
 
 
-def why_of(pool: Pool, found: AsBefore) -> str:
-    """That it was so before; and how those requests ended, where that is one way."""
-    everyone = f" Every request of it was answered with {found.status}." if found.status else ""
-    lacking = f" {told}." if (told := _never_in_answers(pool)) and not found.status else ""
-    return f"It was no better in the baseline, before any fault: {found.seen}.{everyone}{lacking}"
+def why_of(pool: Pool, in_baseline: AsBefore) -> str:
+    """The figures of the baseline, and how its requests ended if all ended alike."""
+    everyone = f" Every request of it was answered with {in_baseline.status}." if in_baseline.status else ""
+    lacking = f" {sentence}." if (sentence := _never_in_answers(pool)) and not in_baseline.status else ""
+    return f"It was no better in the baseline, before any fault: {in_baseline.seen}.{everyone}{lacking}"
 
 
-def next_of(gate: Gate, found: AsBefore) -> str:
-    if found.status:
-        return f"It answers {found.status} to everything: does it have the path of these requests, and may we ask it?"
+def next_of(gate: Gate, in_baseline: AsBefore) -> str:
+    """What to do about a gate that fails without a fault."""
+    if in_baseline.status:
+        return (
+            f"It answers {in_baseline.status} to everything: does it have the path of these requests, and may we ask "
+            "it?"
+        )
     if gate.uses_complete:
         return "See which rows the answers lack without any fault, and whether `asks` of the request names too many."
-    return "Mend first what fails without a fault; until then this scenario says nothing about one."
+    return "First repair what fails without a fault; until then this scenario says nothing about one."
 
 
 def _never_in_answers(pool: Pool) -> str:
-    """The upstreams that were asked for and were in no answer of the baseline that was ok."""
+    """Which upstreams the requests ask, and no ok answer of the baseline held rows of; empty if there are none."""
     if pool.plan.load.complete == "none":
         return ""
     asked = {name for request in pool.plan.load.requests for name in request.asks}
     samples = [run.window("baseline").samples for run in pool.runs]
     answered = np.concatenate([rows["answered"][rows["outcome"] == Outcome.OK] for rows in samples])
-    seen = int(np.bitwise_or.reduce(answered)) if len(answered) else 0
-    lacking = [u.name for u in pool.plan.upstreams if u.name in asked and not seen >> u.index & 1]
+    present = int(np.bitwise_or.reduce(answered)) if len(answered) else 0
+    lacking = [u.name for u in pool.plan.upstreams if u.name in asked and not present >> u.index & 1]
     if not lacking or not len(answered):
         return ""
     verb = "was" if len(lacking) == 1 else "were"

@@ -1,10 +1,11 @@
-"""Is HEAD slower than BASE? Quantiles of the same phases of two runs, as a ratio with bounds.
+"""Is HEAD slower than BASE? Compares the quantiles of the same phases of two runs, as ratios with bounds.
 
-Each quantile has order-statistic bounds at half the allowed error, deflated as a gate's are; the ratio's
-bounds follow from them, so nothing is resampled. WORSE only where even the lower bound is beyond the
-ratio (its error is shared out over all rows, because each of them can fail a build), FINE only where the upper one
-is within. Runs of unlike plans are refused unless the user allows them, and so are runs whose rig failed. Where the
-machine was faster for one run than for the other, every row is unknown: the figures are shown and decide nothing.
+Each quantile has order-statistic bounds at half the allowed error, at the design effect (`deflation`) that a gate would
+use. The bounds of the ratio follow from them, so nothing is resampled. A row is WORSE only if even the lower bound of
+the ratio is above the allowed one, and FINE only if the upper bound is at most that. The error of a WORSE is divided by
+the number of rows, because each of them can fail a build. Runs whose plans differ are refused unless the user allows
+them; a run that is a rig failure is always refused. If the machine was faster for one of the runs, every row is
+unknown: the figures are shown and decide nothing.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from harness.verdict.validity import rig_findings
 
 QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 DIFFERENCES_NAMED: Final = 4
-"""In the message that refuses unlike runs."""
+"""The message that refuses unlike runs lists this many differences."""
 _SKIPPED: Final = ("warmup", "guard", "tail", "whole")
 Word = Literal["worse", "fine", "unknown", "too_short"]
-"""`too_short`: the phase could not bound this quantile whatever it held; such a row decides nothing."""
+"""`too_short`: the phase is too short to bound this quantile, however fast its requests were. The row decides nothing.
+"""
 
 
 EXIT: Final = {"worse": 1, "unknown": 3, "fine": 0}
@@ -38,7 +40,8 @@ _BY_WEIGHT: Final[tuple[Word, ...]] = ("worse", "unknown", "fine")
 
 
 class ComparisonRow(Frozen):
-    """One quantile of one phase in both runs, ms. null: infinite or unknown. The ratio is head ÷ base."""
+    """One quantile of one phase in both runs, in ms. null: infinite or unknown. The ratio is head ÷ base, and `low` and
+    `high` are its bounds."""
 
     phase: str
     metric: str
@@ -51,6 +54,8 @@ class ComparisonRow(Frozen):
 
 
 class Comparison(Frozen):
+    """The document that `tailgate compare --json` prints."""
+
     schema_version: Literal[1] = 1
     kind: Literal["comparison"] = "comparison"
     tool: Tool
@@ -60,17 +65,20 @@ class Comparison(Frozen):
     head: str
     max_ratio: float
     reason: str = ""
-    """Why nothing is decided, whatever the rows show; empty where they decide."""
+    """Why the rows decide nothing; empty if they do decide."""
     differences: tuple[Difference, ...] = ()
-    """In what the runs differ besides the service; empty unless unlike runs were allowed."""
+    """The settings in which the runs differ besides the service; empty unless unlike runs were allowed."""
     base_machine: Machine
     head_machine: Machine
     rows: tuple[ComparisonRow, ...]
 
 
 def compare(base: Evidence, head: Evidence, max_ratio: float, *, allow_unlike: bool = False) -> Comparison:
-    """Every phase that both runs have. Raises UsageError where the plans differ in more than the service and that is
-    not allowed, or where the runs have no phase in common; RigError where one of them is a rig failure."""
+    """Compare every phase that both runs have; a row is worse if its ratio is above `max_ratio`.
+
+    Raises UsageError if the plans differ in more than the service and `allow_unlike` is not set, or if the runs have no
+    phase in common; RigError if one of them is a rig failure.
+    """
     differences = plan_differences(base.plan, head.plan)
     if differences and not allow_unlike:
         raise UsageError(
@@ -114,7 +122,7 @@ def _named(differences: Sequence[Difference]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """One quantile of one phase in both runs. `share`: over how many rows the error of a WORSE is shared out."""
+    """One quantile of one phase in both runs. `share`: the number of rows, by which the error of a WORSE is divided."""
 
     base: Evidence
     head: Evidence
@@ -124,29 +132,30 @@ class _Pair:
     share: int
 
     def judge(self, max_ratio: float) -> ComparisonRow:
-        (was, base_rule), (now, head_rule) = self._bounds(self.base), self._bounds(self.head)
-        low = _ratio(now.low_ms, was.high_ms)
-        high = _ratio(now.high_ms, was.low_ms)
+        (base, base_rule), (head, head_rule) = self._bounds(self.base), self._bounds(self.head)
+        low = _ratio(head.low_ms, base.high_ms)
+        high = _ratio(head.high_ms, base.low_ms)
         verdict: Word = "unknown"
         if not (_long_enough(self.base, self.phase, base_rule) and _long_enough(self.head, self.phase, head_rule)):
             verdict = "too_short"
-        elif (low is not None and low > max_ratio) or (was.high_ms is not None and self._surely_infinite(head_rule)):
+        elif (low is not None and low > max_ratio) or (base.high_ms is not None and self._surely_infinite(head_rule)):
             verdict = "worse"
         elif high is not None and high <= max_ratio:
             verdict = "fine"
         return ComparisonRow(
             phase=self.phase,
             metric=self.metric,
-            base_ms=was.observed_ms,
-            head_ms=now.observed_ms,
-            ratio=_ratio(now.observed_ms, was.observed_ms),
+            base_ms=base.observed_ms,
+            head_ms=head.observed_ms,
+            ratio=_ratio(head.observed_ms, base.observed_ms),
             low=low,
             high=high,
             verdict=verdict,
         )
 
     def _bounds(self, run: Evidence) -> tuple[Bounds, Rule]:
-        """WORSE rests on the base's upper and the head's lower bound, so those two bear the shared error."""
+        """A run's bounds. WORSE is decided by the base's upper and the head's lower bound, so these two have the error
+        that is divided by the number of rows."""
         alpha = round(1 - run.plan.verdict.confidence, 9) / 2
         shared = alpha / self.share
         upper, lower = (shared, alpha) if run is self.base else (alpha, shared)
@@ -155,13 +164,13 @@ class _Pair:
         return quantile_bounds([window.latency_ns], window.seconds, rule), rule
 
     def _surely_infinite(self, rule: Rule) -> bool:
-        """So many of the head's did not end ok that its quantile has no finite value, surely."""
+        """Whether so many requests of the head failed that its quantile surely has no finite value."""
         window = self.head.window(self.phase)
         return decide(Counts.of(~window.ok), window.seconds, rule).verdict == "fail"
 
 
 def _long_enough(run: Evidence, phase: str, rule: Rule) -> bool:
-    """Whether the phase holds independent moments enough for this quantile to have bounds at all."""
+    """Whether the phase holds enough independent moments for this quantile to have an upper bound at all."""
     window = run.window(phase)
     moments = min(len(window.samples), window.seconds / run.clump_s) if run.clump_s else len(window.samples)
     return moments >= moments_for_share(rule.p0, 1 - rule.alpha)

@@ -1,7 +1,8 @@
-"""Dropped arrivals of a run whose slots the open-file limit had cut: nobody knows how the service would have answered.
+"""Dropped arrivals of a run that had fewer slots than it needed, because the open-file limit allowed no more.
 
-A PASS stands where it holds with all of them slow, a FAIL where it holds with all of them well; what rests on neither
-is the rig's. Where slots were not cut, a dropped arrival counts against the service.
+How the service would have answered them is unknown. So a PASS stands only if it holds with all of them slow, and a
+FAIL only if it holds with all of them answered at once; any other verdict makes the run a rig failure. In a run with
+enough slots a dropped arrival counts against the service.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ Judge = Callable[[Pool], str]
 
 
 def has_cut_drops(pool: Pool) -> bool:
+    """Whether any run dropped arrivals and had its slots cut by the open-file limit."""
     return any(run.plan.load.slots_cut and (run.samples["outcome"] == Outcome.DROPPED).any() for run in pool.runs)
 
 
 def assume_ok(run: Evidence, *, in_baseline: bool = True, elsewhere: bool = True) -> Evidence:
-    """The same run as if its dropped arrivals had been answered at once and whole, where it says so."""
+    """The same run as if its dropped arrivals had been answered at once and completely. `in_baseline`, `elsewhere`:
+    whether this is assumed of those in the baseline, and of all others."""
     dropped = run.samples["outcome"] == Outcome.DROPPED
     baseline = np.zeros(len(dropped), np.bool_)
     baseline[run.window("baseline", every_part=True).index] = True
@@ -38,16 +41,16 @@ def assume_ok(run: Evidence, *, in_baseline: bool = True, elsewhere: bool = True
     return replace(run, samples=samples)
 
 
-def rests_on_drops(gate: Gate, pool: Pool, found: str, judge: Judge) -> bool:
-    """Whether the verdict `found` (pass, fail, inconclusive) could be another one if the dropped had been sent."""
-    if found == "inconclusive":
+def rests_on_drops(gate: Gate, pool: Pool, verdict: str, judge: Judge) -> bool:
+    """Whether `verdict` (pass, fail, inconclusive) could be another one if the dropped arrivals had been sent."""
+    if verdict == "inconclusive":
         return False
     compares = gate.phase != "baseline" and "baseline" in gate.phases()
-    if found == "fail":  # the best case: all well, but a baseline to compare with as bad as it can be
+    if verdict == "fail":  # the best case: all answered at once, and the baseline it compares with as bad as it can be
         best = Pool(tuple(assume_ok(run, in_baseline=not compares) for run in pool.runs))
         return judge(best) != "fail"
     worst = Pool(tuple(assume_ok(run, in_baseline=compares, elsewhere=False) for run in pool.runs))
-    # a ratio such as calls per arrival looks better for arrivals that were never sent
+    # arrivals that were never sent make a ratio such as calls per arrival look better
     return judge(worst) != "pass" or judge(Pool(tuple(_without_drops(run) for run in pool.runs))) != "pass"
 
 
@@ -56,12 +59,12 @@ def _without_drops(run: Evidence) -> Evidence:
 
 
 def drops_finding(run: Evidence, gate: str) -> RunCheck:
-    """The failed check of a run on whose dropped arrivals the gate's verdict rests."""
+    """The failed check `counts` of a run whose dropped arrivals decide the verdict of `gate` (its text)."""
     count = int(np.count_nonzero(run.samples["outcome"] == Outcome.DROPPED))
     return RunCheck(
         "counts",
         False,
         f"{format_things(count, 'arrival')} found none of the {format_count(run.plan.load.max_in_flight)} slots that "
-        f"the open-file limit allows, and whether `{gate}` holds depends on what would have become of them",
+        f"the open-file limit allows, and whether `{gate}` holds depends on how they would have ended",
         "raise the hard limit of open files (ulimit -Hn, as root), or lower the rate or `load.timeout`",
     )

@@ -1,4 +1,7 @@
-"""Why, and what next: a verdict in sentences that name the upstream and the number. Decides nothing."""
+"""The sentences of `reason`, `why` and `next` in results.json: which upstream, which figure, what to do.
+
+Decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,23 +24,23 @@ from harness.verdict.service_alive import SERVICE_ALIVE
 from harness.verdict.validity import RunCheck
 
 FAULTS_TOLD = 3
-"""With more of them a sentence names them only."""
+"""A sentence describes this many faults; if there are more, it lists their names only."""
 BLAMED_LEAST = 0.5
-"""An upstream is named when it was the slowest in at least this share of the slow requests."""
+"""An upstream is named as the cause if it was the slowest in at least this share of the slow requests."""
 
 WAIT_LEAST_MS = 20.0
-"""A shorter wait for an upstream made no request fail."""
+"""A shorter wait for an upstream is no reason for a request to fail."""
 
 
 def replay(plan: Plan) -> str:
-    """The command that runs the same again."""
+    """The shell command that runs the same scenario again, with the same seed, overrides and cell."""
     words = ["tailgate", "run", plan.scenario_file, "--seed", str(plan.seed)]
     words += [word for override in plan.overrides for word in ("--set", override)]
     return shlex.join(words + (["--only", plan.cell] if plan.cell else []))
 
 
 def blamed(upstreams: Sequence[UpstreamResult], phase: str) -> UpstreamResult | None:
-    """The upstream that made most of this phase's slow requests slow."""
+    """The upstream that made most of this phase's slow requests slow; None if no upstream did."""
     of_phase = [u for u in upstreams if u.phase == phase and u.slowest_share is not None]
     worst = max(of_phase, key=lambda u: (u.wait_caused_ms or 0.0, u.slowest_share or 0.0), default=None)
     return worst if worst and (worst.slowest_share or 0.0) >= BLAMED_LEAST else None
@@ -45,7 +48,7 @@ def blamed(upstreams: Sequence[UpstreamResult], phase: str) -> UpstreamResult | 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A gate that failed, with what a sentence about it may speak of."""
+    """A gate that failed, with all that the sentences about it may mention."""
 
     plan: Plan
     gate: Gate
@@ -54,11 +57,12 @@ class Failure:
     culprit: UpstreamResult | None
     """The upstream that made most of the slow requests slow."""
     endings: tuple[Ending, ...]
-    """How its bad requests ended; of a gate that counts none, those of its phase that were not ok."""
+    """How the requests that count against the gate ended; for a gate that counts no requests, how those of its phase
+    ended that were not ok."""
 
     @property
     def n(self) -> int:
-        """The requests that the endings are some of."""
+        """The number of all requests from which the endings were counted."""
         return self.finding.n if self.finding.endings else self.phase.n if self.phase else 0
 
     @property
@@ -68,6 +72,7 @@ class Failure:
 
 
 def context_of(plan: Plan, slowest_upstream: str | None = None, endings: tuple[Ending, ...] = ()) -> AdviceContext:
+    """What a gate's advice may mention: of the plan its gateway, confidence, clump and peak rate."""
     schedule = plan.load.schedule
     return AdviceContext(
         gateway_timeout_ms=plan.gateway.timeout_ms,
@@ -82,6 +87,7 @@ def context_of(plan: Plan, slowest_upstream: str | None = None, endings: tuple[E
 def failure_of(
     pool: Pool, judged: GateVerdict, phases: Sequence[PhaseResult], upstreams: Sequence[UpstreamResult]
 ) -> Failure:
+    """The failed gate `judged` with its phase, its likely culprit and the endings of its requests."""
     gate, finding = judged.gate, judged.finding
     phase = next((phase for phase in phases if phase.name == gate.phase), None)
     endings = finding.endings
@@ -92,18 +98,18 @@ def failure_of(
 
 
 def _waiting_counts(failure: Failure) -> bool:
-    """Whether the slowest upstream has to do with it: most of the damage came from waiting, or it was waited for."""
+    """Whether the slowest upstream explains the failure: most bad requests waited too long, or waited for it."""
     assert failure.culprit is not None
     return from_waiting(failure.endings) or (failure.culprit.wait_caused_ms or 0.0) >= WAIT_LEAST_MS
 
 
 def headline(failure: Failure) -> str:
-    """What happened, in one sentence that needs no other: when, what was seen, and what became of the requests."""
+    """One sentence that stands alone: when it happened, what was observed, and how the requests ended."""
     gate, finding, phase = failure.gate, failure.finding, failure.phase
     if finding.kind == FindingKind.SERVICE_ENDED or phase is None or (not phase.n and not gate.significance):
         return f"{finding.reason[:1].upper()}{finding.reason[1:]}."
-    became = "" if gate.significance else headline_of(failure.endings, failure.n)
-    return f"{_when(failure.plan, gate.phase)}, {gate.headline(finding)}{f': {became}' if became else ''}."
+    ended = "" if gate.significance else headline_of(failure.endings, failure.n)
+    return f"{_when(failure.plan, gate.phase)}, {gate.headline(finding)}{f': {ended}' if ended else ''}."
 
 
 def _when(plan: Plan, phase: str) -> str:
@@ -114,9 +120,9 @@ def _when(plan: Plan, phase: str) -> str:
 
 
 def why_failed(failure: Failure, cost: Sequence[CostResult] = ()) -> str:
-    """How the requests ended, and which upstream the slow ones waited for; of a gate on resources, what was held.
+    """How the requests ended, which upstream the slow ones waited for, and what a gate on resources measured.
 
-    What did most of the damage comes first, and what a few requests did is no cause.
+    The commonest cause comes first. How only a few requests ended is not mentioned as a cause.
     """
     gate, finding, phase, culprit = failure.gate, failure.finding, failure.phase, failure.culprit
     faulted = _faulted(failure.plan, gate.phase)
@@ -138,42 +144,45 @@ def why_failed(failure: Failure, cost: Sequence[CostResult] = ()) -> str:
         whose = "the gate's requests" if gate.requests() else "this phase's requests"
         ended = how_they_ended(failure.endings, failure.n, failure.plan.gateway.timeout_ms, whose)
     first_ended = ended and not from_waiting(failure.endings)
-    said = [*ended, *waiting, *resources] if first_ended else [*waiting, *resources, *ended]
-    return " ".join(said or _only_slow(failure) or [f"`{gate.text}` failed: {finding.reason}."])
+    sentences = [*ended, *waiting, *resources] if first_ended else [*waiting, *resources, *ended]
+    return " ".join(sentences or _only_slow(failure) or [f"`{gate.text}` failed: {finding.reason}."])
 
 
 def _only_slow(failure: Failure) -> list[str]:
-    """A sentence on requests that were too slow, where there is nothing better to say; none where that is no cause."""
+    """A sentence on the requests that were too slow, for a failure about which nothing else is known; none if too few
+    requests were slow to be the cause."""
     slow = next((cause.n for cause in causes(failure.finding.endings) if cause.outcome == SLOW), 0)
     return [f"{format_share(slow / failure.n)} of the requests took too long."] if slow else []
 
 
 def _faulted(plan: Plan, phase: str) -> str:
+    """The fault that the phase belongs to, as `azure: latency 60s`; empty for a phase of no fault."""
     fault = next((fault for fault in plan.faults if phase in (fault.name, f"after {fault.name}")), None)
     return f"{', '.join(fault.upstreams)}: {fault.text}" if fault else ""
 
 
 def also_failed(others: Sequence[GateVerdict]) -> str:
-    """What to add to the headline; empty where no other gate failed."""
+    """The sentence on the other failed gates that follows the headline; empty if there are none."""
     if not others:
         return ""
     first = others[0]
-    said = f" `{first.gate.text}` failed as well"
+    sentence = f" `{first.gate.text}` failed as well"
     if first.gate.uses_resources:
-        said += f": {first.finding.seen}"
-    return f"{said}." if len(others) == 1 else f"{said}, and {len(others) - 1} more."
+        sentence += f": {first.finding.seen}"
+    return f"{sentence}." if len(others) == 1 else f"{sentence}, and {len(others) - 1} more."
 
 
 def advice_on_resources(first: GateVerdict, others: Sequence[GateVerdict]) -> str:
-    """What a service holds is often why something else failed."""
-    found = next((one for one in others if one.gate.uses_resources), None)
-    if found is None or first.gate.uses_resources:
+    """The advice of another failed gate on resources, because threads or sockets run out before requests fail; empty
+    if there is no such gate, or if `first` is one itself."""
+    on_resources = next((one for one in others if one.gate.uses_resources), None)
+    if on_resources is None or first.gate.uses_resources:
         return ""
-    return f" {found.gate.advice(found.finding, AdviceContext())}"
+    return f" {on_resources.gate.advice(on_resources.finding, AdviceContext())}"
 
 
 def headline_passed(plan: Plan, gates: Sequence[GateResult], unmet: Sequence[str] = ()) -> str:
-    """How many gates held, and under which faults. `unmet`: what is to be said of those that the service never met."""
+    """How many gates held, and under which faults. `unmet`: a note for each fault that the service never met."""
     written = sum(gate.id != SERVICE_ALIVE for gate in gates)
     held = "The gate held" if written == 1 else f"All {written} gates held"
     if unmet:
@@ -181,44 +190,46 @@ def headline_passed(plan: Plan, gates: Sequence[GateResult], unmet: Sequence[str
         return f"{held}, but {'; '.join(unmet[:FAULTS_TOLD])}{more}."
     faults = [f"{fault.name} ({', '.join(fault.upstreams)}: {fault.text})" for fault in plan.faults]
     if len(faults) > FAULTS_TOLD:
-        return f"{held}, {len(faults)} faults notwithstanding: {', '.join(fault.name for fault in plan.faults)}."
-    return f"{held}, {' and '.join(faults)} notwithstanding." if faults else f"{held}."
+        return f"{held} in spite of {len(faults)} faults: {', '.join(fault.name for fault in plan.faults)}."
+    return f"{held} in spite of {' and '.join(faults)}." if faults else f"{held}."
 
 
 def but_unmet(unmet: Sequence[str]) -> str:
-    """What to add to a *why* whose faults the service did not meet; empty where it met them."""
+    """The sentence on faults that the service did not meet, to end a `why` with; empty if it met all of them."""
     return f" But {'; '.join(unmet[:FAULTS_TOLD])}." if unmet else ""
 
 
 def why_passed(plan: Plan, gates: Sequence[GateResult]) -> str:
-    """What slow spell the run withstands, and what the gates leave open."""
-    said = ""
+    """How much margin the PASS has (the longest mean slow spell at which it would still stand), and that the default
+    gate demands little."""
+    why = ""
     spells = [gate.withstands_ms for gate in gates if gate.withstands_ms is not None]
     if spells:
-        said += (
+        why += (
             f"The verdict stands as long as slow spells last {format_duration(min(spells))} or less on average "
             f"(`verdict.clump` declares {format_duration(plan.verdict.clump_ms)})."
         )
     if plan.default_gates:
-        said += " The only gate was the default one, the gateway's timeout: a floor, not a service level."
-    return said.strip() or "No gate had anything against it."
+        why += " The only gate was the default one, the gateway's timeout: a floor, not a service level."
+    return why.strip() or "Every gate held."
 
 
 def next_passed(plan: Plan, unmet: Sequence[str] = ()) -> str:
+    """What to do after a PASS. `unmet`: a note for each fault that the service never met."""
     if unmet:
         return (
-            "This shows what a cache hides, not what the service does once it has to ask: let the fault outlast the "
-            "cache, or run it cold, without `met: optional`."
+            "This shows what a cache hides, not what the service does once it has to ask the upstream: let the fault "
+            "outlast the cache, or run it with a cold cache, without `met: optional`."
         )
     if plan.default_gates:
         return "Write the gates your users need, such as `p99 < 2s during baseline` and `errors < 1%`."
     if not plan.faults:
         return "Break a backend next: add `faults: [{upstream: …, latency: 60s, for: 90s}]`."
-    return "Keep it in CI; to find where it ends, raise `load.rate` or break another upstream."
+    return "Keep it in CI; to find the service's limits, raise `load.rate` or break another upstream."
 
 
 def rig(findings: Sequence[RunCheck]) -> tuple[str, str]:
-    """Why and next of a rig failure: the first thing wrong, and its way out."""
+    """`why` and `next` of a rig failure. `findings`: the failed checks, of which the first is explained."""
     first = findings[0]
     more = f" (and {len(findings) - 1} more: {', '.join(f.check for f in findings[1:])})" if len(findings) > 1 else ""
     fix = first.fix or "see the logs of this run"

@@ -1,8 +1,9 @@
-"""Every gate of a plan put to the evidence, and asked again without the seconds the rig spoiled.
+"""Judges every gate of a plan, and judges again without the seconds in which the load generator sent late.
 
-Send lag is part of the latency, so a PASS stands whatever the lag, unless it compares with a baseline that the lag
-made look worse: then it must not become a FAIL. A FAIL must hold without the arrivals of bad seconds too. One that
-does not is the rig's (`undone`), not the service's.
+Send lag is part of the latency, so it can only make a gate look worse: a PASS stands whatever the lag was. The
+exception is a gate that compares with a baseline, because lag in the baseline makes its limit too generous; its PASS
+must not become a FAIL without the late seconds. A FAIL must still be a FAIL without them. A verdict that changes is
+the load generator's doing and not the service's (`undone`), and makes the run a rig failure.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class GateVerdict:
     finding: Finding
 
     def result(self, *, as_before: bool = False) -> GateResult:
-        """`as_before`: it failed and was no better in the baseline."""
+        """The gate's entry in results.json. `as_before`: it failed, and was no better in the baseline."""
         finding = self.finding
         return GateResult(
             id=self.planned.id,
@@ -58,14 +59,18 @@ class GateVerdict:
 
 @dataclass(frozen=True, slots=True)
 class GateVerdicts:
+    """The verdicts on a plan's gates, in its order, and how far the load generator may have caused them."""
+
     gates: tuple[GateVerdict, ...]
     lag_limit_ms: float
+    """A second whose p99 send lag is above this is bad."""
     bad: tuple[frozenset[int], ...]
-    """For each run, the seconds in which the load generator was late."""
+    """For each run, the bad seconds, counted from t = 0."""
     undone: tuple[str, ...]
-    """Of each gate whose verdict rests on bad seconds, what it does without them."""
+    """For each gate whose verdict changes without the bad seconds, how (`p99 < 2s` does not fail)."""
     unsent: tuple[str, ...] = ()
-    """The gates whose verdict rests on arrivals that were dropped for want of slots of ours."""
+    """The texts of the gates whose verdict depends on arrivals that were dropped because the open-file limit allowed
+    too few slots."""
 
     @property
     def failed(self) -> list[GateVerdict]:
@@ -73,6 +78,7 @@ class GateVerdicts:
 
 
 def judge_gates(pool: Pool) -> GateVerdicts:
+    """Judge every gate of the pool's plan. Never raises for a gate: one that breaks is inconclusive."""
     planned = pool.plan.gates
     gates = [parse_gate(one.text) for one in planned]
     alpha_fail = round(1 - pool.plan.verdict.confidence, 9) / max(len(gates), 1)
@@ -85,11 +91,12 @@ def judge_gates(pool: Pool) -> GateVerdicts:
     undone: list[str] = []
     if any(bad):
         clean = pool.without(bad)
-        undone = [told for verdict in verdicts if (told := _undone(verdict, clean, alpha_fail))]
-    return GateVerdicts(verdicts, limit_ms, bad, tuple(undone), _unsent(verdicts, pool, alpha_fail))
+        undone = [change for verdict in verdicts if (change := _change_without_lag(verdict, clean, alpha_fail))]
+    return GateVerdicts(verdicts, limit_ms, bad, tuple(undone), _resting_on_drops(verdicts, pool, alpha_fail))
 
 
-def _unsent(verdicts: tuple[GateVerdict, ...], pool: Pool, alpha_fail: float) -> tuple[str, ...]:
+def _resting_on_drops(verdicts: tuple[GateVerdict, ...], pool: Pool, alpha_fail: float) -> tuple[str, ...]:
+    """The texts of the gates whose verdict depends on arrivals that were dropped for lack of slots."""
     if not has_cut_drops(pool):
         return ()
     return tuple(
@@ -103,14 +110,14 @@ def _verdict_of(gate: Gate, alpha_fail: float, pool: Pool) -> str:
     return _judge(gate, pool, alpha_fail).verdict
 
 
-def _undone(verdict: GateVerdict, clean: Pool, alpha_fail: float) -> str:
-    """What a gate does without the bad seconds where its verdict rests on them; empty where it does not."""
-    gate, found = verdict.gate, verdict.finding.verdict
+def _change_without_lag(verdict: GateVerdict, clean: Pool, alpha_fail: float) -> str:
+    """How a gate's verdict changes without the bad seconds; empty if it does not. `clean`: the pool without them."""
+    gate, before = verdict.gate, verdict.finding.verdict
     compares = gate.phase != "baseline" and "baseline" in gate.phases()
-    if found == "inconclusive" or (found == "pass" and not compares):
+    if before == "inconclusive" or (before == "pass" and not compares):
         return ""
     again = _judge(gate, clean, alpha_fail).verdict
-    if found == "fail":
+    if before == "fail":
         return f"`{verdict.planned.text}` does not fail" if again != "fail" else ""
     return f"`{verdict.planned.text}` fails" if again == "fail" else ""
 
@@ -118,6 +125,6 @@ def _undone(verdict: GateVerdict, clean: Pool, alpha_fail: float) -> str:
 def _judge(gate: Gate, pool: Pool, alpha_fail: float) -> Finding:
     try:
         return gate.judge(pool, alpha_fail=alpha_fail)
-    except Exception as exc:  # one broken gate must not take the others' verdicts with it
+    except Exception as exc:  # a gate that breaks must not cost the other gates their verdicts
         reason = f"this gate could not be judged: {type(exc).__name__}: {exc}"
         return Finding("inconclusive", reason, None, "ms", "<", FindingKind.NOT_JUDGED)

@@ -1,8 +1,9 @@
-"""From evidence to results.json: gates and checks weighed into one verdict, with why and next.
+"""From evidence to results.json: gates and validity checks combined into one verdict, with its reason and advice.
 
-FAIL > INCONCLUSIVE > PASS over the gates, and of nothing INCONCLUSIVE; a rig failure overrides them
-all, since nothing can be said then. A PASS needs every gate and so no correction; a FAIL's error is
-shared out over the gates. Equal evidence gives equal bytes.
+The worst gate decides: FAIL before INCONCLUSIVE before PASS. Without gates the verdict is INCONCLUSIVE. A rig failure
+overrides them all, because such a run says nothing about the service. A PASS needs every gate, so it needs no
+correction for multiple tests; the error that a FAIL may have is divided by the number of gates. Equal evidence gives
+an equal results.json, byte for byte.
 """
 
 from __future__ import annotations
@@ -58,36 +59,36 @@ from harness.verdict.warmup import WarmupFailure, failed_warmup
 
 RESULTS: Final = "results.json"
 UNATTRIBUTED: Final = ("warmup", "guard", "tail")
-"""Phases too mixed to say in them who made requests slow."""
+"""Phases in which requests with and without a fault are mixed, so no upstream is held responsible there."""
 
 
-_TELL_FIRST: Final = ("faults", "workers", "rollback", "files", "counts", "lag", "generator_cpu")
-"""Of several broken checks: what was lost before what follows from it."""
+_REPORT_ORDER: Final = ("faults", "workers", "rollback", "files", "counts", "lag", "generator_cpu")
+"""If several checks failed, the first of these is reported first: causes stand before their consequences."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """All that a verdict is said from."""
+    """All that the reason, the explanation and the advice of a verdict are made from."""
 
     pool: Pool
     gates: tuple[GateVerdict, ...]
-    """Those of the plan, and last `service-alive` where the service is ours."""
+    """The plan's gates; `service-alive` comes last if tailgate started the service."""
     results: tuple[GateResult, ...]
-    """One a gate, in the same order."""
+    """One for each of `gates`, in the same order."""
     findings: tuple[RunCheck, ...]
     phases: tuple[PhaseResult, ...]
     upstreams: tuple[UpstreamResult, ...]
     cost: tuple[CostResult, ...]
     unmet: tuple[str, ...]
-    """What is to be said of faults that the service did not meet."""
+    """One note for each fault that the service did not meet."""
     before: Mapping[str, AsBefore]
-    """By id the failed gates that were no better before any fault."""
+    """The failed gates, by id, that were no better before any fault."""
     warmup: WarmupFailure | None
-    """Why the run was stopped after its warm-up."""
+    """Why the run was stopped after its warm-up; None if it was not."""
 
 
 def judge(evidence: Evidence | Pool) -> Results:
-    """The results of one run, or of several of the same scenario together."""
+    """The results of one run, or of several runs of the same scenario pooled."""
     pool = evidence if isinstance(evidence, Pool) else Pool.of(evidence)
     return _results(pool, judge_gates(pool))
 
@@ -98,7 +99,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
     if warmup and not warmup.answered:
         findings = tuple(warmup.check() if f.check == warmup.check().check and f.ok else f for f in findings)
     alive = service_alive(pool)
-    before = {one.planned.id: found for one in gates.failed if (found := as_before(pool, one))}
+    before = {one.planned.id: in_baseline for one in gates.failed if (in_baseline := as_before(pool, one))}
     every = (*gates.gates, *([alive] if alive else []))
     results = tuple(one.result(as_before=one.planned.id in before) for one in every)
     results += (warmup.gate(),) if warmup and warmup.answered else ()
@@ -111,10 +112,10 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
     if warmup and warmup.answered and verdict != "rig_failure":
         verdict = "fail"
     if interrupted and verdict == "pass":
-        verdict = "inconclusive"  # nobody who reads only the verdict may take a run cut short for a whole one
+        verdict = "inconclusive"  # a reader who sees only the verdict must not take a stopped run for a complete one
     unmet = tuple(dict.fromkeys(fault.note for fault in faults if fault.note))
-    broken = next(iter(_by_weight(findings)), None) if verdict == "rig_failure" else None
-    reason, why, next_ = _say(
+    broken = next(iter(_failed_checks(findings)), None) if verdict == "rig_failure" else None
+    reason, why, next_ = _explain(
         _Judged(pool, every, results, findings, phases, upstreams, cost, unmet, before, warmup), verdict
     )
     return Results(
@@ -145,12 +146,12 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
 
 
 def write(run_dir: Path) -> Results:
-    """Judge a run directory and write its results.json and baseline.json. Raises UsageError where it is no run."""
+    """Judge a run directory and write its results.json and baseline.json. Raises UsageError if it is not one."""
     return write_judged(Pool.of(Evidence.load(run_dir)), run_dir)
 
 
 def write_pool(run_dirs: Sequence[Path], folder: Path) -> Results:
-    """Judge several runs of one scenario together; each run's own results.json is written too."""
+    """Judge several runs of one scenario pooled, and write the result to `folder`; each run is judged by itself too."""
     runs = [Evidence.load(run_dir) for run_dir in run_dirs]
     for run in runs:
         write_judged(Pool.of(run), run.run_dir)
@@ -158,19 +159,19 @@ def write_pool(run_dirs: Sequence[Path], folder: Path) -> Results:
 
 
 def judge_matrix(folder: Path) -> MatrixResults:
-    """Judge every cell of a matrix directory again, and the matrix as a whole. Raises UsageError."""
+    """Judge every cell of a matrix directory again, and the matrix as a whole. Raises UsageError if it is no matrix."""
     return combine_matrix(folder, write_any)
 
 
 def combine_matrix(folder: Path, results_of: Callable[[Path], Results]) -> MatrixResults:
-    """Judge a matrix as a whole, by the results of each cell's directory, and write its results.json."""
+    """Judge a matrix as a whole and write its results.json. `results_of` gives the results of a cell's directory."""
     results = combine_cells(folder, results_of)
     (folder / RESULTS).write_text(canonical_json(results), encoding="utf-8")
     return results
 
 
 def write_any(folder: Path) -> Results:
-    """A run directory, or the directory of pooled runs (`run-1`, `run-2` …)."""
+    """Judge a run directory, or a directory of pooled runs (`run-1`, `run-2` …). Raises UsageError if it is neither."""
     if (folder / "plan.json").exists():
         return write(folder)
     pooled = sorted(folder.glob("run-*/plan.json"), key=lambda path: int(path.parent.name.removeprefix("run-")))
@@ -184,7 +185,10 @@ def is_matrix(folder: Path) -> bool:
 
 
 def write_judged(pool: Pool, folder: Path) -> Results:
-    """Judge runs that have been loaded, and write results.json and baseline.json to `folder`."""
+    """Judge runs that are loaded already, and write results.json and baseline.json to `folder`.
+
+    baseline.json is written only for a run that reached its end and is no rig failure.
+    """
     gates = judge_gates(pool)
     results = _results(pool, gates)
     (folder / RESULTS).write_text(canonical_json(results), encoding="utf-8")
@@ -195,7 +199,7 @@ def write_judged(pool: Pool, folder: Path) -> Results:
     return results
 
 
-# ---------------------------------------------------------------- weighing
+# ---------------------------------------------------------------- the verdict
 
 
 def _combine(gates: GateVerdicts, alive: GateVerdict | None, findings: Sequence[RunCheck]) -> Verdict:
@@ -214,47 +218,47 @@ def _exit_code(plan: Plan, verdict: Verdict) -> int:
 
 
 def _check(pool: Pool, gates: GateVerdicts) -> tuple[tuple[RunCheck, ...], tuple[FaultResult, ...]]:
-    """Each check once, the first run that fails it speaking for all; and the faults as they landed."""
-    found: dict[str, list[RunCheck]] = {check: [] for check in CHECKS}
+    """Every check once (the first run that fails it stands for the pool), and the proof of every fault in every run."""
+    by_check: dict[str, list[RunCheck]] = {check: [] for check in CHECKS}
     faults: list[FaultResult] = []
     for run, bad in zip(pool.runs, gates.bad, strict=True):
-        landed = prove_faults(run)
+        proofs = prove_faults(run)
         if gates.failed:
-            landed = excuse_blocked(landed)
-        faults += [landing.result for landing in landed]
+            proofs = excuse_blocked(proofs)
+        faults += [proof.result for proof in proofs]
         lag = lag_finding(run, gates.lag_limit_ms, bad, list(gates.undone) if bad else [])
         cpu = generator_cpu(run, run.resources, lag_ok=lag.ok)
-        for finding in (*rig_findings(run, landed), lag, cpu):
-            found[finding.check].append(finding)
-        if gates.unsent and found["counts"][-1].ok and has_cut_drops(Pool.of(run)):
-            found["counts"][-1] = drops_finding(run, gates.unsent[0])
-    findings = tuple(next((f for f in of_check if not f.ok), of_check[0]) for of_check in found.values())
+        for finding in (*rig_findings(run, proofs), lag, cpu):
+            by_check[finding.check].append(finding)
+        if gates.unsent and by_check["counts"][-1].ok and has_cut_drops(Pool.of(run)):
+            by_check["counts"][-1] = drops_finding(run, gates.unsent[0])
+    findings = tuple(next((f for f in of_check if not f.ok), of_check[0]) for of_check in by_check.values())
     return findings, tuple(faults)
 
 
-# ---------------------------------------------------------------- saying
+# ---------------------------------------------------------------- reason, why, next
 
 
-def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
-    """reason (one line), why, next."""
+def _explain(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
+    """The `reason` (one line), `why` and `next` of results.json."""
     plan = judged.pool.plan
     if verdict == "rig_failure":
-        broken = _by_weight(judged.findings)
+        broken = _failed_checks(judged.findings)
         return broken[0].detail, *explanations.rig(broken)
     if verdict == "pass":
         results = judged.results
-        said = explanations.headline_passed(plan, results, judged.unmet)
-        return said, explanations.why_passed(plan, results), explanations.next_passed(plan, judged.unmet)
+        reason = explanations.headline_passed(plan, results, judged.unmet)
+        return reason, explanations.why_passed(plan, results), explanations.next_passed(plan, judged.unmet)
     if verdict == "fail" and judged.warmup:
         return f"{judged.warmup.reason[0].upper()}{judged.warmup.reason[1:]}.", judged.warmup.why, judged.warmup.next
     failed = [one for one in judged.gates if one.finding.verdict == "fail"]
     if failed:
         ended = next((one for one in failed if one.finding.kind == FindingKind.SERVICE_ENDED), None)
-        # what a fault made worse is news; what was as bad before it is told only where there is nothing else
+        # a gate that a fault made worse says more than one that was as bad before any fault
         first = ended or next((one for one in failed if one.planned.id not in judged.before), failed[0])
         others = [one for one in failed if one is not first]
         if first.planned.id in judged.before:
-            return _say_as_before(judged, first, others)
+            return _explain_as_before(judged, first, others)
         failure = explanations.failure_of(judged.pool, first, judged.phases, judged.upstreams)
         return (
             explanations.headline(failure) + explanations.also_failed(others),
@@ -263,10 +267,10 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         )
     undecided = [one for one in judged.gates if one.finding.verdict == "inconclusive"]
     if not undecided and judged.results:
-        said = "The run was interrupted: every gate held on what it had measured by then, which is not a pass."
-        return said, "Somebody stopped it before its plan was done.", "Let it run to its end."
+        reason = "The run was interrupted. Every gate held on what was measured until then, which is not a pass."
+        return reason, "The run was stopped before its plan was done.", "Let it run to its end."
     if not undecided:
-        return "There is no gate.", "Nothing was asked of the service.", "Write a gate."
+        return "There is no gate.", "Without a gate there is nothing to decide.", "Write a gate."
     one = undecided[0]
     more = f" (and {len(undecided) - 1} more)" if len(undecided) > 1 else ""
     warned = " `verdict.inconclusive: warn` lets the build pass." if plan.verdict.inconclusive == "warn" else ""
@@ -278,23 +282,23 @@ def _say(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
     )
 
 
-def _by_weight(findings: Sequence[RunCheck]) -> list[RunCheck]:
-    """The checks that failed, the cause before what follows from it."""
-    return sorted((f for f in findings if not f.ok), key=lambda f: _TELL_FIRST.index(f.check))
+def _failed_checks(findings: Sequence[RunCheck]) -> list[RunCheck]:
+    """The checks that failed, causes before their consequences."""
+    return sorted((f for f in findings if not f.ok), key=lambda f: _REPORT_ORDER.index(f.check))
 
 
-def _say_as_before(judged: _Judged, first: GateVerdict, others: Sequence[GateVerdict]) -> tuple[str, str, str]:
-    """Of a FAIL that no fault brought about: every failed gate was no better in the baseline."""
-    found = judged.before[first.planned.id]
+def _explain_as_before(judged: _Judged, first: GateVerdict, others: Sequence[GateVerdict]) -> tuple[str, str, str]:
+    """`reason`, `why` and `next` of a FAIL that no fault caused: every failed gate was no better in the baseline."""
+    in_baseline = judged.before[first.planned.id]
     return (
         f"{before_fault.headline_of(first)}.{explanations.also_failed(others)}",
-        before_fault.why_of(judged.pool, found) + explanations.but_unmet(judged.unmet),
-        before_fault.next_of(first.gate, found),
+        before_fault.why_of(judged.pool, in_baseline) + explanations.but_unmet(judged.unmet),
+        before_fault.next_of(first.gate, in_baseline),
     )
 
 
 def _never_asked(pool: Pool) -> tuple[str, ...]:
-    """Upstreams that no run of the pool asked, in the plan's order."""
+    """The upstreams that the service asked in no run of the pool, in the plan's order."""
     each = [set(never_asked(run)) for run in pool.runs]
     return tuple(upstream.name for upstream in pool.plan.upstreams if all(upstream.name in names for names in each))
 
@@ -326,7 +330,7 @@ def _stopped(run: Evidence) -> str | None:
     if ended.reason == "done":
         return None
     how = {
-        "fail_fast": "a gate had failed whatever else would come",
+        "fail_fast": "a gate could no longer pass",
         "warmup_failed": "the warm-up had shown that the run cannot end well",
         "interrupted": "interrupted",
         "service_gone": "the service ended",

@@ -1,7 +1,7 @@
-"""May two runs be compared? Only if nothing but the service under test differs.
+"""Whether two runs may be compared: only if nothing but the service under test differs.
 
-`plan_differences` lists what else differs in the two plans. `machine_difference` says whether the machine was as fast
-for both runs: a p50 of 4 ms becomes 6 ms when another program is busy, and no factor makes up for that.
+`plan_differences` lists what else differs in the two plans. `machine_difference` says whether the machine was equally
+fast for both runs: a p50 of 4 ms becomes 6 ms when another program is busy, and no factor corrects for that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.text import cut
 from harness.units import format_duration
 
 YARDSTICK_TOLERANCE: Final = 0.10
-"""How much longer the fixed work may have taken for one run than for the other."""
+"""The yardstick, a fixed piece of work, may have taken this much longer for one run than for the other."""
 
 _OF_ONE_RUN: Final = {
     # the run itself, and the service, which is what a comparison is about
@@ -29,15 +29,15 @@ _OF_ONE_RUN: Final = {
     "faults.*.proof", "faults.*.met",
 }  # fmt: skip
 _FILES: Final = ("load.locustfile", "load.data")
-"""Each checkout has its own folder, so the file's name counts."""
+"""Paths of which only the file's name is compared, because every checkout has a folder of its own."""
 _NOT_SHOWN: Final = ("headers", "body", "path")
-"""Where secrets may be written out."""
+"""Settings that may contain secrets, so their values are not printed."""
 _NOT_THERE: Final = "none"
 _VALUE_MOST: Final = 60
 
 
 class Difference(Frozen):
-    """One setting, by its path in plan.json (items of lists by their names), with its value in each run."""
+    """A setting that differs: its path in plan.json (items of lists by their names), and its value in each run."""
 
     path: str
     base: str
@@ -49,17 +49,17 @@ class Difference(Frozen):
 
 
 def plan_differences(base: Plan, head: Plan) -> tuple[Difference, ...]:
-    """What the two runs were to do differently, the service left out; empty where the runs are alike."""
+    """The settings that differ between the two plans, those of the service left out; empty if there are none."""
     return tuple(_compare("", _comparable(base), _comparable(head)))
 
 
 def machine_difference(base: Machine, head: Machine) -> str:
-    """Why the machine was not as fast for both runs, or may not have been; empty where it was."""
+    """Why the machine was not equally fast for both runs, or may not have been; empty if it was."""
     for name, machine in (("BASE", base), ("HEAD", head)):
         if machine.yardstick is None:
-            return f"{name} has no yardstick: it was made by an older tailgate, or its run was cut short"
+            return f"{name} has no yardstick: an older tailgate recorded it, or its run was cut short"
         if machine.yardstick.after_ms is None:
-            return f"{name} has no yardstick of after the run: it was interrupted"
+            return f"{name} has no yardstick from after the run: it was interrupted"
     assert base.yardstick and head.yardstick
     if base.cores != head.cores:
         return f"the machines differ: {base.cores or 'unknown'} and {head.cores or 'unknown'} cores"
@@ -67,18 +67,18 @@ def machine_difference(base: Machine, head: Machine) -> str:
     if all(max(pair) <= min(pair) * (1 + YARDSTICK_TOLERANCE) for pair in pairs):
         return ""
     return (
-        f"the machine was not as fast for both runs: the same fixed work took {_spell(base)} before and after "
-        f"BASE, and {_spell(head)} before and after HEAD, which is more than {YARDSTICK_TOLERANCE:.0%} apart"
+        f"the machine was not as fast for both runs: the same fixed work took {_durations(base)} before and after "
+        f"BASE, and {_durations(head)} before and after HEAD, which is more than {YARDSTICK_TOLERANCE:.0%} apart"
     )
 
 
-def _spell(machine: Machine) -> str:
+def _durations(machine: Machine) -> str:
     figures = machine.yardstick.figures_ms if machine.yardstick else ()
     return " and ".join(format_duration(ms) for ms in figures)
 
 
 def _comparable(plan: Plan) -> dict[str, Any]:
-    """plan.json with its lists of named things as mappings by name."""
+    """plan.json, with each list of named items turned into a mapping by name."""
     document = plan.model_dump(mode="json")
     named = _by_name(document)
     assert isinstance(named, dict)
@@ -102,7 +102,7 @@ def _compare(path: str, base: Any, head: Any) -> Iterator[Difference]:
         return
     if path in _FILES:
         base, head = (file and PurePath(file).name for file in (base, head))
-    if [] in (base, head):  # with nothing in it, a list of named things is not known for one
+    if [] in (base, head):  # an empty list does not show that its items would have names
         base, head = (
             {} if side == [] and isinstance(other, dict) else side for side, other in ((base, head), (head, base))
         )
@@ -118,7 +118,7 @@ def _compare(path: str, base: Any, head: Any) -> Iterator[Difference]:
 
 def _is_ignored(path: str) -> bool:
     parts = path.split(".")
-    # a name may hold dots only where requests are named, and no request has a field that is ignored
+    # only names of requests may contain dots, and no field of a request is ignored
     return path in _OF_ONE_RUN or (len(parts) == 3 and f"{parts[0]}.*.{parts[2]}" in _OF_ONE_RUN)
 
 

@@ -24,20 +24,23 @@ class _Cell(Frozen):
 
 
 class _Matrix(Frozen):
-    """matrix.json, as `tailgate run` writes it."""
+    """matrix.json, which `tailgate run` writes into a matrix's directory."""
 
     scenario: ScenarioRef
     cells: tuple[_Cell, ...]
 
 
 def combine_cells(folder: Path, judge_cell: Callable[[Path], Results]) -> MatrixResults:
-    """Judge each cell's directory by `judge_cell`. Raises UsageError where matrix.json cannot be read."""
+    """Judge each cell's directory with `judge_cell`, and the matrix by whether each cell ended as expected.
+
+    Raises UsageError if matrix.json is missing or cannot be read.
+    """
     try:
         matrix = _Matrix.model_validate_json((folder / MATRIX).read_bytes())
     except FileNotFoundError:
         raise UsageError(f"{folder} is no matrix: {MATRIX} is missing", "name a directory under .runs") from None
     except (OSError, ValidationError) as exc:
-        raise UsageError(f"{folder / MATRIX} cannot be read", "judge it with the version that made it") from exc
+        raise UsageError(f"{folder / MATRIX} cannot be read", "judge it with the version that wrote it") from exc
     judged = [(cell, judge_cell(folder / cell.dir)) for cell in matrix.cells]
     cells = tuple(
         CellResult(
@@ -57,7 +60,8 @@ def combine_cells(folder: Path, judge_cell: Callable[[Path], Results]) -> Matrix
 
 
 def _combine(cells: Sequence[CellResult], results: Sequence[Results]) -> tuple[Verdict, int]:
-    """PASS: every cell ended as expected. An INCONCLUSIVE that only warns costs no exit code."""
+    """The verdict and exit code of the matrix. It passes if every cell ended as expected; if all that is unexpected is
+    INCONCLUSIVE and only warns (`verdict.inconclusive: warn`), the exit code is 0."""
     unexpected = [(c.verdict, r.exit_code) for c, r in zip(cells, results, strict=True) if not c.as_expected]
     verdicts = {verdict for verdict, _ in unexpected}
     verdict: Verdict = "fail"

@@ -1,4 +1,4 @@
-"""baseline.json: what a later run of the same scenario may compare itself with, by `--baseline`."""
+"""baseline.json: the quantiles of this run, with which a later run of the scenario compares itself by `--baseline`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from harness.gates.reference_baseline import BaselineFile
 
 
 def own_baseline(pool: Pool, gates: Sequence[Gate]) -> BaselineFile:
-    """The quantile of each of the plan's gates that has one; of several with the same, the first."""
+    """The quantile of every gate in `gates` that has one, each metric, request and phase once."""
     plan = pool.plan
-    found = [quantile for gate in gates if (quantile := gate.own_quantile(pool))]
+    quantiles = [quantile for gate in gates if (quantile := gate.own_quantile(pool))]
     return BaselineFile(
         scenario=plan.name,
         run=plan.run_id,
         clump_ms=plan.verdict.clump_ms,
         confidence=plan.verdict.confidence,
-        quantiles=tuple({(one.metric, one.request, one.phase): one for one in found}.values()),
+        quantiles=tuple({(one.metric, one.request, one.phase): one for one in quantiles}.values()),
     )

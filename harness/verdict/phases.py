@@ -1,4 +1,4 @@
-"""What each phase looked like: counts, latency by nearest rank, throughput, how many answers were whole."""
+"""The figures of each phase: outcomes, latency by nearest rank, throughput, and the share of complete answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 
 def phase_results(pool: Pool) -> tuple[PhaseResult, ...]:
-    """Every phase in which something could arrive, in order; where the load was stopped, no later than that."""
+    """Every phase in which requests could arrive, in order; if the load was stopped, those that had begun by then.
+
+    Counts and latencies are those of all runs together. Empty if no load was started.
+    """
     run = pool.runs[0]
     if run.manifest.t0_ns is None:
         return ()

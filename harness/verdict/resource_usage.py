@@ -1,7 +1,8 @@
-"""What the service cost in each phase, in figures and in words: the most it held, the last it held, its processor time.
+"""What the service used in each phase: memory, threads, file descriptors and sockets at most and at the phase's end,
+and processor time; as figures and as a sentence.
 
-Empty where the service is no process of ours. Of pooled runs each figure is the highest of any, and processor time
-their mean. Decides nothing.
+Empty if tailgate did not start the service. For pooled runs each figure is the highest of all runs, and processor time
+is their mean. Decides nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from harness.units import NS_PER_S, format_bytes, format_things
 
 
 def cost_results(pool: Pool, phases: Sequence[PhaseResult]) -> tuple[CostResult, ...]:
-    """One a phase that has a reading, in the order of `phases`."""
+    """One result for each phase that has a reading, in the order of `phases`."""
     taken = [(phase, [run.readings_in(phase.name) for run in pool.runs]) for phase in phases]
     return tuple(_cost(phase, readings) for phase, readings in taken if any(map(len, readings)))
 
@@ -50,13 +51,13 @@ def _most(runs: Sequence[ResourceSeries], figure: str) -> int | None:
 
 
 def _end(runs: Sequence[ResourceSeries], figure: str) -> int | None:
-    """The highest of the phase's last readings, as a gate on what follows a fault has it."""
+    """The highest of the phase's last readings; gates on what follows a fault use the same readings."""
     known = [run.knowing(figure).figure(figure)[-READINGS_LAST:] for run in runs]
     return max((int(values.max()) for values in known if len(values)), default=None)
 
 
 def _states(runs: Sequence[ResourceSeries]) -> dict[str, int] | None:
-    """At the moment when there were most sockets."""
+    """The sockets by TCP state, at the moment when there were most of them; None if they were never counted."""
     known = [reading for run in runs if len(reading := run.knowing("sockets"))]
     if not known:
         return None
@@ -65,7 +66,7 @@ def _states(runs: Sequence[ResourceSeries]) -> dict[str, int] | None:
 
 
 def _cores(run: ResourceSeries) -> float | None:
-    """Processor seconds a second. A sum that falls is a process that has left with its share: not counted back."""
+    """Processor seconds per second. The sum over processes falls when one of them ends; a fall counts as zero."""
     known = run.knowing("cpu_s")
     if len(known) < 2:
         return None
@@ -81,7 +82,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def held(cost: Sequence[CostResult], phase: str) -> list[str]:
-    """A sentence on what the service held in a phase beside the baseline; none where nobody looked."""
+    """A sentence on what the service held at most in a phase, beside the baseline; none if there are no readings."""
     of = next((each for each in cost if each.phase == phase), None)
     if of is None or not (at_most := _figures(of)):
         return []

@@ -1,4 +1,4 @@
-"""The gate that no scenario writes: a service that tailgate started must run until it is stopped."""
+"""The implicit gate `service-alive`: a service that tailgate started must run until tailgate stops it."""
 
 from __future__ import annotations
 
@@ -51,11 +51,15 @@ class ServiceAliveGate(GateDefaults):
         )
 
     def advice(self, finding: Finding, ctx: AdviceContext) -> str:
-        return "See logs/sut.log for its last words, and who ends or stops processes here (the kernel, out of memory?)."
+        return (
+            "See logs/sut.log for the last lines it wrote, and find out what ends or stops processes here (the kernel, "
+            "out of memory?)."
+        )
 
 
 def service_alive(pool: Pool) -> GateVerdict | None:
-    """None where the service is not ours to watch, or never became ready, which is an error of the rig."""
+    """The gate's verdict; None if tailgate did not start the service, or if it never became ready, which is a rig
+    failure."""
     if pool.plan.service.kind == "url" or any(run.manifest.t0_ns is None for run in pool.runs):
         return None
     gate = ServiceAliveGate()

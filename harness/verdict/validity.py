@@ -1,8 +1,9 @@
-"""Can this run be trusted? What is the rig's fault, and never the service's, one check after the other.
+"""The validity checks: can this run be trusted? A check that fails makes the run a rig failure.
 
-Only a wrong count, a missing or damaged file, a lost child of ours, a fault not proven, a rollback not
-verified, and send lag on which a FAIL would rest are the rig's. Dropped requests count against the
-service: slots suffice for everything it may hold open.
+Only these are the harness's fault and not the service's: a wrong number of rows, a missing or damaged file, a child
+process of the harness that died, a fault that was not proven, a rollback that was not verified, and send lag that
+changes a verdict. Dropped requests count against the service, because there are enough slots for everything that it
+may hold open.
 """
 
 from __future__ import annotations
@@ -24,39 +25,42 @@ from harness.verdict.faults.proof import ProofOutcome
 
 CHECKS: Final = ("counts", "lag", "files", "faults", "rollback", "generator_cpu", "workers")
 LAG_MS: Final = 10.0
+"""A p99 send lag up to this is never too much."""
 OFF_PLAN_NS: Final = NS_PER_MS
+"""The intended time in a row may differ from the planned one by this much."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunCheck:
-    """One check of one run. `fix` is empty where all is well."""
+    """One check of one run. `detail`: what was found; `fix`: what to do if the check failed."""
 
     check: str
     ok: bool
     detail: str
     fix: str = ""
     log_lines: tuple[str, ...] = ()
-    """The end of a log that shows it, shortened."""
+    """The last lines of the log that shows the failure, shortened."""
     command: str = ""
-    """What the fix speaks of, to be typed into a shell."""
+    """The shell command that `fix` mentions; empty if it mentions none."""
 
 
-def rig_findings(run: Evidence, landings: tuple[ProofOutcome, ...]) -> tuple[RunCheck, ...]:
-    """Every check but lag, which depends on what the gates found."""
-    own = (_counts(run), _files(run), _faults(run, landings), _rollback(run), _workers(run))
-    told = run.manifest.ended.rig if run.manifest.ended else ()
+def rig_findings(run: Evidence, proofs: tuple[ProofOutcome, ...]) -> tuple[RunCheck, ...]:
+    """Every check but `lag` and `generator_cpu`, which depend on what the gates found."""
+    own = (_counts(run), _files(run), _faults(run, proofs), _rollback(run), _workers(run))
+    reported = run.manifest.ended.rig if run.manifest.ended else ()
     merged = []
     for finding in own:
-        ours = [fault for fault in told if (fault.check if fault.check in CHECKS else "workers") == finding.check]
-        if ours:  # the supervisor saw it happen, and says it better than what it left behind
-            merged.append(_of_supervisor(finding.check, ours))
+        same = [fault for fault in reported if (fault.check if fault.check in CHECKS else "workers") == finding.check]
+        if same:  # the supervisor saw it happen, so its report says more than the files do
+            merged.append(_of_supervisor(finding.check, same))
         else:
             merged.append(finding)
     return tuple(merged)
 
 
 def _of_supervisor(check: str, faults: Sequence[HarnessFault]) -> RunCheck:
-    """What the supervisor has reported under one check: a sentence, and apart from it the lines of logs."""
+    """One check from the faults that the supervisor reported under it, with log lines and commands kept apart from the
+    sentences."""
     messages = [split_quote(fault.message) for fault in faults]
     fix, commands = split_quote(faults[0].fix)
     return RunCheck(
@@ -86,7 +90,8 @@ def _counts(run: Evidence) -> RunCheck:
         return RunCheck("counts", False, f"{found} rows, but some arrivals have none and others several", fix)
     late = np.abs(rows["intended_ns"] - run.t0_ns - offsets)
     if len(rows) and int(late.max()) > OFF_PLAN_NS:
-        return RunCheck("counts", False, "rows do not stand at their planned times", "plan.json is not this run's own")
+        problem = "the intended times in the rows are not their planned times"
+        return RunCheck("counts", False, problem, "plan.json may belong to another run")
     return RunCheck("counts", True, f"all {wanted} planned arrivals have their row")
 
 
@@ -97,21 +102,21 @@ def _files(run: Evidence) -> RunCheck:
         )
     if run.broken:
         return RunCheck(
-            "files", False, "; ".join(run.broken), "run the scenario again; see logs/ for who was cut short"
+            "files", False, "; ".join(run.broken), "run the scenario again; see logs/ for which process was cut short"
         )
     return RunCheck("files", True, "every row file is whole")
 
 
-def _faults(run: Evidence, landings: tuple[ProofOutcome, ...]) -> RunCheck:
-    missing = [landing for landing in landings if landing.missing]
+def _faults(run: Evidence, proofs: tuple[ProofOutcome, ...]) -> RunCheck:
+    missing = [proof for proof in proofs if proof.missing]
     if run.manifest.t0_ns is not None and missing:
-        return RunCheck("faults", False, "; ".join(landing.missing for landing in missing), missing[0].fix)
-    landed = sum(landing.result.landed for landing in landings)
-    if not landings:
+        return RunCheck("faults", False, "; ".join(proof.missing for proof in missing), missing[0].fix)
+    landed = sum(proof.result.landed for proof in proofs)
+    if not proofs:
         return RunCheck("faults", True, "the scenario has none")
-    notes = [landing.result.note for landing in landings if landing.result.note]
-    seen = [f"{landed} of {len(landings)} seen by two witnesses"] if landed or notes else ["none was due"]
-    return RunCheck("faults", True, "; ".join(seen + notes))
+    notes = [proof.result.note for proof in proofs if proof.result.note]
+    summary = [f"{landed} of {len(proofs)} proven by canaries and by calls"] if landed or notes else ["none was due"]
+    return RunCheck("faults", True, "; ".join(summary + notes))
 
 
 def _rollback(run: Evidence) -> RunCheck:
@@ -124,7 +129,7 @@ def _rollback(run: Evidence) -> RunCheck:
         return RunCheck("rollback", False, f"{what} was not verified to be removed", "run `tailgate toxiproxy sweep`")
     if not run.journalled or len(failed) == len(run.journalled):
         return RunCheck("rollback", True, "nothing was applied")
-    return RunCheck("rollback", True, "every fault was removed, and seen to be gone")
+    return RunCheck("rollback", True, "every fault was removed, and its removal verified")
 
 
 def _workers(run: Evidence) -> RunCheck:
@@ -146,11 +151,12 @@ def _workers(run: Evidence) -> RunCheck:
 
 
 def lag_limit_ms(latency_limits_ms: list[float]) -> float:
-    """The most a second's p99 send lag may be: 10 ms, or 1 % of the smallest latency limit if that is more."""
+    """How large the p99 send lag of a second may be: 10 ms, or 1 % of the smallest latency limit if that is more."""
     return max(LAG_MS, min(latency_limits_ms, default=0.0) / 100)
 
 
 def send_lag_ns(run: Evidence) -> NDArray[np.int64]:
+    """Sent minus intended time of the first request of every arrival, in ns, in order of `seq`."""
     lag: NDArray[np.int64] = run.samples["sent_ns"] - run.intended_ns
     return lag[run.samples["part"] == 0] if run.has_parts else lag
 
@@ -166,30 +172,31 @@ def bad_seconds(run: Evidence, limit_ms: float) -> frozenset[int]:
     first = int(second[0])
     arrivals = np.bincount(second - first)
     too_late = np.bincount((second - first)[late], minlength=len(arrivals))
-    # p99 by nearest rank is above the limit iff fewer than that rank are at or below it
+    # the p99 by nearest rank is above the limit exactly if fewer arrivals than that rank are at or below it
     rank = np.ceil(np.round(0.99 * arrivals, 6))
     return frozenset(int(index) + first for index in np.flatnonzero(arrivals - too_late < rank))
 
 
 def lag_finding(run: Evidence, limit_ms: float, bad: frozenset[int], undone: list[str]) -> RunCheck:
-    """`undone`: what gates whose verdict rests on the bad seconds do without them."""
+    """The check on send lag. `bad`: the seconds above `limit_ms`; `undone`: how the verdicts of gates change without
+    them, empty if none does."""
     lag = send_lag_ns(run)
     if not len(lag):
         return RunCheck("lag", True, "nothing was sent")
     p99_ms = max(0, int(nearest_rank(lag, [0.99])[0])) / NS_PER_MS
-    told = f"p99 {format_duration(p99_ms)}, {format_things(len(bad), 'second')} above {format_duration(limit_ms)}"
+    figures = f"p99 {format_duration(p99_ms)}, {format_things(len(bad), 'second')} above {format_duration(limit_ms)}"
     if undone:
         return RunCheck(
             "lag",
             False,
-            f"the load generator was late ({told}), and without those seconds {undone[0]}",
+            f"the load generator was late ({figures}), and without those seconds {undone[0]}",
             "free the machine, lower the rate, or add --workers; then run again",
         )
-    return RunCheck("lag", True, told if not bad else f"{told}; no verdict rests on them")
+    return RunCheck("lag", True, figures if not bad else f"{figures}; no verdict rests on them")
 
 
 def generator_cpu(run: Evidence, resources: Sequence[Mapping[str, object]], *, lag_ok: bool) -> RunCheck:
-    """How busy the busiest worker was. Told, and blamed only together with send lag."""
+    """How busy the busiest load worker was. Reported always; the check fails only if send lag failed as well."""
     busiest = max((_cpu_share(resources, f"locust-{i}") for i in range(run.plan.load.workers)), default=None, key=_zero)
     if busiest is None:
         return RunCheck("generator_cpu", True, "not measured")

@@ -1,7 +1,7 @@
-"""What the warm-up shows already: a run whose answers all fail, or whose calls ask for nothing that a fake has.
+"""Recognises in the warm-up a run that cannot end well: every answer fails, or no call asks for what a fake has.
 
-Such a run cannot end well, so it is stopped when that is known, and judged by the same rule afterwards. It is a FAIL
-where the service's own answers were errors, and a rig failure where nothing reached the service, or the fakes.
+Such a run is stopped as soon as this is known, and judged by the same rule afterwards. It is a FAIL if the service
+answered with errors, and a rig failure if no request reached the service or no call matched a fake's routes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.units import NS_PER_MS, format_things
 from harness.verdict.validity import RunCheck
 
 LEAST: Final = 10
-"""Of fewer answers, or fewer calls, nothing is concluded."""
+"""Fewer answers, or fewer calls, are too few to conclude anything."""
 NAMED_MOST: Final = 3
 _WAITED_FOR: Final = (Outcome.CLIENT_TIMEOUT, Outcome.GATEWAY_TIMEOUT, Outcome.UNFINISHED)
 """These requests were sent and waited for an answer, so they count as having reached the service."""
@@ -31,17 +31,17 @@ _WAITED_FOR: Final = (Outcome.CLIENT_TIMEOUT, Outcome.GATEWAY_TIMEOUT, Outcome.U
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
-    """How many calls came to the fakes, and how many of them asked for something that a fake has."""
+    """How many calls came to the fakes, and how many of them matched a route of the fake."""
 
     numbered: int = 0
-    """Calls that carry the number of the arrival that they belong to."""
+    """Calls that carry the number (`seq`) of the arrival that they belong to."""
     numbered_matched: int = 0
     others: int = 0
     others_matched: int = 0
 
     @classmethod
     def of(cls, calls: NDArray[Any]) -> CallCounts:
-        """`calls` without canaries."""
+        """`calls`: rows of calls, without those of canaries."""
         numbered, matched = calls["seq"] != NO_SEQ, calls["route"] != NO_ROUTE
         counts = (numbered, numbered & matched, ~numbered, ~numbered & matched)
         return cls(*(int(np.count_nonzero(chosen)) for chosen in counts))
@@ -60,9 +60,10 @@ class CallCounts:
 
 
 def none_matches(calls: CallCounts, arrivals: int) -> bool:
-    """Whether every call on behalf of `arrivals` requests asked for something that the fakes do not have.
+    """Whether every call that the service made for `arrivals` requests asked for something that the fakes do not have.
 
-    Calls without a number may be probes of the service's own, so they count only where every second arrival has one.
+    Calls without a number may be probes of the service's own, so they count only if there is at least one for every
+    second arrival.
     """
     if calls.numbered_matched or calls.others_matched:
         return False
@@ -78,12 +79,14 @@ def last_half(plan: Plan, samples: NDArray[Any], t0_ns: int) -> NDArray[Any]:
 
 
 def all_failed(rows: NDArray[Any]) -> bool:
+    """Whether there are enough requests to conclude from, and none of them ended ok."""
     return len(rows) >= LEAST and not (rows["outcome"] == Outcome.OK).any()
 
 
 @dataclass(frozen=True, slots=True)
 class WarmupFailure:
-    """Why the run was stopped. `answered`: the service's answers were errors, so it is the service's fault."""
+    """Why the run was stopped after its warm-up. `answered`: the service answered with errors, so it is a FAIL; else it
+    is a rig failure."""
 
     reason: str
     why: str
@@ -92,7 +95,7 @@ class WarmupFailure:
     requests: int
 
     def gate(self) -> GateResult:
-        """The gate that fails for it; it is in the results of such a run only."""
+        """The failed gate `service-answers`, which only results of such a run contain."""
         return GateResult(
             id="service-answers",
             text="service-answers",
@@ -116,15 +119,16 @@ class WarmupFailure:
         )
 
     def check(self) -> RunCheck:
+        """The failed validity check of a run that is a rig failure for this reason."""
         return RunCheck("workers", False, self.reason, self.next)
 
 
 def failed_warmup(pool: Pool) -> WarmupFailure | None:
-    """Of the first run that was stopped for it; None of runs that were not, whatever their warm-up looks like."""
+    """The failure of the first run that was stopped after its warm-up; None if none was, whatever its warm-up shows."""
     for run in pool.runs:
         ended = run.manifest.ended
-        if ended and ended.reason == "warmup_failed" and (found := _failure_of(run)):
-            return found
+        if ended and ended.reason == "warmup_failed" and (failure := _failure_of(run)):
+            return failure
     return None
 
 
@@ -148,11 +152,11 @@ def _unmatched(run: Evidence, calls: CallCounts, rows: NDArray[Any], *, answered
     detail = "; ".join([*named[:NAMED_MOST], *more]) or format_things(calls.total, "call")
     reason = f"every call of the service in the warm-up asked for something that its fakes do not have ({detail})"
     speaks = next((f": {line.speaks}" for line in lines if line.speaks), "")
-    said = f" {_ended_as(rows)}" if answered else ""
+    outcomes = f" {_ended_as(rows)}" if answered else ""
     return WarmupFailure(
         reason=reason,
-        why=f"{_capital(reason)}. The run was stopped, since no fault of a fake can be met so.{said}",
-        next=f"Let the service ask for what they have{speaks}; docs/scenarios.md lists the providers.",
+        why=f"{_capital(reason)}. The run was stopped, since such calls meet no fault of a fake.{outcomes}",
+        next=f"Let the service ask for what the fakes have{speaks}; docs/scenarios.md lists the providers.",
         answered=answered,
         requests=len(rows),
     )
@@ -169,7 +173,7 @@ def _failing_answers(run: Evidence, rows: NDArray[Any]) -> WarmupFailure:
         why=f"{_ended_as(rows)}{answered_with} The run was stopped, since this cannot become a PASS.",
         next=f"It answers {status} to everything: does it have the path of these requests, and may we ask it?{log}"
         if status
-        else f"Mend first what fails without a fault; until then this scenario says nothing about one.{log}",
+        else f"First repair what fails without a fault; until then this scenario says nothing about one.{log}",
         answered=True,
         requests=len(rows),
     )
@@ -193,8 +197,8 @@ def _ended_as(rows: NDArray[Any]) -> str:
         for outcome in Outcome
         if (rows["outcome"] == outcome).any()
     }
-    told = [f"{count} as {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1])]
-    listed = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+    parts = [f"{count} as {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1])]
+    listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
     listed = listed.replace(" as", " ended as", 1)
     return f"Of the {format_things(len(rows), 'request')} of the warm-up's last half, {listed}."
 

@@ -118,7 +118,7 @@ def test_a_service_that_never_uses_the_proxy_hides_nothing(tmp_path: Path) -> No
     fault = slow_fault().model_copy(update={"met": "optional"})
     results, _ = judged(keep_calls_of_azure(made_up(fault), lambda t_ms: t_ms < -1e9), tmp_path)
     assert results.verdict == "rig_failure"
-    assert "the service never used that way" in results.reason
+    assert "the service never used the proxy's address" in results.reason
 
 
 def test_a_fail_under_a_fault_that_need_not_be_met_says_that_it_was_not(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_one_that_was_refused_outside_the_window_is_none(tmp_path: Path, when_ms
     made.canaries.append(Refused(upstream="azure", t_ns=T0_NS + round(when_ms * MS)))
     results, fault = judged(made, tmp_path)
     assert results.verdict == "rig_failure"
-    assert "azure was never asked in the 60.0 s that it stood" in results.reason
+    assert "azure was never asked in the 60.0 s that it was active" in results.reason
     assert fault.proof.windows_refused == 0
 
 
@@ -159,7 +159,7 @@ def test_a_listener_that_could_not_be_watched_is_unknown(tmp_path: Path) -> None
     ]
     results, _ = judged(made, tmp_path)
     assert results.verdict == "rig_failure"
-    assert "nobody could see whether the service tried to reach azure" in results.reason
+    assert "it is unknown whether the service tried to reach azure" in results.reason
     assert "Address already in use" in results.reason
 
 
@@ -172,7 +172,7 @@ def test_a_run_recorded_before_refusals_were_is_unknown(tmp_path: Path) -> None:
     ]
     results, _ = judged(made, tmp_path)
     assert results.verdict == "rig_failure"
-    assert "a tailgate that did not watch for it" in results.reason
+    assert "an older tailgate recorded this run" in results.reason
     assert "Run it again" in results.next
 
 

@@ -86,10 +86,10 @@ def test_errors_are_told_apart_from_who_is_missing(tmp_path: Path) -> None:
     made.samples["answered"][errors] = 0
     said = gate(judged(made, tmp_path / "some")).reason
     assert "(gcp was in 86." in said
-    assert f"of the answers that should have held it; {len(errors)} were not ok, and an error holds nobody)" in said
+    assert f"of the answers that should have held it; {len(errors)} were not ok, and an error holds no rows)" in said
 
     only_errors = record(make_plan(faults=[slow_fault()], gates=[DURING]), policy="parallel")
-    assert "(none of them was ok, and an error holds nobody)" in gate(judged(only_errors, tmp_path / "none")).reason
+    assert "(none of them was ok, and an error holds no rows)" in gate(judged(only_errors, tmp_path / "none")).reason
 
 
 def test_mistakes_about_who_is_missing_are_noticed(tmp_path: Path) -> None:

@@ -157,9 +157,9 @@ def test_who_counted_seldom_says_how_often_and_why(tmp_path: Path) -> None:
     def at(*seconds: float) -> Figures:
         return lambda second: {} if second in seconds else {"sockets": None}
 
-    few = "the last 12 s of `after azure-slow` have 2 readings of the service's sockets; it takes 3 "
+    few = "the last 12 s of `after azure-slow` have 2 readings of the service's sockets; 3 are needed "
     rare = found("sockets < 40 after azure-slow", played(figures=at(109.5, 115.5)), tmp_path / "rare")
-    assert rare.reason == f"{few}(at 10 of 12 looks the system did not tell)"
+    assert rare.reason == f"{few}(the system gave no figure in 10 of 12 attempts)"
     made = played(f"sockets < 40 {DURING}", figures=at(35.5, 37.5))
     made.plan = make_plan(
         faults=[slow_fault(remove_ms=41_000)], gates=[f"sockets < 40 {DURING}"], duration_ms=LENGTH_S * 1000
@@ -167,12 +167,12 @@ def test_who_counted_seldom_says_how_often_and_why(tmp_path: Path) -> None:
     made.entries = record(made.plan, policy="timeout").entries
     costly = found(f"sockets < 40 {DURING}", made, tmp_path / "costly")
     assert costly.reason == (
-        "the phase `azure-slow` has 2 readings of the service's sockets; it takes 3 "
+        "the phase `azure-slow` has 2 readings of the service's sockets; 3 are needed "
         "(counted every 2.0 s, since one count took more than a tenth of a core)"
     )
     late = played(keep=lambda second: second < 108 or second in (110.5, 115.5))
     finding = found("threads < 40 after azure-slow", late, tmp_path / "late")
-    assert finding.reason.endswith("it takes 3 (2 looks in 12.0 s: the machine was too busy for one a second)")
+    assert finding.reason.endswith("3 are needed (2 attempts in 12.0 s: the machine was too busy for one a second)")
 
 
 def test_after_a_fault_only_the_end_counts(tmp_path: Path) -> None:
@@ -198,13 +198,13 @@ def test_memory_is_one_thing(tmp_path: Path) -> None:
     ("text", "keep", "reason"),
     [
         (f"threads < 100 {DURING}", lambda s: not 35 < s < 95, "no reading of the service in the phase"),
-        (f"threads < 100 {DURING}", lambda s: not 37 < s < 95, "has 2 readings of the service's threads; it takes 3"),
+        (f"threads < 100 {DURING}", lambda s: not 37 < s < 95, "has 2 readings of the service's threads; 3 are needed"),
         (f"threads < 100 {DURING}", lambda s: not 50 < s < 56, "for 7.0 s, from 14.5 s of `azure-slow` on"),
         (f"threads < 100 {DURING}", lambda s: not 35 < s < 41, "for 6.5 s, from 0.0 s of `azure-slow` on"),
         (f"threads < 100 {DURING}", lambda s: not 89 < s < 95, "for 6.5 s, from 53.5 s of `azure-slow` on"),
         ("threads < 100 after azure-slow", lambda s: s < 110, "the last 12 s of `after azure-slow` have 2 readings"),
         ("threads < 100 after azure-slow", lambda s: s < 109, "have 1 reading of"),
-        (f"threads < 2x baseline {DURING}", lambda s: s > 12, "the baseline cannot be compared with: for 12.5 s"),
+        (f"threads < 2x baseline {DURING}", lambda s: s > 12, "cannot be computed from the baseline: for 12.5 s"),
     ],
 )
 def test_of_what_nobody_saw_nothing_is_said(
@@ -247,7 +247,7 @@ def test_a_figure_that_the_system_does_not_tell(tmp_path: Path) -> None:
     made = played(figures=lambda _: {"sockets": None})
     finding = found(f"sockets < 100 {DURING}", made, tmp_path)
     assert (finding.verdict, finding.observed) == ("inconclusive", None)
-    assert "does not tell" in finding.reason
+    assert "does not report it" in finding.reason
 
 
 def test_an_older_run_directory_has_no_sockets_and_is_judged_all_the_same(tmp_path: Path) -> None:
@@ -400,7 +400,7 @@ def test_a_failed_gate_is_told_with_what_was_held(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("states", "told", "not_told"),
     [
-        ({"CLOSE_WAIT": 140, "ESTABLISHED": 4}, "140 CLOSE_WAIT: the other side is done", "ESTABLISHED"),
+        ({"CLOSE_WAIT": 140, "ESTABLISHED": 4}, "140 CLOSE_WAIT: the other side closed them", "ESTABLISHED"),
         ({"ESTABLISHED": 42, "LISTEN": 1}, "2 x rate x deadline", "CLOSE_WAIT"),
         ({"SYN_SENT": 90, "ESTABLISHED": 5}, "90 SYN_SENT", "ESTABLISHED"),
         ({"CLOSE_WAIT": 60, "ESTABLISHED": 50}, "50 ESTABLISHED", "SYN_SENT"),
@@ -433,7 +433,7 @@ def test_where_nobody_can_look_no_longer_phase_is_advised(tmp_path: Path) -> Non
     service = made.plan.service.model_copy(update={"kind": "url"})
     made.plan = made.plan.model_copy(update={"service": service})
     results = judged(made, tmp_path)
-    assert "nobody looked at what it holds" in results.reason
+    assert "its resources were not measured" in results.reason
     assert "last longer" not in results.next
 
 

@@ -82,8 +82,8 @@ def test_one_that_says_nothing(tmp_path: Path) -> None:
     gates = "named azure within 3s, cleared within 3s after azure-slow"
     ran = run(tmp_path, scenario("silent", gates, "GET /metrics offers_degraded"))
     assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout
-    assert "azure was not named while azure-slow stood" in gate(ran)["reason"]
-    assert "lines held `azure` at INFO, with no level that is known" in gate(ran)["reason"]
+    assert "azure was not named while azure-slow was active" in gate(ran)["reason"]
+    assert "lines contained `azure` at INFO, without a known level" in gate(ran)["reason"]
     assert gate(ran, 1)["verdict"] == "inconclusive", "nothing was raised"
     assert {type(line) for line in told(ran)} == {Mention}
 

@@ -91,7 +91,7 @@ def test_ctrl_z_at_a_terminal_undoes_everything_and_says_why(tmp_path: Path, tox
     code = terminal.end()
     said = terminal.said.decode(errors="replace")
     assert code == 130, said
-    assert "Ctrl-Z: a run cannot be suspended with its faults in force" in said
+    assert "Ctrl-Z: a run cannot be suspended with its faults active" in said
     assert '"verified"' in (run_dir / "faults.ndjson").read_text()
     assert_nothing_left(run_dir, within_s=1)
 

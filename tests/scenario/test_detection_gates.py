@@ -37,7 +37,7 @@ def test_what_is_right(gate: str, tmp_path: Path) -> None:
         ("named gcp within 5s", "no fault breaks `gcp`", "that a fault breaks"),
         ("named oci within 5s", "there is no upstream `oci`", "`azure`"),
         ("named azure within 5s during gcp-latency", "there is no fault `gcp-latency`", "`azure-latency`"),
-        ("named azure within 90s", "stands for 90s, so nobody could be later than 90s", "for: 91s"),
+        ("named azure within 90s", "lasts 90s, so no detection could be later than 90s", "for: 91s"),
         ("cleared within 30s after gcp-latency", "there is no fault `gcp-latency`", "`azure-latency`"),
     ],
 )
@@ -53,7 +53,7 @@ def test_what_could_never_be_decided(gate: str, message: str, fix: str, tmp_path
 def test_a_fault_that_comes_before_anybody_knows_what_is_said_anyway(timing: str, at: str, tmp_path: Path) -> None:
     soon = changed(("rate: 40/s", f"rate: 40/s, {timing}".replace(", ", "\n  ")), ("for: 90s}", f"for: 90s{at}}}"))
     problem = only_problem(tmp_path, with_gate("named azure within 5s", soon))
-    assert "too soon to know which upstreams the service names anyway" in problem.message
+    assert "too soon to know which upstreams the service names without a fault" in problem.message
     assert "raise load.baseline or load.warmup" in problem.fix
     assert plan_of(load(tmp_path, with_gate("named azure within 2s", soon)))
 
@@ -68,7 +68,7 @@ def test_a_fault_that_does_not_break_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("gate", ["named azure within 5s", "cleared within 30s after azure-latency"])
 def test_a_service_by_url_needs_an_alert(gate: str, tmp_path: Path) -> None:
     problem = only_problem(tmp_path, with_gate(gate, BY_URL))
-    assert "nobody could see whom it names" in problem.message
+    assert "cannot see which upstreams it names" in problem.message
     assert "service: {alerts: GET /metrics" in problem.fix
     with_alerts = changed(("8000'}", "8000', alerts: GET /metrics degraded}"), text=BY_URL)
     service = plan_of(load(tmp_path, with_gate(gate, with_alerts))).service

@@ -112,9 +112,9 @@ def test_a_ramp_is_spelled_with_either_arrow(text: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"status": 503, "stream": "upstream"}, "it changes answers"),
+        ({"status": 503, "stream": "upstream"}, "changes a backend's answers"),
         ({"status": 503, "retry_after": "1500ms"}, "whole seconds"),
-        ({"truncate": "100%"}, "is whole"),
+        ({"truncate": "100%"}, "is not cut"),
         ({"huge": "2GB"}, "above 1 GB"),
         ({"cold_start": "91s"}, "not up before the fault ends"),
         ({"ramp": "0ms to 5s"}, "is not a ramp"),
@@ -123,12 +123,12 @@ def test_a_ramp_is_spelled_with_either_arrow(text: str) -> None:
         ({"ramp": "0ms → 5s over 0ms"}, "out of bounds"),
         ({"ramp": "0ms → 5s over 91s"}, "not over when the fault ends"),
         ({"ramp": 5}, "expected a ramp, not the number 5"),
-        ({"capacity": 5, "share": "50%"}, "whole backend's"),
+        ({"capacity": 5, "share": "50%"}, "the whole backend"),
         ({"capacity": 5, "met": "optional"}, "only calls that had to wait can show"),
         ({"status": 503, "met": "never"}, "required"),
         ({"slow_spells": {"latency": "2s", "every": "3s", "last": "2s"}}, "run into each other"),
         ({"slow_spells": {"latency": "2s", "every": "89s", "last": "2s"}}, "no two spells fit"),
-        ({"slow_spells": {"latency": "2s", "every": "10s", "last": "1s"}}, "could miss spells"),
+        ({"slow_spells": {"latency": "2s", "every": "10s", "last": "1s"}}, "could miss such short spells"),
     ],
 )
 def test_what_makes_no_sense_is_refused(fields: dict[str, Any], message: str) -> None:
@@ -185,7 +185,7 @@ def test_a_group_in_a_scenario(tmp_path: Path) -> None:
         ("all but azur", "there is no upstream `azur`"),
         ("all but azure and gcp", "spares every upstream"),
         ("all but", "there is no upstream `all but`"),
-        ("[all, azure]", "`all` stands alone"),
+        ("[all, azure]", "`all` cannot be combined with names"),
     ],
 )
 def test_a_group_that_cannot_be(tmp_path: Path, upstream: str, message: str) -> None:

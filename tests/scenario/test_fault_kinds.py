@@ -146,8 +146,8 @@ def test_what_no_canary_could_see_is_refused(fields: dict[str, Any]) -> None:
     [
         ({"bandwidth": "500B/s"}, "whole kilobytes"),
         ({"bandwidth": "1500B/s"}, "whole kilobytes"),
-        ({"down": True, "share": "50%"}, "closes the listener, for everybody"),
-        ({"down": True, "stream": "upstream"}, "closes the listener, both ways"),
+        ({"down": True, "share": "50%"}, "closes the listener, so it breaks every connection"),
+        ({"down": True, "stream": "upstream"}, "closes the listener, so it acts in both directions"),
         ({"hang": False}, "expected true"),
         ({"toxic": {"type": "latency", "attributes": {"latencyy": 1}}}, "no attribute `latencyy`"),
         ({"toxic": {"type": "latency", "attributes": {"latency": -1}}}, "out of range"),

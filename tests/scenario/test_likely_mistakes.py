@@ -157,9 +157,9 @@ MESSAGES: list[tuple[tuple[tuple[str, str], ...], str, str]] = [
         "let the first fault begin at 11s, after its guard",
     ),
     (gate("rss < 1.2x"), "the gate ends where `baseline` should follow", "rss < 1.2x baseline"),
-    (gate("recovery < 15s"), "a recovery gate says after which fault", "recovery < 15s after azure-latency"),
+    (gate("recovery < 15s"), "a `recovery` gate needs the name of a fault", "recovery < 15s after azure-latency"),
     (gate("p99 of Azure < 1s"), "`Azure` is not an upstream's name", "p99 of azure < 1s"),
-    (gate("calls < 1.5x"), "`1.5x`: calls are compared with nothing, only counted", "calls < 1.5"),
+    (gate("calls < 1.5x"), "`1.5x`: calls are counted, and compared with no other phase or run", "calls < 1.5"),
     (
         service("{rung: timeout, alerts: GET /metrics foo-bar}"),
         "`foo-bar` is not a metric name (letters, digits, `_`, `:`)",

@@ -26,7 +26,7 @@ gates:
 """
     problem = only_problem(tmp_path, text)
     assert (problem.line, problem.col) == (5, 5)
-    assert problem.message == "the service at `url` is not started by tailgate, which cannot look at its threads"
+    assert problem.message == "tailgate does not start the service at `url`, so it cannot measure its threads"
     assert "service.command" in problem.fix
 
 
@@ -70,7 +70,7 @@ def test_a_window_too_short_for_any_reading_to_tell(
 def test_a_fault_too_short_says_how_long(tmp_path: Path) -> None:
     text = changed(("latency: 60s, for: 90s", "latency: 2s, for: 7s")).partition("gates:")[0]
     problem = only_problem(tmp_path, f"{text}gates: [threads < 100 during azure-latency]\n")
-    assert "is 5s long; a PASS needs 6s, since the service is looked at once a second" in problem.message
+    assert "is 5s long; a PASS needs 6s, since the service is measured once a second" in problem.message
     assert problem.fix == "write `for: 8s` for `azure-latency`"
 
 

@@ -163,7 +163,7 @@ def test_code_is_not_worse_than_itself_on_a_busier_machine(tmp_path: Path, capsy
         ((200, 230), (210, 212), ""),  # one in between is as near to both
         (None, (200, 204), "BASE has no yardstick"),
         ((200, 204), None, "HEAD has no yardstick"),
-        ((200, None), (200, 204), "BASE has no yardstick of after"),
+        ((200, None), (200, 204), "BASE has no yardstick from after"),
     ],
 )
 def test_yardsticks(

@@ -179,7 +179,7 @@ def test_a_capacity_is_proven_by_the_calls_that_had_to_wait(tmp_path: Path) -> N
 def test_a_capacity_that_nobody_felt_is_no_proof(tmp_path: Path) -> None:
     results = judged(recorded(CAPACITY, hit=nobody, answer={}), tmp_path)
     assert results.verdict == "rig_failure"
-    assert "never held a call up" in results.reason
+    assert "never delayed a call" in results.reason
 
 
 @pytest.mark.parametrize(("showing", "landed"), [(2, True), (1, False)])

@@ -35,7 +35,7 @@ service-alive                            –                                  1 
        ✗ p99 < gateway.timeout during azure-slow: 2,431 of 2,431 requests (100 %) took 2.00 s or longer or
        failed (2,431 got a 504); it must be fewer than 1.00 %
        ✗ complete > 99% during azure-slow: 2,431 of 2,431 requests (100 %) were not complete (none of them was
-       ok, and an error holds nobody); it must be fewer than 1.00 %
+       ok, and an error holds no rows); it must be fewer than 1.00 %
 
 trust  ✓ every check of the rig held (send lag p99 0.20 ms, 0 seconds above 20 ms; proven: azure-slow)
 calls  azure 1.00 · gcp 1.00 · aws 1.00 for each arrival, over the whole run

@@ -424,8 +424,8 @@ def _any_request(patch: pytest.MonkeyPatch) -> None:
 
 
 def _up_to_the_limit(patch: pytest.MonkeyPatch) -> None:
-    after_ms = named_judge._Look.after_ms
-    patch.setattr(named_judge._Look, "after_ms", lambda self, t_ns: after_ms(self, t_ns) - 0.001)
+    after_ms = named_judge._FaultWindow.after_ms
+    patch.setattr(named_judge._FaultWindow, "after_ms", lambda self, t_ns: after_ms(self, t_ns) - 0.001)
 
 
 def _last_for_first(seen: Any, **keywords: Any) -> Any:
@@ -618,14 +618,14 @@ MUTANTS = (
     Mutant(
         "a mean for the highest reading",
         a_moment_of_many_threads,
-        swap("harness.gates.resource_judge._Held.highest", property(lambda held: float(held._values.mean()))),
+        swap("harness.gates.resource_judge._Usage.highest", property(lambda held: float(held._values.mean()))),
         right="fail",
         wrong="pass",
     ),
     Mutant(
-        "what nobody looked at taken for held",
+        "readings that are missing taken for held",
         nobody_looked,
-        swap("harness.gates.resource_judge._Held.unknown", lambda *_: ""),
+        swap("harness.gates.resource_judge._Usage.unknown", lambda *_: ""),
         right="inconclusive",
         wrong="pass",
     ),

@@ -178,7 +178,7 @@ def test_a_service_that_goes_around_its_proxy(tmp_path: Path) -> None:
     made = record(make_plan(faults=[slow_fault()], gates=GATES), fault_reaches_service=False)
     made.canaries = [line for line in made.canaries if not isinstance(line, Connections)]
     results = judged(made, tmp_path)
-    assert_rig_failure(results, "faults", "the service never used that way")
+    assert_rig_failure(results, "faults", "the service never used the proxy's address")
     assert "sut.env" in results.next
 
 

@@ -1,4 +1,5 @@
-"""The upstreams that the service named. `recorded` reads them, `baseline` says what is named anyway, `results` counts.
+"""Detections: the upstreams that the service's log or alert named. `recorded` reads them, `baseline` tells which of
+them also occur without the fault, `results` summarises them for results.json.
 
-Facts only: `harness.gates.detection` judges them, `reports.detections` puts them into words.
+Nothing is judged here: `harness.gates.detection` judges detections, `reports.detections` words them.
 """

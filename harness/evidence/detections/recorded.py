@@ -1,7 +1,8 @@
-"""Whom the service named, when, and whether a fault explains it: what notices.ndjson says beside the journal.
+"""The detections in notices.ndjson: which upstream the service named, when, and whether a fault explains it.
 
-A sighting of an upstream is explained by a fault that acted on it then, or shortly before: a request that it held may
-fail as late as the load generator waits, and an alert counts from when it was raised. Nothing is judged here.
+A detection is explained by a fault that acted on the upstream at that time or shortly before: a request that the fault
+held may fail as late as the load generator waits, and an alert is dated back to when it was raised. Nothing is judged
+here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ SOURCES: Final[tuple[Source, ...]] = ("log", "alert")
 
 @dataclass(frozen=True, slots=True)
 class TimedDetection:
-    """An upstream seen named. `since_ns`: of an alert, when it was raised; else `t_ns`."""
+    """One detection of an upstream. `since_ns`: when the alert was raised; for a log line the same as `t_ns`. `lines`:
+    how many lines of the log it stands for."""
 
     t_ns: int
     since_ns: int
@@ -32,13 +34,17 @@ class TimedDetection:
     text: str
 
 
-def _time(sighting: TimedDetection) -> int:
-    return sighting.t_ns
+def _time(detection: TimedDetection) -> int:
+    return detection.t_ns
 
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """All of a run's, in order of time. `normal`: when an alert was seen not, or no longer, raised."""
+    """All that a run recorded, each in order of time.
+
+    `raised`: upstreams named by log or alert. `normal`: observations that an alert is not, or no longer, raised.
+    `unread`: what of log and alert could not be read. `unheeded`: log lines that contain a name and do not count.
+    """
 
     raised: tuple[TimedDetection, ...]
     normal: tuple[Detection, ...]
@@ -47,7 +53,8 @@ class Detections:
 
     @classmethod
     def of(cls, lines: Iterable[Recorded]) -> Detections:
-        """Of sightings that are one line the first is here and the last, each at its time."""
+        """From the lines of notices.ndjson. A line that stands for several detections becomes two, the first and the
+        last, each at its time."""
         raised: list[TimedDetection] = []
         normal: list[Detection] = []
         unread: list[LogGap] = []
@@ -72,13 +79,13 @@ class Detections:
         return cls(tuple(sorted(raised, key=_time)), tuple(normal), tuple(unread), tuple(unheeded))
 
     def between(self, begin_ns: int, end_ns: int, upstream: str | None = None) -> list[TimedDetection]:
-        """Who was named from `begin_ns` until before `end_ns`."""
+        """The detections in [begin_ns, end_ns), of all upstreams or of one."""
         first = bisect_left(self.raised, begin_ns, key=_time)
         end = bisect_left(self.raised, end_ns, lo=first, key=_time)
-        return [s for s in self.raised[first:end] if upstream in (None, s.upstream)]
+        return [d for d in self.raised[first:end] if upstream in (None, d.upstream)]
 
     def unread_between(self, source: Source, begin_ns: int, end_ns: int) -> LogGap | None:
-        """What of a source could not be read that may have been said from `begin_ns` until before `end_ns`."""
+        """The first gap in a source that may hide a detection in [begin_ns, end_ns); None if there is none."""
         return next(
             (
                 u
@@ -90,12 +97,12 @@ class Detections:
 
     @property
     def alert_was_never_seen(self) -> bool:
-        """No answer ever held a sample about an upstream, raised or not."""
-        return not self.normal and not any(s.source == "alert" for s in self.raised)
+        """Whether no answer of the metrics endpoint had a sample of any upstream's alert, raised or not."""
+        return not self.normal and not any(d.source == "alert" for d in self.raised)
 
 
 def silent_alert(run: Evidence) -> str:
-    """What is wrong with the service's alert, where one is given and it never said anything of anybody."""
+    """A clause on an alert that the scenario gives and that never had a sample of any upstream; else empty."""
     metric = run.plan.service.alerts_metric
     if run.notices is None or metric is None or not run.notices.alert_was_never_seen:
         return ""
@@ -104,8 +111,10 @@ def silent_alert(run: Evidence) -> str:
 
 
 def unread_by(run: Evidence, source: Source, begin_ns: int, end_ns: int) -> str:
-    """Why nobody can say that a source named nobody then; empty where all was read. An alert that never said anything
-    is no witness at all, so nothing of it is missing."""
+    """Why it is unknown whether a source named an upstream in [begin_ns, end_ns); empty if all of it was read.
+
+    Empty also for an alert that never had a sample: it is no source at all, so nothing of it is missing.
+    """
     assert run.notices is not None
     lost = run.notices.unread_between(source, begin_ns, end_ns)
     if lost is None or (source == "alert" and run.notices.alert_was_never_seen):
@@ -114,51 +123,53 @@ def unread_by(run: Evidence, source: Source, begin_ns: int, end_ns: int) -> str:
 
 
 def coverage(run: Evidence, upstream: str) -> list[tuple[int, int]]:
-    """When a fault may explain that an upstream is named: as long as it acts, and until requests that it held fail."""
+    """The spans (absolute ns) in which a fault explains that an upstream is named: while it acts, and as long after it
+    as a request that it held may still fail."""
     grace_ns = round(run.plan.load.client_cap_ms * NS_PER_MS)
     return [(begin_ns, end_ns + grace_ns) for begin_ns, end_ns in run.injections(upstream)]
 
 
-def is_explained(run: Evidence, sighting: TimedDetection) -> bool:
-    """Whether a fault acted on the upstream then, or so shortly before that requests it held may only now fail."""
+def is_explained(run: Evidence, detection: TimedDetection) -> bool:
+    """Whether a fault acted on the upstream then, or so shortly before that a request it held may fail only now."""
     return any(
         begin_ns <= moment_ns <= end_ns
-        for begin_ns, end_ns in coverage(run, sighting.upstream)
-        for moment_ns in (sighting.t_ns, sighting.since_ns)
+        for begin_ns, end_ns in coverage(run, detection.upstream)
+        for moment_ns in (detection.t_ns, detection.since_ns)
     )
 
 
 def in_bad_second(run: Evidence, t_ns: int) -> bool:
-    """Whether the load generator was late then or in the second before, so that the service was hit by a burst."""
+    """Whether the load generator was late in that second or the one before, so that the service got a burst."""
     second = (t_ns - run.t0_ns) // NS_PER_S
     return second in run.bad_seconds or second - 1 in run.bad_seconds
 
 
-# ---------------------------------------------------------------- afterwards
+# ---------------------------------------------------------------- after a fault
 
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """How one source stopped naming an upstream. `at_ns` None: it had not when the time was over."""
+    """When one source stopped naming an upstream. `at_ns` None: it still did at the end of the time observed."""
 
     at_ns: int | None
     last: TimedDetection | None
-    """The last after the removal."""
+    """The last detection: of a log the last after the removal, of an alert the last of all."""
 
 
 def cleared(run: Evidence, upstream: str, source: Source, removed_ns: int, end_ns: int) -> Cleared:
-    """When, between a fault's removal and `end_ns`, it was named for the last time; of an alert, when it was normal."""
+    """When, between a fault's removal and `end_ns`, the log named the upstream for the last time, or the alert returned
+    to normal; `removed_ns` if that was before the removal."""
     assert run.notices is not None
-    seen = [s for s in run.notices.between(0, end_ns, upstream) if s.source == source]
-    after = [s for s in seen if s.t_ns >= removed_ns and not in_bad_second(run, s.t_ns)]
+    own = [d for d in run.notices.between(0, end_ns, upstream) if d.source == source]
+    after = [d for d in own if d.t_ns >= removed_ns and not in_bad_second(run, d.t_ns)]
     last = after[-1] if after else None
-    if source == "log" or not seen:
+    if source == "log" or not own:
         return Cleared(last.t_ns if last else removed_ns, last)
-    normal_ns = [n.t_ns for n in run.notices.normal if n.upstream == upstream and seen[-1].t_ns < n.t_ns < end_ns]
-    return Cleared(max(removed_ns, normal_ns[0]) if normal_ns else None, seen[-1])
+    normal_ns = [n.t_ns for n in run.notices.normal if n.upstream == upstream and own[-1].t_ns < n.t_ns < end_ns]
+    return Cleared(max(removed_ns, normal_ns[0]) if normal_ns else None, own[-1])
 
 
 def after_end_ns(run: Evidence, fault: str) -> int:
-    """Until when what follows a fault can be watched: the next guard, the load's end, or its stop."""
+    """The end (absolute ns) of the phase after a fault: the next guard, the load's end, or its stop."""
     end_ns = run.t0_ns + round(run.phase(f"after {fault}").end_ms * NS_PER_MS)
     return end_ns if run.stop_ns is None else min(end_ns, run.stop_ns)

@@ -1,1 +1,1 @@
-"""Gates on what the service reports: an upstream is named in time, and cleared when the fault is over."""
+"""Gates on detections (the service's log or alert names an upstream): named in time, and cleared after the fault."""

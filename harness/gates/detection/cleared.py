@@ -1,7 +1,8 @@
-"""`cleared within 30s after azure-slow`: soon after the fault is gone the service no longer says that it is there.
+"""`cleared within 30s after azure-slow`: after the fault's removal the service soon stops naming its upstreams.
 
-Each upstream of the fault must have been named while it stood, or there was nothing to clear. After the last removal
-the log's last line that names it, and the alert's return to normal, must be earlier than the limit.
+Every upstream of the fault must have been named while the fault was active; otherwise there is nothing to clear. After
+the last removal, the last line of the log that names the upstream and the alert's return to normal must come earlier
+than the limit.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from harness.rundir.detections import Source
 
 MARGIN_MS: Final = 5_000.0
-"""Load beyond the limit: a log that goes on naming somebody must be seen to."""
+"""The load goes on for this long after the limit, so that a log that still names an upstream is seen to do so."""
 _STILL: Final[dict[Source, FindingKind]] = {"log": FindingKind.STILL_IN_LOG, "alert": FindingKind.STILL_IN_ALERT}
 _EXAMPLE = "cleared within 30s after FAULT"
 
@@ -58,15 +59,15 @@ class ClearedGate(DetectionGate):
             upstream = words.take("`within`", _EXAMPLE).text
             if upstream[:1] == "<" and words.peek()[:1].isdigit():
                 fix = f"cleared within {words.text[words.offset :]}"
-                raise GateSyntaxError("a `cleared` gate says within which time", fix, offset)
+                raise GateSyntaxError("a `cleared` gate needs a time limit", fix, offset)
             if words.peek() == "within":
-                told = f"a `cleared` gate is about every upstream of its fault: `{upstream}` is one word too many"
-                raise GateSyntaxError(told, _without(words, upstream), offset)
-            raise GateSyntaxError("a `cleared` gate says within which time", _EXAMPLE, offset)
+                reason = f"a `cleared` gate is about every upstream of its fault: `{upstream}` is one word too many"
+                raise GateSyntaxError(reason, _without(words, upstream), offset)
+            raise GateSyntaxError("a `cleared` gate needs a time limit", _EXAMPLE, offset)
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         if not words.accept("after"):
             fix = f"cleared within {duration_literal(limit_ms)} after FAULT"
-            raise GateSyntaxError("a `cleared` gate says after which fault", fix, words.offset)
+            raise GateSyntaxError("a `cleared` gate needs the name of a fault", fix, words.offset)
         return cls(words.text, words.name("a fault's name", _EXAMPLE), limit_ms)
 
     @property
@@ -85,7 +86,7 @@ class ClearedGate(DetectionGate):
             yield unreadable_service(names.missing_alerts)
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
-        """Each run and upstream by itself; the worst counts."""
+        """Judge each upstream in each run by itself; the worst counts."""
         outcomes = [outcome for run in pool.runs for outcome in _outcomes(run, self)]
         no_fault = DetectionOutcome("inconclusive", FindingKind.NO_WINDOW, f"there is no fault {self.fault}")
         worst = worst_of(outcomes) or no_fault
@@ -106,7 +107,7 @@ def _without(words: Tokens, upstream: str) -> str:
 
 
 def _outcomes(run: Evidence, gate: ClearedGate) -> list[DetectionOutcome]:
-    """One for each upstream that the fault hits."""
+    """One outcome for each upstream that the fault breaks."""
     if run.notices is None:
         return [DetectionOutcome("inconclusive", FindingKind.NOT_RECORDED, UNRECORDED)]
     upstreams = next((fault.upstreams for fault in run.plan.faults if fault.name == gate.fault), ())
@@ -115,19 +116,19 @@ def _outcomes(run: Evidence, gate: ClearedGate) -> list[DetectionOutcome]:
 
 @dataclass(frozen=True, slots=True)
 class _After:
-    """What followed the fault's last removal from one upstream, until `end_ns`."""
+    """The time after the fault's last removal from one upstream, until `end_ns`."""
 
     run: Evidence
     notices: Detections
     gate: ClearedGate
     upstream: str
     begin_ns: int
-    """When the fault first came."""
+    """When the fault was first applied."""
     removed_ns: int
     end_ns: int
 
     def ms(self, t_ns: int) -> float:
-        """Since the removal, seconds that the load generator spoiled left out."""
+        """The time from the removal to `t_ns`, without the seconds in which the load generator was late."""
         return self.run.seconds([(self.removed_ns, max(self.removed_ns, t_ns))]) * 1000
 
     @property
@@ -136,17 +137,18 @@ class _After:
 
     @property
     def no_news(self) -> str:
-        return f"named {self.upstream} before {self.gate.fault} as well, so it says nothing"
+        """The predicate of a sentence about a source that named the upstream without the fault as well."""
+        return f"named {self.upstream} before {self.gate.fault} as well, so it proves nothing"
 
     @property
     def late_s(self) -> float:
-        """How long was watched after the limit."""
+        """How long the service was observed after the limit."""
         return max(0, self.end_ns - self.limit_ns) / NS_PER_S
 
     def late(self, source: Source) -> list[TimedDetection]:
-        """What this source said of the upstream after the limit."""
-        seen = self.notices.between(self.limit_ns, self.end_ns, self.upstream)
-        return [sighting for sighting in seen if sighting.source == source]
+        """The detections of the upstream by this source after the limit."""
+        detections = self.notices.between(self.limit_ns, self.end_ns, self.upstream)
+        return [detection for detection in detections if detection.source == source]
 
 
 def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> DetectionOutcome:
@@ -154,78 +156,84 @@ def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> DetectionOutcom
 
     assert run.notices is not None
     fault = next(fault for fault in run.plan.faults if fault.name == gate.fault)
-    mine = [i for i in run.journalled if (i.fault, i.upstream) == (gate.fault, upstream) and i.applied_ns is not None]
-    removed_ns = mine[-1].removed_ns if len(mine) == len(fault.windows) else None
+    injections = [
+        i for i in run.journalled if (i.fault, i.upstream) == (gate.fault, upstream) and i.applied_ns is not None
+    ]
+    removed_ns = injections[-1].removed_ns if len(injections) == len(fault.windows) else None
     if removed_ns is None or (run.stop_ns is not None and run.stop_ns < removed_ns):
         return DetectionOutcome("inconclusive", FindingKind.STOPPED, STOPPED)
-    begin_ns = mine[0].applied_ns
+    begin_ns = injections[0].applied_ns
     assert begin_ns is not None
-    seen = run.notices.between(begin_ns, removed_ns, upstream)
-    if not seen:
-        reason = f"{upstream} was never named while {gate.fault} stood, so nothing could clear"
+    during = run.notices.between(begin_ns, removed_ns, upstream)
+    if not during:
+        reason = f"{upstream} was never named while {gate.fault} was active, so nothing could clear"
         return DetectionOutcome("inconclusive", FindingKind.NOT_RAISED, reason)
     after = _After(run, run.notices, gate, upstream, begin_ns, removed_ns, after_end_ns(run, gate.fault))
-    by = [_by(after, source) for source in SOURCES]
-    worst = next((w.outcome for v in ("fail", "inconclusive") for w in by if w.counts and w.outcome.verdict == v), None)
+    by_source = [_judge_source(after, source) for source in SOURCES]
+    counting = [each.outcome for each in by_source if each.counts]
+    worst = next((o for verdict in ("fail", "inconclusive") for o in counting if o.verdict == verdict), None)
     if worst:
         return worst
-    if not any(witness.was_news for witness in by):
-        sources = " and ".join(dict.fromkeys(sighting.source for sighting in seen))
+    if not any(each.was_news for each in by_source):
+        sources = " and ".join(dict.fromkeys(detection.source for detection in during))
         reason = f"the service's {sources} {after.no_news}, and nothing could clear"
         return DetectionOutcome("inconclusive", FindingKind.NAMED_ANYWAY, reason)
-    slowest = max((w.outcome for w in by if w.counts), key=lambda outcome: outcome.after_ms or 0.0)
-    mute = silent_alert(run)
-    if not mute:
+    slowest = max(counting, key=lambda outcome: outcome.after_ms or 0.0)
+    silent = silent_alert(run)
+    if not silent:
         return slowest
-    return replace(slowest, kind=FindingKind.HELD_ON_ONE_SOURCE, reason=f"{slowest.reason} ({mute})")
+    return replace(slowest, kind=FindingKind.HELD_ON_ONE_SOURCE, reason=f"{slowest.reason} ({silent})")
 
 
 @dataclass(frozen=True, slots=True)
-class _Witness:
-    """What one source says of the gate. `counts`: that it named nobody any more is no PASS where it had not before."""
+class _SourceOutcome:
+    """The gate judged by one source, the log or the alert."""
 
     outcome: DetectionOutcome
     was_news: bool
-    """It named the upstream while the fault stood, and had not been saying so already."""
+    """The source named the upstream while the fault was active, and had not done so already before it."""
     counts: bool
+    """Whether the outcome counts. A source that cleared is no PASS if it named the upstream before the fault as well.
+    """
 
 
-def _by(after: _After, source: Source) -> _Witness:
+def _judge_source(after: _After, source: Source) -> _SourceOutcome:
     from harness.evidence.detections.baseline import LAST_S, baseline_detections
 
-    past = baseline_detections(after.run, after.upstream, source, after.begin_ns, enough_s=LAST_S)
-    during = [s for s in after.notices.between(after.begin_ns, after.removed_ns, after.upstream) if s.source == source]
-    was_news = bool(past.news(during, (after.removed_ns - after.begin_ns) / NS_PER_S))
-    outcome = _seen_by(after, source)
+    before = baseline_detections(after.run, after.upstream, source, after.begin_ns, enough_s=LAST_S)
+    during = [d for d in after.notices.between(after.begin_ns, after.removed_ns, after.upstream) if d.source == source]
+    was_news = bool(before.news(during, (after.removed_ns - after.begin_ns) / NS_PER_S))
+    outcome = _clearing_outcome(after, source)
     late = after.late(source)
-    if outcome.verdict == "fail" and late and not past.news(late, after.late_s):
+    if outcome.verdict == "fail" and late and not before.news(late, after.late_s):
         outcome = DetectionOutcome("inconclusive", FindingKind.NAMED_ANYWAY, f"the service's {source} {after.no_news}")
-    return _Witness(outcome, was_news, outcome.verdict != "pass" or was_news or not during)
+    return _SourceOutcome(outcome, was_news, outcome.verdict != "pass" or was_news or not during)
 
 
-def _seen_by(after: _After, source: Source) -> DetectionOutcome:
+def _clearing_outcome(after: _After, source: Source) -> DetectionOutcome:
+    """When the source stopped naming the upstream, against the limit."""
     from harness.evidence.detections.recorded import cleared, unread_by
 
-    found = cleared(after.run, after.upstream, source, after.removed_ns, after.end_ns)
-    limit_ms, held_ms = after.gate.limit_ms, after.ms(after.end_ns)
-    held, limit = format_duration(held_ms), format_duration(limit_ms)
+    clearing = cleared(after.run, after.upstream, source, after.removed_ns, after.end_ns)
+    limit_ms, load_ms = after.gate.limit_ms, after.ms(after.end_ns)
+    load, limit = format_duration(load_ms), format_duration(limit_ms)
     still = f"{after.upstream} was still named by the service's {source} "
-    tail = f" after the fault was gone, limit {limit}" + (f": {found.last.text}" if found.last else "")
-    ended = f"the load ended {held} after the fault, too early to tell"
+    tail = f" after the fault was gone, limit {limit}" + (f": {clearing.last.text}" if clearing.last else "")
+    ended = f"the load ended {load} after the fault, too early to tell"
     too_early = DetectionOutcome("inconclusive", FindingKind.TOO_EARLY, ended)
-    if found.at_ns is None:
-        lost = unread_by(after.run, source, found.last.t_ns if found.last else after.removed_ns, after.end_ns)
+    if clearing.at_ns is None:
+        lost = unread_by(after.run, source, clearing.last.t_ns if clearing.last else after.removed_ns, after.end_ns)
         if lost:
             return DetectionOutcome(
                 "inconclusive", FindingKind.UNREAD, f"{after.upstream} was named when last seen; then {lost}"
             )
-        return too_early if held_ms < limit_ms else DetectionOutcome("fail", _STILL[source], still + held + tail)
-    after_ms = after.ms(found.at_ns)
+        return too_early if load_ms < limit_ms else DetectionOutcome("fail", _STILL[source], still + load + tail)
+    after_ms = after.ms(clearing.at_ns)
     if after_ms >= limit_ms:
         return DetectionOutcome("fail", _STILL[source], still + format_duration(after_ms) + tail, after_ms=after_ms)
-    if held_ms < limit_ms:
+    if load_ms < limit_ms:
         return too_early
     if lost := unread_by(after.run, source, after.limit_ns, after.end_ns):
         return DetectionOutcome("inconclusive", FindingKind.UNREAD, lost)
-    reason = f"{after.upstream} was named no more {format_duration(after_ms)} after the fault, limit {limit}"
+    reason = f"{after.upstream} was no longer named {format_duration(after_ms)} after the fault, limit {limit}"
     return DetectionOutcome("pass", FindingKind.HELD, reason, after_ms=after_ms)

@@ -1,8 +1,8 @@
-"""`named azure within 5s [during azure-slow]`: log or alert of the service name the faulted upstream, no healthy one.
+"""`named azure within 5s [during azure-slow]`: the service's log or alert names the broken upstream and no healthy one.
 
-In every window of the fault: azure named within the limit of the fault's coming, and until its removal nobody that no
-fault had touched. What a source was saying already when the window began is no news of it, whomever it names. What is
-seen is a time, not a share: no error is shared out, and one window that fails fails the gate.
+In every window of the fault, azure must be named within the limit after the fault was applied, and until its removal no
+upstream may be named that no fault had broken. If a source named an upstream just as often before the window, it does
+not count. A time is measured and no share, so no error is divided among gates; one window that fails fails the gate.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ NO_WINDOW: Final = DetectionOutcome(
     "inconclusive", FindingKind.NO_WINDOW, "no window of the fault lasted longer than the limit"
 )
 LATE_MS: Final = 1_000.0
-"""A window lasts this much longer than the limit, or its fault, applied a moment late, leaves no room to be late in."""
+"""A window must last this much longer than the limit, so that it is still longer if the fault is applied late."""
 _EXAMPLE = "named UPSTREAM within 5s during FAULT"
 
 
 def unreadable_service(alerts: str) -> GateDiagnostic:
-    """Neither log nor alert of the service can be read. `alerts`: how an alert is spelled."""
+    """The problem of a service whose log and alert cannot be read. `alerts`: an example of `service.alerts`."""
     return GateDiagnostic(
-        "the log of a service given by `url` is not ours to read, so nobody could see whom it names",
+        "tailgate cannot read the log of a service given by `url`, so it cannot see which upstreams it names",
         f"say where its alert metric is: `service: {{alerts: {alerts}}}`, or remove the gate",
     )
 
@@ -47,7 +47,7 @@ class DetectedGate(DetectionGate):
     upstream: str
     limit_ms: float
     fault: str | None
-    """None: every fault that hits the upstream."""
+    """None: every fault that breaks the upstream."""
 
     @classmethod
     def reads(cls, word: str) -> bool:
@@ -65,12 +65,12 @@ class DetectedGate(DetectionGate):
             how = f": write `within` for `{comparison}`" if comparison else ""
             after = words.text[words.offset + len(comparison) :].strip()
             fix = f"named {upstream} within {after if after[:1].isdigit() else '5s during FAULT'}"
-            raise GateSyntaxError(f"a `named` gate says within which time{how}", fix, words.offset)
+            raise GateSyntaxError(f"a `named` gate needs a time limit{how}", fix, words.offset)
         limit_ms = words.quantity(parse_duration_ms, "a duration", _EXAMPLE)
         offset = words.offset
         phase = words.phase()
         if phase.startswith("after ") or phase == "baseline":
-            raise GateSyntaxError("a `named` gate speaks of a fault while it stands", _EXAMPLE, offset)
+            raise GateSyntaxError("a `named` gate is about the time while a fault is active", _EXAMPLE, offset)
         return cls(words.text, upstream, limit_ms, None if phase == "whole" else phase)
 
     @property
@@ -85,7 +85,7 @@ class DetectedGate(DetectionGate):
         return (self.upstream,)
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
-        """A fault must break the upstream, and stay long enough for it to be named late."""
+        """A fault must break the upstream, and last longer than the limit."""
         if names.missing_alerts:
             yield unreadable_service(names.missing_alerts)
         breaking = [fault for fault in names.faults if self.upstream in fault.upstreams]
@@ -102,20 +102,20 @@ class DetectedGate(DetectionGate):
         if longest_ms < self.limit_ms + LATE_MS:
             limit = duration_literal(self.limit_ms)
             yield GateDiagnostic(
-                f"the fault stands for {duration_literal(longest_ms)}, so nobody could be later than {limit}",
+                f"the fault lasts {duration_literal(longest_ms)}, so no detection could be later than {limit}",
                 f"write a shorter limit, or `for: {duration_literal(self.limit_ms + LATE_MS)}` or longer",
                 limit,
             )
 
     def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
-        """The service is listened to for as long as the limit before the fault first comes, or it is not known which
-        upstreams it names anyway. The warm-up counts."""
+        """Before the first fault there must be load for as long as the limit, the warm-up included; otherwise it is
+        unknown which upstreams the service names without a fault."""
         asked = (
             each
             for each in windows.faults
             if self.upstream in each.upstreams
             and self.fault in (None, each.fault)
-            # a shorter one is refused for that
+            # shorter windows have a diagnostic of their own
             and each.length_ms > self.limit_ms
         )
         first = min(asked, key=lambda each: each.after_load_began_ms, default=None)
@@ -123,14 +123,14 @@ class DetectedGate(DetectionGate):
             limit = duration_literal(self.limit_ms)
             yield GateDiagnostic(
                 f"`{first.fault}` comes {duration_literal(first.after_load_began_ms)} after the load began, too soon "
-                "to know which upstreams the service names anyway",
+                "to know which upstreams the service names without a fault",
                 f"let it come {limit} or more after the load began (raise load.baseline or load.warmup, or the fault's "
                 "`at`), or write a shorter limit",
                 limit,
             )
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
-        """Every window of every run; the worst counts."""
+        """Judge every window of every run; the worst counts."""
         from harness.gates.detection.named_judge import outcomes_of
 
         outcomes = [outcome for run in pool.runs for outcome in outcomes_of(run, self)]

@@ -1,4 +1,4 @@
-"""What gates on detections share: the finding of one window or one upstream, and what to do about each kind."""
+"""What gates on detections share: the outcome of one window or upstream, and the advice for each kind of finding."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from harness.gates.wording.undecided import what_would_decide
 from harness.rundir.finding_kind import FindingKind
 
 STOPPED: Final = "the run was stopped before this phase was over"
-UNRECORDED: Final = "this run recorded nothing of whom the service named"
+UNRECORDED: Final = "this run has no record of which upstreams the service named"
 _ADVICE: Final[dict[FindingKind, str]] = {
     FindingKind.HEALTHY_NAMED: (
-        "Name only the backend whose own call failed or was given up on; see logs/sut.log for why another "
-        "was. One deadline over all calls blames whoever is still open, and a line that lists every backend "
-        "names all."
+        "Name only the backend whose own call failed or was given up on; see logs/sut.log for why another was "
+        "named. A single deadline over all calls blames every backend whose call is still open, and a line that lists "
+        "all backends names all of them."
     ),
     FindingKind.NAMED_LATE: (
         "Give up on a call well before this gate's limit, and log it then; an alert needs fewer failures, or "
         "a shorter time to look at them."
     ),
     FindingKind.NAMED_BELOW_WARNING: (
-        "Log that it failed at WARNING or ERROR, in a word that is known (docs/scenarios.md lists them): "
-        "INFO, a line without a level, and the frames and source lines of a traceback name nobody."
+        "Log that it failed at WARNING or ERROR, with a level that tailgate knows (docs/scenarios.md lists them): "
+        "lines of INFO, lines without a level, and the frames and source lines of a traceback do not count."
     ),
     FindingKind.ALERT_SILENT: (
-        "Mend `service.alerts`: see the service's metrics for the path, the metric's name and its labels; or "
+        "Correct `service.alerts`: see the service's metrics for the path, the metric's name and its labels; or "
         "log a line of WARNING or ERROR with the upstream's name whenever a call to it fails."
     ),
     FindingKind.NEVER_NAMED: (
@@ -43,22 +43,23 @@ _ADVICE: Final[dict[FindingKind, str]] = {
     ),
     FindingKind.NAMED_ANYWAY: (
         "Find out why it is named when nothing is wrong (logs/sut.log): is its deadline too near its usual "
-        "latency? A line about something else needs a level below WARN, or not its name; what an earlier "
-        "fault left needs time to be over."
+        "latency? A line about something else needs a level below WARN, or must not contain its name; the effects of "
+        "an earlier fault need time to end."
     ),
     FindingKind.HEARD_TOO_SHORTLY: ("Let the fault come later: raise `load.baseline`, or the fault's `at`."),
     FindingKind.UNREAD: (
         "See notices.ndjson for what could not be read: a log that floods, or an alert that is silent."
     ),
-    FindingKind.NO_SOURCE: ("Mend `service.alerts`: see the service's metrics for the metric's name and labels."),
-    FindingKind.NOT_RAISED: ("Ask first that it is named: `named UPSTREAM within 5s`."),
+    FindingKind.NO_SOURCE: ("Correct `service.alerts`: see the service's metrics for the metric's name and labels."),
+    FindingKind.NOT_RAISED: ("First write a gate that it is named: `named UPSTREAM within 5s`."),
     FindingKind.TOO_EARLY: ("Let the load go on longer after the fault: raise `load.recovery`."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionOutcome:
-    """Of one window, or of one upstream. `n`: the requests that arrived in it; `after_ms`: how late it was."""
+    """A gate in one window, or for one upstream. `n`: the requests that arrived in it. `after_ms`: how long after the
+    fault came, or was removed, the upstream was named, or no longer named."""
 
     verdict: GateVerdict
     kind: FindingKind
@@ -68,13 +69,13 @@ class DetectionOutcome:
 
 
 class DetectionGate(GateDefaults):
-    """Gates on the upstreams that the service names: what is seen is a time, and how requests ended says nothing."""
+    """A gate on the upstreams that the service names. It measures a time; how requests ended does not matter."""
 
     __slots__ = ()
 
     @property
     def significance(self) -> str:
-        return "The log and the alert are what tells whoever is on call which backend it is."
+        return "The log and the alert tell the person on call which backend is broken."
 
     def headline(self, finding: Finding) -> str:
         return finding.reason
@@ -84,7 +85,7 @@ class DetectionGate(GateDefaults):
 
 
 def worst_of(outcomes: Sequence[DetectionOutcome]) -> DetectionOutcome | None:
-    """The first that failed, else the first that is undecided, else the slowest; None of none."""
+    """The first that failed, else the first that is inconclusive, else the slowest; None if there are none."""
     for verdict in ("fail", "inconclusive"):
         if worst := next((outcome for outcome in outcomes if outcome.verdict == verdict), None):
             return worst
@@ -92,6 +93,6 @@ def worst_of(outcomes: Sequence[DetectionOutcome]) -> DetectionOutcome | None:
 
 
 def slowest_ms(outcomes: Sequence[DetectionOutcome]) -> float | None:
-    """None where one of them has no time."""
+    """The longest of the times; None if there are no outcomes, or one has no time."""
     times = [outcome.after_ms for outcome in outcomes if outcome.after_ms is not None]
     return max(times) if outcomes and len(times) == len(outcomes) else None

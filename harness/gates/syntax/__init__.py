@@ -1,1 +1,1 @@
-"""The words of a gate's text: what every kind reads it with, and what other tools call the same things."""
+"""The syntax of gates: the tokenizer that every kind of gate parses with, and the metric names of other tools."""

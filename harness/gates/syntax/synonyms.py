@@ -1,6 +1,6 @@
-"""What other tools call the things that gates measure: the gate that such a text means, with the user's own numbers.
+"""Names that other tools have for the metrics of gates, and the gate that a text with such a name means.
 
-It proposes and refuses nothing; `harness.gates.parse` shows a proposal only where it is a gate.
+It only proposes a text, with the user's own numbers; `harness.gates.parse` shows the proposal if it is a valid gate.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ _TIMES: Final = ("ns", "us", "µs", "ms", "s", "m", "h")
 
 
 def meant_gate(word: str, text: str) -> tuple[str, str]:
-    """What is wrong with a gate that begins with `word`, and the gate that it means; both empty where that is unknown.
+    """What is wrong with a gate that begins with `word`, and the text of the gate that it means; both empty if unknown.
 
-    `text` is the whole gate. Its number and what follows it are kept.
+    `text` is the whole gate. Its number, and what follows the number, are kept.
     """
     two_words = " ".join(text.lower().split()[:2])
     meaning = next((each for each, words in _MEANINGS.items() if word.lower() in words or two_words in words), None)
     if meaning is None:
         return "", ""
-    reason = _REASONS.get(meaning, f"`{word}` is nothing a gate can measure")
+    reason = _REASONS.get(meaning, f"`{word}` is not something a gate can measure")
     return reason, f"{_METRIC[meaning]} {_limit(meaning, text)}"
 
 

@@ -1,8 +1,8 @@
-"""A gate's text as words with their places, and the phrases that several kinds of gate share.
+"""Splits a gate's text into words with their positions, and parses the phrases that several kinds of gate share.
 
-Refuses with the place, the reason and a spelling that would do; it knows no scenario, so whether a
-fault or a request of that name exists is for the scenario to say, and FAULT, UPSTREAM and REQUEST
-stand in such a spelling for names that only the scenario has.
+Every error has the position, the reason and a text that would be accepted. The tokenizer does not know the scenario, so
+the scenario's checks decide whether a fault or a request of some name exists; in a fix, FAULT, UPSTREAM and REQUEST
+stand for such names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.units import parse_duration_ms, parse_rate_per_s, parse_share
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 MOST = 24 * 3_600_000.0
-"""A day in milliseconds; of calls and requests a second, more than a machine makes."""
+"""The highest quantity: a day in milliseconds, and as a number of calls or a rate more than a machine reaches."""
 _PHASES = ("during", "after")
 _OTHER_PHASES = ("in", "on", "at", "under", "while", "throughout")
 """What people write for `during`."""
@@ -25,7 +25,7 @@ _WORD = re.compile(r'"[^"]*"|[<>]=?|[^\s<>"]+|"')
 
 
 class GateSyntaxError(ValueError):
-    """`offset` counts characters from 0 in the gate's text; `fix` is a spelling that would do."""
+    """A text that is no gate. `offset`: the position of the error in the text, from 0; `fix`: what to write instead."""
 
     def __init__(self, message: str, fix: str, offset: int) -> None:
         super().__init__(message)
@@ -36,12 +36,14 @@ class GateSyntaxError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Token:
+    """A word of a gate's text; `offset`: its position in the text, from 0."""
+
     text: str
     offset: int
 
 
 class Tokens:
-    """Reads a gate's text word by word. `take` moves on, `peek` does not."""
+    """A gate's text, read word by word. `take` moves to the next word, `peek` does not."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -50,7 +52,7 @@ class Tokens:
 
     @property
     def offset(self) -> int:
-        """Where the next word begins, or the end of the text."""
+        """The position of the next word, or of the text's end."""
         return self._words[self._next].offset if self._next < len(self._words) else len(self.text)
 
     def peek(self) -> str:
@@ -58,19 +60,21 @@ class Tokens:
         return self._words[self._next].text if self._next < len(self._words) else ""
 
     def take(self, what: str = "a word", fix: str = "") -> Token:
+        """The next word. Raises GateSyntaxError at the end of the text, where `what` was expected."""
         if self._next == len(self._words):
             raise GateSyntaxError(f"the gate ends where {what} should follow", fix, len(self.text))
         self._next += 1
         return self._words[self._next - 1]
 
     def accept(self, word: str) -> bool:
+        """Whether the next word is this one; if so, moves on."""
         if self.peek() != word:
             return False
         self._next += 1
         return True
 
     def comparison(self, op: str, fix: str) -> None:
-        """The one comparison this gate knows: gates are strict bounds."""
+        """Takes the one comparison `op` that this gate has. Refuses `<=` and `>=`, because gates are strict bounds."""
         word = self.take(f"`{op}`", fix)
         if word.text == f"{op}=":
             after = self.text[word.offset + len(word.text) :]
@@ -80,14 +84,15 @@ class Tokens:
             raise GateSyntaxError(f"`{op}` expected, not `{word.text}`", self._compared(word, op) or fix, word.offset)
 
     def _compared(self, word: Token, op: str) -> str:
-        """The text with its own number and the comparison that it lacks; empty where no number stands there."""
+        """The gate's text with the missing comparison before its number; empty if there is no number."""
         if word.text[:1].isdigit():
             return f"{self.text[: word.offset]}{op} {self.text[word.offset :]}"
         after = self.text[word.offset + len(word.text) :].lstrip()
         return f"{self.text[: word.offset]}{op} {after}" if after[:1].isdigit() else ""
 
     def name(self, what: str, fix: str) -> str:
-        """A name. `what` begins as `an upstream's name` or `a fault's name`; a fix keeps the gate's own numbers."""
+        """A name. `what`: a phrase that begins with `an upstream's name` or `a fault's name`. `fix` is replaced by the
+        gate's own text with a placeholder if that contains numbers, so that these are kept."""
         placeholder = "UPSTREAM" if "upstream" in what else "FAULT"
         at = self.offset
         has_numbers = any(char.isdigit() for char in self.text[self.text.find(" ") + 1 :])
@@ -98,7 +103,7 @@ class Tokens:
         return word.text
 
     def request(self) -> str | None:
-        """`for NAME` or `for "GET /path"`; None where the gate names no request."""
+        """The request of `for NAME` or `for "GET /path"`; None if the gate names none."""
         if not self.accept("for"):
             return None
         word = self.take("a request's name", 'for REQUEST, or for "GET /offers"')
@@ -111,12 +116,12 @@ class Tokens:
         return word.text
 
     def share(self, fix: str) -> float:
-        """A percentage strictly between 0 and 100, as a fraction: at the ends nothing could ever decide."""
+        """A percentage strictly between 0 and 100, as a fraction. No number of requests could decide 0 % or 100 %."""
         word = self.take("a percentage", fix)
         share = _parsed(parse_share, word, f"{word.text}%" if is_number(word.text) else fix)
         if not 0 < share < 1:
             raise GateSyntaxError(
-                f"`{word.text}` cannot be shown by any number of requests; leave room for one", fix, word.offset
+                f"`{word.text}` cannot be shown by any number of requests; allow for at least one", fix, word.offset
             )
         if not 1e-6 <= share <= 1 - 1e-6:
             raise GateSyntaxError(f"no run is long enough to show `{word.text}`", fix, word.offset)
@@ -127,13 +132,13 @@ class Tokens:
         word = self.take(what, fix)
         value = _parsed(parse, word, _with_unit(parse, word.text) or fix)
         if value <= 0:
-            raise GateSyntaxError(f"`{word.text}` leaves nothing to meet; it must be above zero", fix, word.offset)
+            raise GateSyntaxError(f"no run can keep a limit of `{word.text}`; it must be above zero", fix, word.offset)
         if value > most:
             raise GateSyntaxError(f"`{word.text}` is more than any run could show", fix, word.offset)
         return value
 
     def phase(self) -> str:
-        """`during baseline|whole|FAULT` or `after FAULT`, as the phase's name; `whole` where none is given."""
+        """The phase's name, from `during baseline|whole|FAULT` or `after FAULT`; `whole` if none is given."""
         if self.accept("during"):
             return self.name("a fault's name, `baseline` or `whole`", "during FAULT")
         if self.accept("after"):
@@ -142,13 +147,13 @@ class Tokens:
         return "whole"
 
     def refuse_glued(self) -> None:
-        """`1.5xbaseline`: the factor and what it multiplies are two words."""
+        """Refuse `1.5xbaseline`, which must be written as two words."""
         if match := _GLUED.fullmatch(self.peek()):
             fix = f"write `{match[1]} {match[2]}`, with a space"
             raise GateSyntaxError(f"`{match[0]}` is two words in one", fix, self.offset)
 
     def end(self) -> None:
-        """Nothing may follow."""
+        """Refuse any further word."""
         if self._next == len(self._words):
             return
         word = self._words[self._next]
@@ -162,7 +167,7 @@ def is_number(text: str) -> bool:
 
 
 def _with_unit(parse: Callable[[str], float], text: str) -> str:
-    """A quantity with a unit that can be read, and the number that was written; empty where none is near."""
+    """A correct quantity with the number that was written, to propose as a fix; empty if there is none."""
     if parse is parse_duration_ms:
         return duration_meant(text) or (f"{text}s or {text}ms" if is_number(text) else "")
     if parse is parse_rate_per_s and is_number(text):

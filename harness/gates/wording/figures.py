@@ -1,4 +1,4 @@
-"""A gate's figures for people, by the unit that they have. One table, which gates, reports and summaries read."""
+"""Formats a gate's figures for people, by their unit. Gates, reports and summaries all use this one table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ ARRIVALS: Final = "arrivals"
 
 @dataclass(frozen=True, slots=True)
 class UnitWords:
-    """`format`: a measured value; `exact`: a limit, which carries no rounded zeros; `counts`: what `n` counts."""
+    """How figures of one unit are written. `format`: a measured value, rounded. `exact`: a limit, as written in the
+    gate. `counts`: the name of what a gate's `n` counts."""
 
     format: Callable[[float], str]
     exact: Callable[[float], str]
@@ -22,7 +23,7 @@ class UnitWords:
 
 
 def _exact_ms(value: float) -> str:
-    """As a scenario writes it; a limit in multiples of the baseline is a measured one, to be rounded like any other."""
+    """A limit as a scenario writes it; one that is a multiple of the baseline is a measured figure, and rounded."""
     return format_exact_duration(value) if float(f"{value:.4g}") == value else format_duration(value)
 
 

@@ -1,6 +1,6 @@
-"""How requests ended that count against a gate, in words and by weight: what they did, and what to do about it.
+"""Texts on how the requests ended that count against a gate: what happened to them, and what to do about it.
 
-What a few requests did is no cause: only an ending with a quarter of the damage is spoken of as one.
+An ending is called a cause only if at least a quarter of these requests ended so.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ if TYPE_CHECKING:
     from harness.rundir.results import Ending
 
 SLOW: Final = "slow"
-"""The outcome of a request that ended ok, and too late for the gate."""
+"""The ending of a request that ended ok, but too late for the gate."""
 CAUSE_LEAST: Final = 0.25
-"""Of the bad requests; an ending with fewer is no cause of the verdict."""
+"""An ending with a smaller share of the requests that count against the gate is no cause of the verdict."""
 LISTED_MOST: Final = 3
+"""A sentence lists at most this many endings or statuses."""
 WAITED: Final = (SLOW, "gateway_timeout", "client_timeout", "unfinished", "dropped")
-"""Endings that come from waiting too long, so that the slowest upstream has to do with them."""
+"""Endings that come from waiting too long, which the slowest upstream may have caused."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeWords:
-    """`did`: what such requests did; `next`: what to do about it, from what is known of the run."""
+    """The texts on one ending. `did`: the predicate of a sentence about such requests, in which `{status}` stands for
+    the HTTP status. `next`: the advice."""
 
     did: str
     next: Callable[[AdviceContext], str]
@@ -80,7 +82,7 @@ OUTCOMES: Final[dict[str, OutcomeWords]] = {
 
 
 def did(outcome: str, status: int | str | None) -> str:
-    """`got HTTP 500`. `status`: of an HTTP error, where it is known."""
+    """The predicate of a sentence on such requests: `got HTTP 500`. `status`: that of an HTTP error, if known."""
     words = OUTCOMES.get(outcome)
     if words is None:
         return f"ended as {outcome}"
@@ -88,26 +90,27 @@ def did(outcome: str, status: int | str | None) -> str:
 
 
 def list_endings(endings: Sequence[Ending]) -> str:
-    """`315 got HTTP 500, 2 got a 504`: the heaviest first."""
-    told = [f"{format_count(ending.n)} {did(ending.outcome, ending.status)}" for ending in endings[:LISTED_MOST]]
+    """`315 got HTTP 500, 2 got a 504`. `endings`: the commonest first."""
+    parts = [f"{format_count(ending.n)} {did(ending.outcome, ending.status)}" for ending in endings[:LISTED_MOST]]
     rest = sum(ending.n for ending in endings[LISTED_MOST:])
-    return ", ".join([*told, *([f"{format_count(rest)} ended in other ways"] if rest else [])])
+    return ", ".join([*parts, *([f"{format_count(rest)} ended in other ways"] if rest else [])])
 
 
 def headline_of(endings: Sequence[Ending], n: int) -> str:
-    """`315 of 1,217 requests got HTTP 500, 2 got a 504`, of those that failed; empty where all ended ok."""
+    """`315 of 1,217 requests got HTTP 500, 2 got a 504`: only those that failed, of `n`; empty if none failed."""
     failed = [ending for ending in endings if ending.outcome != SLOW]
     if not failed:
         return ""
     first = failed[0]
     of_all = f"all {format_count(n)}" if first.n == n else f"{format_count(first.n)} of {format_count(n)}"
-    told = f"{of_all} requests {did(first.outcome, first.status)}"
-    return ", ".join([told, *([list_endings(failed[1:])] if failed[1:] else [])])
+    commonest = f"{of_all} requests {did(first.outcome, first.status)}"
+    return ", ".join([commonest, *([list_endings(failed[1:])] if failed[1:] else [])])
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """An outcome with much of the damage; `statuses` of HTTP errors, the commonest first, which weigh together."""
+    """An outcome that is a cause of the verdict: of `n` requests. `statuses`: those of HTTP errors, which count
+    together, the commonest first."""
 
     outcome: str
     n: int
@@ -122,36 +125,38 @@ class Cause:
 
 
 def causes(endings: Sequence[Ending]) -> list[Cause]:
-    """The outcomes that made up the damage, the heaviest first; those of a few requests are left out."""
+    """The outcomes with at least CAUSE_LEAST of the requests, the commonest first."""
     total = sum(ending.n for ending in endings)
-    found = []
+    by_outcome = []
     for outcome in dict.fromkeys(ending.outcome for ending in endings):
         own = [ending for ending in endings if ending.outcome == outcome]
         statuses = tuple(ending.status for ending in own if ending.status is not None)
-        found.append(Cause(outcome, sum(ending.n for ending in own), statuses))
-    return sorted((cause for cause in found if cause.n >= CAUSE_LEAST * total), key=lambda cause: -cause.n)
+        by_outcome.append(Cause(outcome, sum(ending.n for ending in own), statuses))
+    return sorted((cause for cause in by_outcome if cause.n >= CAUSE_LEAST * total), key=lambda cause: -cause.n)
 
 
 def from_waiting(endings: Sequence[Ending]) -> bool:
-    """Whether most of the damage came from waiting too long, or nothing is known of it."""
+    """Whether most of the requests waited too long; True also if there are no endings."""
     waited = sum(ending.n for ending in endings if ending.outcome in WAITED)
     return 2 * waited >= sum(ending.n for ending in endings)
 
 
 def how_they_ended(endings: Sequence[Ending], n: int, gateway_timeout_ms: float | None, whose: str) -> list[str]:
-    """One sentence for each outcome that is a cause: `26 % of the gate's requests got HTTP 500.`"""
-    said = []
+    """One sentence for each outcome that is a cause: `26 % of the gate's requests got HTTP 500.`
+
+    `n`: the number of all requests; `whose`: what to call them, such as `the gate's requests`.
+    """
+    sentences = []
     for cause in causes(endings):
         share = format_share(cause.n / n)
         if cause.outcome == "gateway_timeout" and gateway_timeout_ms is not None:
-            said.append(f"The gateway gave up after {format_duration(gateway_timeout_ms)} on {share} of {whose}.")
+            sentences.append(f"The gateway gave up after {format_duration(gateway_timeout_ms)} on {share} of {whose}.")
         elif cause.outcome != SLOW:
-            said.append(f"{share} of {whose} {cause.did}.")
-    return said
+            sentences.append(f"{share} of {whose} {cause.did}.")
+    return sentences
 
 
 def advice_on_endings(ctx: AdviceContext) -> str:
-    """What to do about the heaviest endings, each thing once; about waiting where nothing is known of them."""
-    found = causes(ctx.endings)
-    advice = [OUTCOMES[cause.outcome].next(ctx) for cause in found if cause.outcome in OUTCOMES]
+    """The advice on each cause, without repetition; if there is none, the advice on slow requests."""
+    advice = [OUTCOMES[cause.outcome].next(ctx) for cause in causes(ctx.endings) if cause.outcome in OUTCOMES]
     return " ".join(dict.fromkeys(advice)) or _bound(ctx)

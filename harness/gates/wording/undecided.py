@@ -1,4 +1,4 @@
-"""What would decide a gate that is undecided, by the kind of its finding: what holds for every kind of gate."""
+"""The advice on an inconclusive gate: what would decide it, by the kind of its finding. It fits every kind of gate."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _TOO_LITTLE: Final = (FindingKind.WINDOW_TOO_SHORT, FindingKind.TOO_FEW)
 
 
 def what_would_decide(gate: Gate, kind: FindingKind, ctx: AdviceContext) -> str:
+    """The advice on `gate`, whose finding has this `kind`."""
     if kind in _TOO_LITTLE and (needed_ms := _needed_ms(gate, ctx)):
         return (
             f"Let the phase `{gate.phase}` last longer: {duration_literal(needed_ms)} decide where nothing is "
@@ -30,6 +31,6 @@ def what_would_decide(gate: Gate, kind: FindingKind, ctx: AdviceContext) -> str:
 
 
 def _needed_ms(gate: Gate, ctx: AdviceContext) -> float:
-    """How long a phase must be for as many independent moments as the gate needs; 0: it needs none."""
+    """How long in ms a phase must be to hold the independent moments that the gate needs; 0 if it needs none."""
     per_moment_ms = max(ctx.clump_ms, 1000 / ctx.rate_per_s if ctx.rate_per_s else 0.0)
     return math.ceil(gate.moments(ctx.confidence) * per_moment_ms / 1000) * 1000.0

@@ -1,1 +1,1 @@
-"""Whether each fault was really there, whether the service met it, and what is said where it did not."""
+"""The proof of each fault: whether it was active, whether the service met it, and why if it did not."""

@@ -1,8 +1,8 @@
-"""Whether each fault was really there, and whether the service met it: two witnesses.
+"""Proves each fault from two kinds of evidence: it was active, and the service met it.
 
-A canary must have been held or failed as the fault promises, in every window long enough to show it.
-And at least one call of the service must have come to that upstream while a window stood, or have been
-refused there. One witness without the other proves nothing.
+Canaries show that it was active: in every window that is long enough, one must have been held or failed as the fault
+promises. The service met it if at least one of its calls came to the upstream during a window, or was refused there.
+Neither kind proves a fault without the other.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from harness.units import NS_PER_MS, format_duration
 from harness.verdict.faults.unmet import unmet
 
 SHOWABLE_MS: Final = 3_000.0
-"""A window shorter than its proof and this much may end before two canaries have been held."""
+"""A window must last this much longer than the shortest hold that proves the fault; a shorter one may end before two
+canaries were held."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProofOutcome:
-    """One fault on one upstream. `missing` is empty where it landed; else what was not seen, with a `fix`.
+    """The proof of one fault on one upstream.
 
-    `not_asked`: canaries saw the fault, and all that is missing is a call of the service while it was active.
+    `missing`: which evidence is missing, in a sentence; empty if nothing is. `fix`: what to do about it. `not_asked`:
+    canaries saw the fault, and all that is missing is a call of the service while it was active.
     """
 
     result: FaultResult
@@ -42,15 +44,16 @@ class ProofOutcome:
 
 
 def prove_faults(run: Evidence) -> tuple[ProofOutcome, ...]:
-    return tuple(_landing(run, fault, upstream) for fault in run.plan.faults for upstream in fault.upstreams)
+    """One outcome for each fault of the plan and each of its upstreams, in the plan's order."""
+    return tuple(_prove(run, fault, upstream) for fault in run.plan.faults for upstream in fault.upstreams)
 
 
 def excuse_blocked(proofs: tuple[ProofOutcome, ...]) -> tuple[ProofOutcome, ...]:
-    """The same proofs for a run that a gate has failed: a fault that was met at one of its upstreams need not be met
-    at the others.
+    """The same proofs for a run in which a gate failed: a fault that the service met at one of its upstreams need not
+    be met at the others.
 
-    A service that asks one upstream after the other waits at the first broken one and never comes to the next. Its
-    failure is real. A PASS still needs every upstream to be met, since a cache may answer for one of them.
+    A service that asks one upstream after the other waits for the first broken one and never comes to the next. Its
+    failure is real. A PASS still needs the fault to be met at every upstream, since a cache may answer for one of them.
     """
     met = {proof.result.name for proof in proofs if proof.result.landed}
     return tuple(
@@ -60,77 +63,85 @@ def excuse_blocked(proofs: tuple[ProofOutcome, ...]) -> tuple[ProofOutcome, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Met:
-    """What the witnesses met of one fault on one upstream; lists run with `injections`."""
+class _Observations:
+    """The evidence on one fault on one upstream. Each list has one entry for each of `injections`."""
 
     injections: list[Injection]
+    """The windows that were requested."""
     base_ms: float | None
+    """How long canaries took before any fault on this upstream; None if none was answered."""
     inside: list[list[Canary]]
+    """The canaries that could observe the window."""
     showing: list[list[Canary]]
-    meeting: FaultContact
+    """Those of `inside` that did observe the fault."""
+    contact: FaultContact
 
     @classmethod
-    def of(cls, run: Evidence, fault: PlannedFault, upstream: str) -> _Met:
+    def of(cls, run: Evidence, fault: PlannedFault, upstream: str) -> _Observations:
         injections = [i for i in run.journalled if (i.fault, i.upstream) == (fault.name, upstream)]
         canaries = [line for line in run.canaries if isinstance(line, Canary) and line.upstream == upstream]
         first_ns = min((start for start, _ in run.injections(upstream)), default=run.end_ns)
         base_ms = baseline_ms(canary for canary in canaries if canary.done_ns < first_ns)
         inside = [_inside(injection, canaries, fault, base_ms, run.end_ns) for injection in injections]
         showing = [
-            [canary for canary in met if base_ms is not None and shows(canary, fault.proof, base_ms)] for met in inside
+            [canary for canary in own if base_ms is not None and shows(canary, fault.proof, base_ms)] for own in inside
         ]
         return cls(injections, base_ms, inside, showing, contact_of(run, fault, upstream, injections))
 
 
-def _landing(run: Evidence, fault: PlannedFault, upstream: str) -> ProofOutcome:
-    met = _Met.of(run, fault, upstream)
-    proof = _proof(run, fault, upstream, met)
-    unseen = _unseen(run, fault, upstream, met, proof)
-    missing, fix = unseen or unmet(run, fault, upstream, met.meeting) or ("", "")
+def _prove(run: Evidence, fault: PlannedFault, upstream: str) -> ProofOutcome:
+    observations = _Observations.of(run, fault, upstream)
+    contact = observations.contact
+    proof = _proof(fault, observations)
+    unseen = _unseen(run, fault, upstream, observations, proof)
+    missing, fix = unseen or unmet(run, fault, upstream, contact) or ("", "")
     result = FaultResult(
         name=fault.name,
         upstream=upstream,
         kind=fault.kind,
         windows=tuple(
             _window(run, injection, [*(canary.done_ns for canary in shown), *hit_ns.tolist()])
-            for injection, shown, hit_ns in zip(met.injections, met.showing, met.meeting.hit_ns, strict=True)
+            for injection, shown, hit_ns in zip(
+                observations.injections, observations.showing, contact.hit_ns, strict=True
+            )
         ),
         proof=proof,
-        landed=not missing and met.meeting.happened,
-        observed=unseen is None and any(injection.applied_ns is not None for injection in met.injections),
-        met=met.meeting.happened,
+        landed=not missing and contact.happened,
+        observed=unseen is None and any(injection.applied_ns is not None for injection in observations.injections),
+        met=contact.happened,
         must_be_met=fault.met == "required",
         named=detected_during(run, fault, upstream),
     )
-    contact = met.meeting
     not_asked = unseen is None and bool(missing) and bool(contact.asked.total) and not contact.calls
     return ProofOutcome(result, missing, fix, not_asked)
 
 
-def _proof(run: Evidence, fault: PlannedFault, upstream: str, met: _Met) -> FaultProof:
-    during = [canary for canaries in met.inside for canary in canaries]
-    shown = [canary for canaries in met.showing for canary in canaries]
+def _proof(fault: PlannedFault, observations: _Observations) -> FaultProof:
+    contact = observations.contact
+    during = [canary for canaries in observations.inside for canary in canaries]
+    shown = [canary for canaries in observations.showing for canary in canaries]
     called = fault.proof.kind == "called"
     return FaultProof(
-        canary_baseline_ms=met.base_ms,
+        canary_baseline_ms=observations.base_ms,
         canary_during_ms=float(np.median([canary.elapsed_ms for canary in during])) if during else None,
         canary_failures=sum(canary.outcome == "failed" for canary in during),
-        service_calls=met.meeting.asked.total,
+        service_calls=contact.asked.total,
         witness="calls" if called else "canary",
-        seen=_what_was_seen(fault, met.base_ms, shown) if shown or (called and met.meeting.hit) else "",
+        seen=_what_was_seen(fault, observations.base_ms, shown) if shown or (called and contact.hit) else "",
         canaries_during=len(during),
         canaries_showing=len(shown),
-        calls_during=met.meeting.calls,
-        calls_hit=met.meeting.hit,
-        connections_during=met.meeting.connections,
-        windows_refused=met.meeting.refused,
-        calls_in_baseline=met.meeting.asked.in_baseline,
-        last_call_before_ms=met.meeting.asked.last_before_ms,
+        calls_during=contact.calls,
+        calls_hit=contact.hit,
+        connections_during=contact.connections,
+        windows_refused=contact.refused,
+        calls_in_baseline=contact.asked.in_baseline,
+        last_call_before_ms=contact.asked.last_before_ms,
     )
 
 
 def _what_was_seen(fault: PlannedFault, base_ms: float | None, shown: Sequence[Canary]) -> str:
-    """As what canaries did: `held up to 2.25 s instead of 0.9 ms`, `met status 503`; or calls: `had to wait …`."""
+    """A predicate about the canaries (`held up to 2.25 s instead of 0.9 ms`, `met status 503`) or about the service's
+    calls (`had to wait in the queue`)."""
     if fault.proof.kind == "failed":
         return f"failed: {Counter(canary.detail for canary in shown).most_common(1)[0][0]}"
     if fault.proof.kind == "held" and base_ms is not None:
@@ -142,7 +153,7 @@ def _what_was_seen(fault: PlannedFault, base_ms: float | None, shown: Sequence[C
 def _inside(
     injection: Injection, canaries: Sequence[Canary], fault: PlannedFault, base_ms: float | None, end_ns: int
 ) -> list[Canary]:
-    """The canaries that can tell of a window: sent while it stood, and not let go early by its removal."""
+    """The canaries that could observe a window: sent while it was active, and not released early by its removal."""
     if injection.applied_ns is None:
         return []
     removing_ns = injection.removing_ns if injection.removing_ns is not None else end_ns
@@ -154,39 +165,46 @@ def _inside(
     ]
 
 
-def _unseen(run: Evidence, fault: PlannedFault, upstream: str, met: _Met, proof: FaultProof) -> tuple[str, str] | None:
-    """What canaries did not see of a fault that was to be there, and the way out; None where nothing is missing."""
+def _unseen(
+    run: Evidence, fault: PlannedFault, upstream: str, observations: _Observations, proof: FaultProof
+) -> tuple[str, str] | None:
+    """Why it is not proven that the fault was active, and what to do; None if it is proven, or need not be."""
     applied = [
-        (injection, seen)
-        for injection, seen in zip(met.injections, met.inside, strict=True)
+        (injection, canaries)
+        for injection, canaries in zip(observations.injections, observations.inside, strict=True)
         if injection.applied_ns is not None
     ]
     if not applied:
-        if run.stop_ns is not None and not met.injections:
-            return None  # the run was over before its time came
+        if run.stop_ns is not None and not observations.injections:
+            return None  # the run was stopped before the fault was due
         return f"fault `{fault.name}` was never applied to {upstream}", "see logs/toxiproxy.log of this run"
     if fault.proof.kind == "called":
         return None
     share = fault.connection_share
-    proven = [proves(seen, fault.proof, share=share, base_ms=proof.canary_baseline_ms) for _, seen in applied]
+    proven = [proves(canaries, fault.proof, share=share, base_ms=proof.canary_baseline_ms) for _, canaries in applied]
     showable = [i.stood_ms(run.end_ns) >= fault.proof.least_ms + SHOWABLE_MS for i, _ in applied]
-    unseen = [number for number, (was, could) in enumerate(zip(proven, showable, strict=True)) if could and not was]
+    unseen = [
+        number
+        for number, (is_proven, is_showable) in enumerate(zip(proven, showable, strict=True))
+        if is_showable and not is_proven
+    ]
     if unseen or not (any(proven) or (run.stop_ns is not None and not any(showable))):
         which = "" if len(applied) == 1 else f" in window {applied[unseen[0] if unseen else 0][0].window + 1}"
         return (
             f"fault `{fault.name}` was requested but never observed{which} ({_seen(upstream, fault, proof)})",
-            "Toxiproxy said yes and did nothing: see `tailgate doctor` and logs/toxiproxy.log of this run"
+            "Toxiproxy accepted the fault and did nothing: see `tailgate doctor` and logs/toxiproxy.log of this run"
             if fault.behaviour is None
-            else "the fake said yes and did nothing: see logs/backends.log of this run",
+            else "the fake accepted the fault and did nothing: see logs/backends.log of this run",
         )
     return None
 
 
 def _seen(upstream: str, fault: PlannedFault, proof: FaultProof) -> str:
+    """What the canaries observed in place of the fault."""
     if proof.canary_baseline_ms is None:
         return f"no canary to {upstream} was answered before it"
     if proof.canary_during_ms is None:
-        return f"no canary to {upstream} ended while it stood"
+        return f"no canary to {upstream} ended while it was active"
     if fault.proof.kind == "failed":
         return f"canaries to {upstream} did not fail"
     if fault.proof.kind == "answered":
@@ -197,7 +215,7 @@ def _seen(upstream: str, fault: PlannedFault, proof: FaultProof) -> str:
 
 
 def _window(run: Evidence, injection: Injection, seen_ns: Sequence[int]) -> WindowResult:
-    """`seen_ns`: when each canary or call that met it was over."""
+    """One window as results.json shows it. `seen_ns`: when each canary or call that observed it ended."""
 
     def ms(t_ns: int | None) -> float | None:
         return None if t_ns is None else (t_ns - run.t0_ns) / NS_PER_MS

@@ -1,7 +1,7 @@
-"""Why the service never met a fault that stood, and what to do about it: sentences for a rig failure.
+"""Why the service never met a fault that was active, and what to do about it: the sentences of a rig failure.
 
-A fault that nobody met proves nothing about the service, however well it was applied: a cache may have answered
-meanwhile, or the service may go around its proxy.
+A fault that no call of the service met proves nothing about the service, however well it was applied: a cache may have
+answered in the meantime, or the service may bypass the proxy.
 """
 
 from __future__ import annotations
@@ -16,53 +16,54 @@ from harness.evidence.unmatched import named_in_vain
 from harness.rundir.plan import PlannedFault
 from harness.units import NS_PER_MS, format_duration, format_things
 
-_IN_VAIN: Final = (400, 404, 405)
+_NOT_MATCHED: Final = (400, 404, 405)
+"""The statuses with which a fake answers a call that matches none of its routes."""
 
 
-def unmet(run: Evidence, fault: PlannedFault, upstream: str, meeting: FaultContact) -> tuple[str, str] | None:
-    """What is missing, and the way out; None where the service met the fault, or need not have met it."""
-    if meeting.happened:
-        return _asked_in_vain(run, upstream)
+def unmet(run: Evidence, fault: PlannedFault, upstream: str, contact: FaultContact) -> tuple[str, str] | None:
+    """Why the service did not meet the fault, and what to do; None if it met the fault, or need not have met it."""
+    if contact.happened:
+        return _only_unmatched_calls(run, upstream)
     if run.broken or _was_cut_short(run, fault):
-        return None  # the files tell what is lost, and a run cut short that it was
-    if meeting.calls:
-        return None if fault.met == "optional" else _none_was_hit(fault, upstream, meeting)
-    if not meeting.asked.total and not meeting.unwatched:
+        return None  # the calls may be in rows that are lost, or would have come after the stop; other checks say so
+    if contact.calls:
+        return None if fault.met == "optional" else _none_was_hit(fault, upstream, contact)
+    if not contact.asked.total and not contact.unwatched:
         return _never_called(run, fault, upstream)
     if fault.met == "optional":
         return None
-    if meeting.unwatched:
+    if contact.unwatched:
         return (
-            f"nobody could see whether the service tried to reach {upstream} while `{fault.name}` refused its "
-            f"connections ({meeting.unwatched})",
+            f"it is unknown whether the service tried to reach {upstream} while `{fault.name}` refused its "
+            f"connections ({contact.unwatched})",
             "run it again, with a Toxiproxy of tailgate's own on this machine",
         )
-    return _not_asked_while_broken(run, fault, upstream, meeting)
+    return _not_asked_while_broken(run, fault, upstream, contact)
 
 
 def _not_asked_while_broken(
-    run: Evidence, fault: PlannedFault, upstream: str, meeting: FaultContact
+    run: Evidence, fault: PlannedFault, upstream: str, contact: FaultContact
 ) -> tuple[str, str]:
-    stood, last_ms = format_duration(meeting.stood_ms), meeting.asked.last_before_ms
+    active, last_ms = format_duration(contact.stood_ms), contact.asked.last_before_ms
     last = "no call before it" if last_ms is None else f"the last call {format_duration(last_ms)} before it"
-    baseline = f"{format_things(meeting.asked.in_baseline, 'call')} in the baseline"
+    baseline = f"{format_things(contact.asked.in_baseline, 'call')} in the baseline"
     return (
-        f"the service never met `{fault.name}` ({fault.text}): {upstream} was never asked in the {stood} that it stood "
-        f"({last}, {baseline}){_refusal(run)}",
-        "let the fault outlast what the service keeps (a longer `for`), run it with a cold cache, or write "
-        "`met: optional` on the fault to show that a cache hides it",
+        f"the service never met `{fault.name}` ({fault.text}): {upstream} was never asked in the {active} that it was "
+        f"active ({last}, {baseline}){_refusal(run)}",
+        "let the fault last longer than the service caches answers (a longer `for`), run it with a cold cache, or "
+        "write `met: optional` on the fault to show that a cache hides it",
     )
 
 
 def _was_cut_short(run: Evidence, fault: PlannedFault) -> bool:
-    """The run was stopped before the last of the fault's windows was over, so the call may just not have come yet."""
+    """Whether the run was stopped before the fault's last window ended, so that a call might still have come."""
     if run.stop_ns is None:
         return False
     return run.stop_ns < run.t0_ns + round(fault.windows[-1].remove_ms * NS_PER_MS)
 
 
 def _refusal(run: Evidence) -> str:
-    """Of a service that answers every request of the run with the same error, that; else nothing."""
+    """The end of a sentence about a service that answers every request of the run with the same error; else empty."""
     status = run.samples["status"]
     if len(status) and status[0] >= 400 and (status == status[0]).all():
         return f": it answered every request with {int(status[0])}, before the fault as well"
@@ -70,25 +71,27 @@ def _refusal(run: Evidence) -> str:
 
 
 def _never_called(run: Evidence, fault: PlannedFault, upstream: str) -> tuple[str, str]:
-    """Of a service that refuses every request, the reason is the request; of another, its way to the upstream."""
-    told = f"fault `{fault.name}` stood on {upstream}'s proxy, but no call of the service reached {upstream}"
+    """Why no call came in the whole run: the service refuses every request, or uses another address."""
+    sentence = f"fault `{fault.name}` was active on {upstream}'s proxy, but no call of the service reached {upstream}"
     if refusal := _refusal(run):
-        return f"{told}{refusal}", "see the scenario's requests: does the service have this path, and may we ask it?"
+        fix = "see the scenario's requests: does the service have this path, and may we ask it?"
+        return f"{sentence}{refusal}", fix
     if run.plan.service.kind == "url":
         listens = run.plan.upstream(upstream).url
-        return told, f"the service runs already and must know {upstream} as {listens}; set its `port` to what it knows"
+        fix = f"the service runs already and must know {upstream} as {listens}; set its `port` to what it knows"
+        return sentence, fix
     return (
-        f"{told}: the service never used that way",
-        f"the service may go around the proxy: see the address it was given for {upstream} in sut.env",
+        f"{sentence}: the service never used the proxy's address",
+        f"the service may bypass the proxy: see the address it was given for {upstream} in sut.env",
     )
 
 
-def _asked_in_vain(run: Evidence, upstream: str) -> tuple[str, str] | None:
-    """A service that asks its fake for what it does not have meets no fault of it that would mean anything."""
+def _only_unmatched_calls(run: Evidence, upstream: str) -> tuple[str, str] | None:
+    """The problem of a service that asks a fake only for what it does not have: such calls prove no fault."""
     planned = run.plan.upstream(upstream)
     calls = run.calls[run.calls["upstream"] == planned.index]
     answered = calls["status"][(calls["faults"] == 0) & (calls["status"] > 0)]
-    if planned.kind != "fake" or not len(answered) or not np.isin(answered, _IN_VAIN).all():
+    if planned.kind != "fake" or not len(answered) or not np.isin(answered, _NOT_MATCHED).all():
         return None
     return (
         f"every call of the service to {upstream} was answered {int(answered[0])}: it asks for a path, a method or a "
@@ -97,16 +100,17 @@ def _asked_in_vain(run: Evidence, upstream: str) -> tuple[str, str] | None:
     )
 
 
-def _none_was_hit(fault: PlannedFault, upstream: str, meeting: FaultContact) -> tuple[str, str]:
-    """A fault that broke none of the calls that came has shown nothing."""
-    came = format_things(meeting.calls, "call")
+def _none_was_hit(fault: PlannedFault, upstream: str, contact: FaultContact) -> tuple[str, str]:
+    """The problem of a fault that broke none of the calls that came while it was active."""
+    came = format_things(contact.calls, "call")
     if fault.proof.kind == "called":
         return (
-            f"`{fault.name}` ({fault.text}) never held a call up: {came} of the service came to {upstream} while it "
-            "stood, and none had to wait",
-            "lower the capacity, or raise the rate: fewer calls than that are there at once",
+            f"`{fault.name}` ({fault.text}) never delayed a call: {came} of the service came to {upstream} while it "
+            "was active, and none had to wait",
+            "lower the capacity, or raise the rate: there are never more calls at once than the capacity allows",
         )
     return (
-        f"`{fault.name}` ({fault.text}) broke none of the {came} of the service that came to {upstream} while it stood",
+        f"`{fault.name}` ({fault.text}) broke none of the {came} of the service that came to {upstream} while it was "
+        "active",
         "write a larger `share`, or a longer `for`",
     )
