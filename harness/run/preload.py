@@ -7,11 +7,11 @@ imported where it is used.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import threading
 from contextlib import suppress
+from importlib import import_module
 from types import TracebackType
 from typing import Final, Self
 
@@ -72,4 +72,4 @@ class Preload:
             if self._ended.is_set():
                 return
             with suppress(Exception):  # the judge will say so, in the thread where somebody hears of it
-                importlib.import_module(module)
+                import_module(module)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import sys
@@ -86,7 +85,7 @@ class Imports:
 @pytest.fixture
 def imports(monkeypatch: pytest.MonkeyPatch) -> Imports:
     made = Imports()
-    monkeypatch.setattr(importlib, "import_module", made)
+    monkeypatch.setattr(preload, "import_module", made)
     return made
 
 
@@ -113,7 +112,7 @@ def test_a_short_warmup_leaves_it_to_the_judge(imports: Imports) -> None:
 
 def test_who_leaves_waits_for_the_one_under_way_and_begins_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     imports = Imports(blocked=True)
-    monkeypatch.setattr(importlib, "import_module", imports)
+    monkeypatch.setattr(preload, "import_module", imports)
     with Preload(("a", "b")) as loading:
         loading.start(plan_of(WARMUP_LEAST_MS))
         assert imports.begun.wait(10)
@@ -131,7 +130,7 @@ def test_it_works_at_a_low_priority_and_leaves_its_process_alone(monkeypatch: py
         return ModuleType(name)
 
     before = os.getpriority(os.PRIO_PROCESS, os.getpid())
-    monkeypatch.setattr(importlib, "import_module", look)
+    monkeypatch.setattr(preload, "import_module", look)
     with Preload(("a",)) as loading:
         loading.start(plan_of(WARMUP_LEAST_MS))
         end = time.monotonic() + 10
