@@ -20,34 +20,23 @@ class DamagedLine(ValueError):
 
 
 def read_ndjson(
-    path: Path, parse: Parse[Line], what: str, *, pass_over: Callable[[DamagedLine], object] | None = None
+    path: Path,
+    parse: Parse[Line],
+    what: str,
+    *,
+    pass_over: Callable[[DamagedLine], object] | None = None,
+    bytes_most: int = -1,
 ) -> Iterator[Line]:
-    """The lines of `path` in order; none where there is no such file. `what` names a line: `a canary line`.
+    """The lines of `path`, or of its first `bytes_most`, in order; none where there is no such file.
 
-    Raises DamagedLine; with `pass_over`, that is called with it instead and reading goes on. Raises OSError where the
-    file is there and cannot be read.
+    `what` names a line: `a canary line`. Raises DamagedLine; with `pass_over`, that is called with it instead and
+    reading goes on. Raises OSError where the file is there and cannot be read.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            lines = file.read(bytes_most).split(b"\n")
     except FileNotFoundError:
         return
-    yield from _parsed(content, parse, path.name, what, pass_over)
-
-
-def readable_lines(path: Path, parse: Parse[Line], *, bytes_most: int) -> tuple[Line, ...]:
-    """Of a file on which nothing rests: the lines that can be read within its first `bytes_most`; raises nothing."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(bytes_most)
-    except OSError:
-        return ()
-    return tuple(_parsed(content, parse, path.name, "a line", lambda _: None))
-
-
-def _parsed(
-    content: bytes, parse: Parse[Line], name: str, what: str, pass_over: Callable[[DamagedLine], object] | None
-) -> Iterator[Line]:
-    lines = content.split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line:
             continue
@@ -56,9 +45,17 @@ def _parsed(
         except (ValueError, RecursionError) as exc:
             if number == len(lines):  # without a line end: cut short
                 return
-            damage = DamagedLine(f"{name}:{number}: not {what}")
+            damage = DamagedLine(f"{path.name}:{number}: not {what}")
             if pass_over is None:
                 raise damage from exc
             pass_over(damage)
         else:
             yield parsed
+
+
+def readable_lines(path: Path, parse: Parse[Line], *, bytes_most: int) -> tuple[Line, ...]:
+    """Of a file on which no verdict rests: the lines within its first `bytes_most` that can be read. Raises nothing."""
+    try:
+        return tuple(read_ndjson(path, parse, "a line", pass_over=lambda _: None, bytes_most=bytes_most))
+    except OSError:
+        return ()
