@@ -78,7 +78,7 @@ def _durations(machine: Machine) -> str:
 
 
 def _comparable(plan: Plan) -> dict[str, Any]:
-    """plan.json, with each list of named items as a mapping by name, and a fake's settings where a scenario has them."""
+    """plan.json, with each list of named items as a mapping by name, and a fake's settings beside its upstream's."""
     document = plan.model_dump(mode="json")
     for upstream in document["upstreams"]:
         upstream.update(upstream.pop("fake") or {})

@@ -35,7 +35,7 @@ async def switch(plan: StackPlan, run_dir: Path | None) -> None:
 
     None: they record nothing until the next switch. Raises RigError where they do not switch.
     """
-    fakes = [upstream for upstream in plan.upstreams if upstream.kind == "fake"]
+    fakes = [upstream for upstream in plan.upstreams if upstream.fake]
     if not fakes:
         return
     url = f"http://{fakes[0].origin.address}{LOAD_PATH}"  # all are one process
