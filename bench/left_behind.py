@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def ports_of(run_dir: Path, *, ours: bool, listeners: bool = True) -> list[int]:
     """Where the run listens; `listeners` are the proxies' own, `ours` is the Toxiproxy."""
     plan, manifest = Plan.read(run_dir), Manifest.read(run_dir)
-    ports = [up.backend_port for up in plan.upstreams]
-    ports += [up.listen_port for up in plan.upstreams if listeners]
+    ports = [up.origin.port for up in plan.upstreams]
+    ports += [up.listener.port for up in plan.upstreams if listeners]
     ports += [port for port in (plan.service.port, plan.gateway.port) if port]
     if ours:
         ports.append(int((manifest.engine.url or "").rpartition(":")[2]))

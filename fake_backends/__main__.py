@@ -77,7 +77,7 @@ def _read_plan(run_dir: Path) -> Plan:
 
 
 def _fakes(plan: Plan) -> tuple[PlannedUpstream, ...]:
-    return tuple(upstream for upstream in plan.upstreams if upstream.kind == "fake")
+    return tuple(upstream for upstream in plan.upstreams if upstream.fake is not None)
 
 
 def _backend(plan: Plan, planned: PlannedUpstream) -> Backend:
@@ -90,8 +90,9 @@ def _backend(plan: Plan, planned: PlannedUpstream) -> Backend:
 def _spoken(plan: Plan) -> dict[str, str]:
     """What each fake can be asked for, for people."""
     return {
-        planned.name: f"a fake of the provider {planned.provider} speaks {provider_named(planned.provider).speaks}"
-        for planned in _fakes(plan)
+        planned.name: f"a fake of the provider {fake.provider} speaks {provider_named(fake.provider).speaks}"
+        for planned in plan.upstreams
+        if (fake := planned.fake) is not None
     }
 
 
@@ -102,11 +103,10 @@ def bound(upstreams: tuple[PlannedUpstream, ...]) -> Iterator[dict[str, socket.s
         sockets: dict[str, socket.socket] = {}
         for planned in upstreams:
             try:
-                listener = socket.create_server((planned.backend_host, planned.backend_port), backlog=2048)
+                listener = socket.create_server((planned.origin.host, planned.origin.port), backlog=2048)
             except OSError as error:  # its own text repeats the address
-                where = f"{planned.backend_host}:{planned.backend_port}"
                 raise RigError(
-                    f"backend `{planned.name}` cannot listen on {where}: {_why(error)}",
+                    f"backend `{planned.name}` cannot listen on {planned.origin.address}: {_why(error)}",
                     "end the process that holds this port, or run again: each run takes free ports",
                 ) from error
             sockets[planned.name] = opened.enter_context(listener)

@@ -61,13 +61,16 @@ class Backend:
     ) -> None:
         self.name = planned.name
         self.index = planned.index
-        self.provider = provider_named(planned.provider)(planned, seed)
+        spec = planned.fake
+        if spec is None:
+            raise ValueError("it is no fake")
+        self.provider = provider_named(spec.provider)(planned.name, spec, seed)
         self.healthy = self.provider.respond(self.provider.health)
         if not self.healthy.matched:
-            raise ValueError(f"the provider {planned.provider} has no answer to its own health request")
+            raise ValueError(f"the provider {spec.provider} has no answer to its own health request")
         self.standings = ActiveFaults(planned.name, seed, clock_ns)
-        self.slots = ConcurrencyLimit(planned.capacity) if planned.capacity is not None else None
-        self._profile = profile_of(planned)
+        self.slots = ConcurrencyLimit(spec.capacity) if spec.capacity is not None else None
+        self._profile = profile_of(spec)
         self._draws = Draws(seed, "latency", planned.name)
         # a service may hold more requests than the load has open: the gateway gave up on some of them
         self._calls = CallCounter(limit=max(4096, 4 * in_flight))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, Self
 from urllib.parse import parse_qs
 
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.plan import FakeSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Response:
 class Provider(Protocol):
     """What one fake says. It knows neither time nor faults: latency, queues, breakage and records are the server's.
 
-    `planned` is the fake as the plan has it. Everything that it answers follows from `planned` and `seed`.
+    Everything that it answers follows from the upstream's name, the fake's settings in the plan and the seed.
     """
 
     name: ClassVar[str]
@@ -64,7 +64,7 @@ class Provider(Protocol):
     health: ClassVar[IncomingRequest]
     """What a canary is taken to ask: answered 200, and the answer holds the marker (`fake_backends.catalog`)."""
 
-    def __init__(self, planned: PlannedUpstream, seed: int) -> None: ...
+    def __init__(self, upstream: str, spec: FakeSpec, seed: int) -> None: ...
 
     @property
     def empty(self) -> Response:

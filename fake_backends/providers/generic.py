@@ -11,7 +11,7 @@ import orjson
 
 from fake_backends.catalog import make_catalog
 from fake_backends.providers.exchange import IncomingRequest, Response
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.plan import FakeSpec
 
 PATH: Final = "/offers"
 _NOT_FOUND: Final = Response.of_error(404, f"the generic provider has GET {PATH} only")
@@ -26,9 +26,9 @@ class Generic:
     health: ClassVar = IncomingRequest("GET", PATH)
     empty: ClassVar = _EMPTY
 
-    def __init__(self, planned: PlannedUpstream, seed: int) -> None:
-        rows = make_catalog(seed, planned.name, planned.rows)
-        page = planned.page or len(rows) or 1
+    def __init__(self, upstream: str, spec: FakeSpec, seed: int) -> None:
+        rows = make_catalog(seed, upstream, spec.rows)
+        page = spec.page or len(rows) or 1
         self._by_cursor: dict[str, Response] = {}
         for start in range(0, len(rows) or 1, page):
             following = start + page

@@ -12,7 +12,7 @@ import orjson
 
 from fake_backends.catalog import Offer, make_catalog
 from fake_backends.providers.exchange import IncomingRequest, Response
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.plan import FakeSpec
 
 TYPES_PATH: Final = "/api/v1/instance-types"
 IMAGES_PATH: Final = "/api/v1/images"
@@ -29,8 +29,8 @@ class LambdaLabs:
     health: ClassVar = IncomingRequest("GET", TYPES_PATH)
     empty: ClassVar = _EMPTY
 
-    def __init__(self, planned: PlannedUpstream, seed: int) -> None:
-        rows = make_catalog(seed, planned.name, planned.rows)
+    def __init__(self, upstream: str, spec: FakeSpec, seed: int) -> None:
+        rows = make_catalog(seed, upstream, spec.rows)
         types = {row["instance_name"]: _type(row) for row in rows}
         images = [_image(number, region) for number, region in enumerate(sorted({row["location"] for row in rows}))]
         self._by_path = {

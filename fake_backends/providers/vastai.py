@@ -15,7 +15,7 @@ import orjson
 
 from fake_backends.catalog import Offer, make_catalog
 from fake_backends.providers.exchange import IncomingRequest, Response
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.plan import FakeSpec
 
 PATH: Final = "/api/v0/bundles/"
 GPU_NAMES: Final[Mapping[str, str]] = {
@@ -55,8 +55,8 @@ class VastAI:
     health: ClassVar = IncomingRequest("POST", PATH)
     empty: ClassVar = _EMPTY
 
-    def __init__(self, planned: PlannedUpstream, seed: int) -> None:
-        rows = make_catalog(seed, planned.name, planned.rows)
+    def __init__(self, upstream: str, spec: FakeSpec, seed: int) -> None:
+        rows = make_catalog(seed, upstream, spec.rows)
         self._offers = [_offer(number, row) for number, row in enumerate(rows)]
         self._encoded = [orjson.dumps(offer) for offer in self._offers]
         self._first = _answer(self._encoded)

@@ -16,7 +16,7 @@ import orjson
 
 from fake_backends.catalog import Offer, make_catalog
 from fake_backends.providers.exchange import IncomingRequest, Response
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.plan import FakeSpec
 
 PLANS_PATH: Final = "/v2/plans"
 METAL_PATH: Final = "/v2/plans-metal"
@@ -38,8 +38,8 @@ class Vultr:
     health: ClassVar = IncomingRequest("GET", PLANS_PATH)
     empty: ClassVar = _EMPTY
 
-    def __init__(self, planned: PlannedUpstream, seed: int) -> None:
-        rows, page = make_catalog(seed, planned.name, planned.rows), planned.page
+    def __init__(self, upstream: str, spec: FakeSpec, seed: int) -> None:
+        rows, page = make_catalog(seed, upstream, spec.rows), spec.page
         metal = [_metal(row) for number, row in enumerate(rows, 1) if number % METAL_EVERY == 0]
         plans = [_plan(row) for number, row in enumerate(rows, 1) if number % METAL_EVERY]
         regions = sorted({row["location"] for row in rows})

@@ -134,7 +134,7 @@ def _rows(path: Path, layout: RowLayout, broken: list[str]) -> NDArray[Any]:
 
 def _call_files(run_dir: Path, plan: Plan, broken: list[str]) -> list[NDArray[Any]]:
     paths = sorted(run_dir.glob("calls-*.bin"))
-    if not paths and any(upstream.kind == "fake" for upstream in plan.upstreams):
+    if not paths and any(upstream.records_calls for upstream in plan.upstreams):
         broken.append("calls-0.bin is missing")
     return [_rows(path, CALLS, broken) for path in paths]
 

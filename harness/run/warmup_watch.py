@@ -89,7 +89,7 @@ class WarmupWatch:
         silent = [
             upstream.name
             for upstream in self._plan.upstreams
-            if upstream.kind == "fake" and upstream.name in faulted and upstream.index not in self._called
+            if upstream.records_calls and upstream.name in faulted and upstream.index not in self._called
         ]
         if not silent:
             return None

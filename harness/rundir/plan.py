@@ -31,22 +31,18 @@ class PlannedProfile(Frozen):
     """Of a recording: (share of answers, milliseconds that these take at most), both rising."""
 
 
-class PlannedUpstream(Frozen):
-    """One upstream: the listener the service is told about, and what stands behind it.
+class Endpoint(Frozen):
+    host: str = "127.0.0.1"
+    port: int
 
-    `index` is its bit in a sample's `answered` and its number in a call's `upstream`.
-    `p50_ms` and `p99_ms` hold whatever the profile; without one they make a lognormal.
-    """
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
 
-    name: str
-    known_as: tuple[str, ...] = ()
-    """How the service spells it besides, in its log and in the labels of its alert."""
-    index: int
-    kind: Literal["fake"]
-    listen_host: str = "127.0.0.1"
-    listen_port: int
-    backend_host: str = "127.0.0.1"
-    backend_port: int
+
+class FakeSpec(Frozen):
+    """What a fake is. `p50_ms` and `p99_ms` hold whatever the profile; without one they make a lognormal."""
+
     p50_ms: float
     p99_ms: float
     rows: int
@@ -56,10 +52,47 @@ class PlannedUpstream(Frozen):
     capacity: int | None = None
     """How many calls it works on at once; more wait in a queue. None: as many as come."""
 
+
+class PlannedUpstream(Frozen):
+    """One upstream: the listener that the service is told about, and the origin that stands behind it.
+
+    `index` is its bit in a sample's `answered` and its number in a call's `upstream`. `kind` names its line in
+    `harness.upstreams.UPSTREAMS`.
+    """
+
+    name: str
+    known_as: tuple[str, ...] = ()
+    """How the service spells it besides, in its log and in the labels of its alert."""
+    index: int
+    kind: str
+    listener: Endpoint
+    """Where Toxiproxy listens."""
+    origin: Endpoint
+    """Where Toxiproxy connects to."""
+    fake: FakeSpec | None = None
+    """What answers at the origin, where that is a fake of ours; None: whatever is there."""
+
     @property
     def url(self) -> str:
         """What the service under test is told."""
-        return f"http://{self.listen_host}:{self.listen_port}"
+        return f"http://{self.listener.address}"
+
+    @property
+    def records_calls(self) -> bool:
+        """Whether the calls that reach the origin are recorded. Where they are not, what became of one is unknown."""
+        return self.fake is not None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_builds(cls, raw: Any) -> Any:
+        """Plans were flat once: `listen_port`, `backend_port` and the fake's settings side by side."""
+        if not isinstance(raw, dict) or "listen_port" not in raw:
+            return raw
+        rest = dict(raw)
+        for new, old in (("listener", "listen"), ("origin", "backend")):
+            rest[new] = {key: rest.pop(f"{old}_{key}") for key in Endpoint.model_fields if f"{old}_{key}" in rest}
+        rest["fake"] = {key: rest.pop(key) for key in FakeSpec.model_fields if key in rest}
+        return rest
 
 
 class PlannedService(Frozen):

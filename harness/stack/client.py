@@ -197,7 +197,7 @@ class StackClient:
             raise
         fd_limits.refuse_too_many(self._plan)
         for upstream in self._plan.upstreams:
-            self._lease.claim(upstream.listen_port, f"the listener of upstream {upstream.name}")
+            self._lease.claim(upstream.listener.port, f"the listener of upstream {upstream.name}")
 
     def _send(self, order: Command) -> None:
         assert self._link is not None, "up() comes first"

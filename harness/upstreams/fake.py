@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from harness.model.value_types import LongerDuration, refusal, written
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.plan import Endpoint, FakeSpec, PlannedUpstream
 from harness.units import duration_literal
 from harness.upstreams.profile import LatencyProfile
 from harness.upstreams.providers import PROVIDERS, ProviderName
@@ -46,16 +46,18 @@ class Fake(Upstream):
             name=name,
             known_as=self.known_as,
             index=index,
-            kind="fake",
-            listen_port=self.port or ports(),
-            backend_port=ports(),
-            p50_ms=p50_ms,
-            p99_ms=p99_ms,
-            rows=self.rows,
-            page=self.page,
-            provider=self.provider,
-            profile=self.profile.plan(recorded) if self.profile else None,
-            capacity=self.capacity,
+            kind=self.KIND,
+            listener=Endpoint(port=self.port or ports()),
+            origin=Endpoint(port=ports()),
+            fake=FakeSpec(
+                p50_ms=p50_ms,
+                p99_ms=p99_ms,
+                rows=self.rows,
+                page=self.page,
+                provider=self.provider,
+                profile=self.profile.plan(recorded) if self.profile else None,
+                capacity=self.capacity,
+            ),
         )
 
     @property

@@ -23,7 +23,7 @@ _OF_ONE_RUN: Final = {
     "schema_version", "run_id", "cell", "scenario_file", "scenario_sha256", "overrides", "service", "toxiproxy_url",
     # ports and addresses
     "gateway.port", "gateway.binary", "gateway.target",
-    "upstreams.*.listen_host", "upstreams.*.listen_port", "upstreams.*.backend_host", "upstreams.*.backend_port",
+    "upstreams.*.listener", "upstreams.*.origin",
     # what only gates and proofs read
     "gates", "default_gates", "verdict.inconclusive", "upstreams.*.known_as", "upstreams.*.index",
     "faults.*.proof", "faults.*.met",
@@ -37,7 +37,7 @@ _VALUE_MOST: Final = 60
 
 
 class Difference(Frozen):
-    """A setting that differs: its path in plan.json (items of lists by their names), and its value in each run."""
+    """A setting that differs: its path in plan.json, and its value in each run. Items of lists go by their names."""
 
     path: str
     base: str
@@ -78,8 +78,10 @@ def _durations(machine: Machine) -> str:
 
 
 def _comparable(plan: Plan) -> dict[str, Any]:
-    """plan.json, with each list of named items turned into a mapping by name."""
+    """plan.json, with each list of named items as a mapping by name, and a fake's settings beside its upstream's."""
     document = plan.model_dump(mode="json")
+    for upstream in document["upstreams"]:
+        upstream.update(upstream.pop("fake") or {})
     named = _by_name(document)
     assert isinstance(named, dict)
     return named

@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness.rundir.plan import (
+    Endpoint,
+    FakeSpec,
     Plan,
     PlannedGateway,
     PlannedLoad,
@@ -136,13 +138,9 @@ def fake(name: str, index: int) -> PlannedUpstream:
         name=name,
         index=index,
         kind="fake",
-        listen_port=20000 + index,
-        backend_port=20100 + index,
-        p50_ms=10,
-        p99_ms=20,
-        rows=1,
-        page=0,
-        provider="generic",
+        listener=Endpoint(port=20000 + index),
+        origin=Endpoint(port=20100 + index),
+        fake=FakeSpec(p50_ms=10, p99_ms=20, rows=1, page=0, provider="generic"),
     )
 
 

@@ -60,8 +60,7 @@ class FaultyFakes:
         self._rows = RowWriter(self._path, CALLS)
         planned = upstreams or (upstream("azure", 0, p50_ms=100.0, p99_ms=100.0),)
         backends = {
-            ("127.0.0.1", each.backend_port): Backend(each, seed=SEED, in_flight=10, clock_ns=now_ns)
-            for each in planned
+            ("127.0.0.1", each.origin.port): Backend(each, seed=SEED, in_flight=10, clock_ns=now_ns) for each in planned
         }
         unmatched = UnmatchedCalls(path, {each.name: f"{each.name} speaks" for each in planned}, ("s3cret-word",))
         self.app = FakeBackends(LoadRecords(backends, self._rows, unmatched, RUN, faults), RUN, clock_ns=now_ns)

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.rundir.plan import Plan, PlannedGateway, PlannedLoad, PlannedRequest, PlannedService, PlannedUpstream
+from harness.rundir.plan import (
+    Endpoint,
+    FakeSpec,
+    Plan,
+    PlannedGateway,
+    PlannedLoad,
+    PlannedRequest,
+    PlannedService,
+    PlannedUpstream,
+)
 
 SEED = 7
 
 
-def upstream(name: str = "azure", index: int = 0, **fields: Any) -> PlannedUpstream:
-    values = {
-        "listen_port": 1,
-        "backend_port": 9000 + index,
-        "p50_ms": 60.0,
-        "p99_ms": 140.0,
-        "rows": 40,
-        "page": 0,
-        "provider": "generic",
-    }
-    return PlannedUpstream(name=name, index=index, kind="fake", **(values | fields))
+def fake(**fields: Any) -> FakeSpec:
+    values = {"p50_ms": 60.0, "p99_ms": 140.0, "rows": 40, "page": 0, "provider": "generic"}
+    return FakeSpec(**(values | fields))
+
+
+def upstream(name: str = "azure", index: int = 0, *, port: int = 0, **fields: Any) -> PlannedUpstream:
+    """`port`: the fake's own, 9000 and up by default. `fields`: of the fake."""
+    listener, origin = Endpoint(port=1), Endpoint(port=port or 9000 + index)
+    return PlannedUpstream(name=name, index=index, kind="fake", listener=listener, origin=origin, fake=fake(**fields))
 
 
 def plan(*upstreams: PlannedUpstream) -> Plan:

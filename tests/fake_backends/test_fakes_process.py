@@ -33,7 +33,7 @@ def ports() -> Iterator[list[int]]:
 
 
 def planned(ports: list[int], **fields: float) -> tuple[PlannedUpstream, ...]:
-    return tuple(upstream(f"cloud-{index}", index, backend_port=port, **fields) for index, port in enumerate(ports))
+    return tuple(upstream(f"cloud-{index}", index, port=port, **fields) for index, port in enumerate(ports))
 
 
 @contextlib.contextmanager
@@ -42,7 +42,7 @@ def started(run_dir: Path, of: Plan) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-P", "-m", "fake_backends", str(run_dir)]
     with (run_dir / "backends.log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
         try:
-            until_healthy([each.backend_port for each in of.upstreams])
+            until_healthy([each.origin.port for each in of.upstreams])
             yield process
         finally:
             process.kill()
@@ -75,7 +75,7 @@ def test_each_backend_answers_with_its_own_rows_and_sigterm_closes_the_records(
     upstreams = planned(ports, p50_ms=5.0, p99_ms=9.0)
     with started(tmp_path, plan(*upstreams)) as process:
         for each in upstreams:
-            status, body = get(each.backend_port, "/offers", x_tailgate_seq="40")
+            status, body = get(each.origin.port, "/offers", x_tailgate_seq="40")
             assert status == 200
             assert {row["provider"] for row in json.loads(body)["offers"]} == {each.name}
         get(ports[0], "/offers", x_tailgate_canary="1")

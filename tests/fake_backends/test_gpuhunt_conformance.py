@@ -29,11 +29,11 @@ def base_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     """Where each provider's fake answers."""
     with PortLease() as lease:
         fakes = [
-            upstream(name, index, provider=name, rows=ROWS, backend_port=lease.take(), p50_ms=1.0, p99_ms=2.0)
+            upstream(name, index, provider=name, rows=ROWS, port=lease.take(), p50_ms=1.0, p99_ms=2.0)
             for index, name in enumerate(NAMES)
         ]
         with started(tmp_path_factory.mktemp("run"), plan(*fakes)):
-            yield {fake.name: f"http://127.0.0.1:{fake.backend_port}" for fake in fakes}
+            yield {fake.name: f"http://127.0.0.1:{fake.origin.port}" for fake in fakes}
 
 
 @pytest.fixture(autouse=True)

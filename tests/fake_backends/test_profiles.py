@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fake_backends.draws import Draws
-from harness.rundir.plan import PlannedProfile, PlannedUpstream
+from harness.rundir.plan import FakeSpec, PlannedProfile, PlannedUpstream
 from harness.upstreams.fake import Fake
 from harness.upstreams.profile import KINDS
 from harness.upstreams.profiles import PROFILES, Profile, profile_of
 from harness.upstreams.profiles.profile import LONGEST_MS
 from harness.upstreams.recording import POINTS_MAX, Points, points_of, value_at
-from tests.fake_backends.plans import upstream
+from tests.fake_backends.plans import fake, upstream
 
 DRAWS: Final = 10_000
 RECORDED: Final = tuple(float(value) for value in np.random.default_rng(5).gamma(2.0, 40.0, 250))
@@ -46,12 +46,14 @@ each_kind = pytest.mark.parametrize("kind", WRITTEN)
 UNIFORMS = st.floats(1e-12, 1 - 1e-12)
 
 
-def planned(kind: str) -> PlannedUpstream:
+def planned(kind: str) -> FakeSpec:
     """As a scenario's fake is planned, read back from its plan."""
-    fake = Fake.model_validate({"profile": WRITTEN[kind]})
+    written = Fake.model_validate({"profile": WRITTEN[kind]})
     ports = count(9000)
-    made = fake.plan("azure", 0, lambda: next(ports), points_of(RECORDED) if kind == "empirical" else ())
-    return PlannedUpstream.model_validate_json(made.model_dump_json())
+    made = written.plan("azure", 0, lambda: next(ports), points_of(RECORDED) if kind == "empirical" else ())
+    read = PlannedUpstream.model_validate_json(made.model_dump_json()).fake
+    assert read is not None
+    return read
 
 
 def profile(kind: str) -> Profile:
@@ -59,7 +61,7 @@ def profile(kind: str) -> Profile:
 
 
 def of_numbers(kind: str, **numbers_ms: float) -> Profile:
-    return profile_of(upstream(profile=PlannedProfile(kind=kind, numbers_ms=numbers_ms)))
+    return profile_of(fake(profile=PlannedProfile(kind=kind, numbers_ms=numbers_ms)))
 
 
 def test_every_profile_can_be_written_and_is_tested_here() -> None:
@@ -151,7 +153,7 @@ def test_an_impossible_profile_is_refused(kind: str, numbers: dict[str, float], 
 )
 def test_points_that_are_no_distribution_are_refused(points: Points) -> None:
     with pytest.raises(ValueError, match="a recording"):
-        profile_of(upstream(profile=PlannedProfile(kind="empirical", points=points)))
+        profile_of(fake(profile=PlannedProfile(kind="empirical", points=points)))
 
 
 # ---------------------------------------------------------------- what a plan says of it
@@ -166,13 +168,18 @@ def test_the_percentiles_in_a_plan_are_those_of_the_profile(kind: str) -> None:
 
 
 def test_p50_and_p99_are_short_for_a_lognormal() -> None:
-    short = profile_of(upstream(p50_ms=60.0, p99_ms=140.0))
+    short = profile_of(fake(p50_ms=60.0, p99_ms=140.0))
     assert short == profile("lognormal")
 
 
 def test_a_plan_of_before_there_were_profiles_is_still_read() -> None:
-    old = upstream().model_dump(exclude={"profile", "capacity"})
-    assert PlannedUpstream.model_validate(old) == upstream()
+    new = upstream()
+    old = {
+        "name": "azure", "index": 0, "kind": "fake", "listen_host": "127.0.0.1", "listen_port": new.listener.port,
+        "backend_host": "127.0.0.1", "backend_port": new.origin.port, "p50_ms": 60.0, "p99_ms": 140.0, "rows": 40,
+        "page": 0, "provider": "generic",
+    }  # fmt: skip
+    assert PlannedUpstream.model_validate(old) == new
 
 
 # ---------------------------------------------------------------- recordings
@@ -193,7 +200,7 @@ def test_a_long_recording_comes_to_few_points_between_its_ends(n: int, seed: int
     assert 2 <= len(points) <= POINTS_MAX
     assert (points[0][0], points[-1][0]) == (0, 1)
     assert (points[0][1], points[-1][1]) == pytest.approx((min(recorded), max(recorded)), abs=1e-4)
-    profile_of(upstream(profile=PlannedProfile(kind="empirical", points=points)))
+    profile_of(fake(profile=PlannedProfile(kind="empirical", points=points)))
 
 
 def test_a_long_recording_keeps_its_tail() -> None:

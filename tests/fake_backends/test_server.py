@@ -15,7 +15,7 @@ from fake_backends import providers
 from fake_backends.draws import Draws
 from fake_backends.providers import IncomingRequest, Response
 from harness.correlation import run_hash, traceparent
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.plan import FakeSpec
 from harness.rundir.rows import FLAG_CANARY, NO_ROUTE, NO_SEQ
 from harness.upstreams.profiles import Lognormal
 from tests.fake_backends.fakes import FaultyFakes
@@ -177,8 +177,8 @@ class Echo:
     health: ClassVar = IncomingRequest("GET", "/health")
     empty: ClassVar = Response.of_json(200, b"{}")
 
-    def __init__(self, planned: PlannedUpstream, seed: int) -> None:
-        self._name = planned.name
+    def __init__(self, upstream: str, spec: FakeSpec, seed: int) -> None:
+        self._name = upstream
 
     def respond(self, request: IncomingRequest) -> Response:
         if request.path == "/nothing":

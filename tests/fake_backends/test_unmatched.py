@@ -121,7 +121,7 @@ def test_a_killed_process_leaves_what_it_had_seen(tmp_path: Path, ports: list[in
 
 @pytest.mark.stack
 def test_the_end_writes_the_last_counts(tmp_path: Path, ports: list[int]) -> None:
-    with started(tmp_path, plan(upstream("azure", 0, backend_port=ports[0], p50_ms=1.0, p99_ms=1.0))) as process:
+    with started(tmp_path, plan(upstream("azure", 0, port=ports[0], p50_ms=1.0, p99_ms=1.0))) as process:
         for _ in range(7):
             get(ports[0], "/v2/offers")
         process.send_signal(signal.SIGTERM)

@@ -11,15 +11,15 @@ from urllib.parse import quote
 from fake_backends.catalog import Offer, make_catalog
 from fake_backends.providers import IncomingRequest, Provider, Response, provider_named
 from harness.upstreams.providers import ProviderName
-from tests.fake_backends.plans import upstream
+from tests.fake_backends.plans import fake
 
 PAGES_MAX: Final = 1000
 
 
 def provided(name: str, rows: int = 40, page: int = 0) -> tuple[tuple[Offer, ...], Provider]:
     """A provider of azure's catalog, and the catalog."""
-    planned = upstream("azure", rows=rows, page=page, provider=name)
-    return make_catalog(1, "azure", rows), provider_named(name)(planned, seed=1)
+    spec = fake(rows=rows, page=page, provider=name)
+    return make_catalog(1, "azure", rows), provider_named(name)("azure", spec, seed=1)
 
 
 def healthy(provider: Provider) -> Response:

@@ -125,7 +125,7 @@ def test_two_runs_at_once_are_both_right(tmp_path: Path, toxiproxy_env: dict[str
     ends = [running.end() for running in both]
     assert [ran.verdict for ran in ends] == ["PASS", "FAIL"], "\n".join(ran.stdout + ran.stderr for ran in ends)
     plans = [Plan.read(ran.run_dir) for ran in ends if ran.run_dir]
-    ports = [{port for up in plan.upstreams for port in (up.listen_port, up.backend_port)} for plan in plans]
+    ports = [{port for up in plan.upstreams for port in (up.listener.port, up.origin.port)} for plan in plans]
     assert not ports[0] & ports[1]
     for ran in ends:
         assert ran.run_dir is not None

@@ -27,6 +27,8 @@ from harness.rundir.incomplete import IncompleteAnswer, answer_name, index_name
 from harness.rundir.journal import Entry
 from harness.rundir.manifest import Manifest, RunEnd, ToxiproxyInfo
 from harness.rundir.plan import (
+    Endpoint,
+    FakeSpec,
     FaultWindow,
     Plan,
     PlannedFault,
@@ -120,13 +122,9 @@ def make_plan(
                 name=name,
                 index=index,
                 kind="fake",
-                listen_port=20_000 + index,
-                backend_port=20_100 + index,
-                p50_ms=60,
-                p99_ms=140,
-                rows=40,
-                page=0,
-                provider="generic",
+                listener=Endpoint(port=20_000 + index),
+                origin=Endpoint(port=20_100 + index),
+                fake=FakeSpec(p50_ms=60, p99_ms=140, rows=40, page=0, provider="generic"),
             )
             for index, name in enumerate(upstreams)
         ),
@@ -331,8 +329,9 @@ def _fan_out(
     for upstream in plan.upstreams:
         asked = np.array([upstream.name in names for names in asks])[samples["request"]]
         arrived_ns = started_ns + took_ns if policy == "sequential" else started_ns
-        sigma = np.log(upstream.p99_ms / upstream.p50_ms) / 2.326348
-        own_ns = (upstream.p50_ms * np.exp(sigma * rng.standard_normal(len(samples))) * NS_PER_MS).astype(np.int64)
+        assert upstream.fake is not None
+        sigma = np.log(upstream.fake.p99_ms / upstream.fake.p50_ms) / 2.326348
+        own_ns = (upstream.fake.p50_ms * np.exp(sigma * rng.standard_normal(len(samples))) * NS_PER_MS).astype(np.int64)
         injected_ns, lost = _injected_ns(faults, upstream.name, arrived_ns)
         wait_ns = np.where(asked, np.where(lost, 0, own_ns + injected_ns), 0)
         answered = asked & ~lost

@@ -25,7 +25,7 @@ service:
 
 def test_ports_in_order_and_the_gateway_before_the_service(tmp_path: Path) -> None:
     plan = plan_of(load(tmp_path), nginx=True)
-    assert [(u.name, u.index, u.listen_port, u.backend_port) for u in plan.upstreams] == [
+    assert [(u.name, u.index, u.listener.port, u.origin.port) for u in plan.upstreams] == [
         ("azure", 0, 20000, 20001),
         ("gcp", 1, 20002, 20003),
     ]

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
 
-from harness.rundir.plan import PlannedProfile, PlannedUpstream
+from harness.rundir.plan import FakeSpec, PlannedProfile, PlannedUpstream
 from harness.scenario.names import input_files
 from harness.scenario.schema.json_schema import scenario_schema
 from tests.scenario.world import changed, load, only_problem, plan_of, problems, write
@@ -21,8 +21,13 @@ def of(spelled: str, *more: tuple[str, str]) -> str:
     return changed(("gcp: {}", f"gcp: {spelled}"), *more)
 
 
-def gcp(folder: Path, text: str, *sets: str) -> PlannedUpstream:
-    return plan_of(load(folder, text, *sets)).upstream("gcp")
+def fake_of(planned: PlannedUpstream) -> FakeSpec:
+    assert planned.fake is not None
+    return planned.fake
+
+
+def gcp(folder: Path, text: str, *sets: str) -> FakeSpec:
+    return fake_of(plan_of(load(folder, text, *sets)).upstream("gcp"))
 
 
 RIGHT = [
@@ -134,7 +139,7 @@ def test_a_recording_comes_into_the_plan(tmp_path: Path, content: str) -> None:
     write(tmp_path, content, "recorded.csv")
     loaded = load(tmp_path, RECORDED)
     (tmp_path / "recorded.csv").unlink()
-    planned = plan_of(loaded).upstream("gcp")
+    planned = fake_of(plan_of(loaded).upstream("gcp"))
     assert planned.profile == PlannedProfile(kind="empirical", points=((0, 10), (0.5, 20), (1, 30)))
     assert (planned.p50_ms, planned.p99_ms) == pytest.approx((20, 29.8))
 
@@ -193,7 +198,8 @@ def test_a_recording_that_changed_is_read_again(tmp_path: Path) -> None:
 
 
 def test_added_spellings_are_planned(tmp_path: Path) -> None:
-    assert gcp(tmp_path, of("{known_as: [BackendType.GCP, Google]}")).known_as == ("BackendType.GCP", "Google")
+    planned = plan_of(load(tmp_path, of("{known_as: [BackendType.GCP, Google]}"))).upstream("gcp")
+    assert planned.known_as == ("BackendType.GCP", "Google")
 
 
 @pytest.mark.parametrize(

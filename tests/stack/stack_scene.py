@@ -16,6 +16,8 @@ import psutil
 
 from harness.rundir.manifest import Manifest, RunEnd
 from harness.rundir.plan import (
+    Endpoint,
+    FakeSpec,
     FaultWindow,
     Plan,
     PlannedFault,
@@ -59,8 +61,9 @@ def make_plan(
     names = ["azure", "gcp", "aws", "lambda"][:upstreams]
     planned = tuple(
         PlannedUpstream(
-            name=name, index=index, kind="fake", listen_port=lease.take(), backend_port=lease.take(),
-            p50_ms=5, p99_ms=20, rows=5, page=0, provider="generic",
+            name=name, index=index, kind="fake",
+            listener=Endpoint(port=lease.take()), origin=Endpoint(port=lease.take()),
+            fake=FakeSpec(p50_ms=5, p99_ms=20, rows=5, page=0, provider="generic"),
         )
         for index, name in enumerate(names)
     )  # fmt: skip
@@ -160,7 +163,7 @@ def until_done(stack: StackClient, within_s: float = 30) -> Iterator[Event]:
 
 def listeners(plan: Plan) -> list[int]:
     """Which of the plan's ports somebody listens on."""
-    ours = {up.listen_port for up in plan.upstreams} | {up.backend_port for up in plan.upstreams}
+    ours = {up.listener.port for up in plan.upstreams} | {up.origin.port for up in plan.upstreams}
     ours |= {port for port in (plan.service.port, plan.gateway.port) if port}
     return sorted({c.laddr[1] for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr} & ours)
 

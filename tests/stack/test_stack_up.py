@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import RigError, UsageError
 from harness.rundir.manifest import Manifest
-from harness.rundir.plan import Plan, PlannedService
+from harness.rundir.plan import Endpoint, Plan, PlannedService
 from harness.stack.events import ChildReady, Event
 from harness.toxiproxy.find import EngineChoice
 from tests.stack.stack_scene import Scene, assert_nothing_left
@@ -100,7 +100,7 @@ def test_a_listener_port_in_use(scene: Scene) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        fixed = plan.upstreams[0].model_copy(update={"listen_port": taken.getsockname()[1]})
+        fixed = plan.upstreams[0].model_copy(update={"listener": Endpoint(port=taken.getsockname()[1])})
         plan = plan.model_copy(update={"upstreams": (fixed,)})
         with pytest.raises(RigError, match=rf"upstream azure\) is in use by .*pid {os.getpid()}"):
             scene.up(plan)

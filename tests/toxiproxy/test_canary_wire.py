@@ -62,7 +62,7 @@ async def backends(the_plan: Plan, *, in_place_of_listeners: bool = False) -> As
     async with contextlib.AsyncExitStack() as stack:
         for each in the_plan.upstreams:
             await stack.enter_async_context(
-                backend(each.listen_port if in_place_of_listeners else each.backend_port),
+                backend(each.listener.port if in_place_of_listeners else each.origin.port),
             )
         yield
 
@@ -150,7 +150,7 @@ def test_a_chain_that_does_not_work_is_found_before_any_fault(tmp_path: Path, br
         try:
             async with contextlib.AsyncExitStack() as stack:
                 if broken != "nobody listens":
-                    port = the_plan.upstreams[0].listen_port
+                    port = the_plan.upstreams[0].listener.port
                     await stack.enter_async_context(await asyncio.start_server(answer, "127.0.0.1", port))
                 await canaries.first()
         finally:

@@ -399,8 +399,8 @@ def test_proxies_are_made_as_planned_and_deleted(server: Pretender, make: Make) 
         world = make(plan())
         await world.proxies.create()
         azure = world.plan.upstream("azure")
-        assert world.proxy("azure")["listen"] == f"127.0.0.1:{azure.listen_port}"
-        assert world.proxy("azure")["upstream"] == f"127.0.0.1:{azure.backend_port}"
+        assert world.proxy("azure")["listen"] == f"127.0.0.1:{azure.listener.port}"
+        assert world.proxy("azure")["upstream"] == f"127.0.0.1:{azure.origin.port}"
         server.proxies["someone-elses"] = {**world.proxy("azure"), "name": "someone-elses"}
         del server.proxies[world.plan.proxy_name("gcp")]
         await world.proxies.delete()

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 
 from harness.rundir.canaries import Refused
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.stack.monitor.refusals import RefusedAttempts
 from tests.rundir.recording import make_plan
 
@@ -19,7 +19,7 @@ def free_port() -> int:
 
 
 def azure(port: int) -> PlannedUpstream:
-    return make_plan(upstreams=("azure",)).upstreams[0].model_copy(update={"listen_port": port})
+    return make_plan(upstreams=("azure",)).upstreams[0].model_copy(update={"listener": Endpoint(port=port)})
 
 
 async def attempt(port: int) -> str:
@@ -62,8 +62,8 @@ def played(
 def test_the_first_connection_is_reset_and_seen_and_the_others_are_refused() -> None:
     async def doing(refusals: RefusedAttempts, upstream: PlannedUpstream) -> None:
         refusals.open(upstream)
-        assert await attempt(upstream.listen_port) == "reset"
-        assert await attempt(upstream.listen_port) == "refused"
+        assert await attempt(upstream.listener.port) == "reset"
+        assert await attempt(upstream.listener.port) == "refused"
 
     (line,) = played(doing)
     assert (line.upstream, line.unseen) == ("azure", "")
@@ -73,7 +73,7 @@ def test_nobody_came_so_nothing_is_written_and_the_port_is_free_again() -> None:
     async def doing(refusals: RefusedAttempts, upstream: PlannedUpstream) -> None:
         refusals.open(upstream)
         refusals.close(upstream.name)
-        with socket.create_server(("127.0.0.1", upstream.listen_port)):
+        with socket.create_server(("127.0.0.1", upstream.listener.port)):
             pass
 
     assert played(doing) == []
@@ -90,9 +90,9 @@ def test_a_canary_is_reset_and_ends_nothing() -> None:
             ports.append(canary.getsockname()[1])
             loop = asyncio.get_running_loop()
             with contextlib.suppress(ConnectionResetError):
-                await loop.sock_connect(canary, ("127.0.0.1", upstream.listen_port))
+                await loop.sock_connect(canary, ("127.0.0.1", upstream.listener.port))
                 assert await loop.sock_recv(canary, 1) == b""
-        assert await attempt(upstream.listen_port) == "reset"
+        assert await attempt(upstream.listener.port) == "reset"
 
     assert len(played(doing, own=lambda: ports)) == 1
 
@@ -101,7 +101,7 @@ def test_each_window_is_watched_anew() -> None:
     async def doing(refusals: RefusedAttempts, upstream: PlannedUpstream) -> None:
         for _ in range(2):
             refusals.open(upstream)
-            assert await attempt(upstream.listen_port) == "reset"
+            assert await attempt(upstream.listener.port) == "reset"
             refusals.close(upstream.name)
 
     assert len(played(doing)) == 2
@@ -109,7 +109,7 @@ def test_each_window_is_watched_anew() -> None:
 
 def test_a_port_that_somebody_took_is_told() -> None:
     async def doing(refusals: RefusedAttempts, upstream: PlannedUpstream) -> None:
-        with socket.create_server(("127.0.0.1", upstream.listen_port)):
+        with socket.create_server(("127.0.0.1", upstream.listener.port)):
             refusals.open(upstream)
 
     (line,) = played(doing)

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from harness.rundir.plan import (
+    Endpoint,
+    FakeSpec,
     FaultWindow,
     Plan,
     PlannedFault,
@@ -41,13 +43,9 @@ def upstream(name: str, index: int, *, listen_port: int = 0, backend_port: int =
         name=name,
         index=index,
         kind="fake",
-        listen_port=listen_port or free_port(),
-        backend_port=backend_port or free_port(),
-        p50_ms=10,
-        p99_ms=20,
-        rows=1,
-        page=0,
-        provider="generic",
+        listener=Endpoint(port=listen_port or free_port()),
+        origin=Endpoint(port=backend_port or free_port()),
+        fake=FakeSpec(p50_ms=10, p99_ms=20, rows=1, page=0, provider="generic"),
     )
 
 

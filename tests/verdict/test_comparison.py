@@ -10,7 +10,7 @@ import pytest
 
 from harness import verdict
 from harness.cli.group import main
-from harness.rundir.plan import FaultWindow, Plan, PlannedRequest, Schedule, Stage
+from harness.rundir.plan import Endpoint, FaultWindow, Plan, PlannedRequest, Schedule, Stage
 from harness.rundir.yardstick import Yardstick, read_yardstick
 from harness.verdict.likeness import machine_difference, plan_differences
 from tests.rundir.recording import Recording, make_plan, record, slow_fault
@@ -47,6 +47,15 @@ def of_upstream(**changes: object) -> Change:
     return change
 
 
+def of_fake(**changes: object) -> Change:
+    def change(plan: Plan) -> Plan:
+        fake = plan.upstreams[0].fake
+        assert fake is not None
+        return of_upstream(fake=fake.model_copy(update=changes))(plan)
+
+    return change
+
+
 def of_fault(**changes: object) -> Change:
     return lambda plan: plan.model_copy(update={"faults": (plan.faults[0].model_copy(update=changes),)})
 
@@ -71,8 +80,8 @@ UNLIKE: list[tuple[str, Change, str]] = [
     ("warm-up", of_load(warmup_ms=4_000.0), "load.warmup_ms (2000 and 4000)"),
     ("locustfile", of_load(locustfile="/b/users.py"), "load.locustfile (none and users.py)"),
     ("request", other_request, "load.requests.GET /v1/offers.path, load.requests.GET /v1/offers.asks"),
-    ("upstream", of_upstream(p50_ms=90.0), "upstreams.azure.p50_ms (60 and 90)"),
-    ("rows", of_upstream(rows=41), "upstreams.azure.rows (40 and 41)"),
+    ("upstream", of_fake(p50_ms=90.0), "upstreams.azure.p50_ms (60 and 90)"),
+    ("rows", of_fake(rows=41), "upstreams.azure.rows (40 and 41)"),
     ("no upstream", lambda p: p.model_copy(update={"upstreams": p.upstreams[:2]}), "upstreams.aws (fake and none)"),
     ("fault's time", of_fault(windows=(FaultWindow(apply_ms=30_000, remove_ms=95_000),)), "windows[0].remove_ms ("),
     ("no fault", lambda p: p.model_copy(update={"faults": ()}), "faults.azure-slow (latency"),
@@ -97,7 +106,8 @@ def test_what_differs_is_named(*, change: Change, named: str) -> None:
 
 def test_the_service_its_place_and_the_run_itself_may_differ() -> None:
     def change(plan: Plan) -> Plan:
-        plan = of_upstream(listen_port=1, backend_port=2, known_as=("AZ",))(of_load(data="/a/users.csv")(plan))
+        plan = of_load(data="/a/users.csv")(plan)
+        plan = of_upstream(listener=Endpoint(port=1), origin=Endpoint(port=2), known_as=("AZ",))(plan)
         service = plan.service.model_copy(update={"argv": ("other",), "cwd": "/b", "env": {"A": "1"}, "port": 3})
         return plan.model_copy(
             update={
@@ -121,7 +131,7 @@ def test_header_values_and_bodies_are_not_printed() -> None:
 
 
 def test_unlike_runs_are_refused_until_they_are_allowed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    base, head = run_dir(tmp_path / "base", a_plan()), run_dir(tmp_path / "head", of_upstream(rows=41)(a_plan()))
+    base, head = run_dir(tmp_path / "base", a_plan()), run_dir(tmp_path / "head", of_fake(rows=41)(a_plan()))
     code, out, err = compare(capsys, base, head)
     assert (code, out) == (2, "")
     assert "differ in more than the service: upstreams.azure.rows (40 and 41)" in err

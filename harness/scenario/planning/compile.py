@@ -173,9 +173,9 @@ def _template_values(
         values["port"] = str(port)
     for upstream in upstreams:
         values[f"{upstream.name}.url"] = upstream.url
-        values[f"{upstream.name}.host"] = upstream.listen_host
-        values[f"{upstream.name}.port"] = str(upstream.listen_port)
-        values[f"{upstream.name}.address"] = f"{upstream.listen_host}:{upstream.listen_port}"
+        values[f"{upstream.name}.host"] = upstream.listener.host
+        values[f"{upstream.name}.port"] = str(upstream.listener.port)
+        values[f"{upstream.name}.address"] = upstream.listener.address
     return values
 
 

@@ -28,7 +28,7 @@ class UpstreamMatcher:
     `port N`."""
 
     def __init__(self, upstreams: Sequence[PlannedUpstream]) -> None:
-        self._of_port = {str(upstream.listen_port): upstream.name for upstream in upstreams}
+        self._of_port = {str(upstream.listener.port): upstream.name for upstream in upstreams}
         of_word = {word: upstream.name for upstream in upstreams for word in spelled(upstream)}
         self._of_word = {word.lower(): name for word, name in of_word.items()}
         self.spellings = frozenset(self._of_word)

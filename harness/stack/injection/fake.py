@@ -70,7 +70,7 @@ def _standing(at: PlannedUpstream, run: str, method: str = "GET", path: str = ""
 
     Raises RigError, also where nobody listens to a fault that is to be put on.
     """
-    connection = http.client.HTTPConnection(at.backend_host, at.backend_port, timeout=TIMEOUT_S)
+    connection = http.client.HTTPConnection(at.origin.host, at.origin.port, timeout=TIMEOUT_S)
     asked = f"{method} /-/faults{path} of the fake backend {at.name}"
     try:
         connection.request(method, f"/-/faults{path}", headers={CONTROL_HEADER: run})

@@ -47,9 +47,8 @@ class ListenerProxies:
         planned = self._plan.upstream(upstream)
         name = self._plan.proxy_name(upstream)
         self.names.append(name)
-        listen = f"{planned.listen_host}:{planned.listen_port}"
-        backend = f"{planned.backend_host}:{planned.backend_port}"
-        await admin_call(self._client, lambda: self._client.create_proxy(name, listen, backend))
+        listen, origin = planned.listener.address, planned.origin.address
+        await admin_call(self._client, lambda: self._client.create_proxy(name, listen, origin))
 
     async def _delete(self, name: str) -> None:
         def delete() -> None:

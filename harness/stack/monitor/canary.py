@@ -73,7 +73,7 @@ class Canaries:
         self._ports = _OwnPorts()
         self._refusals = RefusedAttempts(self._ports, self._write)
         self._witness = ConnectionMonitor(
-            {upstream.name: upstream.listen_port for upstream in self._faulted},
+            {upstream.name: upstream.listener.port for upstream in self._faulted},
             self._ports,
             self._write,
             accepted=AcceptedClients.of(plan, toxiproxy_log),
@@ -204,7 +204,7 @@ class Canaries:
     async def _ask(self, upstream: PlannedUpstream, answer: HttpExchange, to_the_end: bool) -> None:
         """Connect, ask and read into `answer`, to the end of file or to the end of a whole answer. Raises OSError."""
         loop = asyncio.get_running_loop()
-        host, port = upstream.listen_host, upstream.listen_port
+        host, port = upstream.listener.host, upstream.listener.port
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as sock:
             sock.setblocking(False)
             # bound first: the witness must know our port before the connection can be seen
@@ -225,7 +225,7 @@ class Canaries:
 
 
 def _headers(upstream: PlannedUpstream, *, close: bool) -> dict[str, str]:
-    address = f"{upstream.listen_host}:{upstream.listen_port}"
+    address = f"{upstream.listener.host}:{upstream.listener.port}"
     return {"Host": address, CANARY_HEADER: "1", "Connection": "close" if close else "keep-alive"}
 
 

@@ -34,7 +34,7 @@ class RefusedAttempts:
         """Watch for the next attempt. Where the port cannot be had, a line says so and connections are just refused."""
         if upstream.name in self._listening:
             return
-        host, port = upstream.listen_host, upstream.listen_port
+        host, port = upstream.listener.host, upstream.listener.port
         listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

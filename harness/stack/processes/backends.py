@@ -24,7 +24,7 @@ _FIX: Final = "see logs/backends.log of the stack's first run"
 
 def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec | None:
     """None where no upstream is a fake."""
-    if not any(upstream.kind == "fake" for upstream in plan.upstreams):
+    if not any(upstream.fake for upstream in plan.upstreams):
         return None
     argv = (sys.executable, "-P", "-m", "fake_backends", str(run_dir))
     return ProcessSpec(NAME, argv, dict(environ), run_dir, run_dir / "logs" / f"{NAME}.log", keep_signals=True)
@@ -35,10 +35,10 @@ async def switch(plan: StackPlan, run_dir: Path | None) -> None:
 
     None: they record nothing until the next switch. Raises RigError where they do not switch.
     """
-    fakes = [upstream for upstream in plan.upstreams if upstream.kind == "fake"]
+    fakes = [upstream for upstream in plan.upstreams if upstream.fake]
     if not fakes:
         return
-    url = f"http://{fakes[0].backend_host}:{fakes[0].backend_port}{LOAD_PATH}"  # all are one process
+    url = f"http://{fakes[0].origin.address}{LOAD_PATH}"  # all are one process
     headers = {CONTROL_HEADER: run_hash(plan.stack_id)}
     if run_dir:
         headers[RUN_DIR_HEADER] = quote(str(run_dir))
@@ -53,8 +53,8 @@ async def switch(plan: StackPlan, run_dir: Path | None) -> None:
 
 async def ready(plan: StackPlan, child: ChildProcess) -> None:
     """Every fake answers on its own port, past any proxy. Raises RigError."""
-    fakes = [upstream for upstream in plan.upstreams if upstream.kind == "fake"]
-    urls = [f"http://{fake.backend_host}:{fake.backend_port}/healthz" for fake in fakes]
+    fakes = [upstream for upstream in plan.upstreams if upstream.fake]
+    urls = [f"http://{fake.origin.address}/healthz" for fake in fakes]
     try:
         await asyncio.gather(*(probe.until_answered(url, within_s=READY_WITHIN_S, child=child) for url in urls))
     except probe.NotReady as exc:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from harness.rundir.plan import PlannedProfile, PlannedUpstream
+from harness.rundir.plan import FakeSpec, PlannedProfile
 from harness.upstreams.profiles.constant import Constant
 from harness.upstreams.profiles.empirical import Empirical
 from harness.upstreams.profiles.lognormal import Lognormal
@@ -30,11 +30,11 @@ PROFILES: Final[tuple[tuple[str, Callable[..., Profile]], ...]] = (
 """Each takes the numbers that a plan holds under their names; one that is recorded, `points`."""
 
 
-def profile_of(planned: PlannedUpstream) -> Profile:
-    """How long this upstream's answers take. Raises ValueError on an impossible profile."""
-    if planned.profile is None:
-        return Lognormal.from_percentiles(planned.p50_ms, planned.p99_ms)
-    return as_planned(planned.profile)
+def profile_of(fake: FakeSpec) -> Profile:
+    """How long this fake's answers take. Raises ValueError on an impossible profile."""
+    if fake.profile is None:
+        return Lognormal.from_percentiles(fake.p50_ms, fake.p99_ms)
+    return as_planned(fake.profile)
 
 
 def as_planned(given: PlannedProfile) -> Profile:

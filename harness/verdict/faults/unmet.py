@@ -91,12 +91,13 @@ def _only_unmatched_calls(run: Evidence, upstream: str) -> tuple[str, str] | Non
     planned = run.plan.upstream(upstream)
     calls = run.calls[run.calls["upstream"] == planned.index]
     answered = calls["status"][(calls["faults"] == 0) & (calls["status"] > 0)]
-    if planned.kind != "fake" or not len(answered) or not np.isin(answered, _NOT_MATCHED).all():
+    fake = planned.fake
+    if fake is None or not len(answered) or not np.isin(answered, _NOT_MATCHED).all():
         return None
     return (
         f"every call of the service to {upstream} was answered {int(answered[0])}: it asks for a path, a method or a "
-        f"cursor that a fake of the provider `{planned.provider}` does not have{named_in_vain(run, upstream)}",
-        f"see what `provider: {planned.provider}` speaks in docs/scenarios.md; generic is GET /offers?cursor=",
+        f"cursor that a fake of the provider `{fake.provider}` does not have{named_in_vain(run, upstream)}",
+        f"see what `provider: {fake.provider}` speaks in docs/scenarios.md; generic is GET /offers?cursor=",
     )
 
 
