@@ -78,6 +78,7 @@ class ResourceSeries:
         return self._only(~np.isnan(self.figure(figure)))
 
     def since(self, start_ns: int) -> Self:
+        """The readings at or after `start_ns` (absolute)."""
         return self._only(self.t_ns >= start_ns)
 
     def last(self, most: int) -> Self:
@@ -87,6 +88,7 @@ class ResourceSeries:
         return self._only(chosen)
 
     def figure(self, name: str) -> Floats:
+        """The array of that name: `rss_bytes`, `threads`, `fds`, `cpu_s` or `sockets`."""
         values: Floats = getattr(self, name)
         return values
 

@@ -67,6 +67,7 @@ class Failure:
 
     @property
     def context(self) -> AdviceContext:
+        """What the gate's advice may mention; the culprit only if it explains the failure."""
         culprit = self.culprit if self.culprit and _upstream_explains(self) else None
         return context_of(self.plan, culprit.name if culprit else None, self.endings)
 

@@ -219,4 +219,5 @@ def _cpu_share(resources: Sequence[Mapping[str, object]], child: str) -> float |
 
 
 def as_check(finding: RunCheck) -> ValidityCheck:
+    """The check's entry in results.json."""
     return ValidityCheck.model_validate({"check": finding.check, "ok": finding.ok, "detail": finding.detail})
