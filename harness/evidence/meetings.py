@@ -73,7 +73,7 @@ def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
     begin_ns = min((i.applied_ns for i in injections if i.applied_ns is not None), default=run.end_ns)
     return FaultContact(
         stood_ms=sum(injection.stood_ms(run.end_ns) for injection in injections),
-        asked=_asked(run, calls["arrived_ns"], begin_ns),
+        asked=_calls_apart(run, calls["arrived_ns"], begin_ns),
         calls=sum(int(np.count_nonzero(inside)) for inside in came),
         hit=sum(map(len, hit_ns)) if recorded else None,
         hit_ns=hit_ns,
@@ -83,7 +83,7 @@ def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
     )
 
 
-def _asked(run: Evidence, arrived_ns: NDArray[np.int64], before_ns: int) -> CallsApart:
+def _calls_apart(run: Evidence, arrived_ns: NDArray[np.int64], before_ns: int) -> CallsApart:
     """`arrived_ns`: of all calls to the upstream; `before_ns`: when the fault came."""
     earlier_ns = arrived_ns[arrived_ns < before_ns]
     baseline = run.phase("baseline")

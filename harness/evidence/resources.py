@@ -44,7 +44,7 @@ class ResourceSeries:
 
     @classmethod
     def of(cls, lines: Iterable[Mapping[str, object]], child: str = SERVICE) -> Self:
-        """From the lines of resources.ndjson; lines of other processes and lines without a time are left out."""
+        """From the lines of resources.ndjson about `child` (the service); lines without a time are left out."""
         own = [line for line in lines if line.get("child") == child and _is_count(line.get("t_ns"))]
         times = np.array([line["t_ns"] for line in own], dtype=np.int64)
         order = np.argsort(times, kind="stable")
@@ -78,6 +78,7 @@ class ResourceSeries:
         return self._only(~np.isnan(self.figure(figure)))
 
     def since(self, start_ns: int) -> Self:
+        """The readings at or after `start_ns` (absolute)."""
         return self._only(self.t_ns >= start_ns)
 
     def last(self, most: int) -> Self:
@@ -87,6 +88,7 @@ class ResourceSeries:
         return self._only(chosen)
 
     def figure(self, name: str) -> Floats:
+        """The array of that name: `rss_bytes`, `threads`, `fds`, `cpu_s` or `sockets`."""
         values: Floats = getattr(self, name)
         return values
 
@@ -103,7 +105,7 @@ class ResourceSeries:
 
 
 def parse_reading(line: bytes) -> dict[str, object]:
-    """A line of resources.ndjson: a figure may be missing or null; raises ValueError where it is anything else."""
+    """A line of resources.ndjson. A figure may be missing or null. Raises ValueError if the line is anything else."""
     document = json.loads(line)
     if not _is_reading(document):
         raise ValueError("not a reading")

@@ -62,6 +62,7 @@ class Window:
 
     @property
     def ok(self) -> NDArray[np.bool_]:
+        """For each request, whether it ended ok."""
         ok: NDArray[np.bool_] = self.latency_ns != NEVER
         return ok
 
@@ -133,6 +134,7 @@ class Evidence:
 
     @property
     def t0_ns(self) -> int:
+        """The end of the warm-up, absolute; 0 if no load was started."""
         return self.manifest.t0_ns or 0
 
     @cached_property
@@ -274,6 +276,7 @@ class Evidence:
 
     @property
     def clump_s(self) -> float:
+        """The declared mean length of slow spells (correlation time)."""
         return self.plan.verdict.clump_ms / 1000
 
     def request_index(self, name: str) -> int | None:

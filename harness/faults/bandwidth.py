@@ -15,7 +15,7 @@ from harness.model.value_types import BytesPerSecond, refusal
 class BandwidthFault(Fault):
     KIND: ClassVar = "bandwidth"
 
-    bytes_per_s: BytesPerSecond = Field(alias="bandwidth", description="Of each connection, whole kB per second")
+    bytes_per_s: BytesPerSecond = Field(alias="bandwidth", description="Of each connection, in whole kB per second")
 
     @property
     def text(self) -> str:

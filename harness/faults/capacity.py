@@ -18,7 +18,7 @@ from harness.rundir.plan import Proof
 class CapacityFault(BackendFault):
     KIND: ClassVar = "capacity"
 
-    limit: int = Field(alias="capacity", ge=1, le=10_000, description="How many calls it works on at once")
+    limit: int = Field(alias="capacity", ge=1, le=10_000, description="How many calls the backend serves at once")
 
     @property
     def text(self) -> str:

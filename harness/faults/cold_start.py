@@ -18,7 +18,7 @@ from harness.units import duration_literal
 class ColdStartFault(BackendFault):
     KIND: ClassVar = "cold_start"
 
-    up_after_ms: LongerDuration = Field(alias="cold_start", description="How long it takes to be up")
+    up_after_ms: LongerDuration = Field(alias="cold_start", description="How long the backend takes to start")
 
     @property
     def text(self) -> str:

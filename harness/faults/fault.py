@@ -135,12 +135,12 @@ class Fault(StrictModel):
     """What `share` is drawn for in this kind of fault; `draws` is right for a single fault."""
 
     given_name: Name | None = Field(
-        None, alias="name", description="What gates call it; default: <upstream>-<kind>, such as azure-latency"
+        None, alias="name", description="The name that gates use; default: <upstream>-<kind>, such as azure-latency"
     )
     at_ms: Duration | None = Field(
-        None, alias="at", description="When, from the end of the warm-up. All faults have it, or none"
+        None, alias="at", description="When it begins, from the end of the warm-up. Either all faults have it, or none"
     )
-    for_ms: LongerDuration = Field(alias="for", description="How long it stays")
+    for_ms: LongerDuration = Field(alias="for", description="How long it is active")
     every_ms: LongerDuration | None = Field(
         None, alias="every", description="Repeat it, from one start to the next, for as long as the load lasts"
     )
@@ -150,8 +150,8 @@ class Fault(StrictModel):
     )
     share: Share = Field(
         written("100%"),
-        description="Of the requests where the fakes do it themselves (latency and hang below 100% too); else of the "
-        "connections, since Toxiproxy draws once a connection",
+        description="A share of the requests if the fakes execute the fault (latency and hang below 100% too); else of "
+        "the connections, since Toxiproxy draws once per connection",
     )
     met: Literal["required", "optional"] = Field(
         "required",

@@ -13,8 +13,8 @@ from harness.units import duration_literal
 
 
 class Slices(StrictModel):
-    size_bytes: Bytes = Field(alias="size", description="Of a slice, on average")
-    delay_ms: Duration = Field(alias="delay", description="Between two slices")
+    size_bytes: Bytes = Field(alias="size", description="Size of a slice, on average")
+    delay_ms: Duration = Field(alias="delay", description="Pause between two slices")
 
 
 class SlicerFault(Fault):

@@ -27,7 +27,7 @@ class Spells(StrictModel):
 
     latency_ms: LongerDuration = Field(alias="latency", description="Added to every answer during a spell")
     every_ms: LongerDuration = Field(alias="every", description="From one spell's start to the next, on average")
-    last_ms: LongerDuration = Field(alias="last", description="How long a spell is, on average")
+    last_ms: LongerDuration = Field(alias="last", description="How long a spell lasts, on average")
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         if self.every_ms < 2 * self.last_ms:

@@ -20,7 +20,7 @@ from harness.units import duration_literal
 class StatusFault(BackendFault):
     KIND: ClassVar = "status"
 
-    status: int = Field(ge=400, le=599, description="What it answers: 500, 503, 429, 401 …")
+    status: int = Field(ge=400, le=599, description="The status of the answers: 500, 503, 429, 401 …")
     retry_after_ms: LongerDuration | None = Field(
         None, alias="retry_after", description="Retry-After of that answer, in whole seconds; none by default"
     )

@@ -21,6 +21,8 @@ ToxicName = Literal["latency", "bandwidth", "slow_close", "timeout", "reset_peer
 
 
 class RawToxic(StrictModel):
+    """A toxic's type and attributes, as Toxiproxy's API takes them."""
+
     type: ToxicName
     attributes: dict[str, int] = Field({}, description="Whole numbers, in Toxiproxy's units")
 

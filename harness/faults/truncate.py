@@ -18,7 +18,7 @@ from harness.units import format_share
 class TruncateFault(BackendFault):
     KIND: ClassVar = "truncate"
 
-    keep: Share = Field(alias="truncate", description="How much of the body still comes; less than 100%")
+    keep: Share = Field(alias="truncate", description="The share of the body that is sent; less than 100%")
 
     @property
     def text(self) -> str:

@@ -21,15 +21,15 @@ from harness.gates.throughput import ThroughputGate
 
 
 class GateKind(Protocol):
-    """How `parse_gate` finds the kind of a gate: the first kind that `reads` its first word also parses it."""
+    """The class of a kind of gate. `parse_gate` uses the first kind that `reads` the first word of a gate's text."""
 
     @property
     def EXAMPLES(self) -> tuple[str, ...]:
-        """Gates of this kind as a scenario may write them, for editors."""
+        """Gates of this kind as in a scenario, which editors propose from the JSON schema."""
 
     @property
     def WORDS(self) -> tuple[str, ...]:
-        """First words that a misspelled gate may have meant."""
+        """First words of gates of this kind, to propose for a misspelled one."""
 
     def reads(self, word: str) -> bool: ...
 

@@ -28,7 +28,7 @@ def judge_mean(
     """Decide the ratio of totals, sums ÷ sizes (one entry per batch), against `limit`, from `n` arrivals in `seconds`.
 
     It must be below the limit, or above it if `below` is False. A PASS has the error that the plan's confidence leaves,
-    a FAIL the error `alpha_fail`.
+    a FAIL the error `alpha_fail`. The bounds are Student's t on the batch means (`harness.statistics.mean_bounds`).
     """
     empty = "no request arrived in this phase"
     finding = Finding("inconclusive", empty, limit, unit, "<" if below else ">", FindingKind.NO_ARRIVALS, n=n)

@@ -96,14 +96,14 @@ class CallsGate(GateDefaults):
 
         windows = Population(self.phase, self.request).windows(pool)
         if any(window.cut for window in windows):
-            return self._undecided(FindingKind.STOPPED, describe_stopped(pool).reason)
+            return self._inconclusive(FindingKind.STOPPED, describe_stopped(pool).reason)
         if not any(len(run.calls) for run in pool.runs):
             reason = "no backend call was recorded at all; does the service use its addresses?"
-            return self._undecided(FindingKind.NO_CALLS, reason)
+            return self._inconclusive(FindingKind.NO_CALLS, reason)
         joined = all((share := joined_share(run)) is None or share >= JOINED_LEAST for run in pool.runs)
         if self.request is not None and not joined:
             reason = "too few backend calls can be tied to a request (the service drops both headers)"
-            return self._undecided(FindingKind.NOT_JOINED, reason)
+            return self._inconclusive(FindingKind.NOT_JOINED, reason)
         batches = [_batches(run, w, self.upstream, joined) for run, w in zip(pool.runs, windows, strict=True)]
         sums = np.concatenate([own for own, _ in batches])
         sizes = np.concatenate([size for _, size in batches])
@@ -141,7 +141,7 @@ class CallsGate(GateDefaults):
             return GateDefaults.advice(self, finding, ctx)
         return "Ask only the backends that a request names (push the filter down), and look for retries."
 
-    def _undecided(self, kind: FindingKind, reason: str) -> Finding:
+    def _inconclusive(self, kind: FindingKind, reason: str) -> Finding:
         return Finding("inconclusive", reason, self.limit, "ratio", "<", kind)
 
 

@@ -55,6 +55,7 @@ class Population:
         return [self.window(run) for run in pool.runs]
 
     def window(self, run: Evidence) -> Window:
+        """The window of the phase in one run, with only the requests of this population."""
         window = run.window(self.phase, every_part=self.every_part)
         if self.request is not None:
             window = window.only(window.samples["request"] == run.request_index(self.request))

@@ -98,7 +98,9 @@ class Gate(Protocol):
     def phase(self) -> str: ...
 
     @property
-    def uses_gateway_timeout(self) -> bool: ...
+    def uses_gateway_timeout(self) -> bool:
+        """Whether its limit is `gateway.timeout`."""
+        ...
 
     @property
     def uses_complete(self) -> bool:

@@ -67,17 +67,17 @@ def judge(gate: LatencyGate, pool: Pool, alpha_fail: float) -> Finding:
     """Decide a latency gate. `alpha_fail`: the error that a FAIL may have."""
     limits = _limits(gate, pool)
     if isinstance(limits, InconclusiveReason):
-        return _undecided(limits, None)
+        return _inconclusive(limits, None)
     if gate.phase == "baseline" and (reason := guard_too_short(pool)):
-        return _undecided(reason, limits.shown_ms)
+        return _inconclusive(reason, limits.shown_ms)
     rule = rule_of(pool.plan, gate.p0, alpha_fail)
     if limits.error_shared:
         rule = replace(rule, alpha=rule.alpha / 2, alpha_fail=rule.alpha_fail / 2)
     latencies = _latencies(gate, pool)
     if isinstance(latencies, InconclusiveReason):
-        return _undecided(latencies, limits.shown_ms)
+        return _inconclusive(latencies, limits.shown_ms)
     measured = _Measurement(latencies, limits, rule)
-    return _found(gate, pool, measured, _decide(gate, pool, measured))
+    return _finding(gate, pool, measured, _decide(gate, pool, measured))
 
 
 def _decide(gate: LatencyGate, pool: Pool, measured: _Measurement) -> Decision | InconclusiveReason:
@@ -200,7 +200,7 @@ def own_quantile(gate: LatencyGate, pool: Pool) -> Quantile | None:
     )
 
 
-def _found(gate: LatencyGate, pool: Pool, measured: _Measurement, decision: Decision | InconclusiveReason) -> Finding:
+def _finding(gate: LatencyGate, pool: Pool, measured: _Measurement, decision: Decision | InconclusiveReason) -> Finding:
     limits = measured.limits
     seconds = sum(window.seconds for window in _population(gate).windows(pool))
     limit_ns = round(limits.fail_ms * NS_PER_MS)
@@ -208,7 +208,7 @@ def _found(gate: LatencyGate, pool: Pool, measured: _Measurement, decision: Deci
     infinite = bool(bounds.n) and bounds.observed_ms is None
     cut_off = cut_off_of(gate, pool) if infinite else None
     if isinstance(decision, InconclusiveReason):
-        finding = replace(_undecided(decision, limits.shown_ms), n=bounds.n)
+        finding = replace(_inconclusive(decision, limits.shown_ms), n=bounds.n)
     else:
         words = ShareWords(
             did=f"took {format_duration(limits.shown_ms)} or longer{'' if gate.ok_only else ' or failed'}",
@@ -281,5 +281,5 @@ def _most_calls_failed_with_a_status(gate: LatencyGate, upstream: str, pool: Poo
     return bool(answered > unanswered)
 
 
-def _undecided(why: InconclusiveReason, limit_ms: float | None) -> Finding:
+def _inconclusive(why: InconclusiveReason, limit_ms: float | None) -> Finding:
     return Finding("inconclusive", why.reason, limit_ms, "ms", "<", why.kind)

@@ -30,7 +30,8 @@ def quantile_bounds(
     """The (1 − p0) quantile of all runs' latencies (one array for each run, in order of intended time).
 
     The design effect is that of the requests at or above `at_ns`, the gate's limit; if it is None, of those at or above
-    the quantile itself.
+    the quantile itself. The bounds are the order statistics at which `harness.statistics.most_passing` and
+    `least_failing`, binomial bounds on the number of exceedances, would turn the verdict.
     """
     latency = runs[0] if len(runs) == 1 else np.concatenate(list(runs) or [np.empty(0, np.int64)])
     n = len(latency)

@@ -196,7 +196,7 @@ def _limit(words: Tokens, metric: Metric) -> tuple[float | None, float | None]:
     if match is None:
         parse = _size if metric == "rss" else _count
         size = words.quantity(parse, f"a limit ({_limits(metric)})", _limits(metric), most=_MOST)
-        return _possible(size, metric, offset), None
+        return _refuse_impossible(size, metric, offset), None
     number = words.take()
     if match[2] or words.accept("x"):
         return None, _factor(words, metric, match[1], offset)
@@ -209,7 +209,7 @@ def _limit(words: Tokens, metric: Metric) -> tuple[float | None, float | None]:
         raise GateSyntaxError(f"`{number.text}` is not a whole number", f"{whole:.0f}, or {factor}x baseline", offset)
     if count > _MOST:
         raise GateSyntaxError(f"`{number.text}` is more than any service could hold", _example(metric), offset)
-    return _possible(count, metric, offset), None
+    return _refuse_impossible(count, metric, offset), None
 
 
 def _factor(words: Tokens, metric: Metric, number: str, offset: int) -> float:
@@ -242,7 +242,7 @@ def _refuse_without_factor(words: Tokens, metric: Metric) -> None:
     raise GateSyntaxError(f"`{word.text}` is not {kind}", _limits(metric), word.offset)
 
 
-def _possible(limit: float, metric: Metric, offset: int) -> float:
+def _refuse_impossible(limit: float, metric: Metric, offset: int) -> float:
     """The limit unchanged. Raises GateSyntaxError if no process can keep it."""
     if limit >= _LEAST[metric]:
         return limit

@@ -114,13 +114,13 @@ class ShareGate(GateDefaults):
 
         if self.uses_complete and pool.plan.load.complete == "none":
             reason = "answers were not checked (`load.complete` is none)"
-            return self._undecided(FindingKind.ANSWERS_NOT_READ, reason)
+            return self._inconclusive(FindingKind.ANSWERS_NOT_READ, reason)
         if self.phase == "baseline" and (short := guard_too_short(pool)):
-            return self._undecided(short.kind, short.reason)
+            return self._inconclusive(short.kind, short.reason)
         population = Population(self.phase, self.request, every_part=True)
         decision = decide_share(pool, population, self._bad, rule_of(pool.plan, self.p0, alpha_fail))
         if isinstance(decision, InconclusiveReason):
-            return self._undecided(decision.kind, decision.reason)
+            return self._inconclusive(decision.kind, decision.reason)
         words = ShareWords(_DID.get(self.metric, f"ended as {self.metric}"), self.p0)
         observed = decision.k / decision.n if decision.n else None
         bounds = (observed, decision.low, decision.high) if decision.n else (None, None, None)
@@ -170,5 +170,5 @@ class ShareGate(GateDefaults):
         bad: NDArray[np.bool_] = counted[window.samples["outcome"]]
         return bad
 
-    def _undecided(self, kind: FindingKind, reason: str) -> Finding:
+    def _inconclusive(self, kind: FindingKind, reason: str) -> Finding:
         return Finding("inconclusive", reason, self.limit, "share", self.op, kind)

@@ -53,8 +53,8 @@ def measure() -> MaxRate:
 
 
 def max_rate_of(run_dir: Path) -> MaxRate:
-    """From the worker's CPU time between its first and last reading in the load, divided by the requests sent between
-    them."""
+    """The highest rate of a worker, from a finished run: its CPU time between its first and last reading in the load,
+    divided by the requests that it sent between them. Raises RigError if there are fewer than two readings."""
     from harness.evidence.files import read_resources
     from harness.evidence.resources import ResourceSeries
 

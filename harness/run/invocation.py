@@ -46,6 +46,7 @@ def exit_code(outcomes: Sequence[Judged], *, interrupted: bool) -> int:
 
 
 def new_run_id() -> str:
+    """A new id of a run: the time in UTC and four random hex digits, `20250102-030405-abcd`."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 

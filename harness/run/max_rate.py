@@ -22,6 +22,7 @@ class MaxRate(Frozen):
     rate_per_s: float
 
     def write(self, env: Mapping[str, str] = os.environ) -> None:
+        """Store the figures in the user's cache folder. Raises OSError if that is not possible."""
         path = _path(env)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.model_dump_json() + "\n", encoding="utf-8")

@@ -1,8 +1,8 @@
-"""Imports what judging and reporting need while the load warms up, so that they need not wait for it after the load.
+"""Imports the modules of judging and reporting during the warm-up, so that the verdict need not wait for them.
 
-numpy, scipy, pandas and jinja2 take longer to import than a run takes to judge. A thread of low priority does it: the
-processes of the load come first. It is no more than a head start, since whatever was not imported, or cannot be, is
-imported where it is used.
+numpy, scipy, pandas and jinja2 take longer to import than a run takes to judge. A thread of low priority imports them,
+so that the processes of the load come first. This only saves time: a module that was not imported here, or could not
+be, is imported when it is used.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ MODULES: Final = (
     "reports.formats.md",
     "reports.formats.html",
 )
-"""What `harness.run.run.judge_and_report` would import: what it names itself, and what gates import when they judge."""
+"""The modules that `harness.run.run.judge_and_report` imports, directly or when gates judge."""
 WARMUP_LEAST_MS: Final = 2_000
-"""In a shorter warm-up it would not be done before the baseline, which is measured."""
+"""During a shorter warm-up nothing is imported, because the imports would go on in the baseline and disturb it."""
 NICENESS: Final = 5
-"""Of the thread. Not more: it holds Python's lock while it works, and the signs of life to the supervisor wait."""
+"""The thread's niceness. A higher one could delay the heartbeat: the thread holds Python's global lock as it works."""
 _END_WITHIN_S: Final = 10.0
+"""At its end the context waits this long for the import under way."""
 
 
 class Preload:
-    """A context: on leaving it no further module is begun, and the one under way is waited for."""
+    """A context manager. At its end no further import begins, and the one under way is waited for."""
 
     def __init__(self, modules: tuple[str, ...] = MODULES) -> None:
         self._modules = modules
@@ -48,7 +49,7 @@ class Preload:
         self._ended = threading.Event()
 
     def start(self, plan: Plan) -> None:
-        """Begin, at the begin of the plan's warm-up, if it is long enough. Idempotent."""
+        """Start to import, if the plan's warm-up is long enough; call it when the warm-up begins. Idempotent."""
         if self._thread or plan.load.warmup_ms < WARMUP_LEAST_MS:
             return
         self._thread = threading.Thread(target=self._work, daemon=True, name="imports for the judge")
@@ -65,11 +66,11 @@ class Preload:
             self._thread.join(_END_WITHIN_S)
 
     def _work(self) -> None:
-        if sys.platform == "linux":  # where a priority belongs to a thread, not to its process
+        if sys.platform == "linux":  # on Linux a priority applies to a thread and not to its process
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         for module in self._modules:
             if self._ended.is_set():
                 return
-            with suppress(Exception):  # the judge will say so, in the thread where somebody hears of it
+            with suppress(Exception):  # the judge imports it again, and raises the error in the main thread
                 import_module(module)

@@ -107,6 +107,7 @@ class ProgressMonitor:
         self._live = LiveSamples(self.run_dir, self.plan.load.workers)
 
     def event(self, event: Event) -> None:
+        """Note an event of the stack, and pass it on to the display."""
         match event:
             case LoadStarted(t0_ns=t0_ns):
                 self.t0_ns = t0_ns

@@ -111,14 +111,14 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
             plan = fit_slots(plan)
         lay_out(run_dir, plan, cell.loaded.text, session.options.baseline)
         session.display.began(plan, run_dir, header(plan, choice))
-        for note in filter(None, (_beyond_ceiling(plan), slots_note(plan))):
+        for note in filter(None, (_rate_warning(plan), slots_note(plan))):
             session.display.note(note)
         before_ms = yardstick.measure_ms()
         try:
-            _perform(session, plan, run_dir, lease, choice)
+            _run_stack(session, plan, run_dir, lease, choice)
         finally:
             session.display.ended()
-    _keep_yardstick(run_dir, before_ms, session.stopper)
+    _record_yardstick(run_dir, before_ms, session.stopper)
     if session.stopper.impatient:
         return Finished(run_dir, None)
     if not (run_dir / "plan.json").exists():
@@ -126,7 +126,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
     return judge_and_report(run_dir)
 
 
-def _keep_yardstick(run_dir: Path, before_ms: float, stopper: Stopper) -> None:
+def _record_yardstick(run_dir: Path, before_ms: float, stopper: Stopper) -> None:
     """Measure the yardstick again, unless the user asked for a stop and waits, and write both figures. If the disk is
     full none is written."""
     after_ms = None if stopper.asked else yardstick.measure_ms()
@@ -178,7 +178,7 @@ def header(plan: Plan, choice: EngineChoice) -> str:
     return f"{plan.name}{cell}: {length} of load · gateway {gateway} · {engine} · seed {plan.seed} · run {plan.run_id}"
 
 
-def _beyond_ceiling(plan: Plan) -> str | None:
+def _rate_warning(plan: Plan) -> str | None:
     """A warning of a rate that is higher than the workers can send, by what `tailgate doctor` measured; None if it is
     not, or nothing was measured."""
     from harness.run.max_rate import MaxRate
@@ -218,7 +218,7 @@ def judge_and_report(run_dir: Path) -> Finished:
     return Finished(run_dir, results, evidence)
 
 
-def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choice: EngineChoice) -> None:
+def _run_stack(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choice: EngineChoice) -> None:
     """Step 3. A stack that fails records it in the manifest, from which it is judged; then nothing is raised here."""
     early_stop = _early_stop(plan) if session.options.fail_fast else None
     watch = ProgressMonitor(plan, run_dir, session.display, early_stop=early_stop)
@@ -235,7 +235,7 @@ def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choi
             _follow(stack, plan, watch, session.stopper, preload)
             ended = stack.down()
             if ended.reason == "rig" and stack.stood_still_s:
-                session.display.note(_stood_still(stack.stood_still_s))
+                session.display.note(_suspended_note(stack.stood_still_s))
         except _Overrun:
             raise
         except (RigError, ServiceGone) as exc:
@@ -245,7 +245,7 @@ def _perform(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choi
                 session.display.note(split_quote(exc.message)[0])
 
 
-def _stood_still(for_s: float) -> str:
+def _suspended_note(for_s: float) -> str:
     """The note for a user who stopped tailgate itself (SIGSTOP) and then continued it."""
     return (
         f"tailgate was stopped for {for_s:.0f} s; meanwhile the faults were taken back and everything it had started "

@@ -30,6 +30,7 @@ class Stopper:
 
     @property
     def asked(self) -> bool:
+        """Whether a stop was requested."""
         return self.count > 0
 
     @property

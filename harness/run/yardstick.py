@@ -1,9 +1,9 @@
 """The yardstick: how long a fixed piece of work takes on this machine now.
 
-Every core works at the same time, so that another program on one of them shows. Each core does the work in slices, and
-the median slice counts, so that a short interruption does not. Where the first half of the slices agree, the second
-half would say the same, and the run need not wait for it. `harness.run.run` measures before the first process of a
-run is started and after the last has ended: the load is not disturbed, and the run's own processes do not count.
+All cores work at the same time, so that another program on one of them is noticed. Each core does the work in slices
+and the median slice counts, so that a short interruption has no effect. If the first half of the slices agree, the
+second half is left out to save time. `harness.run.run` measures before the first process of a run is started and after
+the last has ended, so that the measurement and the run do not disturb each other.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Final
 
 SLICES: Final = 20
-"""Of each core; half of them where these agree."""
+"""Each core does this many slices, or half of them if these agree."""
 AGREE_WITHIN: Final = 0.05
-"""Of the median slice: how far apart the quartiles of slices that agree may be."""
+"""Slices agree if their first and third quartile differ by at most this share of their median."""
 HASHES: Final = 18_000
 """A slice is this many iterations of SHA-256, about 10 ms on the first machine. Runs from before and after a change of
 this number cannot be compared."""
@@ -34,7 +34,7 @@ def fixed_work() -> None:
 
 
 def measure_ms(work: Callable[[], None] = fixed_work, clock_ns: Callable[[], int] = time.monotonic_ns) -> float:
-    """The median slice times their number, ms of wall clock. Takes 100 to 200 ms on an idle machine."""
+    """The median duration of a slice times SLICES, in ms of wall clock. Takes 100 to 200 ms on an idle machine."""
     end_ns = clock_ns() + round(LONGEST_S * 1e9)
     slices_ns = _slices_ns(SLICES // 2, end_ns, work, clock_ns)
     if clock_ns() <= end_ns and not _agree(slices_ns):
@@ -43,12 +43,12 @@ def measure_ms(work: Callable[[], None] = fixed_work, clock_ns: Callable[[], int
 
 
 def _agree(slices_ns: list[int]) -> bool:
-    first, median, third = statistics.quantiles(slices_ns, method="inclusive")
-    return third - first <= AGREE_WITHIN * median
+    first_quartile, median, third_quartile = statistics.quantiles(slices_ns, method="inclusive")
+    return third_quartile - first_quartile <= AGREE_WITHIN * median
 
 
 def _slices_ns(count: int, end_ns: int, work: Callable[[], None], clock_ns: Callable[[], int]) -> list[int]:
-    """How long each of so many slices took on each core, all cores at once; no slice is begun after `end_ns`."""
+    """The durations of `count` slices on every core, all cores at the same time. No slice begins after `end_ns`."""
     cores = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_CORES)
     slices_ns: list[int] = []
     begin = threading.Barrier(cores)

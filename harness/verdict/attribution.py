@@ -111,7 +111,7 @@ class Attribution:
             at = place[calls.arrival]
             of_slow = at >= 0
             own = np.bincount(at[of_slow], weights=calls.waits_ns[of_slow], minlength=len(slow))
-            waits[upstream.index] = np.where(own > 0, own, _held_on_the_way_ns(run, upstream.name, slow))
+            waits[upstream.index] = np.where(own > 0, own, _held_by_fault_ns(run, upstream.name, slow))
         return waits
 
 
@@ -135,7 +135,7 @@ def _inside(arrival: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.
     return inside
 
 
-def _held_on_the_way_ns(run: Evidence, upstream: str, requests: NDArray[np.int64]) -> NDArray[np.int64]:
+def _held_by_fault_ns(run: Evidence, upstream: str, requests: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each request: how long it can have waited at most for an upstream whose fault let no call through, in ns."""
     rows = run.samples[requests]
     held_ns = np.zeros(len(requests), np.int64)

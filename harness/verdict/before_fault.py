@@ -59,6 +59,7 @@ def _is_worse(under_fault: Finding, before: Finding) -> bool:
 
 
 def _standard_error(finding: Finding) -> float:
+    """Of the share p of exceedances: √(design effect · p (1 − p) / n)."""
     assert finding.exceeded is not None
     share = finding.exceeded / finding.n
     return math.sqrt((finding.deflation or 1.0) * share * (1 - share) / finding.n)

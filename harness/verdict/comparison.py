@@ -82,7 +82,7 @@ def compare(base: Evidence, head: Evidence, max_ratio: float, *, allow_unlike: b
     differences = plan_differences(base.plan, head.plan)
     if differences and not allow_unlike:
         raise UsageError(
-            f"the two runs differ in more than the service: {_named(differences)}",
+            f"the two runs differ in more than the service: {_list_differences(differences)}",
             "compare runs of the same scenario with the same settings, or pass --allow-unlike",
         )
     phases = [p.name for p in base.phases if p.intervals and p.name not in _SKIPPED and head.phase(p.name).intervals]
@@ -114,7 +114,7 @@ def compare(base: Evidence, head: Evidence, max_ratio: float, *, allow_unlike: b
     )
 
 
-def _named(differences: Sequence[Difference]) -> str:
+def _list_differences(differences: Sequence[Difference]) -> str:
     more = len(differences) - DIFFERENCES_NAMED
     named = ", ".join(difference.text for difference in differences[:DIFFERENCES_NAMED])
     return f"{named} and {more} more" if more > 0 else named

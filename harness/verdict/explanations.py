@@ -67,7 +67,8 @@ class Failure:
 
     @property
     def context(self) -> AdviceContext:
-        culprit = self.culprit if self.culprit and _waiting_counts(self) else None
+        """What the gate's advice may mention; the culprit only if it explains the failure."""
+        culprit = self.culprit if self.culprit and _upstream_explains(self) else None
         return context_of(self.plan, culprit.name if culprit else None, self.endings)
 
 
@@ -97,7 +98,7 @@ def failure_of(
     return Failure(pool.plan, gate, finding, phase, blamed(upstreams, gate.phase), endings)
 
 
-def _waiting_counts(failure: Failure) -> bool:
+def _upstream_explains(failure: Failure) -> bool:
     """Whether the slowest upstream explains the failure: most bad requests waited too long, or waited for it."""
     assert failure.culprit is not None
     return from_waiting(failure.endings) or (failure.culprit.wait_caused_ms or 0.0) >= WAIT_LEAST_MS
@@ -131,7 +132,7 @@ def why_failed(failure: Failure, cost: Sequence[CostResult] = ()) -> str:
     if gate.significance:
         return f"{gate.significance} The fault was {faulted}." if faulted else gate.significance
     waiting: list[str] = []
-    if culprit and finding.unit in ("ms", "share") and _waiting_counts(failure):
+    if culprit and finding.unit in ("ms", "share") and _upstream_explains(failure):
         waiting.append(
             f"{culprit.name} was the slowest upstream in {format_share(culprit.slowest_share or 0.0)} of the slow "
             f"requests, and kept them waiting {format_duration(culprit.wait_caused_ms or 0.0)} beyond the next one."

@@ -23,6 +23,8 @@ from harness.verdict.validity import bad_seconds, lag_limit_ms
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
+    """A gate of the plan, parsed, with its finding."""
+
     planned: PlannedGate
     gate: Gate
     finding: Finding
@@ -74,6 +76,7 @@ class GateVerdicts:
 
     @property
     def failed(self) -> list[GateVerdict]:
+        """The gates with the verdict FAIL, in the plan's order."""
         return [one for one in self.gates if one.finding.verdict == "fail"]
 
 

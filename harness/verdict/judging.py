@@ -181,6 +181,7 @@ def write_any(folder: Path) -> Results:
 
 
 def is_matrix(folder: Path) -> bool:
+    """Whether it is the directory of a matrix, and not of a single or pooled run."""
     return (folder / MATRIX).exists()
 
 

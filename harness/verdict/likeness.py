@@ -111,7 +111,7 @@ def _compare(path: str, base: Any, head: Any) -> Iterator[Difference]:
     if isinstance(base, dict) and isinstance(head, dict):
         for key in dict.fromkeys((*base, *head)):
             yield from _compare(f"{path}.{key}" if path else key, base.get(key), head.get(key))
-    elif isinstance(base, list) and isinstance(head, list) and len(base) == len(head) and _of_parts(base + head):
+    elif isinstance(base, list) and isinstance(head, list) and len(base) == len(head) and _are_mappings(base + head):
         for index, (one, other) in enumerate(zip(base, head, strict=True)):
             yield from _compare(f"{path}[{index}]", one, other)
     elif base != head:
@@ -124,7 +124,7 @@ def _is_ignored(path: str) -> bool:
     return path in _OF_ONE_RUN or (len(parts) == 3 and f"{parts[0]}.*.{parts[2]}" in _OF_ONE_RUN)
 
 
-def _of_parts(items: list[Any]) -> bool:
+def _are_mappings(items: list[Any]) -> bool:
     return all(isinstance(item, dict) for item in items)
 
 
@@ -136,5 +136,5 @@ def _text(path: str, value: Any) -> str:
     if set(path.split(".")) & set(_NOT_SHOWN):
         return "…"
     if isinstance(value, list):
-        return f"{len(value)} of them" if len(value) > 3 or _of_parts(value) else cut(str(value), _VALUE_MOST)
+        return f"{len(value)} of them" if len(value) > 3 or _are_mappings(value) else cut(str(value), _VALUE_MOST)
     return cut(f"{value:g}" if isinstance(value, float) else str(value), _VALUE_MOST)

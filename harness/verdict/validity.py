@@ -197,15 +197,12 @@ def lag_finding(run: Evidence, limit_ms: float, bad: frozenset[int], undone: lis
 
 def generator_cpu(run: Evidence, resources: Sequence[Mapping[str, object]], *, lag_ok: bool) -> RunCheck:
     """How busy the busiest load worker was. Reported always; the check fails only if send lag failed as well."""
-    busiest = max((_cpu_share(resources, f"locust-{i}") for i in range(run.plan.load.workers)), default=None, key=_zero)
+    shares = [_cpu_share(resources, f"locust-{index}") for index in range(run.plan.load.workers)]
+    busiest = max((share for share in shares if share is not None), default=None)
     if busiest is None:
         return RunCheck("generator_cpu", True, "not measured")
     detail = f"the busiest load worker used {format_share(busiest)} of a core"
     return RunCheck("generator_cpu", lag_ok or busiest < 0.9, detail, "add --workers")
-
-
-def _zero(share: float | None) -> float:
-    return -1.0 if share is None else share
 
 
 def _cpu_share(resources: Sequence[Mapping[str, object]], child: str) -> float | None:
@@ -222,4 +219,5 @@ def _cpu_share(resources: Sequence[Mapping[str, object]], child: str) -> float |
 
 
 def as_check(finding: RunCheck) -> ValidityCheck:
+    """The check's entry in results.json."""
     return ValidityCheck.model_validate({"check": finding.check, "ok": finding.ok, "detail": finding.detail})

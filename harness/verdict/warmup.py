@@ -47,6 +47,7 @@ class CallCounts:
         return cls(*(int(np.count_nonzero(chosen)) for chosen in counts))
 
     def plus(self, more: CallCounts) -> CallCounts:
+        """The sum of both counts."""
         return CallCounts(
             self.numbered + more.numbered,
             self.numbered_matched + more.numbered_matched,

@@ -21,17 +21,17 @@ def test_what_doctor_measured_is_kept_and_damage_is_as_if_it_never_had(tmp_path:
 
 
 def test_a_run_beyond_it_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.run.run import _beyond_ceiling
+    from harness.run.run import _rate_warning
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     plan = make_plan(rate_per_s=900)
-    assert _beyond_ceiling(plan) is None
+    assert _rate_warning(plan) is None
     MaxRate(cpu_ms=1.0, rate_per_s=400).write()
-    warning = _beyond_ceiling(plan)
+    warning = _rate_warning(plan)
     assert warning
     assert "900/s is beyond the 400/s" in warning
     assert "--workers 3" in warning
-    assert _beyond_ceiling(make_plan(rate_per_s=900, workers=3)) is None
+    assert _rate_warning(make_plan(rate_per_s=900, workers=3)) is None
 
 
 def test_the_workers_cost_is_its_cpu_time_between_its_readings_within_the_load(tmp_path: Path) -> None:

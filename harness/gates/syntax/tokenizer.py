@@ -163,6 +163,7 @@ class Tokens:
 
 
 def is_number(text: str) -> bool:
+    """Whether the text is a decimal number without sign, exponent or unit."""
     return re.fullmatch(r"\d+(\.\d+)?|\.\d+", text) is not None
 
 

@@ -93,7 +93,7 @@ def _prove(run: Evidence, fault: PlannedFault, upstream: str) -> ProofOutcome:
     observations = _Observations.of(run, fault, upstream)
     contact = observations.contact
     proof = _proof(fault, observations)
-    unseen = _unseen(run, fault, upstream, observations, proof)
+    unseen = _missing_observation(run, fault, upstream, observations, proof)
     missing, fix = unseen or unmet(run, fault, upstream, contact) or ("", "")
     result = FaultResult(
         name=fault.name,
@@ -165,7 +165,7 @@ def _inside(
     ]
 
 
-def _unseen(
+def _missing_observation(
     run: Evidence, fault: PlannedFault, upstream: str, observations: _Observations, proof: FaultProof
 ) -> tuple[str, str] | None:
     """Why it is not proven that the fault was active, and what to do; None if it is proven, or need not be."""
@@ -190,8 +190,9 @@ def _unseen(
     ]
     if unseen or not (any(proven) or (run.stop_ns is not None and not any(showable))):
         which = "" if len(applied) == 1 else f" in window {applied[unseen[0] if unseen else 0][0].window + 1}"
+        instead = _observed_instead(upstream, fault, proof)
         return (
-            f"fault `{fault.name}` was requested but never observed{which} ({_seen(upstream, fault, proof)})",
+            f"fault `{fault.name}` was requested but never observed{which} ({instead})",
             "Toxiproxy accepted the fault and did nothing: see `tailgate doctor` and logs/toxiproxy.log of this run"
             if fault.behaviour is None
             else "the fake accepted the fault and did nothing: see logs/backends.log of this run",
@@ -199,7 +200,7 @@ def _unseen(
     return None
 
 
-def _seen(upstream: str, fault: PlannedFault, proof: FaultProof) -> str:
+def _observed_instead(upstream: str, fault: PlannedFault, proof: FaultProof) -> str:
     """What the canaries observed in place of the fault."""
     if proof.canary_baseline_ms is None:
         return f"no canary to {upstream} was answered before it"
