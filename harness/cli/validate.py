@@ -78,7 +78,9 @@ def _slots_notes(loaded: LoadedScenario) -> list[str]:
     from harness.scenario.load import dry_plan
     from harness.stack.processes.fd_limits import fit_slots, slots_note
 
-    plans = [dry_plan(cell.loaded.made)[0] for cell in loaded.cells if cell.loaded.scenario.load.max_in_flight is None]
+    plans = [
+        dry_plan(cell.loaded.checked)[0] for cell in loaded.cells if cell.loaded.scenario.load.max_in_flight is None
+    ]
     return list(dict.fromkeys(note for plan in plans if (note := slots_note(fit_slots(plan)))))
 
 

@@ -120,7 +120,7 @@ def _run_matrix(session: Session, loaded: LoadedScenario, chosen: Sequence[Loade
 def _write_matrix(folder: Path, loaded: LoadedScenario, options: Options, entries: list[dict[str, object]]) -> None:
     reference = ScenarioRef(
         name=loaded.scenario.name,
-        file=loaded.made.file,
+        file=loaded.checked.file,
         sha256=loaded.sha256,
         seed=_seed(loaded, options),
     )
@@ -189,9 +189,9 @@ def refuse_missing_baseline(loaded: Sequence[LoadedScenario], baseline: Path | N
         load_baseline(baseline)
         return
     for one in loaded:
-        gates = [located.gate.text for located in one.made.gates if located.gate.uses_main]
+        gates = [located.gate.text for located in one.checked.gates if located.gate.uses_main]
         if gates:
             raise UsageError(
-                f"{one.made.file}: `{gates[0]}` compares with main, and no --baseline was given",
+                f"{one.checked.file}: `{gates[0]}` compares with main, and no --baseline was given",
                 "give the baseline.json of a run of main: --baseline FILE",
             )

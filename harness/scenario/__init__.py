@@ -1,4 +1,4 @@
-"""Scenarios: from a YAML file to models without problems, or to all problems at once."""
+"""Scenarios: a YAML file is read into checked models, or all of its problems are reported at once."""
 
 from __future__ import annotations
 

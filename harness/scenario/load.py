@@ -1,7 +1,8 @@
-"""A scenario from its file to what a planner needs, with every problem it has, each in its place.
+"""Loads a scenario from its file into what a planner needs, or reports every problem with its position.
 
-Checked in a compiler's order: syntax, shape, names, then consistency and arithmetic where the first three are clean.
-A fault that cannot be read does not hide a gate that names an unknown upstream. Nothing is started, no port is taken.
+A scenario is checked in a compiler's order: syntax, shape, names; then consistency and arithmetic where the first three
+are clean. A fault that cannot be read does not hide a gate that names an unknown upstream. Nothing is started, and no
+port is taken.
 """
 
 from __future__ import annotations
@@ -50,39 +51,44 @@ class LoadedCell:
 
 @dataclass(frozen=True, slots=True)
 class LoadedScenario:
-    """A scenario without problems. `text` is the file as given, `document` its tree with places."""
+    """A scenario without problems. `text` is the file as given, `document` its tree with positions."""
 
     path: Path
     text: str
     sha256: str
     scenario: Scenario
     document: MappingNode
-    made: CheckedScenario
+    checked: CheckedScenario
     warnings: tuple[Problem, ...]
     cells: tuple[LoadedCell, ...] = ()
-    """Empty in a cell's own."""
+    """Empty in the LoadedScenario of a cell."""
 
 
 def load_scenario(path: Path | str, sets: Sequence[str] = ()) -> LoadedScenario:
-    """The scenario in a file, or of that name in the catalog. Raises ScenarioError with all problems."""
+    """The scenario in a file, or the one of that name in the catalog; `sets` are `--set` arguments.
+
+    Raises ScenarioError with all problems.
+    """
     found = find_scenario(path)
     read = read_scenario(found, sets)
     if read.tree is None:
         raise ScenarioError(in_order(read.problems))
-    origin = _Origin(found, read.text, read.digest, sound=not read.problems)
-    parse = cache(parse_gate)  # the cells of a matrix have most of their gates in common
-    examined = _analyse(read.tree, origin, parse)
-    cells, cell_problems = _cells(read.tree, origin, examined, parse)
-    problems = in_order((*read.problems, *examined.problems, *cell_problems))
-    if problems or examined.made is None:
+    origin = _Origin(found, read.text, read.digest, well_formed=not read.problems)
+    parse = cache(parse_gate)  # the cells of a matrix share most of their gates
+    analysis = _analyse(read.tree, origin, parse)
+    cells, cell_problems = _cells(read.tree, origin, analysis, parse)
+    problems = in_order((*read.problems, *analysis.problems, *cell_problems))
+    if problems or analysis.checked is None:
         raise ScenarioError(problems)
-    warnings = in_order((*examined.warnings, *(warning for cell in cells for warning in cell.loaded.warnings)))
-    loaded = _loaded(read.tree, origin, examined.made, warnings)
+    warnings = in_order((*analysis.warnings, *(warning for cell in cells for warning in cell.loaded.warnings)))
+    loaded = _loaded(read.tree, origin, analysis.checked, warnings)
     return replace(loaded, cells=cells or (LoadedCell(None, {}, loaded, ("pass",)),))
 
 
-def _loaded(tree: MappingNode, origin: _Origin, made: CheckedScenario, warnings: tuple[Problem, ...]) -> LoadedScenario:
-    return LoadedScenario(origin.path, origin.text, origin.digest, made.scenario, tree, made, warnings)
+def _loaded(
+    tree: MappingNode, origin: _Origin, checked: CheckedScenario, warnings: tuple[Problem, ...]
+) -> LoadedScenario:
+    return LoadedScenario(origin.path, origin.text, origin.digest, checked.scenario, tree, checked, warnings)
 
 
 # ---------------------------------------------------------------- one tree
@@ -90,23 +96,23 @@ def _loaded(tree: MappingNode, origin: _Origin, made: CheckedScenario, warnings:
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """The file behind a tree. `sound`: its structure has no problem."""
+    """The file that a tree was read from. `well_formed`: its structure has no problem."""
 
     path: Path
     text: str
     digest: str
-    sound: bool
+    well_formed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Analysis:
-    made: CheckedScenario | None
+    checked: CheckedScenario | None
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
 
 
 def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
-    """In a compiler's order: shape, then names, both in full; consistency and arithmetic where those are clean."""
+    """Checks shape and names in full, then consistency and arithmetic if those are clean."""
     raw = plain(tree)
     names = names_of(raw)
     findings: list[Diagnostic] = []
@@ -120,7 +126,7 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
     findings += gate_findings
     findings += unresolved(raw, names)
     findings += [found for located in gates for found in unresolved_in_gate(located, names)]
-    made: CheckedScenario | None = None
+    checked: CheckedScenario | None = None
     if scenario is not None:
         findings += variable_findings(raw, os.environ)
         warnings += [*secret_warnings(raw, os.environ), *address_warnings(scenario, raw)]
@@ -128,14 +134,16 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
         findings += input_findings
         if inputs.columns:
             findings += column_findings(raw, inputs.columns, tuple(scenario.upstreams))
-        if not findings and origin.sound:
-            made, checked, doubtful = _consistency(scenario, gates or default_gates(scenario, parse), inputs, origin)
-            findings += checked
+        if not findings and origin.well_formed:
+            checked, follow_on, doubtful = _consistency(
+                scenario, gates or default_gates(scenario, parse), inputs, origin
+            )
+            findings += follow_on
             warnings += doubtful
         if not any(found.path == ("service", "cwd") for found in input_findings):
             findings += program_findings(scenario.service.command, scenario.service.env, inputs.cwd)
     return _Analysis(
-        made=None if findings else made,
+        checked=None if findings else checked,
         problems=tuple(locate(tree, key_hint(finding)) for finding in findings),
         warnings=tuple(locate(tree, warning) for warning in warnings),
     )
@@ -144,7 +152,10 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
 def _consistency(
     scenario: Scenario, gates: tuple[LocatedGate, ...], inputs: Inputs, origin: _Origin
 ) -> tuple[CheckedScenario | None, list[Diagnostic], list[Diagnostic]]:
-    """What holds between the parts, then the arithmetic: does it fit, can it be decided? With made-up ports."""
+    """Checks that the parts fit each other, then the arithmetic: do windows fit, can gates be decided?
+
+    The plan for it has invented ports. Returns the checked scenario, problems and warnings.
+    """
     findings = [*consistency_findings(scenario)]
     for located in gates:
         findings += gate_diagnostics(scenario, located)
@@ -153,19 +164,19 @@ def _consistency(
     timeline, findings = compute_timeline(scenario, [located.gate for located in gates], inputs.replay_ms)
     if timeline is None:
         return None, findings, []
-    made = CheckedScenario(scenario, timeline, gates, inputs, scenario_argument(origin.path), origin.digest)
-    plan, unprovable = dry_plan(made)
-    checked = check_windows(made, plan)
-    return made, [*findings, *unprovable, *checked.problems], checked.warnings
+    checked = CheckedScenario(scenario, timeline, gates, inputs, scenario_argument(origin.path), origin.digest)
+    plan, unprovable = dry_plan(checked)
+    diagnostics = check_windows(checked, plan)
+    return checked, [*findings, *unprovable, *diagnostics.problems], diagnostics.warnings
 
 
-def dry_plan(made: CheckedScenario) -> tuple[Plan, list[Diagnostic]]:
-    """A plan with made-up ports, for reckoning with."""
-    kind = made.scenario.gateway.kind
+def dry_plan(checked: CheckedScenario) -> tuple[Plan, list[Diagnostic]]:
+    """A plan with invented ports, for calculations, and what cannot be proven in it."""
+    kind = checked.scenario.gateway.kind
     gateway = ResolvedGateway("client") if kind == "auto" else ResolvedGateway(kind)
     ports = count(20_000)
     return compile_plan(
-        made, run_id="00000000-000000-0000", seed=made.scenario.seed, ports=lambda: next(ports), gateway=gateway
+        checked, run_id="00000000-000000-0000", seed=checked.scenario.seed, ports=lambda: next(ports), gateway=gateway
     )
 
 
@@ -186,13 +197,13 @@ def _cells(
     known = set(base.problems)
     found_in: dict[Problem, list[str]] = {}
     for each in trees:
-        examined = _analyse(each.tree, origin, parse)
-        for problem in examined.problems:
+        analysis = _analyse(each.tree, origin, parse)
+        for problem in analysis.problems:
             if problem not in known:
                 found_in.setdefault(problem, []).append(each.name)
-        if examined.made is not None:
+        if analysis.checked is not None:
             expected = node_at(tree, ("matrix", "expect", each.name))
-            loaded = _loaded(each.tree, origin, examined.made, examined.warnings)
+            loaded = _loaded(each.tree, origin, analysis.checked, analysis.warnings)
             given = {key: plain(node) for key, node in each.values.items()}
             cells.append(LoadedCell(each.name, given, loaded, plain(expected) if expected else ("pass",)))
     return tuple(cells), [in_cells(problem, where, len(trees)) for problem, where in found_in.items()]

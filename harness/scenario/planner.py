@@ -1,7 +1,7 @@
-"""Plans of a loaded scenario, one a cell, with every port that a run will use. Pure.
+"""Makes the plan of each cell of a loaded scenario, with every port that a run will use. Pure.
 
-Ports come from a callable; no clock, no randomness, no network. Whatever a plan could refuse was
-refused when the scenario was loaded, except what only this call knows.
+Ports come from a callable; there is no clock, randomness or network here. Loading the scenario has found every problem
+but those that depend on the arguments of `make_plan`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["LoadedCell", "cells", "make_plan"]
 
 
 def cells(loaded: LoadedScenario) -> tuple[LoadedCell, ...]:
-    """The cells of its matrix in order, the last path varying fastest; one without a name where there is none."""
+    """The cells of its matrix in order, the last path varying fastest; without a matrix one cell whose name is None."""
     return loaded.cells or (LoadedCell(None, {}, loaded, ("pass",)),)
 
 
@@ -33,9 +33,9 @@ def make_plan(
     workers: int = 1,
     cell: str | None = None,
 ) -> Plan:
-    """Everything the run will do. Raises ScenarioError, with places, for what could not be done."""
+    """Everything the run will do. Raises ScenarioError, with positions, if a fault could not be proven."""
     plan, findings = compile_plan(
-        loaded.made, run_id=run_id, seed=seed, ports=ports, gateway=gateway, workers=workers, cell=cell
+        loaded.checked, run_id=run_id, seed=seed, ports=ports, gateway=gateway, workers=workers, cell=cell
     )
     if findings:
         raise ScenarioError(in_order(locate(loaded.document, finding) for finding in findings))

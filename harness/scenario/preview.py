@@ -1,4 +1,4 @@
-"""What a scenario would do: its cells, their phases, how many arrivals each brings and how long it takes. Pure."""
+"""What a run of a scenario would do: its cells, their phases, the arrivals in each, and the duration. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from harness.scenario.load import LoadedCell, LoadedScenario, dry_plan
 from harness.scenario.planning.arrivals import expected_arrivals
 
 AROUND_MS: Final = 3_000.0
-"""Starting, stopping and judging."""
+"""Assumed time for starting, stopping and judging."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhasePreview:
-    """`arrivals` is the mean of what the seed will draw; None in the closed model."""
+    """`arrivals` is the expected number; the seed decides the actual one. None in the closed model."""
 
     name: str
     length_ms: float
@@ -25,7 +25,8 @@ class PhasePreview:
 
 @dataclass(frozen=True, slots=True)
 class FaultPreview:
-    """`drawn` is what `share` is a share of; `at_ms` counts from the end of the warm-up, for each window."""
+    """`share` is a share of requests or of connections, as `drawn` says. `at_ms`: the start of each window, from the
+    end of the warm-up."""
 
     name: str
     text: str
@@ -39,7 +40,7 @@ class FaultPreview:
 
 @dataclass(frozen=True, slots=True)
 class CellPreview:
-    """`name` is None where there is no matrix. `wall_ms` leaves out the drain: it ends when nothing is open."""
+    """`name` is None where there is no matrix. `wall_ms` excludes the drain, which ends when no request is open."""
 
     name: str | None
     values: dict[str, Any]
@@ -54,7 +55,7 @@ def preview(loaded: LoadedScenario) -> list[CellPreview]:
 
 
 def _cell(cell: LoadedCell) -> CellPreview:
-    plan, _ = dry_plan(cell.loaded.made)
+    plan, _ = dry_plan(cell.loaded.checked)
     schedule = plan.load.schedule
     phases = tuple(
         PhasePreview(

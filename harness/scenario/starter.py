@@ -1,4 +1,4 @@
-"""The text of a scenario to start from: the commented one, or an existing one made to stand alone."""
+"""The text of a scenario to start from: the commented template, or an existing scenario with its base merged in."""
 
 from __future__ import annotations
 
@@ -10,34 +10,32 @@ from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.tree import MappingNode, Node, ScalarNode, SequenceNode
 
 STARTER: Final = """\
-# A scenario for tailgate: what is loaded, what breaks, and what must hold meanwhile.
-#   tailgate validate {file}      shows what it would do
-#   tailgate run {file}           does it, and says PASS, FAIL or INCONCLUSIVE
-# For completion in an editor: `tailgate schema > scenario.schema.json`, and as the first line here
-#   # yaml-language-server: $schema=./scenario.schema.json
+# A scenario for tailgate: the load, the faults, and the gates that must hold meanwhile. tailgate validate {file} shows
+# what a run would do tailgate run {file} runs it, and ends with PASS, FAIL or INCONCLUSIVE For completion in an editor:
+# `tailgate schema > scenario.schema.json`, and write as the first line here # yaml-language-server:
+# $schema=./scenario.schema.json
 name: one slow backend
 
-# The service under test. `rung` is tailgate's own reference aggregator; yours is one of
-#   command: uvicorn app:app --port {{port}}    tailgate starts it, and tells it where its backends are:
-#   env: {{AZURE_URL: "{{azure.url}}"}}           the address of Toxiproxy's listener before azure
-#   url: http://127.0.0.1:8000                one that runs already
+# The service under test. `rung` is a variant of tailgate's reference aggregator. For your service write one of command:
+# uvicorn app:app --port {{port}} tailgate starts it, with the addresses of its backends: env: {{AZURE_URL:
+# "{{azure.url}}"}} the address of Toxiproxy's listener for azure url: http://127.0.0.1:8000 it runs already
 service: {{rung: timeout}}
 
-# The backends it asks. These are fakes, with their latency in health; Toxiproxy stands before each.
+# The backends that it calls. These are fakes behind Toxiproxy, with their latency without a fault.
 upstreams:
   aws:   {{p50: 60ms, p99: 140ms}}
   azure: {{p50: 60ms, p99: 140ms}}
   gcp:   {{p50: 60ms, p99: 140ms}}
 
-# Whoever asks the service gives up after this long: a 504, as its users would see it.
+# The gateway before the service answers 504 after this time, as users would see it.
 gateway: {{timeout: 2s}}
 
-# Open model: requests come at this rate whether or not the service keeps up.
+# Open model: requests arrive at this rate whether or not the service keeps up.
 load:
   request: GET /v1/offers
   rate: 40/s
-  warmup: 5s        # before the clock starts; in no gate
-  baseline: 50s     # undisturbed, to compare with
+  warmup: 5s        # before t = 0; no gate counts it
+  baseline: 50s     # without a fault, to compare with
   recovery: 25s     # after the fault
 
 # What breaks, one after the other. Also: hang, down, reset, bandwidth, slicer, limit_data, slow_close.
@@ -49,19 +47,19 @@ gates:
   - p99 < 500ms during baseline
   - p99 < gateway.timeout during azure-latency
   - errors < 1% during azure-latency
-  - complete > 99% during azure-latency       # the healthy backends' offers are in every answer
+  - complete > 99% during azure-latency       # answers contain the healthy backends' offers
   - recovery < 10s after azure-latency
 """
 _WIDTH: Final = 110
 
 
 def starter(file: str) -> str:
-    """The commented scenario, calling itself by its file's name."""
+    """The commented scenario; its comments name the file `file`."""
     return STARTER.format(file=file)
 
 
 def self_contained(loaded: LoadedScenario) -> str:
-    """The scenario's own text; with what it extends merged in, where it does, since a copy would not find it."""
+    """The scenario's text. What it extends is merged in, since a copy in another folder would not find that file."""
     if "extends" not in loaded.document.entries:
         return loaded.text
     comments = []

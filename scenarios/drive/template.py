@@ -16,7 +16,7 @@ _PLACE = re.compile(rf"{{{{({_NAME})}}}}|{{({_NAME})}}")
 
 
 def compile_template(text: str, columns: Sequence[str]) -> Callable[[Mapping[str, str]], str]:
-    """A function from a row to the filled text. Raises ValueError for a name that is no column."""
+    """A function from a row to the filled text. Raises ValueError for a name that is not a column."""
     pieces: list[str] = []  # text and column by turns
     plain = ""
     end = 0
@@ -28,7 +28,8 @@ def compile_template(text: str, columns: Sequence[str]) -> Callable[[Mapping[str
             plain += f"{{{literal}}}"
         elif column not in columns:
             known = ", ".join(columns)
-            raise ValueError(f"`{{{column}}}` is no column of the data file ({known}); write {{{{{column}}}}} for text")
+            hint = f"write {{{{{column}}}}} for the text itself"
+            raise ValueError(f"`{{{column}}}` is not a column of the data file ({known}); {hint}")
         else:
             pieces += [plain, column]
             plain = ""

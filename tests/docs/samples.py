@@ -98,7 +98,7 @@ def reason_in(sample: str, cell: str) -> str:
 
 def run_summary(ladder: LoadedScenario, folder: Path) -> str:
     """The summary of a recorded run with the plan of the ladder's `parallel`: a service that waits for all."""
-    plan = dry_plan(next(cell.loaded.made for cell in ladder.cells if cell.name == "parallel"))[0]
+    plan = dry_plan(next(cell.loaded.checked for cell in ladder.cells if cell.name == "parallel"))[0]
     made = record(plan, policy="parallel", seed=1)
     run_dir = made.write(folder / "run")
     (run_dir / "report.html").touch()

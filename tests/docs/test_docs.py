@@ -119,7 +119,7 @@ def test_the_readme_leads_to_every_page() -> None:
 
 
 def test_the_demo_lasts_as_long_as_is_said() -> None:
-    loads = [dry_plan(cell.loaded.made)[0].load for cell in load_scenario("ladder").cells]
+    loads = [dry_plan(cell.loaded.checked)[0].load for cell in load_scenario("ladder").cells]
     assert [load.warmup_ms + load.duration_ms for load in loads] == [35_000] * 6
     for page in ("README.md", "Makefile", "scenarios/catalog/ladder.yaml"):
         assert "six loads of 35 s" in read(page), page

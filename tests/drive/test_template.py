@@ -31,7 +31,7 @@ def test_columns_are_filled_and_other_braces_are_text(text: str, filled: str) ->
 
 
 def test_a_name_that_is_no_column_is_refused_with_the_columns_there_are() -> None:
-    with pytest.raises(ValueError, match=r"`\{gup\}` is no column of the data file \(gpu, region\)"):
+    with pytest.raises(ValueError, match=r"`\{gup\}` is not a column of the data file \(gpu, region\)"):
         compile_template("/offers?gpu={gup}", tuple(ROW))
 
 

@@ -96,9 +96,9 @@ def test_a_fifo_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     with pytest.raises(ScenarioError) as caught:
         load_scenario(tmp_path / "pipe.yaml")
-    assert caught.value.problems[0].message == "this is no regular file"
+    assert caught.value.problems[0].message == "this is not a regular file"
     found = only_problem(tmp_path, "extends: pipe.yaml\nname: x")
-    assert (found.line, found.message.rpartition(": ")[2]) == (1, "this is no regular file")
+    assert (found.line, found.message.rpartition(": ")[2]) == (1, "this is not a regular file")
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/dev/stdin"])
@@ -193,7 +193,7 @@ def test_a_setting_may_not_be_deeper_than_a_file(steps: int, tmp_path: Path) -> 
 
 
 def test_a_setting_that_is_not_utf_8(tmp_path: Path) -> None:
-    assert only_problem(tmp_path, GOOD, "name=\udcff").message == "a setting is UTF-8"
+    assert only_problem(tmp_path, GOOD, "name=\udcff").message == "a setting must be UTF-8"
 
 
 def test_a_fault_named_after_an_upstream_that_is_none(tmp_path: Path) -> None:

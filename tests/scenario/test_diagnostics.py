@@ -28,7 +28,7 @@ SINGLE = [
     (("latency: 60s", "latency: 60s, hang: true"), 11, 5, "two faults in one", "an entry of its own"),
     (("latency: 60s", "name: azure-latency, status: 200"), 11, 52, "200 is too small here", "write at least 400"),
     (("latency: 60s", "latency: 60s, jitter: 61s"), 11, 45, "`jitter` is larger than `latency`", "lower it"),
-    (("latency: 60s", "name: azure-latency, reset: 0s, share: 1%"), 11, 62, "nobody saw proves nothing", "for: 344s"),
+    (("latency: 60s", "name: azure-latency, reset: 0s, share: 1%"), 11, 62, "observes is not proven", "for: 344s"),
     (("latency: 60s", "latency: 60s, share: 0%"), 11, 44, "a share of 0% breaks nothing", "remove the fault"),
     (("for: 90s", "for: 90s, every: 90s"), 11, 54, "less than a second between two windows", "`for` + 1s"),
     (("for: 90s", "for: 90s, every: 2m"), 11, 47, "needs to know until when", "load.duration"),
@@ -43,7 +43,7 @@ SINGLE = [
     (("{rung: timeout}", "{}"), 2, 1, "one of `command`, `rung` or `url` is missing", "add command"),
     (("{rung: timeout}", "{url: 127.0.0.1:8000}"), 2, 16, "is not an http:// or https:// URL", "http://HOST:PORT"),
     (("{rung: timeout}", "{url: http://a:b@h:1}"), 2, 16, "holds no credentials", "header"),
-    (("{rung: timeout}", "{command: serve}"), 2, 20, "nothing tells the service its port", "{port}"),
+    (("{rung: timeout}", "{command: serve}"), 2, 20, "nothing gives the service its port", "{port}"),
     (("{rung: timeout}", '{command: "a {port} | b"}'), 2, 20, "`|` needs a shell", "[sh, -c"),
     (("{rung: timeout}", '{command: "a {port} \'b"}'), 2, 20, "no closing quotation", "close it"),
     (("{rung: timeout}", '{command: "a {port} {azure.uri}"}'), 2, 20, "nothing is called `{azure.uri}`", "azure.url"),
@@ -168,7 +168,7 @@ def test_a_comma_splits_a_gate(tmp_path: Path) -> None:
         (b"hello", "a scenario is a mapping"),
         (b"name: \xff\xfe", "not UTF-8 (byte 0xff on line 1)"),
         (b"\0\0\0", "YAML allows no character 0x00"),
-        (b"x" * 10_000_000, "more than a megabyte is no scenario"),
+        (b"x" * 10_000_000, "a scenario has at most a megabyte"),
     ],
 )
 def test_a_file_that_is_no_scenario(tmp_path: Path, content: bytes, message: str) -> None:
@@ -195,5 +195,5 @@ def test_warnings_are_not_errors(tmp_path: Path) -> None:
     warnings = load_scenario(path).warnings
     assert [(warning.line, warning.col) for warning in warnings] == [(11, 79), (13, 5), (14, 5)]
     assert "not a share of the requests" in warnings[0].message
-    assert "decides only if next to nothing is slow" in warnings[1].message
+    assert "it can pass only if next to no request is slow" in warnings[1].message
     assert warnings[1].fix == "write `for: 55s` for `azure-latency`"

@@ -183,7 +183,7 @@ def test_a_group_in_a_scenario(tmp_path: Path) -> None:
     ("upstream", "message"),
     [
         ("all but azur", "there is no upstream `azur`"),
-        ("all but azure and gcp", "spares every upstream"),
+        ("all but azure and gcp", "excludes every upstream"),
         ("all but", "there is no upstream `all but`"),
         ("[all, azure]", "`all` cannot be combined with names"),
     ],
@@ -227,8 +227,8 @@ def test_several_faults_stand_on_one_backend_at_once(tmp_path: Path, first: str,
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
-        ("status: 503", "malformed: true", "decide the same answers, 200% of them in all"),
-        ("status: 503, share: 60%", "status: 429, share: 41%", "decide the same answers, 101% of them in all"),
+        ("status: 503", "malformed: true", "the same backend's answers, 200% of them in all"),
+        ("status: 503, share: 60%", "status: 429, share: 41%", "the same backend's answers, 101% of them in all"),
         ("down: true", "status: 503", "while `azure-latency` is on, no canary could see `other`"),
     ],
 )

@@ -32,8 +32,8 @@ def test_a_recording_begins_with_the_warm_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "holds no arrival"),
-        ("# nothing\n", "holds no arrival"),
+        ("", "has no arrival"),
+        ("# nothing\n", "has no arrival"),
         ("1\n2\nx\n", "line 3 of times.txt is not a number: `x`"),
         ("-1\n", "is outside 0 to a day"),
         ("nan\n", "is outside 0 to a day"),
@@ -62,7 +62,7 @@ def test_a_locustfile_beside_a_namesake_of_ours(tmp_path: Path) -> None:
     assert plan.load.locustfile == str((tmp_path / "mine.py").resolve())
     assert [request.asks for request in plan.load.requests] == [("azure", "gcp")]
     (tmp_path / "reports").mkdir()
-    assert "beside this locustfile lies a `reports`" in only_problem(tmp_path, locustfile("mine.py")).message
+    assert "the locustfile's folder has a `reports`" in only_problem(tmp_path, locustfile("mine.py")).message
 
 
 def test_data_needs_a_header_and_a_row(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_data_needs_a_header_and_a_row(tmp_path: Path) -> None:
         ("rate: 40/s", "rate: 40/s\n  data: rows.csv\n  headers: {X: '{gpu}', Y: '{gateway.timeout}', Z: '{{a}}'}")
     )
     write(tmp_path, "gpu\n", "rows.csv")
-    assert "holds no row below its header" in only_problem(tmp_path, text).message
+    assert "has no row below its header" in only_problem(tmp_path, text).message
     write(tmp_path, "gpu\nA100\n", "rows.csv")
     plan = plan_of(load(tmp_path, text))
     assert plan.load.data == str((tmp_path / "rows.csv").resolve())
@@ -79,7 +79,7 @@ def test_data_needs_a_header_and_a_row(tmp_path: Path) -> None:
 
 
 def test_names_that_no_file_system_takes(tmp_path: Path) -> None:
-    assert "no text may hold the character U+0000" in only_problem(tmp_path, locustfile('"a\\0b"')).message
+    assert "a text may not contain the character U+0000" in only_problem(tmp_path, locustfile('"a\\0b"')).message
     assert only_problem(tmp_path, locustfile("x" * 5000)).line == 8
 
 
@@ -105,7 +105,7 @@ def with_rows(folder: Path, request: str, *, headers: str = "") -> str:
 )
 def test_a_column_that_the_data_does_not_have(request_part: str, tmp_path: Path) -> None:
     problem = only_problem(tmp_path, with_rows(tmp_path, request_part))
-    assert problem.message == "`{fron}` is no column of the data file"
+    assert problem.message == "`{fron}` is not a column of the data file"
     assert problem.fix == "did you mean `from`?; for the text itself write {{fron}}"
     assert problem.line == 8
 
@@ -113,7 +113,7 @@ def test_a_column_that_the_data_does_not_have(request_part: str, tmp_path: Path)
 def test_a_column_in_the_headers_of_all_requests(tmp_path: Path) -> None:
     text = with_rows(tmp_path, "GET /v1", headers="\n  headers: {X: '{gateway.timeout} {azure.url} {gpuu}'}")
     problem = only_problem(tmp_path, text)
-    assert (problem.line, problem.message) == (11, "`{gpuu}` is no column of the data file")
+    assert (problem.line, problem.message) == (11, "`{gpuu}` is not a column of the data file")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_program_by_its_path(tmp_path: Path) -> None:
     assert "bin is a folder" in only_problem(tmp_path, commanded("'./bin {port}'")).message
     program = write(tmp_path / "bin", "#!/bin/sh\n", "app")
     problem = only_problem(tmp_path, text)
-    assert "bin/app may not be executed" in problem.message
+    assert "bin/app is not executable" in problem.message
     assert "chmod +x" in problem.fix
     program.chmod(0o755)
     load(tmp_path, text)

@@ -244,7 +244,7 @@ MESSAGES: list[tuple[tuple[tuple[str, str], ...], str, str]] = [
     (
         (("  gcp: {}", "   gcp: {}"),),
         "not YAML: expected <block end>, but found '<block mapping start>'",
-        "check the indentation: keys of one mapping, and dashes of one list, stand in one column",
+        "check the indentation: the keys of a mapping, and the dashes of a list, begin in the same column",
     ),
 ]
 
@@ -277,12 +277,12 @@ def warnings(tmp_path: Path, *changes: tuple[str, str]) -> list[tuple[str, str]]
 
 
 def test_a_command_that_is_told_no_address(tmp_path: Path) -> None:
-    untold = "nothing tells the service where `azure`, `gcp` listen; without a call there a fault cannot be proven"
+    untold = "nothing gives the service the addresses of `azure`, `gcp`; without a call there a fault cannot be proven"
     fix = "put `{azure.url}` into `env` or `command`, or give `azure` a `port`"
     assert warnings(tmp_path, (RUNG, "{command: 'a {port}'}")) == [(untold, fix)]
     one = changed((RUNG, "{command: 'a {port}'}"), ("  gcp: {}\n", ""))
     (warning,) = load(tmp_path, one).warnings
-    assert warning.message.startswith("nothing tells the service where `azure` listens;")
+    assert warning.message.startswith("nothing gives the service the address of `azure`;")
 
 
 @pytest.mark.parametrize(
@@ -303,8 +303,8 @@ def test_a_service_that_may_know_where_to_call(changes: list[tuple[str, str]], t
 @pytest.mark.parametrize(
     ("host", "message"),
     [
-        ("10.0.0.7", "10.0.0.7 is not on this machine, so `tailgate run` refuses to send load there by itself"),
-        ("offers", "unless offers turns out to be this machine, `tailgate run` refuses to send load there by itself"),
+        ("10.0.0.7", "10.0.0.7 is not this machine, so `tailgate run` will refuse to send load there"),
+        ("offers", "unless offers resolves to this machine, `tailgate run` will refuse to send load there"),
         ("127.0.0.2", ""),
         ("localhost", ""),
         ("[::1]", ""),
@@ -312,7 +312,7 @@ def test_a_service_that_may_know_where_to_call(changes: list[tuple[str, str]], t
 )
 def test_a_service_that_load_may_not_go_to(host: str, message: str, tmp_path: Path) -> None:
     ports = (("azure: {p50: 60ms", "azure: {port: 4001, p50: 60ms"), ("gcp: {}", "gcp: {port: 4002}"))
-    fix = f"run it with --allow-target {host}, if you own it and mean it"
+    fix = f"run it with --allow-target {host}, if you own that host"
     found = warnings(tmp_path, (RUNG, f"{{url: 'http://{host}:8000'}}"), *ports)
     assert found == ([(message, fix)] if message else [])
 

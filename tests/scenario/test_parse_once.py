@@ -31,9 +31,9 @@ def test_once_for_all_cells_and_everything_that_is_planned(text: str, tmp_path: 
     loaded = load(tmp_path, text)
     refuse_missing_baseline([cell.loaded for cell in loaded.cells], None)
     for cell in loaded.cells:
-        made = cell.loaded.made
-        compute_timeline(made.scenario, [located.gate for located in made.gates], None)
-        assert [gate.text for gate in plan_of(cell.loaded).gates] == [located.gate.text for located in made.gates]
+        checked = cell.loaded.checked
+        compute_timeline(checked.scenario, [located.gate for located in checked.gates], None)
+        assert [gate.text for gate in plan_of(cell.loaded).gates] == [located.gate.text for located in checked.gates]
     assert parsed
     assert set(parsed.values()) == {1}, parsed
 

@@ -77,7 +77,7 @@ def test_a_fault_too_short_says_how_long(tmp_path: Path) -> None:
 @pytest.mark.parametrize("phase", ["warmup", "guard", "tail"])
 def test_a_phase_that_gates_do_not_look_at(phase: str, tmp_path: Path) -> None:
     problem = only_problem(tmp_path, f"{GOOD}  - threads < 100 during {phase}\n")
-    assert problem.message.startswith(f"no gate looks at the phase `{phase}`")
+    assert problem.message.startswith(f"no gate can be about the phase `{phase}`")
     assert "during whole" in problem.fix
 
 

@@ -200,7 +200,7 @@ def test_runs_that_are_pooled_share_the_window(tmp_path: Path) -> None:
     assert not problems(tmp_path, f"{short}verdict: {{runs: 3}}\n")
 
 
-def test_a_service_that_runs_already_is_not_told_where_an_upstream_listens(tmp_path: Path) -> None:
+def test_a_service_that_runs_already_gets_no_address_of_an_upstream(tmp_path: Path) -> None:
     text = """\
 name: running
 service: {url: "http://127.0.0.1:8000"}
@@ -208,5 +208,5 @@ upstreams: {azure: {port: 9001}, gcp: {}}
 load: {request: GET /offers, rate: 40/s}
 """
     (warning,) = load(tmp_path, text).warnings
-    assert "nobody tells it where `gcp` listens" in warning.message
-    assert warning.fix == "give `gcp` the `port` that the service knows"
+    assert "cannot give it the address of `gcp`" in warning.message
+    assert warning.fix == "give `gcp` the `port` that the service is configured with"

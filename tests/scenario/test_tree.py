@@ -72,13 +72,13 @@ def test_every_node_knows_its_place() -> None:
         ("b: {<<: {a: 1}}", 1, 5, "merge keys (`<<`) are not part of YAML 1.2", "use `extends`"),
         ("a: !secret x", 1, 4, "the tag `!secret` means nothing here", "remove it"),
         ("? [a]\n: 3", 1, 3, "a key must be text", "quote a key"),
-        ("a: &a [*a]", 1, 8, "`*a` stands within what it names", "write the value out"),
-        ("a: 1\n---\nb: 2", 2, 1, "a file holds one scenario", "a file of its own"),
-        ("a:\n\tb: 1", 2, 1, "a tab where YAML wants spaces", "indent with spaces"),
+        ("a: &a [*a]", 1, 8, "`*a` is within the value that it stands for", "write the value out"),
+        ("a: 1\n---\nb: 2", 2, 1, "a file contains one scenario", "a file of its own"),
+        ("a:\n\tb: 1", 2, 1, "YAML is indented with spaces, and this is a tab", "indent with spaces"),
         ("a: {b: http://x:{port}/}", 1, 17, "the unquoted {port}", 'like "http://x:{port}"'),
-        ("a: b: c", 1, 5, "mapping values are not allowed", "quote a text that holds `: `"),
+        ("a: b: c", 1, 5, "mapping values are not allowed", "quote a text that contains `: `"),
         ("a: [1, 2", 1, 9, "not YAML", "a bracket or a comma is missing"),
-        ("a: *b", 1, 4, "nothing before this is called `&b`", "begins with `*` needs quotes"),
+        ("a: *b", 1, 4, "there is no anchor `&b` before this", "begins with `*` needs quotes"),
         ("a: x\x01", 1, 5, "YAML allows no character 0x01", "remove it"),
     ],
 )
@@ -101,7 +101,7 @@ def test_aliases_of_aliases_do_not_fill_the_memory() -> None:
     node, problems = read("\n".join(lines))
     assert node is None
     assert [problem.message for problem in problems] == [
-        "more than 20,000 keys and values, aliases written out, are no scenario"
+        "a scenario has at most 20,000 keys and values, with aliases written out"
     ]
 
 

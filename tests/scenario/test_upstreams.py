@@ -77,7 +77,7 @@ WRONG = [
     ("{capacity: 0}", 19, "0 is too small here", "at least 1"),
     ("{capacity: 20000}", 19, "20000 is too large here", "at most 10000"),
     ("{provider: vultur}", 19, "not the text `vultur`", "did you mean `vultr`?"),
-    ("{provider: vultr}", 19, "the reference aggregator speaks the generic shape alone", "`command` or `url`"),
+    ("{provider: vultr}", 19, "the reference aggregator speaks the generic shape only", "`command` or `url`"),
 ]  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_a_broken_profile_does_not_hide_what_else_is_wrong(tmp_path: Path) -> No
     ], found
     # what a rung cannot ask is looked at when all of it can be read
     text = of("{profile: {pareto: {least: 1ms, p99: 2ms}}}", ("{p50: 60ms, p99: 140ms}", "{provider: vultr}"))
-    assert "speaks the generic shape alone" in only_problem(tmp_path, text).message
+    assert "speaks the generic shape only" in only_problem(tmp_path, text).message
 
 
 # ---------------------------------------------------------------- providers
@@ -147,9 +147,9 @@ def test_a_recording_comes_into_the_plan(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "recorded.csv holds no latency"),
-        ("latency_ms\n", "recorded.csv holds no latency"),
-        ("# nothing\n\n", "recorded.csv holds no latency"),
+        ("", "recorded.csv has no latency"),
+        ("latency_ms\n", "recorded.csv has no latency"),
+        ("# nothing\n\n", "recorded.csv has no latency"),
         ("latency_ms\n12\nx\n", "line 3 of recorded.csv is not a number: `x`"),
         ("12\nlatency_ms\n", "line 2 of recorded.csv is not a number: `latency_ms`"),
         ("12\n13ms\n", "line 2 of recorded.csv is not a number: `13ms`"),
@@ -209,8 +209,8 @@ def test_added_spellings_are_planned(tmp_path: Path) -> None:
         ('[" google "]', "cannot be found in a log"),
         ("['--']", "cannot be found in a log"),
         ("[3]", "expected a spelling, not"),
-        ("[azure]", "`azure` means the upstream `azure` already"),
-        ("[AZURE]", "`AZURE` means the upstream `azure` already"),
+        ("[azure]", "`azure` is already a name of the upstream `azure`"),
+        ("[AZURE]", "`AZURE` is already a name of the upstream `azure`"),
     ],
 )
 def test_a_spelling_that_means_nobody_or_two_is_refused(tmp_path: Path, spellings: str, message: str) -> None:

@@ -1,1 +1,1 @@
-"""Checks of a computed plan: can each window and each gate be decided? Each answers with a fix."""
+"""Checks of a computed plan: can each window and each gate be decided? Each problem comes with a fix."""

@@ -1,4 +1,4 @@
-"""Does the service know where its upstreams listen, and may load go to where it is? Pure; no name is looked up."""
+"""Warns if the service may not know its upstreams' addresses, or if it is on another host. Pure: no DNS lookups."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from harness.scenario.source.diagnostics import Diagnostic
 
 def address_warnings(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """`raw`: the scenario's plain tree."""
-    yield from _untold(scenario)
+    yield from _without_port(scenario)
     yield from _unmentioned(scenario, raw)
-    yield from _foreign(scenario)
+    yield from _other_hosts(scenario)
 
 
-def _untold(scenario: Scenario) -> Iterator[Diagnostic]:
-    """A service that runs already cannot be told where its upstreams listen."""
+def _without_port(scenario: Scenario) -> Iterator[Diagnostic]:
+    """tailgate cannot give its upstreams' addresses to a service that runs already."""
     for name, upstream in scenario.upstreams.items() if scenario.service.url is not None else ():
         if upstream.port is None:
             message = (
-                f"the service runs already, so nobody tells it where `{name}` listens; without a call there it fails"
+                f"the service runs already, so tailgate cannot give it the address of `{name}`; without a call there "
+                "the run is a rig failure"
             )
-            yield Diagnostic(("upstreams", name), message, f"give `{name}` the `port` that the service knows")
+            yield Diagnostic(
+                ("upstreams", name), message, f"give `{name}` the `port` that the service is configured with"
+            )
 
 
 def _unmentioned(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    """Only where no upstream at all is mentioned: which of them a service asks is its own business."""
+    """Warns only if no upstream at all is mentioned: a service need not call all of them."""
     if scenario.service.command is None or not scenario.upstreams:
         return
     if any(upstream.port is not None for upstream in scenario.upstreams.values()):
@@ -39,15 +42,17 @@ def _unmentioned(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Diagnos
     named = {name for _, text in texts_with_templates(raw) for name in names_in(text)}
     if named.isdisjoint(part for name in scenario.upstreams for part in upstream_names(name)):
         first, *others = scenario.upstreams
-        whom = f"`{first}` listens" if not others else f"{', '.join(f'`{name}`' for name in (first, *others))} listen"
+        listed = f"address of `{first}`"
+        if others:
+            listed = f"addresses of {', '.join(f'`{name}`' for name in (first, *others))}"
         yield Diagnostic(
             ("service", "command"),
-            f"nothing tells the service where {whom}; without a call there a fault cannot be proven",
+            f"nothing gives the service the {listed}; without a call there a fault cannot be proven",
             f"put `{{{first}.url}}` into `env` or `command`, or give `{first}` a `port`",
         )
 
 
-def _foreign(scenario: Scenario) -> Iterator[Diagnostic]:
+def _other_hosts(scenario: Scenario) -> Iterator[Diagnostic]:
     parts: tuple[tuple[str, str | None], ...] = (
         ("service", scenario.service.url),
         ("toxiproxy", scenario.toxiproxy.url),
@@ -58,9 +63,9 @@ def _foreign(scenario: Scenario) -> Iterator[Diagnostic]:
             continue
         try:
             here = ipaddress.ip_address(host).is_loopback
-            where = f"{host} is not on this machine, so"
+            where = f"{host} is not this machine, so"
         except ValueError:
-            here, where = False, f"unless {host} turns out to be this machine,"
+            here, where = False, f"unless {host} resolves to this machine,"
         if not here:
-            found = f"{where} `tailgate run` refuses to send load there by itself"
-            yield Diagnostic((section, "url"), found, f"run it with --allow-target {host}, if you own it and mean it")
+            found = f"{where} `tailgate run` will refuse to send load there"
+            yield Diagnostic((section, "url"), found, f"run it with --allow-target {host}, if you own that host")

@@ -1,4 +1,4 @@
-"""Do the faults of a plan fit their windows, could they act together, and would anybody see them? Pure."""
+"""Checks the faults of a plan: do they fit their windows, can they be active together, can they be proven? Pure."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from harness.units import duration_literal, format_share
 AFTER_TAIL_MS: Final = 5_000.0
 CANARIES_PER_S: Final = 2
 MISSED_AT_MOST: Final = 0.001
-"""How likely it may be that nobody meets a fault of a small share."""
+"""The highest tolerated probability that a fault with a small share affects no canary or request."""
 
 
 def fault_findings(
-    made: CheckedScenario, plan: Plan, index: int, planned: PlannedFault, judged_ms: float
+    checked: CheckedScenario, plan: Plan, index: int, planned: PlannedFault, judged_ms: float
 ) -> Iterator[Diagnostic]:
-    """`judged_ms`: how much of its window the gates need."""
-    timeline, fault = made.timeline, made.scenario.faults[index]
+    """`judged_ms`: how much of the fault's window its gates need."""
+    timeline, fault = checked.timeline, checked.scenario.faults[index]
     last_ms = planned.windows[-1].remove_ms
     needed_ms = last_ms if fault.at_ms is not None else last_ms + timeline.recovery_ms
     if needed_ms > timeline.duration_ms:
@@ -44,7 +44,7 @@ def fault_findings(
         reason = (
             f"requests are held for up to {held}, and the last {held} of the window do not count"
             if planned.held_ms
-            else "too short to see anything"
+            else "too short to observe anything"
         )
         yield Diagnostic(
             ("faults", index, "for"),
@@ -52,28 +52,28 @@ def fault_findings(
             f"write at least {round_up(max(least_ms, planned.held_ms + judged_ms))}",
         )
     if planned.share < 1:
-        yield from _unseen(made, plan, index, planned) if planned.behaviour else _missed(index, fault)
+        yield from _by_request(checked, plan, index, planned) if planned.behaviour else _by_connection(index, fault)
 
 
-def _missed(index: int, fault: Fault) -> Iterator[Diagnostic]:
-    """Toxiproxy draws for each connection, so a canary may meet the fault or not."""
+def _by_connection(index: int, fault: Fault) -> Iterator[Diagnostic]:
+    """Toxiproxy draws for each connection, so a canary may or may not be affected by the fault."""
     canaries = max(1.0, CANARIES_PER_S * fault.for_ms / 1000)
     if (1 - fault.share) ** canaries > MISSED_AT_MOST:
         least_s = math.ceil(math.log(MISSED_AT_MOST) / math.log1p(-fault.share) / CANARIES_PER_S)
         yield Diagnostic(
             ("faults", index, "share"),
-            f"with two canaries a second none may meet a fault of {format_share(fault.share)} within "
-            f"{duration_literal(fault.for_ms)}, and a fault that nobody saw proves nothing",
+            f"with two canaries a second, perhaps none is affected by a fault of {format_share(fault.share)} within "
+            f"{duration_literal(fault.for_ms)}, and a fault that no canary observes is not proven",
             f"write `for: {least_s}s`, or a larger share",
         )
 
 
-def _unseen(made: CheckedScenario, plan: Plan, index: int, planned: PlannedFault) -> Iterator[Diagnostic]:
-    """A fake draws for each request. Canaries meet the fault whatever its share; the service must as well."""
+def _by_request(checked: CheckedScenario, plan: Plan, index: int, planned: PlannedFault) -> Iterator[Diagnostic]:
+    """A fake draws for each request. It affects every canary, whatever the share; a call of the service it may not."""
     if plan.load.schedule is None:
         return
     spans = tuple((window.apply_ms, window.remove_ms) for window in planned.windows)
-    requests = expected_arrivals(plan.load.schedule, Phase(planned.name, spans)) * made.scenario.verdict.runs
+    requests = expected_arrivals(plan.load.schedule, Phase(planned.name, spans)) * checked.scenario.verdict.runs
     hits = requests * planned.share
     if math.exp(-hits) > MISSED_AT_MOST:
         least = math.ceil(-1000 * math.log(MISSED_AT_MOST) / max(requests, 1)) / 10
@@ -92,12 +92,12 @@ def share_warnings(index: int, planned: PlannedFault) -> Iterator[Diagnostic]:
         yield Diagnostic(("faults", index, "share"), text)
 
 
-def overlap_findings(made: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
-    """A backend that is down answers no canary, whatever else is done to it."""
+def overlap_findings(checked: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
+    """Faults that cannot be active together: one cannot be proven on a backend that is down, or shares exceed 100 %."""
     yield from _too_many(plan)
-    yield from _more_than_all(made, plan)
+    yield from _more_than_all(checked, plan)
     down = [fault for fault in plan.faults if fault.disables_proxy]
-    for index, fault in enumerate(made.scenario.faults):
+    for index, fault in enumerate(checked.scenario.faults):
         planned = next((each for each in plan.faults if each.name == fault.name), None)
         if planned is None or planned.disables_proxy:
             continue
@@ -111,7 +111,8 @@ def overlap_findings(made: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
 
 
 def overlap(one: PlannedFault, other: PlannedFault) -> bool:
-    """In one pass: the windows of a fault are in order and apart, and flapping ones are a thousand."""
+    """Whether two faults are ever active together. One pass, since a flapping fault may have a thousand windows; those
+    of one fault are in order and do not overlap."""
     mine, theirs = 0, 0
     while mine < len(one.windows) and theirs < len(other.windows):
         first, second = one.windows[mine], other.windows[theirs]
@@ -125,17 +126,18 @@ def overlap(one: PlannedFault, other: PlannedFault) -> bool:
 
 
 def _too_many(plan: Plan) -> Iterator[Diagnostic]:
-    """A call's record has a bit for each fault of a fake's own."""
+    """A call's record has a limited number of bits, one for each fault that a fake does."""
     for index, planned in enumerate(plan.faults):
         if planned.behaviour is not None and index >= FAULT_BITS:
-            found = f"only the first {FAULT_BITS} faults can be ones that a fake does itself"
-            yield Diagnostic(("faults", index), found, "make two scenarios of it, or put those on the wire last")
+            found = f"only the first {FAULT_BITS} faults of a scenario can be faults that a fake does"
+            fix = "split the scenario in two, or list the faults that Toxiproxy does last"
+            yield Diagnostic(("faults", index), found, fix)
 
 
-def _more_than_all(made: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
-    """A request gets one answer: the shares of what decides it add up, for each backend and moment."""
+def _more_than_all(checked: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
+    """A request gets one answer, so at one backend and time the shares of faults that replace answers add up."""
     answering = [fault for fault in plan.faults if isinstance(fault.behaviour, ANSWERING)]
-    for index, fault in enumerate(made.scenario.faults):
+    for index, fault in enumerate(checked.scenario.faults):
         planned = next((each for each in answering if each.name == fault.name), None)
         if planned is None:
             continue
@@ -145,6 +147,7 @@ def _more_than_all(made: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
         if others and total > 1:
             yield Diagnostic(
                 ("faults", index),
-                f"`{others[-1].name}` and `{fault.name}` decide the same answers, {100 * total:.3g}% of them in all",
+                f"`{others[-1].name}` and `{fault.name}` replace the same backend's answers, "
+                f"{100 * total:.3g}% of them in all",
                 "write shares that add up to 100% at most, or keep them apart in time",
             )

@@ -1,4 +1,4 @@
-"""What to write instead: the `for`, `baseline`, `recovery` or `duration` that would give a gate its window. Pure."""
+"""Fixes for short windows: the `for`, `baseline`, `recovery` or `duration` that is long enough for a gate. Pure."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from harness.scenario.planning.compile import CheckedScenario
 from harness.units import duration_literal
 
 
-def suggest_length(made: CheckedScenario, phase: Phase, needed_ms: float) -> str:
+def suggest_length(checked: CheckedScenario, phase: Phase, needed_ms: float) -> str:
     """What to write so that an empty phase is long enough."""
     name = phase.name.removeprefix("after ")
     if phase.name == "baseline":
-        faults = made.scenario.faults
+        faults = checked.scenario.faults
         if any(fault.at_ms is not None for fault in faults):
-            return f"let the first fault begin at {round_up(needed_ms + made.timeline.guard_ms)}, after its guard"
+            return f"let the first fault begin at {round_up(needed_ms + checked.timeline.guard_ms)}, after its guard"
         return f"write load.baseline: {round_up(needed_ms)}" if faults else "write load.duration"
     if phase.name.startswith("after "):
         return f"leave load after `{name}`: load.recovery, load.duration, or a later `at` of the next fault"
     return f"make `for` of `{name}` longer"
 
 
-def suggest_longer(made: CheckedScenario, phase: Phase, short_ms: float) -> str:
+def suggest_longer(checked: CheckedScenario, phase: Phase, short_ms: float) -> str:
     """What to write so that a window grows by `short_ms`."""
-    faults = {fault.name: fault for fault in made.scenario.faults}
-    load = made.scenario.load
+    faults = {fault.name: fault for fault in checked.scenario.faults}
+    load = checked.scenario.load
     if phase.name in faults:
         if faults[phase.name].every_ms is not None:
-            return f"let the load last {round_up(made.timeline.duration_ms + short_ms)}"
+            return f"let the load last {round_up(checked.timeline.duration_ms + short_ms)}"
         return f"write `for: {round_up(faults[phase.name].for_ms + short_ms)}` for `{phase.name}`"
     by_itself = not load.stages and load.replay is None
-    with_at = any(fault.at_ms is not None for fault in made.scenario.faults)
+    with_at = any(fault.at_ms is not None for fault in checked.scenario.faults)
     if phase.name == "baseline" and faults:
         if with_at:
             return f"let the first fault begin {round_up(short_ms)} later"
-        return f"write load.baseline: {round_up(made.timeline.baseline_ms + short_ms)}"
+        return f"write load.baseline: {round_up(checked.timeline.baseline_ms + short_ms)}"
     if phase.name.startswith("after ") and by_itself and not with_at and load.duration_ms is None:
-        return f"write load.recovery: {round_up(made.timeline.recovery_ms + short_ms)}"
+        return f"write load.recovery: {round_up(checked.timeline.recovery_ms + short_ms)}"
     if phase.name.startswith("after "):
-        return suggest_length(made, phase, short_ms)
+        return suggest_length(checked, phase, short_ms)
     if by_itself:
-        return f"write load.duration: {round_up(made.timeline.duration_ms + short_ms)}"
+        return f"write load.duration: {round_up(checked.timeline.duration_ms + short_ms)}"
     return f"let the load last {round_up(short_ms)} longer"
 
 

@@ -1,7 +1,7 @@
-"""Can this plan decide what it is asked? Windows and arrivals, reckoned before anything starts. Pure.
+"""Checks before anything starts that each gate's window is long enough and gets enough arrivals to decide. Pure.
 
-Refuses gates whose window is empty or too short for any PASS (`fault_windows` looks at the faults); warns
-where a window decides only if nothing at all goes wrong.
+Refuses gates whose window is empty or too short for any PASS (`fault_windows` checks the faults). Warns of a window
+that is long enough for a PASS only if next to no request is slow.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
 
 ROUNDING_MS: Final = 0.001
-"""A phase may seem this much shorter than it is: its bounds are sums of fractions of milliseconds."""
+"""Tolerance for rounding errors: the bounds of a phase are sums of fractions of milliseconds."""
 
 
 @dataclass(slots=True)
@@ -34,42 +34,46 @@ class Diagnostics:
     warnings: list[Diagnostic] = field(default_factory=list)
 
 
-def check_windows(made: CheckedScenario, plan: Plan) -> Diagnostics:
-    checked = Diagnostics()
-    checked.problems += _load(made)
-    checked.warnings += _load_warnings(made)
+def check_windows(checked: CheckedScenario, plan: Plan) -> Diagnostics:
+    diagnostics = Diagnostics()
+    diagnostics.problems += _load(checked)
+    diagnostics.warnings += _load_warnings(checked)
     short: set[str] = set()
-    for index, fault in enumerate(made.scenario.faults):
+    for index, fault in enumerate(checked.scenario.faults):
         planned = next((each for each in plan.faults if each.name == fault.name), None)
         if planned is not None:
-            judged = (located.gate for located in made.gates if fault.name in located.gate.phases())
-            judged_ms = max((_needed_ms(made, gate) for gate in judged), default=0.0)
-            found = list(fault_findings(made, plan, index, planned, judged_ms))
-            checked.problems += found
+            judged = (located.gate for located in checked.gates if fault.name in located.gate.phases())
+            judged_ms = max((_needed_ms(checked, gate) for gate in judged), default=0.0)
+            found = list(fault_findings(checked, plan, index, planned, judged_ms))
+            diagnostics.problems += found
             short |= {fault.name} if found else set()
-            checked.warnings += share_warnings(index, planned)
-    checked.problems += overlap_findings(made, plan)
+            diagnostics.warnings += share_warnings(index, planned)
+    diagnostics.problems += overlap_findings(checked, plan)
     phases = {phase.name: phase for phase in planned_phases(plan)}
-    for named in made.gates:
-        # a window too short in itself need not be told again by each gate, and a fault that nobody could prove has none
+    for named in checked.gates:
+        # gates on a window that is too short would repeat its problem, and an unprovable fault has no window
         if not short & set(named.gate.phases()) and phases.keys() >= set(named.gate.phases()):
-            _gate(made, plan, phases, named, checked)
-    return checked
+            _gate(checked, plan, phases, named, diagnostics)
+    return diagnostics
 
 
 # ---------------------------------------------------------------- load
 
 
-def _load(made: CheckedScenario) -> Iterator[Diagnostic]:
-    load = made.scenario.load
-    if load.replay is not None and made.inputs.replay_ms and made.inputs.replay_ms[-1] < made.timeline.warmup_ms:
-        last = duration_literal(made.inputs.replay_ms[-1])
+def _load(checked: CheckedScenario) -> Iterator[Diagnostic]:
+    load = checked.scenario.load
+    if (
+        load.replay is not None
+        and checked.inputs.replay_ms
+        and checked.inputs.replay_ms[-1] < checked.timeline.warmup_ms
+    ):
+        last = duration_literal(checked.inputs.replay_ms[-1])
         yield Diagnostic(("load", "replay"), f"the recording ends at {last}, within the warm-up", "write warmup: 0s")
 
 
-def _load_warnings(made: CheckedScenario) -> Iterator[Diagnostic]:
-    load = made.scenario.load
-    if load.stages and load.stages[0].shape == "ramp" and made.timeline.warmup_ms:
+def _load_warnings(checked: CheckedScenario) -> Iterator[Diagnostic]:
+    load = checked.scenario.load
+    if load.stages and load.stages[0].shape == "ramp" and checked.timeline.warmup_ms:
         yield Diagnostic(
             ("load", "stages", 0),
             "the first stage ramps up from 0/s, so the warm-up sends nothing",
@@ -81,43 +85,43 @@ def _load_warnings(made: CheckedScenario) -> Iterator[Diagnostic]:
 
 
 def _gate(
-    made: CheckedScenario, plan: Plan, phases: dict[str, Phase], named: LocatedGate, checked: Diagnostics
+    checked: CheckedScenario, plan: Plan, phases: dict[str, Phase], named: LocatedGate, diagnostics: Diagnostics
 ) -> None:
     gate = named.gate
-    needed_ms = gate.load_needed_after_ms(lowest_rate_per_s(made.scenario.load))
+    needed_ms = gate.load_needed_after_ms(lowest_rate_per_s(checked.scenario.load))
     overlapped = _overlap_before(plan, gate.phase) if needed_ms else ""
     if overlapped:
-        checked.problems.append(Diagnostic(named.path, overlapped, "keep the faults apart in time"))
+        diagnostics.problems.append(Diagnostic(named.path, overlapped, "keep the faults apart in time"))
         return
     known = [phases[name] for name in gate.phases() if name in phases]
     empty = next((phase for phase in known if not phase.intervals), None)
     if empty is not None:
-        checked.problems.append(
+        diagnostics.problems.append(
             Diagnostic(
                 named.path,
                 f"the plan leaves `{empty.name}` empty, so nothing could be judged",
-                suggest_length(made, empty, _needed_ms(made, gate) or BASELINE_JUDGED_MS),
+                suggest_length(checked, empty, _needed_ms(checked, gate) or BASELINE_JUDGED_MS),
             )
         )
         return
     if needed_ms:
-        checked.problems += _load_after(made, phases[gate.phase], named, needed_ms)
-    checked.problems += named.diagnostics(gate.window_diagnostics(_windows(made, plan, phases)))
-    before = len(checked.problems)
-    _enough_moments(made, plan, known, named, checked)
-    if plan.load.schedule is not None and len(checked.problems) == before:
-        checked.problems += _enough_arrivals(made, plan.load.schedule, known, named)
+        diagnostics.problems += _load_after(checked, phases[gate.phase], named, needed_ms)
+    diagnostics.problems += named.diagnostics(gate.window_diagnostics(_windows(checked, plan, phases)))
+    before = len(diagnostics.problems)
+    _enough_moments(checked, plan, known, named, diagnostics)
+    if plan.load.schedule is not None and len(diagnostics.problems) == before:
+        diagnostics.problems += _enough_arrivals(checked, plan.load.schedule, known, named)
 
 
-def _needed_ms(made: CheckedScenario, gate: Gate) -> float:
-    """How long a window must be for the gate to decide in comfort, whatever arrives in it; 0: of any length."""
-    verdict = made.scenario.verdict
+def _needed_ms(checked: CheckedScenario, gate: Gate) -> float:
+    """How long a window must be for the gate to decide with a margin, whatever arrives in it; 0: any length will do."""
+    verdict = checked.scenario.verdict
     moments_ms = gate.moments(verdict.confidence) * verdict.clump_ms * COMFORT / verdict.runs
     return max(moments_ms, gate.window_needed_ms())
 
 
-def _windows(made: CheckedScenario, plan: Plan, phases: dict[str, Phase]) -> ScenarioWindows:
-    """What a gate may know of the planned windows."""
+def _windows(checked: CheckedScenario, plan: Plan, phases: dict[str, Phase]) -> ScenarioWindows:
+    """The planned windows, as gates see them."""
     return ScenarioWindows(
         lengths_ms={phase.name: phase.seconds * 1000 for phase in phases.values()},
         faults=tuple(
@@ -129,21 +133,21 @@ def _windows(made: CheckedScenario, plan: Plan, phases: dict[str, Phase]) -> Sce
             )
             for fault in plan.faults
         ),
-        suggest_longer=lambda phase, short_ms: suggest_longer(made, phases[phase], short_ms),
+        suggest_longer=lambda phase, short_ms: suggest_longer(checked, phases[phase], short_ms),
     )
 
 
 def _overlap_before(plan: Plan, phase: str) -> str:
-    """Why what follows a fault could not be told from what another one leaves behind; empty where it could."""
+    """Why the recovery from a fault cannot be separated from that of another one; empty: it can."""
     mine = next((fault for fault in plan.faults if f"after {fault.name}" == phase), None)
     for other in plan.faults if mine else ():
         assert mine is not None
         if other.name != mine.name and overlap(mine, other):
-            return f"`{mine.name}` and `{other.name}` overlap, so a recovery from one could not be told from the other"
+            return f"`{mine.name}` and `{other.name}` overlap, so it would be unclear from which of them it recovers"
     return ""
 
 
-def _load_after(made: CheckedScenario, phase: Phase, named: LocatedGate, needed_ms: float) -> Iterator[Diagnostic]:
+def _load_after(checked: CheckedScenario, phase: Phase, named: LocatedGate, needed_ms: float) -> Iterator[Diagnostic]:
     if phase.seconds * 1000 < needed_ms - ROUNDING_MS:
         fault = phase.name.removeprefix("after ")
         yield Diagnostic(
@@ -151,16 +155,17 @@ def _load_after(made: CheckedScenario, phase: Phase, named: LocatedGate, needed_
             f"after `{fault}` the load goes on for {duration_literal(phase.seconds * 1000)}; "
             f"to decide, this gate needs {round_up(needed_ms)}",
             f"write load.recovery: {round_up(needed_ms)}"
-            if made.scenario.load.rate_per_s
-            else suggest_length(made, phase, needed_ms),
+            if checked.scenario.load.rate_per_s
+            else suggest_length(checked, phase, needed_ms),
         )
 
 
 def _enough_moments(
-    made: CheckedScenario, plan: Plan, known: Sequence[Phase], named: LocatedGate, checked: Diagnostics
+    checked: CheckedScenario, plan: Plan, known: Sequence[Phase], named: LocatedGate, diagnostics: Diagnostics
 ) -> None:
-    """A fix asks for comfort and for arrivals at once, so that no second refusal of the same gate follows it."""
-    verdict = made.scenario.verdict
+    """Checks the length of each window. A fix includes a margin and enough arrivals, so that the same gate is not
+    refused again after it."""
+    verdict = checked.scenario.verdict
     moments = named.gate.moments(verdict.confidence)
     for phase in known if moments else ():
         has_ms = phase.seconds * 1000 * verdict.runs
@@ -171,10 +176,10 @@ def _enough_moments(
         clump = duration_literal(clump_ms) if clump_ms >= 1 else ""
         others = f", or `clump: {clump}` where slow spells are that short" if clump else ""
         window = f"the window `{phase.name}` of `{named.gate.text}` is {duration_literal(phase.seconds * 1000)} long"
-        wanted_ms = max(needed_ms * COMFORT, _arrivals_needed_ms(made, plan, phase, named.gate) * verdict.runs)
-        fix = suggest_longer(made, phase, (wanted_ms - has_ms) / verdict.runs)
+        wanted_ms = max(needed_ms * COMFORT, _arrivals_needed_ms(checked, plan, phase, named.gate) * verdict.runs)
+        fix = suggest_longer(checked, phase, (wanted_ms - has_ms) / verdict.runs)
         if has_ms < needed_ms:
-            checked.problems.append(
+            diagnostics.problems.append(
                 Diagnostic(
                     named.path,
                     f"{window}; a PASS needs {round_up(needed_ms)}, {moments} clumps of "
@@ -183,29 +188,29 @@ def _enough_moments(
                 )
             )
         else:
-            message = f"{window}; that decides only if next to nothing is slow"
-            checked.warnings.append(Diagnostic(named.path, message, fix))
+            message = f"{window}; it can pass only if next to no request is slow"
+            diagnostics.warnings.append(Diagnostic(named.path, message, fix))
 
 
-def _arrivals_needed_ms(made: CheckedScenario, plan: Plan, phase: Phase, gate: Gate) -> float:
-    """How long the phase must be, at the rate that it has, for a PASS to be possible; 0 where none is planned."""
+def _arrivals_needed_ms(checked: CheckedScenario, plan: Plan, phase: Phase, gate: Gate) -> float:
+    """How long the phase must be, at its rate, for a PASS to be possible; 0 where arrivals are not planned."""
     if plan.load.schedule is None or not phase.seconds:
         return 0.0
     per_ms = expected_arrivals(plan.load.schedule, phase) / (phase.seconds * 1000)
-    per_ms *= request_share(made.scenario.load, gate) * made.scenario.verdict.runs
-    return gate.moments(made.scenario.verdict.confidence) / per_ms if per_ms else 0.0
+    per_ms *= request_share(checked.scenario.load, gate) * checked.scenario.verdict.runs
+    return gate.moments(checked.scenario.verdict.confidence) / per_ms if per_ms else 0.0
 
 
 def _enough_arrivals(
-    made: CheckedScenario, schedule: Schedule, known: Sequence[Phase], named: LocatedGate
+    checked: CheckedScenario, schedule: Schedule, known: Sequence[Phase], named: LocatedGate
 ) -> Iterator[Diagnostic]:
-    moments = named.gate.moments(made.scenario.verdict.confidence)
-    share = request_share(made.scenario.load, named.gate)
+    moments = named.gate.moments(checked.scenario.verdict.confidence)
+    share = request_share(checked.scenario.load, named.gate)
     for phase in known:
         arrivals = expected_arrivals(schedule, phase) * share
-        # what is drawn at random may fall short of its mean; half a per cent is left to that
-        if moments and arrivals * made.scenario.verdict.runs < moments * 0.995:
-            rate = math.ceil(moments / max(share * phase.seconds * made.scenario.verdict.runs, 1e-9))
+        # the number of arrivals varies around its mean, so a mean that is half a per cent too small is accepted
+        if moments and arrivals * checked.scenario.verdict.runs < moments * 0.995:
+            rate = math.ceil(moments / max(share * phase.seconds * checked.scenario.verdict.runs, 1e-9))
             yield Diagnostic(
                 named.path,
                 f"`{named.gate.text}` sees about {arrivals:.0f} arrivals in `{phase.name}`, and a PASS needs {moments}",

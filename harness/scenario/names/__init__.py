@@ -1,1 +1,1 @@
-"""What a scenario refers to must exist: upstreams, faults, requests, phases, files."""
+"""Checks that everything a scenario refers to exists: upstreams, faults, requests, phases, files."""

@@ -1,4 +1,4 @@
-"""The gates of a scenario: each text of its list read, or refused in its place; default ones where none is written."""
+"""The gates of a scenario: each text of its list is parsed, or refused with its position. Also the default gates."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from harness.scenario.source.diagnostics import Diagnostic
 from harness.scenario.source.tree import MappingNode, ScalarNode, SequenceNode
 
 ParseGate = Callable[[str], Gate]
-"""`harness.gates.parse.parse_gate`, or one that remembers what it has parsed."""
+"""`harness.gates.parse.parse_gate`, or a caching version of it."""
 
 
 def read_gates(tree: MappingNode, names: Names, parse: ParseGate) -> tuple[tuple[LocatedGate, ...], list[Diagnostic]]:
-    """Every gate that can be read, from the tree itself."""
+    """Every gate that can be parsed, from the tree, so that the scenario need not be valid; and what is wrong."""
     listing = tree.entries.get("gates")
     if not isinstance(listing, SequenceNode):
         return (), []
@@ -34,7 +34,7 @@ def read_gates(tree: MappingNode, names: Names, parse: ParseGate) -> tuple[tuple
             located.append(LocatedGate(parse(text), ("gates", index), item.place.line))
         except GateSyntaxError as exc:
             findings.append(Diagnostic(("gates", index), exc.message, with_names(exc.fix, names), offset=exc.offset))
-    # two halves of one gate are one mistake
+    # the two halves of a split gate are one mistake
     return tuple(located), _each_message_once(findings)
 
 
@@ -50,7 +50,8 @@ def _split_gate(index: int, text: str, listing: SequenceNode) -> Diagnostic:
 
 
 def with_names(fix: str, names: Names) -> str:
-    """What a gate's own spelling cannot know, where there is no choice: the one fault, the upstream that it breaks."""
+    """The fix with FAULT and UPSTREAM replaced by names, if the scenario has only one fault and so there is no
+    choice."""
     fault, upstream = sole_fault(names)
     if fault:
         fix = re.sub(r"\bFAULT\b", fault, fix)
@@ -62,7 +63,7 @@ def _each_message_once(findings: list[Diagnostic]) -> list[Diagnostic]:
 
 
 def default_gates(scenario: Scenario, parse: ParseGate) -> tuple[LocatedGate, ...]:
-    """Of a scenario without `gates`."""
+    """The gates of a scenario without `gates`: `p99 < gateway.timeout` during each fault, or in the whole run."""
     if not scenario.faults:
         return (LocatedGate(parse("p99 < gateway.timeout"), ("load",), 0),)
     return tuple(

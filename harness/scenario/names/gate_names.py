@@ -1,4 +1,4 @@
-"""What gates refer to must be there: phases, upstreams, requests. A gate says itself what else it needs. Pure."""
+"""Checks that the phases, upstreams and requests in gates exist. Each gate checks itself what else it needs. Pure."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from harness.scenario.schema.value_syntax import ALERTS_OF_A_RUNG
 from harness.scenario.source.diagnostics import Diagnostic, Path
 
 UNJUDGED: Final = ("warmup", "guard", "tail")
-"""Phases that a run has and gates have not."""
+"""Phases of a run that no gate may name."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocatedGate:
-    """A parsed gate with where it stands; `path` is a fault's for a default gate."""
+    """A parsed gate with its position; the `path` of a default gate is that of its fault."""
 
     gate: Gate
     path: Path
     line: int
 
     def diagnostics(self, found: Iterable[GateDiagnostic]) -> Iterator[Diagnostic]:
-        """What the gate says of itself, in its place."""
+        """The gate's own diagnostics, at its position."""
         for each in found:
             yield self.at(each.word, each.message, each.fix)
 
@@ -42,7 +42,7 @@ def unresolved_in_gate(located: LocatedGate, names: Names) -> Iterator[Diagnosti
         if phase in ("whole", "baseline") or names.has_fault(name):
             continue
         if phase in UNJUDGED:
-            found = f"no gate looks at the phase `{phase}`: what happens there says nothing about the service"
+            found = f"no gate can be about the phase `{phase}`: its requests are not evidence about the service"
             yield located.at(name, found, "write `during baseline`, `during whole` or `during FAULT`")
             continue
         known = [*names.known_faults, *(() if phase.startswith("after ") else ("baseline", "whole"))]
@@ -57,7 +57,7 @@ def unresolved_in_gate(located: LocatedGate, names: Names) -> Iterator[Diagnosti
 
 
 def gate_diagnostics(scenario: Scenario, located: LocatedGate) -> Iterator[Diagnostic]:
-    """What the gate itself needs of a scenario in which every name means something."""
+    """What the gate itself requires of a scenario. Every name in the scenario must be resolved already."""
     without_alerts = scenario.service.url is not None and scenario.service.alerts is None
     names = ScenarioNames(
         upstreams=tuple(scenario.upstreams),

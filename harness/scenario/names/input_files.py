@@ -1,4 +1,4 @@
-"""The files a scenario names: they must exist and be what they are named for. Reads, never writes."""
+"""Checks that the files that a scenario names exist and have the right format. Reads files, never writes."""
 
 from __future__ import annotations
 
@@ -29,23 +29,24 @@ DAY_S: Final = 86_400.0
 OTHER_UNITS: Final = frozenset({"s", "sec", "secs", "second", "seconds", "us", "µs", "ns", "min", "minutes"})
 
 COLUMN: Final = re.compile(r"\{\{[A-Za-z_][A-Za-z0-9_.-]*\}\}|\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
-"""A column's place in a text, or (without a group) a name in doubled braces, which is text."""
+"""`{column}` in a text, with its name as the group; or a name in doubled braces (no group), which is plain text."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Absolute paths, and a recording's arrivals in ms from its own beginning, sorted.
+    """The contents of the files that a scenario names; paths are absolute.
 
-    `latencies`: of each upstream that names a recording of its own, the points of its distribution.
+    `replay_ms`: the recorded arrivals, sorted, in ms from the recording's beginning. `latencies`: for each upstream
+    with a recording, the points of its latency distribution.
     """
 
     cwd: str = "."
     locustfile: str | None = None
     data: str | None = None
     columns: tuple[str, ...] = ()
-    """Of the data file."""
+    """The columns of the data file."""
     replay_ms: tuple[float, ...] | None = None
     latencies: dict[str, Points] = field(default_factory=dict)
 
@@ -58,7 +59,8 @@ class _Refused(Exception):
 
 
 def read_inputs(scenario: Scenario, tree: MappingNode) -> tuple[Inputs, list[Diagnostic]]:
-    """Relative paths are relative to the file in which they are written, to the current folder for `--set`."""
+    """Reads the files. A relative path is relative to the file that contains it, or to the current folder in
+    `--set`."""
     findings: list[Diagnostic] = []
 
     def used(path: TreePath, text: str | None, use: Callable[[Path], T]) -> T | None:
@@ -107,12 +109,13 @@ def _file(found: Path) -> Path:
 
 
 def _locustfile(found: Path) -> str:
-    """Locust puts the file's folder in front of sys.path, where a namesake would hide a package of ours."""
+    """Locust puts the file's folder in front of sys.path, so a package of the same name would hide one of
+    tailgate's."""
     _file(found)
     for name in OUR_PACKAGES:
         if (found.parent / name).is_dir() or (found.parent / f"{name}.py").is_file():
             raise _Refused(
-                f"beside this locustfile lies a `{name}`, which would hide tailgate's own package of that name",
+                f"the locustfile's folder has a `{name}`, which would hide tailgate's own package of that name",
                 f"move the locustfile into a folder without a `{name}`",
             )
     return str(found)
@@ -126,17 +129,17 @@ def _csv(found: Path) -> tuple[str, tuple[str, ...]]:
     except UnicodeDecodeError:
         raise _Refused(f"{found.name} is not UTF-8", "save it as UTF-8") from None
     if not header.strip() or not row.strip():
-        raise _Refused(f"{found.name} holds no row below its header", "write a header line, then one row a line")
+        raise _Refused(f"{found.name} has no row below its header", "write a header line, then one row per line")
     try:
         return str(found), tuple(next(csv.reader([header]), ()))
     except csv.Error as exc:
-        raise _Refused(f"{found.name} is not CSV: {exc}", "write a header line, then one row a line") from None
+        raise _Refused(f"{found.name} is not CSV: {exc}", "write a header line, then one row per line") from None
 
 
 def column_findings(raw: Mapping[str, Any], columns: Sequence[str], upstreams: Sequence[str]) -> Iterator[Diagnostic]:
-    """`{name}` in what is sent, where the data file has no such column. `raw`: the scenario's plain tree.
+    """Each `{name}` in requests that is not a column of the data file. `raw`: the scenario's plain tree.
 
-    In a header a template may stand beside columns; a request line and a body hold columns alone.
+    A header may contain templates as well as columns; request lines and bodies may contain columns only.
     """
     templates = known_templates(raw, upstreams)
     headers = ((path, text) for path, text in texts_with_templates(raw) if path[0] == "load")
@@ -145,12 +148,12 @@ def column_findings(raw: Mapping[str, Any], columns: Sequence[str], upstreams: S
             for match in COLUMN.finditer(text):
                 if match[1] and match[1] not in known:
                     fix = f"{did_you_mean(match[1], known)}; for the text itself write {{{{{match[1]}}}}}"
-                    message = f"`{{{match[1]}}}` is no column of the data file"
+                    message = f"`{{{match[1]}}}` is not a column of the data file"
                     yield Diagnostic(path, message, fix, offset=0 if path[-1] == "json" else match.start())
 
 
 def program_findings(command: Sequence[str] | None, env: Mapping[str, str], cwd: str) -> Iterator[Diagnostic]:
-    """A command's program must be there and be executable. One that a template or variable names is left to the run."""
+    """Checks that the program of a command exists and is executable, unless a template or variable names it."""
     program = command[0] if command else ""
     path = env.get("PATH", os.environ.get("PATH", os.defpath))
     if not program or "{" in program or (os.sep not in program and "{" in path):
@@ -159,43 +162,43 @@ def program_findings(command: Sequence[str] | None, env: Mapping[str, str], cwd:
         if shutil.which(program, path=path) is None:
             fix = "install it, activate its environment, or give its path, such as ./app"
             if (Path(cwd) / program).is_file():
-                fix = f"write ./{program}: a word without / is looked for on PATH alone"
+                fix = f"write ./{program}: a program without / in its name is searched on PATH only"
             yield Diagnostic(("service", "command"), f"the program `{program}` was not found on PATH", fix)
         return
     found = Path(cwd) / program
     if not found.is_file():
         what = "is a folder" if found.is_dir() else "does not exist"
-        fix = "the path is relative to `service.cwd`, which is this file's folder where it is left out"
+        fix = "the path is relative to `service.cwd`, by default this file's folder"
         yield Diagnostic(("service", "command"), f"the program {found} {what}", fix)
     elif not os.access(found, os.X_OK):
         fix = f"chmod +x {shlex.quote(str(found))}, or name its interpreter first"
-        yield Diagnostic(("service", "command"), f"the program {found} may not be executed", fix)
+        yield Diagnostic(("service", "command"), f"the program {found} is not executable", fix)
 
 
-# ---------------------------------------------------------------- recordings: one number a line
+# ---------------------------------------------------------------- recordings: one number per line
 
 
 def _arrivals_ms(found: Path) -> tuple[float, ...]:
     _no_larger(found, REPLAY_BYTES_MAX, "replay a shorter part")
-    fix = "write one number of seconds a line, counted from the recording's beginning"
+    fix = "write one number per line, in seconds from the recording's beginning"
     arrivals_ms = tuple(sorted(seconds * 1000 for seconds in _numbers(found, DAY_S, fix)))
     if not arrivals_ms:
-        raise _Refused(f"{found.name} holds no arrival", fix)
+        raise _Refused(f"{found.name} has no arrival", fix)
     return arrivals_ms
 
 
 def _points(found: Path) -> Points:
-    _no_larger(found, LATENCIES_BYTES_MAX, "keep every tenth line or so: the distribution stays what it is")
+    _no_larger(found, LATENCIES_BYTES_MAX, "keep every tenth line or so: the distribution stays the same")
     stat = found.stat()
     return _points_of(found, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=64)  # each cell of a matrix asks for the same file again
 def _points_of(found: Path, _changed_ns: int, _size: int) -> Points:
-    fix = "write one latency a line, in milliseconds and without a unit, and no other column"
+    fix = "write one latency per line, in milliseconds and without a unit, and no other column"
     latencies_ms = list(_numbers(found, DAY_S * 1000, fix, header=True))
     if not latencies_ms:
-        raise _Refused(f"{found.name} holds no latency", fix)
+        raise _Refused(f"{found.name} has no latency", fix)
     return points_of(latencies_ms)
 
 
@@ -205,7 +208,8 @@ def _no_larger(found: Path, most: int, fix: str) -> None:
 
 
 def _numbers(found: Path, most: float, fix: str, *, header: bool = False) -> Iterator[float]:
-    """`#` begins a comment. `header`: a first line that is no number names the column, which is in milliseconds."""
+    """The numbers of a file. `#` begins a comment. `header`: a first line that is not a number is the column's name,
+    which may not name another unit than milliseconds."""
     first = True
     with found.open(encoding="utf-8-sig", errors="replace") as file:
         for number, line in enumerate(file, 1):

@@ -1,4 +1,4 @@
-"""Where a key belongs that is unknown where it stands: `asks` in `load` is one of a request. Pure."""
+"""Hints for a misplaced key: an unknown key `asks` in `load` belongs to a request. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ PLACES_MOST: Final = 2
 
 
 def key_hint(finding: Diagnostic) -> Diagnostic:
-    """The finding of an unknown key with its place as the fix, where no key of that mapping is nearer."""
+    """The diagnostic of an unknown key, with the part it belongs to as the fix, unless a key of its mapping is
+    similar."""
     if not finding.message.startswith("unknown key"):
         return finding
     key = str(finding.path[-1])

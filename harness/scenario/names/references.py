@@ -1,4 +1,4 @@
-"""Consistency of a scenario whose names all mean something, and the variables of its environment. Pure."""
+"""Checks that the parts of a scenario fit each other, once all names are resolved; and its `${VAR}`s. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from harness.secrets.expand import WORD_LENGTH, short_secrets
 from harness.upstreams import GENERIC
 
 WITHOUT_OFFSET = ("request", "json")
-"""Last steps of paths whose text may not stand in the file as it is read."""
+"""Last steps of paths whose text may differ from the text in the file, so that an offset would point elsewhere."""
 
 
 def consistency_findings(scenario: Scenario) -> Iterator[Diagnostic]:
-    """What holds between parts that are each right, and whose names are all there."""
+    """What is wrong between parts that are each valid, and whose names all exist."""
     yield from _spellings(scenario)
     yield from _faults(scenario)
     yield from _requests(scenario)
@@ -36,22 +36,22 @@ def _faults(scenario: Scenario) -> Iterator[Diagnostic]:
             )
         seen.setdefault(fault.name, index)
         if scenario.upstreams and not fault.hits(scenario.upstreams):
-            found = "`all but` spares every upstream there is, so this fault breaks none"
-            yield Diagnostic(("faults", index, "upstream"), found, "spare fewer, or remove the fault")
+            found = "`all but` excludes every upstream, so this fault breaks none"
+            yield Diagnostic(("faults", index, "upstream"), found, "exclude fewer, or remove the fault")
         if ALL in fault.targets and not scenario.upstreams:
             yield Diagnostic(("faults", index, "upstream"), "there is no upstream to break", "add `upstreams`")
         yield from _unasked(scenario, index)
 
 
 def _spellings(scenario: Scenario) -> Iterator[Diagnostic]:
-    """A spelling that means two upstreams would blame both."""
+    """A name in `known_as` that two upstreams share: a log line with it would name both."""
     owner = {name: name for name in scenario.upstreams}
     for name, upstream in scenario.upstreams.items():
         for number, spelling in enumerate(upstream.known_as):
             other = owner.setdefault(spelling.lower(), name)
             if other != name:
-                found = f"`{spelling}` means the upstream `{other}` already"
-                yield Diagnostic(("upstreams", name, "known_as", number), found, "leave it to one of them")
+                found = f"`{spelling}` is already a name of the upstream `{other}`"
+                yield Diagnostic(("upstreams", name, "known_as", number), found, "give it to one of them only")
 
 
 def _unasked(scenario: Scenario, index: int) -> Iterator[Diagnostic]:
@@ -64,7 +64,7 @@ def _unasked(scenario: Scenario, index: int) -> Iterator[Diagnostic]:
         if name not in asked:
             yield Diagnostic(
                 ("faults", index, "upstream"),
-                f"no request asks `{name}`, so this fault could not be felt",
+                f"no request asks `{name}`, so this fault would affect none",
                 f"add `{name}` to the `asks` of a request, or a light request without `asks`",
             )
 
@@ -91,13 +91,13 @@ def variable_findings(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Ite
 
 
 def secret_warnings(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Diagnostic]:
-    """Secrets that could not be taken out of logs again."""
+    """Warns of secrets that are too short to be redacted in logs."""
     for path, text in texts_with_variables(raw):
         for name, offset in short_secrets(text, environ):
             yield Diagnostic(
                 path,
-                f"the value of `{name}` has fewer than {WORD_LENGTH} characters: a log that shows it will keep it",
-                "use a longer one",
+                f"the value of `{name}` has fewer than {WORD_LENGTH} characters, so it cannot be redacted in logs",
+                "use a longer value",
                 offset=_shown_offset(path, offset),
             )
 
@@ -117,7 +117,7 @@ def _service(scenario: Scenario) -> Iterator[Diagnostic]:
             if upstream.wire_shape not in (GENERIC, None):
                 yield Diagnostic(
                     ("upstreams", name, "provider"),
-                    f"the reference aggregator speaks the {GENERIC} shape alone",
+                    f"the reference aggregator speaks the {GENERIC} shape only",
                     "remove `provider`, or test a service of yours by `command` or `url`",
                 )
     if service.command is not None:
@@ -125,11 +125,11 @@ def _service(scenario: Scenario) -> Iterator[Diagnostic]:
         if not any("{port}" in text for text in texts):
             yield Diagnostic(
                 ("service", "command"),
-                "nothing tells the service its port",
+                "nothing gives the service its port",
                 'put {port} into the command, or `PORT: "{port}"` into `env`',
             )
     if scenario.gateway.kind == "external" and service.url is None:
-        yield Diagnostic(("gateway", "kind"), "an external gateway stands before a service given by `url`", "use auto")
+        yield Diagnostic(("gateway", "kind"), "an external gateway needs a service given by `url`", "use auto")
     fixed: dict[int, str] = {}
     for name, upstream in scenario.upstreams.items():
         if upstream.port in fixed:

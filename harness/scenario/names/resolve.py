@@ -1,7 +1,7 @@
-"""Names resolved on the tree: upstreams, faults and requests, wherever a scenario uses them. Pure.
+"""Resolves the names of upstreams, faults and requests wherever a scenario uses them, on its tree. Pure.
 
-It needs no valid scenario: what cannot be read may have been the name that is looked for, so a name is only wrong
-where nothing unread could have made it right. What else a broken part may hold is left to the next `validate`.
+The scenario need not be valid. A part that cannot be read may define any name, so a name is reported only if no unread
+part could define it. Further mistakes within an unread part are reported by the next `validate`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REQUEST_KEYS: Final = Request.spelled_keys()
 
 @dataclass(frozen=True, slots=True)
 class FaultName:
-    """`pattern`: its name; with `*` for a part of it that cannot be read. `targets`: empty where they cannot."""
+    """`pattern`: the fault's name, with `*` for an unreadable part of it. `targets`: empty if they cannot be read."""
 
     pattern: str
     targets: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class FaultName:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What there is to name. None: there may be any."""
+    """The names that a scenario defines. None: unknown, so any name may be defined."""
 
     upstreams: tuple[str, ...] | None
     faults: tuple[FaultName, ...]
@@ -54,8 +54,8 @@ class Names:
 
 
 def names_of(raw: Mapping[str, Any]) -> Names:
-    """Of a scenario's plain tree, valid or not."""
-    # a section of an unknown name may have been meant to be any that is missing
+    """The names in a scenario's plain tree, which need not be valid."""
+    # a section with an unknown key may be a misspelled `upstreams`, `faults` or `load`
     strays = any(key not in Scenario.spelled_keys() for key in raw)
     upstreams = _upstreams(raw["upstreams"]) if raw.get("upstreams") is not None else None if strays else ()
     faults = raw.get("faults")
@@ -69,7 +69,7 @@ def names_of(raw: Mapping[str, Any]) -> Names:
 def _upstreams(written: Any) -> tuple[str, ...] | None:
     if not isinstance(written, dict):
         return listed_names(written) or None
-    # a name in capitals is refused in its place, and means its small letters elsewhere
+    # a name in capitals is reported where it is defined; elsewhere its lowercase form counts as defined
     return tuple(dict.fromkeys(each for name in written for each in (name, name_meant(name)) if each))
 
 
@@ -85,7 +85,7 @@ def _fault(written: Any, upstreams: tuple[str, ...] | None) -> FaultName:
     name = written.get("name")
     if name is not None:
         return FaultName(name if isinstance(name, str) and re.fullmatch(NAME_PATTERN, name) else ANY, targets)
-    # an unknown key may have been meant to be `name`
+    # an unknown key may be a misspelled `name`
     strays = [key for key in written if key not in keys and key not in {kind.KIND for kind in FAULTS}]
     if any(closest(key, keys) in ("", "name") for key in strays if kinds):
         return FaultName(ANY, targets)
@@ -101,7 +101,7 @@ def _requests(load: Any) -> tuple[str, ...] | None:
     if not parts or any(isinstance(part, dict) and set(part) - set(_REQUEST_KEYS) for part in parts):
         return None
     lines = [part.get("request") if isinstance(part, dict) else part for part in parts]
-    # a text without a space is no request line, so gates may name what was meant
+    # a text without a space is not a request line; gates may use the name that it should have
     if not all(isinstance(line, str) and " " in line for line in lines):
         return None
     given = [part.get("name") if isinstance(part, dict) else None for part in parts]
@@ -113,7 +113,7 @@ def _requests(load: Any) -> tuple[str, ...] | None:
 
 
 def unresolved(raw: Mapping[str, Any], names: Names) -> Iterator[Diagnostic]:
-    """What faults, requests and templates name and is not there; `gate_names` looks at the gates."""
+    """Unresolved names in faults, requests and templates; `gate_names` checks those in gates."""
     if names.upstreams is None:
         return
     for index, fault in enumerate(names.faults):
@@ -135,7 +135,7 @@ def _templates(raw: Mapping[str, Any], upstreams: tuple[str, ...]) -> Iterator[D
     known = known_templates(raw, upstreams)
     written = raw.get("load")
     load: dict[str, Any] = written if isinstance(written, dict) else {}
-    # a column of the data file may stand in a request's headers; an unknown key may have been meant to be `data`
+    # a request's headers may contain columns of the data file; an unknown key may be a misspelled `data`
     with_data = load.get("data") is not None or any(key not in Load.spelled_keys() for key in load)
     for path, text in texts_with_templates(raw):
         columns = path[0] == "load" and with_data
@@ -153,7 +153,7 @@ def known_upstream(name: str, upstreams: Sequence[str]) -> str:
 
 
 def sole_fault(names: Names) -> tuple[str, str]:
-    """The name of the one fault and of the first upstream that it breaks; empty where there is a choice."""
+    """The name of the only fault and of the first upstream that it breaks; empty if there are several faults."""
     if len(names.faults) != 1:
         return "", ""
     (fault,) = names.faults

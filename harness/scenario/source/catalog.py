@@ -1,4 +1,4 @@
-"""The scenarios that come with tailgate, by their names: `tailgate run ladder`."""
+"""The catalog: scenarios that come with tailgate and are run by name, as in `tailgate run ladder`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 def catalog_dir() -> Path:
     import scenarios
 
-    # a folder of data inside our own package, which may have no __init__ (a namespace package)
+    # a folder of data in a package of tailgate's, which may be a namespace package (without __init__)
     return Path(next(iter(scenarios.__path__))) / "catalog"
 
 
@@ -17,7 +17,7 @@ def catalog_names() -> tuple[str, ...]:
 
 
 def find_scenario(given: str | Path) -> Path:
-    """The file itself where there is one, else the catalog's scenario of that name, else the path as given."""
+    """The given path if that file exists, else the catalog's scenario of that name, else the path unchanged."""
     path = Path(given)
     name = str(given)
     if name in catalog_names() and not path.exists():
@@ -26,11 +26,12 @@ def find_scenario(given: str | Path) -> Path:
 
 
 def scenario_argument(path: Path) -> str:
-    """How to name the file on the command line again: a catalog name, else relative where it can be."""
+    """The file as a command-line argument: its catalog name, else a path, relative to the current folder if below
+    it."""
     if path.parent == catalog_dir():
         return path.stem
     try:
         found = str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
         found = str(path)
-    return found.encode("utf-8", "backslashreplace").decode()  # no record can hold a name that is not UTF-8
+    return found.encode("utf-8", "backslashreplace").decode()  # records are UTF-8

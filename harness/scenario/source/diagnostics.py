@@ -1,4 +1,4 @@
-"""From a path in a scenario to a place in a file: findings become problems that a person can go to."""
+"""Diagnostics: a mistake at a path in a scenario becomes a `Problem` with file, line and column."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """Something wrong (or, as a warning, doubtful) at a path. `offset` counts into the text that stands there."""
+    """A mistake, or as a warning something doubtful, at a path.
+
+    `at_key`: it is about the key, not the value. `offset`: characters from the beginning of the text at the path.
+    """
 
     path: Path
     message: str
@@ -25,7 +28,7 @@ class Diagnostic:
 
 
 def findings_of(error: ValidationError) -> Iterator[Diagnostic]:
-    """Every finding of models made of `harness.model.value_types.Part`."""
+    """Every error of a pydantic ValidationError whose models are `harness.model.strict_model.StrictModel`s."""
     for detail in error.errors(include_url=False):
         path = tuple(detail["loc"])
         context = detail.get("ctx", {})
@@ -54,7 +57,7 @@ def node_at(root: Node, path: Path) -> Node | None:
 
 
 def locate(root: Node, finding: Diagnostic) -> Problem:
-    """The finding with the place of its path, or of the nearest part of the path that was written."""
+    """The diagnostic with the position of its path, or of the longest part of the path that the file contains."""
     node: Node = root
     key: Position | None = None
     reached = 0
@@ -66,7 +69,7 @@ def locate(root: Node, finding: Diagnostic) -> Problem:
         node = inner
         reached += 1
     place = node.place
-    # what stands in a mapping is best shown by its key: the value of a block begins on the next line
+    # point at the key of a block, since its value begins on the next line only
     if key and (finding.at_key or (isinstance(node, MappingNode | SequenceNode) and node.place.line != key.line)):
         place = key
     offset = finding.offset if reached == len(finding.path) else 0
@@ -76,13 +79,13 @@ def locate(root: Node, finding: Diagnostic) -> Problem:
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """By place, each once."""
+    """Sorted by position, without duplicates."""
     unique = dict.fromkeys(problems)
     return tuple(sorted(unique, key=lambda problem: (problem.file, problem.line, problem.col, problem.message)))
 
 
 def in_cells(problem: Problem, cells: Sequence[str], of: int) -> Problem:
-    """The problem, saying in which cells of the matrix it is where that is not all."""
+    """The problem; its message names the cells of the matrix that have it, unless all `of` of them have."""
     if len(cells) == of:
         return problem
     few = ", ".join(cells[:3]) + (" …" if len(cells) > 3 else "")

@@ -1,4 +1,4 @@
-"""Reads a scenario file into its tree: `extends` merged in, `--set` applied. All refusals are problems."""
+"""Reads a scenario file into its tree, merges what it `extends` and applies `--set`. Errors become `Problem`s."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WRITE_ONE = "`tailgate init` writes a scenario to start from"
 
 @dataclass(frozen=True, slots=True)
 class MergedScenario:
-    """`text` is the file as given; `digest` covers every file and `--set` that made the tree."""
+    """`text` is the file as given; `digest` (SHA-256) covers every file and `--set` that the tree consists of."""
 
     text: str
     tree: MappingNode | None
@@ -29,7 +29,7 @@ class MergedScenario:
 
 
 def read_scenario(path: Path, sets: Sequence[str]) -> MergedScenario:
-    """Never raises for what a user can do to a file."""
+    """The merged tree, or None with the problems. Never raises, whatever the file contains."""
     meant = closest(path.stem, catalog_names()) if path.parent == Path() else ""
     text, problems = _read_text(path, str(path), f"did you mean the catalog's `{meant}`?" if meant else _WRITE_ONE)
     if problems:
@@ -53,8 +53,8 @@ def _read_text(path: Path, shown: str, missing: str = _WRITE_ONE) -> tuple[str, 
         if path.is_dir():
             return refused("this is a directory", "name the scenario file in it")
         if path.exists() and not path.is_file():
-            # a FIFO that nobody writes to would be waited for without end
-            return refused("this is no regular file", "write the scenario to one")
+            # opening a FIFO without a writer would block for ever
+            return refused("this is not a regular file", "write the scenario to one")
         with path.open("rb") as file:
             raw = file.read(BYTES_MAX + 1)
     except FileNotFoundError:
@@ -63,20 +63,20 @@ def _read_text(path: Path, shown: str, missing: str = _WRITE_ONE) -> tuple[str, 
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         return refused(f"cannot be read: {reason}", "name a YAML file")
     if len(raw) > BYTES_MAX:
-        return refused("more than a megabyte is no scenario", "name a YAML file")
+        return refused("a scenario has at most a megabyte", "name a YAML file")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = raw[: exc.start].count(b"\n") + 1
         return refused(f"not UTF-8 (byte {raw[exc.start]:#04x} on line {line})", "save it as UTF-8")
-    # line ends that str.splitlines would see but YAML does not would shift every place
+    # normalized, so that line numbers agree with YAML's
     return text.replace("\r\n", "\n").replace("\r", "\n"), ()
 
 
 def _extended(
     path: Path, text: str, chain: tuple[Path, ...], parts: list[str]
 ) -> tuple[MappingNode | None, tuple[Problem, ...]]:
-    """The file's tree on top of what it extends."""
+    """The file's tree, merged on top of what it extends."""
     source = Source(str(path), path.parent, tuple(text.split("\n")))
     tree, problems = parse(text, source)
     if tree is None:
@@ -90,7 +90,7 @@ def _extended(
     chain = (*chain, path.resolve())
 
     def refused(message: str, fix: str) -> tuple[None, tuple[Problem, ...]]:
-        # without its base, all that the scenario leaves to it would be called missing
+        # no tree: without the base, everything that the scenario leaves to it would be reported as missing
         return None, (*problems, base.place.problem("extends", message, fix))
 
     try:
@@ -98,7 +98,7 @@ def _extended(
     except (OSError, ValueError, RuntimeError):
         return refused("this is not a path", "name a scenario file")
     if cyclic:
-        return refused("this file is extended already: a cycle", "extend another file")
+        return refused("this file extends itself, directly or through others", "extend another file")
     if len(chain) > DEPTH_MAX:
         return refused(f"more than {DEPTH_MAX} files extend each other", "merge some of them")
     base_text, unread = _read_text(base_path, str(base_path))
@@ -112,7 +112,7 @@ def _extended(
 
 
 def merge(below: MappingNode, above: MappingNode) -> MappingNode:
-    """Mappings merge deeply; lists and scalars replace; null takes away what is below."""
+    """`above` merged onto `below`: mappings merge deeply, lists and scalars replace, null removes a key."""
     entries, keys = dict(below.entries), dict(below.keys)
     for key, node in above.entries.items():
         under = entries.get(key)
@@ -129,7 +129,7 @@ def _with_set(tree: MappingNode | None, one: str) -> tuple[MappingNode | None, t
     source = Source(name, Path.cwd(), (one,), has_lines=False)
     place = Position(source, 1, 1)
     if not one.isascii() and one != one.encode(errors="replace").decode():
-        return tree, (place.problem("", "a setting is UTF-8", "write it so, or put it into the file"),)
+        return tree, (place.problem("", "a setting must be UTF-8", "write it in UTF-8, or put it into the file"),)
     path_text, equals, value_text = one.partition("=")
     if not equals:
         return tree, (place.problem("", "a setting is PATH=VALUE", "write --set load.rate=20/s"),)

@@ -12,11 +12,11 @@ _STEP = re.compile(r"([^.\[\]\s][^.\[\]]*)((?:\[\d{1,6}\])*)")
 
 
 class OverrideError(ValueError):
-    """The message says what is wrong with the path, for a person."""
+    """A path cannot be used; the message tells the user why."""
 
 
 def parse_path(text: str) -> Path:
-    """Raises BadPath."""
+    """`faults[0].for` as ("faults", 0, "for"). Raises OverrideError."""
     path: list[str | int] = []
     for part in text.split("."):
         match = _STEP.fullmatch(part)
@@ -30,7 +30,10 @@ def parse_path(text: str) -> Path:
 
 
 def apply_override(root: MappingNode, path: Path, value: Node, place: Position) -> MappingNode:
-    """The tree with the value at the path; mappings on the way are made, list entries are not. Raises BadPath."""
+    """The tree with the value at the path. Creates missing mappings on the way, but no list entries.
+
+    Raises OverrideError.
+    """
     changed = _assigned(root, path, value, place, "")
     assert isinstance(changed, MappingNode)
     return changed

@@ -1,6 +1,6 @@
-"""A scenario as a tree in which every key and value knows its file, line and column. It knows no YAML.
+"""A scenario as a tree in which every key and value has its file, line and column. It is independent of YAML.
 
-`harness.scenario.source.yaml_parser` makes it of a text; what stands where is kept through merging and `--set`.
+`harness.scenario.source.yaml_parser` builds it from a text; merging and `--set` keep the positions.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text that nodes come from. `name` is what messages call it; `folder` is what its paths are relative to."""
+    """The text that nodes come from. `name` is its name in messages; its relative paths are relative to `folder`."""
 
     name: str
     folder: Path
     lines: tuple[str, ...]
     has_lines: bool = True
-    """False for `--set`, whose name is its whole text."""
+    """False for `--set`, whose name contains its whole text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ Node = ScalarNode | SequenceNode | MappingNode
 
 
 def plain(node: Node) -> Any:
-    """The tree as dicts, tuples and scalars, the shapes that strict pydantic models take."""
+    """The tree as dicts, tuples and scalars, the types that strict pydantic models accept."""
     if isinstance(node, ScalarNode):
         return node.value
     if isinstance(node, SequenceNode):

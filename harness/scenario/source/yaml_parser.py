@@ -1,9 +1,10 @@
-"""A YAML text read into a located tree, or all that is wrong with its structure.
+"""Parses a YAML text into a tree with positions, or reports all that is wrong with its structure.
 
-YAML 1.2 core schema, read by ruamel.yaml event by event, so that what is too large or too deep is refused before
-it is built. Refuses duplicate keys, merge keys, tags, keys that are not text, several documents in a file, aliases
-that would grow without end, and texts with characters that no file can hold. All of a file's structural problems
-come at once; a syntax error comes alone, since nothing can be read after it.
+The text is read by the YAML 1.2 core schema, event by event with ruamel.yaml, so that a document that is too large or
+too deep is refused before it is built. Refused are duplicate keys, merge keys, tags, keys that are not text, several
+documents in a file, aliases that grow without end, and characters that cannot be written to a UTF-8 file. All
+structural problems of a file are reported at once; a syntax error is reported alone, since nothing can be read after
+it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from harness.errors import Problem
 from harness.scenario.source.tree import MappingNode, Node, Position, Scalar, ScalarNode, SequenceNode, Source
 
 NODES_MAX: Final = 20_000
-"""Keys and values, aliases written out."""
+"""Keys and values; an alias counts as often as what it stands for."""
 DEPTH_MAX: Final = 64
 BYTES_MAX: Final = 1_000_000
 _UNHOLDABLE: Final = re.compile("[\x00\ud800-\udfff]")
-"""Escapes in double quotes can spell these; no argument, file name, header or UTF-8 file can hold them."""
+"""NUL and lone surrogates. Escapes in double quotes can produce them; no argument, file name, header or UTF-8 file may
+contain them."""
 
 
 def parse(text: str, source: Source) -> tuple[Node | None, tuple[Problem, ...]]:
@@ -42,13 +44,13 @@ def parse(text: str, source: Source) -> tuple[Node | None, tuple[Problem, ...]]:
         place = Position(source, before.count("\n") + 1, len(before) - before.rfind("\n"))
         return None, (place.problem("", f"YAML allows no character {ord(text[exc.position]):#04x}", "remove it"),)
     except (YAMLError, ValueError) as exc:
-        return None, (Problem(source.name, 0, 0, "", f"not YAML: {_why(exc)}", "mend the YAML"),)
-    # a text that nothing can hold would be complained of by everything that looks at it
+        return None, (Problem(source.name, 0, 0, "", f"not YAML: {_why(exc)}", "correct the YAML"),)
+    # no tree: every later check would report such a character again
     return (None if reader.unholdable else node), tuple(reader.problems)
 
 
 class _Refused(Exception):
-    """Nothing of this document is worth reading on for."""
+    """Parsing stops at this problem."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
@@ -56,13 +58,13 @@ class _Refused(Exception):
 
 
 class _Reader:
-    """Makes a tree of the parser's events, collecting problems."""
+    """Builds a tree from the parser's events, and collects problems."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._events: Iterator[Any] = iter(())
         self._anchors: dict[str, tuple[Node, int] | None] = {}
-        """What an anchor names and how many nodes that is; None while it is still being read."""
+        """The node of each anchor and its number of nodes; None while the node is still being read."""
         self._count = 0
         self.problems: list[Problem] = []
         self.unholdable = False
@@ -74,7 +76,7 @@ class _Reader:
         for event in events:
             match type(event).__name__:
                 case "DocumentStartEvent" if node is not None:
-                    message = "a file holds one scenario, this one begins a second"
+                    message = "a file contains one scenario, and this one begins a second"
                     self._refuse(self._place(event.start_mark), "", message, "move it to a file of its own")
                 case "ScalarEvent" | "SequenceStartEvent" | "MappingStartEvent" | "AliasEvent":
                     node = self._read(event, "", 0)
@@ -101,9 +103,9 @@ class _Reader:
         known = self._anchors.get(anchor)
         if known is None:
             if anchor in self._anchors:
-                self._refuse(place, "", f"`*{anchor}` stands within what it names, without end", "write the value out")
+                self._refuse(place, "", f"`*{anchor}` is within the value that it stands for", "write the value out")
             fix = f"name a value `&{anchor}` before it; a text that begins with `*` needs quotes"
-            self._refuse(place, "", f"nothing before this is called `&{anchor}`", fix)
+            self._refuse(place, "", f"there is no anchor `&{anchor}` before this", fix)
         node, size = known
         self._counted(size - 1, place)
         return node
@@ -113,9 +115,11 @@ class _Reader:
             case "ScalarEvent":
                 text = str(event.value)
                 if found := _UNHOLDABLE.search(text):
-                    self._report(place, path, f"no text may hold the character U+{ord(found[0]):04X}", "remove it")
+                    self._report(
+                        place, path, f"a text may not contain the character U+{ord(found[0]):04X}", "remove it"
+                    )
                     self.unholdable = True
-                # a style (quotes, | or >) makes text of anything
+                # with a style (quotes, | or >) every scalar is text
                 return ScalarNode(place, text, plain=False) if event.style else ScalarNode(place, _core_scalar(text))
             case "SequenceStartEvent":
                 items: list[Node] = []
@@ -140,14 +144,14 @@ class _Reader:
                 first = f"the first is on line {keys[key].line}; keep one"
                 self._report(key_place, inner, f"`{key}` is written twice", first)
             else:
-                # the parser places a value that was left out before whatever comes next
+                # the parser gives a missing value the position of whatever comes next
                 empty = isinstance(value, ScalarNode) and value.value is None and value.place.line != key_place.line
                 entries[key] = ScalarNode(key_place, None) if empty else value
                 keys[key] = key_place
         return MappingNode(place, entries, keys)
 
     def _key(self, event: Any, path: str, depth: int) -> str | None:
-        """The key as written; None for what is no text, which is read over."""
+        """The key as written; None if it is not text, and is then skipped."""
         node = self._read(event, path, depth + 1)
         if type(event).__name__ == "ScalarEvent":
             return str(event.value)
@@ -156,7 +160,7 @@ class _Reader:
     def _counted(self, nodes: int, place: Position) -> None:
         self._count += nodes
         if self._count > NODES_MAX:
-            what = f"more than {NODES_MAX:,} keys and values, aliases written out, are no scenario"
+            what = f"a scenario has at most {NODES_MAX:,} keys and values, with aliases written out"
             self._refuse(place, "", what, "write a shorter one")
 
     def _refuse(self, place: Position, path: str, message: str, fix: str) -> NoReturn:
@@ -175,7 +179,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,300}|[0-9]{1,300}(\.[0-9]{0,300})?)([eE][-
 
 
 def _core_scalar(text: str) -> Scalar:
-    """A plain scalar by the core schema of YAML 1.2: `yes`, `on` and `12:30` are text."""
+    """A plain scalar's value by the core schema of YAML 1.2: `yes`, `on` and `12:30` are text."""
     if text in ("", "~", "null", "Null", "NULL"):
         return None
     if text in ("true", "True", "TRUE"):
@@ -191,10 +195,10 @@ def _core_scalar(text: str) -> Scalar:
     return text
 
 
-# ---------------------------------------------------------------- syntax errors and the traps behind them
+# ---------------------------------------------------------------- syntax errors and their usual causes
 
 _TRAP_MOST: Final = 1_000
-"""Of a line: looking for a template takes the square of its length."""
+"""Characters of a line that are searched: the search for a template is quadratic in the length."""
 _TEMPLATE: Final = re.compile(r"(?<![\"'{$\w])[^\s\"',{}\[\]]*(\{[a-z][a-z0-9.-]*\})")
 
 
@@ -206,10 +210,10 @@ def _syntax_problem(exc: Any, source: Source) -> Problem:
     what = str(exc.problem or exc.context or "cannot be read").replace("\n", " ")
     if "<document start>" in what:
         return place.problem(
-            "", "nothing may follow here: the scenario has ended", "mend the indentation, or remove it"
+            "", "nothing may follow here: the scenario has ended", "correct the indentation, or remove this"
         )
     if "\\t" in what or "'\t'" in what:
-        return place.problem("", "a tab where YAML wants spaces", "indent with spaces")
+        return place.problem("", "YAML is indented with spaces, and this is a tab", "indent with spaces")
     for line in _lines_before(source, mark.line):
         template = _TEMPLATE.search(line[:_TRAP_MOST].split(" #")[0])
         if template and ("{" in line[: template.start(1)] or "[" in line[: template.start(1)]):
@@ -226,7 +230,7 @@ def _why(exc: Exception) -> str:
 
 
 def _lines_before(source: Source, index: int) -> Iterator[str]:
-    """The line of the error and the one before it: the parser stumbles late."""
+    """The line of the error and the one before it, since the parser may notice an error one line late."""
     for number in (index, index - 1):
         if 0 <= number < len(source.lines):
             yield source.lines[number]
@@ -234,9 +238,9 @@ def _lines_before(source: Source, index: int) -> Iterator[str]:
 
 def _hint(what: str) -> str:
     if "mapping values are not allowed" in what:
-        return "quote a text that holds `: `, or mend the indentation"
+        return "quote a text that contains `: `, or correct the indentation"
     if "expected <block end>" in what:
-        return "check the indentation: keys of one mapping, and dashes of one list, stand in one column"
+        return "check the indentation: the keys of a mapping, and the dashes of a list, begin in the same column"
     if "expected ',' or" in what or "did not find expected" in what:
         return "a bracket or a comma is missing, or a text with brackets needs quotes"
-    return "mend the YAML here; nothing after this place could be read"
+    return "correct the YAML here; nothing after it could be read"
