@@ -183,9 +183,9 @@ def load_all(paths: Sequence[str], sets: Sequence[str], tags: Sequence[str]) -> 
 
 def refuse_missing_baseline(loaded: Sequence[LoadedScenario], baseline: Path | None) -> None:
     """Raises UsageError if a limit of `N x main` has no baseline to compare with, or the file is no baseline file."""
-    from harness.gates.reference_baseline import load_baseline
-
     if baseline:
+        from harness.gates.reference_baseline import load_baseline  # with scipy, which no run needs before its load
+
         load_baseline(baseline)
         return
     for one in loaded:

@@ -90,7 +90,7 @@ SHORT_FORMS: Final = {
         (
             row("hangs, deadline 1 s, 20/s", rf"{N} \({N}\)", rf"{N} \({N}\)"),
             row("hangs, deadline 1 s, 1/s", rf"{N} \({N}\)", rf"{N} \({N}\)"),
-            row("well, 1,000 calls, .+", r"never|\d+", ""),
+            row("well, 1,000 calls, .+", r"(never|\d+)") + r" \|",
             rf"every tenth call fails, 20/s: raised {N} times an hour",
             rf"a call costs {N} µs",
         ),

@@ -23,7 +23,8 @@ from tests.bench.short_forms import ROOT, SHORT_FORMS, ShortForm, play, row, wro
 from tests.rundir.recording import T0_NS, make_plan, record
 
 Ended = subprocess.CompletedProcess[str]
-AT_ONCE: Final = 2
+AT_ONCE: Final = 3
+"""They wait for most of their time."""
 STARTED_BY_OTHERS: Final = {"stub_server"}
 """Programs under `bench/` that measure nothing: benches start them."""
 COMMAND: Final = re.compile(r"python (?:-m bench\.(\w+)|bench/(\w+)\.py)")
@@ -47,7 +48,7 @@ def run_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def played(request: pytest.FixtureRequest, run_dir: Path) -> Iterator[dict[str, Future[Ended]]]:
-    """The benches whose tests are to run, two at once, begun with the first of them."""
+    """The benches whose tests are to run, some at once, begun with the first of them."""
     asked = {
         item.callspec.params.get("name")
         for item in request.session.items

@@ -15,6 +15,7 @@ import pytest
 from harness.run import preload
 from harness.run.preload import MODULES, WARMUP_LEAST_MS, Preload
 from harness.rundir.plan import Plan
+from tests.run.real_runs import INCIDENT
 from tests.rundir.recording import make_plan, record, slow_fault
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +44,27 @@ found = set(sys.modules) - before
 print(*sorted(name for name in found if name.partition(".")[0] in ours or name in others))
 """
 
+BEFORE = """
+import sys
+from pathlib import Path
+from harness.cli.display.live import make_display
+from harness.run import invocation, run
+from harness.run.signals import Stopper
+from harness.run.run import Options, Session
+
+def stop(*_, **__):
+    raise SystemExit(0)
+
+run.StackClient.up = stop
+loaded = invocation.load_all([sys.argv[1]], (), ())
+invocation.refuse_missing_baseline(loaded, None)
+try:
+    with Stopper() as stopper:
+        invocation.run_suite(Session(Options(out=Path(sys.argv[2])), make_display(quiet=True), stopper), loaded)
+finally:
+    print("up", *sorted({"numpy", "scipy", "pandas", "jinja2", "requests"} & set(sys.modules)))
+"""
+
 
 def plan_of(warmup_ms: float) -> Plan:
     return make_plan(warmup_ms=warmup_ms)
@@ -61,6 +83,22 @@ def test_nothing_that_takes_long_is_left_to_import(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+@pytest.mark.stack
+@pytest.mark.usefixtures("toxiproxy_binary")
+def test_nothing_that_takes_long_is_imported_before_the_stack_is_started(tmp_path: Path) -> None:
+    (tmp_path / "scenario.yaml").write_text(INCIDENT, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", BEFORE, str(tmp_path / "scenario.yaml"), str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split() == ["up"], done.stderr
 
 
 class Imports:
