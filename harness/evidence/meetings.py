@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from harness.evidence.injections import Injection
 from harness.evidence.run import Evidence
 from harness.rundir.canaries import Connections, Refused
-from harness.rundir.plan import PlannedFault
+from harness.rundir.plan import PlannedFault, PlannedUpstream
 from harness.rundir.rows import FAULT_BITS
 from harness.units import NS_PER_MS
 
@@ -62,7 +62,8 @@ class FaultContact:
 
 def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Sequence[Injection]) -> FaultContact:
     """The contact with `fault` on `upstream`. `injections`: its windows there."""
-    calls = run.calls[run.calls["upstream"] == run.plan.upstream(upstream).index]
+    planned = run.plan.upstream(upstream)
+    calls = run.calls[run.calls["upstream"] == planned.index]
     index = run.plan.faults.index(fault)
     recorded = fault.behaviour is not None and index < FAULT_BITS
     broken = (calls["faults"] >> np.uint32(index)) & 1 == 1 if recorded else np.zeros(len(calls), np.bool_)
@@ -77,7 +78,7 @@ def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
         calls=sum(int(np.count_nonzero(inside)) for inside in came),
         hit=sum(map(len, hit_ns)) if recorded else None,
         hit_ns=hit_ns,
-        connections=_connections(run, upstream, spans) if fault.acts_on_requests else None,
+        connections=_connections(run, upstream, spans) if _counts_connections(fault, planned) else None,
         refused=refused,
         unwatched=unwatched,
     )
@@ -98,18 +99,26 @@ def _calls_apart(run: Evidence, arrived_ns: NDArray[np.int64], before_ns: int) -
 
 def never_asked(run: Evidence) -> tuple[str, ...]:
     """The upstreams to which no call came in the whole run, and which the service did not try to reach either while a
-    fault kept calls from them. Empty if no load was started."""
+    fault kept calls from them. Empty if no load was started. Of an upstream whose calls are not recorded it is known
+    only for the time of a fault: without one it is not listed."""
     if run.manifest.t0_ns is None:
         return ()
     called = set(np.unique(run.calls["upstream"]).tolist())
-    holding = {name for fault in run.plan.faults if fault.acts_on_requests for name in fault.upstreams}
+    pairs = [(fault, run.plan.upstream(name)) for fault in run.plan.faults for name in fault.upstreams]
+    holding = {planned.name for fault, planned in pairs if _counts_connections(fault, planned)}
+    known = {u.name for u in run.plan.upstreams if u.records_calls} | holding
     tried = {
         line.upstream
         for line in run.canaries
         if (isinstance(line, Refused) and not line.unseen)
         or (isinstance(line, Connections) and line.count and line.upstream in holding)
     }
-    return tuple(u.name for u in run.plan.upstreams if u.index not in called and u.name not in tried)
+    return tuple(u.name for u in run.plan.upstreams if u.name in known - tried and u.index not in called)
+
+
+def _counts_connections(fault: PlannedFault, upstream: PlannedUpstream) -> bool:
+    """Whether the calls that met the fault may be missing from the records, so that connections stand for them."""
+    return fault.acts_on_requests or not upstream.records_calls
 
 
 def _span(injection: Injection, end_ns: int) -> tuple[int, int]:

@@ -97,6 +97,10 @@ class CallsGate(GateDefaults):
         windows = Population(self.phase, self.request).windows(pool)
         if any(window.cut for window in windows):
             return self._inconclusive(FindingKind.STOPPED, describe_stopped(pool).reason)
+        unrecorded = [u.name for u in pool.plan.upstreams if not u.records_calls and self.upstream in (None, u.name)]
+        if unrecorded:
+            reason = f"the calls to {', '.join(unrecorded)} are not recorded"
+            return self._inconclusive(FindingKind.NOT_RECORDED, reason)
         if not any(len(run.calls) for run in pool.runs):
             reason = "no backend call was recorded at all; does the service use its addresses?"
             return self._inconclusive(FindingKind.NO_CALLS, reason)

@@ -37,6 +37,8 @@ class Canary(Frozen):
     done_ns: int
     outcome: Literal["ok", "held", "failed"]
     bytes: int
+    first_ns: int = 0
+    """When the first byte of the answer was there; 0: none came, or the run is older than this field."""
     status: int = 0
     looks: Looks | None = None
     """What the body is; None: too large to be looked into, or not whole."""

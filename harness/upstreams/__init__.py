@@ -1,33 +1,4 @@
-"""Every kind of upstream, one a file. A new one is its file and its line in UPSTREAMS."""
+"""Upstreams: one kind a file, listed in `kinds`, and how each is asked whether it lives, in `probes`.
 
-from __future__ import annotations
-
-from typing import Any, Final
-
-from harness.model.value_types import kind_of, refusal
-from harness.upstreams.fake import Fake
-from harness.upstreams.recording import Points, points_of
-from harness.upstreams.upstream import GENERIC, Upstream
-
-__all__ = ["GENERIC", "LATER", "UPSTREAMS", "Points", "Upstream", "parse_upstream", "points_of"]
-
-UPSTREAMS: Final[tuple[type[Upstream], ...]] = (Fake,)
-LATER: Final = {
-    "url": "a real upstream by its URL",
-    "proxy": "a borrowed proxy",
-}
-_FAKE_FIX: Final = "use a fake: {p50: 200ms, p99: 600ms}"
-
-
-def parse_upstream(raw: Any) -> Upstream:
-    """An upstream from its mapping. Raises pydantic's errors with places and fixes."""
-    if isinstance(raw, Upstream):
-        return raw
-    if isinstance(raw, str):
-        raise refusal(f"{LATER['url']} comes with a later version", _FAKE_FIX)
-    if not isinstance(raw, dict):
-        raise refusal(f"expected a mapping, not {kind_of(raw)}", "{} is a fake with the default latency")
-    for key, what in LATER.items():
-        if key in raw:
-            raise refusal(f"{what} comes with a later version", _FAKE_FIX)
-    return Fake.model_validate(raw)
+Nothing is imported here: the supervisor and the fakes need parts of this room, and not the models of scenarios.
+"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -31,6 +31,10 @@ class Fake(Upstream):
     capacity: int | None = Field(
         None, ge=1, le=10_000, description="How many calls it works on at once; more wait in a queue"
     )
+
+    @classmethod
+    def reads(cls, raw: dict[str, Any]) -> bool:
+        return True
 
     @property
     def wire_shape(self) -> str:

@@ -42,6 +42,7 @@ class Upstream(StrictModel):
     """A backend that the service asks, reached through a listener of Toxiproxy."""
 
     KIND: ClassVar[str]
+    """Its name in a plan, and in `harness.upstreams.probes.PROBES`."""
 
     port: int | None = Field(
         None, ge=1, le=65535, description="A fixed listener, for a service that knows its addresses already"
@@ -50,6 +51,11 @@ class Upstream(StrictModel):
     known_as: Annotated[tuple[Spelling, ...], Field(max_length=SPELLINGS_MOST)] = Field(
         (), description="How the service spells it besides, in its log or in the labels of its alert"
     )
+
+    @classmethod
+    def reads(cls, raw: dict[str, Any]) -> bool:
+        """Whether a mapping of a scenario is an upstream of this kind."""
+        raise NotImplementedError
 
     @property
     def wire_shape(self) -> str | None:

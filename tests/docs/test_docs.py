@@ -27,7 +27,7 @@ from harness.scenario import catalog_names, load_scenario
 from harness.scenario.load import dry_plan
 from harness.scenario.schema.matrix import Matrix
 from harness.scenario.schema.scenario import Expect, Gateway, Load, Request, Scenario, Service, StagePart, Verdict
-from harness.upstreams import UPSTREAMS
+from harness.upstreams.kinds import UPSTREAMS
 from tests.docs import samples
 
 ROOT = Path(__file__).parents[2]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from harness import verdict
@@ -216,6 +217,53 @@ def test_a_new_connection_without_a_call_is_no_meeting_where_calls_can_be_seen(t
     results, fault = judged(made, tmp_path)
     assert results.verdict == "rig_failure"
     assert fault.proof.connections_during is None
+
+
+# ---------------------------------------------------------------- calls that nobody records
+
+
+def unrecorded(made: Recording, *names: str) -> Recording:
+    """As if these upstreams were no fakes: what answers there keeps no records."""
+    upstreams = [
+        u.model_copy(update={"kind": "mail", "fake": None}) if u.name in names else u for u in made.plan.upstreams
+    ]
+    made.plan = made.plan.model_copy(update={"upstreams": tuple(upstreams)})
+    indexes = [made.plan.upstream(name).index for name in names]
+    made.calls = made.calls[~np.isin(made.calls["upstream"], indexes)]
+    return made
+
+
+@pytest.mark.parametrize(("new", "expected"), [(1, "pass"), (0, "rig_failure")])
+def test_where_calls_are_not_recorded_new_connections_are_the_meeting(
+    tmp_path: Path, new: int, expected: Literal["pass", "rig_failure"]
+) -> None:
+    made = unrecorded(made_up(slow_fault()), "azure")
+    made.canaries.append(
+        Connections(upstream="azure", t_ns=T0_NS + 41_000 * MS, count=4, since_ns=T0_NS + 40_000 * MS, new=new)
+    )
+    results, fault = judged(made, tmp_path)
+    assert results.verdict == expected
+    assert fault.proof.connections_during == new
+    assert results.never_asked == ()
+
+
+def test_an_upstream_without_records_and_without_a_fault_is_not_said_to_be_unasked(tmp_path: Path) -> None:
+    results, _ = judged(unrecorded(made_up(slow_fault()), "aws"), tmp_path)
+    assert results.verdict == "pass"
+    assert results.never_asked == ()
+
+
+@pytest.mark.parametrize("gate", ["calls to azure < 2", "calls < 9", "calls to azure < 0.5"])
+def test_calls_that_are_not_recorded_pass_no_gate_on_calls(tmp_path: Path, gate: str) -> None:
+    made = unrecorded(made_up(slow_fault(), [gate]), "azure")
+    found = judged(made, tmp_path)[0].gates[0]
+    assert (found.verdict, found.kind) == ("inconclusive", "not_recorded")
+    assert found.reason == "the calls to azure are not recorded"
+
+
+def test_calls_that_are_not_recorded_leave_gates_on_others_alone(tmp_path: Path) -> None:
+    found = judged(unrecorded(made_up(slow_fault(), ["calls to gcp < 2"]), "azure"), tmp_path)[0].gates[0]
+    assert found.kind != "not_recorded"
 
 
 # ---------------------------------------------------------------- what else is told

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.stack.http1 import HEAD_BYTES_MOST, HttpExchange
-from harness.stack.monitor.canary_answer import fault_in
+from harness.http1 import HEAD_BYTES_MOST, HttpExchange
+from harness.upstreams.probes.fake import fault_in
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\noffer"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n"

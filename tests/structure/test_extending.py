@@ -128,7 +128,7 @@ from fake_backends.server import Backend
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 
-planned = dry_plan(load_scenario("extended.yaml").made)[0].upstreams[0]
+planned = dry_plan(load_scenario("extended.yaml").checked)[0].upstreams[0]
 fake = Backend(planned, seed=1, in_flight=1)
 answer = fake.provider.respond(IncomingRequest("GET", "/v2/fares", b"to=OSL"))
 [fare] = json.loads(answer.body)["data"]
@@ -147,7 +147,7 @@ from harness.upstreams.profiles import profile_of
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 
-planned = dry_plan(load_scenario("extended.yaml").made)[0].upstreams[0]
+planned = dry_plan(load_scenario("extended.yaml").checked)[0].upstreams[0]
 profile = profile_of(planned.fake)
 assert abs(profile.latency_ms(0.5) - 83.18) < 0.01, profile
 assert abs(profile.latency_ms(0.99) - 552.62) < 0.01, profile
@@ -155,6 +155,55 @@ assert abs(planned.fake.p50_ms - 83.18) < 0.01, planned
 """
         + VALIDATE,
         azure="{profile: {exponential: {mean: 120ms}}}",
+    ),
+    Shown(
+        "A kind of upstream",
+        """
+import asyncio
+from harness.errors import ScenarioError
+from harness.rundir.plan import Endpoint
+from harness.scenario import load_scenario
+from harness.scenario.load import dry_plan
+from harness.stack.monitor.observe import observe
+from harness.upstreams.probes import probe_of
+
+planned = dry_plan(load_scenario("extended.yaml").checked)[0].upstreams[0]
+assert (planned.kind, planned.origin, planned.fake) == ("mail", Endpoint(port=2525), None), planned
+assert not planned.records_calls
+
+
+class Ports:
+    def opened(self, port): pass
+
+    def closed(self, port): pass
+
+
+async def observed(greeting):
+    def serve(_reader, writer):
+        writer.write(greeting)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listener = Endpoint(port=server.sockets[0].getsockname()[1])
+    try:
+        return await observe(probe_of(planned, reads_to_end=True), listener, 5_000, Ports())
+    finally:
+        server.close()
+
+
+well = asyncio.run(observed(b"220 mail.example ready\\r\\n"))
+assert (well.outcome, well.status) == ("ok", 220), well
+assert asyncio.run(observed(b"421 too busy\\r\\n")).detail == "greeted with 421"
+assert asyncio.run(observed(b"")).detail == "closed without a greeting"
+try:
+    load_scenario("extended.yaml", ["faults[0]={upstream: azure, status: 503, for: 90s, name: azure-latency}"])
+except ScenarioError as refused:
+    assert refused.problems[0].message == "only a fake can do `status` itself, and azure is none", refused.problems
+else:
+    raise AssertionError("a fault that only fakes can do was taken")
+"""
+        + VALIDATE,
+        azure="{mail: 2525}",
     ),
 )
 

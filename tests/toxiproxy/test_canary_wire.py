@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RigError
+from harness.http1 import HttpExchange
 from harness.rundir.journal import Journal
 from harness.rundir.plan import Plan, PlannedFault, PlannedToxic, Proof
-from harness.stack.http1 import HttpExchange
 from harness.stack.monitor.canary import OPEN_MAX, Canaries
-from harness.stack.monitor.canary_answer import fault_in
 from harness.toxiproxy.client import ToxiproxyClient
+from harness.upstreams.probes.fake import fault_in
 from tests.toxiproxy.pretender import Pretender
 from tests.toxiproxy.wire import Seen, play
 from tests.toxiproxy.world import ANSWER, FAILED, backend, fault, plan, toxic, upstream

@@ -20,7 +20,7 @@ from harness.scenario.schema.template_texts import known_templates, request_text
 from harness.scenario.source.diagnostics import Diagnostic, node_at
 from harness.scenario.source.diagnostics import Path as TreePath
 from harness.scenario.source.tree import MappingNode
-from harness.upstreams import Points, points_of
+from harness.upstreams.recording import Points, points_of
 
 OUR_PACKAGES: Final = ("harness", "scenarios", "fake_backends", "aggregator", "reports")
 REPLAY_BYTES_MAX: Final = 50_000_000

@@ -12,7 +12,7 @@ from harness.model.strict_model import StrictModel
 from harness.scenario.schema.matrix import Matrix
 from harness.scenario.schema.scenario import Expect, Gateway, Load, Request, Scenario, Service, StagePart, Verdict
 from harness.scenario.source.diagnostics import Diagnostic
-from harness.upstreams import UPSTREAMS
+from harness.upstreams.kinds import UPSTREAMS
 
 _PLACES: Final[tuple[tuple[str, tuple[type[StrictModel], ...]], ...]] = (
     ("the scenario itself", (Scenario,)),

@@ -11,7 +11,7 @@ from harness.scenario.schema.template_texts import texts_with_variables
 from harness.scenario.schema.templates import missing_variables
 from harness.scenario.source.diagnostics import Diagnostic, Path
 from harness.secrets.expand import WORD_LENGTH, short_secrets
-from harness.upstreams import GENERIC
+from harness.upstreams.upstream import GENERIC
 
 WITHOUT_OFFSET = ("request", "json")
 """Last steps of paths whose text may differ from the text in the file, so that an offset would point elsewhere."""

@@ -26,9 +26,16 @@ def plan_faults(scenario: Scenario, timeline: Timeline, seed: int) -> tuple[tupl
             seed=seed,
         )
         try:
-            planned.append(_fault(fault, targets, windows, met))
+            made = _fault(fault, targets, windows, met)
         except UnobservableFault as exc:
             findings.append(Diagnostic(("faults", index, fault.KIND), exc.message, exc.fix))
+            continue
+        if made.behaviour is not None and not met.fakes:
+            others = [name for name in targets if scenario.upstreams[name].KIND != "fake"]
+            message = f"only a fake can do `{fault.KIND}` itself, and {', '.join(others)} is none"
+            fix = "name fakes alone, or break the connection: latency, hang, reset …"
+            findings.append(Diagnostic(("faults", index, fault.KIND), message, fix))
+        planned.append(made)
     return tuple(planned), findings
 
 

@@ -13,7 +13,7 @@ from harness.gates import GATES
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import NAME_PATTERN
 from harness.scenario.schema.scenario import Load, Scenario, Service
-from harness.upstreams import UPSTREAMS
+from harness.upstreams.kinds import UPSTREAMS
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
 _REF: Final = "#/$defs/{model}"

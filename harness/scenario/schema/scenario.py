@@ -37,7 +37,7 @@ from harness.scenario.schema.value_syntax import (
     ready_parts,
 )
 from harness.text import is_sanitized, one_line
-from harness.upstreams import Upstream, parse_upstream
+from harness.upstreams.kinds import Upstream, parse_upstream
 
 NAME_MOST: Final = 200
 

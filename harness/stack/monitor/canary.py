@@ -9,36 +9,30 @@ soon after it has shown what it can show.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from harness.correlation import CANARY_HEADER
 from harness.errors import RigError
 from harness.rundir.canaries import Canary, CanaryLine, Freed
 from harness.rundir.journal import Entry, Journal
 from harness.rundir.plan import Plan, PlannedUpstream
-from harness.stack.http1 import HttpExchange
 from harness.stack.monitor.accepted_clients import AcceptedClients
-from harness.stack.monitor.canary_answer import classify, fault_in
 from harness.stack.monitor.canary_observations import IDLE_DEADLINE_MS, CanaryObservations
 from harness.stack.monitor.connections import ConnectionMonitor
+from harness.stack.monitor.observe import observe
 from harness.stack.monitor.refusals import RefusedAttempts
 from harness.units import NS_PER_MS
+from harness.upstreams.probes import probe_of
 
 BEAT_S: Final = 0.5
 OPEN_MAX: Final = 6
 """Per upstream; at the limit a beat is left out."""
 
-ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024
-
 _AFTER_APPLIED_S: Final = (0.0, 0.05)
 """Two more at once when a fault is applied: a window may be shorter than a beat."""
-
-_CHUNK_BYTES: Final = 64 * 1024
 
 
 class Canaries:
@@ -174,59 +168,9 @@ class Canaries:
             raise RigError(f"canary.ndjson cannot be written: {exc}", "free some disk") from exc
 
     async def _send(self, upstream: PlannedUpstream, deadline_ms: float, to_the_end: bool) -> Canary:
-        answer = HttpExchange("GET", "/offers", _headers(upstream, close=to_the_end))
-        outcome, detail = "ok", ""
-        sent_ns = time.monotonic_ns()
-        try:
-            async with asyncio.timeout(deadline_ms / 1000):
-                await self._ask(upstream, answer, to_the_end)
-            if detail := fault_in(answer):
-                outcome = "failed"
-        except TimeoutError:
-            missing = "no end of the" if answer.received else "no"
-            outcome, detail = "held", f"{missing} answer within {deadline_ms:.0f} ms"
-        except OSError as exc:
-            outcome, detail = "failed", os.strerror(exc.errno) if exc.errno else str(exc)
-        done_ns = time.monotonic_ns()
-        return Canary.model_validate(
-            {
-                "upstream": upstream.name,
-                "sent_ns": sent_ns,
-                "done_ns": done_ns,
-                "outcome": outcome,
-                "bytes": answer.received,
-                "status": answer.status,
-                "looks": classify(answer.body, upstream.name) if not detail else None,
-                "detail": detail,
-            }
-        )
-
-    async def _ask(self, upstream: PlannedUpstream, answer: HttpExchange, to_the_end: bool) -> None:
-        """Connect, ask and read into `answer`, to the end of file or to the end of a whole answer. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        host, port = upstream.listener.host, upstream.listener.port
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as sock:
-            sock.setblocking(False)
-            # bound first: the witness must know our port before the connection can be seen
-            sock.bind(("", 0))
-            own_port = sock.getsockname()[1]
-            self._ports.opened(own_port)
-            try:
-                await loop.sock_connect(sock, (host, port))
-                await loop.sock_sendall(sock, answer.request)
-                while chunk := await loop.sock_recv(sock, _CHUNK_BYTES):
-                    answer.feed(chunk)
-                    if answer.received > ANSWER_BYTES_MAX:
-                        raise OSError(f"more than {ANSWER_BYTES_MAX} bytes")
-                    if not to_the_end and not fault_in(answer):
-                        break
-            finally:
-                self._ports.closed(own_port)
-
-
-def _headers(upstream: PlannedUpstream, *, close: bool) -> dict[str, str]:
-    address = f"{upstream.listener.host}:{upstream.listener.port}"
-    return {"Host": address, CANARY_HEADER: "1", "Connection": "close" if close else "keep-alive"}
+        probe = probe_of(upstream, reads_to_end=to_the_end)
+        seen = await observe(probe, upstream.listener, deadline_ms, self._ports)
+        return Canary.model_validate({"upstream": upstream.name, **asdict(seen)})
 
 
 class _OwnPorts:

@@ -1,6 +1,6 @@
 """Is it ready? One small HTTP request on a fresh connection, repeated until it is answered or time is up.
 
-It has no client library behind it but a parser (`harness.stack.http1`): the supervisor starts in a fraction of a second
+It has no client library behind it but a parser (`harness.http1`): the supervisor starts in a fraction of a second
 and probes a dozen children at once. It refuses to follow redirects and to believe an answer that is not HTTP.
 """
 
@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from harness.stack.http1 import HttpExchange
+from harness.http1 import HttpExchange
 from harness.stack.processes.process import ChildProcess
 
 ATTEMPT_S: Final = 2.0

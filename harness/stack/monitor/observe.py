@@ -1,0 +1,80 @@
+"""One exchange of a probe with an upstream through its listener: the connection, the deadline, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from typing import Final, Protocol
+
+from harness.rundir.plan import Endpoint
+from harness.upstreams.probes import Observation, Outcome, Probe
+
+ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024
+_CHUNK_BYTES: Final = 64 * 1024
+
+
+class OpenPorts(Protocol):
+    """Hears of every local port that a probe uses, before its connection can be seen."""
+
+    def opened(self, port: int) -> None: ...
+
+    def closed(self, port: int) -> None: ...
+
+
+async def observe(probe: Probe, listener: Endpoint, deadline_ms: float, ports: OpenPorts) -> Observation:
+    """Raises nothing that a network can cause: that is what it observes."""
+    reading = _Reading(probe)
+    outcome: Outcome = "ok"
+    detail = ""
+    sent_ns = time.monotonic_ns()
+    try:
+        async with asyncio.timeout(deadline_ms / 1000):
+            await reading.read(listener, ports)
+        if detail := probe.fault:
+            outcome = "failed"
+    except TimeoutError:
+        missing = "no end of the" if probe.received else "no"
+        outcome, detail = "held", f"{missing} answer within {deadline_ms:.0f} ms"
+    except OSError as exc:
+        outcome, detail = "failed", os.strerror(exc.errno) if exc.errno else str(exc)
+    done_ns = time.monotonic_ns()
+    return Observation(
+        outcome=outcome,
+        sent_ns=sent_ns,
+        first_ns=reading.first_ns,
+        done_ns=done_ns,
+        bytes=probe.received,
+        status=probe.status,
+        looks=probe.looks() if not detail else None,
+        detail=detail,
+    )
+
+
+class _Reading:
+    """`first_ns`: when the first byte of the answer was there, 0 before."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+        self.first_ns = 0
+
+    async def read(self, listener: Endpoint, ports: OpenPorts) -> None:
+        """Connect, send and feed the probe until it is over, or to the end of file. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET6 if ":" in listener.host else socket.AF_INET, socket.SOCK_STREAM) as sock:
+            sock.setblocking(False)
+            # bound first: the witness must know our port before the connection can be seen
+            sock.bind(("", 0))
+            own_port = sock.getsockname()[1]
+            ports.opened(own_port)
+            try:
+                await loop.sock_connect(sock, (listener.host, listener.port))
+                await loop.sock_sendall(sock, self._probe.request)
+                while not self._probe.is_over and (chunk := await loop.sock_recv(sock, _CHUNK_BYTES)):
+                    self.first_ns = self.first_ns or time.monotonic_ns()
+                    self._probe.feed(chunk)
+                    if self._probe.received > ANSWER_BYTES_MAX:
+                        raise OSError(f"more than {ANSWER_BYTES_MAX} bytes")
+            finally:
+                ports.closed(own_port)

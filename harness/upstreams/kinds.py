@@ -1,0 +1,33 @@
+"""Every kind of upstream, one a file. A new one is its file, its line in UPSTREAMS, and its probe in `probes`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from harness.model.value_types import kind_of, refusal
+from harness.upstreams.fake import Fake
+from harness.upstreams.upstream import GENERIC, Upstream
+
+__all__ = ["GENERIC", "LATER", "UPSTREAMS", "Upstream", "parse_upstream"]
+
+UPSTREAMS: Final[tuple[type[Upstream], ...]] = (Fake,)
+"""A mapping is of the first kind that reads it. A fake reads every mapping, so it stands last."""
+LATER: Final = {
+    "url": "a real upstream by its URL",
+    "proxy": "a borrowed proxy",
+}
+_FAKE_FIX: Final = "use a fake: {p50: 200ms, p99: 600ms}"
+
+
+def parse_upstream(raw: Any) -> Upstream:
+    """An upstream from its mapping. Raises pydantic's errors with places and fixes."""
+    if isinstance(raw, Upstream):
+        return raw
+    if isinstance(raw, str):
+        raise refusal(f"{LATER['url']} comes with a later version", _FAKE_FIX)
+    if not isinstance(raw, dict):
+        raise refusal(f"expected a mapping, not {kind_of(raw)}", "{} is a fake with the default latency")
+    for key, what in LATER.items():
+        if key in raw:
+            raise refusal(f"{what} comes with a later version", _FAKE_FIX)
+    return next(kind for kind in UPSTREAMS if kind.reads(raw)).model_validate(raw)
