@@ -226,7 +226,7 @@ class FaultResult(Frozen):
     windows: tuple[WindowResult, ...]
     proof: FaultProof
     landed: bool
-    """The fault is proven: it was observed, and a call of the service met it where that is required."""
+    """It was observed, and a call of the service met it."""
     observed: bool = True
     """Canaries show it; for a fault that no canary can show, it was applied."""
     met: bool = True

@@ -138,7 +138,7 @@ def test_two_paths_make_every_combination(tmp_path: Path) -> None:
         ("{vary: {service.rung: timeout}}", "expected a list of values"),
         ("{vary: {service.rung: [timeout, timeout]}}", "a value is listed twice"),
         ("{vary: {service.rung: [[a]]}}", "a value of a matrix is a text"),
-        ("{vary: {}}", "an empty mapping says nothing"),
+        ("{vary: {}}", "this mapping is empty"),
         ("{vary: {service.rung: [timeout]}, expect: {tiemout: [fail]}}", "there is no cell `tiemout`"),
         ("{vary: {service.rung: [timeout]}, expect: {timeout: fail}}", "expected a list of verdicts"),
         ("{vary: {service.rung: [timeout]}, expect: {timeout: [failed]}}", "is not a verdict"),
