@@ -1,7 +1,7 @@
-"""How a backend call is tied to the request that caused it: two headers, either will do.
+"""Ties a backend call to the request that caused it, by either of two headers.
 
-`X-Tailgate-Seq: N`, and a W3C `traceparent` whose trace id holds the run and N, for services that
-pass trace context on but drop headers they do not know. A canary is marked by a header of its own.
+They are `X-Tailgate-Seq: N`, and a W3C `traceparent` whose trace id contains the run and N, for services that pass
+trace context on but drop unknown headers. A canary has a header of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def run_hash(run_id: str) -> str:
 def traceparent(run: str, seq: int) -> str:
     """The header's value for request `seq`; `run` comes from `run_hash`.
 
-    N + 1 is stored, since the specification forbids an all-zero id and asks receivers to restart then.
+    It contains N + 1, since the specification forbids an all-zero id.
     """
     return f"00-{run}{seq + 1:016x}-{seq + 1:016x}-01"
 

@@ -1,13 +1,12 @@
-"""Every error tailgate raises on purpose, with the exit code it ends in and the way out.
+"""Every error that tailgate raises on purpose, with its exit code and a fix.
 
-    TailgateError            (never raised itself)
-     ├── UsageError      2   the command line or a file it names cannot be used
-     ├── ScenarioError   2   the scenario has problems: all of them at once, each with its place
-     ├── ServiceGone     1   the service under test ended after it had been ready
-     ├── RigError        4   the rig, not the service, is at fault: no verdict can be trusted
-     └── Interrupted   130   a person or the system asked us to stop
+    TailgateError (never raised itself)
+     ├── UsageError 2 the command line or a file it names cannot be used ├── ScenarioError 2 the scenario has problems:
+     all of them at once, each with its position ├── ServiceGone 1 the service under test ended after it had been ready
+     ├── RigError 4 the rig, not the service, is at fault: no verdict can be trusted └── Interrupted 130 the user or the
+     system ended the run
 
-Foreign exceptions are translated into these at the adapter that meets them, never further in.
+The adapter that calls foreign code translates its exceptions into these.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from harness.text import paragraph
 
 
 class TailgateError(Exception):
-    """A message a user can act on: what happened (`message`) and how to mend it (`fix`)."""
+    """An error for the user: what happened (`message`) and how to fix it (`fix`)."""
 
     exit_code = 4
 
     def __init__(self, message: str, fix: str = "") -> None:
-        message, fix = paragraph(message), paragraph(fix)  # there may be a log's line in it, or a server's answer
+        message, fix = paragraph(message), paragraph(fix)  # they may quote a log or a server's answer
         super().__init__(message)
         self.message = message
         self.fix = fix
@@ -50,9 +49,9 @@ class Interrupted(TailgateError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a scenario. `line` and `col` count from 1; 0 means the file as a whole.
+    """One mistake in a scenario. `line` and `col` count from 1; 0 means the file as a whole.
 
-    `path` is the dotted place in the document (`faults[0].for`), `source` the text of the line.
+    `path` is the dotted path in the document (`faults[0].for`), `source` the text of the line.
     """
 
     file: str

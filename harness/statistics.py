@@ -1,15 +1,15 @@
-"""How (k, n) becomes PASS, FAIL or INCONCLUSIVE when requests are not independent. Pure arithmetic.
+"""Decides PASS, FAIL or INCONCLUSIVE from k of n exceedances when requests are not independent. Pure arithmetic.
 
-A gate is decided on exceedances: k of n arrivals were slow (or bad). One stall makes many slow, so
-two devices stand between the count and the verdict:
+A gate is decided on exceedances: k of n arrivals were slow (or failed). One stall makes many requests slow, so the
+counts are corrected in two ways:
 
-    deflation D   how much more k varies over 20 batches of equal count than independent requests
-                  would make it (Korn and Graubard 1998): it makes a FAIL honest
-    clump         how long a slow spell lasts on average, declared: D cannot be seen where nothing was
-                  slow, so a PASS needs independent moments, not just arrivals
+    deflation D the design effect: how much more k varies over 20 batches of equal count than it would if
+                  requests were independent (Korn and Graubard 1998); without it a FAIL would be overconfident
+    clump the assumed mean length of a slow spell (correlation time), declared in the scenario: D cannot
+                  be estimated where nothing was slow, so a PASS needs enough independent moments too
 
-The bounds are those of Clopper and Pearson (1934) at k/D of n/D. Several runs pool by adding k, n and
-batches. `docs` publish the calibration of these rules, made by `bench/calibration.py`.
+The bounds are those of Clopper and Pearson (1934) at k/D of n/D. Several runs pool by adding k, n and batches.
+docs/benchmarks.md has the calibration of these rules, made by `bench/calibration.py`.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ Reason = Literal["decided", "no_arrivals", "above_not_surely", "too_few", "clump
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`k` of `n` exceeded, in batches of equal count: arrays of one entry a batch, run after run."""
+    """`k` of `n` arrivals exceeded, in batches of equal count: arrays of shape (batches,), run after run."""
 
     batch_k: NDArray[np.float64]
     batch_n: NDArray[np.float64]
 
     @classmethod
     def of(cls, *runs: NDArray[Any]) -> Counts:
-        """One array a run of 0/1 (or counts), in order of intended time."""
+        """From one array per run of 0/1 (or counts), in order of intended time."""
         return cls(
             np.concatenate([batch_sums(run) for run in runs] or [np.empty(0)]),
             np.concatenate([batch_sizes(len(run)) for run in runs] or [np.empty(0)]),
@@ -57,7 +57,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is decided: is the share below `p0`? `alpha` is the error of a PASS, `alpha_fail` that of a FAIL."""
+    """The hypothesis: the share is below `p0`. `alpha` is the error of a PASS, `alpha_fail` that of a FAIL."""
 
     p0: float
     clump_s: float
@@ -67,7 +67,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`low` and `high` bound the share: FAIL where `low` > p0, PASS where `high` < p0."""
+    """`low` and `high` bound the share: FAIL where `low` > p0, PASS where `high` < p0. `withstands_s`: of a PASS, the
+    longest clump at which it would still hold."""
 
     verdict: Literal["pass", "fail", "inconclusive"]
     reason: Reason
@@ -94,11 +95,11 @@ def batch_sums(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def deflation(tally: Counts, *, seconds: float, clump_s: float) -> float:
-    """D >= 1: how many arrivals are worth one independent arrival."""
+    """The design effect D >= 1: how many arrivals count as one independent arrival."""
     n, k = tally.n, tally.k
     if k == 0:
         return 1.0
-    if k >= n:  # no spread to see, as with k = 0, but the sign is the other one: assume the clump
+    if k >= n:  # no spread to estimate D from, as with k = 0, but here the clump is the cautious assumption
         return max(1.0, clump_s * n / seconds)
     squares = ((tally.batch_k - k / n * tally.batch_n) ** 2).sum()
     return float(_deflation_of(np.array([float(k)]), n, np.array([squares]), len(tally.batch_n))[0])
@@ -116,7 +117,7 @@ def fails(k: float, n: float, deflated_by: float, p0: float, alpha_fail: float) 
 
 
 def decide(tally: Counts, seconds: float, rule: Rule) -> Decision:
-    """PASS, FAIL, or INCONCLUSIVE with its reason. `seconds`: how long the arrivals were watched, all runs together."""
+    """PASS, FAIL, or INCONCLUSIVE with its reason. `seconds`: the length of the window, summed over all runs."""
     n, k = tally.n, tally.k
     if n == 0 or seconds <= 0:
         return Decision("inconclusive", "no_arrivals", 0, 0, 1.0, 0.0, 1.0, None)
@@ -133,12 +134,12 @@ def decide(tally: Counts, seconds: float, rule: Rule) -> Decision:
 
 
 def pass_deflation(spread: float, n: int, seconds: float, clump_s: float) -> float:
-    """What a PASS deflates by: what was seen, or what the declared clump demands, whichever is more."""
+    """The deflation for a PASS: the estimated one, or the one that follows from the clump, whichever is larger."""
     return max(spread, clump_s * n / seconds, 1.0)
 
 
 def max_design_effect(k: int, n: int, p0: float, alpha: float) -> float:
-    """The largest D at which (k, n) still passes; 0 where none does."""
+    """The largest D at which (k, n) still passes; 0 if it passes at none."""
     if not passes(k, n, 1e-9, p0, alpha):
         return 0.0
     low, high = 1e-9, float(n)
@@ -149,13 +150,13 @@ def max_design_effect(k: int, n: int, p0: float, alpha: float) -> float:
 
 
 def most_passing(n: int, deflated_by: float, p0: float, alpha: float) -> int:
-    """The largest k that still passes, -1 where even none does. So the quantile's upper bound is the
-    (k + 1)-th largest value: PASS exactly where it lies below the limit."""
+    """The largest k that still passes, -1 if even k = 0 does not. So the quantile's upper bound is the (k + 1)-th
+    largest value: PASS exactly if that is below the limit."""
     return _first(n, lambda k: not passes(k, n, deflated_by, p0, alpha)) - 1
 
 
 def least_failing(n: int, deflated_by: float, p0: float, alpha_fail: float) -> int:
-    """The smallest k that fails, n + 1 where none does: the quantile's lower bound is the k-th largest value."""
+    """The smallest k that fails, n + 1 if none does. So the quantile's lower bound is the k-th largest value."""
     return _first(n, lambda k: fails(k, n, deflated_by, p0, alpha_fail))
 
 
@@ -178,7 +179,7 @@ def nearest_rank(values: NDArray[Any], quantiles: Sequence[float]) -> list[Any]:
 def cannot_pass(
     slow: NDArray[np.float64], unknown: NDArray[np.float64], sizes: NDArray[np.float64], seconds: float, rule: Rule
 ) -> bool:
-    """Whether FAIL holds for *every* way the unknown arrivals may end. One entry a batch of the whole plan.
+    """Whether FAIL holds for *every* way in which the unknown arrivals may end. The arrays have shape (batches,).
 
     For each number r of further slow arrivals the worst completion has the largest D, since FAIL
     weakens as D grows. The sum of squares is convex in how r is spread over the batches, so its chords
@@ -201,7 +202,7 @@ def cannot_pass(
 def _most_squares(
     slow: NDArray[np.float64], unknown: NDArray[np.float64], sizes: NDArray[np.float64], k: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """For each total k, no less than the largest sum of squared deviations that any completion can have."""
+    """For each total k, an upper bound of the sum of squared deviations over all completions."""
     deviation = slow - (k / sizes.sum())[:, None] * sizes
     slope = unknown + 2 * deviation
     order = np.argsort(-slope, axis=1)
@@ -226,7 +227,7 @@ def _deflation_of(k: NDArray[np.float64], n: int, squares: NDArray[np.float64], 
 
 
 def _effective(k: float, n: float, deflated_by: float) -> tuple[float, float]:
-    # one that was seen is at least one event, however much it is deflated
+    # an observed exceedance counts as at least one event, whatever the deflation
     return (max(k / deflated_by, 1.0) if k else 0.0), n / deflated_by
 
 

@@ -1,4 +1,5 @@
-"""Where load may go: loopback, and hosts that were allowed by name. Everything else is refused unstarted."""
+"""Which hosts load may be sent to: loopback, and those given by `--allow-target`. Others are refused before the
+start."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ def refuse_foreign_targets(urls: Sequence[str], allowed: Sequence[str]) -> None:
         if host not in allowed and not is_loopback(host):
             raise UsageError(
                 f"{url} is not on this machine: tailgate would send load to {host}",
-                f"if you own it and mean it, add --allow-target {host}",
+                f"if you own that host, add --allow-target {host}",
             )
 
 

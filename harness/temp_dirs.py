@@ -1,7 +1,7 @@
-"""Folders to work in for a while, gone afterwards: locked meanwhile, so that one left by a killed process can be told.
+"""Temporary folders, locked while in use, so that those left by a killed process can be recognised and removed.
 
-The lock is `flock` on the folder itself, which ends with its holder, whatever ended that one. It
-refuses to remove a folder that somebody works in.
+The lock is `flock` on the folder itself, which the kernel releases when its process ends for whatever reason. A locked
+folder is never removed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TURNS: Final = 5
 @contextmanager
 def temp_dir(prefix: str, parent: Path | None = None) -> Iterator[Path]:
     """A new folder in `parent` (default: where temporary files live). Raises OSError."""
-    for _ in range(_TURNS):  # a turn is lost where somebody's sweep came between making and locking
+    for _ in range(_TURNS):  # another process may remove the folder before it is locked
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         descriptor = _lock(folder)
         if descriptor is not None and folder.is_dir():
@@ -35,7 +35,7 @@ def temp_dir(prefix: str, parent: Path | None = None) -> Iterator[Path]:
 
 
 def remove_abandoned(prefix: str, parent: Path | None = None) -> list[Path]:
-    """Remove this user's folders of that prefix in which nobody works any more; returns them."""
+    """Removes this user's folders with that prefix that no process has locked; returns them."""
     removed = []
     for folder in sorted((parent or Path(tempfile.gettempdir())).glob(f"{prefix}*")):
         if not folder.is_dir() or folder.is_symlink() or folder.stat().st_uid != os.getuid():
@@ -51,7 +51,7 @@ def remove_abandoned(prefix: str, parent: Path | None = None) -> list[Path]:
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that holds it; None where somebody else does, or where the file system knows no locks."""
+    """A descriptor that holds the lock; None if another process holds it, or if the file system has no locks."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

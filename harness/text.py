@@ -1,7 +1,7 @@
-"""Untrusted text made safe to show or keep: no hidden characters, no terminal or CI commands, a bounded length.
+"""Makes untrusted text safe to show or store: no hidden characters, no terminal or CI commands, a bounded length.
 
-Names, log lines, error texts and reasons come from scenarios, services and backends. Each format escapes for HTML,
-Markdown, XML or a shell by itself; this module is what every format applies first. It removes no secrets: that is
+Names, log lines, error texts and reasons come from scenarios, services and backends. Every output format applies this
+module first, and then escapes for HTML, Markdown, XML or a shell by itself. Secrets are redacted by
 `harness.secrets.redact` (known values) and `reports.redacted` (what looks like a secret).
 """
 
@@ -13,8 +13,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
 
-# C0 (but for tab and newline), C1, bidi marks, zero-width and filler characters, line separators, tags, interlinear
-# marks, lone surrogates and non-characters: they hide text, turn it round, drive a terminal, or are refused by XML
+# C0 (except tab and newline), C1, bidi marks, zero-width and filler characters, line separators, tags, interlinear
+# marks, lone surrogates and non-characters: they hide or reverse text, control a terminal, or are invalid in XML
 _HIDDEN_SET: Final = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\U00013430-\U0001343f\U0001bca0-\U0001bca3"
@@ -23,19 +23,19 @@ _HIDDEN_SET: Final = (
 _HIDDEN: Final = re.compile(f"[{_HIDDEN_SET}]")
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _HIDDEN_OR_BREAK: Final = re.compile(f"[\n{_HIDDEN_SET}]")
-# what a CI runner that reads our output would take for a command of its own
+# a CI runner would interpret this in tailgate's output as a command
 _COMMAND: Final = re.compile(r"^(\s*):(?=:)|#(#(?=\[))")
 _QUOTED: Final = re.compile(r"`([^`]{81,})`")
 LINE_MOST: Final = 400
-"""Characters of one untrusted line that are worth showing."""
+"""The most characters of one untrusted line that are shown."""
 MESSAGE_MOST: Final = 1_000
 DOCUMENT_MOST: Final = 5_000
 FOLDER_BYTES: Final = 120
-"""File systems take 255, and of some only half."""
+"""Most file systems allow 255 bytes, some only half of that."""
 
 
 def sanitize(text: str) -> str:
-    """`text` with every hidden character spelled out (`\\x1b`, `\\u202e`). Tab and newline stay."""
+    """`text` with every hidden character escaped (`\\x1b`, `\\u202e`). Tab and newline stay."""
     return _HIDDEN.sub(_spelled, text)
 
 
@@ -44,24 +44,24 @@ def is_sanitized(text: str) -> bool:
 
 
 def one_line(text: str, most: int = LINE_MOST) -> str:
-    """`text` in one line: cut, tabs as spaces, breaks spelled out, so that it begins no line of its own."""
+    """`text` as one sanitized line of at most about `most` characters: tabs become spaces, line breaks `\\n`."""
     return escape_control(_HIDDEN_OR_BREAK.sub(_spelled, cut(text, most).replace("\t", " ")))
 
 
 def escape_control(line: str) -> str:
-    """A line that no CI runner takes for a command (`::error …`, `##[error]…`)."""
+    """The line, escaped so that no CI runner interprets it as a command (`::error …`, `##[error]…`)."""
     return _COMMAND.sub(lambda match: f"{match[1]}\\x3a" if match[2] is None else f"\\x23{match[2]}", line)
 
 
 def paragraph(text: str, lines: int = 40) -> str:
-    """`text` as some lines, each cut and legible; of too many the first ones."""
+    """`text` as at most `lines` lines, each sanitized and cut, with a note if there were more."""
     written = text.split("\n")
     more = [f"… ({len(written):,} lines)"] if len(written) > lines else []
     return "\n".join([*(one_line(line, MESSAGE_MOST) for line in written[:lines]), *more])
 
 
 def split_quote(message: str) -> tuple[str, tuple[str, ...]]:
-    """The sentence of a message, and the lines under it: those of a log, or a command, in which breaks count."""
+    """The first line of a message, and the lines after it (of a log, or a command) without their common indentation."""
     sentence, *lines = message.split("\n")
     return sentence, tuple(textwrap.dedent("\n".join(lines)).split("\n")) if lines else ()
 
@@ -76,7 +76,7 @@ def shorten_middle(lines: Sequence[str], most: int) -> list[str]:
 
 
 def folder_name(text: str) -> str:
-    """`text` as the name of a folder that every file system takes; empty where nothing of it is left."""
+    """`text` as a folder name that is valid on every file system; empty if no valid character is left."""
     name = re.sub(r"[^\w.=-]+", "-", text).encode("utf-8", "ignore")[:FOLDER_BYTES].decode("utf-8", "ignore")
     return name.strip("-.")
 
@@ -89,22 +89,22 @@ def cut(text: str, most: int) -> str:
 
 
 def shorten(message: str) -> str:
-    """A message of ours around texts of theirs, which stand in backticks: long ones are shortened, the rest stays."""
+    """A message that quotes untrusted texts in backticks: long quotes are shortened, the rest stays."""
     return cut(_QUOTED.sub(lambda match: f"`{match[1][:60]}…`", message), MESSAGE_MOST)
 
 
 def json_text(value: Any, *, ascii_only: bool = False) -> str:
-    """JSON with sorted keys in which hidden characters are escapes: the same document, and safe on a terminal.
+    """JSON with sorted keys in which hidden characters are JSON escapes, so that it is safe on a terminal.
 
-    But for lone surrogates (bytes of a file's name that are not UTF-8): most parsers refuse a document with one, so
-    they are spelled out.
+    It parses to the same document, except for lone surrogates (from bytes of a file name that are not UTF-8): most
+    parsers refuse them, so they become text (`\\udc80`).
     """
     text = _HIDDEN.sub(_escaped, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False))
     return _NOT_ASCII.sub(_escaped, text) if ascii_only else text
 
 
 def sanitize_document(value: Any) -> Any:
-    """A JSON-like document with every string legible and in one line."""
+    """A JSON-like document in which every string is one sanitized line."""
     if isinstance(value, dict):
         return {one_line(str(key)): sanitize_document(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

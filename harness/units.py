@@ -1,8 +1,8 @@
-"""Quantities as a scenario spells them (`250ms`, `40/s`, `0.5%`, `64kB`) and as a person reads them.
+"""Parses quantities of scenarios (`250ms`, `40/s`, `0.5%`, `64kB`) and formats them for people.
 
-Bare numbers are refused: a number without a unit is how a 30 becomes half a minute in one file and
-thirty milliseconds in the next. Inside, a duration is milliseconds (float), a rate arrivals per
-second, a share a fraction of one, a size bytes; nanoseconds of the monotonic clock while recording.
+Bare numbers are refused, since 30 could mean half a minute in one file and thirty milliseconds in the next. Internally
+a duration is milliseconds (float), a rate arrivals per second, a share a fraction of one, a size bytes; recorded times
+are nanoseconds of the monotonic clock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NS_PER_S = 1_000_000_000
 
 _DURATION_MS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
 _RATE_PER_S = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
-_BYTES_MOST = 1e18  # enough digits are infinite, and no integer
+_BYTES_MOST = 1e18  # many digits parse as infinity, which is not an integer
 _BYTES = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4} | {
     "KiB": 1024,
     "MiB": 1024**2,
@@ -23,7 +23,7 @@ _BYTES = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 10
     "TiB": 1024**4,
 }
 
-_NUMBER = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)"  # not \d, which takes every script's digits
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)"  # not \d, which matches digits of every script
 _DURATION = re.compile(rf"{_NUMBER}\s*(ns|us|µs|ms|s|m|h)")
 _RATE = re.compile(rf"{_NUMBER}\s*/\s*(s|m|h)")
 _SHARE = re.compile(rf"{_NUMBER}\s*%")
@@ -31,7 +31,7 @@ _SIZE = re.compile(rf"{_NUMBER}\s*(B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB)(/s)?")
 
 
 def parse_duration_ms(text: str) -> float:
-    """Milliseconds in `250ms`, `1.5s`, `2m`. Raises ValueError with the spelling that would do."""
+    """Milliseconds in `250ms`, `1.5s`, `2m`. Raises ValueError, whose message shows valid examples."""
     match = _DURATION.fullmatch(text.strip())
     if not match:
         raise ValueError(f"`{text}` is not a duration; write a number and a unit, such as 250ms, 1.5s or 2m")
@@ -92,7 +92,7 @@ def format_exact_duration(ms: float) -> str:
 
 
 def duration_literal(ms: float) -> str:
-    """A duration as a scenario would spell it, exact and without a space: `60s`, `250ms`, `1.5s`, `2m`."""
+    """A duration in the syntax of scenarios, exact and without a space: `60s`, `250ms`, `1.5s`, `2m`."""
     if ms >= 120_000 and ms % 60_000 == 0:
         return f"{ms / 60_000:g}m"
     return f"{ms / 1000:g}s" if ms >= 1000 else f"{ms:g}ms"
@@ -105,7 +105,7 @@ def format_share(share: float) -> str:
         return f"{percent:.0f} %"
     digits = 1 if percent >= 10 else 2 if percent >= 0.1 else 3
     text = f"{percent:.{digits}f}"
-    # 99.96 % must not read as "100.0 %": an exact 100 % is a different finding
+    # 99.96 % must not be shown as "100.0 %", which would be a different finding
     return f"{'>99.9' if float(text) >= 100 else text} %"
 
 
@@ -115,7 +115,7 @@ def format_count(n: int) -> str:
 
 
 def format_quantity(count: float) -> str:
-    """`12,034`, and `46.5` of a count that was multiplied."""
+    """`12,034`, or `46.5` for a count that was multiplied by a factor."""
     return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.1f}"
 
 

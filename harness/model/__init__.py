@@ -1,1 +1,1 @@
-"""What scenario models are made of: a strict pydantic base, and the value types that users write."""
+"""The parts of scenario models: a strict pydantic base, and the value types that users write."""

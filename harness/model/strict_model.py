@@ -1,8 +1,7 @@
-"""`StrictModel`: a model of some mapping in a scenario, whose every error says its way out.
+"""`StrictModel`: the base of models of mappings in a scenario; each of its errors comes with a fix.
 
-A `StrictModel` reports all that is wrong with it at once, where plain pydantic would stop at the first
-validator that looks at several fields. It knows nothing of files: places are added by
-`harness.scenario.source.diagnostics`, from the paths that the errors carry.
+It reports all errors of a mapping at once; plain pydantic skips the validators of a whole model if one field is wrong.
+It does not know about files: `harness.scenario.source.diagnostics` turns the errors' paths into positions.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from harness.model.value_types import closest, did_you_mean, kind_of, not_text, refusal
 
 UNKNOWN_MOST: Final = 100
-"""Unknown keys of one mapping that are told: who wrote more meant another file."""
+"""The most unknown keys of one mapping that are reported: a file with more is probably not a scenario."""
 
 
 class StrictModel(BaseModel):
-    """A mapping of a scenario. Unknown keys, wrong types and broken either-or rules are found together."""
+    """A mapping of a scenario. Unknown keys, wrong types and violated either-or rules are reported together."""
 
     # built when it is first used, and then whole: a validator for every part of it would be built and not be used
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True, defer_build=True)
@@ -35,11 +34,11 @@ class StrictModel(BaseModel):
 
     @classmethod
     def spelled_keys(cls) -> tuple[str, ...]:
-        """As the scenario spells them."""
+        """The keys as a scenario has them: aliases where fields have one."""
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
-        """What is wrong between fields that are each right: (key, refusal). Overridden where there is something."""
+        """Errors between fields that are each valid, as (key, refusal). Subclasses override it."""
         yield from ()
 
     @model_validator(mode="wrap")
@@ -52,7 +51,7 @@ class StrictModel(BaseModel):
         if not isinstance(raw, dict):
             raise refusal(f"expected a mapping, not {kind_of(raw)}", f"its keys: {', '.join(cls.spelled_keys())}")
         spelled = cls.spelled_keys()
-        # a key that is only misspelled is not missing as well
+        # a misspelled key is not reported as missing too
         meant = {closest(key, spelled) for key in islice((key for key in raw if key not in spelled), UNKNOWN_MOST)}
         errors = [*_unknown_keys(spelled, raw), *_broken_groups(cls, raw, meant)]
         known = {key: value for key, value in raw.items() if key in spelled}
@@ -61,7 +60,7 @@ class StrictModel(BaseModel):
         except ValidationError as exc:
             errors += [_translated(error) for error in exc.errors(include_url=False) if not _follows(error, meant)]
         else:
-            # an unknown key may have been meant to be one of those that do not fit each other
+            # no checks between fields if a key is unknown, since it may be a misspelling of one of them
             found_between = part.findings() if len(known) == len(raw) else ()
             errors += [_detail((key,), found, known.get(key)) for key, found in found_between]
             if not errors:
@@ -81,10 +80,10 @@ def _unknown_keys(known: tuple[str, ...], raw: dict[str, Any]) -> Iterator[InitE
 
 
 def _follows(error: Any, meant: set[str]) -> bool:
-    """Whether it only repeats what is told besides."""
+    """Whether the error only follows from another one that is reported."""
     if error["type"] == "missing":
         return len(error["loc"]) == 1 and error["loc"][-1] in meant
-    # pydantic counts the entries that it could read
+    # pydantic counts valid entries only
     return error["type"] == "too_short" and bool(error["input"])
 
 
@@ -101,7 +100,7 @@ def _broken_groups(part: type[StrictModel], raw: dict[str, Any], meant: set[str]
             yield _detail((extra,), found, raw[extra])
 
 
-# ---------------------------------------------------------------- pydantic's own errors, in our words
+# ---------------------------------------------------------------- pydantic's own errors, in plain words
 
 
 def _translated(error: Any) -> InitErrorDetails:
@@ -153,10 +152,10 @@ def _in_words(
 def _wrong_length(kind: str, value: Any, context: dict[str, Any]) -> PydanticCustomError:
     match kind:
         case "string_too_short":
-            return refusal("expected some text, not an empty one")
+            return refusal("expected a text that is not empty")
         case "too_short":
             what = "mapping" if isinstance(value, dict) else "list"
-            return refusal(f"an empty {what} says nothing", "leave the key out, or write at least one entry")
+            return refusal(f"this {what} is empty", "leave the key out, or write at least one entry")
         case _:
             unit = "characters" if kind == "string_too_long" else "entries"
             return refusal(f"more than {context['max_length']:,} {unit} are too many here", "write fewer")

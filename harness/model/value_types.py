@@ -1,4 +1,4 @@
-"""Fields with units, as scenarios spell them: `Duration`, `Rate`, `Share`, `Bytes`, `Name`. Errors carry a fix."""
+"""Value types of scenario fields: `Duration`, `Rate`, `Share`, `Bytes`, `Name`. Their errors carry a fix."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _LISTED_MOST: Final = 20
 
 def refusal(message: str, fix: str = "", *, at_key: bool = False) -> PydanticCustomError:
     """A pydantic error that carries its fix; `at_key` puts the caret under the key, not the value."""
-    # the text goes in as context, since pydantic would read braces in a template
+    # the text is passed as context, since pydantic would interpret braces in the message template
     return PydanticCustomError("problem", "{message}", {"message": message, "fix": fix, "at_key": at_key})
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """The name that `word` most likely was meant to be; empty where none is near."""
-    if len(word) > _WORD_MOST:  # comparing takes the square of the length
+    """The known name that is most similar to `word`; empty if none is similar."""
+    if len(word) > _WORD_MOST:  # comparing is quadratic in the length
         return ""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
 
 
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "remove it") -> str:
-    """`did you mean `x`?`, else what there is to choose from; `otherwise` where that is nothing."""
+    """A fix: `did you mean `x`?`, else the names to choose from; `otherwise` if there are none."""
     names = list(known)
     close = closest(word, names)
     if close:
@@ -46,7 +46,7 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "remove it
 
 
 def written(text: Any) -> Any:
-    """A default as a scenario would write it; validated like any other value, so of any field's type."""
+    """A default in the syntax of scenarios, validated like a written value. Typed Any, so that it fits every field."""
     return text
 
 
@@ -64,12 +64,12 @@ def kind_of(value: Any) -> str:
 
 
 def shortened(text: str) -> str:
-    """Fit for a message."""
+    """At most 40 characters, for a message."""
     return text if len(text) <= 40 else f"{text[:37]}…"
 
 
 def not_text(value: Any) -> PydanticCustomError:
-    """What is wrong with a value that should be text."""
+    """The error for a value that should be text."""
     trapped = _unquoted_template(value)
     if trapped:
         return refusal(f"YAML reads the unquoted {{{trapped}}} as a mapping", f'put it in quotes: "{{{trapped}}}"')
@@ -102,19 +102,19 @@ _UNIT_MEANT: Final = {
 
 
 def duration_meant(text: str) -> str:
-    """`5s` for `5 sec`; empty where the unit is none that people write."""
+    """`5s` for `5 sec`; empty if the unit is unknown."""
     match = _NUMBER_AND_WORD.fullmatch(text.strip())
     return f"{match[1]}{_UNIT_MEANT[match[2]]}" if match and match[2] in _UNIT_MEANT else ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Quantity:
-    """Parses one kind of quantity and words what is wrong with it."""
+    """Parses one kind of quantity. Raises PydanticCustomError with a fix."""
 
     noun: str
     examples: tuple[str, ...]
     units: tuple[str, str]
-    """What a bare number may have meant, for the fix: `30s` or `30ms`."""
+    """Units to suggest for a bare number: `30s` or `30ms`."""
     parse: Callable[[str], float]
     least: float = 0.0
     most: float = LONGEST_MS
@@ -125,7 +125,7 @@ class _Quantity:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise refusal(f"expected {self.noun}, not {kind_of(value)}", self._write())
         if not isinstance(value, str):
-            if self.parse is parse_share and 0 < value <= 1:  # which of the two was meant nobody can tell
+            if self.parse is parse_share and 0 < value <= 1:  # 0.5 may mean 50% or 0.5%
                 raise refusal(f"{value} has no unit", f"write {100 * value:g}% or {value:g}%")
             raise refusal(f"{value} has no unit", self._with_units(value))
         try:
@@ -213,14 +213,14 @@ def _name(value: Any) -> str:
     if not re.fullmatch(NAME_PATTERN, value):
         meant = name_meant(value)
         raise refusal(
-            f"`{value}` is not a name: a small letter, then small letters, digits and `-`",
+            f"`{value}` is not a name: a lowercase letter, then lowercase letters, digits and `-`",
             f"write `{meant}`" if meant else "",
         )
     return value
 
 
 def name_meant(text: str) -> str:
-    """The name that a text most likely was meant to be, such as `gcp` for `GCP`; empty where there is none."""
+    """The most similar valid name, such as `gcp` for `GCP`; empty if there is none."""
     guess = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-0123456789")
     return guess if re.fullmatch(NAME_PATTERN, guess) and guess not in RESERVED else ""
 
@@ -228,5 +228,5 @@ def name_meant(text: str) -> str:
 Name = Annotated[
     str,
     BeforeValidator(_name),
-    _string(NAME_PATTERN, "A small letter, then small letters, digits and -", "azure"),
+    _string(NAME_PATTERN, "A lowercase letter, then lowercase letters, digits and -", "azure"),
 ]

@@ -1,8 +1,7 @@
-"""What a fake backend is told to do to the requests that a fault hits: data, one model a kind.
+"""What a fake backend does to the requests that a fault affects: data only, one model for each kind.
 
-A fault of a scenario compiles to one of these, plan.json holds it, and `fake_backends.behaviours` does
-it. Delays come on top of the backend's own latency; times are milliseconds from the moment at which the
-fault was applied. Nothing here acts.
+A fault of a scenario compiles to one of these, plan.json contains it, and `fake_backends.behaviours` implements it.
+Delays are added to the backend's own latency; times are milliseconds from when the fault was applied.
 """
 
 from __future__ import annotations
@@ -48,14 +47,14 @@ class Ramp(_Behaviour):
 
 
 class ColdStart(_Behaviour):
-    """Answer nobody until `up_after_ms`."""
+    """Answer no request until `up_after_ms`."""
 
     kind: Literal["cold_start"] = "cold_start"
     up_after_ms: float
 
 
 class SlowSpells(_Behaviour):
-    """Answer everybody later by `latency_ms` during spells (start, end), the same for all upstreams of the fault."""
+    """Answer all requests later by `latency_ms` during spells (start, end), the same for all upstreams of the fault."""
 
     kind: Literal["slow_spells"] = "slow_spells"
     latency_ms: float
@@ -77,14 +76,14 @@ class Drip(_Behaviour):
 
 
 class Truncate(_Behaviour):
-    """Promise the whole body, send `keep` of it (a share), close."""
+    """Announce the whole body in the head, send `keep` of it (a share), and close the connection."""
 
     kind: Literal["truncate"] = "truncate"
     keep: float
 
 
 class Malformed(_Behaviour):
-    """A body of the right length that is no JSON."""
+    """A body of the right length that is not JSON."""
 
     kind: Literal["malformed"] = "malformed"
 
@@ -109,7 +108,7 @@ class Huge(_Behaviour):
 
 
 class RedirectLoop(_Behaviour):
-    """A redirect to the address that was asked."""
+    """A redirect to the requested address itself."""
 
     kind: Literal["redirect_loop"] = "redirect_loop"
 
@@ -131,7 +130,7 @@ Behaviour = Annotated[
     | RedirectLoop,
     Field(discriminator="kind"),
 ]
-"""One of them, told apart by `kind`."""
+"""Any of the behaviours, discriminated by `kind`."""
 
 ANSWERING = (Status, Truncate, Malformed, WrongSchema, Empty, Huge, RedirectLoop)
-"""Those that decide what the answer is: one request meets one of them at most."""
+"""The behaviours that replace the answer: at most one of them affects a request."""

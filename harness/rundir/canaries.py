@@ -1,9 +1,8 @@
-"""canary.ndjson: what fresh connections saw through each faulted listener, and who else came to it.
+"""canary.ndjson: canaries through the listeners of broken upstreams, and the service's connections to those listeners.
 
-The supervisor is the only writer (`canary`, `connections` and `refusals` in `harness.stack.monitor`); the
-judge reads.
-Here are the lines' shapes and the one rule by which canaries prove a fault, pure, so that a verdict
-can be checked from the file. Nothing here opens a socket.
+The supervisor is the only writer (`canary`, `connections` and `refusals` in `harness.stack.monitor`); the judge reads.
+This module has the lines' shapes and the one rule by which canaries prove a fault. It is pure, so that a verdict can be
+reached from the file alone.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from harness.units import NS_PER_MS
 Looks = Literal["offers", "no_offers", "no_json"]
 
 TOLERANCE: Final = 0.9
-"""A canary need be held by this part of what the fault promises: its own service time wavers."""
+"""A canary must be held for this part of the fault's delay; less than all, since its normal latency varies."""
 
 
 class Canary(Frozen):
-    """One fresh connection: from before its connect (`sent_ns`) to its end of file, failure or our close.
+    """One request on a new connection: from before its connect (`sent_ns`) to end of file, failure or our close.
 
     `ok`: a whole answer, however late. `held`: no end by the deadline, closed by us at `done_ns`.
     `failed`: refused, reset, cut short, or not answered 2xx; `detail` says which.
@@ -41,7 +40,7 @@ class Canary(Frozen):
     """When the first byte of the answer was there; 0: none came, or the run is older than this field."""
     status: int = 0
     looks: Looks | None = None
-    """What the body is; None: too large to be looked into, or not whole."""
+    """What the body contains; None: it is too large to be parsed, or incomplete."""
     detail: str = ""
 
     @property
@@ -50,7 +49,7 @@ class Canary(Frozen):
 
 
 class Freed(Frozen):
-    """After a removal: the first canary that was free of the fault again. One a window and upstream."""
+    """After a removal: the first canary that the fault no longer affects. One per window and upstream."""
 
     kind: Literal["freed"] = "freed"
     fault: str
@@ -63,9 +62,9 @@ class Freed(Frozen):
 class Connections(Frozen):
     """Established connections on the listener that are neither canaries' nor Toxiproxy's own.
 
-    `count` is None where the system would not say; `detail` then has its reason. `new` of the service's connections
-    were made between `since_ns`, the look before, and `t_ns`; `since_ns` is None at the first look, and in runs that
-    were recorded before there was such a count.
+    `count` is None if the system does not provide it; `detail` is then the reason. `new` of the service's connections
+    were opened between `since_ns`, the time of the previous reading, and `t_ns`; `since_ns` is None at the first
+    reading, and in runs of versions without that count.
     """
 
     kind: Literal["connections"] = "connections"
@@ -78,9 +77,10 @@ class Connections(Frozen):
 
 
 class Refused(Frozen):
-    """The service tried to connect to a listener that a fault keeps shut.
+    """The service tried to connect to a listener that a fault keeps closed.
 
-    Only the first attempt of a window is seen. `unseen` says why nobody could watch for it; then there was none.
+    Only the first attempt in a window is recorded. If `unseen` is not empty, no attempt was recorded, and it says why
+    none could be observed.
     """
 
     kind: Literal["refused"] = "refused"
@@ -94,17 +94,17 @@ CANARY_LINE: TypeAdapter[CanaryLine] = TypeAdapter(CanaryLine)
 
 
 def read_canaries(path: Path) -> Iterator[CanaryLine]:
-    """Every whole line. A last line cut short is passed over; other damage raises ValueError; no file, no lines."""
+    """Every whole line. Skips a last line that is cut short; other damage raises ValueError. No lines without a file."""
     return read_ndjson(path, CANARY_LINE.validate_json, "a canary line")
 
 
 def baseline_ms(canaries: Iterable[Canary]) -> float | None:
-    """The lower median of whole answers; pass only canaries that no fault touched. None: there was none."""
+    """The lower median (ms) of the times of whole answers, from canaries without a fault. None: there was no answer."""
     return _lower_median([canary.elapsed_ms for canary in canaries if canary.outcome == "ok"])
 
 
 def shows(canary: Canary, proof: Proof, base_ms: float) -> bool:
-    """Whether this one canary saw the fault, by its kind of proof."""
+    """Whether this one canary shows the fault, by the fault's kind of proof."""
     if proof.kind == "called":
         return False
     if proof.kind == "failed":
@@ -121,28 +121,29 @@ def shows(canary: Canary, proof: Proof, base_ms: float) -> bool:
 def proves(canaries: Sequence[Canary], proof: Proof, *, share: float, base_ms: float | None) -> bool:
     """Whether canaries sent and done within one window prove the fault.
 
-    `share` is of the connections; a canary meets whatever stands at a fake. Below 100 % any canary will
-    do. With 100 % every connection is hit, so at least half of them, and two, must have been held: one
-    slow canary on a busy machine is no proof. Of what is `passing` two will do. A failure or a wrong
-    answer is no accident, so one will do. Without a canary that was well before nothing is proven.
+    `share` is a share of connections; a fault done by a fake affects every canary. Below 100 % one canary is enough.
+    With 100 % every connection is affected, so at least half of the canaries, and two, must have been held: one slow
+    canary may be due to a busy machine. For an intermittent (`passing`) fault two are enough. A failure or a wrong
+    answer is not due to chance, so one is enough. Nothing is proven without a whole answer to a canary before the
+    fault.
     """
     if base_ms is None:
         return False
     if proof.kind != "held" or share < 1:
         return any(shows(canary, proof, base_ms) for canary in canaries)
-    # one that failed early was under some other fault too and cannot tell how long it would have been held
+    # a canary that failed early was affected by another fault too, so how long it would have been held is unknown
     telling = [c for c in canaries if c.outcome != "failed" or shows(c, proof, base_ms)]
     held = sum(shows(canary, proof, base_ms) for canary in telling)
     return held >= 2 and (proof.passing or 2 * held >= len(telling))
 
 
 def is_free(canary: Canary, proof: Proof, base_ms: float) -> bool:
-    """Whether a canary sent after the removal saw a backend that the fault has left."""
+    """Whether a canary sent after the removal shows that the fault is no longer active."""
     return canary.outcome == "ok" and (proof.kind in ("failed", "called") or not shows(canary, proof, base_ms))
 
 
 def spell_proof(proof: Proof) -> str:
-    """What a canary meets of it, for people: `status 503`. Empty where it is told by a time or a failure."""
+    """The answer that proves the fault, for people: `status 503`. Empty if it is proven by a time or a failure."""
     looks = {"no_json": "bodies that are no JSON", "no_offers": "answers without an offer", "offers": "offers"}
     match proof.kind:
         case "answered" if proof.looks:

@@ -1,7 +1,7 @@
-"""notices.ndjson: whom the service named, in its log or by its alert, and what of both could not be read or counted.
+"""notices.ndjson: the upstreams that the service's log or alert named, gaps in both, and mentions that do not count.
 
 The supervisor is the only writer (`harness.stack.detection.detection_book`); the judge reads. This module holds the
-lines' shapes only: `harness.stack.detection.log_matcher` says which upstream is named, the gates what follows.
+lines' shapes only: `harness.stack.detection.log_matcher` decides which upstream a line names, and gates judge it.
 """
 
 from __future__ import annotations
@@ -23,38 +23,39 @@ _DIGITS: Final = re.compile(r"\d+")
 
 
 class Detection(Frozen):
-    """An upstream named. Sightings close together whose texts differ by digits alone are one: `lines` so many."""
+    """An upstream was named. Detections close together whose texts differ only in digits are one, of so many
+    `lines`."""
 
     kind: Literal["notice"] = "notice"
     t_ns: int
-    """When the first of them was seen, up to half a second after it was written or raised."""
+    """When the first of them was read, up to half a second after it was written or raised."""
     until_ns: int | None = None
-    """When the last of them was seen, where they are several."""
+    """When the last of them was read; None if there is only one."""
     upstream: str
     source: Source
     state: Literal["raised", "normal"] = "raised"
-    """`normal`: an alert that is not, or no longer, raised. A log only ever raises."""
+    """`normal`: an alert that is not, or no longer, raised. A line of a log is always `raised`."""
     lines: int = 1
     text: str = ""
-    """What was read, legible and short: the beginning, or what surrounds the name where that stands further on."""
+    """The text, sanitized and shortened: its beginning, or what surrounds the name if that is further on."""
 
 
 class LogGap(Frozen):
-    """Something of a source that could not be read: whom it may have named nobody knows."""
+    """A part of a source that could not be read; which upstreams it named is unknown."""
 
     kind: Literal["unread"] = "unread"
     t_ns: int
     source: Source
     text: str
     since_ns: int | None = None
-    """What was said from then until `t_ns` is not known; None: at `t_ns`."""
+    """The gap lasted from then until `t_ns`; None: it is at `t_ns` only."""
     skipped_bytes: int = 0
-    """Of a log that grows faster than it can be read."""
+    """Skipped in a log that grows faster than it can be read."""
 
 
 class Mention(Frozen):
-    """Lines of the log that held an upstream's name and blamed nobody: of INFO or less, of no level that is known, or
-    in text of a program. Those of two seconds are one: `t_ns` is the last one's."""
+    """Lines of the log that contain an upstream's name but are no detection: their level is below WARN or unknown, or
+    the name is in program text. The lines within two seconds are one mention; `t_ns` is the last line's."""
 
     kind: Literal["unheeded"] = "unheeded"
     t_ns: int
@@ -69,10 +70,10 @@ _LINE: Final[TypeAdapter[Recorded]] = TypeAdapter(Annotated[Recorded, Field(disc
 
 
 def without_digits(text: str) -> str:
-    """Times, counts and ids differ from line to line; that makes no other text."""
+    """The text without its digits: lines that differ only in times, counts and ids have the same text."""
     return _DIGITS.sub("", text)
 
 
 def read_detections(path: Path) -> Iterator[Recorded]:
-    """Every whole line. A last line cut short is passed over; other damage raises ValueError; no file, no lines."""
+    """Every whole line. Skips a last line that is cut short; other damage raises ValueError. No lines without a file."""
     return read_ndjson(path, _LINE.validate_json, "a notice")

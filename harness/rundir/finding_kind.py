@@ -1,6 +1,6 @@
-"""Which of its possible findings a gate made, as results.json has it (`gates[].kind`).
+"""The kinds of findings of gates, as results.json has them (`gates[].kind`).
 
-Whatever decides something by a finding (advice, reports) reads its kind. The sentence in `reason` is for people alone.
+Code that decides something by a finding (advice, reports) reads its kind. The sentence in `reason` is for people only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class FindingKind(StrEnum):
     # decided
     HELD = "held"
     HELD_ON_ONE_SOURCE = "held_on_one_source"
-    """A PASS of a gate on detections, by the log alone: the alert that the scenario gives never had a sample."""
+    """A PASS of a gate on detections by the log alone: the alert of the scenario never had a sample."""
     EXCEEDED = "exceeded"
     ROWS_MISSING = "rows_missing"
     """Of `complete`: answers lacked the rows of an upstream. EXCEEDED where errors alone made it fail."""
@@ -34,44 +34,44 @@ class FindingKind(StrEnum):
     TOO_CLOSE = "too_close"
     """Of a mean: its bounds are on both sides of the limit."""
     TOO_EARLY = "too_early"
-    """The load ended before the time that the gate asks about was over."""
+    """The load ended before the gate's time was over."""
 
     # something that the gate needs is missing
     STOPPED = "stopped"
     """The load was stopped before the phase was over."""
     GUARD_TOO_SHORT = "guard_too_short"
     NO_MAIN = "no_main"
-    """The limit stands in the file of --baseline, which is missing or lacks the figure."""
+    """The limit comes from the file of --baseline, which is missing or lacks the figure."""
     REFERENCE_UNSURE = "reference_unsure"
-    """What the gate compares with is not known surely enough."""
+    """The figure that the gate compares with is too uncertain."""
     NO_GATEWAY = "no_gateway"
     ANSWERS_NOT_READ = "answers_not_read"
     NOT_JOINED = "not_joined"
     """Too few backend calls can be tied to a request."""
     NO_CALLS = "no_calls"
     BASELINE_BROKEN = "baseline_broken"
-    """Of `recovery`: there is nothing to return to."""
+    """Of `recovery`: the baseline itself was bad, so the service cannot return to it."""
     NO_PROCESS = "no_process"
-    """The service is no process of tailgate's."""
+    """The service's processes do not belong to tailgate."""
     NO_BASELINE = "no_baseline"
     """The baseline's readings of the service are unknown."""
     NO_READINGS = "no_readings"
     """Too few readings of the service in the phase."""
     NOT_JUDGED = "not_judged"
-    """The gate itself broke while it was judged."""
+    """Judging the gate raised an exception."""
 
     # of the upstreams that the service's log and alert name
     HEALTHY_NAMED = "healthy_named"
     NAMED_LATE = "named_late"
     NAMED_BELOW_WARNING = "named_below_warning"
-    """The log held the upstream's name, and nothing that counts."""
+    """The log contained the upstream's name, but no line that counts."""
     NEVER_NAMED = "never_named"
     ALERT_SILENT = "alert_silent"
     """Never named, and the alert never had a sample at all."""
     NAMED_ANYWAY = "named_anyway"
     """Named before the fault as well."""
     HEARD_TOO_SHORTLY = "heard_too_shortly"
-    """Listened too shortly before the fault to know what is named anyway."""
+    """Log and alert were observed too shortly before the fault to know what they name anyway."""
     UNREAD = "unread"
     NO_SOURCE = "no_source"
     """No log is read, and the alert never had a sample."""

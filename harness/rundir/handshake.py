@@ -1,8 +1,8 @@
-"""RUN_DIR/control: the small JSON files by which the supervisor and the Locust workers agree on begin and end.
+"""RUN_DIR/control: the small JSON files through which the supervisor and the Locust workers agree on begin and end.
 
 Each worker writes `ready-<i>` and waits for the supervisor's `start.json` with the monotonic times; `stop.json` ends
-the load early. Each file is put in place in one step, so that no reader sees half of it. Every wait has a bound, since
-a worker whose supervisor is gone must not stay behind.
+the load early. Each file is written atomically, so that no reader sees half of it. Every wait has a time limit, since a
+worker must end when its supervisor is gone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STOP: Final = "stop.json"
 
 
 def prepare(run_dir: Path) -> None:
-    """May raise OSError."""
+    """Creates the folders `control` and `logs`. Raises OSError."""
     (run_dir / FOLDER).mkdir(exist_ok=True)
     (run_dir / "logs").mkdir(exist_ok=True)
 
@@ -53,12 +53,12 @@ def clear_load(run_dir: Path) -> None:
 
 
 def clear(run_dir: Path) -> None:
-    """The run is over, so what cannot be removed is left."""
+    """Removes the folder after the run; ignores what cannot be removed."""
     shutil.rmtree(run_dir / FOLDER, ignore_errors=True)
 
 
 class Handshake:
-    """One worker's side. `time.sleep` yields to other greenlets, since Locust patches it."""
+    """A worker's side of the handshake. `time.sleep` yields to other greenlets, since Locust patches it."""
 
     def __init__(self, run_dir: Path, index: int) -> None:
         self._run_dir = run_dir
@@ -71,7 +71,7 @@ class Handshake:
         _put(_ready_file(self._run_dir, self._index), {"pid": os.getpid()})
 
     def t0_ns(self, within_s: float = START_WITHIN_S) -> int:
-        """Wait for start.json; the moment of t = 0. Raises RigError when it does not come."""
+        """Wait for start.json; returns the monotonic time of t = 0. Raises RigError if it does not come in time."""
         give_up_ns = time.monotonic_ns() + int(within_s * NS_PER_S)
         while time.monotonic_ns() < give_up_ns:
             if start := _read(self._run_dir / FOLDER / _START):
@@ -80,7 +80,7 @@ class Handshake:
         raise RigError(f"worker {self._index} was ready, and no {_START} came within {within_s:g} s")
 
     def stop_at_ns(self) -> int | None:
-        """The moment of an early end; None while there is none."""
+        """The monotonic time at which the load ends early; None: it does not."""
         stop = _read(self._run_dir / FOLDER / _STOP)
         return int(stop["at_ns"]) if stop else None
 
@@ -107,5 +107,5 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(content)
     except ValueError:
-        return None  # written by a program that does not put it in place in one step: the next look finds it whole
+        return None  # half-written by another program; the next read finds it whole
     return found if isinstance(found, dict) else None

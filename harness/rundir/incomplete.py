@@ -1,7 +1,7 @@
 """incomplete-<worker>.ndjson and answers/: the first answers that were ok and lacked an upstream, for people to read.
 
 The load workers write both (`scenarios.drive.incomplete`). The index is what the judge reads; the bodies beside it are
-read by reports alone. No verdict rests on either, so a line that is damaged is passed over.
+read by reports only. No verdict depends on either, so a damaged line is skipped.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ FOLDER: Final = "answers"
 KEPT_MOST: Final = 5
 """Answers that one run keeps, whatever the number of its workers."""
 BYTES_MOST: Final = 64_000
-"""Of one answer: of its decoded body, and of the file."""
+"""The most bytes of one answer's decoded body, and of its file."""
 _INDEX_MOST: Final = 1_000_000
 _FILE: Final = rf"{FOLDER}/[0-9]{{1,20}}(-[0-9]{{1,3}})?\.txt"
 
 
 class IncompleteAnswer(Frozen):
-    """One that was kept, as the worker saw it."""
+    """An answer that was kept, as the worker saw it."""
 
     seq: int
     part: int = 0
@@ -35,7 +35,7 @@ class IncompleteAnswer(Frozen):
     request: str
     status: int
     missing: tuple[str, ...]
-    """Asked, not in the answer, and not under a fault by the plan."""
+    """The upstreams that the request asked for, that are not in the answer, and that no planned fault excuses."""
     file: Annotated[str, Field(pattern=f"^{_FILE}$")] | None
     """Relative to the run directory; None: it could not be written, and `trouble` says why."""
     bytes: int
@@ -67,8 +67,8 @@ def read_incomplete(run_dir: Path, workers: int) -> tuple[IncompleteAnswer, ...]
 
 
 def read_beginning(run_dir: Path, file: str, most: int) -> str | None:
-    """The first `most` bytes of a kept answer, which in a pool stands below `run-N/`; None where it is gone, no plain
-    file, or where the name is none of ours: results may come from others."""
+    """The first `most` bytes of a kept answer (in a pool below `run-N/`). None if it is gone, is not a regular file, or
+    has another name than tailgate gives: results may come from an untrusted source."""
     if not re.fullmatch(rf"(run-[0-9]+/)?{_FILE}", file):
         return None
     try:

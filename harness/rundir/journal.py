@@ -1,7 +1,7 @@
-"""faults.ndjson: what was done to the backends and when, written before and after each act.
+"""faults.ndjson, the journal: what was done to the backends and when, written before and after each act.
 
-The supervisor is the only writer. Whatever stands as `requested` without a `verified` is what an
-undo has to take back, so a line is on disk before the act it announces.
+The supervisor is the only writer. A fault that is `requested` and not `verified` must be undone after a crash, so a
+line is on disk before the act that it announces.
 """
 
 from __future__ import annotations
@@ -41,5 +41,5 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[Entry]:
-    """Every whole line. A last line cut short by a power cut is passed over; other damage raises ValueError."""
+    """Every whole line. Skips a last line that a power cut has cut short; other damage raises ValueError."""
     return read_ndjson(path, Entry.model_validate_json, "a journal entry")

@@ -1,15 +1,12 @@
-"""The phases of a run: which arrivals each one holds, by intended time. Pure: it reads no clock and no file.
+"""The phases of a run: which arrivals belong to each, by intended time. Pure: it reads no clock and no file.
 
-Before a run the windows are the plan's, afterwards the journal's (applied acknowledged, removal
-requested). Times are milliseconds from t = 0; every interval is half open, [start, end).
+Before a run the windows are the plan's, afterwards the journal's (applied acknowledged, removal requested). Times are
+milliseconds from t = 0; every interval is half open, [start, end).
 
-    warmup      t < 0; in no gate
-    guard       the stretch before each window: its arrivals are still in flight when the fault comes
-    baseline    from t = 0 to the first guard
-    NAME        a fault's: first applied to last removed - H
-    tail        the last H of each fault: its removal lets go at once what it held
-    after NAME  from a fault's last removal to the next guard, or to the end of the load
-    whole       t >= 0, guard and tail included
+    warmup t < 0; no gate counts it guard the stretch before each window: its arrivals may be in flight when the fault
+    begins baseline from t = 0 to the first guard NAME a fault's: first applied to last removed - H tail the last H of
+    each fault: its removal releases at once the requests that it holds after NAME from a fault's last removal to the
+    next guard, or to the end of the load whole t >= 0, guard and tail included
 """
 
 from __future__ import annotations
@@ -50,8 +47,8 @@ def planned_phases(plan: Plan) -> tuple[Phase, ...]:
 def phases_of(plan: Plan, windows: Mapping[str, Sequence[FaultWindow]]) -> tuple[Phase, ...]:
     """Every phase of a run in the order of the table above (faults in the plan's order).
 
-    `windows` holds, by fault name, when each window was really applied and removed; a fault it does
-    not name keeps the plan's.
+    `windows`: for each fault by name, when its windows were really applied and removed. A fault that is not in it keeps
+    the plan's windows.
     """
     end_ms = plan.load.duration_ms
     known = {fault.name: tuple(windows.get(fault.name) or fault.windows) for fault in plan.faults}
@@ -85,7 +82,7 @@ def _last(
 def _next_guard_ms(
     plan: Plan, known: Mapping[str, Sequence[FaultWindow]], fault: PlannedFault, last: FaultWindow, end_ms: float
 ) -> float:
-    """Where `after FAULT` ends. Another fault still on at the removal makes it empty: nothing recovers then."""
+    """Where `after FAULT` ends. The phase is empty if another fault is active at the removal: nothing recovers then."""
     return min(
         (
             max(window.apply_ms - plan.guard_ms, last.remove_ms)

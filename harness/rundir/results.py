@@ -1,8 +1,8 @@
-"""The shape of results.json (the contract's section 6) and the one way it is spelled on disk.
+"""The shape of results.json, and its serialization. docs/results.md describes the fields for users.
 
-Equal evidence gives equal bytes: sorted keys, floats to six significant digits, relative paths,
-nothing of the moment of judging. null means unknown; an infinite latency is null with
-`censored_at_ms` set.
+Equal evidence gives equal bytes: keys are sorted, floats have six significant digits, paths are relative, and nothing
+depends on the time of judging. null means unknown; an infinite latency is null with `censored_at_ms` or
+`failed_at_rank` set.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class LoadRef(Frozen):
 
 
 class Machine(Frozen):
-    """Where the run was made. Of pooled runs: the first one's."""
+    """The machine of the run; of pooled runs that of the first."""
 
     cores: int | None = None
-    """That the run might use; null: not known."""
+    """How many cores the run might use; null: unknown."""
     platform: str | None = None
     yardstick: Yardstick | None = None
-    """How long the same fixed work took before and after the run; null: made by a tailgate that did not measure it."""
+    """How long the same fixed work took before and after the run; null: an older version did not measure it."""
 
 
 class RunRef(Frozen):
@@ -67,16 +67,16 @@ class RunRef(Frozen):
     load: LoadRef
     machine: Machine = Machine()
     stopped: str | None
-    """Why the load ended before its plan; null: it did not."""
+    """Why the load ended before the time that the plan says; null: it did not."""
 
 
 class Ending(Frozen):
-    """How so many of the requests ended that count against a gate."""
+    """How `n` of the requests ended that count against a gate."""
 
     outcome: str
-    """An outcome's name; `slow`: it ended ok, and too late for the gate."""
+    """An outcome's name; `slow`: the request ended ok, but too late for the gate."""
     status: int | None = None
-    """Of an `http_error`; null: not known."""
+    """The HTTP status of an `http_error`; null: unknown."""
     n: int
 
 
@@ -88,7 +88,7 @@ class GateResult(Frozen):
     phase: str
     verdict: Literal["pass", "fail", "inconclusive"]
     kind: FindingKind | None = None
-    """Which finding it is; null: judged by a tailgate that did not say. Decide by it, never by `reason`."""
+    """Which finding it is; null: judged by an older version. Code decides by it, never by `reason`."""
     reason: str
     limit: float | None
     unit: Literal["ms", "share", "ratio", "per_s", "bytes", "count"]
@@ -98,21 +98,21 @@ class GateResult(Frozen):
     high: float | None
     censored_at_ms: float | None = None
     censored_by: str | None = None
-    """The outcome that cut it off: gateway_timeout, client_timeout or unfinished."""
+    """The outcome that censors the latency: gateway_timeout, client_timeout or unfinished."""
     failed_at_rank: bool = False
-    """Of a latency gate: the request at that rank failed before any timeout. It is null and cut off by nothing."""
+    """Of a latency gate: the request at that rank failed before any timeout, so `observed` is null and not censored."""
     as_before: bool = False
-    """Of a gate that failed: it was no better in the baseline, before any fault."""
+    """A failed gate was no better in the baseline, before any fault."""
     n: int
     exceeded: int | None
     exceeded_by: tuple[Ending, ...] = ()
-    """How the requests that exceeded ended, the heaviest first; empty where that is not known, or none did."""
+    """How the requests that exceeded the limit ended, the most frequent first; empty: unknown, or none did."""
     deflation: float | None
     withstands_ms: float | None
 
     @property
     def is_infinite(self) -> bool:
-        """Observed, but no number: the request at that rank did not end well."""
+        """Whether the observed latency is infinite: the request at that rank timed out or failed."""
         return self.observed is None and (self.censored_at_ms is not None or self.failed_at_rank)
 
 
@@ -125,17 +125,19 @@ class LatencySummary(Frozen):
 
 
 class PresenceResult(Frozen):
-    """How many of a phase's answers held one upstream's rows: of the first requests of its arrivals, those that ended
-    ok and ask it. An error holds nobody and is not counted."""
+    """How many of a phase's answers contained one upstream's rows.
+
+    `answers` is the number of the arrivals' first requests that ask for the upstream and ended ok; errors do not count.
+    """
 
     upstream: str
     answers: int
     share: float | None
-    """Of the answers, those that held it, whatever fault stood; null: there was no answer."""
+    """The share of the answers that contained its rows, during a fault or not; null: there was no answer."""
     expected: int
-    """The answers but for those during which a fault stood on it."""
+    """The number of answers without those during which a fault was active on it."""
     missing: int
-    """Of the expected, those that lacked it: what makes an answer incomplete."""
+    """How many of the expected answers lacked it, and so are incomplete."""
 
 
 class PhaseResult(Frozen):
@@ -148,14 +150,14 @@ class PhaseResult(Frozen):
     throughput_per_s: float
     complete_share: float | None
     present: tuple[PresenceResult, ...] = ()
-    """One for each upstream that the phase's requests ask; empty where answers were not looked into."""
+    """One for each upstream that the phase's requests ask for; empty if `load.complete` is none."""
 
 
 class WindowResult(Frozen):
     requested_ms: float | None
     applied_ms: float | None
     observed_ms: float | None
-    """The first canary (or call of the service) that met it was over."""
+    """When the first canary (or call of the service) that shows the fault ended."""
     removed_ms: float | None
     last_observed_ms: float | None = None
     verified: bool
@@ -167,53 +169,54 @@ class FaultProof(Frozen):
     canary_failures: int
     service_calls: int
     witness: Literal["canary", "calls"] = "canary"
-    """Who saw it: fresh connections of ours, or the service's own calls in the fake's records."""
+    """What proves the fault: canaries, or the service's own calls in the fake's records."""
     seen: str = ""
-    """What became of the witnesses: `held up to 2.01 s instead of 1.2 ms`, `met status 503`; empty: nothing."""
+    """What happened to them: `held up to 2.01 s instead of 1.2 ms`, `met status 503`; empty: nothing."""
     canaries_during: int = 0
     canaries_showing: int = 0
     calls_during: int | None = None
-    """The service's calls while it stood; None where nobody records them."""
+    """The service's calls while the fault was active; None: they are not recorded."""
     calls_hit: int | None = None
-    """Of these, those that a fake broke by itself; None for a fault on the wire."""
+    """How many of these a fault done by the fake affected; None for a fault done by Toxiproxy."""
     connections_during: int | None = None
-    """New connections of the service's while it stood, where a fault may keep calls from the upstream; else None."""
+    """New connections of the service while the fault was active, if it may keep calls from the upstream; else None."""
     windows_refused: int | None = None
-    """Windows in which the service tried to connect and was refused; None where the listener stayed open."""
+    """Windows in which the service tried to connect and was refused; None: the listener stayed open."""
     calls_in_baseline: int = 0
     last_call_before_ms: float | None = None
-    """How long before the fault came the service's last call had come; None: none had."""
+    """How long before the fault the service's last call arrived; None: there was none."""
 
 
 class NamedResult(Frozen):
-    """Who one source, the service's log or its alert, named while a fault stood; its first sighting."""
+    """An upstream that one source, the service's log or its alert, named while a fault was active; the first
+    detection."""
 
     upstream: str
     source: Literal["log", "alert"]
     after_ms: float
-    """Since the fault was applied (that window of it)."""
+    """From when that window of the fault was applied."""
     lines: int
-    """All of them while it stood; of an alert, how often it was found raised."""
+    """All lines while the fault was active; for an alert, how often it was read as raised."""
     text: str
     healthy: bool
-    """No fault had acted on this upstream: it was named wrongly."""
+    """No fault had affected this upstream, so it was named wrongly."""
     no_news: bool = False
-    """This source had named the upstream as much before the fault, so it says nothing of it."""
+    """This source had named the upstream as much before the fault, so this is no detection of the fault."""
     cleared_after_ms: float | None
-    """From the fault's last removal until it was named no more; None: it still was, or nobody could see."""
+    """From the fault's last removal until it was no longer named; None: it still was, or that could not be observed."""
 
 
 class FalseAlarm(Frozen):
-    """An upstream that one source named while no fault stood, and none had hit it by then."""
+    """An upstream that one source named while no fault was active, and none had affected it by then."""
 
     upstream: str
     source: Literal["log", "alert"]
     first_ms: float
     """From t = 0."""
     lines: int
-    """All of them; of an alert, how often it was found raised."""
+    """All such lines; for an alert, how often it was read as raised."""
     text: str
-    """The first's."""
+    """The text of the first line."""
 
 
 class FaultResult(Frozen):
@@ -223,19 +226,19 @@ class FaultResult(Frozen):
     windows: tuple[WindowResult, ...]
     proof: FaultProof
     landed: bool
-    """It was observed, and the service met it."""
+    """It was observed, and a call of the service met it."""
     observed: bool = True
-    """Canaries saw it; of a fault that none can see, it was applied."""
+    """Canaries show it; for a fault that no canary can show, it was applied."""
     met: bool = True
-    """The service asked the upstream while the fault stood, and where a fake did it, a call was hit."""
+    """The service called the upstream while the fault was active; for a fault done by a fake, a call was affected."""
     must_be_met: bool = True
     """False: the scenario says `met: optional`."""
     named: tuple[NamedResult, ...] = ()
-    """Empty where nobody was, or where it was not recorded."""
+    """Detections during the fault; empty if there were none, or if they were not recorded."""
 
     @property
     def note(self) -> str:
-        """What must be said of a fault that stood and that the service did not meet; empty where it met it."""
+        """A note on a fault that was active and that no call of the service met; empty if one did."""
         if self.met or not self.observed:
             return ""
         if self.proof.calls_during:
@@ -254,13 +257,13 @@ class UpstreamResult(Frozen):
     p50_ms: float | None
     p99_ms: float | None
     slowest_share: float | None
-    """Of the phase's slow requests, how many this upstream answered last."""
+    """The share of the phase's slow requests in which this upstream answered last."""
     wait_caused_ms: float | None
-    """Mean over the slow requests of what they waited for it beyond the next slowest."""
+    """How much longer these requests waited for it than for the next slowest; the mean over all slow requests."""
 
 
 class CostResult(Frozen):
-    """What the service's process tree held in one phase. `…_end`: the highest of the phase's last five readings."""
+    """What the service's processes used in one phase. `…_end`: the highest of the phase's last five readings."""
 
     phase: str
     readings: int
@@ -271,10 +274,10 @@ class CostResult(Frozen):
     fds_max: int | None
     fds_end: int | None
     sockets_max: int | None
-    """TCP, without those that listen."""
+    """TCP sockets that do not listen."""
     sockets_end: int | None
     sockets_by_state: dict[str, int] | None
-    """When there were most of them; those that listen too."""
+    """At the reading with the most sockets; listening ones are included."""
     cpu_s_per_s: float | None
     """Cores used on average."""
     cpu_ms_per_request: float | None
@@ -287,7 +290,7 @@ class IncompleteAnswerResult(Frozen):
     part: int
     """0: the arrival's first request."""
     at_ms: float
-    """Intended, from t = 0."""
+    """The intended time, from t = 0."""
     phase: str
     request: str
     status: int
@@ -295,9 +298,9 @@ class IncompleteAnswerResult(Frozen):
     file: str | None
     """Relative to the directory of results.json; null: it could not be written."""
     bytes: int
-    """Of the whole decoded body."""
+    """The size of the whole decoded body."""
     cut: bool
-    """The file holds its beginning only."""
+    """Whether the file contains its beginning only."""
 
 
 class ValidityCheck(Frozen):
@@ -325,30 +328,30 @@ class Results(Frozen):
     phases: tuple[PhaseResult, ...]
     faults: tuple[FaultResult, ...]
     false_alarms: tuple[FalseAlarm, ...] = ()
-    """Empty where there were none, or where it was not recorded."""
+    """Empty: there were none, or they were not recorded."""
     upstreams: tuple[UpstreamResult, ...]
     never_asked: tuple[str, ...] = ()
-    """Upstreams to which no call came in the whole run, the warm-up included."""
+    """Upstreams that got no call in the whole run, the warm-up included."""
     incomplete_answers: tuple[IncompleteAnswerResult, ...] = ()
     """At most five, in order of time."""
     unmatched: tuple[Unmatched, ...] = ()
-    """What the service asked of fakes that they do not have, over the whole run, the warm-up included."""
+    """The service's calls that the fakes do not support, over the whole run, the warm-up included."""
     cost: tuple[CostResult, ...] = ()
-    """Of the service, one a phase; empty where it is no process of ours."""
+    """The service's resources, one per phase; empty if tailgate did not start the service."""
     validity: tuple[ValidityCheck, ...]
     correlation: Correlation
     why: str
     next: str
     log_lines: tuple[str, ...] = ()
-    """Of a rig failure: the end of the log that shows what the reason says, shortened in the middle."""
+    """For a rig failure: the end of the log that shows the reason, shortened in the middle."""
     next_command: str = ""
-    """What `next` speaks of, to be typed into a shell; empty where it speaks of no command."""
+    """The shell command that `next` recommends; empty if it recommends none."""
     replay: str
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What every output says beside the verdict: of faults that the service did not meet, of upstreams that it
-        never asked. Of a rig failure the reason says the former."""
+        """What every output adds to the verdict: faults that no call of the service met (for a rig failure the reason
+        says so already), and upstreams that it never called."""
         unmet = dict.fromkeys(fault.note for fault in self.faults if fault.note and self.verdict != "rig_failure")
         listed = ", ".join(self.never_asked)
         return (*unmet, *([f"no call of the service came to {listed} in the whole run"] if listed else []))
@@ -386,6 +389,6 @@ def _rounded(value: Any) -> Any:
         return [_rounded(item) for item in value]
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError("results.json holds no infinities; use null and censored_at_ms")
+            raise ValueError("results.json cannot contain infinity; use null and censored_at_ms")
         return float(f"{value:.6g}")
     return value

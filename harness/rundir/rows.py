@@ -1,15 +1,15 @@
-"""The fixed rows that workers and backends append while a run is on, and how a row file ends.
+"""The fixed-size rows that workers and backends append during a run, and how a row file ends.
 
-Rows are little-endian with times in absolute nanoseconds of the monotonic clock, so that processes
-of one host can be compared. A file is closed by a sibling `.end` with its row count and digest; one
-without it was cut short and its run cannot be judged. This module writes without numpy (a worker
-must not pay for it); `read_rows` imports it when called.
+Rows are little-endian. Times are absolute nanoseconds of the monotonic clock, so that times of different processes on
+one host can be compared. A complete file has a sibling `.end` with its row count and digest; a file without it was cut
+short, and its run cannot be judged. Writing needs no numpy, which would slow a worker's start; `read_rows` imports it
+when called.
 
-    samples-<worker>.bin   one row a request, written by the load generator     64 B
-    calls-<process>.bin    one row a backend call, written by the fake backends  56 B
+    samples-<worker>.bin one row per request, written by the load generator 64 B calls-<process>.bin one row per backend
+    call, written by the fake backends 56 B
 
-Rows are written in layout 2. Layout 1, which runs of earlier versions hold, is read into the same
-fields; what it did not record is unknown (`first_ns` 0, `waited_us` 0, `route` ROUTE_UNKNOWN).
+Rows are written in layout 2. Layout 1 of earlier versions is read into the same fields; what it did not record is
+unknown (`first_ns` 0, `waited_us` 0, `route` ROUTE_UNKNOWN).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ NO_SEQ: Final = 2**64 - 1
 """A call that carried no sequence number."""
 FLAG_CANARY: Final = 1
 NO_ROUTE: Final = 2**16 - 1
-"""A call that asked for something that its fake does not have."""
+"""A call that its fake does not support."""
 ROUTE_UNKNOWN: Final = NO_ROUTE - 1
-"""A call of a run that did not record it."""
+"""A call of an older run, which did not record the route."""
 FAULT_BITS: Final = 32
-"""A call's `faults` tells so many faults of a plan apart."""
+"""The number of bits in a call's `faults`: only so many faults of a plan can be recorded."""
 
 
 class Outcome(IntEnum):
-    """How a request ended. Every one but `OK` counts as an error and ranks at +∞ in a latency gate."""
+    """How a request ended. Every outcome but `OK` counts as an error, and as infinite latency in a latency gate."""
 
     OK = 0
     HTTP_ERROR = 1
@@ -142,14 +142,14 @@ _CALLS_1: Final = RowLayout(
 )
 _LAYOUT_1: Final = {SAMPLES: _SAMPLES_1, CALLS: _CALLS_1}
 _UNKNOWN: Final = {"first_ns": 0, "waited_us": 0, "route": ROUTE_UNKNOWN}
-"""What a row of layout 1 says in the fields that it did not have."""
+"""The values of the fields that layout 1 does not have."""
 
 
 class RowWriter:
-    """Appends rows of one layout to a file: one buffer, one write a flush, a footer at the end.
+    """Appends rows of one layout to a file: one buffer, one write per flush, a footer at the end.
 
-    `flush` may raise OSError (a full disk); the rows stay in the buffer and the file is cut back to
-    whole rows, so that what was written before stays readable. `close` is idempotent.
+    `flush` may raise OSError (a full disk); the rows then stay in the buffer, and the file is truncated to whole rows,
+    so that it stays readable. `close` is idempotent.
     """
 
     def __init__(self, path: Path, layout: RowLayout, capacity: int = 4096) -> None:
@@ -188,7 +188,7 @@ class RowWriter:
         self._used = 0
 
     def close(self) -> None:
-        """Flush, close, and write the footer that makes the file whole."""
+        """Flush, close, and write the footer that completes the file."""
         if self._closed:
             return
         self.flush()
@@ -214,8 +214,8 @@ class BrokenRows(Exception):
 def read_rows(path: Path, layout: RowLayout, *, verify: bool = True) -> NDArray[Any]:
     """The rows of a closed file as a structured array of `layout`, memory-mapped; of layout 1, a converted copy.
 
-    Raises BrokenRows where the footer is missing or disagrees; with `verify=False` whatever whole
-    rows are there are returned (a run under way, or a broken one a person wants to look at).
+    Raises BrokenRows if the footer is missing or does not match. With `verify=False` all whole rows are returned, for a
+    run in progress or a broken one.
     """
     try:
         size = path.stat().st_size

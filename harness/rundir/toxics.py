@@ -1,7 +1,7 @@
-"""What each toxic of Toxiproxy does: its attributes, how long it keeps an answer back, how it ends. Pure.
+"""What each toxic type of Toxiproxy does: its attributes, how long it delays an answer, how it ends. Pure.
 
-One table for all who ask: faults compile to toxics, evidence adds up what they cost each call, the stack puts them on
-and takes them off. Attributes are Toxiproxy's own, in its units: ms, kB/s, bytes, and µs for the slicer's delay.
+It is the only such table: faults compile to toxics, evidence adds up the delay of each call, the stack applies and
+removes them. Attributes are Toxiproxy's own, in its units: ms, kB/s, bytes, and µs for the slicer's delay.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ Attributes = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class ToxicType:
-    """`delay_ms(attributes, size)`: how long an answer of `size` bytes (a number, or an array of them) is kept back.
+    """`delay_ms(attributes, size)`: how long an answer of `size` bytes (a number, or an array of them) is delayed.
 
-    Infinite: for as long as the toxic is there.
+    Infinite: for as long as the toxic is active.
     """
 
     name: str
     attributes: tuple[str, ...]
     delay_ms: Callable[[Attributes, Any], Any]
     caller_delay_ms: Callable[[Attributes], float | None] = lambda _: None
-    """How long a caller waits, where that is one time whatever the answer's size; None: it depends, or has no end."""
+    """How long a caller waits if that does not depend on the answer's size; None: it does, or the wait has no end."""
     keeps_back: bool = False
-    """Keeps answers, or parts of them. In 2.12 its removal may never return where callers have hung up meanwhile."""
+    """It buffers answers or parts of them. In Toxiproxy 2.12 its removal may never return if callers have disconnected
+    meanwhile."""
     swallows: bool = False
-    """No byte passes while it is there, but the backend's close does."""
+    """No byte passes while it is active, but the backend's close does."""
     ends: bool = False
-    """Ends the connection, at once or after its time."""
+    """It closes the connection, at once or after its time."""
     is_delay: bool = False
-    """An answer arrives whole, later by one known time."""
+    """It delays the whole answer by one known time."""
 
 
 def _zero(_attributes: Attributes, size: Any) -> Any:
@@ -45,7 +46,7 @@ def _latency_ms(attributes: Attributes, size: Any) -> Any:
 
 
 def _bandwidth_ms(attributes: Attributes, size: Any) -> Any:
-    """A kilobyte is 1000 bytes there, so bytes ÷ (kB/s) is milliseconds."""
+    """Toxiproxy's kB is 1000 bytes, so bytes ÷ (kB/s) is milliseconds."""
     return size / max(attributes.get("rate", 1), 1)
 
 

@@ -1,7 +1,7 @@
-"""unmatched.ndjson: what the service asked a fake for that the fake does not have, and how often.
+"""unmatched.ndjson: the service's calls that a fake does not support, and how often each was made.
 
-The fakes' process is the only writer (`fake_backends.unmatched`); judge and reports read. No verdict rests on it, so a
-line that is damaged is passed over, and a run without the file tells nothing.
+The fakes' process is the only writer (`fake_backends.unmatched`); judge and reports read it. No verdict on a whole run
+depends on it, so a damaged line is skipped, and a missing file counts as no such calls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.units import format_things
 
 FILE: Final = "unmatched.ndjson"
 KINDS_MOST: Final = 50
-"""Different calls that are told apart for one upstream; the others are counted together."""
+"""Different calls that are counted separately for one upstream; further ones are counted together."""
 PATH_MOST: Final = 200
 METHOD_MOST: Final = 20
 _READ_MOST: Final = 4_000_000
@@ -23,22 +23,22 @@ _READ_MOST: Final = 4_000_000
 
 
 class Unmatched(Frozen):
-    """Calls of one kind. `method`, `path` and `status` are null in the one that counts all kinds beyond KINDS_MOST."""
+    """Calls of one kind. `method`, `path` and `status` are null where all kinds beyond KINDS_MOST are counted."""
 
     upstream: str
     method: str | None
     path: str | None
-    """Without its query string, legible, at most PATH_MOST characters."""
+    """Without its query string, sanitized, at most PATH_MOST characters."""
     status: int | None
-    """What the fake has for it where no fault breaks its answers: 404, 405, or 400 for a query or a body."""
+    """The fake's answer unless a fault changes it: 404, 405, or 400 for an invalid query or body."""
     calls: int
-    """Those of the warm-up too; canaries are none."""
+    """The number of calls, with those of the warm-up and without canaries."""
     speaks: str = ""
-    """What it does have: `a fake of the provider generic speaks GET /offers?cursor=`."""
+    """What the fake supports: `a fake of the provider generic speaks GET /offers?cursor=`."""
 
     @property
     def asked(self) -> str:
-        """`GET /v2/offers`; of the one that counts the rest, that it does."""
+        """`GET /v2/offers`, or `other paths` for all kinds beyond KINDS_MOST."""
         return "other paths" if self.path is None else f"{self.method} {self.path}"
 
     def answered(self) -> str:

@@ -1,6 +1,6 @@
 """yardstick.json: how long the same fixed work took on this machine before and after the run.
 
-Two runs can be compared only where the machine was as fast for both. `harness.run.yardstick` measures; this module
+Two runs can be compared only if the machine was equally fast for both. `harness.run.yardstick` measures; this module
 writes and reads the figures. Runs of older versions have no such file.
 """
 
@@ -20,9 +20,9 @@ class Yardstick(Frozen):
     """Wall-clock time of the fixed work, ms; about 200 on the machine it was written on, more on a busy or slow one."""
 
     before_ms: float
-    """Before the first process of the run was started."""
+    """Measured before the first process of the run was started."""
     after_ms: float | None = None
-    """After the last had ended; null: the run was interrupted before it was measured."""
+    """Measured after the last process had ended; null: the run was interrupted before that."""
 
     @property
     def figures_ms(self) -> tuple[float, ...]:
@@ -38,7 +38,7 @@ def write_yardstick(run_dir: Path, yardstick: Yardstick) -> None:
 
 
 def read_yardstick(run_dir: Path) -> Yardstick | None:
-    """None where the file is missing or damaged: no verdict on a single run rests on it."""
+    """None if the file is missing or damaged, since no verdict on a single run depends on it."""
     try:
         return Yardstick.model_validate_json((run_dir / FILE).read_bytes())
     except (OSError, ValidationError):

@@ -1,8 +1,8 @@
-"""`${VAR}` and `${VAR:-default}`: filled in when the service starts, taken out again of what we keep.
+"""`${VAR}` and `${VAR:-default}`: expanded when the service starts, and which of the values are secrets.
 
-plan.json holds the references, never the values. A value that came from the environment counts as a secret if it is
-long enough to be found again: replacing every `80` in a log would only destroy the log. A short one counts where its
-variable is called like a secret.
+plan.json contains the references, never the values. A value from the environment counts as a secret if it is long
+enough to be searched for: replacing every `80` in a log would only destroy the log. A shorter value counts if its
+variable's name looks like a secret's.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from harness.rundir.plan import Plan
 from harness.secrets.redact import SECRET_LENGTH, SECRET_NAME
 
 WORD_LENGTH: Final = 4
-"""The shortest secret that is looked for, and then as a word of its own."""
+"""Characters of the shortest secret that is redacted, and that only as a whole word."""
 REFERENCE: Final = r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}"
-"""Name and default; braces within a default would make the search for its end take the square of the text."""
+"""Name and default. A default may not contain braces, or the search for its end would be quadratic in the text."""
 _REFERENCE = re.compile(REFERENCE)
 HEADER_VALUE: Final = r"[\t\x20-\x7e\xa0-\xff]*"
 _PATH: Final = r"[\x21-\x7e]*"
@@ -28,7 +28,7 @@ _PATH: Final = r"[\x21-\x7e]*"
 
 @dataclass(slots=True)
 class Expander:
-    """Fills references in from `environ` and remembers which secret values it has given out."""
+    """Expands references from `environ`, and collects the secret values that it has inserted."""
 
     environ: Mapping[str, str]
     secrets: set[str] = field(default_factory=set)
@@ -53,13 +53,13 @@ class Expander:
 
 
 def is_redactable(name: str, value: str) -> bool:
-    """Whether the value is taken out of what a run leaves."""
+    """Whether the value counts as a secret and is redacted."""
     length = len(value.strip())
     return length >= SECRET_LENGTH or (length >= WORD_LENGTH and is_named_like_a_secret(name))
 
 
 def short_secrets(text: str, environ: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """Variables in `text` that are called like a secret and are too short to be found again, with their offsets."""
+    """Variables in `text` with a secret's name and a value that is too short to be redacted, with their offsets."""
     for match in _REFERENCE.finditer(text):
         value = environ.get(match[1], "")
         if value.strip() and is_named_like_a_secret(match[1]) and not is_redactable(match[1], value):
@@ -67,7 +67,7 @@ def short_secrets(text: str, environ: Mapping[str, str]) -> Iterator[tuple[str, 
 
 
 def references_of(plan: Plan) -> Iterator[str]:
-    """Every text of a plan in which variables are filled in, by whoever starts the service or sends the request."""
+    """Every text of a plan in which variables are expanded, when the service starts or a request is sent."""
     service = plan.service
     yield from (*service.env.values(), *(service.argv or ()), service.url, *service.ready_headers.values())
     for request in plan.load.requests:
@@ -84,9 +84,9 @@ def known_secrets(plan: Plan, environ: Mapping[str, str]) -> set[str]:
 
 
 def refuse_unsendable(plan: Plan, environ: Mapping[str, str]) -> None:
-    """Raises UsageError where a variable makes a header or a path that no HTTP client would send.
+    """Raises UsageError if a variable's value makes a header or a path that no HTTP client would send.
 
-    Most often it ends in a line break. Unrefused, every request would fail, and the service be blamed for it.
+    Most often the value ends in a line break. Every request would then fail, and the service would be blamed.
     """
     expand = Expander(dict(environ))
     headers = [
@@ -99,7 +99,7 @@ def refuse_unsendable(plan: Plan, environ: Mapping[str, str]) -> None:
         if _REFERENCE.search(text) and not re.fullmatch(allowed, expand(text)):
             names = ", ".join(f"${{{match[1]}}}" for match in _REFERENCE.finditer(text))
             raise UsageError(
-                f"what {names} stands for cannot be sent in {what}: it holds a line break, or what is not Latin",
+                f"the value of {names} cannot be sent in {what}: it has a line break or characters that are not Latin",
                 f'a value read from a file often ends in a line break: export {names[2:-1]}="$(cat FILE)"',
             )
 

@@ -1,8 +1,8 @@
-"""Secrets taken out of texts and logs, in every spelling in which programs print them.
+"""Redacts secrets in texts and logs, in every encoding in which programs print them.
 
-A secret is looked for as it is, and as it looks in a URL, in JSON, in a Python or shell literal, in HTML, in base64 at
-any alignment (`Basic` authentication) and line by line. It knows nothing of where secrets come from
-(`harness.secrets.expand`) and refuses to guess what else might be one.
+A secret is searched for literally, and as encoded in a URL, in JSON, in a Python or shell literal, in HTML, in base64
+at any alignment (`Basic` authentication) and line by line. `harness.secrets.expand` decides what is a secret; nothing
+else is redacted here.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from harness.text import one_line
 
 REDACTED: Final = "***"
 SECRET_LENGTH: Final = 6
-"""From here on a value is taken out wherever it stands; a shorter one only as a word of its own."""
+"""Characters. A value of this length or more is redacted anywhere in a text, a shorter one only as a whole word."""
 SECRET_NAME: Final = re.compile(
     r"authorization|cookie|passw|passphrase|secret|token|api[-_]?key|access[-_]?key|credential|private[-_]?key", re.I
 )
-"""Names of what is a secret whatever its value."""
+"""Names of variables and keys whose values are secrets."""
 WITHIN_S: Final = 3.0
 _CHUNK_BYTES: Final = 4 * 1024 * 1024
-_CUT_NOTE: Final = b"\n[cut here by tailgate: %d more bytes could not be looked through for secrets in time]\n"
+_CUT_NOTE: Final = b"\n[cut here by tailgate: %d more bytes could not be searched for secrets in time]\n"
 _Pattern = tuple[bytes, re.Pattern[bytes] | None]
 _CUT_MARK: Final = "…"
 _BASE64_LEAST: Final = 8
-"""Fewer characters of base64 are found by chance."""
+"""Fewer characters of base64 may match by chance."""
 
 
 @lru_cache(maxsize=256)
 def encodings_of(secret: str) -> tuple[str, ...]:
-    """Every way it may be printed, the longest first."""
+    """Every encoding of the secret that may be printed, the longest first."""
     found: set[str] = set()
     for text in (secret, secret.strip(), *_lines(secret)):
         found |= {
@@ -71,7 +71,7 @@ def is_short(secret: str) -> bool:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` without them, nor what is left of one where `text` was cut in its middle."""
+    """`text` with the secrets replaced, also the beginning of a secret in whose middle `text` was cut (`…`)."""
     for secret in sorted(secrets, key=len, reverse=True):
         for spelled in encodings_of(secret):
             if is_short(secret):
@@ -84,7 +84,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def redact_beginning(content: bytes, secrets: Iterable[str], most: int) -> bytes:
-    """The first `most` bytes of a text with stars in place of the secrets, of one that the cut would halve as well."""
+    """The first `most` bytes of a text, with stars in place of secrets, including one that is cut at the end."""
     found = dict(pattern for secret in secrets for pattern in _patterns(secret))
     patterns = sorted(found.items(), key=lambda pattern: -len(pattern[0]))
     margin = max((len(literal) for literal in found), default=0)
@@ -92,11 +92,12 @@ def redact_beginning(content: bytes, secrets: Iterable[str], most: int) -> bytes
 
 
 def redact_files(paths: Iterable[Path], secrets: Iterable[str], within_s: float = WITHIN_S) -> None:
-    """Each of these closed files with stars in place of the secrets, as many as they had bytes. May raise OSError.
+    """Replaces each byte of the secrets in these closed files by a star. Raises OSError.
 
-    In place: it needs no room on a full disk and no memory, and what is done stays done if it is cut short. Whatever
-    cannot be looked through in time is cut off, and the file says so: what may hold a secret is not kept. Files that
-    hold none are not touched, nor what is no plain file, since a service may have put a link there.
+    It works in place, so it needs no disk space and little memory, and an interrupted call has done part of the work.
+    The rest of a file that cannot be searched within `within_s` seconds (for all files) may contain a secret, so it is
+    cut off, with a note in the file. Files without secrets are not changed. Symbolic links and special files are
+    skipped, since a service may have put them there.
     """
     end_s = time.monotonic() + within_s
     found = dict(pattern for secret in secrets for pattern in _patterns(secret))
@@ -105,7 +106,7 @@ def redact_files(paths: Iterable[Path], secrets: Iterable[str], within_s: float 
     for path in paths if patterns else ():
         try:
             _redact_file(path, patterns, end_s)
-        except OSError as exc:  # the others still hold theirs
+        except OSError as exc:  # go on, since the other files still contain secrets
             failed = failed or exc
     if failed:
         raise failed
@@ -128,7 +129,7 @@ def _redact_file(path: Path, patterns: Sequence[_Pattern], end_s: float) -> None
                 os.ftruncate(handle, at)
                 os.pwrite(handle, _CUT_NOTE % (status.st_size - at), at)
                 return
-            begin = max(0, at - 1)  # the character before, where a word begins at the chunk
+            begin = max(0, at - 1)  # with the character before, to see whether a word begins at the chunk
             before = os.pread(handle, _CHUNK_BYTES + margin + 1, begin)
             after = _starred(before, patterns)
             if after != before:
@@ -139,7 +140,7 @@ def _redact_file(path: Path, patterns: Sequence[_Pattern], end_s: float) -> None
 
 def _starred(content: bytes, patterns: Sequence[_Pattern]) -> bytes:
     for literal, word in patterns:
-        if literal not in content:  # ten times as quick as a regular expression that finds nothing
+        if literal not in content:  # ten times as fast as a regular expression without a match
             continue
         stars = b"*" * len(literal)
         content = content.replace(literal, stars) if word is None else word.sub(stars, content)
@@ -147,7 +148,7 @@ def _starred(content: bytes, patterns: Sequence[_Pattern]) -> bytes:
 
 
 def _patterns(secret: str) -> Iterator[_Pattern]:
-    """The bytes to look for, and for a short secret the same as a word."""
+    """The bytes to search for, and for a short secret a pattern that matches them as a whole word."""
     found: dict[bytes, re.Pattern[bytes] | None] = {}
     for spelled in encodings_of(secret):
         for encoding in ("utf-8", "latin-1"):
@@ -165,18 +166,18 @@ def _as_a_word(escaped: str) -> str:
 
 
 def _lines(secret: str) -> Iterator[str]:
-    """Of a secret of several lines (a key in PEM), those that say something: a log gives each line a prefix."""
+    """The longer lines of a secret with several lines (a key in PEM), since a log may prefix each line."""
     if "\n" in secret.strip():
         yield from (line.strip() for line in secret.splitlines() if len(line.strip()) >= 2 * SECRET_LENGTH)
 
 
 def _in_base64(text: str) -> Iterator[str]:
-    """What stands in base64 wherever the text begins: within `user:secret`, three alignments look different."""
+    """The base64 of the text at each of the three alignments, since it may follow another text as in `user:secret`."""
     raw = text.encode("utf-8", "surrogateescape")
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + raw).decode()
-        begin = (8 * before + 5) // 6  # characters that depend on what stands before
-        whole = 8 * (before + len(raw)) // 6  # and on what comes after
+        begin = (8 * before + 5) // 6  # the characters before depend on the text before
+        whole = 8 * (before + len(raw)) // 6  # those after depend on the text after
         middle = encoded[begin:whole]
         if len(middle) >= _BASE64_LEAST:
             yield middle
@@ -184,7 +185,7 @@ def _in_base64(text: str) -> Iterator[str]:
 
 
 def _without_beginnings(text: str, spelled: str) -> str:
-    """Where a text of others was cut in the middle of a secret, its beginning is left before the mark."""
+    """Redacts the beginning of a secret directly before a cut mark (`…`): the text was cut in the secret's middle."""
     pieces = text.split(_CUT_MARK)
     for index, piece in enumerate(pieces[:-1]):
         for length in range(min(len(spelled) - 1, len(piece)), 3, -1):

@@ -134,14 +134,14 @@ def test_two_paths_make_every_combination(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [
-        ("{vary: {service.rung: [timeout, nope]}}", "`nope` is no rung of the aggregator (in cell nope)"),
+        ("{vary: {service.rung: [timeout, nope]}}", "`nope` is not a rung of the aggregator (in cell nope)"),
         ("{vary: {service.rung: timeout}}", "expected a list of values"),
         ("{vary: {service.rung: [timeout, timeout]}}", "a value is listed twice"),
         ("{vary: {service.rung: [[a]]}}", "a value of a matrix is a text"),
-        ("{vary: {}}", "an empty mapping says nothing"),
+        ("{vary: {}}", "this mapping is empty"),
         ("{vary: {service.rung: [timeout]}, expect: {tiemout: [fail]}}", "there is no cell `tiemout`"),
         ("{vary: {service.rung: [timeout]}, expect: {timeout: fail}}", "expected a list of verdicts"),
-        ("{vary: {service.rung: [timeout]}, expect: {timeout: [failed]}}", "is no verdict"),
+        ("{vary: {service.rung: [timeout]}, expect: {timeout: [failed]}}", "is not a verdict"),
         ('{vary: {"faults[7].for": [90s]}}', "there is no `faults[7]`"),
         ("{vary: {seed: " + str(list(range(101))) + "}}", "101 cells are more than 100"),
     ],

@@ -71,7 +71,7 @@ def test_mistakes_of_form_hide_none_of_meaning(tmp_path: Path) -> None:
         ([("azure, latency: 60s", "azur, latncy: 60s")], ["`latncy` is no kind of fault", "no upstream `azur`"]),
         ([("azure, latency: 60s", "azur, latency: 60")], ["60 has no unit", "there is no upstream `azur`"]),
         # which policies there are depends on the rung
-        ([(RUNG, "{rung: isolatd, without: [breaker]}")], ["no rung"]),
+        ([(RUNG, "{rung: isolatd, without: [breaker]}")], ["not a rung"]),
         ([(RUNG, "{something: 'a {port}', without: [breaker]}")], ["unknown key `something`", "is missing"]),
         # a fault's upstream that is none: the gates that name the fault, or its upstream, are right
         ([("upstream: azure", "upstream: azuer"), (LAST, "named azure within 5s")], ["no upstream `azuer`"]),
@@ -106,7 +106,7 @@ def test_what_is_right_in_itself_is_looked_at_and_nothing_is_told_twice(
         (("latency: 60s, for: 90s", "latncy: 60s"), ("latncy", "latency"), ("no kind of fault", "`for` is missing")),
         (("for: 90s", "jitter: 61s, fro: 90s"), ("fro:", "for:"), ("unknown key `fro`", "is larger than")),
         (("for: 90s", "fro: 90s, every: 90s"), ("fro:", "for:"), ("unknown key `fro`", "leaves less than a second")),
-        ((RUNG, "{rung: isolatd, without: [retry]}"), ("isolatd", "isolated"), ("no rung", "no policy `retry`")),
+        ((RUNG, "{rung: isolatd, without: [retry]}"), ("isolatd", "isolated"), ("not a rung", "no policy `retry`")),
         ((RUNG, "{comand: 'a {port}', without: [breaker]}"), ("comand", "command"), ("`comand`", "only a rung")),
     ],
 )
@@ -167,7 +167,7 @@ MESSAGES: list[tuple[tuple[tuple[str, str], ...], str, str]] = [
     ),
     (
         service("{rung: timeout, alerts: 'GET /metrics foo{backend=\"x\"}'}"),
-        '`foo{backend="x"}` is a metric with labels: all its samples are looked at',
+        '`foo{backend="x"}` has labels, but all samples of the metric are read',
         "write the name without labels: GET /metrics foo",
     ),
     (
@@ -176,13 +176,13 @@ MESSAGES: list[tuple[tuple[tuple[str, str], ...], str, str]] = [
     ),
     (
         service("{command: 'a {port}', env: {A: '{aws.url}'}}"),
-        "nothing is called `{aws.url}`: there is no upstream `aws`",
-        "choose one of `azure`, `gcp`; a brace is written {{",
+        "there is no template `{aws.url}`: there is no upstream `aws`",
+        "choose one of `azure`, `gcp`; write {{ for a brace",
     ),
     (
         service("{command: 'a {port}', env: {A: '{azur.host}'}}"),
-        "nothing is called `{azur.host}`: there is no upstream `azur`",
-        "did you mean `azure.host`?; a brace is written {{",
+        "there is no template `{azur.host}`: there is no upstream `azur`",
+        "did you mean `azure.host`?; write {{ for a brace",
     ),
     (
         (("upstream: azure", 'name: azure-latency, upstream: "azure, gcp"'),),
@@ -190,7 +190,7 @@ MESSAGES: list[tuple[tuple[tuple[str, str], ...], str, str]] = [
     ),
     (
         service('{command: "PORT={port} npm start"}'),
-        "`PORT={port}` before a command needs a shell, and this one runs without",
+        "`PORT={port}` before a command needs a shell, and the command runs without one",
         'put it into `env`: {PORT: "{port}"}',
     ),
     (

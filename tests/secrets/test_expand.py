@@ -74,7 +74,7 @@ def test_every_place_where_variables_are_filled_in_is_known() -> None:
 @pytest.mark.parametrize("value", ["token\n", "to\rken", "日本語です", "a\x00b"])
 def test_a_variable_that_no_header_could_carry_is_refused_before_every_request_fails(value: str) -> None:
     with pytest.raises(
-        UsageError, match=r"what \$\{T\} stands for cannot be sent in the header `Authorization`"
+        UsageError, match=r"the value of \$\{T\} cannot be sent in the header `Authorization`"
     ) as caught:
         refuse_unsendable(_plan("Bearer ${T}"), {"T": value})
     assert value.strip() not in str(caught.value)

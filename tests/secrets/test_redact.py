@@ -148,7 +148,7 @@ def test_what_cannot_be_looked_through_in_time_is_not_kept(tmp_path: Path, monke
     left = log.read_bytes()
     assert b"s3cret" not in left
     assert left.startswith(b"." * 989 + b"*" * 11)
-    assert left.endswith(b"[cut here by tailgate: 41000 more bytes could not be looked through for secrets in time]\n")
+    assert left.endswith(b"[cut here by tailgate: 41000 more bytes could not be searched for secrets in time]\n")
     size = log.stat().st_size
     redact_files([log], ())
     assert log.stat().st_size == size, "without secrets a log is kept whole, however long"

@@ -1,7 +1,7 @@
-"""A service's command as a scenario spells it: a text split into words, or the words. Pure.
+"""A service's command line: a text that is split into words, or a list of words. Pure.
 
-It runs without a shell, so what only a shell would understand is refused. Words with spaces in them are somebody
-else's program (`sh -c "…"`), and a list is taken as it is.
+It runs without a shell, so a text with shell syntax is refused. Words with spaces are not checked, since they may be a
+script for another program (`sh -c "…"`); neither is a list.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from harness.model.value_types import kind_of, not_text, refusal, shortened
 
 COMMAND_MOST: Final = 16_384
-"""Splitting into words takes the square of it."""
+"""Characters; splitting into words is quadratic in the length."""
 _SHELL_WORDS: Final = ("|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1")
 _BY_A_SHELL: Final = 'write [sh, -c, "…"]'
 _FIX: Final = "write a text, or a list of texts"
@@ -24,7 +24,7 @@ _ASSIGNMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _UNBRACED: Final = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _HOME: Final = re.compile(r"~[A-Za-z0-9_.-]*(/.*)?", re.DOTALL)
 _LITERAL: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|('[^']*'|\\.)", re.DOTALL)
-"""What stands in double quotes, and as group 1 what a shell would leave alone."""
+"""A text in double quotes, or as group 1 a text that a shell would not expand."""
 
 
 def _command(value: Any) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def _command(value: Any) -> tuple[str, ...]:
         if not isinstance(word, str):
             raise not_text(word)
         if "\0" in word:
-            raise refusal("a command holds no NUL character", _FIX)
+            raise refusal("a command may not contain a NUL character", _FIX)
     if not words or not words[0]:
         raise refusal("the command is empty", _FIX)
     needed = _shell_needed(value, words) if isinstance(value, str) else _home_needed(words[0])
@@ -49,19 +49,21 @@ def _command(value: Any) -> tuple[str, ...]:
 
 def _split(text: str) -> tuple[str, ...]:
     if len(text) > COMMAND_MOST:
-        raise refusal(f"a command of more than {COMMAND_MOST:,} characters", "put it into a script")
+        raise refusal(f"a command has at most {COMMAND_MOST:,} characters", "put it into a script")
     try:
         return tuple(shlex.split(text))
     except ValueError as exc:
-        raise refusal(f"the command cannot be split into words: {str(exc).lower()}", "close it") from None
+        raise refusal(
+            f"the command cannot be split into words: {str(exc).lower()}", "close the quote, or escape it"
+        ) from None
 
 
 def _shell_needed(text: str, words: tuple[str, ...]) -> PydanticCustomError | None:
-    """The first thing in it that only a shell would do."""
+    """The first syntax in it that only a shell would expand."""
     if shell := next((word for word in words if word in _SHELL_WORDS), None):
         return refusal(f"`{shell}` needs a shell, and the command runs without one", _BY_A_SHELL)
     if given := _ASSIGNMENT.fullmatch(words[0]):
-        found = f"`{shortened(words[0])}` before a command needs a shell, and this one runs without"
+        found = f"`{shortened(words[0])}` before a command needs a shell, and the command runs without one"
         return refusal(found, f'put it into `env`: {{{given[1]}: "{given[2]}"}}')
     bare = _LITERAL.sub(lambda match: "" if match[1] else match[0], text)
     for word in words:

@@ -1,7 +1,7 @@
 """JSON Schema of scenarios and of results.json, for editors (yaml-language-server) and for programs.
 
-Draft 7, which editors understand best. It helps while typing; what a scenario must be is decided by
-`harness.scenario.load`, which sees what no schema can.
+It is draft 7, which editors support best, and helps while typing. Whether a scenario is valid is decided by
+`harness.scenario.load`, which also checks what a schema cannot express.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def scenario_schema() -> dict[str, Any]:
     properties["faults"]["items"] = {"$ref": "#/$defs/Fault"}
     properties["upstreams"] = {
         "type": "object",
-        "description": "The backends that the service asks, by name; tailgate puts a proxy before each",
+        "description": "The backends that the service asks, by name; each gets a Toxiproxy listener before it",
         "maxProperties": 64,
         "additionalProperties": {"$ref": "#/$defs/Upstream"},
         "propertyNames": {"pattern": NAME_PATTERN},
@@ -47,7 +47,7 @@ def scenario_schema() -> dict[str, Any]:
         "$schema": DRAFT,
         "title": "tailgate scenario",
         **_tidied({key: value for key, value in schema.items() if key not in ("title", "description")}),
-        # a scenario that extends another may leave out whatever that one says
+        # a scenario that extends another may leave out whatever that one contains
         "if": {"required": ["extends"]},
         "else": {
             "required": required,
@@ -57,7 +57,7 @@ def scenario_schema() -> dict[str, Any]:
 
 
 def results_schema() -> dict[str, Any]:
-    """Of results.json, of a run and of a matrix."""
+    """The schema of results.json, both of a run and of a matrix."""
     from pydantic import TypeAdapter
 
     from harness.rundir.results import MatrixResults, Results
@@ -68,7 +68,7 @@ def results_schema() -> dict[str, Any]:
 
 
 def _fault(definitions: dict[str, Any]) -> dict[str, Any]:
-    """All kinds in one flat object, so that an editor offers every key and tells two kinds apart."""
+    """All kinds in one flat object, so that an editor offers every key and marks a second kind as an error."""
     properties: dict[str, Any] = {}
     dependencies: dict[str, list[str]] = {}
     shared = {"name", "at", "for", "every", "upstream", "stream", "share"}
@@ -104,7 +104,7 @@ def _either(part: type[StrictModel]) -> dict[str, Any]:
 
 
 def _tidied(value: Any) -> Any:
-    """Without what pydantic adds and an editor would show: titles of models, defaults of null."""
+    """The schema without what pydantic adds and an editor would show: titles of models, defaults of null."""
     if isinstance(value, list):
         return [_tidied(item) for item in value]
     if not isinstance(value, dict):

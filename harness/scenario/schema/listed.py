@@ -1,4 +1,4 @@
-"""`upstreams: [azure, gcp]`: names in a list where a mapping is wanted. Refused, and it is told what is meant. Pure."""
+"""`upstreams: [azure, gcp]`, a list where a mapping is needed, is refused with the mapping as the fix. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.model.value_types import NAME_PATTERN, refusal
 
 
 def by_name(value: Any) -> Any:
-    """The value as it is, unless it is such a list."""
+    """The value unchanged. Raises PydanticCustomError if it is a list of names."""
     names = listed_names(value)
     if names:
         fix = f"write `upstreams: {{{', '.join(f'{name}: {{}}' for name in names)}}}`"
@@ -18,7 +18,7 @@ def by_name(value: Any) -> Any:
 
 
 def listed_names(value: Any) -> tuple[str, ...]:
-    """Of a list whose entries are names, or mappings of a name each; empty where it is anything else."""
+    """The names in a list of names, or of mappings with one name each; empty for anything else."""
     entries = value if isinstance(value, tuple) else ()
     names = tuple(next(iter(entry)) if isinstance(entry, dict) and len(entry) == 1 else entry for entry in entries)
     return names if all(isinstance(name, str) and re.fullmatch(NAME_PATTERN, name) for name in names) else ()

@@ -1,6 +1,6 @@
-"""A scenario's matrix: its model, and the tree of each cell with what is wrong with the matrix itself. Pure.
+"""A scenario's matrix: its model, the tree of each cell, and mistakes in the matrix itself. Pure.
 
-Whether a cell is a sound scenario is for `harness.scenario.load` to say.
+`harness.scenario.load` checks whether each cell is a valid scenario.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _expected(value: Any) -> tuple[str, ...]:
         raise refusal(f"expected a list of verdicts, not {kind_of(value)}", fix)
     for word in value:
         if word not in VERDICTS:
-            raise refusal(f"{kind_of(word)} is no verdict", did_you_mean(str(word), VERDICTS))
+            raise refusal(f"{kind_of(word)} is not a verdict", did_you_mean(str(word), VERDICTS))
     return value
 
 
@@ -41,12 +41,12 @@ def _varied(value: Any) -> tuple[Any, ...]:
         if isinstance(one, dict | tuple) or one is None:
             raise refusal(f"a value of a matrix is a text, a number, true or false, not {kind_of(one)}")
     if len({spell_value(one) for one in value}) < len(value):
-        raise refusal("a value is listed twice", "each makes a cell of its own")
+        raise refusal("a value is listed twice", "list each value once")
     return value
 
 
 def spell_value(value: Any) -> str:
-    """A matrix value as it stands in a cell's name."""
+    """A matrix value as it appears in a cell's name."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -59,13 +59,13 @@ class Matrix(StrictModel):
         dict[str, Annotated[tuple[Any, ...], BeforeValidator(_varied), WithJsonSchema(_SCALARS)]], Field(min_length=1)
     ] = Field(description="Values by dotted path, such as service.rung; every combination is a cell")
     expect: dict[str, Annotated[tuple[str, ...], BeforeValidator(_expected), WithJsonSchema(_VERDICTS)]] = Field(
-        {}, description="Verdicts by cell (values joined by /); a cell not named is expected to pass"
+        {}, description="Verdicts by cell (values joined by /); a cell that is not listed must pass"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class CellTree:
-    """`tree` is the scenario without its matrix, the values in their places."""
+    """`tree` is the scenario without its matrix, with the cell's values set; `values` maps dotted paths to them."""
 
     name: str
     values: dict[str, Node]
@@ -73,14 +73,14 @@ class CellTree:
 
 
 def cell_trees(tree: MappingNode) -> tuple[list[CellTree], list[Diagnostic]]:
-    """The cells in order, the last path varying fastest; none where the matrix itself is wrong."""
+    """The cells in order, the last path varying fastest; none if the matrix itself is wrong."""
     vary = node_at(tree, ("matrix", "vary"))
     if not isinstance(vary, MappingNode):
         return [], []
     values = {key: node.items for key, node in vary.entries.items() if isinstance(node, SequenceNode)}
     count = math.prod(len(items) for items in values.values())
     if count > CELLS_MAX:  # before any is made
-        return [], [Diagnostic(("matrix", "vary"), f"{count:,} cells are more than {CELLS_MAX}", "vary less at once")]
+        return [], [Diagnostic(("matrix", "vary"), f"{count:,} cells are more than {CELLS_MAX}", "vary fewer values")]
     combinations = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
     names = ["/".join(spell_value(plain(node)) for node in chosen.values()) for chosen in combinations]
     findings = [*_shared_folders(names), *_unknown_cells(tree, names)]
@@ -99,7 +99,7 @@ def cell_trees(tree: MappingNode) -> tuple[list[CellTree], list[Diagnostic]]:
 
 
 def _shared_folders(names: Sequence[str]) -> Iterator[Diagnostic]:
-    """Of names that differ in nothing that a file system could tell apart."""
+    """Cells whose names become the same folder name on disk."""
     folders: dict[str, str] = {}
     for name in names:
         other = folders.setdefault(folder_name(name).lower(), name)

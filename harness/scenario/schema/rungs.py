@@ -1,6 +1,6 @@
-"""The rungs of the reference aggregator and their policies, as a scenario spells them. Pure.
+"""The rungs of the reference aggregator and their policies, by their names in a scenario. Pure.
 
-The tester may not import the aggregator; a test holds the two together.
+The tester may not import the aggregator; a test checks that both have the same rungs and policies.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ POLICIES: Final = tuple(dict.fromkeys(policy for policies in POLICIES_OF.values(
 
 def _rung(value: Any) -> str:
     if value not in RUNGS:
-        raise refusal(f"{kind_of(value)} is no rung of the aggregator", did_you_mean(str(value), RUNGS))
+        raise refusal(f"{kind_of(value)} is not a rung of the aggregator", did_you_mean(str(value), RUNGS))
     return str(value)
 
 
@@ -55,7 +55,7 @@ def cannot_add(rung: str, policy: str) -> PydanticCustomError | None:
 
 
 def unknown_policy(rung: str, policy: str) -> PydanticCustomError:
-    """Why a policy that the rung has not cannot be switched off there."""
+    """Why a policy that the rung lacks cannot be switched off there."""
     has, others = POLICIES_OF[rung], rungs_with(policy)
     if not others:
         return refusal(f"there is no policy `{policy}`", did_you_mean(policy, has, otherwise="remove `without`"))

@@ -1,8 +1,8 @@
-"""The models of a scenario, field for field the public contract. Each section is right in itself here.
+"""The models of a scenario, field for field the public contract. They validate each section by itself.
 
-What holds between sections (names that refer to each other, windows that must fit) is
-`harness.scenario.names.references` and `.windows`; where things stand in the file is `.problems`.
-Attributes carry their unit (`for_ms`), keys are as a scenario spells them (`for`).
+What must hold between sections (names that refer to each other, windows that must fit) is checked by
+`harness.scenario.names` and `harness.scenario.checks`; `harness.scenario.source.diagnostics` adds positions in the
+file. Attributes carry their unit (`for_ms`); their aliases are the keys in a scenario (`for`).
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ NAME_MOST: Final = 200
 
 
 class Service(StrictModel):
-    """The system under test. `rung` is the reference aggregator at one step of its story."""
+    """The service under test: a command, a URL, or one rung (a variant) of the reference aggregator."""
 
     ONE_OF: ClassVar = (("command", "rung", "url"),)
 
-    rung: Rung | None = Field(None, description="The reference aggregator, at one step of its story")
+    rung: Rung | None = Field(None, description="The reference aggregator in one of its variants")
     command: Command | None = Field(None, description="Started without a shell; {port} is the port it must listen on")
     url: BaseUrl | None = Field(None, description="A service that runs already; outside loopback: --allow-target")
     without: tuple[str, ...] = Field((), description="Policies of the rung to switch off")
-    also: tuple[str, ...] = Field((), alias="with", description="Policies to add that the rung has not")
+    also: tuple[str, ...] = Field((), alias="with", description="Policies to add that the rung lacks")
     client: Literal["aiohttp", "httpx"] | None = Field(
-        None, description="Of a rung: how it calls its backends; httpx has one pool of 100 connections for all"
+        None, description="For a rung: its HTTP client; httpx has one pool of 100 connections for all backends"
     )
     env: Environment = Field({}, description="Environment; {azure.url} is the address of upstream azure")
     cwd: Text = Field(".", description="Working directory, relative to this file")
@@ -67,13 +67,13 @@ class Service(StrictModel):
 
     @property
     def alerts_parts(self) -> tuple[str, str] | None:
-        """Path and metric; None where the service has no alert that we know of."""
+        """Path and metric of the alert; None if the service has none."""
         spelled = self.alerts or (ALERTS_OF_A_RUNG if self.rung is not None else None)
         return alerts_parts(spelled) if spelled else None
 
     @property
     def ready_parts(self) -> tuple[str, str, float]:
-        """Method, path, milliseconds."""
+        """Method, path and time limit (ms) of the readiness probe."""
         return ready_parts(self.ready)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
@@ -99,9 +99,9 @@ class Service(StrictModel):
 
 class Gateway(StrictModel):
     kind: Literal["auto", "nginx", "client", "external", "none"] = Field(
-        "auto", description="auto: nginx where found, else a total deadline kept by the load generator"
+        "auto", description="auto: nginx where found, else a total deadline that the load generator enforces"
     )
-    timeout_ms: LongerDuration = Field(written("30s"), alias="timeout", description="When it answers 504")
+    timeout_ms: LongerDuration = Field(written("30s"), alias="timeout", description="After how long it answers 504")
 
     @property
     def deadline_ms(self) -> float | None:
@@ -116,7 +116,7 @@ class StagePart(StrictModel):
 
 class Expect(StrictModel):
     status: Statuses | None = Field(None, description="Anything else is a bad answer")
-    contains: Text | None = Field(None, description="A text that the body must hold")
+    contains: Text | None = Field(None, description="A text that the body must contain")
 
 
 class Request(StrictModel):
@@ -125,13 +125,13 @@ class Request(StrictModel):
     SHORT_FOR: ClassVar = "request"
     AT_MOST_ONE: ClassVar = (("body", "json"),)
 
-    given_name: Text | None = Field(None, alias="name", description="What gates call it; default: METHOD PATH")
+    given_name: Text | None = Field(None, alias="name", description="Its name in gates; default: METHOD PATH")
     request: RequestLine
     headers: Headers = {}
     body: str | None = None
     json_body: Any = Field(None, alias="json", description="Sent as application/json")
     weight: int = Field(1, ge=1, le=1_000_000, description="How often, relative to the others")
-    asks: tuple[str, ...] | None = Field(None, description="Upstreams that a complete answer holds; default: all")
+    asks: tuple[str, ...] | None = Field(None, description="Upstreams that a complete answer contains; default: all")
     expect: Expect | None = None
 
     @property
@@ -140,12 +140,12 @@ class Request(StrictModel):
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         if any(char in self.name for char in '"\n\t') or not is_sanitized(self.name) or len(self.name) > NAME_MOST:
-            found = f"a request's name is one line of up to {NAME_MOST} characters, without quotes and hidden ones"
-            yield "name", refusal(found, "choose a plainer one, or give it a `name`")
+            found = f"a request's name is one line of up to {NAME_MOST} characters, without quotes or invisible ones"
+            yield "name", refusal(found, "choose a simpler one, or give the request a `name`")
         method = self.request.split()[0]
         for key, value in (("body", self.body), ("json", self.json_body)):
             if value is not None and method in ("GET", "HEAD"):
-                yield key, refusal(f"a {method} request carries no body", "use POST, or remove it")
+                yield key, refusal(f"a {method} request has no body", "use POST, or remove it")
 
 
 class JmesPath(StrictModel):
@@ -184,27 +184,29 @@ Complete = Annotated[
 class Load(StrictModel):
     ONE_OF: ClassVar = (("rate", "users", "stages", "replay"), ("request", "requests", "locustfile"))
 
-    rate_per_s: Rate | None = Field(None, alias="rate", description="Open model: arrivals, whatever the service does")
-    users: int | None = Field(None, ge=1, le=100_000, description="Closed model: each waits for its answer")
+    rate_per_s: Rate | None = Field(
+        None, alias="rate", description="Open model: arrivals per time, whether or not the service keeps up"
+    )
+    users: int | None = Field(None, ge=1, le=100_000, description="Closed model: each user waits for its answer")
     stages: Annotated[tuple[StagePart, ...], Field(min_length=1, max_length=1_000)] | None = None
-    replay: Text | None = Field(None, description="A recording: a file with one number of seconds a line")
+    replay: Text | None = Field(None, description="Recorded arrivals: a file with one number per line, in seconds")
     arrivals: Literal["poisson", "constant"] = "poisson"
     request: Request | None = None
     requests: Annotated[tuple[Request, ...], Field(min_length=1, max_length=1_000)] | None = None
-    locustfile: Text | None = Field(None, description="Your own, its tasks sent at the planned times")
+    locustfile: Text | None = Field(None, description="Your own user classes; tasks run at the planned times")
     data: Text | None = Field(None, description="A CSV file with a header line")
     headers: Headers = {}
-    warmup_ms: Duration = Field(written("10s"), alias="warmup", description="Before t = 0; in no gate")
+    warmup_ms: Duration = Field(written("10s"), alias="warmup", description="Before t = 0; no gate counts it")
     baseline_ms: Duration | None = Field(
-        None, alias="baseline", description="Before the first fault; default 30s, 60s where a gate names it"
+        None, alias="baseline", description="Before the first fault; default 30s, 60s if a gate needs it"
     )
     recovery_ms: Duration | None = Field(
         None, alias="recovery", description="After each fault; default 20s, or what a recovery gate needs"
     )
     duration_ms: LongerDuration | None = Field(
-        None, alias="duration", description="From t = 0; default: what the faults need, 60s without"
+        None, alias="duration", description="From t = 0; default: what the faults need, 60s without faults"
     )
-    drain_ms: Duration | None = Field(None, alias="drain", description="For what is still open at the end")
+    drain_ms: Duration | None = Field(None, alias="drain", description="Time for requests that are open at the end")
     guard_ms: Duration | None = Field(
         None, alias="guard", description="Before each fault; default min(5s, gateway.timeout)"
     )
@@ -213,11 +215,11 @@ class Load(StrictModel):
     )
     max_in_flight: int | None = Field(None, ge=1, le=1_000_000)
     ok: Statuses = Field(written("200-399"), description="Statuses that count as ok")
-    complete: Complete | None = Field(None, description="How upstreams are recognised in an answer; auto knows fakes")
+    complete: Complete | None = Field(None, description="How to find upstreams in an answer; auto finds fakes' rows")
 
     @property
     def written_requests(self) -> tuple[Request, ...]:
-        """Empty with a locustfile."""
+        """The requests of the scenario; empty with a locustfile."""
         return (self.request,) if self.request else self.requests or ()
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
@@ -227,26 +229,29 @@ class Load(StrictModel):
             yield "stages", refusal("every stage has a rate of 0/s, which sends nothing", "give one a rate")
         if self.duration_ms is not None and (self.stages or self.replay):
             own = "stages" if self.stages else "replay"
-            yield "duration", refusal(f"`{own}` says how long the load lasts", "remove `duration`")
+            yield "duration", refusal(f"`{own}` determines how long the load lasts", "remove `duration`")
         if self.users is not None and "max_in_flight" in self.model_fields_set:
-            yield "max_in_flight", refusal("`users` decides how many are in flight", "remove `max_in_flight`")
+            yield (
+                "max_in_flight",
+                refusal("`users` determines how many requests are in flight", "remove `max_in_flight`"),
+            )
 
 
 class Verdict(StrictModel):
-    confidence: Share = Field(written("95%"), description="Of a PASS")
+    confidence: Share = Field(written("95%"), description="The confidence of each PASS")
     clump_ms: LongerDuration = Field(
-        written("100ms"), alias="clump", description="How long slow spells are assumed to last"
+        written("100ms"), alias="clump", description="Assumed mean length of slow spells (correlation time)"
     )
-    inconclusive: Literal["fail", "warn"] = Field("fail", description="warn: exit 0 where nothing could be decided")
+    inconclusive: Literal["fail", "warn"] = Field("fail", description="warn: an inconclusive run exits 0")
     runs: int = Field(1, ge=1, le=20, description="Runs that are pooled, each with its own seed")
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         if not 0.5 <= self.confidence <= 0.9999:
-            yield "confidence", refusal("a confidence from 50% to 99.99%", "write 95%")
+            yield "confidence", refusal("a confidence lies between 50% and 99.99%", "write 95%")
 
 
 class ToxiproxyPart(StrictModel):
-    url: BaseUrl | None = Field(None, description="A server that runs already; default: one of our own")
+    url: BaseUrl | None = Field(None, description="A server that runs already; default: tailgate starts one")
 
 
 FaultField = Annotated[Fault, PlainValidator(parse_fault, json_schema_input_type=Any)]
@@ -254,8 +259,8 @@ UpstreamField = Annotated[Upstream, PlainValidator(parse_upstream, json_schema_i
 
 
 class Scenario(StrictModel):
-    name: ScenarioName = Field(description="Names the run's folder and its reports")
-    seed: int = Field(0, ge=0, lt=2**63, description="Everything random follows from it")
+    name: ScenarioName = Field(description="The name of the run's folder and in its reports")
+    seed: int = Field(0, ge=0, lt=2**63, description="The seed of everything random")
     extends: Text | None = Field(
         None, description="Another scenario, relative to this file; mappings merge, lists replace"
     )

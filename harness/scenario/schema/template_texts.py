@@ -1,6 +1,6 @@
-"""Where in a scenario templates and variables mean something, and which templates there are. Pure.
+"""The texts of a scenario in which templates and variables are filled in, and the templates that exist. Pure.
 
-It reads the plain tree, so that a scenario need not be valid.
+It reads the plain tree, so the scenario need not be valid.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness.scenario.source.diagnostics import Path
 
 
 def request_parts(load: Any) -> Iterator[tuple[Path, Any]]:
-    """Each request of a `load` with its path, as it is written."""
+    """Each request of a `load`, as written, with its path."""
     if not isinstance(load, dict):
         return
     if load.get("request") is not None:
@@ -25,7 +25,7 @@ def request_parts(load: Any) -> Iterator[tuple[Path, Any]]:
 
 
 def texts_with_templates(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Every text in which templates and variables mean something."""
+    """Every text in which templates and variables are filled in, with its path."""
     service, load = raw.get("service"), raw.get("load")
     if isinstance(service, dict):
         command = service.get("command")
@@ -41,7 +41,7 @@ def texts_with_templates(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
 
 
 def texts_with_variables(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Where the load generator fills variables in, but no templates, besides."""
+    """Every text in which variables are filled in: those with templates, and request lines and bodies."""
     yield from texts_with_templates(raw)
     yield from request_texts(raw)
 

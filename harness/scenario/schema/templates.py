@@ -1,7 +1,7 @@
-"""`{port}`, `{azure.url}`, `{gateway.timeout}` in commands, environments and headers; `${VAR}` left alone. Pure.
+"""Templates in commands, environments and headers: `{port}`, `{azure.url}`, `{gateway.timeout}`. Pure.
 
-`{{` is a brace. A variable stays as it is written: its value belongs into no file, so whoever starts
-the process or sends the header fills it in.
+`{{` stands for a brace. A `${VAR}` stays as written, since its value may be a secret and must not get into a file; it
+is expanded when the process starts or the header is sent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TemplateFault:
-    """`offset` counts characters from 0 in the text. `upstream`: the one that there is not, where that is the fault."""
+    """A mistake in a template. `offset`: characters from the beginning of the text. `upstream`: the name of an upstream
+    that does not exist, if that is the mistake."""
 
     message: str
     fix: str
@@ -33,7 +34,7 @@ class TemplateFault:
 
 
 PARTS: Final = ("url", "host", "port", "address")
-"""What there is of an upstream."""
+"""The templates of each upstream."""
 
 
 def upstream_names(upstream: str) -> tuple[str, ...]:
@@ -41,12 +42,12 @@ def upstream_names(upstream: str) -> tuple[str, ...]:
 
 
 def names_in(text: str) -> frozenset[str]:
-    """What its templates name, whether there is such a thing or not."""
+    """The names of its templates, known or not."""
     return frozenset(match["name"] for match in _TOKEN.finditer(text) if match["name"] is not None)
 
 
 def fill(text: str, values: Mapping[str, str], *, keep_unknown: bool = False) -> str:
-    """The text with its templates filled in. `keep_unknown`: other names and `{{` stay (columns of a data file)."""
+    """The text with its templates filled in. `keep_unknown`: unknown names and `{{` stay; a data file may fill them."""
 
     def value(match: re.Match[str]) -> str:
         if match["name"] is not None:
@@ -59,7 +60,7 @@ def fill(text: str, values: Mapping[str, str], *, keep_unknown: bool = False) ->
 def template_faults(
     text: str, known: Iterable[str], upstreams: Iterable[str] = (), *, keep_unknown: bool = False
 ) -> Iterator[TemplateFault]:
-    """The first few: a text of nothing but braces would have a hundred thousand."""
+    """The first few mistakes in its templates: a text of braces only would have a hundred thousand."""
     return islice(_template_faults(text, tuple(known), tuple(upstreams), keep_unknown=keep_unknown), FAULTS_MOST)
 
 
@@ -68,7 +69,9 @@ def _template_faults(
 ) -> Iterator[TemplateFault]:
     for match in _TOKEN.finditer(text):
         if match["dollar"]:
-            yield TemplateFault("`${` begins no variable here", "write ${NAME} or ${NAME:-default}", match.start())
+            yield TemplateFault(
+                "`${` does not begin a variable here", "write ${NAME} or ${NAME:-default}", match.start()
+            )
         elif keep_unknown or match["variable"] or match["brace"]:
             continue
         elif match["name"] is None:
@@ -81,18 +84,18 @@ def _unknown(name: str, names: tuple[str, ...], upstreams: tuple[str, ...], offs
     upstream, dot, part = name.rpartition(".")
     missing = ""
     if dot and part in PARTS and upstream not in (*upstreams, "gateway", "service"):
-        # the part is right, so the nearest of all templates would be one of somebody else's
+        # the part is right, so look for a similar upstream; the most similar template could be another upstream's
         close = closest(upstream, upstreams)
         meant = f"did you mean `{close}.{part}`?" if close else did_you_mean("", upstreams, otherwise="add `upstreams`")
-        message = f"nothing is called `{{{name}}}`: there is no upstream `{upstream}`"
+        message = f"there is no template `{{{name}}}`: there is no upstream `{upstream}`"
         missing = upstream
     else:
-        meant, message = did_you_mean(name, names), f"nothing is called `{{{name}}}`"
-    return TemplateFault(message, f"{meant}; a brace is written {{{{", offset, missing)
+        meant, message = did_you_mean(name, names), f"there is no template `{{{name}}}`"
+    return TemplateFault(message, f"{meant}; write {{{{ for a brace", offset, missing)
 
 
 def missing_variables(text: str, environ: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """Variables without a default that are not set, with their offsets."""
+    """Variables without a default that are not set, with their offsets in the text."""
     for match in VARIABLE.finditer(text):
         if match[2] is None and match[1] not in environ:
             yield match[1], match.start()

@@ -1,4 +1,4 @@
-"""Values that a scenario spells in one text: request lines, status sets, URLs, readiness. Pure."""
+"""The syntax of values that are one text in a scenario: request lines, status sets, URLs, probes, alerts. Pure."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def _request_line(value: Any) -> str:
         raise refusal(f"expected a method and a path, not {kind_of(value)}", fix)
     method, _, path = value.strip().partition(" ")
     if method.startswith("/"):
-        raise refusal(f"`{value}` does not say its method", f"write GET {value.strip()}")
+        raise refusal(f"`{value}` has no method", f"write GET {value.strip()}")
     if method not in METHODS:
         fix = f"write {method.upper()} {path}" if method.upper() in METHODS else did_you_mean(method, METHODS)
         raise refusal(f"`{method}` is not a method", fix)
     path = path.strip()
     if "://" in path.split("?")[0]:
-        raise refusal("a request names a path; the host is the service's", f"write {method} {_path_of(path)}")
+        raise refusal("a request is a path without a host", f"write {method} {_path_of(path)}")
     if not path.startswith("/") or any(char.isspace() or ord(char) < 32 or ord(char) == 127 for char in path):
         raise refusal(f"`{path}` is not a path: it begins with / and has no spaces", fix)
     if not path.isascii():
@@ -68,7 +68,7 @@ _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 def _header_name(value: Any) -> str:
     if not isinstance(value, str) or not _HEADER.fullmatch(value):
-        raise refusal(f"{kind_of(value)} is not a header's name", "write letters, digits and -, such as X-Tenant")
+        raise refusal(f"{kind_of(value)} is not a header name", "write letters, digits and -, such as X-Tenant")
     return value
 
 
@@ -76,13 +76,15 @@ def _header_value(value: Any) -> str:
     if not isinstance(value, str):
         raise not_text(value)
     if not re.fullmatch(HEADER_VALUE, value):
-        raise refusal(f"a header cannot hold {kind_of(value)}", "write it in one line of Latin letters, or encode it")
+        raise refusal(
+            f"a header cannot contain {kind_of(value)}", "write it in one line of Latin letters, or encode it"
+        )
     return value
 
 
 def _variable_name(value: Any) -> str:
     if not isinstance(value, str) or not value or "=" in value:
-        raise refusal(f"{kind_of(value)} names no variable of an environment", "write NAME: value")
+        raise refusal(f"{kind_of(value)} is not a name of an environment variable", "write NAME: value")
     return value
 
 
@@ -91,7 +93,7 @@ def _base_url(value: Any) -> str:
     if not isinstance(value, str):
         raise refusal(f"expected a URL, not {kind_of(value)}", fix)
     if "{" in value or "$" in value:
-        raise refusal("this address must be known before anything is started", "write it out, or --set it")
+        raise refusal("this address must be known before anything starts", "write it out, or give it by --set")
     try:
         parts = urlsplit(value.strip())
         port = parts.port
@@ -100,11 +102,9 @@ def _base_url(value: Any) -> str:
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or "") or port == 0:
         raise refusal(f"`{value}` is not an http:// or https:// URL", fix)
     if parts.username or parts.password:
-        raise refusal("a URL here holds no credentials", "send them as a header: {Authorization: …${VAR}}")
+        raise refusal("this URL may not contain credentials", "send them as a header: {Authorization: …${VAR}}")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise refusal(
-            "a URL here is the service's root", f"write {parts.scheme}://{parts.netloc}, paths go to requests"
-        )
+        raise refusal("this URL has no path", f"write {parts.scheme}://{parts.netloc}, and put paths into requests")
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -115,19 +115,19 @@ def _ready(value: Any) -> str:
     match = _READY.fullmatch(value.strip()) if isinstance(value, str) else None
     fix = "write GET /healthz within 10s"
     if not match:
-        raise refusal(f"{kind_of(value)} does not say how readiness is probed", fix)
+        raise refusal(f"{kind_of(value)} is not a readiness probe", fix)
     _request_line(f"{match[1]} {match[2]}")
     try:
         within_ms = parse_duration_ms(match[3] or READY_WITHIN)
     except ValueError:
         raise refusal(f"`{shortened(match[3])}` is not a duration", fix) from None
     if not 0 < within_ms <= LONGEST_MS:
-        raise refusal(f"`{shortened(match[3])}` is no time to wait for", fix)
+        raise refusal(f"`{shortened(match[3])}` is not a time limit", fix)
     return match[0]
 
 
 def ready_parts(ready: str) -> tuple[str, str, float]:
-    """Method, path and milliseconds of a readiness that was validated."""
+    """Method, path and time limit (ms) of a validated readiness probe."""
     match = _READY.fullmatch(ready)
     assert match
     return match[1], match[2], parse_duration_ms(match[3] or READY_WITHIN)
@@ -145,7 +145,7 @@ def _alerts(value: Any) -> str:
     if not match:
         if like := _LIKE_ALERTS.fullmatch(text):
             raise _no_metric(like[1], like[2])
-        raise refusal(f"{kind_of(value)} does not say where an alert metric is", fix)
+        raise refusal(f"{kind_of(value)} is not a path and an alert metric", fix)
     if not match[1].startswith("/") and "://" not in match[1]:
         raise refusal(f"`{match[1]}` is not a path: it begins with /", f"write GET /{match[1]} {match[2]}")
     _request_line(f"GET {match[1]}")
@@ -155,7 +155,7 @@ def _alerts(value: Any) -> str:
 def _no_metric(path: str, name: str) -> PydanticCustomError:
     path = f"/{path.removeprefix('/')}" if "://" not in path else path
     if labelled := _LABELLED.fullmatch(name):
-        found = f"`{shortened(name)}` is a metric with labels: all its samples are looked at"
+        found = f"`{shortened(name)}` has labels, but all samples of the metric are read"
         return refusal(found, f"write the name without labels: GET {path} {labelled[1]}")
     found = f"`{shortened(name)}` is not a metric name (letters, digits, `_`, `:`)"
     plain = re.sub(r"[^A-Za-z0-9_:]+", "_", name).strip("_")
@@ -163,7 +163,7 @@ def _no_metric(path: str, name: str) -> PydanticCustomError:
 
 
 def alerts_parts(spelled: str) -> tuple[str, str]:
-    """Path and metric of what was validated."""
+    """Path and metric of a validated alert."""
     match = _ALERTS.fullmatch(spelled)
     assert match
     return match[1], match[2]
@@ -173,12 +173,12 @@ def _scenario_name(value: Any) -> str:
     if not isinstance(value, str):
         raise refusal(f"expected text, not {kind_of(value)}", f'put it in quotes: "{value}"')
     if not value.strip() or len(value) > 80 or "/" in value or "\\" in value:
-        fix = "choose a shorter one" if len(value) > 80 else "write it without, such as azure-slow"
-        raise refusal("a name is up to 80 characters without / and \\: it names a folder", fix)
+        fix = "choose a shorter one" if len(value) > 80 else "write it without them, such as azure-slow"
+        raise refusal("a name has up to 80 characters, without / and \\, since it names a folder", fix)
     if "\n" in value or "\t" in value or not is_sanitized(value):
-        raise refusal("a name is one line of characters that can be seen", f"write `{one_line(value)}` without them")
+        raise refusal("a name is one line of visible characters", f"remove the others from `{one_line(value)}`")
     if not re.search(r"\w", value):
-        raise refusal(f"the name `{value}` has no letter in it", "name what the scenario shows")
+        raise refusal(f"the name `{value}` has no letter or digit", "name what the scenario shows")
     return value.strip()
 
 
