@@ -94,7 +94,7 @@ CANARY_LINE: TypeAdapter[CanaryLine] = TypeAdapter(CanaryLine)
 
 
 def read_canaries(path: Path) -> Iterator[CanaryLine]:
-    """Every whole line. Skips a last line that is cut short; other damage raises ValueError. No lines without a file."""
+    """Every whole line; none without a file. Skips a last line that is cut short; other damage raises ValueError."""
     return read_ndjson(path, CANARY_LINE.validate_json, "a canary line")
 
 

@@ -75,5 +75,5 @@ def without_digits(text: str) -> str:
 
 
 def read_detections(path: Path) -> Iterator[Recorded]:
-    """Every whole line. Skips a last line that is cut short; other damage raises ValueError. No lines without a file."""
+    """Every whole line; none without a file. Skips a last line that is cut short; other damage raises ValueError."""
     return read_ndjson(path, _LINE.validate_json, "a notice")
