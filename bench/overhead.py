@@ -62,16 +62,19 @@ def overhead_s(folder: Path) -> float:
 
 
 def load_s(run_dir: Path) -> float:
-    """Seconds from the first planned arrival to the last row, or to the planned end of the load if that is later."""
+    """Seconds from the first planned arrival to the last row, or to the end of the load if that is later.
+
+    The end is the planned one, or the earlier one of a load that was stopped.
+    """
     plan, manifest = Plan.read(run_dir), Manifest.read(run_dir)
-    assert manifest.t0_ns is not None
+    assert manifest.t0_ns is not None and manifest.ended is not None
     first_ns = manifest.t0_ns - round(plan.load.warmup_ms * NS_PER_MS)
     last_ns = max(
         int(read_rows(run_dir / f"samples-{worker}.bin", SAMPLES)["done_ns"].max())
         for worker in range(plan.load.workers)
     )
-    planned_end_ns = manifest.t0_ns + round(plan.load.duration_ms * NS_PER_MS)
-    return (max(last_ns, planned_end_ns) - first_ns) / 1e9
+    end_ns = manifest.ended.stop_at_ns or manifest.t0_ns + round(plan.load.duration_ms * NS_PER_MS)
+    return (max(last_ns, end_ns) - first_ns) / 1e9
 
 
 def main() -> int:

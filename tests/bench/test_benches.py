@@ -143,6 +143,18 @@ def test_the_overhead_is_measured_with_eight_backends(tmp_path: Path) -> None:
     assert len(load_scenario(tmp_path / "scenario.yaml", ()).scenario.upstreams) == 8
 
 
+def test_the_load_of_a_run_that_was_stopped_ends_there(tmp_path: Path) -> None:
+    made = record(make_plan(rate_per_s=5, warmup_ms=2_000, duration_ms=60_000))
+    whole = made.write(tmp_path / "whole")
+    assert made.manifest.ended
+    ended = made.manifest.ended.model_copy(update={"reason": "warmup_failed", "stop_at_ns": T0_NS + 2 * 10**9})
+    made.manifest = made.manifest.model_copy(update={"ended": ended})
+    made.samples = made.samples[made.samples["intended_ns"] < T0_NS + 10**9]
+    stopped = made.write(tmp_path / "stopped")
+    assert overhead.load_s(whole) == pytest.approx(62, abs=2)
+    assert overhead.load_s(stopped) == pytest.approx(4, abs=0.5)
+
+
 def test_a_command_that_fails_ends_the_bench_with_what_it_said(capsys: pytest.CaptureFixture[str]) -> None:
     program = "import sys; print('scenario.yaml:3: error: no such key', file=sys.stderr); sys.exit(2)"
     with pytest.raises(SystemExit) as ended:
