@@ -27,7 +27,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.command_line import bench_parser, exit_code
-from bench.tailgate_command import JUDGED, run_tailgate
+from bench.tailgate_command import run_codes, run_tailgate
 from harness.evidence import Evidence
 from harness.evidence.completeness import complete
 from harness.rundir.rows import Outcome
@@ -122,7 +122,7 @@ def missed(found: Sequence[Figures]) -> Iterator[str]:
 
 def run_once(folder: Path, sets: Sequence[str]) -> Path:
     words = [*COMMAND, "--out", str(folder), *(word for each in sets for word in ("--set", each))]
-    out = run_tailgate(words, codes=JUDGED, timeout_s=400)
+    out = run_tailgate(words, codes=run_codes(short=bool(sets)), timeout_s=400)
     print(out.strip(), file=sys.stderr)
     return Path(out.split()[-1])
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.bare_start import beside_bare_starts
 from bench.command_line import read_options
-from bench.tailgate_command import JUDGED, run_tailgate
+from bench.tailgate_command import run_codes, run_tailgate
 from harness.rundir.manifest import Manifest
 from harness.rundir.plan import Plan
 from harness.rundir.rows import SAMPLES, read_rows
@@ -52,32 +52,39 @@ verdict: {clump: 10ms}
 """The demo's stack, faults and gates, with as little load as these gates can be decided by."""
 
 
-def overhead_s(folder: Path) -> float:
+def overhead_s(folder: Path, *, short: bool) -> float:
     scenario = folder / "overhead.yaml"
     scenario.write_text(SCENARIO, encoding="utf-8")
     start_s = time.perf_counter()
-    out = run_tailgate(["run", str(scenario), "--quiet", "--out", str(folder)], codes=JUDGED, timeout_s=180)
+    out = run_tailgate(
+        ["run", str(scenario), "--quiet", "--out", str(folder)], codes=run_codes(short=short), timeout_s=180
+    )
     wall_s = time.perf_counter() - start_s
     return wall_s - load_s(Path(out.split()[-1]))
 
 
 def load_s(run_dir: Path) -> float:
-    """Seconds from the first planned arrival to the last row, or to the planned end of the load if that is later."""
+    """Seconds from the first planned arrival to the last row, or to the end of the load if that is later.
+
+    The end is the planned one, or the earlier one of a load that was stopped.
+    """
     plan, manifest = Plan.read(run_dir), Manifest.read(run_dir)
-    assert manifest.t0_ns is not None
+    assert manifest.t0_ns is not None and manifest.ended is not None
     first_ns = manifest.t0_ns - round(plan.load.warmup_ms * NS_PER_MS)
     last_ns = max(
         int(read_rows(run_dir / f"samples-{worker}.bin", SAMPLES)["done_ns"].max())
         for worker in range(plan.load.workers)
     )
-    planned_end_ns = manifest.t0_ns + round(plan.load.duration_ms * NS_PER_MS)
-    return (max(last_ns, planned_end_ns) - first_ns) / 1e9
+    end_ns = manifest.ended.stop_at_ns or manifest.t0_ns + round(plan.load.duration_ms * NS_PER_MS)
+    return (max(last_ns, end_ns) - first_ns) / 1e9
 
 
 def main() -> int:
     options = read_options(__doc__, rounds=5)
     with tempfile.TemporaryDirectory() as folder:
-        measured = [beside_bare_starts(lambda: overhead_s(Path(folder))) for _ in range(options.rounds)]
+        measured = [
+            beside_bare_starts(lambda: overhead_s(Path(folder), short=options.short)) for _ in range(options.rounds)
+        ]
     seconds, starts = zip(*measured, strict=True)
     median = statistics.median(starts)
     print(f"| backends | median (s) | worst of {options.rounds} | bare starts, median | best | worst | limit |")

@@ -16,7 +16,7 @@ import pytest
 from bench import isolation, ladder_table, many_runs, overhead
 from bench.bare_start import beside_bare_starts
 from bench.command_line import BenchOptions
-from bench.tailgate_command import run_command
+from bench.tailgate_command import run_codes, run_command
 from harness.scenario import load_scenario
 from harness.scenario.planning.gateway_choice import resolve_gateway
 from tests.bench.short_forms import ROOT, SHORT_FORMS, ShortForm, play, row, wrong
@@ -143,6 +143,18 @@ def test_the_overhead_is_measured_with_eight_backends(tmp_path: Path) -> None:
     assert len(load_scenario(tmp_path / "scenario.yaml", ()).scenario.upstreams) == 8
 
 
+def test_the_load_of_a_run_that_was_stopped_ends_there(tmp_path: Path) -> None:
+    made = record(make_plan(rate_per_s=5, warmup_ms=2_000, duration_ms=60_000))
+    whole = made.write(tmp_path / "whole")
+    assert made.manifest.ended
+    ended = made.manifest.ended.model_copy(update={"reason": "warmup_failed", "stop_at_ns": T0_NS + 2 * 10**9})
+    made.manifest = made.manifest.model_copy(update={"ended": ended})
+    made.samples = made.samples[made.samples["intended_ns"] < T0_NS + 10**9]
+    stopped = made.write(tmp_path / "stopped")
+    assert overhead.load_s(whole) == pytest.approx(62, abs=2)
+    assert overhead.load_s(stopped) == pytest.approx(4, abs=0.5)
+
+
 def test_a_command_that_fails_ends_the_bench_with_what_it_said(capsys: pytest.CaptureFixture[str]) -> None:
     program = "import sys; print('scenario.yaml:3: error: no such key', file=sys.stderr); sys.exit(2)"
     with pytest.raises(SystemExit) as ended:
@@ -151,6 +163,14 @@ def test_a_command_that_fails_ends_the_bench_with_what_it_said(capsys: pytest.Ca
     said = capsys.readouterr().err
     assert "exited with 2" in said
     assert "scenario.yaml:3: error: no such key" in said
+
+
+def test_a_quiet_run_that_fails_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "results.json").write_text('{"reason": "the load generator was late"}', encoding="utf-8")
+    with pytest.raises(SystemExit):
+        run_command(["python3", "-c", f"print('RIG_FAILURE x {tmp_path}'); exit(4)"], codes=run_codes(short=False))
+    assert "the load generator was late" in capsys.readouterr().err
+    assert run_command(["python3", "-c", "print('RIG_FAILURE x'); exit(4)"], codes=run_codes(short=True))
 
 
 def test_a_code_that_is_expected_is_no_failure() -> None:
