@@ -1,1 +1,1 @@
-"""What tailgate knows of load: schedules (`load`), the Locust side (`drive`), scenarios to copy (`catalog`)."""
+"""Load: arrival schedules (`load`), the Locust workers (`drive`), and ready-made scenarios (`catalog`)."""

@@ -1,5 +1,5 @@
-"""The Locust side of a run: sends the planned arrivals and records what became of each.
+"""The Locust workers of a run: they send the planned arrivals and record how each ended.
 
-The only code that imports locust and gevent. It decides nothing about the service; it writes
-`samples-<worker>.bin` and leaves. `command` is what everybody else may import.
+Only this package imports locust and gevent. A worker writes `samples-<worker>.bin` and exits; it does not judge the
+service. Other packages may import `command` only.
 """

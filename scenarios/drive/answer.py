@@ -1,7 +1,6 @@
-"""What a completed request is worth: its outcome, and which upstreams' rows are in the answer.
+"""Classifies an answer: its outcome, and which upstreams' rows are in it.
 
-CONTRACT.md §3 in code. Knows status codes and bodies, not clients: `failures` has told what went
-wrong on the way before it comes here.
+It works on status codes and bodies; `failures` classifies what went wrong before a whole answer arrived.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ GATEWAY_TIMEOUT_STATUS = 504
 
 
 class BadAnswer(Exception):
-    """An answer that came whole and does not hold what it should."""
+    """An answer that arrived whole and lacks what it should contain."""
 
 
 class Checks:
@@ -40,9 +39,9 @@ class Checks:
     def judge(
         self, status: int, body: bytes, request: PlannedRequest | None = None, *, accepted: bool = False
     ) -> tuple[Outcome, int]:
-        """Outcome and `answered` bits of an answer that came whole.
+        """Outcome and `answered` bits (bit i: upstream i's rows are in it) of an answer that arrived whole.
 
-        `accepted`: the locustfile said that this status is a success (`response.success()`).
+        `accepted`: the locustfile declared this status a success (`response.success()`).
         """
         outcome = self._by_status(status, request, accepted)
         if outcome is not Outcome.OK:
@@ -59,7 +58,7 @@ class Checks:
             return Outcome.GATEWAY_TIMEOUT
         ok = accepted or _within(status, self._ok)
         if request is not None and request.expect_status is not None:
-            # what is expected is good even outside `ok`; an ok that was not expected is a wrong answer
+            # an expected status is ok even outside `ok`; a status of `ok` that is not expected is a bad answer
             if _within(status, request.expect_status):
                 return Outcome.OK
             return Outcome.BAD_ANSWER if ok else Outcome.HTTP_ERROR
@@ -82,11 +81,11 @@ def _within(status: int, ranges: tuple[tuple[int, int], ...]) -> bool:
 
 
 def _names(expression: ParsedResult, body: bytes) -> list[str]:
-    """The list of upstream names an answer admits to. Raises BadAnswer for anything else."""
+    """The upstream names that the expression finds in an answer. Raises BadAnswer if it finds no list of names."""
     try:
         found = expression.search(orjson.loads(body))
     except (orjson.JSONDecodeError, JMESPathError) as exc:
         raise BadAnswer(str(exc)) from exc
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise BadAnswer("the jmespath result is no list of names")
+        raise BadAnswer("the jmespath result is not a list of names")
     return found

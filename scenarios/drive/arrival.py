@@ -1,7 +1,7 @@
-"""One arrival of the plan and the requests its task makes: what becomes rows of samples-<i>.bin.
+"""One arrival of the plan and the requests that its task sends, each of which becomes a row of samples-<i>.bin.
 
-Rows are held back until the task has ended, since an exception in it says that the last answer was
-no good. Pure bookkeeping: the times come from the caller.
+Rows are written when the task has ended, since an exception in it makes the last answer a bad one. Pure: the caller
+passes the times.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from harness.correlation import SEQ_HEADER, TRACE_HEADER, traceparent
 from harness.rundir.rows import Outcome
 
 PART_MOST: Final = 255
-"""As high as a row counts the requests of one arrival."""
+"""The highest number of a request within its arrival that a row can contain."""
 Row = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 """In the order of harness.rundir.rows.SAMPLES."""
 
@@ -34,35 +34,36 @@ class RequestEnd:
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request of an arrival. `part` 0 counts from the intended time, later ones from the one before."""
+    """One request of an arrival. Latency counts from `since_ns`: the intended time for `part` 0, the end of the request
+    before for later parts."""
 
     arrival: Arrival
     part: int
     since_ns: int
     sent_ns: int
     first_ns: int = 0
-    """When the first byte of the body came; 0: unknown, or none did."""
+    """When the first byte of the body arrived; 0: unknown, or none did."""
     done_ns: int | None = None
     ending: RequestEnd | None = None
     """None until the client has reported it."""
     streamed: bool = False
-    """The body belongs to the task; reading it here would take it away."""
+    """The task reads the body itself as a stream, so it must not be read here."""
 
 
 @dataclass(slots=True, eq=False)
 class Arrival:
-    """`intended_ns` is None in the closed model: the moment of the first request then."""
+    """`intended_ns` is None in the closed model until its first request is sent, and then that time."""
 
     seq: int
     intended_ns: int | None
     request: int = 0
     alone: bool = False
-    """A single request that stands for itself: complete when it is reported."""
+    """A request outside of a task: an arrival of its own that is complete when the request is reported."""
     exchanges: list[Exchange] = field(default_factory=list)
     closed: bool = False
 
     def begin(self, now_ns: int) -> Exchange:
-        """A request goes out now."""
+        """Starts a request that is sent now."""
         if self.intended_ns is None:
             self.intended_ns = now_ns
         since_ns = self.intended_ns
@@ -73,10 +74,9 @@ class Arrival:
         return exchange
 
     def rows(self, now_ns: int, otherwise: RequestEnd) -> list[Row]:
-        """Close it: a row for each request, and one at least.
+        """Closes the arrival: a row for each request, and at least one.
 
-        `otherwise` is how requests without an ending of their own ended; done is now for those that
-        never came back.
+        `otherwise` is the end of requests that reported none; their done time is now.
         """
         self.closed = True
         if not self.exchanges:
@@ -84,7 +84,7 @@ class Arrival:
         return [_row(exchange, exchange.ending or otherwise, now_ns) for exchange in self.exchanges]
 
     def spoil(self, outcome: Outcome) -> None:
-        """The task failed on the last answer: what looked good was not."""
+        """The task failed on the last answer, so an ok becomes `outcome`."""
         if self.exchanges and (last := self.exchanges[-1]).ending is not None and last.ending.outcome is Outcome.OK:
             ending = last.ending
             last.ending = RequestEnd(outcome, ending.status, 0, ending.size, ending.request)
@@ -102,12 +102,12 @@ def _row(exchange: Exchange, ending: RequestEnd, now_ns: int) -> Row:
         min(ending.size, 2**32 - 1),
         ending.status,
         ending.request,
-        0,  # no arrival waits for a user instance yet: the pool makes as many as it needs
+        0,  # waited_us: the pool creates as many user instances as needed, so no arrival waits for one
         ending.outcome,
         min(exchange.part, PART_MOST),
     )
 
 
 def headers(run: str, seq: int) -> dict[str, str]:
-    """What ties the calls of the service to this arrival; `run` is `correlation.run_hash`."""
+    """The headers that tie the service's calls to this arrival; `run` is from `correlation.run_hash`."""
     return {SEQ_HEADER: str(seq), TRACE_HEADER: traceparent(run, seq)}

@@ -1,7 +1,7 @@
 """The command line of a Locust worker, written and read in one place; imports no Locust.
 
-Start it with the run directory as working directory: Locust puts its working directory on
-`sys.path`, and nothing there can be mistaken for a module.
+The process must be started in the run directory: Locust puts its working directory on `sys.path`, and the run directory
+contains no Python modules.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def worker_argv(run_dir: Path, index: int) -> list[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Our own part of the command line; Locust's parser gets it too, or it would refuse it."""
+    """Adds tailgate's own arguments. Locust's parser needs them too, or it would refuse them."""
     parser.add_argument("--tailgate-run", type=Path, required=True)
     parser.add_argument("--tailgate-worker", type=int, required=True)
 
 
 def worker_id_of(argv: Sequence[str]) -> WorkerId:
-    """What `worker_argv` wrote. Exits with 2 where it is missing, as argparse does."""
+    """Parses the arguments that `worker_argv` wrote. Exits with 2 if they are missing, as argparse does."""
     parser = argparse.ArgumentParser(prog="tailgate worker", allow_abbrev=False, add_help=False)
     add_arguments(parser)
     known, _ = parser.parse_known_args(argv)
@@ -53,5 +53,5 @@ def worker_id_of(argv: Sequence[str]) -> WorkerId:
 
 
 def own_share(total: int, workers: int, index: int) -> int:
-    """What worker `index` has of `total` things dealt out one by one."""
+    """How many of `total` things worker `index` gets when they are distributed in turn."""
     return total // workers + (index < total % workers)

@@ -1,7 +1,7 @@
-"""Gives a user's client a total deadline for each request, and connections that do not surprise.
+"""Gives a user's client a total deadline for each request, and limits its resends.
 
-The timeouts of HTTP clients are for single socket operations: an answer that trickles in never ends.
-Only FastHttpUser and HttpUser are known here; a client of the user's own keeps its own time.
+The timeouts of HTTP clients are for single socket operations, so an answer that drips would never time out. Only the
+clients of FastHttpUser and HttpUser are supported; other clients keep their own timeouts.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from scenarios.drive.failures import Deadline, DeadlineExpired
 from scenarios.drive.first_byte import time_bodies
 
 BLOCK_BYTES = 64 * 1024
-"""geventhttpclient reads 4 kB at a time; an answer of 400 kB would take a hundred turns."""
+"""geventhttpclient's default is 4 kB, so an answer of 400 kB would take a hundred reads."""
 
 Call = Callable[..., Any]
 
 
 class ConnectionPool(HTTPClientPool):
-    """Resends a request once, for a kept-alive connection that the server had just closed.
+    """A pool whose clients resend a request only once, for a keep-alive connection that the server has just closed.
 
-    geventhttpclient resends a GET up to `concurrency` + 1 times when connections are closed without
-    an answer: a service that drops its connections would be asked a dozen times for one arrival.
+    geventhttpclient resends a GET up to `concurrency` + 1 times when connections are closed without an answer. So a
+    service that drops connections would get a dozen requests for one arrival.
     """
 
     def get_client(self, url: str | URL) -> HTTPClient:
         client = super().get_client(url)
-        client._connection_pool.size = 0  # nothing else reads it once the pool is made
+        client._connection_pool.size = 0  # only the number of resends depends on it after the pool is created
         time_bodies(client)
         return client
 
 
 def widen_timeouts(user_class: type[User], deadline_s: float) -> None:
-    """Default timeouts of single operations must not come before the deadline; chosen ones stay."""
+    """Raises default timeouts of single operations above the deadline; timeouts that the user has chosen stay."""
     if issubclass(user_class, FastHttpUser):
         for name in ("network_timeout", "connection_timeout"):
             default = getattr(FastHttpUser, name)
@@ -48,7 +48,7 @@ def widen_timeouts(user_class: type[User], deadline_s: float) -> None:
 
 
 def set_deadline(user: Any, deadline_s: float) -> bool:
-    """End every request of this instance's client after `deadline_s`. False for an unknown client."""
+    """Ends every request of this instance's client after `deadline_s`. Returns False for an unknown client."""
     client: Any = getattr(user, "client", None)
     if issubclass(type(client), FastHttpSession):
         renew = _pool_maker(user)
@@ -65,10 +65,10 @@ def _bounded_fast(request: Call, deadline_s: float, renew: Callable[[], None]) -
     def bounded(*args: Any, **kwargs: Any) -> Any:
         deadline = Deadline.start_new(deadline_s)
         try:
-            return request(*args, **kwargs)  # which catches the deadline and reports it
+            return request(*args, **kwargs)  # it catches the deadline and reports it
         finally:
             if not deadline.pending:
-                renew()  # a connection that was given up in mid-send is never handed back
+                renew()  # a connection that is interrupted while sending is never returned to the pool
             deadline.close()
 
     return bounded
@@ -90,7 +90,7 @@ def _bounded(send: Call, deadline_s: float) -> Call:
 
 
 def _pool_maker(user: FastHttpUser) -> Callable[[], None]:
-    """A function that gives the client a fresh connection pool; one that users share is left alone."""
+    """A function that gives the client a new connection pool, unless users share one."""
     agent = user.client.client
 
     def renew() -> None:

@@ -1,7 +1,7 @@
-"""The one seam where exceptions of HTTP clients become outcomes.
+"""Translates exceptions of HTTP clients into outcomes; no other module does.
 
-FastHttpUser brings geventhttpclient's exceptions, HttpUser those of requests; both wrap the causes
-in their own ways, and a locustfile adds its own by `response.failure(…)`.
+FastHttpUser raises geventhttpclient's exceptions, HttpUser those of requests. Each wraps causes in its own way, and a
+locustfile may add exceptions by `response.failure(…)`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ class Deadline(Timeout):  # type: ignore[misc]
 
 
 class DeadlineExpired(requests.Timeout):
-    """The same of HttpUser's client: requests lets a Timeout through, and Locust would not report it."""
+    """The total deadline of HttpUser's client. A gevent Timeout would pass through requests, and Locust would not
+    report it."""
 
 
 def outcome_of(error: BaseException | None, status: int) -> Outcome | None:
-    """How a request failed on its way; None where an answer came and its status and body decide.
+    """How a request failed before a whole answer; None if an answer arrived, whose status and body then decide.
 
-    BAD_ANSWER where a locustfile called the answer a failure though its status is fine.
+    BAD_ANSWER if a locustfile declared the answer a failure.
     """
     if error is None or isinstance(error, STATUS_SAYS_IT):
         return None
@@ -44,5 +45,5 @@ def outcome_of(error: BaseException | None, status: int) -> Outcome | None:
 
 
 def is_past_deadline(error: BaseException | None) -> bool:
-    """Whether it was our total deadline that ended the request, not a timeout of a user's own."""
+    """Whether tailgate's total deadline ended the request, not a timeout of the user's client."""
     return isinstance(error, DeadlineExpired | Deadline) or isinstance(getattr(error, "original", None), Deadline)

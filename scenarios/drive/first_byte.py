@@ -1,7 +1,7 @@
-"""When the first byte of an answer's body came, on the client of FastHttpUser.
+"""Records when the first byte of an answer's body arrived, for the client of FastHttpUser.
 
-The client reads headers and the start of the body together; where the body comes later, the response is
-watched until it does. Other clients do not say, and their rows hold 0.
+The client reads the headers and the beginning of the body together. If the body arrives later, the response records the
+time when it does. Other clients do not provide the time, so their rows have 0.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from geventhttpclient.response import HTTPSocketPoolResponse
 from scenarios.drive.arrival import Exchange
 
 CURRENT: Final[ContextVar[Exchange | None]] = ContextVar("exchange", default=None)
-"""The exchange that the running greenlet is at work on; each greenlet has a context of its own."""
+"""The exchange that the running greenlet works on; each greenlet has a context of its own."""
 
 
 class _LateBody(HTTPSocketPoolResponse):
-    """A response whose headers are in and whose body is not."""
+    """A response whose headers have arrived, but no byte of its body."""
 
     exchange: Exchange | None
 
@@ -30,7 +30,7 @@ class _LateBody(HTTPSocketPoolResponse):
         super()._on_body(buf)
 
     def _on_message_complete(self) -> None:
-        self._note()  # a body that turned out to be empty
+        self._note()  # the body is empty
         super()._on_message_complete()
 
     def _note(self) -> None:
@@ -49,7 +49,7 @@ def _timed(request: Callable[..., HTTPSocketPoolResponse]) -> Callable[..., HTTP
         exchange = CURRENT.get()
         if exchange is None:
             return request(*args, **kwargs)
-        exchange.first_ns = 0  # of an answer that redirected to this one
+        exchange.first_ns = 0  # discard the time of an answer that redirected to this one
         response = request(*args, **kwargs)
         if response.message_complete or response._body_buffer:
             exchange.first_ns = time.monotonic_ns()

@@ -1,8 +1,9 @@
-"""The first answers that were ok and lacked an upstream, kept in the run directory while the load is on.
+"""Keeps the first answers that were ok and lacked an upstream, in the run directory during the load.
 
-Kept for people: no verdict needs them, so what cannot be written is left out and the run goes on. The places are few.
-They are not for answers of the warm-up, nor for those that lack only whom the plan breaks at that time. When all are
-taken, an answer that lacks others than any kept one takes the place of the last kept one that another resembles.
+They are for people. No verdict depends on them, so an answer that cannot be written is left out and the run goes on.
+Only a few are kept. Answers of the warm-up do not count, nor those that lack only upstreams that the plan breaks at
+that time. Once all places are taken, an answer that lacks a set of upstreams that no kept one lacks replaces the last
+kept answer whose set another one lacks too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from scenarios.drive.command import WorkerId, own_share
 log = logging.getLogger("tailgate.worker")
 
 SLACK_NS: Final = NS_PER_S
-"""How far off the plan a fault may act: it is requested earlier, and its removal acknowledged later."""
+"""How much earlier or later than planned a fault may be active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class _Kept:
 
 
 class IncompleteAnswers:
-    """One worker's places: its part of KEPT_MOST, dealt out as arrivals are. `start` opens them."""
+    """The answers that one worker keeps: its share of KEPT_MOST. It keeps none before `start`."""
 
     def __init__(self, plan: Plan, place: WorkerId, secrets: Collection[str] = ()) -> None:
         load = plan.load
@@ -44,7 +45,7 @@ class IncompleteAnswers:
         self.asked: Final = tuple(
             sum(bits[name] for name in request.asks) if looked_into else 0 for request in load.requests
         )
-        """By request, whose rows its answer should hold; nobody's where answers are not looked into."""
+        """For each request the bits of the upstreams whose rows its answer should contain; 0 if `complete` is none."""
         self._run_dir = place.run_dir
         self._index = place.run_dir / index_name(place.index)
         self._names = {bit: name for name, bit in bits.items()}
@@ -62,7 +63,7 @@ class IncompleteAnswers:
         self._full = self._places == 0
 
     def start(self, t0_ns: int) -> None:
-        """The warm-up ends then; nothing is kept before this is known."""
+        """Sets the end of the warm-up. Nothing is kept before this call."""
         self._t0_ns = t0_ns
         self._broken = [
             (t0_ns + round(apply_ms * NS_PER_MS) - SLACK_NS, t0_ns + round(remove_ms * NS_PER_MS) + SLACK_NS, bits)
@@ -70,7 +71,8 @@ class IncompleteAnswers:
         ]
 
     def see(self, exchange: Exchange, ending: RequestEnd, lacks: int, body: bytes) -> None:
-        """An answer that was ok and lacks the upstreams of these bits. `body`: decoded, whole."""
+        """Keeps an answer that was ok and lacks the upstreams of these bits, if it qualifies. `body`: decoded,
+        whole."""
         if self._full or self._t0_ns is None or exchange.since_ns < self._t0_ns:
             return
         done_ns = exchange.done_ns or exchange.sent_ns
@@ -82,12 +84,12 @@ class IncompleteAnswers:
             self._write_index()
 
     def _has_place(self, lacks: int) -> bool:
-        """Whether there is one, or one can be made."""
+        """Whether a place is free; drops a kept answer for it if another one lacks the same upstreams."""
         if len(self._kept) < self._places:
             return True
         sets = [kept.lacks for kept in self._kept]
         alike = [index for index, each in enumerate(sets) if sets.count(each) > 1]
-        self._full = not alike  # each lacks others than the rest: nothing better can come
+        self._full = not alike  # all kept answers lack different sets, so none will be replaced
         if lacks in sets or not alike:
             return False
         given_up = self._kept.pop(alike[-1]).answer
@@ -123,7 +125,7 @@ class IncompleteAnswers:
         )
 
     def _write_index(self) -> None:
-        """Anew and whole: at most KEPT_MOST lines."""
+        """Rewrites the index, which has at most KEPT_MOST lines."""
         draft = self._index.with_name(f".{self._index.name}")
         lines = "".join(f"{kept.answer.model_dump_json()}\n" for kept in self._kept)
         try:

@@ -1,8 +1,8 @@
-"""Measures the requests of a user's own client: times them, marks them, turns them into rows.
+"""Instruments the clients of Locust users: times requests, adds correlation headers, and writes rows.
 
-Only public seams of Locust are used: `client.request` is wrapped on the instance, the request's
-context carries our exchange, and a listener on the `request` event hears how it ended. So a plain
-`self.client.get()` in a task is counted from its arrival's intended time.
+Only Locust's public interfaces are used: `client.request` is wrapped on the instance, the request's context carries the
+exchange, and a listener on the `request` event gets its end. So the latency of a plain `self.client.get()` in a task
+counts from its arrival's intended time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CONTEXT_KEY = "tailgate"
 
 @dataclass(slots=True)
 class RequestContext:
-    """What one user instance is at work on. `stray` makes an arrival for a request outside of any."""
+    """The arrival that one user instance works on. `stray` creates an arrival for a request outside of any."""
 
     arrival: Arrival | None = None
     stray: Callable[[], Arrival] | None = None
@@ -45,13 +45,13 @@ class RequestContext:
 
 
 def context_of(user: Any) -> RequestContext:
-    """The desk of an instance that `Instrumentation.attach` has seen."""
+    """The context of an instance that `Instrumentation.attach` was called with."""
     desk: RequestContext = user.tailgate_desk
     return desk
 
 
 class Instrumentation:
-    """Turns what clients report into rows. One a worker."""
+    """Turns what clients report into rows. One per worker."""
 
     def __init__(self, plan: Plan, recorder: Recorder, incomplete: IncompleteAnswers) -> None:
         load = plan.load
@@ -76,21 +76,21 @@ class Instrumentation:
             self._late = Outcome.GATEWAY_TIMEOUT
 
     def start(self, t0_ns: int) -> None:
-        """The load is on, and its warm-up ends then."""
+        """The load begins; its warm-up ends at `t0_ns`."""
         self._incomplete.start(t0_ns)
 
     def prepare(self, user_class: type[User]) -> None:
-        """Called once for a class, before it has instances."""
+        """Must be called once for each class, before it has instances."""
         widen_timeouts(user_class, self._deadline_s)
 
     def attach(self, user: Any, desk: RequestContext) -> None:
-        """Measure this instance's client from now on. Other clients are heard by their events."""
+        """Measures this instance's client from now on. Unknown clients are measured by their `request` events."""
         user.tailgate_desk = desk
         if set_deadline(user, self._deadline_s):
             user.client.request = self._measured(user.client.request, desk)
 
     def at_work(self, desk: RequestContext) -> None:
-        """The running greenlet works for this desk: events of clients we do not know are its."""
+        """The running greenlet works on this context, so `request` events of unknown clients in it belong to it."""
         self._by_greenlet[gevent.getcurrent()] = desk
 
     def off_work(self) -> None:
@@ -107,7 +107,7 @@ class Instrumentation:
         context: dict[str, Any] | None = None,
         **_rest: object,
     ) -> None:
-        """Locust's `request` event: one request of some task is over."""
+        """Listener of Locust's `request` event: one request has ended."""
         now_ns = time.monotonic_ns()
         exchange = (context or {}).get(CONTEXT_KEY)
         if exchange is None:
@@ -125,11 +125,11 @@ class Instrumentation:
             self.finish(exchange.arrival, exchange.ending.outcome, now_ns)
 
     def arrival(self, seq: int, intended_ns: int | None) -> Arrival:
-        """A new arrival, with the request that is drawn for it."""
+        """A new arrival; its request is drawn from seed and `seq`."""
         return Arrival(seq, intended_ns, request_index(self._seed, seq, self._weights) if self._own_tasks else 0)
 
     def open(self, arrival: Arrival) -> None:
-        """From now on this arrival is owed a row."""
+        """The arrival is in flight from now on, and must get a row."""
         self._open[arrival.seq] = arrival
 
     @property
@@ -137,18 +137,18 @@ class Instrumentation:
         return len(self._open)
 
     def finish(self, arrival: Arrival, otherwise: Outcome, now_ns: int) -> None:
-        """Write an arrival's rows, once. `otherwise`: of requests that did not report how they ended."""
+        """Writes an arrival's rows, once. `otherwise`: the outcome of requests that did not report theirs."""
         self._open.pop(arrival.seq, None)
         if not arrival.closed:
             for row in arrival.rows(now_ns, RequestEnd(otherwise, request=arrival.request)):
                 self._recorder.add(row)
 
     def forget(self, arrival: Arrival) -> None:
-        """It made no request and owes no row."""
+        """The arrival sent no request and gets no row."""
         self._open.pop(arrival.seq, None)
 
     def abandon(self) -> None:
-        """Whatever is still open never ended."""
+        """Writes the rows of all open arrivals, as unfinished."""
         now_ns = time.monotonic_ns()
         for arrival in tuple(self._open.values()):
             self.finish(arrival, Outcome.UNFINISHED, now_ns)
@@ -156,7 +156,7 @@ class Instrumentation:
     def _measured(self, send: Callable[..., Any], desk: RequestContext) -> Callable[..., Any]:
         def request(method: str, url: str, *args: Any, **kwargs: Any) -> Any:
             arrival = desk.take()
-            if arrival is None:  # on_start and on_stop: nobody's arrival
+            if arrival is None:  # a request in on_start or on_stop belongs to no arrival
                 return send(method, url, *args, **kwargs)
             exchange = arrival.begin(time.monotonic_ns())
             exchange.streamed = bool(kwargs.get("stream"))
@@ -166,14 +166,14 @@ class Instrumentation:
             try:
                 response = send(method, url, *args, **kwargs)
             except BaseException as exc:
-                if arrival.alone:  # nobody else would close it
+                if arrival.alone:  # no task closes it
                     killed = isinstance(exc, gevent.GreenletExit)
                     outcome = Outcome.UNFINISHED if killed else Outcome.BAD_ANSWER
                     self.finish(arrival, outcome, time.monotonic_ns())
                 raise
             finally:
                 CURRENT.set(None)
-            if exchange.done_ns is None:  # `catch_response`: the task looks at it before it is reported
+            if exchange.done_ns is None:  # with `catch_response` the task checks the answer before it is reported
                 exchange.done_ns = time.monotonic_ns()
             return response
 
@@ -189,7 +189,7 @@ class Instrumentation:
         failure = outcome_of(error, status)
         if failure is not None and failure is not Outcome.BAD_ANSWER:
             return RequestEnd(failure, status, 0, length, index)
-        if not status:  # a client of the user's own, without HTTP: it said that all is well
+        if not status:  # a client without HTTP reported no error
             return RequestEnd(failure or Outcome.OK, 0, 0, length, index)
         body = b"" if exchange.streamed else (response.content or b"")
         request = self._requests[index] if self._own_tasks else None

@@ -1,7 +1,7 @@
-"""What `locust --headless -f` is given: one worker of a run, put together from its plan.
+"""The locustfile of a worker (`locust --headless -f`): builds one worker of a run from its plan.
 
-Reads the plan, shows Locust the user classes it shall run, and hooks the end of the process. The
-work is in `open_model` and `closed_model`. Not meant to be imported by anything but Locust.
+It reads the plan, gives Locust the user classes to run, and handles the end of the process. `open_model` and
+`closed_model` do the work. Only Locust may import it.
 """
 
 from __future__ import annotations
@@ -39,25 +39,26 @@ from scenarios.drive.watch import StopWatch
 
 @contextmanager
 def report_crash() -> Iterator[None]:
-    """The top of a greenlet or of the process: Locust would log what is raised and wait for ever."""
+    """Ends the process on an exception; for the top of a greenlet or of the process. Locust would log the exception and
+    wait for ever."""
     try:
         yield
     except TailgateError as exc:
         die(str(exc).replace("\n", "; "))
     except (gevent.GreenletExit, KeyboardInterrupt):
         raise
-    except BaseException as exc:  # sys.exit in a locustfile too: a worker that leaves early has failed
+    except BaseException as exc:  # also sys.exit in a locustfile: a worker that exits early has failed
         traceback.print_exc()
         die(traceback.format_exception_only(exc)[-1].strip())
 
 
 class Worker:
-    """The pieces of one worker, wired."""
+    """The parts of one worker."""
 
     def __init__(self, place: WorkerId) -> None:
         self.place = place
         self.plan = Plan.read(place.run_dir)
-        random.seed(f"{self.plan.seed}/{place.index}")  # a locustfile that draws does so again on a replay
+        random.seed(f"{self.plan.seed}/{place.index}")  # a locustfile's random numbers repeat when the run is replayed
         self.recorder = Recorder(place.run_dir, place.index)
         self.handshake = Handshake(place.run_dir, place.index)
         incomplete = IncompleteAnswers(self.plan, place, known_secrets(self.plan, os.environ))
@@ -71,10 +72,10 @@ class Worker:
                 self.plan, self.place, self.classes, meter=self.meter, recorder=self.recorder, watch=self.watch
             )
             model.run(environment, self.handshake)
-        gevent.spawn(environment.runner.quit)  # in a greenlet of its own: it kills the one we are in
+        gevent.spawn(environment.runner.quit)  # in another greenlet, since it kills the current one
 
     def end(self) -> None:
-        """Send nothing more and close the rows, whatever still runs. Called more than once."""
+        """Sends nothing more and closes the row file, whatever is in flight. May be called more than once."""
         self.watch.stop_at_ns = self.watch.ends_ns(time.monotonic_ns())
         self.meter.abandon()
         self.recorder.close()
@@ -102,12 +103,12 @@ def listen(listener: Callable[..., object], *, to: Any) -> None:
 
 
 def on_end(environment: Any, **_: object) -> None:
-    environment.stop_timeout = None  # what runs on after this is not recorded
+    environment.stop_timeout = None  # do not wait: nothing is recorded after this
     worker.end()
 
 
 def show_users() -> None:
-    """Put the classes Locust is to run where it looks for them: among the names of this module."""
+    """Puts the user classes where Locust looks for them: among the names of this module."""
     if worker.plan.load.model == "open":
         Arrivals.abstract = False
         return
@@ -122,8 +123,10 @@ def show_users() -> None:
 
 
 logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
-logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)  # its tables measure something else
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a full disk shall raise, so that it can be reported
+logging.getLogger("locust.stats_logger").setLevel(
+    logging.WARNING
+)  # its tables count from the send time, not the intended one
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # exceeding the file size limit then raises OSError, which is reported
 with report_crash():
     worker = Worker(worker_id_of(sys.argv[1:]))
     show_users()

@@ -1,7 +1,7 @@
-"""The row file of this worker: appended to while the load is on, closed with a footer at its end.
+"""The row file of a worker: rows are appended during the load, and a footer at its end.
 
-A run whose rows cannot be written is worth nothing, so a full disk ends the process at once; what
-was written before stays readable.
+A run whose rows cannot be written cannot be judged, so a full disk ends the process at once; rows that were written
+before stay readable.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from harness.rundir.rows import SAMPLES, RowWriter
 from scenarios.drive.arrival import Row
 
 FLUSH_EVERY_S = 0.5
-"""The live display and --fail-fast read the file as it grows."""
+"""The live display and --fail-fast read the file during the load."""
 
 
 def die(message: str) -> NoReturn:
-    """End the process now, with the message as the last line of stderr.
+    """Ends the process now, with the message as the last line of stderr.
 
-    Not by an exception: Locust logs what a listener or greenlet raises and goes on.
+    It raises no exception, since Locust would log it and go on.
     """
     sys.stdout.flush()
     print(f"error: {message}", file=sys.stderr, flush=True)  # noqa: T201
@@ -30,7 +30,7 @@ def die(message: str) -> NoReturn:
 
 
 class Recorder:
-    """Rows after `close` are refused in silence: greenlets may still report while a process ends."""
+    """Writes the rows. Rows after `close` are ignored, since greenlets may still report while the process ends."""
 
     def __init__(self, run_dir: Path, index: int) -> None:
         self.path = run_dir / f"samples-{index}.bin"
@@ -52,7 +52,7 @@ class Recorder:
             die(f"{self.path.name} takes no more rows: {exc}")
 
     def close(self) -> None:
-        """Write the footer. Idempotent: Locust tells of its end twice, in either order."""
+        """Writes the footer. Idempotent, since Locust signals its end by two events, in either order."""
         if self._closed:
             return
         self._closed = True

@@ -1,7 +1,7 @@
-"""The user class for `request` and `requests` of a scenario: one task, the request of its arrival.
+"""The user class for `request` and `requests` of a scenario. Its one task sends the request of its arrival.
 
-Which request an arrival makes and which row of data fills it follow from its number alone, so that
-the judge can tell without asking. It keeps no cookies: arrivals are strangers to one another.
+The request and the row of data depend only on seed and number of the arrival, so that the judge can compute them. The
+class keeps no cookies, since arrivals are independent of one another.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ScenarioUser(FastHttpUser):
     def ask(self) -> None:
         arrival = context_of(self).arrival
         if arrival is None:
-            raise RuntimeError("a request of the scenario is made for an arrival, and there is none")
+            raise RuntimeError("a request of the scenario needs an arrival, and there is none")
         request = self.prepared[arrival.request]
         row = self.rows[arrival.seq % len(self.rows)]
         self.client.request(
@@ -61,7 +61,7 @@ class ScenarioUser(FastHttpUser):
 
 
 def scenario_user(plan: Plan, expand: Callable[[str], str]) -> type[ScenarioUser]:
-    """The class for one plan. `expand` fills `${VAR}` in. Raises RigError where the data will not do."""
+    """The class for one plan. `expand` fills in `${VAR}`. Raises RigError if the data file cannot be used."""
     columns: tuple[str, ...] = ()
     rows: tuple[Mapping[str, str], ...] = ({},)
     try:

@@ -1,7 +1,7 @@
 """`{column}` in a request's path, headers and body, filled from a row of the data file.
 
-A name in single braces is a column, a name in doubled braces is itself in single ones; every other
-brace is plain text, so that a JSON body needs no doubling. Values are put in as they are.
+A name in single braces is a column; a name in doubled braces stands for the text in single ones. Every other brace is
+plain text, so that a JSON body needs no doubling. Values are inserted unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PLACE = re.compile(rf"{{{{({_NAME})}}}}|{{({_NAME})}}")
 
 def compile_template(text: str, columns: Sequence[str]) -> Callable[[Mapping[str, str]], str]:
     """A function from a row to the filled text. Raises ValueError for a name that is not a column."""
-    pieces: list[str] = []  # text and column by turns
+    pieces: list[str] = []  # text and column alternate
     plain = ""
     end = 0
     for match in _PLACE.finditer(text):
@@ -54,7 +54,7 @@ def read_rows(path: Path) -> tuple[tuple[str, ...], tuple[Mapping[str, str], ...
     except csv.Error as exc:
         raise ValueError(f"{path.name} is not CSV: {exc}") from exc
     if not rows:
-        raise ValueError(f"{path.name} holds no row below its header")
+        raise ValueError(f"{path.name} has no row below its header")
     if any(None in row for row in rows):
         raise ValueError(f"{path.name} has a row with more fields than its header")
     return columns, rows

@@ -1,7 +1,7 @@
-"""A user's own locustfile: finds its user classes as Locust does, and says what of it is ignored.
+"""A user's own locustfile: finds its user classes as Locust does, and warns of what is ignored in it.
 
-Ours is imported before it. A folder that holds a package named like one of ours is refused, since
-either side might get the other's.
+tailgate's own packages are imported before it. A folder with a package of the same name is refused, since the
+locustfile could import the wrong one.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ log = logging.getLogger("tailgate.worker")
 
 
 def load_user_classes(path: Path, *, arrivals_are_planned: bool) -> tuple[type[User], ...]:
-    """Its non-abstract user classes, by name. What the file raises at import goes through.
+    """Its non-abstract user classes, sorted by name. Exceptions of the file's import are passed on.
 
     Raises RigError for a file that cannot be used.
     """
     for name in OUR_PACKAGES:
         if (path.parent / name).is_dir() or (path.parent / f"{name}.py").is_file():
             raise RigError(
-                f"{path.parent} holds `{name}`, which is also a package of tailgate; move {path.name} elsewhere"
+                f"{path.parent} has a `{name}`, which is also a package of tailgate; move {path.name} elsewhere"
             )
-    sys.path.insert(0, str(path.parent))  # and stays there: tasks may import late
+    sys.path.insert(0, str(path.parent))  # for good, since tasks may import later
     found, shapes = load_locustfile(str(path))
     classes = tuple(found[name] for name in sorted(found))
     if not classes:
-        raise RigError(f"{path.name} holds no user class that is not abstract")
+        raise RigError(f"{path.name} has no user class that is not abstract")
     for user_class in classes:
         if not user_class.tasks:
             raise RigError(f"{user_class.__name__} in {path.name} has no tasks")
@@ -43,7 +43,7 @@ def load_user_classes(path: Path, *, arrivals_are_planned: bool) -> tuple[type[U
     if arrivals_are_planned:
         for user_class in classes:
             if user_class.wait_time is not User.wait_time or user_class.wait_function or user_class.min_wait:
-                log.warning("%s: its wait_time is ignored, arrivals come when the plan says", user_class.__name__)
+                log.warning("%s: its wait_time is ignored, the plan sets the arrival times", user_class.__name__)
             if user_class.fixed_count:
                 log.warning("%s: its fixed_count is ignored, classes are drawn by weight", user_class.__name__)
     return classes

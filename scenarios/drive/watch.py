@@ -1,4 +1,4 @@
-"""Looks around while the load is on: rows to disk, an early end, a parent that is gone."""
+"""Periodic checks during the load: flush rows, notice an early end, exit if the parent process is gone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOK_EVERY_S = 0.1
 
 
 class StopWatch:
-    """`stop_at_ns` is the moment of an early end once one is known. Runs until the process ends."""
+    """Runs until the process ends. `stop_at_ns`: the monotonic time at which the load ends early; None: it does not."""
 
     def __init__(self, handshake: Handshake, recorder: Recorder) -> None:
         self._handshake = handshake
@@ -25,7 +25,7 @@ class StopWatch:
         gevent.spawn(self._run)
 
     def ends_ns(self, planned_ns: int) -> int:
-        """The end of the load as far as is known now."""
+        """The end of the load: the planned one, or an earlier one if the load is stopped."""
         return planned_ns if self.stop_at_ns is None else min(planned_ns, self.stop_at_ns)
 
     def _run(self) -> None:

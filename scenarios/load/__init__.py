@@ -1,7 +1,7 @@
-"""When requests arrive and which request each makes: pure functions of a schedule and a seed.
+"""Arrival times, and which request each arrival sends: pure functions of a schedule and a seed.
 
-The arrivals of a run are stored nowhere. Workers send them by calling these functions, the judge
-checks the rows against the same call. Nothing here touches a clock, a file or a socket.
+The arrivals of a run are not stored. Workers compute them with these functions, and the judge checks the rows by the
+same functions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SPACINGS = (("constant", constant.unit_times), ("poisson", poisson.unit_times))
 def arrivals_ns(schedule: Schedule, seed: int) -> array[int]:
     """Every arrival in ascending nanoseconds from t = 0 (warm-up negative); entry N is arrival N.
 
-    Stages own their start and not their end, so all is within [start_ms, start_ms + their length).
+    A stage includes its start and excludes its end, so all are within [start_ms, start_ms + length of the stages).
     """
     if schedule.replay_ms is not None:
         return replay.arrivals_ns(schedule.replay_ms)
@@ -36,7 +36,7 @@ def peak_rate_per_s(schedule: Schedule) -> float:
 
 
 def rate_at(schedule: Schedule, at_ms: float) -> float:
-    """The planned rate at a moment (ms from t = 0), arrivals per second."""
+    """The planned rate at `at_ms` (ms from t = 0), arrivals per second."""
     if schedule.replay_ms is not None:
         return replay.rate_at(schedule.replay_ms, at_ms)
     return stages.rate_at(schedule.stages, schedule.start_ms, at_ms)

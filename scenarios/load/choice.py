@@ -1,7 +1,6 @@
-"""Which of several weighted requests arrival `seq` makes: a draw keyed by seed and seq alone.
+"""Which of several weighted requests arrival `seq` sends: a hash of seed and seq.
 
-Keyed, not drawn in order, so that any worker and the judge find the same answer for the same
-arrival without drawing the ones before it.
+It is not drawn in order, so any worker and the judge get the same result for an arrival without the arrivals before it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ _MASK = 2**64 - 1
 
 
 def request_index(seed: int, seq: int, weights: Sequence[int]) -> int:
-    """An index into `weights`, drawn in proportion to them. Raises ValueError where they sum to 0."""
+    """An index into `weights`, with probabilities in proportion to them. Raises ValueError if they sum to 0."""
     bounds = _bounds(tuple(weights))
     if not bounds or bounds[-1] <= 0:
         raise ValueError("weights must sum to more than 0")

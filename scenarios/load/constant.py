@@ -1,4 +1,4 @@
-"""Even spacing: the k-th arrival comes where the integrated rate reaches k, the first at the start."""
+"""Even spacing: the k-th arrival is at the time when the integrated rate reaches k, the first at the start."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from itertools import count
 
 
 def unit_times(_seed: int) -> Iterator[float]:
-    """Arrival times at a rate of one per unit; `stages.arrivals_ns` bends them to the wanted rate."""
+    """Arrival times at a rate of one per unit; `stages.arrivals_ns` transforms them to the planned rate."""
     return map(float, count())

@@ -1,7 +1,7 @@
-"""Independent arrivals: exponential gaps, as from many users who do not know of one another.
+"""Poisson arrivals: independent, with exponential gaps, as from many independent users.
 
-The draws come from `Random.random`, whose stream Python promises to keep for an integer seed, so a
-run made by one version can be judged by another.
+The draws come from `Random.random`, whose sequence Python guarantees for an integer seed. So a run of one version can
+be judged by another.
 """
 
 from __future__ import annotations

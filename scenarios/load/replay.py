@@ -1,4 +1,4 @@
-"""A recording played again: the arrivals are the recorded ones, in order, whatever the seed."""
+"""Replay: the arrivals are the recorded ones, in order, whatever the seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from harness.units import NS_PER_MS
 
 WINDOW_MS = 1000.0
-"""A recording has no rate of its own; it is counted over one second."""
+"""A recording has no rate; it is computed as the arrivals within one second."""
 
 
 def arrivals_ns(replay_ms: Sequence[float]) -> array[int]:
@@ -29,7 +29,7 @@ def peak_rate_per_s(replay_ms: Sequence[float]) -> float:
 
 
 def rate_at(replay_ms: Sequence[float], at_ms: float) -> float:
-    """Arrivals per second in the second around a moment."""
+    """Arrivals per second in the second around `at_ms`."""
     times_ms = sorted(replay_ms)
     count = bisect_left(times_ms, at_ms + WINDOW_MS / 2) - bisect_left(times_ms, at_ms - WINDOW_MS / 2)
     return count / (WINDOW_MS / 1000)

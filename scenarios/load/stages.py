@@ -1,4 +1,4 @@
-"""Steps and ramps: unit-rate arrival times bent to a piecewise linear rate.
+"""Steps and ramps: unit-rate arrival times transformed to a piecewise linear rate.
 
 Inversion: with Λ(t) the integral of the rate, a process of unit rate becomes one of rate λ(t) by
 sending its points through Λ⁻¹ (Çinlar 1975). Over one stage Λ is a parabola, so Λ⁻¹ is a root.
@@ -23,12 +23,12 @@ def arrivals_ns(stages: Sequence[Stage], start_ms: float, unit_times: Iterator[f
     start_ns = start_ms * NS_PER_MS
     for stage in stages:
         length_ns = stage.duration_ms * NS_PER_MS
-        # per nanosecond, so that no conversion is left inside the loop
+        # per nanosecond, so that the loop needs no conversion
         rate = stage.start_per_s / 1e9
         slope = (stage.end_per_s - stage.start_per_s) / 1e9 / length_ns
         last_ns = int(start_ns + length_ns) - 1
         until = reached + expected(stage)
-        if not slope and rate:  # by far the most arrivals, and three times as fast: the judge draws them again
+        if not slope and rate:  # the usual case, and three times as fast; the judge draws the arrivals again
             while unit < until:
                 append(min(round(start_ns + (unit - reached) / rate), last_ns))
                 unit = next(unit_times)
@@ -56,7 +56,7 @@ def peak_rate_per_s(stages: Sequence[Stage]) -> float:
 
 
 def rate_at(stages: Sequence[Stage], start_ms: float, at_ms: float) -> float:
-    """Arrivals per second at a moment; 0 outside the stages. A stage owns its start, not its end."""
+    """Arrivals per second at `at_ms`; 0 outside the stages. A stage includes its start and excludes its end."""
     begins_ms = start_ms
     for stage in stages:
         within_ms = at_ms - begins_ms

@@ -191,7 +191,7 @@ def test_classes_are_drawn_by_weight_and_clients_without_http_are_heard(tmp_path
     [
         ("import nowhere_to_be_found\n", "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
         ("def broken(:\n", "SyntaxError: invalid syntax"),
-        ("from locust import FastHttpUser\n", "holds no user class that is not abstract"),
+        ("from locust import FastHttpUser\n", "has no user class that is not abstract"),
         ("from locust import User\nclass Idle(User):\n    pass\n", "Idle in locustfile.py has no tasks"),
         ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
         (

@@ -1,1 +1,1 @@
-"""The load models: open (planned arrivals) and closed (users), and the users both are made of."""
+"""The load models: open (planned arrivals) and closed (users), and the user instances of both."""

@@ -1,7 +1,7 @@
-"""The closed model, `users: N`: Locust's own run loop, whole; we only record what it does.
+"""The closed model, `users: N`: Locust's own run loop, unchanged; this module only records what it does.
 
-A task is an arrival, intended when its first request is sent. A request outside of a task function
-(in a TaskSet) stands for itself. Load that waits for answers hides stalls; the report says so.
+Each task is an arrival, whose intended time is when its first request is sent. A request outside of a task function (in
+a TaskSet) is an arrival of its own. Load that waits for answers hides stalls; the report says so.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ClosedModel:
         self._counter = count()
 
     def measured(self, classes: Sequence[type[User]]) -> dict[str, type[User]]:
-        """Subclasses for Locust to run, whose instances are measured; keys that are no name of a module's own."""
+        """Subclasses for Locust whose instances are measured, by keys that no name in a module can equal."""
         return {f"measured {user_class.__name__}": self._subclass(user_class) for user_class in classes}
 
     def hold(self, handshake: Handshake, environment: Any) -> None:
@@ -78,7 +78,7 @@ class ClosedModel:
             meter.attach(user, RequestContext())
 
         def on_start(user: User) -> None:
-            user_class.on_start(user)  # its requests are nobody's arrival
+            user_class.on_start(user)  # its requests belong to no arrival
             context_of(user).stray = stray
             meter.at_work(context_of(user))
 

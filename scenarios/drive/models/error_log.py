@@ -1,4 +1,4 @@
-"""Exceptions that a locustfile's tasks raise: each kind is told once, the rest are counted."""
+"""Exceptions that a locustfile's tasks raise: the first of each kind is logged, the others are counted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TOLD_AT_MOST = 20
 
 
 class ErrorLog:
-    """Bounded: a task that fails five hundred times a second must not fill the disk with tracebacks."""
+    """It logs a limited number of tracebacks, so that a task that fails five hundred times a second fills no disk."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -27,6 +27,6 @@ class ErrorLog:
             self._counts[key] += 1
 
     def tell(self) -> None:
-        """The totals, at the end."""
+        """Logs the totals; called at the end."""
         for (kind, place), count in self._counts.most_common():
             log.error("%d × %s at %s", count, kind, place)

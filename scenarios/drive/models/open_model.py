@@ -1,7 +1,7 @@
-"""The open model: sends each arrival of the plan at its time, whatever became of those before.
+"""The open model: sends each arrival of the plan at its time, whether or not earlier ones have ended.
 
-A single Locust user runs the dispatcher. Each arrival gets a greenlet and a seat; one that finds
-every slot taken is dropped, and says so. Nothing here waits for an answer.
+A single Locust user runs the dispatcher. Each arrival gets a greenlet and a user instance. If `max_in_flight` arrivals
+are open already, it is recorded as dropped. The dispatcher never waits for an answer.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ from scenarios.drive.watch import LOOK_EVERY_S, StopWatch
 from scenarios.load import arrivals_ns, peak_rate_per_s, request_index
 
 SPIN_BELOW_PER_S = 250
-"""The event loop rounds a sleep up to whole milliseconds. Below this rate the last one is spent in
-turns of the loop instead, exact to some µs, for at most an eighth of a core; above it, a millisecond
-of lag is the cheaper choice."""
+"""The event loop rounds a sleep up to whole milliseconds. Below this rate the last millisecond is spent in a busy loop
+instead, which is exact to some µs and takes at most an eighth of a core. Above it a millisecond of lag is accepted."""
 
 SEATS_LEAST = 8
 SEATS_MOST = 500
@@ -69,13 +68,13 @@ class OpenModel:
         self._troubles = ErrorLog()
 
     def run(self, environment: Any, handshake: Handshake) -> None:
-        """Raises RigError where the supervisor does not answer, and what a user's `on_start` raises."""
+        """Raises RigError if the supervisor does not answer; exceptions of a user's `on_start` are passed on."""
         offsets_ns = arrivals_ns(self._schedule, self._plan.seed)[self._place.index :: self._plan.load.workers]
         seats = UserPool(self._classes, environment, self._meter)
         per_s = peak_rate_per_s(self._schedule) / self._plan.load.workers
         seats.warm(min(max(SEATS_LEAST, math.ceil(per_s)), self._slots, SEATS_MOST))
         gc.collect()
-        gc.freeze()  # collections look only at what the load itself leaves behind
+        gc.freeze()  # garbage collections then skip everything that exists by now
         handshake.ready()
         t0_ns = handshake.t0_ns()
         self._meter.start(t0_ns)
@@ -100,14 +99,14 @@ class OpenModel:
             self._greenlets.add(greenlet)
 
     def _wait_until(self, due_ns: int) -> bool:
-        """False once the load has been stopped before `due_ns`."""
+        """Waits until `due_ns`. False if the load is stopped before."""
         while True:
             stop_at_ns = self._watch.stop_at_ns
             if stop_at_ns is not None and due_ns >= stop_at_ns:
                 return False
             left_ns = due_ns - time.monotonic_ns()
             if left_ns <= 0:
-                gevent.sleep(0)  # behind: what was sent must get to the wire before more is sent
+                gevent.sleep(0)  # late: let other greenlets send what is due before more is started
                 return True
             if left_ns < NS_PER_MS and not self._spins:
                 gevent.sleep(left_ns / NS_PER_S)
@@ -116,10 +115,10 @@ class OpenModel:
                 gevent.sleep(min(whole_ms / 1000 - 0.0005, LOOK_EVERY_S) if whole_ms else 0)
 
     def _serve(self, arrival: Arrival, seats: UserPool) -> None:
-        """One arrival, in a greenlet of its own. Killed at the end of the drain, when its row is written."""
+        """Serves one arrival in a greenlet of its own, which is killed at the end of the drain."""
         seed = self._plan.seed
         seat = None
-        outcome = Outcome.BAD_ANSWER  # of a task that made no request, or did not say what came of it
+        outcome = Outcome.BAD_ANSWER  # if the task sent no request, or did not report its end
         try:
             seat = seats.take(request_index(seed, arrival.seq, self._class_weights))
             seat.desk.arrival = arrival
@@ -131,7 +130,7 @@ class OpenModel:
             seat = None
         except StopTest as exc:
             die(f"a task stopped the test: {exc}")
-        except (Exception, gevent.Timeout) as exc:  # a user's task may raise anything; it costs its own arrival
+        except (Exception, gevent.Timeout) as exc:  # a task may raise anything; only its own arrival fails
             arrival.spoil(outcome)
             self._troubles.note(exc)
         finally:
@@ -143,7 +142,7 @@ class OpenModel:
             seats.put_back(seat)
 
     def _drain(self, planned_ns: int) -> None:
-        """Wait for the end of the load, then for open arrivals, and give up on what is left."""
+        """Waits for the end of the load, then at most the drain for open arrivals; the rest is unfinished."""
         drain_ns = round(self._plan.load.drain_ms * NS_PER_MS)
         while True:
             over_ns = time.monotonic_ns() - self._watch.ends_ns(planned_ns)

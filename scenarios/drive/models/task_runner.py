@@ -1,7 +1,7 @@
-"""One turn of a user: a single task of its class, where Locust itself would go on with the next.
+"""Runs a single task of a user for one arrival, where Locust itself would loop over tasks.
 
-A TaskSet among the tasks does one of its own and keeps its place, so that a SequentialTaskSet goes
-through its steps one arrival at a time. Waits between tasks do not exist here.
+If the task is a TaskSet, one of its tasks runs, and the set stays entered; so a SequentialTaskSet makes one step per
+arrival. There are no waits between tasks.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from locust.exception import InterruptTaskSet
 
 
 class TaskRunner:
-    """The turns of one user instance."""
+    """Runs the tasks of one user instance."""
 
     def __init__(self, user: User) -> None:
         self._user: Any = user
         self._sets: dict[type[TaskSet], Any] = {}
 
     def take(self, draw: Callable[[Sequence[int]], int]) -> None:
-        """Run one task; `draw` picks an index by weights. Raises what the task raises."""
+        """Runs one task; `draw` picks an index by weights. Exceptions of the task are passed on."""
         tasks = self._user.tasks
         task = tasks[draw((1,) * len(tasks))]
         if not _is_set(task):

@@ -1,7 +1,7 @@
-"""User instances for arrivals to use, each with a client of its own: last in, first out.
+"""A pool of user instances for arrivals, each with a client of its own: last in, first out.
 
-The last one used has the warmest connection, and no more instances come to be than are in flight at
-once. `on_start` runs once for each, before the load starts for as many as a second's arrivals need.
+The last one used most likely has an open connection, and there are never more instances than arrivals in flight at
+once. `on_start` runs once for each; as many as one second's arrivals need are created before the load starts.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class UserPool:
             meter.prepare(user_class)
 
     def take(self, kind: int) -> UserSlot:
-        """A free instance of class `kind`, else a new one. Raises what its `__init__` or `on_start` raises."""
+        """A free instance of class `kind`, else a new one; exceptions of its `__init__` or `on_start` are passed on."""
         free = self._free[kind]
         return free.pop() if free else self._new(kind)
 
@@ -52,9 +52,9 @@ class UserPool:
         self._free[seat.kind].append(seat)
 
     def warm(self, count: int) -> None:
-        """Make instances ahead, class by class. Stops early when it takes too long.
+        """Creates `count` instances of each class in advance, for at most WARM_WITHIN_S.
 
-        Raises what an `on_start` raises: a locustfile that cannot log in cannot be run.
+        Exceptions of `on_start` are passed on: if the locustfile cannot log in, for instance, the run must fail.
         """
         with gevent.Timeout(WARM_WITHIN_S, False):
             for kind in range(len(self._classes)):
@@ -69,7 +69,7 @@ class UserPool:
                     missing -= len(batch)
 
     def stop(self) -> None:
-        """`on_stop` of every instance that is free; bounded, and of no consequence."""
+        """Runs `on_stop` of every free instance, within STOP_WITHIN_S; exceptions do not matter."""
         users = [seat.user for free in self._free for seat in free if type(seat.user).on_stop is not User.on_stop]
         stopping = [gevent.spawn(user.on_stop) for user in users]
         gevent.joinall(stopping, timeout=STOP_WITHIN_S)
