@@ -46,7 +46,7 @@ test: setup $(VENV)/.dev
 	@$(MAKE) --no-print-directory check
 	@failed=0; \
 	$(BIN)/python -m pytest -n auto -m "not nightly and not stack and not alone" || failed=1; \
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "stack and not nightly and not alone" || failed=1; \
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "stack and not nightly and not alone" || failed=1; \
 	$(BIN)/python -m pytest -m "alone and not nightly" || failed=1; \
 	exit $$failed
 

@@ -47,6 +47,7 @@ ON_THE_WIRE = "latency: 60s"
 BY_THE_FAKE = "status: 503"
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize(
     "fault", [ON_THE_WIRE, BY_THE_FAKE, "down: true"], ids=["on the wire", "by the fake", "refused"]
 )

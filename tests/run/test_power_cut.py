@@ -19,6 +19,7 @@ def _sweep(folder: Path, url: str) -> list[str]:
     return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
 
 
+@pytest.mark.beside
 def test_a_sweep_undoes_what_is_left_of_a_dead_run_beside_one_that_lives(
     tmp_path: Path, toxiproxy_binary: Path
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_sweep_undoes_what_is_left_of_a_dead_run_beside_one_that_lives(
         others.close()
 
 
+@pytest.mark.beside
 def test_the_next_run_undoes_it_too(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     dead = Running(tmp_path, INCIDENT, env=toxiproxy_env)
     run_dir = dead.wait_for_fault()

@@ -55,6 +55,7 @@ def test_a_service_that_stands_the_fault_passes(tmp_path: Path, toxiproxy_env: d
     assert yardstick["before_ms"] > 0 and yardstick["after_ms"] > 0
 
 
+@pytest.mark.beside
 def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_fault(
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
@@ -92,6 +93,7 @@ def test_fail_fast_stops_and_the_judge_agrees(tmp_path: Path, toxiproxy_env: dic
 # ---------------------------------------------------------------- who is to blame
 
 
+@pytest.mark.beside
 def test_toxiproxy_dying_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
     running.wait_for_fault()
@@ -99,6 +101,7 @@ def test_toxiproxy_dying_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[s
     _rig_failure(running, "toxiproxy")
 
 
+@pytest.mark.beside
 def test_a_load_worker_dying_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
     running.wait_for_fault()
@@ -106,6 +109,7 @@ def test_a_load_worker_dying_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: di
     _rig_failure(running, "locust")
 
 
+@pytest.mark.beside
 def test_the_service_dying_is_the_services_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
@@ -117,6 +121,7 @@ def test_the_service_dying_is_the_services_fault(tmp_path: Path, toxiproxy_env: 
     assert_nothing_left(run_dir)
 
 
+@pytest.mark.beside
 def test_a_killed_supervisor_is_cleaned_up_after(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
     running.wait_for_fault()
@@ -124,6 +129,7 @@ def test_a_killed_supervisor_is_cleaned_up_after(tmp_path: Path, toxiproxy_env: 
     _rig_failure(running, "supervisor")
 
 
+@pytest.mark.beside
 def test_a_killed_tailgate_leaves_nothing_within_fifteen_seconds(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
@@ -133,6 +139,7 @@ def test_a_killed_tailgate_leaves_nothing_within_fifteen_seconds(tmp_path: Path,
     assert json.loads((run_dir / "manifest.json").read_bytes())["ended"]["reason"] == "interrupted"
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_runs_are_judged_as_such(
     tmp_path: Path, toxiproxy_env: dict[str, str], number: signal.Signals
@@ -148,6 +155,7 @@ def test_interrupted_runs_are_judged_as_such(
     assert_nothing_left(run_dir, within_s=1)
 
 
+@pytest.mark.beside
 def test_a_second_ctrl_c_skips_the_judging_never_the_rollback(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
@@ -176,6 +184,7 @@ def _rig_failure(running: Running, names: str) -> None:
 COMMAND = INCIDENT.replace("{rung: timeout}", '{command: [COMMAND, "{port}"], ready: GET /healthz within 2s}')
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize(
     ("command", "says"),
     [
@@ -192,6 +201,7 @@ def test_a_service_that_never_gets_ready(
     assert "fix: " in ran.stderr
 
 
+@pytest.mark.beside
 def test_a_service_whose_program_is_not_there_starts_nothing(tmp_path: Path) -> None:
     ran = run(tmp_path, COMMAND.replace("COMMAND", "no-such-program, --port"))
     assert ran.code == 2, ran.stdout + ran.stderr
@@ -199,6 +209,7 @@ def test_a_service_whose_program_is_not_there_starts_nothing(tmp_path: Path) -> 
     assert ran.run_dir is None
 
 
+@pytest.mark.beside
 def test_a_port_in_use_names_who_has_it(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -208,6 +219,7 @@ def test_a_port_in_use_names_who_has_it(tmp_path: Path, toxiproxy_env: dict[str,
     assert f"(pid {os.getpid()})" in ran.stderr
 
 
+@pytest.mark.beside
 def test_no_toxiproxy_says_how_to_get_it(tmp_path: Path) -> None:
     env = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache"), "TOXIPROXY_URL": None}
     ran = run(tmp_path, INCIDENT, env=env)
@@ -217,6 +229,7 @@ def test_no_toxiproxy_says_how_to_get_it(tmp_path: Path) -> None:
     assert ran.run_dir is None
 
 
+@pytest.mark.beside
 def test_scenario_mistakes_start_nothing(tmp_path: Path) -> None:
     wrong = INCIDENT.replace("rate: 80/s", "rate: 80").replace("upstream: azure", "upstream: azur") + "gate: []\n"
     ran = run(tmp_path, wrong)
@@ -229,6 +242,7 @@ def test_scenario_mistakes_start_nothing(tmp_path: Path) -> None:
     assert ran.run_dir is None
 
 
+@pytest.mark.beside
 def test_a_target_outside_loopback_needs_leave(tmp_path: Path) -> None:
     ran = run(
         tmp_path,
@@ -249,6 +263,7 @@ class Buyer(FastHttpUser):
 """
 
 
+@pytest.mark.beside
 def test_an_exception_in_a_locustfile_is_shown(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     (tmp_path / "buyer.py").write_text(LOCUSTFILE + "\nraise LookupError('no catalogue')\n")
     ran = run(tmp_path, INCIDENT.replace("request: GET /v1/offers", "locustfile: buyer.py"), env=toxiproxy_env)
@@ -265,11 +280,13 @@ def test_a_users_locustfile_is_driven_at_the_planned_times(tmp_path: Path, toxip
 # ---------------------------------------------------------------- faults that are not there
 
 
+@pytest.mark.beside
 def test_a_toxiproxy_that_lies_is_never_a_pass(tmp_path: Path, lying_toxiproxy: str) -> None:
     ran = run(tmp_path, INCIDENT, env={"TOXIPROXY_URL": lying_toxiproxy})
     assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
 
 
+@pytest.mark.beside
 def test_a_service_that_goes_around_its_proxy_is_never_a_pass(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     """It answers as if nothing were wrong, and asks nobody."""
     aloof = tmp_path / "aloof.py"
@@ -302,6 +319,7 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 
 
+@pytest.mark.beside
 def test_a_proxy_that_somebody_disables_is_never_a_pass(tmp_path: Path, real_toxiproxy: str) -> None:
     """The toxic would be added to a disabled proxy, and do nothing."""
     running = Running(tmp_path, INCIDENT.replace("baseline: 1s", "baseline: 4s"), env={"TOXIPROXY_URL": real_toxiproxy})
@@ -314,6 +332,7 @@ def test_a_proxy_that_somebody_disables_is_never_a_pass(tmp_path: Path, real_tox
     assert not ToxiproxyClient(real_toxiproxy).proxies()
 
 
+@pytest.mark.beside
 def test_a_killed_tailgate_leaves_no_toxic_on_a_server_of_others(tmp_path: Path, real_toxiproxy: str) -> None:
     running = Running(tmp_path, INCIDENT, env={"TOXIPROXY_URL": real_toxiproxy})
     run_dir = running.wait_for_fault()
@@ -326,6 +345,7 @@ def test_a_killed_tailgate_leaves_no_toxic_on_a_server_of_others(tmp_path: Path,
 # ---------------------------------------------------------------- a disk that takes no more
 
 
+@pytest.mark.beside
 def test_a_full_disk_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     running = Running(tmp_path, INCIDENT, env=toxiproxy_env, file_limit_bytes=16_384)
     ran = running.end()

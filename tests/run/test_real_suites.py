@@ -88,6 +88,7 @@ def test_several_scenarios_make_one_document(tmp_path: Path, toxiproxy_env: dict
     assert [one["scenario"]["name"] for one in document["runs"]] == ["incident", "second"]
 
 
+@pytest.mark.beside
 def test_a_stop_while_everything_starts_leaves_nothing_and_is_no_verdict(
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
@@ -110,6 +111,7 @@ def test_doctor_runs_everything_once_and_leaves_nothing(tmp_path: Path, toxiprox
     assert (tmp_path / "tailgate" / "ceiling.json").exists()
 
 
+@pytest.mark.beside
 def test_doctor_names_the_command_that_mends_it(tmp_path: Path) -> None:
     env = {**os.environ, "PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path)}
     env.pop("TOXIPROXY_URL", None)

@@ -61,6 +61,7 @@ def test_a_clock_that_is_stepped_changes_nothing(tmp_path: Path, toxiproxy_env: 
 # ---------------------------------------------------------------- disks and folders
 
 
+@pytest.mark.beside
 def test_a_run_directory_removed_in_mid_run(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for(_began)
@@ -76,6 +77,7 @@ def test_a_run_directory_removed_in_mid_run(tmp_path: Path, toxiproxy_env: dict[
     assert_nothing_left(run_dir, within_s=1)
 
 
+@pytest.mark.beside
 def test_a_disk_that_is_full_from_the_start(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     ran = Running(tmp_path, INCIDENT, env=toxiproxy_env, file_limit_bytes=1_000).end()
     assert ran.code == 2, ran.stdout + ran.stderr
@@ -83,6 +85,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path, toxiproxy_env: dict[
     assert "fix: name another folder with --out" in ran.stderr
 
 
+@pytest.mark.beside
 def test_a_disk_that_fills_up_while_reports_are_written(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     """All rows fit, the largest report does not: what was measured is kept, and judged when there is room again."""
     scenario = INCIDENT.replace("{timeout: 2s}", "{kind: client, timeout: 2s}")  # nginx writes the largest of the rows
@@ -97,6 +100,7 @@ def test_a_disk_that_fills_up_while_reports_are_written(tmp_path: Path, toxiprox
 # ---------------------------------------------------------------- open files
 
 
+@pytest.mark.beside
 def test_too_low_a_limit_of_open_files_starts_nothing(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     # slots that the scenario leaves to tailgate are cut to fit; those that it asks for are refused
     scenario = INCIDENT.replace("rate: 80/s,", "rate: 80/s, max_in_flight: 700,")
@@ -144,6 +148,7 @@ def others(tmp_path: Path, toxiproxy_binary: Path) -> Iterator[OthersToxiproxy]:
         server.close()
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("event", ["observed", "verified"])
 def test_a_toxiproxy_that_is_restarted_in_mid_run(tmp_path: Path, others: OthersToxiproxy, event: str) -> None:
     """While the fault is in force, and after it: our proxies are gone, and the service's errors are not its own."""
@@ -167,6 +172,7 @@ def _removals(method: str, _path: str) -> bool:
     return method == "DELETE"
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize(
     ("stalls", "passes_on", "says"),
     [

@@ -19,6 +19,7 @@ from tests.run.real_runs import INCIDENT, TAILGATE, Running, assert_nothing_left
 pytestmark = pytest.mark.stack
 
 
+@pytest.mark.beside
 def test_a_stopped_tailgate_leaves_nothing_and_says_so_when_it_goes_on(
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
@@ -83,6 +84,7 @@ def _in_fault(folder: Path, within_s: float = 30.0) -> Path:
     raise AssertionError("no fault was ever in force")
 
 
+@pytest.mark.beside
 def test_ctrl_z_at_a_terminal_undoes_everything_and_says_why(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     (tmp_path / "scenario.yaml").write_text(INCIDENT)
     terminal = Terminal([TAILGATE, "run", "scenario.yaml"], tmp_path, toxiproxy_env)
@@ -108,6 +110,7 @@ if os.WIFSTOPPED(status):
 """
 
 
+@pytest.mark.beside
 def test_a_job_in_the_background_is_not_stopped_while_its_faults_are_in_force(
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
