@@ -40,7 +40,7 @@ def run_codes(*, short: bool) -> tuple[int, ...]:
 
 def _reason(stdout: str) -> str:
     """Why a quiet run ended as it did: its last word is its directory, which a bench removes. Empty where none is."""
-    results = Path(stdout.split()[-1] if stdout.strip() else "", "results.json")
+    results = Path(stdout.rsplit(maxsplit=1)[-1] if stdout.strip() else "", "results.json")
     try:
         return str(json.loads(results.read_text(encoding="utf-8"))["reason"])
     except (OSError, ValueError, KeyError, TypeError):
