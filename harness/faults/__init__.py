@@ -36,7 +36,7 @@ from harness.faults.status import StatusFault
 from harness.faults.toxic import ToxicFault
 from harness.faults.truncate import TruncateFault
 from harness.faults.wrong_schema import WrongSchemaFault
-from harness.model.value_types import did_you_mean, kind_of, refusal
+from harness.model.value_types import closest, did_you_mean, kind_of, refusal
 
 __all__ = [
     "ALL",
@@ -103,8 +103,7 @@ def _no_kind(raw: dict[str, Any]) -> Exception:
     common = set(Fault.spelled_keys())
     stray = [key for key in raw if key not in common]
     for key in stray:
-        hint = did_you_mean(key, names)
-        if hint.startswith("did you mean"):
-            return refusal(f"`{key}` is no kind of fault", hint)
+        if closest(key, names):
+            return refusal(f"`{key}` is no kind of fault", did_you_mean(key, names))
     problem = f"`{stray[0]}` is no kind of fault" if stray else "the fault does not say what it breaks"
     return refusal(problem, f"add one of {', '.join(names)}")

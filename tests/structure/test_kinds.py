@@ -30,6 +30,12 @@ def _is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and node.attr in TEXTS and not ast.unparse(node).endswith(KINDS)
 
 
+def _is_prose(node: ast.expr) -> bool:
+    """A sentence's beginning, such as `did you mean`: three words of letters or more."""
+    words = node.value.split() if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+    return len(words) >= 3 and all(word.isalpha() for word in words)
+
+
 def matches_on_texts(source: str) -> list[str]:
     """`LINE: code` of each place that decides by the wording of such a text."""
     found = []
@@ -44,6 +50,7 @@ def matches_on_texts(source: str) -> list[str]:
                 )
             case ast.Call(func=ast.Attribute(value=value, attr=name), args=args):
                 hit = (name in METHODS and _is_text(value)) or (name in MATCHERS and any(map(_is_text, args)))
+                hit = hit or (name in METHODS and any(map(_is_prose, args)))
             case ast.Match(subject=subject):
                 hit = _is_text(subject)
             case _:
@@ -75,6 +82,7 @@ def test_each_way_to_match_on_a_text_is_seen() -> None:
         "x = MUTE not in gate.reason",
         'x = finding.message.startswith("did you mean")',
         'x = gate.reason.partition(";")[0]',
+        'x = hint.startswith("did you mean")',
         "x = STATE.findall(gate.reason)",
         'x = re.search("late", check.detail)',
         'x = results.reason == "interrupted"',
