@@ -39,7 +39,7 @@ COMMAND: Final = ("run", "hung-minute", "--quiet")
 SHORT_SETS: Final = (
     "load.warmup=1s",
     "load.baseline=2s",
-    "load.recovery=2s",
+    "load.recovery=5s",
     "faults[0].for=7s",
     "gates=[errors < 50% during azure-hangs]",
 )
