@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Containers often set it, and then every process that a run starts compiles our sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test nightly check lock clean
 
@@ -17,6 +20,7 @@ help:
 	@echo "make lock    renew the hashed requirements (needs uv)"
 
 setup: $(VENV)/.app
+	@$(BIN)/python -m compileall -q harness scenarios fake_backends reports aggregator
 	@$(BIN)/tailgate toxiproxy install
 
 $(VENV)/bin/python:
