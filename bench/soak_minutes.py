@@ -14,7 +14,7 @@ from typing import Final
 
 from harness.evidence import Evidence
 from harness.evidence.resources import ResourceSeries
-from harness.units import NS_PER_MS, NS_PER_S
+from harness.units import NS_PER_MS, NS_PER_S, Span
 
 MINUTE_NS: Final = 60 * NS_PER_S
 FIGURES: Final = (
@@ -29,7 +29,7 @@ def minutes(run_dir: Path) -> list[ResourceSeries]:
     run = Evidence.load(run_dir)
     end_ns = run.t0_ns + round(run.plan.load.duration_ms * NS_PER_MS)
     begins = range(run.t0_ns, end_ns, MINUTE_NS)
-    found = [run.readings.within([(begin_ns, min(begin_ns + MINUTE_NS, end_ns))], None) for begin_ns in begins]
+    found = [run.readings.within([Span(begin_ns, min(begin_ns + MINUTE_NS, end_ns))], None) for begin_ns in begins]
     if not any(map(len, found)):
         raise SystemExit(f"{run_dir}: nobody looked at what the service held")
     return found

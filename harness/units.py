@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import NamedTuple
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
@@ -132,3 +133,31 @@ def format_bytes(size: float) -> str:
 def format_things(n: int, noun: str) -> str:
     """`1 second`, `2 seconds`, `1,200 runs`."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+# ---------------------------------------------------------------- stretches of time
+
+
+class Span(NamedTuple):
+    """From `begin_ns` up to, but not including, `end_ns`; absolute monotonic ns. Empty if they are equal."""
+
+    begin_ns: int
+    end_ns: int
+
+    def has(self, t_ns: int) -> bool:
+        return self.begin_ns <= t_ns < self.end_ns
+
+    def overlap_ns(self, other: Span) -> int:
+        """How much of `other` lies in this one; 0 if nothing does."""
+        return max(0, min(self.end_ns, other.end_ns) - max(self.begin_ns, other.begin_ns))
+
+
+def join(spans: list[Span]) -> list[Span]:
+    """The same time in order and without overlaps."""
+    joined: list[Span] = []
+    for span in sorted(spans):
+        if joined and span.begin_ns <= joined[-1].end_ns:
+            joined[-1] = Span(joined[-1].begin_ns, max(span.end_ns, joined[-1].end_ns))
+        else:
+            joined.append(span)
+    return joined

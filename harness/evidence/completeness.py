@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence.run import Evidence, Window
+from harness.units import Span
 
 
 def complete(run: Evidence, window: Window) -> NDArray[np.bool_]:
@@ -45,9 +46,7 @@ def expected(run: Evidence, window: Window) -> NDArray[np.uint64]:
     return bits
 
 
-def _overlaps(
-    begin_ns: NDArray[np.int64], end_ns: NDArray[np.int64], spans: list[tuple[int, int]]
-) -> NDArray[np.bool_]:
+def _overlaps(begin_ns: NDArray[np.int64], end_ns: NDArray[np.int64], spans: list[Span]) -> NDArray[np.bool_]:
     """Which stretches from `begin_ns` to `end_ns` overlap any of `spans`, which are in order and do not overlap."""
     starts = np.array([start for start, _ in spans], np.int64)
     ends = np.array([end for _, end in spans], np.int64)

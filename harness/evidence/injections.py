@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.rundir.journal import Entry
 from harness.rundir.plan import FaultWindow, Plan, PlannedFault
-from harness.units import NS_PER_MS
+from harness.units import NS_PER_MS, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Injection:
     removed_ns: int | None = None
     verified: bool = False
 
-    def touched(self, end_ns: int) -> tuple[int, int] | None:
+    def touched(self, end_ns: int) -> Span | None:
         """The first and the last moment at which it may have acted; `end_ns` if its removal is not in the journal.
 
         None if it was never requested.
@@ -36,7 +36,7 @@ class Injection:
         begin_ns = self.requested_ns if self.requested_ns is not None else self.applied_ns
         if begin_ns is None:
             return None
-        return begin_ns, self.removed_ns if self.removed_ns is not None else end_ns
+        return Span(begin_ns, self.removed_ns if self.removed_ns is not None else end_ns)
 
     def stood_ms(self, end_ns: int) -> float:
         """How long it was active, from applied until its removal was requested, or until `end_ns` if that never was; 0

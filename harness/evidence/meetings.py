@@ -19,7 +19,7 @@ from harness.evidence.run import Evidence
 from harness.rundir.canaries import Connections, Refused
 from harness.rundir.plan import PlannedFault, PlannedUpstream
 from harness.rundir.rows import FAULT_BITS
-from harness.units import NS_PER_MS
+from harness.units import NS_PER_MS, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +121,11 @@ def _counts_connections(fault: PlannedFault, upstream: PlannedUpstream) -> bool:
     return fault.acts_on_requests or not upstream.records_calls
 
 
-def _span(injection: Injection, end_ns: int) -> tuple[int, int]:
+def _span(injection: Injection, end_ns: int) -> Span:
     """From applied until its removal was requested; an empty span if it was never applied."""
     if injection.applied_ns is None:
-        return end_ns, end_ns
-    return injection.applied_ns, injection.removing_ns if injection.removing_ns is not None else end_ns
+        return Span(end_ns, end_ns)
+    return Span(injection.applied_ns, injection.removing_ns if injection.removing_ns is not None else end_ns)
 
 
 def _was_watched(run: Evidence) -> bool:
@@ -133,7 +133,7 @@ def _was_watched(run: Evidence) -> bool:
     return any(isinstance(line, Connections) and line.since_ns is not None for line in run.canaries)
 
 
-def _connections(run: Evidence, upstream: str, spans: Sequence[tuple[int, int]]) -> int:
+def _connections(run: Evidence, upstream: str, spans: Sequence[Span]) -> int:
     """How many connections were surely made within a window: between two counts at the listener that both lie in it."""
     return sum(
         line.new
@@ -144,15 +144,13 @@ def _connections(run: Evidence, upstream: str, spans: Sequence[tuple[int, int]])
     )
 
 
-def _refused(
-    run: Evidence, fault: PlannedFault, upstream: str, spans: Sequence[tuple[int, int]]
-) -> tuple[int | None, str]:
+def _refused(run: Evidence, fault: PlannedFault, upstream: str, spans: Sequence[Span]) -> tuple[int | None, str]:
     if not fault.disables_proxy:
         return None, ""
     if not _was_watched(run):
         return None, "an older tailgate recorded this run, and did not observe refused connections"
     lines = [line for line in run.canaries if isinstance(line, Refused) and line.upstream == upstream]
-    within = [[line for line in lines if begin_ns <= line.t_ns < end_ns] for begin_ns, end_ns in spans]
+    within = [[line for line in lines if span.has(line.t_ns)] for span in spans]
     seen = sum(any(not line.unseen for line in each) for each in within)
     unwatched = next((line.unseen for each in within for line in each if line.unseen), "")
     return seen, "" if seen else unwatched

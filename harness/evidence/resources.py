@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.rundir.manifest import SERVICE
-from harness.units import NS_PER_S, format_count
+from harness.units import NS_PER_S, Span, format_count
 
 LISTENING: Final = "LISTEN"
 """The state of sockets that wait for connections. They are not counted, because they do not leak."""
@@ -57,8 +57,8 @@ class ResourceSeries:
     def __len__(self) -> int:
         return len(self.t_ns)
 
-    def within(self, spans: Sequence[tuple[int, int]], stop_ns: int | None) -> Self:
-        """The readings in [start, end) of any span (absolute ns) and before `stop_ns`, if the load was stopped."""
+    def within(self, spans: Sequence[Span], stop_ns: int | None) -> Self:
+        """The readings in [start, end) of any span and before `stop_ns`, if the load was stopped."""
         chosen = np.zeros(len(self.t_ns), np.bool_)
         for start_ns, end_ns in spans:
             chosen |= (self.t_ns >= start_ns) & (self.t_ns < end_ns)

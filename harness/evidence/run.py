@@ -31,7 +31,7 @@ from harness.rundir.results import Machine
 from harness.rundir.rows import NO_SEQ, Outcome
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
-from harness.units import NS_PER_MS, NS_PER_S
+from harness.units import NS_PER_MS, NS_PER_S, Span, join
 from scenarios.load import arrivals_ns
 
 NEVER: Final = np.iinfo(np.int64).max
@@ -142,21 +142,17 @@ class Evidence:
         """Every window of every fault on every upstream that the journal mentions."""
         return injections_of(self.entries)
 
-    def injections(self, upstream: str) -> list[tuple[int, int]]:
+    def injections(self, upstream: str) -> list[Span]:
         """The spans (absolute ns) in which any fault may have acted on an upstream, in order and without overlaps."""
         return self._injections.get(upstream, [])
 
     @cached_property
-    def _injections(self) -> dict[str, list[tuple[int, int]]]:
-        joined: dict[str, list[tuple[int, int]]] = {}
-        spans = [(span, i.upstream) for i in self.journalled if (span := i.touched(self.end_ns)) is not None]
-        for (begin_ns, end_ns), upstream in sorted(spans):
-            of_upstream = joined.setdefault(upstream, [])
-            if of_upstream and begin_ns <= of_upstream[-1][1]:
-                of_upstream[-1] = of_upstream[-1][0], max(end_ns, of_upstream[-1][1])
-            else:
-                of_upstream.append((begin_ns, end_ns))
-        return joined
+    def _injections(self) -> dict[str, list[Span]]:
+        spans: dict[str, list[Span]] = {}
+        for injection in self.journalled:
+            if (span := injection.touched(self.end_ns)) is not None:
+                spans.setdefault(injection.upstream, []).append(span)
+        return {upstream: join(found) for upstream, found in spans.items()}
 
     @cached_property
     def phases(self) -> tuple[Phase, ...]:
@@ -242,25 +238,24 @@ class Evidence:
         # a slice copies nothing; only guard and tail may consist of several spans
         where = slice(*bounds[0]) if len(bounds) == 1 else index
         samples, latency = self.samples[where], self.latency_ns[where]
-        start_ns, end_ns = (spans[0][0], spans[-1][1]) if spans else (self.t0_ns, self.t0_ns)
+        start_ns, end_ns = (spans[0].begin_ns, spans[-1].end_ns) if spans else (self.t0_ns, self.t0_ns)
         cut = self.stop_ns is not None and self.stop_ns < end_ns
         window = Window(samples, latency, index, self.seconds(spans), start_ns, end_ns, cut)
         return window if every_part or not self.has_parts else window.only(samples["part"] == 0)
 
-    def _spans(self, phase: str) -> list[tuple[int, int]]:
+    def _spans(self, phase: str) -> list[Span]:
         return [
-            (self.t0_ns + round(start * NS_PER_MS), self.t0_ns + round(end * NS_PER_MS))
+            Span(self.t0_ns + round(start * NS_PER_MS), self.t0_ns + round(end * NS_PER_MS))
             for start, end in self.phase(phase).intervals
         ]
 
-    def seconds(self, spans: Sequence[tuple[int, int]]) -> float:
-        """The length of these spans (absolute ns) in seconds, without bad seconds."""
-        bad = sum(
-            max(0, min(end, self.t0_ns + (second + 1) * NS_PER_S) - max(start, self.t0_ns + second * NS_PER_S))
-            for start, end in spans
-            for second in self.bad_seconds
-        )
-        return (sum(end - start for start, end in spans) - bad) / NS_PER_S
+    def seconds(self, spans: Sequence[Span]) -> float:
+        """The length of these spans in seconds, without bad seconds."""
+        late = [
+            Span(self.t0_ns + second * NS_PER_S, self.t0_ns + (second + 1) * NS_PER_S) for second in self.bad_seconds
+        ]
+        bad = sum(span.overlap_ns(second) for span in spans for second in late)
+        return (sum(span.end_ns - span.begin_ns for span in spans) - bad) / NS_PER_S
 
     def without(self, bad_seconds: frozenset[int]) -> Evidence:
         """The same run as if no request had been due in these seconds, counted from t = 0."""

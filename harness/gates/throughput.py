@@ -10,7 +10,7 @@ from harness.gates.gate import MEAN_MOMENTS, AdviceContext, Finding, Gate, GateD
 from harness.gates.syntax.tokenizer import Tokens
 from harness.gates.wording.outcomes import advice_on_endings, from_waiting
 from harness.rundir.finding_kind import FindingKind
-from harness.units import parse_rate_per_s
+from harness.units import Span, parse_rate_per_s
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,5 +97,5 @@ def _batches(run: Evidence, window: Window) -> tuple[NDArray[np.float64], NDArra
 
     edges = np.linspace(window.start_ns, window.end_ns, BATCHES + 1).astype(np.int64)
     successes, _ = np.histogram(window.samples["intended_ns"][window.ok], bins=edges)
-    seconds = [run.seconds([(int(start), int(end))]) for start, end in pairwise(edges)]
+    seconds = [run.seconds([Span(int(start), int(end))]) for start, end in pairwise(edges)]
     return successes.astype(np.float64), np.array(seconds)

@@ -57,12 +57,13 @@ def max_rate_of(run_dir: Path) -> MaxRate:
     divided by the requests that it sent between them. Raises RigError if there are fewer than two readings."""
     from harness.evidence.files import read_resources
     from harness.evidence.resources import ResourceSeries
+    from harness.units import Span
 
     plan, manifest = Plan.read(run_dir), Manifest.read(run_dir)
     t0_ns = manifest.t0_ns or 0
     end_ns = t0_ns + round(plan.load.duration_ms * 1e6)
     worker = ResourceSeries.of(read_resources(run_dir, []), child="locust-0")  # the run was judged: nothing is damaged
-    readings = worker.within([(t0_ns, end_ns + 1)], None).knowing("cpu_s")
+    readings = worker.within([Span(t0_ns, end_ns + 1)], None).knowing("cpu_s")
     if len(readings) < 2:
         raise RigError("the load worker's CPU time could not be read")
     first_ns, last_ns = readings.t_ns[0], readings.t_ns[-1]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from harness.rundir.detections import Detection, LogGap, Mention, Recorded, Source
-from harness.units import NS_PER_MS, NS_PER_S
+from harness.units import NS_PER_MS, NS_PER_S, Span
 
 if TYPE_CHECKING:
     from harness.evidence.run import Evidence
@@ -122,11 +122,11 @@ def unread_by(run: Evidence, source: Source, begin_ns: int, end_ns: int) -> str:
     return f"a part of the service's log could not be read in time: {lost.text}" if source == "log" else lost.text
 
 
-def coverage(run: Evidence, upstream: str) -> list[tuple[int, int]]:
-    """The spans (absolute ns) in which a fault explains that an upstream is named: while it acts, and as long after it
+def coverage(run: Evidence, upstream: str) -> list[Span]:
+    """The spans in which a fault explains that an upstream is named: while it acts, and as long after it
     as a request that it held may still fail."""
     grace_ns = round(run.plan.load.client_cap_ms * NS_PER_MS)
-    return [(begin_ns, end_ns + grace_ns) for begin_ns, end_ns in run.injections(upstream)]
+    return [Span(begin_ns, end_ns + grace_ns) for begin_ns, end_ns in run.injections(upstream)]
 
 
 def is_explained(run: Evidence, detection: TimedDetection) -> bool:

@@ -22,7 +22,7 @@ from harness.gates.detection.outcome import (
 from harness.gates.gate import Finding
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.finding_kind import FindingKind
-from harness.units import NS_PER_MS, NS_PER_S, duration_literal, format_duration, parse_duration_ms
+from harness.units import NS_PER_MS, NS_PER_S, Span, duration_literal, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,7 +129,7 @@ class _After:
 
     def ms(self, t_ns: int) -> float:
         """The time from the removal to `t_ns`, without the seconds in which the load generator was late."""
-        return self.run.seconds([(self.removed_ns, max(self.removed_ns, t_ns))]) * 1000
+        return self.run.seconds([Span(self.removed_ns, max(self.removed_ns, t_ns))]) * 1000
 
     @property
     def limit_ns(self) -> int:

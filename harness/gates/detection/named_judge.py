@@ -26,7 +26,7 @@ from harness.gates.detection.named import DetectedGate
 from harness.gates.detection.outcome import STOPPED, UNRECORDED, DetectionOutcome
 from harness.rundir.detections import Source, without_digits
 from harness.rundir.finding_kind import FindingKind
-from harness.units import NS_PER_MS, NS_PER_S, format_duration
+from harness.units import NS_PER_MS, NS_PER_S, Span, format_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class _FaultWindow:
 
     def after_ms(self, t_ns: int) -> float:
         """The time from the fault's coming to `t_ns`, without the seconds in which the load generator was late."""
-        return self.run.seconds([(self.begin_ns, t_ns)]) * 1000
+        return self.run.seconds([Span(self.begin_ns, t_ns)]) * 1000
 
     def describe(self, detection: TimedDetection) -> str:
         after = format_duration((detection.t_ns - self.begin_ns) / NS_PER_MS)
