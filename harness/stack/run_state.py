@@ -1,7 +1,7 @@
 """What has happened to the run so far. Only this module writes manifest.json while the supervisor lives.
 
 It decides nothing. The first reason to end is the reason of the run; later troubles and deaths are recorded, but do not
-change it. If the manifest cannot be written, an event says so, and the judge sees that the manifest is missing.
+change it. If the manifest cannot be written, an event says so, and the judge finds it missing or unfinished.
 """
 
 from __future__ import annotations

@@ -170,8 +170,8 @@ class Supervisor:
         self._over.set()
 
     def _abandon(self, reason: Reason = "interrupted", *, passed_s: float = 0) -> None:
-        """Undo everything at once, because tailgate is dead or silent, or a signal came. A second call changes nothing, so
-        no signal skips the rollback. `passed_s`: how many seconds of the time limit have passed already."""
+        """Undo everything at once, because tailgate is dead or silent, or a signal came. A second call changes nothing,
+        so no signal skips the rollback. `passed_s`: how many seconds of the time limit have passed already."""
         if self._urgent:
             return
         self._urgent = True
