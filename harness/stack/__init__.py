@@ -1,1 +1,1 @@
-"""The running stack: supervisor, children, ports, and the promise that nothing of it is left behind."""
+"""The processes of a run: supervisor, children, ports. After a run, no process, toxic or lock file of it remains."""

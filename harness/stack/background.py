@@ -1,4 +1,4 @@
-"""Tasks of the supervisor that run beside the load until they are ended."""
+"""Asyncio tasks of the supervisor that run beside the load until they are cancelled."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from harness.stack.run_state import fault_of
 
 
 class BackgroundTasks:
-    """`trouble` is called with what a task that failed means for the run."""
+    """When a task fails, `trouble` is called with the `HarnessFault` that its error means for the run."""
 
     def __init__(self, trouble: Callable[[HarnessFault], None]) -> None:
         self._trouble = trouble
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, work: Coroutine[Any, Any, None], file_name: str) -> asyncio.Task[None]:
-        """`file_name`: what the task writes, for the message about a disk that takes no more of it."""
+        """Start `work` as a task. `file_name`: the file that it writes, for the message if the disk is full."""
 
         async def guarded() -> None:
             try:
                 await work
-            except Exception as exc:  # the top of a task: its error would otherwise show at the end only
+            except Exception as exc:  # the top of a task: asyncio would show its error only when the task is awaited
                 self._trouble(fault_of(exc, file_name))
 
         task = asyncio.get_running_loop().create_task(guarded())
@@ -31,7 +31,7 @@ class BackgroundTasks:
         return task
 
     async def end(self) -> None:
-        """Cancel all and wait until they have ended."""
+        """Cancel all tasks and wait until they have ended."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()

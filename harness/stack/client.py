@@ -1,17 +1,17 @@
-"""The stack, seen from tailgate: a context that leaves nothing behind, however it is left.
+"""tailgate's view of the stack: a context manager that leaves nothing running, however its block ends.
 
     with StackClient(run_dir, plan, lease, choice) as stack:
-        stack.up(watch)                      # raises RigError, ServiceGone; `watch` may raise to give up
+        stack.up(watch)                      # raises RigError, ServiceGone; `watch` may raise to abort
         stack.go()
         for event in stack.events(0.5): …    # until LoadDone or StackDown
-        ended = stack.end_load()             # where another load follows
+        ended = stack.end_load()             # if another load follows
         stack.load(next_plan, next_run_dir, watch)
         stack.go()
         …
-        ended = stack.down()                 # ends the load as well, where that was not done
+        ended = stack.down()                 # ends the load as well if end_load() was not called
 
-All work is the supervisor's, a process of its own that undoes everything should we be killed. Should
-*it* be killed, this end cleans up in its stead and raises RigError. No wait here is without a bound.
+The supervisor does all the work. It is a separate process and undoes everything if tailgate is killed. If the
+supervisor is killed, `StackClient` cleans up in its place and raises RigError. Every wait has a time limit.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ from harness.toxiproxy.find import NONE, EngineChoice
 
 TICK_S: Final = 0.2
 UP_S: Final = 60.0
-"""Bound of `up` beyond the time that the service itself is given."""
+"""Time limit of `up`, in addition to the time that the plan gives the service to become ready."""
 DOWN_S: Final = 45.0
-"""Longer than the supervisor's own watchdog."""
+"""Longer than `teardown.LONGEST_S`, after which the supervisor's own watchdog kills everything."""
 
 
 def _unwatched(_event: Event | None) -> None:
@@ -63,10 +63,16 @@ def _unwatched(_event: Event | None) -> None:
 
 
 class StackClient:
+    """One stack with one load after another.
+
+    `run_dir`: the run directory of the first load; the stack's files are there as well. `lease`: the ports of the run,
+    which the caller releases afterwards.
+    """
+
     def __init__(self, run_dir: Path, plan: Plan, lease: PortLease, engine_choice: EngineChoice = NONE) -> None:
         self._stack_dir = run_dir.resolve()
         self._run_dir = self._stack_dir
-        """Of the latest load; the first has the stack's files in its own."""
+        """The run directory of the latest load; for the first load it is `_stack_dir`."""
         self._plan = plan
         self._lease = lease
         self._choice = engine_choice
@@ -82,16 +88,16 @@ class StackClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """An impatient Ctrl-C must not cut this short, so SIGINT waits until it is done."""
+        """Take everything down. SIGINT is ignored meanwhile, so that a second Ctrl-C cannot cut the rollback short."""
         with crash_cleanup.ignore_signals():
             self._close()
 
     def up(self, watch: Callable[[Event | None], None] = _unwatched) -> None:
-        """Start and probe everything, for a first load. `watch` sees each event, and None every 0.2 s in between.
+        """Start and probe everything for the first load. `watch` gets each event, and None every 0.2 s in between.
 
-        Raises UsageError (a variable not set, too few open files) or RigError before anything is started,
-        RigError for what does not get ready, ServiceGone for a service that got ready and ended. Nothing is
-        left then.
+        Raises UsageError (a variable that is not set, too few open files) or RigError before anything is started.
+        Later it raises RigError if a child does not become ready, or ServiceGone if the service was ready and then
+        ended; nothing is left running in these cases.
         """
         self._check_before()
         admin_port = self._lease.take() if self._choice.kind == "real" and not self._choice.url else None
@@ -110,10 +116,10 @@ class StackClient:
         self._await_ready(watch)
 
     def load(self, plan: Plan, run_dir: Path, watch: Callable[[Event | None], None] = _unwatched) -> None:
-        """Make another load ready on the stack that stands; the one before has been ended (`end_load`).
+        """Make another load ready on the running stack. Call `end_load` for the load before it first.
 
-        `plan` is of the same stack and of a run of its own, and written to `run_dir`. Raises ValueError otherwise,
-        and as `up` does, with nothing left then.
+        `plan` must have the same stack and another run id, and must be written to `run_dir` already. Raises ValueError
+        if it has not. Otherwise raises as `up` does, with nothing left running.
         """
         if plan.stack != self._plan.stack or plan.run_id == self._plan.run_id:
             raise ValueError("another load needs a plan for this stack, with a run id of its own")
@@ -132,16 +138,16 @@ class StackClient:
                 return
             if isinstance(event, StackDown):
                 raise self._failure()
-        raise self._rescued("the supervisor did not say within a minute whether the stack is up")
+        raise self._clean_up("the supervisor did not say within a minute whether the stack is up")
 
     def go(self) -> None:
-        """Start the load; `events` tells when it has begun and when it is done."""
+        """Start the load. `events` yields LoadStarted when it begins and LoadDone when it ends."""
         self._send(GoCommand())
 
     def events(self, timeout_s: float) -> Iterator[Event]:
-        """What happens in the next `timeout_s`, as it happens; ends early after LoadDone and Down.
+        """Yield each event of the next `timeout_s` seconds as it happens. Stops early after LoadDone and StackDown.
 
-        Raises RigError if the supervisor has vanished; everything it left is gone by then.
+        Raises RigError if the supervisor has vanished; whatever it left running is ended by then.
         """
         end = time.monotonic() + timeout_s
         while (left_s := end - time.monotonic()) > 0:
@@ -153,26 +159,27 @@ class StackClient:
                 return
 
     def stop(self, at_ns: int, reason: StopReason) -> None:
-        """End the load early: nothing intended at `at_ns` (monotonic) or later is sent, faults are taken back."""
+        """End the load early: send no arrival intended at `at_ns` (monotonic) or later, and remove the faults."""
         self._send(StopCommand(at_ns=at_ns, reason=reason))
 
     def end_load(self) -> RunEnd:
-        """Undo the load's faults, end its workers and close its records; the stack stays. How the load ended.
+        """Undo the load's faults, end its workers, close its records. The stack stays up. Returns how the load ended.
 
-        Raises RigError if the supervisor has vanished or hangs, or if the stack broke down instead.
+        Raises RigError if the supervisor has vanished or hangs. Raises RigError or ServiceGone if the whole stack ended
+        instead.
         """
         self._send(EndLoadCommand())
         give_up = time.monotonic() + DOWN_S
         while self._load_ended is None:
             if (left_s := give_up - time.monotonic()) <= 0:
-                raise self._rescued("the supervisor hangs: it did not end the load in time")
+                raise self._clean_up("the supervisor hangs: it did not end the load in time")
             self._next(left_s)
             if self._ended:
                 raise self._failure()
         return self._load_ended
 
     def down(self) -> RunEnd:
-        """Take everything down. Idempotent. Raises RigError if the supervisor has vanished or hangs."""
+        """Take everything down and return how it ended. Idempotent. Raises RigError if the supervisor is lost."""
         if self._ended is None:
             self._send(DownCommand())
             self._await_down(DOWN_S)
@@ -181,11 +188,11 @@ class StackClient:
 
     @property
     def stood_still_s(self) -> float:
-        """How long tailgate itself was stopped meanwhile; 0 if it never was."""
+        """The longest time in seconds for which tailgate itself did not run (SIGSTOP); 0 if it always ran."""
         return self._link.stood_still_s if self._link else 0.0
 
     def _check_before(self) -> None:
-        """End what killed runs left, then see what can be known to fail before anything is started."""
+        """End the orphans of killed runs. Then raise for what can be known to fail before anything is started."""
         orphans.sweep()
         environ = {**os.environ, RUN_VARIABLE: self._plan.stack_id}
         refuse_unsendable(self._plan, environ)
@@ -204,13 +211,13 @@ class StackClient:
         self._link.send(order)
 
     def _next(self, timeout_s: float) -> Event | None:
-        """The next event; None when time is up. Raises RigError if there will be none any more."""
+        """The next event; None after `timeout_s`. Raises RigError, after cleaning up, if the supervisor is lost."""
         assert self._link is not None, "up() comes first"
         try:
             event = self._link.next(timeout_s)
         except SupervisorLost as lost:
             if self._ended is None:
-                raise self._rescued(str(lost)) from None
+                raise self._clean_up(str(lost)) from None
             return None
         match event:
             case ChildStarted(pid=pid):
@@ -225,7 +232,7 @@ class StackClient:
 
     def _remember(self, pid: int) -> None:
         try:
-            self._children.append(psutil.Process(pid))  # notes when it began, so a reused number is told apart
+            self._children.append(psutil.Process(pid))  # psutil keeps the start time, so a reused pid is recognised
         except psutil.Error:
             return
 
@@ -233,11 +240,11 @@ class StackClient:
         end = time.monotonic() + within_s
         while self._ended is None:
             if (left_s := end - time.monotonic()) <= 0:
-                raise self._rescued("the supervisor hangs: it did not take the stack down in time")
+                raise self._clean_up("the supervisor hangs: it did not take the stack down in time")
             self._next(left_s)
 
     def _failure(self) -> TailgateError:
-        """Why the stack did not come up, as the supervisor told it."""
+        """Why the stack did not come up, from the supervisor's events."""
         assert self._ended is not None
         if self._ended.reason == "service_gone" and self._ended.deaths:
             death = self._ended.deaths[-1]
@@ -249,8 +256,8 @@ class StackClient:
             return RigError(self._trouble.fault.message, self._trouble.fault.fix)
         return RigError("the supervisor was told to stop before the stack was up", "run again")
 
-    def _rescued(self, message: str) -> RigError:
-        """Do the supervisor's work in its stead, and say what happened."""
+    def _clean_up(self, message: str) -> RigError:
+        """Clean up in place of the supervisor. Returns the error that says what happened."""
         assert self._link is not None
         with crash_cleanup.ignore_signals():
             self._link.end(0)
@@ -266,11 +273,11 @@ class StackClient:
         if self._link is None:
             return
         if self._ended is None:
-            self._link.hang_up()  # "undo everything"
-            with suppress(RigError):  # what made us leave is the news; the cleaning has been done
+            self._link.hang_up()  # the supervisor takes the end of its stdin as "undo everything"
+            with suppress(RigError):  # the error that ended the block matters more, and the cleanup is done
                 self._await_down(DOWN_S)
         self._link.end(5.0)
-        with suppress(OSError):  # the run directory may be gone
+        with suppress(OSError):  # the run directory may have been deleted
             log = self._stack_dir / "logs" / LOG
             if not log.stat().st_size:
                 log.unlink()

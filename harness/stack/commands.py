@@ -1,4 +1,7 @@
-"""What tailgate tells its supervisor: one JSON line an order, on the supervisor's stdin. The end of it is one too."""
+"""The commands that tailgate sends to its supervisor: one JSON line each, on the supervisor's stdin.
+
+The end of stdin is a command as well: undo everything and exit.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ StopReason = Literal["fail_fast", "warmup_failed", "interrupted"]
 class UpCommand(Frozen):
     """Start everything, and make the first load ready.
 
-    `lock_files`: the port locks to unlink should tailgate be gone at the end.
+    `engine_*`: which Toxiproxy to use. `lock_files`: the lock files of the run's ports; the supervisor unlinks them at
+    the end, because tailgate may be dead by then.
     """
 
     op: Literal["up"] = "up"
@@ -24,31 +28,33 @@ class UpCommand(Frozen):
     engine_version: str = ""
     engine_path: Path | None = None
     engine_url: str | None = None
-    """Of a server that runs already."""
+    """The admin API of a shared Toxiproxy, which runs already; None if the supervisor starts one."""
     admin_port: int | None = None
-    """For a server of ours."""
+    """The port of the admin API if the supervisor starts Toxiproxy."""
     lock_files: tuple[Path, ...] = ()
 
 
 class GoCommand(Frozen):
+    """Start the load that was made ready."""
+
     op: Literal["go"] = "go"
 
 
 class LoadCommand(Frozen):
-    """Make another load ready on the stack: the plan of this run directory. The load before it has been ended."""
+    """Make another load ready on the stack, by the plan in `run_dir`. The load before it has been ended."""
 
     op: Literal["load"] = "load"
     run_dir: Path
 
 
 class EndLoadCommand(Frozen):
-    """Close the records of the load; the stack stays."""
+    """Undo the load's faults, end its workers and close its records; the stack stays up."""
 
     op: Literal["end_load"] = "end_load"
 
 
 class StopCommand(Frozen):
-    """No arrival is sent that is intended at `at_ns` or later; faults are taken back."""
+    """End the load early: send no arrival intended at `at_ns` (monotonic) or later, and remove the faults."""
 
     op: Literal["stop"] = "stop"
     at_ns: int
@@ -56,11 +62,13 @@ class StopCommand(Frozen):
 
 
 class DownCommand(Frozen):
+    """End the load and the stack."""
+
     op: Literal["down"] = "down"
 
 
 class HeartbeatCommand(Frozen):
-    """tailgate lives. Once a second; a few seconds without any order mean that it does not."""
+    """tailgate is alive. Sent once a second; after a few seconds without a command the supervisor gives it up."""
 
     op: Literal["beat"] = "beat"
 

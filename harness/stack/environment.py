@@ -1,11 +1,11 @@
-"""The stack while it stands: started in order, with as much at once as can be, for one load after another.
+"""The running stack, inside the supervisor: starts every child, as many at once as possible, and loads one by one.
 
     workers of the first load ───────────────┐
     Toxiproxy ── proxies ──┐                 │
     fakes ─────────────────┴─ service ──┐    ├── up
     gateway ────────────────────────────┴────┘
 
-It refuses to call anything ready that was not probed. How it all ends is `harness.stack.supervisor.teardown`'s.
+A child counts as ready only after a probe of it was answered. `harness.stack.supervisor.teardown` ends all of it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ _IMPORT_S: Final = 20.0
 
 
 class Environment:
-    """Everything that is alive. `load` is the latest load on it: what happens to a child happens to that load."""
+    """All children of the stack and its latest load, `load`. The end of a child and every trouble are reported to that
+    load."""
 
     def __init__(self, plan: Plan, stack_dir: Path, expand: Expander, emit: Callable[[Event], None]) -> None:
         self.plan: StackPlan = plan.stack
@@ -50,7 +51,7 @@ class Environment:
         self.proxies: ListenerProxies | None = None
         self.owns_toxiproxy = True
         self.engine_is_lost = False
-        """A server of others that hangs, or has forgotten us: nothing more can be taken back."""
+        """A shared Toxiproxy hangs or has lost our proxies, so that faults can hardly be removed any more."""
         self._emit = emit
         self._environ = {**os.environ, RUN_VARIABLE: plan.stack_id}
         self._client: ToxiproxyClient | None = None
@@ -62,7 +63,7 @@ class Environment:
     async def up(self, order: UpCommand) -> None:
         """Start the stack, and make its first load ready.
 
-        Raises the first RigError (or UsageError) met; whatever was started by then stays in `children`.
+        Raises the first RigError or UsageError. Whatever was started by then stays in `children`, for the teardown.
         """
         self.owns_toxiproxy = order.engine_url is None
         self.load.open()
@@ -78,7 +79,7 @@ class Environment:
         self.load.phase.arm(self.children.values())
 
     async def begin_load(self, plan: Plan, run_dir: Path) -> None:
-        """Make another load ready, after `teardown.end_load` has ended the one before. Raises as `up` does."""
+        """Make another load ready, after `teardown.end_load` has ended the load before. Raises as `up` does."""
         if plan.stack != self.plan:
             raise ValueError("the load was planned for another stack")
         self.load = self._new_load(plan, run_dir)
@@ -91,15 +92,15 @@ class Environment:
             self.load.gateway_log_begin = nginx.spec.log.stat().st_size
             await gateway.switch_log(nginx, run_dir / gateway.ACCESS_LOG)
         self._watch_children()
-        await _all_of(self.load.workers.launch, self._service_again)
+        await _all_of(self.load.workers.launch, self._check_running_stack)
         self.load.phase.arm(self.children.values())
 
     def forget_workers(self) -> None:
-        """Those of a load that has been ended: their end is no news to the next."""
+        """Drop the workers of the load that has ended from `children`: the next load has nothing to do with them."""
         for name in [name for name in self.children if name.startswith(WORKER)]:
             del self.children[name]
 
-    async def _service_again(self) -> None:
+    async def _check_running_stack(self) -> None:
         await self._prove_listeners()
         await self._service_ready(self.children.get(service.NAME))
 
@@ -124,7 +125,7 @@ class Environment:
             return
         spec = toxiproxy.spec(order, self.plan, self.stack_dir, self._environ)
         child = self._start(spec) if spec else None
-        # requests takes a quarter of a second to import: meanwhile the server starts
+        # `requests` takes 0.25 s to import; a thread imports it while the server starts
         client_type, proxies_type = await in_thread(_import_client, _IMPORT_S)
         self._engine = await toxiproxy.ready(order, child)
         self.load.state.open(self._engine)
@@ -150,7 +151,7 @@ class Environment:
             await self.load.prove_listeners(self._client, self.proxies, log)
 
     async def _service_ready(self, child: ChildProcess | None) -> float:
-        """Milliseconds until the service said that it is ready. Raises RigError where it does not in time."""
+        """Milliseconds until the service answered that it is ready. Raises RigError if it does not in time."""
         planned = self.plan.service
         base = self.expand(planned.url)
         within_s = planned.ready_within_ms / 1000
@@ -189,7 +190,7 @@ class Environment:
         self._emit(ChildReady(child=child.name, after_ms=child.age_ms(), detail=detail))
 
     def _trouble(self, fault: HarnessFault) -> None:
-        """To whichever load is on the stack then."""
+        """Report the fault to the load that is on the stack at this moment."""
         self.load.phase.trouble(fault)
 
     def _lost_engine(self, fault: HarnessFault) -> None:
@@ -205,7 +206,7 @@ class Environment:
 
 
 def _link_logs(of_stack: Path, of_load: Path) -> None:
-    """What the stack's children say is found with each load, too."""
+    """Link the logs of the stack's children into the load's `logs`, so that each run directory shows them."""
     for log in of_stack.glob("*.log"):
         if not log.name.startswith(WORKER):
             link = of_load / log.name
@@ -222,7 +223,7 @@ def _import_client() -> tuple[type[ToxiproxyClient], type[ListenerProxies]]:
 
 
 async def _all_of(*steps: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """All at once. Of several errors the one that explains best is raised: a TailgateError before any other."""
+    """Run all steps at once. Of several errors, raise the one that explains most: a TailgateError if there is one."""
     try:
         async with asyncio.TaskGroup() as group:
             for step in steps:

@@ -1,6 +1,6 @@
-"""What a run tells whoever watches it: lines on the supervisor's pipe, and the display's input.
+"""The events of a run: JSON lines on the supervisor's stdout, which tailgate reads and its display shows.
 
-Events inform; no verdict rests on them. What a verdict rests on is in the run directory.
+Events only inform. A verdict needs nothing but the run directory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ChildReady(Frozen):
 
 
 class StackUp(Frozen):
-    """The stack is started and probed, and a load on it waits for the word to go."""
+    """The stack is started and probed, and its load waits for `GoCommand`."""
 
     event: Literal["up"] = "up"
 
@@ -49,34 +49,34 @@ class ChildDied(Frozen):
 
 
 class RigTrouble(Frozen):
-    """The run cannot be trusted any more (`fault`), though it may go on to its end."""
+    """The run cannot be trusted any more, for the reason in `fault`. It may continue to its end all the same."""
 
     event: Literal["rig_trouble"] = "rig_trouble"
     fault: HarnessFault
 
 
 class LoadDone(Frozen):
-    """Every worker has closed its rows and left."""
+    """Every worker has closed its row file and exited."""
 
     event: Literal["load_done"] = "load_done"
 
 
 class LoadEnded(Frozen):
-    """The load's faults are undone, its workers gone and its records closed; the stack stays."""
+    """The load's faults are undone, its workers have exited and its records are closed. The stack stays up."""
 
     event: Literal["load_ended"] = "load_ended"
     ended: RunEnd
 
 
 class StackDown(Frozen):
-    """Faults undone, every child gone, manifest finished."""
+    """The faults are undone, every child has exited, and the manifest is finished."""
 
     event: Literal["down"] = "down"
     ended: RunEnd
 
 
 class Heartbeat(Frozen):
-    """The supervisor lives. Once a second; whoever holds the pipe hears it, and no watcher ever sees it."""
+    """The supervisor is alive. Sent once a second. The reader of the pipe consumes it; the display never gets it."""
 
     event: Literal["beat"] = "beat"
 

@@ -1,7 +1,7 @@
-"""What has happened to the run so far: the one writer of manifest.json, the one voice on the pipe.
+"""What has happened to the run so far. Only this module writes manifest.json while the supervisor lives.
 
-It decides nothing. The first reason to end stands; what comes after it is kept, not weighed. A
-manifest that the disk does not take is told on the pipe and judged by its absence.
+It decides nothing. The first reason to end is the reason of the run; later troubles and deaths are recorded, but do not
+change it. If the manifest cannot be written, an event says so, and the judge finds it missing or unfinished.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NO_ENGINE: Final = ToxiproxyInfo(kind="none")
 
 
 class RunState:
-    """`secrets` grows while the run goes on; none of them is ever told."""
+    """The state of one run. `secrets` may grow during the run; their values are removed from every message."""
 
     def __init__(self, run_dir: Path, plan: Plan, emit: Callable[[Event], None], secrets: Collection[str] = ()) -> None:
         self.emit = emit
@@ -59,7 +59,7 @@ class RunState:
         return bool(self._faults)
 
     def open(self, engine: ToxiproxyInfo | None = None, host: Mapping[str, str] | None = None) -> None:
-        """Write the manifest with what is known now."""
+        """Write the manifest with what is known now. Call it again when more is known."""
         self._update(engine=engine or self._manifest.engine, host={**self._manifest.host, **(host or {})})
 
     def started(self, t0_ns: int) -> None:
@@ -67,24 +67,25 @@ class RunState:
         self.emit(LoadStarted(t0_ns=t0_ns))
 
     def end_for(self, reason: Reason, at_ns: int | None = None) -> None:
-        """Note why and when the run ends; only the first call counts."""
+        """Note why the run ends, and when (monotonic ns). Only the first call counts."""
         if self.reason is None:
             self.reason, self.stop_at_ns = reason, at_ns
 
     def trouble(self, fault: HarnessFault) -> None:
-        """Something that was the rig's fault; the same thing is told once."""
+        """Record something that is the harness's fault, and emit it. The same fault is recorded once."""
         fault = fault.model_copy(update={"message": paragraph(redact(fault.message, self._secrets))})
         if fault not in self._faults:
             self._faults.append(fault)
             self.emit(RigTrouble(fault=fault))
 
     def died(self, death: ProcessExit) -> None:
+        """Record that a child has ended, and emit it."""
         death = death.model_copy(update={"last_line": one_line(redact(death.last_line, self._secrets))})
         self._deaths.append(death)
         self.emit(ChildDied(death=death))
 
     def close(self, rollback_verified: bool | None) -> RunEnd:
-        """Finish the manifest. How the run ended, with a manifest that could not be written among its faults."""
+        """Finish the manifest. Returns how the run ended; its faults include a manifest that cannot be written."""
         self._update(ended=self.ended(rollback_verified))
         return self.ended(rollback_verified)
 
@@ -119,7 +120,7 @@ def disk_error(exc: OSError) -> RigError:
 
 
 def fault_of(exc: Exception, file_name: str) -> HarnessFault:
-    """An exception at the top of a task of the supervisor, as what it means for the run."""
+    """What an exception at the top of a supervisor's task means for the run. `file_name`: what the task writes."""
     if isinstance(exc, TailgateError):
         return HarnessFault(check="workers", message=exc.message, fix=exc.fix)
     if isinstance(exc, OSError) and not isinstance(exc, TimeoutError | ConnectionError):
@@ -133,7 +134,7 @@ def fault_of(exc: Exception, file_name: str) -> HarnessFault:
 
 
 def host() -> dict[str, str]:
-    """For the report's environment table."""
+    """The entries of the report's environment table: cores, memory in bytes, versions."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "python": platform.python_version(),
@@ -145,7 +146,7 @@ def host() -> dict[str, str]:
 
 
 def boot_id() -> str:
-    """Changes with every boot, as the monotonic clock's zero does."""
+    """An id that changes with every boot, because the zero of the monotonic clock does as well."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

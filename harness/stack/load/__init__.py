@@ -1,1 +1,1 @@
-"""One load on the stack: its course, its records, and the workers that send it."""
+"""One load on the stack: its phases, its records, and the workers that send it."""

@@ -1,4 +1,4 @@
-"""What lives as long as one load: the records in its run directory, its faults and canaries, its workers."""
+"""The objects of one load: the records in its run directory, its faults, its canaries and its workers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ActiveLoad:
-    """One load on the stack, from `open` to `close`. `phase` is its course, `state` what has happened to it so far."""
+    """One load on the stack, from `open` to `close`. `phase` starts and stops it; `state` records what happens."""
 
     def __init__(
         self,
@@ -53,12 +53,12 @@ class ActiveLoad:
         self.canaries: Canaries | None = None
         self.is_closed = False
         self.gateway_log_begin = 0
-        """Size of the gateway's log when this load began: what stands before is of earlier loads."""
+        """Size in bytes of the gateway's log when this load began. The lines before that belong to earlier loads."""
         self._journal: Journal | None = None
         self._detections: DetectionBook | None = None
 
     def open(self) -> None:
-        """Make the files of its records. Raises RigError where the disk takes none."""
+        """Create the files of the records. Raises RigError if they cannot be written."""
         try:
             handshake.prepare(self.run_dir)
             self._journal = Journal(self.run_dir / "faults.ndjson")
@@ -72,7 +72,7 @@ class ActiveLoad:
         on_stopped: Callable[[ChildProcess], None],
         service_log: Path | None,
     ) -> None:
-        """Record from now on what each child costs, and which upstreams the service's log names."""
+        """Record from now on the resources that each child uses, and which upstreams the service's log names."""
         file = self.run_dir / "resources.ndjson"
         self.background.start(
             resources.sample_forever(file, children, on_stopped, self.phase.trouble), "resources.ndjson"
@@ -82,13 +82,13 @@ class ActiveLoad:
             self.background.start(tail, DETECTIONS)
 
     def watch_alerts(self, service_url: str, headers: Mapping[str, str]) -> None:
-        """Record from now on what the service's alert metric says, where the plan names one."""
+        """Record from now on the service's alert metric, if the plan names one."""
         poll = alert_poll.AlertPoll.of(self.plan, service_url, headers)
         if poll and self._detections:
             self.background.start(alert_poll.poll_forever(poll, self._detections), DETECTIONS)
 
     async def prove_listeners(self, client: ToxiproxyClient, proxies: ListenerProxies, toxiproxy_log: Path) -> None:
-        """From end to end: a canary through every listener. Raises RigError unless each is answered whole."""
+        """Send a canary through every listener. Raises RigError unless each gets its whole answer."""
         from harness.stack.injection.injector import Injector
         from harness.stack.monitor.canary import Canaries
 
@@ -104,7 +104,7 @@ class ActiveLoad:
         await self.canaries.first()
 
     async def go(self) -> None:
-        """Start the load and return when every worker has left. Raises OSError for a full disk."""
+        """Start the load and return when every worker has exited. Raises OSError if the disk is full."""
         await self.phase.go(self.injector, self.canaries, self.background)
 
     def close(self) -> None:

@@ -1,4 +1,5 @@
-"""The Locust workers as children: started early, ready when they say so, their end read from code and log."""
+"""The Locust workers as child processes. Each is started early and is ready when its ready file exists. Its exit code
+and its log say how it ended."""
 
 from __future__ import annotations
 
@@ -27,9 +28,9 @@ _DISK_FULL: Final = re.compile(rf"\[Errno ({errno.ENOSPC}|{errno.EFBIG}|{errno.E
 
 
 class LocalWorkers:
-    """A `WorkerTransport`: children of this process, and files of the run directory as messages.
+    """A `WorkerTransport` whose workers are children of this process and whose messages are files in the run directory.
 
-    `start_child` starts one, `on_ready` is called with each that can send.
+    `start_child` starts a worker. `on_ready` is called with each worker that is ready to send.
     """
 
     def __init__(
@@ -100,7 +101,8 @@ def _spec(run_dir: Path, environ: Mapping[str, str], index: int) -> ProcessSpec:
 
 
 def died(worker: ChildProcess) -> HarnessFault:
-    """A worker that ended with an error: what its traceback ends in, which names the user's mistake if it is one."""
+    """The fault of a worker that ended with an error. It quotes the last line of the traceback, which names the mistake
+    if there is one in the user's locustfile."""
     code = worker.code.result()
     why = f"signal {-code}" if code < 0 else f"exit code {code}"
     error = last_error(worker.log_tail(200))
@@ -121,7 +123,7 @@ def _overran(worker: ChildProcess) -> HarnessFault:
 
 
 def last_error(lines: list[str]) -> str:
-    """The last line of the last traceback, else the last line of the log."""
+    """The last line of the last traceback, or the last line of the log if it has no traceback."""
     starts = [number for number, line in enumerate(lines) if "Traceback (most recent call last)" in line]
     if starts:
         for line in lines[starts[-1] + 1 :]:

@@ -1,8 +1,8 @@
-"""The load under way: begun together, faults on their timeline, ended by plan, by order or by a death.
+"""Starts one load, runs the faults' timeline, and ends the load: by plan, by a command, or because a child died.
 
-Whoever dies decides how it ends: the service makes it a finding, everybody else a rig failure. It
-stops at once in both cases, since nothing measured afterwards says anything about the service; who
-waits for an answer then is not waited for. One that was stopped by a signal (SIGSTOP) is as good as dead.
+If the service dies, that is a result about the service; if any other child dies, it is a rig failure. In both cases
+the load stops at once and does not wait for open requests, because later measurements say nothing about the service. A
+child that was stopped by a signal (SIGSTOP) counts as dead.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from harness.stack.monitor.canary import Canaries
 
 START_AHEAD_MS: Final = 300
-"""From start.json to the first possible arrival; workers look for it every 20 ms."""
+"""From writing start.json to the first possible arrival. Workers check for the file every 20 ms."""
 WARMUP_AHEAD_MS: Final = 100
-"""The same where a warm-up of a second or more begins: an arrival of it that is sent late is in no gate."""
+"""The same if the load begins with a warm-up of `WARMUP_LEAST_MS` or more: no gate counts its late arrivals."""
 WARMUP_LEAST_MS: Final = 1_000
 MARGIN_S: Final = 10.0
-"""What workers may take beyond plan and drain to write their last rows."""
+"""How long workers may take to write their last rows after the planned end and the drain."""
 BROKEN_DRAIN_S: Final = 2.0
-"""What open requests are given where service or rig broke: they tell nothing any more."""
+"""How long open requests get after service or harness broke. It is short: their results are worth nothing."""
 
 
 class LoadPhase:
-    """The course of one load. Deaths count from `arm` on: before, whoever waits for a child reports its end."""
+    """The course of one load. Deaths count from `arm` on; before that, whatever waits for a child reports its end."""
 
     def __init__(self, plan: Plan, state: RunState, workers: WorkerTransport) -> None:
         self._plan = plan
@@ -53,24 +53,24 @@ class LoadPhase:
         self._undo: asyncio.Task[bool] | None = None
         self._end_ns = 0
         self._broken = False
-        self._given_up: set[str] = set()  # children whose end is no news
+        self._given_up: set[str] = set()  # children that we killed, so that their end is not reported
 
     def arm(self, children: Iterable[ChildProcess]) -> None:
-        """Everything is up: from now on none may end by itself, and one that has ended already is reported now."""
+        """Everything is up: report the end of a child from now on. A child that has ended already is reported now."""
         self._armed = True
         for child in tuple(children):
             if not child.alive:
                 self.on_death(child)
 
     def disarm(self) -> None:
-        """The end has come: children are stopped, and what goes wrong is reported but stops nothing."""
+        """The teardown begins: the end of a child is not reported; a fault is reported, but stops nothing."""
         self._armed = False
         self._going = False
         if self._timeline:
             self._timeline.cancel()
 
     async def go(self, injector: Injector | None, canaries: Canaries | None, background: BackgroundTasks) -> None:
-        """Start the load and return when every worker has left. Raises OSError for a full disk."""
+        """Start the load and return when every worker has exited. Raises OSError if the disk is full."""
         start_ns = time.monotonic_ns() + ahead_ms(self._plan) * NS_PER_MS
         t0_ns = start_ns + round(self._plan.load.warmup_ms * NS_PER_MS)
         self._end_ns = t0_ns + round(self._plan.load.duration_ms * NS_PER_MS)
@@ -82,11 +82,11 @@ class LoadPhase:
         if injector:
             self._timeline = background.start(injector.run_timeline(t0_ns), "faults.ndjson")
         await self._workers_left()
-        self._armed = self._going = False  # all is measured: who ends now changes nothing
+        self._armed = self._going = False  # all is measured, so the end of a child changes nothing now
         self._state.emit(LoadDone())
 
     def stop(self, at_ns: int, reason: Reason) -> None:
-        """Send nothing that is intended at `at_ns` or later, and take the faults back then. The first call counts."""
+        """Send no arrival intended at `at_ns` or later, and remove the faults then. Only the first call counts."""
         if self._state.reason is not None:
             return
         self._state.end_for(reason, at_ns if self._going else None)
@@ -98,20 +98,20 @@ class LoadPhase:
             self._workers.stop(at_ns)
         except OSError as exc:
             self._state.trouble(disk_fault("stop.json", exc))
-            self._end_ns = 0  # the workers will not hear of it: they are killed after the margin
+            self._end_ns = 0  # the workers cannot read stop.json, so they are killed after `MARGIN_S`
         if self._timeline:
             self._timeline.cancel()
         if self._injector:
             self._undo = asyncio.get_running_loop().create_task(_undo_at(at_ns, self._injector))
 
     def trouble(self, fault: HarnessFault) -> None:
-        """The rig is at fault: told, and the load stopped, since no verdict can come of it."""
+        """Report a fault of the harness, and stop the load, because it can have no verdict any more."""
         self._state.trouble(fault)
         if self._armed:
             self.stop(time.monotonic_ns(), "rig")
 
     def on_death(self, child: ChildProcess) -> None:
-        """A child has ended."""
+        """A child has ended: report it, and stop the load. A worker may exit with code 0 while the load runs."""
         if not self._armed or child.name in self._given_up:
             return
         if child.name.startswith(local_workers.PREFIX):
@@ -125,7 +125,7 @@ class LoadPhase:
             self.trouble(_died(self._record(child), child))
 
     def on_stopped(self, child: ChildProcess) -> None:
-        """A signal has stopped a child: the service's owner answers for the service, we for everybody else."""
+        """A signal has stopped a child. If it is the service, the service is gone; any other is a rig failure."""
         if not self._armed:
             return
         stopped = ProcessExit(child=child.name, t_ns=time.monotonic_ns(), code=-signal.SIGSTOP, stopped=True)
@@ -140,17 +140,17 @@ class LoadPhase:
                 fix="run again, and see who stops processes (a debugger, a job control, a memory guard?)",
             )
         )
-        if child.name == toxiproxy.NAME:  # every call to it would wait; its toxics end with it
+        if child.name == toxiproxy.NAME:  # calls to it would hang; its toxics end with the process
             self._given_up.add(child.name)
             child.kill()
 
     async def _workers_left(self) -> None:
-        """Until the last has ended; one that overruns is killed. `stop` may bring the end nearer meanwhile."""
+        """Return when every worker has exited. Workers that overrun are killed. `stop` may bring the end forward."""
         while self._workers.alive():
             await self._workers.wait(0.25)
             late_ns = time.monotonic_ns() - self._end_ns
             if self._broken and late_ns > BROKEN_DRAIN_S * NS_PER_S:
-                self._armed = False  # they end because we say so
+                self._armed = False  # we end the workers, so their end is not reported
                 await self._workers.end()
                 return
             if late_ns > (self._plan.load.drain_ms / 1000 + MARGIN_S) * NS_PER_S:
@@ -171,7 +171,7 @@ class LoadPhase:
 
 
 def ahead_ms(plan: Plan) -> int:
-    """How long before the first possible arrival the workers are told of it."""
+    """How long before the first possible arrival start.json is written, in ms."""
     return WARMUP_AHEAD_MS if plan.load.warmup_ms >= WARMUP_LEAST_MS else START_AHEAD_MS
 
 

@@ -1,7 +1,7 @@
-"""How a load reaches its workers, wherever they run.
+"""The interface between a load and its workers, wherever they run.
 
-`harness.stack.load.local_workers` has them as children of this process, with files as messages. Workers on other
-machines are another transport: their rows come with a clock offset, and their life is seen by messages.
+`harness.stack.load.local_workers` implements it with children of this process and files as messages. Workers on other
+machines would be another transport: their rows have a clock offset, and messages show whether they are alive.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ class WorkerTransport(Protocol):
         """Start each worker and return when every one can send. Raises RigError."""
 
     def start(self, *, start_ns: int, t0_ns: int) -> None:
-        """Let them send: the first arrivals are due at `start_ns`, the measured load begins at `t0_ns`.
+        """Let the workers send: the first arrivals are due at `start_ns`, the measured load begins at `t0_ns`.
 
-        Raises OSError where the message cannot be written.
+        Raises OSError if the message cannot be written.
         """
 
     def stop(self, at_ns: int) -> None:
-        """Nothing that is due at `at_ns` or later is sent. Raises OSError."""
+        """Let the workers send nothing that is due at `at_ns` or later. Raises OSError."""
 
     def alive(self) -> tuple[str, ...]:
-        """The names of those that have not left yet."""
+        """The names of the workers that have not exited yet."""
 
     async def wait(self, within_s: float) -> None:
-        """Until every worker that is alive has left, or time is up."""
+        """Return when every worker has exited, or after `within_s`."""
 
     async def end(self) -> None:
-        """Ask those that are alive to leave, and kill who does not. Bounded by `END_S`."""
+        """Ask every worker that is alive to exit, and kill those that do not. Takes at most `local_workers.END_S`."""
 
     def kill_overrunning(self) -> list[HarnessFault]:
-        """Kill those that are alive; what to report of each."""
+        """Kill every worker that is alive. Returns one fault for each."""
 
     def rows(self) -> tuple[Path, ...]:
-        """The row files of the workers, one each, in the run directory."""
+        """The row files in the run directory, one for each worker."""

@@ -1,4 +1,4 @@
-"""The fake backends as a child: one process with a socket for each; ready when every one answers."""
+"""The fake backends as a child: one process with a listening socket for each fake. Ready when every fake answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIX: Final = "see logs/backends.log of the stack's first run"
 
 
 def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec | None:
-    """None where no upstream is a fake."""
+    """How the process is started; None if no upstream is a fake."""
     if not any(upstream.fake for upstream in plan.upstreams):
         return None
     argv = (sys.executable, "-P", "-m", "fake_backends", str(run_dir))
@@ -31,14 +31,14 @@ def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str]) -> ProcessS
 
 
 async def switch(plan: StackPlan, run_dir: Path | None) -> None:
-    """Let the fakes close their records, and open those of the load in `run_dir`, an absolute path.
+    """Let the fakes close their records and record into `run_dir`, an absolute path, for the next load.
 
-    None: they record nothing until the next switch. Raises RigError where they do not switch.
+    None: they record nothing until the next switch. Raises RigError if they do not switch.
     """
     fakes = [upstream for upstream in plan.upstreams if upstream.fake]
     if not fakes:
         return
-    url = f"http://{fakes[0].origin.address}{LOAD_PATH}"  # all are one process
+    url = f"http://{fakes[0].origin.address}{LOAD_PATH}"  # all fakes are in one process, so one request is enough
     headers = {CONTROL_HEADER: run_hash(plan.stack_id)}
     if run_dir:
         headers[RUN_DIR_HEADER] = quote(str(run_dir))
@@ -47,12 +47,12 @@ async def switch(plan: StackPlan, run_dir: Path | None) -> None:
     except (OSError, ValueError) as exc:
         raise RigError(f"the fake backends did not switch to the next load: {exc or type(exc).__name__}", _FIX) from exc
     if answer.status != 200:
-        said = answer.body[:200].decode("utf-8", "replace")
-        raise RigError(f"the fake backends did not switch to the next load: {answer.status} {said}", _FIX)
+        body = answer.body[:200].decode("utf-8", "replace")
+        raise RigError(f"the fake backends did not switch to the next load: {answer.status} {body}", _FIX)
 
 
 async def ready(plan: StackPlan, child: ChildProcess) -> None:
-    """Every fake answers on its own port, past any proxy. Raises RigError."""
+    """Return when every fake answers on its own port, without a proxy. Raises RigError."""
     fakes = [upstream for upstream in plan.upstreams if upstream.fake]
     urls = [f"http://{fake.origin.address}/healthz" for fake in fakes]
     try:

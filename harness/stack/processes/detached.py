@@ -1,7 +1,7 @@
-"""Processes of the service that have left its tree: daemons with a session of their own and init as their parent.
+"""Finds processes of the service that have left its process tree: daemons with their own session and init as parent.
 
-They are found by TAILGATE_RUN in their environment, as the clean-up finds them. Refuses what another child has
-started, what shares our own session, and processes of other runs; who takes the variable out is not found.
+They are found by TAILGATE_RUN in their environment, as `orphans` finds them; a process that removes the variable is not
+found. Processes in our own session, in the session of another child, or of another run are left out.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from harness.stack.processes.process import ChildProcess
 
 
 class Detached:
-    """Looks again and again: a process is asked for its environment when it is new, and a second time if that was
-    empty: it may have been in its exec."""
+    """Call `of` at intervals. It reads the environment of each new process once, and a second time if the first was
+    empty, because the process may have been in its exec."""
 
     def __init__(self) -> None:
         self._run_of: dict[psutil.Process, str] = {}
-        """By process, which is a pid and when it began; empty for processes of no run."""
+        """Run id by process (pid and start time); an empty string for a process of no run."""
         self._asked: set[psutil.Process] = set()
-        """At the last look."""
+        """The processes that the last call of `of` found."""
         self._sessions = {os.getsid(0)}
-        """Ours and those of the other children, which lead one each."""
+        """Our own session and those of the other children; each child leads a session."""
 
     def of(
         self, service: ChildProcess, family: Collection[int], others: Iterable[ChildProcess]
     ) -> list[psutil.Process]:
-        """Those of the service's run that are not in its `family`, the pids of its tree."""
+        """The processes of the service's run outside `family`, the pids of its tree. `others`: all other children."""
         run_id = service.spec.env.get(RUN_VARIABLE)
         self._sessions |= {child.pid for child in others}
         found = [process for pid in psutil.pids() if pid not in family and (process := _process(pid))]
         runs = {process: self._run_of[process] if process in self._run_of else _run(process) for process in found}
-        self._run_of = {process: its for process, its in runs.items() if its or process in self._asked}
+        self._run_of = {process: run for process, run in runs.items() if run or process in self._asked}
         self._asked = set(found)
-        return [process for process, its in runs.items() if run_id and its == run_id and not self._is_others(process)]
+        return [process for process, run in runs.items() if run_id and run == run_id and not self._is_foreign(process)]
 
-    def _is_others(self, process: psutil.Process) -> bool:
-        """Whether it is another child's or ours, or has ended."""
+    def _is_foreign(self, process: psutil.Process) -> bool:
+        """Whether the process is in our session or in another child's, or has ended."""
         try:
             return os.getsid(process.pid) in self._sessions
         except OSError:
@@ -58,4 +58,4 @@ def _run(process: psutil.Process) -> str:
     try:
         return run_of(process) or ""
     except (psutil.Error, OSError):
-        return ""  # it has ended, or is another user's
+        return ""  # the process has ended, or belongs to another user

@@ -1,8 +1,8 @@
-"""How many files each process of a run may have to hold open, and a plan refused that the system's limits do not allow.
+"""How many files each process of a run may have open at once; refuses a plan that needs more than the system allows.
 
-Counted is what a service without any deadline holds open while the backends of a fault hang: that is
-what a run is for. Our own children get the hard limit; the service keeps what it was born with, since
-its limit is part of what is tested, and is not counted here.
+The count assumes a service without any deadline, which keeps its connections open while backends hang under a fault: a
+run has to survive that. The harness's own children get the hard limit. The service keeps the limit that it inherits,
+because that limit is part of what is tested; its files are not counted here.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from harness.rundir.manifest import HarnessFault
 
 SPARE: Final = 64
-"""Logs, pipes, an event loop, libraries."""
+"""Files for logs, pipes, an event loop and libraries."""
 CANARIES: Final = 8
-"""At an upstream, at once."""
+"""The most canaries that are open at one upstream at once."""
 ALMOST: Final = 0.98
-"""Of the limit: whoever has so many files open takes no more connections soon."""
+"""The share of the limit from which a process is soon unable to accept connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class FdDemand:
-    """`raised`: it gets the hard limit, not the soft one."""
+    """The files that a process may have open. `raised`: its limit is the hard limit, not the soft one."""
 
     who: str
     files: int
@@ -37,6 +37,7 @@ class FdDemand:
 
 
 def fd_demands(plan: Plan) -> tuple[FdDemand, ...]:
+    """One demand for each kind of process that the plan starts, without the service."""
     in_flight = plan.load.max_in_flight
     held = sum(math.ceil(in_flight * _share_held(plan, upstream.name)) for upstream in plan.upstreams)
     canaries = CANARIES * len(plan.upstreams)
@@ -51,15 +52,16 @@ def fd_demands(plan: Plan) -> tuple[FdDemand, ...]:
 
 
 def _share_held(plan: Plan, upstream: str) -> float:
-    """Of what may be in flight at once: how much of it a fault of this upstream can hold."""
+    """The share of the requests in flight that the faults of this upstream can hold at once."""
     longest_ms = max((fault.held_ms for fault in plan.faults if upstream in fault.upstreams), default=0.0)
     return min(1.0, longest_ms / plan.load.client_cap_ms)
 
 
 def fit_slots(plan: Plan, limits: tuple[int, int] | None = None) -> Plan:
-    """The plan with as many of its slots as the hard limit allows our children; unchanged where all or none fit.
+    """The plan with as many of its slots as the hard limit allows; unchanged if all fit, or if not even one does.
 
-    Only for slots that tailgate chose: what a user wrote is refused where it does not fit.
+    Only for a number of slots that tailgate chose. A number that the user wrote is refused if it does not fit.
+    `limits`: the soft and the hard limit; default: the system's.
     """
     _, hard = limits or resource.getrlimit(resource.RLIMIT_NOFILE)
     if plan.load.model == "closed" or hard == resource.RLIM_INFINITY or _fits(plan, hard):
@@ -72,7 +74,7 @@ def fit_slots(plan: Plan, limits: tuple[int, int] | None = None) -> Plan:
 
 
 def slots_note(plan: Plan) -> str | None:
-    """What to say before a run with fewer slots than it may need; None where they were not cut."""
+    """The note for the user before a run with fewer slots than it may need; None if none were cut."""
     if not plan.load.slots_cut:
         return None
     return (
@@ -92,7 +94,10 @@ def _with_slots(plan: Plan, slots: int) -> Plan:
 
 
 def refuse_too_many(plan: Plan, limits: tuple[int, int] | None = None) -> None:
-    """Raises UsageError, naming the number needed. `limits` are the soft and the hard one; default: the system's."""
+    """Raises UsageError, with the number needed, if the plan needs more files than `limits` allow.
+
+    `limits`: the soft and the hard limit; default: the system's.
+    """
     soft, hard = limits or resource.getrlimit(resource.RLIMIT_NOFILE)
     for raised, limit, flag in ((False, soft, "-n"), (True, hard, "-Hn")):
         most = max((need for need in fd_demands(plan) if need.raised == raised), key=lambda need: need.files)
@@ -106,13 +111,14 @@ def refuse_too_many(plan: Plan, limits: tuple[int, int] | None = None) -> None:
 
 
 def almost_full(files: int | None) -> bool:
-    """Whether one of our own children, which got the hard limit, is about to run out of it."""
+    """Whether a child that has the hard limit is about to reach it with this many open files."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return files is not None and hard != resource.RLIM_INFINITY and files >= ALMOST * hard
 
 
 def full(child: str, files: int) -> HarnessFault:
-    from harness.rundir.manifest import HarnessFault  # `validate` counts files and needs no manifest
+    """The fault to report of a child that has reached its limit."""
+    from harness.rundir.manifest import HarnessFault  # not at the top: `validate` counts files and needs no manifest
 
     return HarnessFault(
         check="workers",

@@ -1,8 +1,8 @@
-"""nginx as the gateway: real 504s, and a witness of latency that is not the load generator.
+"""nginx as the gateway: it answers real 504s, and measures latency independently of the load generator.
 
-Every directive that matters is written out, since defaults differ between versions. It needs no root
-and works as root, writes below the run directory only, and never retries a request: a second attempt
-at another time would answer a question that nobody asked.
+Every directive that matters is written out, because defaults differ between versions. nginx runs with and without root,
+writes below the run directory only, and never retries a request: a retry would measure a request at another time than
+planned.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GRACE_S: Final = 1.0
 ACCESS_LOG: Final = "gateway.ndjson"
 _SWITCH_S: Final = 3.0
 _LINK: Final = "access.ndjson"
-"""What nginx knows its access log by: a link to that of the load under way."""
+"""The name of the access log in nginx's configuration: a link to the access log of the current load."""
 
 _TROUBLE: Final = re.compile(
     r"write\(\) to .* failed|exited on signal|worker_connections are not enough|Too many open files|"
@@ -54,12 +54,12 @@ _LOG_FIELDS: Final = (
 
 
 def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec | None:
-    """Writes the configuration too; None where the gateway is not an nginx of ours. May raise OSError."""
+    """How nginx is started; None if the plan has no nginx gateway. Also writes the configuration. Raises OSError."""
     if plan.gateway.kind != "nginx":
         return None
     folder = run_dir.resolve() / "control" / "nginx"
     folder.mkdir(parents=True, exist_ok=True)
-    _point(folder / _LINK, run_dir.resolve() / ACCESS_LOG)
+    _relink(folder / _LINK, run_dir.resolve() / ACCESS_LOG)
     config = folder / "nginx.conf"
     config.write_text(render(plan, expand(plan.service.url), folder), encoding="utf-8")
     argv = (plan.gateway.binary or "nginx", "-p", f"{folder}/", "-c", str(config))
@@ -67,7 +67,7 @@ def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str], expand: Exp
 
 
 async def ready(plan: StackPlan, child: ChildProcess, headers: Mapping[str, str]) -> float:
-    """Milliseconds until the service's readiness answer comes through the gateway. Raises RigError."""
+    """Milliseconds until the service answers through the gateway that it is ready. Raises RigError."""
     url = f"{plan.gateway.target}{plan.service.ready_path}"
     try:
         return await probe.until_answered(
@@ -82,14 +82,14 @@ async def ready(plan: StackPlan, child: ChildProcess, headers: Mapping[str, str]
 
 
 async def switch_log(child: ChildProcess, to: Path | None) -> None:
-    """Let nginx write out what it holds of its access log and go on in `to`; None: in none that anybody keeps.
+    """Let nginx flush its access log and continue in the file `to`; None: in a file that is not kept.
 
-    Raises RigError where it does not within a few seconds.
+    Raises RigError if it does not within a few seconds.
     """
     folder = child.spec.cwd
     target = (to or folder / "between-loads.ndjson").resolve()
-    target.unlink(missing_ok=True)  # its coming shows that nginx has switched
-    _point(folder / _LINK, target)
+    target.unlink(missing_ok=True)  # when it exists again, nginx has switched
+    _relink(folder / _LINK, target)
     os.kill(child.pid, signal.SIGUSR1)
     give_up = time.monotonic() + _SWITCH_S
     while not target.exists():
@@ -98,8 +98,8 @@ async def switch_log(child: ChildProcess, to: Path | None) -> None:
         await asyncio.sleep(0.01)
 
 
-def _point(link: Path, target: Path) -> None:
-    """In one step, so that nginx never finds no link."""
+def _relink(link: Path, target: Path) -> None:
+    """Let `link` point to `target`, atomically, so that nginx always finds a link."""
     draft = link.with_suffix(".new")
     draft.unlink(missing_ok=True)
     draft.symlink_to(target)
@@ -107,18 +107,18 @@ def _point(link: Path, target: Path) -> None:
 
 
 def version(plan: StackPlan) -> str:
-    """`1.22.1`; empty where nginx will not say. Blocking, for a moment."""
+    """The version of nginx, such as `1.22.1`; empty if nginx does not print it. Blocks for a moment."""
     try:
-        said = subprocess.run(
+        printed = subprocess.run(
             [plan.gateway.binary or "nginx", "-v"], capture_output=True, text=True, timeout=READY_WITHIN_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return said.stderr.strip().rpartition("/")[2]
+    return printed.stderr.strip().rpartition("/")[2]
 
 
 def troubles(log: Path, since_bytes: int = 0) -> list[HarnessFault]:
-    """What its log says, from that place on, about the gateway itself, as opposed to the service behind it."""
+    """What the log reports, from `since_bytes` on, about the gateway itself and not about the service behind it."""
     found = [line for line in log_tail(log, 200, since_bytes) if _TROUBLE.search(line)]
     if not found:
         return []
@@ -132,7 +132,7 @@ def troubles(log: Path, since_bytes: int = 0) -> list[HarnessFault]:
 
 
 def render(plan: StackPlan, service_url: str, folder: Path) -> str:
-    """nginx.conf. One process (`master_process off`): it keeps its environment, by which leftovers are found."""
+    """The text of nginx.conf. `master_process off`: one process keeps its environment, by which orphans are found."""
     timeout_ms = math.ceil(plan.gateway.timeout_ms or 60_000)
     connections = max(1024, math.ceil(2.5 * plan.most_in_flight) + 64)
     service = urlsplit(service_url)
@@ -200,7 +200,8 @@ http {{
 
 
 def _address(url: str) -> str:
-    """host:port of the service. `localhost` may be ::1 first, where nobody listens, and nothing is retried."""
+    """host:port of the service. `localhost` becomes 127.0.0.1: it may mean ::1 first, and nginx does not try a second
+    address here."""
     parts = urlsplit(url)
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or "127.0.0.1"
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -208,7 +209,7 @@ def _address(url: str) -> str:
 
 
 def _quoted(value: Path | str) -> str:
-    """A configuration word. Refuses what nginx could not take back apart."""
+    """`value` as a quoted word of the configuration. Raises RigError for characters that nginx would misread."""
     text = str(value)
     if any(char in text for char in '"\\$\n;{}'):
         raise RigError(f"nginx cannot be configured with `{text}`", "choose a run directory without special characters")

@@ -1,7 +1,7 @@
-"""What a run left running: found by TAILGATE_RUN in a process's environment, and ended.
+"""Finds and ends the processes that a run left running, by TAILGATE_RUN in their environment.
 
-Grandchildren that changed their session, such as the workers of `uvicorn --workers`, carry it too. It
-refuses to touch ourselves, our ancestors, values that are no run id, and runs that somebody looks after.
+Grandchildren that changed their session, such as the workers of `uvicorn --workers`, carry the variable too. This
+process, its ancestors and values that are no run id are never touched, nor, by a sweep, runs that are not dead.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ RUN_VARIABLE: Final = "TAILGATE_RUN"
 SUPERVISOR_MODULE: Final = "harness.stack.supervisor.supervisor"
 _POLL_S: Final = 0.005
 _KERNEL: Final = 2
-"""The parent of Linux' own threads, which have neither environment nor command line for good."""
+"""The pid of the parent of Linux's kernel threads, which never have an environment or a command line."""
 _PASSAGE_S: Final = 2.0
-"""What a process may take to let go of what it holds once it is dying; only one stuck in the kernel takes longer."""
+"""How long a dying process may take to close its files; only a process stuck in the kernel takes longer."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
@@ -42,25 +42,25 @@ class OrphanProcess:
 
 @dataclass(frozen=True, slots=True)
 class CleanupReport:
-    """What a sweep ended and removed."""
+    """What a sweep ended and removed. `processes`: a description of each process."""
 
     processes: tuple[str, ...]
     lock_files: tuple[Path, ...]
 
 
 def members(run_id: str | None = None) -> list[OrphanProcess]:
-    """Every live process of the run, or of any run; never this process or one that it descends from.
+    """Every live process of the run, or of any run if None; never this process or its ancestors.
 
-    A process that is dying or being born shows no environment, and holds its sockets: those are waited for, all at
-    once and a moment only, so that what is not found here is really gone.
+    A process in its exec or exit shows no environment but still has its sockets. The call waits a moment for all such
+    processes, so that what it does not find is really gone.
     """
     return _found(run_id, _PASSAGE_S)
 
 
 def kill_run(run_id: str, *, grace_s: float = 0.5, within_s: float = 3.0) -> list[str]:
-    """End what still carries the run's id: SIGTERM, then SIGKILL, again until none is found. Returns who it was.
+    """End every process that carries the run's id: SIGTERM, then SIGKILL, until none is left. Returns their names.
 
-    Looking again catches what forked while we were killing. Bounded by `within_s`.
+    The search is repeated because a process may have forked meanwhile. Takes at most `within_s`.
     """
     end = time.monotonic() + within_s
     ended: dict[int, str] = {}
@@ -78,13 +78,13 @@ def kill_run(run_id: str, *, grace_s: float = 0.5, within_s: float = 3.0) -> lis
 
 
 def sweep(lock_dir: Path | None = None) -> CleanupReport:
-    """End the processes of runs that are dead, and remove lock files that nobody holds."""
+    """End the processes of dead runs, and remove lock files that no process has locked."""
     processes = [name for run_id in dead_runs() for name in kill_run(run_id)]
     return CleanupReport(tuple(processes), tuple(ports.remove_stale(lock_dir)))
 
 
 def live_runs() -> set[str]:
-    """Runs of this host whose supervisor lives, those of other users included. Containers are hosts of their own."""
+    """Ids of the runs on this host, of all users, whose supervisor lives. A container counts as a host of its own."""
     alive = {member.run_id for member in members() if member.is_supervisor}
     for process in psutil.process_iter():
         try:
@@ -97,7 +97,7 @@ def live_runs() -> set[str]:
 
 
 def interrupted_runs(out: Path) -> list[Path]:
-    """Run directories below `out` whose run neither lives nor ever ended; the files by which it was led are removed."""
+    """Run directories below `out` whose run is dead and never ended. Removes their `control` folders."""
     alive = live_runs()
     found = []
     for path in sorted(out.rglob("manifest.json")):
@@ -112,9 +112,9 @@ def interrupted_runs(out: Path) -> list[Path]:
 
 
 def dead_runs() -> list[str]:
-    """Runs without a living supervisor whose processes were all taken over by init.
+    """Ids of the runs without a living supervisor whose processes were all adopted by init.
 
-    Those with another parent are somebody's on purpose: a test of tailgate, or a person trying things out.
+    A process with another parent was started on purpose, by a test of tailgate or by a person who tries things out.
     """
     runs: dict[str, list[OrphanProcess]] = {}
     for member in members():
@@ -131,16 +131,16 @@ def _is_orphan(member: OrphanProcess, family: list[OrphanProcess]) -> bool:
         parent = member.process.parent()
         if parent is None or parent.pid in {other.process.pid for other in family}:
             return True
-        # a desktop's `systemd --user` takes orphans in as well
+        # a desktop's `systemd --user` adopts orphans as well
         return parent.pid == 1 or (parent.name() == "systemd" and parent.ppid() == 1)
     except psutil.Error:
         return False
 
 
 def _await_end(processes: list[psutil.Process], within_s: float) -> None:
-    """Until all are gone or time is up. Does not reap, as `psutil.wait_procs` would: their parent wants the code."""
+    """Return when all have ended, or after `within_s`. Does not reap: the parents need the exit codes."""
     end = time.monotonic() + within_s
-    while any(_runs(process) for process in processes) and time.monotonic() < end:
+    while any(_is_running(process) for process in processes) and time.monotonic() < end:
         time.sleep(_POLL_S)
 
 
@@ -150,28 +150,28 @@ def _found(run_id: str | None, patience_s: float) -> list[OrphanProcess]:
     found: list[OrphanProcess] = []
     pending = [process for process in psutil.process_iter() if process.pid not in own]
     while True:
-        in_passage = []
+        undecided = []
         for process in pending:
-            with suppress(psutil.Error, OSError):  # gone meanwhile, or another user's: neither is ours
+            with suppress(psutil.Error, OSError):  # it has ended, or is another user's: not ours in both cases
                 value = run_of(process)
                 if value is None:
-                    in_passage.append(process)
+                    undecided.append(process)
                 elif value and (value == run_id if run_id else _RUN_ID.fullmatch(value)):
                     found.append(OrphanProcess(value, process, _is_supervisor(process)))
-        if not in_passage or time.monotonic() >= end:
+        if not undecided or time.monotonic() >= end:
             return found
-        pending = in_passage
+        pending = undecided
         time.sleep(_POLL_S)
 
 
 def run_of(process: psutil.Process) -> str | None:
-    """The run that its environment tells, or the empty string; None while it is between two states in which it
-    tells: in its exec, or in its exit. Raises psutil.Error and OSError.
+    """The run id in the environment of the process; an empty string if it has none. None if that cannot be known now,
+    because the process is in its exec or exit. Raises psutil.Error and OSError.
 
-    Linux takes a dying process's memory, and with it environment and command line, before its files; and it
-    calls one a zombie as soon as its first thread has ended, while others may go on.
+    Linux frees the memory of a dying process, and with it environment and command line, before it closes the files. And
+    it calls a process a zombie as soon as its first thread has ended, though other threads may go on.
     """
-    with suppress(psutil.NoSuchProcess):  # so newer Linux has it of one without memory: dying, or the kernel's
+    with suppress(psutil.NoSuchProcess):  # newer Linux, no memory: it is dying or a kernel thread
         if environ := process.environ():
             return environ.get(RUN_VARIABLE, "")
     if process.status() == psutil.STATUS_ZOMBIE:
@@ -184,11 +184,11 @@ def run_of(process: psutil.Process) -> str | None:
 
 
 def _is_supervisor(process: psutil.Process) -> bool:
-    """Raises psutil.Error. One whose first thread has ended is none: that thread is what a supervisor is."""
+    """Whether it is a supervisor whose first thread lives, since that thread does all the work. Raises psutil.Error."""
     return not procfs.leader_exited(process) and SUPERVISOR_MODULE in process.cmdline()
 
 
-def _runs(process: psutil.Process) -> bool:
+def _is_running(process: psutil.Process) -> bool:
     try:
         return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or procfs.leader_exited(process))
     except psutil.Error:
@@ -205,6 +205,6 @@ def _describe(member: OrphanProcess) -> str:
 def _signal(process: psutil.Process, sig: signal.Signals) -> None:
     try:
         process.send_signal(sig)  # psutil refuses if the pid has been given to another process
-        process.send_signal(signal.SIGCONT)  # one that was stopped hears of it only when it goes on
+        process.send_signal(signal.SIGCONT)  # a stopped process gets the signal only when it continues
     except psutil.Error:
         return

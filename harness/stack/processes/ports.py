@@ -1,8 +1,8 @@
-"""A lease on TCP ports: none is raced for by two tailgates, none is handed out while somebody listens.
+"""Leases TCP ports: two tailgates never get the same port, and a port on which a process listens is never given.
 
-Ports come from 20000 to 29999, below the ephemeral range of every system we know. Each is held by a
-lock file (`flock`) whose descriptor the supervisor inherits, so a lease outlives a tailgate that was
-killed and ends with its last holder, whatever killed that one. It refuses ports that cannot be bound.
+Ports come from 20000 to 29999, below the ephemeral range of every system we know. Each port has a lock file (`flock`)
+whose descriptor the supervisor inherits, so the lease survives a tailgate that was killed, and ends with the last
+process that has the descriptor. Ports that cannot be bound are refused.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _COUNT: Final = LAST_PORT - FIRST_PORT + 1
 
 
 class PortLease:
-    """The ports of one run. `take` is what a planner is given; leaving the context releases them all."""
+    """The ports of one run. The planner gets `take` as its source of ports. Leaving the context releases them all."""
 
     def __init__(self, lock_dir: Path | None = None) -> None:
         self._lock_dir = lock_dir or lock_folder()
         self._locks: dict[int, int] = {}  # port → descriptor
-        # Runs side by side begin far apart, so that they seldom try each other's ports.
+        # Parallel runs begin far apart, so that they seldom try each other's ports.
         self._next = (os.getpid() * 97) % _COUNT
 
     def take(self) -> int:
-        """A port on which nobody listens and that no other tailgate holds. Raises RigError if all are taken."""
+        """Lock and return a port on which no process listens. Raises RigError if all are in use."""
         try:
             for _ in range(_COUNT):
                 port = FIRST_PORT + self._next
@@ -54,7 +54,7 @@ class PortLease:
         )
 
     def claim(self, port: int, purpose: str) -> None:
-        """Hold one fixed port, such as `port:` of an upstream. Raises RigError, naming who has it if known."""
+        """Lock one given port, such as `port:` of an upstream. Raises RigError, which names its user if known."""
         if port in self._locks:
             return
         locked = self._lock(port)
@@ -74,7 +74,7 @@ class PortLease:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """For `pass_fds` of the supervisor: the same locks, held by both."""
+        """The descriptors of the lock files, for `pass_fds` of the supervisor: then both processes have the locks."""
         return tuple(self._locks.values())
 
     @property
@@ -82,7 +82,7 @@ class PortLease:
         return tuple(self._path(port) for port in self._locks)
 
     def release(self) -> None:
-        """Idempotent. Only when nothing of the run listens any more."""
+        """Unlock all ports. Idempotent. Call it only when no process of the run listens any more."""
         for port in tuple(self._locks):
             self._unlock(port)
         remove_folder(self._lock_dir)
@@ -106,26 +106,26 @@ class PortLease:
         return True
 
     def _unlock(self, port: int) -> None:
-        # Unlinked while still locked: whoever opened the same file meanwhile sees that it is gone. One that
-        # the supervisor has unlinked already may stand there again, as somebody else's.
+        # Unlinked while still locked, so that a process that opened the same file meanwhile sees that it is gone. If
+        # the supervisor has unlinked it already, another run may have created a new file of that name.
         if _is_linked(self._locks[port], self._path(port)):
             self._path(port).unlink(missing_ok=True)
         os.close(self._locks.pop(port))
 
 
 def lock_folder() -> Path:
-    """Where this user's lock files live; nothing else does."""
+    """The folder of this user's lock files; it contains nothing else."""
     return Path(tempfile.gettempdir()) / f"tailgate-ports-{os.getuid()}"
 
 
 def lock(path: Path) -> int | None:
-    """A descriptor that holds the lock file, or None if somebody else does."""
-    for _ in range(100):  # each turn lost means that somebody removed the file or its folder in between
+    """Lock the file and return its descriptor; None if another process has the lock."""
+    for _ in range(100):  # a turn fails if another process removed the file or its folder meanwhile
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
-            continue  # the last holder has just removed the folder
+            continue  # another run has just removed the empty folder
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_linked(descriptor, path):
@@ -138,7 +138,7 @@ def lock(path: Path) -> int | None:
 
 
 def remove_stale(lock_dir: Path | None = None) -> list[Path]:
-    """Unlink lock files that nobody holds: what a run that was killed whole left behind."""
+    """Unlink lock files that no process has locked, which killed runs left behind. Returns their paths."""
     folder = lock_dir or lock_folder()
     removed = []
     for path in sorted(folder.glob("*.lock")):
@@ -152,7 +152,7 @@ def remove_stale(lock_dir: Path | None = None) -> list[Path]:
 
 
 def unlink_all(lock_files: Iterable[Path]) -> None:
-    """Give up locks by name: for a holder whose descriptors close when it ends, at the end of the run."""
+    """Unlink lock files by name. For the supervisor, whose inherited descriptors close when it exits."""
     files = tuple(lock_files)
     for path in files:
         path.unlink(missing_ok=True)
@@ -161,7 +161,7 @@ def unlink_all(lock_files: Iterable[Path]) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove the lock folder if it is empty; another run's lock keeps it."""
+    """Remove the lock folder if no lock file is left in it."""
     try:
         folder.rmdir()
     except OSError as exc:
@@ -170,7 +170,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def holder_of(port: int) -> str:
-    """`python (pid 4711)` for whoever listens on the port; empty if the system does not tell."""
+    """The process that listens on the port, such as `python (pid 4711)`; empty if the system does not say."""
     import psutil
 
     try:
@@ -192,7 +192,7 @@ def _is_linked(descriptor: int, path: Path) -> bool:
 
 
 def _can_bind(port: int, *, reuse: bool) -> bool:
-    """`reuse` overlooks connections that are still closing, as most servers do when they listen."""
+    """Whether the port can be bound. `reuse`: ignore connections that are still closing, as most servers do."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         if reuse:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -200,10 +200,10 @@ def _can_bind(port: int, *, reuse: bool) -> bool:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
-    return not (reuse and _somebody_answers(port))
+    return not (reuse and _has_listener(port))
 
 
-def _somebody_answers(port: int) -> bool:
+def _has_listener(port: int) -> bool:
     # With SO_REUSEADDR some systems let us bind below a listener on 0.0.0.0.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(0.2)

@@ -1,7 +1,7 @@
-"""Is it ready? One small HTTP request on a fresh connection, repeated until it is answered or time is up.
+"""Readiness probes: a small HTTP request on a new connection, repeated until it is answered or time is up.
 
-It has no client library behind it but a parser (`harness.http1`): the supervisor starts in a fraction of a second
-and probes a dozen children at once. It refuses to follow redirects and to believe an answer that is not HTTP.
+It uses no HTTP client library but only a parser (`harness.http1`), so that the supervisor starts in a fraction of a
+second and probes a dozen children at once. It follows no redirects, and an answer that is not HTTP is an error.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _CHUNK_BYTES: Final = 64 * 1024
 
 
 class NotReady(Exception):
-    """Time was up, or the child ended first. The message says what the last attempt met."""
+    """Time was up, or the child ended first. The message says how the last attempt failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswer:
-    """`whole`: the body's end was seen; what is longer than a megabyte is cut there."""
+    """An answer. `body` is cut at 1 MiB. `whole`: the end of the body was received and nothing was cut."""
 
     status: int
     body: bytes
@@ -41,7 +41,7 @@ class ProbeAnswer:
 async def get(
     url: str, *, method: str = "GET", headers: Mapping[str, str] = MappingProxyType({}), timeout_s: float = ATTEMPT_S
 ) -> ProbeAnswer:
-    """One request, one connection. Raises OSError (a timeout too) and ValueError for what is not HTTP."""
+    """Send one request on one connection. Raises OSError (also TimeoutError); ValueError if the answer is not HTTP."""
     async with asyncio.timeout(timeout_s):
         return await _exchange(url, method, headers)
 
@@ -54,7 +54,7 @@ async def until_answered(
     method: str = "GET",
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> float:
-    """Probe until a status from 200 to 399 comes; returns the milliseconds it took. Raises NotReady."""
+    """Probe until a status from 200 to 399 comes. Returns the milliseconds that it took. Raises NotReady."""
     begin = time.monotonic()
     last = ""
     while (left_s := begin + within_s - time.monotonic()) > 0:
@@ -64,7 +64,7 @@ async def until_answered(
         try:
             answer = await get(url, method=method, headers=headers, timeout_s=attempt_s)
         except TimeoutError:
-            if attempt_s == ATTEMPT_S or not last:  # one cut short by our own end says less than what came before it
+            if attempt_s == ATTEMPT_S or not last:  # a last attempt cut short explains less than the one before
                 last = f"no answer within {attempt_s:.3g} s"
         except (OSError, ValueError) as exc:
             last = _why(exc)
@@ -77,7 +77,7 @@ async def until_answered(
 
 
 async def _pause(child: ChildProcess | None) -> None:
-    if child:  # the end of the child is news that cannot wait
+    if child:  # return at once if the child ends
         await asyncio.wait([child.code], timeout=PAUSE_S)
     else:
         await asyncio.sleep(PAUSE_S)
@@ -94,7 +94,7 @@ async def _exchange(url: str, method: str, headers: Mapping[str, str]) -> ProbeA
     try:
         writer.write(exchange.request)
         await writer.drain()
-        # a server may keep the connection open, whatever it was asked
+        # a server may keep the connection open in spite of `Connection: close`
         while exchange.is_http and not (exchange.ended or exchange.is_damaged) and len(exchange.body) <= _MOST_BYTES:
             chunk = await reader.read(_CHUNK_BYTES)
             exchange.feed(chunk)
@@ -115,11 +115,12 @@ def _target(parts: SplitResult) -> str:
 
 
 def _fields(host: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """What `headers` says in any case of its letters stands; only the connection is always closed."""
+    """Our own headers and `headers`, which win (names in any case). `Connection` is always `close`."""
     given = {name: value for name, value in headers.items() if name.lower() != "connection"}
     own = {"Host": host, "User-Agent": "tailgate", "Accept": "*/*"}
-    said = {name.lower() for name in given}
-    return {**{name: value for name, value in own.items() if name.lower() not in said}, **given, "Connection": "close"}
+    given_names = {name.lower() for name in given}
+    defaults = {name: value for name, value in own.items() if name.lower() not in given_names}
+    return {**defaults, **given, "Connection": "close"}
 
 
 def _why(exc: OSError | ValueError) -> str:

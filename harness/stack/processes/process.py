@@ -1,7 +1,7 @@
-"""One child process: its own session, its log file, its end noticed at once, its group killed whole.
+"""One child process: it has its own session and log file, its end is noticed at once, its whole group is killed.
 
-It knows nothing of what the child is for. It refuses to wait without a bound and to leave any member
-of the child's process group alive once the child itself is gone.
+This module does not know what the child is for. When the child itself has ended, no member of its process group stays
+alive. Every stop has a time limit.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from harness.units import NS_PER_MS
 LOG_TAIL_BYTES: Final = 16_384
 EXCERPT_LINES: Final = 12
 _BLOCK_LINES: Final = 200
-"""How far back the first line of a traceback is looked for."""
+"""How many lines back the first line of a traceback is searched."""
 _WORD_MOST: Final = 1_024
 KILL_S: Final = 1.0
-"""What SIGKILL may take to work; only a child stuck in the kernel takes longer."""
+"""How long a child may take to end after SIGKILL; only a child stuck in the kernel takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """How a child is started. `env` is whole: nothing else is inherited.
+    """How a child is started. `env` is the whole environment: nothing is inherited besides.
 
-    `raise_limits`: open as many files as the system allows; never for the service under test, whose
-    own limit is part of what is tested. `keep_signals`: leave SIGXFSZ ignored, so that a full disk
-    is a failed write in the child instead of its death.
+    `raise_limits`: raise its limit of open files to the hard limit; never for the service under test, whose own limit
+    is part of what is tested. `keep_signals`: leave SIGXFSZ ignored, so that a file-size limit makes a write fail in
+    the child instead of killing it.
     """
 
     name: str
@@ -53,7 +53,7 @@ class ProcessSpec:
 
 @dataclass(slots=True, eq=False)
 class ChildProcess:
-    """A started child. `code` is a future of its exit code, negative for a signal, as subprocess has it."""
+    """A started child. `code`: a future of its exit code, negative for a signal, as in `subprocess`."""
 
     spec: ProcessSpec
     process: subprocess.Popen[bytes]
@@ -78,7 +78,7 @@ class ChildProcess:
 
     @classmethod
     def start(cls, spec: ProcessSpec) -> Self:
-        """Start it now. Raises RigError where the command is not there, cannot be run, or the log not be opened."""
+        """Start it now. Raises RigError if the command is missing or cannot be run, or the log cannot be opened."""
         try:
             with spec.log.open("ab") as log, _limits(raised=spec.raise_limits):
                 process = subprocess.Popen(
@@ -97,19 +97,19 @@ class ChildProcess:
                 f"check that the command exists and may be executed in {spec.cwd}",
             ) from exc
         child = cls(spec, process, time.monotonic_ns(), asyncio.get_running_loop().create_future())
-        # A thread a child: asyncio's own watchers differ between Python 3.11 and 3.12 and between systems.
+        # One thread per child: asyncio's child watchers differ between Python 3.11 and 3.12 and between systems.
         threading.Thread(target=child._await_end, args=(child.code.get_loop(),), daemon=True).start()
         return child
 
     async def wait(self) -> int:
-        """Its exit code, once it has ended. The caller sets the bound."""
+        """The exit code, once the child has ended. The caller sets the time limit."""
         return await asyncio.shield(self.code)
 
     async def stop(self, grace_s: float) -> None:
-        """SIGTERM to its group, SIGKILL after `grace_s`. Idempotent; returns when the child is gone."""
+        """Send SIGTERM to its group, and SIGKILL after `grace_s`. Returns when the child has ended. Idempotent."""
         if self.alive:
             self.signal(signal.SIGTERM)
-            self.signal(signal.SIGCONT)  # one that was stopped hears of it only when it goes on
+            self.signal(signal.SIGCONT)  # a stopped process gets the signal only when it continues
             await asyncio.wait([self.code], timeout=grace_s)
         if self.alive:
             self.kill()
@@ -121,30 +121,30 @@ class ChildProcess:
     def signal(self, sig: signal.Signals) -> None:
         try:
             os.killpg(self.pid, sig)
-        except (ProcessLookupError, PermissionError):  # macOS says EPERM for a group of zombies
+        except (ProcessLookupError, PermissionError):  # macOS raises EPERM for a group of zombies
             return
 
     @property
     def log_place(self) -> str:
-        """For people, and the same wherever the run directory is moved to."""
+        """Where the log is, for messages; without the path of the run directory, which may be moved."""
         return f"logs/{self.spec.log.name} in the run directory"
 
     def log_tail(self, lines: int = 12) -> list[str]:
-        """The last lines of its log that say something."""
+        """The last non-empty lines of its log."""
         return log_tail(self.spec.log, lines)
 
     def log_excerpt(self, lines: int = EXCERPT_LINES) -> list[str]:
-        """The end of its log for people, from the beginning of the last error or traceback; shortened in the middle."""
+        """The end of its log, from the beginning of the last error or traceback, shortened in the middle."""
         return log_excerpt(self.spec.log, lines)
 
     def _await_end(self, loop: asyncio.AbstractEventLoop) -> None:
         code = self.process.wait()
         ended_ns = time.monotonic_ns()
-        self.kill()  # whoever is left of its group; at once, while the number cannot be anybody else's
+        self.kill()  # the rest of its group; at once, before the pid can be reused
         try:
             loop.call_soon_threadsafe(self._ended, code, ended_ns)
         except RuntimeError:
-            return  # the loop is closed: the supervisor itself is at its end
+            return  # the loop is closed, because the supervisor is exiting
 
     def _ended(self, code: int, ended_ns: int) -> None:
         self.ended_ns = ended_ns
@@ -153,7 +153,7 @@ class ChildProcess:
 
 
 def log_tail(path: Path, lines: int = 12, since_bytes: int = 0) -> list[str]:
-    """The last non-empty lines of a log from that place on, each fit to be shown; empty where there is none."""
+    """The last non-empty lines of a log after `since_bytes`, each fit to be shown; empty if the log cannot be read."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -164,28 +164,28 @@ def log_tail(path: Path, lines: int = 12, since_bytes: int = 0) -> list[str]:
                 text = _after_a_word(text)
     except OSError:
         return []
-    # not cut here: secrets are looked for first, and some callers for what stands at a line's end
+    # lines are not shortened here: callers redact secrets first, and some read the end of a line
     return [one_line(line.rstrip(), LOG_TAIL_BYTES) for line in text.splitlines() if line.strip()][-lines:]
 
 
 def log_excerpt(path: Path, lines: int = EXCERPT_LINES) -> list[str]:
-    """The last lines, and where these begin within an indented block, the block from its first line."""
+    """The last lines. If they begin inside an indented block, the block is included from its first line."""
     found = log_tail(path, _BLOCK_LINES)
     begin = max(0, len(found) - lines)
-    while begin > 0 and found[begin].startswith(" "):  # tabs are spaces by now
+    while begin > 0 and found[begin].startswith(" "):  # `one_line` has turned tabs into spaces
         begin -= 1
     return shorten_middle(found[begin:], lines)
 
 
 def _after_a_word(text: str) -> str:
-    """Without its first word, of which only the end may be here: it could be the end of a secret."""
+    """`text` without its first word, which may be cut: the end of a secret could not be recognised."""
     space = re.search(r"\s", text[:_WORD_MOST])
     return text[space.end() if space else _WORD_MOST :]
 
 
 @contextmanager
 def _limits(*, raised: bool) -> Iterator[None]:
-    """The soft limit of open files that a child is born with, put back afterwards."""
+    """Set the soft limit of open files that a child inherits, and restore ours afterwards."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     if raised:
         raise_open_files()
@@ -196,7 +196,7 @@ def _limits(*, raised: bool) -> Iterator[None]:
 
 
 def raise_open_files() -> None:
-    """Raise our soft limit of open files to what the system allows; a system that refuses is left alone."""
+    """Raise our soft limit of open files to the hard limit. If the system refuses, nothing changes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == hard:
         return

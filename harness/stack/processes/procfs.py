@@ -1,7 +1,7 @@
-"""Processes of Linux whose first thread has ended while others go on: it calls them zombies, and yet they live.
+"""Reads Linux processes whose first thread has ended while others go on: Linux calls them zombies, but they live.
 
-Their /proc/PID shows neither environment nor memory, files and namespaces; /proc/PID/task/TID of a thread that goes on
-shows them all. Elsewhere no such process can be seen. Changes nothing.
+Their /proc/PID shows no environment, memory, files or namespaces; /proc/PID/task/TID of a living thread shows all of
+them. Other systems do not show such processes. This module only reads.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import psutil
 
 PROC: Final = Path("/proc")
 GONE: Final = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
-"""What reading there fails with when a process has ended, or is a zombie."""
+"""The errors of reading in /proc when a process has ended or is a zombie."""
 _SIZE, _RESIDENT = 0, 1
-"""Columns of statm, in pages."""
+"""Columns of `statm`; the values are in pages."""
 
 
 def leader_exited(process: psutil.Process) -> bool:
-    """May raise psutil.Error."""
+    """Whether the first thread has ended while others go on. Raises psutil.Error."""
     return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() > 1
 
 
 def living_thread(pid: int, proc: Path = PROC) -> Path | None:
-    """The folder of a thread, not the first one, that still has its memory; None where there is none."""
+    """The /proc folder of a thread, other than the first, that still has its memory; None if there is none."""
     try:
         threads = [folder for folder in (proc / str(pid) / "task").iterdir() if folder.name != str(pid)]
     except OSError:
@@ -35,19 +35,19 @@ def living_thread(pid: int, proc: Path = PROC) -> Path | None:
 
 
 def environ(thread: Path) -> dict[str, str]:
-    """Of a thread's folder. Raises OSError where it may not be read, or has ended."""
+    """The environment, from a thread's folder. Raises OSError if it may not be read, or the thread has ended."""
     text = (thread / "environ").read_bytes().decode("utf-8", "surrogateescape")
     return dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
 
 
 def rss_bytes(thread: Path) -> int:
-    """0 where it has ended."""
+    """The resident memory in bytes, from a thread's folder; 0 if the thread has ended."""
     return _pages(thread, _RESIDENT) * os.sysconf("SC_PAGE_SIZE")
 
 
 def fds(thread: Path) -> int:
-    """Raises OSError where they may not be listed."""
-    return len(os.listdir(thread / "fd"))  # noqa: PTH208  thousands of them: only their number is asked for
+    """The number of open files, from a thread's folder. Raises OSError if they may not be listed."""
+    return len(os.listdir(thread / "fd"))  # noqa: PTH208  there may be thousands, and only their number is needed
 
 
 def _pages(thread: Path, column: int) -> int:

@@ -1,8 +1,7 @@
-"""The service under test as a child: its command, its environment, and what is kept of them.
+"""The service under test as a child: its command, its environment, and their record in the run directory.
 
-A rung of the reference aggregator is a command like any other here; it is never imported. A service
-given by `url` has no child. Nothing here changes the service's limits or adds to its environment
-beyond what the plan says, except TAILGATE_RUN.
+A rung of the reference aggregator is a command like any other here; it is never imported. A service given by `url` has
+no child. The service's limits stay as they are, and its environment gets only what the plan says, and TAILGATE_RUN.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _REFERENCE: Final = re.compile(REFERENCE)
 
 
 def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec | None:
-    """How the service is started; None for a service that runs already. Raises UsageError, RigError."""
+    """How the service is started; None for a service that runs already. Raises UsageError and RigError."""
     service = plan.service
     if service.kind == "url" or not service.argv:
         return None
@@ -43,9 +42,9 @@ def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str], expand: Exp
 
 
 def write_env(plan: StackPlan, run_dir: Path) -> None:
-    """sut.env: the service's environment and its command, as a shell reads them. `${VAR}` stands for its value.
+    """Write sut.env: the service's environment and its command in shell syntax. `${VAR}` is not expanded.
 
-    May raise OSError.
+    Raises OSError.
     """
     service = plan.service
     lines = [f"# cd {shlex.quote(service.cwd)} && {_command(service)}"] if service.argv else []
@@ -54,7 +53,7 @@ def write_env(plan: StackPlan, run_dir: Path) -> None:
 
 
 def never_ready(plan: StackPlan, child: ChildProcess | None, why: str) -> RigError:
-    """The error for a service that did not get ready, with the end of its log, and a command that starts it by hand."""
+    """The error for a service that did not become ready: the end of its log, and a command that starts it by hand."""
     service = plan.service
     asked = f"{service.ready_method} {service.ready_path}"
     if child is None:
@@ -80,10 +79,10 @@ def never_ready(plan: StackPlan, child: ChildProcess | None, why: str) -> RigErr
 
 
 def command_by_hand(service: PlannedService, env_file: Path) -> str:
-    """What starts the service in a shell, in its folder and with its environment.
+    """The shell command that starts the service in its folder and with its environment.
 
-    `${VAR}` stays a reference, which the shell fills in. A value written out under a name that a secret has is `***`.
-    An environment too long for a message is read from sut.env.
+    `${VAR}` stays a reference, which the shell expands. A literal value whose name looks like a secret becomes `***`.
+    If the environment is too long for a message, the command reads it from sut.env.
     """
     folder, command = shlex.quote(service.cwd), _command(service)
     env = [f"{name}={_for_a_shell(_masked(name, value))}" for name, value in sorted(service.env.items())]
@@ -100,7 +99,7 @@ def _command(service: PlannedService) -> str:
 
 
 def _assigned(value: str) -> str:
-    """`value` on the right of a `NAME=`, where a shell splits no words: quoted only where it must be."""
+    """`value` for the right side of `NAME=`, where a shell splits no words: quoted only if necessary."""
     plain = _REFERENCE.sub("", value)
     return value if shlex.quote(plain) == plain or not plain else _for_a_shell(value)
 
@@ -110,7 +109,7 @@ def _masked(name: str, value: str) -> str:
 
 
 def _for_a_shell(text: str) -> str:
-    """`text` as one word. In double quotes where it holds a reference, since a shell fills in no others."""
+    """`text` as one shell word. With a reference in it, in double quotes: a shell expands none in single quotes."""
     if not _REFERENCE.search(text):
         return shlex.quote(text)
     pieces = _REFERENCE.split(text)
@@ -121,7 +120,7 @@ def _for_a_shell(text: str) -> str:
 
 
 def _check_command(word: str, cwd: Path, env: Mapping[str, str]) -> None:
-    """Say that a command is not there before anything is started."""
+    """Raises RigError if the command or its folder is missing, before anything is started."""
     if not cwd.is_dir():
         raise RigError(f"the service's working folder {cwd} does not exist", "mend `service.cwd` in the scenario")
     if os.sep in word:

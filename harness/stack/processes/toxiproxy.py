@@ -1,7 +1,7 @@
-"""The Toxiproxy of a run: one of ours, started here and killed if it hangs, or one that runs already.
+"""The Toxiproxy of a run: the run's own, which is started here, or a shared one that runs already (`toxiproxy.url`).
 
-It starts, probes and watches; what is done to proxies is the injector's. A server of others is never
-reset, stopped or changed here.
+This module starts, probes and watches the server. `harness.stack.injection` works on its proxies. A shared Toxiproxy is
+never reset, stopped or changed here.
 """
 
 from __future__ import annotations
@@ -28,23 +28,25 @@ NAME: Final = "toxiproxy"
 READY_WITHIN_S: Final = 5.0
 GRACE_S: Final = 1.0
 LOG_LEVEL: Final = "error"
-"""At `warn` it writes a line for every connection that ends."""
+"""At `warn` Toxiproxy writes a line for every connection that ends."""
 LOG_LEVEL_OF_CLIENTS: Final = "info"
-"""And here one for every connection that it accepts, which `harness.stack.monitor.accepted_clients` reads."""
+"""At `info` it also writes a line for every connection that it accepts. `harness.stack.monitor.accepted_clients` reads
+them."""
 LOOK_S: Final = 1.0
 LOOK_TIMEOUT_S: Final = 1.5
 LOOKS: Final = 3
-"""In a row, before a server is given up: one that is busy answers the next, and the injector may just be making
-a proxy anew."""
+"""A server is given up after so many failed checks in a row: a busy server answers the next one, and the injector may
+be creating a proxy again at that moment."""
 AGAIN_S: Final = 0.3
 
 
 def admin_url(order: UpCommand) -> str:
+    """The URL of the admin API."""
     return order.engine_url or f"http://127.0.0.1:{order.admin_port}"
 
 
 def spec(order: UpCommand, plan: StackPlan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec | None:
-    """None where the server runs already or none is needed."""
+    """How the server is started; None if it runs already or none is needed."""
     if order.engine_kind == "none" or order.engine_url or order.engine_path is None:
         return None
     argv = tuple(server_argv(order.engine_path, "127.0.0.1", order.admin_port or 0))
@@ -53,7 +55,7 @@ def spec(order: UpCommand, plan: StackPlan, run_dir: Path, environ: Mapping[str,
 
 
 async def ready(order: UpCommand, child: ChildProcess | None) -> ToxiproxyInfo:
-    """Its version, asked of the server that answers. Raises RigError."""
+    """Wait until the server answers. Returns what it is, with its own version. Raises RigError."""
     url = admin_url(order)
     try:
         await probe.until_answered(f"{url}/version", within_s=READY_WITHIN_S, child=child)
@@ -67,11 +69,11 @@ async def ready(order: UpCommand, child: ChildProcess | None) -> ToxiproxyInfo:
 
 
 async def watch(client: ToxiproxyClient, names: Collection[str], lost: Callable[[HarnessFault], None]) -> None:
-    """Until cancelled, or until our proxies are `lost`: a server of others hangs or is restarted without telling us."""
+    """Check a shared Toxiproxy until cancelled. If it hangs or has lost the proxies `names`, call `lost` and return."""
     while True:
         await asyncio.sleep(LOOK_S)
         for _ in range(LOOKS):
-            wrong = await _look(client, names)
+            wrong = await _find_problem(client, names)
             if not wrong:
                 break
             await asyncio.sleep(AGAIN_S)
@@ -81,7 +83,8 @@ async def watch(client: ToxiproxyClient, names: Collection[str], lost: Callable[
             return
 
 
-async def _look(client: ToxiproxyClient, names: Collection[str]) -> str:
+async def _find_problem(client: ToxiproxyClient, names: Collection[str]) -> str:
+    """What is wrong with the server; empty if nothing is."""
     try:
         there = await in_thread(client.proxies, 2 * LOOK_TIMEOUT_S)
     except (RigError, TimeoutError) as exc:

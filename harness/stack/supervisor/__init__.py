@@ -1,1 +1,1 @@
-"""The supervisor process, which owns every child, every fault and the undoing of both; tailgate's end of its pipe."""
+"""The supervisor process, which starts and ends every child and every fault, and tailgate's client of it."""

@@ -1,7 +1,7 @@
-"""The supervisor's two pipes: orders come in on stdin, events go out on stdout, one JSON line each.
+"""The supervisor's two pipes: commands come in on stdin, events go out on stdout, one JSON line each.
 
-Writing never blocks: with nobody reading, events are dropped past a bound and the run goes on. What a
-verdict rests on is in the run directory.
+Writing never blocks. If no one reads, events beyond `BUFFER_BYTES` are dropped and the run goes on: a verdict needs
+only the run directory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SupervisorChannel:
         return cls(reader, transport, closed)
 
     async def order(self) -> Command | None:
-        """The next order; None when tailgate is gone, or speaks what no tailgate speaks."""
+        """The next command; None if tailgate has closed the pipe or sends a line that is no command."""
         try:
             line = await self._reader.readline()
             return COMMAND.validate_json(line) if line.strip() else None
@@ -49,7 +49,7 @@ class SupervisorChannel:
             self._transport.write(event.model_dump_json().encode() + b"\n")
 
     async def close(self, within_s: float) -> None:
-        """Until everything is with the kernel, or time is up."""
+        """Return when the kernel has every event, or after `within_s`."""
         self._transport.close()
         await asyncio.wait([self._closed], timeout=within_s)
 

@@ -1,7 +1,7 @@
-"""tailgate's end of its supervisor: the process, orders down one pipe, events up the other, signs of life on both.
+"""tailgate's client of its supervisor: the process, a pipe for commands, a pipe for events, heartbeats on both.
 
-It knows the supervisor's state and nothing of the run's. No wait is without a bound, and whoever is
-given up (`SupervisorLost`) has not been ended yet: that is `end`'s.
+It knows the supervisor's state and nothing of the run's. Every wait has a time limit. After `SupervisorLost` the
+process may still run: `end` ends it.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ _EVENTS_MAX: Final = 100_000
 
 
 class SupervisorLost(Exception):
-    """There will be no event any more. The message says what became of the supervisor."""
+    """No event will come any more. The message says what happened to the supervisor."""
 
 
 class SupervisorLink:
-    """Made by `start`. `send` may be called from any thread, everything else from one."""
+    """A running supervisor; create it with `start`. Call `send` from any thread, everything else from one thread."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._inbox: queue.Queue[Event | None] = queue.Queue(_EVENTS_MAX)  # None: the supervisor is silent for ever
+        self._inbox: queue.Queue[Event | None] = queue.Queue(_EVENTS_MAX)  # None: no event follows
         self._sending = threading.Lock()
         self._silence = SilenceTimer()
         self._beats = HeartbeatTimer(lambda: self.send(HeartbeatCommand()))
 
     @classmethod
     def start(cls, run_dir: Path, run_id: str, lease: PortLease) -> Self:
-        """Start the supervisor, which inherits the locks of our ports. Raises OSError."""
+        """Start the supervisor, which inherits the port locks of `lease`. Raises OSError."""
         logs = run_dir / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         with (logs / LOG).open("ab") as log:
             process = subprocess.Popen(
-                # the run's id is for those who may see our words but not our environment: other users' sweeps
+                # other users' sweeps can read the arguments but not the environment, so the run id is an argument too
                 [sys.executable, "-P", "-m", SUPERVISOR_MODULE, str(run_dir), run_id],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -67,10 +67,11 @@ class SupervisorLink:
 
     @property
     def stood_still_s(self) -> float:
-        """How long this process was stopped meanwhile; 0 if it never was."""
+        """The longest time in seconds for which this process did not run; 0 if it always ran."""
         return self._beats.stood_still_s
 
     def send(self, order: Command) -> None:
+        """Write one command. Raises nothing if the pipe is closed or broken."""
         pipe = self._process.stdin
         assert pipe is not None
         try:
@@ -78,10 +79,10 @@ class SupervisorLink:
                 pipe.write(order.model_dump_json().encode() + b"\n")
                 pipe.flush()
         except (OSError, ValueError):
-            return  # it is gone or going, or hung up on: its last events, or their end, say why
+            return  # the supervisor ends or our pipe is closed; `next` reports why
 
     def next(self, timeout_s: float) -> Event | None:
-        """The next event; None when time is up. Raises SupervisorLost."""
+        """The next event; None after `timeout_s`. Raises SupervisorLost."""
         end_s = time.monotonic() + timeout_s
         while True:
             try:
@@ -93,18 +94,18 @@ class SupervisorLink:
                     return None
                 continue
             if event is None:
-                self._inbox.put(None)  # whoever asks again hears it again
+                self._inbox.put(None)  # the next call must find it as well
                 raise SupervisorLost("the supervisor vanished during the run")
             return event
 
     def hang_up(self) -> None:
-        """Close our pipe, which means "undo everything". Idempotent."""
+        """Close our end of the command pipe, which means "undo everything". Idempotent."""
         self._beats.stop()
         try:
             if self._process.stdin:
                 self._process.stdin.close()
         except OSError:
-            return  # it had gone before it read our last order
+            return  # the supervisor ended before it read the last command
 
     def end(self, patience_s: float) -> None:
         """Return when the process is gone; it is killed after `patience_s`. Idempotent."""
@@ -112,8 +113,8 @@ class SupervisorLink:
         try:
             self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
-            self._process.kill()  # works on a stopped one, too
-            with suppress(subprocess.TimeoutExpired):  # stuck in the kernel: nobody can do more
+            self._process.kill()  # works on a stopped process too
+            with suppress(subprocess.TimeoutExpired):  # it is stuck in the kernel, and no signal helps
                 self._process.wait(KILL_S)
         self.hang_up()
 
@@ -126,7 +127,7 @@ class SupervisorLink:
                     event = EVENT.validate_json(line)
                     if not isinstance(event, Heartbeat):
                         self._inbox.put(event)
-        except (OSError, ValidationError):  # killed in the middle of a line
+        except (OSError, ValidationError):  # the supervisor was killed in the middle of a line
             return
         finally:
             self._inbox.put(None)

@@ -1,7 +1,7 @@
-"""What tailgate does when its supervisor was killed: end what it left, take faults back, close the books.
+"""What tailgate does when its supervisor was killed: end its children, remove its proxies, finish the manifest.
 
-Toxics on a server of ours die with it. On a server of others they are found by the run's prefix, which
-every proxy and toxic of ours carries.
+Toxics on the run's own Toxiproxy end with that process. On a shared Toxiproxy they are found by the run's prefix, which
+is part of the name of every proxy and toxic of the run.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from harness.toxiproxy.find import EngineChoice
 
 @contextmanager
 def ignore_signals() -> Iterator[None]:
-    """SIGINT is ignored meanwhile; elsewhere than in the main thread it does not arrive anyway.
+    """Ignore SIGINT in the block. Outside the main thread there is nothing to do: SIGINT never arrives there.
 
-    A handler that somebody installed (`harness.run.signals` only counts) stays: it raises nothing.
+    An installed handler stays: that of `harness.run.signals` only counts signals and raises nothing.
     """
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -49,9 +49,10 @@ def ignore_signals() -> Iterator[None]:
 def clean_up(
     plan: Plan, folders: Collection[Path], choice: EngineChoice, children: Iterable[psutil.Process], message: str
 ) -> HarnessFault:
-    """Leave nothing of the stack behind; the fault says what happened and whether the faults are gone.
+    """Leave nothing of the stack behind. The returned fault says what happened and whether the proxies are gone.
 
-    `folders`: the stack's and the latest load's, which may be one.
+    `folders`: the run directories of the stack and of the latest load, which may be the same. `message`: why the
+    supervisor was given up.
     """
     rollback = _remove_proxies(plan, choice)
     for child in children:
@@ -73,32 +74,33 @@ def clean_up(
 
 
 def child_logs(run_dir: Path) -> list[Path]:
-    """Files of a run that hold what children wrote, a secret perhaps among it. No verdict reads them."""
-    return [*_logs(run_dir, "*"), *_of_load(run_dir)]
+    """The files of a run that contain what children wrote, and so perhaps a secret. No verdict reads them."""
+    return [*_logs(run_dir, "*"), *_records_of_load(run_dir)]
 
 
 def load_logs(run_dir: Path) -> list[Path]:
-    """Those of `child_logs` that no process of the stack writes to once the load is over."""
-    return [*_logs(run_dir, f"{WORKER}*"), *_of_load(run_dir)]
+    """Those of `child_logs` to which no process of the stack writes after the end of the load."""
+    return [*_logs(run_dir, f"{WORKER}*"), *_records_of_load(run_dir)]
 
 
 def _logs(run_dir: Path, pattern: str) -> list[Path]:
-    """Links lead to logs of the stack, which are redacted where they are."""
+    """Links are left out: they point to logs of the stack, which are redacted in the stack's own run directory."""
     return [log for log in sorted((run_dir / "logs").glob(pattern)) if not log.is_symlink()]
 
 
-def _of_load(run_dir: Path) -> list[Path]:
+def _records_of_load(run_dir: Path) -> list[Path]:
     return [*sorted((run_dir / FOLDER).glob("*.txt")), run_dir / "gateway.ndjson"]
 
 
 def redact_interrupted(run_dir: Path) -> None:
-    """What nobody was left to do for a run that was killed whole, if the variables still hold what they held then."""
+    """Redact the logs of a run that was killed with its supervisor. Works only for variables that still have the same
+    value."""
     with suppress(OSError, ValueError):
         redact_files(child_logs(run_dir), known_secrets(Plan.read(run_dir), os.environ), within_s=30.0)
 
 
 def finish_manifest(run_dir: Path, fault: HarnessFault) -> RunEnd:
-    """The last word that the supervisor could not write."""
+    """Write the end of the manifest in place of the supervisor, and return it."""
     try:
         applied = any(entry.event == "requested" for entry in read_journal(run_dir / "faults.ndjson"))
     except ValueError:
@@ -109,12 +111,12 @@ def finish_manifest(run_dir: Path, fault: HarnessFault) -> RunEnd:
         if manifest.ended is None:
             manifest.model_copy(update={"ended": ended}).write(run_dir)
     except (OSError, ValueError):
-        return ended  # a run whose manifest was never finished is a rig failure all the same
+        return ended  # a manifest that was never finished is a rig failure as well
     return ended
 
 
 def _remove_proxies(plan: Plan, choice: EngineChoice) -> TailgateError | None:
-    """Take ours off a server of others. Returns what stood in the way."""
+    """Delete the run's proxies on a shared Toxiproxy. Returns the error that prevented it, with its fix."""
     if choice.url is None:
         return None
     from harness.toxiproxy.client import ToxiproxyClient
@@ -131,7 +133,7 @@ def _remove_proxies(plan: Plan, choice: EngineChoice) -> TailgateError | None:
 
 
 def _kill_group(child: psutil.Process) -> None:
-    """SIGKILL to the group of a child that is still the one we knew."""
+    """Send SIGKILL to the child's process group, unless its pid now belongs to another process."""
     try:
         if child.is_running() and os.getpgid(child.pid) == child.pid:
             os.killpg(child.pid, signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""Signs of life on the supervisor's pipe, both ways: how often, and after how long a silence the other is given up.
+"""Heartbeats between tailgate and its supervisor: how often each sends one, and when it gives the other up.
 
-A closed pipe tells of a death; silence tells of a process that was stopped (SIGSTOP), hangs, or gets no
-CPU. It is counted in the listener's own ticks, none of which counts for more than `TICK_MOST_S`: when
-the machine itself stood still, so did the count, and nobody is given up for that. It reads no pipe.
+A closed pipe shows that the other process has ended. Silence shows that it was stopped (SIGSTOP), hangs, or gets no
+CPU. The receiver counts silence in its own ticks, and a tick counts for at most `TICK_MOST_S`: if the whole machine was
+suspended, the count was suspended as well, and no process is given up for that. This module reads no pipe.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ BEAT_S: Final = 1.0
 TICK_S: Final = 0.25
 TICK_MOST_S: Final = 2 * TICK_S
 SILENCE_S: Final = 5.0
-"""Five beats. Long enough for a collection, a slow disk or a busy CI machine; short enough that undoing
-everything afterwards ends within 15 s of the moment that somebody was stopped."""
+"""Five heartbeats. Long enough for a garbage collection, a slow disk or a busy CI machine; short enough that everything
+is undone within 15 s after a process was stopped."""
 STANDSTILL_S: Final = 3.0
-"""A beat that comes so much later than it should: whoever sends it did not run meanwhile."""
+"""If this process sends a heartbeat so long after the last one, it did not run in between."""
 
 
 class SilenceTimer:
-    """How long the other side has said nothing. `heard` may be called from any thread, `lasts` from one."""
+    """How long the other process has sent nothing. Call `heard` from any thread, `lasts` from one thread only."""
 
     def __init__(self, limit_s: float = SILENCE_S, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._limit_s = limit_s
         self._clock_s = clock_s
         self._ticked_s: float | None = None
-        self._silent_s: float | None = None  # None: it has not said its first word, which is awaited elsewhere
+        self._silent_s: float | None = None  # None: nothing has come yet, and its start has its own time limit
 
     def heard(self) -> None:
+        """Note that the other process has sent something."""
         self._silent_s = 0.0
 
     def lasts(self) -> bool:
-        """Tick: whether it has lasted beyond the limit, by the time that we ourselves were running."""
+        """Whether the silence is longer than the limit. Call it once a tick; only time in which we ran counts."""
         now_s = self._clock_s()
         since_s = min(now_s - self._ticked_s, TICK_MOST_S) if self._ticked_s is not None else 0.0
         self._ticked_s = now_s
@@ -46,7 +47,7 @@ class SilenceTimer:
 
 
 class HeartbeatTimer:
-    """Calls `send` once a second from a thread of its own, until stopped: the main thread may be busy for long."""
+    """Calls `send` once a second until stopped, from its own thread, because the main thread may be busy for long."""
 
     def __init__(self, send: Callable[[], None], clock_s: Callable[[], float] = time.monotonic) -> None:
         self._send = send
@@ -60,7 +61,7 @@ class HeartbeatTimer:
         self._thread.start()
 
     def stop(self) -> None:
-        """None is sent after this returns, unless the pipe itself is stuck. Idempotent."""
+        """No heartbeat is sent after this returns, unless the pipe itself is stuck. Idempotent."""
         self._note_gap(self._clock_s())
         self._stopped.set()
         if self._thread.is_alive():
@@ -68,7 +69,7 @@ class HeartbeatTimer:
 
     @property
     def stood_still_s(self) -> float:
-        """The longest that this process did not run, as one stopped by a signal does not; 0 for never."""
+        """The longest time in seconds for which this process did not run, as after a SIGSTOP; 0 if it always ran."""
         if not self._stopped.is_set():
             self._note_gap(self._clock_s())
         return self._stood_s

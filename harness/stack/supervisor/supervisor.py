@@ -1,11 +1,10 @@
-"""The supervisor: parent of every child, only client of Toxiproxy, and the one who undoes it all.
+"""The supervisor: parent of every child, sole client of Toxiproxy's API, and responsible for undoing everything.
 
-    python -P -m harness.stack.supervisor.supervisor STACK_DIR STACK_ID       orders on stdin, events on stdout
+    python -P -m harness.stack.supervisor.supervisor STACK_DIR STACK_ID       commands on stdin, events on stdout
 
-It lives in a session of its own, so that neither a terminal's Ctrl-C nor the death of tailgate ends
-it before its work is done: the end of stdin, a signal, or a tailgate that gives no sign of life means
-"undo everything", and within 15 s it has. It never leaves before every process, toxic and file of the
-run that should be gone is gone.
+It has its own session, so that neither Ctrl-C in a terminal nor the death of tailgate ends it before its work is done.
+The end of stdin, a signal, or a tailgate that sends no heartbeat means "undo everything", which takes at most 15 s. The
+supervisor exits only after every process, toxic and temporary file of the run is gone.
 """
 
 from __future__ import annotations
@@ -53,6 +52,8 @@ STOOD_STILL: Final = HarnessFault(
 
 
 class Supervisor:
+    """One stack, from the first command of tailgate to the exit."""
+
     def __init__(self, run_dir: Path, plan: Plan, pipe: SupervisorChannel) -> None:
         self._pipe = pipe
         expand = Expander(os.environ, known_secrets(plan, os.environ))
@@ -64,13 +65,13 @@ class Supervisor:
         self._silence = SilenceTimer()
 
     async def run(self) -> None:
-        """From the first order to the last word. Returns with nothing left behind."""
+        """Do every command, then undo everything. Returns with nothing left behind."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._abandon)
         beside = (loop.create_task(self._listen()), loop.create_task(self._beat()))
         await self._over.wait()
-        self._watch(teardown.LONGEST_S)
+        self._start_watchdog(teardown.LONGEST_S)
         self._load.phase.disarm()
         for task in self._work:
             task.cancel()
@@ -83,10 +84,10 @@ class Supervisor:
         for task in beside:
             task.cancel()
         await self._pipe.close(1.0)
-        ports.unlink_all(self._lock_files)  # at once: tailgate may be stopped, and nothing of the run listens any more
+        ports.unlink_all(self._lock_files)  # here, because tailgate may be stopped; nothing of the run listens any more
 
     async def _beat(self) -> None:
-        """Say once a second that we live, and see whether tailgate does."""
+        """Send a heartbeat once a second, and undo everything if tailgate sends none."""
         next_s = time.monotonic()
         while True:
             if time.monotonic() >= next_s:
@@ -124,13 +125,13 @@ class Supervisor:
 
     async def _up(self, order: UpCommand) -> None:
         await self._env.up(order)
-        self._say_ready()
+        self._report_ready()
 
     async def _next_load(self, run_dir: Path) -> None:
         await self._env.begin_load(Plan.read(run_dir), run_dir)
-        self._say_ready()
+        self._report_ready()
 
-    def _say_ready(self) -> None:
+    def _report_ready(self) -> None:
         state = self._load.state
         if state.in_trouble:
             state.end_for("rig")
@@ -142,7 +143,7 @@ class Supervisor:
     async def _go(self) -> None:
         if self._load.state.reason is None:
             await self._load.go()
-        else:  # somebody has died since
+        else:  # a child has ended since the stack was up
             self._over.set()
 
     async def _end_load(self) -> None:
@@ -159,26 +160,27 @@ class Supervisor:
         self._work.append(asyncio.get_running_loop().create_task(self._guarded(work)))
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """What goes wrong here ends the run, with the reason told."""
+        """Do the work of a command. An error ends the run, and is reported as its reason."""
         try:
             await work
             return
-        except Exception as exc:  # the top of this process
+        except Exception as exc:  # the top of a task
             self._load.state.trouble(fault_of(exc, "a file of the run"))
         self._load.state.end_for("rig")
         self._over.set()
 
     def _abandon(self, reason: Reason = "interrupted", *, passed_s: float = 0) -> None:
-        """tailgate is gone, or somebody wants us to be. Asking twice changes nothing: a rollback is never skipped."""
+        """Undo everything at once, because tailgate is dead or silent, or a signal came. A second call changes nothing,
+        so no signal skips the rollback. `passed_s`: how many seconds of the time limit have passed already."""
         if self._urgent:
             return
         self._urgent = True
-        self._watch(teardown.URGENT_LONGEST_S - passed_s)
+        self._start_watchdog(teardown.URGENT_LONGEST_S - passed_s)
         self._load.phase.stop(time.monotonic_ns(), reason)
         self._over.set()
 
-    def _watch(self, within_s: float) -> None:
-        """Should the orderly end itself hang, end everything the hard way. A thread: the loop may be what hangs."""
+    def _start_watchdog(self, within_s: float) -> None:
+        """Kill everything after `within_s`, in case the teardown hangs. A thread does it, because the loop may hang."""
 
         def give_up() -> None:
             env = self._env
@@ -199,9 +201,9 @@ def main() -> None:
     async def supervise() -> None:
         run_dir = Path(sys.argv[1])
         await Supervisor(run_dir, Plan.read(run_dir), await SupervisorChannel.open()).run()
-        os._exit(0)  # at once: a thread that hangs in a hung Toxiproxy must not keep us
+        os._exit(0)  # not `sys.exit`: a thread may wait for a Toxiproxy that hangs
 
-    for number in (signal.SIGTTIN, signal.SIGTTOU):  # tailgate ignores them; our children are born as usual
+    for number in (signal.SIGTTIN, signal.SIGTTOU):  # tailgate ignores them, and our children must not inherit that
         signal.signal(number, signal.SIG_DFL)
     asyncio.run(supervise())
 

@@ -1,7 +1,7 @@
-"""The end of a load, and of the stack: faults taken back and seen to be gone, then every process, in reverse order.
+"""The end of a load, and of the stack: faults are removed and verified to be gone, then processes end in reverse order.
 
-Each step has a bound and none can stop the next. The sum is under 15 s when nobody is left to watch
-(`urgent`); otherwise canaries may still take a moment to see that a fault is gone.
+Each step has a time limit, and no failed step stops the next one. All steps together take less than 15 s if tailgate is
+gone or silent (`urgent`). Otherwise canaries get some more seconds to verify that a fault is gone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.stack.threads import in_thread
 UNDO_S: Final = 10.0
 URGENT_UNDO_S: Final = 5.0
 LOST_UNDO_S: Final = 2.0
-"""A server that has not answered for seconds gets one more chance."""
+"""For a Toxiproxy that has not answered for seconds: one more attempt."""
 SETTLE_S: Final = 3.0
 LEFTOVERS_S: Final = 1.5
 LONGEST_S: Final = 40.0
@@ -35,7 +35,7 @@ _SWITCH_S: Final = 6.0
 
 
 async def end_load(env: Environment) -> bool | None:
-    """Close the load and leave the stack standing. Whether the rollback was verified; None if there was none to do."""
+    """Close the load; the stack stays up. Returns whether the rollback was verified; None if no fault was applied."""
     load = env.load
     steps = _Steps(load.state)
     verified = await _undo_load(env, steps, urgent=lambda: False)
@@ -50,7 +50,7 @@ async def end_load(env: Environment) -> bool | None:
 
 
 async def take_down(env: Environment, *, urgent: Callable[[], bool]) -> bool | None:
-    """Leave nothing behind. Whether the rollback was verified; None if there was none to do."""
+    """Leave nothing behind. Returns whether the rollback was verified; None if there was nothing to roll back."""
     load = env.load
     steps = _Steps(load.state)
     undo_s = _undo_s(env, urgent=urgent())
@@ -69,7 +69,7 @@ async def take_down(env: Environment, *, urgent: Callable[[], bool]) -> bool | N
 
 
 def kill_everything(children: Iterable[ChildProcess], run_id: str) -> None:
-    """The last resort, without asyncio: what a watchdog calls when the orderly end did not come in time."""
+    """Kill every process of the run. The supervisor's watchdog calls it if the teardown hangs; it uses no asyncio."""
     for child in children:
         if child.process.returncode is None:
             child.kill()
@@ -81,13 +81,13 @@ class _Steps:
         self._state = state
 
     async def do(self, what: str, step: Coroutine[Any, Any, Any], within_s: float) -> Any:
-        """The step's result; None where it failed or took too long, which is reported and goes no further."""
+        """The step's result; None if it failed or took too long, which is reported to the run."""
         try:
             async with asyncio.timeout(within_s):
                 return await step
         except TimeoutError:
             self._report(f"{what} took longer than {within_s:g} s")
-        except Exception as exc:  # the top of a process's end: every later step must still be taken
+        except Exception as exc:  # whatever failed, the later steps must still be done
             self._report(f"{what} failed: {exc or type(exc).__name__}")
         return None
 
@@ -96,10 +96,10 @@ class _Steps:
 
 
 async def _undo_load(env: Environment, steps: _Steps, *, urgent: Callable[[], bool]) -> bool | None:
-    """Everything of the load that is alive. Whether the rollback was verified; None if there was none to do."""
+    """End all that runs for the load. Returns whether the rollback was verified; None if no fault was applied."""
     load = env.load
     undo_s = _undo_s(env, urgent=urgent())
-    if urgent():  # nobody waits for the rows of what is still in flight
+    if urgent():  # tailgate is gone, so no one needs the rows of requests in flight
         await steps.do("stopping the load", load.workers.end(), local_workers.END_S)
     undone = await steps.do("undoing the faults", _undo(load, undo_s), undo_s + 1)
     if undone and load.canaries and not urgent():
