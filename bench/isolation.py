@@ -99,7 +99,10 @@ def _held(results: dict[str, object]) -> str:
     phases = {each["phase"]: each for each in cost}
     told = []
     for name in ("baseline", FAULT, f"after {FAULT}"):
-        held = phases[name]
+        held = phases.get(name)
+        if held is None:  # the run was stopped before this phase, or the service not looked at during it
+            told.append("not read")
+            continue
         told.append(f"{held['rss_max_bytes'] / 1e6:.0f} MB {held['threads_max']} threads {held['sockets_max']} sockets")
     return " → ".join(told)
 

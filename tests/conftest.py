@@ -32,19 +32,22 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as `alone` the whole runs, the browser and the wheel: they judge or measure, and nothing runs beside.
+    """Marks as `alone` the whole runs, the benches, the browser and the wheel: they judge or measure.
 
     A whole run of which no time is judged says so by `beside`. Other files stay in one process, since their tests share
     what is dear to set up.
     """
     for item in items:
         room = item.path.relative_to(Path(__file__).parent).parts[0]
-        real = item.get_closest_marker("stack") is not None and room in ("run", "aggregator")
-        real = real and item.get_closest_marker("beside") is None
-        if real or room == "packaging" or item.get_closest_marker("browser") is not None:
-            item.add_marker(pytest.mark.alone)
-        if item.get_closest_marker("beside") is None or "outcomes" in getattr(item, "fixturenames", ()):
+        marks = {mark.name for mark in item.iter_markers()}
+        if "beside" not in marks:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
+            if (
+                "browser" in marks
+                or room == "packaging"
+                or ("stack" in marks and room in ("run", "bench", "aggregator"))
+            ):
+                item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(scope="session", autouse=True)

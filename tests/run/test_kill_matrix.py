@@ -40,7 +40,6 @@ def outcomes(toxiproxy_binary: Path) -> Iterator[dict[Cell, Seen]]:
         yield run(PART, Path(folder), jobs=2, keep=False)
 
 
-@pytest.mark.beside
 @pytest.mark.stack
 @pytest.mark.parametrize("cell", PART, ids=str)
 def test_a_cell_is_as_it_should_be(cell: Cell, outcomes: dict[Cell, Seen]) -> None:
