@@ -25,6 +25,10 @@ from harness.toxiproxy.find import find_binary
 pytest.register_assert_rewrite(*(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir()))
 
 
+JUDGING = ("run", "bench", "aggregator")
+"""Rooms whose tests with real processes judge a service under load, or measure."""
+
+
 def pytest_configure() -> None:
     """SIGTERM is how a CI system gives up. It ends the tests as Ctrl-C does: fixtures take down what they set up."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
