@@ -113,9 +113,8 @@ class ResourceSampler:
             seen = [
                 (child, measure(child, each, self._counter), any(map(_is_stopped, each))) for child, each in families
             ]
-            return [
-                (child, line, stopped) for child, line, stopped in seen if line.threads != 0
-            ]  # without threads it has ended
+            # a child without threads has ended
+            return [(child, line, stopped) for child, line, stopped in seen if line.threads != 0]
         finally:
             self._sampling.release()
 
