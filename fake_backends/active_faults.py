@@ -45,6 +45,7 @@ class ActiveFault:
 
     @property
     def bit(self) -> int:
+        """The fault's bit in a row's `faults`; 0 if the plan has more faults than bits."""
         return 1 << self.index if self.index < FAULT_BITS else 0
 
     def delay_ms(self, at_ns: int, seq: int, nth: int, *, canary: bool) -> float:
@@ -118,6 +119,7 @@ class ActiveFaults:
         return tuple(met)
 
     def met_by_canary(self) -> tuple[ActiveFault, ...]:
+        """The faults that the next canary meets."""
         met = [s for s in self._active if not s.answering and s.slots is None]
         answering = [active for active in self._active if active.answering]
         if answering:

@@ -42,6 +42,7 @@ class ConcurrencyLimit:
         return turn
 
     def leave(self) -> None:
+        """Make room for the next call in the queue."""
         self._free += 1
         if self._queue and self._free > 0:
             self._free -= 1

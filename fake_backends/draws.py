@@ -38,6 +38,7 @@ class CallCounter:
         self._seen: dict[int, int] = {}
 
     def nth(self, seq: int) -> int:
+        """The number of the request's next call, from 0."""
         nth = self._seen.get(seq, 0)
         if not nth and len(self._seen) >= self._limit:
             del self._seen[next(iter(self._seen))]

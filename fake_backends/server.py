@@ -72,7 +72,7 @@ class Backend:
         self.slots = ConcurrencyLimit(spec.capacity) if spec.capacity is not None else None
         self._profile = profile_of(spec)
         self._draws = Draws(seed, "latency", planned.name)
-        # a service may hold more requests than the load has open: the gateway gave up on some of them
+        # a service may work on more requests than the load has open, because the gateway gave up on some of them
         self._calls = CallCounter(limit=max(4096, 4 * in_flight))
 
     def nth(self, seq: int) -> int:

@@ -38,6 +38,7 @@ class ProcessExit(Frozen):
 
     @property
     def how(self) -> str:
+        """For people, as the end of a sentence: `ended with exit code 1`."""
         if self.stopped:
             return "was stopped by a signal (SIGSTOP)"
         return f"ended by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"
@@ -53,6 +54,8 @@ class HarnessFault(Frozen):
 
 
 class RunEnd(Frozen):
+    """How the run ended, and what went wrong by then."""
+
     reason: Literal["done", "fail_fast", "warmup_failed", "interrupted", "service_gone", "rig", "never_ready"]
     stop_at_ns: int | None = None
     """Every arrival intended before this has a row. None means the planned end."""
@@ -89,4 +92,5 @@ class Manifest(Frozen):
 
     @classmethod
     def read(cls, run_dir: Path) -> Manifest:
+        """Raises FileNotFoundError and pydantic.ValidationError."""
         return cls.model_validate_json((run_dir / "manifest.json").read_bytes())

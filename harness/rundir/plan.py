@@ -153,12 +153,15 @@ class Schedule(Frozen):
 
 
 class PlannedRequest(Frozen):
+    """One kind of request of the load. `expect_status` has inclusive ranges of status codes."""
+
     name: str
     method: str
     path: str
     headers: dict[str, str] = {}
     body: str | None = None
     weight: int = 1
+    """Its share of the arrivals, relative to the weights of the other requests."""
     asks: tuple[str, ...]
     """Upstreams whose rows a complete answer contains."""
     expect_status: tuple[tuple[int, int], ...] | None = None
@@ -166,6 +169,8 @@ class PlannedRequest(Frozen):
 
 
 class PlannedLoad(Frozen):
+    """The load: its model, its requests, its times and its limits."""
+
     model: Literal["open", "closed"]
     schedule: Schedule | None = None
     """Open model only."""
@@ -180,7 +185,9 @@ class PlannedLoad(Frozen):
     """From t = 0 to the last arrival's latest time."""
     drain_ms: float
     client_cap_ms: float
+    """How long the load generator waits for an answer."""
     max_in_flight: int
+    """How many requests may be open at once (slots); an arrival beyond that is dropped."""
     first_seq: int = 0
     """The number that the first arrival carries on the wire: loads on one stack must not share numbers."""
     slots_cut: bool = False
@@ -219,11 +226,15 @@ class Proof(Frozen):
 
 
 class FaultWindow(Frozen):
+    """When a fault is applied and removed, in ms from t = 0."""
+
     apply_ms: float
     remove_ms: float
 
 
 class PlannedFault(Frozen):
+    """One fault: the upstreams it breaks, its windows, what it does there, and how it is proven."""
+
     name: str
     kind: str
     """The fault's field in the scenario: latency, hang, down …"""
@@ -265,6 +276,9 @@ class PlannedGate(Frozen):
 
 
 class PlannedVerdict(Frozen):
+    """The settings of the verdict. `clump_ms`: assumed correlation time of slow requests. `inconclusive`: with `warn`
+    an inconclusive run exits 0."""
+
     confidence: float = 0.95
     clump_ms: float = 100.0
     inconclusive: Literal["fail", "warn"] = "fail"
@@ -296,9 +310,11 @@ class StackPlan(Frozen):
         return f"tailgate-{self.stack_id}-"
 
     def upstream(self, name: str) -> PlannedUpstream:
+        """Raises StopIteration if the plan has no such upstream."""
         return next(upstream for upstream in self.upstreams if upstream.name == name)
 
     def proxy_name(self, upstream: str) -> str:
+        """The name of the upstream's proxy on Toxiproxy."""
         return f"{self.prefix}{upstream}"
 
 
@@ -347,6 +363,7 @@ class Plan(StackPlan, LoadPlan):
         return StackPlan(**_fields(self, StackPlan))
 
     def write(self, run_dir: Path) -> None:
+        """Write plan.json. Raises OSError."""
         (run_dir / "plan.json").write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
     @classmethod

@@ -31,6 +31,9 @@ COMFORT = 500 / 299
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
+    """The lengths of the phases and the windows of the faults. `client_cap_ms`: how long the load generator waits for
+    an answer."""
+
     warmup_ms: float
     baseline_ms: float
     guard_ms: float

@@ -103,6 +103,7 @@ class DetectionBook:
                 self._write_mention(upstream)
 
     def close(self) -> None:
+        """Write everything that still waits, and close the file. Calls after that write nothing."""
         try:
             self.flush()
         finally:

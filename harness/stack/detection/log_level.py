@@ -55,10 +55,12 @@ def begins_with_level(text: str) -> bool:
 
 
 def begins_with_time(text: str) -> bool:
+    """Whether a text begins with a date and a time."""
     return _STAMP.match(text) is not None
 
 
 def says_level(line: str) -> bool:
+    """Whether a line states a level anywhere."""
     return _LEVEL.search(line) is not None
 
 

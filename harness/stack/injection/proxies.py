@@ -39,6 +39,7 @@ class ListenerProxies:
                 raise failure
 
     async def delete(self) -> None:
+        """Delete the proxies. A failure is passed to `trouble` and not raised."""
         results = await asyncio.gather(*(self._delete(name) for name in self.names), return_exceptions=True)
         for failure in results:
             if isinstance(failure, RigError):

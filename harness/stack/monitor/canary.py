@@ -74,6 +74,7 @@ class Canaries:
         )
 
     def note(self, entry: Entry) -> None:
+        """Take one entry of the journal: which faults are active now."""
         observations = self._observations.get(entry.upstream)
         if observations is None or entry.event == "observed":
             return

@@ -67,6 +67,7 @@ class CanaryObservations:
 
     @property
     def baseline_ms(self) -> float | None:
+        """The lower median of canaries' times without a fault, in ms; None if there was no whole answer yet."""
         return baseline_ms(self._healthy)
 
     @property
