@@ -1,8 +1,8 @@
 """The process of the fake backends: `python -P -m fake_backends RUN_DIR`.
 
-Reads plan.json, binds every backend's port, serves until SIGTERM or until its parent is gone, and
-closes `calls-0.bin` with its footer. Ready is when `GET /healthz` answers. Whatever keeps it from
-starting or from recording is the last line on stderr, with an exit code above zero.
+It reads plan.json, binds the port of every backend, serves until SIGTERM or until its parent has ended, and closes
+`calls-0.bin` with its footer. It is ready when `GET /healthz` answers. If something keeps it from starting or from
+recording, that is the last line on stderr, and the exit code is above zero.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ from harness.secrets.expand import known_secrets
 
 FLUSH_EVERY_S: Final = 1.0
 KEEP_ALIVE_S: Final = 3600
-"""Longer than any run: an idle connection closed under a client would look like a fault."""
+"""Longer than any run: to close an idle connection under a client would look like a fault."""
 ROWS_BUFFERED: Final = 65_536
-"""Above what arrives between two flushes, so that a call never waits for the disk."""
+"""More than arrive between two flushes, so that a call never waits for the disk."""
 STOP_WITHIN_S: Final = 1.0
+"""How long calls that are still open may take to answer once the server has stopped."""
 
 
 def main(argv: list[str]) -> int:
@@ -88,7 +89,7 @@ def _backend(plan: Plan, planned: PlannedUpstream) -> Backend:
 
 
 def _spoken(plan: Plan) -> dict[str, str]:
-    """What each fake can be asked for, for people."""
+    """For people: the calls that each fake answers."""
     return {
         planned.name: f"a fake of the provider {fake.provider} speaks {provider_named(fake.provider).speaks}"
         for planned in plan.upstreams
@@ -98,7 +99,7 @@ def _spoken(plan: Plan) -> dict[str, str]:
 
 @contextlib.contextmanager
 def bound(upstreams: tuple[PlannedUpstream, ...]) -> Iterator[dict[str, socket.socket]]:
-    """A listening socket for each upstream, by name. Raises RigError that names the one in the way."""
+    """A listening socket for each upstream, by name. Raises RigError that names the backend that cannot listen."""
     with contextlib.ExitStack() as opened:
         sockets: dict[str, socket.socket] = {}
         for planned in upstreams:
@@ -114,7 +115,7 @@ def bound(upstreams: tuple[PlannedUpstream, ...]) -> Iterator[dict[str, socket.s
 
 
 def _open_load(run_dir: Path, sockets: Mapping[str, socket.socket]) -> LoadRecords:
-    """The records of the load in a run directory. Raises RigError. A crash leaves its row file without a footer."""
+    """The records of the load in a run directory. Raises RigError. After a crash the row file has no footer."""
     plan = _read_plan(run_dir)
     path = run_dir / "calls-0.bin"
     try:
@@ -167,21 +168,22 @@ def _serve(app: FakeBackends, sockets: list[socket.socket], parent: int) -> None
         timeout_graceful_shutdown=0,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve_until_told(uvicorn.Server(config), app, sockets, parent))
+        runner.run(_serve_until_stopped(uvicorn.Server(config), app, sockets, parent))
 
 
-async def _serve_until_told(
+async def _serve_until_stopped(
     server: uvicorn.Server, app: FakeBackends, sockets: list[socket.socket], parent: int
 ) -> None:
-    # uvicorn raises the signal it was stopped by once more when it is done; the rows are closed after that
+    # uvicorn raises the signal that stopped it once more when it is done; the rows are closed after that
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    # all that start-up made lives to the end: without it, full collections cost next to nothing
+    # what start-up created lives to the end; full collections that skip it cost next to nothing
     gc.collect()
     gc.freeze()
     watch = asyncio.create_task(_flush_and_watch(server, app, parent))
     await server.serve(sockets=sockets)
-    if server.server_state.tasks:  # calls that were held: told to stop, they answer and leave their rows
+    if server.server_state.tasks:
+        # calls that are still open: when they are cancelled, they answer and leave their rows
         await asyncio.wait(server.server_state.tasks, timeout=STOP_WITHIN_S)
     watch.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -191,7 +193,7 @@ async def _serve_until_told(
 
 
 async def _flush_and_watch(server: uvicorn.Server, app: FakeBackends, parent: int) -> None:
-    """Every second: flush, and stop the server once rows cannot be kept or the parent has gone."""
+    """Every second: flush, and stop the server once rows cannot be kept or the parent has ended."""
     while not server.should_exit:
         await asyncio.sleep(FLUSH_EVERY_S)
         try:
@@ -203,9 +205,10 @@ async def _flush_and_watch(server: uvicorn.Server, app: FakeBackends, parent: in
 
 
 def _raise_open_file_limit() -> None:
-    """Held calls hold sockets: take all the system allows, as a service started by Go or systemd would."""
+    """Calls that are held keep sockets open, so take all that the system allows, as a service started by Go or systemd
+    would."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS refuses "infinity"; what was allowed before stays
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses "infinity"; the old limit then stays
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 

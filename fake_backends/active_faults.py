@@ -1,7 +1,7 @@
-"""The faults that stand on one backend now: which of them a call meets. Knows no sockets and decides by draws alone.
+"""The faults that are active on one backend, and which of them a call meets. It knows no sockets; only draws decide.
 
-Delays, drips and capacities are drawn one by one and add up. Of those that decide what the answer *is*
-a call meets one at most: they share a single draw, each with a stretch as wide as its share.
+Delays, drips and capacities are drawn one by one and add up. Of the faults that decide what the answer *is*, a call
+meets at most one: they share a single draw, in which each has an interval as wide as its share.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from harness.rundir.rows import FAULT_BITS
 from harness.units import NS_PER_MS
 
 _CANARY_DRAW: Final = 0.5
-"""What a canary has instead of a draw: the middle of a jitter."""
+"""A canary has this instead of a draw: the middle of a jitter."""
 
 
 @dataclass(eq=False, slots=True)
 class ActiveFault:
-    """One window of one fault. `index` is the fault's in the plan; `lifted` is set when it is taken back."""
+    """One window of one fault. `index` is the fault's index in the plan; `lifted` is set when the window ends."""
 
     index: int
     window: int
@@ -45,10 +45,11 @@ class ActiveFault:
 
     @property
     def bit(self) -> int:
+        """The fault's bit in a row's `faults`; 0 if the plan has more faults than bits."""
         return 1 << self.index if self.index < FAULT_BITS else 0
 
     def delay_ms(self, at_ns: int, seq: int, nth: int, *, canary: bool) -> float:
-        """What it adds to a call that comes at `at_ns`."""
+        """The delay in ms that it adds to a call that comes at `at_ns`; infinite: until it is lifted."""
         if self.behaviour.delay_ms is None:
             return 0.0
         uniform = _CANARY_DRAW if canary else self.sizes.uniform(seq, nth)
@@ -56,31 +57,33 @@ class ActiveFault:
 
 
 class ActiveFaults:
-    """Of one backend. A canary meets everything that stands, whatever its share, and the answers by turns."""
+    """The active faults of one backend. A canary meets all of them but capacities, whatever their share, and of the
+    answering ones one at a time, in turn."""
 
     def __init__(self, upstream: str, seed: int, clock_ns: Callable[[], int]) -> None:
         self._upstream = upstream
         self._seed = seed
         self._clock_ns = clock_ns
-        self._standing: tuple[ActiveFault, ...] = ()
+        self._active: tuple[ActiveFault, ...] = ()
         self._answers = Draws(seed, "answers", upstream)
         self._canaries = 0
 
     def __bool__(self) -> bool:
-        return bool(self._standing)
+        return bool(self._active)
 
     @property
     def keys(self) -> list[tuple[int, int]]:
         """(fault, window) of each, in the plan's order."""
-        return [standing.key for standing in self._standing]
+        return [active.key for active in self._active]
 
     def apply(self, index: int, window: int, fault: PlannedFault) -> None:
-        """From now on. Applying what stands already changes nothing. The fault has a behaviour."""
+        """Make a window active from now on. If it is active already, nothing changes. The fault must have a
+        behaviour."""
         assert fault.behaviour is not None
         if (index, window) in self.keys:
             return
         number, behaviour = behaviour_of(fault.behaviour)
-        standing = ActiveFault(
+        active = ActiveFault(
             index=index,
             window=window,
             share=fault.share,
@@ -92,32 +95,33 @@ class ActiveFaults:
             sizes=Draws(self._seed, f"fault/{fault.name}/size", self._upstream),
             slots=ConcurrencyLimit(behaviour.limit) if behaviour.limit is not None else None,
         )
-        self._standing = tuple(sorted((*self._standing, standing), key=lambda each: each.key))
+        self._active = tuple(sorted((*self._active, active), key=lambda each: each.key))
 
     def lift(self, index: int, window: int) -> None:
-        """Whoever is held by it is let go now. Lifting what does not stand changes nothing."""
-        for standing in self._standing:
-            if standing.key == (index, window):
-                standing.lifted.set()
-                if standing.slots:
-                    standing.slots.open()
-        self._standing = tuple(each for each in self._standing if each.key != (index, window))
+        """End a window: the calls that it holds are released now. If it is not active, nothing changes."""
+        for active in self._active:
+            if active.key == (index, window):
+                active.lifted.set()
+                if active.slots:
+                    active.slots.open()
+        self._active = tuple(each for each in self._active if each.key != (index, window))
 
     def met_by(self, seq: int, nth: int) -> tuple[ActiveFault, ...]:
-        """What the nth call of request `seq` meets."""
-        met = [s for s in self._standing if not s.answering and (s.share >= 1 or s.hits.uniform(seq, nth) < s.share)]
-        answering = [standing for standing in self._standing if standing.answering]
+        """The faults that the nth call of request `seq` meets."""
+        met = [s for s in self._active if not s.answering and (s.share >= 1 or s.hits.uniform(seq, nth) < s.share)]
+        answering = [active for active in self._active if active.answering]
         left = self._answers.uniform(seq, nth) if answering else 1.0
-        for standing in answering:
-            if left < standing.share:
-                met.append(standing)
+        for active in answering:
+            if left < active.share:
+                met.append(active)
                 break
-            left -= standing.share
+            left -= active.share
         return tuple(met)
 
     def met_by_canary(self) -> tuple[ActiveFault, ...]:
-        met = [s for s in self._standing if not s.answering and s.slots is None]
-        answering = [standing for standing in self._standing if standing.answering]
+        """The faults that the next canary meets."""
+        met = [s for s in self._active if not s.answering and s.slots is None]
+        answering = [active for active in self._active if active.answering]
         if answering:
             self._canaries += 1
             met.append(answering[self._canaries % len(answering)])

@@ -1,8 +1,8 @@
-"""A seeded catalog of compute offers, field for field gpuhunt's CatalogItem. Pure.
+"""A seeded catalog of compute offers with the fields of gpuhunt's CatalogItem. Pure.
 
-Every instance name ends in `-tg-NAME.`: bytes that a complete answer must hold for each backend.
-Asked for the first ten rows or more, a catalog holds every GPU, so that a request filtered by one
-(`gpu=A100`) finds offers at every backend, however small its catalog.
+Every instance name ends in `-tg-NAME.`: a complete answer must contain these bytes for each backend. A catalog of ten
+rows or more has every GPU, so that a request filtered by one (`gpu=A100`) finds offers at every backend, however small
+its catalog.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ COUNTS: Final = (1, 2, 4, 8)
 
 
 def marker(name: str) -> str:
-    """What every instance name of backend `name` ends in."""
+    """The end of every instance name of backend `name`."""
     return f"-tg-{name}."
 
 
 def make_catalog(seed: int, name: str, rows: int) -> tuple[Offer, ...]:
-    """`rows` offers of backend `name`; the same for the same arguments, and a longer one only adds."""
+    """`rows` offers of backend `name`. The same arguments give the same offers, and more rows only add offers."""
     random = Random(f"{seed}/catalog/{name}")
     return tuple(_row(random, name, number) for number in range(rows))
 

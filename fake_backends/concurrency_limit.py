@@ -1,4 +1,4 @@
-"""A limit on calls worked on at once, with a queue in order of arrival. It bounds the queue too and reads no clock."""
+"""A limit on the calls that are worked on at once, with a bounded queue in order of arrival. It reads no clock."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections import deque
 from typing import Final
 
 QUEUE_MAX: Final = 10_000
-"""Callers give up long before; beyond this the newest is refused."""
+"""Clients give up long before the queue is this long. Beyond it the newest call is refused."""
 
 
 class QueueFull(Exception):
-    """The queue takes nobody any more."""
+    """The queue takes no more calls."""
 
 
 class ConcurrencyLimit:
-    """`enter` gives None where there is room, else a future that is done when it is one's turn.
+    """`enter` returns None if there is room, else a future that is done when it is the call's turn.
 
-    Whoever entered, or whose future is done, calls `leave` once; whoever waits no more, `withdraw`.
+    A call that has entered, or whose future is done, must call `leave` once. A call that waits no longer must call
+    `withdraw`.
     """
 
     def __init__(self, limit: int) -> None:
@@ -30,7 +31,7 @@ class ConcurrencyLimit:
         return len(self._queue)
 
     def enter(self) -> asyncio.Future[None] | None:
-        """Raises Full."""
+        """Raises QueueFull."""
         if self._opened or self._free > 0:
             self._free -= 1
             return None
@@ -41,20 +42,21 @@ class ConcurrencyLimit:
         return turn
 
     def leave(self) -> None:
+        """Make room for the next call in the queue."""
         self._free += 1
         if self._queue and self._free > 0:
             self._free -= 1
             self._queue.popleft().set_result(None)
 
     def withdraw(self, turn: asyncio.Future[None]) -> None:
-        """Give the place in the queue up; a turn that has come meanwhile is passed on."""
+        """Give up the place in the queue. If the turn has come meanwhile, it goes to the next call."""
         if turn.done():
             self.leave()
         else:
             self._queue.remove(turn)
 
     def open(self) -> None:
-        """Let everybody in, now and from now on."""
+        """Let every call in, now and from now on."""
         self._opened = True
         while self._queue:
             self._free -= 1

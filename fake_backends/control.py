@@ -1,11 +1,11 @@
-"""How the supervisor puts faults on a backend and takes them back: `/-/faults`, on the backend's own port.
+"""How the supervisor applies faults to a backend and lifts them: `/-/faults`, on the backend's own port.
 
-    GET    /-/faults            {"standing": [[fault, window], …]}
-    PUT    /-/faults/2/0        window 0 of the plan's fault 2 stands from now on; answers as GET does
-    DELETE /-/faults/2/0        it is lifted, and lets go whom it held; answers as GET does
+    GET    /-/faults            {"standing": [[fault, window], …]}: the active faults
+    PUT    /-/faults/2/0        window 0 of the plan's fault 2 is active from now on; answers as GET does
+    DELETE /-/faults/2/0        it is lifted, and the calls that it held are released; answers as GET does
 
-Each needs the run's hash in `x-tailgate-control`; without it these are paths like any other, so a
-service that happens to ask for them meets its backend and not the rig.
+Each request needs the run's hash in `x-tailgate-control`. Without it these paths are like any other, so a service that
+happens to ask for them reaches its backend and not the harness.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ PATH: Final = "/-/faults"
 _WINDOW: Final = re.compile(rf"{PATH}/(\d{{1,3}})/(\d{{1,6}})")
 
 
-def control(standings: ActiveFaults, upstream: str, faults: Sequence[PlannedFault], method: str, path: str) -> Response:
-    """Do what is asked of one backend, and say what stands then."""
+def control(active: ActiveFaults, upstream: str, faults: Sequence[PlannedFault], method: str, path: str) -> Response:
+    """Do what one backend is asked to do, and answer with the faults that are active then."""
     if method != "GET" or path != PATH:
         match = _WINDOW.fullmatch(path)
         if not match or method not in ("PUT", "DELETE"):
@@ -35,7 +35,7 @@ def control(standings: ActiveFaults, upstream: str, faults: Sequence[PlannedFaul
         if fault is None or fault.behaviour is None or upstream not in fault.upstreams or window >= len(fault.windows):
             return Response.of_error(404, f"the plan has no fault {index} of {upstream} with a window {window}")
         if method == "PUT":
-            standings.apply(index, window, fault)
+            active.apply(index, window, fault)
         else:
-            standings.lift(index, window)
-    return Response.of_json(200, orjson.dumps({"standing": standings.keys}))
+            active.lift(index, window)
+    return Response.of_json(200, orjson.dumps({"standing": active.keys}))

@@ -1,7 +1,7 @@
 """Random draws that depend on what is asked, never on when: two runs of one seed draw the same.
 
-A stateful generator would hand its next number to whichever call came first, and arrival order
-differs from run to run. Here a draw is a hash of (seed, stream, upstream, seq, nth call).
+A stateful generator would give its next number to whichever call came first, and the order of arrival differs from run
+to run. Here a draw is a hash of (seed, stream, upstream, seq, nth call).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import struct
 
 _KEY = struct.Struct("<QQ")
-_STEPS = 2**52  # as many values as fit between 0 and 1 without the last being rounded to 1
+_STEPS = 2**52  # as many values as fit between 0 and 1 without the last one being rounded to 1
 
 
 class Draws:
@@ -29,8 +29,8 @@ class Draws:
 class CallCounter:
     """Which call of its request each call is, remembered for the latest `limit` requests.
 
-    A request that is older than these starts again at 0, so memory stays bounded; with a limit above
-    what can be in flight at once, that is a request nobody waits for any more.
+    An older request starts again at 0, so that memory stays bounded. With a limit above what can be in flight at once,
+    no client waits for such a request any more.
     """
 
     def __init__(self, limit: int) -> None:
@@ -38,6 +38,7 @@ class CallCounter:
         self._seen: dict[int, int] = {}
 
     def nth(self, seq: int) -> int:
+        """The number of the request's next call, from 0."""
         nth = self._seen.get(seq, 0)
         if not nth and len(self._seen) >= self._limit:
             del self._seen[next(iter(self._seen))]

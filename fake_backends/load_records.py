@@ -1,4 +1,4 @@
-"""What the fakes answer by during one load, and what they record of it."""
+"""The settings by which the fakes answer during one load, and what they record of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRACE: Final = TRACE_HEADER.encode()
 
 @dataclass(slots=True)
 class LoadRecords:
-    """One load. `run` is its hash (`harness.correlation.run_hash`), `first_seq` what its first arrival is numbered by.
+    """One load. `run` is its hash (`harness.correlation.run_hash`), `first_seq` the number of its first arrival.
 
     Calls that come after `close` are answered as before and leave no record.
     """
@@ -36,10 +36,10 @@ class LoadRecords:
     is_closed: bool = False
 
     def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bool]:
-        """The number of the arrival within this load, or NO_SEQ, and whether this is a canary.
+        """The number of the arrival within this load, or NO_SEQ, and whether the call is a canary.
 
-        The plain header wins. A number below `first_seq` is of an earlier load, whose request the service still works
-        on.
+        The plain header takes precedence over the trace header. A number below `first_seq` belongs to an earlier load,
+        on whose request the service is still working.
         """
         plain = traced = None
         canary = False
@@ -62,7 +62,7 @@ class LoadRecords:
             self.unmatched.write()
 
     def close(self) -> None:
-        """Write all, and the row file's footer. Idempotent. May raise OSError."""
+        """Write everything, and the footer of the row file. Idempotent. May raise OSError."""
         if not self.is_closed:
             self.is_closed = True
             self.unmatched.write()

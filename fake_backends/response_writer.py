@@ -1,4 +1,4 @@
-"""How an answer goes out: whole, or as the behaviours a call has met will have it: dripping, padded, cut short."""
+"""How an answer is sent: whole, or dripping, padded or cut short, as the behaviours that the call has met demand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TICKS_MIN: Final = 10
 
 
 def any_of(*futures: asyncio.Future[Any]) -> set[asyncio.Future[Any]]:
-    """For `asyncio.wait`, whose types want one kind of future."""
+    """For `asyncio.wait`, whose types demand one kind of future."""
     return set(futures)
 
 
@@ -31,9 +31,9 @@ async def send_whole(send: Send, answer: Response) -> None:
 
 @dataclass(slots=True)
 class ResponseWriter:
-    """One answer on its way under the behaviours in `met`.
+    """Sends one answer under the behaviours in `met`.
 
-    `sent_bytes` is how much of the body has gone, `first_ns` when its first byte went (of an empty one: the end).
+    `sent_bytes`: how much of the body was sent. `first_ns`: when its first byte was sent (of an empty body: its end).
     """
 
     answer: Response
@@ -43,9 +43,10 @@ class ResponseWriter:
     first_ns: int = 0
 
     async def to(self, send: Send, gone: asyncio.Future[bool]) -> bool:
-        """False as soon as the client has `gone`. A body that is cut short is left open: the server then closes."""
-        size = max([len(self.answer.body), *(standing.behaviour.pad_to for standing in self.met)])
-        keep = min([1.0, *(standing.behaviour.keep for standing in self.met)])
+        """Send the answer. False as soon as the client has `gone`. A body that is cut short is never ended, so the
+        server then closes the connection."""
+        size = max([len(self.answer.body), *(active.behaviour.pad_to for active in self.met)])
+        keep = min([1.0, *(active.behaviour.keep for active in self.met)])
         await send({"type": "http.response.start", "status": self.answer.status, "headers": self._headers(size)})
         end = int(size * keep)
         async for until in self._marks(end, gone):
@@ -69,10 +70,10 @@ class ResponseWriter:
         return (*others, (b"content-length", str(size).encode()))
 
     async def _marks(self, end: int, gone: asyncio.Future[bool]) -> AsyncIterator[int]:
-        """How far the body may have gone, mark by mark, each yielded when its time has come."""
-        dripping = [standing for standing in self.met if standing.behaviour.drip_ms]
+        """How many bytes of the body may have been sent: rising numbers, each yielded when its time has come."""
+        dripping = [active for active in self.met if active.behaviour.drip_ms]
         if dripping:
-            slowest = max(dripping, key=lambda standing: standing.behaviour.drip_ms)
+            slowest = max(dripping, key=lambda active: active.behaviour.drip_ms)
             ticks = max(_TICKS_MIN, round(slowest.behaviour.drip_ms / _TICK_MS))
             begin_ns = self.clock_ns()
             lifted = asyncio.ensure_future(slowest.lifted.wait())
@@ -91,7 +92,7 @@ class ResponseWriter:
 
 
 def _slice(body: bytes, size: int, start: int, end: int) -> Iterator[bytes]:
-    """Bytes `start` to `end` of a body that is filled up to `size` with blanks before its last byte."""
+    """Bytes `start` to `end` of a body that is filled up to `size` with spaces before its last byte."""
     last = max(0, len(body) - 1)
     blanks_end = size - (len(body) - last)
     yield body[start : min(end, last)]

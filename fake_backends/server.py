@@ -1,14 +1,14 @@
-"""The backends as one ASGI application: which one is asked, how long it takes, the row it leaves.
+"""The backends as one ASGI application: which backend is asked, how long its answer takes, and the row of the call.
 
-A call that meets no fault is answered from bytes that were made before; between arrival and answer there
-is one timer and nothing else. What breaks a call is told by `fake_backends.control` and stands in
-`fake_backends.active_faults`; it never refuses, retries or breaks anything by itself.
+A call that meets no fault is answered from bytes that were built before; between arrival and answer there is one timer
+and nothing else. The faults that break a call come through `fake_backends.control` and are kept in
+`fake_backends.active_faults`; a backend never refuses, retries or breaks anything by itself.
 
-Rows (harness.rundir.rows.CALLS): `due_ns` is when the drawn latency (and what held the call) says the answer
-goes out, `done_ns` when all of it had gone. A client that left first leaves a row with status 0 and the
-moment it left; a call still waiting when the process is told to stop is answered 503 at once, and its row
-says so. `GET /healthz` is the rig's own question and leaves no row; a wrong path or cursor is answered
-without latency, leaves one, and is told by name in unmatched.ndjson.
+Rows (harness.rundir.rows.CALLS): `due_ns` is when the answer was due by the drawn latency and the faults that held the
+call, `done_ns` when all of it was sent. If the client left first, the row has status 0 and the time at which it left. A
+call that still waits when the process is stopped is answered 503 at once, and its row says so. `GET /healthz` is the
+harness's own request and leaves no row. A call with a wrong path or cursor is answered without latency, leaves a row,
+and is listed in unmatched.ndjson.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from harness.upstreams.profiles import profile_of
 Receive = Callable[[], Awaitable[Message]]
 
 BODY_BYTES_MAX: Final = 1 << 20
-"""More of a request's body is not looked at."""
+"""A request's body is read up to about this size."""
 
 CONTROL_PREFIX: Final = "/-/"
 _RUN_DIR: Final = RUN_DIR_HEADER.encode()
@@ -49,7 +49,7 @@ _FULL: Final = Response.of_error(503, "the queue is full")
 
 
 class Backend:
-    """One upstream's provider, latency, faults and call counts. Raises ValueError on an impossible one."""
+    """One upstream's provider, latency, faults and call counts. Raises ValueError if its settings are impossible."""
 
     def __init__(
         self,
@@ -72,22 +72,22 @@ class Backend:
         self.slots = ConcurrencyLimit(spec.capacity) if spec.capacity is not None else None
         self._profile = profile_of(spec)
         self._draws = Draws(seed, "latency", planned.name)
-        # a service may hold more requests than the load has open: the gateway gave up on some of them
+        # a service may work on more requests than the load has open, because the gateway gave up on some of them
         self._calls = CallCounter(limit=max(4096, 4 * in_flight))
 
     def nth(self, seq: int) -> int:
-        """Which call of its request the next one is."""
+        """Which call of request `seq` the next one is, from 0."""
         return self._calls.nth(seq)
 
     def latency_ns(self, seq: int, nth: int) -> int:
-        """How long the nth call of request `seq` takes in health."""
+        """How long the nth call of request `seq` takes if no fault hits it."""
         return round(self._profile.latency_ms(self._draws.uniform(seq, nth)) * NS_PER_MS)
 
 
 class FakeBackends:
-    """The ASGI application. `stack` is the hash of the stack's id, without which no control path is one.
+    """The ASGI application. `stack` is the hash of the stack's id; a request without it is no control request.
 
-    `open_load` makes the records of the load in a run directory; it may raise TailgateError.
+    `open_load` opens the records of the load in a run directory; it may raise TailgateError.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class FakeBackends:
         self._open_load = open_load
         self._clock_ns = clock_ns
         self.broken: OSError | None = None
-        """Set once a row could not be kept; the process ends on it."""
+        """Set once a row could not be kept; the process then ends."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         arrived_ns = self._clock_ns()
@@ -136,7 +136,7 @@ class FakeBackends:
             call.first_ns = self._clock_ns()
             await send_whole(send, _FULL)
             stayed, call.status, call.sent_bytes = True, _FULL.status, len(_FULL.body)
-        except asyncio.CancelledError:  # the process was told to stop: this is its top
+        except asyncio.CancelledError:  # the process is being stopped, and this is the top of the task
             if not call.begun:
                 call.first_ns = self._clock_ns()
                 await send_whole(send, _STOPPING)
@@ -154,14 +154,14 @@ class FakeBackends:
         if backend.standings:
             met = backend.standings.met_by_canary() if canary else backend.standings.met_by(seq, nth)
             call.meet(
-                met, _asked(scope, backend), lambda standing: standing.delay_ms(arrived_ns, seq, nth, canary=canary)
+                met, _context(scope, backend), lambda active: active.delay_ms(arrived_ns, seq, nth, canary=canary)
             )
         return call
 
     def _switch(self, headers: Iterable[tuple[bytes, bytes]]) -> Response:
-        """Close the records of the load, and open those of the one in the run directory that is named, if one is.
+        """Close the records of the load. If the headers name a run directory, open the records of the load in it.
 
-        Faults of the load are lifted by then. A call that was under way leaves no record in either.
+        The faults of the load have been lifted by then. A call that is under way leaves no record in either.
         """
         named = dict(headers).get(_RUN_DIR)
         try:
@@ -197,13 +197,13 @@ class FakeBackends:
             self.broken = self.broken or error
 
 
-def _asked(scope: Message, backend: Backend) -> CallContext:
+def _context(scope: Message, backend: Backend) -> CallContext:
     path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
     return CallContext(path + (b"?" + query if query else b""), backend.provider.empty)
 
 
 async def _body(receive: Receive) -> bytes:
-    """The request's body, as far as it is looked at."""
+    """The request's body, as far as it is read."""
     body = bytearray()
     while (message := await receive())["type"] == "http.request":
         body += message.get("body", b"")

@@ -1,7 +1,7 @@
-"""What was asked for and is not there: method and path of such calls, counted, for unmatched.ndjson.
+"""Calls for something that a fake does not have: their method and path, counted, for unmatched.ndjson.
 
-Bounded: KINDS_MOST kinds for each upstream, the rest is one number. A path is kept without its query string and without
-known secrets. Nothing here may cost a run its verdict: what cannot be written is left out.
+Bounded: KINDS_MOST kinds for each upstream; all others are one number. A path is kept without its query string and
+without known secrets. Nothing here may cost a run its verdict: what cannot be written is left out.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from harness.secrets.redact import redact
 from harness.text import one_line
 
 _LOOKED_AT: Final = 2_000
-"""Characters of a path by which calls are told apart."""
+"""Characters of a path by which kinds of calls are distinguished."""
 _Kind = tuple[str, str, int]
 
 
 class UnmatchedCalls:
-    """The counts of one process of fakes. `speaks` tells, by upstream, what there is to ask for."""
+    """The counts of one process of fakes. `speaks`: for people, the calls that each upstream answers."""
 
     def __init__(self, run_dir: Path, speaks: dict[str, str], secrets: Collection[str] = ()) -> None:
         self._path = run_dir / FILE
@@ -29,11 +29,11 @@ class UnmatchedCalls:
         self._secrets = secrets
         self._calls: dict[str, dict[_Kind, int]] = {}
         self._more: dict[str, int] = {}
-        self._told: dict[_Kind, tuple[str, str]] = {}
+        self._texts: dict[_Kind, tuple[str, str]] = {}
         self._changed = False
 
     def note(self, upstream: str, method: str, path: str, status: int) -> None:
-        """One call. Cheap, as a service that asks for nothing else makes every call one of these."""
+        """Count one call. This is cheap, because a service may make no other calls than these."""
         kinds = self._calls.setdefault(upstream, {})
         kind = method[:METHOD_MOST], path[:_LOOKED_AT], status
         self._changed = True
@@ -45,7 +45,8 @@ class UnmatchedCalls:
             self._more[upstream] = self._more.get(upstream, 0) + 1
 
     def write(self) -> None:
-        """The file anew, whole, if anything came since; the one before stays until then."""
+        """Write the whole file anew if a call came since the last time. The old file stays until the new one is
+        there."""
         if not self._changed:
             return
         self._changed = False
@@ -56,7 +57,8 @@ class UnmatchedCalls:
             draft.replace(self._path)
 
     def lines(self) -> list[Unmatched]:
-        """In the order in which they were first seen; what was not told apart comes last of each upstream."""
+        """The kinds in the order in which they first came; for each upstream, the number of all other calls comes
+        last."""
         found = []
         for upstream, kinds in self._calls.items():
             speaks = self._speaks.get(upstream, "")
@@ -71,8 +73,8 @@ class UnmatchedCalls:
         return found
 
     def _shown(self, kind: _Kind) -> tuple[str, str]:
-        """Method and path fit to be kept; each is looked through for secrets once."""
-        if kind not in self._told:
+        """Method and path as they are written. Each is searched for secrets only once."""
+        if kind not in self._texts:
             method, path, _ = kind
-            self._told[kind] = one_line(method, METHOD_MOST), one_line(redact(path, self._secrets), PATH_MOST)
-        return self._told[kind]
+            self._texts[kind] = one_line(method, METHOD_MOST), one_line(redact(path, self._secrets), PATH_MOST)
+        return self._texts[kind]

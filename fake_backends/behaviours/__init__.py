@@ -1,8 +1,7 @@
-"""Every behaviour of the fakes, one a file.
+"""Every behaviour of the fakes, one per file.
 
-A new one is its file, its model in `harness.rundir.behaviours` and its line here.
-
-A behaviour's number in a call's row is its place here, from 1, so new ones go to the end.
+A new one needs its file, its model in `harness.rundir.behaviours` and its line here. A behaviour's number in a call's
+row is its position here, from 1, so new ones go to the end.
 """
 
 from __future__ import annotations
@@ -47,6 +46,8 @@ BEHAVIOURS: Final[tuple[tuple[type[Any], Callable[[Any], Behaviour]], ...]] = (
 )
 
 
-def behaviour_of(told: spec.Behaviour) -> tuple[int, Behaviour]:
-    """Its number, and what it does."""
-    return next((number, make(told)) for number, (model, make) in enumerate(BEHAVIOURS, 1) if isinstance(told, model))
+def behaviour_of(planned: spec.Behaviour) -> tuple[int, Behaviour]:
+    """The number of a behaviour, and what it does."""
+    return next(
+        (number, make(planned)) for number, (model, make) in enumerate(BEHAVIOURS, 1) if isinstance(planned, model)
+    )

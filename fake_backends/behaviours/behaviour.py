@@ -1,6 +1,6 @@
-"""What a behaviour is: the parts of a call that it touches. Pure.
+"""What a behaviour is: the parts of a call that it changes. Pure.
 
-Which calls are hit, and when, `fake_backends.active_faults` decides.
+`fake_backends.active_faults` decides which calls are hit, and when.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fake_backends.providers import Response
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """The call that is answered. `target` is its path and query, as a redirect spells them.
+    """The call that is answered. `target` is its path and query, as a redirect writes them.
 
     `empty` is the provider's right answer with nothing in it.
     """
@@ -24,12 +24,12 @@ class CallContext:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What is left at its default is left alone.
+    """What has its default value is not changed.
 
-    `delay_ms(since_ms, uniform)`: how much later the answer leaves, by the time since the fault was
-    applied and a draw in (0, 1); infinite: never. `limit`: calls worked on at once. `drip_ms`: how long
-    the body takes. `keep`: how much of it is sent before the connection closes. `pad_to`: its least size
-    in bytes, filled up with blanks, which JSON allows.
+    `delay_ms(since_ms, uniform)`: how much later the answer is sent, by the time since the fault was applied and a draw
+    in (0, 1); infinite: never. `limit`: calls that are worked on at once. `drip_ms`: how long the body takes. `keep`:
+    the share of the body that is sent before the connection closes. `pad_to`: the least size of the body in bytes; it
+    is filled up with spaces, which JSON allows.
     """
 
     delay_ms: Callable[[float, float], float] | None = None

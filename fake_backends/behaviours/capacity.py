@@ -1,4 +1,4 @@
-"""So many calls are worked on at once; the rest wait in a queue."""
+"""Only so many calls are worked on at once; the rest wait in a queue."""
 
 from __future__ import annotations
 

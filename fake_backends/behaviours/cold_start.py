@@ -1,4 +1,4 @@
-"""Whoever asks before the backend is up waits until it is."""
+"""A call that comes before the backend is up waits until it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The head at once, the body little by little."""
+"""The head of the answer is sent at once, its body little by little."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The right shape, and nothing in it."""
+"""An answer of the right shape with nothing in it."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ def empty(_spec: Empty) -> Behaviour:
     return Behaviour(change=_nothing)
 
 
-def _nothing(_healthy: Response, asked: CallContext) -> Response:
-    return asked.empty
+def _nothing(_healthy: Response, context: CallContext) -> Response:
+    return context.empty

@@ -1,4 +1,4 @@
-"""The call is taken and never answered; not even a head comes."""
+"""The call is accepted and never answered; not even a head is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every answer leaves later, by a fixed time and a jitter around it."""
+"""Every answer is sent later, by a fixed time and a jitter around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A body of the right length that no JSON parser takes: its last brace is the wrong one."""
+"""A body of the right length that no JSON parser accepts: its last brace is the wrong one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ def malformed(_spec: Malformed) -> Behaviour:
     return Behaviour(change=_broken)
 
 
-def _broken(healthy: Response, _asked: CallContext) -> Response:
+def _broken(healthy: Response, _context: CallContext) -> Response:
     wrong = b"}" if healthy.body.endswith(b"]") else b"]"
     return Response(healthy.status, healthy.headers, healthy.body[:-1] + wrong)

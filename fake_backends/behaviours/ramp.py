@@ -1,4 +1,4 @@
-"""A delay that goes evenly from one value to another, then stays."""
+"""A delay that changes evenly from one value to another, then stays."""
 
 from __future__ import annotations
 

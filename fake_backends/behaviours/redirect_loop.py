@@ -1,4 +1,4 @@
-"""A redirect to the very address that was asked, for as long as a client follows."""
+"""A redirect to the same address that was asked, for as long as a client follows it."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ def redirect_loop(_spec: RedirectLoop) -> Behaviour:
     return Behaviour(change=_back_again)
 
 
-def _back_again(_healthy: Response, asked: CallContext) -> Response:
-    return Response(302, ((b"location", asked.target), (b"content-length", b"0")), b"")
+def _back_again(_healthy: Response, context: CallContext) -> Response:
+    return Response(302, ((b"location", context.target), (b"content-length", b"0")), b"")

@@ -1,4 +1,4 @@
-"""Spells in which everybody is answered later. When they come is in the plan, so that they come again."""
+"""Spells in which every answer is late. Their times are in the plan, so that they are the same in each run."""
 
 from __future__ import annotations
 

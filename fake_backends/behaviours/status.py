@@ -1,4 +1,4 @@
-"""An error instead of an answer, with Retry-After where it is asked for."""
+"""An error instead of an answer, with Retry-After if the fault sets it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def status(spec: Status) -> Behaviour:
         after = (b"retry-after", str(spec.retry_after_s).encode())
         answer = Response(answer.status, (*answer.headers, after), answer.body)
 
-    def change(_healthy: Response, _asked: CallContext) -> Response:
+    def change(_healthy: Response, _context: CallContext) -> Response:
         return answer
 
     return Behaviour(change=change)

@@ -1,4 +1,4 @@
-"""Less of the body than its head promised, then the end of the connection."""
+"""Less of the body than its head promised, then the connection is closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON that parses and means something else: the next version of an API, without a word."""
+"""JSON that parses but means something else, as if the next version of an API came unannounced."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def wrong_schema(_spec: WrongSchema) -> Behaviour:
     return Behaviour(change=_next_version)
 
 
-def _next_version(_healthy: Response, _asked: CallContext) -> Response:
+def _next_version(_healthy: Response, _context: CallContext) -> Response:
     return _NEXT_VERSION

@@ -1,4 +1,4 @@
-"""What a fake can say, one provider a file. A new one is its file and its line in PROVIDERS."""
+"""What a fake can answer, one provider per file. A new one needs its file and its line in PROVIDERS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROVIDERS: Final[tuple[type[Provider], ...]] = (
 
 
 def provider_named(name: str) -> type[Provider]:
-    """Raises ValueError that lists the known ones."""
+    """Raises ValueError that lists the known providers."""
     for known in PROVIDERS:
         if known.name == name:
             return known

@@ -1,4 +1,4 @@
-"""What a fake is asked and what it answers, and what a provider is: a function from the one to the other."""
+"""The request and the response of a fake, and what a provider is: a function from the one to the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.rundir.plan import FakeSpec
 class IncomingRequest:
     """One call of the service. `query` is as it was sent, without `?`; header names are in lower case.
 
-    `body` holds at most `fake_backends.server.BODY_BYTES_MAX` bytes.
+    `body` has at most `fake_backends.server.BODY_BYTES_MAX` bytes.
     """
 
     method: str
@@ -26,19 +26,20 @@ class IncomingRequest:
 
     @property
     def cursor(self) -> str:
-        """The `cursor` of the query string; empty where there is none."""
+        """The `cursor` of the query string; empty if there is none."""
         return parse_qs(self.query.decode("latin-1"), keep_blank_values=True).get("cursor", [""])[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole HTTP answer. Where it is made once and sent many times, a call costs microseconds."""
+    """A whole HTTP answer. If it is built once and sent many times, a call costs microseconds."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     matched: bool = True
-    """False: the provider has nothing like what was asked for. It is sent at once and counted as unmatched."""
+    """False: the provider has nothing like what was asked for. Such an answer is sent at once and counted as
+    unmatched."""
 
     @classmethod
     def of_json(cls, status: int, body: bytes) -> Self:
@@ -52,7 +53,7 @@ class Response:
 
 
 class Provider(Protocol):
-    """What one fake says. It knows neither time nor faults: latency, queues, breakage and records are the server's.
+    """What one fake answers. It knows neither time nor faults: the server adds latency, queues, breakage and records.
 
     Everything that it answers follows from the upstream's name, the fake's settings in the plan and the seed.
     """
@@ -62,13 +63,14 @@ class Provider(Protocol):
     speaks: ClassVar[str]
     """The calls it answers, for people: `GET /offers?cursor=`."""
     health: ClassVar[IncomingRequest]
-    """What a canary is taken to ask: answered 200, and the answer holds the marker (`fake_backends.catalog`)."""
+    """The request that a canary stands for. Its answer has status 200 and contains the marker
+    (`fake_backends.catalog`)."""
 
     def __init__(self, upstream: str, spec: FakeSpec, seed: int) -> None: ...
 
     @property
     def empty(self) -> Response:
-        """A right answer with nothing in it, as if there were no data: what the fault `empty` sends."""
+        """A right answer with nothing in it, as if there were no data: the fault `empty` sends it."""
 
     def respond(self, request: IncomingRequest) -> Response:
-        """The answer in health: the same for the same request. It must not block."""
+        """The answer if no fault changes it; the same request gets the same answer. It must not block."""

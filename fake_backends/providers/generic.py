@@ -1,6 +1,6 @@
 """The generic shape: `GET /offers?cursor=` answers `{"offers": […], "next_cursor": … or null}`.
 
-The cursor is the offset of the page's first row; the first page goes without.
+The cursor is the offset of the page's first row; the first page has none.
 """
 
 from __future__ import annotations

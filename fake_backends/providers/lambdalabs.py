@@ -1,7 +1,7 @@
 """The shape of Lambda: `GET /api/v1/instance-types` answers `{"data": {NAME: {"instance_type": {…}, …}}}`.
 
-All types come at once, there are no pages. `GET /api/v1/images` is there because clients learn from it
-which regions there are. Prices are whole cents, and Lambda has no spot machines, so none shows.
+One answer has all types; there are no pages. `GET /api/v1/images` exists because clients learn the regions from it.
+Prices are whole cents. Lambda has no spot machines, so no offer shows as spot.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The shape of Vast.ai: `POST /api/v0/bundles/`, filters in its JSON body, answers `{"offers": […]}`.
+"""The shape of Vast.ai: `POST /api/v0/bundles/`, with filters in its JSON body, answers `{"offers": […]}`.
 
-A filter is heeded if offers have its field, and so is `limit`; `order` and anything else is not, and
-there are no pages. An id is a number at Vast.ai. Here it is the instance name, since clients call an
-offer by its id: so the marker gets through them. A spot row can be bid for, at its own price.
+A filter is applied if offers have its field, and so is `limit`. `order` and everything else is ignored, and there are
+no pages. Vast.ai's ids are numbers. Here an id is the instance name, because clients name an offer by its id, and so
+the marker passes through them. A spot row can be bid for, at its own price.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ GPU_NAMES: Final[Mapping[str, str]] = {
     "V100": "Tesla V100",
     "RTX4090": "RTX 4090",
 }
-"""As Vast.ai spells them, where that differs."""
+"""As Vast.ai writes them, if that differs."""
 STORAGE_DOLLARS_A_MONTH: Final = 0.1  # for a gigabyte; part of a row's price
 HOURS_A_MONTH: Final = 30 * 24
 ANSWERS_KEPT: Final = 16
-"""Load asks the same few questions over and over; each is answered from bytes from its second time on."""
+"""A load sends the same few requests over and over; from its second time on, each is answered from stored bytes."""
 QUESTION_BYTES_KEPT: Final = 4096
 
 _NOT_FOUND: Final = Response.of_error(404, f"the vastai provider has POST {PATH} only")
@@ -85,7 +85,7 @@ class VastAI:
         return answer
 
     def _chosen(self, filters: dict[str, Any]) -> list[bytes]:
-        """Raises as Python does where filters are none: compared with another type, an unknown operator."""
+        """Raises as Python does if these are no filters: a comparison with another type, an unknown operator."""
         known = self._offers[0] if self._offers else {}
         tests = [
             (field, _OPERATORS[name], value)

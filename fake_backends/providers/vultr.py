@@ -1,9 +1,9 @@
 """The shape of Vultr: `GET /v2/plans` and `GET /v2/plans-metal`, in pages linked by `meta.links.next`.
 
-Every fourth row is bare metal, whose plans say nothing of their GPUs: clients know these by id. The
-ids here are made up, so to a client they are machines without a GPU; they begin with `vbm-`, because
-clients give up on an unknown id with `gpu` in it. The `page` of the scenario decides the pages, not
-`per_page`. Regions and what they have are there for clients that come with a key. No spot shows.
+Every fourth row is bare metal, whose plans do not state their GPUs: clients know them by the plan's id. The ids here
+are made up, so to a client they are machines without a GPU; they begin with `vbm-`, because clients give up on an
+unknown id with `gpu` in it. The `page` of the scenario sets the size of the pages, `per_page` does not. Regions and
+what is available in them exist for clients that have a key. No offer shows as spot.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ class Vultr:
 
 
 def _paged(key: str, items: Sequence[dict[str, Any]], page: int) -> dict[str, Response]:
-    """The pages by the cursors that lead to them: onwards by the page's first id, back by that of the page after."""
+    """The pages by the cursors that lead to them: forwards by the page's first id, back by the first id of the page
+    after it."""
     size = page or len(items) or 1
     starts = range(0, len(items) or 1, size)
     by_cursor: dict[str, Response] = {}

@@ -1,7 +1,7 @@
-"""manifest.json: what a run was made of and how it ended, beside the rows that say what happened.
+"""manifest.json: what a run consisted of and how it ended, beside the rows that say what happened.
 
-Written once when the run starts (`ended` is null) and once when it is over. A run whose manifest was
-never finished was cut short; its evidence stays readable and its verdict is a rig failure.
+It is written once when the run starts (`ended` is null) and once when it is over. If a manifest was never finished, the
+run was cut short; its evidence stays readable and its verdict is a rig failure.
 """
 
 from __future__ import annotations
@@ -17,34 +17,35 @@ SERVICE: Final = "sut"
 
 class ToxiproxyInfo(Frozen):
     kind: Literal["real", "none"]
-    """`none`: the scenario has no upstreams, so nothing stands in between."""
+    """`none`: the scenario has no upstreams, so there is no Toxiproxy."""
     version: str | None = None
     source: str | None = None
-    """TOXIPROXY_URL, scenario, PATH, installed."""
+    """Where it was found: TOXIPROXY_URL, scenario, PATH, installed."""
     url: str | None = None
 
 
 class ProcessExit(Frozen):
-    """A child that ended by itself, or that a signal stopped (SIGSTOP), which comes to the same."""
+    """A child that ended by itself, or that a signal stopped (SIGSTOP), which counts as the same."""
 
     child: str
     t_ns: int
     code: int
     """As subprocess reports it: negative for a signal."""
     stopped: bool = False
-    """`code` then holds the signal that stops; the process was ended by us."""
+    """`code` is then the signal that stopped the process, and the harness ended it."""
     last_line: str = ""
-    """Of its log."""
+    """The last line of its log."""
 
     @property
     def how(self) -> str:
+        """For people, as the end of a sentence: `ended with exit code 1`."""
         if self.stopped:
             return "was stopped by a signal (SIGSTOP)"
         return f"ended by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"
 
 
 class HarnessFault(Frozen):
-    """Something that was the rig's fault, with the way out."""
+    """Something that was the harness's fault, and how to fix it."""
 
     check: str
     """The validity check it belongs to: faults, rollback, workers, files …"""
@@ -53,20 +54,22 @@ class HarnessFault(Frozen):
 
 
 class RunEnd(Frozen):
+    """How the run ended, and what went wrong by then."""
+
     reason: Literal["done", "fail_fast", "warmup_failed", "interrupted", "service_gone", "rig", "never_ready"]
     stop_at_ns: int | None = None
-    """Everything intended before this has a row; None: the planned end."""
+    """Every arrival intended before this has a row. None means the planned end."""
     deaths: tuple[ProcessExit, ...] = ()
     rig: tuple[HarnessFault, ...] = ()
     rollback_verified: bool | None = None
-    """None: nothing was ever applied."""
+    """None: no fault was ever applied."""
 
 
 class Manifest(Frozen):
     schema_version: Literal[1] = 1
     run_id: str
     stack_id: str = ""
-    """The run for which its stack was started; empty: itself."""
+    """The run for which the stack was started; empty: this run."""
     tool_version: str
     started_at: str
     """UTC, ISO 8601, seconds."""
@@ -89,4 +92,5 @@ class Manifest(Frozen):
 
     @classmethod
     def read(cls, run_dir: Path) -> Manifest:
+        """Raises FileNotFoundError and pydantic.ValidationError."""
         return cls.model_validate_json((run_dir / "manifest.json").read_bytes())

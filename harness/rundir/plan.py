@@ -1,8 +1,8 @@
-"""A plan: everything a run will do, decided before anything is started, and saved as plan.json.
+"""A plan: everything that a run will do, decided before anything is started, and saved as plan.json.
 
-Workers, supervisor and judge all read the same file; none of them looks at the scenario again. The
-arrivals themselves are not stored: they follow from `load.schedule` and `seed` by a pure function
-(`scenarios.load.arrivals`). Times are milliseconds from t = 0, the end of the warm-up.
+Workers, supervisor and judge all read this file; none of them reads the scenario again. The arrivals themselves are not
+stored: they follow from `load.schedule` and `seed` by a pure function (`scenarios.load.arrivals`). Times are
+milliseconds from t = 0, the end of the warm-up.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from harness.rundir.behaviours import Behaviour
 
 
 class Frozen(BaseModel):
-    """A line or a file of a run. Its validator is built when it is first used: most commands use few of them."""
+    """A line or a file of a run directory. Its validator is built when it is first used, because most commands use few
+    of them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class PlannedProfile(Frozen):
-    """How long a fake takes to answer, where p50 and p99 do not say all; `harness.upstreams.profiles` reads it."""
+    """A fake's latency, if p50 and p99 are not enough to describe it; `harness.upstreams.profiles` reads it."""
 
     kind: str
     numbers_ms: dict[str, float] = {}
-    """What the kind is set by, under its own names: `{"least_ms": 50, "p99_ms": 2000}`."""
+    """The settings of the kind, under its own names: `{"least_ms": 50, "p99_ms": 2000}`."""
     points: tuple[tuple[float, float], ...] = ()
-    """Of a recording: (share of answers, milliseconds that these take at most), both rising."""
+    """For a recording: (share of answers, milliseconds that these take at most), both rising."""
 
 
 class Endpoint(Frozen):
@@ -41,7 +42,7 @@ class Endpoint(Frozen):
 
 
 class FakeSpec(Frozen):
-    """What a fake is. `p50_ms` and `p99_ms` hold whatever the profile; without one they make a lognormal."""
+    """The settings of a fake. `p50_ms` and `p99_ms` are right for any profile; without one they define a lognormal."""
 
     p50_ms: float
     p99_ms: float
@@ -50,11 +51,11 @@ class FakeSpec(Frozen):
     provider: str
     profile: PlannedProfile | None = None
     capacity: int | None = None
-    """How many calls it works on at once; more wait in a queue. None: as many as come."""
+    """How many calls it works on at once; more wait in a queue. None: there is no limit."""
 
 
 class PlannedUpstream(Frozen):
-    """One upstream: the listener that the service is told about, and the origin that stands behind it.
+    """One upstream: the listener whose address the service is given, and the origin behind it.
 
     `index` is its bit in a sample's `answered` and its number in a call's `upstream`. `kind` names its line in
     `harness.upstreams.UPSTREAMS`.
@@ -62,7 +63,7 @@ class PlannedUpstream(Frozen):
 
     name: str
     known_as: tuple[str, ...] = ()
-    """How the service spells it besides, in its log and in the labels of its alert."""
+    """Other spellings that the service uses for it, in its log and in the labels of its alert."""
     index: int
     kind: str
     listener: Endpoint
@@ -70,22 +71,22 @@ class PlannedUpstream(Frozen):
     origin: Endpoint
     """Where Toxiproxy connects to."""
     fake: FakeSpec | None = None
-    """What answers at the origin, where that is a fake of ours; None: whatever is there."""
+    """Set if one of our fakes answers at the origin; None: something else does."""
 
     @property
     def url(self) -> str:
-        """What the service under test is told."""
+        """The URL that the service under test is given."""
         return f"http://{self.listener.address}"
 
     @property
     def records_calls(self) -> bool:
-        """Whether the calls that reach the origin are recorded. Where they are not, what became of one is unknown."""
+        """Whether the calls that reach the origin are recorded. If not, it is unknown what became of a call."""
         return self.fake is not None
 
     @model_validator(mode="before")
     @classmethod
     def _of_older_builds(cls, raw: Any) -> Any:
-        """Plans were flat once: `listen_port`, `backend_port` and the fake's settings side by side."""
+        """Older plans were flat: `listen_port`, `backend_port` and the fake's settings were side by side."""
         if not isinstance(raw, dict) or "listen_port" not in raw:
             return raw
         rest = dict(raw)
@@ -96,10 +97,10 @@ class PlannedUpstream(Frozen):
 
 
 class PlannedService(Frozen):
-    """The service under test. `argv` is None for `url`. `env` has its templates filled in already.
+    """The service under test. `argv` is None for `url`. The templates in `env` are filled in already.
 
-    `secrets` are the values that came from `${VAR}`; they stand in no file and are redacted in logs
-    and in `sut.env`, so plan.json holds `${VAR}` unexpanded and the supervisor expands at start.
+    Values that come from `${VAR}` are secrets: they are in no file, and they are redacted in logs and in `sut.env`. So
+    plan.json has `${VAR}` unexpanded, and the supervisor expands it at the start.
     """
 
     kind: Literal["rung", "command", "url"]
@@ -108,20 +109,20 @@ class PlannedService(Frozen):
     env: dict[str, str] = {}
     cwd: str = "."
     url: str
-    """Base URL the gateway (or, without one, the load) is pointed at; no trailing slash."""
+    """Base URL to which the gateway (or, without one, the load) sends requests; no trailing slash."""
     port: int | None = None
     ready_method: str = "GET"
     ready_path: str = "/healthz"
     ready_headers: dict[str, str] = {}
     ready_within_ms: float = 10_000
     alerts_path: str | None = None
-    """Where the service's metrics are, asked by GET; None: it has no alert that we know of."""
+    """Where the service's metrics are, read by GET; None: it has no known alert."""
     alerts_metric: str | None = None
-    """Its samples with an upstream's name as a label's value: above zero, the upstream is said to be at fault."""
+    """The metric of the alert. A sample above zero reports the upstream whose name is the value of a label."""
 
 
 class PlannedGateway(Frozen):
-    """`client`: a total deadline that the load generator keeps. `target` is the base URL for load."""
+    """`client`: a total deadline that the load generator keeps. `target` is the base URL for the load."""
 
     kind: Literal["nginx", "client", "external", "none"]
     timeout_ms: float | None
@@ -141,8 +142,8 @@ class Stage(Frozen):
 class Schedule(Frozen):
     """When requests arrive. Stages include the warm-up, so the first begins at -warmup_ms.
 
-    `start_ms`: where the first stage begins, -warmup_ms.
-    `replay_ms`: arrivals of a recording (ms from t = 0), instead of stages.
+    `start_ms`: where the first stage begins, -warmup_ms. `replay_ms`: arrival times of a recording (ms from t = 0),
+    instead of stages.
     """
 
     start_ms: float
@@ -152,19 +153,24 @@ class Schedule(Frozen):
 
 
 class PlannedRequest(Frozen):
+    """One kind of request of the load. `expect_status` has inclusive ranges of status codes."""
+
     name: str
     method: str
     path: str
     headers: dict[str, str] = {}
     body: str | None = None
     weight: int = 1
+    """Its share of the arrivals, relative to the weights of the other requests."""
     asks: tuple[str, ...]
-    """Upstreams whose rows a complete answer holds."""
+    """Upstreams whose rows a complete answer contains."""
     expect_status: tuple[tuple[int, int], ...] | None = None
     expect_contains: str | None = None
 
 
 class PlannedLoad(Frozen):
+    """The load: its model, its requests, its times and its limits."""
+
     model: Literal["open", "closed"]
     schedule: Schedule | None = None
     """Open model only."""
@@ -179,11 +185,14 @@ class PlannedLoad(Frozen):
     """From t = 0 to the last arrival's latest time."""
     drain_ms: float
     client_cap_ms: float
+    """How long the load generator waits for an answer."""
     max_in_flight: int
+    """How many requests may be open at once (slots); an arrival beyond that is dropped."""
     first_seq: int = 0
     """The number that the first arrival carries on the wire: loads on one stack must not share numbers."""
     slots_cut: bool = False
-    """The open-file limit allows fewer slots than a service that holds everything needs: a dropped arrival is ours."""
+    """The open-file limit allows fewer slots than a service that never answers would need, so a dropped arrival is the
+    harness's fault."""
     ok: tuple[tuple[int, int], ...]
     """Inclusive ranges of status codes that count as ok."""
     complete: Literal["auto", "none", "jmespath"]
@@ -191,7 +200,7 @@ class PlannedLoad(Frozen):
 
 
 class PlannedToxic(Frozen):
-    """A toxic as Toxiproxy spells it. Attributes are integers in Toxiproxy's own units."""
+    """A toxic as Toxiproxy's API has it. Attributes are integers in Toxiproxy's own units."""
 
     type: str
     stream: Literal["downstream", "upstream"]
@@ -202,10 +211,9 @@ class PlannedToxic(Frozen):
 class Proof(Frozen):
     """What a canary must see for the fault to count as observed.
 
-    `held`: an answer later than the canary's own baseline by `least_ms` (or none by then).
-    `failed`: refused, reset or cut short.
-    `answered`: an answer with this `status`, that `looks` so, of `least_bytes`; None asks nothing.
-    `called`: no canary can see it; calls of the service must carry the fault in the fake's own records.
+    `held`: an answer later than the canary's own baseline by `least_ms`, or none by then. `failed`: refused, reset or
+    cut short. `answered`: an answer with this `status`, that `looks` so, of at least `least_bytes`; what is None is not
+    checked. `called`: no canary can see the fault; calls of the service must carry it in the fake's own records.
     """
 
     kind: Literal["held", "failed", "answered", "called"]
@@ -214,15 +222,19 @@ class Proof(Frozen):
     looks: Literal["offers", "no_offers", "no_json"] | None = None
     least_bytes: int | None = None
     passing: bool = False
-    """It acts during a part of its window only, so two canaries that saw it are enough."""
+    """It acts only during a part of its window, so two canaries that saw it are enough."""
 
 
 class FaultWindow(Frozen):
+    """When a fault is applied and removed, in ms from t = 0."""
+
     apply_ms: float
     remove_ms: float
 
 
 class PlannedFault(Frozen):
+    """One fault: the upstreams it breaks, its windows, what it does there, and how it is proven."""
+
     name: str
     kind: str
     """The fault's field in the scenario: latency, hang, down …"""
@@ -235,23 +247,24 @@ class PlannedFault(Frozen):
     behaviour: Behaviour | None = None
     """What the fakes do themselves; there are no toxics then."""
     held_ms: float
-    """H of the contract: how long a request can be held by this fault, gateway timeout applied."""
+    """H: how long a request can be held by this fault, with the gateway timeout applied."""
     delay_ms: float | None = None
-    """The single known delay it injects; None where there is none or it is unbounded."""
+    """The single known delay that it injects; None if there is none, or if it is unbounded."""
     share: float = 1.0
-    """Of the connections, or of the requests where there is a `behaviour`."""
+    """The share of connections that it hits, or of requests if there is a `behaviour`."""
     proof: Proof
     met: Literal["required", "optional"] = "required"
-    """Whether a run counts in which the service never asked the upstream while the fault stood."""
+    """`optional`: a run counts even if the service never asked the upstream while the fault was active."""
 
     @property
     def acts_on_requests(self) -> bool:
-        """A toxic on the upstream stream may keep requests from the backend, so its records need not show them."""
+        """Whether it has a toxic on the upstream stream. That may keep requests from the backend, whose records then
+        need not show them."""
         return any(toxic.stream == "upstream" for toxic in self.toxics)
 
     @property
     def connection_share(self) -> float:
-        """How many of the connections it hits: a canary meets whatever stands at a fake."""
+        """The share of connections that it hits. A canary meets every fault of a fake, so that is 1 there."""
         return self.share if self.behaviour is None else 1.0
 
 
@@ -259,10 +272,13 @@ class PlannedGate(Frozen):
     id: str
     text: str
     line: int
-    """In the scenario file; 0 for the default gate."""
+    """Its line in the scenario file; 0 for the default gate."""
 
 
 class PlannedVerdict(Frozen):
+    """The settings of the verdict. `clump_ms`: assumed correlation time of slow requests. `inconclusive`: with `warn`
+    an inconclusive run exits 0."""
+
     confidence: float = 0.95
     clump_ms: float = 100.0
     inconclusive: Literal["fail", "warn"] = "fail"
@@ -271,29 +287,34 @@ class PlannedVerdict(Frozen):
 class StackPlan(Frozen):
     """What is started once and may carry many loads: upstreams and their listeners, the service, the gateway.
 
-    `most_in_flight`: requests that any load on it may hold open at once; the gateway's connections follow from it.
+    `most_in_flight`: how many requests any load on it may have open at once; the number of the gateway's connections
+    follows from it.
     """
 
     stack_id: str = ""
-    """TAILGATE_RUN of every child, and part of the name of every proxy and toxic. The id of its first run."""
+    """TAILGATE_RUN of every child, and part of the name of every proxy and toxic. It is the id of the stack's first
+    run."""
     upstreams: tuple[PlannedUpstream, ...] = ()
     service: PlannedService
     gateway: PlannedGateway
     toxiproxy_url: str | None = None
-    """An existing server; None: one of our own."""
+    """The server that exists already; None: the run starts one."""
     logs_clients: bool = False
-    """Our Toxiproxy writes down each client it accepts: a fault acts on requests, so fakes may never see its calls."""
+    """Our Toxiproxy logs each client that it accepts, because a fault acts on requests and the fakes may never see its
+    calls."""
     most_in_flight: int = 0
 
     @property
     def prefix(self) -> str:
-        """Begins the name of every proxy and toxic of this stack."""
+        """The beginning of the name of every proxy and toxic of this stack."""
         return f"tailgate-{self.stack_id}-"
 
     def upstream(self, name: str) -> PlannedUpstream:
+        """Raises StopIteration if the plan has no such upstream."""
         return next(upstream for upstream in self.upstreams if upstream.name == name)
 
     def proxy_name(self, upstream: str) -> str:
+        """The name of the upstream's proxy on Toxiproxy."""
         return f"{self.prefix}{upstream}"
 
 
@@ -304,30 +325,30 @@ class LoadPlan(Frozen):
     """`<yyyymmdd-hhmmss>-<4 hex>`: the run directory's name."""
     name: str
     cell: str | None = None
-    """Cell of a matrix, values joined by `/`."""
+    """Cell of a matrix, its values joined by `/`."""
     seed: int
     scenario_file: str
     scenario_sha256: str
     overrides: tuple[str, ...] = ()
-    """`--set` of the command line, for the one that replays the run."""
+    """`--set` arguments of the command line, from which the command that replays the run is built."""
     load: PlannedLoad
     guard_ms: float
     faults: tuple[PlannedFault, ...] = ()
     gates: tuple[PlannedGate, ...]
     default_gates: bool = False
-    """No gate was written: the floor, not a service level. The run says so."""
+    """No gate was written, so the default gate applies: a floor, not a service level. The run says so."""
     verdict: PlannedVerdict = PlannedVerdict()
 
 
 class Plan(StackPlan, LoadPlan):
-    """A stack and one load on it: what a run directory holds."""
+    """A stack and one load on it: the content of plan.json."""
 
     schema_version: Literal[1] = 1
 
     @model_validator(mode="before")
     @classmethod
     def _own_stack(cls, values: Any) -> Any:
-        """A plan that names no stack is of a run that has its stack for itself, as every run of earlier versions."""
+        """A plan that names no stack belongs to a run with a stack of its own, as in every run of earlier versions."""
         if isinstance(values, dict) and not values.get("stack_id"):
             return {**values, "stack_id": values.get("run_id", "")}
         return values
@@ -342,6 +363,7 @@ class Plan(StackPlan, LoadPlan):
         return StackPlan(**_fields(self, StackPlan))
 
     def write(self, run_dir: Path) -> None:
+        """Write plan.json. Raises OSError."""
         (run_dir / "plan.json").write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
     @classmethod

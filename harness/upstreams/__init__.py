@@ -1,4 +1,4 @@
-"""Upstreams: one kind a file, listed in `kinds`, and how each is asked whether it lives, in `probes`.
+"""Upstreams: one kind per file, listed in `kinds`. How canaries ask each kind is in `probes`.
 
-Nothing is imported here: the supervisor and the fakes need parts of this room, and not the models of scenarios.
+Nothing is imported here: the supervisor and the fakes need parts of this package, and not the models of scenarios.
 """

@@ -1,4 +1,4 @@
-"""A fake backend: seeded catalog in a provider's shape, a latency profile, every call recorded."""
+"""A fake backend: a seeded catalog in a provider's wire shape, a latency profile, and a record of every call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of upstream, one a file. A new one is its file, its line in UPSTREAMS, and its probe in `probes`."""
+"""Every kind of upstream, one per file. A new one needs its file, its line in UPSTREAMS, and its probe in `probes`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from harness.upstreams.upstream import GENERIC, Upstream
 __all__ = ["GENERIC", "LATER", "UPSTREAMS", "Upstream", "parse_upstream"]
 
 UPSTREAMS: Final[tuple[type[Upstream], ...]] = (Fake,)
-"""A mapping is of the first kind that reads it. A fake reads every mapping, so it stands last."""
+"""A mapping belongs to the first kind that reads it. A fake reads every mapping, so it comes last."""
 LATER: Final = {
     "url": "a real upstream by its URL",
     "proxy": "a borrowed proxy",
 }
+"""Kinds that are not built yet, by the key that would select them."""
 _FAKE_FIX: Final = "use a fake: {p50: 200ms, p99: 600ms}"
 
 
 def parse_upstream(raw: Any) -> Upstream:
-    """An upstream from its mapping. Raises pydantic's errors with places and fixes."""
+    """The upstream that a mapping describes. Raises pydantic's errors with positions and fixes."""
     if isinstance(raw, Upstream):
         return raw
     if isinstance(raw, str):

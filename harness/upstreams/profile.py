@@ -1,4 +1,4 @@
-"""How a scenario spells a latency profile. What each is, as a distribution, is `harness.upstreams.profiles`."""
+"""How a scenario writes a latency profile. Each profile as a distribution is in `harness.upstreams.profiles`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.upstreams.recording import Points
 
 KINDS: Final = ("constant", "uniform", "normal", "lognormal", "pareto", "empirical")
 _DIGITS: Final = 9
-"""Of a percentile in a plan: where the profile was written by it, what was written."""
+"""Digits of a percentile in a plan: few enough that a percentile that a scenario wrote is planned as it was written."""
 
 
 class Shape(StrictModel):
@@ -83,8 +83,9 @@ class LatencyProfile(StrictModel):
     )
 
     def percentiles_ms(self, recorded: Points) -> tuple[float, float]:
-        """p50 and p99. `recorded`: what the file of an empirical one came to; 0 where it came to nothing."""
-        from harness.upstreams.profiles import as_planned  # most scenarios have no profile
+        """p50 and p99 in milliseconds. `recorded`: the points of an empirical profile's file; without any, both are
+        0."""
+        from harness.upstreams.profiles import as_planned  # a late import, since most scenarios have no profile
 
         if self.empirical is not None and not recorded:
             return 0.0, 0.0

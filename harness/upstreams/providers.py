@@ -1,4 +1,4 @@
-"""What a scenario must know of each provider; what a provider answers is its file in `fake_backends.providers`."""
+"""What a scenario must know of each provider. What a provider answers is its file in `fake_backends.providers`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 ROW_BYTES_LEAST: Final = 200
-"""An offer as JSON is never shorter, in any provider's shape."""
+"""An offer as JSON is never shorter than this, in any provider's shape."""
 ROW_BYTES_MOST: Final = 2_000
+"""An offer as JSON is never longer than this."""
 
 ProviderName = Literal[
     "generic",
@@ -29,11 +30,12 @@ def _all_but_metal(rows: int, page: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class ProviderTraits:
-    """`answer_bytes(rows, page)`: what the answer to a canary surely holds, and what no answer in health exceeds."""
+    """`answer_bytes(rows, page)`: the least size of the answer to a canary, and the most of any healthy answer, in
+    bytes."""
 
     answer_bytes: Callable[[int, int], tuple[int, int]] = _rows_alone
     pages: bool = True
-    """False: it answers with all it has at once."""
+    """False: one answer has all rows."""
 
 
 PROVIDERS: Final[dict[ProviderName, ProviderTraits]] = {

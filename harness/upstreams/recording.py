@@ -1,4 +1,4 @@
-"""Recorded latencies as a few points of their distribution, small enough for a plan. Pure; opens no file."""
+"""Recorded latencies as a few points of their distribution, few enough for a plan. Pure; opens no file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 Points = tuple[tuple[float, float], ...]
-"""(share of answers, milliseconds that these take at most), both rising; straight lines between them."""
+"""(share of answers, milliseconds that these take at most), both rising, with straight lines between them."""
 
 POINTS_MAX: Final = 300
 EVEN_STEPS: Final = 200
-"""Of a long recording every half percent is kept …"""
+"""A long recording is kept at every half percent."""
 TAIL_STEPS: Final = 20
-"""… and of its slowest half percent as many points for each factor of ten: the tail is what gates look at."""
+"""The slowest half percent of a long recording is kept at this many points per factor of ten, because gates judge the
+tail."""
 _DIGITS: Final = 4  # tenths of a microsecond
 
 
 def points_of(latencies_ms: Sequence[float]) -> Points:
-    """Every value of a short recording, at most `POINTS_MAX` quantiles of a longer one. Raises ValueError on none."""
+    """Every value of a short recording, or at most `POINTS_MAX` quantiles of a longer one. Raises ValueError if it is
+    empty."""
     if not latencies_ms:
         raise ValueError("a recording without a latency has no distribution")
     ordered = sorted(latencies_ms)
@@ -30,7 +32,7 @@ def points_of(latencies_ms: Sequence[float]) -> Points:
 
 
 def value_at(points: Points, share: float) -> float:
-    """The quantile, interpolated; 0 where there are no points. Never falls as `share` rises."""
+    """The quantile in milliseconds, interpolated; 0 if there are no points. Never falls as `share` rises."""
     above = bisect_right(points, (share, math.inf))
     if above in (0, len(points)):
         return points[min(above, len(points) - 1)][1] if points else 0.0
@@ -46,7 +48,8 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def _shares(last: int) -> Iterator[float]:
-    """Shares to keep of `last` + 1 values, rising from 0 to 1: none beyond the last value but one, but 1 itself."""
+    """Shares to keep of `last` + 1 values, rising from 0 to 1. None lies beyond the second largest value, except 1
+    itself."""
     yield from (step / EVEN_STEPS for step in range(EVEN_STEPS))
     step = 1
     while (rest := 10 ** (-step / TAIL_STEPS) / EVEN_STEPS) > 1 / last:

@@ -1,4 +1,4 @@
-"""What every upstream is: the field all kinds share, and what a kind is planned as."""
+"""The base of every kind of upstream: the fields that all kinds share, and how a kind is planned."""
 
 from __future__ import annotations
 
@@ -59,24 +59,24 @@ class Upstream(StrictModel):
 
     @property
     def wire_shape(self) -> str | None:
-        """The provider whose shape it speaks, where that is known."""
+        """The provider whose wire shape it speaks; None if that is not known."""
         return None
 
     @property
     def recording(self) -> str | None:
-        """The file of recorded latencies that it names, as it is written."""
+        """The file of recorded latencies, as the scenario writes it; None if it has none."""
         return None
 
     def plan(self, name: str, index: int, ports: Callable[[], int], recorded: Points = ()) -> PlannedUpstream:
-        """`recorded`: what its `recording` came to; none is read here."""
+        """The upstream of a plan. `recorded`: the points of its `recording`, because no file is read here."""
         raise NotImplementedError
 
     @property
     def answer_bytes(self) -> int:
-        """What an answer to a canary surely holds."""
+        """The least size of the answer to a canary, in bytes."""
         raise NotImplementedError
 
     @property
     def answer_bytes_most(self) -> int:
-        """What an answer in health never exceeds."""
+        """The most that a healthy answer can have, in bytes."""
         raise NotImplementedError

@@ -1,1 +1,1 @@
-"""From a scenario without problems to a plan: its timeline, its faults, its gateway, its arrivals."""
+"""From a scenario without problems to a plan: its timeline, its faults, its gateway and its arrivals."""

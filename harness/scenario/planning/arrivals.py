@@ -1,4 +1,4 @@
-"""How many arrivals a plan brings into a phase. Pure; `scenarios.load` draws the arrivals themselves."""
+"""How many arrivals a plan has in a phase. Pure; `scenarios.load` draws the arrivals themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from harness.rundir.plan import Schedule
 
 
 def expected_arrivals(schedule: Schedule, phase: Phase) -> float:
-    """How many arrivals a phase brings on average; exact for a recording."""
+    """The mean number of arrivals in a phase; the exact number for a recording."""
     if schedule.replay_ms is not None:
         return sum(start <= at_ms < end for at_ms in schedule.replay_ms for start, end in phase.intervals)
     total = 0.0

@@ -1,4 +1,4 @@
-"""From a scenario that is right in itself to a plan. Pure: ports come from a callable, nothing is read or opened."""
+"""From a checked scenario to a plan. Pure: ports come from a callable, and nothing is read or opened."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
 
 HEADROOM: Final = 1.25
-"""Slots beyond what the peak rate and the client cap can fill: arrivals come in bursts."""
+"""Factor on the slots that the peak rate and the client cap can fill, because arrivals come in bursts."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedScenario:
-    """What a scenario's examination found out, ready to be planned."""
+    """A scenario and what its checks found, ready to be planned."""
 
     scenario: Scenario
     timeline: Timeline
@@ -48,7 +48,7 @@ class CheckedScenario:
 
 
 def compile_plan(
-    made: CheckedScenario,
+    checked: CheckedScenario,
     *,
     run_id: str,
     seed: int,
@@ -57,29 +57,30 @@ def compile_plan(
     workers: int = 1,
     cell: str | None = None,
 ) -> tuple[Plan, list[Diagnostic]]:
-    """A stack and one load on it. Also the faults that nothing could prove: with any, the plan is not fit to run."""
-    stack = compile_stack(made, stack_id=run_id, ports=ports, gateway=gateway)
-    load, findings = compile_load(made, stack, run_id=run_id, seed=seed, workers=workers, cell=cell)
+    """A stack and one load on it, and a diagnostic for each fault that nothing could prove. With any of these the plan
+    must not be run."""
+    stack = compile_stack(checked, stack_id=run_id, ports=ports, gateway=gateway)
+    load, findings = compile_load(checked, stack, run_id=run_id, seed=seed, workers=workers, cell=cell)
     return Plan.of(with_room_for(stack, [load]), load), findings
 
 
 def compile_stack(
-    made: CheckedScenario, *, stack_id: str, ports: Callable[[], int], gateway: ResolvedGateway
+    checked: CheckedScenario, *, stack_id: str, ports: Callable[[], int], gateway: ResolvedGateway
 ) -> StackPlan:
-    """What is started once, as far as it depends on no load: see `with_room_for`."""
-    scenario = made.scenario
-    stand = _Endpoints.take(scenario, made.inputs, ports, gateway)
+    """What is started once, as far as it does not depend on the loads: see `with_room_for`."""
+    scenario = checked.scenario
+    endpoints = _Endpoints.take(scenario, checked.inputs, ports, gateway)
     return StackPlan(
         stack_id=stack_id,
-        upstreams=stand.upstreams,
-        service=_service(scenario, made.inputs, stand),
-        gateway=stand.gateway,
+        upstreams=endpoints.upstreams,
+        service=_service(scenario, checked.inputs, endpoints),
+        gateway=endpoints.gateway,
         toxiproxy_url=scenario.toxiproxy.url,
     )
 
 
 def with_room_for(stack: StackPlan, loads: Sequence[LoadPlan]) -> StackPlan:
-    """The stack, fit for each of these loads: the gateway's connections and Toxiproxy's log are set at its start."""
+    """The stack, fit for each of these loads: the gateway's connections and Toxiproxy's log are set when it starts."""
     return stack.model_copy(
         update={
             "most_in_flight": max(each.load.max_in_flight for each in loads),
@@ -89,7 +90,7 @@ def with_room_for(stack: StackPlan, loads: Sequence[LoadPlan]) -> StackPlan:
 
 
 def compile_load(
-    made: CheckedScenario,
+    checked: CheckedScenario,
     stack: StackPlan,
     *,
     run_id: str,
@@ -98,11 +99,11 @@ def compile_load(
     cell: str | None = None,
     first_seq: int = 0,
 ) -> tuple[LoadPlan, list[Diagnostic]]:
-    """One load for this stack. `made` may differ from the stack's scenario in load, faults and gates only.
+    """One load for this stack. `checked` may differ from the stack's scenario in load, faults and gates only.
 
-    `first_seq` is larger than any number that an earlier load on the stack has sent.
+    `first_seq` must be larger than any number that an earlier load on the stack has sent.
     """
-    scenario, timeline = made.scenario, made.timeline
+    scenario, timeline = checked.scenario, checked.timeline
     faults, findings = plan_faults(scenario, timeline, seed)
     values = _template_values(stack.upstreams, stack.gateway, stack.service.port)
     load = LoadPlan(
@@ -110,14 +111,14 @@ def compile_load(
         name=scenario.name,
         cell=cell,
         seed=seed,
-        scenario_file=made.file,
-        scenario_sha256=made.sha256,
-        load=_load(made, workers, values).model_copy(update={"first_seq": first_seq}),
+        scenario_file=checked.file,
+        scenario_sha256=checked.sha256,
+        load=_load(checked, workers, values).model_copy(update={"first_seq": first_seq}),
         guard_ms=timeline.guard_ms,
         faults=faults,
         gates=tuple(
             PlannedGate(id=f"g{number}", text=named.gate.text, line=named.line)
-            for number, named in enumerate(made.gates, 1)
+            for number, named in enumerate(checked.gates, 1)
         ),
         default_gates=scenario.gates is None,
         verdict=PlannedVerdict(
@@ -134,7 +135,7 @@ def compile_load(
 
 @dataclass(frozen=True, slots=True)
 class _Endpoints:
-    """Who listens where. `root` is the service's own address, `values` what templates stand for."""
+    """Where everything listens. `root` is the service's own base URL, `values` what templates are filled with."""
 
     upstreams: tuple[PlannedUpstream, ...]
     service_port: int | None
@@ -179,11 +180,11 @@ def _template_values(
     return values
 
 
-def _service(scenario: Scenario, inputs: Inputs, stand: _Endpoints) -> PlannedService:
+def _service(scenario: Scenario, inputs: Inputs, endpoints: _Endpoints) -> PlannedService:
     service = scenario.service
     method, path, within_ms = service.ready_parts
     alerts_path, alerts_metric = service.alerts_parts or (None, None)
-    env = {name: fill(value, stand.values) for name, value in service.env.items()}
+    env = {name: fill(value, endpoints.values) for name, value in service.env.items()}
     argv: tuple[str, ...] | None = None
     kind: Literal["rung", "command", "url"] = "url"
     if service.rung is not None:
@@ -192,44 +193,44 @@ def _service(scenario: Scenario, inputs: Inputs, stand: _Endpoints) -> PlannedSe
         also = [word for policy in service.also for word in ("--with", policy)]
         client = ("--client", service.client) if service.client else ()
         rung = ("--rung", service.rung, *without, *also, *client)
-        argv = (sys.executable, "-P", "-m", "aggregator", *rung, "--port", str(stand.service_port))
-        env = {**_aggregator_env(stand), **env}
+        argv = (sys.executable, "-P", "-m", "aggregator", *rung, "--port", str(endpoints.service_port))
+        env = {**_aggregator_env(endpoints), **env}
     elif service.command is not None:
         kind = "command"
-        argv = tuple(fill(word, stand.values) for word in service.command)
+        argv = tuple(fill(word, endpoints.values) for word in service.command)
     return PlannedService(
         kind=kind,
         rung=service.rung,
         argv=argv,
         env=env,
         cwd=inputs.cwd,
-        url=stand.root,
-        port=stand.service_port,
+        url=endpoints.root,
+        port=endpoints.service_port,
         ready_method=method,
         ready_path=path,
-        ready_headers={name: fill(value, stand.values) for name, value in service.headers.items()},
+        ready_headers={name: fill(value, endpoints.values) for name, value in service.headers.items()},
         ready_within_ms=within_ms,
         alerts_path=alerts_path,
         alerts_metric=alerts_metric,
     )
 
 
-def _aggregator_env(stand: _Endpoints) -> dict[str, str]:
-    env = {"AGGREGATOR_BACKENDS": ",".join(f"{upstream.name}={upstream.url}" for upstream in stand.upstreams)}
-    if stand.gateway.timeout_ms is not None:
-        env["AGGREGATOR_GATEWAY_TIMEOUT_MS"] = f"{stand.gateway.timeout_ms:.15g}"
+def _aggregator_env(endpoints: _Endpoints) -> dict[str, str]:
+    env = {"AGGREGATOR_BACKENDS": ",".join(f"{upstream.name}={upstream.url}" for upstream in endpoints.upstreams)}
+    if endpoints.gateway.timeout_ms is not None:
+        env["AGGREGATOR_GATEWAY_TIMEOUT_MS"] = f"{endpoints.gateway.timeout_ms:.15g}"
     return env
 
 
 # ---------------------------------------------------------------- load
 
 
-def _load(made: CheckedScenario, workers: int, values: dict[str, str]) -> PlannedLoad:
+def _load(checked: CheckedScenario, workers: int, values: dict[str, str]) -> PlannedLoad:
     from scenarios.load import peak_rate_per_s
 
-    scenario, timeline = made.scenario, made.timeline
+    scenario, timeline = checked.scenario, checked.timeline
     load = scenario.load
-    schedule = schedule_of(load, timeline, made.inputs.replay_ms)
+    schedule = schedule_of(load, timeline, checked.inputs.replay_ms)
     if schedule is None:
         in_flight = load.users or 1
     else:
@@ -243,8 +244,8 @@ def _load(made: CheckedScenario, workers: int, values: dict[str, str]) -> Planne
         users=load.users,
         workers=workers,
         requests=_requests(scenario, values),
-        locustfile=made.inputs.locustfile,
-        data=made.inputs.data,
+        locustfile=checked.inputs.locustfile,
+        data=checked.inputs.data,
         warmup_ms=timeline.warmup_ms,
         duration_ms=timeline.duration_ms,
         drain_ms=timeline.drain_ms,
@@ -257,7 +258,8 @@ def _load(made: CheckedScenario, workers: int, values: dict[str, str]) -> Planne
 
 
 def _requests(scenario: Scenario, values: dict[str, str]) -> tuple[PlannedRequest, ...]:
-    """A locustfile's requests are one to the plan: what they are is the user's code, and they ask every upstream."""
+    """The planned requests. A locustfile counts as one request that asks every upstream, because its requests are the
+    user's code."""
     if scenario.load.locustfile is not None:
         return (PlannedRequest(name="locustfile", method="GET", path="/", asks=tuple(scenario.upstreams)),)
     return tuple(_request(scenario, request, values) for request in scenario.load.written_requests)

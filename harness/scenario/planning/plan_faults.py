@@ -1,4 +1,4 @@
-"""From a scenario's faults to planned ones: whom they hit, when, and what they do there. Pure."""
+"""From a scenario's faults to planned ones: which upstreams they break, when, and how. Pure."""
 
 from __future__ import annotations
 
@@ -12,35 +12,39 @@ from harness.scenario.source.diagnostics import Diagnostic
 
 
 def plan_faults(scenario: Scenario, timeline: Timeline, seed: int) -> tuple[tuple[PlannedFault, ...], list[Diagnostic]]:
+    """The planned faults, and a diagnostic for each fault that nothing could prove or that only a fake could
+    produce."""
     planned: list[PlannedFault] = []
     findings: list[Diagnostic] = []
     hold_ms = scenario.gateway.deadline_ms or timeline.client_cap_ms
     for index, (fault, windows) in enumerate(zip(scenario.faults, timeline.windows, strict=True)):
         targets = fault.hits(scenario.upstreams)
-        met_by = [scenario.upstreams[name] for name in targets if name in scenario.upstreams]
-        met = FaultContext(
+        upstreams = [scenario.upstreams[name] for name in targets if name in scenario.upstreams]
+        context = FaultContext(
             hold_ms=hold_ms,
-            answer_bytes=min((upstream.answer_bytes for upstream in met_by), default=0),
-            answer_bytes_most=max((upstream.answer_bytes_most for upstream in met_by), default=0),
-            fakes=all(upstream.KIND == "fake" for upstream in met_by),
+            answer_bytes=min((upstream.answer_bytes for upstream in upstreams), default=0),
+            answer_bytes_most=max((upstream.answer_bytes_most for upstream in upstreams), default=0),
+            fakes=all(upstream.KIND == "fake" for upstream in upstreams),
             seed=seed,
         )
         try:
-            made = _fault(fault, targets, windows, met)
+            planned_fault = _fault(fault, targets, windows, context)
         except UnobservableFault as exc:
             findings.append(Diagnostic(("faults", index, fault.KIND), exc.message, exc.fix))
             continue
-        if made.behaviour is not None and not met.fakes:
-            others = [name for name in targets if scenario.upstreams[name].KIND != "fake"]
-            message = f"only a fake can do `{fault.KIND}` itself, and {', '.join(others)} is none"
+        if planned_fault.behaviour is not None and not context.fakes:
+            not_fakes = [name for name in targets if scenario.upstreams[name].KIND != "fake"]
+            message = f"only a fake can do `{fault.KIND}` itself, and {', '.join(not_fakes)} is none"
             fix = "name fakes alone, or break the connection: latency, hang, reset …"
             findings.append(Diagnostic(("faults", index, fault.KIND), message, fix))
-        planned.append(made)
+        planned.append(planned_fault)
     return tuple(planned), findings
 
 
-def _fault(fault: Fault, targets: Sequence[str], windows: tuple[FaultWindow, ...], met: FaultContext) -> PlannedFault:
-    effect = fault.compile(met)
+def _fault(
+    fault: Fault, targets: Sequence[str], windows: tuple[FaultWindow, ...], context: FaultContext
+) -> PlannedFault:
+    effect = fault.compile(context)
     return PlannedFault(
         name=fault.name,
         kind=fault.KIND,

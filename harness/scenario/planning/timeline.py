@@ -1,7 +1,7 @@
 """When everything happens: warm-up, baseline, fault windows, recovery and end, in ms from t = 0. Pure.
 
-Faults without `at` follow one another: the first after baseline + guard, each next after recovery +
-guard; the duration follows. Otherwise each has its `at`.
+Faults without `at` follow one another: the first begins after baseline + guard, each next one after recovery + guard,
+and the duration follows from them. Otherwise each fault has its `at`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ RECOVERY_MS = 20_000.0
 DURATION_MS = 60_000.0
 WINDOWS_MAX = 1_000
 COMFORT = 500 / 299
-"""A window this much longer than the shortest that can decide is not warned about."""
+"""A window that is longer by this factor than the shortest one that can decide gets no warning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
+    """The lengths of the phases and the windows of the faults. `client_cap_ms`: how long the load generator waits for
+    an answer."""
+
     warmup_ms: float
     baseline_ms: float
     guard_ms: float
@@ -39,13 +42,13 @@ class Timeline:
     client_cap_ms: float
     drain_ms: float
     windows: tuple[tuple[FaultWindow, ...], ...]
-    """Per fault, in the scenario's order."""
+    """The windows of each fault, in the scenario's order."""
 
 
 def compute_timeline(
     scenario: Scenario, gates: Sequence[Gate], replay_ms: Sequence[float] | None
 ) -> tuple[Timeline | None, list[Diagnostic]]:
-    """The timeline, or None with the findings that forbid one. Some findings leave it usable."""
+    """The timeline, or None with the diagnostics that forbid one. With some diagnostics it can still be used."""
     load, deadline_ms = scenario.load, scenario.gateway.deadline_ms
     findings: list[Diagnostic] = []
     cap_ms = load.timeout_ms or (deadline_ms + CAP_BEYOND_GATEWAY_MS if deadline_ms else CAP_WITHOUT_GATEWAY_MS)
@@ -73,7 +76,7 @@ def compute_timeline(
 
 
 def schedule_of(load: Load, timeline: Timeline, replay_ms: tuple[float, ...] | None) -> Schedule | None:
-    """When requests arrive, warm-up included; None in the closed model."""
+    """When requests arrive, including the warm-up; None in the closed model."""
     if load.users is not None:
         return None
     start_ms = -timeline.warmup_ms
@@ -103,7 +106,7 @@ def _stages(load: Load, warmup_ms: float) -> list[Stage]:
 
 
 def _own_duration_ms(load: Load, replay_ms: Sequence[float] | None) -> float | None:
-    """How long the load lasts where it says so itself."""
+    """How long the load lasts, if the scenario says so itself."""
     if load.stages:
         return sum(stage.for_ms for stage in load.stages)
     if replay_ms is not None:
@@ -112,14 +115,16 @@ def _own_duration_ms(load: Load, replay_ms: Sequence[float] | None) -> float | N
 
 
 def lowest_rate_per_s(load: Load) -> float:
-    """What a gate on what follows a fault is seen at, at worst; 0 where it is not planned (closed model, replay)."""
+    """The lowest rate at which a gate on a phase after a fault may get requests; 0 if no rate is planned (closed model,
+    replay)."""
     if load.stages:
         return min(stage.rate_per_s for stage in load.stages if stage.rate_per_s)
     return load.rate_per_s or 0.0
 
 
 def _recovery_needed_ms(scenario: Scenario, gates: Sequence[Gate]) -> float:
-    """What every gate on what follows a fault needs, in whole milliseconds: a phase is compared with it later."""
+    """The recovery that every gate on a phase after a fault needs, rounded up to milliseconds, because the length of a
+    phase is compared with it later."""
     needed_ms = RECOVERY_MS
     rate_per_s = lowest_rate_per_s(scenario.load)
     for gate in gates:
@@ -134,14 +139,14 @@ def _recovery_needed_ms(scenario: Scenario, gates: Sequence[Gate]) -> float:
 
 
 def request_share(load: Load, gate: Gate) -> float:
-    """Of all requests, how many the gate looks at."""
+    """The share of all requests that the gate counts, from 0 to 1."""
     weights = {request.name: request.weight for request in load.written_requests}
     wanted = [weights[name] for name in gate.requests() if name in weights]
     return sum(wanted) / sum(weights.values()) if wanted else 1.0
 
 
 class _Placement:
-    """Gives each fault its windows."""
+    """Computes the windows of each fault."""
 
     def __init__(
         self, scenario: Scenario, baseline_ms: float, guard_ms: float, recovery_ms: float, own_ms: float | None

@@ -1,1 +1,1 @@
-"""Which upstream the service reports, in its log or by its alert. The only reader of either."""
+"""Which upstream the service reports in its log or by its alert. Nothing else reads either."""

@@ -1,8 +1,8 @@
-"""Whom the service's alert metric holds raised, asked of the service itself and written to the notice book.
+"""Polls the service's alert metric and writes to the detection book for which upstreams it is raised.
 
-Not through its gateway, and not counted as load. An answer that failed is asked for once more; two failures are
-recorded as unread and nothing more, and so is an answer that was cut short: what is not in it may be raised all the
-same. Nothing is judged here.
+The request goes to the service itself and not through its gateway, and does not count as load. A poll that fails is
+repeated once. Two failures are recorded as a gap and nothing more. An answer that was cut short counts as a failure,
+because an alert that is not in it may be raised all the same. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -25,45 +25,46 @@ _ANSWER_MOST: Final = 80
 
 @dataclass(slots=True)
 class AlertPoll:
-    """What the service's alert metric says of each upstream, asked again and again."""
+    """What the service's alert metric said of each upstream in the polls so far."""
 
     url: str
     metric: str
     headers: Mapping[str, str]
     upstreams: tuple[PlannedUpstream, ...]
     known: dict[str, bool] = field(default_factory=dict)
-    """Whether it was raised when last heard of."""
+    """By upstream: whether the alert was raised when it was last seen."""
     _gone_ns: dict[str, int] = field(default_factory=dict)
-    """Since when there is no sample of one that was raised."""
+    """By upstream whose alert was raised: since when it has no sample."""
 
     @classmethod
     def of(cls, plan: Plan, base_url: str, headers: Mapping[str, str]) -> Self | None:
-        """None where the plan names no alert."""
+        """None if the plan names no alert."""
         service = plan.service
         if service.alerts_path is None or service.alerts_metric is None or not plan.upstreams:
             return None
         return cls(f"{base_url}{service.alerts_path}", service.alerts_metric, headers, plan.upstreams)
 
     def note(self, text: str, book: DetectionBook, t_ns: int) -> None:
-        """`text`: what it answered. A raised sample that two answers in a row lack is an alert that is over."""
+        """Record what the service answered (`text`). A raised alert is over once two answers in a row have no sample of
+        it."""
         found = alerts(text, self.metric, self.upstreams)
         for upstream in (planned.name for planned in self.upstreams):
             before, now = self.known.get(upstream), found.get(upstream)
-            said = f'{self.metric}{{…"{upstream}"}}'
+            sample = f'{self.metric}{{…"{upstream}"}}'
             if now is None:
                 if before and (since_ns := self._gone_ns.setdefault(upstream, t_ns)) != t_ns:
                     self.known[upstream] = False
-                    book.normal(upstream, f"{said} is gone", since_ns)
+                    book.normal(upstream, f"{sample} is gone", since_ns)
                 continue
             self._gone_ns.pop(upstream, None)
             self.known[upstream] = now
             if now:
-                book.raised(upstream, "alert", f"{said} > 0", t_ns)
+                book.raised(upstream, "alert", f"{sample} > 0", t_ns)
             elif before is not False:
-                book.normal(upstream, f"{said} is 0", t_ns)
+                book.normal(upstream, f"{sample} is 0", t_ns)
 
     def refused(self, answer: probe.ProbeAnswer, text: str) -> str:
-        """Why an answer says nothing; empty where it does."""
+        """Why an answer cannot be used; empty if it can."""
         if answer.status != 200:
             return f"answered {answer.status}"
         if not is_metrics(text) and not alerts(text, self.metric, self.upstreams):
@@ -76,31 +77,31 @@ class AlertPoll:
 
 
 async def poll_forever(poll: AlertPoll, book: DetectionBook) -> None:
-    """Until cancelled, about twice a second; one that fails is recorded once a second at most."""
+    """Poll about twice a second until cancelled. A failure is recorded at most once a second."""
     import_parser()
     next_s = time.monotonic()
-    heard_ns = time.monotonic_ns()
-    told_s = float("-inf")
+    answered_ns = time.monotonic_ns()
+    recorded_s = float("-inf")
     while True:
         asked_ns = time.monotonic_ns()
         text, failed = await _ask(poll)
-        if failed:  # a service under load may miss one
+        if failed:  # a service under load may fail to answer once
             asked_ns = time.monotonic_ns()
             text, failed = await _ask(poll)
         t_ns = time.monotonic_ns()
         if not failed:
             poll.note(text, book, t_ns)
             book.flush(t_ns)
-            heard_ns = asked_ns
-        elif time.monotonic() - told_s >= 1:
-            told_s = time.monotonic()
-            book.unread("alert", f"the alert could not be read: {failed}", heard_ns, t_ns)
+            answered_ns = asked_ns
+        elif time.monotonic() - recorded_s >= 1:
+            recorded_s = time.monotonic()
+            book.unread("alert", f"the alert could not be read: {failed}", answered_ns, t_ns)
         next_s = max(next_s + POLL_S, time.monotonic())
         await asyncio.sleep(next_s - time.monotonic())
 
 
 async def _ask(poll: AlertPoll) -> tuple[str, str]:
-    """What it answered, and why that says nothing."""
+    """What the service answered, and why that cannot be used (empty if it can)."""
     try:
         answer = await probe.get(poll.url, headers=poll.headers, timeout_s=POLL_TIMEOUT_S)
     except TimeoutError:

@@ -1,7 +1,7 @@
-"""The level of a line of a log: where it says one, whether that is WARN or worse, and the line without it. Pure.
+"""The level of a log line: whether the line states one, whether that is WARN or worse, and the line without it. Pure.
 
-Text, logfmt and JSON, as loggers of many languages write them. It refuses to guess: a word that only looks like a level
-is none, and a line that says nothing has none.
+It reads text, logfmt and JSON as loggers of many languages write them. It does not guess: a word that only looks like a
+level is none, and a line that states no level has none.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _RAISED_LETTERS: Final = "CEFW"
 _QUERY: Final = re.compile(r"\?[\w.%-]+=[^\s\"']*")
 """`/offers?backend=gcp&level=error` has no level."""
 _QUOTED: Final = re.compile(r"=\s{0,2}(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')")
-"""What a field says is no level, if another is to be found: `msg="azure WARN budget" level=info`."""
+"""The value of a field is not taken for the level if the line has another one: `msg="azure WARN budget" level=info`."""
 _TIME: Final = r"(?:[\d\-/.]{6,12}[T ])?\d\d:\d\d[\d:.,+\-Z]{0,20}\s{1,8}"
 _OWN_LEVEL: Final = re.compile(
-    # `%(levelname)8s`, and what Rust's tracing prints; pino's `    err: {` is a part of what it stands below
+    # `%(levelname)8s`, and what Rust's tracing prints; pino's `    err: {` belongs to the line above it
     rf"[\d\-TZ:.,+/|\s\[\]]*(?:{_WORDS.upper()})(?=[:|\s\]])"
     rf"|{_TIME}(?ai:{_WORDS})(?=[:|\s\]])|(?:{_TIME})?\[(?ai:{_WORDS})\s{{0,8}}\]|(?:level|lvl|severity)="
 )
@@ -50,20 +50,22 @@ _STAMP: Final = re.compile(r"\[?(?:\d{4}-\d\d-\d\d|\d\d/\d\d/\d\d|\d{4}/\d\d/\d\
 
 
 def begins_with_level(text: str) -> bool:
-    """Whether an indented line, its indentation left out, begins like a line of its own."""
+    """Whether an indented line, without its indentation, begins like a log line of its own."""
     return _OWN_LEVEL.match(text) is not None
 
 
 def begins_with_time(text: str) -> bool:
+    """Whether a text begins with a date and a time."""
     return _STAMP.match(text) is not None
 
 
 def says_level(line: str) -> bool:
+    """Whether a line states a level anywhere."""
     return _LEVEL.search(line) is not None
 
 
 def raised_and_rest(line: str) -> tuple[bool, str]:
-    """Whether the line is of WARN or worse, and its text without the word that says so: an upstream may be called
+    """Whether the line is at WARN or worse, and its text without the word of the level: an upstream may be called
     `error`."""
     document = _document(line)
     if document is not None:
@@ -85,19 +87,19 @@ def raised_and_rest(line: str) -> tuple[bool, str]:
 
 
 def _level(line: str) -> re.Match[str] | None:
-    """The first place where the line says its level; what stands in a quoted text counts only if there is no other."""
-    asked = _QUERY.sub(_spaces, line) if "?" in line else line
-    unquoted = _QUOTED.sub(_spaces, asked) if "=" in asked else asked
-    return _LEVEL.search(unquoted) or _LEVEL.search(asked)
+    """The first place where the line states its level. A place in a quoted text counts only if there is no other."""
+    without_query = _QUERY.sub(_spaces, line) if "?" in line else line
+    unquoted = _QUOTED.sub(_spaces, without_query) if "=" in without_query else without_query
+    return _LEVEL.search(unquoted) or _LEVEL.search(without_query)
 
 
 def _spaces(found: re.Match[str]) -> str:
-    """As long as what was found; a single word, such as `level="info"`, is kept."""
+    """Spaces of the same length. A quoted single word, such as `level="info"`, is kept."""
     return " " * len(found[0]) if found.re is _QUERY or " " in found[0] else found[0]
 
 
 def _document(line: str) -> dict[str, Any] | None:
-    """The JSON object that a line is, or ends in (what collects logs puts a prefix before it)."""
+    """The JSON object that a line is or ends in (log collectors put a prefix before it); None if there is none."""
     text = line.rstrip()
     begin = text.find("{")
     if begin < 0 or not text.endswith("}"):
@@ -110,7 +112,8 @@ def _document(line: str) -> dict[str, Any] | None:
 
 
 def _is_raised(key: str, level: object) -> bool:
-    """A level by name, or by number as pino, bunyan and syslog count, or Python (`levelno`)."""
+    """Whether a level is WARN or worse: by its name, by its number in pino, bunyan and syslog, or by Python's
+    (`levelno`)."""
     if isinstance(level, str) and not (level.isascii() and level.isdecimal()):
         word = level.strip()
         return word.lower() in _RAISED or (len(word) == 1 and word in _RAISED_LETTERS)
@@ -126,7 +129,8 @@ def _is_raised(key: str, level: object) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every key with its value, at any depth. Raises nothing: what json.loads could nest, this can walk."""
+    """Every key with its value, at any depth. It does not recurse, so whatever json.loads could nest raises nothing
+    here."""
     stack: list[tuple[str, Any]] = [("", value)]
     while stack:
         key, found = stack.pop()

@@ -1,8 +1,8 @@
-"""Text of a program within one line of a log: source, frames, file names, paths of modules. Pure.
+"""Text of a program within one line of a log: source code, frames, file names, module paths. Pure.
 
-What is said is left as it is; of program text every letter becomes `_`, so that no word is left in it and every place
-stays where it is. JSON and logfmt are read field by field, and a traceback within a field line by line. It refuses to
-guess: a word that could be either is said. docs/monitoring.md has the rule.
+Prose is left as it is. In program text every letter becomes `_`, so that no word is left in it and every index stays
+the same. JSON and logfmt are read field by field, and a traceback within a field line by line. Nothing is guessed: a
+word that could be either is prose. docs/monitoring.md has the rule.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from harness.stack.detection.tracebacks import Kind, Tracebacks
 _LETTER: Final = re.compile(r"\w")
 _ESCAPES: Final = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)")
 _PIECE: Final = re.compile(r"(?:[^\\]++|\\(?!n).|\\$)++|\\n")
-"""Of a text with `\\n` for its breaks, each line and each break."""
+"""Each line, and each break, of a text whose line breaks are written as `\\n`."""
 
 _TEXTS_KEPT: Final = 128
-"""Where one call fails again and again its traceback is the same each time, only the line around it is not."""
+"""How many texts are cached. A call that fails again and again has the same traceback each time; only the line around
+it differs."""
 
 # ---------------------------------------------------------------- whole lines
 
@@ -30,12 +31,12 @@ _FRAME: Final = re.compile(
     r"(?:[^()]*(?:/[^()]*|\.[A-Za-z]\w*):\d+(?::\d+)?|Native Method|Unknown Source|<anonymous>|index \d+)\)"
     r"|(?:file:|node:|\.{0,2}/|[A-Z]:)\S+:\d+(?::\d+)?|[^()]{1,300}\([^()]*\) in \S.*:line \d+"
     r"|[\w<>`]+(?:[.+][\w<>`\[\],]+)+\([^()]*\))\s*$"
-    # Go's files, and what a goroutine calls
+    # Go's files, and the calls of a goroutine
     r"|\s*\S+\.go:\d+(?: \+0x[0-9a-f]+)?\s*$|created by \S+(?: in goroutine \d+)?\s*$"
     r"|[\w./*()-]+\((?:0x[0-9a-f]+|\.\.\.|\{)[^ ]*(?:, [^ ]+)*\)\s*$"
     # Rust's `   3: offers::azure`, PHP's and gdb's `#3 …`
     r"|\s+\d+:\s+\S*::\S*\s*$|\s*#\d+\s+(?:\S+\(\d+\):|0x[0-9a-f]+ in )"
-    # what marks a place in a source line, in whatever box
+    # the marks under a source line, such as ~~~^^^
     r"|\s*[~^▲]+\s*$"
 )
 _GO_FILE: Final = re.compile(r"(?:\\t|\s)+\S+\.go:\d+")
@@ -52,19 +53,19 @@ _PORT: Final = re.compile(r":\d{4,5}(?!\w)")
 _PLACES: Final = (
     "file", "filename", "filepath", "pathname", "module", "func", "funcname", "function", "caller", "lineno",
 )  # fmt: skip
-"""Fields that say where in a program a line was logged."""
+"""Fields that state where in a program a line was logged."""
 _FAILED: Final = (
     "failed|failing|fails|timeout|down|gone|dead|slow|hangs|hung|late|lost|refused|unreachable|unavailable|error|broken"
     "|degraded|offline|recovered|stuck"
 )
 _PART: Final = re.compile(
-    # what is said after all: an address is no file, and a field's name is no module
+    # prose all the same: a URL or a request is no file, and the name of a host is no module
     r"(?P<said>\b(?!file:)[a-z][a-z0-9+.-]{0,20}://[^\s\"']*|\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\s[^\s\"']+"
     r"|\bhost(?:name)?\b[\s=:\"']{1,4}[\w.-]+)"
     r"|(?P<program>"
     # Python's frames and Ruby's
     r"File \\?\"[^\"\n]*\", line \d+(?:, in [^\s\"\\]+)?|(?<![^\s:\"])[^\s:\"]+\.rb:\d+:in [`'][^'`]*'"
-    # Python's names for what has none, and how it prints functions and classes
+    # Python's names for code without a name, and how it prints functions and classes
     r"|<(?:lambda|module|listcomp|genexpr|dictcomp|setcomp|locals|string|stdin|frozen [\w.]+)>"
     r"|<(?:function|bound method|built-in \w+|class|module|coroutine object|generator object)\s[^>\n]{0,200}>"
     # key=lambda i: i.price; but not: lambda failed: no answer
@@ -72,13 +73,13 @@ _PART: Final = re.compile(
     r"(?=[^:\n]{0,80}:.{0,200}?(?<!\w)(?P=param)(?!\w)))[^:\n]{0,80}:"
     r"|\blambda [a-z_](?:, ?\w+){0,9}:|\b\w+=lambda:\s*[\[({\d\"'\w]+[\])}]"
     r"|\bfrom [\w.]+ import [\w.*(]+(?:, ?\w+)*|\bimport \w+(?:\.\w+)+(?: as \w+)?|\bimport \w+ as \w+"
-    # where nothing else is said: import failed; no answer from import today
+    # an import on its own; but not: import failed; no answer from import today
     r"|cannot import name|(?:^|(?<=[:;>\"'`(\]])|(?<=[:;>\]] )|(?<=[A-Z]{4} ))import "
     rf"(?!(?:{_FAILED})\b)[a-z_]\w*(?=[;\"'`)]|\s*$)"
-    # a call, or what is called
+    # a definition or a call
     r"|\b(?:await|return|def|class|raise|yield|func|fn|function) [\w.]+\s?\("
     r"|(?<![\w.])[\w.]+\(\)"
-    # where loguru logs: offers.azure:ask:42 - the module may say who is meant
+    # where loguru logs, offers.azure:ask:42 - the module is kept, because it may name an upstream
     r"|(?<=\w):[\w<>]+:\d+(?= - )"
     rf"|(?<![\w.-])(?i:(?:\w+\.)*(?:{'|'.join(_PLACES)}))=(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)"
     r")"
@@ -88,18 +89,19 @@ _PART: Final = re.compile(
 
 _PATH_PART: Final = re.compile(r"(?P<dotted>[\w-]++(?:\.[A-Za-z_$][\w$-]*+)++)")
 _WORDS_MOST: Final = 8
-"""Of a path of modules so many are looked at for an added spelling."""
+"""How many parts of a module path are compared with the added spellings."""
 _MARK: Final = re.compile(r"[/\\(<#^~\u25b2]|[.:][A-Za-z_$:]|lambda[: ]|import |\bat ")
 _FIELD_MARK: Final = re.compile(
     rf"[\s\".](?i:{'|'.join(_PLACES)}|frame|locals|vars|call_?stack|stack|traceback|backtrace)[\w-]*[\"=]"
 )
-"""Without any of these marks a line holds no program text: nearly every line that names somebody."""
+"""A line without any of these marks, and without _MARK, has no program text. Nearly every line that names an upstream
+is such a line."""
 
 
 def prose(line: str, spellings: frozenset[str] = frozenset()) -> str:
-    """The line with every letter of program text as `_`, of the same length. JSON in it stays JSON.
+    """The line with every letter of program text replaced by `_`, of the same length. JSON in it stays JSON.
 
-    `spellings`: added ones, in small letters; one that looks like the path of a module says who is meant all the same.
+    `spellings`: the added spellings, in lower case. One that looks like a module path names its upstream all the same.
     """
     if _MARK.search(line) is None and _FIELD_MARK.search(line) is None:
         return line
@@ -111,7 +113,8 @@ def prose(line: str, spellings: frozenset[str] = frozenset()) -> str:
 
 
 def without_type(line: str) -> str:
-    """The exception's line without its type: `struct.error: no answer from azure` is nothing that `error` did."""
+    """The line of an exception without its type: `struct.error: no answer from azure` does not name an upstream
+    `error`."""
     return _TYPE.sub(_hidden, line, count=1)
 
 
@@ -125,9 +128,9 @@ def _hide(text: str) -> str:
 
 @lru_cache(maxsize=_TEXTS_KEPT)
 def _lines(text: str, spellings: frozenset[str]) -> str:
-    """A text that may hold several lines, their breaks spelled as `\\n`."""
+    """A text that may have several lines, with line breaks written as `\\n`."""
     if "\\n" not in text:
-        return _said(text, "own", spellings)
+        return _line(text, "own", spellings)
     reader = Tracebacks()
     pieces = _PIECE.findall(text)
     read: list[str] = []
@@ -136,13 +139,13 @@ def _lines(text: str, spellings: frozenset[str]) -> str:
             read.append(piece)
             continue
         kind = reader.read(piece.replace('\\"', '"').replace("\\t", "\t"))
-        # what Go calls stands above the file that it is in
+        # Go prints a call in the line above its file
         below = pieces[number + 2] if number + 2 < len(pieces) else ""
-        read.append(_hide(piece) if _GO_FILE.match(below) else _said(piece, kind, spellings))
+        read.append(_hide(piece) if _GO_FILE.match(below) else _line(piece, kind, spellings))
     return "".join(read)
 
 
-def _said(line: str, kind: Kind, spellings: frozenset[str]) -> str:
+def _line(line: str, kind: Kind, spellings: frozenset[str]) -> str:
     if kind == "program" or _FRAME.match(line):
         return _hide(line)
     if kind == "exception":
@@ -160,7 +163,8 @@ def _said(line: str, kind: Kind, spellings: frozenset[str]) -> str:
 
 
 def _dotted(match: re.Match[str], spellings: frozenset[str]) -> str:
-    """`offers.azure` says who is meant, `azure.client` and `azure.py` only where something is; a host is no module."""
+    """The last part of a module path may name an upstream (`offers.azure`), the parts before it do not
+    (`azure.client`), nor does a file name (`azure.py`). The name of a host is no module path."""
     text, end = match["dotted"], match.end()
     if _SOURCE_FILE.search(text):
         return _hide(text)
@@ -172,7 +176,7 @@ def _dotted(match: re.Match[str], spellings: frozenset[str]) -> str:
 
 
 def _is_spelled(text: str, spellings: frozenset[str]) -> bool:
-    """Whether it is, or ends in, an added spelling: `models.BackendType.LAMBDA`."""
+    """Whether the path is, or ends in, an added spelling: `models.BackendType.LAMBDA`."""
     words = text.lower().rsplit(".", _WORDS_MOST)
     return any(".".join(words[first:]) in spellings for first in range(len(words) - 1))
 
@@ -182,9 +186,9 @@ def _is_spelled(text: str, spellings: frozenset[str]) -> bool:
 _JSON: Final = re.compile(r"\{\s*\"")
 _TOKEN: Final = re.compile(r"\"(?P<text>(?:[^\"\\]++|\\.)*+)(?:\"|\\?$)|[{}\[\],:]")
 _INNER: Final = ("frames", "frame", "locals", "vars", *_PLACES)
-"""Whatever stands under such a key is program text."""
+"""Everything under such a key is program text."""
 _STACKS: Final = ("stack", "stacktrace", "traceback", "callstack", "backtrace")
-"""A text under these is read as a log is; of a list the mappings and the indented texts are program text."""
+"""A string under such a key is read like a log. In a list under it, mappings and indented strings are program text."""
 
 
 @dataclass(slots=True)
@@ -198,7 +202,8 @@ class _Level:
 
 
 def _json(text: str, spellings: frozenset[str]) -> str:
-    """Every string by its own key; keys name, unless they stand within program text. It need not be whole."""
+    """Each string is read by the rule for its key. Keys are prose, unless they are within program text. The JSON may be
+    cut off."""
     levels: list[_Level] = []
     parts: list[str] = []
     at = 0
@@ -213,24 +218,24 @@ def _json(text: str, spellings: frozenset[str]) -> str:
         elif sign == "," and level and level.is_mapping:
             level.key = None
         elif sign == '"' and level:
-            said = token["text"]
+            string = token["text"]
             if level.is_mapping and level.key is None:
-                level.key = _key(said)
-                read = _whole_escapes(said, _hide(said)) if level.is_program else said
+                level.key = _key(string)
+                read = _whole_escapes(string, _hide(string)) if level.is_program else string
             elif level.is_program or level.key in _INNER:
-                read = _whole_escapes(said, _hide(said))
+                read = _whole_escapes(string, _hide(string))
             elif level.is_stack and not level.is_mapping:
-                # traceback.format_exception gives a list of such texts
-                read = _whole_escapes(said, _of_stack(said, spellings))
+                # traceback.format_exception returns a list of such strings
+                read = _whole_escapes(string, _of_stack(string, spellings))
             else:
-                read = _whole_escapes(said, _lines(said, spellings))
+                read = _whole_escapes(string, _lines(string, spellings))
             parts += text[at : token.start("text")], read
             at = token.end("text")
     return "".join([*parts, text[at:]])
 
 
 def _opened(is_mapping: bool, level: _Level | None) -> _Level:
-    """A mapping in a list under `stack` is a frame; one under `exception` may hold what was said."""
+    """A mapping in a list under `stack` is a frame; one under `exception` may contain prose."""
     if level is None:
         return _Level(is_mapping, is_program=False, is_stack=False)
     is_stack = level.key in _STACKS or (not level.is_mapping and level.is_stack)
@@ -239,7 +244,7 @@ def _opened(is_mapping: bool, level: _Level | None) -> _Level:
 
 
 def _key(text: str) -> str:
-    """`error.stack_trace`, `stackTrace` and `stack-trace` are one; `file.name` is a file's."""
+    """`error.stack_trace`, `stackTrace` and `stack-trace` are the same key; `file.name` counts as `file`."""
     words = text.replace("_", "").replace("-", "").lower().split(".")
     return next((word for word in words if word in _INNER), words[-1])
 
@@ -249,7 +254,8 @@ def _of_stack(text: str, spellings: frozenset[str]) -> str:
 
 
 def _whole_escapes(text: str, read: str) -> str:
-    """`\\n` and `\\u00e9` are no letters, and a JSON text without them would be none."""
+    """The text as read, with its escapes put back: `\\n` and `\\u00e9` are no letters, and without them it would not be
+    JSON any more."""
     if "\\" not in text:
         return read
     parts: list[str] = []

@@ -1,8 +1,9 @@
-"""Tracebacks within a log: which lines are text of a program, and which is the exception's own. Pure; line by line.
+"""Tracebacks in a log: which lines are program text, and which line is the exception's own. Pure; reads line by line.
 
-Python's, chained or of exception groups, and rich's in their boxes. A traceback that never ends silences nobody: a line
-with a level or a time of its own ends it, and so does a line at the margin that is no exception. Frames that can be
-told by themselves, those of other languages, are `harness.stack.detection.program_text`'s.
+It knows Python's tracebacks, chained ones and those of exception groups, and rich's in their boxes. A traceback that
+never ends does not hide the rest of the log: a line with a level or a time of its own ends it, and so does a line at
+the margin that is no exception. Frames that can be recognised by themselves, those of other languages, are left to
+`harness.stack.detection.program_text`.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from typing import Final, Literal
 from harness.stack.detection.log_level import begins_with_level, begins_with_time, says_level
 
 Kind = Literal["own", "beneath", "program", "exception"]
-"""`own`: no line of a traceback. `beneath`: it belongs to what it stands below, and it is no text of a program.
-`exception`: the last line of a traceback, `TimeoutError: azure did not answer`."""
+"""`own`: not a line of a traceback. `beneath`: it belongs to the line above it and is no program text. `exception`: the
+last line of a traceback, `TimeoutError: azure did not answer`."""
 
 LINES_MOST: Final = 2_000
-"""A traceback that is longer is none."""
+"""A traceback that is longer counts as ended."""
 _OWED_LINES: Final = 3
-"""So soon after a line of another thread a source line may still follow its `File "…", line 3, in ask`."""
+"""A line of another thread may cut a frame off. For this many lines after it, the source line of its `File "…", line 3,
+in ask` may still follow."""
 _HEADER: Final = re.compile(
-    # at 80 columns rich breaks a line here
+    # rich breaks the line here if the terminal has 80 columns
     r"(?:Exception Group )?(?P<word>Traceback|Stack) \(most(?: recent(?: call(?: last\):?)?)?)?\s*$"
 )
 _FILE: Final = re.compile(r"\s*File \"[^\"]*\"")
@@ -30,13 +32,13 @@ _FILE_MARGIN: Final = re.compile(r"(?P<margin>[\s|+]*?)(?:  )?File \"[^\"]*\"")
 _MARGIN: Final = " \t|+-"
 _DIGIT: Final = re.compile(r"\d")
 _WIDE: Final = 8
-"""So far right stands what RichHandler prints; a source line too long for it goes on there."""
+"""RichHandler prints messages at least this far to the right, and a source line that is too long continues there."""
 _EXCEPTION: Final = re.compile(r"[A-Za-z_][\w.$]*\s*(?::|$)")
 _SURE_EXCEPTION: Final = re.compile(r"(?:[A-Za-z_]\w*\.)*(?:[A-Z]\w*|\w*(?:error|exit|interrupt|timeout))\s*(?::|$)")
 
 _OF_GROUP: Final = re.compile(r"\s*[|+] \S")
 _BETWEEN: Final = re.compile(r"\s*$|During handling of |The above exception ")
-"""What stands between the tracebacks of a chain."""
+"""Lines between the tracebacks of a chain."""
 
 _BOX: Final = re.compile(
     r"[╭┌┏][─━]+ ?(?P<title>[^─━]*?) ?[─━]*[╮┐┓]\s*$"
@@ -49,11 +51,11 @@ _BOTTOM: Final = re.compile(r"[╰└┗][─━]|\+-")
 
 @dataclass(slots=True)
 class _Block:
-    """A traceback without a box. `margin`: what stands before its header."""
+    """A traceback without a box. `margin`: what comes before its header in the line."""
 
     margin: str
     has_exception: bool
-    """A stack that was printed (`stack_info=True`) ends without one."""
+    """False: a stack that was printed (`stack_info=True`) ends without an exception."""
     lines: int = 0
     source_due: bool = False
 
@@ -68,16 +70,16 @@ class Tracebacks:
     def __init__(self) -> None:
         self._block: _Block | None = None
         self._boxes: list[bool] = []
-        """From the outermost: whether it holds what a group's exceptions say, and not text of a program."""
+        """From the outermost: whether the box contains the messages of a group's exceptions, and not program text."""
         self._box_margin = ""
         self._box_lines = 0
         self._exception_due = False
         self._chain_margin = ""
-        """What collects logs put before the last traceback; another of the same chain may follow."""
+        """What a log collector put before the last traceback. Another one of the same chain may follow."""
         self._owed = 0
 
     def read(self, line: str) -> Kind:
-        """What the log's next line is. Colours must have been taken out."""
+        """The kind of the log's next line. Colours must have been removed."""
         if self._boxes:
             return self._in_box(line)
         if self._block:
@@ -103,7 +105,8 @@ class Tracebacks:
     # ------------------------------------------------------------ without a box
 
     def _begun(self, line: str, header: re.Match[str]) -> Kind:
-        """`ERROR azure failed: Traceback …` is a line of its own; what collects logs may have put a name before it."""
+        """A traceback begins. `ERROR azure failed: Traceback …` is a line of its own; a log collector may have put a
+        name before the header."""
         margin = line[: header.start()]
         self._block = _Block(margin, header["word"] == "Traceback")
         if not margin.strip(_MARGIN):
@@ -111,7 +114,7 @@ class Tracebacks:
         return "own" if says_level(margin) else "beneath"
 
     def _frame(self, line: str) -> Kind:
-        """An indented line outside of any traceback: a frame that another thread's line cut off, or none."""
+        """An indented line outside any traceback. It may be a frame that a line of another thread cut off."""
         if 'File "' in line and (frame := _FILE_MARGIN.match(line)):
             self._block = _Block(frame["margin"], has_exception=True, source_due=True)
             return "program"
@@ -148,7 +151,7 @@ class Tracebacks:
         return self._over(line, block)
 
     def _over(self, line: str, block: _Block) -> Kind:
-        """Another line came."""
+        """The traceback ended before this line."""
         self._block = None
         self._owed = _OWED_LINES if block.source_due else 0
         return self.read(line)
@@ -156,14 +159,14 @@ class Tracebacks:
     # ------------------------------------------------------------ in a box
 
     def _boxed(self, margin: str, box: re.Match[str]) -> Kind:
-        """A box opens. One with a title of the service's own holds what the service says."""
+        """A box opens. A box with a title of the service's own contains the service's own lines."""
         title = box["title"] if box["title"] is not None else box["ascii"]
-        is_said = title.startswith("Sub-exception")
-        if title and not (is_said or title.startswith("Trac")):
+        is_prose = title.startswith("Sub-exception")
+        if title and not (is_prose or title.startswith("Trac")):
             return "own"
         if not self._boxes:
             self._box_margin, self._box_lines = margin, 0
-        self._boxes.append(is_said)
+        self._boxes.append(is_prose)
         return "program"
 
     def _in_box(self, line: str) -> Kind:
@@ -173,7 +176,7 @@ class Tracebacks:
         if margin.strip() and _alike(line[: len(margin)], margin):
             text = line[len(margin) :]
         text = text.strip()
-        for depth, is_said in enumerate(self._boxes):
+        for depth, is_prose in enumerate(self._boxes):
             if _BOTTOM.match(text):
                 del self._boxes[depth:]
                 self._exception_due = True
@@ -181,7 +184,7 @@ class Tracebacks:
             if text[:1] not in _SIDES or not text or self._box_lines > LINES_MOST:
                 self._boxes.clear()
                 return self.read(line)
-            if not is_said:
+            if not is_prose:
                 return "program"
             text = text[1:].rstrip().rstrip(_SIDES).strip()
         if box := _BOX.match(text):
@@ -190,7 +193,7 @@ class Tracebacks:
 
 
 def _inner(line: str, block: _Block) -> str | None:
-    """The line without the margin; None where it stands further left, and so is none of the traceback's."""
+    """The line without the margin. None if it begins further left, and so does not belong to the traceback."""
     margin = block.margin
     if block.is_wide:
         indent, least = _blanks(line), _blanks(margin)
@@ -206,7 +209,7 @@ def _blanks(text: str) -> int:
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether the same was put before both lines: times and numbers differ."""
+    """Whether the same prefix was put before both lines. Digits may differ, as times and numbers do."""
     return _DIGIT.sub("0", one) == _DIGIT.sub("0", other)
 
 

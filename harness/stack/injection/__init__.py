@@ -1,1 +1,1 @@
-"""Putting faults on upstreams, verifying them, and taking them away again."""
+"""Applies faults to upstreams, verifies them, and removes them again."""

@@ -1,6 +1,7 @@
-"""One window of one fault that a fake does itself: put on, seen to stand and lifted over its control path. Blocking.
+"""One window of one fault that a fake produces itself: applied, verified and removed over its control path. Blocking.
 
-A fake whose process has ended holds nothing any more, so there taking off succeeds and standing fails.
+If the fake's process has ended, no fault is active there: removing one succeeds, and verifying that one is active
+fails.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _FIX: Final = "see logs/backends.log of the run"
 
 @dataclass(frozen=True, slots=True)
 class FakeFaultHandle:
-    """`index` is the fault's in the plan. Methods raise RigError."""
+    """`index` is the fault's index in the plan. Methods raise RigError."""
 
     at: PlannedUpstream
     run: str
@@ -37,41 +38,42 @@ class FakeFaultHandle:
         return self.at.name
 
     def apply(self, *, disabled_by_other: bool) -> None:
-        if not self._is_in(_standing(self.at, self.run, "PUT", self._path)):
+        if not self._is_among(_active_on(self.at, self.run, "PUT", self._path)):
             raise RigError(f"the fake backend {self.upstream} took the fault and does not hold it", _FIX)
 
     def verify_active(self, *, disabled_by_other: bool) -> None:
-        if not self._is_in(_standing(self.at, self.run)):
+        if not self._is_among(_active_on(self.at, self.run)):
             raise RigError(f"the fake backend {self.upstream} does not hold it any more", _FIX)
 
     def remove(self, *, disabled_by_other: bool) -> None:
-        _standing(self.at, self.run, "DELETE", self._path)
+        _active_on(self.at, self.run, "DELETE", self._path)
 
     def verify_removed(self, *, disabled_by_other: bool) -> None:
-        if self._is_in(_standing(self.at, self.run)):
+        if self._is_among(_active_on(self.at, self.run)):
             raise RigError(f"the fake backend {self.upstream} still holds it", _FIX)
 
     @property
     def _path(self) -> str:
         return f"/{self.index}/{self.window}"
 
-    def _is_in(self, found: set[tuple[int, int]]) -> bool:
-        return (self.index, self.window) in found
+    def _is_among(self, active: set[tuple[int, int]]) -> bool:
+        return (self.index, self.window) in active
 
 
 def still_applied(plan: Plan) -> list[str]:
-    """The fakes on which any fault of the plan stands. Raises RigError."""
+    """Names of the fakes on which any fault of the plan is active. Raises RigError."""
     faked = sorted({name for fault in plan.faults if fault.behaviour for name in fault.upstreams})
-    return [name for name in faked if _standing(plan.upstream(name), run_hash(plan.stack_id))]
+    return [name for name in faked if _active_on(plan.upstream(name), run_hash(plan.stack_id))]
 
 
-def _standing(at: PlannedUpstream, run: str, method: str = "GET", path: str = "") -> set[tuple[int, int]]:
-    """Ask one fake; what stands there afterwards, as (fault, window): nothing where nobody listens any more.
+def _active_on(at: PlannedUpstream, run: str, method: str = "GET", path: str = "") -> set[tuple[int, int]]:
+    """Send one control request to a fake. Returns the faults that are active there afterwards, as (fault, window): none
+    if no process listens any more.
 
-    Raises RigError, also where nobody listens to a fault that is to be put on.
+    Raises RigError, also if no process listens and a fault is to be applied.
     """
     connection = http.client.HTTPConnection(at.origin.host, at.origin.port, timeout=TIMEOUT_S)
-    asked = f"{method} /-/faults{path} of the fake backend {at.name}"
+    request = f"{method} /-/faults{path} of the fake backend {at.name}"
     try:
         connection.request(method, f"/-/faults{path}", headers={CONTROL_HEADER: run})
         answer = connection.getresponse()
@@ -79,14 +81,14 @@ def _standing(at: PlannedUpstream, run: str, method: str = "GET", path: str = ""
     except ConnectionRefusedError as exc:
         if method != "PUT":
             return set()
-        raise RigError(f"{asked}: connection refused", _FIX) from exc
+        raise RigError(f"{request}: connection refused", _FIX) from exc
     except (OSError, http.client.HTTPException) as exc:
-        raise RigError(f"{asked} failed: {exc or type(exc).__name__}", _FIX) from exc
+        raise RigError(f"{request} failed: {exc or type(exc).__name__}", _FIX) from exc
     finally:
         connection.close()
     if answer.status != 200:
-        raise RigError(f"{asked} answered {answer.status}: {body[:200].decode('utf-8', 'replace')}", _FIX)
+        raise RigError(f"{request} answered {answer.status}: {body[:200].decode('utf-8', 'replace')}", _FIX)
     try:
         return {(int(index), int(window)) for index, window in json.loads(body)["standing"]}
     except (ValueError, KeyError, TypeError) as exc:
-        raise RigError(f"{asked} answered {body[:200]!r}, which no fake would", _FIX) from exc
+        raise RigError(f"{request} answered {body[:200]!r}, which no fake would", _FIX) from exc

@@ -1,4 +1,4 @@
-"""What a hold is: one window of one fault on one upstream, wherever it acts. Blocking.
+"""The interface of a fault handle: one window of one fault on one upstream, whatever carries it out. Blocking.
 
 It keeps no time and no journal; `harness.stack.injection.injector` does.
 """
@@ -11,7 +11,7 @@ from harness.rundir.plan import PlannedFault
 
 
 class FaultHandle(Protocol):
-    """Methods raise RigError. `disabled_by_other`: the window of another fault of ours disables the proxy as well."""
+    """Methods raise RigError. `disabled_by_other`: a window of another fault of the run disables the proxy as well."""
 
     @property
     def fault(self) -> PlannedFault: ...
@@ -21,18 +21,18 @@ class FaultHandle(Protocol):
     def upstream(self) -> str: ...
 
     def apply(self, *, disabled_by_other: bool) -> None:
-        """Leaves nothing behind when it raises, unless that cannot be removed."""
+        """Apply the fault. If this raises, nothing is left behind, unless that cannot be removed."""
 
     def verify_active(self, *, disabled_by_other: bool) -> None:
-        """Raises if the fault, once applied, is not what stands now."""
+        """Raises if the fault is not in effect as it was applied."""
 
     def remove(self, *, disabled_by_other: bool) -> None:
-        """Remove what is there of it; what is gone already is no error."""
+        """Remove what is left of the fault. It is no error if nothing is."""
 
     def verify_removed(self, *, disabled_by_other: bool) -> None:
         """Raises unless nothing of this window is left."""
 
 
-def spell(hold: FaultHandle) -> str:
+def spell(handle: FaultHandle) -> str:
     """For people: `azure-slow (latency 60s) on azure`."""
-    return f"{hold.fault.name} ({hold.fault.text}) on {hold.upstream}"
+    return f"{handle.fault.name} ({handle.fault.text}) on {handle.upstream}"

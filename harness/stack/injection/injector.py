@@ -1,7 +1,7 @@
-"""Applies and removes the plan's faults at their times, journals each step, and takes all of it back.
+"""Applies and removes the plan's faults at their times, journals each step, and undoes all of it.
 
-The one client of Toxiproxy's admin API during a run. It never raises for what Toxiproxy does wrong,
-and never waits for it without a bound: each failure becomes a RigFault for the supervisor to tell.
+During a run it is the one client of Toxiproxy's admin API. It never raises for an error of Toxiproxy's, and never waits
+for it without a time limit: each failure becomes a HarnessFault, which the supervisor reports.
 
     injector = Injector(client, plan, journal, observe, trouble)
     await injector.run_timeline(t0_ns)      # may be cancelled at any moment
@@ -33,10 +33,11 @@ UNDO_S: Final = 10.0
 
 
 class Injector:
-    """`observe` sees every entry after it is in the journal; `trouble` everything that is the rig's fault.
+    """`observe` is called with every entry after it is in the journal, `trouble` with everything that is the harness's
+    fault.
 
-    `proxies`: the names of those that must stand enabled when all is undone.
-    `clock_ns` and `sleep` (seconds) are the timeline's time; acts are bounded in real time.
+    `proxies`: the names of the proxies that must be enabled when everything is undone. `clock_ns` and `sleep` (seconds)
+    drive the timeline; the time limits of single acts are in real time.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Injector:
         self._clock_ns = clock_ns
         self._sleep = sleep
         self._proxies = proxies
-        self._standing: list[FaultHandle] = []  # requested and not verified to be gone
+        self._active: list[FaultHandle] = []  # requested, and not verified to be removed
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._acts: set[asyncio.Task[bool]] = set()
         self._closed = False
@@ -67,7 +68,7 @@ class Injector:
 
     @property
     def applied_any(self) -> bool:
-        """Whether any fault was ever requested: without one there is no rollback to verify."""
+        """Whether any fault was ever requested. If none was, there is no rollback to verify."""
         return self._applied_any
 
     async def run_timeline(self, t0_ns: int) -> None:
@@ -78,16 +79,17 @@ class Injector:
                     group.create_task(self._run_window(t0_ns, fault, number))
 
     async def undo_all(self, within_s: float = UNDO_S) -> bool:
-        """Whether the API shows no toxic of ours, and our proxies enabled. Nothing is applied after it; repeatable."""
+        """Remove everything. True if the API then shows no toxic of this run, and its proxies enabled. Nothing is
+        applied afterwards; may be called again."""
         self._closed = True
         if not self._applied_any:
             return True
         try:
             async with asyncio.timeout(within_s):
                 if self._acts:
-                    await asyncio.wait(self._acts)  # an act cut off half-way could land after the undo
-                await asyncio.gather(*(self._act(self._remove(hold)) for hold in list(self._standing)))
-                return not self._standing and await self._nothing_left()
+                    await asyncio.wait(self._acts)  # an act that is under way could take effect after the undo
+                await asyncio.gather(*(self._act(self._remove(handle)) for handle in list(self._active)))
+                return not self._active and await self._nothing_left()
         except TimeoutError:
             return self._not_rolled_back(
                 f"Toxiproxy at {self._client.url} did not let the faults be removed in {within_s:g} s"
@@ -95,89 +97,90 @@ class Injector:
 
     async def _run_window(self, t0_ns: int, fault: PlannedFault, number: int) -> None:
         window = fault.windows[number]
-        holds = [self._hold(fault, number, upstream) for upstream in fault.upstreams]
+        handles = [self._handle(fault, number, upstream) for upstream in fault.upstreams]
         await self._sleep_until(t0_ns + round(window.apply_ms * NS_PER_MS))
-        applied = await asyncio.gather(*(self._act(self._apply(hold)) for hold in holds))
+        applied = await asyncio.gather(*(self._act(self._apply(handle)) for handle in handles))
         await self._sleep_until(t0_ns + round(window.remove_ms * NS_PER_MS))
-        await asyncio.gather(*(self._act(self._end(h)) for h, done in zip(holds, applied, strict=True) if done))
+        await asyncio.gather(*(self._act(self._end(h)) for h, done in zip(handles, applied, strict=True) if done))
 
     async def _act(self, doing: Awaitable[bool]) -> bool:
-        """See one act through even when the timeline is cancelled in the middle of it."""
+        """Complete one act, even if the timeline is cancelled in the middle of it."""
         task = asyncio.ensure_future(doing)
         self._acts.add(task)
         task.add_done_callback(self._acts.discard)
         return await asyncio.shield(task)
 
-    async def _apply(self, hold: FaultHandle) -> bool:
-        async with self._locks[hold.upstream]:
-            if self._closed or not self._record(hold, "requested"):
+    async def _apply(self, handle: FaultHandle) -> bool:
+        async with self._locks[handle.upstream]:
+            if self._closed or not self._record(handle, "requested"):
                 return False
             self._applied_any = True
-            disabled_by_other = self._is_down(hold.upstream)
-            self._standing.append(hold)
+            disabled_by_other = self._is_disabled(handle.upstream)
+            self._active.append(handle)
             try:
-                await admin_call(self._client, lambda: hold.apply(disabled_by_other=disabled_by_other))
+                await admin_call(self._client, lambda: handle.apply(disabled_by_other=disabled_by_other))
             except RigError as exc:
-                self._record(hold, "failed", exc.message)
+                self._record(handle, "failed", exc.message)
                 self._trouble(
-                    HarnessFault(check="faults", message=f"{spell(hold)} was not applied: {exc.message}", fix=exc.fix)
+                    HarnessFault(check="faults", message=f"{spell(handle)} was not applied: {exc.message}", fix=exc.fix)
                 )
                 return False
-            return self._record(hold, "applied")
+            return self._record(handle, "applied")
 
-    async def _end(self, hold: FaultHandle) -> bool:
-        """Remove a window at its time, after a look whether it stood until then."""
-        async with self._locks[hold.upstream]:
-            disabled_by_other = self._is_down(hold.upstream)
+    async def _end(self, handle: FaultHandle) -> bool:
+        """Remove a window at its time, after checking that it was active until then."""
+        async with self._locks[handle.upstream]:
+            disabled_by_other = self._is_disabled(handle.upstream)
             try:
-                await admin_call(self._client, lambda: hold.verify_active(disabled_by_other=disabled_by_other))
+                await admin_call(self._client, lambda: handle.verify_active(disabled_by_other=disabled_by_other))
             except RigError as exc:
                 self._trouble(
-                    HarnessFault(check="faults", message=f"{spell(hold)} did not last: {exc.message}", fix=exc.fix)
+                    HarnessFault(check="faults", message=f"{spell(handle)} did not last: {exc.message}", fix=exc.fix)
                 )
-        return await self._remove(hold)
+        return await self._remove(handle)
 
-    async def _remove(self, hold: FaultHandle) -> bool:
-        async with self._locks[hold.upstream]:
-            if hold not in self._standing:
+    async def _remove(self, handle: FaultHandle) -> bool:
+        async with self._locks[handle.upstream]:
+            if handle not in self._active:
                 return True
-            disabled_by_other = self._is_down(hold.upstream, but=hold)
-            self._record(hold, "removing")
+            disabled_by_other = self._is_disabled(handle.upstream, but=handle)
+            self._record(handle, "removing")
             try:
-                await admin_call(self._client, lambda: hold.remove(disabled_by_other=disabled_by_other))
-                self._record(hold, "removed")
-                await admin_call(self._client, lambda: hold.verify_removed(disabled_by_other=disabled_by_other))
+                await admin_call(self._client, lambda: handle.remove(disabled_by_other=disabled_by_other))
+                self._record(handle, "removed")
+                await admin_call(self._client, lambda: handle.verify_removed(disabled_by_other=disabled_by_other))
             except RigError as exc:
-                return self._not_rolled_back(f"{spell(hold)} could not be removed: {exc.message}")
-            self._standing.remove(hold)
-            return self._record(hold, "verified")
+                return self._not_rolled_back(f"{spell(handle)} could not be removed: {exc.message}")
+            self._active.remove(handle)
+            return self._record(handle, "verified")
 
     async def _nothing_left(self) -> bool:
-        """The last look, over all proxies and fakes: what an act that failed half-way may have left."""
+        """The last check, over all proxies and fakes: an act that failed half-way may have left something."""
         try:
             proxies = await admin_call(self._client, self._client.proxies)
-            held = await admin_call(self._client, lambda: still_applied(self._plan))
+            fakes = await admin_call(self._client, lambda: still_applied(self._plan))
         except RigError as exc:
             return self._not_rolled_back(exc.message)
         left = [t.name for proxy in proxies.values() for t in proxy.toxics if t.name.startswith(self._plan.prefix)]
         left += [name for name in self._proxies if name not in proxies or not proxies[name].enabled]
-        left += [f"a fault of the fake backend {name}" for name in held]
+        left += [f"a fault of the fake backend {name}" for name in fakes]
         return not left or self._not_rolled_back(f"still there: {', '.join(left)}")
 
-    def _hold(self, fault: PlannedFault, window: int, upstream: str) -> FaultHandle:
+    def _handle(self, fault: PlannedFault, window: int, upstream: str) -> FaultHandle:
         if fault.behaviour is not None:
             return FakeFaultHandle.of(self._plan, fault, window, upstream)
         return ProxyFaultHandle.of(self._client, self._plan, fault, window, upstream)
 
-    def _is_down(self, upstream: str, but: FaultHandle | None = None) -> bool:
-        return any(h.fault.disables_proxy and h.upstream == upstream and h != but for h in self._standing)
+    def _is_disabled(self, upstream: str, but: FaultHandle | None = None) -> bool:
+        return any(h.fault.disables_proxy and h.upstream == upstream and h != but for h in self._active)
 
-    def _record(self, hold: FaultHandle, event: Event, detail: str = "") -> bool:
-        """False: the journal took no more. What is not journalled must not be applied; removing goes on."""
+    def _record(self, handle: FaultHandle, event: Event, detail: str = "") -> bool:
+        """False if the journal could not be written. A fault that is not journalled must not be applied; removing goes
+        on."""
         entry = Entry(
-            fault=hold.fault.name,
-            window=hold.window,
-            upstream=hold.upstream,
+            fault=handle.fault.name,
+            window=handle.window,
+            upstream=handle.upstream,
             event=event,
             t_ns=self._clock_ns(),
             detail=detail,

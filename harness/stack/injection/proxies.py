@@ -1,4 +1,4 @@
-"""One proxy of Toxiproxy's for each upstream, for as long as the stack stands."""
+"""One Toxiproxy proxy for each upstream, for as long as the stack runs."""
 
 from __future__ import annotations
 
@@ -15,29 +15,31 @@ if TYPE_CHECKING:
     from harness.toxiproxy.client import ToxiproxyClient
 
 ACT_S: Final = 8.0
-"""Bound of one act, which is a handful of admin calls with a timeout each."""
+"""Time limit of one act, which is a handful of admin calls, each with its own timeout."""
 
 T = TypeVar("T")
 
 
 class ListenerProxies:
-    """`trouble` is called with what could not be deleted: on a server that is not ours it would stay."""
+    """`trouble` is called for each proxy that could not be deleted: on a server that is not ours it would stay."""
 
     def __init__(self, client: ToxiproxyClient, plan: StackPlan, trouble: Callable[[HarnessFault], None]) -> None:
         self.trouble = trouble
         self.names: list[str] = []
-        """Of those that were asked for, whether they came to be or not."""
+        """The proxies whose creation was requested, whether it succeeded or not."""
         self._client = client
         self._plan = plan
 
     async def create(self) -> None:
-        """One an upstream, read back. Raises RigError; `delete` then still deletes those that came to be."""
+        """Create one proxy per upstream and read it back. Raises RigError; `delete` then still deletes those that were
+        created."""
         created = await asyncio.gather(*(self._create(up.name) for up in self._plan.upstreams), return_exceptions=True)
         for failure in created:
             if isinstance(failure, BaseException):
                 raise failure
 
     async def delete(self) -> None:
+        """Delete the proxies. A failure is passed to `trouble` and not raised."""
         results = await asyncio.gather(*(self._delete(name) for name in self.names), return_exceptions=True)
         for failure in results:
             if isinstance(failure, RigError):
@@ -59,7 +61,7 @@ class ListenerProxies:
 
 
 async def admin_call(client: ToxiproxyClient, call: Callable[[], T]) -> T:
-    """One act on Toxiproxy's admin API, in a thread. Raises RigError, also where it does not end in time."""
+    """Run one act on Toxiproxy's admin API in a thread. Raises RigError, also if the act does not end in time."""
     try:
         return await in_thread(call, ACT_S)
     except TimeoutError as exc:
@@ -67,5 +69,5 @@ async def admin_call(client: ToxiproxyClient, call: Callable[[], T]) -> T:
 
 
 def sweep_command(client: ToxiproxyClient) -> str:
-    """What removes by hand whatever is left on this server."""
+    """Tells a user how to remove by hand whatever is left on this server."""
     return f"run `tailgate toxiproxy sweep --url {client.url}`"

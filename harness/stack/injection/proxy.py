@@ -1,7 +1,7 @@
-"""One window of one fault on one of Toxiproxy's proxies: put on, seen to stand, taken off. Blocking.
+"""One window of one fault on one of Toxiproxy's proxies: applied, verified and removed. Blocking.
 
-Refuses to put a toxic on a proxy that someone else disabled: it would be taken and do nothing. Keeps
-no time and no journal; `harness.stack.injection.injector` does.
+It refuses to add a toxic to a proxy that someone else disabled: Toxiproxy would accept the toxic, but it would have no
+effect. It keeps no time and no journal; `harness.stack.injection.injector` does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProxyFaultHandle:
-    """A hold of Toxiproxy's. `prefix` begins the names of this window's toxics; other windows' begin otherwise."""
+    """A fault handle on Toxiproxy. `prefix` begins the names of this window's toxics, and of no other window's."""
 
     client: ToxiproxyClient
     fault: PlannedFault
@@ -37,12 +37,12 @@ class ProxyFaultHandle:
     def of(
         cls, client: ToxiproxyClient, plan: Plan, fault: PlannedFault, window: int, upstream: str
     ) -> ProxyFaultHandle:
-        # dots: no name holds one, so window 1 of `a` is not mistaken for a fault `a-1`
+        # no name has a dot, so window 1 of `a` is not mistaken for a fault `a-1`
         return cls(client, fault, window, upstream, plan.proxy_name(upstream), f"{plan.prefix}{fault.name}.{window}.")
 
     def apply(self, *, disabled_by_other: bool) -> None:
-        """Adds the toxics, then disables the proxy where the fault does. Leaves nothing behind when it raises RigError,
-        unless the server refuses to remove it."""
+        """Add the toxics, then disable the proxy if the fault does that. If this raises RigError, nothing is left
+        behind, unless the server refuses to remove it."""
         self._found(enabled=not disabled_by_other)
         names: list[str] = []
         try:
@@ -53,7 +53,7 @@ class ProxyFaultHandle:
                 self.client.set_enabled(self.proxy, False)
         except RigError:
             for name in names:
-                with contextlib.suppress(RigError):  # the first error counts; the undo looks again
+                with contextlib.suppress(RigError):  # the first error counts; the undo checks again
                     self.client.remove_toxic(self.proxy, name)
             raise
 
@@ -70,32 +70,33 @@ class ProxyFaultHandle:
                 )
 
     def remove(self, *, disabled_by_other: bool) -> None:
-        """Remove what is there of it; what is gone already is no error. Raises RigError."""
+        """Remove what is left of the fault. It is no error if nothing is. Raises RigError."""
         proxy = self.client.proxy(self.proxy)
         toxics = proxy.toxics if proxy else self.client.toxics(self.proxy)
-        mine = [toxic for toxic in toxics if toxic.name.startswith(self.prefix)]
-        holds = any(TOXICS[toxic.type].keeps_back for toxic in mine)
-        alone = proxy is not None and proxy.enabled and len(mine) == len(toxics)
-        if holds and proxy and alone and self._may_lock_up(proxy):
+        own = [toxic for toxic in toxics if toxic.name.startswith(self.prefix)]
+        keeps_data = any(TOXICS[toxic.type].keeps_back for toxic in own)
+        alone = proxy is not None and proxy.enabled and len(own) == len(toxics)
+        if keeps_data and proxy and alone and self._may_lock_up(proxy):
             self._replace(proxy)
         else:
-            for toxic in mine:
+            for toxic in own:
                 self.client.remove_toxic(self.proxy, toxic.name)
         if self.fault.disables_proxy and not disabled_by_other:
             self.client.set_enabled(self.proxy, True)
 
     def _may_lock_up(self, proxy: Proxy) -> bool:
-        """Whether callers have hung up on what is held. On another host nobody can tell us, so perhaps."""
+        """Whether a client has closed a connection whose data a toxic holds back, so that Toxiproxy may block. On
+        another host this cannot be read, so it is assumed."""
         host = urlsplit(self.client.url).hostname or ""
         return not is_loopback(host) or has_half_closed_peer(int(proxy.listen.rpartition(":")[2]))
 
     def _replace(self, proxy: Proxy) -> None:
-        """Let go what is held by making the proxy anew, which closes the connections it holds.
+        """Release what the toxics hold back by creating the proxy anew, which closes its connections.
 
-        Toxiproxy 2.12 interrupts a link while it holds the lock that an ending link needs. A caller who has hung up
-        leaves a link that still holds the rest of its answer, with nobody to read it; if its delay runs out at that
-        moment, removing or changing the toxic never returns, and blocks new connections with it (and otherwise
-        waits 5 s for each 32 KiB). Deleting a proxy takes no such lock.
+        Toxiproxy 2.12 interrupts a link while it holds the lock that an ending link needs. A client that has closed its
+        connection leaves a link that still holds the rest of its answer, which no one reads. If the link's delay runs
+        out at that moment, removing or changing the toxic never returns, and blocks new connections with it (otherwise
+        it waits 5 s for each 32 KiB). Deleting a proxy takes no such lock.
         """
         self.client.delete_proxy(self.proxy)
         self.client.create_proxy(self.proxy, proxy.listen, proxy.upstream)

@@ -1,1 +1,1 @@
-"""What is watched during a run: canaries, connections of the service, refused attempts, resources."""
+"""What is watched during a run: canaries, the service's connections, refused attempts and resources."""

@@ -1,7 +1,7 @@
-"""Which clients our own Toxiproxy has accepted, by its log: also those that were gone within a millisecond.
+"""Clients that our own Toxiproxy accepted, by its log, including connections that lasted under a millisecond.
 
-Read only for plans with a toxic on the upstream stream. Such a toxic may keep a request from the backend, whose
-records then say nothing of it, and may end its connection before the socket tables are looked at.
+It is read only for plans with a toxic on the upstream stream. Such a toxic may keep a request from the backend, whose
+records then do not show it, and may end the connection before the socket tables are read.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from harness.rundir.plan import Plan
 
 ACCEPTED: Final = "Accepted client"
 _READ_MOST_BYTES: Final = 32 * 1024 * 1024
-"""Of what was written since the last look; a log that grows faster is read from there on at the next."""
+"""The most that one call reads. It reads the rest of a log that grows faster at the next call."""
 
 
 class AcceptedClients:
-    """`since_last` blocks on the file and is called by one thread at a time."""
+    """Reads the log from where the last call ended. `since_last` blocks on the file; one thread at a time may call
+    it."""
 
     def __init__(self, log: Path, upstream_of: dict[str, str]) -> None:
         self._log = log
         self._upstream_of = upstream_of
-        self._at = _size(log)  # what stands there already is of an earlier load
+        self._at = _size(log)  # what the log has already belongs to an earlier load
 
     @classmethod
     def of(cls, plan: Plan, log: Path) -> Self | None:
-        """None where the plan needs none of it, or where the log is not ours (`toxiproxy.url`)."""
+        """None if the plan does not need it, or if the log is not ours (`toxiproxy.url`)."""
         if plan.toxiproxy_url or not any(fault.acts_on_requests for fault in plan.faults):
             return None
         return cls(log, {plan.proxy_name(upstream.name): upstream.name for upstream in plan.upstreams})
 
     def since_last(self) -> dict[str, set[int]]:
-        """For each upstream the ports of the clients accepted since the last call. A log that is gone: nobody."""
+        """By upstream: the ports of the clients accepted since the last call. Empty if the log is gone."""
         try:
             with self._log.open("rb") as file:
                 file.seek(self._at)
@@ -42,13 +43,13 @@ class AcceptedClients:
             return {}
         whole = read[: read.rfind(b"\n") + 1]
         self._at += len(whole)
-        found: dict[str, set[int]] = {}
+        ports: dict[str, set[int]] = {}
         for line in whole.splitlines():
             if ACCEPTED.encode() not in line:
                 continue
             if (client := _client(line)) and (upstream := self._upstream_of.get(client[0])):
-                found.setdefault(upstream, set()).add(client[1])
-        return found
+                ports.setdefault(upstream, set()).add(client[1])
+        return ports
 
 
 def _size(log: Path) -> int:
@@ -59,7 +60,7 @@ def _size(log: Path) -> int:
 
 
 def _client(line: bytes) -> tuple[str, int] | None:
-    """The proxy's name and the client's port."""
+    """The proxy's name and the client's port; None if the line is no such entry."""
     try:
         entry = json.loads(line)
         if entry["message"] != ACCEPTED:

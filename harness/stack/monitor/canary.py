@@ -1,9 +1,9 @@
-"""Canaries: fresh connections through each faulted listener, two a second, that see whether a toxic is live.
+"""Canaries: fresh connections through each faulted listener, two a second, which show whether a fault is active.
 
-They bypass nothing and count nothing of the service's: whether the *service* came to the proxy is for the
-witness (`harness.stack.monitor.connections`), the refusals (`harness.stack.monitor.refusals`) and the backends'
-records. Fakes answer canaries outside their latency draws and capacity. A handful is open at most, each closed
-soon after it has shown what it can show.
+They bypass nothing and say nothing about the service. Whether the *service* came to the proxy is shown by the
+connection monitor (`harness.stack.monitor.connections`), the refused attempts (`harness.stack.monitor.refusals`) and
+the backends' records. Fakes answer canaries without a latency draw and outside their capacity. A handful is open at
+most, and each is closed soon after it has shown what it can show.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from harness.upstreams.probes import probe_of
 
 BEAT_S: Final = 0.5
 OPEN_MAX: Final = 6
-"""Per upstream; at the limit a beat is left out."""
+"""How many canaries may be open to one upstream. At this limit no new one is sent."""
 
 _AFTER_APPLIED_S: Final = (0.0, 0.05)
-"""Two more at once when a fault is applied: a window may be shorter than a beat."""
+"""When a fault is applied, two canaries are sent after these pauses, because a window may be shorter than a beat."""
 
 
 class Canaries:
-    """Canaries and witness for the upstreams that any fault names; idle without faults.
+    """Canaries and the connection monitor for the upstreams that any fault names; idle without faults.
 
-    `note` must be given every journal entry of the injector. `run` goes on until it is cancelled.
-    Appends `observed` to the journal, then tells `observe`.
+    `note` must be called with every journal entry of the injector. `run` goes on until it is cancelled. Each `observed`
+    entry is appended to the journal, then passed to `observe`.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Canaries:
         self._file = path.open("ab", buffering=0)
         named = {upstream for fault in plan.faults for upstream in fault.upstreams}
         self._faulted = tuple(upstream for upstream in plan.upstreams if upstream.name in named)
-        self._sightings = {
+        self._observations = {
             upstream.name: CanaryObservations(
                 upstream.name, tuple(f for f in plan.faults if upstream.name in f.upstreams)
             )
@@ -66,7 +66,7 @@ class Canaries:
         self._freed = asyncio.Event()
         self._ports = _OwnPorts()
         self._refusals = RefusedAttempts(self._ports, self._write)
-        self._witness = ConnectionMonitor(
+        self._connections = ConnectionMonitor(
             {upstream.name: upstream.listener.port for upstream in self._faulted},
             self._ports,
             self._write,
@@ -74,24 +74,25 @@ class Canaries:
         )
 
     def note(self, entry: Entry) -> None:
-        sightings = self._sightings.get(entry.upstream)
-        if sightings is None or entry.event == "observed":
+        """Take one entry of the journal: which faults are active now."""
+        observations = self._observations.get(entry.upstream)
+        if observations is None or entry.event == "observed":
             return
-        sightings.note(entry)
+        observations.note(entry)
         if entry.event == "applied":
             self._applied[entry.upstream].set()
-            self._witness.look_now()
+            self._connections.look_now()
             if any(fault.name == entry.fault and fault.disables_proxy for fault in self._plan.faults):
                 self._refusals.open(self._plan.upstream(entry.upstream))
-        if not sightings.is_shut:
-            self._refusals.close(entry.upstream)  # before Toxiproxy is told to listen there again
+        if not observations.is_shut:
+            self._refusals.close(entry.upstream)  # before Toxiproxy listens there again
 
     async def first(self) -> None:
-        """One canary through every listener. Raises RigError unless each is answered whole."""
+        """Send one canary through every listener. Raises RigError unless each gets a whole answer."""
         canaries = await asyncio.gather(*(self._send(up, IDLE_DEADLINE_MS, True) for up in self._plan.upstreams))
         for upstream, canary in zip(self._plan.upstreams, canaries, strict=True):
-            if upstream.name in self._sightings:
-                self._take(canary)
+            if upstream.name in self._observations:
+                self._record(canary)
             if canary.outcome != "ok":
                 raise RigError(
                     f"no whole answer through Toxiproxy's listener for {upstream.name} ({upstream.url}) before any"
@@ -100,22 +101,23 @@ class Canaries:
                 )
 
     async def run(self) -> None:
-        """Raises RigError where canary.ndjson or the journal can no longer be written."""
+        """Send canaries until cancelled. Raises RigError if canary.ndjson or the journal can no longer be written."""
         if not self._faulted:
             return
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._witness.run())
+                group.create_task(self._connections.run())
                 for number, upstream in enumerate(self._faulted):
                     group.create_task(self._beat(upstream, number * BEAT_S / len(self._faulted), group))
         except* RigError as failures:
             raise failures.exceptions[0] from None
 
     async def settle(self, timeout_s: float = 3.0) -> bool:
-        """Wait, while `run` goes on, until each removed window has been seen free. False: not all were."""
+        """Wait, while `run` goes on, until a canary has shown that each removed window is over. False if one has
+        not."""
         try:
             async with asyncio.timeout(timeout_s):
-                while any(sightings.pending for sightings in self._sightings.values()):
+                while any(observations.pending for observations in self._observations.values()):
                     self._freed.clear()
                     await self._freed.wait()
         except TimeoutError:
@@ -134,7 +136,7 @@ class Canaries:
             for delay_s in _AFTER_APPLIED_S if applied.is_set() else (0.0,):
                 await asyncio.sleep(delay_s)
                 if len(open_now) < OPEN_MAX:
-                    task = group.create_task(self._one(upstream))
+                    task = group.create_task(self._send_one(upstream))
                     open_now.add(task)
                     task.add_done_callback(open_now.discard)
             applied.clear()
@@ -144,13 +146,13 @@ class Canaries:
             except TimeoutError:
                 continue
 
-    async def _one(self, upstream: PlannedUpstream) -> None:
-        sightings = self._sightings[upstream.name]
-        self._take(await self._send(upstream, sightings.deadline_ms(), not sightings.hangs))
+    async def _send_one(self, upstream: PlannedUpstream) -> None:
+        observations = self._observations[upstream.name]
+        self._record(await self._send(upstream, observations.deadline_ms(), not observations.hangs))
 
-    def _take(self, canary: Canary) -> None:
+    def _record(self, canary: Canary) -> None:
         self._write(canary)
-        for shown in self._sightings[canary.upstream].see(canary):
+        for shown in self._observations[canary.upstream].see(canary):
             if isinstance(shown, Freed):
                 self._write(shown)
                 self._freed.set()
@@ -174,7 +176,7 @@ class Canaries:
 
 
 class _OwnPorts:
-    """Local ports of canaries, those closed a moment ago included: a scan of the sockets takes time."""
+    """Local ports of canaries, including those closed up to 5 s ago: a scan of the sockets takes time."""
 
     _KEPT_NS: Final = 5_000 * NS_PER_MS
 

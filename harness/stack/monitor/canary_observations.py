@@ -1,6 +1,7 @@
-"""What the canaries of one upstream have seen of its faults: when one is proven, when it has left again.
+"""What the canaries of one upstream showed of its faults: when each was proven, and when it was gone again.
 
-Pure: fed with journal entries and canaries in the order they end, it opens nothing and reads no clock.
+Pure: it is fed with journal entries, and with canaries in the order in which they end. It opens nothing and reads no
+clock.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from harness.rundir.toxics import TOXICS
 from harness.units import format_duration
 
 IDLE_DEADLINE_MS: Final = 5_000.0
-"""A canary that no fault holds is given this long."""
+"""How long a canary may take while no fault is active."""
 
 MARGIN_MS: Final = 250.0
-"""A held canary is closed this much after it has been held long enough."""
+"""How much longer a canary stays open after it was held long enough."""
 
 FAILING_MS: Final = 2_500.0
-"""How long a canary waits for a fault that makes it fail; one that takes 2 s or longer counts as holding."""
+"""How long a canary waits under a fault that makes it fail. A fault that takes 2 s or longer counts as one that
+holds."""
 
 _BASELINE_KEPT: Final = 60
 
@@ -43,15 +45,16 @@ class _Observation:
     freed: bool = False
 
     def touches(self, canary: Canary) -> bool:
+        """Whether any part of the exchange lies in the window."""
         return canary.done_ns >= self.requested_ns and (self.removed_ns is None or canary.sent_ns < self.removed_ns)
 
     def covers(self, canary: Canary) -> bool:
-        """Sent while the fault surely stood."""
+        """Whether the canary was sent while the fault was certainly active."""
         after = self.applied_ns is not None and canary.sent_ns >= self.applied_ns
         return after and (self.removing_ns is None or canary.sent_ns < self.removing_ns)
 
     def cut_off(self, canary: Canary) -> bool:
-        """Let go by the removal: how long it would have been held is unknown."""
+        """Whether the removal released the canary, so that it is unknown how long it would have been held."""
         return self.removing_ns is not None and canary.done_ns >= self.removing_ns
 
 
@@ -59,97 +62,101 @@ class CanaryObservations:
     def __init__(self, upstream: str, faults: tuple[PlannedFault, ...]) -> None:
         self.upstream = upstream
         self._faults = {fault.name: fault for fault in faults}
-        self._sights: dict[tuple[str, int], _Observation] = {}
-        self._well: deque[Canary] = deque(maxlen=_BASELINE_KEPT)
+        self._observations: dict[tuple[str, int], _Observation] = {}
+        self._healthy: deque[Canary] = deque(maxlen=_BASELINE_KEPT)
 
     @property
     def baseline_ms(self) -> float | None:
-        return baseline_ms(self._well)
+        """The lower median of canaries' times without a fault, in ms; None if there was no whole answer yet."""
+        return baseline_ms(self._healthy)
 
     @property
     def pending(self) -> bool:
-        """Whether a removed window has not been seen free yet."""
-        return any(sight.removed_ns is not None and not sight.freed for sight in self._sights.values())
+        """Whether no canary has shown yet that a removed window is over."""
+        return any(
+            observation.removed_ns is not None and not observation.freed for observation in self._observations.values()
+        )
 
     @property
     def hangs(self) -> bool:
-        """Whether a fault that swallows data stands now.
+        """Whether a fault that swallows data is active.
 
-        When the backend ends the connection Toxiproxy's timeout toxic passes that on, so a canary that
-        asked for `Connection: close` would see a failure where a service's kept connection hangs.
+        When the backend closes the connection, Toxiproxy's timeout toxic passes that on. A canary that asked for
+        `Connection: close` would then see a failure where a service's keep-alive connection hangs.
         """
-        return any(TOXICS[toxic.type].swallows for fault in self._standing for toxic in fault.toxics)
+        return any(TOXICS[toxic.type].swallows for fault in self._active for toxic in fault.toxics)
 
     @property
     def is_shut(self) -> bool:
-        """Whether a fault that disables the proxy stands now."""
-        return any(fault.disables_proxy for fault in self._standing)
+        """Whether a fault that disables the proxy is active."""
+        return any(fault.disables_proxy for fault in self._active)
 
     @property
-    def _standing(self) -> list[PlannedFault]:
-        return [sight.fault for sight in self._sights.values() if sight.removing_ns is None]
+    def _active(self) -> list[PlannedFault]:
+        return [observation.fault for observation in self._observations.values() if observation.removing_ns is None]
 
     def deadline_ms(self) -> float:
         """How long a canary sent now may stay open."""
-        standing = self._standing
-        if not standing:
+        active = self._active
+        if not active:
             return IDLE_DEADLINE_MS
-        return (self.baseline_ms or 0.0) + max(map(_wait_ms, standing)) + MARGIN_MS
+        return (self.baseline_ms or 0.0) + max(map(_wait_ms, active)) + MARGIN_MS
 
     def note(self, entry: Entry) -> None:
         key = (entry.fault, entry.window)
         if entry.event == "requested":
-            self._sights[key] = _Observation(self._faults[entry.fault], entry.window, entry.t_ns)
+            self._observations[key] = _Observation(self._faults[entry.fault], entry.window, entry.t_ns)
             return
-        sight = self._sights.get(key)
-        if sight is None:
+        observation = self._observations.get(key)
+        if observation is None:
             return
         if entry.event == "applied":
-            sight.applied_ns = entry.t_ns
+            observation.applied_ns = entry.t_ns
         elif entry.event == "removing":
-            sight.removing_ns = entry.t_ns
+            observation.removing_ns = entry.t_ns
         elif entry.event == "removed":
-            sight.removed_ns = entry.t_ns
+            observation.removed_ns = entry.t_ns
 
     def see(self, canary: Canary) -> Iterator[Entry | Freed]:
-        """What this canary shows for the first time: `observed` entries for the journal, and Freed lines."""
-        touching = [sight for sight in self._sights.values() if sight.touches(canary)]
+        """What this canary shows for the first time: `observed` entries for the journal, and Freed lines for
+        canary.ndjson."""
+        touching = [observation for observation in self._observations.values() if observation.touches(canary)]
         if not touching:
             yield from self._freed_by(canary)
             if canary.outcome == "ok":
-                self._well.append(canary)
-        for sight in touching:
-            yield from self._observed_by(canary, sight)
+                self._healthy.append(canary)
+        for observation in touching:
+            yield from self._observed_by(canary, observation)
 
-    def _observed_by(self, canary: Canary, sight: _Observation) -> Iterator[Entry]:
-        base_ms, proof = self.baseline_ms, sight.fault.proof
-        if sight.observed or base_ms is None or not sight.covers(canary):
+    def _observed_by(self, canary: Canary, observation: _Observation) -> Iterator[Entry]:
+        base_ms, proof = self.baseline_ms, observation.fault.proof
+        if observation.observed or base_ms is None or not observation.covers(canary):
             return
-        if sight.cut_off(canary) and not shows(canary, proof, base_ms):
+        if observation.cut_off(canary) and not shows(canary, proof, base_ms):
             return
-        sight.canaries.append(canary)
-        if proves(sight.canaries, proof, share=sight.fault.connection_share, base_ms=base_ms):
-            sight.observed = True
+        observation.canaries.append(canary)
+        if proves(observation.canaries, proof, share=observation.fault.connection_share, base_ms=base_ms):
+            observation.observed = True
             yield Entry(
-                fault=sight.fault.name,
-                window=sight.window,
+                fault=observation.fault.name,
+                window=observation.window,
                 upstream=self.upstream,
                 event="observed",
                 t_ns=canary.done_ns,
-                detail=_spell(canary, proof, base_ms),
+                detail=_describe(canary, proof, base_ms),
             )
 
     def _freed_by(self, canary: Canary) -> Iterator[Freed]:
         base_ms = self.baseline_ms
-        for sight in self._sights.values():
-            if sight.freed or sight.removed_ns is None or canary.sent_ns < sight.removed_ns:
+        for observation in self._observations.values():
+            if observation.freed or observation.removed_ns is None or canary.sent_ns < observation.removed_ns:
                 continue
-            if base_ms is None or not is_free(canary, sight.fault.proof, base_ms):
+            if base_ms is None or not is_free(canary, observation.fault.proof, base_ms):
                 continue
-            sight.freed = True
+            observation.freed = True
             yield Freed(
-                fault=sight.fault.name,
-                window=sight.window,
+                fault=observation.fault.name,
+                window=observation.window,
                 upstream=self.upstream,
                 t_ns=canary.done_ns,
                 elapsed_ms=canary.elapsed_ms,
@@ -160,8 +167,8 @@ def _wait_ms(fault: PlannedFault) -> float:
     return fault.proof.least_ms if fault.proof.kind == "held" else FAILING_MS
 
 
-def _spell(canary: Canary, proof: Proof, base_ms: float) -> str:
-    """`a canary, held 2.25 s where 1.1 ms were usual`, or what it was answered."""
+def _describe(canary: Canary, proof: Proof, base_ms: float) -> str:
+    """For people: `a canary, held 2.25 s where 1.1 ms were usual`, or which answer it got."""
     took = format_duration(canary.elapsed_ms)
     if proof.kind == "answered":
         return f"a canary met {spell_proof(proof)} after {took}"

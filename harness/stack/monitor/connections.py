@@ -1,8 +1,8 @@
-"""The second witness: connections on a listener that are not ours, so the service came there, and when.
+"""Connections on a listener that are not the harness's own: they show that the service came there, and when.
 
-Reads the system's tables of sockets (`harness.stack.monitor.socket_table`; elsewhere psutil's) about once a second and
-whenever a fault was applied. It names no process and proves nothing about the fault itself; that is the canaries' part.
-A connection that lasts less than a second is seen only where Toxiproxy's own log tells of it
+It reads the system's socket tables (`harness.stack.monitor.socket_table`; psutil's where there are none) about once a
+second, and whenever a fault was applied. It names no process and proves nothing about the fault itself; canaries do
+that. A connection that lasts less than a second is seen only if Toxiproxy's own log has it
 (`harness.stack.monitor.accepted_clients`).
 """
 
@@ -24,18 +24,20 @@ from harness.stack.threads import in_thread
 
 INTERVAL_S: Final = 1.0
 SCAN_S: Final = 5.0
-"""Bound of one look."""
+"""How long one reading may take."""
 
 _COST_SHARE_MAX: Final = 0.05
+"""The most of the time that readings may take."""
 
 _HOME: Final = PROC / "self"
 
 Row = tuple[Endpoint, Endpoint | None]
-"""Local and remote side of an established socket; no remote side: a listening one."""
+"""Local and remote endpoint of an established socket. A listening socket has no remote endpoint."""
 
 
 class ConnectionMonitor:
-    """`ports`: listener port by upstream. `own_ports()`: local ports of canaries, to be left out."""
+    """Writes a line per upstream at each reading. `ports`: listener port by upstream. `own_ports()`: local ports of
+    canaries, which are left out."""
 
     def __init__(
         self,
@@ -54,11 +56,12 @@ class ConnectionMonitor:
         self._seen: dict[str, set[Endpoint]] = {upstream: set() for upstream in ports}
 
     def look_now(self) -> None:
-        """A fault was applied: what comes from here on came while it stood."""
+        """Read at once, because a fault was applied: connections that come after this reading came while it was
+        active."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled; passes on what `write` raises."""
+        """Read until cancelled. Raises what `write` raises."""
         while True:
             began_s = time.monotonic()
             self._wake.clear()
@@ -70,7 +73,7 @@ class ConnectionMonitor:
                 continue
 
     async def look(self) -> None:
-        """One line an upstream; where the system will not say, a line that says so."""
+        """Read once and write one line per upstream. If the system refuses, the line says so, with `count` None."""
         own = set(self._own_ports())
         began_ns = time.monotonic_ns()
         try:
@@ -79,18 +82,18 @@ class ConnectionMonitor:
             for upstream in self._ports:
                 self._write(Connections(upstream=upstream, t_ns=time.monotonic_ns(), count=None, detail=str(exc)))
             return
-        own |= set(self._own_ports())  # those opened while we looked
+        own |= set(self._own_ports())  # those opened during the reading
         now_ns = time.monotonic_ns()
         for upstream, port in self._ports.items():
-            standing = {endpoint for endpoint in found[port] if endpoint[1] not in own}
+            current = {endpoint for endpoint in found[port] if endpoint[1] not in own}
             short_lived = {client for client in accepted.get(upstream, ()) if client not in own}
-            new = len(short_lived | {client for _, client in standing - self._seen[upstream]})
-            self._seen[upstream] = standing
+            new = len(short_lived | {client for _, client in current - self._seen[upstream]})
+            self._seen[upstream] = current
             self._write(
                 Connections(
                     upstream=upstream,
                     t_ns=now_ns,
-                    count=len(standing),
+                    count=len(current),
                     since_ns=self._looked_ns,
                     new=0 if self._looked_ns is None else new,
                 )
@@ -103,12 +106,13 @@ class ConnectionMonitor:
 
 
 def pause_s(cost_s: float) -> float:
-    """With many thousands of sockets a look costs time that the load generator needs: then look less often."""
+    """The pause after a reading that took `cost_s`. With many thousands of sockets a reading costs time that the load
+    generator needs, so readings become rarer."""
     return max(INTERVAL_S - cost_s, cost_s / _COST_SHARE_MAX)
 
 
 def connected_to(ports: frozenset[int]) -> dict[int, set[Endpoint]]:
-    """Who is connected to each listener port. Raises RigError where the system refuses to say."""
+    """The clients' endpoints at each listener port. Raises RigError if the system refuses to show them."""
     try:
         table = read_table(_HOME)
         return peers(_linux_rows(table) if table else _psutil_rows(), ports)
@@ -117,9 +121,9 @@ def connected_to(ports: frozenset[int]) -> dict[int, set[Endpoint]]:
 
 
 def has_half_closed_peer(port: int) -> bool:
-    """Whether a caller of this listener has closed a connection that the listener's side still holds.
+    """Whether a client of this listener has closed a connection that the listener's side still has open.
 
-    True where the system will not say. One that was reset leaves no trace.
+    True if the system refuses to show it. A connection that was reset leaves no trace.
     """
     try:
         if table := read_table(_HOME):
@@ -131,10 +135,11 @@ def has_half_closed_peer(port: int) -> bool:
 
 
 def peers(seen: Iterable[Row], ports: frozenset[int]) -> dict[int, set[Endpoint]]:
-    """On the listener's own host its accepted side counts, so clients elsewhere are seen too.
+    """The clients' endpoints at each of the ports.
 
-    Where nothing here listens on the port, the connecting side; otherwise that might be a connection
-    to the same port of some other host.
+    If something on this host listens on the port, its accepted sockets count, so that clients on other hosts are seen
+    too. If nothing does, the connecting sockets count; otherwise they might be connections to the same port of another
+    host.
     """
     accepted: dict[int, set[Endpoint]] = {port: set() for port in ports}
     connecting: dict[int, set[Endpoint]] = {port: set() for port in ports}
@@ -155,12 +160,12 @@ def _linux_rows(table: bytes) -> Iterable[Row]:
 
 
 def _psutil_rows() -> Iterable[Row]:
-    """Process by process: asking for all at once needs root on macOS, one's own processes do not."""
+    """Read process by process: reading all at once needs root on macOS, reading the user's own processes does not."""
     for process in psutil.process_iter():
         try:
             connections = process.net_connections("tcp")
         except psutil.Error:
-            continue  # gone, or another user's
+            continue  # it has ended, or belongs to another user
         for each in connections:
             if each.status == psutil.CONN_LISTEN:
                 yield (each.laddr.ip, each.laddr.port), None

@@ -1,4 +1,4 @@
-"""One exchange of a probe with an upstream through its listener: the connection, the deadline, and what came of it."""
+"""One exchange of a probe with an upstream through its listener: the connection, the deadline and the observation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK_BYTES: Final = 64 * 1024
 
 
 class OpenPorts(Protocol):
-    """Hears of every local port that a probe uses, before its connection can be seen."""
+    """Is called with every local port that a probe uses, before its connection can be seen."""
 
     def opened(self, port: int) -> None: ...
 
@@ -24,7 +24,7 @@ class OpenPorts(Protocol):
 
 
 async def observe(probe: Probe, listener: Endpoint, deadline_ms: float, ports: OpenPorts) -> Observation:
-    """Raises nothing that a network can cause: that is what it observes."""
+    """Make one exchange. Whatever the network does is the observation, so nothing that it causes is raised."""
     reading = _Reading(probe)
     outcome: Outcome = "ok"
     detail = ""
@@ -53,18 +53,18 @@ async def observe(probe: Probe, listener: Endpoint, deadline_ms: float, ports: O
 
 
 class _Reading:
-    """`first_ns`: when the first byte of the answer was there, 0 before."""
+    """Reads one answer. `first_ns`: when its first byte was there; 0 before."""
 
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
         self.first_ns = 0
 
     async def read(self, listener: Endpoint, ports: OpenPorts) -> None:
-        """Connect, send and feed the probe until it is over, or to the end of file. Raises OSError."""
+        """Connect, send, and feed the probe until it is over or the end of file is reached. Raises OSError."""
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET6 if ":" in listener.host else socket.AF_INET, socket.SOCK_STREAM) as sock:
             sock.setblocking(False)
-            # bound first: the witness must know our port before the connection can be seen
+            # bound first: the connection monitor must know our port before the connection can be seen
             sock.bind(("", 0))
             own_port = sock.getsockname()[1]
             ports.opened(own_port)

@@ -1,8 +1,8 @@
 """Whether the service tries to connect to a listener that a fault keeps shut: the first attempt of each window.
 
-A refused connection leaves no trace that an ordinary user may read. So, once Toxiproxy has closed the port, this
-process listens there until the service comes: its first connection is reset, which proves that it came, and from then
-on nobody listens and the system refuses. Canaries are reset as well and end nothing.
+A refused connection leaves no trace that an ordinary user may read. So once Toxiproxy has closed the port, this process
+listens on it until the service comes. The service's first connection is reset, which proves the attempt. After that
+nothing listens there, and the system refuses connections. Canaries are reset as well, but they do not end the watch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RefusedAttempts:
         self._listening: dict[str, socket.socket] = {}
 
     def open(self, upstream: PlannedUpstream) -> None:
-        """Watch for the next attempt. Where the port cannot be had, a line says so and connections are just refused."""
+        """Watch for the next attempt. If the port cannot be bound, a line says so and connections are only refused."""
         if upstream.name in self._listening:
             return
         host, port = upstream.listener.host, upstream.listener.port
@@ -60,12 +60,13 @@ class RefusedAttempts:
             self.close(upstream)
 
     def _accept(self, upstream: str, listener: socket.socket) -> None:
-        """Reset whoever has come; at the first that is no canary, stop listening, which resets those still queued."""
+        """Reset every connection that has come. At the first that is not a canary's, stop listening, which resets those
+        still queued."""
         came = False
         while not came:
             try:
                 connection, peer = listener.accept()
-            except OSError:  # nobody is left, or the one that came has gone again
+            except OSError:  # the queue is empty, or the client has left again
                 return
             with connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

@@ -1,10 +1,10 @@
-"""resources.ndjson: once a second, what each child costs in CPU, memory, threads, open files and sockets.
+"""resources.ndjson: what each child costs in CPU, memory, threads, open files and sockets, sampled once a second.
 
-One line a child. The service's descendants are included: one that forks workers is one service, also where a
-worker has detached itself. A figure that the system does not tell is null; sockets are counted of the service alone.
-Looking is a thread's work, so that neither a service with thousands of sockets nor a system that hangs holds up the
-supervisor; a look that comes late says so by its `t_ns`. Who was stopped by a signal (SIGSTOP) or runs out of files is
-told, and so is a run directory that somebody has removed. Nothing is judged here.
+Each sample of a child is one line. The service's line includes its descendants: a service that forks workers is one
+service, even if a worker has detached itself. A figure that the system does not give is null; sockets are counted for
+the service alone. A thread takes the samples, so that neither a service with thousands of sockets nor a system that
+hangs delays the supervisor; the `t_ns` of a late sample shows that it is late. A child that was stopped by a signal
+(SIGSTOP) or runs out of files is reported, and so is a run directory that was removed. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ Number = TypeVar("Number", int, float)
 
 PERIOD_S: Final = 1.0
 LOOK_S: Final = 5.0
-"""A look that has not come back by then is not waited for."""
+"""How long a sample may take before it is given up."""
 LOOKS: Final = 2
-"""In a row: a process that somebody stops for a moment only is none of our business."""
+"""Samples in a row after which a stopped child is reported: one that is stopped only for a moment does not matter."""
 
 
 async def sample_forever(
@@ -45,18 +45,18 @@ async def sample_forever(
     on_stopped: Callable[[ChildProcess], None],
     trouble: Callable[[HarnessFault], None],
 ) -> None:
-    """Until cancelled; `on_stopped` hears of a child once. Raises OSError where the file takes no more, RigError
-    where it was removed."""
-    looks: Counter[str] = Counter()
-    watcher = ResourceSampler()
+    """Sample until cancelled. `on_stopped` is called once for a stopped child. Raises OSError if the file cannot be
+    written, RigError if it was removed."""
+    times_stopped: Counter[str] = Counter()
+    sampler = ResourceSampler()
     with path.open("ab", buffering=0) as file:
         next_s = time.monotonic()
         while True:
             if not os.fstat(file.fileno()).st_nlink:
                 raise RigError("the run directory was removed while the run was on", "keep it until the run is over")
-            for child, line, stopped in await watcher.look([child for child in children() if child.alive]):
-                looks[child.name] = looks[child.name] + 1 if stopped else 0
-                if looks[child.name] == LOOKS:
+            for child, line, stopped in await sampler.look([child for child in children() if child.alive]):
+                times_stopped[child.name] = times_stopped[child.name] + 1 if stopped else 0
+                if times_stopped[child.name] == LOOKS:
                     on_stopped(child)
                 if child.spec.raise_limits and fd_limits.almost_full(line.fds):
                     trouble(fd_limits.full(child.name, line.fds or 0))
@@ -67,9 +67,10 @@ async def sample_forever(
 
 @dataclass(frozen=True, slots=True)
 class ResourceSample:
-    """What a child costs at one moment; a figure is None where the system does not tell it of all its processes.
+    """What a child costs at one moment. A figure is None if the system does not give it for all of the child's
+    processes.
 
-    `t_ns`: when the look began. `sockets`: how many TCP sockets are in each state that occurs.
+    `t_ns`: when the sample began. `sockets`: how many TCP sockets are in each state that occurs.
     """
 
     t_ns: int
@@ -83,19 +84,20 @@ class ResourceSample:
 
 
 Seen = tuple[ChildProcess, ResourceSample, bool]
-"""A child, what it costs, and whether a signal has stopped any process of it."""
+"""A child, its sample, and whether a signal has stopped any of its processes."""
 
 
 class ResourceSampler:
-    """Looks at children in a thread, one look at a time: a system that hangs gets no second thread."""
+    """Samples children in a thread, one sample at a time: if the system hangs, no second thread is started."""
 
     def __init__(self) -> None:
-        self._looking = threading.Lock()
+        self._sampling = threading.Lock()
         self._counter = SocketCounter()
         self._detached = Detached()
 
     async def look(self, children: Iterable[ChildProcess]) -> list[Seen]:
-        """Nothing of who has ended meanwhile; nothing at all while a look does not come back."""
+        """Samples of the children that have not ended meanwhile. Empty if this sample or an earlier one does not come
+        back."""
         watched = tuple(children)
         try:
             return await in_thread(lambda: self._look(watched), LOOK_S)
@@ -103,7 +105,7 @@ class ResourceSampler:
             return []
 
     def _look(self, children: Sequence[ChildProcess]) -> list[Seen]:
-        if not self._looking.acquire(blocking=False):
+        if not self._sampling.acquire(blocking=False):
             return []
         try:
             others = [child for child in children if child.name != service.NAME]
@@ -111,12 +113,13 @@ class ResourceSampler:
             seen = [
                 (child, measure(child, each, self._counter), any(map(_is_stopped, each))) for child, each in families
             ]
-            return [(child, line, stopped) for child, line, stopped in seen if line.threads != 0]  # it has ended
+            # a child without threads has ended
+            return [(child, line, stopped) for child, line, stopped in seen if line.threads != 0]
         finally:
-            self._looking.release()
+            self._sampling.release()
 
     def _family(self, child: ChildProcess, others: Sequence[ChildProcess]) -> list[psutil.Process]:
-        """The child, and of the service whatever it has started; none once the child is gone."""
+        """The child's process, and for the service also whatever it has started. Empty once the child is gone."""
         try:
             leader = psutil.Process(child.pid)
             if child.name != service.NAME:
@@ -135,25 +138,26 @@ def _is_stopped(process: psutil.Process) -> bool:
 
 
 def measure(child: ChildProcess, family: Sequence[psutil.Process], counter: SocketCounter) -> ResourceSample:
-    """One whose figures are all 0 has ended. A figure that one of the family does not tell is None of all together."""
-    t_ns = time.monotonic_ns()  # before the first figure: none of them is of an earlier moment than the line says
-    told = [figures for process in family if (figures := _figures(process)) is not None]
-    cpu_s = _sum(each.cpu_s for each in told)
+    """A sample of one child. If it has ended, all figures are 0. A figure that one of its processes does not give is
+    None for all of them together."""
+    t_ns = time.monotonic_ns()  # before the first figure, so that none is older than the line says
+    known = [figures for process in family if (figures := _figures(process)) is not None]
+    cpu_s = _sum(each.cpu_s for each in known)
     return ResourceSample(
         t_ns=t_ns,
         child=child.name,
         pid=child.pid,
         cpu_s=None if cpu_s is None else round(cpu_s, 3),
-        rss_bytes=_sum(each.rss_bytes for each in told),
-        threads=_sum(each.threads for each in told),
-        fds=_sum(each.fds for each in told),
+        rss_bytes=_sum(each.rss_bytes for each in known),
+        threads=_sum(each.threads for each in known),
+        fds=_sum(each.fds for each in known),
         sockets=counter.count([process.pid for process in family]) if child.name == service.NAME else None,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
-    """Of one process; None is what the system does not tell."""
+    """Figures of one process; None if the system does not give one."""
 
     cpu_s: float | None
     rss_bytes: int | None
@@ -162,16 +166,16 @@ class _Figures:
 
 
 def _figures(process: psutil.Process) -> _Figures | None:
-    """None of one that has ended."""
+    """None if the process has ended."""
     try:
         with process.oneshot():
             thread = procfs.living_thread(process.pid) if procfs.leader_exited(process) else None
-            cpu_s, threads = _told(lambda: _cpu_s(process)), _told(process.num_threads)
+            cpu_s, threads = _or_none(lambda: _cpu_s(process)), _or_none(process.num_threads)
             if thread is not None:
-                return _Figures(cpu_s, procfs.rss_bytes(thread), threads, _told(lambda: procfs.fds(thread)))
+                return _Figures(cpu_s, procfs.rss_bytes(thread), threads, _or_none(lambda: procfs.fds(thread)))
             if process.status() == psutil.STATUS_ZOMBIE:
-                return _Figures(cpu_s, 0, 0, 0)  # dead, and waits for its parent: it holds nothing
-            return _Figures(cpu_s, _told(lambda: process.memory_info().rss), threads, _told(process.num_fds))
+                return _Figures(cpu_s, 0, 0, 0)  # dead, and waits for its parent: it uses nothing
+            return _Figures(cpu_s, _or_none(lambda: process.memory_info().rss), threads, _or_none(process.num_fds))
     except psutil.NoSuchProcess:
         return None
     except (psutil.Error, OSError):
@@ -179,13 +183,13 @@ def _figures(process: psutil.Process) -> _Figures | None:
 
 
 def _cpu_s(process: psutil.Process) -> float:
-    """With that of descendants that have ended, or the sum would fall when a worker is replaced."""
+    """In seconds, with descendants that have ended: otherwise the sum would fall when a worker is replaced."""
     times = process.cpu_times()
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _told(look: Callable[[], Number]) -> Number | None:
-    """Raises psutil.NoSuchProcess of one that has ended."""
+def _or_none(look: Callable[[], Number]) -> Number | None:
+    """The figure; None if the system does not give it. Raises psutil.NoSuchProcess if the process has ended."""
     try:
         return look()
     except psutil.NoSuchProcess:
@@ -195,7 +199,7 @@ def _told(look: Callable[[], Number]) -> Number | None:
 
 
 def _sum(figures: Iterable[Number | None]) -> Number | None:
-    """None where one is: a part would pass for the whole."""
+    """None if any figure is None: a part would look like the whole."""
     total: Number = 0
     for figure in figures:
         if figure is None:

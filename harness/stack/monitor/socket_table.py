@@ -1,4 +1,4 @@
-"""The one reader of Linux' tables of TCP sockets, /proc/PID/net/tcp and tcp6: those of one network namespace."""
+"""The one reader of Linux' tables of TCP sockets, /proc/PID/net/tcp and tcp6. Each shows one network namespace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 from harness.stack.processes.procfs import GONE
 
 Endpoint = tuple[str, int]
-"""An address, as the system spells it, and a port."""
+"""An address, as the system writes it, and a port."""
 
 STATES: Final = {
     "01": "ESTABLISHED",
@@ -27,16 +27,18 @@ STATES: Final = {
     "0A": "LISTEN",
     "0B": "CLOSING",
 }
-"""As the table numbers them. Without TIME_WAIT, of which there may be very many: it belongs to no process any more."""
+"""States by their number in the table. TIME_WAIT is left out: there may be very many, and they belong to no process any
+more."""
 
 
 _INODE: Final = re.compile(rb".{38}\S* +\d+ +\d+ (\d+)")
-"""After the state: 38 characters and more of queues, timer and retransmissions, the user, the timeout."""
+"""What follows the state: 38 characters or more of queues, timer and retransmissions, the user, the timeout, the
+inode."""
 
 
 @dataclass(slots=True)
 class TableRow:
-    """One socket. Each column is read when it is asked for, since there may be many thousands."""
+    """One socket. A column is parsed only when it is asked for, since there may be many thousands of rows."""
 
     _found: re.Match[bytes]
 
@@ -54,23 +56,23 @@ class TableRow:
 
     @property
     def inode(self) -> str:
-        """Empty where the line is cut."""
+        """Empty if the line is cut off."""
         found = _INODE.match(self._found.string, self._found.end())
         return found[1].decode() if found else ""
 
 
 def read_table(home: Path) -> bytes:
-    """Both versions' sockets, as a process's folder (`/proc/self`) shows them; empty where it has ended, and where
-    there is no such folder. Raises OSError."""
+    """The IPv4 and IPv6 sockets that a process's folder (`/proc/self`) shows, unparsed. Empty if the process has ended
+    or there is no such folder. Raises OSError."""
     table = home / "net" / "tcp"
     first, second = _read(table), _read(home / "net" / "tcp6")
-    if not second and not os.access(table, os.F_OK):  # not a system without IPv6
+    if not second and not os.access(table, os.F_OK):  # a system that only lacks IPv6 has this file
         return b""
     return first + second
 
 
 def rows(table: bytes, *states: str) -> Iterator[TableRow]:
-    """The sockets in any of these states, and where none is named in any of STATES; other lines are passed over."""
+    """The sockets in any of these states, or in any of STATES if none is given. Other lines are skipped."""
     return map(TableRow, _pattern(states).finditer(table))
 
 
@@ -82,11 +84,11 @@ def _pattern(states: tuple[str, ...]) -> re.Pattern[bytes]:
 
 
 def _endpoint(address: bytes, port: bytes) -> Endpoint:
-    return address[-8:].decode(), int(port, 16)  # the last 8 digits: an IPv4 address is the same in both tables
+    return address[-8:].decode(), int(port, 16)  # the last 8 digits of an IPv4 address are the same in both tables
 
 
 def _read(table: Path) -> bytes:
-    """Empty where there is none."""
+    """Empty if there is no such file."""
     try:
         return table.read_bytes()
     except OSError as exc:

@@ -1,4 +1,4 @@
-"""How each kind of upstream is asked whether it lives, one probe a file. A new one is its file and its line in PROBES.
+"""How canaries ask each kind of upstream, one probe per file. A new one needs its file and its line in PROBES.
 
 The supervisor imports this, so nothing here imports the models of scenarios.
 """
@@ -16,15 +16,15 @@ __all__ = ["PROBES", "Observation", "Outcome", "Probe", "ProbeKind", "probe_of"]
 
 class ProbeKind(Protocol):
     def __call__(self, upstream: PlannedUpstream, *, reads_to_end: bool) -> Probe:
-        """`reads_to_end`: the end of the connection is waited for, where the origin can be asked to close it."""
+        """`reads_to_end`: the canary waits for the end of the connection, if the origin can be asked to close it."""
 
 
 PROBES: Final[dict[str, ProbeKind]] = {
     "fake": FakeProbe,
 }
-"""By the kind of the upstream, as `harness.upstreams.kinds.UPSTREAMS` has it."""
+"""By the kind of the upstream, as in `harness.upstreams.kinds.UPSTREAMS`."""
 
 
 def probe_of(upstream: PlannedUpstream, *, reads_to_end: bool) -> Probe:
-    """A probe for one exchange with it."""
+    """A probe for one exchange with the upstream."""
     return PROBES[upstream.kind](upstream, reads_to_end=reads_to_end)

@@ -1,4 +1,4 @@
-"""The probe of a fake: one HTTP request with the canary's mark, which a fake answers at once with its health answer."""
+"""The probe of a fake: one HTTP request with the canary header, which a fake answers at once with its health answer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from harness.rundir.canaries import Looks
 from harness.rundir.plan import PlannedUpstream
 
 PATH: Final = "/offers"
-"""Any would do: to a call with the mark, a fake answers what its provider's health request is answered."""
+"""Any path would do: a fake answers a call with the canary header as if it were its provider's health request."""
 LOOKED_INTO_BYTES: Final = 4 << 20
-"""A larger body is not parsed: the supervisor has other things to do."""
+"""A larger body is not parsed, because that would keep the supervisor from its other work."""
 
 
 class FakeProbe:
-    """`reads_to_end`: it asks for the connection's close and is over with that; else with the end of a whole answer."""
+    """`reads_to_end`: the request asks for the connection to be closed, and the exchange is over when it is. Otherwise
+    it is over at the end of a whole answer."""
 
     def __init__(self, upstream: PlannedUpstream, *, reads_to_end: bool) -> None:
         self._marker = f"-tg-{upstream.name}.".encode()
@@ -62,7 +63,7 @@ class FakeProbe:
 
 
 def fault_in(answer: HttpExchange) -> str:
-    """What is wrong with an answer that has ended with what was received; empty: it is whole and 2xx."""
+    """What is wrong with an answer that has ended after what was received; empty if it is whole and 2xx."""
     if not answer.received:
         return "closed without an answer"
     if not answer.is_http:

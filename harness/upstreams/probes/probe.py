@@ -1,4 +1,5 @@
-"""What a canary sends to an upstream and what it makes of the answer. No I/O: the canary owns the connection."""
+"""The interface of a probe: what a canary sends to an upstream, and how the answer is read. No I/O: the canary owns the
+connection."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ class Probe(Protocol):
 
     @property
     def request(self) -> bytes:
-        """Sent as soon as the connection stands. Empty: nothing is sent."""
+        """Sent as soon as the connection is established. Empty: nothing is sent."""
 
     @property
     def received(self) -> int:
@@ -26,25 +27,27 @@ class Probe(Protocol):
 
     @property
     def is_over(self) -> bool:
-        """Nothing more need be received. False: the canary reads on, to the end of file or to its deadline."""
+        """True: nothing more needs to be received. False: the canary reads on, to the end of file or its deadline."""
 
     @property
     def fault(self) -> str:
-        """What is wrong with an answer that ended with what was received; empty: it is whole, and the upstream well."""
+        """What is wrong with an answer that ended after what was received; empty: it is whole, and the upstream
+        healthy."""
 
     @property
     def status(self) -> int:
-        """A status code as HTTP has it; 0 where none came, or the protocol has none."""
+        """A status code as in HTTP; 0 if none came, or if the protocol has none."""
 
     def looks(self) -> Looks | None:
-        """What a whole answer holds; None where the protocol does not say, or it is too large to be looked into."""
+        """What a whole answer contains; None if the protocol does not say, or if it is too large to be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one exchange came to. Times are nanoseconds of the monotonic clock; `first_ns` is 0 where no byte came.
+    """The result of one exchange. Times are nanoseconds of the monotonic clock; `first_ns` is 0 if no byte came.
 
-    `ok`: a whole answer, however late. `held`: no end by the deadline. `failed`: refused, reset, cut short or not well.
+    `ok`: a whole answer, however late. `held`: no end by the deadline. `failed`: refused, reset, cut short or
+    unhealthy.
     """
 
     outcome: Outcome

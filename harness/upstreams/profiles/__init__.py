@@ -1,6 +1,6 @@
-"""Latency profiles, one a file: what fakes draw from, and what a plan's p50 and p99 are computed by.
+"""Latency profiles, one per file: fakes draw from them, and a plan's p50 and p99 are computed from them.
 
-A new one is its file, its line in PROFILES and its spelling in `harness.upstreams.profile`.
+A new one needs its file, its line in PROFILES and its keys in `harness.upstreams.profile`.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ PROFILES: Final[tuple[tuple[str, Callable[..., Profile]], ...]] = (
     ("pareto", Pareto),
     ("empirical", Empirical),
 )
-"""Each takes the numbers that a plan holds under their names; one that is recorded, `points`."""
+"""Each takes the numbers that a plan has under their names; a recorded profile takes `points`."""
 
 
 def profile_of(fake: FakeSpec) -> Profile:
-    """How long this fake's answers take. Raises ValueError on an impossible profile."""
+    """The distribution of a fake's latency. Raises ValueError on an impossible profile."""
     if fake.profile is None:
         return Lognormal.from_percentiles(fake.p50_ms, fake.p99_ms)
     return as_planned(fake.profile)
 
 
 def as_planned(given: PlannedProfile) -> Profile:
-    """Raises ValueError on an impossible one."""
+    """The distribution of a planned profile. Raises ValueError on an impossible one."""
     for kind, make in PROFILES:
         if kind == given.kind:
             numbers = {"points": given.points} if given.points else given.numbers_ms

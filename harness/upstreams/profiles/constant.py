@@ -1,4 +1,4 @@
-"""`constant: 200ms`: every answer takes as long."""
+"""`constant: 200ms`: every answer takes the same time."""
 
 from __future__ import annotations
 

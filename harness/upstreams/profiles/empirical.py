@@ -1,4 +1,4 @@
-"""`empirical: FILE`: as recorded from the real thing, by the points of its distribution that the plan holds."""
+"""`empirical: FILE`: latencies as recorded from a real upstream, by the points of their distribution in the plan."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Empirical:
     points: Points
 
     def __post_init__(self) -> None:
-        """Raises ValueError unless there are points, shares and latencies both rising, none negative."""
+        """Raises ValueError unless there are points, with shares and latencies both rising and none negative."""
         if not self.points or not 0 <= self.points[0][1] <= self.points[-1][1] <= LONGEST_MS:
             raise ValueError("a recording has at least one latency, none below zero and none above a day")
         for (share, value_ms), (next_share, next_ms) in pairwise(self.points):

@@ -1,4 +1,4 @@
-"""`lognormal: {p50: 200ms, p99: 600ms}`, for which `p50` and `p99` alone are short."""
+"""`lognormal: {p50: 200ms, p99: 600ms}`; `p50` and `p99` alone are short for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`normal: {mean: 200ms, deviation: 40ms}`: the bell curve, with what lies below zero put at zero."""
+"""`normal: {mean: 200ms, deviation: 40ms}`: the normal distribution, with values below zero set to zero."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from harness.upstreams.profiles.profile import LONGEST_MS, NORMAL
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """Draws below zero become zero rather than being drawn again, so that mean and p99 stay as written.
+    """Draws below zero become zero and are not drawn again, so that mean and p99 stay as written.
 
-    (With a deviation above half of the mean more than 2 % of the draws are cut; the true mean is then
-    a little above the one written.)
+    (With a deviation above half of the mean, more than 2 % of the draws are cut; the true mean is then a little above
+    the one written.)
     """
 
     mean_ms: float

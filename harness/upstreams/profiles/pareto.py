@@ -12,8 +12,8 @@ from harness.upstreams.profiles.profile import LONGEST_MS
 class Pareto:
     """P(latency > t) = (least / t) ^ alpha. Two figures fix it: 1 / alpha = ln(p99 / least) / ln 100.
 
-    Each factor of a hundred in the share makes the latency p99 / least times longer: with 50 ms and
-    2 s the median is 87 ms, p99.99 is 80 s. It ends at a day, where all draws beyond are put.
+    Each factor of a hundred in the share makes the latency p99 / least times longer: with 50 ms and 2 s the median is
+    87 ms and p99.99 is 80 s. A draw above a day becomes a day.
     """
 
     least_ms: float

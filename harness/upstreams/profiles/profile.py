@@ -1,4 +1,4 @@
-"""What a latency profile is: an inverse distribution function. Pure; holds no random state."""
+"""The interface of a latency profile: an inverse distribution function. Pure; it has no random state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`uniform: {low: 100ms, high: 300ms}`: anything between the two, equally likely."""
+"""`uniform: {low: 100ms, high: 300ms}`: every value between the two is equally likely."""
 
 from __future__ import annotations
 
