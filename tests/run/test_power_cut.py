@@ -19,7 +19,6 @@ def _sweep(folder: Path, url: str) -> list[str]:
     return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
 
 
-@pytest.mark.beside
 def test_a_sweep_undoes_what_is_left_of_a_dead_run_beside_one_that_lives(
     tmp_path: Path, toxiproxy_binary: Path
 ) -> None:

@@ -85,7 +85,6 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path, toxiproxy_env: dict[
     assert "fix: name another folder with --out" in ran.stderr
 
 
-@pytest.mark.beside
 def test_a_disk_that_fills_up_while_reports_are_written(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     """All rows fit, the largest report does not: what was measured is kept, and judged when there is room again."""
     scenario = INCIDENT.replace("{timeout: 2s}", "{kind: client, timeout: 2s}")  # nginx writes the largest of the rows
