@@ -1,6 +1,6 @@
-"""The tables of a report, as pandas frames: each says once what HTML, CSV and Markdown then show.
+"""The tables of a report as pandas frames. HTML, CSV and Markdown render these, so a figure is computed in one place.
 
-Small frames only, made of what is already counted; rows by the million stay numpy arrays (`timeline`).
+Small frames only, of what is already counted; rows by the million stay numpy arrays, in `reports.timeline`.
 A missing figure is NaN or None, never zero.
 """
 
@@ -14,17 +14,18 @@ import pandas as pd
 from harness.rundir.results import CellResult, PhaseResult, Results, UpstreamResult
 from harness.rundir.rows import Outcome
 from reports import formatting
-from reports.charts.percentiles import Curve
+from reports.charts.percentiles import MEDIAN_NINES, Curve
 
 if TYPE_CHECKING:
     from reports.history import History
 
 OUTCOMES: Final = tuple(outcome.name.lower() for outcome in Outcome)
-_SHOWN_PERCENTILES: Final = ((0.30103, "p50"), (1.0, "p90"), (2.0, "p99"), (3.0, "p99.9"))
+_SHOWN_PERCENTILES: Final = ((MEDIAN_NINES, "p50"), (1.0, "p90"), (2.0, "p99"), (3.0, "p99.9"))
+"""(nines, name) with nines = -log10(1 - p). Each must be a point of the curve itself, not one beside it."""
 
 
 def gates(results: Results) -> pd.DataFrame:
-    """One row a gate, in the order of the scenario."""
+    """One row per gate, in the order of the scenario."""
     columns = [
         "id", "text", "phase", "verdict", "observed", "low", "high", "censored_at_ms", "op", "limit", "unit",
         "n", "exceeded", "deflation", "withstands_ms", "line", "reason",
@@ -33,7 +34,7 @@ def gates(results: Results) -> pd.DataFrame:
 
 
 def phases(results: Results) -> pd.DataFrame:
-    """One row a phase: its latencies, its throughput, and a column for each outcome."""
+    """One row per phase: its latencies, its throughput, and a column for each outcome."""
     rows = [
         {
             "phase": phase.name,
@@ -53,7 +54,10 @@ def phases(results: Results) -> pd.DataFrame:
 
 
 def upstreams(rows: Sequence[UpstreamResult]) -> pd.DataFrame:
-    """One row an upstream and phase."""
+    """One row per upstream and phase. `slowest_share`: in which share of the slow requests it answered last.
+
+    `wait_caused_ms`: how much longer they waited for it than for the next slowest; mean over all slow requests.
+    """
     columns = [
         "name", "source", "phase", "calls", "calls_per_arrival", "p50_ms", "p99_ms", "slowest_share", "wait_caused_ms",
     ]  # fmt: skip
@@ -91,16 +95,16 @@ def percentiles(curves: Sequence[Curve]) -> pd.DataFrame:
     """Phases × shown percentiles, ms; NaN where the phase has too few arrivals for that rank."""
     rows = {
         each.phase: {
-            word: next((ms for at, ms, _ in each.points if at >= nines - 1e-9), float("nan"))
-            for nines, word in _SHOWN_PERCENTILES
+            name: next((ms for at, ms, _ in each.points if at >= nines - 1e-9), float("nan"))
+            for nines, name in _SHOWN_PERCENTILES
         }
         for each in curves
     }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=[word for _, word in _SHOWN_PERCENTILES])
+    return pd.DataFrame.from_dict(rows, orient="index", columns=[name for _, name in _SHOWN_PERCENTILES])
 
 
 def cells(listed: Sequence[CellResult], runs: Sequence[Results | None]) -> pd.DataFrame:
-    """The ladder's table: one row a cell and fault phase (`whole` where it has none), from the cells' own results.
+    """The ladder's table: one row per cell and fault phase (`whole` where it has none), from the cells' own results.
 
     A cell whose results cannot be read keeps its row, without figures.
     """

@@ -1,4 +1,5 @@
-"""Decides gates on a share: k of n requests in a window count against the gate, and fewer than a share p0 may.
+"""Decides gates on a share: of the n requests of a phase, k count against the gate; it passes if their share is surely
+below p0.
 
 If the load was stopped before the end of the phase, only what was known before the faults were removed counts. Then a
 gate FAILs only if it would have failed whatever the remaining arrivals had done; otherwise it is inconclusive.
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 
 JOINED_LEAST: Final = 0.99
 """If a smaller share of the backends' calls can be matched to a request, nothing is said about single requests."""
-OPEN_SHARE: Final = 0.001
+STILL_OPEN_SHARE_MOST: Final = 0.001
 """If a larger share of the baseline's arrivals is still open when the first fault comes, the guard was too short."""
 
 Bad = Callable[[Evidence, Window], NDArray[np.bool_]]
-"""For each request of a window: whether it counts against the gate."""
+"""For each request of a window, shape (len(window.samples),): whether it counts against the gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,9 @@ class InconclusiveReason:
 
 
 def rule_of(plan: Plan, p0: float, alpha_fail: float) -> Rule:
-    """The rule that a share below `p0` passes: a PASS at the plan's confidence and clump, a FAIL at `alpha_fail`."""
-    return Rule(p0, plan.verdict.clump_ms / 1000, round(1 - plan.verdict.confidence, 9), alpha_fail)
+    """The test of `share < p0`. Chance of error of a PASS: 1 - the plan's confidence; of a FAIL: `alpha_fail`."""
+    alpha = round(1 - plan.verdict.confidence, 9)  # 1 - 0.95 is 0.05000000000000004
+    return Rule(p0=p0, clump_s=plan.verdict.clump_ms / 1000, alpha=alpha, alpha_fail=alpha_fail)
 
 
 def decide_share(pool: Pool, population: Population, bad: Bad, rule: Rule) -> Decision | InconclusiveReason:
@@ -95,7 +97,9 @@ def describe_stopped(pool: Pool) -> InconclusiveReason:
 def _decide_cut(
     pool: Pool, population: Population, windows: Sequence[Window], bad: Bad, rule: Rule
 ) -> Decision | InconclusiveReason:
-    """Decide windows of which at least one was cut short: FAIL if no completion of the plan could pass."""
+    """Decide windows of which at least one was cut short: FAIL if the gate fails however the unknown requests end; else
+    inconclusive.
+    """
     surely_bad: list[NDArray[np.bool_]] = []
     unknown: list[NDArray[np.bool_]] = []
     for run, window in zip(pool.runs, windows, strict=True):
@@ -110,13 +114,18 @@ def _decide_cut(
     sizes = np.concatenate([batch_sizes(len(own)) for own in surely_bad])
     seconds = sum(window.seconds for window in windows)
     if cannot_pass(_batches(surely_bad), _batches(unknown), sizes, seconds, rule):
-        return Decision("fail", "decided", known, k, 1.0, k / n, 1.0, None)
+        low = k / n  # as if all unknown requests ended well
+        return Decision(
+            verdict="fail", reason="decided", n=known, k=k, deflation=1.0, low=low, high=1.0, withstands_s=None
+        )
     return describe_stopped(pool)
 
 
 def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDArray[np.int64] | None:
-    """The sequence numbers of the arrivals that the plan has in this window; None if the plan cannot tell: a closed
-    model, a population of ok requests, or arrivals with several requests."""
+    """The numbers of the arrivals that the plan has in this window, shape (arrivals,), ascending.
+
+    None if the plan cannot tell: a closed model, a population of ok requests, or arrivals with several requests.
+    """
     offsets = run.planned_offsets_ns
     if offsets is None or population.ok_only or run.has_parts:
         return None
@@ -135,8 +144,9 @@ def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDAr
 def _known(
     run: Evidence, window: Window, planned: NDArray[np.int64], bad: NDArray[np.bool_], held_ns: int | None
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Two arrays with an entry for each planned arrival: whether it surely counts against the gate, and whether that is
-    unknown. Of a request that ended after the cutoff only how long it had waited by then is known."""
+    """(surely_bad, unknown), both of shape (len(planned),): whether an arrival surely counts against the gate, and
+    whether that is unknown. Of a request that ended after the cutoff only how long it had waited by then is known.
+    """
     samples = window.samples
     known = np.ones(len(samples), np.bool_)
     if run.cutoff_ns is not None:
@@ -154,6 +164,7 @@ def _known(
 
 
 def _batches(runs: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
+    """The batch sums of each run, one run after the other."""
     return np.concatenate([batch_sums(run) for run in runs])
 
 
@@ -168,7 +179,7 @@ _WHY: Final[dict[str, str]] = {
 }
 
 
-KINDS: Final[dict[str, FindingKind]] = {
+_KINDS: Final[dict[str, FindingKind]] = {
     "no_arrivals": FindingKind.NO_ARRIVALS,
     "above_not_surely": FindingKind.ABOVE_NOT_SURELY,
     "too_few": FindingKind.TOO_FEW,
@@ -189,7 +200,10 @@ class ShareWords:
     """How the requests ended that count against the gate; listed after `did` if any of them failed."""
 
     def seen(self, decision: Decision) -> str:
-        """`317 of 1,217 requests (26 %) took 3.00 s or longer, or failed (315 got HTTP 500, 2 got a 504)`."""
+        """What was counted, as a clause; empty if no request arrived:
+
+        `317 of 1,217 requests (26 %) took 3.00 s or longer, or failed (315 got HTTP 500, 2 got a 504)`.
+        """
         if decision.reason == "no_arrivals":
             return ""
         share = format_share(decision.k / decision.n)
@@ -200,7 +214,7 @@ class ShareWords:
 
 def finding_of(decision: Decision, words: ShareWords, *, limit: float, unit: Unit, op: Literal["<", ">"]) -> Finding:
     """A decision on a share as a finding. The gate adds `observed`, `low` and `high` in its own unit."""
-    kind = KINDS.get(decision.reason, DECIDED[decision.verdict])
+    kind = DECIDED[decision.verdict] if decision.reason == "decided" else _KINDS[decision.reason]
     return Finding(
         verdict=decision.verdict,
         reason=_reason(decision, words),
@@ -244,7 +258,7 @@ def guard_too_short(pool: Pool) -> InconclusiveReason | None:
         if first_ns is None or not len(window.samples):
             continue
         still_open = int(np.count_nonzero(window.samples["done_ns"] > first_ns))
-        if still_open > OPEN_SHARE * len(window.samples):
+        if still_open > STILL_OPEN_SHARE_MOST * len(window.samples):
             return InconclusiveReason(
                 FindingKind.GUARD_TOO_SHORT,
                 f"guard_too_short: {format_count(still_open)} of the baseline's requests were still open when the "

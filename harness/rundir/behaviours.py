@@ -1,7 +1,8 @@
 """What a fake backend does to the requests that a fault affects: data only, one model for each kind.
 
 A fault of a scenario compiles to one of these, plan.json contains it, and `fake_backends.behaviours` implements it.
-Delays are added to the backend's own latency; times are milliseconds from when the fault was applied.
+Delays are added to the backend's own latency. `up_after_ms`, `Ramp.over_ms` and `spells_ms` count from when the fault
+was applied, `Drip.over_ms` from each answer's head.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Hang(_Behaviour):
 
 
 class Ramp(_Behaviour):
-    """Answer later by a delay that grows (or shrinks) linearly over `over_ms`, then stays."""
+    """Answer later by a delay that changes linearly from `from_ms` to `to_ms` over `over_ms`, then stays."""
 
     kind: Literal["ramp"] = "ramp"
     from_ms: float
@@ -47,14 +48,17 @@ class Ramp(_Behaviour):
 
 
 class ColdStart(_Behaviour):
-    """Answer no request until `up_after_ms`."""
+    """Requests that arrive before `up_after_ms` wait until then."""
 
     kind: Literal["cold_start"] = "cold_start"
     up_after_ms: float
 
 
 class SlowSpells(_Behaviour):
-    """Answer all requests later by `latency_ms` during spells (start, end), the same for all upstreams of the fault."""
+    """Answer requests that arrive during a spell later by `latency_ms`.
+
+    `spells_ms`: (start, end) of each; all upstreams of the fault have the same.
+    """
 
     kind: Literal["slow_spells"] = "slow_spells"
     latency_ms: float
@@ -62,7 +66,7 @@ class SlowSpells(_Behaviour):
 
 
 class Capacity(_Behaviour):
-    """Work on `limit` calls at once; more wait in a queue."""
+    """Work on `limit` requests at once; more wait in a queue, in order of arrival."""
 
     kind: Literal["capacity"] = "capacity"
     limit: int
@@ -76,39 +80,39 @@ class Drip(_Behaviour):
 
 
 class Truncate(_Behaviour):
-    """Announce the whole body in the head, send `keep` of it (a share), and close the connection."""
+    """Announce the whole body in the head, send the share `keep` (0 to 1) of its bytes, and close the connection."""
 
     kind: Literal["truncate"] = "truncate"
     keep: float
 
 
 class Malformed(_Behaviour):
-    """A body of the right length that is not JSON."""
+    """Answer with a body of the right length that is not JSON: its last bracket is wrong."""
 
     kind: Literal["malformed"] = "malformed"
 
 
 class WrongSchema(_Behaviour):
-    """JSON of another shape than the client expects."""
+    """Answer 200 with JSON of another shape, as the next version of an API would."""
 
     kind: Literal["wrong_schema"] = "wrong_schema"
 
 
 class Empty(_Behaviour):
-    """A correct answer without a single offer."""
+    """Answer correctly, without a single offer."""
 
     kind: Literal["empty"] = "empty"
 
 
 class Huge(_Behaviour):
-    """The same offers in a body of `size_bytes`."""
+    """Answer with the same offers in a body filled up to `size_bytes` at least."""
 
     kind: Literal["huge"] = "huge"
     size_bytes: int
 
 
 class RedirectLoop(_Behaviour):
-    """A redirect to the requested address itself."""
+    """Answer 302 to the same path and query."""
 
     kind: Literal["redirect_loop"] = "redirect_loop"
 

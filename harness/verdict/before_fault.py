@@ -78,7 +78,7 @@ def headline_of(failed: GateVerdict) -> str:
 
 def why_of(pool: Pool, in_baseline: AsBefore) -> str:
     """The figures of the baseline, and how its requests ended if all ended alike."""
-    everyone = f" Every request of it was answered with {in_baseline.status}." if in_baseline.status else ""
+    everyone = f" Every request of the baseline was answered with {in_baseline.status}." if in_baseline.status else ""
     lacking = f" {sentence}." if (sentence := _never_in_answers(pool)) and not in_baseline.status else ""
     return f"It was no better in the baseline, before any fault: {in_baseline.seen}.{everyone}{lacking}"
 
@@ -87,8 +87,8 @@ def next_of(gate: Gate, in_baseline: AsBefore) -> str:
     """What to do about a gate that fails without a fault."""
     if in_baseline.status:
         return (
-            f"It answers {in_baseline.status} to everything: does it have the path of these requests, and may we ask "
-            "it?"
+            f"It answers {in_baseline.status} to everything: does it have this path, and does it accept these "
+            "requests (authentication)?"
         )
     if gate.uses_complete:
         return "See which rows the answers lack without any fault, and whether `asks` of the request names too many."

@@ -96,20 +96,20 @@ def judge(evidence: Evidence | Pool) -> Results:
 def _results(pool: Pool, gates: GateVerdicts) -> Results:
     findings, faults = _check(pool, gates)
     warmup = failed_warmup(pool)
-    if warmup and not warmup.answered:
+    if warmup and not warmup.blames_service:
         findings = tuple(warmup.check() if f.check == warmup.check().check and f.ok else f for f in findings)
     alive = service_alive(pool)
     before = {one.planned.id: in_baseline for one in gates.failed if (in_baseline := as_before(pool, one))}
     every = (*gates.gates, *([alive] if alive else []))
     results = tuple(one.result(as_before=one.planned.id in before) for one in every)
-    results += (warmup.gate(),) if warmup and warmup.answered else ()
+    results += (warmup.gate(),) if warmup and warmup.blames_service else ()
     phases = phase_results(pool)
     attribution = Attribution(pool)
     upstreams = tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
     cost = cost_results(pool, [phase for phase in phases if phase.name not in UNATTRIBUTED])
     interrupted = any(run.manifest.ended and run.manifest.ended.reason == "interrupted" for run in pool.runs)
     verdict = _combine(gates, alive, findings)
-    if warmup and warmup.answered and verdict != "rig_failure":
+    if warmup and warmup.blames_service and verdict != "rig_failure":
         verdict = "fail"
     if interrupted and verdict == "pass":
         verdict = "inconclusive"  # a reader who sees only the verdict must not take a stopped run for a complete one

@@ -16,6 +16,7 @@ from reports.charts.plot import LogMs, Plot
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MEDIAN_NINES: Final = math.log10(2)
 _STEP: Final = 0.04  # of a nine, between two points of a line
 _LABEL_GAP: Final = 0.058  # of the height: one line of small print
 _MOST_NINES: Final = 4.0
@@ -26,7 +27,7 @@ CURVES_MOST: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """`points`: (nines, ms, failed) with nines = -log10(1 - p); only ranks that the phase has."""
+    """`points`: (nines, ms, failed) with nines = -log10(1 - p), also of the median; only ranks that the phase has."""
 
     phase: str
     n: int
@@ -63,8 +64,8 @@ def curve(phase: str, rows: NDArray[Any]) -> Curve | None:
     failed_from = int(good.sum())
     most = min(_MOST_NINES, math.log10(n)) if n > 1 else 0.0
     points = []
-    for step in range(int(most / _STEP) + 1):
-        nines = step * _STEP
+    grid = [step * _STEP for step in range(int(most / _STEP) + 1)]
+    for nines in sorted([*grid, *([MEDIAN_NINES] if most >= MEDIAN_NINES else [])]):
         rank = max(0, math.ceil(n * (1 - 10.0**-nines) - 1e-9) - 1)
         points.append((nines, float(ranked[rank]), rank >= failed_from))
     points.append((most, float(ranked[-1]), failed_from < n))
@@ -111,5 +112,5 @@ def colours_of(phases: Sequence[str]) -> dict[str, str]:
 
 
 def _spoken(each: Curve) -> str:
-    p50 = next((ms for nines, ms, _ in each.points if nines >= 0.3), each.points[-1][1])
+    p50 = next((ms for nines, ms, _ in each.points if nines >= MEDIAN_NINES), each.points[-1][1])
     return f"{each.phase} from {format_duration(p50)} at the median to {format_duration(each.points[-1][1])} at most"

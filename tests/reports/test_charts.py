@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.rundir.results import GateResult
 from harness.rundir.rows import SAMPLES, Outcome
-from reports import formatting
+from reports import formatting, frame
 from reports.charts import percentiles
 from reports.charts.gates import strip, used
 from reports.charts.plot import Amount, LogMs, Plot, Seconds, steps
@@ -116,6 +116,15 @@ def test_a_percentile_curve_keeps_failures_for_its_end() -> None:
     assert curve.points[-1] == (2.0, 1.0, True)
     p95 = next(point for point in curve.points if point[0] >= 1.3)
     assert p95[2]
+
+
+def test_the_median_is_a_point_of_the_curve() -> None:
+    """A point beside it would pass for it: of 1 to 1,000 ms the one at 0.32 nines is 522 ms."""
+    curve = percentiles.curve("baseline", _rows([float(each) for each in range(1, 1001)], lost=0))
+    assert curve
+    row = frame.percentiles([curve]).loc["baseline"]
+    assert dict(row) == {"p50": 500.0, "p90": 900.0, "p99": 990.0, "p99.9": 999.0}
+    assert "500 ms at the median" in percentiles.chart([curve], None)
 
 
 def test_one_arrival_and_none() -> None:

@@ -45,7 +45,7 @@ def test_a_service_that_refuses_everything(tmp_path: Path) -> None:
     ran = hopeless(tmp_path, "refuses")
     assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
     assert "stopping: every request of the last half of the warm-up failed" in ran.stderr
-    assert "Every request of it was answered with 503." in ran.results["why"]
+    assert "Every request of the last half was answered with 503." in ran.results["why"]
 
 
 def test_a_service_that_asks_its_fake_for_what_it_does_not_have(tmp_path: Path) -> None:

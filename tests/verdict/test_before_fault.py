@@ -50,8 +50,8 @@ def test_a_service_that_answers_403_from_the_start_is_told_so(tmp_path: Path) ->
     results = judged(refuse(made, share_of(made, 1.0)), tmp_path)
     assert results.verdict == "fail"
     assert "did not in the baseline either, before any fault" in results.reason
-    assert "Every request of it was answered with 403" in results.why
-    assert "may we ask it" in results.next
+    assert "Every request of the baseline was answered with 403" in results.why
+    assert "does it accept these requests" in results.next
     assert blames_nobody(results)
     assert [gate.as_before for gate in results.gates] == [True, True, False]
 

@@ -62,7 +62,7 @@ def test_answers_that_are_all_errors_are_the_services_fault(tmp_path: Path) -> N
     results = judged(failing(stopped(), Outcome.HTTP_ERROR, 503), tmp_path)
     assert (results.verdict, results.exit_code) == ("fail", 1)
     assert results.reason == "Every request of the last half of the warm-up failed, before any fault."
-    assert "ended as http_error. Every request of it was answered with 503." in results.why
+    assert "ended as http_error. Every request of the last half was answered with 503." in results.why
     assert "It answers 503 to everything" in results.next
     assert results.run.stopped == "the warm-up had shown that the run cannot end well, at 2.50 s"
     assert [gate.id for gate in results.gates if gate.verdict == "fail"] == ["service-answers"]

@@ -1,7 +1,7 @@
 """What a person sees while a run is on: a live panel on a TTY, plain lines elsewhere, nothing with --quiet.
 
-Everything here goes to stderr. A display informs; it never decides, and it must not be able to
-break a run: it holds no lock and waits for nothing.
+Everything here goes to stderr. A display informs and never decides. It shares no lock with the run; writing to stderr
+can block if nobody reads it, and the supervisor, which is another process, then goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from harness.rundir.plan import Plan
 
-PLAIN_EVERY_MS = 10_000
+LINE_EVERY_MS = 10_000
+"""A line is written at least this often (ms of run time), even if the phase does not change."""
 
 
 def make_display(*, quiet: bool) -> Display:
@@ -61,6 +62,7 @@ def _described(event: Event) -> str | None:
 
 
 def describe_p99(p99_ms: float | None) -> str:
+    """For people. Infinite: the request at the 99th percentile failed. None: no request has ended yet."""
     if p99_ms is None:
         return "-"
     return "an error" if p99_ms == float("inf") else format_duration(p99_ms)
@@ -82,7 +84,7 @@ class Lines:
             self._say(text)
 
     def progress(self, progress: Progress) -> None:
-        if progress.phase == self._phase and progress.t_ms - self._last_ms < PLAIN_EVERY_MS:
+        if progress.phase == self._phase and progress.t_ms - self._last_ms < LINE_EVERY_MS:
             return
         self._phase, self._last_ms = progress.phase, progress.t_ms
         active = f", active: {', '.join(progress.active)}" if progress.active else ""
@@ -112,7 +114,7 @@ class Panel:
     def began(self, plan: Plan, run_dir: Path, header: str) -> None:
         from rich.live import Live
 
-        self.ended()
+        self.ended()  # the panel of the cell before
         self._gateway_ms = plan.gateway.timeout_ms
         self.console.print(paragraph(header), style="bold", markup=False)
         self._live = Live(self._starting(), console=self.console, refresh_per_second=4, transient=True)
@@ -150,7 +152,7 @@ class Panel:
         from rich.table import Table
         from rich.text import Text
 
-        late = self._gateway_ms is not None and (progress.p99_ms or 0) >= self._gateway_ms
+        at_timeout = self._gateway_ms is not None and (progress.p99_ms or 0) >= self._gateway_ms
         grid = Table.grid(padding=(0, 2))
         for _ in range(6):
             grid.add_column(no_wrap=True)
@@ -158,15 +160,14 @@ class Panel:
             Text(progress.phase, style="bold"),
             Text(f"{format_duration(progress.phase_left_ms)} of it left", style="dim"),
             Text(f"{progress.rate_per_s:.0f}/s answered"),
-            Text(f"p99 so far {describe_p99(progress.p99_ms)}", style="red" if late else ""),
+            Text(f"p99 so far {describe_p99(progress.p99_ms)}", style="red" if at_timeout else ""),
             Text(f"{progress.gateway_timeouts} × 504", style="red" if progress.gateway_timeouts else "dim"),
             Text(
                 f"fault: {', '.join(progress.active)}" if progress.active else "no fault",
                 style="yellow" if progress.active else "dim",
             ),
         )
-        warmup_ms = min(0.0, progress.t_ms)
-        done = max(0.0, progress.t_ms - warmup_ms)
+        done = max(0.0, progress.t_ms)  # it is negative during the warm-up
         bar = ProgressBar(total=max(progress.end_ms, 1), completed=done, width=48)
         left = Text(f" {format_duration(max(0.0, progress.end_ms - progress.t_ms))} left", style="dim")
         row = Table.grid()

@@ -25,10 +25,12 @@ from harness.text import one_line, shorten_middle
 from harness.units import NS_PER_MS
 
 LOG_TAIL_BYTES: Final = 16_384
+"""How much of a log's end is read."""
 EXCERPT_LINES: Final = 12
 _BLOCK_LINES: Final = 200
-"""How many lines back the first line of a traceback is searched."""
+"""How far back the first line of an indented block, such as a traceback, is looked for."""
 _WORD_MOST: Final = 1_024
+"""Characters in which the end of a cut first word is looked for."""
 KILL_S: Final = 1.0
 """How long a child may take to end after SIGKILL; only a child stuck in the kernel takes longer."""
 
@@ -38,8 +40,8 @@ class ProcessSpec:
     """How a child is started. `env` is the whole environment: nothing is inherited besides.
 
     `raise_limits`: raise its limit of open files to the hard limit; never for the service under test, whose own limit
-    is part of what is tested. `keep_signals`: leave SIGXFSZ ignored, so that a file-size limit makes a write fail in
-    the child instead of killing it.
+    is part of what is tested. `keep_signals`: leave SIGXFSZ ignored (and with it SIGPIPE), as Python has them, so that
+    a file-size limit makes a write fail in the child instead of killing it.
     """
 
     name: str
@@ -53,7 +55,10 @@ class ProcessSpec:
 
 @dataclass(slots=True, eq=False)
 class ChildProcess:
-    """A started child. `code`: a future of its exit code, negative for a signal, as in `subprocess`."""
+    """A started child. `code`: a future of its exit code, negative for a signal, as in `subprocess`.
+
+    `started_ns`, `ended_ns`: `time.monotonic_ns()`; `ended_ns` is None while it runs.
+    """
 
     spec: ProcessSpec
     process: subprocess.Popen[bytes]
@@ -103,13 +108,16 @@ class ChildProcess:
 
     async def wait(self) -> int:
         """The exit code, once the child has ended. The caller sets the time limit."""
-        return await asyncio.shield(self.code)
+        return await asyncio.shield(self.code)  # a waiter that is cancelled must not cancel the others' future
 
     async def stop(self, grace_s: float) -> None:
-        """Send SIGTERM to its group, and SIGKILL after `grace_s`. Returns when the child has ended. Idempotent."""
+        """Send SIGTERM to its group, and SIGKILL after `grace_s`. Idempotent.
+
+        Returns when the child has ended, or KILL_S after SIGKILL if it is stuck in the kernel: `alive` tells.
+        """
         if self.alive:
             self.signal(signal.SIGTERM)
-            self.signal(signal.SIGCONT)  # a stopped process gets the signal only when it continues
+            self.signal(signal.SIGCONT)  # a process paused by SIGSTOP gets SIGTERM only when it continues
             await asyncio.wait([self.code], timeout=grace_s)
         if self.alive:
             self.kill()
@@ -119,8 +127,9 @@ class ChildProcess:
         self.signal(signal.SIGKILL)
 
     def signal(self, sig: signal.Signals) -> None:
+        """To its whole group; nothing happens if no process of it is left."""
         try:
-            os.killpg(self.pid, sig)
+            os.killpg(self.pid, sig)  # `start_new_session` made its pid the id of its group
         except (ProcessLookupError, PermissionError):  # macOS raises EPERM for a group of zombies
             return
 
@@ -129,18 +138,18 @@ class ChildProcess:
         """Where the log is, for messages; without the path of the run directory, which may be moved."""
         return f"logs/{self.spec.log.name} in the run directory"
 
-    def log_tail(self, lines: int = 12) -> list[str]:
+    def log_tail(self, lines: int = EXCERPT_LINES) -> list[str]:
         """The last non-empty lines of its log."""
         return log_tail(self.spec.log, lines)
 
     def log_excerpt(self, lines: int = EXCERPT_LINES) -> list[str]:
-        """The end of its log, from the beginning of the last error or traceback, shortened in the middle."""
+        """As `log_excerpt` of its log."""
         return log_excerpt(self.spec.log, lines)
 
     def _await_end(self, loop: asyncio.AbstractEventLoop) -> None:
         code = self.process.wait()
         ended_ns = time.monotonic_ns()
-        self.kill()  # the rest of its group; at once, before the pid can be reused
+        self.kill()  # the rest of its group; at once, since the pid may be reused from now on
         try:
             loop.call_soon_threadsafe(self._ended, code, ended_ns)
         except RuntimeError:
@@ -152,8 +161,8 @@ class ChildProcess:
             self.code.set_result(code)
 
 
-def log_tail(path: Path, lines: int = 12, since_bytes: int = 0) -> list[str]:
-    """The last non-empty lines of a log after `since_bytes`, each fit to be shown; empty if the log cannot be read."""
+def log_tail(path: Path, lines: int = EXCERPT_LINES, since_bytes: int = 0) -> list[str]:
+    """The last non-empty lines of a log from the offset `since_bytes` on, sanitized; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -169,7 +178,9 @@ def log_tail(path: Path, lines: int = 12, since_bytes: int = 0) -> list[str]:
 
 
 def log_excerpt(path: Path, lines: int = EXCERPT_LINES) -> list[str]:
-    """The last lines. If they begin inside an indented block, the block is included from its first line."""
+    """The last `lines` lines of a log. If the first of them is indented, as in a traceback, the excerpt begins with the
+    line that begins the block, and is shortened in the middle to `lines`.
+    """
     found = log_tail(path, _BLOCK_LINES)
     begin = max(0, len(found) - lines)
     while begin > 0 and found[begin].startswith(" "):  # `one_line` has turned tabs into spaces
@@ -178,14 +189,16 @@ def log_excerpt(path: Path, lines: int = EXCERPT_LINES) -> list[str]:
 
 
 def _after_a_word(text: str) -> str:
-    """`text` without its first word, which may be cut: the end of a secret could not be recognised."""
+    """`text` without its first word, which may be the end of a secret whose beginning was cut off: redaction would not
+    recognise it.
+    """
     space = re.search(r"\s", text[:_WORD_MOST])
     return text[space.end() if space else _WORD_MOST :]
 
 
 @contextmanager
 def _limits(*, raised: bool) -> Iterator[None]:
-    """Set the soft limit of open files that a child inherits, and restore ours afterwards."""
+    """While this is open, children inherit a raised limit of open files if `raised`; ours is restored afterwards."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     if raised:
         raise_open_files()

@@ -74,7 +74,7 @@ def _never_called(run: Evidence, fault: PlannedFault, upstream: str) -> tuple[st
     """Why no call came in the whole run: the service refuses every request, or uses another address."""
     sentence = f"fault `{fault.name}` was active on {upstream}'s proxy, but no call of the service reached {upstream}"
     if refusal := _refusal(run):
-        fix = "see the scenario's requests: does the service have this path, and may we ask it?"
+        fix = "see the scenario's requests: does the service have this path, and does it accept them?"
         return f"{sentence}{refusal}", fix
     if run.plan.service.kind == "url":
         listens = run.plan.upstream(upstream).url
