@@ -67,6 +67,7 @@ def test_calls_that_go_on_are_caught_by_their_threads_alone(tmp_path: Path, toxi
     _judged_again_it_is_the_same(ran)
 
 
+@pytest.mark.nightly
 def test_calls_that_end_hold_nothing(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     ran = _run(tmp_path / "ends", "ends", toxiproxy_env)
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr

@@ -49,9 +49,7 @@ AGAIN: Final = (
 """Every scenario but `calm` and `ladder`, which are health and the demo: a rung that falls, where one does, and one
 that stands, where one can. Most of them run in `make nightly`."""
 ALWAYS: Final = (
-    "threads-leak/closed",
     "httpx-pool/open",
-    "warm-cache/open",
     "cold-cache/open",
     "all-down/open",
 )

@@ -12,6 +12,7 @@ from bench.many_runs import Moment, grown, watch
 
 @pytest.mark.stack
 @pytest.mark.usefixtures("toxiproxy_binary")
+@pytest.mark.nightly
 def test_nothing_grows_from_run_to_run(tmp_path: Path) -> None:
     moments, left = watch(tmp_path, 3)
     assert len(moments) == 3

@@ -95,6 +95,7 @@ def test_a_rung_of_the_aggregator(tmp_path: Path) -> None:
     assert any(entry["source"] == "log" for entry in ran.results["faults"][0]["named"])
 
 
+@pytest.mark.nightly
 def test_the_whole_ladder_names_the_backend_and_is_silent_soon_after(tmp_path: Path) -> None:
     """The breaker is open when the fault ends, so a probe must find that out before the alert can be cleared."""
     gates = "named azure within 5s, cleared within 20s after azure-slow"
@@ -129,7 +130,7 @@ def test_a_flood_is_skipped_and_told(tmp_path: Path) -> None:
     assert sum(line.skipped_bytes for line in skipped) > 4_000_000
 
 
-@pytest.mark.parametrize("way", ["rich", "json"])
+@pytest.mark.parametrize("way", ["rich", pytest.param("json", marks=pytest.mark.nightly)])
 def test_the_text_of_a_program_names_nobody(tmp_path: Path, way: str) -> None:
     """Each failure logs a traceback whose source holds `lambda` and `import`, which are healthy upstreams here."""
     urls = " ".join(f"{name}={{{name}.url}}" for name in ("azure", "lambda", "import"))

@@ -397,7 +397,7 @@ def test_quiet_says_one_line(tmp_path: Path, toxiproxy_env: dict[str, str]) -> N
 # ---------------------------------------------------------------- large answers, and clients that close
 
 
-@pytest.mark.parametrize("delay", ["60s", "3s"])
+@pytest.mark.parametrize("delay", ["60s", pytest.param("3s", marks=pytest.mark.nightly)])
 def test_large_answers_to_callers_who_left_are_let_go_at_once(
     tmp_path: Path, toxiproxy_env: dict[str, str], delay: str
 ) -> None:
