@@ -109,8 +109,8 @@ class Canaries:
                 group.create_task(self._connections.run())
                 for number, upstream in enumerate(self._faulted):
                     group.create_task(self._beat(upstream, number * BEAT_S / len(self._faulted), group))
-        except* RigError as failures:
-            raise failures.exceptions[0] from None
+        except ExceptionGroup as failures:  # before Python 3.11.4, `except*` would raise a group again
+            raise next((each for each in failures.exceptions if isinstance(each, RigError)), failures) from None
 
     async def settle(self, timeout_s: float = 3.0) -> bool:
         """Wait, while `run` goes on, until a canary has shown that each removed window is over. False if one has
