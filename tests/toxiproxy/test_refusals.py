@@ -11,11 +11,7 @@ from harness.rundir.canaries import Refused
 from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.stack.monitor.refusals import RefusedAttempts
 from tests.rundir.recording import make_plan
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+from tests.toxiproxy.world import free_port
 
 
 def azure(port: int) -> PlannedUpstream:

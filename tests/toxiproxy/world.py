@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -24,6 +24,7 @@ from harness.rundir.plan import (
     PlannedUpstream,
     Proof,
 )
+from harness.stack.processes.ports import PortLease
 
 RUN_ID = "20260101-120000-beef"
 HELD = Proof(kind="held", least_ms=2_000.0)
@@ -31,11 +32,13 @@ FAILED = Proof(kind="failed")
 ANSWER = b"x" * 40_000
 
 
+_LEASE = PortLease()
+atexit.register(_LEASE.release)
+
+
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A port that stays ours until this process ends. One that the system picks may be some client's a moment later."""
+    return _LEASE.take()
 
 
 def upstream(name: str, index: int, *, listen_port: int = 0, backend_port: int = 0) -> PlannedUpstream:
