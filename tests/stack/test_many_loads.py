@@ -20,7 +20,6 @@ from harness.rundir.rows import NO_SEQ
 from harness.stack.client import StackClient
 from harness.stack.events import FaultChanged
 from harness.stack.processes import orphans
-from harness.stack.processes.ports import PortLease
 from harness.verdict import judge
 from tests.stack.stack_scene import Scene, assert_nothing_left, make_plan, until_done
 
@@ -38,8 +37,7 @@ class Loads:
     def plan(self, number: int, **options: Any) -> Plan:
         """Load `number` on the stack of the first."""
         run_id = f"{self.scene.run_id[:-4]}{number:04x}"
-        spare = _Spare(self.scene.lease)
-        own = make_plan(spare, run_id, **{"duration_ms": 1_500, **options})  # type: ignore[arg-type]
+        own = make_plan(self.scene.lease, run_id, **{"duration_ms": 1_500, **options})
         load = own.load.model_copy(update={"first_seq": number * 10_000})
         stack = self.first.stack.model_dump()
         plan = Plan.model_validate({**own.model_dump(), **stack, "load": load.model_dump(), "gates": (GATE,)})
@@ -52,13 +50,6 @@ class Loads:
 
     def open(self) -> StackClient:
         return StackClient(self.scene.run_dir, self.first, self.scene.lease, self.scene.toxiproxy)
-
-
-class _Spare:
-    """Ports for the parts of a plan that the stack's own take the place of."""
-
-    def __init__(self, lease: PortLease) -> None:
-        self.take = lease.take
 
 
 @pytest.fixture
