@@ -3,12 +3,14 @@
 Send lag is part of the latency, so it can only make a gate look worse: a PASS stands whatever the lag was. The
 exception is a gate that compares with a baseline, because lag in the baseline makes its limit too generous; its PASS
 must not become a FAIL without the late seconds. A FAIL must still be a FAIL without them. A verdict that changes is
-the load generator's doing and not the service's (`undone`), and makes the run a rig failure.
+the load generator's doing and not the service's (`rest_on_lag`). It makes the run a rig failure, unless another gate's
+FAIL holds without those seconds: then that one decides, and a verdict that rests on lag is inconclusive.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 from harness.evidence import Pool
@@ -68,8 +70,8 @@ class GateVerdicts:
     """A second whose p99 send lag is above this is bad."""
     bad: tuple[frozenset[int], ...]
     """For each run, the bad seconds, counted from t = 0."""
-    undone: tuple[str, ...]
-    """For each gate whose verdict changes without the bad seconds, how (`p99 < 2s` does not fail)."""
+    rest_on_lag: Mapping[str, str]
+    """Each gate whose verdict changes without the bad seconds, by id, with how (`p99 < 2s` does not fail)."""
     unsent: tuple[str, ...] = ()
     """The texts of the gates whose verdict depends on arrivals that were dropped because the open-file limit allowed
     too few slots."""
@@ -78,6 +80,23 @@ class GateVerdicts:
     def failed(self) -> list[GateVerdict]:
         """The gates with the verdict FAIL, in the plan's order."""
         return [one for one in self.gates if one.finding.verdict == "fail"]
+
+    @property
+    def fail_without_lag(self) -> bool:
+        """Whether a gate fails without the bad seconds as well."""
+        return any(one.planned.id not in self.rest_on_lag for one in self.failed)
+
+    def without_lag(self) -> GateVerdicts:
+        """The same with every verdict that rests on lag made inconclusive, so that none rests on it any more."""
+        gates = tuple(self._without_lag(one) for one in self.gates)
+        return replace(self, gates=gates, rest_on_lag={})
+
+    def _without_lag(self, one: GateVerdict) -> GateVerdict:
+        if not (change := self.rest_on_lag.get(one.planned.id)):
+            return one
+        reason = f"without the seconds in which the load generator was late {change}: {one.finding.reason}"
+        finding = replace(one.finding, verdict="inconclusive", kind=FindingKind.RESTS_ON_LAG, reason=reason)
+        return replace(one, finding=finding)
 
 
 def judge_gates(pool: Pool) -> GateVerdicts:
@@ -91,11 +110,12 @@ def judge_gates(pool: Pool) -> GateVerdicts:
     limits = [gate.latency_limit_ms(pool.plan.gateway.timeout_ms) for gate in gates]
     limit_ms = lag_limit_ms([limit for limit in limits if limit is not None])
     bad = tuple(bad_seconds(run, limit_ms) for run in pool.runs)
-    undone: list[str] = []
+    rest_on_lag: dict[str, str] = {}
     if any(bad):
         clean = pool.without(bad)
-        undone = [change for verdict in verdicts if (change := _change_without_lag(verdict, clean, alpha_fail))]
-    return GateVerdicts(verdicts, limit_ms, bad, tuple(undone), _resting_on_drops(verdicts, pool, alpha_fail))
+        changes = {one.planned.id: _change_without_lag(one, clean, alpha_fail) for one in verdicts}
+        rest_on_lag = {gate_id: change for gate_id, change in changes.items() if change}
+    return GateVerdicts(verdicts, limit_ms, bad, rest_on_lag, _resting_on_drops(verdicts, pool, alpha_fail))
 
 
 def _resting_on_drops(verdicts: tuple[GateVerdict, ...], pool: Pool, alpha_fail: float) -> tuple[str, ...]:

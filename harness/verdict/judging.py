@@ -94,11 +94,13 @@ def judge(evidence: Evidence | Pool) -> Results:
 
 
 def _results(pool: Pool, gates: GateVerdicts) -> Results:
+    alive = service_alive(pool)
+    if gates.fail_without_lag or (alive and alive.finding.verdict == "fail"):
+        gates = gates.without_lag()
     findings, faults = _check(pool, gates)
     warmup = failed_warmup(pool)
     if warmup and not warmup.blames_service:
         findings = tuple(warmup.check() if f.check == warmup.check().check and f.ok else f for f in findings)
-    alive = service_alive(pool)
     before = {one.planned.id: in_baseline for one in gates.failed if (in_baseline := as_before(pool, one))}
     every = (*gates.gates, *([alive] if alive else []))
     results = tuple(one.result(as_before=one.planned.id in before) for one in every)
@@ -227,7 +229,7 @@ def _check(pool: Pool, gates: GateVerdicts) -> tuple[tuple[RunCheck, ...], tuple
         if gates.failed:
             proofs = excuse_blocked(proofs)
         faults += [proof.result for proof in proofs]
-        lag = lag_finding(run, gates.lag_limit_ms, bad, list(gates.undone) if bad else [])
+        lag = lag_finding(run, gates.lag_limit_ms, bad, list(gates.rest_on_lag.values()) if bad else [])
         cpu = generator_cpu(run, run.resources, lag_ok=lag.ok)
         for finding in (*rig_findings(run, proofs), lag, cpu):
             by_check[finding.check].append(finding)

@@ -177,19 +177,19 @@ def bad_seconds(run: Evidence, limit_ms: float) -> frozenset[int]:
     return frozenset(int(index) + first for index in np.flatnonzero(arrivals - too_late < rank))
 
 
-def lag_finding(run: Evidence, limit_ms: float, bad: frozenset[int], undone: list[str]) -> RunCheck:
-    """The check on send lag. `bad`: the seconds above `limit_ms`; `undone`: how the verdicts of gates change without
+def lag_finding(run: Evidence, limit_ms: float, bad: frozenset[int], changes: list[str]) -> RunCheck:
+    """The check on send lag. `bad`: the seconds above `limit_ms`; `changes`: how the verdicts of gates change without
     them, empty if none does."""
     lag = send_lag_ns(run)
     if not len(lag):
         return RunCheck("lag", True, "nothing was sent")
     p99_ms = max(0, int(nearest_rank(lag, [0.99])[0])) / NS_PER_MS
     figures = f"p99 {format_duration(p99_ms)}, {format_things(len(bad), 'second')} above {format_duration(limit_ms)}"
-    if undone:
+    if changes:
         return RunCheck(
             "lag",
             False,
-            f"the load generator was late ({figures}), and without those seconds {undone[0]}",
+            f"the load generator was late ({figures}), and without those seconds {changes[0]}",
             "free the machine, lower the rate, or add --workers; then run again",
         )
     return RunCheck("lag", True, figures if not bad else f"{figures}; no verdict rests on them")

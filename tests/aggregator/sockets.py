@@ -119,11 +119,13 @@ class Sut:
 
 
 @contextlib.asynccontextmanager
-async def aggregator(rung: str, *options: str, **backends: RawBackend) -> AsyncIterator[Sut]:
+async def aggregator(
+    rung: str, *options: str, deadline_s: float = DEADLINE_S, **backends: RawBackend
+) -> AsyncIterator[Sut]:
     addresses = ",".join(f"{name}=http://127.0.0.1:{backend.port}" for name, backend in backends.items())
     env = os.environ | {
         "AGGREGATOR_BACKENDS": addresses,
-        "AGGREGATOR_BACKEND_DEADLINE_MS": str(DEADLINE_S * 1000),
+        "AGGREGATOR_BACKEND_DEADLINE_MS": str(deadline_s * 1000),
     }
     command = (sys.executable, "-P", "-m", "aggregator", "--rung", rung, *options, "--port", "0")
     process = await asyncio.create_subprocess_exec(*command, env=env, stderr=asyncio.subprocess.PIPE)

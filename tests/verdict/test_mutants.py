@@ -80,6 +80,13 @@ def late_generator() -> Recording:
     )
 
 
+def late_generator_and_a_death() -> Recording:
+    made = late_generator()
+    death = ProcessExit(child="sut", t_ns=T0_NS + 100_000_000_000, code=-9)
+    made.manifest = made.manifest.model_copy(update={"ended": RunEnd(reason="done", deaths=(death,))})
+    return made
+
+
 def nobody_came() -> Recording:
     asks = ("azure",)
     requests = [
@@ -489,6 +496,13 @@ MUTANTS = (
         swap("harness.verdict.gates.bad_seconds", lambda *_: frozenset()),
         right="rig_failure",
         wrong="fail",
+    ),
+    Mutant(
+        "send lag excuses a service that died",
+        late_generator_and_a_death,
+        swap("harness.verdict.gates.GateVerdicts.without_lag", lambda it: it),
+        right="fail",
+        wrong="rig_failure",
     ),
     Mutant(
         "dropped by our own limit counts against the service",

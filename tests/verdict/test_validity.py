@@ -13,9 +13,10 @@ from harness import verdict
 from harness.cli.display.summary import run_lines
 from harness.evidence import Evidence
 from harness.rundir.canaries import Connections
+from harness.rundir.finding_kind import FindingKind
 from harness.rundir.manifest import HarnessFault, ProcessExit, RunEnd
 from harness.rundir.results import Results
-from tests.rundir.recording import Recording, down_fault, make_plan, record, slow_fault
+from tests.rundir.recording import T0_NS, Recording, down_fault, make_plan, record, slow_fault
 
 GATES = ("p99 < gateway.timeout during azure-slow",)
 
@@ -250,6 +251,24 @@ def test_a_fail_that_holds_without_the_bad_seconds_stands(tmp_path: Path) -> Non
     results = judged(made, tmp_path)
     assert results.verdict == "fail"
     assert {one.check: one.ok for one in results.validity}["lag"]
+
+
+def test_a_service_that_died_is_a_fail_however_late_the_load_was(tmp_path: Path) -> None:
+    """Whatever lag did to the latencies, it killed no process: the gate on them is undecided, the run is not."""
+    made = late_between(20_000, 40_000, 1_500)
+    assert made.manifest.ended
+    death = ProcessExit(child="sut", t_ns=T0_NS + 100_000_000_000, code=-9)
+    made.manifest = made.manifest.model_copy(
+        update={"ended": made.manifest.ended.model_copy(update={"deaths": (death,)})}
+    )
+    results = judged(made, tmp_path)
+    assert (results.verdict, results.exit_code) == ("fail", 1)
+    assert [(one.verdict, one.kind) for one in results.gates] == [
+        ("inconclusive", FindingKind.RESTS_ON_LAG),
+        ("fail", FindingKind.SERVICE_ENDED),
+    ]
+    assert "`p99 < 1s` does not fail: 4" in results.gates[0].reason
+    assert all(one.ok for one in results.validity)
 
 
 def test_the_calls_of_a_bad_seconds_arrivals_go_with_them(tmp_path: Path) -> None:
