@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.gates.quantiles import Bounds
-from harness.rundir.plan import Frozen
+from harness.model.frozen import Frozen
 
 MAIN: Final = "main.json"
 OWN: Final = "baseline.json"

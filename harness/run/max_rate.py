@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.rundir.plan import Frozen
+from harness.model.frozen import Frozen
 
 
 class MaxRate(Frozen):

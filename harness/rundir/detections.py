@@ -13,8 +13,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
+from harness.model.frozen import Frozen
 from harness.rundir.ndjson import read_ndjson
-from harness.rundir.plan import Frozen
 
 Source = Literal["log", "alert"]
 

@@ -13,8 +13,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from harness.model.frozen import Frozen
 from harness.rundir.ndjson import readable_lines
-from harness.rundir.plan import Frozen
 
 FOLDER: Final = "answers"
 KEPT_MOST: Final = 5

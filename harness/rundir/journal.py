@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from harness.model.frozen import Frozen
 from harness.rundir.ndjson import read_ndjson
-from harness.rundir.plan import Frozen
 
 Event = Literal["requested", "applied", "observed", "removing", "removed", "verified", "failed"]
 

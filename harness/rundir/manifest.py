@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from harness.rundir.plan import Frozen
+from harness.model.frozen import Frozen
 
 SERVICE: Final = "sut"
 """The service's name among a run's children."""

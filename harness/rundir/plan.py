@@ -10,26 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
+from harness.model.frozen import Frozen
 from harness.rundir.behaviours import Behaviour
-
-
-class Frozen(BaseModel):
-    """A line or a file of a run directory. Its validator is built when it is first used, because most commands use few
-    of them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-
-class PlannedProfile(Frozen):
-    """A fake's latency, if p50 and p99 are not enough to describe it; `harness.upstreams.profiles` reads it."""
-
-    kind: str
-    numbers_ms: dict[str, float] = {}
-    """The settings of the kind, under its own names: `{"least_ms": 50, "p99_ms": 2000}`."""
-    points: tuple[tuple[float, float], ...] = ()
-    """For a recording: (share of answers, milliseconds that these take at most), both rising."""
+from harness.rundir.planned_routes import PlannedProfile, RouteSource
 
 
 class Endpoint(Frozen):
@@ -52,6 +37,8 @@ class FakeSpec(Frozen):
     profile: PlannedProfile | None = None
     capacity: int | None = None
     """How many calls it works on at once; more wait in a queue. None: there is no limit."""
+    routes: RouteSource | None = None
+    """What it answers, if the scenario says that; None: the catalog of the provider."""
 
 
 class PlannedUpstream(Frozen):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from harness.model.frozen import Frozen
 from harness.rundir.finding_kind import FindingKind
-from harness.rundir.plan import Frozen
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
 from harness.text import json_text

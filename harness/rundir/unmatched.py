@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from harness.model.frozen import Frozen
 from harness.rundir.ndjson import readable_lines
-from harness.rundir.plan import Frozen
 from harness.units import format_things
 
 FILE: Final = "unmatched.ndjson"

@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from harness.rundir.plan import Frozen
+from harness.model.frozen import Frozen
 
 FILE: Final = "yardstick.json"
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from harness.rundir.plan import Frozen
+from harness.model.frozen import Frozen
 
 StopReason = Literal["fail_fast", "warmup_failed", "interrupted"]
 

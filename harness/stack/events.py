@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from harness.model.frozen import Frozen
 from harness.rundir.journal import Entry
 from harness.rundir.manifest import HarnessFault, ProcessExit, RunEnd
-from harness.rundir.plan import Frozen
 
 
 class ChildStarted(Frozen):

@@ -19,7 +19,7 @@ from harness.errors import RigError, UsageError
 from harness.evidence import Evidence
 from harness.gates.gate import moments_for_share
 from harness.gates.quantiles import Bounds, quantile_bounds
-from harness.rundir.plan import Frozen
+from harness.model.frozen import Frozen
 from harness.rundir.results import Machine, Tool
 from harness.statistics import Counts, Rule, decide
 from harness.verdict.faults.proof import prove_faults

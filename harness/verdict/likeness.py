@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any, Final
 
-from harness.rundir.plan import Frozen, Plan
+from harness.model.frozen import Frozen
+from harness.rundir.plan import Plan
 from harness.rundir.results import Machine
 from harness.text import cut
 from harness.units import format_duration

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from harness import __version__
 from harness.errors import UsageError
-from harness.rundir.plan import Frozen
+from harness.model.frozen import Frozen
 from harness.rundir.results import CellResult, MatrixResults, Results, ScenarioRef, Tool, Verdict
 
 MATRIX: Final = "matrix.json"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fake_backends.draws import Draws
-from harness.rundir.plan import FakeSpec, PlannedProfile, PlannedUpstream
+from harness.rundir.plan import FakeSpec, PlannedUpstream
+from harness.rundir.planned_routes import PlannedProfile
 from harness.upstreams.fake import Fake
 from harness.upstreams.profile import KINDS
 from harness.upstreams.profiles import PROFILES, Profile, profile_of

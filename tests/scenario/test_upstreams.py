@@ -8,7 +8,8 @@ import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
 
-from harness.rundir.plan import FakeSpec, PlannedProfile, PlannedUpstream
+from harness.rundir.plan import FakeSpec, PlannedUpstream
+from harness.rundir.planned_routes import PlannedProfile
 from harness.scenario.names import input_files
 from harness.scenario.schema.json_schema import scenario_schema
 from tests.scenario.world import changed, load, only_problem, plan_of, problems, write

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from harness.rundir.plan import FakeSpec, PlannedProfile
+from harness.rundir.plan import FakeSpec
+from harness.rundir.planned_routes import PlannedProfile
 from harness.upstreams.profiles.constant import Constant
 from harness.upstreams.profiles.empirical import Empirical
 from harness.upstreams.profiles.lognormal import Lognormal

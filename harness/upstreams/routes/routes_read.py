@@ -1,0 +1,29 @@
+"""What every reader of a file of routes returns, and how it refuses one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from harness.rundir.planned_routes import PlannedRoute
+
+ROUTES_MOST: Final = 2_000
+"""Routes of one upstream: a file with more is probably not about one partner."""
+
+
+class UnreadableRoutes(Exception):
+    """A file of routes that cannot be used. `message`: what and where in the file; `fix`: what to do."""
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesRead:
+    """`notes`: what a user should know of the reading, each a sentence without a full stop, for instance that
+    exchanges without a body were left out."""
+
+    routes: tuple[PlannedRoute, ...]
+    notes: tuple[str, ...] = ()
