@@ -1,1 +1,1 @@
-"""What fakes answer beyond the catalog: routes written in a scenario, and readers of formats that teams have already."""
+"""What fakes answer beyond the catalog: routes of a scenario, and readers of formats that teams have already."""
