@@ -73,8 +73,8 @@ class PlannedRoute(Frozen):
     method: str
     """`GET`, or ANY_METHOD."""
     path: str
-    """Segments with `{param}` for a parameter: `/v2/airports/{code}`. Literal segments are percent-decoded.
-    ANY_PATH: whatever the path."""
+    """`/v2/airports/{code}`: a segment that is `{param}` as a whole matches any one segment. Other segments are literal
+    and percent-decoded, except `%2F`; a brace in them is written twice. ANY_PATH: whatever the path."""
     answers: tuple[PlannedAnswer, ...]
     conditions: tuple[PlannedCondition, ...] = ()
     rank: tuple[int, int] | None = None
