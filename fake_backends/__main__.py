@@ -1,7 +1,7 @@
 """The process of the fake backends: `python -P -m fake_backends RUN_DIR`.
 
 It reads plan.json, binds the port of every backend, serves until SIGTERM or until its parent has ended, and closes
-`calls-0.bin` with its footer. It is ready when `GET /healthz` answers. If something keeps it from starting or from
+`calls-0.bin` with its footer. It is ready when `GET /-/ready` answers. If something keeps it from starting or from
 recording, that is the last line on stderr, and the exit code is above zero.
 """
 
@@ -22,8 +22,8 @@ from typing import Final
 import uvicorn
 from pydantic import ValidationError
 
+from fake_backends.breaking import BreakableProtocol
 from fake_backends.load_records import Address, LoadRecords
-from fake_backends.providers import provider_named
 from fake_backends.server import Backend, FakeBackends
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
@@ -88,15 +88,6 @@ def _backend(plan: Plan, planned: PlannedUpstream) -> Backend:
         raise RigError(f"backend `{planned.name}`: {error}") from error
 
 
-def _spoken(plan: Plan) -> dict[str, str]:
-    """For people: the calls that each fake answers."""
-    return {
-        planned.name: f"a fake of the provider {fake.provider} speaks {provider_named(fake.provider).speaks}"
-        for planned in plan.upstreams
-        if (fake := planned.fake) is not None
-    }
-
-
 @contextlib.contextmanager
 def bound(upstreams: tuple[PlannedUpstream, ...]) -> Iterator[dict[str, socket.socket]]:
     """A listening socket for each upstream, by name. Raises RigError that names the backend that cannot listen."""
@@ -122,10 +113,11 @@ def _open_load(run_dir: Path, sockets: Mapping[str, socket.socket]) -> LoadRecor
         rows = RowWriter(path, CALLS, ROWS_BUFFERED)
     except OSError as error:
         raise RigError(f"{path} cannot be written: {error.strerror}") from error
+    backends = {_address(sockets[planned.name]): _backend(plan, planned) for planned in _fakes(plan)}
     return LoadRecords(
-        {_address(sockets[planned.name]): _backend(plan, planned) for planned in _fakes(plan)},
+        backends,
         rows,
-        UnmatchedCalls(run_dir, _spoken(plan), known_secrets(plan, os.environ)),
+        UnmatchedCalls(run_dir, {each.name: each for each in backends.values()}, known_secrets(plan, os.environ)),
         run_hash(plan.run_id),
         plan.faults,
         plan.load.first_seq,
@@ -156,7 +148,7 @@ def _serve(app: FakeBackends, sockets: list[socket.socket], parent: int) -> None
     config = uvicorn.Config(
         app,
         loop="auto",
-        http="auto",
+        http=BreakableProtocol,
         ws="none",
         lifespan="off",
         log_level="critical",

@@ -14,6 +14,7 @@ from typing import Final
 
 from fake_backends.active_faults import ActiveFault
 from fake_backends.behaviours import CallContext
+from fake_backends.breaking import break_connection
 from fake_backends.concurrency_limit import ConcurrencyLimit
 from fake_backends.providers import Response
 from fake_backends.response_writer import Message, ResponseWriter, Send, any_of, send_whole
@@ -49,9 +50,11 @@ class Call:
     """Whether its answer is being sent."""
     matched: bool = field(init=False)
     """Whether the fake has what was asked for. A fault may break the answer all the same."""
+    route: int = field(init=False)
+    """The number of the route that answers."""
 
     def __post_init__(self) -> None:
-        self.matched = self.answer.matched
+        self.matched, self.route = self.answer.matched, self.answer.route
         self.begun_ns = self.arrived_ns
 
     def meet(self, met: Sequence[ActiveFault], context: CallContext, delay_ms: Callable[[ActiveFault], float]) -> None:
@@ -74,21 +77,21 @@ class Call:
         held_ns = sum(delay_ns for active, delay_ns in self.holds if not active.lifted.is_set())
         return _NEVER_NS if math.isinf(held_ns) else self.begun_ns + self.latency_ns + round(held_ns)
 
-    async def answer_to(self, receive: Receive, send: Send) -> bool:
-        """False if the client left first. Raises QueueFull if a queue takes no more calls."""
+    async def answer_to(self, scope: Message, receive: Receive, send: Send) -> bool:
+        """False if the client left first, or the answer of a route is to break the connection. Raises QueueFull if a
+        queue takes no more calls."""
         if not self.met and not self.queues:
             if not await self._wait_quickly(receive):
                 return False
-            await self._send_whole(send)
-            return True
+            return await self._send_whole(scope, receive, send)
         gone = asyncio.ensure_future(_gone(receive))
         entered: list[ConcurrencyLimit] = []
         try:
             if not await self._take_turns(gone, entered) or not await self._wait(gone):
                 return False
-            if all(_leaves_body_alone(active) for active in self.met):
-                await self._send_whole(send)
-                return True
+            if self.answer.broken or all(_leaves_body_alone(active) for active in self.met):
+                gone.cancel()  # it must not receive the end of the connection in place of `_send_whole`
+                return await self._send_whole(scope, receive, send)
             self.begun, self.status = True, self.answer.status
             writer = ResponseWriter(self.answer, self.met, self.clock_ns)
             try:
@@ -104,10 +107,16 @@ class Call:
         self.faults |= active.bit
         self.behaviour = self.behaviour or active.number
 
-    async def _send_whole(self, send: Send) -> None:
-        self.begun, self.status, self.sent_bytes = True, self.answer.status, len(self.answer.body)
+    async def _send_whole(self, scope: Message, receive: Receive, send: Send) -> bool:
+        """False if the answer is none, and the connection was broken in its place."""
+        self.begun = True
         self.first_ns = self.clock_ns()
+        if self.answer.broken:
+            self.sent_bytes = break_connection(scope, self.answer.broken)
+            return not await _gone(receive)  # the server would answer a request that ends without an answer
+        self.status, self.sent_bytes = self.answer.status, len(self.answer.body)
         await send_whole(send, self.answer)
+        return True
 
     async def _take_turns(self, gone: asyncio.Future[bool], entered: list[ConcurrencyLimit]) -> bool:
         """Wait in each queue. A fault has hit the call if the call had to wait in its queue. False: the client has

@@ -6,7 +6,7 @@ and nothing else. The faults that break a call come through `fake_backends.contr
 
 Rows (harness.rundir.rows.CALLS): `due_ns` is when the answer was due by the drawn latency and the faults that held the
 call, `done_ns` when all of it was sent. If the client left first, the row has status 0 and the time at which it left. A
-call that still waits when the process is stopped is answered 503 at once, and its row says so. `GET /healthz` is the
+call that still waits when the process is stopped is answered 503 at once, and its row says so. `GET /-/ready` is the
 harness's own request and leaves no row. A call with a wrong path or cursor is answered without latency, leaves a row,
 and is listed in unmatched.ndjson.
 """
@@ -27,14 +27,14 @@ from fake_backends.concurrency_limit import ConcurrencyLimit, QueueFull
 from fake_backends.control import control
 from fake_backends.draws import CallCounter, Draws
 from fake_backends.load_records import LoadRecords
-from fake_backends.providers import IncomingRequest, Response, provider_named
+from fake_backends.providers import IncomingRequest, Response, Routed, provider_named
 from fake_backends.response_writer import Message, Send, send_whole
-from harness.correlation import CONTROL_HEADER, LOAD_PATH, RUN_DIR_HEADER
+from harness.correlation import CONTROL_HEADER, LOAD_PATH, READY_PATH, RUN_DIR_HEADER
 from harness.errors import TailgateError
 from harness.rundir.plan import PlannedUpstream
-from harness.rundir.rows import FLAG_CANARY, NO_ROUTE
+from harness.rundir.rows import FLAG_CANARY, NO_ROUTE, NO_SEQ
 from harness.units import NS_PER_MS
-from harness.upstreams.profiles import profile_of
+from harness.upstreams.profiles import as_planned, profile_of
 
 Receive = Callable[[], Awaitable[Message]]
 
@@ -64,13 +64,16 @@ class Backend:
         spec = planned.fake
         if spec is None:
             raise ValueError("it is no fake")
-        self.provider = provider_named(spec.provider)(planned.name, spec, seed)
+        self.provider = (Routed if spec.routes else provider_named(spec.provider))(planned.name, spec, seed)
         self.healthy = self.provider.respond(self.provider.health)
         if not self.healthy.matched:
             raise ValueError(f"the provider {spec.provider} has no answer to its own health request")
         self.standings = ActiveFaults(planned.name, seed, clock_ns)
-        self.slots = ConcurrencyLimit(spec.capacity) if spec.capacity is not None else None
-        self._profile = profile_of(spec)
+        routes = self.provider.routes if isinstance(self.provider, Routed) else ()
+        self._slots = _limit(spec.capacity)
+        self._route_slots = [_limit(route.capacity) for route in routes]
+        profile = profile_of(spec)
+        self._profiles = [as_planned(route.profile) if route.profile else profile for route in routes] or [profile]
         self._draws = Draws(seed, "latency", planned.name)
         # a service may work on more requests than the load has open, because the gateway gave up on some of them
         self._calls = CallCounter(limit=max(4096, 4 * in_flight))
@@ -79,9 +82,28 @@ class Backend:
         """Which call of request `seq` the next one is, from 0."""
         return self._calls.nth(seq)
 
-    def latency_ns(self, seq: int, nth: int) -> int:
-        """How long the nth call of request `seq` takes if no fault hits it."""
-        return round(self._profile.latency_ms(self._draws.uniform(seq, nth)) * NS_PER_MS)
+    def latency_ns(self, seq: int, nth: int, route: int) -> int:
+        """How long the nth call of request `seq`, which asks for a route, takes if no fault hits it."""
+        return round(self._profiles[route].latency_ms(self._draws.uniform(seq, nth)) * NS_PER_MS)
+
+    def queues(self, route: int) -> list[ConcurrencyLimit]:
+        """The queues in which a call for a route waits for its turn, one after the other."""
+        of_route = self._route_slots[route] if self._route_slots else None
+        return [slots for slots in (self._slots, of_route) if slots]
+
+    def speaks(self) -> str:
+        """For people: what it answers."""
+        if isinstance(self.provider, Routed):
+            return f"its routes are {self.provider.speaks}"
+        return f"a fake of the provider {self.provider.name} speaks {self.provider.speaks}"
+
+    def nearest(self, method: str, path: str) -> str:
+        """The route that is most like a request without a route; empty for the catalog of a provider."""
+        return self.provider.nearest(method, path) if isinstance(self.provider, Routed) else ""
+
+
+def _limit(capacity: int | None) -> ConcurrencyLimit | None:
+    return None if capacity is None else ConcurrencyLimit(capacity)
 
 
 class FakeBackends:
@@ -108,7 +130,7 @@ class FakeBackends:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         arrived_ns = self._clock_ns()
         path = scope["path"]
-        if path == "/healthz":
+        if path == READY_PATH:
             await send_whole(send, _LIVE)
             return
         load = self.load
@@ -124,14 +146,24 @@ class FakeBackends:
             answer = backend.healthy
         else:
             body = await _body(receive)
+            sent_path = scope.get("raw_path") or b""
+            raw_path = sent_path.decode("latin-1") if b"%" in sent_path else ""
             answer = backend.provider.respond(
-                IncomingRequest(scope["method"], path, scope["query_string"], scope["headers"], body)
+                IncomingRequest(
+                    scope["method"],
+                    path,
+                    scope["query_string"],
+                    scope["headers"],
+                    body,
+                    raw_path,
+                    None if seq == NO_SEQ else seq,
+                )
             )
             if not answer.matched:
                 load.unmatched.note(backend.name, scope["method"], path, answer.status)
         call = self._begin(backend, scope, answer, arrived_ns, seq, canary=canary)
         try:
-            stayed = await call.answer_to(receive, send)
+            stayed = await call.answer_to(scope, receive, send)
         except QueueFull:
             call.first_ns = self._clock_ns()
             await send_whole(send, _FULL)
@@ -148,9 +180,10 @@ class FakeBackends:
     ) -> Call:
         """A canary takes no draw, no latency and no place in the backend's own queue."""
         nth = 0 if canary else backend.nth(seq)
-        latency_ns = 0 if canary or not answer.matched else backend.latency_ns(seq, nth)
-        slots = None if canary else backend.slots
-        call = Call(arrived_ns, answer, self._clock_ns, latency_ns, [(slots, None)] if slots else [])
+        latency_ns = 0 if canary or not answer.matched else backend.latency_ns(seq, nth, answer.route)
+        call = Call(arrived_ns, answer, self._clock_ns, latency_ns)
+        if not canary:
+            call.queues += [(slots, None) for slots in backend.queues(answer.route)]
         if backend.standings:
             met = backend.standings.met_by_canary() if canary else backend.standings.met_by(seq, nth)
             call.meet(
@@ -188,7 +221,7 @@ class FakeBackends:
                 call.sent_bytes,
                 call.faults,
                 call.status if stayed else 0,
-                0 if call.matched else NO_ROUTE,
+                call.route if call.matched else NO_ROUTE,
                 backend.index,
                 call.behaviour,
                 FLAG_CANARY if canary else 0,

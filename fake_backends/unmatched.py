@@ -6,10 +6,10 @@ without known secrets. Nothing here may cost a run its verdict: what cannot be w
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from harness.rundir.unmatched import FILE, KINDS_MOST, METHOD_MOST, PATH_MOST, Unmatched
 from harness.secrets.redact import redact
@@ -20,16 +20,26 @@ _LOOKED_AT: Final = 2_000
 _Kind = tuple[str, str, int]
 
 
-class UnmatchedCalls:
-    """The counts of one process of fakes. `speaks`: for people, the calls that each upstream answers."""
+class Describes(Protocol):
+    """An upstream that can say what it answers."""
 
-    def __init__(self, run_dir: Path, speaks: dict[str, str], secrets: Collection[str] = ()) -> None:
+    def speaks(self) -> str:
+        """For people: what it answers."""
+
+    def nearest(self, method: str, path: str) -> str:
+        """The route that is most like a request without a route; empty if that is unknown."""
+
+
+class UnmatchedCalls:
+    """The counts of one process of fakes. `upstreams`: each fake by its name."""
+
+    def __init__(self, run_dir: Path, upstreams: Mapping[str, Describes], secrets: Collection[str] = ()) -> None:
         self._path = run_dir / FILE
-        self._speaks = speaks
+        self._upstreams = upstreams
         self._secrets = secrets
         self._calls: dict[str, dict[_Kind, int]] = {}
         self._more: dict[str, int] = {}
-        self._texts: dict[_Kind, tuple[str, str]] = {}
+        self._texts: dict[tuple[str, _Kind], tuple[str, str, str]] = {}
         self._changed = False
 
     def note(self, upstream: str, method: str, path: str, status: int) -> None:
@@ -61,20 +71,32 @@ class UnmatchedCalls:
         last."""
         found = []
         for upstream, kinds in self._calls.items():
-            speaks = self._speaks.get(upstream, "")
+            speaks = self._upstreams[upstream].speaks() if upstream in self._upstreams else ""
             for kind, calls in kinds.items():
-                method, path = self._shown(kind)
+                method, path, nearest = self._shown(upstream, kind)
                 line = Unmatched(
-                    upstream=upstream, method=method, path=path, status=kind[2], calls=calls, speaks=speaks
+                    upstream=upstream,
+                    method=method,
+                    path=path,
+                    status=kind[2],
+                    calls=calls,
+                    speaks=speaks,
+                    nearest=nearest,
                 )
                 found.append(line)
             if more := self._more.get(upstream):
                 found.append(Unmatched(upstream=upstream, method=None, path=None, status=None, calls=more))
         return found
 
-    def _shown(self, kind: _Kind) -> tuple[str, str]:
-        """Method and path as they are written. Each is searched for secrets only once."""
-        if kind not in self._texts:
+    def _shown(self, upstream: str, kind: _Kind) -> tuple[str, str, str]:
+        """Method, path and nearest route as they are written. Each kind of call is looked at only once."""
+        key = upstream, kind
+        if key not in self._texts:
             method, path, _ = kind
-            self._texts[kind] = one_line(method, METHOD_MOST), one_line(redact(path, self._secrets), PATH_MOST)
-        return self._texts[kind]
+            fake = self._upstreams.get(upstream)
+            self._texts[key] = (
+                one_line(method, METHOD_MOST),
+                one_line(redact(path, self._secrets), PATH_MOST),
+                one_line(fake.nearest(method, path), PATH_MOST) if fake else "",
+            )
+        return self._texts[key]

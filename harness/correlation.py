@@ -15,6 +15,7 @@ CANARY_HEADER = "x-tailgate-canary"
 CONTROL_HEADER = "x-tailgate-control"
 RUN_DIR_HEADER = "x-tailgate-run-dir"
 LOAD_PATH = "/-/load"
+READY_PATH = "/-/ready"
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{16})([0-9a-f]{16})-[0-9a-f]{16}-[0-9a-f]{2}")
 

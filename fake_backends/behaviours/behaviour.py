@@ -15,11 +15,11 @@ from fake_backends.providers import Response
 class CallContext:
     """The call that is answered. `target` is its path and query, as a redirect writes them.
 
-    `empty` is the provider's right answer with nothing in it.
+    `empty` is the provider's right answer with nothing in it; None: it is made from the healthy answer.
     """
 
     target: bytes
-    empty: Response
+    empty: Response | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,5 +11,5 @@ def empty(_spec: Empty) -> Behaviour:
     return Behaviour(change=_nothing)
 
 
-def _nothing(_healthy: Response, context: CallContext) -> Response:
-    return context.empty
+def _nothing(healthy: Response, context: CallContext) -> Response:
+    return context.empty or healthy.emptied()

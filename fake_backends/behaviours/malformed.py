@@ -12,5 +12,7 @@ def malformed(_spec: Malformed) -> Behaviour:
 
 
 def _broken(healthy: Response, _context: CallContext) -> Response:
+    if not healthy.body:
+        return Response.of_json(200, b"]")
     wrong = b"}" if healthy.body.endswith(b"]") else b"]"
     return Response(healthy.status, healthy.headers, healthy.body[:-1] + wrong)

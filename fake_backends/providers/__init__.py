@@ -7,10 +7,11 @@ from typing import Final
 from fake_backends.providers.exchange import IncomingRequest, Provider, Response
 from fake_backends.providers.generic import Generic
 from fake_backends.providers.lambdalabs import LambdaLabs
+from fake_backends.providers.routed import Routed
 from fake_backends.providers.vastai import VastAI
 from fake_backends.providers.vultr import Vultr
 
-__all__ = ["PROVIDERS", "IncomingRequest", "Provider", "Response", "provider_named"]
+__all__ = ["PROVIDERS", "IncomingRequest", "Provider", "Response", "Routed", "provider_named"]
 
 PROVIDERS: Final[tuple[type[Provider], ...]] = (
     Generic,

@@ -6,6 +6,7 @@ bodies may hold secrets: the plan has the file's path and a digest, and the fake
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from harness.model.frozen import Frozen
@@ -105,3 +106,11 @@ class RouteSource(Frozen):
     sha256: str = ""
     names: tuple[str, ...] = ()
     """The routes' names; a call's row has its route's number in this list."""
+    ignores_recorded_latencies: bool = False
+    """The scenario says how long the upstream takes, so the file's latencies do not count."""
+
+    def with_latencies(self, routes: Sequence[PlannedRoute]) -> tuple[PlannedRoute, ...]:
+        """The routes that were read from the file, without their latencies if these do not count."""
+        if not self.ignores_recorded_latencies:
+            return tuple(routes)
+        return tuple(route.model_copy(update={"profile": None}) for route in routes)

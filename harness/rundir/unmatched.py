@@ -35,6 +35,8 @@ class Unmatched(Frozen):
     """The number of calls, with those of the warm-up and without canaries."""
     speaks: str = ""
     """What the fake supports: `a fake of the provider generic speaks GET /offers?cursor=`."""
+    nearest: str = ""
+    """Of a fake with routes: the name of the route that is most like the call."""
 
     @property
     def asked(self) -> str:

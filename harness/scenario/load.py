@@ -29,6 +29,7 @@ from harness.scenario.names.key_hints import key_hint
 from harness.scenario.names.references import consistency_findings, secret_warnings, variable_findings
 from harness.scenario.names.resolve import names_of, unresolved
 from harness.scenario.planning.compile import CheckedScenario, compile_plan
+from harness.scenario.planning.completeness import complete_of, completeness_findings
 from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.planning.timeline import compute_timeline
 from harness.scenario.schema.matrix import cell_trees
@@ -131,7 +132,8 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
         findings += variable_findings(raw, os.environ)
         warnings += [*secret_warnings(raw, os.environ), *address_warnings(scenario, raw)]
         inputs, input_findings = read_inputs(scenario, tree)
-        findings += input_findings
+        findings += input_findings.mistakes
+        warnings += input_findings.notes
         if inputs.columns:
             findings += column_findings(raw, inputs.columns, tuple(scenario.upstreams))
         if not findings and origin.well_formed:
@@ -140,7 +142,7 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
             )
             findings += follow_on
             warnings += doubtful
-        if not any(found.path == ("service", "cwd") for found in input_findings):
+        if not any(found.path == ("service", "cwd") for found in input_findings.mistakes):
             findings += program_findings(scenario.service.command, scenario.service.env, inputs.cwd)
     return _Analysis(
         checked=None if findings else checked,
@@ -156,9 +158,10 @@ def _consistency(
 
     The plan for it has invented ports. Returns the checked scenario, problems and warnings.
     """
-    findings = [*consistency_findings(scenario)]
+    findings = [*consistency_findings(scenario), *completeness_findings(scenario, inputs.upstreams)]
+    looks_into_answers = complete_of(scenario, inputs.upstreams) != "none"
     for located in gates:
-        findings += gate_diagnostics(scenario, located)
+        findings += gate_diagnostics(scenario, located, looks_into_answers=looks_into_answers)
     if findings:
         return None, findings, []
     timeline, findings = compute_timeline(scenario, [located.gate for located in gates], inputs.replay_ms)

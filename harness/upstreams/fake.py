@@ -1,4 +1,4 @@
-"""A fake backend: a seeded catalog in a provider's wire shape, a latency profile, and a record of every call."""
+"""A fake backend: what fakes have in common, and the one with a seeded catalog in a provider's wire shape."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from pydantic_core import PydanticCustomError
 
 from harness.model.value_types import LongerDuration, refusal, written
 from harness.rundir.plan import Endpoint, FakeSpec, PlannedUpstream
-from harness.units import duration_literal
+from harness.upstreams.latency_fields import latency_findings
+from harness.upstreams.number_files import latency_points
 from harness.upstreams.profile import LatencyProfile
 from harness.upstreams.providers import PROVIDERS, ProviderName
-from harness.upstreams.recording import Points
 from harness.upstreams.upstream import Upstream
+from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
 
 
 class Fake(Upstream):
+    """A backend that tailgate plays: a latency in health, a capacity, and a record of every call."""
+
     KIND: ClassVar = "fake"
 
     p50_ms: LongerDuration = Field(written("200ms"), alias="p50", description="Median latency, in health")
@@ -25,12 +28,52 @@ class Fake(Upstream):
     profile: LatencyProfile | None = Field(
         None, description="Latency in health, where a lognormal by p50 and p99 is not it"
     )
-    provider: ProviderName = Field("generic", description="Wire shape it speaks")
-    rows: int = Field(400, ge=1, le=5000, description="Offers in its catalog")
-    page: int = Field(0, ge=0, le=5000, description="Offers on a page; 0: all at once")
     capacity: int | None = Field(
         None, ge=1, le=10_000, description="How many calls it works on at once; more wait in a queue"
     )
+
+    def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
+        empirical = self.profile.empirical if self.profile else None
+        return UpstreamInputs(recorded=reader.use(("profile", "empirical"), empirical, latency_points) or ())
+
+    def plan(
+        self, name: str, index: int, ports: Callable[[], int], inputs: UpstreamInputs = NO_INPUTS
+    ) -> PlannedUpstream:
+        return PlannedUpstream(
+            name=name,
+            known_as=self.known_as,
+            index=index,
+            kind=self.KIND,
+            listener=Endpoint(port=self.port or ports()),
+            origin=Endpoint(port=ports()),
+            fake=self.spec(inputs),
+        )
+
+    def spec(self, inputs: UpstreamInputs) -> FakeSpec:
+        raise NotImplementedError
+
+    def latency(self, inputs: UpstreamInputs) -> dict[str, Any]:
+        """The fields of a FakeSpec that all fakes have."""
+        p50_ms, p99_ms = self.p50_ms, self.p99_ms
+        if self.profile:
+            p50_ms, p99_ms = self.profile.percentiles_ms(inputs.recorded)
+        return {
+            "p50_ms": p50_ms,
+            "p99_ms": p99_ms,
+            "profile": self.profile.plan(inputs.recorded) if self.profile else None,
+            "capacity": self.capacity,
+        }
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        yield from latency_findings(self)
+
+
+class CatalogFake(Fake):
+    """A fake with a seeded catalog, in the wire shape of a provider."""
+
+    provider: ProviderName = Field("generic", description="Wire shape it speaks")
+    rows: int = Field(400, ge=1, le=5000, description="Offers in its catalog")
+    page: int = Field(0, ge=0, le=5000, description="Offers on a page; 0: all at once")
 
     @classmethod
     def reads(cls, raw: dict[str, Any]) -> bool:
@@ -40,45 +83,17 @@ class Fake(Upstream):
     def wire_shape(self) -> str:
         return self.provider
 
-    @property
-    def recording(self) -> str | None:
-        return self.profile.empirical if self.profile else None
+    def carries_mark(self, inputs: UpstreamInputs) -> bool:
+        return True
 
-    def plan(self, name: str, index: int, ports: Callable[[], int], recorded: Points = ()) -> PlannedUpstream:
-        p50_ms, p99_ms = self.profile.percentiles_ms(recorded) if self.profile else (self.p50_ms, self.p99_ms)
-        return PlannedUpstream(
-            name=name,
-            known_as=self.known_as,
-            index=index,
-            kind=self.KIND,
-            listener=Endpoint(port=self.port or ports()),
-            origin=Endpoint(port=ports()),
-            fake=FakeSpec(
-                p50_ms=p50_ms,
-                p99_ms=p99_ms,
-                rows=self.rows,
-                page=self.page,
-                provider=self.provider,
-                profile=self.profile.plan(recorded) if self.profile else None,
-                capacity=self.capacity,
-            ),
-        )
+    def spec(self, inputs: UpstreamInputs) -> FakeSpec:
+        return FakeSpec(rows=self.rows, page=self.page, provider=self.provider, **self.latency(inputs))
 
-    @property
-    def answer_bytes(self) -> int:
-        return PROVIDERS[self.provider].answer_bytes(self.rows, self.page)[0]
-
-    @property
-    def answer_bytes_most(self) -> int:
-        return PROVIDERS[self.provider].answer_bytes(self.rows, self.page)[1]
+    def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
+        return PROVIDERS[self.provider].answer_bytes(self.rows, self.page)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
-        if self.profile and self.model_fields_set & {"p50_ms", "p99_ms"}:
-            fix = "keep one of them; p50 and p99 are short for profile: {lognormal: {p50: …, p99: …}}"
-            yield "profile", refusal("`profile` and `p50`, `p99` both say how long it takes", fix, at_key=True)
-        elif self.p99_ms < self.p50_ms:
-            given = f"`p99` ({duration_literal(self.p99_ms)}) is below `p50` ({duration_literal(self.p50_ms)})"
-            yield "p99", refusal(given, "p99 is the slow end; write both if one default does not fit")
+        yield from super().findings()
         if self.page and not PROVIDERS[self.provider].pages:
             found = f"{self.provider} has no pages: it answers with all rows at once"
             yield "page", refusal(found, "remove `page`", at_key=True)

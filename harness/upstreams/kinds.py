@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from harness.model.value_types import kind_of, refusal
-from harness.upstreams.fake import Fake
+from harness.upstreams.fake import CatalogFake
+from harness.upstreams.routed_fake import RoutedFake
 from harness.upstreams.upstream import GENERIC, Upstream
 
 __all__ = ["GENERIC", "LATER", "UPSTREAMS", "Upstream", "parse_upstream"]
 
-UPSTREAMS: Final[tuple[type[Upstream], ...]] = (Fake,)
-"""A mapping belongs to the first kind that reads it. A fake reads every mapping, so it comes last."""
+UPSTREAMS: Final[tuple[type[Upstream], ...]] = (RoutedFake, CatalogFake)
+"""A mapping belongs to the first kind that reads it. A fake with a catalog reads every mapping, so it comes last."""
 LATER: Final = {
     "url": "a real upstream by its URL",
     "proxy": "a borrowed proxy",

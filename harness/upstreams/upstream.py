@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import kind_of, refusal, shortened
 from harness.rundir.plan import PlannedUpstream
-from harness.upstreams.recording import Points
+from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
 
 SPELLINGS_MOST: Final = 20
 SPELLING_CHARACTERS_MOST: Final = 100
@@ -62,21 +62,20 @@ class Upstream(StrictModel):
         """The provider whose wire shape it speaks; None if that is not known."""
         return None
 
-    @property
-    def recording(self) -> str | None:
-        """The file of recorded latencies, as the scenario writes it; None if it has none."""
-        return None
+    def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
+        """What the files contain that the scenario names for this upstream."""
+        return NO_INPUTS
 
-    def plan(self, name: str, index: int, ports: Callable[[], int], recorded: Points = ()) -> PlannedUpstream:
-        """The upstream of a plan. `recorded`: the points of its `recording`, because no file is read here."""
+    def carries_mark(self, inputs: UpstreamInputs) -> bool:
+        """Whether a client's answer shows that it contains something of this upstream, as `complete: auto` needs."""
+        return False
+
+    def plan(
+        self, name: str, index: int, ports: Callable[[], int], inputs: UpstreamInputs = NO_INPUTS
+    ) -> PlannedUpstream:
+        """The upstream of a plan. `inputs`: what `read_inputs` returned, because no file is read here."""
         raise NotImplementedError
 
-    @property
-    def answer_bytes(self) -> int:
-        """The least size of the answer to a canary, in bytes."""
-        raise NotImplementedError
-
-    @property
-    def answer_bytes_most(self) -> int:
-        """The most that a healthy answer can have, in bytes."""
+    def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
+        """The least size of the answer to a canary, and the most that a healthy answer can have, in bytes."""
         raise NotImplementedError

@@ -62,7 +62,7 @@ class FaultyFakes:
         backends = {
             ("127.0.0.1", each.origin.port): Backend(each, seed=SEED, in_flight=10, clock_ns=now_ns) for each in planned
         }
-        unmatched = UnmatchedCalls(path, {each.name: f"{each.name} speaks" for each in planned}, ("s3cret-word",))
+        unmatched = UnmatchedCalls(path, {each.name: each for each in backends.values()}, ("s3cret-word",))
         self.app = FakeBackends(LoadRecords(backends, self._rows, unmatched, RUN, faults), RUN, clock_ns=now_ns)
 
     async def call(

@@ -53,7 +53,7 @@ def until_healthy(ports: list[int]) -> None:
     for port in ports:
         while True:
             with contextlib.suppress(OSError):
-                if get(port, "/healthz")[0] == 200:
+                if get(port, "/-/ready")[0] == 200:
                     break
             assert time.monotonic() < until, f"port {port} never answered"
             time.sleep(0.01)
@@ -96,7 +96,7 @@ def test_a_call_it_holds_does_not_hold_up_the_end(tmp_path: Path, ports: list[in
         socket.create_connection(("127.0.0.1", ports[0]), timeout=PATIENCE_S) as client,
     ):
         client.sendall(b"GET /offers HTTP/1.1\r\nhost: x\r\nx-tailgate-seq: 3\r\n\r\n")
-        get(ports[0], "/healthz")  # on another connection, answered after the first was read
+        get(ports[0], "/-/ready")  # on another connection, answered after the first was read
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
         assert client.recv(100).startswith(b"HTTP/1.1 503 ")

@@ -16,11 +16,12 @@ from scipy import stats
 from fake_backends.draws import Draws
 from harness.rundir.plan import FakeSpec, PlannedUpstream
 from harness.rundir.planned_routes import PlannedProfile
-from harness.upstreams.fake import Fake
+from harness.upstreams.fake import CatalogFake
 from harness.upstreams.profile import KINDS
 from harness.upstreams.profiles import PROFILES, Profile, profile_of
 from harness.upstreams.profiles.profile import LONGEST_MS
 from harness.upstreams.recording import POINTS_MAX, Points, points_of, value_at
+from harness.upstreams.upstream_files import UpstreamInputs
 from tests.fake_backends.plans import fake, upstream
 
 DRAWS: Final = 10_000
@@ -49,9 +50,10 @@ UNIFORMS = st.floats(1e-12, 1 - 1e-12)
 
 def planned(kind: str) -> FakeSpec:
     """As a scenario's fake is planned, read back from its plan."""
-    written = Fake.model_validate({"profile": WRITTEN[kind]})
+    written = CatalogFake.model_validate({"profile": WRITTEN[kind]})
     ports = count(9000)
-    made = written.plan("azure", 0, lambda: next(ports), points_of(RECORDED) if kind == "empirical" else ())
+    inputs = UpstreamInputs(points_of(RECORDED) if kind == "empirical" else ())
+    made = written.plan("azure", 0, lambda: next(ports), inputs)
     read = PlannedUpstream.model_validate_json(made.model_dump_json()).fake
     assert read is not None
     return read

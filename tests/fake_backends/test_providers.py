@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fake_backends.catalog import marker
 from fake_backends.providers import PROVIDERS, IncomingRequest
 from fake_backends.server import Backend
-from harness.upstreams.fake import Fake
+from harness.upstreams.fake import CatalogFake
 from harness.upstreams.providers import PROVIDERS as TRAITS
 from tests.fake_backends.plans import upstream
 from tests.fake_backends.wire_clients import CLIENTS, WireClient, ask, document, healthy, plain_names, provided
@@ -24,7 +24,7 @@ each_provider = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: cl
 def test_every_provider_has_a_client_here_and_a_name_in_scenarios() -> None:
     names = [each.name for each in PROVIDERS]
     assert names == [client.provider for client in CLIENTS]
-    assert tuple(names) == get_args(Fake.model_fields["provider"].annotation) == tuple(TRAITS)
+    assert tuple(names) == get_args(CatalogFake.model_fields["provider"].annotation) == tuple(TRAITS)
 
 
 @each_provider
@@ -42,6 +42,7 @@ def test_the_first_page_holds_rows_with_the_marker(client: WireClient, rows: int
 @each_provider
 def test_an_empty_answer_has_the_shape_and_no_rows(client: WireClient) -> None:
     _, provider = provided(client.provider)
+    assert provider.empty
     empty = document(provider.empty)
     for path in client.paths:
         shape = document(ask(provider, client.method, path))
@@ -75,8 +76,9 @@ def test_what_a_scenario_says_of_pages_is_so(client: WireClient) -> None:
 @given(rows=st.integers(1, 60), page=st.integers(0, 20))
 def test_an_answer_is_within_the_bounds_that_scenarios_reckon_with(client: WireClient, rows: int, page: int) -> None:
     page = page if TRAITS[client.provider].pages else 0
-    fake = Fake.model_validate({"provider": client.provider, "rows": rows, "page": page})
-    assert fake.answer_bytes <= len(healthy(provided(client.provider, rows, page)[1]).body) <= fake.answer_bytes_most
+    fake = CatalogFake.model_validate({"provider": client.provider, "rows": rows, "page": page})
+    least, most = fake.answer_bytes()
+    assert least <= len(healthy(provided(client.provider, rows, page)[1]).body) <= most
 
 
 @each_provider

@@ -158,7 +158,7 @@ def test_a_call_that_waits_when_the_process_stops_is_answered_503(fakes: Fakes) 
 
 
 def test_health_is_the_rigs_own_question_and_leaves_no_row(fakes: Fakes) -> None:
-    assert run(fakes.ask("/healthz"))[0] == 200
+    assert run(fakes.ask("/-/ready"))[0] == 200
     assert fakes.rows() == []
 
 

@@ -36,7 +36,7 @@ def test_calls_for_what_is_not_there_are_counted_by_method_and_path(make_fakes: 
         await fakes.call(4, path="/offers?cursor=never-given-out")
         await fakes.call(5, path="/offers")
         await fakes.call(None, path="/elsewhere", canary=True)
-        await fakes.call(None, path="/healthz")
+        await fakes.call(None, path="/-/ready")
 
     run(scene())
     fakes.app.load.unmatched.write()

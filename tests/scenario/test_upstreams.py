@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 
 from harness.rundir.plan import FakeSpec, PlannedUpstream
 from harness.rundir.planned_routes import PlannedProfile
-from harness.scenario.names import input_files
 from harness.scenario.schema.json_schema import scenario_schema
+from harness.upstreams import number_files
 from tests.scenario.world import changed, load, only_problem, plan_of, problems, write
 
 SERVICE = ("{rung: timeout}", "{command: [serve, '{port}']}")
@@ -171,7 +171,7 @@ def test_a_recording_that_is_none_is_told(tmp_path: Path, content: str, message:
 
 
 def test_a_recording_larger_than_needed_is_told(tmp_path: Path) -> None:
-    (tmp_path / "recorded.csv").write_bytes(b"1\n" * (input_files.LATENCIES_BYTES_MAX // 2 + 1))
+    (tmp_path / "recorded.csv").write_bytes(b"1\n" * (number_files.LATENCIES_BYTES_MAX // 2 + 1))
     problem = only_problem(tmp_path, RECORDED)
     assert problem.message == "recorded.csv is larger than 5 MB"
     assert "every tenth line" in problem.fix

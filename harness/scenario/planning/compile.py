@@ -23,6 +23,7 @@ from harness.rundir.plan import (
 )
 from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.names.input_files import Inputs
+from harness.scenario.planning.completeness import complete_of
 from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.planning.plan_faults import plan_faults
 from harness.scenario.planning.timeline import Timeline, schedule_of
@@ -30,6 +31,7 @@ from harness.scenario.schema.scenario import JmesPath, Request, Scenario
 from harness.scenario.schema.templates import fill
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
+from harness.upstreams.upstream_files import NO_INPUTS
 
 HEADROOM: Final = 1.25
 """Factor on the slots that the peak rate and the client cap can fill, because arrivals come in bursts."""
@@ -104,7 +106,7 @@ def compile_load(
     `first_seq` must be larger than any number that an earlier load on the stack has sent.
     """
     scenario, timeline = checked.scenario, checked.timeline
-    faults, findings = plan_faults(scenario, timeline, seed)
+    faults, findings = plan_faults(scenario, checked.inputs.upstreams, timeline, seed)
     values = _template_values(stack.upstreams, stack.gateway, stack.service.port)
     load = LoadPlan(
         run_id=run_id,
@@ -148,7 +150,7 @@ class _Endpoints:
         cls, scenario: Scenario, inputs: Inputs, ports: Callable[[], int], resolved: ResolvedGateway
     ) -> _Endpoints:
         upstreams = tuple(
-            upstream.plan(name, index, ports, inputs.latencies.get(name, ()))
+            upstream.plan(name, index, ports, inputs.upstreams.get(name, NO_INPUTS))
             for index, (name, upstream) in enumerate(scenario.upstreams.items())
         )
         service_port = ports() if scenario.service.url is None else None
@@ -235,9 +237,7 @@ def _load(checked: CheckedScenario, workers: int, values: dict[str, str]) -> Pla
         in_flight = load.users or 1
     else:
         in_flight = math.ceil(round(peak_rate_per_s(schedule) * timeline.client_cap_ms / 1000 * HEADROOM, 6))
-    complete = load.complete or "auto"
-    if complete == "auto" and not scenario.upstreams:
-        complete = "none"
+    complete = complete_of(scenario, checked.inputs.upstreams)
     return PlannedLoad(
         model="closed" if schedule is None else "open",
         schedule=schedule,

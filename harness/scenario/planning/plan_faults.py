@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.faults import Fault, FaultContext, UnobservableFault
 from harness.rundir.plan import FaultWindow, PlannedFault
 from harness.scenario.planning.timeline import Timeline
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
+from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
 
 
-def plan_faults(scenario: Scenario, timeline: Timeline, seed: int) -> tuple[tuple[PlannedFault, ...], list[Diagnostic]]:
-    """The planned faults, and a diagnostic for each fault that nothing could prove or that only a fake could
-    produce."""
+def plan_faults(
+    scenario: Scenario, inputs: Mapping[str, UpstreamInputs], timeline: Timeline, seed: int
+) -> tuple[tuple[PlannedFault, ...], list[Diagnostic]]:
+    """The planned faults, and a diagnostic for each fault that nothing could prove or that only a fake could produce.
+    `inputs`: what the files of each upstream contain."""
     planned: list[PlannedFault] = []
     findings: list[Diagnostic] = []
     hold_ms = scenario.gateway.deadline_ms or timeline.client_cap_ms
     for index, (fault, windows) in enumerate(zip(scenario.faults, timeline.windows, strict=True)):
         targets = fault.hits(scenario.upstreams)
-        upstreams = [scenario.upstreams[name] for name in targets if name in scenario.upstreams]
+        hit = [name for name in targets if name in scenario.upstreams]
+        sizes = [scenario.upstreams[name].answer_bytes(inputs.get(name, NO_INPUTS)) for name in hit]
         context = FaultContext(
             hold_ms=hold_ms,
-            answer_bytes=min((upstream.answer_bytes for upstream in upstreams), default=0),
-            answer_bytes_most=max((upstream.answer_bytes_most for upstream in upstreams), default=0),
-            fakes=all(upstream.KIND == "fake" for upstream in upstreams),
+            answer_bytes=min((least for least, _ in sizes), default=0),
+            answer_bytes_most=max((most for _, most in sizes), default=0),
+            fakes=all(scenario.upstreams[name].KIND == "fake" for name in hit),
             seed=seed,
         )
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from harness.correlation import CONTROL_HEADER, LOAD_PATH, RUN_DIR_HEADER, run_hash
+from harness.correlation import CONTROL_HEADER, LOAD_PATH, READY_PATH, RUN_DIR_HEADER, run_hash
 from harness.errors import RigError
 from harness.rundir.plan import StackPlan
 from harness.stack.processes import probe
@@ -54,7 +54,7 @@ async def switch(plan: StackPlan, run_dir: Path | None) -> None:
 async def ready(plan: StackPlan, child: ChildProcess) -> None:
     """Return when every fake answers on its own port, without a proxy. Raises RigError."""
     fakes = [upstream for upstream in plan.upstreams if upstream.fake]
-    urls = [f"http://{fake.origin.address}/healthz" for fake in fakes]
+    urls = [f"http://{fake.origin.address}{READY_PATH}" for fake in fakes]
     try:
         await asyncio.gather(*(probe.until_answered(url, within_s=READY_WITHIN_S, child=child) for url in urls))
     except probe.NotReady as exc:

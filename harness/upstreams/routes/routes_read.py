@@ -6,18 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.rundir.planned_routes import PlannedRoute
+from harness.upstreams.upstream_files import UnreadableFile
 
 ROUTES_MOST: Final = 2_000
 """Routes of one upstream: a file with more is probably not about one partner."""
 
 
-class UnreadableRoutes(Exception):
+class UnreadableRoutes(UnreadableFile):
     """A file of routes that cannot be used. `message`: what and where in the file; `fix`: what to do."""
-
-    def __init__(self, message: str, fix: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.fix = fix
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,58 @@
+"""How a kind of upstream reads the files that a scenario names for it, and what a plan needs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from harness.rundir.planned_routes import PlannedRoute, RouteSource
+from harness.upstreams.recording import Points
+
+KeyPath = tuple[str | int, ...]
+"""A path within the upstream's mapping."""
+T = TypeVar("T")
+
+
+class UnreadableFile(Exception):
+    """A file that cannot be used. `message`: what and where in the file; `fix`: what to do."""
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+
+class UpstreamReader(Protocol):
+    """What a kind of upstream reads its files with. Mistakes become diagnostics at their position in the scenario."""
+
+    @property
+    def seed(self) -> int:
+        """The scenario's seed."""
+
+    def use(self, key: KeyPath, written: str | None, read: Callable[[Path], T]) -> T | None:
+        """What `read` makes of the file that the scenario names at `key`. None if it names none, or if `read` raises
+        UnreadableFile, OSError or ValueError."""
+
+    def folder(self, key: KeyPath) -> Path:
+        """What relative paths at `key` are relative to."""
+
+    def refuse(self, key: KeyPath, message: str, fix: str = "", offset: int = 0) -> None:
+        """A mistake at `key`. `offset`: characters from the beginning of the text there."""
+
+    def note(self, key: KeyPath, message: str) -> None:
+        """Something that the user should know; it stops nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamInputs:
+    """`recorded`: the points of a file of latencies. `source` and `routes`: of a fake with routes, where they come
+    from and what they are."""
+
+    recorded: Points = ()
+    source: RouteSource | None = None
+    routes: tuple[PlannedRoute, ...] = ()
+
+
+NO_INPUTS = UpstreamInputs()
