@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from harness.upstreams.routes.wiremock import read_wiremock, stub_folder, stubs
-from tests.upstreams.wiremock_stubs import OK, ONE, refusal, write
+from tests.upstreams.wiremock_stubs import OK, ONE, refusal, refused, write
 
 
 def test_a_folder_is_read_file_by_file_in_the_order_of_names(tmp_path: Path) -> None:
@@ -52,16 +52,20 @@ def test_without_a_stub_there_is_nothing_to_play(tmp_path: Path) -> None:
     assert "cannot be read: No such file" in refusal(tmp_path / "missing")
 
 
-OUTSIDE: Final = ("../secret", "a/../../secret", "/etc/hostname", "..", "", ".", "a\\b", "a\0b", "x" * 5000)
+HIDDEN: Final = ("../secret", "../mappings/s.json", "a/../../secret", "a/../a/x", "..", "/etc/hostname", "//x")
+OUTSIDE: Final = (*HIDDEN, "", ".", "a\\b", "a\0b")
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_body_lies_below_files(tmp_path: Path, name: str) -> None:
     write(tmp_path, {"secret": b"secret", "stubs/__files/a/x": b"x"})
-    message = refusal(
-        write(tmp_path / "stubs", {"mappings/s.json": {"request": {}, "response": {"bodyFileName": name}}})
-    )
-    assert message.startswith(f"{ONE}: mappings/s.json: response.bodyFileName: `")
+    folder = write(tmp_path / "stubs", {"mappings/s.json": {"request": {}, "response": {"bodyFileName": name}}})
+    assert refusal(folder) == f"{ONE}: mappings/s.json: response.bodyFileName: `{name}` is not a path below `__files/`"
+
+
+def test_a_body_with_an_endless_name_is_not_found(tmp_path: Path) -> None:
+    message = refused(tmp_path, {"request": {}, "response": {"bodyFileName": "x" * 5000}})
+    assert f"`__files/{'x' * 60}… (cut, 5,000 characters)` cannot be read: File name too long" in message
 
 
 def test_links_that_lead_out_are_refused_and_others_are_followed(tmp_path: Path) -> None:
@@ -125,6 +129,8 @@ def test_number_and_size_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert "mappings/a.json: mappings[0].response.bodyFileName: `__files/b` is larger than 499 B" in refusal(
             tmp_path
         )
+        patch.setattr(stub_folder, "TOTAL_BYTES_MOST", 2_000)  # the same body, which each stub asks for
+        assert "larger than 2.00 kB" in refusal(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(stub_folder, "TOTAL_BYTES_MOST", 600)  # the body is read once, for all stubs
         assert "larger than 600 B" in refusal(tmp_path)

@@ -88,7 +88,8 @@ def test_a_pattern_is_a_condition_on_any_path(tmp_path: Path, key: str, place: A
         ("(?:(?:a{100}b){100}){100}", "repeats more than 100,000 elements"),
         ("(?:[)]a{1000}){1000}", "repeats more than 100,000 elements"),
         (r"(?:\)a{1000}){1000}", "repeats more than 100,000 elements"),
-        ("(?:(?#()a{1000}){1000}", "repeats more than 100,000 elements"),
+        ("(?:a{1000}(?#()b){1000}", "repeats more than 100,000 elements"),
+        ("(?:[])]a{1000}){1000}", "repeats more than 100,000 elements"),
     ],
 )
 def test_a_pattern_is_checked_when_it_is_read(tmp_path: Path, pattern: str, what: str) -> None:

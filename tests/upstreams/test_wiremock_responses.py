@@ -103,6 +103,7 @@ def test_a_uniform_delay_and_a_fixed_one_add_up(tmp_path: Path) -> None:
         ({"headers": {f"X-{n}": "1" for n in range(101)}}, "response.headers: has 101 headers"),
         ({"body": "a", "jsonBody": {}}, "response: only one of `body` and `jsonBody` can be given"),
         ({"body": {"a": 1}}, "response.body: expected a string, not an object"),
+        ({"base64Body": "AP8=!"}, "response.base64Body: is not base64"),
         ({"base64Body": "AP8"}, "response.base64Body: is not base64"),
         ({"base64Body": "\u00e9"}, "response.base64Body: is not base64"),
         ({"bodyFileName": "gone.json"}, "response.bodyFileName: `__files/gone.json` cannot be read: No such file"),

@@ -52,7 +52,6 @@ def _expanded(pattern: str) -> int:
             groups[-1] += last
         elif char == "{" and (count := _LEAST_COUNT.match(pattern, start)):
             groups[-1] += last * (max(1, int(count[1])) - 1)
-            last *= max(1, int(count[1]))
             at = count.end()
         else:
             at = _set_end(pattern, start) if char == "[" else start + 2 if char == "\\" else at

@@ -79,11 +79,11 @@ class StubFolder:
 
     def body(self, name: str, place: StubPlace) -> bytes | None:
         """The file `name` below `__files/`, or None after a refusal."""
-        parts = PurePosixPath(name).parts
-        if not parts or parts[0] == "/" or ".." in parts or "\\" in name or "\0" in name:
+        below = PurePosixPath(name)
+        if not below.parts or below.is_absolute() or ".." in below.parts or "\\" in name or "\0" in name:
             place.refuse(f"`{quoted(name)}` is not a path below `{_FILES}/`")
             return None
-        file = self.root.joinpath(_FILES, *parts)
+        file = self.root.joinpath(_FILES, below)
         if file not in self._bodies:
             if self._leads_out(file):
                 place.refuse(f"`{quoted(name)}` {_LINK}")
@@ -136,13 +136,13 @@ class StubFolder:
         except (OSError, ValueError) as exc:
             place.refuse(f"{name}cannot be read: {_reason(exc)}")
             return None
-        if len(content) > FILE_BYTES_MOST:
-            place.refuse(f"{name}is larger than {format_bytes(FILE_BYTES_MOST)}")
-            return None
         self._bytes += len(content)
-        if self._bytes > TOTAL_BYTES_MOST:
+        too_large = len(content) > FILE_BYTES_MOST
+        if too_large:
+            place.refuse(f"{name}is larger than {format_bytes(FILE_BYTES_MOST)}")
+        if self._bytes > TOTAL_BYTES_MOST:  # also if the same one that is too large is asked for again and again
             raise UnreadableRoutes(f"the files of {self.given} are larger than {format_bytes(TOTAL_BYTES_MOST)}", _FIX)
-        return content
+        return None if too_large else content
 
     def _place(self, file: Path) -> StubPlace:
         return StubPlace(self.reading, file.relative_to(self.root).as_posix())
