@@ -29,11 +29,10 @@ _ERRORS_MOST: Final = 50
 
 
 class Document:
-    """A valid description. `is_31`: by OpenAPI 3.1, where schemas are JSON Schema 2020-12."""
+    """A valid description."""
 
-    def __init__(self, root: dict[str, Any], *, is_31: bool = False) -> None:
+    def __init__(self, root: dict[str, Any]) -> None:
         self.root = root
-        self.is_31 = is_31
 
     def followed(self, node: Any) -> Any:
         """The node, or what it refers to. Raises UnreadableRoutes."""
@@ -245,8 +244,7 @@ def _checked(tree: Any) -> Document:
     from jsonschema.exceptions import best_match
     from openapi_spec_validator.schemas import openapi_v30_schema_validator, openapi_v31_schema_validator
 
-    is_31 = version.startswith("3.1")
-    validator = openapi_v31_schema_validator if is_31 else openapi_v30_schema_validator
+    validator = openapi_v31_schema_validator if version.startswith("3.1") else openapi_v30_schema_validator
     if error := best_match(islice(validator.iter_errors(tree), _ERRORS_MOST)):
         raise UnreadableRoutes(
             f"the description is not valid at `{shortened(error.json_path)}`: {_what_is_wrong(error)}",
@@ -254,7 +252,7 @@ def _checked(tree: Any) -> Document:
         )
     if not tree.get("paths"):
         raise UnreadableRoutes("it describes no path", "name a description with `paths`")
-    return Document(tree, is_31=is_31)
+    return Document(tree)
 
 
 def _what_is_wrong(error: Any) -> str:

@@ -38,6 +38,7 @@ class SchemaFlattener:
 
     def __init__(self, target: Callable[[str], Any], work: int) -> None:
         self._target = target
+        self._outer: frozenset[str] = frozenset()
         self.work_left = work
         self.cut = False
         self.broken_rules: set[str] = set()
@@ -51,6 +52,7 @@ class SchemaFlattener:
             return {}, above
         if not isinstance(schema, dict):
             return {}, above
+        self._outer = above
         return self._flat(_normalised(schema), above, frozenset())
 
     def _flat(
@@ -66,7 +68,7 @@ class SchemaFlattener:
             parts.insert(0, {"$ref!": schema["$ref"]})
         for keyword in ("oneOf", "anyOf"):
             if options := schema.get(keyword):
-                parts.append(self._option(options, schema.get("discriminator"), above))
+                parts.append(self._option(options, schema.get("discriminator")))
         merged: dict[str, Any] = {}
         for part in parts:
             inner, above = self._part(part, above, chain)
@@ -89,10 +91,10 @@ class SchemaFlattener:
             return {}, above | {reference}
         return self._flat(_normalised(target), above | {reference}, chain | {reference})
 
-    def _option(self, options: list[Any], discriminator: Any, above: frozenset[str]) -> Any:
+    def _option(self, options: list[Any], discriminator: Any) -> Any:
         """The first option that is not null, and does not lead back to where it came from if another does not."""
         usable = [one for one in options if not (isinstance(one, dict) and one.get("type") in ("null", ["null"]))]
-        ending = [one for one in usable if not (isinstance(one, dict) and one.get("$ref") in above)]
+        ending = [one for one in usable if not _leads_to(one, self._outer)]
         option = (ending or usable or options)[0]
         name = discriminator.get("propertyName") if isinstance(discriminator, dict) else None
         if not isinstance(name, str) or not isinstance(option, dict) or not isinstance(option.get("$ref"), str):
@@ -102,6 +104,17 @@ class SchemaFlattener:
         last = option["$ref"].rsplit("/", 1)[-1]
         kind = next((str(key) for key, ref in kinds if ref in (option["$ref"], last)), last)
         return {"allOf": [option, {"properties": {name: {"enum": [kind]}}}]}
+
+
+def _leads_to(option: Any, above: frozenset[str]) -> bool:
+    """Whether the option, or a property that it requires, is a reference to one of `above`."""
+    if not isinstance(option, dict):
+        return False
+    required, properties = option.get("required"), option.get("properties")
+    names = required if isinstance(required, list) and isinstance(properties, dict) else ()
+    inner = [properties.get(name) for name in names if isinstance(name, str)] if names else []
+    references = [one.get("$ref") for one in (option, *inner) if isinstance(one, dict)]
+    return any(isinstance(reference, str) and reference in above for reference in references)
 
 
 def ends_in_null(schema: Any) -> bool:

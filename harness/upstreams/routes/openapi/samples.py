@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from random import Random
 from typing import Any, Final
 
 from harness.upstreams.routes.openapi.flat_schema import SchemaFlattener, ends_in_null
+from harness.upstreams.routes.openapi.scalars import number_of, text_of
 
 WORK_MOST: Final = 5_000
 """Schemas that are visited for one sample."""
@@ -75,9 +75,12 @@ class Sampler:
         if kind == "array":
             return self._array(flat, depth, refs)
         if kind == "string":
-            return self._string(flat)
+            text = text_of(flat, self._random, max(self._characters, 0))
+            self._flattener.cut |= len(text) < flat.get("minLength", 0)
+            self._characters -= len(text)
+            return text
         if kind in ("integer", "number"):
-            return self._number(flat, whole=kind == "integer")
+            return number_of(flat, self._random, whole=kind == "integer")
         return self._random.random() < 0.5 if kind == "boolean" else None
 
     def _object(self, flat: dict[str, Any], depth: int, refs: frozenset[str]) -> dict[str, Any]:
@@ -98,6 +101,7 @@ class Sampler:
             if more is not False and len(found) < most:
                 found.setdefault(f"key{number}", self._value(more, depth + 1, refs))
         self._characters -= sum(map(len, found))
+        self._flattener.cut |= len(found) < least
         ordered = [name for name in properties if name in found]
         return {name: found[name] for name in dict.fromkeys((*ordered, *found))}
 
@@ -119,72 +123,6 @@ class Sampler:
                 found.append(value)
         self._flattener.cut |= len(found) < least
         return found
-
-    def _string(self, flat: dict[str, Any]) -> str:
-        least = max(math.ceil(flat.get("minLength", 0)), 0)
-        most = max(math.floor(min(flat.get("maxLength", CHARACTERS_MOST), max(self._characters, 0))), 0)
-        text = self._formatted(flat.get("format", ""))
-        if text is None or not least <= len(text) <= most:
-            letters = ("bdfgklmnprstvz", "aeiou")
-            length = min(max(least, min(6, most)), most)
-            text = "".join(self._random.choice(letters[index % 2]) for index in range(length))
-        self._flattener.cut |= len(text) < least
-        self._characters -= len(text)
-        return text
-
-    def _formatted(self, kind: str) -> str | None:
-        draw = self._random.randrange
-        date, time = (
-            f"20{draw(10, 30)}-{draw(1, 13):02}-{draw(1, 29):02}",
-            f"{draw(24):02}:{draw(60):02}:{draw(60):02}Z",
-        )
-        digits = f"{self._random.getrandbits(128):032x}"
-        return {
-            "date": date,
-            "date-time": f"{date}T{time}",
-            "time": time,
-            "duration": f"PT{draw(1, 60)}M",
-            "uuid": f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}",
-            "email": f"user{draw(1000)}@example.com",
-            "idn-email": f"user{draw(1000)}@example.com",
-            "uri": f"https://example.com/{draw(1000)}",
-            "url": f"https://example.com/{draw(1000)}",
-            "iri": f"https://example.com/{draw(1000)}",
-            "uri-reference": f"/{draw(1000)}",
-            "ipv4": f"192.0.2.{draw(1, 255)}",
-            "ipv6": f"2001:db8::{draw(1, 9999)}",
-            "hostname": f"host{draw(1000)}.example.com",
-            "byte": "c2FtcGxl",
-            "json-pointer": f"/{draw(1000)}",
-            "regex": f"a{{{draw(1, 100)}}}",
-        }.get(kind)
-
-    def _number(self, flat: dict[str, Any], *, whole: bool) -> int | float:
-        low, high = flat.get("minimum"), flat.get("maximum")
-        above, below = flat.get("exclusiveMinimum"), flat.get("exclusiveMaximum")
-        lows = [Fraction(value) for value in (low, above) if value is not None]
-        highs = [Fraction(value) for value in (high, below) if value is not None]
-        least = max(lows) if lows else min(min(highs) - 100 if highs else Fraction(1), Fraction(1))
-        most = min(highs) if highs else max(least, Fraction(0)) + 100
-        step = Fraction(str(flat["multipleOf"])) if "multipleOf" in flat else None
-        for unit in (
-            [step] if step else [Fraction(1)] if whole else [Fraction(1, 100), max(most - least, Fraction(0)) / 64]
-        ):
-            unit = Fraction(unit.numerator) if whole else unit  # noqa: PLW2901
-            if not unit:
-                continue
-            first, last = math.ceil(least / unit), math.floor(most / unit)
-            ends = [first, first + 1, last - 1, last, 0]
-            for count in [self._random.randint(first, last) for _ in range(_TRIES) if first <= last] + ends:
-                value = _plain(count * unit)
-                inside = least <= Fraction(value) <= most and value not in (above, below)
-                if inside and (step is None or (value / flat["multipleOf"]) % 1 == 0):
-                    return value
-        return _plain(least)
-
-
-def _plain(value: Fraction) -> int | float:
-    return int(value) if value.denominator == 1 else float(value)
 
 
 def _is_of(value: Any, kind: str) -> bool:
