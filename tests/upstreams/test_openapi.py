@@ -102,7 +102,8 @@ def test_each_operation_is_a_route_with_its_answer(version: str, tmp_path: Path)
     gone = answers["DELETE /v1/pets/{id}"]
     assert not gone.has_json and [name for name, _ in gone.headers] == ["ETag"]
     assert found.notes == ("routes begin with `/v1`, the path of the first server",)
-    assert all(route.rank is route.profile is route.capacity is None and not route.conditions for route in found.routes)
+    for route in found.routes:
+        assert (route.rank, route.profile, route.capacity, route.conditions) == (None, None, None, ())
 
 
 def test_the_same_seed_gives_the_same_routes_whatever_else_is_described(tmp_path: Path) -> None:
@@ -132,7 +133,6 @@ def test_yaml_is_read_as_yaml_1_2(tmp_path: Path) -> None:
 
 
 def test_an_alias_stands_for_its_value(tmp_path: Path) -> None:
-    text = f"x-a: &a {{description: ok}}\n{json.dumps(of_responses({'200': 'ALIAS'}))[1:-1]}\n"
     text = "x-a: &a {description: ok}\nopenapi: 3.0.3\ninfo: {title: a, version: '1'}\n"
     assert read_yaml(f"{text}paths: {{/a: {{get: {{responses: {{'202': *a}}}}}}}}\n", tmp_path).routes[0].answers == (
         PlannedAnswer(status=202),
@@ -201,9 +201,10 @@ def test_the_media_type_that_is_taken(content: Tree, wanted: PlannedAnswer, tmp_
 
 def test_headers_have_samples_but_those_that_follow_from_the_body(tmp_path: Path) -> None:
     sample = {"schema": {"type": "integer", "default": 3}}
-    headers = {"X-Left": sample, "X-Tag": {"example": "{a}"}, "Content-Length": sample, "X-Word": {"example": "é"}}
-    tree = of_responses({"200": {"description": "", "headers": {**headers, "X-None": {"description": "x"}}}}, "3.1.0")
-    del tree["paths"]["/pets"]["get"]["responses"]["200"]["headers"]["X-None"]
+    text = {"schema": {"type": "string"}}
+    headers = {"X-Left": sample, "X-Tag": {**text, "example": "{a}"}, "Content-Length": sample}
+    headers["X-Word"] = {**text, "example": "é"}
+    tree = of_responses({"200": {"description": "", "headers": headers}}, "3.1.0")
     assert answer(tree, tmp_path).headers == (("X-Left", "3"), ("X-Tag", "{{a}}"))
 
 
@@ -408,11 +409,14 @@ def every_place(tree: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, .
 
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("version", ["3.0.3", "3.1.0"])
-@pytest.mark.parametrize("value", [None, 5, -1.5, [], [5], "x", "", True, {}, {"$ref": 5}, {"$ref": "#"}], ids=repr)
-def test_a_description_with_any_node_replaced_is_read_or_refused(value: object, version: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("turn", "value"), [*enumerate([None, 5, ["x"], "x"])], ids=repr)
+def test_a_description_with_any_node_replaced_is_read_or_refused(
+    turn: int, value: object, version: str, tmp_path: Path
+) -> None:
+    """Each value in place of every fourth node, since the check of one description takes 30 milliseconds."""
     whole = petstore(version)
-    outcomes = set()
-    for place in every_place(whole):
+    outcomes: set[type] = set()
+    for place in list(every_place(whole))[turn::4]:
         tree = copy.deepcopy(whole)
         node: Any = tree
         for key in place[:-1]:

@@ -241,7 +241,7 @@ def _checked(tree: Any) -> Document:
     if not re.fullmatch(r"3\.[01](\.[0-9]{1,4}(-[0-9A-Za-z.]{1,20})?)?", version):
         fix = "convert the description to OpenAPI 3.0 or 3.1; converters of Swagger 2.0 are common"
         raise UnreadableRoutes(f"descriptions by `{shortened(version)}` are not understood", fix)
-    from jsonschema.exceptions import best_match
+    from jsonschema.exceptions import best_match  # type: ignore[import-untyped]
     from openapi_spec_validator.schemas import openapi_v30_schema_validator, openapi_v31_schema_validator
 
     validator = openapi_v31_schema_validator if version.startswith("3.1") else openapi_v30_schema_validator

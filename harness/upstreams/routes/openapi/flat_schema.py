@@ -111,8 +111,9 @@ def _leads_to(option: Any, above: frozenset[str]) -> bool:
     if not isinstance(option, dict):
         return False
     required, properties = option.get("required"), option.get("properties")
-    names = required if isinstance(required, list) and isinstance(properties, dict) else ()
-    inner = [properties.get(name) for name in names if isinstance(name, str)] if names else []
+    inner: list[Any] = []
+    if isinstance(required, list) and isinstance(properties, dict):
+        inner = [properties.get(name) for name in required if isinstance(name, str)]
     references = [one.get("$ref") for one in (option, *inner) if isinstance(one, dict)]
     return any(isinstance(reference, str) and reference in above for reference in references)
 
