@@ -14,8 +14,8 @@ from typing import Final
 from fake_backends.behaviours import Behaviour, behaviour_of
 from fake_backends.concurrency_limit import ConcurrencyLimit
 from fake_backends.draws import Draws
-from harness.rundir.behaviours import ANSWERING
 from harness.rundir.plan import PlannedFault
+from harness.rundir.planned.behaviours import ANSWERING
 from harness.rundir.rows import FAULT_BITS
 from harness.units import NS_PER_MS
 

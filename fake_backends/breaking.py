@@ -10,7 +10,7 @@ from typing import Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fake_backends.response_writer import Message
-from harness.rundir.planned_routes import BrokenAnswer
+from harness.rundir.planned.routes import BrokenAnswer
 
 _TRANSPORT: Final = "tailgate.transport"
 _GARBAGE: Final = bytes(range(128, 256)) * 4

@@ -1,7 +1,7 @@
 """Every behaviour of the fakes, one per file.
 
-A new one needs its file, its model in `harness.rundir.behaviours` and its line here. A behaviour's number in a call's
-row is its position here, from 1, so new ones go to the end.
+A new one needs its file, its model in `harness.rundir.planned.behaviours` and its line here. A behaviour's number in a
+call's row is its position here, from 1, so new ones go to the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fake_backends.behaviours.slow_spells import slow_spells
 from fake_backends.behaviours.status import status
 from fake_backends.behaviours.truncate import truncate
 from fake_backends.behaviours.wrong_schema import wrong_schema
-from harness.rundir import behaviours as spec
+from harness.rundir.planned import behaviours as spec
 
 __all__ = ["BEHAVIOURS", "Behaviour", "CallContext", "behaviour_of"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fake_backends.behaviours.behaviour import Behaviour
-from harness.rundir.behaviours import ColdStart
+from harness.rundir.planned.behaviours import ColdStart
 
 
 def cold_start(spec: ColdStart) -> Behaviour:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fake_backends.behaviours.behaviour import Behaviour
-from harness.rundir.behaviours import Drip
+from harness.rundir.planned.behaviours import Drip
 
 
 def drip(spec: Drip) -> Behaviour:

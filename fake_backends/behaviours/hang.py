@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from fake_backends.behaviours.behaviour import Behaviour
-from harness.rundir.behaviours import Hang
+from harness.rundir.planned.behaviours import Hang
 
 
 def hang(_spec: Hang) -> Behaviour:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fake_backends.behaviours.behaviour import Behaviour
-from harness.rundir.behaviours import Huge
+from harness.rundir.planned.behaviours import Huge
 
 
 def huge(spec: Huge) -> Behaviour:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fake_backends.behaviours.behaviour import Behaviour
-from harness.rundir.behaviours import Ramp
+from harness.rundir.planned.behaviours import Ramp
 
 
 def ramp(spec: Ramp) -> Behaviour:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fake_backends.behaviours.behaviour import Behaviour, CallContext
 from fake_backends.providers import Response
-from harness.rundir.behaviours import Status
+from harness.rundir.planned.behaviours import Status
 
 
 def status(spec: Status) -> Behaviour:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fake_backends.behaviours.behaviour import Behaviour
-from harness.rundir.behaviours import Truncate
+from harness.rundir.planned.behaviours import Truncate
 
 
 def truncate(spec: Truncate) -> Behaviour:

@@ -6,7 +6,7 @@ from typing import Final
 
 from fake_backends.behaviours.behaviour import Behaviour, CallContext
 from fake_backends.providers import Response
-from harness.rundir.behaviours import WrongSchema
+from harness.rundir.planned.behaviours import WrongSchema
 
 _NEXT_VERSION: Final = Response.of_json(200, b'{"version":2,"payload":{"items":{"count":0,"pages":"none"}}}')
 

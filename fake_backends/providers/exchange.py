@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, parse_qsl
 import orjson
 
 from harness.rundir.plan import FakeSpec
-from harness.rundir.planned_routes import BrokenAnswer
+from harness.rundir.planned.routes import BrokenAnswer
 
 QUERY_PAIRS_MOST: Final = 1_000
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from fake_backends.providers.exchange import IncomingRequest
-from harness.rundir.planned_routes import ConditionPlace, PlannedCondition
+from harness.rundir.planned.routes import ConditionPlace, PlannedCondition
 
 REGEX_WITHIN_S: Final = 0.02
 """A regular expression that takes longer does not match, so that one bad pattern cannot stop the other fakes."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from fake_backends.providers.exchange import IncomingRequest, Response
-from harness.rundir.planned_routes import PlannedAnswer, PlannedRoute
+from harness.rundir.planned.routes import PlannedAnswer, PlannedRoute
 from harness.upstreams.routes.files import files_of
 from harness.upstreams.routes.templates import Placeholder, params_of, parse_template, parse_tree
 

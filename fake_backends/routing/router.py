@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from fake_backends.providers.exchange import IncomingRequest
 from fake_backends.routing.conditions import Condition
-from harness.rundir.planned_routes import ANY_METHOD, ANY_PATH, PlannedRoute
+from harness.rundir.planned.routes import ANY_METHOD, ANY_PATH, PlannedRoute
 from harness.upstreams.routes.templates import PARAMETER, params_of
 
 SEGMENTS_MOST: Final = 100

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from harness.faults.faked import BackendFault, delayed
 from harness.faults.fault import Effect, FaultContext, intermittent_proof
 from harness.model.value_types import LongerDuration, refusal
-from harness.rundir import behaviours
+from harness.rundir.planned import behaviours
 from harness.units import duration_literal
 
 

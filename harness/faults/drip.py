@@ -9,7 +9,7 @@ from pydantic import Field
 from harness.faults.faked import BackendFault, delayed
 from harness.faults.fault import Effect, FaultContext, delayed_proof
 from harness.model.value_types import LongerDuration
-from harness.rundir import behaviours
+from harness.rundir.planned import behaviours
 from harness.units import duration_literal
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import Field
 
 from harness.faults.fault import Effect, Fault, FaultContext, delayed_proof
-from harness.rundir import behaviours
+from harness.rundir.planned import behaviours
 
 FOR_EVER_MS: Final = 7 * 24 * 3600 * 1000
 

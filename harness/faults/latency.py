@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.faults.fault import Effect, Fault, FaultContext, delayed_proof, whole_ms
 from harness.model.value_types import Duration, LongerDuration, refusal, written
-from harness.rundir import behaviours
+from harness.rundir.planned import behaviours
 from harness.units import duration_literal
 
 

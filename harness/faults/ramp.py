@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from harness.faults.faked import BackendFault, delayed
 from harness.faults.fault import Effect, FaultContext, intermittent_proof
 from harness.model.value_types import LONGEST_MS, kind_of, refusal, shortened
-from harness.rundir import behaviours
+from harness.rundir.planned import behaviours
 from harness.units import duration_literal, parse_duration_ms
 
 _RAMP: Final = re.compile(r"\s*(\S+)\s*(?:→|->)\s*(\S+)\s+over\s+(\S+)\s*")

@@ -12,8 +12,8 @@ from pydantic_core import PydanticCustomError
 from harness.faults.faked import BackendFault, immediate
 from harness.faults.fault import Effect, FaultContext
 from harness.model.value_types import LongerDuration, refusal
-from harness.rundir import behaviours
 from harness.rundir.plan import Proof
+from harness.rundir.planned import behaviours
 from harness.units import duration_literal
 
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from harness.faults.faked import BackendFault, immediate
 from harness.faults.fault import FAILED, Effect, FaultContext
 from harness.model.value_types import Share, refusal
-from harness.rundir import behaviours
+from harness.rundir.planned import behaviours
 from harness.units import format_share
 
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from harness.model.frozen import Frozen
-from harness.rundir.behaviours import Behaviour
-from harness.rundir.planned_routes import PlannedProfile, RouteSource
+from harness.rundir.planned.behaviours import Behaviour
+from harness.rundir.planned.routes import PlannedProfile, RouteSource
 
 
 class Endpoint(Frozen):

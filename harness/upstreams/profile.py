@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import Duration, LongerDuration, refusal
-from harness.rundir.planned_routes import PlannedProfile
+from harness.rundir.planned.routes import PlannedProfile
 from harness.units import duration_literal
 from harness.upstreams.recording import Points
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from harness.rundir.planned_routes import PlannedRoute, RouteSource
+from harness.rundir.planned.routes import PlannedRoute, RouteSource
 from harness.upstreams.recording import Points
 
 KeyPath = tuple[str | int, ...]

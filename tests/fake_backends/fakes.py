@@ -14,8 +14,8 @@ from fake_backends.load_records import LoadRecords
 from fake_backends.server import Backend, FakeBackends
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CONTROL_HEADER, run_hash
-from harness.rundir.behaviours import Behaviour
 from harness.rundir.plan import FaultWindow, PlannedFault, PlannedUpstream, Proof
+from harness.rundir.planned.behaviours import Behaviour
 from harness.rundir.rows import CALLS, RowWriter, read_rows
 from tests.fake_backends.plans import SEED, upstream
 from tests.virtual_time import now_ns, now_s

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fake_backends.active_faults import ActiveFaults
-from harness.rundir import behaviours
+from harness.rundir.planned import behaviours
 from harness.rundir.rows import FLAG_CANARY
 from tests.fake_backends.fakes import RUN, Got, MakeFakes, fault
 from tests.fake_backends.plans import upstream

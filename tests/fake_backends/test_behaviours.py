@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from fake_backends.behaviours import BEHAVIOURS
-from harness.rundir import behaviours
-from harness.rundir.behaviours import Behaviour
+from harness.rundir.planned import behaviours
+from harness.rundir.planned.behaviours import Behaviour
 from tests.fake_backends.fakes import FaultyFakes, Got, MakeFakes, fault
 from tests.fake_backends.plans import upstream
 from tests.virtual_time import run

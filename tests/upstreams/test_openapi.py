@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.rundir.planned_routes import PlannedAnswer
+from harness.rundir.planned.routes import PlannedAnswer
 from harness.upstreams.routes.openapi import document as reading
 from harness.upstreams.routes.openapi import operations, read_openapi
 from harness.upstreams.routes.routes_read import RoutesRead, UnreadableRoutes

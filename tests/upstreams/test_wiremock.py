@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from harness.rundir.planned_routes import (
+from harness.rundir.planned.routes import (
     ANY_METHOD,
     ANY_PATH,
     PlannedAnswer,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.rundir.planned_routes import (
+from harness.rundir.planned.routes import (
     ANY_METHOD,
     ANY_PATH,
     PlannedCondition,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from harness.rundir.planned_routes import (
+from harness.rundir.planned.routes import (
     PlannedAnswer,
     PlannedRoute,
 )

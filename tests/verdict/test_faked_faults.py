@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from harness import verdict
-from harness.rundir import behaviours
-from harness.rundir.behaviours import Behaviour
 from harness.rundir.canaries import Canary
 from harness.rundir.plan import PlannedFault, Proof
+from harness.rundir.planned import behaviours
+from harness.rundir.planned.behaviours import Behaviour
 from harness.rundir.results import FaultResult, Results
 from harness.rundir.rows import FAULT_BITS
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault

@@ -22,11 +22,11 @@ from harness.evidence.meetings import FaultContact
 from harness.gates import exceedance, share
 from harness.gates.detection import named_judge
 from harness.gates.latency_judge import CutOff
-from harness.rundir.behaviours import Late
 from harness.rundir.detections import Detection
 from harness.rundir.manifest import ProcessExit, RunEnd
 from harness.rundir.phases import Phase, phases_of
 from harness.rundir.plan import PlannedRequest, PlannedToxic
+from harness.rundir.planned.behaviours import Late
 from harness.rundir.rows import BrokenRows, Outcome, read_rows
 from harness.stack.detection.log_matcher import LogParser, UpstreamMatcher
 from harness.statistics import Counts, Decision, Rule, decide

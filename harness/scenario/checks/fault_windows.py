@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from harness.faults import Fault
-from harness.rundir.behaviours import ANSWERING
 from harness.rundir.phases import Phase
 from harness.rundir.plan import Plan, PlannedFault
+from harness.rundir.planned.behaviours import ANSWERING
 from harness.rundir.rows import FAULT_BITS
 from harness.scenario.checks.window_fixes import round_up
 from harness.scenario.planning.arrivals import expected_arrivals

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from harness.rundir.plan import FakeSpec
-from harness.rundir.planned_routes import PlannedProfile
+from harness.rundir.planned.routes import PlannedProfile
 from harness.upstreams.profiles.constant import Constant
 from harness.upstreams.profiles.empirical import Empirical
 from harness.upstreams.profiles.lognormal import Lognormal

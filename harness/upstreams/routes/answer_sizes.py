@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from harness.rundir.planned_routes import PlannedAnswer, PlannedRoute
+from harness.rundir.planned.routes import PlannedAnswer, PlannedRoute
 from harness.upstreams.routes.files import files_of
 from harness.upstreams.routes.templates import params_of
 

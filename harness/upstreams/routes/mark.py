@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.rundir.planned_routes import PlannedAnswer, PlannedRoute
+from harness.rundir.planned.routes import PlannedAnswer, PlannedRoute
 from harness.upstreams.routes.templates import BadTemplate, Placeholder, parse_template
 
 

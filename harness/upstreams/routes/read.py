@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from harness.rundir.planned_routes import PlannedRoute, RouteSource
+from harness.rundir.planned.routes import PlannedRoute, RouteSource
 from harness.upstreams.routes.routes_read import RoutesRead, UnreadableRoutes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from harness.rundir.planned_routes import PlannedRoute
+from harness.rundir.planned.routes import PlannedRoute
 from harness.upstreams.upstream_files import UnreadableFile
 
 ROUTES_MOST: Final = 2_000

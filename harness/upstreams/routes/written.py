@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import LongerDuration, did_you_mean, kind_of, refusal
-from harness.rundir.planned_routes import ANY_METHOD, ANY_PATH, PlannedAnswer, PlannedProfile, PlannedRoute
+from harness.rundir.planned.routes import ANY_METHOD, ANY_PATH, PlannedAnswer, PlannedProfile, PlannedRoute
 from harness.upstreams.latency_fields import latency_findings
 from harness.upstreams.profile import LatencyProfile
 from harness.upstreams.recording import Points

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any, Final
 
-from harness.rundir.planned_routes import PlannedAnswer
+from harness.rundir.planned.routes import PlannedAnswer
 from harness.upstreams.routes.openapi.document import Document, shortened
 from harness.upstreams.routes.openapi.samples import Sampler
 from harness.upstreams.routes.routes_read import UnreadableRoutes

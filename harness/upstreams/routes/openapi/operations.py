@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from harness.rundir.planned_routes import PlannedRoute
+from harness.rundir.planned.routes import PlannedRoute
 from harness.upstreams.routes.openapi.answers import AnswerMaker
 from harness.upstreams.routes.openapi.document import Document, read_document, shortened
 from harness.upstreams.routes.routes_read import ROUTES_MOST, RoutesRead, UnreadableRoutes

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
 
-from harness.rundir.planned_routes import ANY_METHOD, ANY_PATH, ConditionPlace, ConditionTest, PlannedCondition
+from harness.rundir.planned.routes import ANY_METHOD, ANY_PATH, ConditionPlace, ConditionTest, PlannedCondition
 from harness.upstreams.routes.patterns import PATTERN_MOST, compile_pattern
 from harness.upstreams.routes.wiremock.nodes import StubPlace, kind_of_json, members, quoted, text_of
 

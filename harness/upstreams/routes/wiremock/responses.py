@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from harness.rundir.planned_routes import BrokenAnswer, PlannedAnswer, PlannedProfile
+from harness.rundir.planned.routes import BrokenAnswer, PlannedAnswer, PlannedProfile
 from harness.upstreams.profiles import as_planned
 from harness.upstreams.profiles.profile import LONGEST_MS, NORMAL
 from harness.upstreams.routes.wiremock.nodes import (

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from harness.rundir.planned_routes import PlannedCondition, PlannedRoute
+from harness.rundir.planned.routes import PlannedCondition, PlannedRoute
 from harness.units import format_things
 from harness.upstreams.routes.routes_read import ROUTES_MOST, RoutesRead, UnreadableRoutes
 from harness.upstreams.routes.wiremock.nodes import StubPlace, StubReading, kind_of_json, members, whole_number_of
