@@ -36,4 +36,5 @@ def _describe_upstream(upstream: str, lines: Sequence[Unmatched]) -> str:
 def _part(line: Unmatched) -> str:
     if line.status == _BAD_REQUEST:
         return f"{line.asked}, but not with that query or body: {line.answered()}"
-    return f"no {line.asked}: {line.answered()}"
+    nearest = f"; the nearest is {line.nearest}" if line.nearest else ""
+    return f"no {line.asked}: {line.answered()}{nearest}"

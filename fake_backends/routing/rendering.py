@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -146,7 +147,7 @@ def _encoded(tree: Any) -> Iterator[Part]:
             yield from _encoded(value)
         yield b"]" if tree else b"[]"
     elif not isinstance(tree, tuple):
-        yield orjson.dumps(tree)
+        yield _dumps(tree)
     elif len(tree) == 1 and tree[0].keeps_type:
         yield _Value(tree[0].source, tree[0].name)
     else:
@@ -154,6 +155,13 @@ def _encoded(tree: Any) -> Iterator[Part]:
         for part in tree:
             yield orjson.dumps(part)[1:-1] if isinstance(part, str) else _InText(part.source, part.name)
         yield b'"'
+
+
+def _dumps(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # a whole number of more than 64 bits
+        return json.dumps(value).encode()
 
 
 class _Value(Placeholder):
@@ -215,7 +223,7 @@ def _merged(parts: Sequence[Part], mark: str) -> list[Part]:
 
 def _filled(part: Placeholder, call: RequestValues) -> bytes:
     if isinstance(part, _Value):
-        return orjson.dumps(call.value(part))
+        return _dumps(call.value(part))
     if isinstance(part, _InText):
         return orjson.dumps(call.text(part))[1:-1]
     return call.text(part).encode()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,7 +14,10 @@ from harness.units import format_count, format_duration, format_share, format_th
 
 if TYPE_CHECKING:
     from harness.scenario import LoadedScenario
-    from harness.scenario.preview import CellPreview, FaultPreview
+    from harness.scenario.preview import CellPreview, FaultPreview, RoutePreview
+
+ROUTES_SHOWN: Final = 12
+"""Routes of one upstream that are listed."""
 
 
 @click.command("validate")
@@ -67,10 +71,33 @@ def _print(loaded: LoadedScenario, cells: list[CellPreview]) -> None:
         if lines != shown:
             output.say("\n".join(lines))
         shown = lines
+    for line in _routes([route for cell in cells[:1] for route in cell.routes]):
+        output.say(line)
     for note in _slots_notes(loaded):
         click.echo(f"  {note}")
     if loaded.scenario.gates is None:
         click.echo("  no `gates`: p99 < gateway.timeout is a floor, not a service level")
+
+
+def _routes(routes: Sequence[RoutePreview]) -> Iterator[str]:
+    """The routes of each fake that has any, the first ROUTES_SHOWN of each; the JSON document has all."""
+    of: dict[str, list[RoutePreview]] = {}
+    for route in routes:
+        of.setdefault(route.upstream, []).append(route)
+    for upstream, its_routes in of.items():
+        yield f"    {upstream} answers {format_things(len(its_routes), 'route')}"
+        yield from (f"      {route.name:<40} {_latency(route)}".rstrip() for route in its_routes[:ROUTES_SHOWN])
+        if len(its_routes) > ROUTES_SHOWN:
+            yield f"      and {len(its_routes) - ROUTES_SHOWN} more"
+
+
+def _latency(route: RoutePreview) -> str:
+    """`p50 120 ms, p99 610 ms (340 recorded)`."""
+    parts = [
+        f"{name} {format_duration(ms)}" for name, ms in (("p50", route.p50_ms), ("p99", route.p99_ms)) if ms is not None
+    ]
+    recorded = f" ({route.recorded:,} recorded)" if route.recorded is not None else ""
+    return f"{', '.join(parts)}{recorded}".strip()
 
 
 def _slots_notes(loaded: LoadedScenario) -> list[str]:

@@ -7,9 +7,13 @@ from typing import Any, Final, Literal
 
 from harness.rundir.phases import planned_phases
 from harness.rundir.plan import PlannedFault
+from harness.rundir.planned.routes import PlannedRoute
 from harness.scenario.load import LoadedCell, LoadedScenario, dry_plan
 from harness.scenario.planning.arrivals import expected_arrivals
+from harness.upstreams.profiles import as_planned
 
+EXCHANGES_LEAST: Final = 20
+"""A recorded route with fewer exchanges shows no 99th percentile."""
 AROUND_MS: Final = 3_000.0
 """Assumed time for starting, stopping and judging."""
 
@@ -39,6 +43,20 @@ class FaultPreview:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutePreview:
+    """A route of a fake and its latency in health, None where it is that of the upstream.
+
+    `p99_ms` is None as well for a recording with too few exchanges. `recorded`: the number of its exchanges.
+    """
+
+    upstream: str
+    name: str
+    p50_ms: float | None
+    p99_ms: float | None
+    recorded: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class CellPreview:
     """`name` is None where there is no matrix. `wall_ms` excludes the drain, which ends when no request is open."""
 
@@ -48,6 +66,7 @@ class CellPreview:
     phases: tuple[PhasePreview, ...]
     faults: tuple[FaultPreview, ...]
     wall_ms: float
+    routes: tuple[RoutePreview, ...] = ()
 
 
 def preview(loaded: LoadedScenario) -> list[CellPreview]:
@@ -69,7 +88,17 @@ def _cell(cell: LoadedCell) -> CellPreview:
     runs = cell.loaded.scenario.verdict.runs
     wall_ms = runs * (plan.load.warmup_ms + plan.load.duration_ms + AROUND_MS)
     faults = tuple(_fault(fault) for fault in plan.faults)
-    return CellPreview(cell.name, cell.values, cell.expected, phases, faults, wall_ms)
+    upstreams = cell.loaded.checked.inputs.upstreams
+    routes = tuple(_route(name, route) for name, inputs in upstreams.items() for route in inputs.routes)
+    return CellPreview(cell.name, cell.values, cell.expected, phases, faults, wall_ms, routes)
+
+
+def _route(upstream: str, route: PlannedRoute) -> RoutePreview:
+    if route.profile is None:
+        return RoutePreview(upstream, route.name, None, None, route.recorded)
+    latency_ms = as_planned(route.profile).latency_ms
+    shows_p99 = route.recorded is None or route.recorded >= EXCHANGES_LEAST
+    return RoutePreview(upstream, route.name, latency_ms(0.5), latency_ms(0.99) if shows_p99 else None, route.recorded)
 
 
 def _fault(fault: PlannedFault) -> FaultPreview:

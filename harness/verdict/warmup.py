@@ -169,11 +169,12 @@ def _unmatched(run: Evidence, calls: CallCounts, rows: NDArray[Any], *, blames_s
     detail = "; ".join([*named[:NAMED_MOST], *more]) or format_things(calls.total, "call")
     reason = f"every call of the service in the warm-up asked for something that its fakes do not have ({detail})"
     speaks = next((f": {line.speaks}" for line in lines if line.speaks), "")
+    nearest = next((f" The nearest to {line.asked} is {line.nearest}." for line in lines if line.nearest), "")
     outcomes = f" {_ended_as(rows)}" if blames_service else ""
     return WarmupFailure(
         reason=reason,
         why=f"{_capital(reason)}. The run was stopped, since such calls meet no fault of a fake.{outcomes}",
-        next=f"Let the service ask for what the fakes have{speaks}; docs/scenarios.md lists the providers.",
+        next=f"Let the service ask for what the fakes have{speaks}; see docs/scenarios.md.{nearest}",
         blames_service=blames_service,
         requests=len(rows),
     )

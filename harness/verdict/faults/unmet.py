@@ -14,6 +14,7 @@ from harness.evidence.meetings import FaultContact
 from harness.evidence.run import Evidence
 from harness.evidence.unmatched import named_in_vain
 from harness.rundir.plan import PlannedFault
+from harness.rundir.rows import NO_ROUTE
 from harness.units import NS_PER_MS, format_duration, format_things
 
 _NOT_MATCHED: Final = (400, 404, 405)
@@ -92,7 +93,16 @@ def _only_unmatched_calls(run: Evidence, upstream: str) -> tuple[str, str] | Non
     calls = run.calls[run.calls["upstream"] == planned.index]
     answered = calls["status"][(calls["faults"] == 0) & (calls["status"] > 0)]
     fake = planned.fake
-    if fake is None or not len(answered) or not np.isin(answered, _NOT_MATCHED).all():
+    if fake is None or not len(answered):
+        return None
+    if fake.routes:
+        if (calls["route"] != NO_ROUTE).any():
+            return None
+        return (
+            f"every call of the service to {upstream} matched none of its routes{named_in_vain(run, upstream)}",
+            "add a route for what the service asks, or correct the base URL that it is given",
+        )
+    if not np.isin(answered, _NOT_MATCHED).all():
         return None
     return (
         f"every call of the service to {upstream} was answered {int(answered[0])}: it asks for a path, a method or a "
