@@ -31,7 +31,12 @@ def fake(*routes: PlannedRoute) -> Routed:
 
 def route(pattern: str, *answers: PlannedAnswer, **fields: Any) -> PlannedRoute:
     method, _, path = pattern.partition(" ")
-    return PlannedRoute(method=method, path=path or "*", answers=answers or (says(pattern),), **fields)
+    return PlannedRoute(
+        method=method,
+        path=path or "*",
+        answers=answers or (says(pattern.replace("{", "{{").replace("}", "}}")),),
+        **fields,
+    )
 
 
 def says(tree: Any, **fields: Any) -> PlannedAnswer:

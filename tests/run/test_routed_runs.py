@@ -60,7 +60,7 @@ def test_a_fault_on_a_partner_with_routes_is_met_and_recorded_call_by_call(tmp_p
     (fault,) = ran.results["faults"]
     assert fault["landed"] and fault["proof"]["calls_during"] > 20
     assert ran.results["unmatched"] == []
-    assert ran.results["correlation"]["joined"] > 0.9
+    assert ran.results["correlation"]["joined_share"] > 0.9
     assert ran.run_dir
     assert "Saab" not in "".join(path.read_text("utf-8", "replace") for path in ran.run_dir.glob("*.json"))
 
