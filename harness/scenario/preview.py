@@ -98,7 +98,8 @@ def _route(upstream: str, route: PlannedRoute) -> RoutePreview:
         return RoutePreview(upstream, route.name, None, None, route.recorded)
     latency_ms = as_planned(route.profile).latency_ms
     shows_p99 = route.recorded is None or route.recorded >= EXCHANGES_LEAST
-    return RoutePreview(upstream, route.name, latency_ms(0.5), latency_ms(0.99) if shows_p99 else None, route.recorded)
+    p50_ms, p99_ms = (round(latency_ms(share), 6) for share in (0.5, 0.99))
+    return RoutePreview(upstream, route.name, p50_ms, p99_ms if shows_p99 else None, route.recorded)
 
 
 def _fault(fault: PlannedFault) -> FaultPreview:
