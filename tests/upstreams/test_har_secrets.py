@@ -49,7 +49,11 @@ def everywhere(name: str) -> list[Entry]:
     request["postData"] = {"mimeType": "application/json", "text": SECRET, "params": pairs([(name, SECRET)])}
     response["headers"] += pairs([(name, SECRET), ("Location", link), ("Content-Location", f"/x#{name}={SECRET}")])
     response["redirectURL"] = link
-    member: dict[str, Any] = {"a": [{"b": {name: SECRET}}], name: {"deep": [SECRET, {"value": SECRET}]}, "link": link}
+    member: dict[str, Any] = {
+        "a": [{"b": {name: SECRET}}],
+        name: {"deep": [SECRET, {"value": SECRET}]},
+        "links": [[link]],
+    }
     member["login"] = f"postgres://app:{SECRET}@db/app"
     body = json.dumps(member)
     response["content"]["text"] = body
@@ -114,3 +118,8 @@ def test_counts_of_tokens_stay_where_they_are_numbers() -> None:
     found: set[str] = set()
     assert pairs_without_secrets(given, found) == (given[0], given[2])
     assert found == {"tokens"}
+
+
+def test_a_url_within_a_query_is_searched_too(tmp_path: Path) -> None:
+    answer = answer_of(tmp_path, entry(f"https://api.example.com/login?next=%2Fx%3Fpage%3D2%26token%3D{SECRET}"))
+    assert answer.query == (("next", "/x?page=2&token=removed"),)
