@@ -1,0 +1,7 @@
+"""Routes from a HAR recording: entries of its JSON, exchanges over HTTP, answers without secrets, routes of a host."""
+
+from __future__ import annotations
+
+from harness.upstreams.routes.har.reading import read_har
+
+__all__ = ["read_har"]

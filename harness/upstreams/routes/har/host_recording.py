@@ -1,0 +1,141 @@
+"""The recorded exchanges of one host, gathered into routes with the latencies that were recorded. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from harness.model.value_types import shortened
+from harness.rundir.planned_routes import PlannedAnswer, PlannedProfile, PlannedRoute
+from harness.upstreams.recording import points_of
+from harness.upstreams.routes.har.answers import ExchangeLeftOut, Seen, answer_of, path_of
+from harness.upstreams.routes.har.exchanges import RecordedExchange
+from harness.upstreams.routes.routes_read import ROUTES_MOST
+
+ANSWERS_MOST: Final = 200
+"""Answers kept of one route."""
+DISTRIBUTION_LEAST: Final = 20
+"""Recorded latencies that make a distribution; fewer say nothing of its tail, so their median is taken."""
+_LISTED: Final = 5
+_DIGITS: Final = 4
+
+LEFT_OUT: Final = {
+    "connect": "CONNECT asks a proxy, not this host",
+    "websocket": "websockets are not answered by fakes",
+    "aborted": "they have no answer (status 0)",
+    "bad_status": "their status is none of a final answer (200 to 599)",
+    "no_body": "the recording has no body for them",
+    "large_body": "their bodies have more than 5 MB",
+    "bad_body": "their bodies cannot be decoded",
+    "bad_query": "their queries have more than 1,000 parts",
+}
+"""Why exchanges are not answered, in the order of the notes."""
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """One route: the first answers, and the latencies (ms) of all `exchanges`."""
+
+    answers: list[PlannedAnswer] = field(default_factory=list)
+    latencies_ms: list[float] = field(default_factory=list)
+    exchanges: int = 0
+
+
+@dataclass(slots=True)
+class HostRecording:
+    """`left_out`: exchanges by their reason in LEFT_OUT. `bodies`: answers that had a text."""
+
+    left_out: Counter[str] = field(default_factory=Counter)
+    bodies: int = 0
+    has_too_many: bool = False
+    """Whether there were more than ROUTES_MOST routes. Those beyond are not kept."""
+    _seen: Seen = field(default_factory=Seen)
+    _routes: dict[tuple[str, str], _Gathered] = field(default_factory=dict)
+
+    def add(self, exchange: RecordedExchange) -> None:
+        """Takes an answered exchange into its route."""
+        self.bodies += bool(exchange.text)
+        key = (exchange.method, path_of(exchange.path, self._seen))
+        route = self._routes.get(key) or _Gathered()
+        if len(route.answers) < ANSWERS_MOST:
+            try:
+                answer = answer_of(exchange, self._seen)
+            except ExchangeLeftOut as exc:
+                self.left_out[exc.reason] += 1
+                return
+            if key not in self._routes and len(self._routes) >= ROUTES_MOST:
+                self.has_too_many = True
+                return
+            self._routes[key] = route
+            route.answers.append(answer)
+        route.exchanges += 1
+        if exchange.latency_ms is not None:
+            route.latencies_ms.append(exchange.latency_ms)
+
+    def routes(self) -> tuple[PlannedRoute, ...]:
+        """In the order in which they were first recorded."""
+        return tuple(
+            PlannedRoute(
+                method=method,
+                path=path,
+                answers=tuple(route.answers),
+                profile=_profile(route.latencies_ms),
+                recorded=route.exchanges,
+            )
+            for (method, path), route in self._routes.items()
+        )
+
+    def notes(self) -> Iterator[str]:
+        """What a user should know, as sentences."""
+        for reason, why in LEFT_OUT.items():
+            if count := self.left_out[reason]:
+                yield f"{exchanges(count)} left out: {why}"
+        named = {f"{method} {path}": route for (method, path), route in self._routes.items()}
+        cut = [name for name, route in named.items() if route.exchanges > len(route.answers)]
+        if cut:
+            yield f"only the first {ANSWERS_MOST} answers are kept, and the latencies of all, of {listed(cut)}"
+        untimed = [name for name, route in named.items() if not route.latencies_ms]
+        if untimed:
+            yield f"no latency was recorded, so that of the upstream holds, for {listed(untimed)}"
+        unchanged = sum(answer.status == 304 for route in named.values() for answer in route.answers)
+        if unchanged:
+            yield (
+                f"{unchanged} {'answer has' if unchanged == 1 else 'answers have'} status 304 and no body, because a "
+                "browser had a copy: record with an empty cache if the service keeps none"
+            )
+        yield from self._notes_of_changes()
+
+    def _notes_of_changes(self) -> Iterator[str]:
+        if self._seen.secrets:
+            yield f"values were removed because of their names: {listed(sorted(self._seen.secrets))}"
+        if count := self._seen.unsendable_headers:
+            yield f"{count} {'header was' if count == 1 else 'headers were'} left out that cannot be sent in HTTP/1.1"
+        if count := self._seen.linking_answers:
+            yield (
+                f"the {'body of an answer links' if count == 1 else f'bodies of {count} answers link'} to the recorded "
+                "host: a service that follows such a link leaves the fake"
+            )
+
+
+def exchanges(count: int) -> str:
+    """`1 exchange is`, `2 exchanges are`."""
+    return f"{count:,} {'exchange is' if count == 1 else 'exchanges are'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first five, each in backticks, and how many more there are."""
+    shown = ", ".join(f"`{shortened(name)}`" for name in names[:_LISTED])
+    more = len(names) - _LISTED
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def _profile(latencies_ms: Sequence[float]) -> PlannedProfile | None:
+    if not latencies_ms:
+        return None
+    if len(latencies_ms) >= DISTRIBUTION_LEAST:
+        return PlannedProfile(kind="empirical", points=points_of(latencies_ms))
+    median_ms = round(statistics.median(latencies_ms), _DIGITS)
+    return PlannedProfile(kind="constant", numbers_ms={"constant_ms": median_ms})
