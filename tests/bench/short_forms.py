@@ -61,6 +61,7 @@ SHORT_FORMS: Final = {
             row("total outage", "30 s", "0.1 s", *("",) * 6, "0 / 0 / 100"),
         ),
     ),
+    "fake_cpu": ShortForm(("--short",), (row("generic", *numbers(5), ""), row("500 routes", *numbers(5), "1.3"))),
     "fuzz_scenarios": ShortForm(("--count", "40", "--seed", "1"), (row("40", "1", N, N, "0", N),)),
     "isolation": ShortForm(
         ("--short",),

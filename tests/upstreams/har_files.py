@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.rundir.planned_routes import PlannedAnswer, PlannedRoute
+from harness.rundir.planned.routes import PlannedAnswer, PlannedRoute
 from harness.upstreams.routes.har import read_har
 from harness.upstreams.routes.routes_read import RoutesRead, UnreadableRoutes
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fake_backends.providers.exchange import IncomingRequest
 from fake_backends.routing.router import Router
-from harness.rundir.planned_routes import PlannedProfile
+from harness.rundir.planned.routes import PlannedProfile
 from harness.upstreams.profiles import as_planned
 from harness.upstreams.recording import points_of
 from harness.upstreams.routes.har.host_recording import ANSWERS_MOST, DISTRIBUTION_LEAST
@@ -161,7 +162,7 @@ def test_a_recording_without_content_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [{"size": 812}, {"size": -1, "_file": "a.json"}, {"size": None}])
-def test_a_single_exchange_without_its_body_is_left_out(tmp_path: Path, size: dict[str, object]) -> None:
+def test_a_single_exchange_without_its_body_is_left_out(tmp_path: Path, size: dict[str, Any]) -> None:
     lost = entry(f"{SHOP}/lost", None, headers=[("Content-Length", "812")], **size)
     found = read(tmp_path, entry(), lost)
     assert [route.path for route in found.routes] == ["/v1/search"]

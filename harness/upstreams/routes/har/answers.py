@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from harness.rundir.planned_routes import PlannedAnswer
+from harness.rundir.planned.routes import PlannedAnswer
 from harness.secrets.expand import HEADER_VALUE
 from harness.upstreams.routes.har.exchanges import RecordedExchange
 from harness.upstreams.routes.har.secrets import (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from harness.model.value_types import shortened
-from harness.rundir.planned_routes import PlannedAnswer, PlannedProfile, PlannedRoute
+from harness.rundir.planned.routes import PlannedAnswer, PlannedProfile, PlannedRoute
 from harness.upstreams.recording import points_of
 from harness.upstreams.routes.har.answers import ExchangeLeftOut, Seen, answer_of, path_of
 from harness.upstreams.routes.har.exchanges import RecordedExchange
