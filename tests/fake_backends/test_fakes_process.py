@@ -13,10 +13,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from harness.rundir.plan import Plan, PlannedUpstream
+from harness.rundir.planned.routes import BrokenAnswer, PlannedAnswer, PlannedProfile, PlannedRoute, RouteSource
 from harness.rundir.rows import CALLS, read_rows
 from harness.stack.processes.ports import PortLease
 from tests.fake_backends.plans import plan, upstream
@@ -179,3 +181,50 @@ def test_a_disk_that_takes_no_more_ends_it_and_leaves_the_records_open(tmp_path:
     assert process.returncode == 4
     assert log.splitlines()[-1].startswith("error: call records cannot be written: File too large")
     assert not (tmp_path / "calls-0.bin.end").exists()
+
+
+BROKEN = {
+    "empty": b"",
+    "garbage": bytes(range(128, 256)) * 4,
+    "garbage_after_head": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + bytes(range(128, 256)) * 4,
+}
+
+
+def sent_before_the_end(port: int, path: str) -> bytes | None:
+    """All bytes until the connection is closed; None if it is reset."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        received = b""
+        try:
+            while piece := connection.recv(65_536):
+                received += piece
+        except ConnectionResetError:
+            return None
+        return received
+
+
+def test_an_answer_that_is_none_breaks_the_connection_after_the_routes_latency(
+    tmp_path: Path, ports: list[int]
+) -> None:
+    latency = PlannedProfile(kind="constant", numbers_ms={"constant_ms": 100.0})
+    routes = tuple(
+        PlannedRoute(method="GET", path=f"/{how}", answers=(PlannedAnswer(broken=how),), profile=latency)
+        for how in get_args(BrokenAnswer)
+    )
+    planned_one = upstream("azure", 0, port=ports[0], p50_ms=1.0, p99_ms=1.0)
+    assert planned_one.fake
+    routed = planned_one.fake.model_copy(update={"routes": RouteSource(kind="routes", routes=routes)})
+    of = plan(planned_one.model_copy(update={"fake": routed}))
+    with started(tmp_path, of) as process:
+        for how in get_args(BrokenAnswer):
+            began_s = time.monotonic()
+            assert sent_before_the_end(ports[0], f"/{how}") == BROKEN.get(how), how
+            assert time.monotonic() - began_s >= 0.1
+        assert get(ports[0], "/none")[0] == 404
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=PATIENCE_S)
+    rows = read_rows(tmp_path / "calls-0.bin", CALLS)
+    assert [(int(row["status"]), int(row["bytes"])) for row in rows] == [
+        *((0, len(BROKEN.get(how, b""))) for how in get_args(BrokenAnswer)),
+        (404, int(rows[-1]["bytes"])),
+    ]

@@ -9,8 +9,10 @@ import pytest
 
 from harness.rundir.plan import Plan
 from harness.scenario.load import dry_plan, load_scenario
+from harness.upstreams.routes.read import read_routes
 from tests.scenario.test_scenario_cli import tailgate
 from tests.scenario.world import changed, problems
+from tests.upstreams.har_files import document, entry
 
 ROUTES = """\
   azure:
@@ -161,3 +163,26 @@ def test_a_file_that_cannot_be_read_is_told_where_the_scenario_names_it(folder: 
     assert (refused.path, refused.line) == ("upstreams.azure.openapi", 4)
     (refused,) = problems(folder, changed(SERVICE, (FAKE, "  azure: {wiremock: nowhere}\n")))
     assert refused.path == "upstreams.azure.wiremock"
+
+
+def test_a_recording_becomes_routes_with_its_latencies_and_no_body_in_the_plan(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [entry("https://api.hotels.example/v1/hotels", '{"name": "Ritz"}', wait=float(n)) for n in range(40)]
+    (folder / "hotels.har").write_text(json.dumps(document(entries)))
+    plan = planned(folder, changed(SERVICE, (FAKE, "  azure: {har: hotels.har}\n")))
+    fake = plan.upstreams[0].fake
+    assert fake and fake.routes and fake.routes.path == f"{folder}/hotels.har"
+    assert "Ritz" not in plan.model_dump_json()
+    (read,) = read_routes(fake.routes, plan.seed).routes
+    assert (read.recorded, read.profile and read.profile.kind) == (40, "empirical")
+    assert tailgate("validate", str(folder / "scenario.yaml")) == 0
+    assert "(40 recorded)" in capsys.readouterr().out
+
+    own = planned(folder, changed(SERVICE, (FAKE, "  azure: {har: hotels.har, p50: 1s, p99: 2s}\n"))).upstreams[0].fake
+    assert own and own.routes
+    assert [route.profile for route in read_routes(own.routes, plan.seed).routes] == [None]
+
+    (folder / "hotels.har").write_text(json.dumps(document(entries[1:])))
+    with pytest.raises(ValueError, match="has changed since the run was planned"):
+        read_routes(fake.routes, plan.seed)
