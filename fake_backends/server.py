@@ -78,13 +78,17 @@ class Backend:
         # a service may work on more requests than the load has open, because the gateway gave up on some of them
         self._calls = CallCounter(limit=max(4096, 4 * in_flight))
 
-    def nth(self, seq: int) -> int:
-        """Which call of request `seq` the next one is, from 0."""
-        return self._calls.nth(seq)
+    def drawn_by(self, seq: int, route: int) -> tuple[int, int]:
+        """What all draws for the next call depend on: its request's number, and which call of that request it is.
 
-    def latency_ns(self, seq: int, nth: int, route: int) -> int:
-        """How long the nth call of request `seq`, which asks for a route, takes if no fault hits it."""
-        return round(self._profiles[route].latency_ms(self._draws.uniform(seq, nth)) * NS_PER_MS)
+        Calls without a number are counted for each route, so that routes do not disturb each other's draws.
+        """
+        request = seq if seq != NO_SEQ else NO_SEQ - route
+        return request, self._calls.nth(request)
+
+    def latency_ns(self, request: int, nth: int, route: int) -> int:
+        """How long a call takes if no fault hits it; `request` and `nth` are from `drawn_by`."""
+        return round(self._profiles[route].latency_ms(self._draws.uniform(request, nth)) * NS_PER_MS)
 
     def queues(self, route: int) -> list[ConcurrencyLimit]:
         """The queues in which a call for a route waits for its turn, one after the other."""
@@ -179,15 +183,15 @@ class FakeBackends:
         self, backend: Backend, scope: Message, answer: Response, arrived_ns: int, seq: int, *, canary: bool
     ) -> Call:
         """A canary takes no draw, no latency and no place in the backend's own queue."""
-        nth = 0 if canary else backend.nth(seq)
-        latency_ns = 0 if canary or not answer.matched else backend.latency_ns(seq, nth, answer.route)
+        request, nth = (seq, 0) if canary else backend.drawn_by(seq, answer.route)
+        latency_ns = 0 if canary or not answer.matched else backend.latency_ns(request, nth, answer.route)
         call = Call(arrived_ns, answer, self._clock_ns, latency_ns)
         if not canary:
             call.queues += [(slots, None) for slots in backend.queues(answer.route)]
         if backend.standings:
-            met = backend.standings.met_by_canary() if canary else backend.standings.met_by(seq, nth)
+            met = backend.standings.met_by_canary() if canary else backend.standings.met_by(request, nth)
             call.meet(
-                met, _context(scope, backend), lambda active: active.delay_ms(arrived_ns, seq, nth, canary=canary)
+                met, _context(scope, backend), lambda active: active.delay_ms(arrived_ns, request, nth, canary=canary)
             )
         return call
 

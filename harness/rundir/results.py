@@ -312,6 +312,9 @@ class ValidityCheck(Frozen):
 class Correlation(Frozen):
     mode: Literal["header", "traceparent", "none"]
     joined_share: float | None
+    replayable: bool = True
+    """Every call of the service carried the number of its arrival, so another run with this seed draws the same
+    latencies and breaks the same calls. Calls without a number are counted, and their order differs between runs."""
 
 
 class Results(Frozen):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from harness import __version__
 from harness.errors import UsageError
@@ -349,4 +349,5 @@ def _correlation(pool: Pool) -> Correlation:
     shares = [share for run in pool.runs if (share := joined_share(run)) is not None]
     if not shares:
         return Correlation(mode="none", joined_share=None)
-    return Correlation(mode="header" if min(shares) > 0 else "none", joined_share=min(shares))
+    mode: Literal["header", "none"] = "header" if min(shares) > 0 else "none"
+    return Correlation(mode=mode, joined_share=min(shares), replayable=min(shares) == 1)
