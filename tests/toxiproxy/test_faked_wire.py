@@ -69,7 +69,7 @@ def fakes(the_plan: Plan, run_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
 
         async def ready() -> None:
             for each in the_plan.upstreams:
-                await probe.until_answered(f"http://127.0.0.1:{each.origin.port}/healthz", within_s=15)
+                await probe.until_answered(f"http://127.0.0.1:{each.origin.port}/-/ready", within_s=15)
 
         asyncio.run(ready())
         yield process
