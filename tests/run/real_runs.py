@@ -136,7 +136,10 @@ class Running:
             out, err = self.process.communicate(timeout=within_s)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGTERM)
-            raise
+            out, err = self.process.communicate(timeout=within_s)
+            raise AssertionError(
+                f"it took longer than {within_s:g} s; stopped, it ended by itself:\n{out}{err}"
+            ) from None
         return Ran(self.process.returncode, out, err, self.run_dir)
 
 
