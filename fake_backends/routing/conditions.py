@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from fake_backends.providers.exchange import IncomingRequest
 from harness.rundir.planned.routes import ConditionPlace, PlannedCondition
+from harness.upstreams.routes.patterns import compile_pattern
 
 REGEX_WITHIN_S: Final = 0.02
 """A regular expression that takes longer does not match, so that one bad pattern cannot stop the other fakes."""
@@ -60,12 +61,7 @@ def _test(planned: PlannedCondition) -> Callable[[str], bool]:
 
 
 def _matches(pattern: str, *, ignores_case: bool) -> Callable[[str], bool]:
-    import regex
-
-    try:
-        compiled = regex.compile(pattern, flags=regex.IGNORECASE if ignores_case else 0)
-    except regex.error as exc:
-        raise ValueError(f"`{pattern[:60]}` is not a regular expression: {exc}") from exc
+    compiled = compile_pattern(f"(?i){pattern}" if ignores_case else pattern)
 
     def whole(found: str) -> bool:
         try:

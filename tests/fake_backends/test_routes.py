@@ -187,6 +187,14 @@ def test_a_pattern_that_takes_too_long_does_not_match() -> None:
     assert not ask(provider, "GET /a?q=" + "a" * 40).matched
 
 
+def test_patterns_are_those_of_the_reader_and_may_ignore_case() -> None:
+    nested = PlannedCondition(place="query", name="q", test="matches", value="[a-z&&[^x]]+", ignores_case=True)
+    provider = fake(route("GET /a", conditions=(nested,)))
+    assert [ask(provider, f"GET /a?q={q}").matched for q in ("abc", "ABC", "axc")] == [True, True, False]
+    with pytest.raises(ValueError, match="is invalid"):
+        fake(route("GET /a", conditions=(PlannedCondition(place="path", test="matches", value="("),)))
+
+
 def test_a_call_without_a_route_is_answered_with_the_nearest() -> None:
     provider = fake(route("GET /v2/search"), route("GET /v2/airports/{code}"), route("POST /v2/orders"))
     for line, nearest in {
