@@ -10,10 +10,18 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""The methods that a scenario may write."""
 HEAD_BYTES_MOST: Final = 64 * 1024
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.\d (\d{3})(?!\d)")
 _START_BYTES: Final = 16
 """As many show whether a status line begins here."""
+
+
+def is_header_name(text: str) -> bool:
+    """Whether it is a token of RFC 9110, section 5.6.2, of at most 256 characters."""
+    return _HEADER_NAME.fullmatch(text) is not None
 
 
 class HttpExchange:

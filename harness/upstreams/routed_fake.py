@@ -12,14 +12,14 @@ from pydantic_core import PydanticCustomError
 
 from harness.model.value_types import refusal
 from harness.rundir.plan import FakeSpec
-from harness.rundir.planned.routes import PlannedRoute, RouteSource
+from harness.rundir.planned.routes import PlannedRoute, RouteKind, RouteSource
 from harness.upstreams.fake import Fake
 from harness.upstreams.routes.answer_sizes import canary_bytes, most_bytes
 from harness.upstreams.routes.files import files_of
 from harness.upstreams.routes.mark import has_mark
 from harness.upstreams.routes.read import digest_of, read_file
 from harness.upstreams.routes.templates import params_of
-from harness.upstreams.routes.written import RouteKind, Routes, planned_routes, route_findings
+from harness.upstreams.routes.written import Routes, planned_routes, route_findings
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
 
 SHAPE: Final = "routes"

@@ -16,6 +16,8 @@ ANY_PATH: Final = "*"
 
 ConditionPlace = Literal["url", "path", "query", "header"]
 ConditionTest = Literal["equals", "contains", "matches", "absent", "present"]
+RouteKind = Literal["routes", "har", "openapi", "wiremock"]
+"""Where the routes of a fake come from."""
 BrokenAnswer = Literal["empty", "reset", "garbage", "garbage_after_head"]
 
 
@@ -96,7 +98,7 @@ class PlannedRoute(Frozen):
 class RouteSource(Frozen):
     """Where the routes of a fake come from. `sha256` is the digest of the routes as they were read, not of the file."""
 
-    kind: Literal["routes", "har", "openapi", "wiremock"]
+    kind: RouteKind
     routes: tuple[PlannedRoute, ...] = ()
     """Of the kind `routes` only."""
     path: str = ""

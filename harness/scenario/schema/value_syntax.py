@@ -9,12 +9,12 @@ from urllib.parse import quote, urlsplit
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from harness.http1 import METHODS, is_header_name
 from harness.model.value_types import LONGEST_MS, did_you_mean, kind_of, not_text, refusal, shortened
 from harness.secrets.expand import HEADER_VALUE
 from harness.text import is_sanitized, one_line
 from harness.units import parse_duration_ms
 
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 READY_WITHIN: Final = "10s"
 ALERTS_OF_A_RUNG: Final = "GET /metrics aggregator_backend_degraded"
 VERDICTS: Final = ("pass", "fail", "inconclusive", "rig_failure")
@@ -63,11 +63,10 @@ def _path_of(url: str) -> str:
 
 
 _HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%[a-z0-9._-]+)?")
-_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def _header_name(value: Any) -> str:
-    if not isinstance(value, str) or not _HEADER.fullmatch(value):
+    if not isinstance(value, str) or not is_header_name(value):
         raise refusal(f"{kind_of(value)} is not a header name", "write letters, digits and -, such as X-Tenant")
     return value
 

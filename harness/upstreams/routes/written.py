@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from harness.http1 import METHODS, is_header_name
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import LongerDuration, did_you_mean, kind_of, refusal
 from harness.rundir.planned.routes import ANY_METHOD, ANY_PATH, PlannedAnswer, PlannedProfile, PlannedRoute
@@ -19,10 +19,8 @@ from harness.upstreams.recording import Points
 from harness.upstreams.routes.routes_read import ROUTES_MOST
 from harness.upstreams.routes.templates import BadTemplate, Placeholder, params_of, parse_template, parse_tree
 
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", ANY_METHOD)
 SEGMENTS_MOST: Final = 64
 ANSWERS_MOST: Final = 1_000
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LENGTH_HEADERS: Final = ("content-length", "transfer-encoding", "connection")
 _RESERVED: Final = "/-/"
 """The paths of the harness's own requests to its fakes."""
@@ -32,7 +30,7 @@ def _headers(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise refusal(f"expected a mapping, not {kind_of(value)}", "write NAME: value")
     for name, text in value.items():
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        if not isinstance(name, str) or not is_header_name(name):
             raise refusal(f"{kind_of(name)} is not a header name", "write letters, digits and -, such as ETag")
         if name.lower() in _LENGTH_HEADERS:
             raise refusal(f"`{name}` follows from the body", f"remove `{name}`")
@@ -144,9 +142,11 @@ def _request_pattern(value: Any) -> str:
     path = path.strip()
     if method.startswith("/"):
         raise refusal(f"`{value}` has no method", f"write GET {value.strip()}")
-    if method not in METHODS:
+    if method not in (*METHODS, ANY_METHOD):
         meant = method.upper()
-        raise refusal(f"`{method}` is no method", f"write {meant} {path}" if meant in METHODS else did_you_mean("", ()))
+        raise refusal(
+            f"`{method}` is no method", f"write {meant} {path}" if meant in METHODS else did_you_mean(method, METHODS)
+        )
     if path == ANY_PATH:
         return f"{method} {path}"
     if not path.startswith("/") or any(char.isspace() or ord(char) < 33 for char in path):
@@ -232,6 +232,3 @@ def _lists(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {str(key): _lists(value) for key, value in tree.items()}
     return [_lists(value) for value in tree] if isinstance(tree, tuple | list) else tree
-
-
-RouteKind = Literal["routes", "har", "openapi", "wiremock"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from harness.http1 import is_header_name
 from harness.rundir.planned.routes import PlannedAnswer
 from harness.secrets.expand import HEADER_VALUE
 from harness.upstreams.routes.har.exchanges import RecordedExchange
@@ -37,7 +38,6 @@ _NOT_REPLAYED: Final = frozenset(("content-encoding", "content-length", "set-coo
 """Alt-Svc names another address, at which the service would find the real upstream."""
 _LINKS: Final = (b"//", rb"\/\/")
 """How a link to a host begins, also in JSON that escapes slashes."""
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
 _HEADER_VALUE: Final = re.compile(HEADER_VALUE)
 _FORM: Final = "application/x-www-form-urlencoded"
 _CHARSET: Final = re.compile(r"(;\s{0,8}charset\s{0,8}=\s{0,8})(\"[^\"]{0,80}\"|[^;\s]{0,80})", re.I)
@@ -189,7 +189,7 @@ def _headers(exchange: RecordedExchange, seen: Seen, *, is_unicode: bool) -> Ite
         lines.append(("Content-Type", exchange.media_type))
     for name, recorded in pairs_without_secrets(lines, seen.secrets):
         value = urls_without_secrets(_adapted(name.lower(), recorded, exchange, is_unicode=is_unicode), seen.secrets)
-        if _HEADER_NAME.fullmatch(name) and len(value) <= HEADER_MOST and _HEADER_VALUE.fullmatch(value):
+        if is_header_name(name) and len(value) <= HEADER_MOST and _HEADER_VALUE.fullmatch(value):
             yield name, value.replace("{", "{{").replace("}", "}}")
         else:
             seen.unsendable_headers += 1

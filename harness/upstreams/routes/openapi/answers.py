@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any, Final
 
+from harness.http1 import is_header_name
 from harness.rundir.planned.routes import PlannedAnswer
 from harness.upstreams.routes.openapi.document import Document, shortened
 from harness.upstreams.routes.openapi.samples import Sampler
@@ -19,7 +20,6 @@ BODY_MOST: Final = 1_000_000
 BODIES_MOST: Final = 20_000_000
 """Characters of all bodies together."""
 _BODILESS: Final = (204, 205, 304)
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 _OWN_HEADERS: Final = (
     "content-type",
     "content-length",
@@ -86,7 +86,7 @@ class AnswerMaker:
         headers = self._document.followed(headers)
         for name, written in headers.items() if isinstance(headers, dict) else ():
             header = self._document.followed(written)
-            if not isinstance(header, dict) or not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
+            if not isinstance(header, dict) or not is_header_name(name) or name.lower() in _OWN_HEADERS:
                 continue
             if not header.keys() & {"example", "examples", "schema"}:
                 continue

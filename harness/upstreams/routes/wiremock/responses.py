@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from harness.http1 import is_header_name
 from harness.rundir.planned.routes import BrokenAnswer, PlannedAnswer, PlannedProfile
 from harness.upstreams.profiles import as_planned
 from harness.upstreams.profiles.profile import LONGEST_MS, NORMAL
@@ -50,7 +51,6 @@ _FAULTS: Final[dict[str, BrokenAnswer]] = {
     "MALFORMED_RESPONSE_CHUNK": "garbage_after_head",
 }
 _FRAMING_HEADERS: Final = ("connection", "content-length", "keep-alive", "transfer-encoding")
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 _Z99: Final = NORMAL.inv_cdf(0.99)
 
@@ -107,7 +107,7 @@ def _headers(value: Any, place: StubPlace) -> tuple[tuple[str, str], ...]:
     framed = False
     for name, written in value.items():
         here = place.at(name)
-        if not _HEADER_NAME.fullmatch(name):
+        if not is_header_name(name):
             here.refuse("is not a name of a header")
         for number, item in enumerate(written if isinstance(written, list) else [written]):
             there = here.at(number) if isinstance(written, list) else here
