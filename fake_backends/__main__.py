@@ -22,13 +22,17 @@ from typing import Final
 import uvicorn
 from pydantic import ValidationError
 
+from fake_backends.backend import Backend, FakeBackend
 from fake_backends.breaking import BreakableProtocol
+from fake_backends.forwarding.forwarded_backend import ForwardedBackend
+from fake_backends.forwarding.noticed import NoticedOfOrigins
 from fake_backends.load_records import Address, LoadRecords
-from fake_backends.server import Backend, FakeBackends
+from fake_backends.server import FakeBackends
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
 from harness.errors import RigError, TailgateError, UsageError
 from harness.rundir.plan import Plan, PlannedUpstream
+from harness.rundir.planned.behaviours import ANSWERING
 from harness.rundir.rows import CALLS, RowWriter
 from harness.secrets.expand import known_secrets
 
@@ -49,7 +53,7 @@ def main(argv: list[str]) -> int:
         run_dir = Path(argv[0])
         plan = _read_plan(run_dir)
         _raise_open_file_limit()
-        with bound(_fakes(plan)) as sockets:
+        with bound(_ours(plan)) as sockets:
 
             def open_load(of: Path) -> LoadRecords:
                 return _open_load(of, sockets)
@@ -72,19 +76,24 @@ def _read_plan(run_dir: Path) -> Plan:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise RigError(f"{run_dir / 'plan.json'} is no plan: {place}: {first['msg']}") from error
-    if not _fakes(plan):
-        raise RigError("the plan has no fake upstreams, so there is nothing to serve")
+    if not _ours(plan):
+        raise RigError("the plan has neither fake nor forwarded upstreams, so there is nothing to serve")
     return plan
 
 
-def _fakes(plan: Plan) -> tuple[PlannedUpstream, ...]:
-    return tuple(upstream for upstream in plan.upstreams if upstream.fake is not None)
+def _ours(plan: Plan) -> tuple[PlannedUpstream, ...]:
+    return tuple(upstream for upstream in plan.upstreams if upstream.is_ours)
 
 
 def _backend(plan: Plan, planned: PlannedUpstream) -> Backend:
+    in_flight = plan.load.max_in_flight
     try:
-        return Backend(planned, seed=plan.seed, in_flight=plan.load.max_in_flight)
-    except ValueError as error:
+        if planned.forward is None:
+            return FakeBackend(planned, seed=plan.seed, in_flight=in_flight)
+        replaces = any(isinstance(f.behaviour, ANSWERING) and planned.name in f.upstreams for f in plan.faults)
+        of = run_hash(plan.run_id)
+        return ForwardedBackend(planned, seed=plan.seed, in_flight=in_flight, run=of, remembers=replaces)
+    except (ValueError, OSError) as error:
         raise RigError(f"backend `{planned.name}`: {error}") from error
 
 
@@ -113,11 +122,12 @@ def _open_load(run_dir: Path, sockets: Mapping[str, socket.socket]) -> LoadRecor
         rows = RowWriter(path, CALLS, ROWS_BUFFERED)
     except OSError as error:
         raise RigError(f"{path} cannot be written: {error.strerror}") from error
-    backends = {_address(sockets[planned.name]): _backend(plan, planned) for planned in _fakes(plan)}
+    backends = {_address(sockets[planned.name]): _backend(plan, planned) for planned in _ours(plan)}
     return LoadRecords(
         backends,
         rows,
         UnmatchedCalls(run_dir, {each.name: each for each in backends.values()}, known_secrets(plan, os.environ)),
+        NoticedOfOrigins(run_dir),
         run_hash(plan.run_id),
         plan.faults,
         plan.load.first_seq,
@@ -144,8 +154,8 @@ def _address(listener: socket.socket) -> Address:
     return host, port
 
 
-def _serve(app: FakeBackends, sockets: list[socket.socket], parent: int) -> None:
-    config = uvicorn.Config(
+def server_config(app: FakeBackends) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         loop="auto",
         http=BreakableProtocol,
@@ -159,6 +169,10 @@ def _serve(app: FakeBackends, sockets: list[socket.socket], parent: int) -> None
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=0,
     )
+
+
+def _serve(app: FakeBackends, sockets: list[socket.socket], parent: int) -> None:
+    config = server_config(app)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve_until_stopped(uvicorn.Server(config), app, sockets, parent))
 

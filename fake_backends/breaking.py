@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import Final
+from typing import Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -13,23 +13,59 @@ from fake_backends.response_writer import Message
 from harness.rundir.planned.routes import BrokenAnswer
 
 _TRANSPORT: Final = "tailgate.transport"
+_TARGET: Final = "tailgate.target"
 _GARBAGE: Final = bytes(range(128, 256)) * 4
 """No HTTP, and the same in every run."""
 _HEAD: Final = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
+class Closeable(Protocol):
+    def close(self) -> None: ...
+
+
 class BreakableProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, whose requests know the transport that they came by."""
+    """uvicorn's protocol, whose requests know the transport that they came by and their target as it was sent.
+
+    `beyond`: the connection to a real origin that belongs to this one; the two end together.
+    """
+
+    beyond: Closeable | None = None
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {_TRANSPORT: self.transport}  # type: ignore[dict-item]
 
+    def on_headers_complete(self) -> None:
+        self.scope["extensions"][_TARGET] = self.url  # type: ignore[assignment]
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.beyond:
+            self.beyond.close()
+        super().connection_lost(exc)
+
+    def end_when_idle(self) -> None:
+        """Close the connection unless a request on it is being answered, whose own code then ends it."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
+def transport_of(scope: Message) -> asyncio.Transport:
+    """The transport that a request came by."""
+    transport: asyncio.Transport = scope["extensions"][_TRANSPORT]
+    return transport
+
+
+def target_of(scope: Message) -> bytes:
+    """The target of a request as it was sent, such as `/v1?a=b`; empty where another server has taken it."""
+    target: bytes = scope.get("extensions", {}).get(_TARGET, b"")
+    return target
+
 
 def break_connection(scope: Message, how: BrokenAnswer) -> int:
-    """Break the connection of a request that has not been answered. Returns how many bytes were sent."""
-    transport: asyncio.Transport = scope["extensions"][_TRANSPORT]
+    """Break the connection of a request that has not been answered whole. Returns how many bytes were sent."""
+    transport = transport_of(scope)
     sent = b""
     if how == "garbage":
         sent = _GARBAGE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,10 +17,8 @@ from fake_backends.behaviours import CallContext
 from fake_backends.breaking import break_connection
 from fake_backends.concurrency_limit import ConcurrencyLimit
 from fake_backends.providers import Response
-from fake_backends.response_writer import Message, ResponseWriter, Send, any_of, send_whole
+from fake_backends.response_writer import Message, Receive, ResponseWriter, Send, any_of, send_whole
 from harness.units import NS_PER_MS, NS_PER_S
-
-Receive = Callable[[], Awaitable[Message]]
 
 _NEVER_NS: Final = 2**62
 
@@ -48,6 +46,8 @@ class Call:
     faults: int = 0
     begun: bool = False
     """Whether its answer is being sent."""
+    origin_failed: bool = False
+    """Whether a real origin was asked and gave no whole answer."""
     matched: bool = field(init=False)
     """Whether the fake has what was asked for. A fault may break the answer all the same."""
     route: int = field(init=False)
@@ -69,7 +69,7 @@ class Call:
             if active.slots is not None:
                 self.queues.append((active.slots, active))
             elif added_ms > 0 or active.behaviour.delay_ms is None:
-                self._mark(active)
+                self.mark(active)
 
     @property
     def due_ns(self) -> int:
@@ -89,7 +89,7 @@ class Call:
         try:
             if not await self._take_turns(gone, entered) or not await self._wait(gone):
                 return False
-            if self.answer.broken or all(_leaves_body_alone(active) for active in self.met):
+            if self.answer.broken or all(leaves_body_alone(active) for active in self.met):
                 gone.cancel()  # it must not receive the end of the connection in place of `_send_whole`
                 return await self._send_whole(scope, receive, send)
             self.begun, self.status = True, self.answer.status
@@ -103,7 +103,8 @@ class Call:
             for slots in entered:
                 slots.leave()
 
-    def _mark(self, active: ActiveFault) -> None:
+    def mark(self, active: ActiveFault) -> None:
+        """The fault has hit the call."""
         self.faults |= active.bit
         self.behaviour = self.behaviour or active.number
 
@@ -125,7 +126,7 @@ class Call:
             turn = slots.enter()
             if turn is not None:
                 if active:
-                    self._mark(active)
+                    self.mark(active)
                 try:
                     await asyncio.wait(any_of(turn, gone), return_when=asyncio.FIRST_COMPLETED)
                 except asyncio.CancelledError:
@@ -170,6 +171,7 @@ async def _gone(receive: Receive) -> bool:
     return True
 
 
-def _leaves_body_alone(active: ActiveFault) -> bool:
+def leaves_body_alone(active: ActiveFault) -> bool:
+    """Whether the fault changes nothing of how the body is sent."""
     behaviour = active.behaviour
     return not behaviour.drip_ms and behaviour.keep >= 1 and not behaviour.pad_to

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from fake_backends.forwarding.noticed import NoticedOfOrigins
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CANARY_HEADER, SEQ_HEADER, TRACE_HEADER, seq_of
 from harness.rundir.plan import PlannedFault
 from harness.rundir.rows import NO_SEQ, RowWriter
 
 if TYPE_CHECKING:
-    from fake_backends.server import Backend
+    from fake_backends.backend import Backend
 
 Address = tuple[str, int]
 _CANARY: Final = CANARY_HEADER.encode()
@@ -30,6 +31,7 @@ class LoadRecords:
     backends: Mapping[Address, Backend]
     rows: RowWriter
     unmatched: UnmatchedCalls
+    noticed: NoticedOfOrigins
     run: str
     faults: Sequence[PlannedFault] = ()
     first_seq: int = 0
@@ -60,10 +62,12 @@ class LoadRecords:
         if not self.is_closed:
             self.rows.flush()
             self.unmatched.write()
+            self.noticed.write()
 
     def close(self) -> None:
         """Write everything, and the footer of the row file. Idempotent. May raise OSError."""
         if not self.is_closed:
             self.is_closed = True
             self.unmatched.write()
+            self.noticed.write()
             self.rows.close()

@@ -13,6 +13,7 @@ from harness.units import NS_PER_MS, NS_PER_S
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
 
 _CHUNK_BYTES: Final = 64 * 1024
 _TICK_MS: Final = 50.0

@@ -14,6 +14,7 @@ from pydantic import model_validator
 
 from harness.model.frozen import Frozen
 from harness.rundir.planned.behaviours import Behaviour
+from harness.rundir.planned.forwarding import ForwardSpec, UrlParts
 from harness.rundir.planned.routes import PlannedProfile, RouteSource
 
 
@@ -23,7 +24,7 @@ class Endpoint(Frozen):
 
     @property
     def address(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class FakeSpec(Frozen):
@@ -59,16 +60,24 @@ class PlannedUpstream(Frozen):
     """Where Toxiproxy connects to."""
     fake: FakeSpec | None = None
     """Set if one of our fakes answers at the origin; None: something else does."""
+    forward: ForwardSpec | None = None
+    """Set if our forwarder is at the origin and passes calls on to a real one."""
+    url_parts: UrlParts = UrlParts()
 
     @property
     def url(self) -> str:
         """The URL that the service under test is given."""
-        return f"http://{self.listener.address}"
+        return self.url_parts.around(self.listener.host, self.listener.port)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a fake or the forwarder, both in the fakes' process, is at the origin."""
+        return self.fake is not None or self.forward is not None
 
     @property
     def records_calls(self) -> bool:
         """Whether the calls that reach the origin are recorded. If not, it is unknown what became of a call."""
-        return self.fake is not None
+        return self.is_ours
 
     @model_validator(mode="before")
     @classmethod

@@ -32,6 +32,8 @@ LAYOUT: Final = 2
 NO_SEQ: Final = 2**64 - 1
 """A call that carried no sequence number."""
 FLAG_CANARY: Final = 1
+FLAG_ORIGIN_FAILED: Final = 2
+"""A call that the real origin behind the forwarder gave no whole answer to; its status is 502."""
 NO_ROUTE: Final = 2**16 - 1
 """A call that its fake does not support."""
 ROUTE_UNKNOWN: Final = NO_ROUTE - 1

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fake_backends.backend import FakeBackend
 from fake_backends.catalog import marker
 from fake_backends.providers import PROVIDERS, IncomingRequest
-from fake_backends.server import Backend
 from harness.upstreams.fake import CatalogFake
 from harness.upstreams.providers import PROVIDERS as TRAITS
 from tests.fake_backends.plans import upstream
@@ -121,4 +121,4 @@ def test_a_fake_whose_provider_does_not_know_its_own_health_request_is_refused(m
     (generic,) = (each for each in PROVIDERS if each.name == "generic")
     monkeypatch.setattr(generic, "health", IncomingRequest("GET", "/v1/offers"))
     with pytest.raises(ValueError, match="the provider generic has no answer to its own health request"):
-        Backend(upstream(), seed=1, in_flight=1)
+        FakeBackend(upstream(), seed=1, in_flight=1)

@@ -124,12 +124,12 @@ finally:
         """
 import json
 from fake_backends.providers import IncomingRequest
-from fake_backends.server import Backend
+from fake_backends.backend import FakeBackend
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 
 planned = dry_plan(load_scenario("extended.yaml").checked)[0].upstreams[0]
-fake = Backend(planned, seed=1, in_flight=1)
+fake = FakeBackend(planned, seed=1, in_flight=1)
 answer = fake.provider.respond(IncomingRequest("GET", "/v2/fares", b"to=OSL"))
 [fare] = json.loads(answer.body)["data"]
 assert (answer.status, fare["to"], fare["id"]) == (200, "OSL", "fare-1-tg-azure."), answer

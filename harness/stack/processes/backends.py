@@ -24,7 +24,7 @@ _FIX: Final = "see logs/backends.log of the stack's first run"
 
 def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec | None:
     """How the process is started; None if no upstream is a fake."""
-    if not any(upstream.fake for upstream in plan.upstreams):
+    if not any(upstream.is_ours for upstream in plan.upstreams):
         return None
     argv = (sys.executable, "-P", "-m", "fake_backends", str(run_dir))
     return ProcessSpec(NAME, argv, dict(environ), run_dir, run_dir / "logs" / f"{NAME}.log", keep_signals=True)
@@ -35,7 +35,7 @@ async def switch(plan: StackPlan, run_dir: Path | None) -> None:
 
     None: they record nothing until the next switch. Raises RigError if they do not switch.
     """
-    fakes = [upstream for upstream in plan.upstreams if upstream.fake]
+    fakes = [upstream for upstream in plan.upstreams if upstream.is_ours]
     if not fakes:
         return
     url = f"http://{fakes[0].origin.address}{LOAD_PATH}"  # all fakes are in one process, so one request is enough
@@ -53,7 +53,7 @@ async def switch(plan: StackPlan, run_dir: Path | None) -> None:
 
 async def ready(plan: StackPlan, child: ChildProcess) -> None:
     """Return when every fake answers on its own port, without a proxy. Raises RigError."""
-    fakes = [upstream for upstream in plan.upstreams if upstream.fake]
+    fakes = [upstream for upstream in plan.upstreams if upstream.is_ours]
     urls = [f"http://{fake.origin.address}{READY_PATH}" for fake in fakes]
     try:
         await asyncio.gather(*(probe.until_answered(url, within_s=READY_WITHIN_S, child=child) for url in urls))
