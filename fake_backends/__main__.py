@@ -9,40 +9,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import resource
-import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-import uvicorn
 from pydantic import ValidationError
 
 from fake_backends.backend import Backend, FakeBackend
-from fake_backends.breaking import BreakableProtocol
 from fake_backends.forwarding.forwarded_backend import ForwardedBackend
+from fake_backends.forwarding.forwarder import Forwarder
 from fake_backends.forwarding.noticed import NoticedOfOrigins
 from fake_backends.load_records import Address, LoadRecords
 from fake_backends.server import FakeBackends
+from fake_backends.serving import rows_lost, serve
+from fake_backends.tls.terminating import listener_context
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
 from harness.errors import RigError, TailgateError, UsageError
 from harness.rundir.plan import Plan, PlannedUpstream
 from harness.rundir.planned.behaviours import ANSWERING
+from harness.rundir.planned.forwarding import ForwardSpec
 from harness.rundir.rows import CALLS, RowWriter
 from harness.secrets.expand import known_secrets
 
-FLUSH_EVERY_S: Final = 1.0
-KEEP_ALIVE_S: Final = 3600
-"""Longer than any run: to close an idle connection under a client would look like a fault."""
 ROWS_BUFFERED: Final = 65_536
 """More than arrive between two flushes, so that a call never waits for the disk."""
-STOP_WITHIN_S: Final = 1.0
-"""How long calls that are still open may take to answer once the server has stopped."""
 
 
 def main(argv: list[str]) -> int:
@@ -58,8 +53,12 @@ def main(argv: list[str]) -> int:
             def open_load(of: Path) -> LoadRecords:
                 return _open_load(of, sockets)
 
+            asyncio.run(_check_origins(plan))
             app = FakeBackends(open_load(run_dir), run_hash(plan.stack_id), open_load=open_load)
-            _serve(app, list(sockets.values()), parent)
+            of_tls = {planned.name for planned in _ours(plan) if planned.terminates_tls}
+            plain = [listener for name, listener in sockets.items() if name not in of_tls]
+            secure = [listener for name, listener in sockets.items() if name in of_tls]
+            serve(app, ((plain, None), (secure, listener_context(plan, os.environ))), parent)
             _close(app.load)
     except TailgateError as error:
         print(f"error: {error.message}{f' (fix: {error.fix})' if error.fix else ''}", file=sys.stderr)  # noqa: T201
@@ -81,6 +80,22 @@ def _read_plan(run_dir: Path) -> Plan:
     return plan
 
 
+async def _check_origins(plan: Plan) -> None:
+    """Raises RigError that names the first upstream whose real origin cannot be used."""
+    forwarded = [planned for planned in plan.upstreams if planned.forward is not None]
+    checks = [_check_origin(planned.name, planned.forward) for planned in forwarded if planned.forward]
+    for failure in await asyncio.gather(*checks, return_exceptions=True):
+        if isinstance(failure, BaseException):
+            raise failure
+
+
+async def _check_origin(upstream: str, spec: ForwardSpec) -> None:
+    try:
+        await Forwarder(upstream, spec, "").check()
+    except RigError as error:
+        raise RigError(f"upstream `{upstream}`: {error.message}", error.fix) from error
+
+
 def _ours(plan: Plan) -> tuple[PlannedUpstream, ...]:
     return tuple(upstream for upstream in plan.upstreams if upstream.is_ours)
 
@@ -93,7 +108,7 @@ def _backend(plan: Plan, planned: PlannedUpstream) -> Backend:
         replaces = any(isinstance(f.behaviour, ANSWERING) and planned.name in f.upstreams for f in plan.faults)
         of = run_hash(plan.run_id)
         return ForwardedBackend(planned, seed=plan.seed, in_flight=in_flight, run=of, remembers=replaces)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise RigError(f"backend `{planned.name}`: {error}") from error
 
 
@@ -138,11 +153,7 @@ def _close(load: LoadRecords) -> None:
     try:
         load.close()
     except OSError as error:
-        raise _rows_lost(error) from error
-
-
-def _rows_lost(error: OSError) -> RigError:
-    return RigError(f"call records cannot be written: {error.strerror}", "free some disk space and run again")
+        raise rows_lost(error) from error
 
 
 def _why(error: OSError) -> str:
@@ -152,62 +163,6 @@ def _why(error: OSError) -> str:
 def _address(listener: socket.socket) -> Address:
     host, port = listener.getsockname()[:2]
     return host, port
-
-
-def server_config(app: FakeBackends) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        loop="auto",
-        http=BreakableProtocol,
-        ws="none",
-        lifespan="off",
-        log_level="critical",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=0,
-    )
-
-
-def _serve(app: FakeBackends, sockets: list[socket.socket], parent: int) -> None:
-    config = server_config(app)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve_until_stopped(uvicorn.Server(config), app, sockets, parent))
-
-
-async def _serve_until_stopped(
-    server: uvicorn.Server, app: FakeBackends, sockets: list[socket.socket], parent: int
-) -> None:
-    # uvicorn raises the signal that stopped it once more when it is done; the rows are closed after that
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    # what start-up created lives to the end; full collections that skip it cost next to nothing
-    gc.collect()
-    gc.freeze()
-    watch = asyncio.create_task(_flush_and_watch(server, app, parent))
-    await server.serve(sockets=sockets)
-    if server.server_state.tasks:
-        # calls that are still open: when they are cancelled, they answer and leave their rows
-        await asyncio.wait(server.server_state.tasks, timeout=STOP_WITHIN_S)
-    watch.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await watch
-    if app.broken:
-        raise _rows_lost(app.broken) from app.broken
-
-
-async def _flush_and_watch(server: uvicorn.Server, app: FakeBackends, parent: int) -> None:
-    """Every second: flush, and stop the server once rows cannot be kept or the parent has ended."""
-    while not server.should_exit:
-        await asyncio.sleep(FLUSH_EVERY_S)
-        try:
-            app.load.flush()
-        except OSError as error:
-            app.broken = app.broken or error
-        if app.broken or os.getppid() != parent:
-            server.should_exit = True
 
 
 def _raise_open_file_limit() -> None:

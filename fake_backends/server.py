@@ -59,8 +59,17 @@ class FakeBackends:
         self._clock_ns = clock_ns
         self.broken: OSError | None = None
         """Set once a row could not be kept; the process then ends."""
+        self.crashed: Exception | None = None
+        """Set once a call met a mistake of ours; the process then ends, because the service would be blamed for it."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        except Exception as error:
+            self.crashed = self.crashed or error
+            raise
+
+    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         arrived_ns = self._clock_ns()
         path = scope["path"]
         if path == READY_PATH:

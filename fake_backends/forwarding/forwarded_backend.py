@@ -22,7 +22,7 @@ class ForwardedBackend:
     """The forwarder of one upstream, its faults and its count of calls. `run`: the hash of the run.
 
     `remembers`: a fault of the plan answers in the origin's place. Raises ValueError if it is not forwarded, and
-    OSError (of which ssl.SSLError is one) if its certificate authorities cannot be read.
+    RigError if its certificate authorities cannot be read.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ssl
+from pathlib import Path
 from typing import Final
 
 from fake_backends.breaking import BreakableProtocol, transport_of
@@ -11,18 +11,23 @@ from fake_backends.forwarding.header_rules import Headers, Links
 from fake_backends.forwarding.origin_connection import OriginConnection, OriginFailure, connect
 from fake_backends.providers import Response
 from fake_backends.response_writer import Message
+from fake_backends.tls.origin_context import check_origin, origin_context
 from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec
 
 REMEMBERED_MOST: Final = 256
 """Requests whose latest answer is remembered."""
 REMEMBERED_BYTES: Final = 64 * 1024
 """A larger answer is not remembered."""
+CHECK_S: Final = 10.0
 _NOTHING: Final = Response.of_json(200, b"{}")
 _JSON: Final = b"json"
 
 
 class Forwarder:
-    """`remembers`: some fault answers in the origin's place, in the shape of what it answered before."""
+    """`remembers`: some fault answers in the origin's place, in the shape of what it answered before.
+
+    Raises RigError if its certificate authorities cannot be read.
+    """
 
     def __init__(self, upstream: str, spec: ForwardSpec, run: str, *, remembers: bool = False) -> None:
         self.spec = spec
@@ -31,12 +36,16 @@ class Forwarder:
         self.health = _health(upstream)
         self._remembers = remembers
         self._remembered: dict[tuple[str, str], Response] = {}
-        self._context = origin_context(spec.ca) if spec.scheme == "https" else None
+        self._context = origin_context(Path(spec.ca) if spec.ca else None) if spec.scheme == "https" else None
 
     @property
     def address(self) -> str:
         """For people: `https://sandbox.pay.example`."""
         return f"{self.spec.scheme}://{self.spec.authority}"
+
+    async def check(self) -> None:
+        """Connect to the origin once. Raises RigError that says what is wrong."""
+        await check_origin(self.spec.host, self.spec.port, self._context, self.spec.host, CHECK_S)
 
     async def connection_for(self, scope: Message) -> OriginConnection:
         """The origin's connection that belongs to the one by which the request came. Raises OriginFailure."""
@@ -74,13 +83,6 @@ class Forwarder:
         kept = [header for header in headers if header[0] not in (b"content-length", b"connection")]
         length = (b"content-length", str(len(body)).encode())
         self._remembered[key] = Response(status, (*kept, length), body)
-
-
-def origin_context(ca: str | None) -> ssl.SSLContext:
-    """Verifies the origin's certificate and name. Raises OSError if `ca` is no file of certificates."""
-    context = ssl.create_default_context(cafile=ca)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 def _health(upstream: str) -> Response:

@@ -11,10 +11,11 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import h11
 
+from fake_backends.tls.connecting import connected
 from harness.rundir.planned.forwarding import ForwardSpec
 
 Headers = list[tuple[bytes, bytes]]
@@ -69,8 +70,7 @@ class OriginConnection(asyncio.Protocol):
     # ---------------------------------------------------------------- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
 
     def data_received(self, data: bytes) -> None:
         self._start = (self._start + data[: len(_HTTP)])[: len(_HTTP)]
@@ -199,11 +199,9 @@ async def connect(
         async with asyncio.timeout(CONNECT_S):
             _, connection = await loop.create_connection(
                 lambda: OriginConnection(on_idle_end),
-                spec.host,
-                spec.port,
+                sock=await connected(spec.host, spec.port, CONNECT_S),
                 ssl=context,
                 server_hostname=spec.host if context else None,
-                happy_eyeballs_delay=0.25,
             )
     except ssl.SSLError as error:
         raise OriginFailure("tls", f"TLS failed: {error.reason or error}") from error

@@ -64,7 +64,7 @@ def run_command(
     """
     from harness.cli.display.live import make_display
     from harness.errors import UsageError
-    from harness.run.invocation import exit_code, load_all, refuse_missing_baseline, run_suite
+    from harness.run.invocation import exit_code, load_all, refuse_missing_baseline, run_suite, targets_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
     from harness.target_allowlist import refuse_foreign_targets
@@ -76,8 +76,7 @@ def run_command(
     for one in loaded:
         for warning in one.warnings:
             display.note(output.spell(warning, kind="warning"))
-    urls = [url for one in loaded for url in (one.scenario.service.url, one.scenario.toxiproxy.url) if url]
-    refuse_foreign_targets(urls, allowed)
+    refuse_foreign_targets(targets_of(loaded), allowed)
     refuse_missing_baseline(loaded, baseline)
     options = Options(out=out, seed=seed, overrides=sets, workers=workers, fail_fast=fail_fast, baseline=baseline)
     with Stopper() as stopper:

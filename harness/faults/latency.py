@@ -33,13 +33,15 @@ class LatencyFault(Fault):
 
     def compile(self, ctx: FaultContext) -> Effect:
         held_ms = min(self.latency_ms + self.jitter_ms, ctx.hold_ms)
+        # a toxic delays each flight of a handshake too; a proof is content with one delay
+        on_wire_ms = min(ctx.flights * (self.latency_ms + self.jitter_ms), ctx.hold_ms)
         # with a uniform jitter, three of four canaries are held at least this long
         proof = delayed_proof(ctx, delay_ms=self.latency_ms - self.jitter_ms / 2)
         if ctx.fakes and self.draws == "request":
             late = behaviours.Late(latency_ms=self.latency_ms, jitter_ms=self.jitter_ms)
             return Effect(held_ms=held_ms, proof=proof, behaviour=late)
         return Effect(
-            held_ms=held_ms,
+            held_ms=on_wire_ms,
             proof=proof,
             toxics=(self.toxic("latency", latency=whole_ms(self.latency_ms), jitter=whole_ms(self.jitter_ms)),),
             delay_ms=self.latency_ms,

@@ -48,7 +48,9 @@ class ToxicFault(Fault):
     def compile(self, ctx: FaultContext) -> Effect:
         toxic = TOXICS[self.raw.type]
         delay_ms = toxic.caller_delay_ms(self.raw.attributes)
-        held_ms = ctx.hold_ms if delay_ms is None else min(delay_ms + self._attribute("jitter"), ctx.hold_ms)
+        flights = ctx.flights if self.raw.type == "latency" else 1
+        longest_ms = None if delay_ms is None else flights * (delay_ms + self._attribute("jitter"))
+        held_ms = ctx.hold_ms if longest_ms is None else min(longest_ms, ctx.hold_ms)
         return Effect(
             held_ms=held_ms,
             proof=self._proof(ctx, delay_ms),

@@ -77,6 +77,16 @@ def run_suite(session: Session, scenarios: Sequence[LoadedScenario], only: Seque
     return outcomes
 
 
+def targets_of(scenarios: Sequence[LoadedScenario]) -> list[str]:
+    """The URLs of everything that a run of these scenarios reaches and does not start: services, upstreams, a
+    Toxiproxy. Without user, path and query."""
+    found: dict[str, None] = {}
+    for each in (cell.loaded.scenario for loaded in scenarios for cell in cells(loaded)):
+        found |= dict.fromkeys(url for url in (each.service.url, each.toxiproxy.url) if url)
+        found |= dict.fromkeys(upstream.target for upstream in each.upstreams.values() if upstream.target)
+    return list(found)
+
+
 def slug(text: str) -> str:
     """A folder name that every file system accepts."""
     return folder_name(text) or "scenario"

@@ -106,6 +106,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
             gateway=resolve_gateway(scenario.gateway.kind),
             workers=session.options.workers,
             cell=cell.name,
+            run_dir=run_dir,
         ).model_copy(update={"overrides": session.options.overrides})
         if scenario.load.max_in_flight is None:
             plan = fit_slots(plan)

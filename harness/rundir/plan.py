@@ -15,6 +15,7 @@ from pydantic import model_validator
 from harness.model.frozen import Frozen
 from harness.rundir.planned.behaviours import Behaviour
 from harness.rundir.planned.forwarding import ForwardSpec, UrlParts
+from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.routes import PlannedProfile, RouteSource
 
 
@@ -54,10 +55,14 @@ class PlannedUpstream(Frozen):
     """Other spellings that the service uses for it, in its log and in the labels of its alert."""
     index: int
     kind: str
+    protocol: ProtocolName = "http"
+    """How a canary asks a real server whether it lives. Fakes are asked by HTTP."""
     listener: Endpoint
     """Where Toxiproxy listens."""
     origin: Endpoint
     """Where Toxiproxy connects to."""
+    terminates_tls: bool = False
+    """What is at the origin is in the fakes' process, and speaks TLS with a certificate of the run's authority."""
     fake: FakeSpec | None = None
     """Set if one of our fakes answers at the origin; None: something else does."""
     forward: ForwardSpec | None = None
@@ -295,6 +300,9 @@ class StackPlan(Frozen):
     gateway: PlannedGateway
     toxiproxy_url: str | None = None
     """The server that exists already; None: the run starts one."""
+    ca_file: str | None = None
+    """Absolute path of the bundle with the run's certificate authority, which the fakes' process writes; None if no
+    upstream terminates TLS."""
     logs_clients: bool = False
     """Our Toxiproxy logs each client that it accepts, because a fault acts on requests and the fakes may never see its
     calls."""

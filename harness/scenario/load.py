@@ -21,6 +21,7 @@ from harness.errors import Problem, ScenarioError
 from harness.gates.parse import parse_gate
 from harness.rundir.plan import Plan
 from harness.scenario.checks.addresses import address_warnings
+from harness.scenario.checks.tls import tls_warnings
 from harness.scenario.checks.windows import check_windows
 from harness.scenario.names.gate_list import ParseGate, default_gates, read_gates
 from harness.scenario.names.gate_names import LocatedGate, gate_diagnostics, unresolved_in_gate
@@ -130,7 +131,7 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
     checked: CheckedScenario | None = None
     if scenario is not None:
         findings += variable_findings(raw, os.environ)
-        warnings += [*secret_warnings(raw, os.environ), *address_warnings(scenario, raw)]
+        warnings += [*secret_warnings(raw, os.environ), *address_warnings(scenario, raw), *tls_warnings(scenario, raw)]
         inputs, input_findings = read_inputs(scenario, tree)
         findings += input_findings.mistakes
         warnings += input_findings.notes

@@ -7,11 +7,12 @@ but those that depend on the arguments of `make_plan`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from harness.errors import ScenarioError
 from harness.rundir.plan import Plan
 from harness.scenario.load import LoadedCell, LoadedScenario
-from harness.scenario.planning.compile import compile_plan
+from harness.scenario.planning.compile import CA_FILE, compile_plan
 from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.source.diagnostics import in_order, locate
 
@@ -32,10 +33,21 @@ def make_plan(
     gateway: ResolvedGateway,
     workers: int = 1,
     cell: str | None = None,
+    run_dir: Path | None = None,
 ) -> Plan:
-    """Everything the run will do. Raises ScenarioError, with positions, if a fault could not be proven."""
+    """Everything the run will do. Raises ScenarioError, with positions, if a fault could not be proven.
+
+    `run_dir`: where the files of the run will be; the service is given the path of some.
+    """
     plan, findings = compile_plan(
-        loaded.checked, run_id=run_id, seed=seed, ports=ports, gateway=gateway, workers=workers, cell=cell
+        loaded.checked,
+        run_id=run_id,
+        seed=seed,
+        ports=ports,
+        gateway=gateway,
+        workers=workers,
+        cell=cell,
+        ca_file=str(run_dir.absolute() / CA_FILE) if run_dir else CA_FILE,
     )
     if findings:
         raise ScenarioError(in_order(locate(loaded.document, finding) for finding in findings))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from harness.model.value_types import LongerDuration, refusal, written
 from harness.rundir.plan import Endpoint, FakeSpec, PlannedUpstream
+from harness.rundir.planned.forwarding import UrlParts
 from harness.upstreams.latency_fields import latency_findings
 from harness.upstreams.number_files import latency_points
 from harness.upstreams.profile import LatencyProfile
@@ -32,6 +33,14 @@ class Fake(Upstream):
         None, ge=1, le=10_000, description="How many calls it works on at once; more wait in a queue"
     )
 
+    tls: Literal["terminate"] | None = Field(
+        None, description="terminate: it speaks HTTPS, with a certificate of an authority that exists for one run"
+    )
+
+    @property
+    def terminates_tls(self) -> bool:
+        return self.tls == "terminate"
+
     def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
         empirical = self.profile.empirical if self.profile else None
         return UpstreamInputs(recorded=reader.use(("profile", "empirical"), empirical, latency_points) or ())
@@ -47,6 +56,8 @@ class Fake(Upstream):
             listener=Endpoint(port=self.port or ports()),
             origin=Endpoint(port=ports()),
             fake=self.spec(inputs),
+            terminates_tls=self.terminates_tls,
+            url_parts=UrlParts(scheme="https" if self.terminates_tls else "http"),
         )
 
     def spec(self, inputs: UpstreamInputs) -> FakeSpec:

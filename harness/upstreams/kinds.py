@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from harness.model.value_types import kind_of, refusal
 from harness.upstreams.fake import CatalogFake
+from harness.upstreams.real import RealUpstream
 from harness.upstreams.routed_fake import RoutedFake
 from harness.upstreams.upstream import GENERIC, Upstream
 
 __all__ = ["GENERIC", "LATER", "UPSTREAMS", "Upstream", "parse_upstream"]
 
-UPSTREAMS: Final[tuple[type[Upstream], ...]] = (RoutedFake, CatalogFake)
+UPSTREAMS: Final[tuple[type[Upstream], ...]] = (RealUpstream, RoutedFake, CatalogFake)
 """A mapping belongs to the first kind that reads it. A fake with a catalog reads every mapping, so it comes last."""
 LATER: Final = {
-    "url": "a real upstream by its URL",
     "proxy": "a borrowed proxy",
 }
 """Kinds that are not built yet, by the key that would select them."""
@@ -26,7 +26,7 @@ def parse_upstream(raw: Any) -> Upstream:
     if isinstance(raw, Upstream):
         return raw
     if isinstance(raw, str):
-        raise refusal(f"{LATER['url']} comes with a later version", _FAKE_FIX)
+        return RealUpstream.model_validate(raw)
     if not isinstance(raw, dict):
         raise refusal(f"expected a mapping, not {kind_of(raw)}", "{} is a fake with the default latency")
     for key, what in LATER.items():

@@ -58,9 +58,24 @@ class Upstream(StrictModel):
         raise NotImplementedError
 
     @property
+    def records_calls(self) -> bool:
+        """Whether each call that comes to it is recorded, and faults can be applied to single calls."""
+        return True
+
+    @property
+    def target(self) -> str | None:
+        """The URL of what the calls of the service reach in the end, without user, path and query; None: it is ours."""
+        return None
+
+    @property
     def wire_shape(self) -> str | None:
         """The provider whose wire shape it speaks; None if that is not known."""
         return None
+
+    @property
+    def terminates_tls(self) -> bool:
+        """Whether the service speaks TLS with what we have behind the listener."""
+        return False
 
     def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
         """What the files contain that the scenario names for this upstream."""

@@ -158,7 +158,8 @@ def test_a_plan_it_cannot_use_is_its_last_word(tmp_path: Path, ports: list[int])
     assert code == 4
     assert line.startswith(f"error: {tmp_path / 'plan.json'} is no plan: ")
     plan().write(tmp_path)
-    assert ended(tmp_path) == (4, "error: the plan has no fake upstreams, so there is nothing to serve")
+    nothing = "the plan has neither fake nor forwarded upstreams, so there is nothing to serve"
+    assert ended(tmp_path) == (4, f"error: {nothing}")
     plan(*planned(ports[:1], p50_ms=9.0, p99_ms=5.0)).write(tmp_path)
     code, line = ended(tmp_path)
     assert code == 4

@@ -28,11 +28,13 @@ from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.planning.plan_faults import plan_faults
 from harness.scenario.planning.timeline import Timeline, schedule_of
 from harness.scenario.schema.scenario import JmesPath, Request, Scenario
-from harness.scenario.schema.templates import fill
+from harness.scenario.schema.templates import CA_TEMPLATE, fill
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
 from harness.upstreams.upstream_files import NO_INPUTS
 
+CA_FILE: Final = "tls/ca.pem"
+"""Where the certificate authority of a run is, in the run directory of the stack's first run."""
 HEADROOM: Final = 1.25
 """Factor on the slots that the peak rate and the client cap can fill, because arrivals come in bursts."""
 
@@ -58,26 +60,36 @@ def compile_plan(
     gateway: ResolvedGateway,
     workers: int = 1,
     cell: str | None = None,
+    ca_file: str = CA_FILE,
 ) -> tuple[Plan, list[Diagnostic]]:
     """A stack and one load on it, and a diagnostic for each fault that nothing could prove. With any of these the plan
     must not be run."""
-    stack = compile_stack(checked, stack_id=run_id, ports=ports, gateway=gateway)
+    stack = compile_stack(checked, stack_id=run_id, ports=ports, gateway=gateway, ca_file=ca_file)
     load, findings = compile_load(checked, stack, run_id=run_id, seed=seed, workers=workers, cell=cell)
     return Plan.of(with_room_for(stack, [load]), load), findings
 
 
 def compile_stack(
-    checked: CheckedScenario, *, stack_id: str, ports: Callable[[], int], gateway: ResolvedGateway
+    checked: CheckedScenario,
+    *,
+    stack_id: str,
+    ports: Callable[[], int],
+    gateway: ResolvedGateway,
+    ca_file: str = CA_FILE,
 ) -> StackPlan:
-    """What is started once, as far as it does not depend on the loads: see `with_room_for`."""
+    """What is started once, as far as it does not depend on the loads: see `with_room_for`.
+
+    `ca_file`: the absolute path where the certificate authority of the run will be, if any upstream terminates TLS.
+    """
     scenario = checked.scenario
-    endpoints = _Endpoints.take(scenario, checked.inputs, ports, gateway)
+    endpoints = _Endpoints.take(scenario, checked.inputs, ports, gateway, ca_file)
     return StackPlan(
         stack_id=stack_id,
         upstreams=endpoints.upstreams,
         service=_service(scenario, checked.inputs, endpoints),
         gateway=endpoints.gateway,
         toxiproxy_url=scenario.toxiproxy.url,
+        ca_file=endpoints.ca_file,
     )
 
 
@@ -107,7 +119,7 @@ def compile_load(
     """
     scenario, timeline = checked.scenario, checked.timeline
     faults, findings = plan_faults(scenario, checked.inputs.upstreams, timeline, seed)
-    values = _template_values(stack.upstreams, stack.gateway, stack.service.port)
+    values = _template_values(stack.upstreams, stack.gateway, stack.service.port, stack.ca_file)
     load = LoadPlan(
         run_id=run_id,
         name=scenario.name,
@@ -143,11 +155,12 @@ class _Endpoints:
     service_port: int | None
     root: str
     gateway: PlannedGateway
+    ca_file: str | None
     values: dict[str, str]
 
     @classmethod
     def take(
-        cls, scenario: Scenario, inputs: Inputs, ports: Callable[[], int], resolved: ResolvedGateway
+        cls, scenario: Scenario, inputs: Inputs, ports: Callable[[], int], resolved: ResolvedGateway, ca_file: str
     ) -> _Endpoints:
         upstreams = tuple(
             upstream.plan(name, index, ports, inputs.upstreams.get(name, NO_INPUTS))
@@ -163,17 +176,21 @@ class _Endpoints:
             binary=resolved.binary,
             target=f"http://127.0.0.1:{gateway_port}" if gateway_port is not None else root,
         )
-        return cls(upstreams, service_port, root, gateway, _template_values(upstreams, gateway, service_port))
+        ca = ca_file if any(upstream.terminates_tls for upstream in upstreams) else None
+        values = _template_values(upstreams, gateway, service_port, ca)
+        return cls(upstreams, service_port, root, gateway, ca, values)
 
 
 def _template_values(
-    upstreams: tuple[PlannedUpstream, ...], gateway: PlannedGateway, port: int | None
+    upstreams: tuple[PlannedUpstream, ...], gateway: PlannedGateway, port: int | None, ca_file: str | None
 ) -> dict[str, str]:
     values = {"gateway.url": gateway.target}
     if gateway.timeout_ms is not None:
         values["gateway.timeout"] = duration_literal(gateway.timeout_ms)
     if port is not None:
         values["port"] = str(port)
+    if ca_file is not None:
+        values[CA_TEMPLATE] = ca_file
     for upstream in upstreams:
         values[f"{upstream.name}.url"] = upstream.url
         values[f"{upstream.name}.host"] = upstream.listener.host

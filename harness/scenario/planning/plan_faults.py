@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from harness.faults import Fault, FaultContext, UnobservableFault
 from harness.rundir.plan import FaultWindow, PlannedFault
@@ -10,6 +11,15 @@ from harness.scenario.planning.timeline import Timeline
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
+
+REQUEST_BYTES: Final = 100
+"""A canary's request has at least as many bytes."""
+HANDSHAKE_ANSWER_BYTES: Final = 700
+"""A listener's handshake has at least as many bytes, all sent before its answer."""
+HANDSHAKE_REQUEST_BYTES: Final = 200
+"""A client's handshake has at least as many bytes, all sent before its request."""
+HANDSHAKE_FLIGHTS: Final = 3
+"""Two round trips of a handshake of TLS 1.2, and the answer."""
 
 
 def plan_faults(
@@ -24,11 +34,15 @@ def plan_faults(
         targets = fault.hits(scenario.upstreams)
         hit = [name for name in targets if name in scenario.upstreams]
         sizes = [scenario.upstreams[name].answer_bytes(inputs.get(name, NO_INPUTS)) for name in hit]
+        in_tls = [scenario.upstreams[name].terminates_tls for name in hit]
+        shaken = all(in_tls) and bool(in_tls)
         context = FaultContext(
             hold_ms=hold_ms,
-            answer_bytes=min((least for least, _ in sizes), default=0),
+            answer_bytes=min((least for least, _ in sizes), default=0) + (HANDSHAKE_ANSWER_BYTES if shaken else 0),
+            request_bytes=REQUEST_BYTES + (HANDSHAKE_REQUEST_BYTES if shaken else 0),
+            flights=HANDSHAKE_FLIGHTS if any(in_tls) else 1,
             answer_bytes_most=max((most for _, most in sizes), default=0),
-            fakes=all(scenario.upstreams[name].KIND == "fake" for name in hit),
+            fakes=all(scenario.upstreams[name].records_calls for name in hit),
             seed=seed,
         )
         try:
@@ -37,7 +51,7 @@ def plan_faults(
             findings.append(Diagnostic(("faults", index, fault.KIND), exc.message, exc.fix))
             continue
         if planned_fault.behaviour is not None and not context.fakes:
-            not_fakes = [name for name in targets if scenario.upstreams[name].KIND != "fake"]
+            not_fakes = [name for name in targets if not scenario.upstreams[name].records_calls]
             message = f"only a fake can do `{fault.KIND}` itself, and {', '.join(not_fakes)} is none"
             fix = "name fakes alone, or break the connection: latency, hang, reset …"
             findings.append(Diagnostic(("faults", index, fault.KIND), message, fix))

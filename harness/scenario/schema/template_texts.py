@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.scenario.schema.templates import upstream_names
+from harness.scenario.schema.templates import CA_TEMPLATE, upstream_names
 from harness.scenario.source.diagnostics import Path
 
 
@@ -44,6 +44,16 @@ def texts_with_variables(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Every text in which variables are filled in: those with templates, and request lines and bodies."""
     yield from texts_with_templates(raw)
     yield from request_texts(raw)
+    yield from _upstream_urls(raw)
+
+
+def _upstream_urls(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    upstreams = raw.get("upstreams")
+    for name, upstream in upstreams.items() if isinstance(upstreams, dict) else ():
+        if isinstance(upstream, str):
+            yield ("upstreams", name), upstream
+        elif isinstance(upstream, dict) and isinstance(upstream.get("url"), str):
+            yield ("upstreams", name, "url"), upstream["url"]
 
 
 def request_texts(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -64,7 +74,14 @@ def known_templates(raw: Mapping[str, Any], upstreams: Sequence[str]) -> tuple[s
     by_url = isinstance(service, dict) and service.get("url") is not None
     without = isinstance(gateway, dict) and gateway.get("kind") == "none"
     names = (part for upstream in upstreams for part in upstream_names(upstream))
-    return (*(() if by_url else ("port",)), *names, "gateway.url", *(() if without else ("gateway.timeout",)))
+    own = (*(() if by_url else ("port",)), *((CA_TEMPLATE,) if _has_ca(raw) else ()))
+    return (*own, *names, "gateway.url", *(() if without else ("gateway.timeout",)))
+
+
+def _has_ca(raw: Mapping[str, Any]) -> bool:
+    written = raw.get("upstreams")
+    upstreams = written.values() if isinstance(written, dict) else ()
+    return any(isinstance(each, dict) and each.get("tls") == "terminate" for each in upstreams)
 
 
 def _values(part: Mapping[str, Any], path: Path, key: str) -> Iterator[tuple[Path, str]]:

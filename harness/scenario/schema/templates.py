@@ -33,6 +33,8 @@ class TemplateFault:
     upstream: str = ""
 
 
+CA_TEMPLATE: Final = "ca"
+"""The file with the certificate authority of the run, where an upstream terminates TLS."""
 PARTS: Final = ("url", "host", "port", "address")
 """The templates of each upstream."""
 
@@ -81,6 +83,9 @@ def _template_faults(
 
 
 def _unknown(name: str, names: tuple[str, ...], upstreams: tuple[str, ...], offset: int) -> TemplateFault:
+    if name == CA_TEMPLATE:
+        message = "there is no `{ca}`: no upstream terminates TLS, so the run has no certificate authority"
+        return TemplateFault(message, "add `tls: terminate` to an upstream; write {{ for a brace", offset)
     upstream, dot, part = name.rpartition(".")
     missing = ""
     if dot and part in PARTS and upstream not in (*upstreams, "gateway", "service"):

@@ -14,6 +14,7 @@ from typing import Final
 from harness.correlation import CONTROL_HEADER, run_hash
 from harness.errors import RigError
 from harness.rundir.plan import Plan, PlannedFault, PlannedUpstream
+from harness.stack.processes.own_tls import client_context
 
 TIMEOUT_S: Final = 2.0
 _FIX: Final = "see logs/backends.log of the run"
@@ -72,7 +73,7 @@ def _active_on(at: PlannedUpstream, run: str, method: str = "GET", path: str = "
 
     Raises RigError, also if no process listens and a fault is to be applied.
     """
-    connection = http.client.HTTPConnection(at.origin.host, at.origin.port, timeout=TIMEOUT_S)
+    connection = _connection(at)
     request = f"{method} /-/faults{path} of the fake backend {at.name}"
     try:
         connection.request(method, f"/-/faults{path}", headers={CONTROL_HEADER: run})
@@ -92,3 +93,10 @@ def _active_on(at: PlannedUpstream, run: str, method: str = "GET", path: str = "
         return {(int(index), int(window)) for index, window in json.loads(body)["standing"]}
     except (ValueError, KeyError, TypeError) as exc:
         raise RigError(f"{request} answered {body[:200]!r}, which no fake would", _FIX) from exc
+
+
+def _connection(at: PlannedUpstream) -> http.client.HTTPConnection:
+    context = client_context(at)
+    if context is None:
+        return http.client.HTTPConnection(at.origin.host, at.origin.port, timeout=TIMEOUT_S)
+    return http.client.HTTPSConnection(at.origin.host, at.origin.port, timeout=TIMEOUT_S, context=context)

@@ -24,6 +24,7 @@ from harness.stack.monitor.canary_observations import IDLE_DEADLINE_MS, CanaryOb
 from harness.stack.monitor.connections import ConnectionMonitor
 from harness.stack.monitor.observe import observe
 from harness.stack.monitor.refusals import RefusedAttempts
+from harness.stack.processes.own_tls import client_context
 from harness.units import NS_PER_MS
 from harness.upstreams.probes import probe_of
 
@@ -171,7 +172,7 @@ class Canaries:
 
     async def _send(self, upstream: PlannedUpstream, deadline_ms: float, to_the_end: bool) -> Canary:
         probe = probe_of(upstream, reads_to_end=to_the_end)
-        seen = await observe(probe, upstream.listener, deadline_ms, self._ports)
+        seen = await observe(probe, upstream.listener, deadline_ms, self._ports, client_context(upstream))
         return Canary.model_validate({"upstream": upstream.name, **asdict(seen)})
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 import time
 from typing import Final, Protocol
 
 from harness.rundir.plan import Endpoint
+from harness.tls_channel import TlsChannel
 from harness.upstreams.probes import Observation, Outcome, Probe
 
 ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -23,9 +25,18 @@ class OpenPorts(Protocol):
     def closed(self, port: int) -> None: ...
 
 
-async def observe(probe: Probe, listener: Endpoint, deadline_ms: float, ports: OpenPorts) -> Observation:
-    """Make one exchange. Whatever the network does is the observation, so nothing that it causes is raised."""
-    reading = _Reading(probe)
+async def observe(
+    probe: Probe,
+    listener: Endpoint,
+    deadline_ms: float,
+    ports: OpenPorts,
+    context: ssl.SSLContext | None = None,
+) -> Observation:
+    """Make one exchange, in TLS if there is a `context`.
+
+    Whatever the network does is the observation, so nothing that it causes is raised.
+    """
+    reading = _Reading(probe, TlsChannel(context) if context else None)
     outcome: Outcome = "ok"
     detail = ""
     sent_ns = time.monotonic_ns()
@@ -37,6 +48,8 @@ async def observe(probe: Probe, listener: Endpoint, deadline_ms: float, ports: O
     except TimeoutError:
         missing = "no end of the" if probe.received else "no"
         outcome, detail = "held", f"{missing} answer within {deadline_ms:.0f} ms"
+    except ssl.SSLError as exc:
+        outcome, detail = "failed", f"TLS failed: {exc.reason or 'the connection was closed in the handshake'}"
     except OSError as exc:
         outcome, detail = "failed", os.strerror(exc.errno) if exc.errno else str(exc)
     done_ns = time.monotonic_ns()
@@ -55,13 +68,15 @@ async def observe(probe: Probe, listener: Endpoint, deadline_ms: float, ports: O
 class _Reading:
     """Reads one answer. `first_ns`: when its first byte was there; 0 before."""
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Probe, tls: TlsChannel | None) -> None:
         self._probe = probe
+        self._tls = tls
         self.first_ns = 0
 
     async def read(self, listener: Endpoint, ports: OpenPorts) -> None:
         """Connect, send, and feed the probe until it is over or the end of file is reached. Raises OSError."""
         loop = asyncio.get_running_loop()
+        tls = self._tls
         with socket.socket(socket.AF_INET6 if ":" in listener.host else socket.AF_INET, socket.SOCK_STREAM) as sock:
             sock.setblocking(False)
             # bound first: the connection monitor must know our port before the connection can be seen
@@ -70,11 +85,38 @@ class _Reading:
             ports.opened(own_port)
             try:
                 await loop.sock_connect(sock, (listener.host, listener.port))
-                await loop.sock_sendall(sock, self._probe.request)
+                if tls:
+                    await _shake(sock, tls)
+                    tls.write(self._probe.request)
+                await loop.sock_sendall(sock, tls.to_send() if tls else self._probe.request)
                 while not self._probe.is_over and (chunk := await loop.sock_recv(sock, _CHUNK_BYTES)):
-                    self.first_ns = self.first_ns or time.monotonic_ns()
-                    self._probe.feed(chunk)
-                    if self._probe.received > ANSWER_BYTES_MAX:
-                        raise OSError(f"more than {ANSWER_BYTES_MAX} bytes")
+                    if tls:
+                        await self._decrypt(sock, tls, chunk)
+                    else:
+                        self._feed(chunk)
             finally:
                 ports.closed(own_port)
+
+    async def _decrypt(self, sock: socket.socket, tls: TlsChannel, chunk: bytes) -> None:
+        tls.received(chunk)
+        while data := tls.read():
+            self._feed(data)
+        if data == b"":
+            # a fake closes the connection once both sides have said so; its close is what `slow_close` delays
+            tls.end()
+        if pending := tls.to_send():
+            await asyncio.get_running_loop().sock_sendall(sock, pending)
+
+    def _feed(self, data: bytes) -> None:
+        self.first_ns = self.first_ns or time.monotonic_ns()
+        self._probe.feed(data)
+        if self._probe.received > ANSWER_BYTES_MAX:
+            raise OSError(f"more than {ANSWER_BYTES_MAX} bytes")
+
+
+async def _shake(sock: socket.socket, tls: TlsChannel) -> None:
+    """Raises OSError, which includes ssl.SSLError."""
+    loop = asyncio.get_running_loop()
+    while not tls.shake():
+        await loop.sock_sendall(sock, tls.to_send())
+        tls.received(await loop.sock_recv(sock, _CHUNK_BYTES))

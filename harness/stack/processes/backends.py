@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 from harness.correlation import CONTROL_HEADER, LOAD_PATH, READY_PATH, RUN_DIR_HEADER, run_hash
 from harness.errors import RigError
-from harness.rundir.plan import StackPlan
+from harness.rundir.plan import PlannedUpstream, StackPlan
 from harness.stack.processes import probe
+from harness.stack.processes.own_tls import client_context, scheme_of
 from harness.stack.processes.process import ChildProcess, ProcessSpec
 
 NAME: Final = "backends"
@@ -38,12 +39,13 @@ async def switch(plan: StackPlan, run_dir: Path | None) -> None:
     fakes = [upstream for upstream in plan.upstreams if upstream.is_ours]
     if not fakes:
         return
-    url = f"http://{fakes[0].origin.address}{LOAD_PATH}"  # all fakes are in one process, so one request is enough
+    first = fakes[0]  # all fakes are in one process, so one request is enough
+    url = f"{scheme_of(first)}://{first.origin.address}{LOAD_PATH}"
     headers = {CONTROL_HEADER: run_hash(plan.stack_id)}
     if run_dir:
         headers[RUN_DIR_HEADER] = quote(str(run_dir))
     try:
-        answer = await probe.get(url, method="PUT", headers=headers, timeout_s=SWITCH_S)
+        answer = await probe.get(url, method="PUT", headers=headers, timeout_s=SWITCH_S, context=client_context(first))
     except (OSError, ValueError) as exc:
         raise RigError(f"the fake backends did not switch to the next load: {exc or type(exc).__name__}", _FIX) from exc
     if answer.status != 200:
@@ -54,12 +56,17 @@ async def switch(plan: StackPlan, run_dir: Path | None) -> None:
 async def ready(plan: StackPlan, child: ChildProcess) -> None:
     """Return when every fake answers on its own port, without a proxy. Raises RigError."""
     fakes = [upstream for upstream in plan.upstreams if upstream.is_ours]
-    urls = [f"http://{fake.origin.address}{READY_PATH}" for fake in fakes]
     try:
-        await asyncio.gather(*(probe.until_answered(url, within_s=READY_WITHIN_S, child=child) for url in urls))
+        await asyncio.gather(*(_answered(fake, child) for fake in fakes))
     except probe.NotReady as exc:
         tail = child.log_excerpt()
         raise RigError(
             f"the fake backends did not get ready: {exc}" + "".join(f"\n  {line}" for line in tail),
             f"see {child.log_place}",
         ) from exc
+
+
+async def _answered(fake: PlannedUpstream, child: ChildProcess) -> None:
+    """Raises probe.NotReady."""
+    url = f"{scheme_of(fake)}://{fake.origin.address}{READY_PATH}"
+    await probe.until_answered(url, within_s=READY_WITHIN_S, child=child, context=client_context(fake))

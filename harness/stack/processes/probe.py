@@ -39,11 +39,20 @@ class ProbeAnswer:
 
 
 async def get(
-    url: str, *, method: str = "GET", headers: Mapping[str, str] = MappingProxyType({}), timeout_s: float = ATTEMPT_S
+    url: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] = MappingProxyType({}),
+    timeout_s: float = ATTEMPT_S,
+    context: ssl.SSLContext | None = None,
 ) -> ProbeAnswer:
-    """Send one request on one connection. Raises OSError (also TimeoutError); ValueError if the answer is not HTTP."""
+    """Send one request on one connection.
+
+    `context`: for https; default: one that verifies by the authorities of the system. Raises OSError (also
+    TimeoutError); ValueError if the answer is not HTTP.
+    """
     async with asyncio.timeout(timeout_s):
-        return await _exchange(url, method, headers)
+        return await _exchange(url, method, headers, context)
 
 
 async def until_answered(
@@ -53,8 +62,12 @@ async def until_answered(
     child: ChildProcess | None = None,
     method: str = "GET",
     headers: Mapping[str, str] = MappingProxyType({}),
+    context: ssl.SSLContext | None = None,
 ) -> float:
-    """Probe until a status from 200 to 399 comes. Returns the milliseconds that it took. Raises NotReady."""
+    """Probe until a status from 200 to 399 comes. Returns the milliseconds that it took. Raises NotReady.
+
+    `context`: as of `get`.
+    """
     begin = time.monotonic()
     last = ""
     while (left_s := begin + within_s - time.monotonic()) > 0:
@@ -62,7 +75,7 @@ async def until_answered(
             raise NotReady(f"ended with exit code {child.code.result()}")
         attempt_s = min(ATTEMPT_S, left_s)
         try:
-            answer = await get(url, method=method, headers=headers, timeout_s=attempt_s)
+            answer = await get(url, method=method, headers=headers, timeout_s=attempt_s, context=context)
         except TimeoutError:
             if attempt_s == ATTEMPT_S or not last:  # a last attempt cut short explains less than the one before
                 last = f"no answer within {attempt_s:.3g} s"
@@ -83,14 +96,13 @@ async def _pause(child: ChildProcess | None) -> None:
         await asyncio.sleep(PAUSE_S)
 
 
-async def _exchange(url: str, method: str, headers: Mapping[str, str]) -> ProbeAnswer:
+async def _exchange(url: str, method: str, headers: Mapping[str, str], context: ssl.SSLContext | None) -> ProbeAnswer:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     exchange = HttpExchange(method, _target(parts), _fields(parts.netloc.rpartition("@")[2], headers))
-    reader, writer = await asyncio.open_connection(
-        parts.hostname, port, ssl=ssl.create_default_context() if secure else None
-    )
+    tls = (context or ssl.create_default_context()) if secure else None
+    reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=tls)
     try:
         writer.write(exchange.request)
         await writer.drain()

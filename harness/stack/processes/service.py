@@ -17,6 +17,7 @@ from typing import Final
 from harness.errors import RigError
 from harness.rundir.manifest import SERVICE
 from harness.rundir.plan import PlannedService, StackPlan
+from harness.rundir.planned.ca_variables import CA_VARIABLES
 from harness.secrets.expand import REFERENCE, Expander, is_named_like_a_secret
 from harness.secrets.redact import REDACTED
 from harness.stack.processes.process import ChildProcess, ProcessSpec
@@ -34,7 +35,7 @@ def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str], expand: Exp
     service = plan.service
     if service.kind == "url" or not service.argv:
         return None
-    env = {**environ, **{name: expand(value) for name, value in service.env.items()}}
+    env = {**environ, **{name: expand(value) for name, value in service.env.items()}, **_ca_variables(plan)}
     argv = tuple(expand(word) for word in service.argv)
     cwd = Path(service.cwd).absolute()
     _check_command(argv[0], cwd, env)
@@ -48,7 +49,8 @@ def write_env(plan: StackPlan, run_dir: Path) -> None:
     """
     service = plan.service
     lines = [f"# cd {shlex.quote(service.cwd)} && {_command(service)}"] if service.argv else []
-    lines += [f"{name}={_assigned(value)}" for name, value in sorted(service.env.items())]
+    given = {**service.env, **_ca_variables(plan)}
+    lines += [f"{name}={_assigned(value)}" for name, value in sorted(given.items())]
     (run_dir / ENV_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
@@ -62,7 +64,9 @@ def never_ready(plan: StackPlan, child: ChildProcess | None, why: str) -> RigErr
             "start it, or mend `service.url` or `service.ready`",
         )
     lines = "".join(f"\n  {line}" for line in child.log_excerpt())
-    by_hand = command_by_hand(service, child.spec.log.parents[1] / ENV_FILE)
+    by_hand = command_by_hand(
+        service.model_copy(update={"env": {**service.env, **_ca_variables(plan)}}), child.spec.log.parents[1] / ENV_FILE
+    )
     if not child.alive:
         code = child.code.result()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
@@ -92,6 +96,14 @@ def command_by_hand(service: PlannedService, env_file: Path) -> str:
     if len(whole) < MESSAGE_MOST:
         return whole
     return f"(set -a && . {shlex.quote(str(env_file.absolute()))} && cd {folder} && {command})"
+
+
+def _ca_variables(plan: StackPlan) -> dict[str, str]:
+    """The variables by which the service finds the run's certificate authority.
+
+    They take the place of what the scenario or the caller sets: the bundle has the certificates of those files too.
+    """
+    return dict.fromkeys(CA_VARIABLES, plan.ca_file) if plan.ca_file else {}
 
 
 def _command(service: PlannedService) -> str:

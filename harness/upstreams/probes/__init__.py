@@ -21,6 +21,7 @@ class ProbeKind(Protocol):
 
 PROBES: Final[dict[str, ProbeKind]] = {
     "fake": FakeProbe,
+    "real": FakeProbe,
 }
 """By the kind of the upstream, as in `harness.upstreams.kinds.UPSTREAMS`."""
 

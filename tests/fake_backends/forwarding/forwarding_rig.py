@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import uvicorn
+import uvloop
 
-from fake_backends.__main__ import server_config
 from fake_backends.forwarding.forwarded_backend import ForwardedBackend
 from fake_backends.forwarding.noticed import NoticedOfOrigins
 from fake_backends.load_records import LoadRecords
 from fake_backends.server import FakeBackends
+from fake_backends.serving import server_config
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CONTROL_HEADER, run_hash
 from harness.rundir.origin_notes import OriginNote, read_origin_notes
@@ -156,6 +157,12 @@ def _counted(origin: Origin, script: Script) -> Script:
 
 async def _stop_origin(server: asyncio.Server) -> None:
     server.close()
+
+
+def finish(work: Coroutine[Any, Any, None]) -> None:
+    """In the event loop that the fakes' process has, within a bound."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(work, 6 * PATIENCE_S))
 
 
 async def until(reached: Callable[[], object]) -> None:

@@ -13,7 +13,17 @@ from harness.rundir.planned import behaviours as does
 from harness.rundir.planned.behaviours import Behaviour
 from harness.rundir.rows import FLAG_ORIGIN_FAILED
 from tests.fake_backends.fakes import fault
-from tests.fake_backends.forwarding.forwarding_rig import RUN_ID, Origin, Script, answers, late_ms, ok, rig, until
+from tests.fake_backends.forwarding.forwarding_rig import (
+    RUN_ID,
+    Origin,
+    Script,
+    answers,
+    finish,
+    late_ms,
+    ok,
+    rig,
+    until,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -45,7 +55,7 @@ def test_a_call_reaches_the_origin_as_the_service_sent_it(tmp_path: Path) -> Non
             assert (row["seq"], row["status"], row["bytes"], row["faults"], row["flags"]) == (4, 200, 5, 0, 0)
             assert row["arrived_ns"] <= row["due_ns"] <= row["first_ns"] <= row["done_ns"]
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_a_trace_of_the_service_itself_is_passed_on(tmp_path: Path) -> None:
@@ -56,7 +66,7 @@ def test_a_trace_of_the_service_itself_is_passed_on(tmp_path: Path) -> None:
             await it.get("/", f"traceparent: {own}")
             assert own.encode() in it.origin.requests[0][1]
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_connections_of_both_sides_live_and_end_together(tmp_path: Path) -> None:
@@ -80,7 +90,7 @@ def test_connections_of_both_sides_live_and_end_together(tmp_path: Path) -> None
             writer.close()
             await until(lambda: not it.origin.open_now)
 
-    asyncio.run(asyncio.wait_for(main(), 10))
+    finish(main())
 
 
 def test_an_origin_that_ends_an_idle_connection_ends_that_of_the_service(tmp_path: Path) -> None:
@@ -101,7 +111,7 @@ def test_an_origin_that_ends_an_idle_connection_ends_that_of_the_service(tmp_pat
             writer.close()
             assert not it.noticed()
 
-    asyncio.run(asyncio.wait_for(main(), 10))
+    finish(main())
 
 
 @pytest.mark.parametrize(
@@ -123,7 +133,7 @@ def test_every_framing_of_an_answer(tmp_path: Path, sent: bytes, got_end: bytes)
             assert (await it.get()).endswith(got_end)
             assert not it.noticed()
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_a_body_that_the_end_of_the_connection_ends(tmp_path: Path) -> None:
@@ -140,7 +150,7 @@ def test_a_body_that_the_end_of_the_connection_ends(tmp_path: Path) -> None:
             got = await it.get()
             assert b"all of it" in got and got.endswith(b"0\r\n\r\n")
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_head_requests_and_bodies_towards_the_origin(tmp_path: Path) -> None:
@@ -154,7 +164,7 @@ def test_head_requests_and_bodies_towards_the_origin(tmp_path: Path) -> None:
             assert (await it.once(request + body)).endswith(b"2]}")
             assert b"content-length: 100" in it.origin.requests[0][1]
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_a_chunked_body_towards_the_origin(tmp_path: Path) -> None:
@@ -180,7 +190,7 @@ def test_a_chunked_body_towards_the_origin(tmp_path: Path) -> None:
             writer.close()
         assert b"".join(heard[i : i + 1] for i in range(len(heard))).startswith(b"3\r\nabc\r\n2\r\nde\r\n")
 
-    asyncio.run(asyncio.wait_for(main(), 10))
+    finish(main())
 
 
 def test_redirects_to_the_origin_lead_to_the_listener_and_other_links_are_counted(tmp_path: Path) -> None:
@@ -213,7 +223,7 @@ def test_redirects_to_the_origin_lead_to_the_listener_and_other_links_are_counte
             ((kind, text, calls),) = [(note.kind, note.text, note.calls) for note in it.noticed()]
             assert (kind, text, calls) == ("link", f"http://127.0.0.1:{it.origin.port}", 2)
 
-    asyncio.run(main())
+    finish(main())
 
 
 @pytest.mark.parametrize(
@@ -244,7 +254,7 @@ def test_an_origin_that_breaks_off_breaks_the_call_off(tmp_path: Path, sent: byt
             (row,) = it.rows()
             assert (row["status"], row["flags"]) == (502, FLAG_ORIGIN_FAILED)
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_an_origin_that_refuses_resets_the_call(tmp_path: Path) -> None:
@@ -254,7 +264,7 @@ def test_an_origin_that_refuses_resets_the_call(tmp_path: Path) -> None:
                 await it.get()
             assert [(note.kind, note.text) for note in it.noticed()] == [("no_answer", "refused the connection")]
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_a_client_that_leaves_ends_the_call_at_the_origin(tmp_path: Path) -> None:
@@ -275,7 +285,7 @@ def test_a_client_that_leaves_ends_the_call_at_the_origin(tmp_path: Path) -> Non
             assert (row["status"], row["flags"]) == (0, 0)
             assert not it.noticed()
 
-    asyncio.run(asyncio.wait_for(main(), 10))
+    finish(main())
 
 
 def test_upgrades_tunnels_and_other_hosts_are_refused_and_counted(tmp_path: Path) -> None:
@@ -286,7 +296,7 @@ def test_upgrades_tunnels_and_other_hosts_are_refused_and_counted(tmp_path: Path
             assert not it.origin.requests
             assert it.unmatched() == [("GET", "/ws", 501, 1), ("GET", "/x", 501, 1)]
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_canaries_never_reach_the_origin(tmp_path: Path) -> None:
@@ -295,7 +305,7 @@ def test_canaries_never_reach_the_origin(tmp_path: Path) -> None:
             assert b"-tg-pay." in await it.get("/offers", "x-tailgate-canary: 1")
             assert not it.origin.connections
 
-    asyncio.run(main())
+    finish(main())
 
 
 # ---------------------------------------------------------------- faults
@@ -320,7 +330,7 @@ def test_faults_that_answer_do_not_ask_the_origin(tmp_path: Path, behaviour: Beh
             assert len(it.origin.requests) == 1
             assert it.rows()["faults"].tolist() == [0, 1]
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_an_answer_that_nobody_knows_yet_is_an_empty_object(tmp_path: Path) -> None:
@@ -330,7 +340,7 @@ def test_an_answer_that_nobody_knows_yet_is_an_empty_object(tmp_path: Path) -> N
             assert (await it.get("/new")).endswith(b"\r\n\r\n{}")
             assert not it.origin.requests
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_a_late_answer_is_the_origins_own(tmp_path: Path) -> None:
@@ -343,7 +353,7 @@ def test_a_late_answer_is_the_origins_own(tmp_path: Path) -> None:
             assert 299 <= late_ms(rows)[0] < 2_000
             assert rows["faults"].tolist() == [1]
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_a_hang_never_asks_and_ends_with_a_reset_when_it_is_lifted(tmp_path: Path) -> None:
@@ -359,7 +369,7 @@ def test_a_hang_never_asks_and_ends_with_a_reset_when_it_is_lifted(tmp_path: Pat
             assert (await it.get()).endswith(b"2]}")
             assert it.rows()["faults"].tolist() == [1, 0]
 
-    asyncio.run(asyncio.wait_for(main(), 10))
+    finish(main())
 
 
 def test_truncated_dripped_and_padded_bodies_are_the_origins(tmp_path: Path) -> None:
@@ -383,7 +393,7 @@ def test_truncated_dripped_and_padded_bodies_are_the_origins(tmp_path: Path) -> 
             assert rows["faults"].tolist() == [1, 2, 4]
             assert late_ms(rows)[1] >= 399
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_a_share_of_the_calls_meets_a_fault(tmp_path: Path) -> None:
@@ -394,7 +404,7 @@ def test_a_share_of_the_calls_meets_a_fault(tmp_path: Path) -> None:
             assert 5 < got.count(b"503") < 35 and got.count(b"200") == 60 - got.count(b"503")
             assert len(it.origin.requests) == got.count(b"200")
 
-    asyncio.run(main())
+    finish(main())
 
 
 def test_a_capacity_queues_calls_before_the_origin(tmp_path: Path) -> None:
@@ -422,7 +432,7 @@ def test_a_capacity_queues_calls_before_the_origin(tmp_path: Path) -> None:
             assert most == 1
             assert sorted(it.rows()["faults"].tolist()) == [0, 1, 1, 1]
 
-    asyncio.run(asyncio.wait_for(main(), 10))
+    finish(main())
 
 
 def test_a_large_body_is_passed_on_without_being_kept(tmp_path: Path) -> None:
@@ -455,4 +465,4 @@ def test_a_large_body_is_passed_on_without_being_kept(tmp_path: Path) -> None:
                 got += len(await reader.read(1_000_000))
             writer.close()
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    finish(main())

@@ -1,0 +1,226 @@
+"""A proxy for bytes that speaks TLS on one side or on both, for protocols that are not HTTP.
+
+Each direction is one loop: receive a piece, send all of it, and only then receive the next one. So a sender that is
+faster than the receiver is held up by its own connection, and memory is bounded. What the bytes say is neither looked
+at nor logged. There are no retries: an origin that refuses a connection has the client's connection reset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import socket
+import ssl
+import struct
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from fake_backends.tls.connecting import connected
+from harness.tls_channel import CHUNK_BYTES, TlsChannel
+
+CONNECT_S: Final = 10.0
+HANDSHAKE_S: Final = 10.0
+HALF_OPEN_S: Final = 3600.0
+"""How long one direction may go on after the other one has ended: longer than any run."""
+OPEN_MOST: Final = 4096
+_FILES_A_CONNECTION: Final = 2
+_FILES_KEPT: Final = 64
+"""File descriptors that are left to the rest of the process."""
+_ACCEPT_AGAIN_S: Final = 0.1
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+
+
+class OriginAddress(Protocol):
+    """A host, which is a name or an address, and a port."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+
+class StreamProxy:
+    """A running proxy. `close` ends it and every connection, and returns when no task of it is left."""
+
+    def __init__(self, listener: socket.socket, way: _Way, open_most: int) -> None:
+        self.refused = 0
+        """Connections that were reset because `open_most` were open already."""
+        self._listener = listener
+        self._way = way
+        self._open_most = open_most
+        self._connections: set[asyncio.Task[None]] = set()
+        self._accepting = asyncio.create_task(self._accept())
+
+    @property
+    def open(self) -> int:
+        """How many connections of clients are open."""
+        return len(self._connections)
+
+    async def close(self) -> None:
+        """The listening socket stays the caller's. Idempotent."""
+        tasks = [self._accepting, *self._connections]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._listener.setblocking(False)
+        while True:
+            try:
+                client, _ = await loop.sock_accept(self._listener)
+            except OSError:  # the client has left already, or there is no file descriptor left
+                await asyncio.sleep(_ACCEPT_AGAIN_S)
+                continue
+            if len(self._connections) >= self._open_most:
+                self.refused += 1
+                _reset(client)
+                continue
+            client.setblocking(False)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = loop.create_task(_carry(client, self._way))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+
+
+async def serve(
+    listener: socket.socket,
+    origin: OriginAddress,
+    *,
+    server_context: ssl.SSLContext | None,
+    client_context: ssl.SSLContext | None,
+    server_name: str,
+    open_most: int | None = None,
+) -> StreamProxy:
+    """Carry the connections of a listening socket to the origin, until the returned proxy is closed.
+
+    `server_context`: the TLS that clients speak; `client_context`: the TLS that the origin speaks; None: that side is
+    plain. `server_name`: for SNI and the origin's certificate. `open_most`: connections at once, at most as many as the
+    open-file limit allows; a further one is reset.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = OPEN_MOST if soft == resource.RLIM_INFINITY else max(1, (soft - _FILES_KEPT) // _FILES_A_CONNECTION)
+    most = min(OPEN_MOST, room, open_most if open_most is not None else OPEN_MOST)
+    return StreamProxy(listener, _Way(origin, server_context, client_context, server_name), most)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    origin: OriginAddress
+    server_context: ssl.SSLContext | None
+    client_context: ssl.SSLContext | None
+    server_name: str
+
+
+@dataclass(slots=True)
+class _End:
+    """One side of a carried connection. Methods raise OSError, which includes ssl.SSLError."""
+
+    sock: socket.socket
+    tls: TlsChannel | None
+    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def shake(self) -> None:
+        if self.tls is None:
+            return
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(HANDSHAKE_S):
+            try:
+                while not self.tls.shake():
+                    await self._flush()
+                    self.tls.received(await loop.sock_recv(self.sock, CHUNK_BYTES))
+            finally:
+                await self._flush()  # also an alert that says why it failed
+
+    async def receive(self) -> bytes:
+        """What came next; `b""`: this side sends no more."""
+        loop = asyncio.get_running_loop()
+        if self.tls is None:
+            return await loop.sock_recv(self.sock, CHUNK_BYTES)
+        while (data := self.tls.read()) is None:
+            if not self._sending.locked():
+                await self._flush()  # records that reading has called for
+            self.tls.received(await loop.sock_recv(self.sock, CHUNK_BYTES))
+        return data
+
+    async def send(self, data: bytes) -> None:
+        if self.tls is None:
+            await asyncio.get_running_loop().sock_sendall(self.sock, data)
+        else:
+            self.tls.write(data)
+            await self._flush()
+
+    async def end(self, *, was_cut: bool) -> None:
+        """Send no more; the other direction stays open. `was_cut`: the sender did not say that this was all, so in TLS
+        the receiver is not told so either."""
+        if self.tls is None or was_cut:
+            self.sock.shutdown(socket.SHUT_WR)
+        else:
+            self.tls.end()
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if self.tls is None:
+            return
+        async with self._sending:  # both directions call for records of this side
+            while pending := self.tls.to_send():
+                await asyncio.get_running_loop().sock_sendall(self.sock, pending)
+
+
+async def _carry(client_socket: socket.socket, way: _Way) -> None:
+    """One connection, from its acceptance to its end. An error on either side resets both."""
+    with contextlib.ExitStack() as opened:
+        opened.callback(client_socket.close)
+        client = _End(client_socket, TlsChannel(way.server_context, server_side=True) if way.server_context else None)
+        try:
+            # the origin first: a client that it refuses shall not get as far as a handshake
+            origin_socket = await connected(way.origin.host, way.origin.port, CONNECT_S)
+            opened.callback(origin_socket.close)
+            context, name = way.client_context, way.server_name
+            origin = _End(origin_socket, TlsChannel(context, server_name=name) if context else None)
+            try:
+                await origin.shake()
+                await client.shake()
+                await _both_ways(client, origin)
+            except OSError:  # TimeoutError too
+                _reset(origin_socket)
+                raise
+        except OSError:
+            _reset(client_socket)
+
+
+async def _both_ways(client: _End, origin: _End) -> None:
+    """Raises the first OSError of either direction."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            ways = (
+                group.create_task(_one_way(client, origin)),
+                group.create_task(_one_way(origin, client)),
+            )
+            group.create_task(_bounded(*ways))
+    except ExceptionGroup as failed:
+        first = failed.exceptions[0]
+        raise first from None
+
+
+async def _one_way(source: _End, sink: _End) -> None:
+    while data := await source.receive():
+        await sink.send(data)
+    await sink.end(was_cut=source.tls is not None and source.tls.was_cut)
+
+
+async def _bounded(*ways: asyncio.Task[None]) -> None:
+    """Once one direction has ended, the other one has HALF_OPEN_S to end."""
+    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    _, left = await asyncio.wait(ways, timeout=HALF_OPEN_S)
+    if left:
+        raise TimeoutError
+
+
+def _reset(sock: socket.socket) -> None:
+    """Close a connection by RST. Idempotent."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    sock.close()

@@ -1,0 +1,44 @@
+"""What the fakes' process needs to terminate TLS: the certificate of its listeners, and the bundle for the service."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from harness.rundir.plan import StackPlan
+from harness.rundir.planned.ca_variables import CA_VARIABLES
+from harness.secrets.expand import Expander
+
+
+def listener_context(plan: StackPlan, environ: Mapping[str, str]) -> ssl.SSLContext | None:
+    """The TLS of the plan's listeners; None if none terminates TLS.
+
+    It writes the bundle that the service is given, so call it before anything is served. `environ`: the caller's, which
+    the service has too. Raises RigError.
+    """
+    if plan.ca_file is None:
+        return None
+    from fake_backends.tls.run_ca import RunCertificates  # its imports cost a fifth of a second
+
+    certificates = RunCertificates()
+    certificates.write_bundle(Path(plan.ca_file), dict(trusted_files(plan, environ)))
+    return certificates.server_context()
+
+
+def trusted_files(plan: StackPlan, environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+    """The files with certificates that the service would trust without us, by the variable that names each.
+
+    A variable that the scenario sets takes precedence over the caller's. Paths are taken from the service's folder, as
+    the service would. For a service that runs already nothing is known.
+    """
+    service = plan.service
+    if service.kind == "url" or plan.ca_file is None:
+        return
+    expand = Expander(environ)
+    for name in CA_VARIABLES:
+        written = service.env.get(name)
+        value = expand(written) if written is not None else environ.get(name, "")
+        path = Path(service.cwd) / value
+        if value and path != Path(plan.ca_file):
+            yield name, path

@@ -1,0 +1,148 @@
+"""An upstream that runs already, by its URL: a partner's API, a database, a cache, a broker.
+
+HTTP and HTTPS go through the forwarder, so that their calls are recorded and every fault works on them. Everything else
+stays a TCP connection through Toxiproxy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from harness.model.value_types import refusal
+from harness.rundir.plan import Endpoint, PlannedUpstream
+from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec
+from harness.rundir.planned.protocol import ProtocolName
+from harness.upstreams.number_files import existing_file
+from harness.upstreams.protocols import PROTOCOLS, TlsMode, canary_size
+from harness.upstreams.upstream import Upstream
+from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
+from harness.upstreams.upstream_url import UpstreamUrl, parse_url
+
+FORWARDED: Final = ("http", "https")
+
+
+class RealUpstream(Upstream):
+    SHORT_FOR: ClassVar = "url"
+    KIND: ClassVar = "real"
+
+    url: Annotated[
+        UpstreamUrl,
+        BeforeValidator(parse_url),
+        WithJsonSchema({"type": "string", "examples": ["https://sandbox.pay.example", "postgres://localhost/app"]}),
+    ] = Field(description="Where it runs; outside this machine only with --allow-target")
+    tls: TlsMode | None = Field(
+        None,
+        description="originate: the service speaks without TLS; terminate: with a certificate of the run's own "
+        "authority; passthrough: end to end. Default: originate for https, else passthrough",
+    )
+    ca: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="File of the certificate authorities that are trusted for it; default: the system's"
+    )
+    observe: bool = Field(True, description="false: no call is recorded, and only connections are seen")
+    protocol_named: ProtocolName | None = Field(
+        None, alias="protocol", description="How it is asked whether it lives, if the scheme does not say it"
+    )
+
+    @classmethod
+    def reads(cls, raw: dict[str, Any]) -> bool:
+        return "url" in raw
+
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether its calls go through the forwarder."""
+        return self.observe and self.url.scheme in FORWARDED and self.tls != "passthrough"
+
+    @property
+    def records_calls(self) -> bool:
+        return self.is_forwarded
+
+    @property
+    def protocol(self) -> ProtocolName:
+        """What the canary speaks."""
+        return self.protocol_named or ("http" if self.is_forwarded else self.url.traits.canary)
+
+    @property
+    def terminates_tls(self) -> bool:
+        return self.tls == "terminate"
+
+    @property
+    def target(self) -> str:
+        return f"{self.url.scheme}://{Endpoint(host=self.url.host, port=self.url.port).address}"
+
+    def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
+        ca = reader.use(("ca",), self.ca, existing_file)
+        return UpstreamInputs(ca=str(ca) if ca else None)
+
+    def plan(
+        self, name: str, index: int, ports: Callable[[], int], inputs: UpstreamInputs = NO_INPUTS
+    ) -> PlannedUpstream:
+        listener = Endpoint(port=self.port or ports())
+        forward: ForwardSpec | None = None
+        origin = Endpoint(host=self.url.host, port=self.url.port)
+        if self.is_forwarded:
+            scheme: Literal["http", "https"] = "https" if self.url.traits.is_tls else "http"
+            forward = ForwardSpec(scheme=scheme, host=self.url.host, port=self.url.port, ca=inputs.ca)
+            origin = Endpoint(port=ports())
+        return PlannedUpstream(
+            name=name,
+            known_as=self.known_as,
+            index=index,
+            kind=self.KIND,
+            protocol=self.protocol,
+            listener=listener,
+            origin=origin,
+            forward=forward,
+            terminates_tls=self.terminates_tls,
+            url_parts=self.url.parts(self._given_scheme()),
+        )
+
+    def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
+        if self.is_forwarded:
+            return CANARY_BODY_BYTES, CANARY_BODY_BYTES
+        size = canary_size(self.protocol, has_password=self.url.has_password)
+        return size.least, size.most
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        modes = self._tls_modes()
+        if self.tls is not None and self.tls not in modes:
+            what = PROTOCOLS[self.url.traits.protocol].title
+            if self.tls == "originate" and not self.url.traits.is_tls:
+                fix = f"remove `tls`, or write the URL of what speaks TLS, such as {self.url.scheme}s://"
+                yield "tls", refusal(f"{self.url.scheme}:// is not TLS, so there is none to originate", fix)
+            else:
+                found = f"`tls: {self.tls}` is not possible for {what}, which starts TLS inside its own protocol"
+                yield "tls", refusal(found, "remove `tls`: the service's own TLS passes through")
+        if self.ca is not None and not self.is_forwarded:
+            found = "the service verifies the certificate itself, since its TLS passes through"
+            yield "ca", refusal(found, "remove `ca`", at_key=True)
+        elif self.ca is not None and not self.url.traits.is_tls:
+            yield "ca", refusal(f"{self.url.scheme}:// has no certificate", "remove `ca`", at_key=True)
+        if not self.observe and self.url.scheme not in FORWARDED:
+            found = f"the calls of {PROTOCOLS[self.url.traits.protocol].title} are not observed anyway"
+            yield "observe", refusal(found, "remove `observe`", at_key=True)
+        if not self.observe and self.tls in ("originate", "terminate"):
+            yield "observe", refusal(f"`tls: {self.tls}` is done where calls are observed", "remove `observe`")
+        if self.url.traits.protocol in ("kafka",) and self.port is None:
+            yield (
+                "url",
+                refusal(
+                    "a Kafka client connects to the address that the broker advertises, and so past the listener",
+                    "give it a fixed `port`, and let the broker advertise 127.0.0.1 with that port",
+                ),
+            )
+
+    def _tls_modes(self) -> tuple[TlsMode, ...]:
+        possible = PROTOCOLS[self.url.traits.protocol].tls_modes
+        if self.url.scheme not in FORWARDED:
+            possible = tuple(mode for mode in possible if mode == "passthrough")
+        return tuple(mode for mode in possible if mode != "originate" or self.url.traits.is_tls)
+
+    def _given_scheme(self) -> str:
+        """Of the URL that the service is given."""
+        if not self.is_forwarded:
+            return self.url.scheme
+        return "https" if self.terminates_tls else "http"

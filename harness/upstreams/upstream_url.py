@@ -1,0 +1,134 @@
+"""The URL of a real upstream in a scenario: what of it the plan needs, and what the service is given. Pure.
+
+Variables may stand in user, path and query, where secrets are; they are not expanded here. Scheme, host and port must
+be known before anything starts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from harness.model.value_types import did_you_mean, kind_of, refusal, shortened
+from harness.rundir.planned.forwarding import UrlParts
+from harness.secrets.expand import REFERENCE
+from harness.upstreams.protocols import SCHEMES, Scheme
+
+LONGEST: Final = 2_000
+_VARIABLE: Final = re.compile(REFERENCE)
+_FIX: Final = "write it as SCHEME://HOST:PORT, such as postgres://app:${PG_PASS}@localhost:5432/app"
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_HOST: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)")
+_VERIFIES: Final = "verify-full"
+_HOSTADDR_SCHEMES: Final = ("postgres", "postgresql")
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamUrl:
+    """`user` ends in `@` or is empty, `rest` begins with `/` or `?` or is empty. Both may have variables in them."""
+
+    scheme: str
+    traits: Scheme
+    user: str
+    host: str
+    port: int
+    rest: str
+
+    @property
+    def has_password(self) -> bool:
+        return ":" in self.user
+
+    def parts(self, scheme: str) -> UrlParts:
+        """What stands around the listener's address in the URL that the service is given.
+
+        A client of PostgreSQL that verifies the name in the certificate keeps the host for that, and is told by
+        `hostaddr` where to connect (libpq, section "Parameter Key Words").
+        """
+        if self.keeps_host:
+            rest = f"{self.rest}&hostaddr=127.0.0.1"
+            return UrlParts(scheme=scheme, user=self.user, host=self.host, rest=rest)
+        return UrlParts(scheme=scheme, user=self.user, rest=self.rest)
+
+    @property
+    def keeps_host(self) -> bool:
+        """Whether the client verifies that the host's name is in the certificate."""
+        query = self.rest.partition("?")[2].partition("#")[0]
+        return self.scheme in _HOSTADDR_SCHEMES and parse_qs(query).get("sslmode") == [_VERIFIES]
+
+
+def parse_url(value: Any, known: Mapping[str, Scheme] = SCHEMES) -> UpstreamUrl:
+    """Raises pydantic's error with a fix."""
+    if not isinstance(value, str):
+        raise refusal(f"expected a URL, not {kind_of(value)}", _FIX)
+    text = value.strip()
+    if len(text) > LONGEST or any(char.isspace() or ord(char) < 32 for char in text):
+        raise refusal(f"`{shortened(text)}` is not a URL", _FIX)
+    hidden, variables = _hide_variables(text)
+    match = _SCHEME.match(hidden)
+    if not match:
+        if variables and hidden.startswith(_MARK):
+            fix = "write scheme, host and port out, or give the whole by --set; a password stays a variable"
+            raise refusal("scheme and host must be known before anything starts", fix)
+        raise refusal(f"`{shortened(text)}` is not a URL", _FIX)
+    scheme = match[1].lower()
+    if scheme not in known:
+        raise refusal(f"`{scheme}` is no scheme of a protocol that is known", did_you_mean(scheme, known))
+    authority, rest = _split_authority(hidden[match.end() :])
+    user, at, address = authority.rpartition("@")
+    host, port = _address(address, known[scheme], scheme)
+    _refuse_password(user)
+    return UpstreamUrl(scheme, known[scheme], _shown(user, variables) + at, host, port, _shown(rest, variables))
+
+
+_MARK: Final = "\ue000"
+_HIDDEN: Final = re.compile(f"{_MARK}(\\d+){_MARK}")
+
+
+def _hide_variables(text: str) -> tuple[str, list[str]]:
+    """The text with a mark in place of each variable, whose default may contain any character."""
+    variables: list[str] = []
+
+    def hide(match: re.Match[str]) -> str:
+        variables.append(match[0])
+        return f"{_MARK}{len(variables) - 1}{_MARK}"
+
+    return _VARIABLE.sub(hide, text), variables
+
+
+def _shown(hidden: str, variables: list[str]) -> str:
+    return _HIDDEN.sub(lambda match: variables[int(match[1])], hidden)
+
+
+def _split_authority(text: str) -> tuple[str, str]:
+    end = next((at for at, char in enumerate(text) if char in "/?#"), len(text))
+    return text[:end], text[end:]
+
+
+def _address(address: str, traits: Scheme, scheme: str) -> tuple[str, int]:
+    if _MARK in address:
+        fix = "write host and port out, or give the whole by --set"
+        raise refusal("host and port must be known before anything starts", fix)
+    match = _HOST.match(address)
+    after = address[match.end() :] if match else address
+    if match is None or not re.fullmatch(r"(:\d{1,5})?", after):
+        more = ", without a list of several" if "," in address else ""
+        raise refusal(f"`{shortened(address)}` is not a host and a port{more}", _FIX)
+    port = int(after[1:]) if after else traits.default_port
+    if port is None:
+        raise refusal(f"a {scheme}:// URL must name its port", "write HOST:PORT")
+    if not 0 < port < 65_536:
+        raise refusal(f"{port} is not a port", "a port is a number from 1 to 65535")
+    return match[1] or match[2], port
+
+
+def _refuse_password(user: str) -> None:
+    """A scenario, and the plan of each run, are files that many can read."""
+    _, colon, password = user.partition(":")
+    if colon and password and not _HIDDEN.fullmatch(password):
+        raise refusal(
+            "a password stands in the scenario, which would put it into the files of every run",
+            "write a variable, such as ${DB_PASSWORD}, and export it",
+        )
