@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from harness.rundir.results import FaultResult, Results
+from harness.rundir.results import ORIGIN_NOTES_MOST, FaultResult, Results
 from harness.units import format_count, format_duration, format_share, format_things
 from reports import formatting
 
@@ -63,6 +63,11 @@ def _faults(results: Results) -> Iterator[CheckRow]:
         yield CheckRow(state, f"{name} {word}", witnessed(fault))
     if results.never_asked:
         yield CheckRow("warn", "never asked", f"no call came to {', '.join(results.never_asked)} in the whole run")
+    for note in results.origins[:ORIGIN_NOTES_MOST]:
+        yield CheckRow("warn", "real origin", note.sentence())
+    more = len(results.origins) - ORIGIN_NOTES_MOST
+    if more > 0:
+        yield CheckRow("warn", "real origins", f"{more} more notes are in results.json")
 
 
 def proof_word(fault: FaultResult) -> tuple[Literal["good", "warn", "bad"], str]:

@@ -72,7 +72,7 @@ class ForwardedBackend:
         )
 
     def speaks(self) -> str:
-        return f"the forwarder to {self.forwarder.address} passes plain HTTP/1.1 requests on, and no upgrades"
+        return f"the forwarder to {self.forwarder.spec.address} passes plain HTTP/1.1 requests on, and no upgrades"
 
     def nearest(self, method: str, path: str) -> str:
         return ""

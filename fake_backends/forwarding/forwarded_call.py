@@ -227,7 +227,7 @@ class _BodyWatch:
         if self._looks:
             found = self._call.forwarder.links.pattern.search(self._tail + piece)
             if found:
-                self._call.noticed.note(self._call.upstream, "link", self._call.forwarder.address)
+                self._call.noticed.note(self._call.upstream, "link", self._call.forwarder.spec.address)
             self._seen += len(piece)
             self._looks = not found and self._seen < LOOKED_INTO_BYTES
             self._tail = piece[-self._call.forwarder.links.LONGEST :]

@@ -38,11 +38,6 @@ class Forwarder:
         self._remembered: dict[tuple[str, str], Response] = {}
         self._context = origin_context(Path(spec.ca) if spec.ca else None) if spec.scheme == "https" else None
 
-    @property
-    def address(self) -> str:
-        """For people: `https://sandbox.pay.example`."""
-        return f"{self.spec.scheme}://{self.spec.authority}"
-
     async def check(self) -> None:
         """Connect to the origin once. Raises RigError that says what is wrong."""
         await check_origin(self.spec.host, self.spec.port, self._context, self.spec.host, CHECK_S)

@@ -14,7 +14,7 @@ from harness.units import format_count, format_duration, format_share, format_th
 
 if TYPE_CHECKING:
     from harness.scenario import LoadedScenario
-    from harness.scenario.preview import CellPreview, FaultPreview, RoutePreview
+    from harness.scenario.preview import CellPreview, FaultPreview, RoutePreview, UpstreamPreview
 
 ROUTES_SHOWN: Final = 12
 """Routes of one upstream that are listed."""
@@ -71,12 +71,38 @@ def _print(loaded: LoadedScenario, cells: list[CellPreview]) -> None:
         if lines != shown:
             output.say("\n".join(lines))
         shown = lines
+    for line in _upstreams([upstream for cell in cells[:1] for upstream in cell.upstreams]):
+        output.say(line)
     for line in _routes([route for cell in cells[:1] for route in cell.routes]):
         output.say(line)
     for note in _slots_notes(loaded):
         click.echo(f"  {note}")
     if loaded.scenario.gates is None:
         click.echo("  no `gates`: p99 < gateway.timeout is a floor, not a service level")
+
+
+def _upstreams(upstreams: Sequence[UpstreamPreview]) -> Iterator[str]:
+    """What can be known of each, those of which the same holds on one line."""
+    of: dict[str, list[str]] = {}
+    for upstream in upstreams:
+        of.setdefault(_known_of(upstream), []).append(upstream.name)
+    for known, names in of.items():
+        yield f"    {', '.join(names)}: {known}"
+
+
+def _known_of(upstream: UpstreamPreview) -> str:
+    """`https://pay.example: each call is recorded; every fault, every gate; expects up to 20 calls/s`."""
+    origin = upstream.origin if upstream.records_calls else f"{upstream.protocol} at {upstream.origin}"
+    known = "each call is recorded; every fault and gate"
+    if not upstream.records_calls:
+        known = "only connections are seen; faults on connections, no gate on its calls"
+    load = ""
+    if upstream.outside:
+        rate = (
+            "as many calls as the users make" if upstream.calls_per_s is None else f"{upstream.calls_per_s:g} calls/s"
+        )
+        load = f"; outside this machine, and asked for up to {rate} if a request calls it once"
+    return f"{origin}: {known}{load}"
 
 
 def _routes(routes: Sequence[RoutePreview]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from harness.rundir.incomplete import IncompleteAnswer, read_incomplete
 from harness.rundir.journal import Entry, read_journal
 from harness.rundir.manifest import Manifest
 from harness.rundir.ndjson import DamagedLine, read_ndjson
+from harness.rundir.origin_notes import OriginNote, read_origin_notes
 from harness.rundir.plan import Plan
 from harness.rundir.rows import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
 from harness.rundir.unmatched import Unmatched, read_unmatched
@@ -50,6 +51,7 @@ class RunFiles:
     """None: the run has no file of detections."""
     incomplete: tuple[IncompleteAnswer, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
+    origin_notes: tuple[OriginNote, ...] = ()
     yardstick: Yardstick | None = None
     broken: list[str] = field(default_factory=list)
 
@@ -70,6 +72,7 @@ def read_run(run_dir: Path) -> RunFiles:
         notices=_notices(run_dir / NOTICES, broken),
         incomplete=read_incomplete(run_dir, plan.load.workers),
         unmatched=read_unmatched(run_dir),
+        origin_notes=read_origin_notes(run_dir),
         yardstick=read_yardstick(run_dir),
         # a run that ended before its load began has no rows, and its manifest says why
         broken=broken if manifest.t0_ns is not None else [],

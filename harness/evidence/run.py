@@ -25,6 +25,7 @@ from harness.rundir.canaries import CanaryLine
 from harness.rundir.incomplete import IncompleteAnswer
 from harness.rundir.journal import Entry
 from harness.rundir.manifest import Manifest
+from harness.rundir.origin_notes import OriginNote
 from harness.rundir.phases import Phase, phases_of
 from harness.rundir.plan import Plan
 from harness.rundir.results import Machine
@@ -101,6 +102,8 @@ class Evidence:
     """Answers that workers kept, in order of time; `harness.evidence.incomplete` checks which really are incomplete."""
     unmatched: tuple[Unmatched, ...] = ()
     """Calls to fakes for something that they do not have."""
+    origin_notes: tuple[OriginNote, ...] = ()
+    """What the forwarder noticed of real origins."""
     machine: Machine = field(default_factory=Machine)
     broken: tuple[str, ...] = ()
     """For each damaged or missing file, what is wrong with it."""
@@ -127,6 +130,7 @@ class Evidence:
             notices=files.notices,
             incomplete=files.incomplete,
             unmatched=files.unmatched,
+            origin_notes=files.origin_notes,
             machine=_machine(files.manifest, files.yardstick),
             broken=tuple(files.broken),
             stop_ns=stop_ns,

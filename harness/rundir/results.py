@@ -8,10 +8,11 @@ depends on the time of judging. null means unknown; an infinite latency is null 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from harness.model.frozen import Frozen
 from harness.rundir.finding_kind import FindingKind
+from harness.rundir.origin_notes import OriginNote
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
 from harness.text import json_text
@@ -24,6 +25,10 @@ VERDICT_WORD: dict[str, str] = {
     "inconclusive": "INCONCLUSIVE",
     "rig_failure": "RIG_FAILURE",
 }
+
+
+ORIGIN_NOTES_MOST: Final = 6
+"""So many notes on real origins are shown; the others are in results.json."""
 
 
 class Tool(Frozen):
@@ -339,6 +344,8 @@ class Results(Frozen):
     """At most five, in order of time."""
     unmatched: tuple[Unmatched, ...] = ()
     """The service's calls that the fakes do not support, over the whole run, the warm-up included."""
+    origins: tuple[OriginNote, ...] = ()
+    """What the forwarder noticed of real origins, over the whole run, the warm-up included."""
     cost: tuple[CostResult, ...] = ()
     """The service's resources, one per phase; empty if tailgate did not start the service."""
     validity: tuple[ValidityCheck, ...]
@@ -354,10 +361,11 @@ class Results(Frozen):
     @property
     def notes(self) -> tuple[str, ...]:
         """What every output adds to the verdict: faults that no call of the service met (for a rig failure the reason
-        says so already), and upstreams that it never called."""
+        says so already), upstreams that it never called, and what was noticed of real origins."""
         unmet = dict.fromkeys(fault.note for fault in self.faults if fault.note and self.verdict != "rig_failure")
         listed = ", ".join(self.never_asked)
-        return (*unmet, *([f"no call of the service came to {listed} in the whole run"] if listed else []))
+        origins = [note.sentence() for note in self.origins[:ORIGIN_NOTES_MOST]]
+        return (*unmet, *([f"no call of the service came to {listed} in the whole run"] if listed else []), *origins)
 
 
 class CellResult(Frozen):

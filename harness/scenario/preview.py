@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from harness.rundir.phases import planned_phases
-from harness.rundir.plan import PlannedFault
+from harness.rundir.plan import Plan, PlannedFault, PlannedUpstream
 from harness.rundir.planned.routes import PlannedRoute
+from harness.scenario.checks.addresses import is_here
 from harness.scenario.load import LoadedCell, LoadedScenario, dry_plan
 from harness.scenario.planning.arrivals import expected_arrivals
 from harness.upstreams.profiles import as_planned
 
 EXCHANGES_LEAST: Final = 20
 """A recorded route with fewer exchanges shows no 99th percentile."""
+LOOPBACK: Final = "127.0.0.1"
 AROUND_MS: Final = 3_000.0
 """Assumed time for starting, stopping and judging."""
 
@@ -57,6 +59,24 @@ class RoutePreview:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamPreview:
+    """An upstream and what can be known of it.
+
+    `origin`: what answers, for people. `protocol`: what its canary speaks. `records_calls`: each call is recorded, so
+    faults can hit single calls and gates can judge them; otherwise faults act on connections, and only connections are
+    seen. `calls_per_s`: of an origin outside this machine, the calls a second that it must expect at the peak if each
+    request that asks it calls it once; None in the closed model, where that depends on how fast answers come.
+    """
+
+    name: str
+    origin: str
+    protocol: str
+    records_calls: bool
+    outside: bool = False
+    calls_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CellPreview:
     """`name` is None where there is no matrix. `wall_ms` excludes the drain, which ends when no request is open."""
 
@@ -67,6 +87,7 @@ class CellPreview:
     faults: tuple[FaultPreview, ...]
     wall_ms: float
     routes: tuple[RoutePreview, ...] = ()
+    upstreams: tuple[UpstreamPreview, ...] = ()
 
 
 def preview(loaded: LoadedScenario) -> list[CellPreview]:
@@ -90,7 +111,35 @@ def _cell(cell: LoadedCell) -> CellPreview:
     faults = tuple(_fault(fault) for fault in plan.faults)
     upstreams = cell.loaded.checked.inputs.upstreams
     routes = tuple(_route(name, route) for name, inputs in upstreams.items() for route in inputs.routes)
-    return CellPreview(cell.name, cell.values, cell.expected, phases, faults, wall_ms, routes)
+    listed = tuple(_upstream(planned, plan) for planned in plan.upstreams)
+    return CellPreview(cell.name, cell.values, cell.expected, phases, faults, wall_ms, routes, listed)
+
+
+def _upstream(planned: PlannedUpstream, plan: Plan) -> UpstreamPreview:
+    origin, host = planned.origin.address, planned.origin.host
+    if planned.fake is not None:
+        origin, host = "a fake", LOOPBACK
+    elif planned.forward is not None:
+        origin, host = planned.forward.address, planned.forward.host
+    outside = not is_here(host)
+    return UpstreamPreview(
+        name=planned.name,
+        origin=origin,
+        protocol=planned.protocol,
+        records_calls=planned.records_calls,
+        outside=outside,
+        calls_per_s=_calls_per_s(planned.name, plan) if outside else None,
+    )
+
+
+def _calls_per_s(upstream: str, plan: Plan) -> float | None:
+    from scenarios.load import peak_rate_per_s
+
+    if plan.load.schedule is None:
+        return None
+    weights = sum(request.weight for request in plan.load.requests)
+    asking = sum(request.weight for request in plan.load.requests if upstream in request.asks)
+    return round(peak_rate_per_s(plan.load.schedule) * asking / weights, 6)
 
 
 def _route(upstream: str, route: PlannedRoute) -> RoutePreview:

@@ -46,7 +46,10 @@ class Attribution:
         self._joined = all(share is not None and share >= JOINED_LEAST for share in shares)
 
     def of(self, phase: str) -> tuple[UpstreamResult, ...]:
-        """One result for each upstream, in the plan's order; empty if nothing arrived in the phase."""
+        """One result for each upstream whose calls are recorded, in the plan's order.
+
+        Empty if nothing arrived in the phase.
+        """
         plan = self._pool.plan
         windows = [run.window(phase) for run in self._pool.runs]
         arrivals = sum(len(window.samples) for window in windows)
@@ -55,6 +58,8 @@ class Attribution:
         share, caused_ms = self._slow(windows)
         results = []
         for upstream in plan.upstreams:
+            if not upstream.records_calls:  # nothing is known of its calls, which is not the same as none
+                continue
             waits = np.concatenate([self._waits(run, w, upstream.index) for run, w in enumerate(windows)])
             p50, p99 = nearest_rank(waits, [0.5, 0.99]) if len(waits) else (None, None)
             results.append(

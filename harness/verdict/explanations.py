@@ -135,7 +135,8 @@ def why_failed(failure: Failure, cost: Sequence[CostResult] = ()) -> str:
     if culprit and finding.unit in ("ms", "share") and _upstream_explains(failure):
         waiting.append(
             f"{culprit.name} was the slowest upstream in {format_share(culprit.slowest_share or 0.0)} of the slow "
-            f"requests, and kept them waiting {format_duration(culprit.wait_caused_ms or 0.0)} beyond the next one."
+            f"requests, and kept them waiting {format_duration(culprit.wait_caused_ms or 0.0)} beyond the next one"
+            f"{_among_recorded(failure.plan)}."
         )
     elif faulted:
         waiting.append(f"The fault was {faulted}.")
@@ -193,6 +194,12 @@ def headline_passed(plan: Plan, gates: Sequence[GateResult], unmet: Sequence[str
     if len(faults) > FAULTS_TOLD:
         return f"{held} in spite of {len(faults)} faults: {', '.join(fault.name for fault in plan.faults)}."
     return f"{held} in spite of {' and '.join(faults)}." if faults else f"{held}."
+
+
+def _among_recorded(plan: Plan) -> str:
+    """What a sentence on the slowest upstream must add: the calls to some upstreams are not known."""
+    unknown = [upstream.name for upstream in plan.upstreams if not upstream.records_calls]
+    return f" (the calls to {', '.join(unknown)} are not recorded)" if unknown else ""
 
 
 def but_unmet(unmet: Sequence[str]) -> str:

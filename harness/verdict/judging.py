@@ -20,6 +20,7 @@ from harness.evidence.backend_time import joined_share
 from harness.evidence.detections.results import false_alarms
 from harness.evidence.incomplete import incomplete_answers
 from harness.evidence.meetings import never_asked
+from harness.evidence.origin_notes import origin_notes
 from harness.evidence.unmatched import unmatched_calls
 from harness.gates.reference_baseline import OWN
 from harness.rundir.finding_kind import FindingKind
@@ -136,6 +137,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         never_asked=_never_asked(pool),
         incomplete_answers=incomplete_answers(pool),
         unmatched=unmatched_calls(pool.runs),
+        origins=origin_notes(pool.runs),
         cost=cost,
         validity=tuple(as_check(finding) for finding in findings),
         correlation=_correlation(pool),

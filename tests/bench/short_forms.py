@@ -62,6 +62,15 @@ SHORT_FORMS: Final = {
         ),
     ),
     "fake_cpu": ShortForm(("--short",), (row("generic", *numbers(5), ""), row("500 routes", *numbers(5), "1.3"))),
+    "forwarder": ShortForm(
+        ("--short",),
+        (
+            row("a fake", *numbers(5), ""),
+            row("a real origin, forwarded", *numbers(5), "4"),
+            row("of the answer", *numbers(2), "20"),
+            row("of the request", *numbers(2), "20"),
+        ),
+    ),
     "fuzz_scenarios": ShortForm(("--count", "40", "--seed", "1"), (row("40", "1", N, N, "0", N),)),
     "isolation": ShortForm(
         ("--short",),

@@ -22,6 +22,11 @@ class ForwardSpec(Frozen):
     """Absolute path of the certificate authorities that are trusted for it; None: those of the system."""
 
     @property
+    def address(self) -> str:
+        """For people: `https://sandbox.pay.example`."""
+        return f"{self.scheme}://{self.authority}"
+
+    @property
     def authority(self) -> str:
         """As in the Host header: without the port if it is the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host

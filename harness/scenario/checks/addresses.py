@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import texts_with_templates
 from harness.scenario.schema.templates import names_in, upstream_names
-from harness.scenario.source.diagnostics import Diagnostic
+from harness.scenario.source.diagnostics import Diagnostic, Path
 
 
 def address_warnings(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
@@ -52,20 +53,27 @@ def _unmentioned(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Diagnos
         )
 
 
+def is_here(host: str) -> bool:
+    """Whether the host is this machine by its name or address alone."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _other_hosts(scenario: Scenario) -> Iterator[Diagnostic]:
-    parts: tuple[tuple[str, str | None], ...] = (
-        ("service", scenario.service.url),
-        ("toxiproxy", scenario.toxiproxy.url),
-    )
-    for section, url in parts:
+    parts: list[tuple[Path, str | None]] = [
+        (("service", "url"), scenario.service.url),
+        (("toxiproxy", "url"), scenario.toxiproxy.url),
+        *((("upstreams", name), upstream.target) for name, upstream in scenario.upstreams.items()),
+    ]
+    for path, url in parts:
         host = urlsplit(url).hostname or "" if url else ""
-        if not host or host == "localhost" or host.endswith(".localhost"):
+        if not host or is_here(host):
             continue
-        try:
-            here = ipaddress.ip_address(host).is_loopback
-            where = f"{host} is not this machine, so"
-        except ValueError:
-            here, where = False, f"unless {host} resolves to this machine,"
-        if not here:
-            found = f"{where} `tailgate run` will refuse to send load there"
-            yield Diagnostic((section, "url"), found, f"run it with --allow-target {host}, if you own that host")
+        is_name = not re.fullmatch(r"[0-9.]+|[0-9a-f:.]+", host)
+        where = f"unless {host} resolves to this machine," if is_name else f"{host} is not this machine, so"
+        found = f"{where} `tailgate run` will refuse to send load there"
+        yield Diagnostic(path, found, f"run it with --allow-target {host}, if you own that host")
