@@ -54,6 +54,7 @@ def rows_lost(error: OSError) -> RigError:
 
 
 def server_config(app: FakeBackends, context: ssl.SSLContext | None = None) -> uvicorn.Config:
+    """The settings of a server of uvicorn. `context`: its TLS; None: plain HTTP."""
     config = uvicorn.Config(
         app,
         loop="auto",

@@ -21,9 +21,18 @@ def listener_context(plan: StackPlan, environ: Mapping[str, str]) -> ssl.SSLCont
         return None
     from fake_backends.tls.run_ca import RunCertificates  # its imports cost a fifth of a second
 
-    certificates = RunCertificates()
+    certificates = RunCertificates(_origin_names(plan))
     certificates.write_bundle(Path(plan.ca_file), dict(trusted_files(plan, environ)))
     return certificates.server_context()
+
+
+def _origin_names(plan: StackPlan) -> Iterator[str]:
+    """Hosts by which the service may know what is behind a listener."""
+    for upstream in plan.upstreams:
+        if upstream.forward is not None:
+            yield upstream.forward.host
+        if upstream.url_parts.host is not None:
+            yield upstream.url_parts.host
 
 
 def trusted_files(plan: StackPlan, environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:

@@ -263,6 +263,13 @@ class PlannedFault(Frozen):
         need not show them."""
         return any(toxic.stream == "upstream" for toxic in self.toxics)
 
+    def may_keep_calls_from(self, upstream: PlannedUpstream) -> bool:
+        """Whether calls that meet the fault may never reach the upstream, so that its records need not show them.
+
+        In TLS any toxic does that to a new connection: its handshake is held or broken before a call is sent.
+        """
+        return self.acts_on_requests or (bool(self.toxics) and upstream.terminates_tls)
+
     @property
     def connection_share(self) -> float:
         """The share of connections that it hits. A canary meets every fault of a fake, so that is 1 there."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
+import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,9 +14,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from fake_backends.tls.run_ca import RunCertificates
 from harness.rundir.canaries import Looks
 from harness.rundir.plan import Endpoint
 from harness.stack.monitor.observe import observe
+from harness.stack.processes.own_tls import client_context
+from harness.tls_channel import TlsChannel
 from harness.upstreams.kinds import UPSTREAMS
 from harness.upstreams.probes import PROBES, Observation, Probe, probe_of
 from tests.rundir.recording import make_plan
@@ -67,13 +72,13 @@ class Greeting:
 
 
 @contextlib.asynccontextmanager
-async def served(serve: Serve) -> AsyncIterator[Endpoint]:
+async def served(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[Endpoint]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await serve(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
     try:
         yield Endpoint(port=server.sockets[0].getsockname()[1])
     finally:
@@ -185,3 +190,92 @@ def test_probes_bring_no_model_of_a_scenario_into_the_supervisor() -> None:
     program = f"import sys, harness.upstreams.probes\nprint([m for m in {users_models} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+# ---------------------------------------------------------------- in TLS
+
+
+def in_tls(serve: Serve, probe: Probe, deadline_ms: float = 5_000.0, *, speaks_tls: bool = True) -> Observation:
+    """What a canary sees of a listener that terminates TLS, with a certificate that nobody trusts."""
+    upstream = make_plan().upstream("azure").model_copy(update={"terminates_tls": True})
+
+    async def scene() -> Observation:
+        context = RunCertificates().server_context() if speaks_tls else None
+        async with served(serve, context) as listener:
+            return await observe(probe, listener, deadline_ms, Ports(), client_context(upstream))
+
+    return asyncio.run(scene())
+
+
+def test_in_tls_a_canary_counts_the_bytes_of_the_answer_and_not_those_of_the_handshake() -> None:
+    seen = in_tls(answers(WHOLE[:50], WHOLE[50:], pause_s=0.05), of_a_fake())
+    assert (seen.outcome, seen.status, seen.looks, seen.bytes, seen.detail) == ("ok", 200, "offers", len(WHOLE), "")
+    assert seen.sent_ns + 40_000_000 < seen.first_ns < seen.done_ns - 40_000_000
+
+
+def test_in_tls_an_answer_ends_with_itself_or_is_held() -> None:
+    stays = answers(WHOLE, then_stays=True)
+    assert in_tls(stays, of_a_fake(reads_to_end=False)).outcome == "ok"
+    assert in_tls(stays, of_a_fake(), deadline_ms=500).outcome == "held"
+
+
+def test_in_tls_the_canary_waits_for_the_close_of_the_connection_itself() -> None:
+    """`slow_close` delays the close: an end of TLS that came in time must not hide that."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        channel = TlsChannel(RunCertificates().server_context(), server_side=True)
+        while not channel.shake():
+            writer.write(channel.to_send())
+            channel.received(await reader.read(65536))
+        while not channel.read():
+            writer.write(channel.to_send())
+            channel.received(await reader.read(65536))
+        channel.write(WHOLE)
+        channel.end()
+        writer.write(channel.to_send())
+        await writer.drain()
+        await asyncio.sleep(0.3)
+
+    seen = in_tls(serve, of_a_fake(), speaks_tls=False)
+    assert seen.outcome == "ok"
+    assert seen.done_ns - seen.first_ns > 250_000_000
+
+
+async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(10_000)
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(10_000)
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(10_000)
+    writer.write(WHOLE)
+    await writer.drain()
+
+
+@pytest.mark.parametrize(
+    ("serve", "detail"),
+    [
+        (cut, "TLS failed: UNEXPECTED_EOF_WHILE_READING"),
+        (reset, "Connection reset by peer"),
+        (plain, "TLS failed: "),
+    ],
+    ids=["cut", "reset", "plain"],
+)
+def test_a_handshake_that_does_not_come_to_its_end_has_failed(serve: Serve, detail: str) -> None:
+    seen = in_tls(serve, of_a_fake(), speaks_tls=False)
+    assert (seen.outcome, seen.first_ns, seen.bytes) == ("failed", 0, 0)
+    assert seen.detail.startswith(detail)
+
+
+def test_a_handshake_that_is_held_is_held() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10_000)
+        await asyncio.sleep(5)
+
+    assert in_tls(silent, of_a_fake(), 200, speaks_tls=False).outcome == "held"

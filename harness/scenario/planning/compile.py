@@ -98,7 +98,12 @@ def with_room_for(stack: StackPlan, loads: Sequence[LoadPlan]) -> StackPlan:
     return stack.model_copy(
         update={
             "most_in_flight": max(each.load.max_in_flight for each in loads),
-            "logs_clients": any(fault.acts_on_requests for each in loads for fault in each.faults),
+            "logs_clients": any(
+                fault.may_keep_calls_from(stack.upstream(name))
+                for each in loads
+                for fault in each.faults
+                for name in fault.upstreams
+            ),
         }
     )
 

@@ -1,7 +1,8 @@
 """Clients that our own Toxiproxy accepted, by its log, including connections that lasted under a millisecond.
 
-It is read only for plans with a toxic on the upstream stream. Such a toxic may keep a request from the backend, whose
-records then do not show it, and may end the connection before the socket tables are read.
+It is read only for plans with a toxic on the upstream stream, or with any toxic where TLS is terminated. Such a toxic
+may keep a request from the backend, whose records then do not show it, and may end the connection before the socket
+tables are read.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class AcceptedClients:
     @classmethod
     def of(cls, plan: Plan, log: Path) -> Self | None:
         """None if the plan does not need it, or if the log is not ours (`toxiproxy.url`)."""
-        if plan.toxiproxy_url or not any(fault.acts_on_requests for fault in plan.faults):
+        pairs = ((fault, plan.upstream(name)) for fault in plan.faults for name in fault.upstreams)
+        if plan.toxiproxy_url or not any(fault.may_keep_calls_from(upstream) for fault, upstream in pairs):
             return None
         return cls(log, {plan.proxy_name(upstream.name): upstream.name for upstream in plan.upstreams})
 
