@@ -7,6 +7,7 @@ recording, that is the last line on stderr, and the exit code is above zero.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import resource
