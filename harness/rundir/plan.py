@@ -14,6 +14,7 @@ from pydantic import model_validator
 
 from harness.model.frozen import Frozen
 from harness.rundir.planned.behaviours import Behaviour
+from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.routes import PlannedProfile, RouteSource
 
 
@@ -53,12 +54,17 @@ class PlannedUpstream(Frozen):
     """Other spellings that the service uses for it, in its log and in the labels of its alert."""
     index: int
     kind: str
+    protocol: ProtocolName = "http"
+    """How a canary asks a real server whether it lives. Fakes are asked by HTTP."""
     listener: Endpoint
     """Where Toxiproxy listens."""
     origin: Endpoint
     """Where Toxiproxy connects to."""
     fake: FakeSpec | None = None
     """Set if one of our fakes answers at the origin; None: something else does."""
+    canary_bytes: int = 0
+    """How many bytes a canary receives at least, as the plan assumes where a fault's proof depends on it. 0: it assumes
+    nothing."""
 
     @property
     def url(self) -> str:

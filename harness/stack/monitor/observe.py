@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
@@ -71,10 +72,47 @@ class _Reading:
             try:
                 await loop.sock_connect(sock, (listener.host, listener.port))
                 await loop.sock_sendall(sock, self._probe.request)
-                while not self._probe.is_over and (chunk := await loop.sock_recv(sock, _CHUNK_BYTES)):
-                    self.first_ns = self.first_ns or time.monotonic_ns()
-                    self._probe.feed(chunk)
-                    if self._probe.received > ANSWER_BYTES_MAX:
-                        raise OSError(f"more than {ANSWER_BYTES_MAX} bytes")
+                await self._converse(sock)
             finally:
                 ports.closed(own_port)
+
+    async def _converse(self, sock: socket.socket) -> None:
+        probe = self._probe
+        while not probe.is_over and not probe.hangs_up:
+            chunk = await _received(sock, probe.quiet_ms)
+            if chunk is None:
+                probe.fall_quiet()
+                continue
+            if not chunk:
+                return
+            reply = self._feed(chunk)
+            # after a whole answer it is a farewell, and the server may have closed already
+            with contextlib.suppress(*((OSError,) if probe.is_over or probe.hangs_up else ())):
+                await asyncio.get_running_loop().sock_sendall(sock, reply)
+        if probe.is_over:
+            return
+        # the answer is whole, and a server that closed before our farewell came resets the connection
+        with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_WR)
+            while chunk := await _received(sock, None):
+                self._feed(chunk)
+
+    def _feed(self, chunk: bytes) -> bytes:
+        self.first_ns = self.first_ns or time.monotonic_ns()
+        reply = self._probe.feed(chunk)
+        if self._probe.received > ANSWER_BYTES_MAX:
+            raise OSError(f"more than {ANSWER_BYTES_MAX} bytes")
+        return reply
+
+
+async def _received(sock: socket.socket, quiet_ms: float | None) -> bytes | None:
+    """What is received next; empty at the end of file; None if nothing is for `quiet_ms`. Raises OSError."""
+    receive = asyncio.get_running_loop().sock_recv(sock, _CHUNK_BYTES)
+    if quiet_ms is None:
+        return await receive
+    try:
+        async with asyncio.timeout(quiet_ms / 1000):
+            return await receive
+    except TimeoutError:
+        return None
