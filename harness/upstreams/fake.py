@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from harness.model.value_types import LongerDuration, refusal, written
 from harness.rundir.plan import Endpoint, FakeSpec, PlannedUpstream
+from harness.rundir.planned.protocol import ProtocolName
 from harness.upstreams.latency_fields import latency_findings
 from harness.upstreams.number_files import latency_points
 from harness.upstreams.profile import LatencyProfile
 from harness.upstreams.providers import PROVIDERS, ProviderName
 from harness.upstreams.upstream import Upstream
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
+
+CANARY_REQUEST_BYTES: Final = 100
 
 
 class Fake(Upstream):
@@ -31,6 +34,17 @@ class Fake(Upstream):
     capacity: int | None = Field(
         None, ge=1, le=10_000, description="How many calls it works on at once; more wait in a queue"
     )
+
+    @property
+    def records_calls(self) -> bool:
+        return True
+
+    @property
+    def protocol(self) -> ProtocolName:
+        return "http"
+
+    def request_bytes(self) -> int:
+        return CANARY_REQUEST_BYTES
 
     def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
         empirical = self.profile.empirical if self.profile else None
