@@ -38,8 +38,8 @@ class FaultContext:
     `hold_ms`: how long a caller waits at most (the gateway's timeout or the client cap). `answer_bytes`: the size that
     every canary's answer has at least; `answer_bytes_most`: the size that no answer exceeds; `request_bytes`: the size
     of a canary's request. The first and the last include the handshake where TLS is terminated. `flights`: how often a
-    caller on a fresh connection waits for the other side, with the handshake. `fakes`: all upstreams of the fault are
-    fakes. `seed`: the run's.
+    caller on a fresh connection waits for the other side, with the handshake. `fakes`: the fakes' process answers for
+    all upstreams of the fault, so it can break single answers. `seed`: the run's.
     """
 
     hold_ms: float

@@ -22,8 +22,9 @@ class LimitDataFault(Fault):
     def compile(self, ctx: FaultContext) -> Effect:
         carried = self.carried_bytes(ctx)
         if self.limit_bytes >= carried:
+            more = ", or more `rows`" if self.stream == "downstream" and ctx.fakes else ""
             raise UnobservableFault(
                 f"a whole canary ({carried} bytes) fits into {self.limit_bytes} bytes, so nothing would be cut",
-                f"write less than {carried}B" + (", or more `rows`" if self.stream == "downstream" else ""),
+                f"write less than {carried}B{more}",
             )
         return Effect(held_ms=0.0, proof=FAILED, toxics=(self.toxic("limit_data", bytes=self.limit_bytes),))

@@ -79,6 +79,10 @@ class CallsGate(GateDefaults):
     def requests(self) -> tuple[str, ...]:
         return (self.request,) if self.request else ()
 
+    @property
+    def counts_calls(self) -> bool:
+        return True
+
     def moments(self, confidence: float) -> int:
         return moments_for_share(self.limit, confidence) if self.is_share else MEAN_MOMENTS
 

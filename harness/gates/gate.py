@@ -130,6 +130,10 @@ class Gate(Protocol):
 
     def requests(self) -> tuple[str, ...]: ...
 
+    @property
+    def counts_calls(self) -> bool:
+        """Whether it is decided by the records of calls: those to its upstreams, or to all where it names none."""
+
     def moments(self, confidence: float) -> int:
         """How many independent moments (clumps) a window needs so that a PASS is possible; 0: any number will do."""
         ...
@@ -230,6 +234,10 @@ class GateDefaults:
 
     def requests(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def counts_calls(self) -> bool:
+        return False
 
     def moments(self, confidence: float) -> int:
         return 0

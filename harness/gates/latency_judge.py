@@ -122,6 +122,8 @@ def _latencies(gate: LatencyGate, pool: Pool) -> list[NDArray[np.int64]] | Incon
     windows = _population(gate).windows(pool)
     if gate.upstream is None:
         return [window.latency_ns for window in windows]
+    if not pool.plan.upstream(gate.upstream).records_calls:
+        return InconclusiveReason(FindingKind.NOT_RECORDED, f"the calls to {gate.upstream} are not recorded")
     if any((joined_share(run) or 0.0) < JOINED_LEAST for run in pool.runs):
         reason = "too few backend calls can be tied to a request (the service drops both headers)"
         return InconclusiveReason(FindingKind.NOT_JOINED, reason)

@@ -68,6 +68,9 @@ class PlannedUpstream(Frozen):
     forward: ForwardSpec | None = None
     """Set if our forwarder is at the origin and passes calls on to a real one."""
     url_parts: UrlParts = UrlParts()
+    canary_bytes: int = 0
+    """How many bytes a canary receives at least, as the plan assumes where a fault's proof depends on it. 0: it assumes
+    nothing."""
 
     @property
     def url(self) -> str:

@@ -35,6 +35,10 @@ class ToxicType:
     """It closes the connection, at once or after its time."""
     is_delay: bool = False
     """It delays the whole answer by one known time."""
+    by_size: bool = False
+    """What it does to an answer depends on the answer's size."""
+    needs_data: bool = True
+    """A connection over which nothing is sent does not show it."""
 
 
 def _zero(_attributes: Attributes, size: Any) -> Any:
@@ -69,7 +73,7 @@ TOXICS: Final = {
             keeps_back=True,
             is_delay=True,
         ),
-        ToxicType("bandwidth", ("rate",), _bandwidth_ms, keeps_back=True),
+        ToxicType("bandwidth", ("rate",), _bandwidth_ms, keeps_back=True, by_size=True),
         ToxicType(
             "slow_close",
             ("delay",),
@@ -77,6 +81,7 @@ TOXICS: Final = {
             caller_delay_ms=lambda attributes: attributes.get("delay", 0),
             keeps_back=True,
             is_delay=True,
+            needs_data=False,
         ),
         ToxicType(
             "timeout",
@@ -93,7 +98,7 @@ TOXICS: Final = {
             caller_delay_ms=lambda attributes: attributes.get("timeout", 0),
             ends=True,
         ),
-        ToxicType("slicer", ("average_size", "size_variation", "delay"), _slicer_ms, keeps_back=True),
-        ToxicType("limit_data", ("bytes",), _zero, caller_delay_ms=lambda _: 0.0, ends=True),
+        ToxicType("slicer", ("average_size", "size_variation", "delay"), _slicer_ms, keeps_back=True, by_size=True),
+        ToxicType("limit_data", ("bytes",), _zero, caller_delay_ms=lambda _: 0.0, ends=True, by_size=True),
     )
 }

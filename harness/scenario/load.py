@@ -21,6 +21,7 @@ from harness.errors import Problem, ScenarioError
 from harness.gates.parse import parse_gate
 from harness.rundir.plan import Plan
 from harness.scenario.checks.addresses import address_warnings
+from harness.scenario.checks.recorded_calls import recorded_calls_findings
 from harness.scenario.checks.tls import tls_warnings
 from harness.scenario.checks.windows import check_windows
 from harness.scenario.names.gate_list import ParseGate, default_gates, read_gates
@@ -163,6 +164,7 @@ def _consistency(
     looks_into_answers = complete_of(scenario, inputs.upstreams) != "none"
     for located in gates:
         findings += gate_diagnostics(scenario, located, looks_into_answers=looks_into_answers)
+    findings += recorded_calls_findings(gates, scenario.upstreams)
     if findings:
         return None, findings, []
     timeline, findings = compute_timeline(scenario, [located.gate for located in gates], inputs.replay_ms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -11,12 +11,15 @@ from pydantic_core import PydanticCustomError
 from harness.model.value_types import LongerDuration, refusal, written
 from harness.rundir.plan import Endpoint, FakeSpec, PlannedUpstream
 from harness.rundir.planned.forwarding import UrlParts
+from harness.rundir.planned.protocol import ProtocolName
 from harness.upstreams.latency_fields import latency_findings
 from harness.upstreams.number_files import latency_points
 from harness.upstreams.profile import LatencyProfile
 from harness.upstreams.providers import PROVIDERS, ProviderName
 from harness.upstreams.upstream import Upstream
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
+
+CANARY_REQUEST_BYTES: Final = 100
 
 
 class Fake(Upstream):
@@ -40,6 +43,17 @@ class Fake(Upstream):
     @property
     def terminates_tls(self) -> bool:
         return self.tls == "terminate"
+
+    @property
+    def records_calls(self) -> bool:
+        return True
+
+    @property
+    def protocol(self) -> ProtocolName:
+        return "http"
+
+    def request_bytes(self) -> int:
+        return CANARY_REQUEST_BYTES
 
     def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
         empirical = self.profile.empirical if self.profile else None

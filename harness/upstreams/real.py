@@ -16,8 +16,9 @@ from harness.model.value_types import refusal
 from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec
 from harness.rundir.planned.protocol import ProtocolName
+from harness.upstreams.fake import CANARY_REQUEST_BYTES
 from harness.upstreams.number_files import existing_file
-from harness.upstreams.protocols import PROTOCOLS, TlsMode, canary_size
+from harness.upstreams.protocols import PROTOCOLS, CanarySize, TlsMode, canary_size
 from harness.upstreams.upstream import Upstream
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
 from harness.upstreams.upstream_url import UpstreamUrl, parse_url
@@ -96,15 +97,22 @@ class RealUpstream(Upstream):
             listener=listener,
             origin=origin,
             forward=forward,
+            canary_bytes=0 if self.is_forwarded else self._canary_size().least,
             terminates_tls=self.terminates_tls,
             url_parts=self.url.parts(self._given_scheme()),
         )
 
+    def request_bytes(self) -> int:
+        return CANARY_REQUEST_BYTES if self.is_forwarded else self._canary_size().sent
+
     def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
         if self.is_forwarded:
             return CANARY_BODY_BYTES, CANARY_BODY_BYTES
-        size = canary_size(self.protocol, has_password=self.url.has_password)
+        size = self._canary_size()
         return size.least, size.most
+
+    def _canary_size(self) -> CanarySize:
+        return canary_size(self.protocol, has_password=self.url.has_password)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         modes = self._tls_modes()

@@ -11,6 +11,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import kind_of, refusal, shortened
 from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.protocol import ProtocolName
+from harness.upstreams.protocols import PROTOCOLS
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
 
 SPELLINGS_MOST: Final = 20
@@ -58,11 +60,6 @@ class Upstream(StrictModel):
         raise NotImplementedError
 
     @property
-    def records_calls(self) -> bool:
-        """Whether each call that comes to it is recorded, and faults can be applied to single calls."""
-        return True
-
-    @property
     def target(self) -> str | None:
         """The URL of what the calls of the service reach in the end, without user, path and query; None: it is ours."""
         return None
@@ -76,6 +73,16 @@ class Upstream(StrictModel):
     def terminates_tls(self) -> bool:
         """Whether the service speaks TLS with what we have behind the listener."""
         return False
+
+    @property
+    def records_calls(self) -> bool:
+        """Whether the calls that reach it are recorded, by the fakes' process. If so, it can break single answers."""
+        return False
+
+    @property
+    def protocol(self) -> ProtocolName:
+        """How a canary asks it. Kinds with a probe of their own may keep this."""
+        return "tcp"
 
     def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
         """What the files contain that the scenario names for this upstream."""
@@ -94,3 +101,7 @@ class Upstream(StrictModel):
     def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
         """The least size of the answer to a canary, and the most that a healthy answer can have, in bytes."""
         raise NotImplementedError
+
+    def request_bytes(self) -> int:
+        """The least size of what a canary sends, in bytes."""
+        return PROTOCOLS[self.protocol].size.sent

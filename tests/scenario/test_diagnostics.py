@@ -52,7 +52,7 @@ SINGLE = [
     (("{rung: timeout}", "{command: 'a {port}', cwd: nowhere}"), 2, 37, "is not a folder", "relative to this file"),
     (("azure: {p50: 60ms", "azure: {p50: 200ms"), 4, 28, "`p99` (140ms) is below `p50` (200ms)", "slow end"),
     (("gcp: {}", "gcp: {port: 99999}"), 5, 15, "99999 is too large here", "65535"),
-    (("gcp: {}", "gcp: postgres://db"), 5, 8, "comes with a later version", "use a fake"),
+    (("gcp: {}", "gcp: postgres://${DB}"), 5, 8, "host and port must be known", "--set"),
     (("gcp: {}", "gcp: {proxy: redis}"), 5, 8, "a borrowed proxy comes with a later version", "use a fake"),
     (("gcp: {}", "GCP: {}"), 5, 3, "`GCP` is not a name", "write `gcp`"),
     (("gcp: {}", "guard: {}"), 5, 3, "`guard` is a reserved name", "choose another"),

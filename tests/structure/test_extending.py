@@ -192,9 +192,9 @@ async def observed(greeting):
 
 
 well = asyncio.run(observed(b"220 mail.example ready\\r\\n"))
-assert (well.outcome, well.status) == ("ok", 220), well
+assert (well.outcome, well.bytes) == ("ok", 24), well
 assert asyncio.run(observed(b"421 too busy\\r\\n")).detail == "greeted with 421"
-assert asyncio.run(observed(b"")).detail == "closed without a greeting"
+assert asyncio.run(observed(b"")).detail == "closed without an answer"
 try:
     load_scenario("extended.yaml", ["faults[0]={upstream: azure, status: 503, for: 90s, name: azure-latency}"])
 except ScenarioError as refused:

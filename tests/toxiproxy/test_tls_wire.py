@@ -19,11 +19,11 @@ from harness.scenario.planning.plan_faults import (
     HANDSHAKE_ANSWER_BYTES,
     HANDSHAKE_FLIGHTS,
     HANDSHAKE_REQUEST_BYTES,
-    REQUEST_BYTES,
 )
 from harness.stack.processes import probe
 from harness.stack.processes.own_tls import client_context
 from harness.toxiproxy.client import ToxiproxyClient
+from harness.upstreams.fake import CANARY_REQUEST_BYTES
 from tests.toxiproxy.wire import Seen, play
 from tests.toxiproxy.world import plan, upstream
 
@@ -35,7 +35,7 @@ ANSWER_BYTES = 2_000
 MET = FaultContext(
     hold_ms=5_000,
     answer_bytes=ANSWER_BYTES + HANDSHAKE_ANSWER_BYTES,
-    request_bytes=REQUEST_BYTES + HANDSHAKE_REQUEST_BYTES,
+    request_bytes=CANARY_REQUEST_BYTES + HANDSHAKE_REQUEST_BYTES,
     flights=HANDSHAKE_FLIGHTS,
 )
 KINDS: dict[str, dict[str, object]] = {

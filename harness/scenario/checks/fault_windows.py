@@ -16,9 +16,9 @@ from harness.scenario.planning.arrivals import expected_arrivals
 from harness.scenario.planning.compile import CheckedScenario
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal, format_share
+from harness.upstreams.protocols import OURS_PAUSE_S, canary_pause_s
 
 AFTER_TAIL_MS: Final = 5_000.0
-CANARIES_PER_S: Final = 2
 MISSED_AT_MOST: Final = 0.001
 """The highest tolerated probability that a fault with a small share affects no canary or request."""
 
@@ -52,17 +52,23 @@ def fault_findings(
             f"write at least {round_up(max(least_ms, planned.held_ms + judged_ms))}",
         )
     if planned.share < 1:
-        yield from _by_request(checked, plan, index, planned) if planned.behaviour else _by_connection(index, fault)
+        if planned.behaviour:
+            yield from _by_request(checked, plan, index, planned)
+        else:
+            pauses_s = [canary_pause_s(plan.upstream(name), in_fault=True) for name in planned.upstreams]
+            yield from _by_connection(index, fault, max(pauses_s))
 
 
-def _by_connection(index: int, fault: Fault) -> Iterator[Diagnostic]:
-    """Toxiproxy draws for each connection, so a canary may or may not be affected by the fault."""
-    canaries = max(1.0, CANARIES_PER_S * fault.for_ms / 1000)
+def _by_connection(index: int, fault: Fault, pause_s: float) -> Iterator[Diagnostic]:
+    """Toxiproxy draws for each connection, so a canary may or may not be affected by the fault. `pause_s`: between two
+    canaries."""
+    canaries = max(1.0, fault.for_ms / 1000 / pause_s)
     if (1 - fault.share) ** canaries > MISSED_AT_MOST:
-        least_s = math.ceil(math.log(MISSED_AT_MOST) / math.log1p(-fault.share) / CANARIES_PER_S)
+        least_s = math.ceil(pause_s * math.log(MISSED_AT_MOST) / math.log1p(-fault.share))
+        asked = "two canaries a second" if pause_s == OURS_PAUSE_S else f"one canary in {pause_s:g} s"
         yield Diagnostic(
             ("faults", index, "share"),
-            f"with two canaries a second, perhaps none is affected by a fault of {format_share(fault.share)} within "
+            f"with {asked}, perhaps none is affected by a fault of {format_share(fault.share)} within "
             f"{duration_literal(fault.for_ms)}, and a fault that no canary observes is not proven",
             f"write `for: {least_s}s`, or a larger share",
         )

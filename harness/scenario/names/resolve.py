@@ -69,6 +69,8 @@ def names_of(raw: Mapping[str, Any]) -> Names:
 def _upstreams(written: Any) -> tuple[str, ...] | None:
     if not isinstance(written, dict):
         return listed_names(written) or None
+    if written and all(isinstance(each, str) and "://" not in each for each in written.values()):
+        return None  # a mapping of something else, in which no value is an upstream
     # a name in capitals is reported where it is defined; elsewhere its lowercase form counts as defined
     return tuple(dict.fromkeys(each for name in written for each in (name, name_meant(name)) if each))
 

@@ -7,13 +7,14 @@ from typing import Final
 
 from harness.faults import Fault, FaultContext, UnobservableFault
 from harness.rundir.plan import FaultWindow, PlannedFault
+from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.toxics import TOXICS
 from harness.scenario.planning.timeline import Timeline
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
+from harness.upstreams.protocols import PROTOCOLS
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
 
-REQUEST_BYTES: Final = 100
-"""A canary's request has at least as many bytes."""
 HANDSHAKE_ANSWER_BYTES: Final = 700
 """A listener's handshake has at least as many bytes, all sent before its answer."""
 HANDSHAKE_REQUEST_BYTES: Final = 200
@@ -33,30 +34,65 @@ def plan_faults(
     for index, (fault, windows) in enumerate(zip(scenario.faults, timeline.windows, strict=True)):
         targets = fault.hits(scenario.upstreams)
         hit = [name for name in targets if name in scenario.upstreams]
-        sizes = [scenario.upstreams[name].answer_bytes(inputs.get(name, NO_INPUTS)) for name in hit]
-        in_tls = [scenario.upstreams[name].terminates_tls for name in hit]
+        own = [(name, scenario.upstreams[name]) for name in hit]
+        sizes = [upstream.answer_bytes(inputs.get(name, NO_INPUTS)) for name, upstream in own]
+        in_tls = [upstream.terminates_tls for _, upstream in own]
         shaken = all(in_tls) and bool(in_tls)
         context = FaultContext(
             hold_ms=hold_ms,
             answer_bytes=min((least for least, _ in sizes), default=0) + (HANDSHAKE_ANSWER_BYTES if shaken else 0),
-            request_bytes=REQUEST_BYTES + (HANDSHAKE_REQUEST_BYTES if shaken else 0),
+            request_bytes=min((upstream.request_bytes() for _, upstream in own), default=0)
+            + (HANDSHAKE_REQUEST_BYTES if shaken else 0),
             flights=HANDSHAKE_FLIGHTS if any(in_tls) else 1,
             answer_bytes_most=max((most for _, most in sizes), default=0),
-            fakes=all(scenario.upstreams[name].records_calls for name in hit),
+            fakes=all(upstream.records_calls for _, upstream in own),
             seed=seed,
         )
+        real = [(name, upstream.protocol) for name, upstream in own if not upstream.records_calls]
         try:
             planned_fault = _fault(fault, targets, windows, context)
         except UnobservableFault as exc:
-            findings.append(Diagnostic(("faults", index, fault.KIND), exc.message, exc.fix))
+            findings.append(_unseen(index, fault, context, real, exc))
             continue
-        if planned_fault.behaviour is not None and not context.fakes:
-            not_fakes = [name for name in targets if not scenario.upstreams[name].records_calls]
-            message = f"only a fake can do `{fault.KIND}` itself, and {', '.join(not_fakes)} is none"
-            fix = "name fakes alone, or break the connection: latency, hang, reset …"
-            findings.append(Diagnostic(("faults", index, fault.KIND), message, fix))
+        if _needs_data(planned_fault) and real and not fault.carried_bytes(context):
+            findings.append(_unseen(index, fault, context, real))
+            continue
+        if planned_fault.behaviour is not None and real:
+            findings.append(_only_fakes(index, fault, [name for name, _ in real]))
         planned.append(planned_fault)
     return tuple(planned), findings
+
+
+_Real = Sequence[tuple[str, ProtocolName]]
+"""Upstreams whose calls are not recorded, and how canaries ask them."""
+
+
+def _needs_data(planned: PlannedFault) -> bool:
+    return any(TOXICS[toxic.type].needs_data for toxic in planned.toxics)
+
+
+def _unseen(
+    index: int, fault: Fault, context: FaultContext, real: _Real, found: UnobservableFault | None = None
+) -> Diagnostic:
+    """A fault that no canary can see. `found`: why, for its kind; None: it acts on bytes, and a canary carries none."""
+    path = ("faults", index, fault.KIND)
+    if not real and found is not None:
+        return Diagnostic(path, found.message, found.fix)
+    carried = fault.carried_bytes(context)
+    protocols = ", ".join(f"{name}: {PROTOCOLS[protocol].title}" for name, protocol in real)
+    if found is None or not carried:
+        message = f"`{fault.KIND}` acts on bytes, and a canary may carry none here ({protocols})"
+        fix = "name the protocol of the upstream, if it is a known one; in any other, `down` and `slow_close` are seen"
+        return Diagnostic(path, message, fix)
+    what = "answer to a canary" if fault.stream == "downstream" else "request of a canary"
+    return Diagnostic(path, f"{found.message} ({protocols}; the {what} has {carried} bytes at least)", found.fix)
+
+
+def _only_fakes(index: int, fault: Fault, real: Sequence[str]) -> Diagnostic:
+    message = f"only a fake can do `{fault.KIND}` itself, and {', '.join(real)} is none"
+    return Diagnostic(
+        ("faults", index, fault.KIND), message, "name fakes alone, or break the connection: latency, hang, reset …"
+    )
 
 
 def _fault(

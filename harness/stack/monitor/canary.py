@@ -1,4 +1,5 @@
-"""Canaries: fresh connections through each faulted listener, two a second, which show whether a fault is active.
+"""Canaries: fresh connections through each faulted listener, which show whether a fault is active. Fakes and forwarders
+are asked twice a second; a real server as seldom as `harness.upstreams.protocols` says.
 
 They bypass nothing and say nothing about the service. Whether the *service* came to the proxy is shown by the
 connection monitor (`harness.stack.monitor.connections`), the refused attempts (`harness.stack.monitor.refusals`) and
@@ -18,7 +19,8 @@ from typing import Final
 from harness.errors import RigError
 from harness.rundir.canaries import Canary, CanaryLine, Freed
 from harness.rundir.journal import Entry, Journal
-from harness.rundir.plan import Plan, PlannedUpstream
+from harness.rundir.plan import Plan, PlannedToxic, PlannedUpstream
+from harness.rundir.toxics import TOXICS
 from harness.stack.monitor.accepted_clients import AcceptedClients
 from harness.stack.monitor.canary_observations import IDLE_DEADLINE_MS, CanaryObservations
 from harness.stack.monitor.connections import ConnectionMonitor
@@ -27,13 +29,14 @@ from harness.stack.monitor.refusals import RefusedAttempts
 from harness.stack.processes.own_tls import client_context
 from harness.units import NS_PER_MS
 from harness.upstreams.probes import probe_of
+from harness.upstreams.protocols import OURS_PAUSE_S, PROTOCOLS, canary_pause_s
 
-BEAT_S: Final = 0.5
 OPEN_MAX: Final = 6
 """How many canaries may be open to one upstream. At this limit no new one is sent."""
 
 _AFTER_APPLIED_S: Final = (0.0, 0.05)
-"""When a fault is applied, two canaries are sent after these pauses, because a window may be shorter than a beat."""
+"""When a fault is applied, two canaries are sent after these pauses, because a window may be shorter than the usual
+one."""
 
 
 class Canaries:
@@ -64,6 +67,7 @@ class Canaries:
             for upstream in self._faulted
         }
         self._applied = {upstream.name: asyncio.Event() for upstream in self._faulted}
+        self._changed = {upstream.name: asyncio.Event() for upstream in self._faulted}
         self._freed = asyncio.Event()
         self._ports = _OwnPorts()
         self._refusals = RefusedAttempts(self._ports, self._write)
@@ -82,9 +86,12 @@ class Canaries:
         observations.note(entry)
         if entry.event == "applied":
             self._applied[entry.upstream].set()
+            self._changed[entry.upstream].set()
             self._connections.look_now()
             if any(fault.name == entry.fault and fault.disables_proxy for fault in self._plan.faults):
                 self._refusals.open(self._plan.upstream(entry.upstream))
+        if entry.event == "removed" and not self._plan.upstream(entry.upstream).records_calls:
+            self._changed[entry.upstream].set()  # the next canary to a real server would be sent too late
         if not observations.is_shut:
             self._refusals.close(entry.upstream)  # before Toxiproxy listens there again
 
@@ -98,7 +105,24 @@ class Canaries:
                 raise RigError(
                     f"no whole answer through Toxiproxy's listener for {upstream.name} ({upstream.url}) before any"
                     f" fault: {canary.outcome}, {canary.detail} after {canary.elapsed_ms:.0f} ms",
-                    "see logs/toxiproxy.log and logs/backends.log of the run",
+                    "see logs/toxiproxy.log and logs/backends.log of the run"
+                    if upstream.records_calls
+                    else f"see that {PROTOCOLS[upstream.protocol].title} is spoken and ready at"
+                    f" {upstream.origin.address}, and logs/toxiproxy.log of the run",
+                )
+            self._check_size(upstream, canary)
+
+    def _check_size(self, upstream: PlannedUpstream, canary: Canary) -> None:
+        """Raises RigError if the answer is too short for a fault's proof that depends on its size."""
+        if canary.bytes >= upstream.canary_bytes:
+            return
+        for fault in self._plan.faults:
+            if upstream.name in fault.upstreams and any(_depends_on_answer(toxic) for toxic in fault.toxics):
+                raise RigError(
+                    f"{upstream.name} answered a canary with {canary.bytes} bytes, and `{fault.name}` is proven by an"
+                    f" answer of at least {upstream.canary_bytes} bytes only, so it could not be seen",
+                    "if the server asks for a password, write it into the upstream's URL; or slow the requests with"
+                    " `stream: upstream`; or use `latency`",
                 )
 
     async def run(self) -> None:
@@ -109,7 +133,7 @@ class Canaries:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._connections.run())
                 for number, upstream in enumerate(self._faulted):
-                    group.create_task(self._beat(upstream, number * BEAT_S / len(self._faulted), group))
+                    group.create_task(self._beat(upstream, number * OURS_PAUSE_S / len(self._faulted), group))
         except ExceptionGroup as failures:  # before Python 3.11.4, `except*` would raise a group again
             raise next((each for each in failures.exceptions if isinstance(each, RigError)), failures) from None
 
@@ -131,19 +155,22 @@ class Canaries:
 
     async def _beat(self, upstream: PlannedUpstream, offset_s: float, group: asyncio.TaskGroup) -> None:
         open_now: set[asyncio.Task[None]] = set()
-        applied = self._applied[upstream.name]
+        applied, changed = self._applied[upstream.name], self._changed[upstream.name]
+        observations = self._observations[upstream.name]
         await asyncio.sleep(offset_s)
         while True:
-            for delay_s in _AFTER_APPLIED_S if applied.is_set() else (0.0,):
+            pauses_s = _AFTER_APPLIED_S if applied.is_set() else (0.0,)
+            applied.clear()  # before the pauses, so that what is applied meanwhile is not missed
+            changed.clear()
+            for delay_s in pauses_s:
                 await asyncio.sleep(delay_s)
                 if len(open_now) < OPEN_MAX:
                     task = group.create_task(self._send_one(upstream))
                     open_now.add(task)
                     task.add_done_callback(open_now.discard)
-            applied.clear()
             try:
-                async with asyncio.timeout(BEAT_S):
-                    await applied.wait()
+                async with asyncio.timeout(canary_pause_s(upstream, in_fault=observations.is_watched)):
+                    await changed.wait()
             except TimeoutError:
                 continue
 
@@ -174,6 +201,10 @@ class Canaries:
         probe = probe_of(upstream, reads_to_end=to_the_end)
         seen = await observe(probe, upstream.listener, deadline_ms, self._ports, client_context(upstream))
         return Canary.model_validate({"upstream": upstream.name, **asdict(seen)})
+
+
+def _depends_on_answer(toxic: PlannedToxic) -> bool:
+    return toxic.stream == "downstream" and TOXICS[toxic.type].by_size
 
 
 class _OwnPorts:

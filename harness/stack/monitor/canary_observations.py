@@ -78,6 +78,11 @@ class CanaryObservations:
         )
 
     @property
+    def is_watched(self) -> bool:
+        """Whether canaries have something to show: a fault is active, or has not been seen to be over."""
+        return bool(self._active) or self.pending
+
+    @property
     def hangs(self) -> bool:
         """Whether a fault that swallows data is active.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -76,7 +77,6 @@ class _Reading:
     async def read(self, listener: Endpoint, ports: OpenPorts) -> None:
         """Connect, send, and feed the probe until it is over or the end of file is reached. Raises OSError."""
         loop = asyncio.get_running_loop()
-        tls = self._tls
         with socket.socket(socket.AF_INET6 if ":" in listener.host else socket.AF_INET, socket.SOCK_STREAM) as sock:
             sock.setblocking(False)
             # bound first: the connection monitor must know our port before the connection can be seen
@@ -85,33 +85,73 @@ class _Reading:
             ports.opened(own_port)
             try:
                 await loop.sock_connect(sock, (listener.host, listener.port))
-                if tls:
-                    await _shake(sock, tls)
-                    tls.write(self._probe.request)
-                await loop.sock_sendall(sock, tls.to_send() if tls else self._probe.request)
-                while not self._probe.is_over and (chunk := await loop.sock_recv(sock, _CHUNK_BYTES)):
-                    if tls:
-                        await self._decrypt(sock, tls, chunk)
-                    else:
-                        self._feed(chunk)
+                if self._tls:
+                    await _shake(sock, self._tls)
+                await self._send(sock, self._probe.request)
+                await self._converse(sock)
             finally:
                 ports.closed(own_port)
 
-    async def _decrypt(self, sock: socket.socket, tls: TlsChannel, chunk: bytes) -> None:
-        tls.received(chunk)
-        while data := tls.read():
-            self._feed(data)
+    async def _converse(self, sock: socket.socket) -> None:
+        probe = self._probe
+        while not probe.is_over and not probe.hangs_up:
+            chunk = await _received(sock, probe.quiet_ms)
+            if chunk is None:
+                probe.fall_quiet()
+                continue
+            if not chunk:
+                return
+            reply = self._take(chunk)
+            # after a whole answer it is a farewell, and the server may have closed already
+            with contextlib.suppress(*((OSError,) if probe.is_over or probe.hangs_up else ())):
+                await self._send(sock, reply)
+        if probe.is_over:
+            return
+        # the answer is whole, and a server that closed before our farewell came resets the connection
+        with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_WR)
+            while chunk := await _received(sock, None):
+                self._take(chunk)
+
+    async def _send(self, sock: socket.socket, data: bytes) -> None:
+        if self._tls:
+            if data:
+                self._tls.write(data)
+            data = self._tls.to_send()
+        await asyncio.get_running_loop().sock_sendall(sock, data)
+
+    def _take(self, chunk: bytes) -> bytes:
+        """Feed what was received. Returns what is to be sent in answer, before encryption."""
+        if not self._tls:
+            return self._feed(chunk)
+        self._tls.received(chunk)
+        replies = b""
+        while data := self._tls.read():
+            replies += self._feed(data)
         if data == b"":
             # a fake closes the connection once both sides have said so; its close is what `slow_close` delays
-            tls.end()
-        if pending := tls.to_send():
-            await asyncio.get_running_loop().sock_sendall(sock, pending)
+            self._tls.end()
+        return replies
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, chunk: bytes) -> bytes:
         self.first_ns = self.first_ns or time.monotonic_ns()
-        self._probe.feed(data)
+        reply = self._probe.feed(chunk)
         if self._probe.received > ANSWER_BYTES_MAX:
             raise OSError(f"more than {ANSWER_BYTES_MAX} bytes")
+        return reply
+
+
+async def _received(sock: socket.socket, quiet_ms: float | None) -> bytes | None:
+    """What is received next; empty at the end of file; None if nothing is for `quiet_ms`. Raises OSError."""
+    receive = asyncio.get_running_loop().sock_recv(sock, _CHUNK_BYTES)
+    if quiet_ms is None:
+        return await receive
+    try:
+        async with asyncio.timeout(quiet_ms / 1000):
+            return await receive
+    except TimeoutError:
+        return None
 
 
 async def _shake(sock: socket.socket, tls: TlsChannel) -> None:

@@ -10,6 +10,7 @@ from harness.correlation import CANARY_HEADER
 from harness.http1 import HttpExchange
 from harness.rundir.canaries import Looks
 from harness.rundir.plan import PlannedUpstream
+from harness.upstreams.probes.probe import Probe
 
 PATH: Final = "/offers"
 """Any path would do: a fake answers a call with the canary header as if it were its provider's health request."""
@@ -17,7 +18,7 @@ LOOKED_INTO_BYTES: Final = 4 << 20
 """A larger body is not parsed, because that would keep the supervisor from its other work."""
 
 
-class FakeProbe:
+class FakeProbe(Probe):
     """`reads_to_end`: the request asks for the connection to be closed, and the exchange is over when it is. Otherwise
     it is over at the end of a whole answer."""
 
@@ -36,8 +37,9 @@ class FakeProbe:
     def received(self) -> int:
         return self._exchange.received
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> bytes:
         self._exchange.feed(data)
+        return b""
 
     @property
     def is_over(self) -> bool:

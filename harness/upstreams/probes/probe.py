@@ -12,7 +12,10 @@ Outcome = Literal["ok", "held", "failed"]
 
 
 class Probe(Protocol):
-    """One exchange on a fresh connection through an upstream's listener. It carries no credential."""
+    """One exchange on a fresh connection through an upstream's listener. It carries no credential.
+
+    A class that names this one as its base gets the usual answers for `hangs_up`, `quiet_ms` and `fall_quiet`.
+    """
 
     @property
     def request(self) -> bytes:
@@ -22,12 +25,27 @@ class Probe(Protocol):
     def received(self) -> int:
         """Bytes fed so far."""
 
-    def feed(self, data: bytes) -> None:
-        """Take what was received next, in pieces of any size."""
+    def feed(self, data: bytes) -> bytes:
+        """Take what was received next, in pieces of any size. Returns what is to be sent next; empty: nothing."""
 
     @property
     def is_over(self) -> bool:
         """True: nothing more needs to be received. False: the canary reads on, to the end of file or its deadline."""
+
+    @property
+    def hangs_up(self) -> bool:
+        """True: the answer is whole, so the canary closes its half of the connection and reads on to the end of file.
+        Toxiproxy then closes the connection to the origin."""
+        return False
+
+    @property
+    def quiet_ms(self) -> float | None:
+        """If nothing is received for so many milliseconds, `fall_quiet` is called. None: silence says nothing."""
+        return None
+
+    def fall_quiet(self) -> None:
+        """Take it that nothing was received for `quiet_ms`."""
+        assert self.quiet_ms is not None, "a probe that waits for silence says what silence means"
 
     @property
     def fault(self) -> str:

@@ -1,0 +1,168 @@
+"""Upstreams whose calls nothing records: which faults a canary of each protocol can show; gates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from harness.errors import Problem
+from harness.rundir.plan import Endpoint, PlannedUpstream
+from harness.rundir.planned.protocol import ProtocolName
+from harness.scenario.load import dry_plan
+from harness.upstreams import kinds
+from harness.upstreams.protocols import canary_size
+from harness.upstreams.upstream import Upstream
+from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
+from tests.scenario.world import changed, load, problems
+
+
+class Spoken(Upstream):
+    """A server that speaks a protocol, for these tests."""
+
+    KIND: ClassVar = "spoken"
+
+    speaks: ProtocolName
+
+    @classmethod
+    def reads(cls, raw: dict[str, Any]) -> bool:
+        return "speaks" in raw
+
+    @property
+    def protocol(self) -> ProtocolName:
+        return self.speaks
+
+    def plan(
+        self, name: str, index: int, ports: Callable[[], int], inputs: UpstreamInputs = NO_INPUTS
+    ) -> PlannedUpstream:
+        return PlannedUpstream(
+            name=name,
+            index=index,
+            kind=self.KIND,
+            protocol=self.speaks,
+            listener=Endpoint(port=ports()),
+            origin=Endpoint(port=1),
+            canary_bytes=self.answer_bytes()[0],
+        )
+
+    def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
+        size = canary_size(self.speaks)
+        return size.least, size.most
+
+
+@pytest.fixture(autouse=True)
+def _spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "UPSTREAMS", (Spoken, *kinds.UPSTREAMS))
+
+
+def scenario(protocol: str, fault: str = "latency: 60s", gates: str = "p99 < gateway.timeout during db-fault") -> str:
+    return changed(
+        ("  gcp: {}", f"  gcp: {{}}\n  db: {{speaks: {protocol}}}"),
+        ("{upstream: azure, latency: 60s, for: 90s}", f"{{name: db-fault, upstream: db, {fault}, for: 90s}}"),
+        ("  - p99 < gateway.timeout during azure-latency\n", f"  - {gates}\n"),
+        ("during azure-latency", "during db-fault"),
+    )
+
+
+SHOWN: dict[str, tuple[str, ...]] = {
+    "latency: 60s": ("http", "https", "grpc", "postgres", "mysql", "redis", "kafka", "amqp", "tls"),
+    "latency: 60s, stream: upstream": ("http", "grpc", "postgres", "mysql", "redis", "kafka", "amqp", "tls"),
+    "hang: true": ("http", "grpc", "postgres", "mysql", "redis", "kafka", "amqp", "tls"),
+    "reset: 0s": ("http", "grpc", "postgres", "mysql", "redis", "kafka", "amqp", "tls"),
+    "slow_close: 5s": ("http", "grpc", "postgres", "mysql", "redis", "kafka", "amqp", "tls", "tcp"),
+    "down: true": ("http", "grpc", "postgres", "mysql", "redis", "kafka", "amqp", "tls", "tcp"),
+    "bandwidth: 10kB/s": ("postgres", "redis", "tls"),
+    "limit_data: 50B": ("postgres", "mysql", "redis", "kafka", "tls"),
+    "limit_data: 5B": ("http", "grpc", "postgres", "mysql", "redis", "kafka", "amqp", "tls"),
+    "slicer: {size: 10B, delay: 10ms}": ("postgres", "mysql", "redis", "kafka", "amqp", "tls"),
+}  # fmt: skip
+PROTOCOLS = ("http", "grpc", "postgres", "mysql", "redis", "kafka", "amqp", "tls", "tcp")
+
+
+@pytest.mark.parametrize("fault", SHOWN)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_fault_is_taken_if_a_canary_of_the_protocol_can_show_it(tmp_path: Path, fault: str, protocol: str) -> None:
+    found = problems(tmp_path, scenario(protocol, fault))
+    if protocol in SHOWN[fault]:
+        assert found == ()
+        return
+    (problem,) = found
+    assert problem.path == f"faults[0].{fault.split(':', maxsplit=1)[0]}"
+    assert problem.fix
+
+
+def test_what_is_too_small_to_be_seen_is_said_with_the_protocol_and_the_size(tmp_path: Path) -> None:
+    assert only(problems(tmp_path, scenario("grpc", "limit_data: 9B"))) == (
+        "a whole canary (9 bytes) fits into 9 bytes, so nothing would be cut"
+        " (db: gRPC; the answer to a canary has 9 bytes at least)"
+    )
+    assert only(problems(tmp_path, scenario("tcp", "limit_data: 9B"))) == (
+        "`limit_data` acts on bytes, and a canary may carry none here (db: TCP)"
+    )
+    assert only(problems(tmp_path, scenario("tcp", "latency: 60s"))) == (
+        "`latency` acts on bytes, and a canary may carry none here (db: TCP)"
+    )
+
+
+def test_a_fault_that_only_a_fake_can_do_is_refused(tmp_path: Path) -> None:
+    assert only(problems(tmp_path, scenario("postgres", "status: 503"))) == (
+        "only a fake can do `status` itself, and db is none"
+    )
+
+
+@pytest.mark.parametrize(
+    ("gate", "message", "fix"),
+    [
+        (
+            "calls to db < 2",
+            "`calls to db < 2` counts calls, and those to db are not recorded:"
+            " of PostgreSQL over a bare connection only connections are seen",
+            "judge what the callers of the service see: p99, errors, timeouts",
+        ),
+        (
+            "calls < 9",
+            "`calls < 9` counts calls, and those to db are not recorded:"
+            " of PostgreSQL over a bare connection only connections are seen",
+            "name an upstream whose calls are recorded: azure, gcp",
+        ),
+        (
+            "p99 of db < 1s during db-fault",
+            "`p99 of db < 1s during db-fault` counts calls, and those to db are not recorded:"
+            " of PostgreSQL over a bare connection only connections are seen",
+            "judge what the callers of the service see: p99, errors, timeouts",
+        ),
+    ],
+)
+def test_a_gate_that_counts_calls_which_nothing_records_is_refused(
+    tmp_path: Path, gate: str, message: str, fix: str
+) -> None:
+    (problem,) = problems(tmp_path, scenario("postgres", gates=gate))
+    assert (problem.message, problem.fix, problem.path) == (message, fix, "gates[0]")
+
+
+def test_of_an_http_server_the_forwarder_is_the_way_out(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, scenario("http", gates="calls to db < 2"))
+    assert problem.fix == "let the forwarder observe it (no `observe: false`, no `tls: passthrough`)"
+
+
+@pytest.mark.parametrize("gate", ["calls to azure < 2", "p99 of gcp < 5s", "p99 < 5s"])
+def test_a_gate_on_others_stands(tmp_path: Path, gate: str) -> None:
+    assert problems(tmp_path, scenario("postgres", gates=gate)) == ()
+
+
+def test_a_small_share_needs_more_time_where_canaries_come_seldom(tmp_path: Path) -> None:
+    few = only(problems(tmp_path, scenario("redis", "latency: 60s, share: 10%")))
+    assert few.startswith("with one canary in 2 s, perhaps none is affected by a fault of 10.0 %")
+    assert problems(tmp_path, scenario("redis", "latency: 60s, share: 20%")) == ()
+
+
+def test_the_plan_says_how_the_canary_asks(tmp_path: Path) -> None:
+    planned = dry_plan(load(tmp_path, scenario("kafka")).checked)[0].upstream("db")
+    assert (planned.protocol, planned.records_calls) == ("kafka", False)
+
+
+def only(found: tuple[Problem, ...]) -> str:
+    (problem,) = found
+    return problem.message
