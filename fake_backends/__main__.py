@@ -12,6 +12,7 @@ import contextlib
 import os
 import resource
 import socket
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,18 +22,20 @@ from pydantic import ValidationError
 
 from fake_backends.backend import Backend, FakeBackend
 from fake_backends.forwarding.forwarded_backend import ForwardedBackend
-from fake_backends.forwarding.forwarder import Forwarder
+from fake_backends.forwarding.forwarder import CHECK_S, Forwarder
 from fake_backends.forwarding.noticed import NoticedOfOrigins
 from fake_backends.load_records import Address, LoadRecords
 from fake_backends.server import FakeBackends
-from fake_backends.serving import rows_lost, serve
-from fake_backends.tls.terminating import listener_context
+from fake_backends.serving import StartStream, rows_lost, serve
+from fake_backends.tls.origin_context import check_origin, origin_context
+from fake_backends.tls.stream_proxy import serve as carry
+from fake_backends.tls.terminating import ListenerContexts, listener_contexts
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
 from harness.errors import RigError, TailgateError, UsageError
 from harness.rundir.plan import Plan, PlannedUpstream
 from harness.rundir.planned.behaviours import ANSWERING
-from harness.rundir.planned.forwarding import ForwardSpec
+from harness.rundir.planned.forwarding import StreamSpec
 from harness.rundir.rows import CALLS, RowWriter
 from harness.secrets.expand import known_secrets
 
@@ -48,17 +51,22 @@ def main(argv: list[str]) -> int:
         run_dir = Path(argv[0])
         plan = _read_plan(run_dir)
         _raise_open_file_limit()
-        with bound(_ours(plan)) as sockets:
+        asyncio.run(_check_origins(plan))  # before anything listens, so what listens can be used
+        contexts = listener_contexts(plan, os.environ)
+        with bound(_at_origins(plan)) as sockets:
 
             def open_load(of: Path) -> LoadRecords:
                 return _open_load(of, sockets)
 
-            asyncio.run(_check_origins(plan))
             app = FakeBackends(open_load(run_dir), run_hash(plan.stack_id), open_load=open_load)
-            of_tls = {planned.name for planned in _ours(plan) if planned.terminates_tls}
-            plain = [listener for name, listener in sockets.items() if name not in of_tls]
-            secure = [listener for name, listener in sockets.items() if name in of_tls]
-            serve(app, ((plain, None), (secure, listener_context(plan, os.environ))), parent)
+            plain = [sockets[planned.name] for planned in _ours(plan) if not planned.terminates_tls]
+            secure = [sockets[planned.name] for planned in _ours(plan) if planned.terminates_tls]
+            carried = [
+                _stream(planned, planned.stream, sockets[planned.name], contexts)
+                for planned in plan.upstreams
+                if planned.stream
+            ]
+            serve(app, ((plain, None), (secure, contexts.http if contexts else None)), parent, carried)
             _close(app.load)
     except TailgateError as error:
         print(f"error: {error.message}{f' (fix: {error.fix})' if error.fix else ''}", file=sys.stderr)  # noqa: T201
@@ -75,29 +83,51 @@ def _read_plan(run_dir: Path) -> Plan:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise RigError(f"{run_dir / 'plan.json'} is no plan: {place}: {first['msg']}") from error
-    if not _ours(plan):
+    if not _at_origins(plan):
         raise RigError("the plan has neither fake nor forwarded upstreams, so there is nothing to serve")
     return plan
 
 
 async def _check_origins(plan: Plan) -> None:
     """Raises RigError that names the first upstream whose real origin cannot be used."""
-    forwarded = [planned for planned in plan.upstreams if planned.forward is not None]
-    checks = [_check_origin(planned.name, planned.forward) for planned in forwarded if planned.forward]
+    checks = [_check_origin(planned) for planned in plan.upstreams]
     for failure in await asyncio.gather(*checks, return_exceptions=True):
         if isinstance(failure, BaseException):
             raise failure
 
 
-async def _check_origin(upstream: str, spec: ForwardSpec) -> None:
+async def _check_origin(planned: PlannedUpstream) -> None:
     try:
-        await Forwarder(upstream, spec, "").check()
+        if planned.forward:
+            await Forwarder(planned.name, planned.forward, "").check()
+        elif planned.stream:
+            spec = planned.stream
+            await check_origin(spec.host, spec.port, _client_context(spec), spec.host, CHECK_S)
     except RigError as error:
-        raise RigError(f"upstream `{upstream}`: {error.message}", error.fix) from error
+        raise RigError(f"upstream `{planned.name}`: {error.message}", error.fix) from error
+
+
+def _client_context(spec: StreamSpec) -> ssl.SSLContext | None:
+    return origin_context(Path(spec.ca) if spec.ca else None, alpn=()) if spec.originates else None
+
+
+def _stream(
+    planned: PlannedUpstream, spec: StreamSpec, listener: socket.socket, contexts: ListenerContexts | None
+) -> StartStream:
+    server_context = contexts.stream if contexts and planned.terminates_tls else None
+    client_context = _client_context(spec)
+    return lambda: carry(
+        listener, spec, server_context=server_context, client_context=client_context, server_name=spec.host
+    )
 
 
 def _ours(plan: Plan) -> tuple[PlannedUpstream, ...]:
-    return tuple(upstream for upstream in plan.upstreams if upstream.is_ours)
+    return tuple(upstream for upstream in plan.upstreams if upstream.answers_http)
+
+
+def _at_origins(plan: Plan) -> tuple[PlannedUpstream, ...]:
+    """The upstreams at whose origin this process listens."""
+    return tuple(upstream for upstream in plan.upstreams if upstream.answers_http or upstream.stream)
 
 
 def _backend(plan: Plan, planned: PlannedUpstream) -> Backend:

@@ -10,13 +10,14 @@ import signal
 import socket
 import ssl
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 import uvicorn
 
 from fake_backends.breaking import BreakableProtocol
 from fake_backends.server import FakeBackends
+from fake_backends.tls.stream_proxy import StreamProxy
 from harness.errors import RigError
 
 FLUSH_EVERY_S: Final = 1.0
@@ -38,15 +39,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve(app: FakeBackends, listeners: Sequence[Listeners], parent: int) -> None:
+StartStream = Callable[[], Awaitable[StreamProxy]]
+
+
+def serve(app: FakeBackends, listeners: Sequence[Listeners], parent: int, streams: Sequence[StartStream] = ()) -> None:
     """Serve until SIGTERM or SIGINT, until `parent` is no longer the parent, or until rows cannot be kept.
 
     A server of uvicorn has one TLS context, so there is one server for each entry of `listeners` with any socket.
-    Raises RigError if rows were lost.
+    `streams` start what carries the bytes of protocols that are not HTTP. Raises RigError if rows were lost.
     """
-    servers = [(_Server(server_config(app, context)), list(sockets)) for sockets, context in listeners if sockets]
+    served = [(sockets, context) for sockets, context in listeners if sockets] or [((), None)]
+    servers = [(_Server(server_config(app, context)), list(sockets)) for sockets, context in served]
     with asyncio.Runner(loop_factory=servers[0][0].config.get_loop_factory()) as runner:
-        runner.run(_until_stopped(servers, app, parent))
+        runner.run(_until_stopped(servers, app, parent, streams))
 
 
 def rows_lost(error: OSError) -> RigError:
@@ -75,7 +80,10 @@ def server_config(app: FakeBackends, context: ssl.SSLContext | None = None) -> u
 
 
 async def _until_stopped(
-    servers: Sequence[tuple[uvicorn.Server, list[socket.socket]]], app: FakeBackends, parent: int
+    servers: Sequence[tuple[uvicorn.Server, list[socket.socket]]],
+    app: FakeBackends,
+    parent: int,
+    streams: Sequence[StartStream],
 ) -> None:
     def stop() -> None:
         for server, _ in servers:
@@ -87,6 +95,7 @@ async def _until_stopped(
     # what start-up created lives to the end; full collections that skip it cost next to nothing
     gc.collect()
     gc.freeze()
+    carrying = [await start() for start in streams]
     stopped = asyncio.gather(*(server.serve(sockets=sockets) for server, sockets in servers))
     watch = asyncio.create_task(_flush_and_watch(app, parent, stop))
     try:
@@ -96,6 +105,8 @@ async def _until_stopped(
             # calls that are still open: when they are cancelled, they answer and leave their rows
             await asyncio.wait(open_calls, timeout=STOP_WITHIN_S)
     finally:
+        for each in carrying:
+            await each.close()
         watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watch

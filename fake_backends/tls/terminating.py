@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.rundir.plan import StackPlan
@@ -11,7 +12,15 @@ from harness.rundir.planned.ca_variables import CA_VARIABLES
 from harness.secrets.expand import Expander
 
 
-def listener_context(plan: StackPlan, environ: Mapping[str, str]) -> ssl.SSLContext | None:
+@dataclass(frozen=True, slots=True)
+class ListenerContexts:
+    """The TLS of listeners. `stream`: of those that carry bytes, which offer no protocol of HTTP."""
+
+    http: ssl.SSLContext
+    stream: ssl.SSLContext
+
+
+def listener_contexts(plan: StackPlan, environ: Mapping[str, str]) -> ListenerContexts | None:
     """The TLS of the plan's listeners; None if none terminates TLS.
 
     It writes the bundle that the service is given, so call it before anything is served. `environ`: the caller's, which
@@ -23,14 +32,15 @@ def listener_context(plan: StackPlan, environ: Mapping[str, str]) -> ssl.SSLCont
 
     certificates = RunCertificates(_origin_names(plan))
     certificates.write_bundle(Path(plan.ca_file), dict(trusted_files(plan, environ)))
-    return certificates.server_context()
+    return ListenerContexts(certificates.server_context(), certificates.server_context(alpn=()))
 
 
 def _origin_names(plan: StackPlan) -> Iterator[str]:
     """Hosts by which the service may know what is behind a listener."""
     for upstream in plan.upstreams:
-        if upstream.forward is not None:
-            yield upstream.forward.host
+        real = upstream.forward or upstream.stream
+        if real is not None:
+            yield real.host
         if upstream.url_parts.host is not None:
             yield upstream.url_parts.host
 

@@ -14,7 +14,7 @@ from pydantic import model_validator
 
 from harness.model.frozen import Frozen
 from harness.rundir.planned.behaviours import Behaviour
-from harness.rundir.planned.forwarding import ForwardSpec, UrlParts
+from harness.rundir.planned.forwarding import ForwardSpec, StreamSpec, UrlParts
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.routes import PlannedProfile, RouteSource
 
@@ -67,6 +67,8 @@ class PlannedUpstream(Frozen):
     """Set if one of our fakes answers at the origin; None: something else does."""
     forward: ForwardSpec | None = None
     """Set if our forwarder is at the origin and passes calls on to a real one."""
+    stream: StreamSpec | None = None
+    """Set if the fakes' process is at the origin and carries bytes to a real server. Nothing records calls there."""
     url_parts: UrlParts = UrlParts()
     canary_bytes: int = 0
     """How many bytes a canary receives at least, as the plan assumes where a fault's proof depends on it. 0: it assumes
@@ -78,14 +80,14 @@ class PlannedUpstream(Frozen):
         return self.url_parts.around(self.listener.host, self.listener.port)
 
     @property
-    def is_ours(self) -> bool:
+    def answers_http(self) -> bool:
         """Whether a fake or the forwarder, both in the fakes' process, is at the origin."""
         return self.fake is not None or self.forward is not None
 
     @property
     def records_calls(self) -> bool:
         """Whether the calls that reach the origin are recorded. If not, it is unknown what became of a call."""
-        return self.is_ours
+        return self.answers_http
 
     @model_validator(mode="before")
     @classmethod

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from harness.rundir.phases import planned_phases
-from harness.rundir.plan import Plan, PlannedFault, PlannedUpstream
+from harness.rundir.plan import Endpoint, Plan, PlannedFault, PlannedUpstream
 from harness.rundir.planned.routes import PlannedRoute
 from harness.scenario.checks.addresses import is_here
 from harness.scenario.load import LoadedCell, LoadedScenario, dry_plan
@@ -121,6 +121,9 @@ def _upstream(planned: PlannedUpstream, plan: Plan) -> UpstreamPreview:
         origin, host = "a fake", LOOPBACK
     elif planned.forward is not None:
         origin, host = planned.forward.address, planned.forward.host
+    elif planned.stream is not None:
+        host = planned.stream.host
+        origin = Endpoint(host=host, port=planned.stream.port).address
     outside = not is_here(host)
     return UpstreamPreview(
         name=planned.name,

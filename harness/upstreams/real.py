@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.model.value_types import refusal
 from harness.rundir.plan import Endpoint, PlannedUpstream
-from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec
+from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec, StreamSpec
 from harness.rundir.planned.protocol import ProtocolName
 from harness.upstreams.fake import CANARY_REQUEST_BYTES
 from harness.upstreams.number_files import existing_file
@@ -24,6 +24,9 @@ from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, Upstream
 from harness.upstreams.upstream_url import UpstreamUrl, parse_url
 
 FORWARDED: Final = ("http", "https")
+PLAIN: Final = {"rediss": "redis", "amqps": "amqp", "tls": "tcp"}
+"""The scheme of the same protocol without TLS, where the fakes' process can add or remove it."""
+SECURE: Final = {plain: secure for secure, plain in PLAIN.items()}
 
 
 class RealUpstream(Upstream):
@@ -58,13 +61,24 @@ class RealUpstream(Upstream):
         return self.observe and self.url.scheme in FORWARDED and self.tls != "passthrough"
 
     @property
+    def is_carried(self) -> bool:
+        """Whether its bytes go through the fakes' process, which adds TLS or takes it away."""
+        return not self.is_forwarded and self.tls in ("originate", "terminate")
+
+    @property
     def records_calls(self) -> bool:
         return self.is_forwarded
 
     @property
     def protocol(self) -> ProtocolName:
         """What the canary speaks."""
-        return self.protocol_named or ("http" if self.is_forwarded else self.url.traits.canary)
+        if self.protocol_named:
+            return self.protocol_named
+        if self.is_forwarded:
+            return "http"
+        if self.is_carried:
+            return "tcp" if self.url.traits.protocol == "tls" else self.url.traits.protocol
+        return self.url.traits.canary
 
     @property
     def terminates_tls(self) -> bool:
@@ -88,6 +102,11 @@ class RealUpstream(Upstream):
             scheme: Literal["http", "https"] = "https" if self.url.traits.is_tls else "http"
             forward = ForwardSpec(scheme=scheme, host=self.url.host, port=self.url.port, ca=inputs.ca)
             origin = Endpoint(port=ports())
+        stream: StreamSpec | None = None
+        if self.is_carried:
+            url = self.url
+            stream = StreamSpec(host=url.host, port=url.port, originates=url.traits.is_tls, ca=inputs.ca)
+            origin = Endpoint(port=ports())
         return PlannedUpstream(
             name=name,
             known_as=self.known_as,
@@ -97,6 +116,7 @@ class RealUpstream(Upstream):
             listener=listener,
             origin=origin,
             forward=forward,
+            stream=stream,
             canary_bytes=0 if self.is_forwarded else self._canary_size().least,
             terminates_tls=self.terminates_tls,
             url_parts=self.url.parts(self._given_scheme()),
@@ -124,7 +144,7 @@ class RealUpstream(Upstream):
             else:
                 found = f"`tls: {self.tls}` is not possible for {what}, which starts TLS inside its own protocol"
                 yield "tls", refusal(found, "remove `tls`: the service's own TLS passes through")
-        if self.ca is not None and not self.is_forwarded:
+        if self.ca is not None and not (self.is_forwarded or self.is_carried):
             found = "the service verifies the certificate itself, since its TLS passes through"
             yield "ca", refusal(found, "remove `ca`", at_key=True)
         elif self.ca is not None and not self.url.traits.is_tls:
@@ -145,12 +165,12 @@ class RealUpstream(Upstream):
 
     def _tls_modes(self) -> tuple[TlsMode, ...]:
         possible = PROTOCOLS[self.url.traits.protocol].tls_modes
-        if self.url.scheme not in FORWARDED:
-            possible = tuple(mode for mode in possible if mode == "passthrough")
         return tuple(mode for mode in possible if mode != "originate" or self.url.traits.is_tls)
 
     def _given_scheme(self) -> str:
         """Of the URL that the service is given."""
-        if not self.is_forwarded:
-            return self.url.scheme
-        return "https" if self.terminates_tls else "http"
+        if self.is_forwarded:
+            return "https" if self.terminates_tls else "http"
+        if self.tls == "originate":
+            return PLAIN[self.url.scheme]
+        return SECURE.get(self.url.scheme, self.url.scheme) if self.terminates_tls else self.url.scheme

@@ -33,6 +33,18 @@ class ForwardSpec(Frozen):
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
+class StreamSpec(Frozen):
+    """A real server of a protocol that is not HTTP, to which the fakes' process carries the bytes of the service, with
+    TLS added or taken away."""
+
+    host: str
+    port: int
+    originates: bool
+    """Whether the server is spoken to in TLS. Whether the service speaks TLS is `PlannedUpstream.terminates_tls`."""
+    ca: str | None = None
+    """As of `ForwardSpec`."""
+
+
 class UrlParts(Frozen):
     """What stands around host and port in the URL that the service is given. Variables are not expanded, because their
     values may be secrets."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -11,12 +12,13 @@ from urllib.parse import quote
 
 from harness.correlation import CONTROL_HEADER, LOAD_PATH, READY_PATH, RUN_DIR_HEADER, run_hash
 from harness.errors import RigError
-from harness.rundir.plan import PlannedUpstream, StackPlan
+from harness.rundir.plan import Endpoint, PlannedUpstream, StackPlan
 from harness.stack.processes import probe
 from harness.stack.processes.own_tls import client_context, scheme_of
 from harness.stack.processes.process import ChildProcess, ProcessSpec
 
 NAME: Final = "backends"
+PAUSE_S: Final = 0.05
 READY_WITHIN_S: Final = 15.0
 GRACE_S: Final = 2.0
 SWITCH_S: Final = 5.0
@@ -25,7 +27,7 @@ _FIX: Final = "see logs/backends.log of the stack's first run"
 
 def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec | None:
     """How the process is started; None if no upstream is a fake."""
-    if not any(upstream.is_ours for upstream in plan.upstreams):
+    if not any(upstream.answers_http or upstream.stream for upstream in plan.upstreams):
         return None
     argv = (sys.executable, "-P", "-m", "fake_backends", str(run_dir))
     return ProcessSpec(NAME, argv, dict(environ), run_dir, run_dir / "logs" / f"{NAME}.log", keep_signals=True)
@@ -36,7 +38,7 @@ async def switch(plan: StackPlan, run_dir: Path | None) -> None:
 
     None: they record nothing until the next switch. Raises RigError if they do not switch.
     """
-    fakes = [upstream for upstream in plan.upstreams if upstream.is_ours]
+    fakes = [upstream for upstream in plan.upstreams if upstream.answers_http]
     if not fakes:
         return
     first = fakes[0]  # all fakes are in one process, so one request is enough
@@ -55,15 +57,35 @@ async def switch(plan: StackPlan, run_dir: Path | None) -> None:
 
 async def ready(plan: StackPlan, child: ChildProcess) -> None:
     """Return when every fake answers on its own port, without a proxy. Raises RigError."""
-    fakes = [upstream for upstream in plan.upstreams if upstream.is_ours]
+    fakes = [upstream for upstream in plan.upstreams if upstream.answers_http]
     try:
-        await asyncio.gather(*(_answered(fake, child) for fake in fakes))
+        await asyncio.gather(
+            *(_answered(fake, child) for fake in fakes),
+            *(_accepting(upstream.origin, child) for upstream in plan.upstreams if upstream.stream),
+        )
     except probe.NotReady as exc:
         tail = child.log_excerpt()
         raise RigError(
             f"the fake backends did not get ready: {exc}" + "".join(f"\n  {line}" for line in tail),
             f"see {child.log_place}",
         ) from exc
+
+
+async def _accepting(origin: Endpoint, child: ChildProcess) -> None:
+    """The process listens for a stream once it has reached the real server. Raises probe.NotReady."""
+    until = time.monotonic() + READY_WITHIN_S
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(origin.host, origin.port)
+        except OSError as exc:
+            if child.code.done():
+                raise probe.NotReady(f"ended with exit code {child.code.result()}") from exc
+            if time.monotonic() > until:
+                raise probe.NotReady(f"nothing listens on {origin.address}") from exc
+            await asyncio.sleep(PAUSE_S)
+        else:
+            writer.close()
+            return
 
 
 async def _answered(fake: PlannedUpstream, child: ChildProcess) -> None:

@@ -16,7 +16,7 @@ from fake_backends.tls import run_ca
 from fake_backends.tls.pem import certificates_in, read_certificates
 from fake_backends.tls.run_ca import RunCertificates
 from fake_backends.tls.system_cas import system_certificates
-from fake_backends.tls.terminating import listener_context, trusted_files
+from fake_backends.tls.terminating import listener_contexts, trusted_files
 from harness.errors import RigError
 from harness.rundir.plan import PlannedService, StackPlan
 from harness.tls_channel import TlsChannel
@@ -193,15 +193,15 @@ def test_a_merged_file_is_in_the_bundle_and_a_missing_one_is_an_error(tmp_path: 
     else:
         of, environ = stack(tmp_path), {"NODE_EXTRA_CA_CERTS": str(theirs)}
     with pytest.raises(RigError, match=r"NODE_EXTRA_CA_CERTS names .*theirs\.pem, which cannot be read"):
-        listener_context(of, environ)
+        listener_contexts(of, environ)
     authority = trustme.CA()
     theirs.write_bytes(authority.cert_pem.bytes())
-    assert listener_context(of, environ) is not None
+    assert listener_contexts(of, environ) is not None
     bundle = (tmp_path / "tls" / "ca.pem").read_text()
     assert next(certificates_in(authority.cert_pem.bytes().decode())) in bundle
 
 
 def test_without_tls_no_certificate_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_ca, "RunCertificates", None)
-    assert listener_context(stack(tmp_path).model_copy(update={"ca_file": None}), {}) is None
+    assert listener_contexts(stack(tmp_path).model_copy(update={"ca_file": None}), {}) is None
     assert not (tmp_path / "tls").exists()
