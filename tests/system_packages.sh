@@ -1,7 +1,8 @@
 #!/usr/bin/env sh
-# What the tests need beside Python: a real nginx and a real browser, from Debian where we may install
-# (root and apt-get), and promtool, out of Debian's package wherever apt-get is. Elsewhere the tests that
-# need them skip and say why; with CI=true they fail.
+# What the tests need beside Python: a real nginx, a real browser, and servers of PostgreSQL, Redis and
+# MariaDB, from Debian where we may install (root and apt-get), and promtool, out of Debian's package
+# wherever apt-get is. Elsewhere the tests that need them skip and say why; with CI=true they fail. The
+# tests start servers of their own, so the services that Debian's packages bring are not needed.
 set -eu
 
 # promtool alone, out of Debian's `prometheus`, which is downloaded (apt checks its signature) and never
@@ -24,6 +25,9 @@ unpack_promtool() (
 missing=""
 command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
 command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"
+command -v postgres >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
+command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
+command -v mariadbd >/dev/null 2>&1 || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
 promtool=""
 command -v promtool >/dev/null 2>&1 || [ -x "$cache/promtool" ] || promtool=missing
 [ -n "$missing$promtool" ] || exit 0
@@ -36,6 +40,12 @@ fi
 if [ -n "$missing" ] && [ -n "$may_install" ]; then
   echo "installing Debian's$missing for the tests"
   export DEBIAN_FRONTEND=noninteractive
+  # by this file Debian's packages ask whether they may start their services
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+  fi
   apt-get install -y -qq --no-install-recommends $missing >/dev/null
 elif [ -n "$missing" ]; then
   echo "not found:$missing; the tests that need them will be skipped (with CI=true they fail)"

@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -159,6 +160,24 @@ def mariadb() -> Iterator[tuple[int, Path]]:
         argv = [*_as_other(), server, "--no-defaults", data, *address, f"--pid-file={folder}/pid"]
         with _running(argv, port, folder):
             yield port, folder / "log"
+
+
+_GRPC: Final = """
+import concurrent.futures, sys
+import grpc
+server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
+server.start()
+server.wait_for_termination()
+"""
+
+
+@contextlib.contextmanager
+def grpc() -> Iterator[int]:
+    """The port of a gRPC server without a service, in a process of its own: its threads do not bear a fork."""
+    port = free_port()
+    with _folder() as folder, _running([sys.executable, "-c", _GRPC, str(port)], port, folder):
+        yield port
 
 
 @contextlib.contextmanager

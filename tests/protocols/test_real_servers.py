@@ -100,6 +100,14 @@ def test_a_redis_that_asks_for_a_password_lives() -> None:
     assert canary_size("redis", has_password=True).least <= seen.bytes < canary_size("redis").least
 
 
+@pytest.mark.parametrize("reads_to_end", [True, False])
+def test_a_grpc_server_lives_and_goes_on_after_many_canaries(reads_to_end: bool) -> None:
+    with servers.grpc() as port:
+        for _ in range(20):
+            well(asked("grpc", port, reads_to_end=reads_to_end), "grpc")
+        assert asked("http", port).detail.startswith("not HTTP")
+
+
 @pytest.mark.parametrize("oldest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("reads_to_end", [True, False])
 def test_a_tls_server_lives(tmp_path: Path, oldest: ssl.TLSVersion, reads_to_end: bool) -> None:
