@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import trustme
 
 from tests.toxiproxy.world import free_port
 
@@ -136,11 +137,18 @@ def _certificate(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def redis(*, password: str = "") -> Iterator[int]:
-    """The port of a Redis that saves nothing."""
+def redis(*, password: str = "", authority: trustme.CA | None = None) -> Iterator[int]:
+    """The port of a Redis that saves nothing. `authority`: it speaks TLS, with a certificate for localhost."""
     port = free_port()
     with _folder() as folder:
-        argv = [program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        argv = [program("redis-server"), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        argv += ["--port", "0" if authority else str(port)]
+        if authority:
+            leaf = authority.issue_cert("localhost")
+            leaf.private_key_pem.write_to_path(str(folder / "key.pem"))
+            leaf.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+            argv += ["--tls-port", str(port), "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"]
+            argv += ["--tls-auth-clients", "no"]
         if password:
             argv += ["--requirepass", password]
         with _running(argv, port, folder):

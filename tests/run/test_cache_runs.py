@@ -1,0 +1,68 @@
+"""A service with a Redis as its upstream: found, broken on its connections, and judged by what its callers see."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.protocols import servers
+from tests.run.real_runs import run
+
+pytestmark = pytest.mark.stack
+
+SERVICE = str(Path(__file__).with_name("cache_service.py"))
+COMMAND = f"{shlex.quote(sys.executable)} {shlex.quote(SERVICE)} {{port}} {{cache.url}}"
+
+
+def scenario(cache: str, fault: str = "latency: 2s") -> str:
+    return f"""\
+name: cache
+service: {{command: {json.dumps(COMMAND)}}}
+upstreams: {{cache: {cache}}}
+gateway: {{timeout: 3s}}
+load: {{request: GET /, rate: 15/s, warmup: 1s, baseline: 4s, recovery: 1s, guard: 500ms}}
+faults: [{{name: cache-bad, upstream: cache, {fault}, for: 10s}}]
+gates: [errors < 5% during cache-bad]
+verdict: {{clump: 10ms}}
+"""
+
+
+def test_a_slow_cache_behind_a_timeout(tmp_path: Path) -> None:
+    with servers.redis() as port:
+        ran = run(tmp_path, scenario(f"redis://127.0.0.1:{port}"))
+    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
+    (fault,) = ran.results["faults"]
+    assert fault["landed"] and fault["proof"]["connections_during"] > 20
+    assert ran.results["upstreams"] == []  # nothing is known of its calls
+
+
+@pytest.mark.parametrize("tls", ["originate", "terminate"])
+def test_tls_is_added_or_taken_away(tmp_path: Path, tls: str) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with servers.redis(authority=authority) as port:
+        cache = f"{{url: 'rediss://localhost:{port}', tls: {tls}, ca: ca.pem}}"
+        ran = run(tmp_path, scenario(cache, "down: true"))
+    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
+    (fault,) = ran.results["faults"]
+    assert fault["landed"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://127.0.0.1:1", "cache"),
+        ("postgres://127.0.0.1:{port}/app", "not PostgreSQL"),
+        ("mysql://127.0.0.1:{port}/app", "not MySQL"),
+    ],
+)
+def test_a_server_that_is_not_there_or_is_another(tmp_path: Path, url: str, said: str) -> None:
+    with servers.redis() as port:
+        ran = run(tmp_path, scenario(url.format(port=port)))
+    assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
+    assert said in " ".join(ran.stdout.split())
