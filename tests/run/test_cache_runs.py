@@ -57,8 +57,8 @@ def test_tls_is_added_or_taken_away(tmp_path: Path, tls: str) -> None:
     ("url", "said"),
     [
         ("redis://127.0.0.1:1", "cache"),
-        ("postgres://127.0.0.1:{port}/app", "not PostgreSQL"),
-        ("mysql://127.0.0.1:{port}/app", "not MySQL"),
+        ("postgres://127.0.0.1:{port}/app", "PostgreSQL is spoken"),
+        ("mysql://127.0.0.1:{port}/app", "MySQL is spoken"),
     ],
 )
 def test_a_server_that_is_not_there_or_is_another(tmp_path: Path, url: str, said: str) -> None:
