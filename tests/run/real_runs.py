@@ -177,7 +177,8 @@ def run(folder: Path, scenario: str, *words: str, env: Mapping[str, str | None] 
 def assert_nothing_left(run_dir: Path, within_s: float = GONE_WITHIN_S) -> None:
     """No process, listener, port lock or handshake of the run, within a bound."""
     plan = Plan.read(run_dir)
-    ports = [p for u in plan.upstreams for p in (u.listener.port, u.origin.port)]
+    ports = [upstream.listener.port for upstream in plan.upstreams]
+    ports += [upstream.origin.port for upstream in plan.upstreams if upstream.is_ours]
     ports += [port for port in (plan.service.port, plan.gateway.port) if port and plan.service.kind != "url"]
     end = time.monotonic() + within_s
     while True:
