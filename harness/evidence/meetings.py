@@ -2,8 +2,8 @@
 
 Calls before or after a window do not count, because a cache may have answered during the window. A fake records its
 calls, and which of its own faults broke each; for faults on the wire only the calls that came are known. If a fault
-keeps calls from reaching the fake at all, the service's connections on the listener count, or its attempts to connect.
-Canaries are left out. Nothing is decided about the run here.
+keeps calls from reaching the fake at all, or if nothing records them, the service's new connections on the listener
+count, or its attempts to connect. Canaries are left out. Nothing is decided about the run here.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class FaultContact:
     """For each injection the ends of the calls that it broke, in order."""
     connections: int | None
     """New connections on the listener while it was active; None if the calls themselves are recorded."""
+    standing: int | None
+    """The most connections of the service that a reading on the listener found while it was active; None if the calls
+    are recorded. Whether one from before the fault was used is unknown, so alone they are no contact."""
     refused: int | None
     """Windows in which the service tried to connect and was refused; None if the listener stayed open."""
     unwatched: str
@@ -79,6 +82,7 @@ def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
         hit=sum(map(len, hit_ns)) if recorded else None,
         hit_ns=hit_ns,
         connections=_connections(run, upstream, spans) if _counts_connections(fault, planned) else None,
+        standing=None if planned.records_calls else _standing(run, upstream, spans),
         refused=refused,
         unwatched=unwatched,
     )
@@ -141,6 +145,21 @@ def _connections(run: Evidence, upstream: str, spans: Sequence[Span]) -> int:
         if isinstance(line, Connections) and line.upstream == upstream and line.since_ns is not None
         for begin_ns, end_ns in spans
         if begin_ns <= line.since_ns and line.t_ns < end_ns
+    )
+
+
+def _standing(run: Evidence, upstream: str, spans: Sequence[Span]) -> int:
+    """The most connections that one reading within a window found."""
+    return max(
+        (
+            line.count
+            for line in run.canaries
+            if isinstance(line, Connections)
+            and line.upstream == upstream
+            and line.count is not None
+            and any(span.has(line.t_ns) for span in spans)
+        ),
+        default=0,
     )
 
 

@@ -247,6 +247,19 @@ def test_where_calls_are_not_recorded_new_connections_are_the_meeting(
     assert results.never_asked == ()
 
 
+@pytest.mark.parametrize(("count", "said"), [(4, "it held 4 connections to azure"), (0, "no call of the service")])
+def test_a_pool_that_opens_no_new_connection_is_not_taken_for_a_service_that_goes_around(
+    tmp_path: Path, count: int, said: str
+) -> None:
+    made = unrecorded(made_up(slow_fault()), "azure")
+    made.canaries.append(
+        Connections(upstream="azure", t_ns=T0_NS + 41_000 * MS, count=count, since_ns=T0_NS + 40_000 * MS, new=0)
+    )
+    results, _ = judged(made, tmp_path)
+    assert results.verdict == "rig_failure"
+    assert any(said in check.detail for check in results.validity), results.validity
+
+
 def test_an_upstream_without_records_and_without_a_fault_is_not_said_to_be_unasked(tmp_path: Path) -> None:
     results, _ = judged(unrecorded(made_up(slow_fault()), "aws"), tmp_path)
     assert results.verdict == "pass"

@@ -29,6 +29,8 @@ def unmet(run: Evidence, fault: PlannedFault, upstream: str, contact: FaultConta
         return None  # the calls may be in rows that are lost, or would have come after the stop; other checks say so
     if contact.calls:
         return None if fault.met == "optional" else _none_was_hit(fault, upstream, contact)
+    if contact.standing:
+        return None if fault.met == "optional" else _held_connections(fault, upstream, contact.standing)
     if not contact.asked.total and not contact.unwatched:
         return _never_called(run, fault, upstream)
     if fault.met == "optional":
@@ -40,6 +42,17 @@ def unmet(run: Evidence, fault: PlannedFault, upstream: str, contact: FaultConta
             "run it again, with a Toxiproxy of tailgate's own on this machine",
         )
     return _not_asked_while_broken(run, fault, upstream, contact)
+
+
+def _held_connections(fault: PlannedFault, upstream: str, standing: int) -> tuple[str, str]:
+    """The problem of a service that kept its connections to a server whose calls nothing records."""
+    held = format_things(standing, "connection")
+    return (
+        f"it is unknown whether the service met `{fault.name}` ({fault.text}): it held {held} to {upstream} while it "
+        "was active and opened no new one, and what passed over them is not recorded",
+        "let connections of its pool live shorter than the fault lasts, break them (reset, hang, down), or write `met: "
+        "optional` on the fault",
+    )
 
 
 def _not_asked_while_broken(
