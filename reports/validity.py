@@ -96,6 +96,8 @@ def witnessed(fault: FaultResult) -> str:
         seen.append("the service was refused")
     if proof.connections_during:
         seen.append(f"met by {format_things(proof.connections_during, 'new connection')} of the service")
+    elif proof.received_bytes_during:
+        seen.append(f"met by {proof.received_bytes_during:,} bytes that the service sent over connections that stood")
     if fault.note:
         seen.append(f"{fault.note}, {_asked_before(fault)}")
     return ", ".join(seen) or "neither canary nor service saw it"

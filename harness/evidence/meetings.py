@@ -50,7 +50,10 @@ class FaultContact:
     """New connections on the listener while it was active; None if the calls themselves are recorded."""
     standing: int | None
     """The most connections of the service that a reading on the listener found while it was active; None if the calls
-    are recorded. Whether one from before the fault was used is unknown, so alone they are no contact."""
+    are recorded. Whether one from before the fault was used shows `received_bytes` alone."""
+    received_bytes: int | None
+    """What the service sent over its connections while the fault was active; None if the calls are recorded, or the
+    system did not tell."""
     refused: int | None
     """Windows in which the service tried to connect and was refused; None if the listener stayed open."""
     unwatched: str
@@ -60,7 +63,7 @@ class FaultContact:
     def happened(self) -> bool:
         """Whether the service met the fault."""
         came = self.calls if self.hit is None else self.hit
-        return bool(came or self.connections or self.refused)
+        return bool(came or self.connections or self.refused or self.received_bytes)
 
 
 def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Sequence[Injection]) -> FaultContact:
@@ -83,6 +86,7 @@ def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
         hit_ns=hit_ns,
         connections=_connections(run, upstream, spans) if _counts_connections(fault, planned) else None,
         standing=None if planned.records_calls else _standing(run, upstream, spans),
+        received_bytes=None if planned.records_calls else _received_bytes(run, upstream, spans),
         refused=refused,
         unwatched=unwatched,
     )
@@ -146,6 +150,18 @@ def _connections(run: Evidence, upstream: str, spans: Sequence[Span]) -> int:
         for begin_ns, end_ns in spans
         if begin_ns <= line.since_ns and line.t_ns < end_ns
     )
+
+
+def _received_bytes(run: Evidence, upstream: str, spans: Sequence[Span]) -> int | None:
+    """What came between two readings that both lie in a window."""
+    counts = [
+        line.received_bytes
+        for line in run.canaries
+        if isinstance(line, Connections) and line.upstream == upstream and line.received_bytes is not None
+        for begin_ns, end_ns in spans
+        if line.since_ns is not None and begin_ns <= line.since_ns and line.t_ns < end_ns
+    ]
+    return sum(counts) if counts else None
 
 
 def _standing(run: Evidence, upstream: str, spans: Sequence[Span]) -> int:

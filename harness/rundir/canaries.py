@@ -75,6 +75,9 @@ class Connections(Frozen):
     detail: str = ""
     since_ns: int | None = None
     new: int = 0
+    received_bytes: int | None = None
+    """What the service sent over its connections since `since_ns`. None at the first reading, where the system does not
+    tell, and of an upstream whose calls are recorded."""
 
 
 class Refused(Frozen):

@@ -185,6 +185,8 @@ class FaultProof(Frozen):
     """How many of these a fault done by the fake affected; None for a fault done by Toxiproxy."""
     connections_during: int | None = None
     """New connections of the service while the fault was active, if it may keep calls from the upstream; else None."""
+    received_bytes_during: int | None = None
+    """What the service sent to an upstream whose calls nothing records, while the fault was active; None if unknown."""
     windows_refused: int | None = None
     """Windows in which the service tried to connect and was refused; None: the listener stayed open."""
     calls_in_baseline: int = 0

@@ -260,6 +260,26 @@ def test_a_pool_that_opens_no_new_connection_is_not_taken_for_a_service_that_goe
     assert any(said in check.detail for check in results.validity), results.validity
 
 
+@pytest.mark.parametrize(("sent", "expected"), [(120, "pass"), (0, "rig_failure"), (None, "rig_failure")])
+def test_what_the_service_sends_over_a_pool_that_stands_is_a_meeting(
+    tmp_path: Path, sent: int | None, expected: str
+) -> None:
+    made = unrecorded(made_up(slow_fault()), "azure")
+    made.canaries.append(
+        Connections(
+            upstream="azure",
+            t_ns=T0_NS + 41_000 * MS,
+            count=4,
+            since_ns=T0_NS + 40_000 * MS,
+            new=0,
+            received_bytes=sent,
+        )
+    )
+    results, fault = judged(made, tmp_path)
+    assert results.verdict == expected
+    assert fault.proof.received_bytes_during == sent
+
+
 def test_an_upstream_without_records_and_without_a_fault_is_not_said_to_be_unasked(tmp_path: Path) -> None:
     results, _ = judged(unrecorded(made_up(slow_fault()), "aws"), tmp_path)
     assert results.verdict == "pass"

@@ -76,6 +76,7 @@ class Canaries:
             self._ports,
             self._write,
             accepted=AcceptedClients.of(plan, toxiproxy_log),
+            counted=[upstream.name for upstream in self._faulted if not upstream.records_calls],
         )
 
     def note(self, entry: Entry) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 import psutil
@@ -18,6 +18,7 @@ import psutil
 from harness.errors import RigError
 from harness.rundir.canaries import Connections
 from harness.stack.monitor.accepted_clients import AcceptedClients
+from harness.stack.monitor.received_bytes import received_by_peer
 from harness.stack.monitor.socket_table import Endpoint, read_table, rows
 from harness.stack.processes.procfs import PROC
 from harness.stack.threads import in_thread
@@ -46,11 +47,14 @@ class ConnectionMonitor:
         write: Callable[[Connections], None],
         *,
         accepted: AcceptedClients | None = None,
+        counted: Collection[str] = (),
     ) -> None:
+        """`counted`: the upstreams whose calls nothing records, so that the bytes of the service count."""
         self._ports = ports
         self._own_ports = own_ports
         self._write = write
         self._accepted = accepted
+        self._received: dict[str, dict[int, int] | None] = dict.fromkeys(counted)
         self._wake = asyncio.Event()
         self._looked_ns: int | None = None
         self._seen: dict[str, set[Endpoint]] = {upstream: set() for upstream in ports}
@@ -77,7 +81,7 @@ class ConnectionMonitor:
         own = set(self._own_ports())
         began_ns = time.monotonic_ns()
         try:
-            found, accepted = await in_thread(self._read, SCAN_S)
+            found, accepted, received = await in_thread(self._read, SCAN_S)
         except (TimeoutError, RigError) as exc:
             for upstream in self._ports:
                 self._write(Connections(upstream=upstream, t_ns=time.monotonic_ns(), count=None, detail=str(exc)))
@@ -96,13 +100,24 @@ class ConnectionMonitor:
                     count=len(current),
                     since_ns=self._looked_ns,
                     new=0 if self._looked_ns is None else new,
+                    received_bytes=self._since_last(upstream, received.get(upstream), own),
                 )
             )
         self._looked_ns = began_ns
 
-    def _read(self) -> tuple[dict[int, set[Endpoint]], dict[str, set[int]]]:
+    def _since_last(self, upstream: str, received: dict[int, int] | None, own: Collection[int]) -> int | None:
+        """What the service has sent since the last reading."""
+        before = self._received.get(upstream)
+        if upstream in self._received:
+            self._received[upstream] = received
+        if received is None or before is None:
+            return None
+        return sum(max(0, total - before.get(peer, 0)) for peer, total in received.items() if peer not in own)
+
+    def _read(self) -> tuple[dict[int, set[Endpoint]], dict[str, set[int]], dict[str, dict[int, int] | None]]:
         found = connected_to(frozenset(self._ports.values()))
-        return found, self._accepted.since_last() if self._accepted else {}
+        received = {upstream: received_by_peer(self._ports[upstream]) for upstream in self._received}
+        return found, self._accepted.since_last() if self._accepted else {}, received
 
 
 def pause_s(cost_s: float) -> float:

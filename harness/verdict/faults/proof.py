@@ -133,6 +133,7 @@ def _proof(fault: PlannedFault, observations: _Observations) -> FaultProof:
         calls_during=contact.calls,
         calls_hit=contact.hit,
         connections_during=contact.connections,
+        received_bytes_during=contact.received_bytes,
         windows_refused=contact.refused,
         calls_in_baseline=contact.asked.in_baseline,
         last_call_before_ms=contact.asked.last_before_ms,

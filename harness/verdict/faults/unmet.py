@@ -48,8 +48,8 @@ def _held_connections(fault: PlannedFault, upstream: str, standing: int) -> tupl
     """The problem of a service that kept its connections to a server whose calls nothing records."""
     held = format_things(standing, "connection")
     return (
-        f"it is unknown whether the service met `{fault.name}` ({fault.text}): it held {held} to {upstream} while it "
-        "was active and opened no new one, and what passed over them is not recorded",
+        f"it was not seen that the service met `{fault.name}` ({fault.text}): it held {held} to {upstream} while it "
+        "was active, opened no new one, and sent nothing over them that was seen",
         "let connections of its pool live shorter than the fault lasts, break them (reset, hang, down), or write `met: "
         "optional` on the fault",
     )
