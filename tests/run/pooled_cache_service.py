@@ -1,4 +1,4 @@
-"""A service with a cache: `pooled_cache_service.py PORT HOST:PORT`. Each answer says whether the cache replied in 300 ms.
+"""A service with a cache: `pooled_cache_service.py PORT HOST:PORT`. It answers whether the cache replied in 300 ms.
 
 It keeps one connection to the cache for as long as that works, as clients with a pool do.
 """
