@@ -110,6 +110,9 @@ class _Reading:
         # the answer is whole, and a server that closed before our farewell came resets the connection
         with contextlib.suppress(ConnectionError):
             with contextlib.suppress(OSError):
+                if self._tls:
+                    self._tls.end()
+                    await self._send(sock, b"")
                 sock.shutdown(socket.SHUT_WR)
             while chunk := await _received(sock, None):
                 self._take(chunk)
