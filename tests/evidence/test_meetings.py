@@ -254,7 +254,7 @@ def test_a_pool_that_opens_no_new_connection_is_not_taken_for_a_service_that_goe
     )
     results, _ = judged(made, tmp_path)
     assert results.verdict == "rig_failure"
-    said = "it held 40 connections to azure while it was active and opened no new one"
+    said = "it held 40 connections to azure while it was active, opened no new one"
     assert any(said in check.detail for check in results.validity), results.validity
 
 
