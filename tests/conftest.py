@@ -25,33 +25,30 @@ from harness.toxiproxy.find import find_binary
 pytest.register_assert_rewrite(*(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir()))
 
 
-JUDGING = ("run", "bench", "aggregator")
-"""Rooms whose tests with real processes judge a service under load, or measure."""
-
-
 def pytest_configure() -> None:
     """SIGTERM is how a CI system gives up. It ends the tests as Ctrl-C does: fixtures take down what they set up."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+REAL = ("stack", "browser", "alone")
+"""Marks of the tests that tests/run_parts.sh looks for in the text of files, so as to import no others for them."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as `alone` the whole runs, the benches, the browser and the wheel: they judge or measure.
+    """Keeps the tests of a file in one process, since they share what takes long to set up, except those `beside`.
 
-    A whole run of which no time is judged says so by `beside`. Other files stay in one process, since their tests share
-    what is dear to set up.
+    Raises UsageError for a test with one of the marks in `REAL` whose own file does not contain that mark, since
+    tests/run_parts.sh would miss the test.
     """
+    marked = set()
     for item in items:
-        room = item.path.relative_to(Path(__file__).parent).parts[0]
-        marks = {mark.name for mark in item.iter_markers()}
-        if "beside" not in marks:
+        if item.get_closest_marker("beside") is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
-            if (
-                "browser" in marks
-                or room == "packaging"
-                or ("stack" in marks and room in ("run", "bench", "aggregator"))
-            ):
-                item.add_marker(pytest.mark.alone)
+        marked.update((item.path, name) for name in REAL if item.get_closest_marker(name))
+    for path, name in marked:
+        if f"pytest.mark.{name}" not in path.read_text(encoding="utf-8"):
+            raise pytest.UsageError(f"{path}: write `pytest.mark.{name}` into this file itself, where it is looked for")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -40,6 +40,7 @@ def test_alert_rules_and_dashboard_come_with_the_aggregator(unpacked: Path) -> N
 
 
 @pytest.mark.stack
+@pytest.mark.beside
 def test_it_runs_a_catalog_scenario_from_an_empty_folder(
     unpacked: Path, tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.run.real_runs import TAILGATE, Ran, run
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
 SERVICE = Path(__file__).with_name("holding_service.py")
 SCENARIO = """\

@@ -14,14 +14,14 @@ import pytest
 
 from tests.run.real_runs import TAILGATE, Ran, run
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
 SERVICE = str(Path(__file__).with_name("caching_service.py"))
 NOT_ASKED = "azure was never asked while it was broken"
 
 
 def scenario(way: str, fault: str, gates: str = "errors < 5% during azure-bad") -> str:
-    """About eleven seconds."""
+    """About nine seconds."""
     command = f"{shlex.quote(sys.executable)} {shlex.quote(SERVICE)} {{port}} {way} azure={{azure.url}} gcp={{gcp.url}}"
     return f"""\
 name: met
@@ -29,9 +29,9 @@ service: {{command: {json.dumps(command)}}}
 upstreams:
   azure: {{p50: 5ms, p99: 10ms, rows: 5}}
   gcp: {{p50: 5ms, p99: 10ms, rows: 5}}
-gateway: {{timeout: 2s}}
-load: {{request: GET /v1/offers, rate: 30/s, warmup: 1s, baseline: 2s, recovery: 500ms, guard: 500ms}}
-faults: [{{name: azure-bad, upstream: azure, {fault}, for: 7s}}]
+gateway: {{timeout: 1s}}
+load: {{request: GET /v1/offers, rate: 30/s, warmup: 1s, baseline: 1s, recovery: 500ms, guard: 500ms}}
+faults: [{{name: azure-bad, upstream: azure, {fault}, for: 6s}}]
 gates: [{gates}]
 verdict: {{clump: 15ms}}
 """
@@ -47,9 +47,13 @@ ON_THE_WIRE = "latency: 60s"
 BY_THE_FAKE = "status: 503"
 
 
-@pytest.mark.beside
 @pytest.mark.parametrize(
-    "fault", [ON_THE_WIRE, BY_THE_FAKE, "down: true"], ids=["on the wire", "by the fake", "refused"]
+    "fault",
+    [
+        pytest.param(ON_THE_WIRE, id="on the wire"),
+        pytest.param(BY_THE_FAKE, id="by the fake", marks=pytest.mark.nightly),
+        pytest.param("down: true", id="refused", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_cache_of_180_s_hides_the_fault(tmp_path: Path, fault: str) -> None:
     ran = run(tmp_path, scenario("cache", fault))
@@ -82,7 +86,9 @@ def test_a_breaker_that_opened_after_one_call_has_met_it(tmp_path: Path) -> None
     assert the_fault(ran)["proof"]["calls_during"] == 1
 
 
+@pytest.mark.nightly
 def test_a_breaker_that_opened_at_the_first_refused_connection_has_met_it(tmp_path: Path) -> None:
+    """By day a breaker opens after one call, and after one connection that is reset."""
     ran = run(tmp_path, scenario("breaker", "down: true"))
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout
     assert the_fault(ran)["proof"]["windows_refused"] == 1
@@ -97,7 +103,9 @@ def test_a_toxic_on_the_requests_is_met_by_connections_that_last_a_moment(tmp_pa
     assert proof["connections_during"] >= 1
 
 
+@pytest.mark.nightly
 def test_a_service_that_answers_403_from_the_start_is_told_so_and_nobody_is_blamed(tmp_path: Path) -> None:
+    """By day test_warmup_runs.py has one that answers 503."""
     gates = "p95 < gateway.timeout during azure-bad, errors < 5% during azure-bad"
     ran = run(tmp_path, scenario("refuses", ON_THE_WIRE, gates))
     assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout

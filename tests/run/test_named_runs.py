@@ -15,7 +15,7 @@ from harness.rundir.detections import Detection, LogGap, Mention, Recorded, read
 from harness.text import is_sanitized
 from tests.run.real_runs import TAILGATE, Ran, run
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
 SERVICE = str(Path(__file__).with_name("naming_service.py"))
 UPSTREAMS = """\
@@ -78,7 +78,9 @@ def test_one_that_blames_a_healthy_one(tmp_path: Path) -> None:
     assert "Name only the backend" in ran.results["next"]
 
 
+@pytest.mark.nightly
 def test_one_that_says_nothing(tmp_path: Path) -> None:
+    """By day one that blames a healthy one fails the same gate."""
     gates = "named azure within 3s, cleared within 3s after azure-slow"
     ran = run(tmp_path, scenario("silent", gates, "GET /metrics offers_degraded"))
     assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout
@@ -88,7 +90,9 @@ def test_one_that_says_nothing(tmp_path: Path) -> None:
     assert {type(line) for line in told(ran)} == {Mention}
 
 
+@pytest.mark.nightly
 def test_a_rung_of_the_aggregator(tmp_path: Path) -> None:
+    """By day a service of this folder names the failing one."""
     gates = "named azure within 4s"
     ran = run(tmp_path, f"name: naming\nservice: {{rung: timeout}}\n{upstreams(gates)}gates: [{gates}]\n")
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout
@@ -122,7 +126,9 @@ def test_texts_that_want_to_act(tmp_path: Path) -> None:
     assert "<img src=x" not in html
 
 
+@pytest.mark.nightly
 def test_a_flood_is_skipped_and_told(tmp_path: Path) -> None:
+    """By day floods are read from files: tests/stack/test_detections.py."""
     ran = run(tmp_path, scenario("floods", "named azure within 3s"))
     assert ran.code in (0, 3), ran.stdout
     assert all(check["ok"] for check in ran.results["validity"])
