@@ -47,7 +47,9 @@ def _sound(seen: list[dict[str, Any]], console: list[str]) -> None:
         assert answer["page"] != answer["switched"]["page"], "the theme button does nothing"
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    "dark", [pytest.param(False, id="light"), pytest.param(True, id="dark", marks=pytest.mark.nightly)]
+)
 def test_a_five_minute_run(tmp_path: Path, dark: bool) -> None:
     page = _page(write_run(tmp_path / "run", five_minutes()))
     seen, console = chromium.ask(page, tmp_path / "profile", dark=dark, widths=WIDTHS)

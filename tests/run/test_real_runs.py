@@ -98,8 +98,9 @@ def test_fail_fast_stops_and_the_judge_agrees(tmp_path: Path, toxiproxy_env: dic
 # ---------------------------------------------------------------- who is to blame
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_toxiproxy_dying_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    """By day a fake is killed in test_kill_matrix.py, and each of the others in tests/stack/test_stack_run.py."""
     running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     running.wait_for_fault()
     running.child("toxiproxy-server").kill()
@@ -108,15 +109,16 @@ def test_toxiproxy_dying_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[s
 
 @pytest.mark.nightly
 def test_a_load_worker_dying_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    """By day the same is seen of Toxiproxy, above, and of a worker that is stopped, in test_kill_matrix.py."""
+    """By day one is stopped in test_kill_matrix.py, and killed in tests/stack/test_stack_run.py."""
     running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     running.wait_for_fault()
     running.child("locustfile.py").kill()
     _rig_failure(running, "locust")
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_the_service_dying_is_the_services_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    """By day it is stopped in test_kill_matrix.py, and dies in tests/stack/test_stack_run.py."""
     running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
     running.child("aggregator").kill()
@@ -221,9 +223,8 @@ def test_a_service_whose_program_is_not_there_starts_nothing(tmp_path: Path) -> 
 def test_a_port_in_use_names_who_has_it(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ran = Running(
-            tmp_path, LIGHT_INCIDENT.replace("azure: {p50", f"azure: {{port: {port}, p50"), env=toxiproxy_env
-        ).end()
+        scenario = LIGHT_INCIDENT.replace("azure: {p50", f"azure: {{port: {port}, p50")
+        ran = Running(tmp_path, scenario, env=toxiproxy_env).end()
     assert ran.code == 4
     assert f"port {port} (the listener of upstream azure) is in use by" in ran.stderr
     assert f"(pid {os.getpid()})" in ran.stderr
@@ -334,12 +335,11 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_a_proxy_that_somebody_disables_is_never_a_pass(tmp_path: Path, real_toxiproxy: str) -> None:
-    """The toxic would be added to a disabled proxy, and do nothing."""
-    running = Running(
-        tmp_path, LIGHT_INCIDENT.replace("baseline: 1s", "baseline: 4s"), env={"TOXIPROXY_URL": real_toxiproxy}
-    )
+    """The toxic would be added to a disabled proxy, and do nothing. By day a Toxiproxy lies, above."""
+    scenario = LIGHT_INCIDENT.replace("baseline: 1s", "baseline: 4s")
+    running = Running(tmp_path, scenario, env={"TOXIPROXY_URL": real_toxiproxy})
     run_dir = running.wait_for(lambda found: (found / "control" / "start.json").exists())
     plan = Plan.read(run_dir)
     ToxiproxyClient(real_toxiproxy).set_enabled(plan.proxy_name("azure"), enabled=False)
@@ -400,7 +400,7 @@ def test_a_service_by_url_without_faults_or_gateway(tmp_path: Path) -> None:
             tmp_path,
             f"name: plain\nservice: {{url: http://127.0.0.1:{server.server_port}}}\ngateway: {{kind: none}}\n"
             "load: {request: GET /, rate: 20/s, warmup: 500ms, duration: 5s, baseline: 1s}\n"
-            "gates: [p90 < 1s, errors < 10%, throughput > 5/s, timeouts < 10%]\nverdict: {clump: 50ms}\n",
+            "gates: [p90 < 1s, errors < 10%, throughput > 5/s, timeouts < 10%]\nverdict: {clump: 10ms}\n",
         )
     finally:
         server.shutdown()

@@ -79,13 +79,9 @@ def test_closed_load_is_locusts_own(tmp_path: Path, toxiproxy_env: dict[str, str
 
 
 def test_several_scenarios_make_one_document(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    lines = [
-        line for line in LIGHT_INCIDENT.splitlines(keepends=True) if not line.startswith(("load:", "faults:", "gates:"))
-    ]
-    calm = (
-        "".join(lines)
-        + "load: {request: GET /v1/offers, rate: 20/s, warmup: 500ms, duration: 5s}\ngates: [errors < 10%]\n"
-    )
+    left_out = ("load:", "faults:", "gates:")
+    calm = "".join(line for line in LIGHT_INCIDENT.splitlines(keepends=True) if not line.startswith(left_out))
+    calm += "load: {request: GET /v1/offers, rate: 20/s, warmup: 500ms, duration: 5s}\ngates: [errors < 10%]\n"
     (tmp_path / "second.yaml").write_text(calm.replace("name: incident", "name: second"))
     ran = Running(tmp_path, calm, "second.yaml", "--json", env=toxiproxy_env).end()
     assert ran.code == 0, ran.stdout + ran.stderr

@@ -85,9 +85,8 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path, toxiproxy_env: dict[
 
 def test_a_disk_that_fills_up_while_reports_are_written(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     """All rows fit, the largest report does not: what was measured is kept, and judged when there is room again."""
-    scenario = LIGHT_INCIDENT.replace(
-        "{timeout: 2s}", "{kind: client, timeout: 2s}"
-    )  # nginx writes the largest of the rows
+    # nginx writes the largest of the rows
+    scenario = LIGHT_INCIDENT.replace("{timeout: 2s}", "{kind: client, timeout: 2s}")
     ran = Running(tmp_path, scenario, env=toxiproxy_env, file_limit_bytes=124_000).end()
     _rig_failure(ran, "cannot be written")
     assert ran.run_dir is not None
@@ -116,8 +115,12 @@ def test_too_low_a_limit_of_open_files_starts_nothing(tmp_path: Path, toxiproxy_
 # ---------------------------------------------------------------- two at once
 
 
+@pytest.mark.nightly
 def test_two_runs_at_once_are_both_right(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    """One service stands the fault, one waits for it: neither sees the other's backends, ports or faults."""
+    """One service stands the fault, one waits for it: neither sees the other's backends, ports or faults.
+
+    By day the tests marked `beside` are runs at once.
+    """
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()

@@ -19,9 +19,11 @@ from tests.run.real_runs import LIGHT_INCIDENT, TAILGATE, Running, assert_nothin
 pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
 
+@pytest.mark.nightly
 def test_a_stopped_tailgate_leaves_nothing_and_says_so_when_it_goes_on(
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
+    """By day the stack alone sees it: tests/stack/test_stopped.py."""
     running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
     running.process.send_signal(signal.SIGSTOP)
