@@ -14,7 +14,6 @@ from harness.scenario.planning.gateway_choice import resolve_gateway
 
 PART = (
     Cell("tailgate", "SIGKILL", "reporting"),
-    Cell("supervisor", "SIGSTOP", "fault"),
     Cell("supervisor", "SIGKILL", "others"),
     Cell("toxiproxy", "SIGSTOP", "baseline"),
     Cell("fakes", "SIGKILL", "fault"),

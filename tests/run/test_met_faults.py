@@ -14,7 +14,7 @@ import pytest
 
 from tests.run.real_runs import TAILGATE, Ran, run
 
-pytestmark = [pytest.mark.stack, pytest.mark.beside]
+pytestmark = pytest.mark.stack
 
 SERVICE = str(Path(__file__).with_name("caching_service.py"))
 NOT_ASKED = "azure was never asked while it was broken"
@@ -47,6 +47,7 @@ ON_THE_WIRE = "latency: 60s"
 BY_THE_FAKE = "status: 503"
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize(
     "fault",
     [
@@ -64,6 +65,7 @@ def test_a_cache_of_180_s_hides_the_fault(tmp_path: Path, fault: str) -> None:
     assert the_fault(ran)["observed"] and not the_fault(ran)["met"]
 
 
+@pytest.mark.beside
 def test_the_same_where_it_need_not_be_met_passes_and_says_so_everywhere(tmp_path: Path) -> None:
     ran = run(tmp_path, scenario("cache", f"{ON_THE_WIRE}, met: optional"))
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout
@@ -96,8 +98,12 @@ def test_a_breaker_that_opened_at_the_first_refused_connection_has_met_it(tmp_pa
     assert the_fault(ran)["proof"]["windows_refused"] == 1
 
 
+@pytest.mark.alone
 def test_a_toxic_on_the_requests_is_met_by_connections_that_last_a_moment(tmp_path: Path) -> None:
-    """They are reset before the backend has heard of a request, and before the sockets are looked at."""
+    """They are reset before the backend has heard of a request, and before the sockets are looked at.
+
+    Alone, since its one connection must not come while the toxic is being applied.
+    """
     ran = run(tmp_path, scenario("breaker", "reset: 0ms, stream: upstream"))
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout
     proof = the_fault(ran)["proof"]

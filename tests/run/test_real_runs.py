@@ -399,8 +399,8 @@ def test_a_service_by_url_without_faults_or_gateway(tmp_path: Path) -> None:
         ran = run(
             tmp_path,
             f"name: plain\nservice: {{url: http://127.0.0.1:{server.server_port}}}\ngateway: {{kind: none}}\n"
-            "load: {request: GET /, rate: 20/s, warmup: 500ms, duration: 5s, baseline: 1s}\n"
-            "gates: [p90 < 1s, errors < 10%, throughput > 5/s, timeouts < 10%]\nverdict: {clump: 10ms}\n",
+            "load: {request: GET /, rate: 100/s, warmup: 500ms, duration: 5s, baseline: 1s}\n"
+            "gates: [p90 < 1s, errors < 10%, throughput > 20/s, timeouts < 10%]\nverdict: {clump: 10ms}\n",
         )
     finally:
         server.shutdown()
@@ -453,8 +453,9 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_a_hang_hangs_clients_that_close_their_connections(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    """By day such a client hangs in test_named_runs.py, and gives up."""
     (tmp_path / "waits.py").write_text(WAITS)
     service = '{command: "python3 waits.py {port}", env: {AZURE: "{azure.url}", GCP: "{gcp.url}"}}'
     scenario = (
