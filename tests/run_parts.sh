@@ -35,7 +35,7 @@ part() { # NAME COMMAND…
 }
 
 all_began=$(date +%s)
-real=$(grep -lE 'pytest\.mark\.(stack|browser|alone)' tests/*/test_*.py)
+real=$(grep -rlE --include='test_*.py' 'pytest\.mark\.(stack|browser|alone)' tests)
 (
   "${MAKE:-make}" --no-print-directory check >"$kept/log" 2>&1
   echo "$? $(date +%s)" >"$kept/ended" 2>/dev/null # no folder: the tests were interrupted
