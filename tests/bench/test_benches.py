@@ -19,9 +19,9 @@ from harness.scenario.planning.gateway_choice import resolve_gateway
 from tests.bench.short_forms import ROOT, SHORT_FORMS, ShortForm, play, row, wrong
 from tests.rundir.recording import T0_NS, make_plan, record
 
-AT_NIGHT: Final = {"isolation", "kill_matrix", "ladder_table", "many_runs"}
-"""They need whole runs. By day `overhead` shows that a bench can start one, and tests/run plays cells of `kill_matrix`
-and `ladder_table`."""
+AT_NIGHT: Final = {"isolation", "kill_matrix", "ladder_table", "many_runs", "truth"}
+"""They need whole runs, or Locust to start within four seconds. By day `overhead` shows that a bench can start a run,
+and tests/run plays cells of `kill_matrix` and `ladder_table`."""
 STARTED_BY_OTHERS: Final = {"stub_server"}
 """Programs under `bench/` that measure nothing: benches start them."""
 COMMAND: Final = re.compile(r"python (?:-m bench\.(\w+)|bench/(\w+)\.py)")
@@ -43,14 +43,13 @@ def run_dir(tmp_path: Path) -> Path:
 
 
 def _marked(name: str) -> object:
-    marks = [pytest.mark.nightly] if name in AT_NIGHT else []
-    return pytest.param(name, marks=[*marks, pytest.mark.alone if name == "truth" else pytest.mark.beside])
+    return pytest.param(name, marks=pytest.mark.nightly if name in AT_NIGHT else pytest.mark.beside)
 
 
 @pytest.mark.stack
 @pytest.mark.parametrize("name", [_marked(name) for name in SHORT_FORMS])
 def test_its_short_form_prints_its_figures(name: str, run_dir: Path, request: pytest.FixtureRequest) -> None:
-    """A short form judges no figure, so others may run beside it. In `truth` Locust must start within four seconds."""
+    """A short form judges no figure, so others may run beside it."""
     if SHORT_FORMS[name].whole_runs:
         request.getfixturevalue("toxiproxy_binary")
         _require_nginx()

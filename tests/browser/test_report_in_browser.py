@@ -77,7 +77,9 @@ def test_on_paper_the_chart_fits_the_page(tmp_path: Path) -> None:
     assert seen["overflow"]["scroll"] <= seen["overflow"]["client"]
 
 
+@pytest.mark.nightly
 def test_names_that_want_out_do_not_get_out(tmp_path: Path) -> None:
+    """By day tests/hostile/test_in_browser.py has every hostile text there is."""
     plan = make_plan(faults=[slow_fault()])
     nasty = NASTY.replace("alert(1)", "alerted=true") + "x" * 300 + "<img src=x onerror=alerted=true>"
     page = _page(write_run(tmp_path / "run", plan, results(plan, nasty=nasty)))

@@ -49,12 +49,12 @@ def test_some_of_the_ten_thousand() -> None:
     """`make nightly` does all of them, with three seeds."""
     seed = 1
     ends: Counter[str] = Counter()
-    for number, end, reason in run_cases(Seeds.read(), seed, range(200)):
+    for number, end, reason in run_cases(Seeds.read(), seed, range(120)):
         assert not reason, f"python bench/fuzz_scenarios.py --seed {seed} --case {number}: {reason}"
         ends[end] += 1
     # a fuzzer whose cases all fail at the first letter would see nothing of what comes after
-    assert ends["valid"] > 10
-    assert ends["refused"] > 100
+    assert ends["valid"] > 6
+    assert ends["refused"] > 60
 
 
 # ---------------------------------------------------------------- the fuzzer sees what it looks for

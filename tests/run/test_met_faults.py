@@ -83,7 +83,7 @@ def test_the_same_where_it_need_not_be_met_passes_and_says_so_everywhere(tmp_pat
 
 @pytest.mark.nightly
 def test_a_breaker_that_opened_after_one_call_has_met_it(tmp_path: Path) -> None:
-    """By day a breaker opens after one connection that is reset."""
+    """By day tests/evidence/test_meetings.py has meetings as short."""
     ran = run(tmp_path, scenario("breaker", ON_THE_WIRE))
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout
     assert the_fault(ran)["landed"]
@@ -92,17 +92,18 @@ def test_a_breaker_that_opened_after_one_call_has_met_it(tmp_path: Path) -> None
 
 @pytest.mark.nightly
 def test_a_breaker_that_opened_at_the_first_refused_connection_has_met_it(tmp_path: Path) -> None:
-    """By day a breaker opens after one connection that is reset."""
+    """By day tests/evidence/test_meetings.py has meetings as short."""
     ran = run(tmp_path, scenario("breaker", "down: true"))
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout
     assert the_fault(ran)["proof"]["windows_refused"] == 1
 
 
-@pytest.mark.alone
+@pytest.mark.nightly
 def test_a_toxic_on_the_requests_is_met_by_connections_that_last_a_moment(tmp_path: Path) -> None:
     """They are reset before the backend has heard of a request, and before the sockets are looked at.
 
-    Alone, since its one connection must not come while the toxic is being applied.
+    By day tests/evidence/test_meetings.py has such connections, made up. Its one connection must not come while the
+    toxic is being applied, so nothing should run beside it.
     """
     ran = run(tmp_path, scenario("breaker", "reset: 0ms, stream: upstream"))
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout

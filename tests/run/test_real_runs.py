@@ -84,8 +84,9 @@ def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_
     assert judged.stdout.splitlines()[-1].startswith("RIG_FAILURE ")
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_fail_fast_stops_and_the_judge_agrees(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    """By day test_early_stop.py decides when, and test_warmup_runs.py stops runs."""
     scenario = LIGHT_INCIDENT.replace("for: 7s", "for: 30s")
     ran = run(tmp_path, scenario, "--set", "service.rung=parallel", "--fail-fast", env=toxiproxy_env)
     assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr

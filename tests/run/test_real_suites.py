@@ -56,8 +56,12 @@ def test_a_cell_that_the_matrix_does_not_have_is_refused_with_those_that_it_has(
     assert "fix: cells: parallel, timeout" in missing.stderr
 
 
+@pytest.mark.nightly
 def test_runs_are_pooled_until_they_decide(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    """Each window alone is too short for its clump; two of them are not."""
+    """Each window alone is too short for its clump; two of them are not.
+
+    By day tests/verdict/test_judge_cli.py pools runs that are made up.
+    """
     scenario = LIGHT_INCIDENT.replace("clump: 50ms", "clump: 250ms, runs: 3")
     ran = Running(tmp_path, scenario, env=toxiproxy_env).end()
     assert ran.code == 0, ran.stdout + ran.stderr

@@ -179,7 +179,7 @@ def _removals(method: str, _path: str) -> bool:
     ("stalls", "passes_on", "says"),
     [
         pytest.param(_toxics, False, NOT_APPLIED, id="applying", marks=pytest.mark.nightly),
-        pytest.param(_toxics, True, NOT_APPLIED, id="applied without a word"),
+        pytest.param(_toxics, True, NOT_APPLIED, id="applied without a word", marks=pytest.mark.nightly),
         pytest.param(_removals, False, "azure-slow (latency 60s) on azure could not be removed: DELETE", id="removing"),
     ],
 )
