@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from harness.errors import RigError
 from harness.stack.processes.ports import PortLease
@@ -23,6 +24,11 @@ from harness.toxiproxy.find import find_binary
 
 # helper modules as well: whoever reads a failed CI run has only its log
 pytest.register_assert_rewrite(*(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir()))
+
+
+# pure tests run beside others at low priority (tests/run_parts.sh), so no example has a deadline
+settings.register_profile("beside others", deadline=None)
+settings.load_profile("beside others")
 
 
 def pytest_configure() -> None:
@@ -41,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Raises UsageError for a test with one of the marks in `REAL` whose own file does not contain that mark, since
     tests/run_parts.sh would miss the test.
     """
-    marked = set()
+    marked: set[tuple[Path, str]] = set()
     for item in items:
         if item.get_closest_marker("beside") is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
