@@ -43,18 +43,9 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.app
 demo: setup
 	@$(BIN)/tailgate run ladder
 
-# Pure tests take a process for each core. Those with real processes mostly wait, so three run side by side; of whole
-# runs whose times no test judges, two. Those that judge a service under load, or measure, run alone. Each part runs
-# even if one before it failed.
 test: setup $(VENV)/.dev
 	@tests/system_packages.sh
-	@$(MAKE) --no-print-directory check
-	@failed=0; \
-	$(BIN)/python -m pytest -n auto -m "not nightly and not stack and not alone" || failed=1; \
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "stack and not beside and not nightly and not alone" || failed=1; \
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "beside and not nightly" || failed=1; \
-	$(BIN)/python -m pytest -m "alone and not nightly" || failed=1; \
-	exit $$failed
+	@BIN=$(BIN) tests/run_parts.sh
 
 # What is long and repeats: for a schedule, on a machine that does nothing else. Each goes on if one before it failed.
 nightly: setup $(VENV)/.dev

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from harness.errors import RigError
 from harness.stack.processes.ports import PortLease
@@ -25,8 +26,9 @@ from harness.toxiproxy.find import find_binary
 pytest.register_assert_rewrite(*(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir()))
 
 
-JUDGING = ("run", "bench", "aggregator")
-"""Rooms whose tests with real processes judge a service under load, or measure."""
+# pure tests run beside others at low priority (tests/run_parts.sh), so no example has a deadline
+settings.register_profile("beside others", deadline=None)
+settings.load_profile("beside others")
 
 
 def pytest_configure() -> None:
@@ -34,24 +36,25 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+REAL = ("stack", "browser", "alone")
+"""Marks of the tests that tests/run_parts.sh looks for in the text of files, so as to import no others for them."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as `alone` the whole runs, the benches, the browser and the wheel: they judge or measure.
+    """Keeps the tests of a file in one process, since they share what takes long to set up, except those `beside`.
 
-    A whole run of which no time is judged says so by `beside`. Other files stay in one process, since their tests share
-    what is dear to set up.
+    Raises UsageError for a test with one of the marks in `REAL` whose own file does not contain that mark, since
+    tests/run_parts.sh would miss the test.
     """
+    marked: set[tuple[Path, str]] = set()
     for item in items:
-        room = item.path.relative_to(Path(__file__).parent).parts[0]
-        marks = {mark.name for mark in item.iter_markers()}
-        if "beside" not in marks:
+        if item.get_closest_marker("beside") is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
-            if (
-                "browser" in marks
-                or room == "packaging"
-                or ("stack" in marks and room in ("run", "bench", "aggregator"))
-            ):
-                item.add_marker(pytest.mark.alone)
+        marked.update((item.path, name) for name in REAL if item.get_closest_marker(name))
+    for path, name in marked:
+        if f"pytest.mark.{name}" not in path.read_text(encoding="utf-8"):
+            raise pytest.UsageError(f"{path}: write `pytest.mark.{name}` into this file itself, where it is looked for")
 
 
 @pytest.fixture(scope="session", autouse=True)

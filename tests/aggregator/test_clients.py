@@ -15,7 +15,7 @@ from aggregator.backends import pages
 from aggregator.backends.pages import CURSOR_LENGTH_MAX, BackendError
 from tests.aggregator.sockets import CLIENTS, answer, drip, hang, response, say_and_close, served, spoken_to
 
-pytestmark = [pytest.mark.stack, pytest.mark.parametrize("client", CLIENTS)]
+pytestmark = [pytest.mark.stack, pytest.mark.alone, pytest.mark.parametrize("client", CLIENTS)]
 
 Behave = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

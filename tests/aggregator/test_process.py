@@ -14,7 +14,7 @@ import pytest
 
 from tests.aggregator.sockets import PATIENCE_S, aggregator, answer, drip, hang, served, user
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.alone]
 
 
 @pytest.mark.parametrize("behave", [hang, drip])

@@ -125,6 +125,7 @@ def test_nobody_listening_is_a_connection_error() -> None:
 
 
 @pytest.mark.stack
+@pytest.mark.alone
 def test_the_rung_answers_in_time_keeps_every_thread_and_still_can_be_stopped() -> None:
     """What `timeout` frees (test_process.py), it holds: as many connections and threads as were given up on."""
 
@@ -152,6 +153,7 @@ def test_the_rung_answers_in_time_keeps_every_thread_and_still_can_be_stopped() 
 
 
 @pytest.mark.stack
+@pytest.mark.alone
 def test_plain_httpx_lets_a_hung_backend_take_every_connection() -> None:
     """Mechanism 5: a hundred calls to azure are all that the pool holds, and healthy gcp is the one that is missing."""
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +19,9 @@ from harness.scenario.planning.gateway_choice import resolve_gateway
 from tests.bench.short_forms import ROOT, SHORT_FORMS, ShortForm, play, row, wrong
 from tests.rundir.recording import T0_NS, make_plan, record
 
-Ended = subprocess.CompletedProcess[str]
-AT_ONCE: Final = 3
-"""They wait for most of their time."""
+AT_NIGHT: Final = {"isolation", "kill_matrix", "ladder_table", "many_runs", "truth"}
+"""They need whole runs, or Locust to start within four seconds. By day `overhead` shows that a bench can start a run,
+and tests/run plays cells of `kill_matrix` and `ladder_table`."""
 STARTED_BY_OTHERS: Final = {"stub_server"}
 """Programs under `bench/` that measure nothing: benches start them."""
 COMMAND: Final = re.compile(r"python (?:-m bench\.(\w+)|bench/(\w+)\.py)")
@@ -34,40 +31,29 @@ PAGES: Final = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "Make
 # ---------------------------------------------------------------- each of them
 
 
-@pytest.fixture(scope="module")
-def run_dir() -> Iterator[Path]:
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
     """A run of two minutes that was looked at."""
     made = record(make_plan(rate_per_s=2, duration_ms=120_000))
     made.resources = [
         {"t_ns": T0_NS + at_s * 10**9, "child": "sut", "rss_bytes": 54_000_000, "threads": 5, "sockets": states}
         for at_s, states in ((1, {"ESTABLISHED": 7}), (61, {"ESTABLISHED": 8}))
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        yield made.write(Path(folder))
+    return made.write(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def played(request: pytest.FixtureRequest, run_dir: Path) -> Iterator[dict[str, Future[Ended]]]:
-    """The benches whose tests are to run, some at once, begun with the first of them."""
-    asked = {
-        item.callspec.params.get("name")
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-    }
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {name: pool.submit(play, name, run_dir) for name in SHORT_FORMS if name in asked}
-        pool.shutdown(cancel_futures=True)
+def _marked(name: str) -> object:
+    return pytest.param(name, marks=pytest.mark.nightly if name in AT_NIGHT else pytest.mark.beside)
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize("name", SHORT_FORMS)
-def test_its_short_form_prints_its_figures(
-    name: str, played: dict[str, Future[Ended]], request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize("name", [_marked(name) for name in SHORT_FORMS])
+def test_its_short_form_prints_its_figures(name: str, run_dir: Path, request: pytest.FixtureRequest) -> None:
+    """A short form judges no figure, so others may run beside it."""
     if SHORT_FORMS[name].whole_runs:
         request.getfixturevalue("toxiproxy_binary")
         _require_nginx()
-    done = played[name].result()
+    done = play(name, run_dir)
     assert not list(wrong(SHORT_FORMS[name], done)), f"{done.args}\n{done.stdout}\n{done.stderr}"
 
 

@@ -47,7 +47,9 @@ def _sound(seen: list[dict[str, Any]], console: list[str]) -> None:
         assert answer["page"] != answer["switched"]["page"], "the theme button does nothing"
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    "dark", [pytest.param(False, id="light"), pytest.param(True, id="dark", marks=pytest.mark.nightly)]
+)
 def test_a_five_minute_run(tmp_path: Path, dark: bool) -> None:
     page = _page(write_run(tmp_path / "run", five_minutes()))
     seen, console = chromium.ask(page, tmp_path / "profile", dark=dark, widths=WIDTHS)
@@ -75,7 +77,9 @@ def test_on_paper_the_chart_fits_the_page(tmp_path: Path) -> None:
     assert seen["overflow"]["scroll"] <= seen["overflow"]["client"]
 
 
+@pytest.mark.nightly
 def test_names_that_want_out_do_not_get_out(tmp_path: Path) -> None:
+    """By day tests/hostile/test_in_browser.py has every hostile text there is."""
     plan = make_plan(faults=[slow_fault()])
     nasty = NASTY.replace("alert(1)", "alerted=true") + "x" * 300 + "<img src=x onerror=alerted=true>"
     page = _page(write_run(tmp_path / "run", plan, results(plan, nasty=nasty)))

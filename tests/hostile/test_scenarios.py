@@ -45,15 +45,16 @@ def test_what_mutation_starts_from_is_right(name: str, tmp_path: Path) -> None:
     assert ended(SOUND[name], tmp_path) == ("valid", "")
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_some_of_the_ten_thousand(seed: int) -> None:
+def test_some_of_the_ten_thousand() -> None:
+    """`make nightly` does all of them, with three seeds."""
+    seed = 1
     ends: Counter[str] = Counter()
-    for number, end, reason in run_cases(Seeds.read(), seed, range(200)):
+    for number, end, reason in run_cases(Seeds.read(), seed, range(120)):
         assert not reason, f"python bench/fuzz_scenarios.py --seed {seed} --case {number}: {reason}"
         ends[end] += 1
     # a fuzzer whose cases all fail at the first letter would see nothing of what comes after
-    assert ends["valid"] > 10
-    assert ends["refused"] > 100
+    assert ends["valid"] > 6
+    assert ends["refused"] > 60
 
 
 # ---------------------------------------------------------------- the fuzzer sees what it looks for
@@ -73,6 +74,7 @@ def test_a_defect_is_noticed(
     defect: Callable[..., None], seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.scenario.load_scenario", defect)
+    monkeypatch.setattr("bench.validate_case.CPU_S", 1.0)
     assert ended(GOOD, tmp_path)[1].startswith(seen)
 
 

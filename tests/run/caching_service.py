@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 from tests.run.small_service import Handler, serve
 
 KEPT_S = 180.0
-GIVE_UP_S = 0.5
+GIVE_UP_S = 1.0
 
 _way = sys.argv[2]
 _backends = dict(word.split("=", 1) for word in sys.argv[3:])

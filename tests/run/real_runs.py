@@ -38,6 +38,24 @@ verdict: {clump: 12ms}
 """
 """About thirteen seconds: one fault, a service that stands it, with room for a stall of a busy machine."""
 
+LIGHT_INCIDENT = """\
+name: incident
+service: {rung: timeout}
+upstreams:
+  azure: {p50: 10ms, p99: 25ms, rows: 10}
+  gcp: {p50: 10ms, p99: 25ms, rows: 10}
+gateway: {timeout: 2s}
+load: {request: GET /v1/offers, rate: 20/s, warmup: 500ms, baseline: 1s, recovery: 1s, guard: 1s}
+faults: [{name: azure-slow, upstream: azure, latency: 60s, for: 7s}]
+gates: [p90 < gateway.timeout during azure-slow, complete > 90% during azure-slow]
+verdict: {clump: 50ms}
+"""
+"""The incident in eleven seconds, for tests about how a run ends or what it writes, several of which run side by side.
+
+A quarter of the load leaves the processor to the others, and a tenth of the requests may be late without a gate that
+fails.
+"""
+
 
 @dataclass(frozen=True)
 class Ran:

@@ -12,7 +12,7 @@ from harness.evidence import Evidence
 from harness.rundir.journal import read_journal
 from tests.run.real_runs import assert_nothing_left, run
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.alone]
 
 SCENARIO = """\
 name: faked

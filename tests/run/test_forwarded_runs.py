@@ -17,7 +17,7 @@ import trustme
 
 from tests.run.real_runs import run
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
 SERVICE = str(Path(__file__).with_name("partner_service.py"))
 COMMAND = f"{shlex.quote(sys.executable)} {shlex.quote(SERVICE)} {{port}} {{flights.url}} {{cars.url}}"
@@ -72,7 +72,7 @@ verdict: {{clump: 15ms}}
 """
 
 
-@pytest.mark.parametrize("fault", ["status: 503", "hang: true"])
+@pytest.mark.parametrize("fault", ["status: 503", pytest.param("hang: true", marks=pytest.mark.nightly)])
 def test_partners_over_https_and_http(tmp_path: Path, fault: str) -> None:
     class Linking(Partner):
         links = True

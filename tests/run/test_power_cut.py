@@ -1,4 +1,7 @@
-"""tailgate and its supervisor killed at one blow, as a power cut does it: one sweep undoes the rest, and no more."""
+"""tailgate and its supervisor killed at one blow, as a power cut does it: one sweep undoes the rest, and no more.
+
+Alone, since any other run that starts meanwhile would sweep the rest first.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ import pytest
 
 from bench.others_toxiproxy import OthersToxiproxy
 from harness.stack.processes.orphans import members
-from tests.run.real_runs import INCIDENT, TAILGATE, Running, assert_nothing_left
+from tests.run.real_runs import LIGHT_INCIDENT, TAILGATE, Running, assert_nothing_left
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.alone]
 
 
 def _sweep(folder: Path, url: str) -> list[str]:
@@ -27,7 +30,7 @@ def test_a_sweep_undoes_what_is_left_of_a_dead_run_beside_one_that_lives(
         folder.mkdir()
     others = OthersToxiproxy(tmp_path, toxiproxy_binary)
     try:
-        dead, alive = (Running(folder, INCIDENT, env={"TOXIPROXY_URL": others.url}) for folder in folders)
+        dead, alive = (Running(folder, LIGHT_INCIDENT, env={"TOXIPROXY_URL": others.url}) for folder in folders)
         run_dir = dead.wait_for_fault()
         supervisor = dead.child("harness.stack.supervisor.supervisor")
         dead.process.kill()
@@ -51,9 +54,10 @@ def test_a_sweep_undoes_what_is_left_of_a_dead_run_beside_one_that_lives(
         others.close()
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_the_next_run_undoes_it_too(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    dead = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    """By day one undoes it that is asked to, above."""
+    dead = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     run_dir = dead.wait_for_fault()
     supervisor = dead.child("harness.stack.supervisor.supervisor")
     dead.process.kill()
@@ -61,7 +65,7 @@ def test_the_next_run_undoes_it_too(tmp_path: Path, toxiproxy_env: dict[str, str
     dead.process.communicate(timeout=20)
     assert members(run_dir.name)
     (tmp_path / "next").mkdir()
-    following = Running(tmp_path / "next", INCIDENT, env=toxiproxy_env)
+    following = Running(tmp_path / "next", LIGHT_INCIDENT, env=toxiproxy_env)
     following.wait_for(lambda found: (found / "manifest.json").exists())
     assert not members(run_dir.name)
     following.process.terminate()

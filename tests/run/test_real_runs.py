@@ -1,4 +1,7 @@
-"""Whole runs of real processes: the verdicts, and every way a run may end."""
+"""Whole runs of real processes: the verdicts, and every way a run may end.
+
+What test_kill_matrix.py does to the same process in another way is `nightly` here.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,12 @@ import pytest
 from harness.rundir.journal import read_journal
 from harness.rundir.plan import Plan
 from harness.toxiproxy.client import ToxiproxyClient
-from tests.run.real_runs import INCIDENT, TAILGATE, Running, assert_nothing_left, run
+from tests.run.real_runs import INCIDENT, LIGHT_INCIDENT, TAILGATE, Running, assert_nothing_left, run
 
 pytestmark = pytest.mark.stack
 
 
+@pytest.mark.alone
 def test_a_service_that_stands_the_fault_passes(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     ran = run(tmp_path, INCIDENT, env=toxiproxy_env)
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
@@ -60,7 +64,7 @@ def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
     """The service waits for the slow backend: real 504s of a real gateway."""
-    ran = run(tmp_path, INCIDENT, "--set", "service.rung=parallel", "--json", env=toxiproxy_env)
+    ran = run(tmp_path, LIGHT_INCIDENT, "--set", "service.rung=parallel", "--json", env=toxiproxy_env)
     assert ran.code == 1, ran.stdout + ran.stderr
     assert ran.run_dir is not None
     assert json.loads(ran.stdout)["verdict"] == "fail"
@@ -80,38 +84,43 @@ def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_
     assert judged.stdout.splitlines()[-1].startswith("RIG_FAILURE ")
 
 
+@pytest.mark.nightly
 def test_fail_fast_stops_and_the_judge_agrees(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    scenario = INCIDENT.replace("for: 9s", "for: 30s")
+    """By day test_early_stop.py decides when, and test_warmup_runs.py stops runs."""
+    scenario = LIGHT_INCIDENT.replace("for: 7s", "for: 30s")
     ran = run(tmp_path, scenario, "--set", "service.rung=parallel", "--fail-fast", env=toxiproxy_env)
     assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
     assert "a gate could no longer pass" in ran.results["run"]["stopped"]
     assert "can no longer pass" in ran.stderr
     whole = next(phase for phase in ran.results["phases"] if phase["name"] == "whole")
-    assert whole["n"] < 0.7 * 80 * 33
+    assert whole["n"] < 0.7 * 20 * 33
 
 
 # ---------------------------------------------------------------- who is to blame
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_toxiproxy_dying_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    """By day a fake is killed in test_kill_matrix.py, and each of the others in tests/stack/test_stack_run.py."""
+    running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     running.wait_for_fault()
     running.child("toxiproxy-server").kill()
     _rig_failure(running, "toxiproxy")
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_a_load_worker_dying_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    """By day one is stopped in test_kill_matrix.py, and killed in tests/stack/test_stack_run.py."""
+    running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     running.wait_for_fault()
     running.child("locustfile.py").kill()
     _rig_failure(running, "locust")
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_the_service_dying_is_the_services_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    """By day it is stopped in test_kill_matrix.py, and dies in tests/stack/test_stack_run.py."""
+    running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
     running.child("aggregator").kill()
     ran = running.end()
@@ -121,17 +130,19 @@ def test_the_service_dying_is_the_services_fault(tmp_path: Path, toxiproxy_env: 
     assert_nothing_left(run_dir)
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_a_killed_supervisor_is_cleaned_up_after(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    """By day test_kill_matrix.py kills one, on a Toxiproxy of others."""
+    running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     running.wait_for_fault()
     running.child("harness.stack.supervisor.supervisor").kill()
     _rig_failure(running, "supervisor")
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_a_killed_tailgate_leaves_nothing_within_fifteen_seconds(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    """By day the same is seen on a Toxiproxy of others, below."""
+    running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
     running.process.kill()
     running.process.communicate(timeout=20)
@@ -140,11 +151,11 @@ def test_a_killed_tailgate_leaves_nothing_within_fifteen_seconds(tmp_path: Path,
 
 
 @pytest.mark.beside
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)])
 def test_interrupted_runs_are_judged_as_such(
     tmp_path: Path, toxiproxy_env: dict[str, str], number: signal.Signals
 ) -> None:
-    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
     running.process.send_signal(number)
     ran = running.end()
@@ -157,7 +168,7 @@ def test_interrupted_runs_are_judged_as_such(
 
 @pytest.mark.beside
 def test_a_second_ctrl_c_skips_the_judging_never_the_rollback(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
     running.process.send_signal(signal.SIGINT)
     time.sleep(0.1)  # a signal that is still pending would swallow the second one
@@ -181,7 +192,7 @@ def _rig_failure(running: Running, names: str) -> None:
 # ---------------------------------------------------------------- what does not begin
 
 
-COMMAND = INCIDENT.replace("{rung: timeout}", '{command: [COMMAND, "{port}"], ready: GET /healthz within 2s}')
+COMMAND = LIGHT_INCIDENT.replace("{rung: timeout}", '{command: [COMMAND, "{port}"], ready: GET /healthz within 2s}')
 
 
 @pytest.mark.beside
@@ -213,7 +224,8 @@ def test_a_service_whose_program_is_not_there_starts_nothing(tmp_path: Path) -> 
 def test_a_port_in_use_names_who_has_it(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ran = Running(tmp_path, INCIDENT.replace("azure: {p50", f"azure: {{port: {port}, p50"), env=toxiproxy_env).end()
+        scenario = LIGHT_INCIDENT.replace("azure: {p50", f"azure: {{port: {port}, p50")
+        ran = Running(tmp_path, scenario, env=toxiproxy_env).end()
     assert ran.code == 4
     assert f"port {port} (the listener of upstream azure) is in use by" in ran.stderr
     assert f"(pid {os.getpid()})" in ran.stderr
@@ -222,7 +234,7 @@ def test_a_port_in_use_names_who_has_it(tmp_path: Path, toxiproxy_env: dict[str,
 @pytest.mark.beside
 def test_no_toxiproxy_says_how_to_get_it(tmp_path: Path) -> None:
     env = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache"), "TOXIPROXY_URL": None}
-    ran = run(tmp_path, INCIDENT, env=env)
+    ran = run(tmp_path, LIGHT_INCIDENT, env=env)
     assert ran.code == 4
     assert "no Toxiproxy found" in ran.stderr
     assert "fix: run `tailgate toxiproxy install`" in ran.stderr
@@ -231,11 +243,11 @@ def test_no_toxiproxy_says_how_to_get_it(tmp_path: Path) -> None:
 
 @pytest.mark.beside
 def test_scenario_mistakes_start_nothing(tmp_path: Path) -> None:
-    wrong = INCIDENT.replace("rate: 80/s", "rate: 80").replace("upstream: azure", "upstream: azur") + "gate: []\n"
+    wrong = LIGHT_INCIDENT.replace("rate: 20/s", "rate: 20").replace("upstream: azure", "upstream: azur") + "gate: []\n"
     ran = run(tmp_path, wrong)
     assert ran.code == 2
     assert "scenario.yaml:7:" in ran.stderr
-    assert "80 has no unit" in ran.stderr
+    assert "20 has no unit" in ran.stderr
     assert "fix: did you mean `azure`?" in ran.stderr
     assert "unknown key `gate`" in ran.stderr
     assert ran.stderr.splitlines()[-1] == "3 problems; nothing was started"
@@ -266,15 +278,20 @@ class Buyer(FastHttpUser):
 @pytest.mark.beside
 def test_an_exception_in_a_locustfile_is_shown(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     (tmp_path / "buyer.py").write_text(LOCUSTFILE + "\nraise LookupError('no catalogue')\n")
-    ran = run(tmp_path, INCIDENT.replace("request: GET /v1/offers", "locustfile: buyer.py"), env=toxiproxy_env)
+    ran = run(tmp_path, LIGHT_INCIDENT.replace("request: GET /v1/offers", "locustfile: buyer.py"), env=toxiproxy_env)
     assert ran.code == 4, ran.stdout + ran.stderr
     assert "LookupError: no catalogue" in ran.stderr
 
 
-def test_a_users_locustfile_is_driven_at_the_planned_times(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+@pytest.mark.beside
+def test_a_users_locustfile_is_driven_at_the_planned_times_and_quiet_says_one_line(
+    tmp_path: Path, toxiproxy_env: dict[str, str]
+) -> None:
     (tmp_path / "buyer.py").write_text(LOCUSTFILE)
-    ran = run(tmp_path, INCIDENT.replace("request: GET /v1/offers", "locustfile: buyer.py"), env=toxiproxy_env)
-    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
+    scenario = LIGHT_INCIDENT.replace("request: GET /v1/offers", "locustfile: buyer.py")
+    ran = run(tmp_path, scenario, "--quiet", env=toxiproxy_env)
+    assert ran.code == 0, ran.stdout + ran.stderr
+    assert ran.stdout == f"PASS incident {Path('.runs') / 'incident' / (ran.run_dir or Path()).name}\n"
 
 
 # ---------------------------------------------------------------- faults that are not there
@@ -282,19 +299,19 @@ def test_a_users_locustfile_is_driven_at_the_planned_times(tmp_path: Path, toxip
 
 @pytest.mark.beside
 def test_a_toxiproxy_that_lies_is_never_a_pass(tmp_path: Path, lying_toxiproxy: str) -> None:
-    ran = run(tmp_path, INCIDENT, env={"TOXIPROXY_URL": lying_toxiproxy})
+    ran = run(tmp_path, LIGHT_INCIDENT, env={"TOXIPROXY_URL": lying_toxiproxy})
     assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_a_service_that_goes_around_its_proxy_is_never_a_pass(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    """It answers as if nothing were wrong, and asks nobody."""
+    """It answers as if nothing were wrong, and asks nobody. By day a service asks once: test_met_faults.py."""
     aloof = tmp_path / "aloof.py"
     aloof.write_text(ALOOF)
     scenario = (
-        INCIDENT.replace("{rung: timeout}", "{command: python3 aloof.py {port}, cwd: .}")
+        LIGHT_INCIDENT.replace("{rung: timeout}", "{command: python3 aloof.py {port}, cwd: .}")
         .replace("{command: python3 aloof.py {port}, cwd: .}", '{command: "python3 aloof.py {port}"}')
-        .replace(", complete > 99% during azure-slow", "")
+        .replace(", complete > 90% during azure-slow", "")
     )
     ran = run(tmp_path, scenario, env=toxiproxy_env)
     assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
@@ -319,10 +336,11 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_a_proxy_that_somebody_disables_is_never_a_pass(tmp_path: Path, real_toxiproxy: str) -> None:
-    """The toxic would be added to a disabled proxy, and do nothing."""
-    running = Running(tmp_path, INCIDENT.replace("baseline: 1s", "baseline: 4s"), env={"TOXIPROXY_URL": real_toxiproxy})
+    """The toxic would be added to a disabled proxy, and do nothing. By day a Toxiproxy lies, above."""
+    scenario = LIGHT_INCIDENT.replace("baseline: 1s", "baseline: 4s")
+    running = Running(tmp_path, scenario, env={"TOXIPROXY_URL": real_toxiproxy})
     run_dir = running.wait_for(lambda found: (found / "control" / "start.json").exists())
     plan = Plan.read(run_dir)
     ToxiproxyClient(real_toxiproxy).set_enabled(plan.proxy_name("azure"), enabled=False)
@@ -334,7 +352,7 @@ def test_a_proxy_that_somebody_disables_is_never_a_pass(tmp_path: Path, real_tox
 
 @pytest.mark.beside
 def test_a_killed_tailgate_leaves_no_toxic_on_a_server_of_others(tmp_path: Path, real_toxiproxy: str) -> None:
-    running = Running(tmp_path, INCIDENT, env={"TOXIPROXY_URL": real_toxiproxy})
+    running = Running(tmp_path, LIGHT_INCIDENT, env={"TOXIPROXY_URL": real_toxiproxy})
     run_dir = running.wait_for_fault()
     running.process.kill()
     running.process.communicate(timeout=20)
@@ -345,8 +363,9 @@ def test_a_killed_tailgate_leaves_no_toxic_on_a_server_of_others(tmp_path: Path,
 # ---------------------------------------------------------------- a disk that takes no more
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_a_full_disk_is_the_rigs_fault(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    """By day a disk fills up under the supervisor alone (tests/stack/test_kill.py) and while reports are written."""
     running = Running(tmp_path, INCIDENT, env=toxiproxy_env, file_limit_bytes=16_384)
     ran = running.end()
     assert ran.code == 4, ran.stdout + ran.stderr
@@ -373,6 +392,7 @@ class _Answers(BaseHTTPRequestHandler):
         return
 
 
+@pytest.mark.beside
 def test_a_service_by_url_without_faults_or_gateway(tmp_path: Path) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -381,7 +401,7 @@ def test_a_service_by_url_without_faults_or_gateway(tmp_path: Path) -> None:
             tmp_path,
             f"name: plain\nservice: {{url: http://127.0.0.1:{server.server_port}}}\ngateway: {{kind: none}}\n"
             "load: {request: GET /, rate: 100/s, warmup: 500ms, duration: 5s, baseline: 1s}\n"
-            "gates: [p99 < 500ms, errors < 1%, throughput > 50/s, timeouts < 1%]\nverdict: {clump: 10ms}\n",
+            "gates: [p90 < 1s, errors < 10%, throughput > 20/s, timeouts < 10%]\nverdict: {clump: 10ms}\n",
         )
     finally:
         server.shutdown()
@@ -389,14 +409,10 @@ def test_a_service_by_url_without_faults_or_gateway(tmp_path: Path) -> None:
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
 
 
-def test_quiet_says_one_line(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    ran = run(tmp_path, INCIDENT, "--quiet", env=toxiproxy_env)
-    assert ran.stdout == f"PASS incident {Path('.runs') / 'incident' / (ran.run_dir or Path()).name}\n"
-
-
 # ---------------------------------------------------------------- large answers, and clients that close
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("delay", ["60s", pytest.param("3s", marks=pytest.mark.nightly)])
 def test_large_answers_to_callers_who_left_are_let_go_at_once(
     tmp_path: Path, toxiproxy_env: dict[str, str], delay: str
@@ -405,8 +421,7 @@ def test_large_answers_to_callers_who_left_are_let_go_at_once(
 
     With 3 s delays run out all the time, the removal's moment included, which can lock up Toxiproxy.
     """
-    # at 50 a second, since parsing such answers at 80 takes all that a slow machine has
-    scenario = INCIDENT.replace("rows: 10", "rows: 400").replace("80/s", "50/s").replace("60s", delay)
+    scenario = LIGHT_INCIDENT.replace("rows: 10", "rows: 400").replace("60s", delay)
     ran = run(tmp_path, scenario, env=toxiproxy_env)
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
     assert ran.run_dir is not None
@@ -439,13 +454,15 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 
 
+@pytest.mark.nightly
 def test_a_hang_hangs_clients_that_close_their_connections(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+    """By day such a client hangs in test_named_runs.py, and gives up."""
     (tmp_path / "waits.py").write_text(WAITS)
     service = '{command: "python3 waits.py {port}", env: {AZURE: "{azure.url}", GCP: "{gcp.url}"}}'
     scenario = (
-        INCIDENT.replace("{rung: timeout}", service)
+        LIGHT_INCIDENT.replace("{rung: timeout}", service)
         .replace("latency: 60s", "hang: true")
-        .replace(", complete > 99% during azure-slow", "")
+        .replace(", complete > 90% during azure-slow", "")
     )
     ran = run(tmp_path, scenario, env=toxiproxy_env)
     assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr

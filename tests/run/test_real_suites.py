@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.real_runs import INCIDENT, TAILGATE, Running, run
+from tests.run.real_runs import LIGHT_INCIDENT, TAILGATE, Running, run
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
-LADDER = INCIDENT + "matrix: {vary: {service.rung: [parallel, timeout]}, expect: {parallel: [fail]}}\n"
+LADDER = LIGHT_INCIDENT + "matrix: {vary: {service.rung: [parallel, timeout]}, expect: {parallel: [fail]}}\n"
 
 
 def test_a_ladder_as_expected_passes_and_says_what_happened(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
@@ -38,28 +38,31 @@ def test_a_ladder_as_expected_passes_and_says_what_happened(tmp_path: Path, toxi
     assert (folder / "results.json").read_bytes() == before
 
 
-def test_one_cell_of_a_matrix_may_be_run_alone(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    ran = Running(tmp_path, LADDER, "--only", "timeout", "--json", env=toxiproxy_env).end()
-    assert ran.code == 0, ran.stdout + ran.stderr
-    assert [cell["cell"] for cell in json.loads(ran.stdout)["cells"]] == ["timeout"]
-    missing = Running(tmp_path, LADDER, "--only", "thread", env=toxiproxy_env).end()
+def test_one_cell_of_a_ladder_may_be_run_alone_and_fails_if_it_is_not_as_expected(
+    tmp_path: Path, toxiproxy_env: dict[str, str]
+) -> None:
+    wrong = LADDER.replace("expect: {parallel: [fail]}", "expect: {timeout: [fail]}")
+    ran = Running(tmp_path, wrong, "--only", "timeout", env=toxiproxy_env).end()
+    assert ran.code == 1, ran.stdout + ran.stderr
+    assert "Not as expected: timeout is PASS, expected fail." in ran.stdout
+    document = json.loads((tmp_path / ran.last_line.split()[-1] / "results.json").read_bytes())
+    assert [(cell["cell"], cell["as_expected"]) for cell in document["cells"]] == [("timeout", False)]
+
+
+def test_a_cell_that_the_matrix_does_not_have_is_refused_with_those_that_it_has(tmp_path: Path) -> None:
+    missing = Running(tmp_path, LADDER, "--only", "thread").end()
     assert missing.code == 2
     assert "no cell is called thread" in missing.stderr
     assert "fix: cells: parallel, timeout" in missing.stderr
 
 
-def test_a_ladder_that_is_not_as_expected_fails(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    wrong = LADDER.replace("expect: {parallel: [fail]}", "expect: {timeout: [fail]}").replace(
-        "[parallel, timeout]", "[timeout]"
-    )
-    ran = Running(tmp_path, wrong, env=toxiproxy_env).end()
-    assert ran.code == 1, ran.stdout + ran.stderr
-    assert "Not as expected: timeout is PASS, expected fail." in ran.stdout
-
-
+@pytest.mark.nightly
 def test_runs_are_pooled_until_they_decide(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    """Each window alone is too short for its clump; two of them are not."""
-    scenario = INCIDENT.replace("clump: 12ms", "clump: 30ms, runs: 3").replace("rate: 80/s", "rate: 60/s")
+    """Each window alone is too short for its clump; two of them are not.
+
+    By day tests/verdict/test_judge_cli.py pools runs that are made up.
+    """
+    scenario = LIGHT_INCIDENT.replace("clump: 50ms", "clump: 250ms, runs: 3")
     ran = Running(tmp_path, scenario, env=toxiproxy_env).end()
     assert ran.code == 0, ran.stdout + ran.stderr
     assert "still inconclusive after 1 of 3 runs" in ran.stderr
@@ -73,26 +76,28 @@ def test_runs_are_pooled_until_they_decide(tmp_path: Path, toxiproxy_env: dict[s
 
 
 def test_closed_load_is_locusts_own(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    scenario = INCIDENT.replace("rate: 80/s", "users: 30").replace("for: 9s", "for: 13s")
+    scenario = LIGHT_INCIDENT.replace("rate: 20/s", "users: 10").replace("for: 7s", "for: 9s")
     ran = run(tmp_path, scenario, env=toxiproxy_env)
     assert ran.code == 0, ran.stdout + ran.stderr
     assert ran.results["run"]["load"]["model"] == "closed"
 
 
 def test_several_scenarios_make_one_document(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    (tmp_path / "second.yaml").write_text(INCIDENT.replace("name: incident", "name: second"))
-    ran = Running(tmp_path, INCIDENT, "second.yaml", "--json", env=toxiproxy_env).end()
+    left_out = ("load:", "faults:", "gates:")
+    calm = "".join(line for line in LIGHT_INCIDENT.splitlines(keepends=True) if not line.startswith(left_out))
+    calm += "load: {request: GET /v1/offers, rate: 20/s, warmup: 500ms, duration: 5s}\ngates: [errors < 10%]\n"
+    (tmp_path / "second.yaml").write_text(calm.replace("name: incident", "name: second"))
+    ran = Running(tmp_path, calm, "second.yaml", "--json", env=toxiproxy_env).end()
     assert ran.code == 0, ran.stdout + ran.stderr
     document = json.loads(ran.stdout)
     assert document["kind"] == "suite"
     assert [one["scenario"]["name"] for one in document["runs"]] == ["incident", "second"]
 
 
-@pytest.mark.beside
 def test_a_stop_while_everything_starts_leaves_nothing_and_is_no_verdict(
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
-    running = Running(tmp_path, INCIDENT, "--json", env=toxiproxy_env)
+    running = Running(tmp_path, LIGHT_INCIDENT, "--json", env=toxiproxy_env)
     running.wait_for(lambda run_dir: (run_dir / "plan.json").exists())
     running.process.send_signal(signal.SIGINT)
     ran = running.end()
@@ -101,6 +106,7 @@ def test_a_stop_while_everything_starts_leaves_nothing_and_is_no_verdict(
     assert "PASS" not in ran.stdout
 
 
+@pytest.mark.alone
 def test_doctor_runs_everything_once_and_leaves_nothing(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     env = {**os.environ, **toxiproxy_env, "XDG_CACHE_HOME": str(tmp_path)}
     asked = [TAILGATE, "doctor", "--json"]
@@ -111,7 +117,6 @@ def test_doctor_runs_everything_once_and_leaves_nothing(tmp_path: Path, toxiprox
     assert (tmp_path / "tailgate" / "ceiling.json").exists()
 
 
-@pytest.mark.beside
 def test_doctor_names_the_command_that_mends_it(tmp_path: Path) -> None:
     env = {**os.environ, "PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path)}
     env.pop("TOXIPROXY_URL", None)

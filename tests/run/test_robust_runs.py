@@ -14,10 +14,10 @@ import pytest
 from bench.others_toxiproxy import OthersToxiproxy
 from harness.rundir.journal import read_journal
 from harness.rundir.plan import Plan
-from tests.run.real_runs import INCIDENT, TAILGATE, Ran, Running, assert_nothing_left, run
+from tests.run.real_runs import LIGHT_INCIDENT, TAILGATE, Ran, Running, assert_nothing_left, run
 from tests.run.stalling_admin import StallingAdmin, Stalls
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
 
 def _began(run_dir: Path) -> bool:
@@ -53,7 +53,8 @@ def test_a_clock_that_is_stepped_changes_nothing(tmp_path: Path, toxiproxy_env: 
     """In every Python process of the run: two hours back, a day ahead, and back again."""
     (tmp_path / "clock").mkdir()
     (tmp_path / "clock" / "sitecustomize.py").write_text(STEPPING)
-    ran = run(tmp_path, INCIDENT, env={**toxiproxy_env, "PYTHONPATH": str(tmp_path / "clock")})
+    folders = [str(tmp_path / "clock"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    ran = run(tmp_path, LIGHT_INCIDENT, env={**toxiproxy_env, "PYTHONPATH": os.pathsep.join(folders)})
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
     assert all(check["ok"] for check in ran.results["validity"])
 
@@ -61,9 +62,8 @@ def test_a_clock_that_is_stepped_changes_nothing(tmp_path: Path, toxiproxy_env: 
 # ---------------------------------------------------------------- disks and folders
 
 
-@pytest.mark.beside
 def test_a_run_directory_removed_in_mid_run(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for(_began)
     plan = Plan.read(run_dir)
     begin = time.monotonic()
@@ -77,9 +77,8 @@ def test_a_run_directory_removed_in_mid_run(tmp_path: Path, toxiproxy_env: dict[
     assert_nothing_left(run_dir, within_s=1)
 
 
-@pytest.mark.beside
 def test_a_disk_that_is_full_from_the_start(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    ran = Running(tmp_path, INCIDENT, env=toxiproxy_env, file_limit_bytes=1_000).end()
+    ran = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env, file_limit_bytes=1_000).end()
     assert ran.code == 2, ran.stdout + ran.stderr
     assert "cannot be written: File too large" in ran.stderr
     assert "fix: name another folder with --out" in ran.stderr
@@ -87,7 +86,8 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path, toxiproxy_env: dict[
 
 def test_a_disk_that_fills_up_while_reports_are_written(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     """All rows fit, the largest report does not: what was measured is kept, and judged when there is room again."""
-    scenario = INCIDENT.replace("{timeout: 2s}", "{kind: client, timeout: 2s}")  # nginx writes the largest of the rows
+    # nginx writes the largest of the rows
+    scenario = LIGHT_INCIDENT.replace("{timeout: 2s}", "{kind: client, timeout: 2s}")
     ran = Running(tmp_path, scenario, env=toxiproxy_env, file_limit_bytes=124_000).end()
     _rig_failure(ran, "cannot be written")
     assert ran.run_dir is not None
@@ -99,10 +99,9 @@ def test_a_disk_that_fills_up_while_reports_are_written(tmp_path: Path, toxiprox
 # ---------------------------------------------------------------- open files
 
 
-@pytest.mark.beside
 def test_too_low_a_limit_of_open_files_starts_nothing(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     # slots that the scenario leaves to tailgate are cut to fit; those that it asks for are refused
-    scenario = INCIDENT.replace("rate: 80/s,", "rate: 80/s, max_in_flight: 700,")
+    scenario = LIGHT_INCIDENT.replace("rate: 20/s,", "rate: 20/s, max_in_flight: 700,")
     (tmp_path / "scenario.yaml").write_text(scenario)
     argv = ["sh", "-c", 'ulimit -n 300 && exec "$0" run scenario.yaml', TAILGATE]
     ran = subprocess.run(
@@ -117,14 +116,18 @@ def test_too_low_a_limit_of_open_files_starts_nothing(tmp_path: Path, toxiproxy_
 # ---------------------------------------------------------------- two at once
 
 
+@pytest.mark.nightly
 def test_two_runs_at_once_are_both_right(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    """One service stands the fault, one waits for it: neither sees the other's backends, ports or faults."""
+    """One service stands the fault, one waits for it: neither sees the other's backends, ports or faults.
+
+    By day the tests marked `beside` are runs at once.
+    """
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
     words = [(), ("--set", "service.rung=parallel")]
-    scenario = INCIDENT.replace("80/s", "50/s")  # two services share what one has elsewhere
-    both = [Running(folder, scenario, *each, env=toxiproxy_env) for folder, each in zip(folders, words, strict=True)]
+    pairs = zip(folders, words, strict=True)
+    both = [Running(folder, LIGHT_INCIDENT, *each, env=toxiproxy_env) for folder, each in pairs]
     ends = [running.end() for running in both]
     assert [ran.verdict for ran in ends] == ["PASS", "FAIL"], "\n".join(ran.stdout + ran.stderr for ran in ends)
     plans = [Plan.read(ran.run_dir) for ran in ends if ran.run_dir]
@@ -147,11 +150,10 @@ def others(tmp_path: Path, toxiproxy_binary: Path) -> Iterator[OthersToxiproxy]:
         server.close()
 
 
-@pytest.mark.beside
-@pytest.mark.parametrize("event", ["observed", "verified"])
+@pytest.mark.parametrize("event", ["observed", pytest.param("verified", marks=pytest.mark.nightly)])
 def test_a_toxiproxy_that_is_restarted_in_mid_run(tmp_path: Path, others: OthersToxiproxy, event: str) -> None:
     """While the fault is in force, and after it: our proxies are gone, and the service's errors are not its own."""
-    scenario = INCIDENT.replace("recovery: 1s", "recovery: 8s")
+    scenario = LIGHT_INCIDENT.replace("recovery: 1s", "recovery: 8s")
     running = Running(tmp_path, scenario, env={"TOXIPROXY_URL": others.url})
     run_dir = running.wait_for(_journalled(event))  # type: ignore[arg-type]
     begin = time.monotonic()
@@ -163,6 +165,9 @@ def test_a_toxiproxy_that_is_restarted_in_mid_run(tmp_path: Path, others: Others
     assert not others.changed()
 
 
+NOT_APPLIED = "azure-slow (latency 60s) on azure was not applied: POST"
+
+
 def _toxics(method: str, path: str) -> bool:
     return method == "POST" and path.endswith("/toxics")
 
@@ -171,21 +176,19 @@ def _removals(method: str, _path: str) -> bool:
     return method == "DELETE"
 
 
-@pytest.mark.beside
 @pytest.mark.parametrize(
     ("stalls", "passes_on", "says"),
     [
-        (_toxics, False, "azure-slow (latency 60s) on azure was not applied: POST"),
-        (_toxics, True, "azure-slow (latency 60s) on azure was not applied: POST"),
-        (_removals, False, "azure-slow (latency 60s) on azure could not be removed: DELETE"),
+        pytest.param(_toxics, False, NOT_APPLIED, id="applying", marks=pytest.mark.nightly),
+        pytest.param(_toxics, True, NOT_APPLIED, id="applied without a word", marks=pytest.mark.nightly),
+        pytest.param(_removals, False, "azure-slow (latency 60s) on azure could not be removed: DELETE", id="removing"),
     ],
-    ids=["applying", "applied without a word", "removing"],
 )
 def test_a_control_plane_that_is_blocked(
     tmp_path: Path, others: OthersToxiproxy, stalls: Stalls, passes_on: bool, says: str
 ) -> None:
     with StallingAdmin(others.url, stalls, passes_on=passes_on) as admin:
-        ran = Running(tmp_path, INCIDENT, env={"TOXIPROXY_URL": admin.url}).end()
+        ran = Running(tmp_path, LIGHT_INCIDENT, env={"TOXIPROXY_URL": admin.url}).end()
         _rig_failure(ran, says)
     assert ran.run_dir is not None
     if stalls is _removals:

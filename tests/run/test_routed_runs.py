@@ -12,7 +12,7 @@ import pytest
 
 from tests.run.real_runs import run
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
 SERVICE = str(Path(__file__).with_name("partner_service.py"))
 COMMAND = f"{shlex.quote(sys.executable)} {shlex.quote(SERVICE)} {{port}} {{flights.url}} {{cars.url}}"

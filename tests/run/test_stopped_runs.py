@@ -14,16 +14,17 @@ import psutil
 import pytest
 
 from harness.rundir.journal import read_journal
-from tests.run.real_runs import INCIDENT, TAILGATE, Running, assert_nothing_left
+from tests.run.real_runs import LIGHT_INCIDENT, TAILGATE, Running, assert_nothing_left
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
 
-@pytest.mark.beside
+@pytest.mark.nightly
 def test_a_stopped_tailgate_leaves_nothing_and_says_so_when_it_goes_on(
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
-    running = Running(tmp_path, INCIDENT, env=toxiproxy_env)
+    """By day the stack alone sees it: tests/stack/test_stopped.py."""
+    running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
     running.process.send_signal(signal.SIGSTOP)
     assert_nothing_left(run_dir)
@@ -84,9 +85,8 @@ def _in_fault(folder: Path, within_s: float = 30.0) -> Path:
     raise AssertionError("no fault was ever in force")
 
 
-@pytest.mark.beside
 def test_ctrl_z_at_a_terminal_undoes_everything_and_says_why(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    (tmp_path / "scenario.yaml").write_text(INCIDENT)
+    (tmp_path / "scenario.yaml").write_text(LIGHT_INCIDENT)
     terminal = Terminal([TAILGATE, "run", "scenario.yaml"], tmp_path, toxiproxy_env)
     run_dir = _in_fault(tmp_path)
     terminal.press(b"\x1a")
@@ -110,12 +110,11 @@ if os.WIFSTOPPED(status):
 """
 
 
-@pytest.mark.beside
 def test_a_job_in_the_background_is_not_stopped_while_its_faults_are_in_force(
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
     """`stty tostop` may hold its summary back, when all is done."""
-    (tmp_path / "scenario.yaml").write_text(INCIDENT)
+    (tmp_path / "scenario.yaml").write_text(LIGHT_INCIDENT)
     argv = [sys.executable, "-c", BACKGROUND, TAILGATE, "run", "scenario.yaml"]
     terminal = Terminal(argv, tmp_path, toxiproxy_env)
     assert terminal.end() == 0

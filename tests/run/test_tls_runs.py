@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,10 @@ import trustme
 
 from harness.rundir.plan import Plan
 from harness.rundir.planned.ca_variables import CA_VARIABLES
+from tests.fake_backends.tls.certificates import await_no_key_folder
 from tests.run.real_runs import Ran, run
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
 SERVICE = str(Path(__file__).with_name("tls_service.py"))
 
@@ -45,7 +45,7 @@ def assert_no_key(ran: Ran) -> None:
     assert any(path.name == "ca.pem" for path in files)
     for path in files:
         assert b"PRIVATE KEY" not in path.read_bytes(), path
-    assert not list(Path(tempfile.gettempdir()).glob("tailgate-key-*"))
+    await_no_key_folder()
 
 
 def test_a_service_with_a_timeout_stands_a_slow_partner_in_tls(tmp_path: Path) -> None:

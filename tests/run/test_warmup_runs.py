@@ -11,7 +11,7 @@ import pytest
 
 from tests.run.real_runs import TAILGATE, Ran, run
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
 SERVICE = Path(__file__).with_name("failing_service.py")
 SCENARIO = """\
@@ -48,7 +48,9 @@ def test_a_service_that_refuses_everything(tmp_path: Path) -> None:
     assert "Every request of the last half was answered with 503." in ran.results["why"]
 
 
+@pytest.mark.nightly
 def test_a_service_that_asks_its_fake_for_what_it_does_not_have(tmp_path: Path) -> None:
+    """By day test_routed_runs.py has one, with routes of its own."""
     ran = hopeless(tmp_path, "wrong-path")
     assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
     [line] = ran.results["unmatched"]

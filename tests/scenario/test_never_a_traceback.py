@@ -119,7 +119,7 @@ def check(path: Path) -> None:
         plan_of(cell.loaded).model_dump_json()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tree=mutated())
 def test_mutated_scenarios(tree: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:

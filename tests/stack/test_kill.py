@@ -122,9 +122,11 @@ def test_killed_while_it_comes_up(tmp_path: Path, run_id: str, toxiproxy: Engine
         assert assert_clean_within(tmp_path, run_id).reason == "interrupted"
 
 
+@pytest.mark.alone
 def test_killed_with_its_supervisor_a_sweep_finds_the_rest(
     tmp_path: Path, run_id: str, toxiproxy: EngineChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Alone, since any other stack that starts meanwhile would sweep the rest first."""
     with driver(tmp_path, run_id, _own(toxiproxy), *FAULT) as tailgate:
         await_line(tailgate, "applied")
         parent = supervisor(run_id)

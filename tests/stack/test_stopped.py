@@ -136,13 +136,14 @@ def test_a_supervisor_stopped_at_the_end(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("word", "child", "check"),
     [
-        ("-port", "toxiproxy", "faults"),
+        pytest.param("-port", "toxiproxy", "faults", marks=pytest.mark.nightly),
         ("fake_backends", "backends", "workers"),
-        ("nginx.conf", "gateway", "workers"),
-        ("locust", "locust-0", "workers"),
+        pytest.param("nginx.conf", "gateway", "workers", marks=pytest.mark.nightly),
+        pytest.param("locust", "locust-0", "workers", marks=pytest.mark.nightly),
     ],
 )
 def test_a_stopped_child_is_the_rigs_fault(scene: Scene, word: str, child: str, check: str) -> None:
+    """By day Toxiproxy and Locust are stopped in tests/run/test_kill_matrix.py."""
     begin = 0.0
 
     def stop(_: StackClient) -> None:

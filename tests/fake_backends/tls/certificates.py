@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
 from pathlib import Path
 
-from fake_backends.tls.run_ca import RunCertificates
+from fake_backends.tls.run_ca import KEY_FOLDER, RunCertificates
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -34,6 +36,14 @@ def ca_file(folder: Path, of: RunCertificates) -> Path:
     path = folder / "their-ca.pem"
     path.write_bytes(of.ca_pem)
     return path
+
+
+def await_no_key_folder(within_s: float = 5.0) -> None:
+    """Asserts that no folder with a key is left. Tests beside this one may have one for a moment."""
+    end_s = time.monotonic() + within_s
+    while left := list(Path(tempfile.gettempdir()).glob(f"{KEY_FOLDER}*")):
+        assert time.monotonic() < end_s, left
+        time.sleep(0.05)
 
 
 def listening() -> socket.socket:

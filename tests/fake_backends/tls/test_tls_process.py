@@ -16,7 +16,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from harness.stack.processes.ports import PortLease
 from harness.stack.processes.process import ChildProcess
 from harness.tls_channel import TlsChannel
 from tests.fake_backends.plans import plan, upstream
+from tests.fake_backends.tls.certificates import await_no_key_folder
 
 pytestmark = pytest.mark.stack
 
@@ -202,7 +202,7 @@ def test_the_key_is_in_no_file(scene: Scene) -> None:
     assert "BEGIN CERTIFICATE" in scene.ca.read_text()
     for path in scene.run_dir.rglob("*"):
         assert not path.is_file() or b"PRIVATE KEY" not in path.read_bytes(), path
-    assert not list(Path(tempfile.gettempdir()).glob("tailgate-key-*"))
+    await_no_key_folder()
 
 
 CLIENTS = {
