@@ -14,6 +14,7 @@ from pydantic import model_validator
 
 from harness.model.frozen import Frozen
 from harness.rundir.planned.behaviours import Behaviour
+from harness.rundir.planned.command import PlannedCommand
 from harness.rundir.planned.forwarding import ForwardSpec, StreamSpec, UrlParts
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.routes import PlannedProfile, RouteSource
@@ -69,6 +70,8 @@ class PlannedUpstream(Frozen):
     """Set if our forwarder is at the origin and passes calls on to a real one."""
     stream: StreamSpec | None = None
     """Set if the fakes' process is at the origin and carries bytes to a real server. Nothing records calls there."""
+    command: PlannedCommand | None = None
+    """Set if the supervisor starts what answers: at the origin, or behind the forwarder there."""
     url_parts: UrlParts = UrlParts()
     canary_bytes: int = 0
     """How many bytes a canary receives at least, as the plan assumes where a fault's proof depends on it. 0: it assumes
@@ -269,7 +272,7 @@ class PlannedFault(Frozen):
         return any(toxic.stream == "upstream" for toxic in self.toxics)
 
     def may_keep_calls_from(self, upstream: PlannedUpstream) -> bool:
-        """Whether calls that meet the fault may never reach the upstream, so that its records need not show them.
+        """Whether calls that meet the fault may never reach the upstream's records, so that these need not show them.
 
         In TLS any toxic does that to a new connection: its handshake is held or broken before a call is sent.
         """

@@ -2,8 +2,10 @@
 
     workers of the first load ───────────────┐
     Toxiproxy ── proxies ──┐                 │
-    fakes ─────────────────┴─ service ──┐    ├── up
+    commands ── fakes ─────┴─ service ──┐    ├── up
     gateway ────────────────────────────┴────┘
+
+The forwarder is in the fakes' process and connects to what the commands of upstreams start, so these come first.
 
 A child counts as ready only after a probe of it was answered. `harness.stack.supervisor.teardown` ends all of it.
 """
@@ -25,7 +27,7 @@ from harness.stack.commands import UpCommand
 from harness.stack.events import ChildReady, ChildStarted, Event
 from harness.stack.load.active_load import ActiveLoad
 from harness.stack.load.local_workers import PREFIX as WORKER
-from harness.stack.processes import backends, gateway, probe, service, toxiproxy
+from harness.stack.processes import backends, gateway, probe, service, toxiproxy, upstream_command
 from harness.stack.processes.orphans import RUN_VARIABLE
 from harness.stack.processes.process import ChildProcess, ProcessSpec
 from harness.stack.run_state import NO_ENGINE, disk_error
@@ -58,6 +60,7 @@ class Environment:
         self._engine: ToxiproxyInfo = NO_ENGINE
         self._host: dict[str, str] = {}
         self._program: ProcessSpec | None = None
+        self._commands: dict[str, ProcessSpec] = {}
         self.load = self._new_load(plan, stack_dir)
 
     async def up(self, order: UpCommand) -> None:
@@ -70,6 +73,7 @@ class Environment:
         try:
             service.write_env(self.plan, self.stack_dir)
             self._program = service.spec(self.plan, self.stack_dir, self._environ, self.expand)
+            self._commands = upstream_command.specs(self.plan, self.stack_dir, self._environ, self.expand)
             front = gateway.spec(self.plan, self.stack_dir, self._environ, self.expand)
         except OSError as exc:
             raise disk_error(exc) from exc
@@ -139,11 +143,17 @@ class Environment:
             self.background.start(toxiproxy.watch(looking, self.proxies.names, self._lost_engine), "Toxiproxy")
 
     async def _up_backends(self) -> None:
+        await asyncio.gather(*(self._up_command(name) for name in self._commands))
         spec = backends.spec(self.plan, self.stack_dir, self._environ)
         if spec:
             child = self._start(spec)
             await backends.ready(self.plan, child)
             self._ready(child)
+
+    async def _up_command(self, upstream: str) -> None:
+        child = self._start(self._commands[upstream])
+        await upstream_command.ready(self.plan.upstream(upstream), child)
+        self._ready(child)
 
     async def _prove_listeners(self) -> None:
         if self._client and self.proxies:

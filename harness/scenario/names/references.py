@@ -103,7 +103,7 @@ def secret_warnings(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Itera
 
 
 def _shown_offset(path: Path, offset: int) -> int:
-    return 0 if path[-1] in WITHOUT_OFFSET or path[1] == "command" else offset
+    return 0 if path[-1] in WITHOUT_OFFSET or "command" in path[1:3] else offset
 
 
 def _service(scenario: Scenario) -> Iterator[Diagnostic]:

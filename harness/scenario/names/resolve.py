@@ -18,7 +18,13 @@ from harness.faults import ALL, BUT, FAULTS, Fault, default_name, hit_by, target
 from harness.model.value_types import NAME_PATTERN, closest, did_you_mean, name_meant
 from harness.scenario.schema.listed import listed_names
 from harness.scenario.schema.scenario import Load, Request, Scenario
-from harness.scenario.schema.template_texts import known_templates, request_parts, texts_with_templates
+from harness.scenario.schema.template_texts import (
+    OWN_PORT,
+    known_templates,
+    request_parts,
+    texts_with_templates,
+    upstream_command_texts,
+)
 from harness.scenario.schema.templates import template_faults
 from harness.scenario.source.diagnostics import Diagnostic
 
@@ -143,6 +149,9 @@ def _templates(raw: Mapping[str, Any], upstreams: tuple[str, ...]) -> Iterator[D
         columns = path[0] == "load" and with_data
         for fault in template_faults(text, known, upstreams, keep_unknown=columns):
             yield Diagnostic(path, fault.message, fault.fix, offset=0 if path[1] == "command" else fault.offset)
+    for path, text in upstream_command_texts(raw):
+        for fault in template_faults(text, (OWN_PORT,)):
+            yield Diagnostic(path, fault.message, fault.fix, offset=0 if path[2] == "command" else fault.offset)
 
 
 def _upstream_meant(name: str, upstreams: Sequence[str]) -> str:

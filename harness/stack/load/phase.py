@@ -19,7 +19,7 @@ from harness.stack.background import BackgroundTasks
 from harness.stack.events import LoadDone
 from harness.stack.load import local_workers
 from harness.stack.load.transport import WorkerTransport
-from harness.stack.processes import service, toxiproxy
+from harness.stack.processes import service, toxiproxy, upstream_command
 from harness.stack.processes.process import ChildProcess
 from harness.stack.run_state import Reason, RunState, disk_fault
 from harness.units import NS_PER_MS, NS_PER_S
@@ -183,9 +183,16 @@ async def _undo_at(at_ns: int, injector: Injector) -> bool:
 def _died(death: ProcessExit, child: ChildProcess) -> HarnessFault:
     return HarnessFault(
         check=_check(child),
-        message=f"{child.name} {death.how} during the run" + (f": {death.last_line}" if death.last_line else ""),
+        message=f"{child.name} {death.how} during the run" + _end_of_log(child, death),
         fix=f"see {child.log_place}",
     )
+
+
+def _end_of_log(child: ChildProcess, death: ProcessExit) -> str:
+    """Several lines of a program of the user's, for whom they say more than the last one."""
+    if child.name.startswith(upstream_command.PREFIX):
+        return "".join(f"\n  {line}" for line in child.log_excerpt())
+    return f": {death.last_line}" if death.last_line else ""
 
 
 def _check(child: ChildProcess) -> str:
