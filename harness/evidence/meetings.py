@@ -62,6 +62,8 @@ class FaultContact:
 
 def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Sequence[Injection]) -> FaultContact:
     """The contact with `fault` on `upstream`. `injections`: its windows there."""
+    if fault.on_service:
+        return _contact_of_service(run, injections)
     planned = run.plan.upstream(upstream)
     calls = run.calls[run.calls["upstream"] == planned.index]
     index = run.plan.faults.index(fault)
@@ -81,6 +83,23 @@ def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
         connections=_connections(run, upstream, spans) if _counts_connections(fault, planned) else None,
         refused=refused,
         unwatched=unwatched,
+    )
+
+
+def _contact_of_service(run: Evidence, injections: Sequence[Injection]) -> FaultContact:
+    """The requests of the load that came to the service while a fault on it was active stand for calls."""
+    sent_ns = run.samples["sent_ns"]
+    spans = [_span(injection, run.end_ns) for injection in injections]
+    begin_ns = min((i.applied_ns for i in injections if i.applied_ns is not None), default=run.end_ns)
+    return FaultContact(
+        stood_ms=sum(injection.stood_ms(run.end_ns) for injection in injections),
+        asked=_calls_apart(run, sent_ns, begin_ns),
+        calls=sum(int(np.count_nonzero((sent_ns >= span.begin_ns) & (sent_ns < span.end_ns))) for span in spans),
+        hit=None,
+        hit_ns=tuple(np.empty(0, np.int64) for _ in spans),
+        connections=None,
+        refused=None,
+        unwatched="",
     )
 
 
@@ -104,7 +123,8 @@ def never_asked(run: Evidence) -> tuple[str, ...]:
     if run.manifest.t0_ns is None:
         return ()
     called = set(np.unique(run.calls["upstream"]).tolist())
-    pairs = [(fault, run.plan.upstream(name)) for fault in run.plan.faults for name in fault.upstreams]
+    on_upstreams = [fault for fault in run.plan.faults if not fault.on_service]
+    pairs = [(fault, run.plan.upstream(name)) for fault in on_upstreams for name in fault.upstreams]
     holding = {planned.name for fault, planned in pairs if _counts_connections(fault, planned)}
     known = {u.name for u in run.plan.upstreams if u.records_calls} | holding
     tried = {

@@ -18,6 +18,7 @@ from harness.model.strict_model import StrictModel
 from harness.model.value_types import NAME_PATTERN, Duration, LongerDuration, Name, Share, kind_of, refusal, written
 from harness.rundir.plan import PlannedToxic, Proof
 from harness.rundir.planned.behaviours import Behaviour
+from harness.rundir.planned.process_act import SERVICE_TARGET, ProcessAct
 
 CANARY_WAIT_MS: Final = 2000.0
 """A canary that was held this long has observed any delay, so no proof asks for more."""
@@ -39,7 +40,8 @@ class FaultContext:
     every canary's answer has at least; `answer_bytes_most`: the size that no answer exceeds; `request_bytes`: the size
     of a canary's request. The first and the last include the handshake where TLS is terminated. `flights`: how often a
     caller on a fresh connection waits for the other side, with the handshake. `fakes`: the fakes' process answers for
-    all upstreams of the fault, so it can break single answers. `seed`: the run's.
+    all upstreams of the fault, so it can break single answers. `forwarded`: the forwarder
+    stands before any of them. `seed`: the run's.
     """
 
     hold_ms: float
@@ -48,22 +50,25 @@ class FaultContext:
     answer_bytes_most: int = 0
     flights: int = 1
     fakes: bool = True
+    forwarded: bool = False
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A fault as toxics of Toxiproxy, as a closed proxy, or as the behaviour of a fake.
+    """A fault as toxics of Toxiproxy, as a closed proxy, as the behaviour of a fake, or as an act on a process.
 
     `held_ms`: H, how long one request can be held by the fault. `proof`: what a canary must observe. `delay_ms`: the
     delay that Toxiproxy adds to every answer, if it is a single known one; None for a fake's behaviour, because the
-    fake records its own delays.
+    fake records its own delays. `drops_connections`: the closed proxy's port neither accepts nor refuses connections.
     """
 
     held_ms: float
     proof: Proof
     toxics: tuple[PlannedToxic, ...] = ()
     disables_proxy: bool = False
+    drops_connections: bool = False
+    process: ProcessAct | None = None
     behaviour: Behaviour | None = None
     delay_ms: float | None = None
 
@@ -137,6 +142,9 @@ class Fault(StrictModel):
     DRAWN: ClassVar[Literal["connection", "request"]] = "connection"
     """What `share` is drawn for in this kind of fault; `draws` is right for a single fault."""
 
+    ON_SERVICE: ClassVar[bool] = False
+    """Whether it can act on the service under test."""
+
     given_name: Name | None = Field(
         None, alias="name", description="The name that gates use; default: <upstream>-<kind>, such as azure-latency"
     )
@@ -196,6 +204,9 @@ class Fault(StrictModel):
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         """What does not fit together in the fields: the key that it concerns, and a refusal with a fix."""
+        if SERVICE_TARGET in self.targets and not self.ON_SERVICE:
+            problem = f"`{self.KIND}` breaks an upstream; the service under test can be killed, paused and restarted"
+            yield "upstream", refusal(problem, "name an upstream, or write kill, pause or restart")
         if self.share < SHARE_LEAST:
             problem = "a share of 0% breaks nothing" if not self.share else "so small a share would break no request"
             yield "share", refusal(problem, "remove the fault, or write a larger share")

@@ -6,8 +6,8 @@ from harness.model.frozen import Frozen
 
 
 class PlannedCommand(Frozen):
-    """A server that the supervisor starts. `{port}` is filled in already; `${VAR}` is not, because values may be secrets
-    and no file of a run contains them."""
+    """A server that the supervisor starts. `{port}` is filled in already; `${VAR}` is not, because values may be
+    secrets, and no file of a run contains them."""
 
     argv: tuple[str, ...]
     env: dict[str, str] = {}

@@ -32,7 +32,7 @@ def container_warnings(scenario: Scenario) -> Iterator[Diagnostic]:
         if program in CONTAINER_CLIENTS:
             yield Diagnostic(
                 ("upstreams", name, "command"),
-                f"tailgate starts and ends `{program}`, which is only the client: the container may outlive the run, and "
-                "`kill` and `pause` do not reach it",
+                f"tailgate starts and ends `{program}`, which is only the client: the container may outlive the "
+                "run, and `kill` and `pause` do not reach it",
                 "start the container yourself and give the upstream its `url`, or run the server without a container",
             )

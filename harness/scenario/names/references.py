@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.faults import ALL
+from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import texts_with_variables
 from harness.scenario.schema.templates import missing_variables
@@ -61,7 +62,7 @@ def _unasked(scenario: Scenario, index: int) -> Iterator[Diagnostic]:
     asked = {name for request in requests for name in request.asks or ()}
     fault = scenario.faults[index]
     for name in fault.hits(scenario.upstreams):
-        if name not in asked:
+        if name not in asked and name != SERVICE_TARGET:
             yield Diagnostic(
                 ("faults", index, "upstream"),
                 f"no request asks `{name}`, so this fault would affect none",

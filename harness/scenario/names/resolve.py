@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.faults import ALL, BUT, FAULTS, Fault, default_name, hit_by, targets_of
 from harness.model.value_types import NAME_PATTERN, closest, did_you_mean, name_meant
+from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.scenario.schema.listed import listed_names
 from harness.scenario.schema.scenario import Load, Request, Scenario
 from harness.scenario.schema.template_texts import (
@@ -98,7 +99,9 @@ def _fault(written: Any, upstreams: tuple[str, ...] | None) -> FaultName:
     if any(closest(key, keys) in ("", "name") for key in strays if kinds):
         return FaultName(ANY, targets)
     kind = kinds[0].KIND if len(kinds) == 1 else ANY
-    sound = targets and all(name == ALL or upstreams is None or name.removeprefix(BUT) in upstreams for name in targets)
+    sound = targets and all(
+        name in (ALL, SERVICE_TARGET) or upstreams is None or name.removeprefix(BUT) in upstreams for name in targets
+    )
     return FaultName(default_name(targets if sound else (ANY,), kind), targets)
 
 
@@ -127,7 +130,7 @@ def unresolved(raw: Mapping[str, Any], names: Names) -> Iterator[Diagnostic]:
     for index, fault in enumerate(names.faults):
         for number, target in enumerate(fault.targets):
             name = target.removeprefix(BUT)
-            if target != ALL and not names.has_upstream(name):
+            if target not in (ALL, SERVICE_TARGET) and not names.has_upstream(name):
                 path = ("faults", index, "upstream", *((number,) if name == target else ()))
                 yield Diagnostic(path, f"there is no upstream `{name}`", _upstream_meant(name, names.upstreams))
     for at, request in request_parts(raw.get("load")):

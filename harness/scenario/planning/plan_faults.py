@@ -9,6 +9,8 @@ from harness.faults import Fault, FaultContext, UnobservableFault
 from harness.rundir.plan import FaultWindow, PlannedFault
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.toxics import TOXICS
+from harness.scenario.planning.fault_routes import route_findings
+from harness.scenario.planning.process_targets import is_forwarded_command, process_findings
 from harness.scenario.planning.timeline import Timeline
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
@@ -46,9 +48,11 @@ def plan_faults(
             flights=HANDSHAKE_FLIGHTS if any(in_tls) else 1,
             answer_bytes_most=max((most for _, most in sizes), default=0),
             fakes=all(upstream.records_calls for _, upstream in own),
+            forwarded=any(is_forwarded_command(upstream) for _, upstream in own),
             seed=seed,
         )
         real = [(name, upstream.protocol) for name, upstream in own if not upstream.records_calls]
+        findings += process_findings(scenario, fault, index)
         try:
             planned_fault = _fault(fault, targets, windows, context)
         except UnobservableFault as exc:
@@ -107,6 +111,8 @@ def _fault(
         windows=windows,
         toxics=effect.toxics,
         disables_proxy=effect.disables_proxy,
+        drops_connections=effect.drops_connections,
+        process=effect.process,
         behaviour=effect.behaviour,
         held_ms=effect.held_ms,
         delay_ms=effect.delay_ms,

@@ -112,7 +112,7 @@ class LoadPhase:
 
     def on_death(self, child: ChildProcess) -> None:
         """A child has ended: report it, and stop the load. A worker may exit with code 0 while the load runs."""
-        if not self._armed or child.name in self._given_up:
+        if not self._armed or child.name in self._given_up or child.planned:
             return
         if child.name.startswith(local_workers.PREFIX):
             if child.code.result() != 0 or not self._going:
@@ -126,7 +126,7 @@ class LoadPhase:
 
     def on_stopped(self, child: ChildProcess) -> None:
         """A signal has stopped a child. If it is the service, the service is gone; any other is a rig failure."""
-        if not self._armed:
+        if not self._armed or child.planned:
             return
         stopped = ProcessExit(child=child.name, t_ns=time.monotonic_ns(), code=-signal.SIGSTOP, stopped=True)
         if child.name == service.NAME:
@@ -143,6 +143,22 @@ class LoadPhase:
         if child.name == toxiproxy.NAME:  # calls to it would hang; its toxics end with the process
             self._given_up.add(child.name)
             child.kill()
+
+    def on_never_ready(self, child: ChildProcess, message: str, fix: str, within_ms: float) -> None:
+        """A child runs, but was not ready again in time after a fault on it. If it is the service, the service has
+        failed; any other is a rig failure."""
+        if not self._armed:
+            return
+        if child.name != service.NAME:
+            self.trouble(HarnessFault(check="faults", message=message, fix=fix))
+            return
+        lines = child.log_tail(1)
+        last_line = lines[0] if lines else ""
+        now_ns = time.monotonic_ns()
+        self._state.died(
+            ProcessExit(child=child.name, t_ns=now_ns, code=0, not_ready_ms=within_ms, last_line=last_line)
+        )
+        self.stop(now_ns, "service_gone")
 
     async def _workers_left(self) -> None:
         """Return when every worker has exited. Workers that overrun are killed. `stop` may bring the end forward."""

@@ -42,11 +42,12 @@ def _spec(upstream: PlannedUpstream, run_dir: Path, environ: Mapping[str, str], 
     return ProcessSpec(name, argv, env, cwd, run_dir / "logs" / f"{name}.log")
 
 
-async def ready(upstream: PlannedUpstream, child: ChildProcess) -> float:
-    """Milliseconds until it was ready. Raises RigError, which has the end of its log, if it is not in time."""
+async def ready(upstream: PlannedUpstream, child: ChildProcess, within_ms: float | None = None) -> float:
+    """Milliseconds until it was ready. `within_ms`: None for the plan's own limit. Raises RigError, which has the end
+    of its log, if it is not ready in time."""
     command = upstream.command
     assert command is not None
-    within_s = command.ready_within_ms / 1000
+    within_s = (within_ms or command.ready_within_ms) / 1000
     try:
         if command.ready_path is None:
             return await _until_connected(command.port, within_s, child)

@@ -23,6 +23,8 @@ _NOT_MATCHED: Final = (400, 404, 405)
 
 def unmet(run: Evidence, fault: PlannedFault, upstream: str, contact: FaultContact) -> tuple[str, str] | None:
     """Why the service did not meet the fault, and what to do; None if it met the fault, or need not have met it."""
+    if fault.on_service:
+        return _no_request(run, fault, contact)
     if contact.happened:
         return _only_unmatched_calls(run, upstream)
     if run.broken or _was_cut_short(run, fault):
@@ -40,6 +42,16 @@ def unmet(run: Evidence, fault: PlannedFault, upstream: str, contact: FaultConta
             "run it again, with a Toxiproxy of tailgate's own on this machine",
         )
     return _not_asked_while_broken(run, fault, upstream, contact)
+
+
+def _no_request(run: Evidence, fault: PlannedFault, contact: FaultContact) -> tuple[str, str] | None:
+    """The problem of a fault on the service during which the load sent nothing."""
+    if contact.happened or fault.met == "optional" or run.broken or _was_cut_short(run, fault):
+        return None
+    return (
+        f"no request was sent to the service while `{fault.name}` ({fault.text}) was active",
+        "raise the rate, or let the fault last longer",
+    )
 
 
 def _not_asked_while_broken(
