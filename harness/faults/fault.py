@@ -26,6 +26,8 @@ LEAST_SEEN_MS: Final = 20.0
 """A shorter delay cannot be distinguished from the delays of a busy machine."""
 ALL: Final = "all"
 SHARE_LEAST: Final = 1e-6
+ROUTE_MOST: Final = 2_000
+"""Characters of a route."""
 BUT: Final = "-"
 """The prefix that marks an upstream which `all but` excludes. No name of an upstream begins with it."""
 _AND: Final = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+")
@@ -170,6 +172,13 @@ class Fault(StrictModel):
         "nothing and is a rig failure; `optional` is for showing that a cache hides the fault",
     )
 
+    route: Annotated[str, Field(min_length=1, max_length=ROUTE_MOST)] | None = Field(
+        None, description="Only calls for this route, METHOD PATH; for faults that are done call by call"
+    )
+    first: int | None = Field(
+        None, ge=1, le=1_000_000, description="Only so many calls of each window, the first ones that `share` draws"
+    )
+
     @property
     def name(self) -> str:
         if self.given_name:
@@ -179,6 +188,11 @@ class Fault(StrictModel):
     def hits(self, upstreams: Iterable[str]) -> tuple[str, ...]:
         """The names of the upstreams that the fault breaks. `upstreams`: the names of all upstreams."""
         return hit_by(self.targets, upstreams)
+
+    @property
+    def by_call(self) -> bool:
+        """Whether it must tell one call from another, besides what `share` draws."""
+        return self.route is not None or self.first is not None
 
     @property
     def draws(self) -> Literal["connection", "request"]:
@@ -207,6 +221,12 @@ class Fault(StrictModel):
         if SERVICE_TARGET in self.targets and not self.ON_SERVICE:
             problem = f"`{self.KIND}` breaks an upstream; the service under test can be killed, paused and restarted"
             yield "upstream", refusal(problem, "name an upstream, or write kill, pause or restart")
+        if self.by_call and self.draws != "request":
+            key = "route" if self.route is not None else "first"
+            problem = f"`{self.KIND}` does not act call by call, so it cannot choose calls"
+            if self.stream == "upstream":
+                problem = "delaying requests does not tell one call from another"
+            yield key, refusal(problem, f"remove `{key}`, or use a fault such as status, latency or hang")
         if self.share < SHARE_LEAST:
             problem = "a share of 0% breaks nothing" if not self.share else "so small a share would break no request"
             yield "share", refusal(problem, "remove the fault, or write a larger share")

@@ -42,6 +42,10 @@ class FaultPreview:
     at_ms: tuple[float, ...]
     for_ms: float
     met: Literal["required", "optional"] = "required"
+    route: str | None = None
+    """Only calls for it are hit; None: for every route."""
+    first: int | None = None
+    """How many calls of each window are hit at most; None: there is no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +169,6 @@ def _fault(fault: PlannedFault) -> FaultPreview:
         drawn="connection" if fault.behaviour is None else "request",
         at_ms=tuple(window.apply_ms for window in fault.windows),
         for_ms=first.remove_ms - first.apply_ms,
+        route=fault.route,
+        first=fault.first,
     )

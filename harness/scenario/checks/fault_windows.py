@@ -161,6 +161,12 @@ def _too_many(plan: Plan) -> Iterator[Diagnostic]:
             yield Diagnostic(("faults", index), found, fix)
 
 
+def _compete(one: PlannedFault, other: PlannedFault) -> bool:
+    """Whether two faults may want to replace the same answer."""
+    apart = None not in (one.route, other.route) and one.route != other.route
+    return bool(set(one.upstreams) & set(other.upstreams)) and not apart
+
+
 def _more_than_all(checked: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
     """A request gets one answer, so at one backend and time the shares of faults that replace answers add up."""
     answering = [fault for fault in plan.faults if isinstance(fault.behaviour, ANSWERING)]
@@ -169,7 +175,7 @@ def _more_than_all(checked: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]
         if planned is None:
             continue
         earlier = answering[: answering.index(planned)]
-        others = [o for o in earlier if set(o.upstreams) & set(planned.upstreams) and overlap(o, planned)]
+        others = [o for o in earlier if _compete(o, planned) and overlap(o, planned)]
         total = planned.share + sum(other.share for other in others)
         if others and total > 1:
             yield Diagnostic(

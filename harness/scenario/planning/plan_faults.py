@@ -7,6 +7,7 @@ from typing import Final
 
 from harness.faults import Fault, FaultContext, UnobservableFault
 from harness.rundir.plan import FaultWindow, PlannedFault
+from harness.scenario.planning.fault_routes import route_findings
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.toxics import TOXICS
 from harness.scenario.planning.fault_routes import route_findings
@@ -53,6 +54,7 @@ def plan_faults(
         )
         real = [(name, upstream.protocol) for name, upstream in own if not upstream.records_calls]
         findings += process_findings(scenario, fault, index)
+        findings += route_findings(scenario, inputs, fault, index)
         try:
             planned_fault = _fault(fault, targets, windows, context)
         except UnobservableFault as exc:
@@ -63,6 +65,11 @@ def plan_faults(
             continue
         if planned_fault.behaviour is not None and real:
             findings.append(_only_fakes(index, fault, [name for name, _ in real]))
+        elif fault.by_call and planned_fault.behaviour is None and real:
+            key = "route" if fault.route is not None else "first"
+            unseen = ", ".join(name for name, _ in real)
+            message = f"the calls to {unseen} are not seen one by one, so none can be chosen"
+            findings.append(Diagnostic(("faults", index, key), message, f"remove `{key}`"))
         planned.append(planned_fault)
     return tuple(planned), findings
 
@@ -99,6 +106,14 @@ def _only_fakes(index: int, fault: Fault, real: Sequence[str]) -> Diagnostic:
     )
 
 
+def _chosen(fault: Fault) -> str:
+    """Which calls it hits, for people, as the end of its text; empty: all that `share` draws."""
+    route = f", only {fault.route}" if fault.route is not None else ""
+    if fault.first is None:
+        return route
+    return f"{route}, only the first {fault.first} calls" if fault.first > 1 else f"{route}, only the first call"
+
+
 def _fault(
     fault: Fault, targets: Sequence[str], windows: tuple[FaultWindow, ...], context: FaultContext
 ) -> PlannedFault:
@@ -106,7 +121,7 @@ def _fault(
     return PlannedFault(
         name=fault.name,
         kind=fault.KIND,
-        text=fault.text,
+        text=fault.text + _chosen(fault),
         upstreams=tuple(targets),
         windows=windows,
         toxics=effect.toxics,
@@ -114,6 +129,8 @@ def _fault(
         drops_connections=effect.drops_connections,
         process=effect.process,
         behaviour=effect.behaviour,
+        route=fault.route.strip() if fault.route is not None else None,
+        first=fault.first,
         held_ms=effect.held_ms,
         delay_ms=effect.delay_ms,
         share=fault.share,

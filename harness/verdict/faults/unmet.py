@@ -132,6 +132,12 @@ def _none_was_hit(fault: PlannedFault, upstream: str, contact: FaultContact) -> 
             "was active, and none had to wait",
             "lower the capacity, or raise the rate: there are never more calls at once than the capacity allows",
         )
+    if fault.route is not None:
+        return (
+            f"`{fault.name}` ({fault.text}) broke none of the {came} of the service that came to {upstream} while it "
+            f"was active: none of them was for `{fault.route}`, or `share` drew none",
+            "see which routes the service asks for, and correct `route`; or write a longer `for`",
+        )
     return (
         f"`{fault.name}` ({fault.text}) broke none of the {came} of the service that came to {upstream} while it was "
         "active",
