@@ -138,7 +138,7 @@ def never_asked(run: Evidence) -> tuple[str, ...]:
 
 def _counts_connections(fault: PlannedFault, upstream: PlannedUpstream) -> bool:
     """Whether the calls that met the fault may be missing from the records, so that connections stand for them."""
-    return fault.may_keep_calls_from(upstream) or not upstream.records_calls
+    return fault.may_keep_calls_from(upstream)
 
 
 def _span(injection: Injection, end_ns: int) -> Span:

@@ -295,7 +295,7 @@ class PlannedFault(Frozen):
 
         In TLS any toxic does that to a new connection: its handshake is held or broken before a call is sent.
         """
-        return self.acts_on_requests or (bool(self.toxics) and upstream.terminates_tls)
+        return self.acts_on_requests or not upstream.records_calls or (bool(self.toxics) and upstream.terminates_tls)
 
     @property
     def connection_share(self) -> float:

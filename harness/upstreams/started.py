@@ -20,6 +20,7 @@ from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.command import PlannedCommand
 from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec, UrlParts
 from harness.rundir.planned.protocol import ProtocolName
+from harness.upstreams.fake import CANARY_REQUEST_BYTES
 from harness.upstreams.protocols import PROTOCOLS, canary_size
 from harness.upstreams.upstream import Upstream
 from harness.upstreams.upstream_files import NO_INPUTS, UnreadableFile, UpstreamInputs, UpstreamReader
@@ -52,12 +53,18 @@ class CommandUpstream(Upstream):
     ready: StartReady | None = Field(
         None, description=f"METHOD PATH within DURATION; default: a TCP connection within {READY_WITHIN}"
     )
-    protocol: ProtocolName = Field("http", description="How it is asked whether it lives, and what calls to it are")
+    protocol_named: ProtocolName = Field(
+        "http", alias="protocol", description="How it is asked whether it lives, and what calls to it are"
+    )
     observe: bool = Field(True, description="false: no call is recorded, and only connections are seen")
 
     @classmethod
     def reads(cls, raw: dict[str, Any]) -> bool:
         return "command" in raw
+
+    @property
+    def protocol(self) -> ProtocolName:
+        return self.protocol_named
 
     @property
     def is_forwarded(self) -> bool:
@@ -88,6 +95,7 @@ class CommandUpstream(Upstream):
             listener=listener,
             origin=Endpoint(port=ports() if forwarded else own_port),
             forward=ForwardSpec(scheme="http", host="127.0.0.1", port=own_port) if forwarded else None,
+            canary_bytes=0 if forwarded else canary_size(self.protocol).least,
             command=PlannedCommand(
                 argv=self.command,
                 env=self.env,
@@ -99,6 +107,9 @@ class CommandUpstream(Upstream):
             ),
             url_parts=UrlParts(scheme=self.protocol),
         )
+
+    def request_bytes(self) -> int:
+        return CANARY_REQUEST_BYTES if self.is_forwarded else canary_size(self.protocol).sent
 
     def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
         if self.is_forwarded:

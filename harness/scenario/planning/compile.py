@@ -102,6 +102,7 @@ def with_room_for(stack: StackPlan, loads: Sequence[LoadPlan]) -> StackPlan:
                 fault.may_keep_calls_from(stack.upstream(name))
                 for each in loads
                 for fault in each.faults
+                if not fault.on_service
                 for name in fault.upstreams
             ),
         }

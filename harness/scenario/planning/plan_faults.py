@@ -7,11 +7,10 @@ from typing import Final
 
 from harness.faults import Fault, FaultContext, UnobservableFault
 from harness.rundir.plan import FaultWindow, PlannedFault
-from harness.scenario.planning.fault_routes import route_findings
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.toxics import TOXICS
 from harness.scenario.planning.fault_routes import route_findings
-from harness.scenario.planning.process_targets import is_forwarded_command, process_findings
+from harness.scenario.planning.fault_targets import is_forwarded_command, target_findings
 from harness.scenario.planning.timeline import Timeline
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
@@ -53,7 +52,7 @@ def plan_faults(
             seed=seed,
         )
         real = [(name, upstream.protocol) for name, upstream in own if not upstream.records_calls]
-        findings += process_findings(scenario, fault, index)
+        findings += target_findings(scenario, fault, index)
         findings += route_findings(scenario, inputs, fault, index)
         try:
             planned_fault = _fault(fault, targets, windows, context)
