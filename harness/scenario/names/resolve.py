@@ -153,7 +153,7 @@ def _templates(raw: Mapping[str, Any], upstreams: tuple[str, ...]) -> Iterator[D
         for fault in template_faults(text, known, upstreams, keep_unknown=columns):
             yield Diagnostic(path, fault.message, fault.fix, offset=0 if path[1] == "command" else fault.offset)
     for path, text in upstream_command_texts(raw):
-        for fault in template_faults(text, (OWN_PORT,)):
+        for fault in template_faults(text, (OWN_PORT,), upstreams):
             yield Diagnostic(path, fault.message, fault.fix, offset=0 if path[2] == "command" else fault.offset)
 
 

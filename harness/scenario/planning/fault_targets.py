@@ -21,7 +21,8 @@ def is_forwarded_command(upstream: Upstream) -> bool:
 
 
 def target_findings(scenario: Scenario, fault: Fault, index: int) -> Iterator[Diagnostic]:
-    """A fault on a process that tailgate does not start, or that is of the wrong kind; a listener on another machine."""
+    """A fault on a process that tailgate does not start, or that is of the wrong kind; a listener on another
+    machine."""
     if isinstance(fault, BlackholeFault):
         url = scenario.toxiproxy.url
         if url is not None and not is_loopback(urlsplit(url).hostname or ""):
