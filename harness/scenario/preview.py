@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Final, Literal
 
 from harness.rundir.phases import planned_phases
@@ -123,6 +124,8 @@ def _upstream(planned: PlannedUpstream, plan: Plan) -> UpstreamPreview:
     origin, host = planned.origin.address, planned.origin.host
     if planned.fake is not None:
         origin, host = "a fake", LOOPBACK
+    elif planned.command is not None:
+        origin, host = f"{PurePath(planned.command.argv[0]).name}, which tailgate starts", LOOPBACK
     elif planned.forward is not None:
         origin, host = planned.forward.address, planned.forward.host
     elif planned.stream is not None:

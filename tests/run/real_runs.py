@@ -178,6 +178,7 @@ def assert_nothing_left(run_dir: Path, within_s: float = GONE_WITHIN_S) -> None:
     """No process, listener, port lock or handshake of the run, within a bound."""
     plan = Plan.read(run_dir)
     ports = [p for u in plan.upstreams for p in (u.listener.port, u.origin.port)]
+    ports += [u.command.port for u in plan.upstreams if u.command]
     ports += [port for port in (plan.service.port, plan.gateway.port) if port and plan.service.kind != "url"]
     end = time.monotonic() + within_s
     while True:
