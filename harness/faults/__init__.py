@@ -66,9 +66,6 @@ FAULTS: Final[tuple[type[Fault], ...]] = (
     LimitDataFault,
     DownFault,
     BlackholeFault,
-    KillFault,
-    PauseFault,
-    RestartFault,
     ToxicFault,
     StatusFault,
     DripFault,
@@ -82,6 +79,9 @@ FAULTS: Final[tuple[type[Fault], ...]] = (
     SlowSpellsFault,
     RampFault,
     CapacityFault,
+    KillFault,
+    PauseFault,
+    RestartFault,
 )
 
 

@@ -197,9 +197,6 @@ def test_the_registry_is_what_the_contract_lists() -> None:
         "limit_data",
         "down",
         "blackhole",
-        "kill",
-        "pause",
-        "restart",
         "toxic",
         "status",
         "drip",
@@ -213,6 +210,9 @@ def test_the_registry_is_what_the_contract_lists() -> None:
         "slow_spells",
         "ramp",
         "capacity",
+        "kill",
+        "pause",
+        "restart",
     ]
     for kind in FAULTS:
         assert kind.KIND in kind.spelled_keys()
