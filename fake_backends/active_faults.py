@@ -7,13 +7,14 @@ meets at most one: they share a single draw, in which each has an interval as wi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from fake_backends.behaviours import Behaviour, behaviour_of
 from fake_backends.concurrency_limit import ConcurrencyLimit
 from fake_backends.draws import Draws
+from fake_backends.routing.fault_route import AskedRoute, RouteTest, route_test
 from harness.rundir.plan import PlannedFault
 from harness.rundir.planned.behaviours import ANSWERING
 from harness.rundir.rows import FAULT_BITS
@@ -37,6 +38,10 @@ class ActiveFault:
     hits: Draws
     sizes: Draws
     slots: ConcurrencyLimit | None = None
+    is_for: RouteTest | None = None
+    """Whether a call is one that it may hit; None: every call is."""
+    left: int | None = None
+    """How many calls it may still hit; None: there is no limit."""
     lifted: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -47,6 +52,15 @@ class ActiveFault:
     def bit(self) -> int:
         """The fault's bit in a row's `faults`; 0 if the plan has more faults than bits."""
         return 1 << self.index if self.index < FAULT_BITS else 0
+
+    def takes_another(self) -> bool:
+        """Whether it may hit one more call, which is counted."""
+        if self.left is None:
+            return True
+        if not self.left:
+            return False
+        self.left -= 1
+        return True
 
     def delay_ms(self, at_ns: int, seq: int, nth: int, *, canary: bool) -> float:
         """The delay in ms that it adds to a call that comes at `at_ns`; infinite: until it is lifted."""
@@ -60,13 +74,20 @@ class ActiveFaults:
     """The active faults of one backend. A canary meets all of them but capacities, whatever their share, and of the
     answering ones one at a time, in turn."""
 
-    def __init__(self, upstream: str, seed: int, clock_ns: Callable[[], int]) -> None:
+    def __init__(self, upstream: str, seed: int, clock_ns: Callable[[], int], route_names: Sequence[str] = ()) -> None:
+        """`route_names`: of a fake with routes, by their number; a fault's route is the name of one then."""
         self._upstream = upstream
         self._seed = seed
         self._clock_ns = clock_ns
         self._active: tuple[ActiveFault, ...] = ()
         self._answers = Draws(seed, "answers", upstream)
         self._canaries = 0
+        self._route_names = tuple(route_names)
+
+    @property
+    def choose_routes(self) -> bool:
+        """Whether any of them hits calls for some routes only."""
+        return any(active.is_for is not None for active in self._active)
 
     def __bool__(self) -> bool:
         return bool(self._active)
@@ -94,6 +115,8 @@ class ActiveFaults:
             hits=Draws(self._seed, f"fault/{fault.name}", self._upstream),
             sizes=Draws(self._seed, f"fault/{fault.name}/size", self._upstream),
             slots=ConcurrencyLimit(behaviour.limit) if behaviour.limit is not None else None,
+            is_for=route_test(fault.route, self._route_names) if fault.route is not None else None,
+            left=fault.first,
         )
         self._active = tuple(sorted((*self._active, active), key=lambda each: each.key))
 
@@ -106,16 +129,25 @@ class ActiveFaults:
                     active.slots.open()
         self._active = tuple(each for each in self._active if each.key != (index, window))
 
-    def met_by(self, seq: int, nth: int) -> tuple[ActiveFault, ...]:
-        """The faults that the nth call of request `seq` meets."""
-        met = [s for s in self._active if not s.answering and (s.share >= 1 or s.hits.uniform(seq, nth) < s.share)]
-        answering = [active for active in self._active if active.answering]
+    def met_by(self, seq: int, nth: int, asked: AskedRoute | None = None) -> tuple[ActiveFault, ...]:
+        """The faults that the nth call of request `seq` meets. `asked`: what it asks for, which is needed if
+        `choose_routes`."""
+        active = [each for each in self._active if each.is_for is None or (asked is not None and each.is_for(asked))]
+        met = [
+            each
+            for each in active
+            if not each.answering
+            and (each.share >= 1 or each.hits.uniform(seq, nth) < each.share)
+            and each.takes_another()
+        ]
+        answering = [each for each in active if each.answering]
         left = self._answers.uniform(seq, nth) if answering else 1.0
-        for active in answering:
-            if left < active.share:
-                met.append(active)
+        for each in answering:
+            if left < each.share:
+                if each.takes_another():
+                    met.append(each)
                 break
-            left -= active.share
+            left -= each.share
         return tuple(met)
 
     def met_by_canary(self) -> tuple[ActiveFault, ...]:

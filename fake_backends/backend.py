@@ -73,9 +73,9 @@ class FakeBackend:
         if not self.healthy.matched:
             raise ValueError(f"the provider {spec.provider} has no answer to its own health request")
         self.empty = self.provider.empty
-        self.standings = ActiveFaults(planned.name, seed, clock_ns)
-        self._clock_ns = clock_ns
         routes = self.provider.routes if isinstance(self.provider, Routed) else ()
+        self.standings = ActiveFaults(planned.name, seed, clock_ns, [route.name for route in routes])
+        self._clock_ns = clock_ns
         self._slots = _limit(spec.capacity)
         self._route_slots = [_limit(route.capacity) for route in routes]
         profile = profile_of(spec)

@@ -28,6 +28,7 @@ from fake_backends.control import control
 from fake_backends.load_records import LoadRecords
 from fake_backends.providers import Response
 from fake_backends.response_writer import Message, Receive, Send, send_whole
+from fake_backends.routing.fault_route import AskedRoute
 from harness.correlation import CONTROL_HEADER, LOAD_PATH, READY_PATH, RUN_DIR_HEADER
 from harness.errors import TailgateError
 from harness.rundir.rows import FLAG_CANARY, FLAG_ORIGIN_FAILED, NO_ROUTE
@@ -112,7 +113,11 @@ class FakeBackends:
                 call.latency_ns = backend.latency_ns(request, nth, route)
             call.queues += [(slots, None) for slots in backend.queues(route)]
         if backend.standings:
-            met = backend.standings.met_by_canary() if canary else backend.standings.met_by(request, nth)
+            if canary:
+                met = backend.standings.met_by_canary()
+            else:
+                asked = _asked(scope, call) if backend.standings.choose_routes else None
+                met = backend.standings.met_by(request, nth, asked)
             call.meet(
                 met,
                 _context(scope, backend),
@@ -156,6 +161,12 @@ class FakeBackends:
             )
         except OSError as error:
             self.broken = self.broken or error
+
+
+def _asked(scope: Message, call: Call) -> AskedRoute:
+    sent_path = scope.get("raw_path") or b""
+    raw_path = sent_path.decode("latin-1") if b"%" in sent_path else ""
+    return AskedRoute(scope["method"], scope["path"], raw_path, call.route if call.matched else None)
 
 
 def _context(scope: Message, backend: Backend) -> CallContext:

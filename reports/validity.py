@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.rundir.results import ORIGIN_NOTES_MOST, FaultResult, Results
 from harness.units import format_count, format_duration, format_share, format_things
 from reports import formatting
@@ -86,12 +87,18 @@ def witnessed(fault: FaultResult) -> str:
     elif proof.witness == "canary" and proof.canary_during_ms is not None and proof.canary_baseline_ms is not None:
         baseline, during = format_duration(proof.canary_baseline_ms), format_duration(proof.canary_during_ms)
         seen.append(f"canary {baseline} → {during}")
+    elif proof.witness == "process" and proof.seen:
+        seen.append(proof.seen)
+    if proof.ready_after_ms is not None:
+        seen.append(f"ready again after {format_duration(proof.ready_after_ms)}")
     if proof.calls_hit is not None:
         what = proof.seen if proof.witness == "calls" and proof.seen else "hit"
         of_all = f"{format_count(proof.calls_hit)} of {format_count(proof.calls_during or 0)}"
         seen.append(f"{of_all} calls of the service {what}")
     elif proof.calls_during:
-        seen.append(f"met by {format_things(proof.calls_during, 'call')} of the service")
+        on_service = fault.upstream == SERVICE_TARGET
+        met = format_things(proof.calls_during, "request" if on_service else "call")
+        seen.append(f"met by {met} of the {'load' if on_service else 'service'}")
     if proof.windows_refused:
         seen.append("the service was refused")
     if proof.connections_during:

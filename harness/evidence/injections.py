@@ -27,6 +27,8 @@ class Injection:
     removing_ns: int | None = None
     removed_ns: int | None = None
     verified: bool = False
+    ready_ns: int | None = None
+    """When a process that the fault had ended or stopped answered again; None for other faults too."""
 
     def touched(self, end_ns: int) -> Span | None:
         """The first and the last moment at which it may have acted; `end_ns` if its removal is not in the journal.
@@ -37,6 +39,14 @@ class Injection:
         if begin_ns is None:
             return None
         return Span(begin_ns, self.removed_ns if self.removed_ns is not None else end_ns)
+
+    def without_process(self, end_ns: int) -> Span | None:
+        """The time in which a process was ended, stopped or not ready by this fault. None if it was never requested."""
+        if self.requested_ns is None:
+            return None
+        if self.ready_ns is not None:
+            return Span(self.requested_ns, self.ready_ns)
+        return Span(self.requested_ns, self.removed_ns if self.removed_ns is not None else end_ns)
 
     def stood_ms(self, end_ns: int) -> float:
         """How long it was active, from applied until its removal was requested, or until `end_ns` if that never was; 0
@@ -62,6 +72,7 @@ def injections_of(entries: Iterable[Entry]) -> tuple[Injection, ...]:
             removing_ns=events.get("removing"),
             removed_ns=events.get("removed"),
             verified="verified" in events,
+            ready_ns=events.get("ready"),
         )
         for (fault, window, upstream), events in times_ns.items()
     )

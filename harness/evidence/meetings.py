@@ -68,6 +68,8 @@ class FaultContact:
 
 def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Sequence[Injection]) -> FaultContact:
     """The contact with `fault` on `upstream`. `injections`: its windows there."""
+    if fault.on_service:
+        return _contact_of_service(run, injections)
     planned = run.plan.upstream(upstream)
     calls = run.calls[run.calls["upstream"] == planned.index]
     index = run.plan.faults.index(fault)
@@ -92,6 +94,25 @@ def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
     )
 
 
+def _contact_of_service(run: Evidence, injections: Sequence[Injection]) -> FaultContact:
+    """The requests of the load that came to the service while a fault on it was active stand for calls."""
+    sent_ns = run.samples["sent_ns"]
+    spans = [_span(injection, run.end_ns) for injection in injections]
+    begin_ns = min((i.applied_ns for i in injections if i.applied_ns is not None), default=run.end_ns)
+    return FaultContact(
+        stood_ms=sum(injection.stood_ms(run.end_ns) for injection in injections),
+        asked=_calls_apart(run, sent_ns, begin_ns),
+        calls=sum(int(np.count_nonzero((sent_ns >= span.begin_ns) & (sent_ns < span.end_ns))) for span in spans),
+        hit=None,
+        hit_ns=tuple(np.empty(0, np.int64) for _ in spans),
+        connections=None,
+        standing=None,
+        received_bytes=None,
+        refused=None,
+        unwatched="",
+    )
+
+
 def _calls_apart(run: Evidence, arrived_ns: NDArray[np.int64], before_ns: int) -> CallsApart:
     """`arrived_ns`: of all calls to the upstream; `before_ns`: when the fault came."""
     earlier_ns = arrived_ns[arrived_ns < before_ns]
@@ -112,7 +133,8 @@ def never_asked(run: Evidence) -> tuple[str, ...]:
     if run.manifest.t0_ns is None:
         return ()
     called = set(np.unique(run.calls["upstream"]).tolist())
-    pairs = [(fault, run.plan.upstream(name)) for fault in run.plan.faults for name in fault.upstreams]
+    on_upstreams = [fault for fault in run.plan.faults if not fault.on_service]
+    pairs = [(fault, run.plan.upstream(name)) for fault in on_upstreams for name in fault.upstreams]
     holding = {planned.name for fault, planned in pairs if _counts_connections(fault, planned)}
     known = {u.name for u in run.plan.upstreams if u.records_calls} | holding
     tried = {
@@ -126,7 +148,7 @@ def never_asked(run: Evidence) -> tuple[str, ...]:
 
 def _counts_connections(fault: PlannedFault, upstream: PlannedUpstream) -> bool:
     """Whether the calls that met the fault may be missing from the records, so that connections stand for them."""
-    return fault.may_keep_calls_from(upstream) or not upstream.records_calls
+    return fault.may_keep_calls_from(upstream)
 
 
 def _span(injection: Injection, end_ns: int) -> Span:

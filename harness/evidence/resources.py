@@ -73,6 +73,13 @@ class ResourceSeries:
         affected = list(seconds | {each + 1 for each in seconds})
         return self._only(~np.isin(second, affected)) if seconds else self
 
+    def outside(self, spans: Sequence[Span]) -> Self:
+        """The readings outside these spans."""
+        chosen = np.ones(len(self.t_ns), np.bool_)
+        for begin_ns, end_ns in spans:
+            chosen &= (self.t_ns < begin_ns) | (self.t_ns >= end_ns)
+        return self._only(chosen)
+
     def knowing(self, figure: str) -> Self:
         """The readings that have this figure."""
         return self._only(~np.isnan(self.figure(figure)))

@@ -28,6 +28,7 @@ from harness.rundir.manifest import Manifest
 from harness.rundir.origin_notes import OriginNote
 from harness.rundir.phases import Phase, phases_of
 from harness.rundir.plan import Plan
+from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.rundir.results import Machine
 from harness.rundir.rows import NO_SEQ, Outcome
 from harness.rundir.unmatched import Unmatched
@@ -192,13 +193,20 @@ class Evidence:
         return self.t0_ns + fault.windows[injection.window].remove_ms * NS_PER_MS
 
     @cached_property
+    def planned_absences(self) -> list[Span]:
+        """When a fault of the plan kept the service from running, or from being ready again, in order and apart."""
+        spans = [i.without_process(self.end_ns) for i in self.journalled if i.upstream == SERVICE_TARGET]
+        return join([span for span in spans if span is not None])
+
+    @cached_property
     def readings(self) -> ResourceSeries:
         """The readings of the service's resources in the whole run; empty if tailgate did not start the service."""
         return ResourceSeries.of(self.resources)
 
     def readings_in(self, phase: str) -> ResourceSeries:
-        """The readings in a phase, before the load was stopped and outside bad seconds."""
-        every = self.readings.within(self._spans(phase), self.stop_ns)
+        """The readings in a phase, before the load was stopped, outside bad seconds, and while no fault of the plan
+        kept the service from running."""
+        every = self.readings.within(self._spans(phase), self.stop_ns).outside(self.planned_absences)
         return every.apart_from(self.bad_seconds, self.t0_ns)
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from harness.faults.bandwidth import BandwidthFault
+from harness.faults.blackhole import BlackholeFault
 from harness.faults.capacity import CapacityFault
 from harness.faults.cold_start import ColdStartFault
 from harness.faults.down import DownFault
@@ -23,12 +24,15 @@ from harness.faults.fault import (
 )
 from harness.faults.hang import HangFault
 from harness.faults.huge import HugeFault
+from harness.faults.kill import KillFault
 from harness.faults.latency import LatencyFault
 from harness.faults.limit_data import LimitDataFault
 from harness.faults.malformed import MalformedFault
+from harness.faults.pause import PauseFault
 from harness.faults.ramp import RampFault
 from harness.faults.redirect_loop import RedirectLoopFault
 from harness.faults.reset import ResetFault
+from harness.faults.restart import RestartFault
 from harness.faults.slicer import SlicerFault
 from harness.faults.slow_close import SlowCloseFault
 from harness.faults.slow_spells import SlowSpellsFault
@@ -61,6 +65,7 @@ FAULTS: Final[tuple[type[Fault], ...]] = (
     SlicerFault,
     LimitDataFault,
     DownFault,
+    BlackholeFault,
     ToxicFault,
     StatusFault,
     DripFault,
@@ -74,6 +79,9 @@ FAULTS: Final[tuple[type[Fault], ...]] = (
     SlowSpellsFault,
     RampFault,
     CapacityFault,
+    KillFault,
+    PauseFault,
+    RestartFault,
 )
 
 

@@ -32,5 +32,7 @@ class CapacityFault(BackendFault):
         yield from super().findings()
         if self.share < 1:
             yield "share", refusal("a capacity applies to the whole backend", "remove `share`")
+        if self.first is not None:
+            yield "first", refusal("a capacity applies to all calls at once", "remove `first`")
         if self.met == "optional":
             yield "met", refusal("only calls that had to wait can show that a capacity was there", "remove `met`")

@@ -18,6 +18,7 @@ from harness.model.strict_model import StrictModel
 from harness.model.value_types import NAME_PATTERN, Duration, LongerDuration, Name, Share, kind_of, refusal, written
 from harness.rundir.plan import PlannedToxic, Proof
 from harness.rundir.planned.behaviours import Behaviour
+from harness.rundir.planned.process_act import SERVICE_TARGET, ProcessAct
 
 CANARY_WAIT_MS: Final = 2000.0
 """A canary that was held this long has observed any delay, so no proof asks for more."""
@@ -25,6 +26,8 @@ LEAST_SEEN_MS: Final = 20.0
 """A shorter delay cannot be distinguished from the delays of a busy machine."""
 ALL: Final = "all"
 SHARE_LEAST: Final = 1e-6
+ROUTE_MOST: Final = 2_000
+"""Characters of a route."""
 BUT: Final = "-"
 """The prefix that marks an upstream which `all but` excludes. No name of an upstream begins with it."""
 _AND: Final = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+")
@@ -39,7 +42,8 @@ class FaultContext:
     every canary's answer has at least; `answer_bytes_most`: the size that no answer exceeds; `request_bytes`: the size
     of a canary's request. The first and the last include the handshake where TLS is terminated. `flights`: how often a
     caller on a fresh connection waits for the other side, with the handshake. `fakes`: the fakes' process answers for
-    all upstreams of the fault, so it can break single answers. `seed`: the run's.
+    all upstreams of the fault, so it can break single answers. `forwarded`: the forwarder
+    stands before any of them. `seed`: the run's.
     """
 
     hold_ms: float
@@ -48,22 +52,25 @@ class FaultContext:
     answer_bytes_most: int = 0
     flights: int = 1
     fakes: bool = True
+    forwarded: bool = False
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A fault as toxics of Toxiproxy, as a closed proxy, or as the behaviour of a fake.
+    """A fault as toxics of Toxiproxy, as a closed proxy, as the behaviour of a fake, or as an act on a process.
 
     `held_ms`: H, how long one request can be held by the fault. `proof`: what a canary must observe. `delay_ms`: the
     delay that Toxiproxy adds to every answer, if it is a single known one; None for a fake's behaviour, because the
-    fake records its own delays.
+    fake records its own delays. `drops_connections`: the closed proxy's port neither accepts nor refuses connections.
     """
 
     held_ms: float
     proof: Proof
     toxics: tuple[PlannedToxic, ...] = ()
     disables_proxy: bool = False
+    drops_connections: bool = False
+    process: ProcessAct | None = None
     behaviour: Behaviour | None = None
     delay_ms: float | None = None
 
@@ -137,6 +144,9 @@ class Fault(StrictModel):
     DRAWN: ClassVar[Literal["connection", "request"]] = "connection"
     """What `share` is drawn for in this kind of fault; `draws` is right for a single fault."""
 
+    ON_SERVICE: ClassVar[bool] = False
+    """Whether it can act on the service under test."""
+
     given_name: Name | None = Field(
         None, alias="name", description="The name that gates use; default: <upstream>-<kind>, such as azure-latency"
     )
@@ -162,6 +172,13 @@ class Fault(StrictModel):
         "nothing and is a rig failure; `optional` is for showing that a cache hides the fault",
     )
 
+    route: Annotated[str, Field(min_length=1, max_length=ROUTE_MOST)] | None = Field(
+        None, description="Only calls for this route, METHOD PATH; for faults that are done call by call"
+    )
+    first: int | None = Field(
+        None, ge=1, le=1_000_000, description="Only so many calls of each window, the first ones that `share` draws"
+    )
+
     @property
     def name(self) -> str:
         if self.given_name:
@@ -171,6 +188,11 @@ class Fault(StrictModel):
     def hits(self, upstreams: Iterable[str]) -> tuple[str, ...]:
         """The names of the upstreams that the fault breaks. `upstreams`: the names of all upstreams."""
         return hit_by(self.targets, upstreams)
+
+    @property
+    def by_call(self) -> bool:
+        """Whether it must tell one call from another, besides what `share` draws."""
+        return self.route is not None or self.first is not None
 
     @property
     def draws(self) -> Literal["connection", "request"]:
@@ -196,6 +218,15 @@ class Fault(StrictModel):
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         """What does not fit together in the fields: the key that it concerns, and a refusal with a fix."""
+        if SERVICE_TARGET in self.targets and not self.ON_SERVICE:
+            problem = f"`{self.KIND}` breaks an upstream; the service under test can be killed, paused and restarted"
+            yield "upstream", refusal(problem, "name an upstream, or write kill, pause or restart")
+        if self.by_call and self.draws != "request":
+            key = "route" if self.route is not None else "first"
+            problem = f"`{self.KIND}` does not act call by call, so it cannot choose calls"
+            if self.stream == "upstream":
+                problem = "delaying requests does not tell one call from another"
+            yield key, refusal(problem, f"remove `{key}`, or use a fault such as status, latency or hang")
         if self.share < SHARE_LEAST:
             problem = "a share of 0% breaks nothing" if not self.share else "so small a share would break no request"
             yield "share", refusal(problem, "remove the fault, or write a larger share")

@@ -23,7 +23,8 @@ class HangFault(Fault):
 
     @property
     def draws(self) -> Literal["connection", "request"]:
-        return "request" if self.share < 1 and self.stream == "downstream" else "connection"
+        chooses = self.share < 1 or self.by_call
+        return "request" if chooses and self.stream == "downstream" else "connection"
 
     def compile(self, ctx: FaultContext) -> Effect:
         if ctx.fakes and self.draws == "request":

@@ -29,7 +29,8 @@ class LatencyFault(Fault):
 
     @property
     def draws(self) -> Literal["connection", "request"]:
-        return "request" if self.share < 1 and self.stream == "downstream" else "connection"
+        chooses = self.share < 1 or self.by_call
+        return "request" if chooses and self.stream == "downstream" else "connection"
 
     def compile(self, ctx: FaultContext) -> Effect:
         held_ms = min(self.latency_ms + self.jitter_ms, ctx.hold_ms)

@@ -8,6 +8,7 @@ with too few, a gap between them, a figure that the system does not report, or a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from harness.gates.resource_gate import (
     ResourceGate,
 )
 from harness.rundir.finding_kind import FindingKind
-from harness.units import NS_PER_S, format_bytes, format_quantity, format_things
+from harness.units import NS_PER_S, Span, format_bytes, format_quantity, format_things
 
 GAP_S_MOST: Final = 5.0
 """After a longer time without a reading it is unknown what the service used meanwhile."""
@@ -145,6 +146,7 @@ class _Usage:
         self._t_ns = known.t_ns
         self._values = known.figure(gate.figure)
         self._phase_start_ns = window.start_ns
+        self._absences = run.planned_absences
 
     @property
     def n(self) -> int:
@@ -186,7 +188,12 @@ class _Usage:
             few = f"{where} {format_things(self.n, 'reading')} of the service's {metric}; {READINGS_LEAST} are needed"
             return few + self._why_few()
         edges = np.concatenate([[self._t_ns[0] if self._last else self._phase_start_ns], self._t_ns, [self._end_ns]])
-        gaps = np.diff(edges) / NS_PER_S
+        gaps = np.array(
+            [
+                (end - begin - sum(Span(begin, end).overlap_ns(absence) for absence in self._absences)) / NS_PER_S
+                for begin, end in pairwise(edges.tolist())
+            ]
+        )
         longest = int(gaps.argmax())
         if gaps[longest] > GAP_S_MOST:
             since = self._second(int(edges[longest]))

@@ -109,7 +109,7 @@ def baseline_ms(canaries: Iterable[Canary]) -> float | None:
 
 def shows(canary: Canary, proof: Proof, base_ms: float) -> bool:
     """Whether this one canary shows the fault, by the fault's kind of proof."""
-    if proof.kind == "called":
+    if proof.kind in ("called", "process"):
         return False
     if proof.kind == "failed":
         return canary.outcome == "failed"
@@ -143,7 +143,9 @@ def proves(canaries: Sequence[Canary], proof: Proof, *, share: float, base_ms: f
 
 def is_free(canary: Canary, proof: Proof, base_ms: float) -> bool:
     """Whether a canary sent after the removal shows that the fault is no longer active."""
-    return canary.outcome == "ok" and (proof.kind in ("failed", "called") or not shows(canary, proof, base_ms))
+    return canary.outcome == "ok" and (
+        proof.kind in ("failed", "called", "process") or not shows(canary, proof, base_ms)
+    )
 
 
 def spell_proof(proof: Proof) -> str:

@@ -13,7 +13,8 @@ from typing import Literal
 from harness.model.frozen import Frozen
 from harness.rundir.ndjson import read_ndjson
 
-Event = Literal["requested", "applied", "observed", "removing", "removed", "verified", "failed"]
+Event = Literal["requested", "applied", "observed", "removing", "removed", "verified", "failed", "ready"]
+"""`ready`: a process that a fault had ended or stopped answers again."""
 
 
 class Entry(Frozen):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from harness.model.frozen import Frozen
+from harness.units import format_duration
 
 SERVICE: Final = "sut"
 """The service's name among a run's children."""
@@ -25,7 +26,8 @@ class ToxiproxyInfo(Frozen):
 
 
 class ProcessExit(Frozen):
-    """A child that ended by itself, or that a signal stopped (SIGSTOP), which counts as the same."""
+    """A child that ended by itself. One that a signal stopped (SIGSTOP), or that was not ready again in time after a
+    fault of the plan had ended or stopped it, counts as the same."""
 
     child: str
     t_ns: int
@@ -33,12 +35,16 @@ class ProcessExit(Frozen):
     """As subprocess reports it: negative for a signal."""
     stopped: bool = False
     """`code` is then the signal that stopped the process, and the harness ended it."""
+    not_ready_ms: float | None = None
+    """It runs, but was not ready within this time after a planned end or stop; `code` is 0 then."""
     last_line: str = ""
     """The last line of its log."""
 
     @property
     def how(self) -> str:
         """For people, as the end of a sentence: `ended with exit code 1`."""
+        if self.not_ready_ms is not None:
+            return f"was not ready again within {format_duration(self.not_ready_ms)} of the fault on it"
         if self.stopped:
             return "was stopped by a signal (SIGSTOP)"
         return f"ended by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"

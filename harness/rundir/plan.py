@@ -14,7 +14,9 @@ from pydantic import model_validator
 
 from harness.model.frozen import Frozen
 from harness.rundir.planned.behaviours import Behaviour
+from harness.rundir.planned.command import PlannedCommand
 from harness.rundir.planned.forwarding import ForwardSpec, StreamSpec, UrlParts
+from harness.rundir.planned.process_act import SERVICE_TARGET, ProcessAct
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.routes import PlannedProfile, RouteSource
 
@@ -69,6 +71,8 @@ class PlannedUpstream(Frozen):
     """Set if our forwarder is at the origin and passes calls on to a real one."""
     stream: StreamSpec | None = None
     """Set if the fakes' process is at the origin and carries bytes to a real server. Nothing records calls there."""
+    command: PlannedCommand | None = None
+    """Set if the supervisor starts what answers: at the origin, or behind the forwarder there."""
     url_parts: UrlParts = UrlParts()
     canary_bytes: int = 0
     """How many bytes a canary receives at least, as the plan assumes where a fault's proof depends on it. 0: it assumes
@@ -220,9 +224,10 @@ class Proof(Frozen):
     `held`: an answer later than the canary's own baseline by `least_ms`, or none by then. `failed`: refused, reset or
     cut short. `answered`: an answer with this `status`, that `looks` so, of at least `least_bytes`; what is None is not
     checked. `called`: no canary can see the fault; calls of the service must carry it in the fake's own records.
+    `process`: no canary can see the fault; the state of the process, which the journal has, shows it.
     """
 
-    kind: Literal["held", "failed", "answered", "called"]
+    kind: Literal["held", "failed", "answered", "called", "process"]
     least_ms: float = 0.0
     status: int | None = None
     looks: Literal["offers", "no_offers", "no_json"] | None = None
@@ -239,7 +244,10 @@ class FaultWindow(Frozen):
 
 
 class PlannedFault(Frozen):
-    """One fault: the upstreams it breaks, its windows, what it does there, and how it is proven."""
+    """One fault: the upstreams it breaks, its windows, what it does there, and how it is proven.
+
+    A fault on the service under test has SERVICE_TARGET in place of the upstreams.
+    """
 
     name: str
     kind: str
@@ -250,8 +258,17 @@ class PlannedFault(Frozen):
     windows: tuple[FaultWindow, ...]
     toxics: tuple[PlannedToxic, ...] = ()
     disables_proxy: bool = False
+    drops_connections: bool = False
+    """The proxy's port is taken while it is disabled, so that attempts to connect are neither accepted nor refused."""
+    process: ProcessAct | None = None
+    """What is done to the process of the upstream, or of the service."""
     behaviour: Behaviour | None = None
     """What the fakes do themselves; there are no toxics then."""
+    route: str | None = None
+    """Only calls for this route are hit: the name of a fake's route, or METHOD PATH with `{param}`. None: every call.
+    Canaries are hit whatever they ask."""
+    first: int | None = None
+    """Only so many calls of each window are hit, the first ones after the draw of `share`. None: there is no limit."""
     held_ms: float
     """H: how long a request can be held by this fault, with the gateway timeout applied."""
     delay_ms: float | None = None
@@ -263,17 +280,22 @@ class PlannedFault(Frozen):
     """`optional`: a run counts even if the service never asked the upstream while the fault was active."""
 
     @property
+    def on_service(self) -> bool:
+        """Whether it acts on the service under test, and on no upstream."""
+        return self.upstreams == (SERVICE_TARGET,)
+
+    @property
     def acts_on_requests(self) -> bool:
         """Whether it has a toxic on the upstream stream. That may keep requests from the backend, whose records then
         need not show them."""
         return any(toxic.stream == "upstream" for toxic in self.toxics)
 
     def may_keep_calls_from(self, upstream: PlannedUpstream) -> bool:
-        """Whether calls that meet the fault may never reach the upstream, so that its records need not show them.
+        """Whether calls that meet the fault may never reach the upstream's records, so that these need not show them.
 
         In TLS any toxic does that to a new connection: its handshake is held or broken before a call is sent.
         """
-        return self.acts_on_requests or (bool(self.toxics) and upstream.terminates_tls)
+        return self.acts_on_requests or not upstream.records_calls or (bool(self.toxics) and upstream.terminates_tls)
 
     @property
     def connection_share(self) -> float:

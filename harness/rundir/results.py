@@ -173,8 +173,8 @@ class FaultProof(Frozen):
     canary_during_ms: float | None
     canary_failures: int
     service_calls: int
-    witness: Literal["canary", "calls"] = "canary"
-    """What proves the fault: canaries, or the service's own calls in the fake's records."""
+    witness: Literal["canary", "calls", "process"] = "canary"
+    """What proves the fault: canaries, the service's own calls in the fake's records, or the state of the process."""
     seen: str = ""
     """What happened to them: `held up to 2.01 s instead of 1.2 ms`, `met status 503`; empty: nothing."""
     canaries_during: int = 0
@@ -190,6 +190,9 @@ class FaultProof(Frozen):
     windows_refused: int | None = None
     """Windows in which the service tried to connect and was refused; None: the listener stayed open."""
     calls_in_baseline: int = 0
+    ready_after_ms: float | None = None
+    """From when a process was to run again until it was ready, in the slowest window; None for other faults, or if it
+    never was."""
     last_call_before_ms: float | None = None
     """How long before the fault the service's last call arrived; None: there was none."""
 

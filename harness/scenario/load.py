@@ -21,6 +21,7 @@ from harness.errors import Problem, ScenarioError
 from harness.gates.parse import parse_gate
 from harness.rundir.plan import Plan
 from harness.scenario.checks.addresses import address_warnings
+from harness.scenario.checks.commands import container_warnings, upstream_program_findings
 from harness.scenario.checks.recorded_calls import recorded_calls_findings
 from harness.scenario.checks.tls import tls_warnings
 from harness.scenario.checks.windows import check_windows
@@ -133,6 +134,7 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
     if scenario is not None:
         findings += variable_findings(raw, os.environ)
         warnings += [*secret_warnings(raw, os.environ), *address_warnings(scenario, raw), *tls_warnings(scenario, raw)]
+        warnings += container_warnings(scenario)
         inputs, input_findings = read_inputs(scenario, tree)
         findings += input_findings.mistakes
         warnings += input_findings.notes
@@ -146,6 +148,7 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
             warnings += doubtful
         if not any(found.path == ("service", "cwd") for found in input_findings.mistakes):
             findings += program_findings(scenario.service.command, scenario.service.env, inputs.cwd)
+        findings += upstream_program_findings(scenario, inputs)
     return _Analysis(
         checked=None if findings else checked,
         problems=tuple(locate(tree, key_hint(finding)) for finding in findings),

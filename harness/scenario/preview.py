@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Final, Literal
 
 from harness.rundir.phases import planned_phases
@@ -42,6 +43,10 @@ class FaultPreview:
     at_ms: tuple[float, ...]
     for_ms: float
     met: Literal["required", "optional"] = "required"
+    route: str | None = None
+    """Only calls for it are hit; None: for every route."""
+    first: int | None = None
+    """How many calls of each window are hit at most; None: there is no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,8 @@ def _upstream(planned: PlannedUpstream, plan: Plan) -> UpstreamPreview:
     origin, host = planned.origin.address, planned.origin.host
     if planned.fake is not None:
         origin, host = "a fake", LOOPBACK
+    elif planned.command is not None:
+        origin, host = f"{PurePath(planned.command.argv[0]).name}, which tailgate starts", LOOPBACK
     elif planned.forward is not None:
         origin, host = planned.forward.address, planned.forward.host
     elif planned.stream is not None:
@@ -165,4 +172,6 @@ def _fault(fault: PlannedFault) -> FaultPreview:
         drawn="connection" if fault.behaviour is None else "request",
         at_ms=tuple(window.apply_ms for window in fault.windows),
         for_ms=first.remove_ms - first.apply_ms,
+        route=fault.route,
+        first=fault.first,
     )

@@ -70,6 +70,8 @@ def references_of(plan: Plan) -> Iterator[str]:
     """Every text of a plan in which variables are expanded, when the service starts or a request is sent."""
     service = plan.service
     yield from (*service.env.values(), *(service.argv or ()), service.url, *service.ready_headers.values())
+    for command in (upstream.command for upstream in plan.upstreams if upstream.command):
+        yield from (*command.argv, *command.env.values())
     for request in plan.load.requests:
         yield from (request.path, request.body or "", *request.headers.values())
 

@@ -43,7 +43,7 @@ from harness.stack.commands import (
 )
 from harness.stack.events import ChildStarted, Event, LoadEnded, RigTrouble, StackDown
 from harness.stack.events import StackUp as UpEvent
-from harness.stack.processes import fd_limits, orphans, service
+from harness.stack.processes import fd_limits, orphans, service, upstream_command
 from harness.stack.processes.orphans import RUN_VARIABLE
 from harness.stack.processes.ports import PortLease
 from harness.stack.processes.process import log_tail
@@ -130,7 +130,9 @@ class StackClient:
         self._await_ready(watch)
 
     def _await_ready(self, watch: Callable[[Event | None], None]) -> None:
-        give_up = time.monotonic() + UP_S + self._plan.service.ready_within_ms / 1000
+        commands = [upstream.command.ready_within_ms for upstream in self._plan.upstreams if upstream.command]
+        within_ms = self._plan.service.ready_within_ms + max(commands, default=0.0)
+        give_up = time.monotonic() + UP_S + within_ms / 1000
         while time.monotonic() < give_up:
             event = self._next(TICK_S)
             watch(event)
@@ -199,6 +201,7 @@ class StackClient:
         expand = Expander(environ)
         try:
             service.spec(self._plan, self._stack_dir, environ, expand)
+            upstream_command.specs(self._plan, self._stack_dir, environ, expand)
         except TailgateError as exc:
             exc.message = redact(exc.message, expand.secrets)
             raise

@@ -2,8 +2,10 @@
 
     workers of the first load ───────────────┐
     Toxiproxy ── proxies ──┐                 │
-    fakes ─────────────────┴─ service ──┐    ├── up
+    commands ── fakes ─────┴─ service ──┐    ├── up
     gateway ────────────────────────────┴────┘
+
+The forwarder is in the fakes' process and connects to what the commands of upstreams start, so these come first.
 
 A child counts as ready only after a probe of it was answered. `harness.stack.supervisor.teardown` ends all of it.
 """
@@ -16,18 +18,20 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.errors import TailgateError
+from harness.errors import RigError, TailgateError
 from harness.rundir.manifest import HarnessFault, ToxiproxyInfo
 from harness.rundir.plan import Plan, StackPlan
+from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.secrets.expand import Expander
 from harness.stack.background import BackgroundTasks
 from harness.stack.commands import UpCommand
 from harness.stack.events import ChildReady, ChildStarted, Event
 from harness.stack.load.active_load import ActiveLoad
 from harness.stack.load.local_workers import PREFIX as WORKER
-from harness.stack.processes import backends, gateway, probe, service, toxiproxy
+from harness.stack.processes import backends, gateway, probe, service, toxiproxy, upstream_command
 from harness.stack.processes.orphans import RUN_VARIABLE
 from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.processes.restartable import RestartableProcess
 from harness.stack.run_state import NO_ENGINE, disk_error
 from harness.stack.threads import in_thread
 
@@ -58,6 +62,8 @@ class Environment:
         self._engine: ToxiproxyInfo = NO_ENGINE
         self._host: dict[str, str] = {}
         self._program: ProcessSpec | None = None
+        self._commands: dict[str, ProcessSpec] = {}
+        self._processes: dict[str, RestartableProcess] = {}
         self.load = self._new_load(plan, stack_dir)
 
     async def up(self, order: UpCommand) -> None:
@@ -70,6 +76,7 @@ class Environment:
         try:
             service.write_env(self.plan, self.stack_dir)
             self._program = service.spec(self.plan, self.stack_dir, self._environ, self.expand)
+            self._commands = upstream_command.specs(self.plan, self.stack_dir, self._environ, self.expand)
             front = gateway.spec(self.plan, self.stack_dir, self._environ, self.expand)
         except OSError as exc:
             raise disk_error(exc) from exc
@@ -108,7 +115,7 @@ class Environment:
         nginx = self._start(front) if front else None
         await _all_of(lambda: self._up_engine(order), self._up_backends)
         await self._prove_listeners()
-        child = self._start(self._program) if self._program else None
+        child = self._start_service()
         after_ms = await self._service_ready(child)
         if child:
             self._ready(child)
@@ -119,6 +126,20 @@ class Environment:
             self.load.state.open(host=self._host)
             await gateway.ready(self.plan, nginx, self._ready_headers())
             self._ready(nginx)
+
+    def _start_service(self) -> ChildProcess | None:
+        """The service as a child; None if it runs already."""
+        spec = self._program
+        if spec is None:
+            return None
+        child = self._start(spec)
+        self._processes[SERVICE_TARGET] = RestartableProcess(
+            SERVICE_TARGET, child, lambda: self._start(spec), self._answered, self._never_ready_again
+        )
+        return child
+
+    def _never_ready_again(self, child: ChildProcess, message: str, fix: str, within_ms: float | None) -> None:
+        self.load.phase.on_never_ready(child, message, fix, within_ms or self.plan.service.ready_within_ms)
 
     async def _up_engine(self, order: UpCommand) -> None:
         if order.engine_kind == "none":
@@ -139,33 +160,56 @@ class Environment:
             self.background.start(toxiproxy.watch(looking, self.proxies.names, self._lost_engine), "Toxiproxy")
 
     async def _up_backends(self) -> None:
+        await asyncio.gather(*(self._up_command(name) for name in self._commands))
         spec = backends.spec(self.plan, self.stack_dir, self._environ)
         if spec:
             child = self._start(spec)
             await backends.ready(self.plan, child)
             self._ready(child)
 
+    async def _up_command(self, upstream: str) -> None:
+        planned, spec = self.plan.upstream(upstream), self._commands[upstream]
+        child = self._start(spec)
+        self._processes[upstream] = RestartableProcess(
+            upstream,
+            child,
+            lambda: self._start(spec),
+            lambda again, within_ms: upstream_command.ready(planned, again, within_ms),
+            self._never_ready_again,
+        )
+        await upstream_command.ready(planned, child)
+        self._ready(child)
+
     async def _prove_listeners(self) -> None:
-        if self._client and self.proxies:
-            log = self.stack_dir / "logs" / f"{toxiproxy.NAME}.log"
-            await self.load.prove_listeners(self._client, self.proxies, log)
+        if self._client is None and not self.load.plan.faults:
+            return
+        self.load.prepare_faults(self._client, self.proxies, self._processes)
+        if self._client:
+            await self.load.prove_listeners(self.stack_dir / "logs" / f"{toxiproxy.NAME}.log")
 
     async def _service_ready(self, child: ChildProcess | None) -> float:
         """Milliseconds until the service answered that it is ready. Raises RigError if it does not in time."""
+        try:
+            after_ms = await self._answered(child)
+        except RigError:
+            self.load.state.end_for("never_ready")
+            raise
+        self.load.watch_alerts(self.expand(self.plan.service.url), self._ready_headers())
+        return after_ms
+
+    async def _answered(self, child: ChildProcess | None, within_ms: float | None = None) -> float:
+        """Milliseconds until the service answered its readiness probe. `within_ms`: None for the plan's own limit.
+        Raises RigError."""
         planned = self.plan.service
-        base = self.expand(planned.url)
-        within_s = planned.ready_within_ms / 1000
+        within_s = (within_ms or planned.ready_within_ms) / 1000
+        url = f"{self.expand(planned.url)}{planned.ready_path}"
         headers = self._ready_headers()
         try:
-            after_ms = await probe.until_answered(
-                f"{base}{planned.ready_path}", within_s=within_s, child=child, method=planned.ready_method,
-                headers=headers,
-            )  # fmt: skip
+            return await probe.until_answered(
+                url, within_s=within_s, child=child, method=planned.ready_method, headers=headers
+            )
         except probe.NotReady as exc:
-            self.load.state.end_for("never_ready")
             raise service.never_ready(self.plan, child, str(exc)) from exc
-        self.load.watch_alerts(base, headers)
-        return after_ms
 
     def _ready_headers(self) -> dict[str, str]:
         return {name: self.expand(value) for name, value in self.plan.service.ready_headers.items()}

@@ -8,11 +8,12 @@ from harness.model.value_types import kind_of, refusal
 from harness.upstreams.fake import CatalogFake
 from harness.upstreams.real import RealUpstream
 from harness.upstreams.routed_fake import RoutedFake
+from harness.upstreams.started import CommandUpstream
 from harness.upstreams.upstream import GENERIC, Upstream
 
 __all__ = ["GENERIC", "LATER", "UPSTREAMS", "Upstream", "parse_upstream"]
 
-UPSTREAMS: Final[tuple[type[Upstream], ...]] = (RealUpstream, RoutedFake, CatalogFake)
+UPSTREAMS: Final[tuple[type[Upstream], ...]] = (RealUpstream, CommandUpstream, RoutedFake, CatalogFake)
 """A mapping belongs to the first kind that reads it. A fake with a catalog reads every mapping, so it comes last."""
 LATER: Final = {
     "proxy": "a borrowed proxy",

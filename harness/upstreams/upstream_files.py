@@ -48,12 +48,14 @@ class UpstreamReader(Protocol):
 @dataclass(frozen=True, slots=True)
 class UpstreamInputs:
     """`recorded`: the points of a file of latencies. `source` and `routes`: of a fake with routes, where they come
-    from and what they are. `ca`: the absolute path of a file of certificate authorities."""
+    from and what they are. `ca`: the absolute path of a file of certificate authorities. `cwd`: the absolute path of
+    the folder in which its command is started."""
 
     recorded: Points = ()
     source: RouteSource | None = None
     routes: tuple[PlannedRoute, ...] = ()
     ca: str | None = None
+    cwd: str | None = None
 
 
 NO_INPUTS = UpstreamInputs()

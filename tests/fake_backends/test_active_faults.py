@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from fake_backends.active_faults import ActiveFaults
+from fake_backends.routing.fault_route import AskedRoute
+from harness.rundir.plan import PlannedFault
 from harness.rundir.planned import behaviours
 from harness.rundir.rows import FLAG_CANARY
 from tests.fake_backends.fakes import RUN, Got, MakeFakes, fault
@@ -154,3 +156,80 @@ def test_a_call_held_by_a_fault_when_the_process_stops_is_answered_503(make_fake
 
     assert run(scene()) == [503, 503]
     assert [row["status"] for row in fakes.rows()] == [503, 503]
+
+
+# ---------------------------------------------------------------- a route, and the first calls
+
+
+def asked(path: str, method: str = "GET", number: int | None = None) -> AskedRoute:
+    return AskedRoute(method, path, number=number)
+
+
+def choosing(route: str | None = None, first: int | None = None, share: float = 1.0, name: str = "a") -> PlannedFault:
+    return fault(FIVE_HUNDRED, name=name, share=share).model_copy(update={"route": route, "first": first})
+
+
+def test_a_route_is_a_pattern_where_the_backend_has_no_routes() -> None:
+    made = standings(choosing("GET /v2/items/{id}"))
+    assert made.choose_routes
+    assert made.met_by(1, 0, asked("/v2/items/7"))
+    assert made.met_by(1, 0, asked("/v2/items/7", "HEAD"))
+    for other in (asked("/v2/items"), asked("/v2/items/7/parts"), asked("/v2/items/7", "POST"), None):
+        assert not made.met_by(1, 0, other), other
+    assert standings(choosing("* /v2")).met_by(1, 0, asked("/v2", "DELETE"))
+    assert standings(choosing("*")).met_by(1, 0, asked("/whatever"))
+
+
+def test_a_route_is_a_name_where_the_backend_has_routes() -> None:
+    made = ActiveFaults("azure", 7, lambda: 0, ("GET /v2/{id}", "GET /v2/all", "GET /v2/{id}"))
+    made.apply(0, 0, choosing("GET /v2/{id}"))
+    assert made.met_by(1, 0, asked("/v2/7", number=0))
+    assert made.met_by(1, 0, asked("/v2/7", number=2)), "two routes may have the same name and other conditions"
+    assert not made.met_by(1, 0, asked("/v2/all", number=1)), "the pattern would match, the route is another one"
+    assert not made.met_by(1, 0, asked("/v2/7")), "it was answered by no route"
+
+
+def test_only_the_first_calls_of_each_window_are_hit() -> None:
+    made = standings(choosing(first=2))
+    assert [bool(made.met_by(seq, 0)) for seq in range(4)] == [True, True, False, False]
+    made.lift(0, 0)
+    made.apply(0, 1, choosing(first=2))
+    assert [bool(made.met_by(seq, 0)) for seq in range(4)] == [True, True, False, False], "the next window"
+
+
+def test_the_first_calls_are_counted_after_the_draw_and_on_the_route() -> None:
+    drawn = [seq for seq, met in enumerate(hit(standings(choosing(share=0.3)), range(200))) if met]
+    made = standings(choosing(share=0.3, first=3))
+    assert [seq for seq in range(200) if made.met_by(seq, 0)] == drawn[:3]
+    made = standings(choosing("GET /a", first=1))
+    assert [bool(made.met_by(seq, 0, asked(path))) for seq, path in enumerate(("/b", "/a", "/a"))] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_canaries_meet_it_whatever_they_ask_and_use_nothing_up() -> None:
+    made = standings(choosing("GET /a", first=1))
+    assert [len(made.met_by_canary()) for _ in range(3)] == [1, 1, 1]
+    assert made.met_by(1, 0, asked("/a"))
+
+
+def test_answers_on_two_routes_do_not_compete() -> None:
+    made = standings(choosing("GET /a"), choosing("GET /b", name="b"))
+    assert [each.index for each in made.met_by(1, 0, asked("/a"))] == [0]
+    assert [each.index for each in made.met_by(1, 0, asked("/b"))] == [1]
+    assert made.met_by(1, 0, asked("/c")) == ()
+
+
+def test_a_fake_hits_only_the_calls_of_the_route(make_fakes: MakeFakes) -> None:
+    fakes = make_fakes(choosing("GET /offers", first=1))
+
+    async def play() -> list[int]:
+        await fakes.apply(0)
+        calls = [await fakes.call(seq, path=path) for seq, path in enumerate(("/other", "/offers", "/offers"))]
+        return [call.status for call in calls]
+
+    statuses = run(play())
+    assert statuses[1:] == [500, 200]
+    assert statuses[0] != 500

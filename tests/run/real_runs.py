@@ -198,6 +198,7 @@ def assert_nothing_left(run_dir: Path, within_s: float = GONE_WITHIN_S) -> None:
     ports = [upstream.listener.port for upstream in plan.upstreams]
     # what is at the other origins was not started by the run
     ports += [each.origin.port for each in plan.upstreams if each.answers_http or each.stream]
+    ports += [u.command.port for u in plan.upstreams if u.command]
     ports += [port for port in (plan.service.port, plan.gateway.port) if port and plan.service.kind != "url"]
     end = time.monotonic() + within_s
     while True:

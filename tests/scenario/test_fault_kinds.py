@@ -196,6 +196,7 @@ def test_the_registry_is_what_the_contract_lists() -> None:
         "slicer",
         "limit_data",
         "down",
+        "blackhole",
         "toxic",
         "status",
         "drip",
@@ -209,6 +210,9 @@ def test_the_registry_is_what_the_contract_lists() -> None:
         "slow_spells",
         "ramp",
         "capacity",
+        "kill",
+        "pause",
+        "restart",
     ]
     for kind in FAULTS:
         assert kind.KIND in kind.spelled_keys()

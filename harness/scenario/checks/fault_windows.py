@@ -102,17 +102,38 @@ def overlap_findings(checked: CheckedScenario, plan: Plan) -> Iterator[Diagnosti
     """Faults that cannot be active together: one cannot be proven on a backend that is down, or shares exceed 100 %."""
     yield from _too_many(plan)
     yield from _more_than_all(checked, plan)
+    yield from _without_process(checked, plan)
     down = [fault for fault in plan.faults if fault.disables_proxy]
     for index, fault in enumerate(checked.scenario.faults):
         planned = next((each for each in plan.faults if each.name == fault.name), None)
         if planned is None or planned.disables_proxy:
             continue
-        for other in down:
+        for other in (each for each in down if each.process is None):
             if set(other.upstreams) & set(planned.upstreams) and overlap(planned, other):
                 yield Diagnostic(
                     ("faults", index),
                     f"while `{other.name}` is on, no canary could see `{fault.name}`",
                     "keep them apart in time, or on different upstreams",
+                )
+
+
+def _without_process(checked: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
+    """Faults during which a process that the others need is gone: a service that is killed asks nobody."""
+    acting = [fault for fault in plan.faults if fault.process is not None]
+    for index, fault in enumerate(checked.scenario.faults):
+        planned = next((each for each in plan.faults if each.name == fault.name), None)
+        for other in acting if planned is not None else ():
+            assert planned is not None
+            if other.name == planned.name or not overlap(planned, other):
+                continue
+            both = planned.process is not None and other.process is not None
+            if both and plan.faults.index(planned) < plan.faults.index(other):
+                continue  # it is said once, at the later one
+            if other.on_service or set(other.upstreams) & set(planned.upstreams):
+                yield Diagnostic(
+                    ("faults", index),
+                    f"`{other.name}` acts on a process, and `{fault.name}` could not be seen meanwhile",
+                    "keep them apart in time" + ("" if other.on_service else ", or on different upstreams"),
                 )
 
 
@@ -140,6 +161,12 @@ def _too_many(plan: Plan) -> Iterator[Diagnostic]:
             yield Diagnostic(("faults", index), found, fix)
 
 
+def _compete(one: PlannedFault, other: PlannedFault) -> bool:
+    """Whether two faults may want to replace the same answer."""
+    apart = None not in (one.route, other.route) and one.route != other.route
+    return bool(set(one.upstreams) & set(other.upstreams)) and not apart
+
+
 def _more_than_all(checked: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
     """A request gets one answer, so at one backend and time the shares of faults that replace answers add up."""
     answering = [fault for fault in plan.faults if isinstance(fault.behaviour, ANSWERING)]
@@ -148,7 +175,7 @@ def _more_than_all(checked: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]
         if planned is None:
             continue
         earlier = answering[: answering.index(planned)]
-        others = [o for o in earlier if set(o.upstreams) & set(planned.upstreams) and overlap(o, planned)]
+        others = [o for o in earlier if _compete(o, planned) and overlap(o, planned)]
         total = planned.share + sum(other.share for other in others)
         if others and total > 1:
             yield Diagnostic(

@@ -171,8 +171,12 @@ def column_findings(raw: Mapping[str, Any], columns: Sequence[str], upstreams: S
                     yield Diagnostic(path, message, fix, offset=0 if path[-1] == "json" else match.start())
 
 
-def program_findings(command: Sequence[str] | None, env: Mapping[str, str], cwd: str) -> Iterator[Diagnostic]:
-    """Checks that the program of a command exists and is executable, unless a template or variable names it."""
+def program_findings(
+    command: Sequence[str] | None, env: Mapping[str, str], cwd: str, of: TreePath = ("service",)
+) -> Iterator[Diagnostic]:
+    """Checks that the program of a command exists and is executable, unless a template or variable names it. `of`: the
+    part of the scenario that has the command."""
+    at = (*of, "command")
     program = command[0] if command else ""
     path = env.get("PATH", os.environ.get("PATH", os.defpath))
     if not program or "{" in program or (os.sep not in program and "{" in path):
@@ -182,16 +186,16 @@ def program_findings(command: Sequence[str] | None, env: Mapping[str, str], cwd:
             fix = "install it, activate its environment, or give its path, such as ./app"
             if (Path(cwd) / program).is_file():
                 fix = f"write ./{program}: a program without / in its name is searched on PATH only"
-            yield Diagnostic(("service", "command"), f"the program `{program}` was not found on PATH", fix)
+            yield Diagnostic(at, f"the program `{program}` was not found on PATH", fix)
         return
     found = Path(cwd) / program
     if not found.is_file():
         what = "is a folder" if found.is_dir() else "does not exist"
-        fix = "the path is relative to `service.cwd`, by default this file's folder"
-        yield Diagnostic(("service", "command"), f"the program {found} {what}", fix)
+        fix = "the path is relative to `cwd`, by default this file's folder"
+        yield Diagnostic(at, f"the program {found} {what}", fix)
     elif not os.access(found, os.X_OK):
         fix = f"chmod +x {shlex.quote(str(found))}, or name its interpreter first"
-        yield Diagnostic(("service", "command"), f"the program {found} is not executable", fix)
+        yield Diagnostic(at, f"the program {found} is not executable", fix)
 
 
 # ---------------------------------------------------------------- recordings: one number per line

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.faults import ALL
+from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import texts_with_variables
 from harness.scenario.schema.templates import missing_variables
@@ -61,7 +62,7 @@ def _unasked(scenario: Scenario, index: int) -> Iterator[Diagnostic]:
     asked = {name for request in requests for name in request.asks or ()}
     fault = scenario.faults[index]
     for name in fault.hits(scenario.upstreams):
-        if name not in asked:
+        if name not in asked and name != SERVICE_TARGET:
             yield Diagnostic(
                 ("faults", index, "upstream"),
                 f"no request asks `{name}`, so this fault would affect none",
@@ -103,7 +104,7 @@ def secret_warnings(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Itera
 
 
 def _shown_offset(path: Path, offset: int) -> int:
-    return 0 if path[-1] in WITHOUT_OFFSET or path[1] == "command" else offset
+    return 0 if path[-1] in WITHOUT_OFFSET or "command" in path[1:3] else offset
 
 
 def _service(scenario: Scenario) -> Iterator[Diagnostic]:

@@ -16,9 +16,16 @@ from pydantic_core import PydanticCustomError
 
 from harness.faults import ALL, BUT, FAULTS, Fault, default_name, hit_by, targets_of
 from harness.model.value_types import NAME_PATTERN, closest, did_you_mean, name_meant
+from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.scenario.schema.listed import listed_names
 from harness.scenario.schema.scenario import Load, Request, Scenario
-from harness.scenario.schema.template_texts import known_templates, request_parts, texts_with_templates
+from harness.scenario.schema.template_texts import (
+    OWN_PORT,
+    known_templates,
+    request_parts,
+    texts_with_templates,
+    upstream_command_texts,
+)
 from harness.scenario.schema.templates import template_faults
 from harness.scenario.source.diagnostics import Diagnostic
 
@@ -92,7 +99,9 @@ def _fault(written: Any, upstreams: tuple[str, ...] | None) -> FaultName:
     if any(closest(key, keys) in ("", "name") for key in strays if kinds):
         return FaultName(ANY, targets)
     kind = kinds[0].KIND if len(kinds) == 1 else ANY
-    sound = targets and all(name == ALL or upstreams is None or name.removeprefix(BUT) in upstreams for name in targets)
+    sound = targets and all(
+        name in (ALL, SERVICE_TARGET) or upstreams is None or name.removeprefix(BUT) in upstreams for name in targets
+    )
     return FaultName(default_name(targets if sound else (ANY,), kind), targets)
 
 
@@ -121,7 +130,7 @@ def unresolved(raw: Mapping[str, Any], names: Names) -> Iterator[Diagnostic]:
     for index, fault in enumerate(names.faults):
         for number, target in enumerate(fault.targets):
             name = target.removeprefix(BUT)
-            if target != ALL and not names.has_upstream(name):
+            if target not in (ALL, SERVICE_TARGET) and not names.has_upstream(name):
                 path = ("faults", index, "upstream", *((number,) if name == target else ()))
                 yield Diagnostic(path, f"there is no upstream `{name}`", _upstream_meant(name, names.upstreams))
     for at, request in request_parts(raw.get("load")):
@@ -143,6 +152,9 @@ def _templates(raw: Mapping[str, Any], upstreams: tuple[str, ...]) -> Iterator[D
         columns = path[0] == "load" and with_data
         for fault in template_faults(text, known, upstreams, keep_unknown=columns):
             yield Diagnostic(path, fault.message, fault.fix, offset=0 if path[1] == "command" else fault.offset)
+    for path, text in upstream_command_texts(raw):
+        for fault in template_faults(text, (OWN_PORT,), upstreams):
+            yield Diagnostic(path, fault.message, fault.fix, offset=0 if path[2] == "command" else fault.offset)
 
 
 def _upstream_meant(name: str, upstreams: Sequence[str]) -> str:

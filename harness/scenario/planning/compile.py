@@ -102,6 +102,7 @@ def with_room_for(stack: StackPlan, loads: Sequence[LoadPlan]) -> StackPlan:
                 fault.may_keep_calls_from(stack.upstream(name))
                 for each in loads
                 for fault in each.faults
+                if not fault.on_service
                 for name in fault.upstreams
             ),
         }
@@ -168,7 +169,7 @@ class _Endpoints:
         cls, scenario: Scenario, inputs: Inputs, ports: Callable[[], int], resolved: ResolvedGateway, ca_file: str
     ) -> _Endpoints:
         upstreams = tuple(
-            upstream.plan(name, index, ports, inputs.upstreams.get(name, NO_INPUTS))
+            _with_port(upstream.plan(name, index, ports, inputs.upstreams.get(name, NO_INPUTS)))
             for index, (name, upstream) in enumerate(scenario.upstreams.items())
         )
         service_port = ports() if scenario.service.url is None else None
@@ -184,6 +185,17 @@ class _Endpoints:
         ca = ca_file if any(upstream.terminates_tls for upstream in upstreams) else None
         values = _template_values(upstreams, gateway, service_port, ca)
         return cls(upstreams, service_port, root, gateway, ca, values)
+
+
+def _with_port(planned: PlannedUpstream) -> PlannedUpstream:
+    """The upstream with its port filled in in its command, if tailgate starts it."""
+    command = planned.command
+    if command is None:
+        return planned
+    values = {"port": str(command.port)}
+    argv = tuple(fill(word, values) for word in command.argv)
+    env = {name: fill(value, values) for name, value in command.env.items()}
+    return planned.model_copy(update={"command": command.model_copy(update={"argv": argv, "env": env})})
 
 
 def _template_values(

@@ -9,6 +9,8 @@ from harness.faults import Fault, FaultContext, UnobservableFault
 from harness.rundir.plan import FaultWindow, PlannedFault
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.toxics import TOXICS
+from harness.scenario.planning.fault_routes import route_findings
+from harness.scenario.planning.fault_targets import is_forwarded_command, target_findings
 from harness.scenario.planning.timeline import Timeline
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
@@ -46,9 +48,12 @@ def plan_faults(
             flights=HANDSHAKE_FLIGHTS if any(in_tls) else 1,
             answer_bytes_most=max((most for _, most in sizes), default=0),
             fakes=all(upstream.records_calls for _, upstream in own),
+            forwarded=any(is_forwarded_command(upstream) for _, upstream in own),
             seed=seed,
         )
         real = [(name, upstream.protocol) for name, upstream in own if not upstream.records_calls]
+        findings += target_findings(scenario, fault, index)
+        findings += route_findings(scenario, inputs, fault, index)
         try:
             planned_fault = _fault(fault, targets, windows, context)
         except UnobservableFault as exc:
@@ -59,6 +64,11 @@ def plan_faults(
             continue
         if planned_fault.behaviour is not None and real:
             findings.append(_only_fakes(index, fault, [name for name, _ in real]))
+        elif fault.by_call and planned_fault.behaviour is None and real:
+            key = "route" if fault.route is not None else "first"
+            unseen = ", ".join(name for name, _ in real)
+            message = f"the calls to {unseen} are not seen one by one, so none can be chosen"
+            findings.append(Diagnostic(("faults", index, key), message, f"remove `{key}`"))
         planned.append(planned_fault)
     return tuple(planned), findings
 
@@ -95,6 +105,14 @@ def _only_fakes(index: int, fault: Fault, real: Sequence[str]) -> Diagnostic:
     )
 
 
+def _chosen(fault: Fault) -> str:
+    """Which calls it hits, for people, as the end of its text; empty: all that `share` draws."""
+    route = f", only {fault.route}" if fault.route is not None else ""
+    if fault.first is None:
+        return route
+    return f"{route}, only the first {fault.first} calls" if fault.first > 1 else f"{route}, only the first call"
+
+
 def _fault(
     fault: Fault, targets: Sequence[str], windows: tuple[FaultWindow, ...], context: FaultContext
 ) -> PlannedFault:
@@ -102,12 +120,16 @@ def _fault(
     return PlannedFault(
         name=fault.name,
         kind=fault.KIND,
-        text=fault.text,
+        text=fault.text + _chosen(fault),
         upstreams=tuple(targets),
         windows=windows,
         toxics=effect.toxics,
         disables_proxy=effect.disables_proxy,
+        drops_connections=effect.drops_connections,
+        process=effect.process,
         behaviour=effect.behaviour,
+        route=fault.route.strip() if fault.route is not None else None,
+        first=fault.first,
         held_ms=effect.held_ms,
         delay_ms=effect.delay_ms,
         share=fault.share,

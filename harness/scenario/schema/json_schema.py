@@ -71,7 +71,7 @@ def _fault(definitions: dict[str, Any]) -> dict[str, Any]:
     """All kinds in one flat object, so that an editor offers every key and marks a second kind as an error."""
     properties: dict[str, Any] = {}
     dependencies: dict[str, list[str]] = {}
-    shared = {"name", "at", "for", "every", "upstream", "stream", "share"}
+    shared = {"name", "at", "for", "every", "upstream", "stream", "share", "met", "route", "first"}
     for kind in FAULTS:
         schema = kind.model_json_schema(by_alias=True, ref_template=_REF)
         definitions.update(schema.get("$defs", {}))

@@ -16,9 +16,10 @@ from pydantic_core import PydanticCustomError
 
 from harness.faults import Fault, parse_fault
 from harness.gates.parse import gate_text
+from harness.model.command_line import Command
+from harness.model.request_syntax import Environment, Ready, RequestLine, ready_parts
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import Duration, LongerDuration, Name, Rate, Share, kind_of, refusal, written
-from harness.scenario.schema.command_line import Command
 from harness.scenario.schema.listed import by_name
 from harness.scenario.schema.matrix import Matrix
 from harness.scenario.schema.rungs import POLICIES_OF, Rung, cannot_add, unknown_policy
@@ -26,15 +27,11 @@ from harness.scenario.schema.value_syntax import (
     ALERTS_OF_A_RUNG,
     Alerts,
     BaseUrl,
-    Environment,
     Headers,
-    Ready,
-    RequestLine,
     ScenarioName,
     Statuses,
     Text,
     alerts_parts,
-    ready_parts,
 )
 from harness.text import is_sanitized, one_line
 from harness.upstreams.kinds import Upstream, parse_upstream

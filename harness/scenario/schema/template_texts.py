@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from harness.scenario.schema.templates import CA_TEMPLATE, upstream_names
 from harness.scenario.source.diagnostics import Path
+
+OWN_PORT: Final = "port"
+"""The template for the port on which a started process must listen."""
 
 
 def request_parts(load: Any) -> Iterator[tuple[Path, Any]]:
@@ -28,10 +31,7 @@ def texts_with_templates(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Every text in which templates and variables are filled in, with its path."""
     service, load = raw.get("service"), raw.get("load")
     if isinstance(service, dict):
-        command = service.get("command")
-        words = command if isinstance(command, tuple) else (command,)
-        yield from ((("service", "command", n), word) for n, word in enumerate(words) if isinstance(word, str))
-        yield from _values(service, ("service",), "env")
+        yield from _command(service, ("service",))
         yield from _values(service, ("service",), "headers")
     if isinstance(load, dict):
         yield from _values(load, ("load",), "headers")
@@ -40,11 +40,29 @@ def texts_with_templates(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
             yield from _values(request, path, "headers")
 
 
+def upstream_command_texts(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """The words and the environment of each upstream that tailgate starts. Of templates they may contain OWN_PORT
+    only."""
+    upstreams = raw.get("upstreams")
+    for name, upstream in upstreams.items() if isinstance(upstreams, dict) else ():
+        if isinstance(upstream, dict) and upstream.get("command") is not None:
+            yield from _command(upstream, ("upstreams", name))
+
+
+def _command(part: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str]]:
+    """The words of a command and the values of its environment."""
+    command = part.get("command")
+    words = command if isinstance(command, tuple) else (command,)
+    yield from (((*path, "command", n), word) for n, word in enumerate(words) if isinstance(word, str))
+    yield from _values(part, path, "env")
+
+
 def texts_with_variables(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Every text in which variables are filled in: those with templates, and request lines and bodies."""
     yield from texts_with_templates(raw)
     yield from request_texts(raw)
     yield from _upstream_urls(raw)
+    yield from upstream_command_texts(raw)
 
 
 def _upstream_urls(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from harness.http1 import METHODS, is_header_name
-from harness.model.value_types import LONGEST_MS, did_you_mean, kind_of, not_text, refusal, shortened
+from harness.http1 import is_header_name
+from harness.model.request_syntax import check_request_line
+from harness.model.value_types import kind_of, not_text, refusal, shortened
 from harness.secrets.expand import HEADER_VALUE
 from harness.text import is_sanitized, one_line
-from harness.units import parse_duration_ms
 
-READY_WITHIN: Final = "10s"
 ALERTS_OF_A_RUNG: Final = "GET /metrics aggregator_backend_degraded"
 VERDICTS: Final = ("pass", "fail", "inconclusive", "rig_failure")
 
@@ -37,31 +36,6 @@ def _statuses(value: Any) -> StatusRanges:
     return tuple(found)
 
 
-def _request_line(value: Any) -> str:
-    fix = "write METHOD PATH, such as GET /offers?gpu=A100"
-    if not isinstance(value, str):
-        raise refusal(f"expected a method and a path, not {kind_of(value)}", fix)
-    method, _, path = value.strip().partition(" ")
-    if method.startswith("/"):
-        raise refusal(f"`{value}` has no method", f"write GET {value.strip()}")
-    if method not in METHODS:
-        fix = f"write {method.upper()} {path}" if method.upper() in METHODS else did_you_mean(method, METHODS)
-        raise refusal(f"`{method}` is not a method", fix)
-    path = path.strip()
-    if "://" in path.split("?")[0]:
-        raise refusal("a request is a path without a host", f"write {method} {_path_of(path)}")
-    if not path.startswith("/") or any(char.isspace() or ord(char) < 32 or ord(char) == 127 for char in path):
-        raise refusal(f"`{path}` is not a path: it begins with / and has no spaces", fix)
-    if not path.isascii():
-        escaped = quote(path, safe="/?#[]@!$&'()*+,;=:%{}~", errors="replace")
-        raise refusal(f"`{path}` is not a path: HTTP sends ASCII only", f"write {method} {escaped}")
-    return f"{method} {path}"
-
-
-def _path_of(url: str) -> str:
-    return "/" + url.split("://", 1)[1].partition("/")[2]
-
-
 _HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%[a-z0-9._-]+)?")
 
 
@@ -78,12 +52,6 @@ def _header_value(value: Any) -> str:
         raise refusal(
             f"a header cannot contain {kind_of(value)}", "write it in one line of Latin letters, or encode it"
         )
-    return value
-
-
-def _variable_name(value: Any) -> str:
-    if not isinstance(value, str) or not value or "=" in value:
-        raise refusal(f"{kind_of(value)} is not a name of an environment variable", "write NAME: value")
     return value
 
 
@@ -107,31 +75,6 @@ def _base_url(value: Any) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-_READY: Final = re.compile(r"(\S+)\s+(\S+)(?:\s+within\s+(.+))?")
-
-
-def _ready(value: Any) -> str:
-    match = _READY.fullmatch(value.strip()) if isinstance(value, str) else None
-    fix = "write GET /healthz within 10s"
-    if not match:
-        raise refusal(f"{kind_of(value)} is not a readiness probe", fix)
-    _request_line(f"{match[1]} {match[2]}")
-    try:
-        within_ms = parse_duration_ms(match[3] or READY_WITHIN)
-    except ValueError:
-        raise refusal(f"`{shortened(match[3])}` is not a duration", fix) from None
-    if not 0 < within_ms <= LONGEST_MS:
-        raise refusal(f"`{shortened(match[3])}` is not a time limit", fix)
-    return match[0]
-
-
-def ready_parts(ready: str) -> tuple[str, str, float]:
-    """Method, path and time limit (ms) of a validated readiness probe."""
-    match = _READY.fullmatch(ready)
-    assert match
-    return match[1], match[2], parse_duration_ms(match[3] or READY_WITHIN)
-
-
 _ALERTS: Final = re.compile(r"GET\s+(\S+)\s+([A-Za-z_:][A-Za-z0-9_:]*)")
 _LIKE_ALERTS: Final = re.compile(r"GET\s+(\S+)\s+(\S.*)", re.DOTALL)
 _LABELLED: Final = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)\s*\{.*", re.DOTALL)
@@ -147,7 +90,7 @@ def _alerts(value: Any) -> str:
         raise refusal(f"{kind_of(value)} is not a path and an alert metric", fix)
     if not match[1].startswith("/") and "://" not in match[1]:
         raise refusal(f"`{match[1]}` is not a path: it begins with /", f"write GET /{match[1]} {match[2]}")
-    _request_line(f"GET {match[1]}")
+    check_request_line(f"GET {match[1]}")
     return match[0]
 
 
@@ -181,18 +124,6 @@ def _scenario_name(value: Any) -> str:
     return value.strip()
 
 
-RequestLine = Annotated[
-    str,
-    BeforeValidator(_request_line),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": rf"^({'|'.join(METHODS)})\s+/\S*$",
-            "description": "METHOD PATH",
-            "examples": ["GET /v1/offers"],
-        }
-    ),
-]
 Statuses = Annotated[
     StatusRanges,
     BeforeValidator(_statuses),
@@ -213,10 +144,6 @@ BaseUrl = Annotated[
     str, BeforeValidator(_base_url), WithJsonSchema({"type": "string", "pattern": "^https?://[^/]+/?$"})
 ]
 Headers = dict[Annotated[str, BeforeValidator(_header_name)], Annotated[str, BeforeValidator(_header_value)]]
-Environment = dict[Annotated[str, BeforeValidator(_variable_name)], str]
-Ready = Annotated[
-    str, BeforeValidator(_ready), WithJsonSchema({"type": "string", "examples": ["GET /healthz within 10s"]})
-]
 Alerts = Annotated[
     str,
     BeforeValidator(_alerts),

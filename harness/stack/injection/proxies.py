@@ -50,22 +50,25 @@ class ListenerProxies:
         name = self._plan.proxy_name(upstream)
         self.names.append(name)
         listen, origin = planned.listener.address, planned.origin.address
-        await admin_call(self._client, lambda: self._client.create_proxy(name, listen, origin))
+        await admin_call(f"Toxiproxy at {self._client.url}", lambda: self._client.create_proxy(name, listen, origin))
 
     async def _delete(self, name: str) -> None:
         def delete() -> None:
             if self._client.proxy(name) is not None:
                 self._client.delete_proxy(name)
 
-        await admin_call(self._client, delete)
+        await admin_call(f"Toxiproxy at {self._client.url}", delete)
 
 
-async def admin_call(client: ToxiproxyClient, call: Callable[[], T]) -> T:
-    """Run one act on Toxiproxy's admin API in a thread. Raises RigError, also if the act does not end in time."""
+async def admin_call(server: str, call: Callable[[], T]) -> T:
+    """Run one act on Toxiproxy's admin API in a thread. Raises RigError, also if the act does not end in time.
+
+    `server`: whose act it is, for people.
+    """
     try:
         return await in_thread(call, ACT_S)
     except TimeoutError as exc:
-        raise RigError(f"Toxiproxy at {client.url} did not end an act within {ACT_S:g} s") from exc
+        raise RigError(f"{server} did not end an act within {ACT_S:g} s") from exc
 
 
 def sweep_command(client: ToxiproxyClient) -> str:

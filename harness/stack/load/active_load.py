@@ -19,6 +19,7 @@ from harness.stack.load.local_workers import LocalWorkers
 from harness.stack.load.phase import LoadPhase
 from harness.stack.monitor import resources
 from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.processes.restartable import Restartables
 from harness.stack.run_state import RunState, disk_error
 
 if TYPE_CHECKING:
@@ -87,15 +88,28 @@ class ActiveLoad:
         if poll and self._detections:
             self.background.start(alert_poll.poll_forever(poll, self._detections), DETECTIONS)
 
-    async def prove_listeners(self, client: ToxiproxyClient, proxies: ListenerProxies, toxiproxy_log: Path) -> None:
-        """Send a canary through every listener. Raises RigError unless each gets its whole answer."""
+    def prepare_faults(
+        self, client: ToxiproxyClient | None, proxies: ListenerProxies | None, processes: Restartables
+    ) -> None:
+        """Make the injector. Without upstreams there are neither client nor proxies, and only faults on the service."""
         from harness.stack.injection.injector import Injector
-        from harness.stack.monitor.canary import Canaries
 
         assert self._journal is not None, "open() comes first"
         self.injector = Injector(
-            client, self.plan, self._journal, self._observe, proxies.trouble, proxies=proxies.names
+            client,
+            self.plan,
+            self._journal,
+            self._observe,
+            proxies.trouble if proxies else self.phase.trouble,
+            proxies=proxies.names if proxies else (),
+            processes=processes,
         )
+
+    async def prove_listeners(self, toxiproxy_log: Path) -> None:
+        """Send a canary through every listener. Raises RigError unless each gets its whole answer."""
+        from harness.stack.monitor.canary import Canaries
+
+        assert self._journal is not None, "open() comes first"
         try:
             file = self.run_dir / "canary.ndjson"
             self.canaries = Canaries(self.plan, file, self._journal, self._observe, toxiproxy_log)

@@ -19,7 +19,7 @@ from harness.stack.background import BackgroundTasks
 from harness.stack.events import LoadDone
 from harness.stack.load import local_workers
 from harness.stack.load.transport import WorkerTransport
-from harness.stack.processes import service, toxiproxy
+from harness.stack.processes import service, toxiproxy, upstream_command
 from harness.stack.processes.process import ChildProcess
 from harness.stack.run_state import Reason, RunState, disk_fault
 from harness.units import NS_PER_MS, NS_PER_S
@@ -112,7 +112,7 @@ class LoadPhase:
 
     def on_death(self, child: ChildProcess) -> None:
         """A child has ended: report it, and stop the load. A worker may exit with code 0 while the load runs."""
-        if not self._armed or child.name in self._given_up:
+        if not self._armed or child.name in self._given_up or child.planned:
             return
         if child.name.startswith(local_workers.PREFIX):
             if child.code.result() != 0 or not self._going:
@@ -126,7 +126,7 @@ class LoadPhase:
 
     def on_stopped(self, child: ChildProcess) -> None:
         """A signal has stopped a child. If it is the service, the service is gone; any other is a rig failure."""
-        if not self._armed:
+        if not self._armed or child.planned:
             return
         stopped = ProcessExit(child=child.name, t_ns=time.monotonic_ns(), code=-signal.SIGSTOP, stopped=True)
         if child.name == service.NAME:
@@ -143,6 +143,22 @@ class LoadPhase:
         if child.name == toxiproxy.NAME:  # calls to it would hang; its toxics end with the process
             self._given_up.add(child.name)
             child.kill()
+
+    def on_never_ready(self, child: ChildProcess, message: str, fix: str, within_ms: float) -> None:
+        """A child runs, but was not ready again in time after a fault on it. If it is the service, the service has
+        failed; any other is a rig failure."""
+        if not self._armed:
+            return
+        if child.name != service.NAME:
+            self.trouble(HarnessFault(check="faults", message=message, fix=fix))
+            return
+        lines = child.log_tail(1)
+        last_line = lines[0] if lines else ""
+        now_ns = time.monotonic_ns()
+        self._state.died(
+            ProcessExit(child=child.name, t_ns=now_ns, code=0, not_ready_ms=within_ms, last_line=last_line)
+        )
+        self.stop(now_ns, "service_gone")
 
     async def _workers_left(self) -> None:
         """Return when every worker has exited. Workers that overrun are killed. `stop` may bring the end forward."""
@@ -183,9 +199,16 @@ async def _undo_at(at_ns: int, injector: Injector) -> bool:
 def _died(death: ProcessExit, child: ChildProcess) -> HarnessFault:
     return HarnessFault(
         check=_check(child),
-        message=f"{child.name} {death.how} during the run" + (f": {death.last_line}" if death.last_line else ""),
+        message=f"{child.name} {death.how} during the run" + _end_of_log(child, death),
         fix=f"see {child.log_place}",
     )
+
+
+def _end_of_log(child: ChildProcess, death: ProcessExit) -> str:
+    """Several lines of a program of the user's, for whom they say more than the last one."""
+    if child.name.startswith(upstream_command.PREFIX):
+        return "".join(f"\n  {line}" for line in child.log_excerpt())
+    return f": {death.last_line}" if death.last_line else ""
 
 
 def _check(child: ChildProcess) -> str:

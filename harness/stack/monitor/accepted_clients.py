@@ -30,7 +30,8 @@ class AcceptedClients:
     @classmethod
     def of(cls, plan: Plan, log: Path) -> Self | None:
         """None if the plan does not need it, or if the log is not ours (`toxiproxy.url`)."""
-        pairs = ((fault, plan.upstream(name)) for fault in plan.faults for name in fault.upstreams)
+        on_upstreams = (fault for fault in plan.faults if not fault.on_service)
+        pairs = ((fault, plan.upstream(name)) for fault in on_upstreams for name in fault.upstreams)
         if plan.toxiproxy_url or not any(fault.may_keep_calls_from(upstream) for fault, upstream in pairs):
             return None
         return cls(log, {plan.proxy_name(upstream.name): upstream.name for upstream in plan.upstreams})

@@ -22,6 +22,7 @@ from harness.rundir.journal import Entry, Journal
 from harness.rundir.plan import Plan, PlannedToxic, PlannedUpstream
 from harness.rundir.toxics import TOXICS
 from harness.stack.monitor.accepted_clients import AcceptedClients
+from harness.stack.monitor.blackholes import Blackholes
 from harness.stack.monitor.canary_observations import IDLE_DEADLINE_MS, CanaryObservations
 from harness.stack.monitor.connections import ConnectionMonitor
 from harness.stack.monitor.observe import observe
@@ -71,6 +72,7 @@ class Canaries:
         self._freed = asyncio.Event()
         self._ports = _OwnPorts()
         self._refusals = RefusedAttempts(self._ports, self._write)
+        self._blackholes = Blackholes(self._ports, self._write)
         self._connections = ConnectionMonitor(
             {upstream.name: upstream.listener.port for upstream in self._faulted},
             self._ports,
@@ -89,12 +91,15 @@ class Canaries:
             self._applied[entry.upstream].set()
             self._changed[entry.upstream].set()
             self._connections.look_now()
-            if any(fault.name == entry.fault and fault.disables_proxy for fault in self._plan.faults):
-                self._refusals.open(self._plan.upstream(entry.upstream))
+            fault = next(fault for fault in self._plan.faults if fault.name == entry.fault)
+            if fault.disables_proxy:
+                keeper = self._blackholes if fault.drops_connections else self._refusals
+                keeper.open(self._plan.upstream(entry.upstream))
         if entry.event == "removed" and not self._plan.upstream(entry.upstream).records_calls:
             self._changed[entry.upstream].set()  # the next canary to a real server would be sent too late
-        if not observations.is_shut:
-            self._refusals.close(entry.upstream)  # before Toxiproxy listens there again
+        if not observations.is_shut:  # before Toxiproxy listens there again
+            self._refusals.close(entry.upstream)
+            self._blackholes.close(entry.upstream)
 
     async def first(self) -> None:
         """Send one canary through every listener. Raises RigError unless each gets a whole answer."""
@@ -152,6 +157,7 @@ class Canaries:
 
     def close(self) -> None:
         self._refusals.close_all()
+        self._blackholes.close_all()
         self._file.close()
 
     async def _beat(self, upstream: PlannedUpstream, offset_s: float, group: asyncio.TaskGroup) -> None:

@@ -84,7 +84,7 @@ class ResourceSample:
 
 
 Seen = tuple[ChildProcess, ResourceSample, bool]
-"""A child, its sample, and whether a signal has stopped any of its processes."""
+"""A child, its sample, and whether a signal has stopped any of its processes that no fault of the plan has stopped."""
 
 
 class ResourceSampler:
@@ -109,9 +109,16 @@ class ResourceSampler:
             return []
         try:
             others = [child for child in children if child.name != service.NAME]
+            # asked first: a fault that stops a child says so before, and takes it back after the child has continued
+            planned = {child.pid for child in children if child.planned}
             families = [(child, self._family(child, others)) for child in children]
             seen = [
-                (child, measure(child, each, self._counter), any(map(_is_stopped, each))) for child, each in families
+                (
+                    child,
+                    measure(child, each, self._counter),
+                    child.pid not in planned and any(map(_is_stopped, each)),
+                )
+                for child, each in families
             ]
             # a child without threads has ended
             return [(child, line, stopped) for child, line, stopped in seen if line.threads != 0]

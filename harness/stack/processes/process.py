@@ -65,6 +65,8 @@ class ChildProcess:
     started_ns: int
     code: asyncio.Future[int]
     ended_ns: int | None = None
+    planned: bool = False
+    """A fault of the plan has ended or stopped it, so that is no news."""
 
     @property
     def name(self) -> str:

@@ -38,7 +38,7 @@ def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str], expand: Exp
     env = {**environ, **{name: expand(value) for name, value in service.env.items()}, **_ca_variables(plan)}
     argv = tuple(expand(word) for word in service.argv)
     cwd = Path(service.cwd).absolute()
-    _check_command(argv[0], cwd, env)
+    check_command(argv[0], cwd, env)
     return ProcessSpec(NAME, argv, env, cwd, run_dir / "logs" / f"{NAME}.log", raise_limits=False)
 
 
@@ -131,18 +131,21 @@ def _for_a_shell(text: str) -> str:
     return f'"{next(plain)}{"".join(ref + rest for ref, rest in zip(references, plain, strict=True))}"'
 
 
-def _check_command(word: str, cwd: Path, env: Mapping[str, str]) -> None:
-    """Raises RigError if the command or its folder is missing, before anything is started."""
+def check_command(
+    word: str, cwd: Path, env: Mapping[str, str], *, whose: str = "the service", at: str = "service"
+) -> None:
+    """Raises RigError if the command or its folder is missing, before anything is started. `at`: where the scenario has
+    it."""
     if not cwd.is_dir():
-        raise RigError(f"the service's working folder {cwd} does not exist", "mend `service.cwd` in the scenario")
+        raise RigError(f"{whose}'s working folder {cwd} does not exist", f"mend `{at}.cwd` in the scenario")
     if os.sep in word:
         path = cwd / word
         if path.is_file() and os.access(path, os.X_OK):
             return
         what = "may not be executed" if path.is_file() else "does not exist"
-        raise RigError(f"the service's command {path} {what}", "mend `service.command` in the scenario")
+        raise RigError(f"{whose}'s command {path} {what}", f"mend `{at}.command` in the scenario")
     if shutil.which(word, path=env.get("PATH", os.defpath)) is None:
         raise RigError(
-            f"the service's command `{word}` was not found on PATH",
-            "install it, activate its environment, or give its path in `service.command`",
+            f"{whose}'s command `{word}` was not found on PATH",
+            f"install it, activate its environment, or give its path in `{at}.command`",
         )

@@ -24,7 +24,7 @@ from harness.rundir.plan import Plan
 from harness.secrets.expand import known_secrets
 from harness.secrets.redact import redact, redact_files
 from harness.stack.load.local_workers import PREFIX as WORKER
-from harness.stack.processes import orphans
+from harness.stack.processes import orphans, session
 from harness.text import paragraph
 from harness.toxiproxy.find import EngineChoice
 
@@ -54,8 +54,12 @@ def clean_up(
     `folders`: the run directories of the stack and of the latest load, which may be the same. `message`: why the
     supervisor was given up.
     """
+    known = tuple(children)
+    for child in known:
+        if _is_known(child):
+            session.resume(child.pid)  # Toxiproxy may wait for a process that a fault has stopped
     rollback = _remove_proxies(plan, choice)
-    for child in children:
+    for child in known:
         _kill_group(child)
     orphans.kill_run(plan.stack_id)
     secrets = known_secrets(plan, os.environ)
@@ -134,8 +138,14 @@ def _remove_proxies(plan: Plan, choice: EngineChoice) -> TailgateError | None:
 
 def _kill_group(child: psutil.Process) -> None:
     """Send SIGKILL to the child's process group, unless its pid now belongs to another process."""
-    try:
-        if child.is_running() and os.getpgid(child.pid) == child.pid:
+    if _is_known(child):
+        with suppress(OSError):
             os.killpg(child.pid, signal.SIGKILL)
+
+
+def _is_known(child: psutil.Process) -> bool:
+    """Whether the child lives, leads its own group, and its pid does not belong to another process by now."""
+    try:
+        return child.is_running() and os.getpgid(child.pid) == child.pid
     except (psutil.Error, OSError):
-        return
+        return False

@@ -17,7 +17,7 @@ from harness.secrets.redact import redact_files
 from harness.stack.environment import Environment
 from harness.stack.load import local_workers
 from harness.stack.load.active_load import ActiveLoad
-from harness.stack.processes import backends, gateway, orphans, service, toxiproxy
+from harness.stack.processes import backends, gateway, orphans, service, toxiproxy, upstream_command
 from harness.stack.processes.process import KILL_S, ChildProcess
 from harness.stack.run_state import RunState, disk_fault
 from harness.stack.supervisor import crash_cleanup
@@ -129,7 +129,12 @@ async def _stop_front(env: Environment) -> None:
 
 
 async def _stop_back(env: Environment) -> None:
-    await asyncio.gather(_stop(env, backends.NAME, backends.GRACE_S), _stop(env, toxiproxy.NAME, toxiproxy.GRACE_S))
+    commands = [name for name in env.children if name.startswith(upstream_command.PREFIX)]
+    await asyncio.gather(
+        _stop(env, backends.NAME, backends.GRACE_S),
+        _stop(env, toxiproxy.NAME, toxiproxy.GRACE_S),
+        *(_stop(env, name, upstream_command.GRACE_S) for name in commands),
+    )
 
 
 async def _end_leftovers(env: Environment) -> None:

@@ -131,8 +131,8 @@ def _route(value: Any) -> WrittenRoute:
     return WrittenRoute.model_validate({"answers": value} if isinstance(value, tuple | list) else value)
 
 
-def _request_pattern(value: Any) -> str:
-    """`GET /v2/airports/{code}`, `* /health`, `GET *` or `*`."""
+def check_request_pattern(value: Any) -> str:
+    """`GET /v2/airports/{code}`, `* /health`, `GET *` or `*`. Raises a refusal for any other value."""
     fix = "write METHOD PATH, such as GET /v2/airports/{code}, or * for whatever has no other route"
     if not isinstance(value, str):
         raise refusal(f"expected a method and a path, not {kind_of(value)}", fix)
@@ -175,7 +175,7 @@ def _check_segments(path: str) -> None:
             )
 
 
-RequestPattern = Annotated[str, BeforeValidator(_request_pattern)]
+RequestPattern = Annotated[str, BeforeValidator(check_request_pattern)]
 Routes = Annotated[
     dict[
         RequestPattern,

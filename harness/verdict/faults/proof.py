@@ -92,7 +92,7 @@ class _Observations:
 def _prove(run: Evidence, fault: PlannedFault, upstream: str) -> ProofOutcome:
     observations = _Observations.of(run, fault, upstream)
     contact = observations.contact
-    proof = _proof(fault, observations)
+    proof = _proof(fault, observations, _seen_of_process(run, fault, upstream))
     unseen = _missing_observation(run, fault, upstream, observations, proof)
     missing, fix = unseen or unmet(run, fault, upstream, contact) or ("", "")
     result = FaultResult(
@@ -116,18 +116,19 @@ def _prove(run: Evidence, fault: PlannedFault, upstream: str) -> ProofOutcome:
     return ProofOutcome(result, missing, fix, not_asked)
 
 
-def _proof(fault: PlannedFault, observations: _Observations) -> FaultProof:
+def _proof(fault: PlannedFault, observations: _Observations, details: str) -> FaultProof:
+    """`details`: what the journal says of the process, if that is the witness."""
     contact = observations.contact
     during = [canary for canaries in observations.inside for canary in canaries]
     shown = [canary for canaries in observations.showing for canary in canaries]
-    called = fault.proof.kind == "called"
+    called, by_process = fault.proof.kind == "called", fault.proof.kind == "process"
     return FaultProof(
         canary_baseline_ms=observations.base_ms,
         canary_during_ms=float(np.median([canary.elapsed_ms for canary in during])) if during else None,
         canary_failures=sum(canary.outcome == "failed" for canary in during),
         service_calls=contact.asked.total,
-        witness="calls" if called else "canary",
-        seen=_what_was_seen(fault, observations.base_ms, shown) if shown or (called and contact.hit) else "",
+        witness="calls" if called else "process" if by_process else "canary",
+        seen=_what_was_seen(fault, observations.base_ms, shown) if shown or (called and contact.hit) else details,
         canaries_during=len(during),
         canaries_showing=len(shown),
         calls_during=contact.calls,
@@ -136,8 +137,25 @@ def _proof(fault: PlannedFault, observations: _Observations) -> FaultProof:
         received_bytes_during=contact.received_bytes,
         windows_refused=contact.refused,
         calls_in_baseline=contact.asked.in_baseline,
+        ready_after_ms=_ready_after_ms(fault, observations.injections),
         last_call_before_ms=contact.asked.last_before_ms,
     )
+
+
+def _seen_of_process(run: Evidence, fault: PlannedFault, upstream: str) -> str:
+    """What /proc showed of the process in the first window; empty if it is no witness."""
+    if fault.proof.kind != "process":
+        return ""
+    seen = (e.detail for e in run.entries if (e.fault, e.upstream, e.event) == (fault.name, upstream, "observed"))
+    return next(seen, "")
+
+
+def _ready_after_ms(fault: PlannedFault, injections: Sequence[Injection]) -> float | None:
+    """How long the process took to be ready again, in the slowest window: since it was ended where it was restarted,
+    since the fault was to be removed elsewhere."""
+    starts = [(i.requested_ns if fault.process == "restart" else i.removing_ns, i.ready_ns) for i in injections]
+    took = [(ready - start) / NS_PER_MS for start, ready in starts if start is not None and ready is not None]
+    return max(took, default=None) if fault.process else None
 
 
 def _what_was_seen(fault: PlannedFault, base_ms: float | None, shown: Sequence[Canary]) -> str:
@@ -181,6 +199,11 @@ def _missing_observation(
         return f"fault `{fault.name}` was never applied to {upstream}", "see logs/toxiproxy.log of this run"
     if fault.proof.kind == "called":
         return None
+    if fault.proof.kind == "process":
+        if all(injection.observed_ns is not None for injection, _ in applied):
+            return None
+        found = f"fault `{fault.name}` was applied, and the state of the process was never seen to change"
+        return found, "see logs/supervisor.log of this run"
     share = fault.connection_share
     proven = [proves(canaries, fault.proof, share=share, base_ms=proof.canary_baseline_ms) for _, canaries in applied]
     showable = [i.stood_ms(run.end_ns) >= fault.proof.least_ms + SHOWABLE_MS for i, _ in applied]

@@ -23,6 +23,8 @@ _NOT_MATCHED: Final = (400, 404, 405)
 
 def unmet(run: Evidence, fault: PlannedFault, upstream: str, contact: FaultContact) -> tuple[str, str] | None:
     """Why the service did not meet the fault, and what to do; None if it met the fault, or need not have met it."""
+    if fault.on_service:
+        return _no_request(run, fault, contact)
     if contact.happened:
         return _only_unmatched_calls(run, upstream)
     if run.broken or _was_cut_short(run, fault):
@@ -52,6 +54,16 @@ def _held_connections(fault: PlannedFault, upstream: str, standing: int) -> tupl
         "was active, opened no new one, and sent nothing over them that was seen",
         "let connections of its pool live shorter than the fault lasts, break them (reset, hang, down), or write `met: "
         "optional` on the fault",
+    )
+
+
+def _no_request(run: Evidence, fault: PlannedFault, contact: FaultContact) -> tuple[str, str] | None:
+    """The problem of a fault on the service during which the load sent nothing."""
+    if contact.happened or fault.met == "optional" or run.broken or _was_cut_short(run, fault):
+        return None
+    return (
+        f"no request was sent to the service while `{fault.name}` ({fault.text}) was active",
+        "raise the rate, or let the fault last longer",
     )
 
 
@@ -132,6 +144,12 @@ def _none_was_hit(fault: PlannedFault, upstream: str, contact: FaultContact) -> 
             f"`{fault.name}` ({fault.text}) never delayed a call: {came} of the service came to {upstream} while it "
             "was active, and none had to wait",
             "lower the capacity, or raise the rate: there are never more calls at once than the capacity allows",
+        )
+    if fault.route is not None:
+        return (
+            f"`{fault.name}` ({fault.text}) broke none of the {came} of the service that came to {upstream} while it "
+            f"was active: none of them was for `{fault.route}`, or `share` drew none",
+            "see which routes the service asks for, and correct `route`; or write a longer `for`",
         )
     return (
         f"`{fault.name}` ({fault.text}) broke none of the {came} of the service that came to {upstream} while it was "
