@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.errors import TailgateError
+from harness.rundir.journal import BorrowedJournal
 from harness.rundir.manifest import HarnessFault, ToxiproxyInfo
 from harness.rundir.plan import Plan, StackPlan
 from harness.secrets.expand import Expander
@@ -132,11 +133,12 @@ class Environment:
         if child:
             self._ready(child, f"Toxiproxy {self._engine.version}")
         self._client = client_type(toxiproxy.admin_url(order))
-        self.proxies = proxies_type(self._client, self.plan, self._trouble_with_engine)
+        journal = BorrowedJournal(self.stack_dir)
+        self.proxies = proxies_type(self._client, self.plan, self._trouble_with_engine, journal)
         await self.proxies.create()
         if not self.owns_toxiproxy:
             looking = client_type(toxiproxy.admin_url(order), toxiproxy.LOOK_TIMEOUT_S)
-            self.background.start(toxiproxy.watch(looking, self.proxies.names, self._lost_engine), "Toxiproxy")
+            self.background.start(toxiproxy.watch(looking, self.proxies.needed, self._lost_engine), "Toxiproxy")
 
     async def _up_backends(self) -> None:
         spec = backends.spec(self.plan, self.stack_dir, self._environ)

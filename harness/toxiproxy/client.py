@@ -11,10 +11,11 @@ does to traffic only a canary can tell (`harness.stack.monitor.canary`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -27,6 +28,7 @@ from harness.errors import RigError, UsageError
 from harness.rundir.plan import PlannedToxic
 from harness.secrets.redact import redact
 from harness.text import one_line
+from harness.toxiproxy.restore import Step
 from harness.toxiproxy.state import Proxy, Toxic
 
 TIMEOUT_S: Final = 5.0
@@ -39,7 +41,7 @@ _FIXES: Final = {
     401: "set TOXIPROXY_AUTH_TOKEN to the token that this server wants",
     403: "set TOXIPROXY_AUTH_TOKEN to the token that this server wants",
     409: "run `tailgate toxiproxy sweep` if an earlier run left it",
-    503: "the server is overloaded or wedged: restart it",
+    503: "the server is overloaded or wedged; whoever runs it can see why in its log",
 }
 
 T = TypeVar("T")
@@ -142,6 +144,23 @@ class ToxiproxyClient:
         self._consumer.delete(_toxic_path(proxy, name), **self._options)
         if (left := self._toxic(proxy, name)) is not None:
             raise self._lie(f"remove toxic {name} from {proxy}", left)
+
+    def take(self, proxy: str, steps: Iterable[Step]) -> None:
+        """Do the steps one after the other. Raises at the first that fails; a proxy that they disabled for a moment
+        is enabled again then, if the server still does that."""
+        disabled = False
+        try:
+            for step in steps:
+                if step.do == "remove":
+                    self.remove_toxic(proxy, step.toxic)
+                else:
+                    disabled = step.do == "disable"
+                    self.set_enabled(proxy, not disabled)
+        except ToxiproxyError:
+            if disabled:
+                with contextlib.suppress(ToxiproxyError):  # the first error counts
+                    self.set_enabled(proxy, True)
+            raise
 
     def _toxic(self, proxy: str, name: str) -> Toxic | None:
         return next((toxic for toxic in self.toxics(proxy) if toxic.name == name), None)

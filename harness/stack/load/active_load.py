@@ -94,7 +94,13 @@ class ActiveLoad:
 
         assert self._journal is not None, "open() comes first"
         self.injector = Injector(
-            client, self.plan, self._journal, self._observe, proxies.trouble, proxies=proxies.names
+            client,
+            self.plan,
+            self._journal,
+            self._observe,
+            proxies.trouble,
+            proxies=proxies.names,
+            borrowed=proxies.borrowed,
         )
         try:
             file = self.run_dir / "canary.ndjson"
