@@ -17,7 +17,7 @@ from harness.model.value_types import kind_of, refusal, shortened
 from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.forwarding import UrlParts
 from harness.rundir.planned.protocol import ProtocolName
-from harness.upstreams.protocols import canary_size
+from harness.upstreams.protocols import CanarySize, canary_size
 from harness.upstreams.upstream import Upstream
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
 
@@ -46,7 +46,7 @@ class BorrowedUpstream(Upstream):
         BeforeValidator(_proxy_name),
         WithJsonSchema({"type": "string", "minLength": 1, "examples": ["legacy_api"]}),
     ] = Field(description="Its name on the Toxiproxy at `toxiproxy.url`; naming it is the consent to break it")
-    protocol: ProtocolName = Field("http", description="How it is asked whether it lives")
+    protocol_named: ProtocolName = Field("http", alias="protocol", description="How it is asked whether it lives")
 
     @classmethod
     def reads(cls, raw: dict[str, Any]) -> bool:
@@ -55,6 +55,10 @@ class BorrowedUpstream(Upstream):
     @property
     def records_calls(self) -> bool:
         return False
+
+    @property
+    def protocol(self) -> ProtocolName:
+        return self.protocol_named
 
     def plan(
         self, name: str, index: int, ports: Callable[[], int], inputs: UpstreamInputs = NO_INPUTS
@@ -71,9 +75,17 @@ class BorrowedUpstream(Upstream):
             listener=listener.model_copy(update={"port": self.port}) if self.port else listener,
             origin=found.origin if found else _NOT_YET_KNOWN,
             borrowed=self.proxy,
+            canary_bytes=self._canary_size().least,
             url_parts=UrlParts(scheme=self.protocol),
         )
 
     def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
-        size = canary_size(self.protocol)
+        size = self._canary_size()
         return size.least, size.most
+
+    def request_bytes(self) -> int:
+        return self._canary_size().sent
+
+    def _canary_size(self) -> CanarySize:
+        """Whether the server wants a password is unknown, so the smaller answer is assumed."""
+        return canary_size(self.protocol, has_password=True)

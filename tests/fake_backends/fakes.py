@@ -62,8 +62,7 @@ class FaultyFakes:
         self._rows = RowWriter(self._path, CALLS)
         planned = upstreams or (upstream("azure", 0, p50_ms=100.0, p99_ms=100.0),)
         backends: dict[int, Backend] = {
-            each.origin.port: FakeBackend(each, seed=SEED, in_flight=10, clock_ns=now_ns)
-            for each in planned
+            each.origin.port: FakeBackend(each, seed=SEED, in_flight=10, clock_ns=now_ns) for each in planned
         }
         unmatched = UnmatchedCalls(path, {each.name: each for each in backends.values()}, ("s3cret-word",))
         self.app = FakeBackends(

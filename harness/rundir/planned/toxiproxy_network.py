@@ -1,4 +1,4 @@
-"""How Toxiproxy, the service and tailgate reach each other, for a Toxiproxy that may be in another network namespace."""
+"""How Toxiproxy, the service and tailgate reach each other; Toxiproxy may be in another network namespace."""
 
 from __future__ import annotations
 
