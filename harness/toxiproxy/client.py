@@ -28,6 +28,7 @@ from harness.errors import RigError, UsageError
 from harness.rundir.plan import PlannedToxic
 from harness.secrets.redact import redact
 from harness.text import one_line
+from harness.toxiproxy.metrics import received_by_proxy
 from harness.toxiproxy.restore import Step
 from harness.toxiproxy.state import Proxy, Toxic
 
@@ -72,7 +73,8 @@ class ToxiproxyClient:
         self.url = f"http://{host}:{port}"
         self._consumer: Any = type("Consumer", (toxiproxy.api.APIConsumer,), {"host": host, "port": port})
         # one connection a call: a kept one that the server has closed meanwhile would fail a write at random
-        headers = {"Connection": "close"}
+        # and /metrics, the one answer that the server would compress, is read as it comes
+        headers = {"Connection": "close", "Accept-Encoding": "identity"}
         if token := env.get("TOXIPROXY_AUTH_TOKEN"):
             _SESSION.secrets.add(token)
             headers["Authorization"] = f"Bearer {token}"
@@ -144,6 +146,17 @@ class ToxiproxyClient:
         self._consumer.delete(_toxic_path(proxy, name), **self._options)
         if (left := self._toxic(proxy, name)) is not None:
             raise self._lie(f"remove toxic {name} from {proxy}", left)
+
+    def received_bytes(self) -> dict[str, int] | None:
+        """Bytes received from clients, by proxy, those without a connection so far left out. None: the server has no
+        metrics."""
+        try:
+            response = self._consumer.get("/metrics", **self._options)
+        except ToxiproxyError as exc:
+            if exc.status == 404:
+                return None
+            raise
+        return received_by_proxy(response.content.decode("utf-8", "replace"))
 
     def take(self, proxy: str, steps: Iterable[Step]) -> None:
         """Do the steps one after the other. Raises at the first that fails; a proxy that they disabled for a moment

@@ -99,7 +99,7 @@ def compile_stack(
     url = toxiproxy.url if toxiproxy else scenario.toxiproxy.url
     network = scenario.toxiproxy.network(url)
     inputs = _with_proxies(checked.inputs, toxiproxy.proxies if toxiproxy else {})
-    endpoints = _Endpoints.take(scenario, inputs, ports, gateway, ca_file, network)
+    endpoints = _Endpoints.take(scenario, inputs, ports, gateway, ca_file, network=network)
     return StackPlan(
         stack_id=stack_id,
         upstreams=endpoints.upstreams,
@@ -196,6 +196,7 @@ class _Endpoints:
         ports: Callable[[], int],
         resolved: ResolvedGateway,
         ca_file: str,
+        *,
         network: ToxiproxyNetwork,
     ) -> _Endpoints:
         upstreams = tuple(

@@ -38,8 +38,8 @@ class Injector:
     """`observe` is called with every entry after it is in the journal, `trouble` with everything that is the harness's
     fault.
 
-    `proxies`: the names of the proxies that must be enabled when everything is undone. `borrowed`: by upstream, those of
-    the user's, which must then be as they were, but for what others did. `clock_ns` and `sleep` (seconds)
+    `proxies`: the names of the proxies that must be enabled when everything is undone. `borrowed`: by upstream, the
+    user's own, which must then be as they were, but for what others did. `clock_ns` and `sleep` (seconds)
     drive the timeline; the time limits of single acts are in real time.
     """
 

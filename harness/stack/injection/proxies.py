@@ -48,8 +48,8 @@ class ListenerProxies:
         return (*self.names, *(proxy.name for proxy in self.borrowed.values()))
 
     async def create(self) -> None:
-        """Create one proxy per upstream and read it back, or read the borrowed one. Raises RigError; `delete` then still
-        deletes those that were created."""
+        """Create one proxy per upstream and read it back, or read the borrowed one. Raises RigError; `delete` then
+        still deletes those that were created."""
         created = await asyncio.gather(*(self._create(up.name) for up in self._plan.upstreams), return_exceptions=True)
         for failure in created:
             if isinstance(failure, BaseException):

@@ -91,6 +91,7 @@ class ActiveLoad:
         """Send a canary through every listener. Raises RigError unless each gets its whole answer."""
         from harness.stack.injection.injector import Injector
         from harness.stack.monitor.canary import Canaries
+        from harness.stack.monitor.traffic import TrafficMonitor
 
         assert self._journal is not None, "open() comes first"
         self.injector = Injector(
@@ -104,10 +105,15 @@ class ActiveLoad:
         )
         try:
             file = self.run_dir / "canary.ndjson"
-            self.canaries = Canaries(self.plan, file, self._journal, self._observe, toxiproxy_log)
+            traffic = None if self.plan.sees_every_connection else TrafficMonitor(client, self._broken_proxies())
+            self.canaries = Canaries(self.plan, file, self._journal, self._observe, toxiproxy_log, traffic=traffic)
         except OSError as exc:
             raise disk_error(exc) from exc
         await self.canaries.first()
+
+    def _broken_proxies(self) -> dict[str, str]:
+        """The names of the proxies of all upstreams that a fault breaks, by upstream."""
+        return {name: self.plan.proxy_name(name) for fault in self.plan.faults for name in fault.upstreams}
 
     async def go(self) -> None:
         """Start the load and return when every worker has exited. Raises OSError if the disk is full."""
