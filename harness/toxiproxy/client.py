@@ -165,7 +165,7 @@ class ToxiproxyClient:
         try:
             for step in steps:
                 if step.do == "remove":
-                    self.remove_toxic(proxy, step.toxic)
+                    self._remove_if_there(proxy, step.toxic)
                 else:
                     disabled = step.do == "disable"
                     self.set_enabled(proxy, not disabled)
@@ -174,6 +174,14 @@ class ToxiproxyClient:
                 with contextlib.suppress(ToxiproxyError):  # the first error counts
                     self.set_enabled(proxy, True)
             raise
+
+    def _remove_if_there(self, proxy: str, toxic: str) -> None:
+        """Others may remove it at the same moment, or the proxy with it."""
+        try:
+            self.remove_toxic(proxy, toxic)
+        except ToxiproxyError as exc:
+            if exc.status != 404:
+                raise
 
     def _toxic(self, proxy: str, name: str) -> Toxic | None:
         return next((toxic for toxic in self.toxics(proxy) if toxic.name == name), None)
