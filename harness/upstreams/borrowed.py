@@ -57,6 +57,10 @@ class BorrowedUpstream(Upstream):
         return False
 
     @property
+    def has_known_address(self) -> bool:
+        return True
+
+    @property
     def protocol(self) -> ProtocolName:
         return self.protocol_named
 

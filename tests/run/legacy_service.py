@@ -1,4 +1,7 @@
-"""A service with a partner behind a proxy that exists already: asks it for each request and gives up after a second."""
+"""A service with a partner behind a proxy that exists already: asks it for each request, and answers without it too.
+
+legacy_service.py PORT [HOST]
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ import os
 import sys
 from urllib.parse import urlsplit
 
-TIMEOUT_S = 1.0
+PATIENCE_S = float(os.environ.get("LEGACY_PATIENCE_S", "1"))
 
 
 async def ask(url: str) -> bool:
     at = urlsplit(url)
     writer = None
     try:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(PATIENCE_S):
             reader, writer = await asyncio.open_connection(at.hostname, at.port)
             writer.write(b"GET / HTTP/1.1\r\nHost: legacy\r\nConnection: close\r\n\r\n")
             return (await reader.readline()).startswith(b"HTTP/1.1 200")
@@ -41,7 +44,8 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def main() -> None:
-    async with await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1]), backlog=1024) as server:
+    host = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
+    async with await asyncio.start_server(serve, host, int(sys.argv[1]), backlog=1024) as server:
         await server.serve_forever()
 
 
