@@ -97,7 +97,7 @@ def test_validate_asks_no_server(tmp_path: Path) -> None:
         (changed(URL, ("127.0.0.1:8474", "tp:8474")), "which nobody reaches as tp", "listen: 0.0.0.0"),
         (
             changed(URL, ("127.0.0.1:8474'", "tp:8474', listen: 0.0.0.0")),
-            "cannot reach the fakes",
+            "cannot reach what listens on 127.0.0.1 here",
             "origin_host",
         ),
     ],

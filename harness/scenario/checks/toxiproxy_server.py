@@ -4,9 +4,10 @@ is asked, and no name resolved; `tailgate doctor SCENARIO` does that."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from harness.errors import UsageError
-from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork
+from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork, is_loopback_literal
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.toxiproxy_part import unreachable
 from harness.scenario.source.diagnostics import Diagnostic
@@ -30,7 +31,7 @@ def toxiproxy_findings(scenario: Scenario) -> Iterator[Diagnostic]:
 
 def toxiproxy_warnings(scenario: Scenario) -> Iterator[Diagnostic]:
     network = scenario.toxiproxy.network(scenario.toxiproxy.url)
-    if network.bind_host is not None and _has_own_origins(scenario):
+    if network.bind_host is not None and _has_fakes(scenario):
         found = f"the fakes of a run listen on every address of this machine, since {network.origin_host} may be any"
         fix = "write the address instead of the name, if only that network is to reach them"
         yield Diagnostic(("toxiproxy", "origin_host"), found, fix)
@@ -50,8 +51,15 @@ def borrowed_proxies(scenario: Scenario) -> dict[str, str]:
 def _unreachable(scenario: Scenario, network: ToxiproxyNetwork) -> Iterator[tuple[str, str, str]]:
     borrowed = borrowed_proxies(scenario)
     own_proxies = any(name not in borrowed for name in scenario.upstreams)
-    yield from unreachable(network, own_proxies=own_proxies, own_origins=_has_own_origins(scenario))
+    yield from unreachable(network, own_proxies=own_proxies, own_origins=_needs_this_machine(scenario))
 
 
-def _has_own_origins(scenario: Scenario) -> bool:
-    return any(upstream.records_calls for upstream in scenario.upstreams.values())
+def _needs_this_machine(scenario: Scenario) -> bool:
+    """Whether Toxiproxy must reach something that listens on this machine."""
+    targets = [upstream.target for upstream in scenario.upstreams.values()]
+    return _has_fakes(scenario) or any(is_loopback_literal(urlsplit(each).hostname or "") for each in targets if each)
+
+
+def _has_fakes(scenario: Scenario) -> bool:
+    """Whether the fakes' process listens for some upstream."""
+    return any(each.records_calls or each.terminates_tls for each in scenario.upstreams.values())

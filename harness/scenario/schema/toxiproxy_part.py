@@ -100,6 +100,6 @@ def unreachable(network: ToxiproxyNetwork, *, own_proxies: bool, own_origins: bo
     if own_origins and network.origin_host is None:
         yield (
             "origin_host",
-            f"Toxiproxy is reached as {network.reach}, and cannot reach the fakes, which listen on {LOOPBACK} here",
+            f"Toxiproxy is reached as {network.reach}, and cannot reach what listens on {LOOPBACK} here, such as fakes",
             "write `origin_host:` with the host by which Toxiproxy reaches this machine, such as host.docker.internal",
         )
