@@ -154,7 +154,7 @@ def bound(upstreams: tuple[PlannedUpstream, ...], bind_host: str | None = None) 
             except OSError as error:  # its own text repeats the address
                 raise RigError(
                     f"backend `{planned.name}` cannot listen on {planned.origin.address}: {_why(error)}",
-                    "end the process that holds this port, or run again: each run takes free ports",
+                    "run again: each run takes free ports",
                 ) from error
             sockets[planned.name] = opened.enter_context(listener)
         yield sockets

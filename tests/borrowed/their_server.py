@@ -50,7 +50,7 @@ class TheirServer:
         self._config = folder / "their-proxies.json"
         self.port, self.listen, other = (self._lease.take() for _ in range(3))
         self.host = host
-        leads_to = f"{self._api.server_address[0]}:{self._api.server_port}"
+        leads_to = f"{host if prefix else '127.0.0.1'}:{self._api.server_port}"
         listening = "127.0.0.1" if not prefix else "0.0.0.0"
         self._config.write_text(
             json.dumps(

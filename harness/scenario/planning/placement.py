@@ -9,8 +9,8 @@ from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork
 def placed(planned: PlannedUpstream, network: ToxiproxyNetwork) -> PlannedUpstream:
     """The upstream with the hosts that the network asks for. A borrowed proxy stays where its server says it is.
 
-    What is in the fakes' process is moved to the address by which Toxiproxy reaches this machine, if the scenario says one; it is
-    reached there by us as well.
+    What is in the fakes' process is moved to the address by which Toxiproxy reaches this machine, if the scenario says
+    one; it is reached there by us as well.
     """
     if planned.borrowed is not None:
         return planned
