@@ -24,7 +24,7 @@ from fake_backends.backend import Backend, FakeBackend
 from fake_backends.forwarding.forwarded_backend import ForwardedBackend
 from fake_backends.forwarding.forwarder import CHECK_S, Forwarder
 from fake_backends.forwarding.noticed import NoticedOfOrigins
-from fake_backends.load_records import Address, LoadRecords
+from fake_backends.load_records import LoadRecords
 from fake_backends.server import FakeBackends
 from fake_backends.serving import StartStream, rows_lost, serve
 from fake_backends.tls.origin_context import check_origin, origin_context
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
         _raise_open_file_limit()
         asyncio.run(_check_origins(plan))  # before anything listens, so what listens can be used
         contexts = listener_contexts(plan, os.environ)
-        with bound(_at_origins(plan)) as sockets:
+        with bound(_at_origins(plan), plan.network.bind_host) as sockets:
 
             def open_load(of: Path) -> LoadRecords:
                 return _open_load(of, sockets)
@@ -143,17 +143,18 @@ def _backend(plan: Plan, planned: PlannedUpstream) -> Backend:
 
 
 @contextlib.contextmanager
-def bound(upstreams: tuple[PlannedUpstream, ...]) -> Iterator[dict[str, socket.socket]]:
-    """A listening socket for each upstream, by name. Raises RigError that names the backend that cannot listen."""
+def bound(upstreams: tuple[PlannedUpstream, ...], bind_host: str | None = None) -> Iterator[dict[str, socket.socket]]:
+    """A listening socket for each upstream, by name, at `bind_host` if that is given. Raises RigError that names the
+    backend that cannot listen."""
     with contextlib.ExitStack() as opened:
         sockets: dict[str, socket.socket] = {}
         for planned in upstreams:
             try:
-                listener = socket.create_server((planned.origin.host, planned.origin.port), backlog=2048)
+                listener = socket.create_server((bind_host or planned.origin.host, planned.origin.port), backlog=2048)
             except OSError as error:  # its own text repeats the address
                 raise RigError(
                     f"backend `{planned.name}` cannot listen on {planned.origin.address}: {_why(error)}",
-                    "end the process that holds this port, or run again: each run takes free ports",
+                    "run again: each run takes free ports",
                 ) from error
             sockets[planned.name] = opened.enter_context(listener)
         yield sockets
@@ -167,7 +168,7 @@ def _open_load(run_dir: Path, sockets: Mapping[str, socket.socket]) -> LoadRecor
         rows = RowWriter(path, CALLS, ROWS_BUFFERED)
     except OSError as error:
         raise RigError(f"{path} cannot be written: {error.strerror}") from error
-    backends = {_address(sockets[planned.name]): _backend(plan, planned) for planned in _ours(plan)}
+    backends = {sockets[planned.name].getsockname()[1]: _backend(plan, planned) for planned in _ours(plan)}
     return LoadRecords(
         backends,
         rows,
@@ -188,11 +189,6 @@ def _close(load: LoadRecords) -> None:
 
 def _why(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-
-
-def _address(listener: socket.socket) -> Address:
-    host, port = listener.getsockname()[:2]
-    return host, port
 
 
 def _raise_open_file_limit() -> None:

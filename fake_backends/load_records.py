@@ -15,7 +15,6 @@ from harness.rundir.rows import NO_SEQ, RowWriter
 if TYPE_CHECKING:
     from fake_backends.backend import Backend
 
-Address = tuple[str, int]
 _CANARY: Final = CANARY_HEADER.encode()
 _SEQ: Final = SEQ_HEADER.encode()
 _TRACE: Final = TRACE_HEADER.encode()
@@ -28,7 +27,8 @@ class LoadRecords:
     Calls that come after `close` are answered as before and leave no record.
     """
 
-    backends: Mapping[Address, Backend]
+    backends: Mapping[int, Backend]
+    """By the port of each; a process that listens on every address is asked at any of them."""
     rows: RowWriter
     unmatched: UnmatchedCalls
     noticed: NoticedOfOrigins

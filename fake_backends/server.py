@@ -77,7 +77,7 @@ class FakeBackends:
             await send_whole(send, _LIVE)
             return
         load = self.load
-        backend = load.backends[scope["server"]]
+        backend = load.backends[scope["server"][1]]
         if path.startswith(CONTROL_PREFIX) and self._control in scope["headers"]:
             if path == LOAD_PATH:
                 await send_whole(send, self._switch(scope["headers"]))

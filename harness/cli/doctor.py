@@ -32,14 +32,27 @@ class DoctorCheck:
 
 
 @click.command("doctor")
+@click.argument("scenarios", nargs=-1, metavar="[SCENARIO…]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def doctor_command(as_json: bool) -> int:
-    """Check this machine: Toxiproxy, nginx, cores, open files, clock, ports, leftovers."""
+def doctor_command(scenarios: tuple[str, ...], as_json: bool) -> int:
+    """Check this machine: Toxiproxy, nginx, cores, open files, clock, ports, leftovers.
+
+    With scenarios: check instead what reaches what for each of them. Toxiproxy's API, a proxy that is created
+    and deleted again, and each borrowed proxy, which is not changed.
+    """
+    if scenarios:
+        return _report([finding for name in scenarios for finding in _reach(name)], as_json, "these scenarios")
     findings: list[DoctorCheck] = []
     for check in CHECKS:
         if check is _load and any(finding.state == "fail" for finding in findings):
             break  # it would only fail again
         findings.append(check())
+    return _report(findings, as_json, "tailgate")
+
+
+def _report(findings: list[DoctorCheck], as_json: bool, what: str) -> int:
+    """Print the findings. `what` can run here, or cannot. Returns the exit code."""
+    width = max(11, *(len(finding.check) for finding in findings))
     unfit = any(finding.state == "fail" for finding in findings)
     if as_json:
         output.document(
@@ -47,11 +60,20 @@ def doctor_command(as_json: bool) -> int:
         )
         return 4 if unfit else 0
     for finding in findings:
-        output.say(f"{MARK[finding.state]} {finding.check:<11} {finding.detail}")
+        output.say(f"{MARK[finding.state]} {finding.check:<{width}} {finding.detail}")
         if finding.fix:
             output.say(f"  fix: {finding.fix}")
-    click.echo("this machine cannot run tailgate yet" if unfit else "this machine can run tailgate")
+    click.echo(f"this machine cannot run {what} yet" if unfit else f"this machine can run {what}")
     return 4 if unfit else 0
+
+
+def _reach(scenario: str) -> list[DoctorCheck]:
+    """Raises ScenarioError if the scenario itself is wrong."""
+    from harness.run.reach import check_reach
+    from harness.scenario import load_scenario
+
+    reached = check_reach(load_scenario(scenario).scenario, os.environ)
+    return [DoctorCheck(each.what, "ok" if each.ok else "fail", each.detail, each.fix) for each in reached]
 
 
 def _python() -> DoctorCheck:

@@ -9,13 +9,14 @@ count, or its attempts to connect. Canaries are left out. Nothing is decided abo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence.injections import Injection
 from harness.evidence.run import Evidence
+from harness.evidence.second_witness import blindness, seen_in_requests, traffic_bytes
 from harness.rundir.canaries import Connections, Refused
 from harness.rundir.plan import PlannedFault, PlannedUpstream
 from harness.rundir.rows import FAULT_BITS
@@ -58,12 +59,23 @@ class FaultContact:
     """Windows in which the service tried to connect and was refused; None if the listener stayed open."""
     unwatched: str
     """Why it is unknown whether the service was refused; empty if it is known, or does not matter."""
+    blind: str = ""
+    """Why it proves nothing that neither a connection nor a refusal was seen; empty: it proves that none came."""
+    traffic_bytes: int | None = None
+    """If `blind`: what Toxiproxy received beyond canaries; None: it does not count that, or others had seen a call."""
+    in_requests: str = ""
+    """If `blind`, and Toxiproxy has counted nothing: what the service's requests show of the fault."""
+
+    @property
+    def was_seen(self) -> bool:
+        """Whether a call, a connection or a refused attempt was seen."""
+        came = self.calls if self.hit is None else self.hit
+        return bool(came or self.connections or self.refused or self.received_bytes)
 
     @property
     def happened(self) -> bool:
         """Whether the service met the fault."""
-        came = self.calls if self.hit is None else self.hit
-        return bool(came or self.connections or self.refused or self.received_bytes)
+        return self.was_seen or bool(self.traffic_bytes or self.in_requests)
 
 
 def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Sequence[Injection]) -> FaultContact:
@@ -80,7 +92,7 @@ def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
     hit_ns = tuple(np.sort(calls["done_ns"][inside & broken]) for inside in came)
     refused, unwatched = _refused(run, fault, upstream, spans)
     begin_ns = min((i.applied_ns for i in injections if i.applied_ns is not None), default=run.end_ns)
-    return FaultContact(
+    contact = FaultContact(
         stood_ms=sum(injection.stood_ms(run.end_ns) for injection in injections),
         asked=_calls_apart(run, calls["arrived_ns"], begin_ns),
         calls=sum(int(np.count_nonzero(inside)) for inside in came),
@@ -92,6 +104,14 @@ def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
         refused=refused,
         unwatched=unwatched,
     )
+    if contact.was_seen or not (_counts_connections(fault, planned) or fault.disables_proxy):
+        return contact
+    if not (blind := blindness(run, upstream)):
+        return contact
+    # what else shows it, where this machine may not see the service's connections
+    traffic = traffic_bytes(run, upstream, spans)
+    in_requests = "" if traffic else seen_in_requests(run, fault, injections)
+    return replace(contact, blind=blind, traffic_bytes=traffic, in_requests=in_requests)
 
 
 def _contact_of_service(run: Evidence, injections: Sequence[Injection]) -> FaultContact:
@@ -136,7 +156,8 @@ def never_asked(run: Evidence) -> tuple[str, ...]:
     on_upstreams = [fault for fault in run.plan.faults if not fault.on_service]
     pairs = [(fault, run.plan.upstream(name)) for fault in on_upstreams for name in fault.upstreams]
     holding = {planned.name for fault, planned in pairs if _counts_connections(fault, planned)}
-    known = {u.name for u in run.plan.upstreams if u.records_calls} | holding
+    known = {u.name for u in run.plan.upstreams if u.records_calls}
+    known |= {name for name in holding if not blindness(run, name)}
     tried = {
         line.upstream
         for line in run.canaries

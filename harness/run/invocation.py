@@ -83,6 +83,8 @@ def targets_of(scenarios: Sequence[LoadedScenario]) -> list[str]:
     found: dict[str, None] = {}
     for each in (cell.loaded.scenario for loaded in scenarios for cell in cells(loaded)):
         found |= dict.fromkeys(url for url in (each.service.url, each.toxiproxy.url) if url)
+        if host := each.toxiproxy.reach:
+            found |= {f"tcp://[{host}]" if ":" in host else f"tcp://{host}": None}
         found |= dict.fromkeys(upstream.target for upstream in each.upstreams.values() if upstream.target)
     return list(found)
 

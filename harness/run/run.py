@@ -29,7 +29,8 @@ from harness.run.preload import Preload
 from harness.run.progress import Display, ProgressMonitor
 from harness.run.warmup_watch import WarmupWatch
 from harness.rundir.yardstick import Yardstick, write_yardstick
-from harness.scenario.planner import make_plan
+from harness.scenario.checks.toxiproxy_server import borrowed_proxies, refuse_unreachable
+from harness.scenario.planner import RunningToxiproxy, make_plan
 from harness.scenario.planning.gateway_choice import resolve_gateway
 from harness.stack.client import StackClient
 from harness.stack.commands import StopReason
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from harness.rundir.plan import Plan
     from harness.rundir.results import Results
     from harness.scenario.planner import LoadedCell
+    from harness.scenario.schema.scenario import Scenario
 
 DRAIN_MARGIN_MS = 20_000
 """A worker that has not closed its row file this long after the drain is lost; the supervisor gives up sooner."""
@@ -97,6 +99,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
     choice = find_engine(scenario.toxiproxy.url) if scenario.upstreams else NONE
     if choice.url and is_loopback(urlsplit(choice.url).hostname or ""):
         _sweep_dead_runs(choice.url)
+    running = _look_at(scenario, choice)
     with PortLease() as lease:
         plan = make_plan(
             cell.loaded,
@@ -107,12 +110,13 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
             workers=session.options.workers,
             cell=cell.name,
             run_dir=run_dir,
+            toxiproxy=running,
         ).model_copy(update={"overrides": session.options.overrides})
         if scenario.load.max_in_flight is None:
             plan = fit_slots(plan)
         lay_out(run_dir, plan, cell.loaded.text, session.options.baseline)
         session.display.began(plan, run_dir, header(plan, choice))
-        for note in filter(None, (_rate_warning(plan), slots_note(plan))):
+        for note in filter(None, (*_borrowing_notes(plan), _rate_warning(plan), slots_note(plan))):
             session.display.note(note)
         before_ms = yardstick.measure_ms()
         try:
@@ -133,6 +137,32 @@ def _record_yardstick(run_dir: Path, before_ms: float, stopper: Stopper) -> None
     after_ms = None if stopper.asked else yardstick.measure_ms()
     with suppress(OSError):
         write_yardstick(run_dir, Yardstick(before_ms=round(before_ms, 1), after_ms=after_ms and round(after_ms, 1)))
+
+
+def _look_at(scenario: Scenario, choice: EngineChoice) -> RunningToxiproxy | None:
+    """What a Toxiproxy that runs already says of the proxies that the scenario borrows; None: the run starts its own.
+
+    Raises UsageError or RigError if it cannot be used as the scenario says.
+    """
+    if choice.url is None:
+        return None
+    from harness.toxiproxy.borrow import addresses_of
+    from harness.toxiproxy.client import ToxiproxyClient
+
+    refuse_unreachable(scenario, choice.url)
+    wanted = borrowed_proxies(scenario)
+    network = scenario.toxiproxy.network(choice.url)
+    proxies = addresses_of(ToxiproxyClient(choice.url), wanted, network) if wanted else {}
+    return RunningToxiproxy(choice.url, proxies)
+
+
+def _borrowing_notes(plan: Plan) -> list[str]:
+    return [
+        f"{upstream.name} is the borrowed proxy {upstream.borrowed} ({upstream.listener.address} → "
+        f"{upstream.origin.address}); its connections are closed once whenever a delay on it ends"
+        for upstream in plan.upstreams
+        if upstream.borrowed is not None
+    ]
 
 
 def _sweep_dead_runs(toxiproxy_url: str) -> None:

@@ -43,6 +43,8 @@ class Canary(Frozen):
     looks: Looks | None = None
     """What the body contains; None: it is too large to be parsed, or incomplete."""
     detail: str = ""
+    sent_bytes: int = 0
+    """What it sent; 0 as well in runs that are older than this field."""
 
     @property
     def elapsed_ms(self) -> float:
@@ -93,7 +95,16 @@ class Refused(Frozen):
     unseen: str = ""
 
 
-CanaryLine = Annotated[Canary | Freed | Connections | Refused, Field(discriminator="kind")]
+class Traffic(Frozen):
+    """What Toxiproxy says it has received from clients of the upstream's proxy since it started, canaries included."""
+
+    kind: Literal["traffic"] = "traffic"
+    upstream: str
+    t_ns: int
+    received_bytes: int
+
+
+CanaryLine = Annotated[Canary | Freed | Connections | Refused | Traffic, Field(discriminator="kind")]
 CANARY_LINE: TypeAdapter[CanaryLine] = TypeAdapter(CanaryLine)
 
 

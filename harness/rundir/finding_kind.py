@@ -63,6 +63,8 @@ class FindingKind(StrEnum):
     """Too few readings of the service in the phase."""
     NOT_JUDGED = "not_judged"
     """Judging the gate raised an exception."""
+    ONE_WITNESS = "one_witness"
+    """Only canaries show the fault: it is unknown whether the service met it."""
     RESTS_ON_LAG = "rests_on_lag"
     """The verdict changes without the seconds in which the load generator was late; another gate's FAIL does not."""
 

@@ -19,6 +19,7 @@ from harness.rundir.planned.forwarding import ForwardSpec, StreamSpec, UrlParts
 from harness.rundir.planned.process_act import SERVICE_TARGET, ProcessAct
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.routes import PlannedProfile, RouteSource
+from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork
 
 
 class Endpoint(Frozen):
@@ -60,9 +61,11 @@ class PlannedUpstream(Frozen):
     protocol: ProtocolName = "http"
     """How a canary asks a real server whether it lives. Fakes are asked by HTTP."""
     listener: Endpoint
-    """Where Toxiproxy listens."""
+    """Where the service and tailgate reach Toxiproxy's listener."""
     origin: Endpoint
-    """Where Toxiproxy connects to."""
+    """Where Toxiproxy connects to, as we reach it."""
+    borrowed: str | None = None
+    """The name of the user's proxy on the user's Toxiproxy; None: the run creates a proxy of its own."""
     terminates_tls: bool = False
     """What is at the origin is in the fakes' process, and speaks TLS with a certificate of the run's authority."""
     fake: FakeSpec | None = None
@@ -334,6 +337,7 @@ class StackPlan(Frozen):
     gateway: PlannedGateway
     toxiproxy_url: str | None = None
     """The server that exists already; None: the run starts one."""
+    network: ToxiproxyNetwork = ToxiproxyNetwork()
     ca_file: str | None = None
     """Absolute path of the bundle with the run's certificate authority, which the fakes' process writes; None if no
     upstream terminates TLS."""
@@ -353,7 +357,14 @@ class StackPlan(Frozen):
 
     def proxy_name(self, upstream: str) -> str:
         """The name of the upstream's proxy on Toxiproxy."""
-        return f"{self.prefix}{upstream}"
+        borrowed = next((each.borrowed for each in self.upstreams if each.name == upstream), None)
+        return borrowed if borrowed is not None else f"{self.prefix}{upstream}"
+
+    @property
+    def sees_every_connection(self) -> bool:
+        """Whether the socket tables of this machine show every connection to the listeners. Those of a Toxiproxy that
+        the run did not start may be in another network namespace, although its admin API is reached on loopback."""
+        return self.toxiproxy_url is None
 
 
 class LoadPlan(Frozen):

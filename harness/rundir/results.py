@@ -195,6 +195,12 @@ class FaultProof(Frozen):
     never was."""
     last_call_before_ms: float | None = None
     """How long before the fault the service's last call arrived; None: there was none."""
+    traffic_bytes: int | None = None
+    """What Toxiproxy received beyond canaries while the fault was active; None: unknown, or not needed."""
+    in_requests: str = ""
+    """What the service's own requests show of the fault, if nothing else shows that the service met it."""
+    one_witness: str = ""
+    """Why canaries are the only witness, so that no gate on this fault is decided; empty: they are not."""
 
 
 class NamedResult(Frozen):
@@ -249,6 +255,9 @@ class FaultResult(Frozen):
     @property
     def note(self) -> str:
         """A note on a fault that was active and that no call of the service met; empty if one did."""
+        if self.proof.one_witness and self.observed:
+            so = ", so its gates are undecided" if self.must_be_met else ""
+            return f"it is unknown whether the service met {self.name} on {self.upstream}{so}: {self.proof.one_witness}"
         if self.met or not self.observed:
             return ""
         if self.proof.calls_during:

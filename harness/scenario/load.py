@@ -24,6 +24,7 @@ from harness.scenario.checks.addresses import address_warnings
 from harness.scenario.checks.commands import container_warnings, upstream_program_findings
 from harness.scenario.checks.recorded_calls import recorded_calls_findings
 from harness.scenario.checks.tls import tls_warnings
+from harness.scenario.checks.toxiproxy_server import toxiproxy_findings, toxiproxy_warnings
 from harness.scenario.checks.windows import check_windows
 from harness.scenario.names.gate_list import ParseGate, default_gates, read_gates
 from harness.scenario.names.gate_names import LocatedGate, gate_diagnostics, unresolved_in_gate
@@ -135,6 +136,8 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
         findings += variable_findings(raw, os.environ)
         warnings += [*secret_warnings(raw, os.environ), *address_warnings(scenario, raw), *tls_warnings(scenario, raw)]
         warnings += container_warnings(scenario)
+        findings += toxiproxy_findings(scenario)
+        warnings += toxiproxy_warnings(scenario)
         inputs, input_findings = read_inputs(scenario, tree)
         findings += input_findings.mistakes
         warnings += input_findings.notes

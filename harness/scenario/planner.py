@@ -12,11 +12,11 @@ from pathlib import Path
 from harness.errors import ScenarioError
 from harness.rundir.plan import Plan
 from harness.scenario.load import LoadedCell, LoadedScenario
-from harness.scenario.planning.compile import CA_FILE, compile_plan
+from harness.scenario.planning.compile import CA_FILE, RunningToxiproxy, compile_plan
 from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.source.diagnostics import in_order, locate
 
-__all__ = ["LoadedCell", "cells", "make_plan"]
+__all__ = ["LoadedCell", "RunningToxiproxy", "cells", "make_plan"]
 
 
 def cells(loaded: LoadedScenario) -> tuple[LoadedCell, ...]:
@@ -34,10 +34,12 @@ def make_plan(
     workers: int = 1,
     cell: str | None = None,
     run_dir: Path | None = None,
+    toxiproxy: RunningToxiproxy | None = None,
 ) -> Plan:
     """Everything the run will do. Raises ScenarioError, with positions, if a fault could not be proven.
 
-    `run_dir`: where the files of the run will be; the service is given the path of some.
+    `run_dir`: where the files of the run will be; the service is given the path of some. `toxiproxy`: the server that
+    the run uses, if it runs already.
     """
     plan, findings = compile_plan(
         loaded.checked,
@@ -48,6 +50,7 @@ def make_plan(
         workers=workers,
         cell=cell,
         ca_file=str(run_dir.absolute() / CA_FILE) if run_dir else CA_FILE,
+        toxiproxy=toxiproxy,
     )
     if findings:
         raise ScenarioError(in_order(locate(loaded.document, finding) for finding in findings))

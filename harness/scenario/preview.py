@@ -131,6 +131,8 @@ def _upstream(planned: PlannedUpstream, plan: Plan) -> UpstreamPreview:
     elif planned.stream is not None:
         host = planned.stream.host
         origin = Endpoint(host=host, port=planned.stream.port).address
+    elif planned.borrowed is not None:
+        origin, host = f"the borrowed proxy {planned.borrowed}", LOOPBACK
     outside = not is_here(host)
     return UpstreamPreview(
         name=planned.name,

@@ -207,6 +207,8 @@ class StackClient:
             raise
         fd_limits.refuse_too_many(self._plan)
         for upstream in self._plan.upstreams:
+            if upstream.borrowed is not None or not self._plan.network.is_shared:
+                continue  # Toxiproxy listens there already, or in another network
             self._lease.claim(upstream.listener.port, f"the listener of upstream {upstream.name}")
 
     def _send(self, order: Command) -> None:

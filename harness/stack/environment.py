@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.errors import RigError, TailgateError
+from harness.rundir.journal import BorrowedJournal
 from harness.rundir.manifest import HarnessFault, ToxiproxyInfo
 from harness.rundir.plan import Plan, StackPlan
 from harness.rundir.planned.process_act import SERVICE_TARGET
@@ -153,11 +154,12 @@ class Environment:
         if child:
             self._ready(child, f"Toxiproxy {self._engine.version}")
         self._client = client_type(toxiproxy.admin_url(order))
-        self.proxies = proxies_type(self._client, self.plan, self._trouble_with_engine)
+        journal = BorrowedJournal(self.stack_dir)
+        self.proxies = proxies_type(self._client, self.plan, self._trouble_with_engine, journal)
         await self.proxies.create()
         if not self.owns_toxiproxy:
             looking = client_type(toxiproxy.admin_url(order), toxiproxy.LOOK_TIMEOUT_S)
-            self.background.start(toxiproxy.watch(looking, self.proxies.names, self._lost_engine), "Toxiproxy")
+            self.background.start(toxiproxy.watch(looking, self.proxies.needed, self._lost_engine), "Toxiproxy")
 
     async def _up_backends(self) -> None:
         await asyncio.gather(*(self._up_command(name) for name in self._commands))
@@ -185,7 +187,7 @@ class Environment:
             return
         self.load.prepare_faults(self._client, self.proxies, self._processes)
         if self._client:
-            await self.load.prove_listeners(self.stack_dir / "logs" / f"{toxiproxy.NAME}.log")
+            await self.load.prove_listeners(self._client, self.stack_dir / "logs" / f"{toxiproxy.NAME}.log")
 
     async def _service_ready(self, child: ChildProcess | None) -> float:
         """Milliseconds until the service answered that it is ready. Raises RigError if it does not in time."""

@@ -11,10 +11,11 @@ does to traffic only a canary can tell (`harness.stack.monitor.canary`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -27,6 +28,8 @@ from harness.errors import RigError, UsageError
 from harness.rundir.plan import PlannedToxic
 from harness.secrets.redact import redact
 from harness.text import one_line
+from harness.toxiproxy.metrics import received_by_proxy
+from harness.toxiproxy.restore import Step
 from harness.toxiproxy.state import Proxy, Toxic
 
 TIMEOUT_S: Final = 5.0
@@ -39,7 +42,7 @@ _FIXES: Final = {
     401: "set TOXIPROXY_AUTH_TOKEN to the token that this server wants",
     403: "set TOXIPROXY_AUTH_TOKEN to the token that this server wants",
     409: "run `tailgate toxiproxy sweep` if an earlier run left it",
-    503: "the server is overloaded or wedged: restart it",
+    503: "the server is overloaded or wedged; whoever runs it can see why in its log",
 }
 
 T = TypeVar("T")
@@ -70,7 +73,8 @@ class ToxiproxyClient:
         self.url = f"http://{host}:{port}"
         self._consumer: Any = type("Consumer", (toxiproxy.api.APIConsumer,), {"host": host, "port": port})
         # one connection a call: a kept one that the server has closed meanwhile would fail a write at random
-        headers = {"Connection": "close"}
+        # and /metrics, the one answer that the server would compress, is read as it comes
+        headers = {"Connection": "close", "Accept-Encoding": "identity"}
         if token := env.get("TOXIPROXY_AUTH_TOKEN"):
             _SESSION.secrets.add(token)
             headers["Authorization"] = f"Bearer {token}"
@@ -142,6 +146,42 @@ class ToxiproxyClient:
         self._consumer.delete(_toxic_path(proxy, name), **self._options)
         if (left := self._toxic(proxy, name)) is not None:
             raise self._lie(f"remove toxic {name} from {proxy}", left)
+
+    def received_bytes(self) -> dict[str, int] | None:
+        """Bytes received from clients, by proxy, those without a connection so far left out. None: the server has no
+        metrics."""
+        try:
+            response = self._consumer.get("/metrics", **self._options)
+        except ToxiproxyError as exc:
+            if exc.status == 404:
+                return None
+            raise
+        return received_by_proxy(response.content.decode("utf-8", "replace"))
+
+    def take(self, proxy: str, steps: Iterable[Step]) -> None:
+        """Do the steps one after the other. Raises at the first that fails; a proxy that they disabled for a moment
+        is enabled again then, if the server still does that."""
+        disabled = False
+        try:
+            for step in steps:
+                if step.do == "remove":
+                    self._remove_if_there(proxy, step.toxic)
+                else:
+                    disabled = step.do == "disable"
+                    self.set_enabled(proxy, not disabled)
+        except ToxiproxyError:
+            if disabled:
+                with contextlib.suppress(ToxiproxyError):  # the first error counts
+                    self.set_enabled(proxy, True)
+            raise
+
+    def _remove_if_there(self, proxy: str, toxic: str) -> None:
+        """Others may remove it at the same moment, or the proxy with it."""
+        try:
+            self.remove_toxic(proxy, toxic)
+        except ToxiproxyError as exc:
+            if exc.status != 404:
+                raise
 
     def _toxic(self, proxy: str, name: str) -> Toxic | None:
         return next((toxic for toxic in self.toxics(proxy) if toxic.name == name), None)

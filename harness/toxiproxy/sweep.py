@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
+from harness.toxiproxy.restore import is_mark, steps_back
 
 if TYPE_CHECKING:
     from harness.toxiproxy.client import ToxiproxyClient
 
+RETRY: Final = "run the command again; if nothing changes, whoever runs that server can see why in its log"
 _OURS: Final = re.compile(r"tailgate-(\d{8}-\d{6}-[0-9a-f]{4})-")
 """As `Plan.prefix` spells it."""
 
@@ -50,11 +52,28 @@ def sweep(client: ToxiproxyClient, alive: Collection[str], chosen: Collection[st
     for each in doomed:
         if each.toxic is None:
             client.delete_proxy(each.proxy)
-        else:
-            client.remove_toxic(each.proxy, each.toxic)
+    _clear_borrowed(client, {(each.proxy, each.run_id) for each in doomed if each.toxic is not None})
     if left := [str(each) for each in _found(client) if each in doomed]:
-        raise RigError(f"Toxiproxy at {client.url} still has {', '.join(left)}", "restart that server")
+        raise RigError(f"Toxiproxy at {client.url} still has {', '.join(left)}", RETRY)
     return SweepResult(doomed, tuple(each for each in found if each not in doomed))
+
+
+def run_of(name: str) -> str:
+    """The id of the run to which a proxy or toxic of this name belongs; empty: it is not ours."""
+    match = _OURS.match(name)
+    return match[1] if match else ""
+
+
+def _clear_borrowed(client: ToxiproxyClient, places: Collection[tuple[str, str]]) -> None:
+    """Take the toxics of dead runs off the proxies of others. `places`: names of proxies, each with a run's id.
+
+    A proxy is enabled only where a mark of the run says that the run has disabled it.
+    """
+    for name, run_id in sorted(places):
+        now = client.proxy(name)
+        prefix = f"tailgate-{run_id}-"
+        marked = now is not None and any(is_mark(toxic.name, prefix) for toxic in now.toxics)
+        client.take(name, steps_back(now, prefix, disabled_by_us=marked))
 
 
 def _found(client: ToxiproxyClient) -> Iterator[Leftover]:

@@ -60,6 +60,11 @@ class Upstream(StrictModel):
         raise NotImplementedError
 
     @property
+    def has_known_address(self) -> bool:
+        """Whether a service may be configured with the listener's address before a run."""
+        return self.port is not None
+
+    @property
     def target(self) -> str | None:
         """The URL of what the calls of the service reach in the end, without user, path and query; None: it is ours."""
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from harness.rundir.plan import Endpoint
 from harness.rundir.planned.routes import PlannedRoute, RouteSource
 from harness.upstreams.recording import Points
 
@@ -46,6 +47,15 @@ class UpstreamReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyAddresses:
+    """Of a borrowed proxy, as its server has them. `listener`: as the service reaches it; `origin`: where it connects
+    to."""
+
+    listener: Endpoint
+    origin: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamInputs:
     """`recorded`: the points of a file of latencies. `source` and `routes`: of a fake with routes, where they come
     from and what they are. `ca`: the absolute path of a file of certificate authorities. `cwd`: the absolute path of
@@ -56,6 +66,8 @@ class UpstreamInputs:
     routes: tuple[PlannedRoute, ...] = ()
     ca: str | None = None
     cwd: str | None = None
+    proxy: ProxyAddresses | None = None
+    """Of a borrowed proxy, in a run; None where no server was asked."""
 
 
 NO_INPUTS = UpstreamInputs()

@@ -91,12 +91,30 @@ class GateVerdicts:
         gates = tuple(self._without_lag(one) for one in self.gates)
         return replace(self, gates=gates, rest_on_lag={})
 
+    def undecided(self, unsure: Mapping[str, str]) -> GateVerdicts:
+        """The same with every verdict made inconclusive that rests on a fault of `unsure`: faults of which only one
+        witness saw something, by name, each with the reason."""
+        return replace(self, gates=tuple(_undecided(one, unsure) for one in self.gates)) if unsure else self
+
     def _without_lag(self, one: GateVerdict) -> GateVerdict:
         if not (change := self.rest_on_lag.get(one.planned.id)):
             return one
         reason = f"without the seconds in which the load generator was late {change}: {one.finding.reason}"
         finding = replace(one.finding, verdict="inconclusive", kind=FindingKind.RESTS_ON_LAG, reason=reason)
         return replace(one, finding=finding)
+
+
+def _undecided(one: GateVerdict, unsure: Mapping[str, str]) -> GateVerdict:
+    phases = set(one.gate.phases())
+    rests_on = [name for name in unsure if {name, f"after {name}"} & phases]
+    if one.finding.verdict == "pass" and "whole" in phases:
+        rests_on = list(unsure)  # a FAIL of the whole run needs no fault
+    if not rests_on or one.finding.verdict == "inconclusive":
+        return one
+    reason = f"it is unknown whether the service met {rests_on[0]}: {unsure[rests_on[0]]}"
+    return replace(
+        one, finding=replace(one.finding, verdict="inconclusive", kind=FindingKind.ONE_WITNESS, reason=reason)
+    )
 
 
 def judge_gates(pool: Pool) -> GateVerdicts:

@@ -48,7 +48,7 @@ from harness.verdict import before_fault, explanations
 from harness.verdict.attribution import Attribution
 from harness.verdict.before_fault import AsBefore, as_before
 from harness.verdict.cut_slots import drops_finding, has_cut_drops
-from harness.verdict.faults.proof import excuse_blocked, prove_faults
+from harness.verdict.faults.proof import excuse_blocked, one_witness_faults, prove_faults
 from harness.verdict.gates import GateVerdict, GateVerdicts, judge_gates
 from harness.verdict.matrix import MATRIX, combine_cells
 from harness.verdict.own_baseline import own_baseline
@@ -81,7 +81,9 @@ class _Judged:
     upstreams: tuple[UpstreamResult, ...]
     cost: tuple[CostResult, ...]
     unmet: tuple[str, ...]
-    """One note for each fault that the service did not meet."""
+    """One note for each fault that the service did not meet, or perhaps did not."""
+    hidden: tuple[str, ...]
+    """Those of `unmet` on faults that it surely did not meet."""
     before: Mapping[str, AsBefore]
     """The failed gates, by id, that were no better before any fault."""
     warmup: WarmupFailure | None
@@ -95,6 +97,7 @@ def judge(evidence: Evidence | Pool) -> Results:
 
 
 def _results(pool: Pool, gates: GateVerdicts) -> Results:
+    gates = gates.undecided(one_witness_faults(pool))
     alive = service_alive(pool)
     if gates.fail_without_lag or (alive and alive.finding.verdict == "fail"):
         gates = gates.without_lag()
@@ -117,9 +120,10 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
     if interrupted and verdict == "pass":
         verdict = "inconclusive"  # a reader who sees only the verdict must not take a stopped run for a complete one
     unmet = tuple(dict.fromkeys(fault.note for fault in faults if fault.note))
+    hidden = tuple(dict.fromkeys(fault.note for fault in faults if fault.note and not fault.proof.one_witness))
     broken = next(iter(_failed_checks(findings)), None) if verdict == "rig_failure" else None
     reason, why, next_ = _explain(
-        _Judged(pool, every, results, findings, phases, upstreams, cost, unmet, before, warmup), verdict
+        _Judged(pool, every, results, findings, phases, upstreams, cost, unmet, hidden, before, warmup), verdict
     )
     return Results(
         tool=Tool(version=__version__),
@@ -253,7 +257,7 @@ def _explain(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
     if verdict == "pass":
         results = judged.results
         reason = explanations.headline_passed(plan, results, judged.unmet)
-        return reason, explanations.why_passed(plan, results), explanations.next_passed(plan, judged.unmet)
+        return reason, explanations.why_passed(plan, results), explanations.next_passed(plan, judged.hidden)
     if verdict == "fail" and judged.warmup:
         return f"{judged.warmup.reason[0].upper()}{judged.warmup.reason[1:]}.", judged.warmup.why, judged.warmup.next
     failed = [one for one in judged.gates if one.finding.verdict == "fail"]

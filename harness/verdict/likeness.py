@@ -23,7 +23,7 @@ _OF_ONE_RUN: Final = {
     # the run itself, and the service, which is what a comparison is about
     "schema_version", "run_id", "cell", "scenario_file", "scenario_sha256", "overrides", "service", "toxiproxy_url",
     # ports and addresses
-    "gateway.port", "gateway.binary", "gateway.target",
+    "network", "gateway.port", "gateway.binary", "gateway.target",
     "upstreams.*.listener", "upstreams.*.origin",
     # what only gates and proofs read
     "gates", "default_gates", "verdict.inconclusive", "upstreams.*.known_as", "upstreams.*.index",

@@ -12,7 +12,7 @@ import orjson
 
 from fake_backends.backend import Backend, FakeBackend
 from fake_backends.forwarding.noticed import NoticedOfOrigins
-from fake_backends.load_records import Address, LoadRecords
+from fake_backends.load_records import LoadRecords
 from fake_backends.server import FakeBackends
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CONTROL_HEADER, run_hash
@@ -61,9 +61,8 @@ class FaultyFakes:
         self._path = path / "calls-0.bin"
         self._rows = RowWriter(self._path, CALLS)
         planned = upstreams or (upstream("azure", 0, p50_ms=100.0, p99_ms=100.0),)
-        backends: dict[Address, Backend] = {
-            ("127.0.0.1", each.origin.port): FakeBackend(each, seed=SEED, in_flight=10, clock_ns=now_ns)
-            for each in planned
+        backends: dict[int, Backend] = {
+            each.origin.port: FakeBackend(each, seed=SEED, in_flight=10, clock_ns=now_ns) for each in planned
         }
         unmatched = UnmatchedCalls(path, {each.name: each for each in backends.values()}, ("s3cret-word",))
         self.app = FakeBackends(

@@ -195,7 +195,7 @@ def run(folder: Path, scenario: str, *words: str, env: Mapping[str, str | None] 
 def assert_nothing_left(run_dir: Path, within_s: float = GONE_WITHIN_S) -> None:
     """No process, listener, port lock or handshake of the run, within a bound."""
     plan = Plan.read(run_dir)
-    ports = [upstream.listener.port for upstream in plan.upstreams]
+    ports = [upstream.listener.port for upstream in plan.upstreams if upstream.borrowed is None]
     # what is at the other origins was not started by the run
     ports += [each.origin.port for each in plan.upstreams if each.answers_http or each.stream]
     ports += [u.command.port for u in plan.upstreams if u.command]

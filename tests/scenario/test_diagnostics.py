@@ -53,7 +53,7 @@ SINGLE = [
     (("azure: {p50: 60ms", "azure: {p50: 200ms"), 4, 28, "`p99` (140ms) is below `p50` (200ms)", "slow end"),
     (("gcp: {}", "gcp: {port: 99999}"), 5, 15, "99999 is too large here", "65535"),
     (("gcp: {}", "gcp: postgres://${DB}"), 5, 8, "host and port must be known", "--set"),
-    (("gcp: {}", "gcp: {proxy: redis}"), 5, 8, "a borrowed proxy comes with a later version", "use a fake"),
+    (("gcp: {}", "gcp: {proxy: redis}"), 5, 16, "the scenario names none", "add `toxiproxy: {url:"),
     (("gcp: {}", "GCP: {}"), 5, 3, "`GCP` is not a name", "write `gcp`"),
     (("gcp: {}", "guard: {}"), 5, 3, "`guard` is a reserved name", "choose another"),
     (("gcp: {}", "gcp:"), 5, 3, "expected a mapping, not nothing", "{} is a fake"),

@@ -24,7 +24,7 @@ def address_warnings(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Dia
 def _without_port(scenario: Scenario) -> Iterator[Diagnostic]:
     """tailgate cannot give its upstreams' addresses to a service that runs already."""
     for name, upstream in scenario.upstreams.items() if scenario.service.url is not None else ():
-        if upstream.port is None:
+        if not upstream.has_known_address:
             message = (
                 f"the service runs already, so tailgate cannot give it the address of `{name}`; without a call there "
                 "the run is a rig failure"
@@ -38,7 +38,7 @@ def _unmentioned(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Diagnos
     """Warns only if no upstream at all is mentioned: a service need not call all of them."""
     if scenario.service.command is None or not scenario.upstreams:
         return
-    if any(upstream.port is not None for upstream in scenario.upstreams.values()):
+    if any(upstream.has_known_address for upstream in scenario.upstreams.values()):
         return
     named = {name for _, text in texts_with_templates(raw) for name in names_in(text)}
     if named.isdisjoint(part for name in scenario.upstreams for part in upstream_names(name)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from harness.rundir.plan import (
@@ -21,17 +21,19 @@ from harness.rundir.plan import (
     PlannedVerdict,
     StackPlan,
 )
+from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork
 from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.names.input_files import Inputs
 from harness.scenario.planning.completeness import complete_of
 from harness.scenario.planning.gateway_choice import ResolvedGateway
+from harness.scenario.planning.placement import placed
 from harness.scenario.planning.plan_faults import plan_faults
 from harness.scenario.planning.timeline import Timeline, schedule_of
 from harness.scenario.schema.scenario import JmesPath, Request, Scenario
 from harness.scenario.schema.templates import CA_TEMPLATE, fill
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
-from harness.upstreams.upstream_files import NO_INPUTS
+from harness.upstreams.upstream_files import NO_INPUTS, ProxyAddresses
 
 CA_FILE: Final = "tls/ca.pem"
 """Where the certificate authority of a run is, in the run directory of the stack's first run."""
@@ -51,6 +53,14 @@ class CheckedScenario:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunningToxiproxy:
+    """A server that runs already, and what it said of the borrowed proxies, by the names of their upstreams."""
+
+    url: str
+    proxies: Mapping[str, ProxyAddresses]
+
+
 def compile_plan(
     checked: CheckedScenario,
     *,
@@ -61,10 +71,11 @@ def compile_plan(
     workers: int = 1,
     cell: str | None = None,
     ca_file: str = CA_FILE,
+    toxiproxy: RunningToxiproxy | None = None,
 ) -> tuple[Plan, list[Diagnostic]]:
     """A stack and one load on it, and a diagnostic for each fault that nothing could prove. With any of these the plan
     must not be run."""
-    stack = compile_stack(checked, stack_id=run_id, ports=ports, gateway=gateway, ca_file=ca_file)
+    stack = compile_stack(checked, stack_id=run_id, ports=ports, gateway=gateway, ca_file=ca_file, toxiproxy=toxiproxy)
     load, findings = compile_load(checked, stack, run_id=run_id, seed=seed, workers=workers, cell=cell)
     return Plan.of(with_room_for(stack, [load]), load), findings
 
@@ -76,21 +87,35 @@ def compile_stack(
     ports: Callable[[], int],
     gateway: ResolvedGateway,
     ca_file: str = CA_FILE,
+    toxiproxy: RunningToxiproxy | None = None,
 ) -> StackPlan:
     """What is started once, as far as it does not depend on the loads: see `with_room_for`.
 
     `ca_file`: the absolute path where the certificate authority of the run will be, if any upstream terminates TLS.
+    `toxiproxy`: the server that the run uses, if it runs already; None: the plan is for the one of the scenario, of
+    which nothing is known.
     """
     scenario = checked.scenario
-    endpoints = _Endpoints.take(scenario, checked.inputs, ports, gateway, ca_file)
+    url = toxiproxy.url if toxiproxy else scenario.toxiproxy.url
+    network = scenario.toxiproxy.network(url)
+    inputs = _with_proxies(checked.inputs, toxiproxy.proxies if toxiproxy else {})
+    endpoints = _Endpoints.take(scenario, inputs, ports, gateway, ca_file, network=network)
     return StackPlan(
         stack_id=stack_id,
         upstreams=endpoints.upstreams,
         service=_service(scenario, checked.inputs, endpoints),
         gateway=endpoints.gateway,
-        toxiproxy_url=scenario.toxiproxy.url,
+        toxiproxy_url=url,
+        network=network,
         ca_file=endpoints.ca_file,
     )
+
+
+def _with_proxies(inputs: Inputs, proxies: Mapping[str, ProxyAddresses]) -> Inputs:
+    of_upstreams = dict(inputs.upstreams)
+    for name, proxy in proxies.items():
+        of_upstreams[name] = replace(of_upstreams.get(name, NO_INPUTS), proxy=proxy)
+    return replace(inputs, upstreams=of_upstreams)
 
 
 def with_room_for(stack: StackPlan, loads: Sequence[LoadPlan]) -> StackPlan:
@@ -166,10 +191,17 @@ class _Endpoints:
 
     @classmethod
     def take(
-        cls, scenario: Scenario, inputs: Inputs, ports: Callable[[], int], resolved: ResolvedGateway, ca_file: str
+        cls,
+        scenario: Scenario,
+        inputs: Inputs,
+        ports: Callable[[], int],
+        resolved: ResolvedGateway,
+        ca_file: str,
+        *,
+        network: ToxiproxyNetwork,
     ) -> _Endpoints:
         upstreams = tuple(
-            _with_port(upstream.plan(name, index, ports, inputs.upstreams.get(name, NO_INPUTS)))
+            placed(_with_port(upstream.plan(name, index, ports, inputs.upstreams.get(name, NO_INPUTS))), network)
             for index, (name, upstream) in enumerate(scenario.upstreams.items())
         )
         service_port = ports() if scenario.service.url is None else None

@@ -23,6 +23,7 @@ from harness.model.value_types import Duration, LongerDuration, Name, Rate, Shar
 from harness.scenario.schema.listed import by_name
 from harness.scenario.schema.matrix import Matrix
 from harness.scenario.schema.rungs import POLICIES_OF, Rung, cannot_add, unknown_policy
+from harness.scenario.schema.toxiproxy_part import ToxiproxyPart
 from harness.scenario.schema.value_syntax import (
     ALERTS_OF_A_RUNG,
     Alerts,
@@ -245,10 +246,6 @@ class Verdict(StrictModel):
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         if not 0.5 <= self.confidence <= 0.9999:
             yield "confidence", refusal("a confidence lies between 50% and 99.99%", "write 95%")
-
-
-class ToxiproxyPart(StrictModel):
-    url: BaseUrl | None = Field(None, description="A server that runs already; default: tailgate starts one")
 
 
 FaultField = Annotated[Fault, PlainValidator(parse_fault, json_schema_input_type=Any)]

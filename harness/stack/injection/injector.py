@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -21,6 +21,7 @@ from harness.errors import RigError
 from harness.rundir.journal import Entry, Event, Journal
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan, PlannedFault
+from harness.stack.injection.borrowed import BorrowedFaultHandle, BorrowedProxy
 from harness.stack.injection.fake import FakeFaultHandle, still_applied
 from harness.stack.injection.fault_handle import FaultHandle, spell
 from harness.stack.injection.process import ProcessFaultHandle
@@ -32,6 +33,7 @@ from harness.units import NS_PER_MS, NS_PER_S, format_duration
 
 if TYPE_CHECKING:
     from harness.toxiproxy.client import ToxiproxyClient
+    from harness.toxiproxy.state import Proxy
 
 UNDO_S: Final = 10.0
 
@@ -42,9 +44,12 @@ class Injector:
     """`observe` is called with every entry after it is in the journal, `trouble` with everything that is the harness's
     fault.
 
+
     `client`: None if there are no upstreams, and so only faults on the service. `proxies`: the names of the proxies
-    that must be enabled when everything is undone. `processes`: those that a fault may end or stop. `clock_ns` and
-    `sleep` (seconds) drive the timeline; the time limits of single acts are in real time."""
+    that must be enabled when everything is undone. `borrowed`: by upstream, the user's own, which must then be as they
+    were, but for what others did. `processes`: those that a fault may end or stop. `clock_ns` and `sleep` (seconds)
+    drive the timeline; the time limits of single acts are in real time.
+    """
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Injector:
         *,
         proxies: Collection[str] = (),
         processes: Restartables = MappingProxyType({}),
+        borrowed: Mapping[str, BorrowedProxy] | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -70,6 +76,7 @@ class Injector:
         self._processes = processes
         self._waits: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
+        self._borrowed = borrowed or {}
         self._active: list[FaultHandle] = []  # requested, and not verified to be removed
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._acts: set[asyncio.Task[bool]] = set()
@@ -231,7 +238,16 @@ class Injector:
         left = [t.name for proxy in proxies.values() for t in proxy.toxics if t.name.startswith(self._plan.prefix)]
         left += [name for name in self._proxies if name not in proxies or not proxies[name].enabled]
         left += [f"a fault of the fake backend {name}" for name in fakes]
+        self._report_changes(proxies)
         return not left or self._not_rolled_back(f"still there: {', '.join(left)}")
+
+    def _report_changes(self, proxies: Mapping[str, Proxy]) -> None:
+        """What others did to borrowed proxies while the faults were on them: the figures may be theirs."""
+        for borrowed in self._borrowed.values():
+            if changes := borrowed.changes(proxies.get(borrowed.name)):
+                message = f"while the run was on, {'; '.join(changes)}; that stands as it is"
+                fix = "see who else changes this Toxiproxy, and run again"
+                self._trouble(HarnessFault(check="faults", message=message, fix=fix))
 
     def _handle(self, fault: PlannedFault, window: int, upstream: str) -> FaultHandle:
         if fault.behaviour is not None:
@@ -242,7 +258,9 @@ class Injector:
         loop = asyncio.get_running_loop()
         return ProcessFaultHandle(fault, window, upstream, self._processes[upstream], loop, listener)
 
-    def _proxy_handle(self, fault: PlannedFault, window: int, upstream: str) -> ProxyFaultHandle:
+    def _proxy_handle(self, fault: PlannedFault, window: int, upstream: str) -> FaultHandle:
+        if (borrowed := self._borrowed.get(upstream)) is not None:
+            return BorrowedFaultHandle.of(borrowed, self._plan, fault, window)
         assert self._client is not None, "an upstream has a proxy"
         return ProxyFaultHandle.of(self._client, self._plan, fault, window, upstream)
 
@@ -279,13 +297,9 @@ class Injector:
         return True
 
     def _not_rolled_back(self, message: str) -> bool:
-        self._trouble(
-            HarnessFault(
-                check="rollback",
-                message=message,
-                fix=sweep_command(self._client) if self._client else "see logs/supervisor.log",
-            )
-        )
+        fixes = [sweep_command(self._client)] if self._client else ["see logs/supervisor.log"]
+        fixes += [borrowed.fix for borrowed in self._borrowed.values() if borrowed.fix]
+        self._trouble(HarnessFault(check="rollback", message=message, fix="; or, ".join(fixes)))
         return False
 
     async def _sleep_until(self, t_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""One Toxiproxy proxy for each upstream, for as long as the stack runs."""
+"""One Toxiproxy proxy for each upstream, for as long as the stack runs: created for it, or borrowed from the user."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from harness.errors import RigError
+from harness.rundir.journal import BorrowedJournal
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import StackPlan
+from harness.stack.injection.borrowed import BorrowedProxy
 from harness.stack.threads import in_thread
 
 if TYPE_CHECKING:
@@ -23,16 +25,31 @@ T = TypeVar("T")
 class ListenerProxies:
     """`trouble` is called for each proxy that could not be deleted: on a server that is not ours it would stay."""
 
-    def __init__(self, client: ToxiproxyClient, plan: StackPlan, trouble: Callable[[HarnessFault], None]) -> None:
+    def __init__(
+        self,
+        client: ToxiproxyClient,
+        plan: StackPlan,
+        trouble: Callable[[HarnessFault], None],
+        journal: BorrowedJournal | None = None,
+    ) -> None:
+        """`journal`: of borrowed proxies; a plan that borrows one needs it."""
         self.trouble = trouble
+        self.borrowed: dict[str, BorrowedProxy] = {}
+        """By upstream: proxies of the user's, which are never created or deleted."""
         self.names: list[str] = []
         """The proxies whose creation was requested, whether it succeeded or not."""
         self._client = client
         self._plan = plan
+        self._journal = journal
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The names of the proxies without which the run cannot go on."""
+        return (*self.names, *(proxy.name for proxy in self.borrowed.values()))
 
     async def create(self) -> None:
-        """Create one proxy per upstream and read it back. Raises RigError; `delete` then still deletes those that were
-        created."""
+        """Create one proxy per upstream and read it back, or read the borrowed one. Raises RigError; `delete` then
+        still deletes those that were created."""
         created = await asyncio.gather(*(self._create(up.name) for up in self._plan.upstreams), return_exceptions=True)
         for failure in created:
             if isinstance(failure, BaseException):
@@ -46,11 +63,25 @@ class ListenerProxies:
                 self.trouble(HarnessFault(check="rollback", message=failure.message, fix=sweep_command(self._client)))
 
     async def _create(self, upstream: str) -> None:
-        planned = self._plan.upstream(upstream)
+        planned, network = self._plan.upstream(upstream), self._plan.network
+        if planned.borrowed is not None:
+            await self._borrow(upstream)
+            return
         name = self._plan.proxy_name(upstream)
         self.names.append(name)
-        listen, origin = planned.listener.address, planned.origin.address
-        await admin_call(f"Toxiproxy at {self._client.url}", lambda: self._client.create_proxy(name, listen, origin))
+        listen = planned.listener.model_copy(update={"host": network.listen}).address
+        origin = planned.origin.model_copy(update={"host": network.origin_as_reached(planned.origin.host)}).address
+        await admin_call(self._server, lambda: self._client.create_proxy(name, listen, origin))
+
+    @property
+    def _server(self) -> str:
+        return f"Toxiproxy at {self._client.url}"
+
+    async def _borrow(self, upstream: str) -> None:
+        journal = self._journal
+        assert journal is not None, "a plan that borrows a proxy needs the journal of them"
+        found = await admin_call(self._server, lambda: BorrowedProxy.find(self._client, journal, self._plan, upstream))
+        self.borrowed[upstream] = found
 
     async def _delete(self, name: str) -> None:
         def delete() -> None:

@@ -32,13 +32,23 @@ class ProxyFaultHandle:
     upstream: str
     proxy: str
     prefix: str
+    is_elsewhere: bool = False
+    """Toxiproxy listens in another network, so its sockets are in none of our tables."""
 
     @classmethod
     def of(
         cls, client: ToxiproxyClient, plan: Plan, fault: PlannedFault, window: int, upstream: str
     ) -> ProxyFaultHandle:
         # no name has a dot, so window 1 of `a` is not mistaken for a fault `a-1`
-        return cls(client, fault, window, upstream, plan.proxy_name(upstream), f"{plan.prefix}{fault.name}.{window}.")
+        return cls(
+            client,
+            fault,
+            window,
+            upstream,
+            plan.proxy_name(upstream),
+            f"{plan.prefix}{fault.name}.{window}.",
+            not plan.network.is_shared,
+        )
 
     def apply(self, *, disabled_by_other: bool) -> None:
         """Add the toxics, then disable the proxy if the fault does that. If this raises RigError, nothing is left
@@ -88,7 +98,7 @@ class ProxyFaultHandle:
         """Whether a client has closed a connection whose data a toxic holds back, so that Toxiproxy may block. On
         another host this cannot be read, so it is assumed."""
         host = urlsplit(self.client.url).hostname or ""
-        return not is_loopback(host) or has_half_closed_peer(int(proxy.listen.rpartition(":")[2]))
+        return self.is_elsewhere or not is_loopback(host) or has_half_closed_peer(int(proxy.listen.rpartition(":")[2]))
 
     def _replace(self, proxy: Proxy) -> None:
         """Release what the toxics hold back by creating the proxy anew, which closes its connections.

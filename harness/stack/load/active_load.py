@@ -103,19 +103,26 @@ class ActiveLoad:
             proxies.trouble if proxies else self.phase.trouble,
             proxies=proxies.names if proxies else (),
             processes=processes,
+            borrowed=proxies.borrowed if proxies else None,
         )
 
-    async def prove_listeners(self, toxiproxy_log: Path) -> None:
+    async def prove_listeners(self, client: ToxiproxyClient, toxiproxy_log: Path) -> None:
         """Send a canary through every listener. Raises RigError unless each gets its whole answer."""
         from harness.stack.monitor.canary import Canaries
+        from harness.stack.monitor.traffic import TrafficMonitor
 
         assert self._journal is not None, "open() comes first"
         try:
             file = self.run_dir / "canary.ndjson"
-            self.canaries = Canaries(self.plan, file, self._journal, self._observe, toxiproxy_log)
+            traffic = None if self.plan.sees_every_connection else TrafficMonitor(client, self._broken_proxies())
+            self.canaries = Canaries(self.plan, file, self._journal, self._observe, toxiproxy_log, traffic=traffic)
         except OSError as exc:
             raise disk_error(exc) from exc
         await self.canaries.first()
+
+    def _broken_proxies(self) -> dict[str, str]:
+        """The names of the proxies of all upstreams that a fault breaks, by upstream."""
+        return {name: self.plan.proxy_name(name) for fault in self.plan.faults for name in fault.upstreams}
 
     async def go(self) -> None:
         """Start the load and return when every worker has exited. Raises OSError if the disk is full."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import RigError
-from harness.rundir.canaries import Canary, CanaryLine, Freed
+from harness.rundir.canaries import Canary, CanaryLine, Freed, Refused
 from harness.rundir.journal import Entry, Journal
 from harness.rundir.plan import Plan, PlannedToxic, PlannedUpstream
 from harness.rundir.toxics import TOXICS
@@ -27,6 +27,7 @@ from harness.stack.monitor.canary_observations import IDLE_DEADLINE_MS, CanaryOb
 from harness.stack.monitor.connections import ConnectionMonitor
 from harness.stack.monitor.observe import observe
 from harness.stack.monitor.refusals import RefusedAttempts
+from harness.stack.monitor.traffic import TrafficMonitor
 from harness.stack.processes.own_tls import client_context
 from harness.units import NS_PER_MS
 from harness.upstreams.probes import probe_of
@@ -54,8 +55,11 @@ class Canaries:
         journal: Journal,
         observe: Callable[[Entry], None],
         toxiproxy_log: Path,
+        *,
+        traffic: TrafficMonitor | None = None,
     ) -> None:
         self._plan = plan
+        self._traffic = traffic
         self._journal = journal
         self._observe = observe
         self._file = path.open("ab", buffering=0)
@@ -92,14 +96,28 @@ class Canaries:
             self._changed[entry.upstream].set()
             self._connections.look_now()
             fault = next(fault for fault in self._plan.faults if fault.name == entry.fault)
-            if fault.disables_proxy:
-                keeper = self._blackholes if fault.drops_connections else self._refusals
-                keeper.open(self._plan.upstream(entry.upstream))
+            if fault.disables_proxy and fault.drops_connections:
+                self._blackholes.open(self._plan.upstream(entry.upstream))
+            elif fault.disables_proxy:
+                self._watch_refusals(self._plan.upstream(entry.upstream))
         if entry.event == "removed" and not self._plan.upstream(entry.upstream).records_calls:
             self._changed[entry.upstream].set()  # the next canary to a real server would be sent too late
         if not observations.is_shut:  # before Toxiproxy listens there again
             self._refusals.close(entry.upstream)
             self._blackholes.close(entry.upstream)
+
+    def _watch_refusals(self, upstream: PlannedUpstream) -> None:
+        """A port that is not ours is never taken: whoever enables the proxy meanwhile, or restarts the server, must
+        find it free."""
+        why = ""
+        if upstream.borrowed is not None:
+            why = "the port of a borrowed proxy is not ours to listen on"
+        elif not self._plan.network.is_shared:
+            why = "Toxiproxy listens in another network"
+        if why:
+            self._write(Refused(upstream=upstream.name, t_ns=time.monotonic_ns(), unseen=why))
+        else:
+            self._refusals.open(upstream)
 
     async def first(self) -> None:
         """Send one canary through every listener. Raises RigError unless each gets a whole answer."""
@@ -138,6 +156,8 @@ class Canaries:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._connections.run())
+                if self._traffic:
+                    group.create_task(self._traffic.run(self._write))
                 for number, upstream in enumerate(self._faulted):
                     group.create_task(self._beat(upstream, number * OURS_PAUSE_S / len(self._faulted), group))
         except ExceptionGroup as failures:  # before Python 3.11.4, `except*` would raise a group again

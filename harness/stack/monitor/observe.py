@@ -63,16 +63,18 @@ async def observe(
         status=probe.status,
         looks=probe.looks() if not detail else None,
         detail=detail,
+        sent_bytes=reading.sent_bytes,
     )
 
 
 class _Reading:
-    """Reads one answer. `first_ns`: when its first byte was there; 0 before."""
+    """Reads one answer. `first_ns`: when its first byte was there; 0 before. `sent_bytes`: what it sent so far."""
 
     def __init__(self, probe: Probe, tls: TlsChannel | None) -> None:
         self._probe = probe
         self._tls = tls
         self.first_ns = 0
+        self.sent_bytes = 0
 
     async def read(self, listener: Endpoint, ports: OpenPorts) -> None:
         """Connect, send, and feed the probe until it is over or the end of file is reached. Raises OSError."""
@@ -122,6 +124,7 @@ class _Reading:
             if data:
                 self._tls.write(data)
             data = self._tls.to_send()
+        self.sent_bytes += len(data)
         await asyncio.get_running_loop().sock_sendall(sock, data)
 
     def _take(self, chunk: bytes) -> bytes:

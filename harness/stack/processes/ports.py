@@ -50,7 +50,7 @@ class PortLease:
             raise RigError(f"too few open files to hold ports: {exc.strerror}", "ulimit -n 1024") from exc
         raise RigError(
             f"no port from {FIRST_PORT} to {LAST_PORT} is free",
-            "end what listens there; `tailgate toxiproxy sweep` ends what a killed run left",
+            "free some of them; `tailgate toxiproxy sweep` ends what a killed run left",
         )
 
     def claim(self, port: int, purpose: str) -> None:
@@ -65,7 +65,7 @@ class PortLease:
         holder = holder_of(port) or ("" if locked else "another tailgate run")
         raise RigError(
             f"port {port} ({purpose}) is in use" + (f" by {holder}" if holder else ""),
-            "end that process, or give the scenario another port",
+            "give the scenario another port; or, if a proxy of your Toxiproxy listens there, borrow it: {proxy: NAME}",
         )
 
     @property

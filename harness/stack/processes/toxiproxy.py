@@ -78,7 +78,7 @@ async def watch(client: ToxiproxyClient, names: Collection[str], lost: Callable[
                 break
             await asyncio.sleep(AGAIN_S)
         else:
-            fix = f"see to that server, then run `tailgate toxiproxy sweep --url {client.url}`"
+            fix = f"see what happened to that server, then run `tailgate toxiproxy sweep --url {client.url}`"
             lost(HarnessFault(check="faults", message=wrong, fix=fix))
             return
 
@@ -93,7 +93,7 @@ async def _find_problem(client: ToxiproxyClient, names: Collection[str]) -> str:
         )
     gone = ", ".join(name for name in names if name not in there)
     why = "it was restarted, or somebody deleted them"
-    return f"Toxiproxy at {client.url} has lost our proxies ({gone}): {why}" if gone else ""
+    return f"Toxiproxy at {client.url} has lost the proxies of this run ({gone}): {why}" if gone else ""
 
 
 def _version(body: bytes) -> str:

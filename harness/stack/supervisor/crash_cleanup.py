@@ -23,6 +23,7 @@ from harness.rundir.manifest import HarnessFault, Manifest, RunEnd
 from harness.rundir.plan import Plan
 from harness.secrets.expand import known_secrets
 from harness.secrets.redact import redact, redact_files
+from harness.stack.injection.borrowed_left import BorrowedLeft
 from harness.stack.load.local_workers import PREFIX as WORKER
 from harness.stack.processes import orphans, session
 from harness.text import paragraph
@@ -58,7 +59,7 @@ def clean_up(
     for child in known:
         if _is_known(child):
             session.resume(child.pid)  # Toxiproxy may wait for a process that a fault has stopped
-    rollback = _remove_proxies(plan, choice)
+    rollback, changed = _clear_server(plan, choice, folders)
     for child in known:
         _kill_group(child)
     orphans.kill_run(plan.stack_id)
@@ -68,6 +69,7 @@ def clean_up(
         redact_files([log for folder in folders for log in child_logs(folder)], secrets)
     for folder in folders:
         handshake.clear(folder)
+    message += "".join(f"; {sentence}, and that stands as it is" for sentence in changed)
     if rollback:
         return HarnessFault(check="rollback", message=f"{message}; and {rollback.message}", fix=rollback.fix)
     return HarnessFault(
@@ -119,21 +121,32 @@ def finish_manifest(run_dir: Path, fault: HarnessFault) -> RunEnd:
     return ended
 
 
-def _remove_proxies(plan: Plan, choice: EngineChoice) -> TailgateError | None:
-    """Delete the run's proxies on a shared Toxiproxy. Returns the error that prevented it, with its fix."""
+def _clear_server(
+    plan: Plan, choice: EngineChoice, folders: Iterable[Path]
+) -> tuple[TailgateError | None, tuple[str, ...]]:
+    """Delete the run's proxies on a shared Toxiproxy, and put borrowed ones back.
+
+    Returns the error that prevented it, with its fix; and what others did to borrowed proxies, a sentence each.
+    """
     if choice.url is None:
-        return None
+        return None, ()
     from harness.toxiproxy.client import ToxiproxyClient
 
+    changed: list[str] = []
+    left = BorrowedLeft.of(folders)
     try:
         client = ToxiproxyClient(choice.url)
         for name in client.proxies():
             if name.startswith(plan.prefix):
                 client.delete_proxy(name)
+        for proxy in left:
+            changed += proxy.put_back(client, plan.prefix)
     except TailgateError as exc:
-        exc.fix = f"run `tailgate toxiproxy sweep --url {choice.url}` when it answers again"
-        return exc
-    return None
+        calls = [proxy.by_hand(choice.url, plan) for proxy in left]
+        fixes = [f"run `tailgate toxiproxy sweep --url {choice.url}` when it answers again", *filter(None, calls)]
+        exc.fix = "; or, ".join(fixes)
+        return exc, tuple(changed)
+    return None, tuple(changed)
 
 
 def _kill_group(child: psutil.Process) -> None:

@@ -76,3 +76,4 @@ class Observation:
     status: int = 0
     looks: Looks | None = None
     detail: str = ""
+    sent_bytes: int = 0

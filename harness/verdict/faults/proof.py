@@ -17,7 +17,7 @@ import numpy as np
 from harness.evidence.detections.results import detected_during
 from harness.evidence.injections import Injection
 from harness.evidence.meetings import FaultContact, contact_of
-from harness.evidence.run import Evidence
+from harness.evidence.run import Evidence, Pool
 from harness.rundir.canaries import Canary, baseline_ms, proves, shows, spell_proof
 from harness.rundir.plan import PlannedFault
 from harness.rundir.results import FaultProof, FaultResult, WindowResult
@@ -60,6 +60,18 @@ def excuse_blocked(proofs: tuple[ProofOutcome, ...]) -> tuple[ProofOutcome, ...]
         replace(proof, missing="", fix="") if proof.not_asked and proof.result.name in met else proof
         for proof in proofs
     )
+
+
+def one_witness_faults(pool: Pool) -> dict[str, str]:
+    """The faults that canaries saw in some run, and of which it is unknown there whether the service met them, although
+    it must; by name, each with the reason."""
+    return {
+        proof.result.name: proof.result.proof.one_witness
+        for run in pool.runs
+        if not run.plan.sees_every_connection
+        for proof in prove_faults(run)
+        if proof.result.proof.one_witness and proof.result.observed and proof.result.must_be_met
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +151,9 @@ def _proof(fault: PlannedFault, observations: _Observations, details: str) -> Fa
         calls_in_baseline=contact.asked.in_baseline,
         ready_after_ms=_ready_after_ms(fault, observations.injections),
         last_call_before_ms=contact.asked.last_before_ms,
+        traffic_bytes=contact.traffic_bytes,
+        in_requests=contact.in_requests,
+        one_witness="" if contact.happened else contact.blind,
     )
 
 

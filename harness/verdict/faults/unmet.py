@@ -29,6 +29,8 @@ def unmet(run: Evidence, fault: PlannedFault, upstream: str, contact: FaultConta
         return _only_unmatched_calls(run, upstream)
     if run.broken or _was_cut_short(run, fault):
         return None  # the calls may be in rows that are lost, or would have come after the stop; other checks say so
+    if contact.blind and not contact.calls:
+        return None  # one witness only: its gates are inconclusive
     if contact.calls:
         return None if fault.met == "optional" else _none_was_hit(fault, upstream, contact)
     if contact.standing:

@@ -129,9 +129,8 @@ async def rig(
 
 def _records(path: Path, planned: PlannedUpstream, faults: Sequence[PlannedFault]) -> LoadRecords:
     backend = ForwardedBackend(planned, seed=7, in_flight=100, run=run_hash(RUN_ID), remembers=True)
-    address = ("127.0.0.1", planned.origin.port)
     return LoadRecords(
-        {address: backend},
+        {planned.origin.port: backend},
         RowWriter(path / "calls-0.bin", CALLS),
         UnmatchedCalls(path, {"pay": backend}),
         NoticedOfOrigins(path),
