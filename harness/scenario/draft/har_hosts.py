@@ -16,6 +16,7 @@ from harness.upstreams.routes.routes_read import ROUTES_MOST, UnreadableRoutes
 
 HOSTS_TAKEN: Final = 20
 _LISTED: Final = 10
+_NO_BODY: Final = "no_body"
 BROWSERS_OWN: Final = (
     "fonts.googleapis.com",
     "fonts.gstatic.com",
@@ -53,17 +54,20 @@ BROWSERS_OWN: Final = (
 
 @dataclass(slots=True)
 class _HostCount:
-    """`answers`: that a fake can give again. `exchanges`: all of them. `routes`: at most one more than a fake has."""
+    """`exchanges`: all of them. `answers`: those that a fake can give again. `left_out`: why others cannot be.
+
+    `routes`: method and path, at most one more than a fake has.
+    """
 
     exchanges: int = 0
     answers: int = 0
     bodies: int = 0
-    has_missing_body: bool = False
+    left_out: set[str] = field(default_factory=set)
     routes: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def is_usable(self) -> bool:
-        return 0 < len(self.routes) <= ROUTES_MOST and bool(self.bodies or not self.has_missing_body)
+        return 0 < len(self.routes) <= ROUTES_MOST and (self.bodies > 0 or _NO_BODY not in self.left_out)
 
 
 def upstreams_of_har(path: Path, folder: Path, taken: frozenset[str]) -> tuple[list[DraftUpstream], list[str]]:
@@ -115,7 +119,7 @@ def _counted(path: Path) -> dict[str, _HostCount]:
             try:
                 answer_of(exchange, seen)
             except ExchangeLeftOut as exc:
-                count.has_missing_body |= exc.reason == "no_body"
+                count.left_out.add(exc.reason)
                 continue
             count.answers += 1
             if len(count.routes) <= ROUTES_MOST:

@@ -16,9 +16,10 @@ COMMENT_MOST: Final = 2_000
 _PLAIN: Final = re.compile(r"(?:/|\./|\.\./|--?)?[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./?=&%-]+)*")
 _PLAIN_URL: Final = re.compile(r"[a-z]+://[A-Za-z0-9_.@:/?=&%${}-]*[A-Za-z0-9_/}]")
 """Not inside braces, where YAML would read its own as a mapping."""
+_PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_./:=@%+,{}-]+")
 _WORDS: Final = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 _NOT_PRINTED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-_PLACEHOLDER: Final = "echo 'write the command that starts your service, listening on port {port}' >&2; exit 1"
+PLACEHOLDER: Final = "echo 'write the command that starts your service, listening on port {port}' >&2; exit 1"
 
 
 def scenario_text(draft: Draft) -> str:
@@ -94,10 +95,10 @@ def _service(draft: Draft) -> Iterator[str]:
         yield f"  url: {yaml_scalar(service.url)}"
     elif service.command is None:
         yield from _comment("CHECK: how is the service started? Such as: uvicorn app:app --port {port}", 2)
-        yield f"  command: [sh, -c, {yaml_scalar(_PLACEHOLDER)}]"
+        yield f"  command: [sh, -c, {yaml_scalar(PLACEHOLDER)}]"
     else:
         yield from _comment("CHECK: does this start the service, in the foreground?", 2)
-        yield f"  command: {_flow(service.command)}"
+        yield f"  command: {_command_line(service.command)}"
     if service.cwd:
         yield f"  cwd: {yaml_scalar(service.cwd)}"
     yield from _env(service)
@@ -107,6 +108,13 @@ def _service(draft: Draft) -> Iterator[str]:
         yield from _comment("CHECK: which request is answered with 200 to 399 once the service is ready?", 2)
         yield "  ready: GET /healthz within 30s"
     yield ""
+
+
+def _command_line(words: tuple[str, ...]) -> str:
+    """As a text where that is split into the same words, else as a list."""
+    text = " ".join(words)
+    is_plain = all(_PLAIN_WORD.fullmatch(word) for word in words) and words[0][:1].isalpha() and "=" not in words[0]
+    return text if is_plain and not re.search(r":(?: |$)", text) else _flow(words)
 
 
 def _env(service: DraftService) -> Iterator[str]:

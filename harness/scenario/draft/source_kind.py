@@ -98,7 +98,7 @@ def _json_kind(path: Path, head: str) -> SourceKind | None:
             return _kind_of_events(ijson.basic_parse(file, use_float=True))
     except (ijson.JSONError, ValueError, StopIteration):
         if re.search(r'^\s*(\[\s*\{\s*"|\{\s*")', head):
-            raise _broken_json(path, head) from None
+            raise broken_json(path, head) from None
         return None
 
 
@@ -128,7 +128,8 @@ def _flow_keys(head: str) -> list[str]:
     return re.findall(r"""[{,]\s{0,200}["']?([A-Za-z][A-Za-z0-9_-]{0,40})["']?\s{0,20}:""", head[:100_000])
 
 
-def _broken_json(path: Path, head: str) -> ScenarioError:
+def broken_json(path: Path, head: str) -> ScenarioError:
+    """The error for a text that is not JSON, with its line. `head`: the text, or its first megabyte."""
     fix = "save the file again, or correct it there"
     try:
         json.loads(head)

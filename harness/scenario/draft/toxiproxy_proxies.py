@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Final
 
 from harness.errors import Problem, ScenarioError
 from harness.scenario.draft.parts import DATABASE_RANK, HTTP_RANK, UPSTREAMS_MOST, DraftUpstream, upstream_name
-from harness.scenario.draft.source_kind import UNDONE, source_text
+from harness.scenario.draft.source_kind import UNDONE, broken_json, source_text
 from harness.scenario.source.tree import MappingNode, Node, ScalarNode, SequenceNode, Source
 from harness.scenario.source.yaml_parser import parse
 from harness.upstreams.protocols import SCHEMES
@@ -24,7 +25,12 @@ _NOT_WEB: Final = frozenset(
 
 def upstreams_of_toxiproxy(path: Path, taken: frozenset[str]) -> list[DraftUpstream]:
     """One for each proxy. Raises UsageError, and ScenarioError with every problem and its position."""
-    text = source_text(path).replace("\t", " ")  # which JSON may be indented with, and YAML may not
+    written = source_text(path)
+    try:
+        json.loads(written)
+    except (ValueError, RecursionError):
+        raise broken_json(path, written) from None
+    text = written.replace("\t", " ")  # which JSON may be indented with, and YAML may not
     tree, found = parse(text, Source(str(path), path.parent, tuple(text.split("\n"))), noun="configuration")
     problems: list[Problem] = list(found)
     items = tree.items if isinstance(tree, SequenceNode) else ()

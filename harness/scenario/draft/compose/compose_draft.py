@@ -60,7 +60,7 @@ def draft_of_compose(project: ComposeProject, wanted: str, folder: Path, environ
     return Draft(
         name=f"{service.name} with a slow upstream",
         sources=(),
-        service=_service(project, service, env, folder),
+        service=_service(project, service, env, folder, environ.get("PATH", "")),
         upstreams=tuple(upstreams),
         exports=tuple(translator.exports),
         left_out=(*project.notes, *notes),
@@ -183,14 +183,18 @@ def _upstreams(
 # ---------------------------------------------------------------- the service
 
 
-def _service(project: ComposeProject, service: ComposeService, env: Mapping[str, str], folder: Path) -> DraftService:
+def _service(
+    project: ComposeProject, service: ComposeService, env: Mapping[str, str], folder: Path, search_path: str
+) -> DraftService:
     targets = [port.target for port in service.ports] or list(service.exposed)
     comments: list[str] = []
     filled = dict(env)
     for variable, value in env.items():
         if _PORT_VARIABLE.match(variable[:200]) and value.isdigit() and int(value) in targets:
             filled[variable] = "{port}"
-    command = _command(service, targets, comments)
+    command = _command(service, targets, search_path)
+    if command is not None:
+        comments.append(f"as compose starts `{service.name}`, but on this machine: its program must be installed here")
     env_comments: dict[str, tuple[str, ...]] = {}
     if not any("{port}" in word for word in (*(command or ()), *filled.values())):
         filled["PORT"] = "{port}"
@@ -209,16 +213,15 @@ def _service(project: ComposeProject, service: ComposeService, env: Mapping[str,
     )
 
 
-def _command(service: ComposeService, targets: list[int], comments: list[str]) -> tuple[str, ...] | None:
+def _command(service: ComposeService, targets: list[int], search_path: str) -> tuple[str, ...] | None:
     """The words that start the service, listening on `{port}`; None if the file does not say."""
     words = [word for word in (*service.entrypoint, *service.command) if word]
     if not words or any("${" in word or "\0" in word for word in words):
         return None
-    comments.append(f"as compose starts `{service.name}`, but on this machine: its program must be installed here")
     numbers = "|".join(map(str, targets)) or "(?!)"
     escaped = [word.replace("{", "{{") for word in words]
     with_port = tuple(re.sub(rf"(^|[:=])(?:{numbers})$", r"\1{port}", word) for word in escaped)
-    if shutil.which(words[0]) is not None and "/" not in words[0]:
+    if shutil.which(words[0], path=search_path) is not None and "/" not in words[0]:
         return with_port
     # a shell looks for the program when the service starts, so that an environment can be activated before
     return "sh", "-c", f"exec {' '.join(word if word == '{port}' else shlex.quote(word) for word in with_port)}"
