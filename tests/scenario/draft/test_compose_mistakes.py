@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from harness.errors import ScenarioError, UsageError
-from tests.scenario.draft.draft_world import draft, put, refused, tree_of
+from tests.scenario.draft.draft_world import draft, problems_of, put, refused, tree_of
 
 
 @pytest.mark.parametrize(
@@ -97,33 +97,89 @@ def test_two_services_whose_names_become_the_same_stay_two(tmp_path: Path) -> No
     assert tree["service"]["env"]["U"] == "{a-b.address},{a-b-2.address}"
 
 
+TEXTS = st.text(st.characters(max_codepoint=0xFFFD, exclude_characters="\0", exclude_categories=("Cs",)), max_size=12)
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-9, 70_000),
-    st.text(max_size=12),
+    TEXTS,
     st.sampled_from(["db", "a:80", "80:80", "."]),
 )
 KEYS = st.sampled_from(
-    ["image", "build", "ports", "environment", "command", "extends", "volumes", "depends_on", "healthcheck", "env_file", "profiles", "networks", "expose", "entrypoint", "test", "target", "source", "file", "service", "condition", "api"]
+    (
+        "image",
+        "build",
+        "ports",
+        "environment",
+        "command",
+        "extends",
+        "volumes",
+        "depends_on",
+        "healthcheck",
+        "env_file",
+        "profiles",
+        "networks",
+        "expose",
+        "entrypoint",
+        "test",
+        "target",
+        "source",
+        "file",
+        "service",
+        "condition",
+        "api",
+    )
 )
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=4)),
     max_leaves=12,
 )
-SERVICE = st.one_of(VALUES, st.dictionaries(KEYS, VALUES, max_size=6))
+ENVIRONMENT = st.dictionaries(
+    st.sampled_from(["DB_HOST", "DB_PORT", "PORT", "U", "API_URL", "a b", "KEY"]),
+    st.one_of(
+        SCALARS,
+        st.sampled_from(["http://db", "https://x.example/{a}", "postgres://${A:-b}:pw@db:1/${C}?sslmode=verify-full"]),
+        st.text(alphabet="dbap:/@?=&${}-_1 .", max_size=30),
+    ),
+    max_size=4,
+)
+LIKELY = st.fixed_dictionaries(
+    {"environment": ENVIRONMENT},
+    optional={
+        "build": st.just("."),
+        "image": st.sampled_from(["postgres", "redis:7", "kafka", "x/wiremock", "prism", "app"]),
+        "ports": st.lists(st.sampled_from(["80:80", "81:5432", "9092:9092", "1", "65535:65535"]), max_size=2),
+        "depends_on": st.just(["db", "gone"]),
+        "command": st.one_of(
+            st.sampled_from(["app --port 80", "a: b", "x #y", "a $$b {c}"]), st.lists(TEXTS, max_size=3)
+        ),
+        "profiles": st.just(["p"]),
+    },
+)
+SERVICE = st.one_of(VALUES, st.dictionaries(KEYS, VALUES, max_size=6), LIKELY)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(api=LIKELY, db=LIKELY)
+def test_whatever_a_service_is_told_the_scenario_validates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: dict[str, Any], db: dict[str, Any]
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(json.dumps({"services": {"api": api, "db": db}}), encoding="utf-8")
+    assert problems_of(draft([path], "api", folder=tmp_path), tmp_path, monkeypatch) == []
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(services=st.dictionaries(st.sampled_from(["api", "db", "a b"]), SERVICE, max_size=3), wanted=st.booleans())
-def test_whatever_stands_in_a_service_it_is_drafted_or_refused(
-    tmp_path: Path, services: dict[str, Any], wanted: bool
+def test_whatever_stands_in_a_service_its_draft_validates_or_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, services: dict[str, Any], wanted: bool
 ) -> None:
     path = tmp_path / "c.yaml"
-    with path.open("w", encoding="utf-8") as file:
-        YAML(typ="safe").dump({"services": services}, file)
+    path.write_text(json.dumps({"services": services}), encoding="utf-8")
     try:
-        tree_of(draft([path], *(["api"] if wanted else []), folder=tmp_path))
+        made = draft([path], *(["api"] if wanted else []), folder=tmp_path)
     except (UsageError, ScenarioError) as exc:
         assert exc.message
+    else:
+        assert problems_of(made, tmp_path, monkeypatch) == []
