@@ -64,11 +64,14 @@ class Problem:
 
 
 class ScenarioError(TailgateError):
-    """All problems of one or several scenario files. Nothing was started."""
+    """All problems of one or several scenario files, or of files that a scenario is made from.
+
+    `undone`: what did not happen because of them.
+    """
 
     exit_code = 2
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, problems: tuple[Problem, ...], undone: str = "nothing was started") -> None:
         count = len(problems)
-        super().__init__(f"{count} problem{'' if count == 1 else 's'}; nothing was started")
+        super().__init__(f"{count} problem{'' if count == 1 else 's'}; {undone}")
         self.problems = problems

@@ -10,15 +10,18 @@ from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.tree import MappingNode, Node, ScalarNode, SequenceNode
 
 STARTER: Final = """\
-# A scenario for tailgate: the load, the faults, and the gates that must hold meanwhile. tailgate validate {file} shows
-# what a run would do tailgate run {file} runs it, and ends with PASS, FAIL or INCONCLUSIVE For completion in an editor:
-# `tailgate schema > scenario.schema.json`, and write as the first line here # yaml-language-server:
-# $schema=./scenario.schema.json
+# A scenario for tailgate: the load, the faults, and the gates that must hold meanwhile.
+#   tailgate validate {file}      shows what a run would do
+#   tailgate run {file}           runs it, and ends with PASS, FAIL or INCONCLUSIVE
+# For completion in an editor: `tailgate schema > scenario.schema.json`, and write as the first line here
+#   # yaml-language-server: $schema=./scenario.schema.json
+# `tailgate init --from FILE` begins with what a compose file, an OpenAPI description or a HAR recording says.
 name: one slow backend
 
-# The service under test. `rung` is a variant of tailgate's reference aggregator. For your service write one of command:
-# uvicorn app:app --port {{port}} tailgate starts it, with the addresses of its backends: env: {{AZURE_URL:
-# "{{azure.url}}"}} the address of Toxiproxy's listener for azure url: http://127.0.0.1:8000 it runs already
+# The service under test. `rung` is a variant of tailgate's reference aggregator. For your service write one of
+#   command: uvicorn app:app --port {{port}}    tailgate starts it, with the addresses of its backends:
+#   env: {{AZURE_URL: "{{azure.url}}"}}           the address of Toxiproxy's listener for azure
+#   url: http://127.0.0.1:8000                it runs already
 service: {{rung: timeout}}
 
 # The backends that it calls. These are fakes behind Toxiproxy, with their latency without a fault.

@@ -1,10 +1,10 @@
 """Parses a YAML text into a tree with positions, or reports all that is wrong with its structure.
 
 The text is read by the YAML 1.2 core schema, event by event with ruamel.yaml, so that a document that is too large or
-too deep is refused before it is built. Refused are duplicate keys, merge keys, tags, keys that are not text, several
-documents in a file, aliases that grow without end, and characters that cannot be written to a UTF-8 file. All
-structural problems of a file are reported at once; a syntax error is reported alone, since nothing can be read after
-it.
+too deep is refused before it is built. Refused are duplicate keys, merge keys (unless the caller allows them), tags,
+keys that are not text, several documents in a file, aliases that grow without end, and characters that cannot be
+written to a UTF-8 file. All structural problems of a file are reported at once; a syntax error is reported alone, since
+nothing can be read after it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,19 @@ _UNHOLDABLE: Final = re.compile("[\x00\ud800-\udfff]")
 contain them."""
 
 
-def parse(text: str, source: Source) -> tuple[Node | None, tuple[Problem, ...]]:
-    """The document in `text` (None: empty) and what is wrong with its structure. Never raises."""
+def parse(
+    text: str, source: Source, *, noun: str = "scenario", merges: bool = False
+) -> tuple[Node | None, tuple[Problem, ...]]:
+    """The document in `text` (None: empty) and what is wrong with its structure. Never raises.
+
+    `noun`: what the document is, for messages. `merges`: whether `<<` merges mappings, as YAML 1.1 has it and compose
+    files use it.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
     from ruamel.yaml.reader import ReaderError
 
-    reader = _Reader(source)
+    reader = _Reader(source, noun, merges=merges)
     try:
         node = reader.document(YAML(typ="safe", pure=True).parse(text))
     except _Refused as exc:
@@ -60,8 +66,10 @@ class _Refused(Exception):
 class _Reader:
     """Builds a tree from the parser's events, and collects problems."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, noun: str, *, merges: bool) -> None:
         self._source = source
+        self._noun = noun
+        self._merges = merges
         self._events: Iterator[Any] = iter(())
         self._anchors: dict[str, tuple[Node, int] | None] = {}
         """The node of each anchor and its number of nodes; None while the node is still being read."""
@@ -76,7 +84,7 @@ class _Reader:
         for event in events:
             match type(event).__name__:
                 case "DocumentStartEvent" if node is not None:
-                    message = "a file contains one scenario, and this one begins a second"
+                    message = f"a file contains one {self._noun}, and this one begins a second"
                     self._refuse(self._place(event.start_mark), "", message, "move it to a file of its own")
                 case "ScalarEvent" | "SequenceStartEvent" | "MappingStartEvent" | "AliasEvent":
                     node = self._read(event, "", 0)
@@ -89,7 +97,9 @@ class _Reader:
         if type(event).__name__ == "AliasEvent":
             return self._aliased(event.anchor, place)
         if depth > DEPTH_MAX:
-            self._refuse(place, path, f"more than {DEPTH_MAX} levels are too deep for a scenario", "make it flatter")
+            self._refuse(
+                place, path, f"more than {DEPTH_MAX} levels are too deep for a {self._noun}", "make it flatter"
+            )
         if event.tag is not None and not str(event.tag).startswith("tag:yaml.org,2002:"):
             self._report(place, path, f"the tag `{event.tag}` means nothing here", "remove it")
         if event.anchor is not None:
@@ -131,6 +141,7 @@ class _Reader:
     def _mapping(self, path: str, depth: int, place: Position) -> MappingNode:
         entries: dict[str, Node] = {}
         keys: dict[str, Position] = {}
+        merged: list[MappingNode] = []
         while type(event := next(self._events)).__name__ != "MappingEndEvent":
             key_place = self._place(event.start_mark)
             key = self._key(event, path, depth)
@@ -138,6 +149,8 @@ class _Reader:
             value = self._read(next(self._events), inner, depth + 1)
             if key is None:
                 self._report(key_place, path, "a key must be text", "write `key: value`; quote a key with brackets")
+            elif key == "<<" and self._merges:
+                merged += self._merge_sources(value, key_place, inner)
             elif key == "<<":
                 self._report(key_place, inner, "merge keys (`<<`) are not part of YAML 1.2", "use `extends`")
             elif key in entries:
@@ -148,7 +161,17 @@ class _Reader:
                 empty = isinstance(value, ScalarNode) and value.value is None and value.place.line != key_place.line
                 entries[key] = ScalarNode(key_place, None) if empty else value
                 keys[key] = key_place
+        for below in merged:  # a key of the mapping itself wins, then the first mapping that has it
+            entries = {**below.entries, **entries}
+            keys = {**below.keys, **keys}
         return MappingNode(place, entries, keys)
+
+    def _merge_sources(self, value: Node, place: Position, path: str) -> list[MappingNode]:
+        nodes = value.items if isinstance(value, SequenceNode) else (value,)
+        mappings = [node for node in nodes if isinstance(node, MappingNode)]
+        if len(mappings) < len(nodes):
+            self._report(place, path, "`<<` merges mappings only", "name the anchor of a mapping")
+        return mappings
 
     def _key(self, event: Any, path: str, depth: int) -> str | None:
         """The key as written; None if it is not text, and is then skipped."""
@@ -160,7 +183,7 @@ class _Reader:
     def _counted(self, nodes: int, place: Position) -> None:
         self._count += nodes
         if self._count > NODES_MAX:
-            what = f"a scenario has at most {NODES_MAX:,} keys and values, with aliases written out"
+            what = f"a {self._noun} has at most {NODES_MAX:,} keys and values, with aliases written out"
             self._refuse(place, "", what, "write a shorter one")
 
     def _refuse(self, place: Position, path: str, message: str, fix: str) -> NoReturn:

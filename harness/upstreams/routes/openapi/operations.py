@@ -72,10 +72,10 @@ def _operations(document: Document) -> Iterator[tuple[str, str, str, Mapping[str
         for method in METHODS:
             if isinstance(operation := item.get(method), dict):
                 servers = operation.get("servers") or item.get("servers") or document.root.get("servers")
-                yield method.upper(), template, _base_path(servers), operation
+                yield method.upper(), template, base_path(servers), operation
 
 
-def _base_path(servers: Any) -> str:
+def base_path(servers: Any) -> str:
     """The path of the first server, with its variables' defaults: `/api/v1`, or empty. Raises UnreadableRoutes."""
     server = servers[0] if isinstance(servers, list) and servers else None
     if not isinstance(server, dict) or not isinstance(url := server.get("url"), str):
