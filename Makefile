@@ -68,6 +68,7 @@ check: $(VENV)/.dev
 lock:
 	uv pip compile -q pyproject.toml --extra nginx --group build --universal --python-version 3.11 --generate-hashes --no-header -o requirements/app.txt
 	uv pip compile -q pyproject.toml --extra nginx --group build --group dev --universal --python-version 3.11 --generate-hashes --no-header -c requirements/app.txt -o requirements/dev.txt
+	uv pip compile -q examples/trip-quote/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -c requirements/dev.txt -o examples/trip-quote/requirements.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

@@ -31,11 +31,11 @@ from harness.upstreams.kinds import UPSTREAMS
 from tests.docs import samples
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 FENCE = re.compile(r"(?:^`([\w-]+\.\w+)`:\n\n)?^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 """A block, and the name of its file where the line above gives it one: `` `least.yaml`: ``."""
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
-PACKAGES = ("harness", "scenarios", "fake_backends", "aggregator", "reports", "tests", "bench", "docs")
+PACKAGES = ("harness", "scenarios", "fake_backends", "aggregator", "reports", "tests", "bench", "docs", "examples")
 
 
 def read(page: str) -> str:
