@@ -33,6 +33,7 @@ from fake_backends.tls.terminating import ListenerContexts, listener_contexts
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
 from harness.errors import RigError, TailgateError, UsageError
+from harness.model.plugins import leave_out_plugins
 from harness.rundir.plan import Plan, PlannedUpstream
 from harness.rundir.planned.behaviours import ANSWERING
 from harness.rundir.planned.forwarding import StreamSpec
@@ -45,6 +46,7 @@ ROWS_BUFFERED: Final = 65_536
 
 def main(argv: list[str]) -> int:
     parent = os.getppid()
+    leave_out_plugins()
     try:
         if len(argv) != 1:
             raise UsageError("the run directory is needed, and nothing else")

@@ -14,6 +14,7 @@ import click
 from harness import __version__
 from harness.cli.display import output
 from harness.errors import RigError, TailgateError
+from harness.model.plugins import leave_out_plugins
 from harness.text import one_line, sanitize
 
 COMMANDS: Final = {
@@ -58,6 +59,14 @@ def _tailgate() -> None:
 def main(argv: list[str] | None = None) -> None:
     """Entry point. Exits with the contract's codes; every expected error becomes a message with its fix."""
     gc.set_threshold(_GC_THRESHOLD)
+    leave_out_plugins()
+    try:
+        _run_command(argv)
+    finally:
+        gc.freeze()  # the interpreter would search all that was imported for garbage three times before it ends
+
+
+def _run_command(argv: list[str] | None) -> None:
     words = sys.argv[1:] if argv is None else argv
     output.bear_any_text()
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from harness.model.frozen import Frozen
 from harness.rundir.planned.behaviours import Behaviour
@@ -386,7 +386,7 @@ class LoadPlan(Frozen):
     gates: tuple[PlannedGate, ...]
     default_gates: bool = False
     """No gate was written, so the default gate applies: a floor, not a service level. The run says so."""
-    verdict: PlannedVerdict = PlannedVerdict()
+    verdict: PlannedVerdict = Field(default_factory=PlannedVerdict)
 
 
 class Plan(StackPlan, LoadPlan):

@@ -6,6 +6,7 @@ It reads the plan, gives Locust the user classes to run, and handles the end of 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import random
@@ -107,6 +108,11 @@ def on_end(environment: Any, **_: object) -> None:
     worker.end()
 
 
+def on_quitting(environment: Any, **_: object) -> None:
+    on_end(environment)
+    gc.freeze()  # a worker that exits would search all of Locust for garbage, and the end of the run waits for its exit
+
+
 def show_users() -> None:
     """Puts the user classes where Locust looks for them: among the names of this module."""
     if worker.plan.load.model == "open":
@@ -134,4 +140,4 @@ worker.watch.start()
 listen(add_arguments, to=events.init_command_line_parser)
 listen(worker.meter.on_request, to=events.request)
 listen(on_end, to=events.test_stop)
-listen(on_end, to=events.quitting)
+listen(on_quitting, to=events.quitting)

@@ -35,13 +35,16 @@ class Machine:
 def test_the_median_slice_counts() -> None:
     assert Machine(10).measure_ms() == pytest.approx(200)
     assert Machine(50, 900, 10).measure_ms() == pytest.approx(200)  # interrupted for a moment
-    assert Machine(*[10] * 5, 15).measure_ms() == pytest.approx(300)
+    assert Machine(*[10, 14] * 4, 15).measure_ms() == pytest.approx(300)
 
 
-def test_slices_that_agree_need_no_second_half() -> None:
+def test_slices_that_agree_need_no_more() -> None:
     quiet = Machine(*[10] * 3, 900, 10.2)
-    assert quiet.measure_ms() == pytest.approx(204)
-    assert quiet.done == yardstick.SLICES // 2
+    assert quiet.measure_ms() == pytest.approx(200)
+    assert quiet.done == yardstick.ROUND
+    later = Machine(*[10, 12] * 2, 11)
+    assert later.measure_ms() == pytest.approx(220)
+    assert later.done == 2 * yardstick.ROUND
 
 
 def test_slices_that_differ_are_all_done() -> None:
@@ -72,7 +75,7 @@ def test_every_core_works_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         next(done)
 
     yardstick.measure_ms(work)
-    assert next(done) in (3 * yardstick.SLICES // 2, 3 * yardstick.SLICES)
+    assert next(done) in range(3 * yardstick.ROUND, 3 * yardstick.SLICES + 1, 3 * yardstick.ROUND)
 
 
 def test_the_work_takes_time() -> None:
