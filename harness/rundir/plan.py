@@ -76,7 +76,7 @@ class PlannedUpstream(Frozen):
     """Set if the fakes' process is at the origin and carries bytes to a real server. Nothing records calls there."""
     command: PlannedCommand | None = None
     """Set if the supervisor starts what answers: at the origin, or behind the forwarder there."""
-    url_parts: UrlParts = UrlParts()
+    url_parts: UrlParts = Field(default_factory=UrlParts)
     canary_bytes: int = 0
     """How many bytes a canary receives at least, as the plan assumes where a fault's proof depends on it. 0: it assumes
     nothing."""
@@ -337,7 +337,7 @@ class StackPlan(Frozen):
     gateway: PlannedGateway
     toxiproxy_url: str | None = None
     """The server that exists already; None: the run starts one."""
-    network: ToxiproxyNetwork = ToxiproxyNetwork()
+    network: ToxiproxyNetwork = Field(default_factory=ToxiproxyNetwork)
     ca_file: str | None = None
     """Absolute path of the bundle with the run's certificate authority, which the fakes' process writes; None if no
     upstream terminates TLS."""
