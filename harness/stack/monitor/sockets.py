@@ -116,11 +116,12 @@ def _sockets(folder: Path) -> dict[str, str]:
     """A process's socket descriptors, by inode. Raises OSError if they may not be listed."""
     found: dict[str, str] = {}
     try:
-        for descriptor in os.scandir(folder):
-            with suppress(OSError):  # closed meanwhile
-                target = os.readlink(descriptor.path)  # noqa: PTH115  thousands: a Path each costs more than the call
-                if target.startswith(_PREFIX):
-                    found[target[len(_PREFIX) : -1]] = descriptor.path
+        with os.scandir(folder) as descriptors:
+            for descriptor in descriptors:
+                with suppress(OSError):  # closed meanwhile
+                    target = os.readlink(descriptor.path)  # noqa: PTH115  a Path for each of thousands costs more
+                    if target.startswith(_PREFIX):
+                        found[target[len(_PREFIX) : -1]] = descriptor.path
     except OSError as exc:
         if exc.errno not in GONE:
             raise
