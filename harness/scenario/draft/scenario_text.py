@@ -114,7 +114,7 @@ def _command_line(words: tuple[str, ...]) -> str:
     """As a text where that is split into the same words, else as a list."""
     text = " ".join(words)
     is_plain = all(_PLAIN_WORD.fullmatch(word) for word in words) and words[0][:1].isalpha() and "=" not in words[0]
-    return text if is_plain and not re.search(r":(?: |$)", text) else _flow(words)
+    return text if is_plain and text.lower() not in _WORDS and not re.search(r":(?: |$)", text) else _flow(words)
 
 
 def _env(service: DraftService) -> Iterator[str]:
@@ -202,12 +202,13 @@ def _faults(draft: Draft) -> Iterator[str]:
         yield "  - p99 < 1s"
         yield "  - errors < 1%"
         return
-    window = f"{broken.name}-latency"
+    kind, value = _fault(broken)
+    window = f"{broken.name}-{kind}"
     yield from _comment(
         "What breaks. Also: hang, down, reset, bandwidth, slicer, limit_data, slow_close (docs/scenarios.md)."
     )
     yield "faults:"
-    yield f"  - {{upstream: {broken.name}, latency: 60s, for: 60s}}"
+    yield f"  - {{upstream: {broken.name}, {kind}: {value}, for: 60s}}"
     yield ""
     yield "gates:"
     yield from _comment("CHECK: the limits. Each gate ends as pass, fail or inconclusive, at 95 % confidence.", 2)
@@ -215,6 +216,12 @@ def _faults(draft: Draft) -> Iterator[str]:
     yield f"  - p99 < gateway.timeout during {window}"
     yield f"  - errors < 1% during {window}"
     yield f"  - recovery < 15s after {window}"
+
+
+def _fault(upstream: DraftUpstream) -> tuple[str, str]:
+    """A delay, which only a canary that gets an answer can prove; else a listener that refuses connections."""
+    is_silent = str(upstream.fields.get("url", "")).startswith("tcp://")
+    return ("down", "true") if is_silent else ("latency", "60s")
 
 
 def default_env(upstreams: tuple[DraftUpstream, ...]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Final
 
@@ -12,15 +11,16 @@ from harness.scenario.draft.parts import DATABASE_RANK, HTTP_RANK, UPSTREAMS_MOS
 from harness.scenario.draft.source_kind import UNDONE, broken_json, source_text
 from harness.scenario.source.tree import MappingNode, Node, ScalarNode, SequenceNode, Source
 from harness.scenario.source.yaml_parser import parse
-from harness.upstreams.protocols import SCHEMES
+from harness.upstreams.protocols import PROTOCOLS, ProtocolName
 
 DEFAULT_URL: Final = "http://127.0.0.1:8474"
 """Where the server has its API unless it is told otherwise."""
-_NOT_WEB: Final = frozenset(
-    scheme.default_port
-    for scheme in SCHEMES.values()
-    if scheme.protocol not in ("http", "https") and scheme.default_port
-)
+_BY_PORT: Final[dict[str, ProtocolName]] = {
+    str(traits.default_port): protocol
+    for protocol, traits in PROTOCOLS.items()
+    if traits.default_port and protocol != "http"
+}
+"""The protocol that is usual at a port. A borrowed proxy without `protocol` is taken for HTTP."""
 
 
 def upstreams_of_toxiproxy(path: Path, taken: frozenset[str]) -> list[DraftUpstream]:
@@ -49,9 +49,15 @@ def upstreams_of_toxiproxy(path: Path, taken: frozenset[str]) -> list[DraftUpstr
         comments = [f"from {listen or 'an address that Toxiproxy chooses'} to {target or 'an unknown address'}"]
         if isinstance(item, MappingNode) and _value(item.entries.get("enabled")) is False:
             comments.append("it is disabled in the configuration: enable it before a run")
-        port = re.search(r":(\d{1,5})$", target)
-        rank = DATABASE_RANK if port and int(port[1]) in _NOT_WEB else HTTP_RANK
-        upstreams.append(DraftUpstream(name, {"proxy": proxy}, tuple(comments), rank))
+        fields = {"proxy": proxy}
+        protocol = _BY_PORT.get(target.rpartition(":")[2])
+        if protocol is not None:
+            fields["protocol"] = protocol
+            comments.append(f"CHECK: does it speak {PROTOCOLS[protocol].title}, as is usual at that port?")
+        else:
+            comments.append("CHECK: does it speak HTTP? If not, add `protocol`, such as postgres, redis or tcp")
+        rank = DATABASE_RANK if protocol not in (None, "https") else HTTP_RANK
+        upstreams.append(DraftUpstream(name, fields, tuple(comments), rank))
     if problems:
         raise ScenarioError(tuple(problems), UNDONE)
     return upstreams

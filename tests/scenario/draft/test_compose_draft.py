@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.scenario.draft import scenario_text
+from harness.scenario.draft.compose.images import IMAGES, ImageTraits
 from harness.scenario.draft.scenario_text import PLACEHOLDER
 from tests.scenario.draft.draft_world import comments_of, draft, problems_of, put, refused, tree_of
 
@@ -149,6 +150,24 @@ services:
     assert problems_of(made, tmp_path, monkeypatch) == []
 
 
+@pytest.mark.parametrize("published", [True, False])
+@pytest.mark.parametrize("traits", IMAGES, ids=lambda traits: traits.word)
+def test_each_known_image_alone_validates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, traits: ImageTraits, published: bool
+) -> None:
+    ports = f", ports: ['{traits.port}:{traits.port}']" if published else ""
+    text = f"""\
+services:
+  api: {{build: ., ports: ["80:80"], environment: {{U: "other:{traits.port}"}}}}
+  other: {{image: "registry.example/{traits.word}:1"{ports}}}
+"""
+    made = draft(put(tmp_path, c__yaml=text), folder=tmp_path)
+    assert problems_of(made, tmp_path, monkeypatch) == []
+    assert f"{traits.scheme}://localhost:{traits.port}" in str(tree_of(made)["upstreams"]["other"])
+    fault = "down" if traits.scheme == "tcp" else "latency"
+    assert fault in tree_of(made)["faults"][0]
+
+
 def test_a_service_without_a_command_and_without_backends_validates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +213,27 @@ def test_a_program_that_is_not_here_is_looked_for_by_a_shell(tmp_path: Path, com
     text = f"services:\n  api:\n    build: .\n    ports: ['80:8000']\n    command: {command}\n"
     made = draft(put(tmp_path, c__yaml=text), folder=tmp_path, environ={"PATH": str(program.parent)})
     assert tree_of(made)["service"]["command"] == written
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "extra", "words"),
+    [
+        ('FROM a\nCMD ["x"]\nFROM b\nCMD ["run", "--port", "8000"]\n', "", "run --port {port}"),
+        ("FROM a\nENTRYPOINT run\nCMD --one \\\n  --two\n", "", "run --one --two"),
+        ('FROM a\nENTRYPOINT ["run"]\nCMD ["a"]\n', "command: b", "run b"),
+        ('FROM a\nENTRYPOINT ["run"]\nCMD ["a"]\n', "entrypoint: go", "go"),
+        ("FROM a\nCMD run --port $PORT && true\n", "", "sh -c 'run --port ${PORT} && true'"),
+        ("FROM a\nCMD [broken\n", "", None),
+        ("FROM a\n", "", None),
+    ],
+)
+def test_the_dockerfile_says_how_the_service_starts(
+    tmp_path: Path, dockerfile: str, extra: str, words: str | None
+) -> None:
+    put(tmp_path, Dockerfile=dockerfile)
+    text = f"services:\n  api:\n    build: {{context: .}}\n    ports: ['80:8000']\n    {extra}\n"
+    command = tree_of(draft(put(tmp_path, c__yaml=text), folder=tmp_path))["service"]["command"]
+    assert command == ("sh", "-c", PLACEHOLDER if words is None else f"exec {words}")
 
 
 # ---------------------------------------------------------------- which service is under test

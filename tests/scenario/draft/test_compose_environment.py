@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.scenario.draft.compose.addresses import EnvironmentTranslator
@@ -14,11 +14,12 @@ from harness.scenario.schema.templates import template_faults
 
 SERVICES = {"db": "db", "cache": "cache", "partner": "partner", "user_db": "user_db", "kafka1": "kafka1", "k2": "k2"}
 NAMES = {"db": "db", "cache": "cache", "partner": "partner", "user_db": "user-db", "kafka1": "kafka1", "k2": "k2"}
+DOTENV = {"KNOWN": "value", "DSN": "postgres://app:pw@db/x", "PAIRS": "host=db password=pw", "API_KEY": "pw"}
 KNOWN = [f"{name}.{part}" for name in NAMES.values() for part in ("url", "host", "port", "address")]
 
 
 def translator() -> EnvironmentTranslator:
-    return EnvironmentTranslator(SERVICES, {**NAMES, "api.pay.example": "pay"}, {"KNOWN": "value"})
+    return EnvironmentTranslator(SERVICES, {**NAMES, "api.pay.example": "pay"}, DOTENV)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,11 @@ def translator() -> EnvironmentTranslator:
         ("U", "${X}", "${X}"),
         ("U", "$X-b", "${X}-b"),
         ("U", "${KNOWN}", "${KNOWN:-value}"),
+        ("U", "${DSN}", "postgres://app:${DB_PASSWORD}@{db.address}/x"),
+        ("U", "${PAIRS}", "host={db.host} password=${PASSWORD}"),
+        ("U", "${X:-host=db password=pw}", "host={db.host} password=${PASSWORD}"),
+        ("U", "${API_KEY}", "${API_KEY}"),
+        ("U", "${KNOWN:+other}", "${KNOWN}"),
         ("U", "${X:-a}", "${X:-a}"),
         ("U", "${X-a}", "${X:-a}"),
         ("U", "${X:?is needed}", "${X}"),
@@ -76,6 +82,24 @@ def test_a_literal_that_a_scenario_would_expand_is_left_out() -> None:
     assert translator().translate("U", "$${HOME}") is None
 
 
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        (["app", "--db", "postgres://app:pw@db/x"], ("app", "--db", "postgres://app:${DB_PASSWORD}@{db.address}/x")),
+        (["app", "--db-password", "pw", "-v"], ("app", "--db-password", "${DB_PASSWORD}", "-v")),
+        (["app", "--api-token=pw", "--name=n{a}"], ("app", "--api-token=${API_TOKEN}", "--name=n{{a}")),
+        (
+            ["app", "--db-host", "db", "--cache-host=cache"],
+            ("app", "--db-host", "{db.host}", "--cache-host={cache.host}"),
+        ),
+        (["app", "${TOKEN:-pw}", "-"], ("app", "${TOKEN}", "-")),
+        (["app", "$${HOME}"], None),
+    ],
+)
+def test_the_words_of_a_command(words: list[str], written: tuple[str, ...] | None) -> None:
+    assert translator().translate_words(words) == written
+
+
 def test_two_passwords_of_one_upstream_become_two_variables_and_one_password_one() -> None:
     made = translator()
     values = [made.translate("U", f"postgres://app:{password}@db/x") for password in ("one", "two", "one")]
@@ -86,6 +110,7 @@ def test_two_passwords_of_one_upstream_become_two_variables_and_one_password_one
     ]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("abdhtp:/@?=&;,. ${}-_+0159\ue000\ue001\n%'\""), max_size=60))
 def test_whatever_a_value_is_its_templates_are_known(raw: str) -> None:
     value = translator().translate("U", raw)
@@ -93,6 +118,7 @@ def test_whatever_a_value_is_its_templates_are_known(raw: str) -> None:
         assert not list(template_faults(value, [*KNOWN, "pay.url"]))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abcdefghijkl0123456789!~*", min_size=12, max_size=30), st.sampled_from(range(6)))
 def test_no_password_is_left_in_a_value(password: str, which: int) -> None:
     variable, raw = [
@@ -136,6 +162,7 @@ def test_what_compose_would_see(text: str, value: str) -> None:
     assert evaluated(text, {"SET": "set", "EMPTY": ""}) == value
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="${}:-+?aA_ ", max_size=80))
 def test_interpolation_never_fails(text: str) -> None:
     assert isinstance(evaluated(text, {"A": "${A}"}), str)

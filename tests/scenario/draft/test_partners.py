@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from harness.scenario.draft import scenario_text
-from harness.upstreams.kinds import LATER
 from tests.scenario.draft.draft_world import (
     DESCRIPTION,
     PROXIES,
@@ -141,24 +139,18 @@ def test_a_service_without_a_get_operation(tmp_path: Path) -> None:
 def test_the_proxies_of_a_toxiproxy(tmp_path: Path) -> None:
     made = draft(put(tmp_path, toxiproxy__json=PROXIES), folder=tmp_path)
     tree = tree_of(made)
-    assert tree["upstreams"] == {"legacy-api": {"proxy": "legacy_api"}, "main-upstream": {"proxy": "main"}}
+    assert tree["upstreams"] == {
+        "legacy-api": {"proxy": "legacy_api"},
+        "main-upstream": {"proxy": "main", "protocol": "mysql"},
+    }
     assert tree["toxiproxy"] == {"url": "http://127.0.0.1:8474"}
     assert tree["service"]["url"] == "http://127.0.0.1:8000"
-    assert tree["faults"][0]["upstream"] == "legacy-api"
+    assert tree["faults"] == ({"upstream": "legacy-api", "latency": "60s", "for": "60s"},)
+    assert "does it speak MySQL" in comments_of(made) and "does it speak HTTP?" in comments_of(made)
     assert "it is disabled in the configuration" in comments_of(made)
     assert "from [::]:18080 to legacy.example:8080" in comments_of(made)
 
 
-def test_all_but_the_proxies_validates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether borrowed proxies can be used yet or not."""
-    made = draft(put(tmp_path, toxiproxy__json=PROXIES), folder=tmp_path)
-    text = re.sub(r"\{proxy: \w+\}", "{}", scenario_text(made))
-    assert "{proxy" not in text and text.count(": {}\n") == 2
-    monkeypatch.setattr("tests.scenario.draft.draft_world.scenario_text", lambda _: text)
-    assert problems_of(made, tmp_path, monkeypatch) == []
-
-
-@pytest.mark.skipif("proxy" in LATER, reason="borrowed proxies are not built yet")
 def test_the_proxies_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = draft(put(tmp_path, toxiproxy__json=PROXIES), folder=tmp_path)
     assert problems_of(made, tmp_path, monkeypatch) == []

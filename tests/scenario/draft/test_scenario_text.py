@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.scenario.draft import Draft
@@ -18,6 +18,7 @@ from tests.scenario.draft.draft_world import tree_of
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=40)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_text_is_read_again_as_itself_alone_and_in_braces(text: str) -> None:
     for document in (f"a: {yaml_scalar(text)}", f"a: {{b: [{yaml_scalar(text)}], c: 1}}"):
@@ -26,6 +27,9 @@ def test_a_text_is_read_again_as_itself_alone_and_in_braces(text: str) -> None:
         assert plain(node) in ({"a": text}, {"a": {"b": (text,), "c": 1}})
 
 
+@settings(deadline=None)
+@example(one="", key="a", words=["null"])
+@example(one="", key="a", words=["a:", "b"])
 @given(TEXTS, TEXTS.filter(bool), st.lists(TEXTS.filter(bool), min_size=1, max_size=3))
 def test_whatever_names_and_values_hold_the_scenario_keeps_its_shape(one: str, key: str, words: list[str]) -> None:
     service = DraftService(tuple(words), cwd=one, env={key: one}, env_comments={key: (one,)}, comments=(one,))

@@ -7,7 +7,7 @@ other variables stay as references, and braces are escaped.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -76,6 +76,23 @@ class EnvironmentTranslator:
         text = _PAIR.sub(lambda match: self._pair(match, variable), text)
         return self._shown(text, variable)
 
+    def translate_words(self, words: Sequence[str]) -> tuple[str, ...] | None:
+        """The words of a command in the scenario's syntax, `--db-password pw` and `--db-password=pw` with a variable.
+        None if one cannot be written there."""
+        found: list[str | None] = []
+        flag = ""
+        for word in words:
+            name, equals, value = word.partition("=")
+            is_flag = name.startswith("-") and len(name) > 1
+            if is_flag and equals:
+                translated = self.translate(_variable_of(name), value)
+                found.append(None if translated is None else f"{name.replace('{', '{{')}={translated}")
+            else:
+                found.append(self.translate(_variable_of(flag) or "ARGUMENT", word))
+            flag = name if is_flag and not equals else ""
+        known = tuple(word for word in found if word is not None)
+        return known if len(known) == len(found) else None
+
     # ------------------------------------------------------------ variables
 
     def _without_variables(self, variable: str, raw: str, depth: int = 0) -> str:
@@ -87,23 +104,33 @@ class EnvironmentTranslator:
                 text += piece.replace(_OPEN, "").replace(_CLOSE, "")
                 continue
             exports = dict(self.exports)
-            has_default = piece.has_default and depth < DEPTH_MOST
-            default = self._without_variables(variable, piece.operand, depth + 1) if has_default else ""
+            default = self._without_variables(variable, self._operand(piece), depth + 1) if depth < DEPTH_MOST else ""
             is_port = default.isdigit() and text.endswith(":")
-            if default and (default in self.services or is_port or self._names_an_address(default)):
+            if default and (default in self.services or is_port or self._must_be_seen(default)):
                 text += default
             else:
                 self.exports = exports  # of a default that is not used
                 text += self._marked(self._reference(variable, piece, default))
         return text
 
+    def _operand(self, piece: ComposeVariable) -> str:
+        """What stands in place of a variable that is not set: its default, or what the `.env` file says."""
+        if piece.name in self.defaults and not piece.is_replaced:
+            return self.defaults[piece.name].replace("$", "$$")
+        return piece.operand if piece.has_default else ""
+
+    def _must_be_seen(self, default: str) -> bool:
+        """Whether the default has an address, or a password, in it."""
+        pairs = (match["key"] for match in _PAIR.finditer(default))
+        return self._names_an_address(default) or any(is_named_like_a_secret(key.replace(" ", "_")) for key in pairs)
+
     def _reference(self, variable: str, piece: ComposeVariable, default: str) -> str:
         is_secret = is_named_like_a_secret(piece.name) or is_named_like_a_secret(variable)
         plain = default if "{" not in default and "}" not in default and not _MARK.search(default) else ""
         if piece.has_default and not is_secret and (plain or not default):
             return f"${{{piece.name}:-{plain}}}"
-        if not is_secret and (known := self.defaults.get(piece.name)) is not None and not re.search(r"[{}]", known):
-            return f"${{{piece.name}:-{known}}}"
+        if not is_secret and plain:
+            return f"${{{piece.name}:-{plain}}}"
         return self._exported(piece.name)
 
     def _exported(self, name: str, literal: str = "") -> str:
@@ -236,3 +263,8 @@ class EnvironmentTranslator:
     def _plain(self, text: str) -> str:
         """The text as it stands in the URL of an upstream, in which braces are not escaped."""
         return _MARK.sub(lambda match: self._marks[int(match[1])], text)
+
+
+def _variable_of(flag: str) -> str:
+    """`DB_PASSWORD` for `--db-password`."""
+    return re.sub(r"[^A-Z0-9]+", "_", flag.upper()).strip("_")

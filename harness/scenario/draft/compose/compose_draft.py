@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from harness.model.value_types import did_you_mean
 from harness.scenario.draft.compose.addresses import LOCAL_HOSTS, EnvironmentTranslator
 from harness.scenario.draft.compose.compose_file import ComposeProject
 from harness.scenario.draft.compose.compose_service import ComposeService
+from harness.scenario.draft.compose.dockerfile import start_of
 from harness.scenario.draft.compose.images import traits_of
 from harness.scenario.draft.compose.interpolation import evaluated
 from harness.scenario.draft.compose.service_upstream import BLANK_ROUTES, service_upstream
@@ -46,6 +48,7 @@ def draft_of_compose(project: ComposeProject, wanted: str, folder: Path, environ
     hosts = {alias: name for name, other in others.items() for alias in (*other.aliases, name)}
     translator = EnvironmentTranslator(hosts, {**names, **external}, project.dotenv)
     env, notes = _environment(service, translator)
+    words = translator.translate_words(_start_of(project, service))
     upstreams = _upstreams(project, service, names, external, translator, folder=folder)
     dropped = [upstream.name for upstream in upstreams[UPSTREAMS_MOST:]]
     if dropped:
@@ -60,7 +63,7 @@ def draft_of_compose(project: ComposeProject, wanted: str, folder: Path, environ
     return Draft(
         name=f"{service.name} with a slow upstream",
         sources=(),
-        service=_service(project, service, env, folder, environ.get("PATH", "")),
+        service=_service(project, service, env, folder, _Command(words or (), environ.get("PATH", ""))),
         upstreams=tuple(upstreams),
         exports=tuple(translator.exports),
         left_out=(*project.notes, *notes),
@@ -183,8 +186,39 @@ def _upstreams(
 # ---------------------------------------------------------------- the service
 
 
+def _start_of(project: ComposeProject, service: ComposeService) -> list[str]:
+    """The words that start the service, of the compose file or else of the Dockerfile; as written."""
+    entrypoint, command = service.entrypoint, service.command
+    if service.build is not None and service.dockerfile:
+        built = start_of(project.folder / service.build / service.dockerfile)
+        # an entry point of the compose file clears the command of the image
+        command = command or (() if entrypoint else built[1])
+        entrypoint = entrypoint or built[0]
+    return [word for word in (*entrypoint, *command) if word]
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """How the service is started: `words` in the scenario's syntax, none if the file does not say. `search_path`: where
+    programs are."""
+
+    words: tuple[str, ...]
+    search_path: str
+
+    def with_port(self, targets: list[int]) -> tuple[str, ...] | None:
+        """The words, listening on `{port}` in place of a port of the container; None if they are not known."""
+        if not self.words or any("\0" in word for word in self.words):
+            return None
+        numbers = "|".join(map(str, targets)) or "(?!)"
+        found = tuple(re.sub(rf"(^|[:=])(?:{numbers})$", r"\1{port}", word) for word in self.words)
+        if shutil.which(found[0], path=self.search_path) is not None and "/" not in found[0]:
+            return found
+        # a shell looks for the program when the service starts, so that an environment can be activated before
+        return "sh", "-c", f"exec {' '.join(word if word == '{port}' else shlex.quote(word) for word in found)}"
+
+
 def _service(
-    project: ComposeProject, service: ComposeService, env: Mapping[str, str], folder: Path, search_path: str
+    project: ComposeProject, service: ComposeService, env: Mapping[str, str], folder: Path, start: _Command
 ) -> DraftService:
     targets = [port.target for port in service.ports] or list(service.exposed)
     comments: list[str] = []
@@ -192,7 +226,7 @@ def _service(
     for variable, value in env.items():
         if _PORT_VARIABLE.match(variable[:200]) and value.isdigit() and int(value) in targets:
             filled[variable] = "{port}"
-    command = _command(service, targets, search_path)
+    command = start.with_port(targets)
     if command is not None:
         comments.append(f"as compose starts `{service.name}`, but on this machine: its program must be installed here")
     env_comments: dict[str, tuple[str, ...]] = {}
@@ -211,17 +245,3 @@ def _service(
         ready=ready,
         comments=tuple(comments),
     )
-
-
-def _command(service: ComposeService, targets: list[int], search_path: str) -> tuple[str, ...] | None:
-    """The words that start the service, listening on `{port}`; None if the file does not say."""
-    words = [word for word in (*service.entrypoint, *service.command) if word]
-    if not words or any("${" in word or "\0" in word for word in words):
-        return None
-    numbers = "|".join(map(str, targets)) or "(?!)"
-    escaped = [word.replace("{", "{{") for word in words]
-    with_port = tuple(re.sub(rf"(^|[:=])(?:{numbers})$", r"\1{port}", word) for word in escaped)
-    if shutil.which(words[0], path=search_path) is not None and "/" not in words[0]:
-        return with_port
-    # a shell looks for the program when the service starts, so that an environment can be activated before
-    return "sh", "-c", f"exec {' '.join(word if word == '{port}' else shlex.quote(word) for word in with_port)}"

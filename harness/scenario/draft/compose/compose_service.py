@@ -18,7 +18,7 @@ _PORT: Final = re.compile(
     r"(?:(?:(?P<ip>\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]*):)?(?P<published>\d{1,5}(?:-\d{1,5})?)?:)?"
     r"(?P<target>\d{1,5}(?:-\d{1,5})?)(?:/(?P<protocol>tcp|udp|sctp))?"
 )
-_HEALTH_URL: Final = re.compile(r"https?://[^\s/\"']{1,200}(/[^\s\"'|;&)]{0,500})?")
+_HEALTH_URL: Final = re.compile(r"https?://[^\s/\"']{1,200}(/[^\s\"'|;&)$]{0,500})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,16 @@ class PublishedPort:
 
 @dataclass(frozen=True, slots=True)
 class ComposeService:
-    """`environment`: values as written, not interpolated; None where compose takes the value from its own environment.
+    """`environment`, `entrypoint`, `command`: as written, not interpolated. A variable is None where compose takes the
+    value from its own environment. `dockerfile`: relative to `build`.
+
     `mounts`: what is on this machine by its path in the container. `depends_on`: services that must run meanwhile."""
 
     name: str
     place: Position
     image: str = ""
     build: str | None = None
+    dockerfile: str = ""
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     environment: Mapping[str, str | None] = field(default_factory=dict)
@@ -62,6 +65,7 @@ class ComposeService:
             self,
             image=self.image or below.image,
             build=below.build if self.build is None else self.build,
+            dockerfile=self.dockerfile or below.dockerfile,
             entrypoint=self.entrypoint or below.entrypoint,
             command=self.command or below.command,
             environment={**below.environment, **self.environment},
@@ -100,6 +104,7 @@ class ServiceReader:
             place=place,
             image=self._text(entries.get("image")),
             build=None if build is None else self._text(context) or ".",
+            dockerfile=self._dockerfile(build),
             entrypoint=self._words(entries.get("entrypoint"), f"{where}.entrypoint"),
             command=self._words(entries.get("command"), f"{where}.command"),
             environment=self._environment(entries.get("environment"), f"{where}.environment"),
@@ -113,6 +118,12 @@ class ServiceReader:
             health_path=self._health_path(entries.get("healthcheck")),
         )
 
+    def _dockerfile(self, build: Node | None) -> str:
+        """Relative to the folder that is built; empty if a stage other than the last is the target."""
+        entries = build.entries if isinstance(build, MappingNode) else {}
+        inline = "dockerfile_inline" in entries or "target" in entries
+        return "" if build is None or inline else self._text(entries.get("dockerfile")) or "Dockerfile"
+
     def _report(self, node: Node, path: str, message: str, fix: str) -> None:
         self.problems.append(node.place.problem(path, message, fix))
 
@@ -124,10 +135,11 @@ class ServiceReader:
         yield from filter(None, map(self._text, items))
 
     def _words(self, node: Node | None, path: str) -> tuple[str, ...]:
+        """As written: what variables stand for may be a secret."""
         if isinstance(node, SequenceNode):
-            return tuple(self._text(item) for item in node.items)
+            return tuple(raw_text(item) or "" for item in node.items)
         try:
-            return tuple(shlex.split(self._text(node)[:16_384]))
+            return tuple(shlex.split((raw_text(node) or "")[:16_384]))
         except ValueError as exc:
             assert node is not None
             self._report(node, path, f"cannot be split into words: {str(exc).lower()}", "close the quote, or escape it")
@@ -206,7 +218,8 @@ class ServiceReader:
     def _health_path(self, node: Node | None) -> str:
         """The path of the URL that the health check asks; empty if it asks none."""
         test = node.entries.get("test") if isinstance(node, MappingNode) else None
-        found = _HEALTH_URL.search(" ".join(self._texts(test))[:5_000])
+        words = map(raw_text, test.items) if isinstance(test, SequenceNode) else (raw_text(test),)
+        found = _HEALTH_URL.search(" ".join(filter(None, words))[:5_000])
         return (found[1] or "/") if found else ""
 
 
