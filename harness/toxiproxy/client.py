@@ -35,6 +35,7 @@ from harness.toxiproxy.state import Proxy, Toxic
 TIMEOUT_S: Final = 5.0
 ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
 
+_RELAXING_S: Final = 0.1
 _CHUNK_BYTES: Final = 64 * 1024
 _EXCERPT_CHARS: Final = 300
 _VERSION_CHARS: Final = 40
@@ -164,7 +165,9 @@ class ToxiproxyClient:
         disabled = False
         try:
             for step in steps:
-                if step.do == "remove":
+                if step.do == "relax":
+                    self._relax(proxy, step)
+                elif step.do == "remove":
                     self._remove_if_there(proxy, step.toxic)
                 else:
                     disabled = step.do == "disable"
@@ -174,6 +177,16 @@ class ToxiproxyClient:
                 with contextlib.suppress(ToxiproxyError):  # the first error counts
                     self.set_enabled(proxy, True)
             raise
+
+    def _relax(self, proxy: str, step: Step) -> None:
+        """Returns when what the toxic held back has had time to pass."""
+        asked = {"attributes": dict(step.attributes)}
+        try:
+            self._consumer.post(_toxic_path(proxy, step.toxic), json=asked, **self._options)
+        except ToxiproxyError as exc:
+            if exc.status != 404:
+                raise
+        time.sleep(_RELAXING_S)
 
     def _remove_if_there(self, proxy: str, toxic: str) -> None:
         """Others may remove it at the same moment, or the proxy with it."""

@@ -3,7 +3,7 @@
 Pure: it compares what the proxy was with what it is, and returns the steps in their order. Only what the run did is
 undone. What others changed stands, and is named, never corrected.
 
-    enabled ── our toxics hold answers back ──▶ disable ─▶ remove our toxics ─▶ enable
+    enabled ── our toxics hold answers back ──▶ disable ─▶ relax and remove our toxics ─▶ enable
     enabled ── they hold nothing back ────────▶ remove our toxics
     disabled by us ───────────────────────────▶ remove our toxics ─▶ enable, unless a fault still keeps it down
     disabled by others ───────────────────────▶ remove our toxics
@@ -25,6 +25,15 @@ DISABLED_MARK: Final = "off"
 server itself knows whose doing that is, even after everything else of the run was killed."""
 
 
+_RELAXED: Final = {
+    "latency": {"latency": 0, "jitter": 0},
+    "slow_close": {"delay": 0},
+    "slicer": {"delay": 0},
+    "bandwidth": {"rate": 1_000_000},
+}
+"""By type: attributes with which a toxic lets everything pass that it holds back."""
+
+
 def is_mark(toxic: str, prefix: str) -> bool:
     """Whether a toxic of this name says that the run of `prefix` has disabled the proxy."""
     return toxic.startswith(prefix) and toxic.endswith(f".{DISABLED_MARK}")
@@ -32,10 +41,14 @@ def is_mark(toxic: str, prefix: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call to the server. `toxic` is set for `remove`."""
+    """One call to the server. `toxic` is set for `relax` and `remove`.
 
-    do: Literal["disable", "remove", "enable"]
+    `relax`: the toxic gets `attributes` with which it holds nothing back any more.
+    """
+
+    do: Literal["disable", "relax", "remove", "enable"]
     toxic: str = ""
+    attributes: tuple[tuple[str, int], ...] = ()
 
 
 def steps_back(now: Proxy | None, prefix: str, *, disabled_by_us: bool, stays_down: bool = False) -> tuple[Step, ...]:
@@ -43,13 +56,15 @@ def steps_back(now: Proxy | None, prefix: str, *, disabled_by_us: bool, stays_do
 
     `disabled_by_us`: the run has disabled it and not enabled it again. `stays_down`: another fault of the run keeps it
     disabled. A toxic that may hold answers back is removed only while the proxy is disabled, because Toxiproxy 2.12 may
-    lock up otherwise.
+    lock up otherwise; and it is relaxed first, because its removal waits 5 s for each piece of an answer whose caller
+    has hung up.
     """
     if now is None:
         return ()
     own = [toxic for toxic in now.toxics if toxic.name.startswith(prefix)]
     closes = now.enabled and any(holds_back(toxic) for toxic in own)
     steps = [Step("disable")] if closes else []
+    steps += [Step("relax", each.name, tuple(_RELAXED[each.type].items())) for each in own if each.type in _RELAXED]
     steps += [Step("remove", toxic.name) for toxic in own]
     if not stays_down and (closes or (disabled_by_us and not now.enabled)):
         steps.append(Step("enable"))

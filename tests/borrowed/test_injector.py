@@ -144,8 +144,8 @@ def test_a_delay_is_lifted_while_the_proxy_is_disabled(server: Pretender, make: 
         async with world.standing():
             begin = len(server.asked)
         writes = [asked.split("?")[0] for asked in server.asked[begin:] if not asked.startswith("GET")]
-        toxic_path = f"DELETE /proxies/{LEGACY}/toxics/{world.plan.prefix}azure-slow.0.0"
-        assert writes == [f"POST /proxies/{LEGACY}", toxic_path, f"POST /proxies/{LEGACY}"]
+        proxy, toxic_path = f"/proxies/{LEGACY}", f"/proxies/{LEGACY}/toxics/{world.plan.prefix}azure-slow.0.0"
+        assert writes == [f"POST {proxy}", f"POST {toxic_path}", f"DELETE {toxic_path}", f"POST {proxy}"]
         assert world.events() == ["found", "disabling", "enabled"]
 
     play(test())

@@ -21,7 +21,9 @@ from tests.run.real_runs import Ran, Running
 from tests.scenario.world import load
 
 pytestmark = [pytest.mark.stack, pytest.mark.beside]
-HERE, THERE, NAMESPACE = "10.213.77.1", "10.213.77.2", f"tailgate-{os.getpid()}"
+NAMESPACE = f"tailgate-{os.getpid()}"
+SUBNET = f"10.{200 + os.getpid() % 50}.{os.getpid() // 50 % 250}"  # of this process, as others run beside it
+HERE, THERE = f"{SUBNET}.1", f"{SUBNET}.2"
 
 
 def _ip(*words: str) -> None:
@@ -71,6 +73,7 @@ service: {{rung: timeout}}
 toxiproxy: {{url: "{url}", listen: 0.0.0.0, origin_host: {origin_host}}}
 upstreams:
   azure: {{p50: 10ms, p99: 25ms, rows: 10}}
+  gcp: {{p50: 10ms, p99: 25ms, rows: 10}}
 gateway: {{kind: client, timeout: 2s}}
 load: {{request: GET /v1/offers, rate: 80/s, warmup: 500ms, baseline: 1s, recovery: 1s, guard: 1s}}
 faults: [{{name: azure-slow, upstream: azure, latency: 60s, for: 9s}}]
@@ -86,7 +89,9 @@ def run(folder: Path, text: str) -> Ran:
 def test_doctor_says_what_reaches_what(tmp_path: Path, toxiproxy_binary: Path, other_network: tuple[str, ...]) -> None:
     with their_server(tmp_path, toxiproxy_binary, other_network) as theirs:
         found = list(check_reach(load(tmp_path, own_fakes(theirs.url)).scenario, {}))
-        assert [(each.what, each.ok) for each in found] == [("toxiproxy", True), ("a proxy", True)], found
+        assert [(each.what, each.ok) for each in found] == [("toxiproxy", True), ("a proxy", True)], [
+            each.detail for each in found
+        ]
         wrong = own_fakes(theirs.url, origin_host="127.0.0.2")
         found = list(check_reach(load(tmp_path, wrong).scenario, {}))
         assert [(each.what, each.ok) for each in found] == [("toxiproxy", True), ("a proxy", False)], found

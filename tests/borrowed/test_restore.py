@@ -31,15 +31,19 @@ def a_proxy(*toxics: Toxic, enabled: bool = True, listen: str = "127.0.0.1:1", u
 def done(proxy: Proxy, steps: tuple[Step, ...]) -> Proxy:
     """The proxy after the steps. No toxic that holds answers back may be removed while it is enabled."""
     enabled, toxics = proxy.enabled, list(proxy.toxics)
+    relaxed: set[str] = set()
     for step in steps:
         match step.do:
             case "disable":
                 enabled = False
             case "enable":
                 enabled = True
+            case "relax":
+                relaxed.add(step.toxic)
             case "remove":
                 (gone,) = [toxic for toxic in toxics if toxic.name == step.toxic]
                 assert not enabled or gone.type == "reset_peer", "this may lock the server up"
+                assert gone.type != "latency" or step.toxic in relaxed, "this may take 5 s for each piece"
                 toxics.remove(gone)
     return proxy.model_copy(update={"enabled": enabled, "toxics": tuple(toxics)})
 

@@ -60,6 +60,11 @@ def rig_failure(ran: Ran, *says: str) -> None:
         assert word not in said.replace("who kills processes", ""), said
 
 
+def nothing_left(ran: Ran) -> None:
+    assert ran.run_dir is not None
+    assert_nothing_left(ran.run_dir)
+
+
 @pytest.mark.parametrize("fault", [SLOW, DOWN], ids=["delay", "down"])
 def test_a_whole_run(tmp_path: Path, theirs: TheirServer, fault: str) -> None:
     ran = Running(tmp_path, scenario(theirs.url, fault), env={"TOXIPROXY_URL": None}).end()
@@ -67,8 +72,7 @@ def test_a_whole_run(tmp_path: Path, theirs: TheirServer, fault: str) -> None:
     assert "its connections are closed once" in ran.stderr
     # a service that goes on without the answer shows nothing of a refused connection
     assert (ran.verdict, ran.code) == (("PASS", 0) if fault == SLOW else ("INCONCLUSIVE", 3)), ran.stdout
-    assert ran.run_dir
-    assert_nothing_left(ran.run_dir)
+    nothing_left(ran)
 
 
 @pytest.mark.parametrize("fault", [SLOW, DOWN], ids=["delay", "down"])
@@ -88,8 +92,7 @@ def test_a_supervisor_that_is_killed(tmp_path: Path, theirs: TheirServer, fault:
     ran = running.end()
     assert ran.code == 4, ran.stdout
     assert theirs.proxies() == theirs.before
-    assert ran.run_dir
-    assert_nothing_left(ran.run_dir)
+    nothing_left(ran)
 
 
 @pytest.mark.nightly
@@ -99,7 +102,7 @@ def test_both_that_are_killed_and_the_next_start(tmp_path: Path, theirs: TheirSe
     supervisor = running.child(SUPERVISOR_MODULE)
     running.process.kill()
     supervisor.kill()
-    running.process.wait()
+    running.process.communicate(timeout=60)
     assert theirs.proxies() != theirs.before
     folder = tmp_path / "next"
     folder.mkdir()
@@ -153,8 +156,7 @@ def test_others_at_work(tmp_path: Path, theirs: TheirServer, meddle: Callable[[T
     else:
         wanted = {name: {**proxy, "toxics": ()} for name, proxy in wanted.items()}
     assert theirs.proxies() == wanted
-    assert ran.run_dir
-    assert_nothing_left(ran.run_dir)
+    nothing_left(ran)
 
 
 @pytest.mark.nightly

@@ -85,6 +85,20 @@ def test_validate_asks_no_server(tmp_path: Path) -> None:
             "latency",
         ),
         (
+            borrowing(
+                "{proxy: a}", ("{upstream: azure, latency: 60s", "{name: azure-latency, upstream: gcp, blackhole: true")
+            ),
+            "that of gcp, a borrowed proxy, is not ours",
+            "use `hang` or `down`",
+        ),
+        (
+            changed(
+                URL, ("8474'}", "8474', origin_host: h}"), ("latency: 60s", "name: azure-latency, blackhole: true")
+            ),
+            "listens in another network",
+            "use `hang` or `down`",
+        ),
+        (
             borrowing("{proxy: a}", ("  - errors <", "  - calls to gcp < 2\n  - errors <")),
             "calls",
             "",

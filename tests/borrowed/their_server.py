@@ -44,7 +44,8 @@ class TheirServer:
     def __init__(
         self, folder: Path, binary: Path, *, counts: bool = False, prefix: tuple[str, ...] = (), host: str = "127.0.0.1"
     ) -> None:
-        self._lease = PortLease(folder / "their-locks")
+        # ports of another network can be bound here, so the runs of this user must see that they are taken
+        self._lease = PortLease() if prefix else PortLease(folder / "their-locks")
         self._api = ThreadingHTTPServer((host if prefix else "127.0.0.1", 0), _Api)
         self._api.daemon_threads = True
         self._config = folder / "their-proxies.json"
@@ -62,6 +63,8 @@ class TheirServer:
         )
         words = ["-host", listening, "-port", str(self.port), "-config", str(self._config)]
         self._argv = [*prefix, str(binary), *words, *(["-proxy-metrics"] if counts else [])]
+
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         threading.Thread(target=lambda: self._api.serve_forever(0.05), daemon=True).start()
@@ -81,6 +84,7 @@ class TheirServer:
 
     def restart(self) -> None:
         """From its config, which knows no toxics."""
+        assert self._process
         self._process.kill()
         self._process.wait()
         self._process = self._start()
@@ -91,8 +95,9 @@ class TheirServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.wait()
+        if self._process:
+            self._process.kill()
+            self._process.wait()
         self._api.shutdown()
         self._api.server_close()
         self._lease.release()

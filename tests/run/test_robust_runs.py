@@ -159,7 +159,7 @@ def test_a_toxiproxy_that_is_restarted_in_mid_run(tmp_path: Path, others: Others
     begin = time.monotonic()
     others.restart()
     ran = running.end()
-    _rig_failure(ran, f"Toxiproxy at {others.url} has lost our proxies (tailgate-")
+    _rig_failure(ran, f"Toxiproxy at {others.url} has lost the proxies of this run (tailgate-")
     assert time.monotonic() - begin < 15
     assert_nothing_left(run_dir, within_s=1)
     assert not others.changed()

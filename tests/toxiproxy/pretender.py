@@ -123,6 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
             case "POST", ["toxics"]:
                 proxy["toxics"].append(asked)
                 return 200, asked
+            case "POST", ["toxics", name]:
+                (changed,) = [toxic for toxic in proxy["toxics"] if toxic["name"] == name]
+                changed["attributes"] |= asked["attributes"]
+                return 200, changed
             case "DELETE", ["toxics", name]:
                 kept = [toxic for toxic in proxy["toxics"] if toxic["name"] != name]
                 found = len(kept) < len(proxy["toxics"])

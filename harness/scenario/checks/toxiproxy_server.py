@@ -12,6 +12,7 @@ from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.toxiproxy_part import unreachable
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.upstreams.borrowed import BorrowedUpstream
+from harness.upstreams.started import CommandUpstream
 
 
 def toxiproxy_findings(scenario: Scenario) -> Iterator[Diagnostic]:
@@ -57,7 +58,9 @@ def _unreachable(scenario: Scenario, network: ToxiproxyNetwork) -> Iterator[tupl
 def _needs_this_machine(scenario: Scenario) -> bool:
     """Whether Toxiproxy must reach something that listens on this machine."""
     targets = [upstream.target for upstream in scenario.upstreams.values()]
-    return _has_fakes(scenario) or any(is_loopback_literal(urlsplit(each).hostname or "") for each in targets if each)
+    if _has_fakes(scenario) or any(isinstance(each, CommandUpstream) for each in scenario.upstreams.values()):
+        return True
+    return any(is_loopback_literal(urlsplit(each).hostname or "") for each in targets if each)
 
 
 def _has_fakes(scenario: Scenario) -> bool:

@@ -12,6 +12,7 @@ from harness.faults.restart import RestartFault
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic, Path
 from harness.target_allowlist import is_loopback
+from harness.upstreams.borrowed import BorrowedUpstream
 from harness.upstreams.kinds import Upstream
 from harness.upstreams.started import CommandUpstream
 
@@ -29,6 +30,13 @@ def target_findings(scenario: Scenario, fault: Fault, index: int) -> Iterator[Di
             found = "`blackhole` takes the listener's port, and the Toxiproxy at `toxiproxy.url` is on another machine"
             fix = "use `hang` or `down`, or let tailgate start Toxiproxy: remove `toxiproxy`"
             yield Diagnostic(("faults", index, fault.KIND), found, fix)
+        elif not scenario.toxiproxy.network(url).is_shared:
+            found = "`blackhole` takes the listener's port, and by `toxiproxy` it listens in another network"
+            yield Diagnostic(("faults", index, fault.KIND), found, "use `hang` or `down`")
+        for name in fault.hits(scenario.upstreams):
+            if isinstance(scenario.upstreams.get(name), BorrowedUpstream):
+                found = f"`blackhole` takes the listener's port, and that of {name}, a borrowed proxy, is not ours"
+                yield Diagnostic(("faults", index, fault.KIND), found, "use `hang` or `down`")
         return
     if isinstance(fault, ProcessFault):
         yield from _process_findings(scenario, fault, ("faults", index, "upstream"))
