@@ -25,13 +25,13 @@ from tests.run.real_runs import TAILGATE, Ran, Running, run
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "trip-quote"
-SHORT = "load.warmup=2s", "load.baseline=3s", "load.recovery=1s", "matrix=null"
-HOTELS_SLOW = "{name: hotels-slow, upstream: hotels, latency: 60s, at: 5s, for: 9s}"
+SHORT = "load.warmup=1s", "load.baseline=2s", "load.recovery=1s", "matrix=null"
+HOTELS_SLOW = "{name: hotels-slow, upstream: hotels, latency: 60s, at: 4s, for: 8s}"
 AT_ONCE = (
     HOTELS_SLOW,
-    "{name: flights-fail, upstream: flights, status: 503, share: 30%, at: 5s, for: 9s}",
-    "{name: db-slow, upstream: db, latency: 2s, at: 5s, for: 9s}",
-    "{name: cache-down, upstream: cache, down: true, at: 5s, for: 9s}",
+    "{name: flights-fail, upstream: flights, status: 503, share: 30%, at: 4s, for: 8s}",
+    "{name: db-slow, upstream: db, latency: 2s, at: 4s, for: 8s}",
+    "{name: cache-down, upstream: cache, down: true, at: 4s, for: 8s}",
 )
 GATES = "p90 < 1500ms during hotels-slow", "errors < 10% during hotels-slow", "complete > 90% during hotels-slow"
 
