@@ -5,16 +5,15 @@ A proxy is created for a moment and deleted again. Borrowed proxies are looked a
 
 from __future__ import annotations
 
-import secrets
 import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import TailgateError
+from harness.run.invocation import new_run_id
 from harness.rundir.plan import Endpoint
 from harness.rundir.planned.toxiproxy_network import LOOPBACK, ToxiproxyNetwork
 from harness.scenario.checks.toxiproxy_server import borrowed_proxies, refuse_unreachable
@@ -72,7 +71,7 @@ def _of_server(scenario: Scenario, choice: EngineChoice, url: str) -> Iterator[R
 
 def _through_a_proxy(client: ToxiproxyClient, network: ToxiproxyNetwork, port: int | None) -> Reached:
     """Whether we reach something of ours through a proxy on that server, as a run would."""
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    run_id = new_run_id()
     name = f"tailgate-{run_id}-doctor"  # as a run's, so that `toxiproxy sweep` removes it if this is killed
     fix = (
         "see `listen`, `reach` and `origin_host` of `toxiproxy` in docs/scenarios.md, and a container's published ports"
