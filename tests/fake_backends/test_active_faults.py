@@ -189,6 +189,14 @@ def test_a_route_is_a_name_where_the_backend_has_routes() -> None:
     assert not made.met_by(1, 0, asked("/v2/7")), "it was answered by no route"
 
 
+def test_the_route_for_the_rest_is_hit_also_where_it_answers_with_an_error() -> None:
+    made = ActiveFaults("azure", 7, lambda: 0, ("GET /v2", "*"))
+    made.apply(0, 0, choosing("*"))
+    assert made.met_by(1, 0, asked("/elsewhere", number=1))
+    assert made.met_by(1, 0, asked("/elsewhere")), "a 404 of the route * is listed as a call without a route"
+    assert not made.met_by(1, 0, asked("/v2", number=0))
+
+
 def test_only_the_first_calls_of_each_window_are_hit() -> None:
     made = standings(choosing(first=2))
     assert [bool(made.met_by(seq, 0)) for seq in range(4)] == [True, True, False, False]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from harness.rundir.journal import read_journal
+from tests.protocols.servers import program
 from tests.run.real_runs import Ran, Running, assert_nothing_left, run
 
 pytestmark = pytest.mark.stack
@@ -129,3 +130,36 @@ def test_nothing_stays_stopped_when_the_supervisor_is_killed(tmp_path: Path) -> 
     assert ran.code == 4, ran.stdout + ran.stderr
     assert_nothing_left(run_dir)
     assert not partner.is_running() or partner.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_real_redis_is_killed_paused_and_cut_off_and_answers_again_each_time(tmp_path: Path) -> None:
+    program("redis-server")
+    service = shlex.quote(str(Path(__file__).with_name("pooled_cache_service.py")))
+    command = json.dumps(f"{PYTHON} {service} {{port}} {{cache.address}}")
+    ran = run(
+        tmp_path,
+        f"""\
+name: redis
+service: {{command: {command}, ready: GET /healthz within 10s}}
+upstreams:
+  cache: {{command: "redis-server --port {{port}} --save ''", protocol: redis}}
+gateway: {{timeout: 2s}}
+load: {{request: GET /quote, rate: 30/s, warmup: 1s, duration: 32s, recovery: 3s, guard: 500ms}}
+faults:
+  - {{upstream: cache, kill: true, at: 2s, for: 6s}}
+  - {{upstream: cache, pause: true, at: 11s, for: 7s, met: optional}}  # on a busy machine sockets are seldom read
+  - {{upstream: cache, blackhole: true, at: 21s, for: 8s}}
+gates: [p90 < 1s, errors < 10%]
+verdict: {{clump: 15ms}}
+""",
+    )
+    assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
+    proofs = {fault["kind"]: fault["proof"] for fault in ran.results["faults"]}
+    assert all(fault["observed"] for fault in ran.results["faults"])
+    assert all(fault["landed"] for fault in ran.results["faults"] if fault["must_be_met"])
+    assert {kind: proof["witness"] for kind, proof in proofs.items()} == dict.fromkeys(
+        ("kill", "pause", "blackhole"), "canary"
+    )
+    assert proofs["kill"]["seen"].startswith("failed: ")
+    assert proofs["pause"]["seen"].startswith("held up to 2.")
+    assert proofs["kill"]["ready_after_ms"] > 0 and proofs["blackhole"]["ready_after_ms"] is None

@@ -102,10 +102,14 @@ def test_a_service_that_runs_already_cannot_be_restarted(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("url", "refused"), [("http://toxiproxy.example:8474", True), ("http://127.0.0.1:8474", False)]
+    ("server", "refused"),
+    [
+        ("url: 'http://toxiproxy.example:8474', listen: 0.0.0.0, origin_host: load.example", True),
+        ("url: 'http://127.0.0.1:8474'", False),
+    ],
 )
-def test_a_blackhole_needs_the_port_of_the_listener(tmp_path: Path, url: str, refused: bool) -> None:
-    text = of("{upstream: gcp, blackhole: true, for: 90s}") + f"toxiproxy: {{url: '{url}'}}\n"
+def test_a_blackhole_needs_the_port_of_the_listener(tmp_path: Path, server: str, refused: bool) -> None:
+    text = of("{upstream: gcp, blackhole: true, for: 90s}") + f"toxiproxy: {{{server}}}\n"
     assert [each.message for each in problems(tmp_path, text) if "another machine" in each.message] == (
         ["`blackhole` takes the listener's port, and the Toxiproxy at `toxiproxy.url` is on another machine"]
         if refused
