@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,10 @@ class _Api(BaseHTTPRequestHandler):
             self.wfile.write(b"ok")
 
     do_HEAD = do_GET
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # a caller has hung up
+            super().handle()
 
     def log_message(self, format: str, *args: object) -> None:
         return
