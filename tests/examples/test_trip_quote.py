@@ -30,7 +30,7 @@ HOTELS_SLOW = "{name: hotels-slow, upstream: hotels, latency: 60s, at: 4s, for: 
 AT_ONCE = (
     HOTELS_SLOW,
     "{name: flights-fail, upstream: flights, status: 503, share: 30%, at: 4s, for: 8s}",
-    "{name: db-slow, upstream: db, latency: 2s, at: 4s, for: 8s}",
+    "{name: db-slow, upstream: db, latency: 2s, at: 4s, for: 11s}",
     "{name: cache-down, upstream: cache, down: true, at: 4s, for: 8s}",
 )
 GATES = "p90 < 1500ms during hotels-slow", "errors < 10% during hotels-slow", "complete > 90% during hotels-slow"
