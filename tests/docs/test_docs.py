@@ -130,7 +130,7 @@ def test_the_demo_lasts_as_long_as_is_said() -> None:
 
 def test_the_sample_of_the_demo_is_spelled_as_a_demo_is(tmp_path: Path) -> None:
     """Its figures are put into results, and these are printed: every character comes out again."""
-    [sample] = [text for _, _, text in blocks("") if text.startswith("cell ")]
+    [sample] = [text for where, _, text in blocks("") if where.startswith("README.md") and text.startswith("cell ")]
     assert samples.matrix_summary(sample, load_scenario("ladder"), tmp_path) == sample
 
 
