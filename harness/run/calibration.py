@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import RigError
-from harness.run.invocation import new_run_id
 from harness.run.max_rate import MaxRate
 from harness.run.progress import NullDisplay
 from harness.run.run import Options, Session, run_once
+from harness.run.run_id import new_run_id
 from harness.run.signals import Stopper
 from harness.rundir.manifest import Manifest
 from harness.rundir.plan import Plan

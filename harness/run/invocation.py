@@ -7,15 +7,14 @@ runs (`verdict.runs`) use seed + i, and no further run is started once their poo
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import Interrupted, Problem, ScenarioError, UsageError
 from harness.run.run import Finished, Options, Session, make_folder, run_once
+from harness.run.run_id import new_run_id
 from harness.rundir.results import MatrixResults, Results, ScenarioRef
 from harness.scenario.planner import LoadedCell, cells
 from harness.text import folder_name
@@ -43,11 +42,6 @@ def exit_code(outcomes: Sequence[Judged], *, interrupted: bool) -> int:
     if interrupted:
         codes.add(130)
     return next((code for code in (130, 4, 1, 3) if code in codes), 0)
-
-
-def new_run_id() -> str:
-    """A new id of a run: the time in UTC and four random hex digits, `20250102-030405-abcd`."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def run_suite(session: Session, scenarios: Sequence[LoadedScenario], only: Sequence[str] = ()) -> list[Judged]:

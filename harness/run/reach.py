@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import TailgateError
-from harness.run.invocation import new_run_id
+from harness.run.run_id import new_run_id
 from harness.rundir.plan import Endpoint
 from harness.rundir.planned.toxiproxy_network import LOOPBACK, ToxiproxyNetwork
 from harness.scenario.checks.toxiproxy_server import borrowed_proxies, refuse_unreachable

@@ -21,7 +21,9 @@ SLOW = "{name: broken, upstream: legacy, latency: 60s, for: 9s}"
 DOWN = "{name: broken, upstream: legacy, down: true, for: 9s}"
 SCENARIO = """\
 name: legacy
-service: {{command: [{python!r}, {service!r}, "{{port}}"], env: {{LEGACY_URL: "{{legacy.url}}", LEGACY_PATIENCE_S: "1.3"}}}}
+service:
+  command: [{python!r}, {service!r}, "{{port}}"]
+  env: {{LEGACY_URL: "{{legacy.url}}", LEGACY_PATIENCE_S: "1.3"}}
 toxiproxy: {{url: {url}}}
 upstreams: {{legacy: {{proxy: legacy_api}}}}
 gateway: {{kind: client, timeout: 2s}}

@@ -12,7 +12,7 @@ WALL = re.compile(
 )
 ALLOWED = {
     "fake_backends/tls/run_ca.py": "from when to when a certificate is valid, which is a date",
-    "harness/run/invocation.py": "a run's id, which is its start for people",
+    "harness/run/run_id.py": "a run's id, which is its start for people",
     "harness/stack/run_state.py": "started_at, and the offset by which monotonic times become dates",
 }
 
