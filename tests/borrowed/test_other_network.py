@@ -104,8 +104,10 @@ def test_fakes_behind_a_toxiproxy_elsewhere(
 ) -> None:
     with their_server(tmp_path, toxiproxy_binary, other_network) as theirs:
         ran = run(tmp_path, own_fakes(theirs.url))
-        assert (ran.verdict, ran.code) == ("PASS", 0), ran.stdout + ran.stderr
-        assert ran.results["faults"][0]["proof"]["calls_during"] > 0
+        assert ran.code != 4, ran.stdout + ran.stderr  # how the service stands it is not the question
+        (fault,) = ran.results["faults"]
+        assert fault["landed"]
+        assert fault["proof"]["calls_during"] > 0
         assert theirs.proxies() == theirs.before
 
 
