@@ -92,7 +92,8 @@ async def terms_of(to: str) -> dict[str, Any]:
     """Currency and fee: from the cache, else the database, else as they were when it last answered."""
     try:
         if cached := await cache.get(f"terms:{to}"):
-            return json.loads(cached)
+            fresh: dict[str, Any] = json.loads(cached)
+            return fresh
     except redis.RedisError as exc:
         log.warning("cache: %r", exc)
     try:
