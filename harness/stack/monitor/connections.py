@@ -67,25 +67,27 @@ class ConnectionMonitor:
     async def run(self) -> None:
         """Read until cancelled. Raises what `write` raises."""
         while True:
-            began_s = time.monotonic()
             self._wake.clear()
-            await self.look()
+            cost_s = await self.look()
             try:
-                async with asyncio.timeout(pause_s(time.monotonic() - began_s)):
+                async with asyncio.timeout(pause_s(cost_s)):
                     await self._wake.wait()
             except TimeoutError:
                 continue
 
-    async def look(self) -> None:
-        """Read once and write one line per upstream. If the system refuses, the line says so, with `count` None."""
+    async def look(self) -> float:
+        """Read once and write one line per upstream. If the system refuses, the line says so, with `count` None.
+
+        Returns the seconds of processor that it took.
+        """
         own = set(self._own_ports())
         began_ns = time.monotonic_ns()
         try:
-            found, accepted, received = await in_thread(self._read, SCAN_S)
+            found, accepted, received, cost_s = await in_thread(self._read, SCAN_S)
         except (TimeoutError, RigError) as exc:
             for upstream in self._ports:
                 self._write(Connections(upstream=upstream, t_ns=time.monotonic_ns(), count=None, detail=str(exc)))
-            return
+            return 0.0
         own |= set(self._own_ports())  # those opened during the reading
         now_ns = time.monotonic_ns()
         for upstream, port in self._ports.items():
@@ -104,6 +106,7 @@ class ConnectionMonitor:
                 )
             )
         self._looked_ns = began_ns
+        return cost_s
 
     def _since_last(self, upstream: str, received: dict[int, int] | None, own: Collection[int]) -> int | None:
         """What the service has sent since the last reading."""
@@ -114,15 +117,19 @@ class ConnectionMonitor:
             return None
         return sum(max(0, total - before.get(peer, 0)) for peer, total in received.items() if peer not in own)
 
-    def _read(self) -> tuple[dict[int, set[Endpoint]], dict[str, set[int]], dict[str, dict[int, int] | None]]:
+    def _read(self) -> tuple[dict[int, set[Endpoint]], dict[str, set[int]], dict[str, dict[int, int] | None], float]:
+        """The cost, the last of the four, is processor time: a reading that waited for its turn on a busy machine cost
+        nobody anything."""
+        began_s = time.thread_time()
         found = connected_to(frozenset(self._ports.values()))
         received = {upstream: received_by_peer(self._ports[upstream]) for upstream in self._received}
-        return found, self._accepted.since_last() if self._accepted else {}, received
+        accepted = self._accepted.since_last() if self._accepted else {}
+        return found, accepted, received, time.thread_time() - began_s
 
 
 def pause_s(cost_s: float) -> float:
-    """The pause after a reading that took `cost_s`. With many thousands of sockets a reading costs time that the load
-    generator needs, so readings become rarer."""
+    """The pause after a reading that took `cost_s` of a processor. With many thousands of sockets a reading costs time
+    that the load generator needs, so readings become rarer."""
     return max(INTERVAL_S - cost_s, cost_s / _COST_SHARE_MAX)
 
 
