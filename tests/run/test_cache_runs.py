@@ -47,7 +47,7 @@ def test_tls_is_added_or_taken_away(tmp_path: Path, tls: str) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("redis://127.0.0.1:1", "cache"),
+        ("redis://127.0.0.1:1", "upstream `cache`: nothing can be reached at 127.0.0.1:1: Connection refused"),
         ("postgres://127.0.0.1:{port}/app", "PostgreSQL is spoken"),
         ("mysql://127.0.0.1:{port}/app", "MySQL is spoken"),
     ],

@@ -10,6 +10,7 @@ most, and each is closed soon after it has shown what it can show.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -33,6 +34,7 @@ from harness.units import NS_PER_MS
 from harness.upstreams.probes import probe_of
 from harness.upstreams.protocols import OURS_PAUSE_S, PROTOCOLS, canary_pause_s
 
+ORIGIN_WITHIN_S: Final = 3.0
 OPEN_MAX: Final = 6
 """How many canaries may be open to one upstream. At this limit no new one is sent."""
 
@@ -126,6 +128,8 @@ class Canaries:
             if upstream.name in self._observations:
                 self._record(canary)
             if canary.outcome != "ok":
+                if why := await self._why_unreachable(upstream):
+                    raise RigError(f"upstream `{upstream.name}`: {why}", "start it, or mend its URL")
                 raise RigError(
                     f"no whole answer through Toxiproxy's listener for {upstream.name} ({upstream.url}) before any"
                     f" fault: {canary.outcome}, {canary.detail} after {canary.elapsed_ms:.0f} ms",
@@ -135,6 +139,23 @@ class Canaries:
                     f" {upstream.origin.address}, and logs/toxiproxy.log of the run",
                 )
             self._check_size(upstream, canary)
+
+    async def _why_unreachable(self, upstream: PlannedUpstream) -> str:
+        """What is wrong with a real server that Toxiproxy cannot connect to, as far as we see it from here; empty if we
+        can connect, or if Toxiproxy is elsewhere and may reach what we do not."""
+        if upstream.records_calls or upstream.stream or not self._plan.network.is_shared:
+            return ""
+        origin = upstream.origin
+        try:
+            async with asyncio.timeout(ORIGIN_WITHIN_S):
+                _, writer = await asyncio.open_connection(origin.host, origin.port)
+        except TimeoutError:
+            return f"{origin.address} did not take a connection within {ORIGIN_WITHIN_S:g} s"
+        except OSError as exc:
+            reason = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror or str(exc)
+            return f"nothing can be reached at {origin.address}: {reason}"
+        writer.close()
+        return ""
 
     def _check_size(self, upstream: PlannedUpstream, canary: Canary) -> None:
         """Raises RigError if the answer is too short for a fault's proof that depends on its size."""
