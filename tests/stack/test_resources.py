@@ -345,6 +345,6 @@ def test_looking_needs_no_process_to_say_that_there_is_none() -> None:
     gone.wait()
 
     class Ended:
-        name, pid = "sut", gone.pid
+        name, pid, planned = "sut", gone.pid, False
 
     assert asyncio.run(ResourceSampler().look([Ended()])) == []  # type: ignore[list-item]
