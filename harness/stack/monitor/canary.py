@@ -128,7 +128,7 @@ class Canaries:
             if upstream.name in self._observations:
                 self._record(canary)
             if canary.outcome != "ok":
-                if why := await self._why_unreachable(upstream):
+                if not canary.bytes and (why := await self._why_unreachable(upstream)):
                     raise RigError(f"upstream `{upstream.name}`: {why}", "start it, or mend its URL")
                 raise RigError(
                     f"no whole answer through Toxiproxy's listener for {upstream.name} ({upstream.url}) before any"
