@@ -17,7 +17,8 @@ from harness.gates.wording.outcomes import SLOW, causes, from_waiting, headline_
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
 from harness.rundir.results import CostResult, Ending, GateResult, PhaseResult, UpstreamResult
-from harness.units import format_duration, format_share
+from harness.rundir.unmatched import Unmatched
+from harness.units import format_duration, format_share, format_things
 from harness.verdict.gates import GateVerdict
 from harness.verdict.resource_usage import held
 from harness.verdict.service_alive import SERVICE_ALIVE
@@ -222,12 +223,19 @@ def why_passed(plan: Plan, gates: Sequence[GateResult]) -> str:
     return why.strip() or "Every gate held."
 
 
-def next_passed(plan: Plan, unmet: Sequence[str] = ()) -> str:
-    """What to do after a PASS. `unmet`: a note for each fault that the service never met."""
+def next_passed(plan: Plan, unmet: Sequence[str] = (), unmatched: Sequence[Unmatched] = ()) -> str:
+    """What to do after a PASS. `unmet`: a note for each fault that the service never met. `unmatched`: calls of the
+    service for what its fakes do not have."""
     if unmet:
         return (
             "This shows what a cache hides, not what the service does once it has to ask the upstream: let the fault "
             "outlast the cache, or run it with a cold cache, without `met: optional`."
+        )
+    if unmatched:
+        calls, first = sum(line.calls for line in unmatched), unmatched[0]
+        return (
+            f"First let the fakes have what the service asks for: {format_things(calls, 'call')} found nothing there, "
+            f"such as {first.asked} of {first.upstream}, so this says little about what the service does with them."
         )
     if plan.default_gates:
         return "Write the gates your users need, such as `p99 < 2s during baseline` and `errors < 1%`."
@@ -242,4 +250,4 @@ def rig(findings: Sequence[RunCheck]) -> tuple[str, str]:
     more = f" (and {len(findings) - 1} more: {', '.join(f.check for f in findings[1:])})" if len(findings) > 1 else ""
     fix = first.fix or "see the logs of this run"
     why = f"The rig failed, so nothing can be said about the service: {first.detail}{more}."
-    return why, f"{fix[0].upper()}{fix[1:]}."
+    return why, f"{fix[0].upper()}{fix[1:].removesuffix('.')}."

@@ -257,7 +257,11 @@ def _explain(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
     if verdict == "pass":
         results = judged.results
         reason = explanations.headline_passed(plan, results, judged.unmet)
-        return reason, explanations.why_passed(plan, results), explanations.next_passed(plan, judged.hidden)
+        return (
+            reason,
+            explanations.why_passed(plan, results),
+            explanations.next_passed(plan, judged.hidden, unmatched_calls(judged.pool.runs)),
+        )
     if verdict == "fail" and judged.warmup:
         return f"{judged.warmup.reason[0].upper()}{judged.warmup.reason[1:]}.", judged.warmup.why, judged.warmup.next
     failed = [one for one in judged.gates if one.finding.verdict == "fail"]
