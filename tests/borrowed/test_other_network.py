@@ -75,10 +75,10 @@ upstreams:
   azure: {{p50: 10ms, p99: 25ms, rows: 10}}
   gcp: {{p50: 10ms, p99: 25ms, rows: 10}}
 gateway: {{kind: client, timeout: 2s}}
-load: {{request: GET /v1/offers, rate: 80/s, warmup: 500ms, baseline: 1s, recovery: 1s, guard: 1s}}
-faults: [{{name: azure-slow, upstream: azure, latency: 60s, for: 9s}}]
-gates: [p99 < gateway.timeout during azure-slow]
-verdict: {{clump: 12ms}}
+load: {{request: GET /v1/offers, rate: 20/s, warmup: 500ms, baseline: 1s, recovery: 1s, guard: 1s}}
+faults: [{{name: azure-slow, upstream: azure, latency: 60s, for: 7s}}]
+gates: [p90 < gateway.timeout during azure-slow]
+verdict: {{clump: 50ms}}
 """
 
 
@@ -104,7 +104,9 @@ def test_fakes_behind_a_toxiproxy_elsewhere(
 ) -> None:
     with their_server(tmp_path, toxiproxy_binary, other_network) as theirs:
         ran = run(tmp_path, own_fakes(theirs.url))
-        assert ran.code != 4, ran.stdout + ran.stderr  # how the service stands it is not the question
+        # how the service stands it is not the question, nor whether a busy machine made the load late
+        failed = {check["check"] for check in ran.results["validity"] if not check["ok"]}
+        assert failed <= {"lag"}, ran.stdout + ran.stderr
         (fault,) = ran.results["faults"]
         assert fault["landed"]
         assert fault["proof"]["calls_during"] > 0
