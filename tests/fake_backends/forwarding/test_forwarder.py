@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.correlation import run_hash, traceparent
+from harness.rundir.plan import PlannedFault
 from harness.rundir.planned import behaviours as does
 from harness.rundir.planned.behaviours import Behaviour
 from harness.rundir.rows import FLAG_ORIGIN_FAILED
@@ -30,8 +31,8 @@ pytestmark = pytest.mark.stack
 JSON = ok(b'{"rates":[1,2]}', "content-type: application/json")
 
 
-def pay(behaviour: Behaviour, **fields: float) -> object:
-    return fault(behaviour, upstreams=("pay",), **fields)  # type: ignore[arg-type]
+def pay(behaviour: Behaviour, *, share: float = 1.0) -> PlannedFault:
+    return fault(behaviour, share=share, upstreams=("pay",))
 
 
 def test_a_call_reaches_the_origin_as_the_service_sent_it(tmp_path: Path) -> None:
@@ -323,7 +324,7 @@ def test_canaries_never_reach_the_origin(tmp_path: Path) -> None:
 )
 def test_faults_that_answer_do_not_ask_the_origin(tmp_path: Path, behaviour: Behaviour, expected: bytes) -> None:
     async def main() -> None:
-        async with rig(tmp_path, answers(JSON), pay(behaviour)) as it:  # type: ignore[arg-type]
+        async with rig(tmp_path, answers(JSON), pay(behaviour)) as it:
             await it.get("/v1?a=b")
             await it.put_fault(0)
             assert expected in await it.get("/v1?a=b")
@@ -335,7 +336,7 @@ def test_faults_that_answer_do_not_ask_the_origin(tmp_path: Path, behaviour: Beh
 
 def test_an_answer_that_nobody_knows_yet_is_an_empty_object(tmp_path: Path) -> None:
     async def main() -> None:
-        async with rig(tmp_path, answers(JSON), pay(does.Empty())) as it:  # type: ignore[arg-type]
+        async with rig(tmp_path, answers(JSON), pay(does.Empty())) as it:
             await it.put_fault(0)
             assert (await it.get("/new")).endswith(b"\r\n\r\n{}")
             assert not it.origin.requests
@@ -345,7 +346,7 @@ def test_an_answer_that_nobody_knows_yet_is_an_empty_object(tmp_path: Path) -> N
 
 def test_a_late_answer_is_the_origins_own(tmp_path: Path) -> None:
     async def main() -> None:
-        async with rig(tmp_path, answers(JSON), pay(does.Late(latency_ms=300))) as it:  # type: ignore[arg-type]
+        async with rig(tmp_path, answers(JSON), pay(does.Late(latency_ms=300))) as it:
             await it.put_fault(0)
             assert (await it.get()).endswith(b"2]}")
             assert len(it.origin.requests) == 1
@@ -358,7 +359,7 @@ def test_a_late_answer_is_the_origins_own(tmp_path: Path) -> None:
 
 def test_a_hang_never_asks_and_ends_with_a_reset_when_it_is_lifted(tmp_path: Path) -> None:
     async def main() -> None:
-        async with rig(tmp_path, answers(JSON), pay(does.Hang())) as it:  # type: ignore[arg-type]
+        async with rig(tmp_path, answers(JSON), pay(does.Hang())) as it:
             await it.put_fault(0)
             held = asyncio.ensure_future(it.get())
             await asyncio.sleep(0.1)
@@ -377,7 +378,7 @@ def test_truncated_dripped_and_padded_bodies_are_the_origins(tmp_path: Path) -> 
     faults = [pay(does.Truncate(keep=0.5)), pay(does.Drip(over_ms=400)), pay(does.Huge(size_bytes=5_000))]
 
     async def main() -> None:
-        async with rig(tmp_path, answers(ok(body, "content-type: application/json")), *faults) as it:  # type: ignore[arg-type]
+        async with rig(tmp_path, answers(ok(body, "content-type: application/json")), *faults) as it:
             await it.put_fault(0)
             head, _, cut = (await it.get()).partition(b"\r\n\r\n")
             assert b"content-length: 998" in head and cut == body[:499]
@@ -398,7 +399,7 @@ def test_truncated_dripped_and_padded_bodies_are_the_origins(tmp_path: Path) -> 
 
 def test_a_share_of_the_calls_meets_a_fault(tmp_path: Path) -> None:
     async def main() -> None:
-        async with rig(tmp_path, answers(JSON), pay(does.Status(status=503), share=0.3)) as it:  # type: ignore[arg-type]
+        async with rig(tmp_path, answers(JSON), pay(does.Status(status=503), share=0.3)) as it:
             await it.put_fault(0)
             got = [(await it.get("/", f"x-tailgate-seq: {seq}"))[9:12] for seq in range(60)]
             assert 5 < got.count(b"503") < 35 and got.count(b"200") == 60 - got.count(b"503")
@@ -425,7 +426,7 @@ def test_a_capacity_queues_calls_before_the_origin(tmp_path: Path) -> None:
         return script
 
     async def main() -> None:
-        async with rig(tmp_path, slow, pay(does.Capacity(limit=1))) as it:  # type: ignore[arg-type]
+        async with rig(tmp_path, slow, pay(does.Capacity(limit=1))) as it:
             await it.put_fault(0)
             got = await asyncio.gather(*(it.get() for _ in range(4)))
             assert all(each.endswith(b"2]}") for each in got)
