@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from harness.rundir.phases import planned_phases
 from harness.rundir.plan import Endpoint, Plan, PlannedFault, PlannedUpstream
 from harness.rundir.planned.routes import PlannedRoute
-from harness.scenario.checks.addresses import is_here
+from harness.rundir.planned.toxiproxy_network import is_loopback_literal
 from harness.scenario.load import LoadedCell, LoadedScenario, dry_plan
 from harness.scenario.planning.arrivals import expected_arrivals
 from harness.upstreams.profiles import as_planned
@@ -133,7 +133,7 @@ def _upstream(planned: PlannedUpstream, plan: Plan) -> UpstreamPreview:
         origin = Endpoint(host=host, port=planned.stream.port).address
     elif planned.borrowed is not None:
         origin, host = f"the borrowed proxy {planned.borrowed}", LOOPBACK
-    outside = not is_here(host)
+    outside = not is_loopback_literal(host)
     return UpstreamPreview(
         name=planned.name,
         origin=origin,

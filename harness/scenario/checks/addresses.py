@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from harness.rundir.planned.toxiproxy_network import is_loopback_literal
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import texts_with_templates
 from harness.scenario.schema.templates import names_in, upstream_names
@@ -53,16 +53,6 @@ def _unmentioned(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Diagnos
         )
 
 
-def is_here(host: str) -> bool:
-    """Whether the host is this machine by its name or address alone."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _other_hosts(scenario: Scenario) -> Iterator[Diagnostic]:
     parts: list[tuple[Path, str | None]] = [
         (("service", "url"), scenario.service.url),
@@ -71,7 +61,7 @@ def _other_hosts(scenario: Scenario) -> Iterator[Diagnostic]:
     ]
     for path, url in parts:
         host = urlsplit(url).hostname or "" if url else ""
-        if not host or is_here(host):
+        if not host or is_loopback_literal(host):
             continue
         is_name = not re.fullmatch(r"[0-9.]+|[0-9a-f:.]+", host)
         where = f"unless {host} resolves to this machine," if is_name else f"{host} is not this machine, so"
