@@ -29,6 +29,8 @@ class ToxicType:
     keeps_back: bool = False
     """It buffers answers or parts of them. In Toxiproxy 2.12 its removal may never return if callers have disconnected
     meanwhile."""
+    trickles: bool = False
+    """It lets an answer pass piece by piece, so that a client may disconnect in its middle."""
     swallows: bool = False
     """No byte passes while it is active, but the backend's close does."""
     ends: bool = False
@@ -73,7 +75,7 @@ TOXICS: Final = {
             keeps_back=True,
             is_delay=True,
         ),
-        ToxicType("bandwidth", ("rate",), _bandwidth_ms, keeps_back=True, by_size=True),
+        ToxicType("bandwidth", ("rate",), _bandwidth_ms, keeps_back=True, trickles=True, by_size=True),
         ToxicType(
             "slow_close",
             ("delay",),
@@ -98,7 +100,14 @@ TOXICS: Final = {
             caller_delay_ms=lambda attributes: attributes.get("timeout", 0),
             ends=True,
         ),
-        ToxicType("slicer", ("average_size", "size_variation", "delay"), _slicer_ms, keeps_back=True, by_size=True),
+        ToxicType(
+            "slicer",
+            ("average_size", "size_variation", "delay"),
+            _slicer_ms,
+            keeps_back=True,
+            trickles=True,
+            by_size=True,
+        ),
         ToxicType("limit_data", ("bytes",), _zero, caller_delay_ms=lambda _: 0.0, ends=True, by_size=True),
     )
 }

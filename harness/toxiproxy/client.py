@@ -36,6 +36,8 @@ TIMEOUT_S: Final = 5.0
 ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _RELAXING_S: Final = 0.1
+_PIECE_S: Final = 0.4
+"""A bandwidth toxic passes a piece on every 100 ms."""
 _CHUNK_BYTES: Final = 64 * 1024
 _EXCERPT_CHARS: Final = 300
 _VERSION_CHARS: Final = 40
@@ -109,13 +111,13 @@ class ToxiproxyClient:
                 return None
             raise
 
-    def create_proxy(self, name: str, listen: str, upstream: str) -> Proxy:
-        """`listen` and `upstream` are host:port. The proxy is enabled and listens when this returns."""
-        asked = {"name": name, "listen": listen, "upstream": upstream, "enabled": True}
+    def create_proxy(self, name: str, listen: str, upstream: str, *, enabled: bool = True) -> Proxy:
+        """`listen` and `upstream` are host:port. A proxy that is enabled listens when this returns."""
+        asked = {"name": name, "listen": listen, "upstream": upstream, "enabled": enabled}
         _proxy_path(name)  # refuses a name that could never be addressed again
         self._consumer.post("/proxies", json=asked, **self._options)
         made = self.proxy(name)
-        if made is None or not made.enabled or made.upstream != upstream or not made.listens_at(listen):
+        if made is None or made.enabled != enabled or made.upstream != upstream or not made.listens_at(listen):
             raise self._lie(f"create proxy {name} ({listen} → {upstream})", made)
         return made
 
@@ -165,7 +167,9 @@ class ToxiproxyClient:
         disabled = False
         try:
             for step in steps:
-                if step.do == "relax":
+                if step.do == "wait":
+                    time.sleep(_PIECE_S)
+                elif step.do == "relax":
                     self._relax(proxy, step)
                 elif step.do == "remove":
                     self._remove_if_there(proxy, step.toxic)

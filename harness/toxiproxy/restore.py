@@ -3,7 +3,7 @@
 Pure: it compares what the proxy was with what it is, and returns the steps in their order. Only what the run did is
 undone. What others changed stands, and is named, never corrected.
 
-    enabled ── our toxics hold answers back ──▶ disable ─▶ relax and remove our toxics ─▶ enable
+    enabled ── our toxics hold answers back ──▶ disable ─▶ wait ─▶ relax and remove our toxics ─▶ enable
     enabled ── they hold nothing back ────────▶ remove our toxics
     disabled by us ───────────────────────────▶ remove our toxics ─▶ enable, unless a fault still keeps it down
     disabled by others ───────────────────────▶ remove our toxics
@@ -29,9 +29,9 @@ _RELAXED: Final = {
     "latency": {"latency": 0, "jitter": 0},
     "slow_close": {"delay": 0},
     "slicer": {"delay": 0},
-    "bandwidth": {"rate": 1_000_000},
 }
-"""By type: attributes with which a toxic lets everything pass that it holds back."""
+"""By type: attributes with which a toxic lets everything pass that it holds back. Never the rate of a bandwidth toxic:
+Toxiproxy 2.12 reads it twice for each piece, and ends with a panic if it was raised in between."""
 
 
 def is_mark(toxic: str, prefix: str) -> bool:
@@ -41,12 +41,13 @@ def is_mark(toxic: str, prefix: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call to the server. `toxic` is set for `relax` and `remove`.
+    """One call to the server, or a `wait` until links that pass pieces on have failed. `toxic` is set for `relax` and
+    `remove`.
 
     `relax`: the toxic gets `attributes` with which it holds nothing back any more.
     """
 
-    do: Literal["disable", "relax", "remove", "enable"]
+    do: Literal["disable", "wait", "relax", "remove", "enable"]
     toxic: str = ""
     attributes: tuple[tuple[str, int], ...] = ()
 
@@ -57,13 +58,16 @@ def steps_back(now: Proxy | None, prefix: str, *, disabled_by_us: bool, stays_do
     `disabled_by_us`: the run has disabled it and not enabled it again. `stays_down`: another fault of the run keeps it
     disabled. A toxic that may hold answers back is removed only while the proxy is disabled, because Toxiproxy 2.12 may
     lock up otherwise; and it is relaxed first, because its removal waits 5 s for each piece of an answer whose caller
-    has hung up.
+    has hung up. One that lets an answer pass piece by piece is waited for instead: the next piece finds the connection
+    closed, and the link ends.
     """
     if now is None:
         return ()
     own = [toxic for toxic in now.toxics if toxic.name.startswith(prefix)]
     closes = now.enabled and any(holds_back(toxic) for toxic in own)
     steps = [Step("disable")] if closes else []
+    if any(_trickles(toxic) for toxic in own):
+        steps.append(Step("wait"))
     steps += [Step("relax", each.name, tuple(_RELAXED[each.type].items())) for each in own if each.type in _RELAXED]
     steps += [Step("remove", toxic.name) for toxic in own]
     if not stays_down and (closes or (disabled_by_us and not now.enabled)):
@@ -75,6 +79,11 @@ def holds_back(toxic: Toxic) -> bool:
     """Whether it may hold answers back. An unknown type may."""
     known = TOXICS.get(toxic.type)
     return known is None or known.keeps_back
+
+
+def _trickles(toxic: Toxic) -> bool:
+    known = TOXICS.get(toxic.type)
+    return known is not None and known.trickles
 
 
 def changes_by_others(

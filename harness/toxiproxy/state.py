@@ -33,6 +33,9 @@ class Toxic(_FromServer):
             and all(self.attributes.get(key) == value for key, value in planned.attributes.items())
         )
 
+    def as_planned(self) -> PlannedToxic:
+        return PlannedToxic.model_validate(self.model_dump(exclude={"name"}))
+
 
 class Proxy(_FromServer):
     """`listen` is the resolved address, host:port."""

@@ -20,6 +20,7 @@ def a_toxic(name: str, kind: str = "latency", **attributes: float) -> Toxic:
 
 THEIRS = a_toxic("theirs", latency=7)
 SLOW = a_toxic(f"{OURS}slow.0.0", latency=60_000)
+TRICKLE = a_toxic(f"{OURS}trickle.0.0", "bandwidth", rate=10)
 RESET = a_toxic(f"{OURS}reset.0.0", "reset_peer", timeout=0)
 MARK = a_toxic(f"{OURS}gone.0.off", latency=0)
 
@@ -32,25 +33,33 @@ def done(proxy: Proxy, steps: tuple[Step, ...]) -> Proxy:
     """The proxy after the steps. No toxic that holds answers back may be removed while it is enabled."""
     enabled, toxics = proxy.enabled, list(proxy.toxics)
     relaxed: set[str] = set()
+    waited = False
     for step in steps:
         match step.do:
             case "disable":
                 enabled = False
             case "enable":
                 enabled = True
+            case "wait":
+                assert not enabled
+                waited = True
             case "relax":
+                assert "bandwidth" not in {toxic.type for toxic in toxics if toxic.name == step.toxic}, "it may panic"
                 relaxed.add(step.toxic)
             case "remove":
                 (gone,) = [toxic for toxic in toxics if toxic.name == step.toxic]
                 assert not enabled or gone.type == "reset_peer", "this may lock the server up"
                 assert gone.type != "latency" or step.toxic in relaxed, "this may take 5 s for each piece"
+                assert gone.type != "bandwidth" or waited, "this may lock the server up"
                 toxics.remove(gone)
     return proxy.model_copy(update={"enabled": enabled, "toxics": tuple(toxics)})
 
 
 def test_every_state_leads_back_to_what_it_was() -> None:
     for ours, theirs, down in product(
-        [(), (SLOW,), (RESET,), (SLOW, RESET), (MARK,), (MARK, SLOW)], [(), (THEIRS,)], [False, True]
+        [(), (SLOW,), (RESET,), (SLOW, RESET), (MARK,), (MARK, SLOW), (TRICKLE,), (SLOW, TRICKLE)],
+        [(), (THEIRS,)],
+        [False, True],
     ):
         now = a_proxy(*theirs, *ours, enabled=not down)
         steps = steps_back(now, OURS, disabled_by_us=down)

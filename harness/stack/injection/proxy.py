@@ -7,6 +7,7 @@ effect. It keeps no time and no journal; `harness.stack.injection.injector` does
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from harness.target_allowlist import is_loopback
 
 if TYPE_CHECKING:
     from harness.toxiproxy.client import ToxiproxyClient
-    from harness.toxiproxy.state import Proxy
+    from harness.toxiproxy.state import Proxy, Toxic
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,8 @@ class ProxyFaultHandle:
         proxy = self.client.proxy(self.proxy)
         toxics = proxy.toxics if proxy else self.client.toxics(self.proxy)
         own = [toxic for toxic in toxics if toxic.name.startswith(self.prefix)]
-        keeps_data = any(TOXICS[toxic.type].keeps_back for toxic in own)
-        alone = proxy is not None and proxy.enabled and len(own) == len(toxics)
-        if keeps_data and proxy and alone and self._may_lock_up(proxy):
-            self._replace(proxy)
+        if proxy and own and self._may_lock_up(proxy):
+            self._replace(proxy, [toxic for toxic in toxics if toxic not in own])
         else:
             for toxic in own:
                 self.client.remove_toxic(self.proxy, toxic.name)
@@ -95,21 +94,39 @@ class ProxyFaultHandle:
             self.client.set_enabled(self.proxy, True)
 
     def _may_lock_up(self, proxy: Proxy) -> bool:
-        """Whether a client has closed a connection whose data a toxic holds back, so that Toxiproxy may block. On
-        another host this cannot be read, so it is assumed."""
-        host = urlsplit(self.client.url).hostname or ""
-        return self.is_elsewhere or not is_loopback(host) or has_half_closed_peer(int(proxy.listen.rpartition(":")[2]))
+        """Whether Toxiproxy may block on a toxic's removal, because a client has closed a connection whose data a toxic
+        holds back.
 
-    def _replace(self, proxy: Proxy) -> None:
+        A client that has had part of an answer closes with a reset, which leaves no trace in any table of sockets. And
+        on another host the table cannot be read. Then it is assumed.
+        """
+        types = [TOXICS[toxic.type] for toxic in proxy.toxics]
+        if not proxy.enabled or not any(toxic.keeps_back for toxic in types):
+            return False
+        host = urlsplit(self.client.url).hostname or ""
+        return (
+            any(toxic.trickles for toxic in types)
+            or self.is_elsewhere
+            or not is_loopback(host)
+            or has_half_closed_peer(int(proxy.listen.rpartition(":")[2]))
+        )
+
+    def _replace(self, proxy: Proxy, others: Sequence[Toxic]) -> None:
         """Release what the toxics hold back by creating the proxy anew, which closes its connections.
 
         Toxiproxy 2.12 interrupts a link while it holds the lock that an ending link needs. A client that has closed its
         connection leaves a link that still holds the rest of its answer, which no one reads. If the link's delay runs
         out at that moment, removing or changing the toxic never returns, and blocks new connections with it (otherwise
         it waits 5 s for each 32 KiB). Deleting a proxy takes no such lock.
+
+        `others`: toxics of other windows, which the new proxy has before it listens.
         """
         self.client.delete_proxy(self.proxy)
-        self.client.create_proxy(self.proxy, proxy.listen, proxy.upstream)
+        self.client.create_proxy(self.proxy, proxy.listen, proxy.upstream, enabled=not others)
+        for toxic in others:
+            self.client.add_toxic(self.proxy, toxic.name, toxic.as_planned())
+        if others:
+            self.client.set_enabled(self.proxy, True)
 
     def verify_removed(self, *, disabled_by_other: bool) -> None:
         """Raises RigError unless the server shows no toxic of this window and the proxy enabled as it should be."""
