@@ -6,7 +6,8 @@ fast for both runs: a p50 of 4 ms becomes 6 ms when another program is busy, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Set
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -21,20 +22,26 @@ YARDSTICK_TOLERANCE: Final = 0.10
 
 _OF_ONE_RUN: Final = {
     # the run itself, and the service, which is what a comparison is about
-    "schema_version", "run_id", "cell", "scenario_file", "scenario_sha256", "overrides", "service", "toxiproxy_url",
-    # ports and addresses
-    "network", "gateway.port", "gateway.binary", "gateway.target",
-    "upstreams.*.listener", "upstreams.*.origin",
+    "schema_version", "run_id", "stack_id", "cell", "scenario_file", "scenario_sha256", "overrides", "service",
+    "toxiproxy_url",
+    # ports, addresses and folders
+    "network", "gateway.port", "gateway.binary", "gateway.target", "ca_file",
+    "upstreams.*.listener", "upstreams.*.origin", "upstreams.*.command.port", "upstreams.*.command.cwd",
     # what only gates and proofs read
     "gates", "default_gates", "verdict.inconclusive", "upstreams.*.known_as", "upstreams.*.index",
     "faults.*.proof", "faults.*.met",
 }  # fmt: skip
-_FILES: Final = ("load.locustfile", "load.data")
-"""Paths of which only the file's name is compared, because every checkout has a folder of its own."""
+_FILES: Final = {
+    "load.locustfile", "load.data", "upstreams.*.routes.path", "upstreams.*.forward.ca", "upstreams.*.stream.ca",
+}  # fmt: skip
+"""Paths of which only the file's name is compared, because every checkout has a folder of its own; so it is for the
+file of a route's answer."""
 _NOT_SHOWN: Final = ("headers", "body", "path")
 """Settings that may contain secrets, so their values are not printed."""
 _NOT_THERE: Final = "none"
 _VALUE_MOST: Final = 60
+_UNPRIVILEGED: Final = 1024
+"""A run takes no port below; smaller numbers in texts are something else."""
 
 
 class Difference(Frozen):
@@ -83,9 +90,41 @@ def _comparable(plan: Plan) -> dict[str, Any]:
     document = plan.model_dump(mode="json")
     for upstream in document["upstreams"]:
         upstream.update(upstream.pop("fake") or {})
-    named = _by_name(document)
+        if upstream["command"] and upstream["forward"]:
+            upstream["forward"].pop("port")  # where tailgate starts the real thing, it is a port of this run only
+    named = _by_name(_without_ports(document, plan))
     assert isinstance(named, dict)
     return named
+
+
+def _without_ports(document: dict[str, Any], plan: Plan) -> Any:
+    """The document with the ports and the file of this run replaced in every text: in commands, variables, requests."""
+    own = {str(port): f"{{{name}}}" for name, port in _ports(plan) if port is not None and port >= _UNPRIVILEGED}
+    if plan.ca_file is not None:
+        own[plan.ca_file] = "{ca}"
+    if not own:
+        return document
+    longest_first = sorted(own, key=len, reverse=True)
+    written = re.compile("|".join(rf"(?<!\d){re.escape(text)}(?!\d)" for text in longest_first))
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, str):
+            return written.sub(lambda found: own[found[0]], value)
+        if isinstance(value, dict):
+            return {key: replaced(item) for key, item in value.items()}
+        return [replaced(item) for item in value] if isinstance(value, list) else value
+
+    return replaced(document)
+
+
+def _ports(plan: Plan) -> Iterator[tuple[str, int | None]]:
+    yield "port", plan.service.port
+    yield "gateway.port", plan.gateway.port
+    for upstream in plan.upstreams:
+        yield f"{upstream.name}.port", upstream.listener.port
+        yield f"{upstream.name}.origin", upstream.origin.port
+        if upstream.command is not None:
+            yield f"{upstream.name}.command", upstream.command.port
 
 
 def _by_name(value: Any) -> Any:
@@ -101,9 +140,9 @@ def _by_name(value: Any) -> Any:
 
 
 def _compare(path: str, base: Any, head: Any) -> Iterator[Difference]:
-    if _is_ignored(path):
+    if _is_any_of(path, _OF_ONE_RUN):
         return
-    if path in _FILES:
+    if _is_any_of(path, _FILES) or path.endswith(".file"):
         base, head = (file and PurePath(file).name for file in (base, head))
     if [] in (base, head):  # an empty list does not show that its items would have names
         base, head = (
@@ -119,10 +158,11 @@ def _compare(path: str, base: Any, head: Any) -> Iterator[Difference]:
         yield Difference(path=path, base=_text(path, base), head=_text(path, head))
 
 
-def _is_ignored(path: str) -> bool:
+def _is_any_of(path: str, patterns: Set[str]) -> bool:
+    """`*` in a pattern is any one name."""
+    # only names of requests may contain dots, and no field of a request is in a pattern
     parts = path.split(".")
-    # only names of requests may contain dots, and no field of a request is ignored
-    return path in _OF_ONE_RUN or (len(parts) == 3 and f"{parts[0]}.*.{parts[2]}" in _OF_ONE_RUN)
+    return path in patterns or (len(parts) > 2 and ".".join((parts[0], "*", *parts[2:])) in patterns)
 
 
 def _are_mappings(items: list[Any]) -> bool:
