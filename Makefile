@@ -51,7 +51,7 @@ test: setup $(VENV)/.dev
 nightly: setup $(VENV)/.dev
 	@tests/system_packages.sh
 	@failed=0; \
-	$(BIN)/python -m pytest -m nightly || failed=1; \
+	TAILGATE_THOROUGH=1 $(BIN)/python -m pytest -m "nightly or thorough" || failed=1; \
 	$(BIN)/python bench/ladder_table.py || failed=1; \
 	$(BIN)/python -m bench.kill_matrix || failed=1; \
 	for seed in 1 2 3; do $(BIN)/python bench/fuzz_scenarios.py --count 10000 --seed $$seed || failed=1; done; \

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,8 +22,10 @@ from harness.scenario.schema.templates import fill, missing_variables, template_
 from harness.scenario.source.overrides import OverrideError, parse_path
 from harness.text import cut, folder_name, is_sanitized, json_text, one_line, paragraph, sanitize, shorten
 from tests.scenario.world import GOOD, changed, write
+from tests.thorough import examples
 
-deterministic = settings(deadline=None, derandomize=True, max_examples=300)
+pytestmark = pytest.mark.thorough
+deterministic = settings(deadline=None, derandomize=True, max_examples=examples(300))
 
 NASTY_TEXTS = st.sampled_from([str(value) for value in NASTY if isinstance(value, str)])
 WORDS = st.sampled_from(

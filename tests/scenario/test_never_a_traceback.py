@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
@@ -14,6 +15,7 @@ from harness.cli.display.output import spell
 from harness.errors import ScenarioError
 from harness.scenario import load_scenario
 from tests.scenario.world import GOOD, LADDER, plan_of
+from tests.thorough import examples
 
 RICH = """\
 name: rich
@@ -119,7 +121,8 @@ def check(path: Path) -> None:
         plan_of(cell.loaded).model_dump_json()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.thorough
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tree=mutated())
 def test_mutated_scenarios(tree: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -129,7 +132,8 @@ def test_mutated_scenarios(tree: Any) -> None:
         check(path)
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.thorough
+@settings(max_examples=examples(200), deadline=None)
 @given(
     text=st.sampled_from((GOOD, RICH)),
     at=st.floats(0, 1),
@@ -147,7 +151,8 @@ def test_damaged_text(text: str, at: float, junk: str, cut: int) -> None:
         check(path)
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.thorough
+@settings(max_examples=examples(100), deadline=None)
 @given(content=st.binary(max_size=200))
 def test_any_bytes(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +161,8 @@ def test_any_bytes(content: bytes) -> None:
         check(path)
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.thorough
+@settings(max_examples=examples(200), deadline=None)
 @given(setting=st.one_of(st.text(max_size=20), st.builds("{}={}".format, KEYS, st.text(max_size=10))))
 def test_any_setting(setting: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

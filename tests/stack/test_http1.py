@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.http1 import HEAD_BYTES_MOST, HttpExchange
 from harness.upstreams.probes.fake import fault_in
+from tests.thorough import examples
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\noffer"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n"
@@ -128,7 +129,8 @@ def test_what_follows_the_end_is_counted_and_nothing_more() -> None:
     assert (found.ended, bytes(found.body), found.received) == (True, b"offer", 2 * len(LENGTH))
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@pytest.mark.thorough
+@settings(deadline=None, derandomize=True, max_examples=examples(300))
 @given(
     answer=st.sampled_from([*ANSWERS, b"hello\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x16"]),
     cut=st.integers(0, 200),
@@ -146,7 +148,8 @@ def test_it_matters_not_in_what_pieces_it_comes(answer: bytes, cut: int, sizes: 
     assert seen(exchange(*pieces, b"")) == seen(exchange(answer, b""))
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@pytest.mark.thorough
+@settings(deadline=None, derandomize=True, max_examples=examples(300))
 @given(answer=st.binary(max_size=200), head=st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", CHUNKED[:47], b"HTTP/1.1 "]))
 def test_any_bytes_can_be_an_answer(answer: bytes, head: bytes) -> None:
     found = exchange(head + answer, b"")

@@ -124,6 +124,7 @@ def test_nothing_was_in_the_way_and_no_connection_but_canaries(seen: Seen) -> No
     assert {line.count for line in seen.connections} == {0}
 
 
+@pytest.mark.stack
 def test_a_toxiproxy_that_keeps_its_word_on_paper_only_is_never_observed(tmp_path: Path) -> None:
     async def run(server: Pretender) -> Seen:
         the_plan = wire_plan({"latency": KINDS["latency"], "reset": KINDS["reset"], "share": KINDS["share"]})

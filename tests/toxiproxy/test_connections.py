@@ -28,6 +28,7 @@ def look(ports: dict[str, int], own: Iterable[int] = ()) -> list[Connections]:
     return lines
 
 
+@pytest.mark.stack
 def test_clients_are_counted_and_canaries_are_not() -> None:
     with listener() as azure, listener() as gcp, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(socket.create_connection(azure)) for _ in range(3)]
@@ -57,6 +58,7 @@ def test_what_is_new_is_told_since_the_look_before() -> None:
     assert all(line.since_ns is not None and line.since_ns < line.t_ns for line in lines[1:])
 
 
+@pytest.mark.stack
 def test_a_fault_that_comes_is_looked_at_at_once() -> None:
     async def watch(port: int) -> None:
         lines: asyncio.Queue[Connections] = asyncio.Queue()

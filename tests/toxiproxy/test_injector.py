@@ -99,6 +99,10 @@ class World:
 Make = Callable[..., World]
 
 
+# servers and threads answer within their time limits, which they would not at low priority
+pytestmark = pytest.mark.stack
+
+
 @pytest.fixture
 def server() -> Iterator[Pretender]:
     with Pretender() as pretender:

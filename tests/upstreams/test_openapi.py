@@ -16,6 +16,7 @@ from harness.rundir.planned.routes import PlannedAnswer
 from harness.upstreams.routes.openapi import document as reading
 from harness.upstreams.routes.openapi import operations, read_openapi
 from harness.upstreams.routes.routes_read import RoutesRead, UnreadableRoutes
+from tests.thorough import ALL
 
 Tree = dict[str, Any]
 PET = {"$ref": "#/components/schemas/Pet"}
@@ -407,16 +408,17 @@ def every_place(tree: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, .
         yield from every_place(inner, (*place, key))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("version", ["3.0.3", "3.1.0"])
 @pytest.mark.parametrize(("turn", "value"), [*enumerate([None, 5, ["x"], "x"])], ids=repr)
 def test_a_description_with_any_node_replaced_is_read_or_refused(
     turn: int, value: object, version: str, tmp_path: Path
 ) -> None:
-    """Each value in place of every fourth node, since the check of one description takes 30 milliseconds."""
+    """Each value in place of every fourth node (by day every twelfth), since one description takes 30 milliseconds."""
     whole = petstore(version)
     outcomes: set[type] = set()
-    for place in list(every_place(whole))[turn::4]:
+    for place in list(every_place(whole))[turn :: 4 if ALL else 12]:
         tree = copy.deepcopy(whole)
         node: Any = tree
         for key in place[:-1]:
@@ -427,4 +429,5 @@ def test_a_description_with_any_node_replaced_is_read_or_refused(
         except UnreadableRoutes as exc:
             assert exc.message and "\n" not in exc.message
             outcomes.add(type(exc))
-    assert outcomes == {RoutesRead, UnreadableRoutes}
+    assert outcomes
+    assert outcomes == {RoutesRead, UnreadableRoutes} or not ALL, "some nodes matter, others do not"
