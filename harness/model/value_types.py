@@ -20,10 +20,12 @@ _WORD_MOST: Final = 60
 _LISTED_MOST: Final = 20
 
 
-def refusal(message: str, fix: str = "", *, at_key: bool = False) -> PydanticCustomError:
-    """A pydantic error that carries its fix; `at_key` puts the caret under the key, not the value."""
+def refusal(message: str, fix: str = "", *, at_key: bool = False, is_secret: bool = False) -> PydanticCustomError:
+    """A pydantic error that carries its fix; `at_key` puts the caret under the key, not the value. `is_secret`: the
+    value is one, so it is not shown."""
     # the text is passed as context, since pydantic would interpret braces in the message template
-    return PydanticCustomError("problem", "{message}", {"message": message, "fix": fix, "at_key": at_key})
+    context = {"message": message, "fix": fix, "at_key": at_key, "is_secret": is_secret}
+    return PydanticCustomError("problem", "{message}", context)
 
 
 def closest(word: str, known: Iterable[str]) -> str:

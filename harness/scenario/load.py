@@ -22,6 +22,7 @@ from harness.gates.parse import parse_gate
 from harness.rundir.plan import Plan
 from harness.scenario.checks.addresses import address_warnings
 from harness.scenario.checks.commands import container_warnings, upstream_program_findings
+from harness.scenario.checks.literal_secrets import literal_secret_findings
 from harness.scenario.checks.recorded_calls import recorded_calls_findings
 from harness.scenario.checks.tls import tls_warnings
 from harness.scenario.checks.toxiproxy_server import toxiproxy_findings, toxiproxy_warnings
@@ -133,7 +134,7 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
     findings += [found for located in gates for found in unresolved_in_gate(located, names)]
     checked: CheckedScenario | None = None
     if scenario is not None:
-        findings += variable_findings(raw, os.environ)
+        findings += [*variable_findings(raw, os.environ), *literal_secret_findings(scenario, raw)]
         warnings += [*secret_warnings(raw, os.environ), *address_warnings(scenario, raw), *tls_warnings(scenario, raw)]
         warnings += container_warnings(scenario)
         findings += toxiproxy_findings(scenario)

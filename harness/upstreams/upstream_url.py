@@ -131,4 +131,5 @@ def _refuse_password(user: str) -> None:
         raise refusal(
             "a password stands in the scenario, which would put it into the files of every run",
             "write a variable, such as ${DB_PASSWORD}, and export it",
+            is_secret=True,
         )

@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from harness.errors import UsageError
 from harness.http1 import is_header_name
-from harness.scenario.draft.parts import DraftRequest, DraftUpstream, upstream_name
+from harness.scenario.draft.parts import DraftRequest, DraftUpstream, upstream_name, variable_name
 from harness.scenario.draft.paths import relative_path
+from harness.secrets.literal import literal_secret
 from harness.upstreams.routes.openapi.document import Document, read_document
 from harness.upstreams.routes.openapi.operations import base_path
 from harness.upstreams.routes.openapi.samples import Sampler
@@ -130,8 +131,9 @@ def _headers(document: Document, parameters: Mapping[tuple[str, str], Mapping[st
     for (place, name), parameter in parameters.items():
         if place == "header" and parameter.get("required") is True and is_header_name(name):
             # braces would be templates
-            value = re.sub(r"[^\x20-\x7e]|[{}$]", "", _example(document, parameter))
-            yield name, value[:500].strip() or "1"
+            value = re.sub(r"[^\x20-\x7e]|[{}$]", "", _example(document, parameter))[:500].strip() or "1"
+            # a scenario may hold an example of a secret as a default only
+            yield name, f"${{{variable_name(name)}:-{value}}}" if literal_secret(name, value) else value
 
 
 def _has_example(parameter: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ class Diagnostic:
     """A mistake, or as a warning something doubtful, at a path.
 
     `at_key`: it is about the key, not the value. `offset`: characters from the beginning of the text at the path.
+    `is_secret`: the text at the path holds a secret, so it is not shown.
     """
 
     path: Path
@@ -25,6 +26,7 @@ class Diagnostic:
     fix: str = ""
     at_key: bool = False
     offset: int = 0
+    is_secret: bool = False
 
 
 def findings_of(error: ValidationError) -> Iterator[Diagnostic]:
@@ -35,7 +37,8 @@ def findings_of(error: ValidationError) -> Iterator[Diagnostic]:
         at_key = bool(context.get("at_key"))
         if path and path[-1] == "[key]":  # pydantic's mark for the key of a mapping
             path, at_key = path[:-1], True
-        yield Diagnostic(path, context.get("message", detail["msg"]), context.get("fix", ""), at_key)
+        message, fix = context.get("message", detail["msg"]), context.get("fix", "")
+        yield Diagnostic(path, message, fix, at_key, is_secret=bool(context.get("is_secret")))
 
 
 def format_path(path: Path) -> str:
@@ -75,7 +78,8 @@ def locate(root: Node, finding: Diagnostic) -> Problem:
     offset = finding.offset if reached == len(finding.path) else 0
     if offset:
         offset = _offset_on_line(node, offset)
-    return place.problem(format_path(finding.path), finding.message, finding.fix, offset=offset)
+    problem = place.problem(format_path(finding.path), finding.message, finding.fix, offset=offset)
+    return _without_its_text(problem, place) if finding.is_secret else problem
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -90,6 +94,13 @@ def in_cells(problem: Problem, cells: Sequence[str], of: int) -> Problem:
         return problem
     few = ", ".join(cells[:3]) + (" …" if len(cells) > 3 else "")
     return replace(problem, message=f"{problem.message} (in cell {few})")
+
+
+def _without_its_text(problem: Problem, place: Position) -> Problem:
+    """The problem without the line of the file, or without the value in the name of a `--set`."""
+    if place.source.has_lines:
+        return replace(problem, source="")
+    return replace(problem, file=f"{problem.file.partition('=')[0]}=…")
 
 
 def _inner(node: Node, step: str | int) -> Node | None:

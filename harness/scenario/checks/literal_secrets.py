@@ -1,0 +1,53 @@
+"""Refuses secrets that are written out in a scenario, because the files of every run would contain them. Pure.
+
+Checked are the environments, commands, headers and URLs. The lines and bodies of requests are not: a load often logs in
+with an invented password there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from harness.scenario.schema.scenario import Scenario
+from harness.scenario.schema.template_texts import texts_with_variables
+from harness.scenario.source.diagnostics import Diagnostic, Path
+from harness.secrets.literal import LiteralSecret, literal_in, literal_in_words, literal_secret
+from harness.upstreams.started import CommandUpstream
+
+_NAMED: Final = ("env", "headers")
+"""Mappings whose keys say what the values are."""
+
+
+def literal_secret_findings(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """`raw`: the scenario's plain tree."""
+    for path, text in texts_with_variables(raw):
+        found = None
+        if path[-2] in _NAMED:
+            found = literal_secret(str(path[-1]), text)
+        elif path[0] == "upstreams" and path[2:] in ((), ("url",)):
+            found = literal_in(str(path[1]), text)
+        if found:
+            yield _refused(path, found)
+    for path, words in _commands(scenario):
+        if found := literal_in_words(words):
+            yield _refused(path, found)
+
+
+def _commands(scenario: Scenario) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    if scenario.service.command is not None:
+        yield ("service", "command"), scenario.service.command
+    for name, upstream in scenario.upstreams.items():
+        if isinstance(upstream, CommandUpstream):
+            yield ("upstreams", name, "command"), upstream.command
+
+
+def _refused(path: Path, found: LiteralSecret) -> Diagnostic:
+    reference = f"${{{found.variable}}}"
+    return Diagnostic(
+        path,
+        f"{found.where} stands in the scenario, which would put it into the files of every run",
+        f"write {reference} in its place and export it; a test value that is no secret may be the default: "
+        f"${{{found.variable}:-test}}",
+        is_secret=True,
+    )
