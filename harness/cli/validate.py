@@ -14,7 +14,7 @@ from harness.units import format_count, format_duration, format_share, format_th
 
 if TYPE_CHECKING:
     from harness.scenario import LoadedScenario
-    from harness.scenario.preview import CellPreview, FaultPreview, RoutePreview, UpstreamPreview
+    from harness.scenario.preview import CellPreview, FaultPreview, PhasePreview, RoutePreview, UpstreamPreview
 
 ROUTES_SHOWN: Final = 12
 """Routes of one upstream that are listed."""
@@ -61,8 +61,7 @@ def _print(loaded: LoadedScenario, cells: list[CellPreview]) -> None:
     shown: list[str] = []
     for cell in cells:
         lines = [
-            f"    {phase.name:<24} {format_duration(phase.length_ms):>8}  {_arrivals(phase.arrivals)}"
-            for phase in cell.phases
+            f"    {phase.name:<24} {format_duration(phase.length_ms):>8}  {_arrivals(phase)}" for phase in cell.phases
         ]
         lines += [f"    fault {fault.name}: {_fault(fault)}" for fault in cell.faults]
         if cell.name:
@@ -146,8 +145,11 @@ def _fault(fault: FaultPreview) -> str:
     return f"{fault.text} on {', '.join(fault.upstreams)}{share}, {when}{again}{unmet}"
 
 
-def _arrivals(arrivals: float | None) -> str:
-    return "as the users go" if arrivals is None else f"{format_count(round(arrivals)):>7} arrivals"
+def _arrivals(phase: PhasePreview) -> str:
+    stretches = f", in {phase.stretches} stretches" if phase.stretches > 1 else ""
+    if phase.arrivals is None:
+        return f"as the users go{stretches}"
+    return f"{format_count(round(phase.arrivals)):>7} arrivals{stretches}"
 
 
 def _document(loaded: LoadedScenario, cells: list[CellPreview]) -> dict[str, Any]:

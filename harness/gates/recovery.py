@@ -153,5 +153,6 @@ def _decide(gate: RecoveryGate, good: list[bool], width_ms: float, n: int) -> _O
         state = "metastable: " if held_ms >= gate.limit_ms + row * width_ms else ""
         reason = f"{state}not back while the load went on for another {format_duration(held_ms)}, limit {limit}"
         return _Outcome("fail", FindingKind.NOT_BACK, reason, n)
-    reason = f"the load ended {format_duration(held_ms)} after the fault, too early to tell"
+    needed = f"{limit} and {row} windows of {format_duration(width_ms)}"
+    reason = f"the load ended {format_duration(held_ms)} after the fault, too early to tell: it takes {needed}"
     return _Outcome("inconclusive", FindingKind.TOO_EARLY, reason, n)

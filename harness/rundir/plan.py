@@ -7,6 +7,7 @@ milliseconds from t = 0, the end of the warm-up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,6 +96,14 @@ class PlannedUpstream(Frozen):
     def records_calls(self) -> bool:
         """Whether the calls that reach the origin are recorded. If not, it is unknown what became of a call."""
         return self.answers_http
+
+    def asked_by(self, requests: Sequence[PlannedRequest]) -> tuple[bool, ...]:
+        """For each request, whether it may ask this upstream. If nothing records the calls and no request names it in
+        `asks`, each of them may."""
+        named = tuple(self.name in request.asks for request in requests)
+        if self.records_calls or any(named):
+            return named
+        return (True,) * len(named)
 
     @model_validator(mode="before")
     @classmethod

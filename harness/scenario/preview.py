@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final, Literal
 
-from harness.rundir.phases import planned_phases
+from harness.rundir.phases import Phase, planned_phases
 from harness.rundir.plan import Endpoint, Plan, PlannedFault, PlannedUpstream
 from harness.rundir.planned.routes import PlannedRoute
 from harness.rundir.planned.toxiproxy_network import is_loopback_literal
@@ -16,6 +16,7 @@ from harness.upstreams.profiles import as_planned
 
 EXCHANGES_LEAST: Final = 20
 """A recorded route with fewer exchanges shows no 99th percentile."""
+WHOLE: Final = "whole"
 LOOPBACK: Final = "127.0.0.1"
 AROUND_MS: Final = 3_000.0
 """Assumed time for starting, stopping and judging."""
@@ -23,11 +24,13 @@ AROUND_MS: Final = 3_000.0
 
 @dataclass(frozen=True, slots=True)
 class PhasePreview:
-    """`arrivals` is the expected number; the seed decides the actual one. None in the closed model."""
+    """`arrivals` is the expected number; the seed decides the actual one. None in the closed model. `stretches`: in how
+    many parts the phase comes; there is a guard before each fault, for example. `length_ms` is the sum of all."""
 
     name: str
     length_ms: float
     arrivals: float | None
+    stretches: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,9 @@ def _cell(cell: LoadedCell) -> CellPreview:
             phase.name,
             phase.seconds * 1000,
             round(expected_arrivals(schedule, phase), 3) if schedule is not None else None,
+            len(phase.intervals),
         )
-        for phase in planned_phases(plan)
+        for phase in sorted(planned_phases(plan), key=_in_time)
         if phase.intervals
     )
     runs = cell.loaded.scenario.verdict.runs
@@ -118,6 +122,11 @@ def _cell(cell: LoadedCell) -> CellPreview:
     routes = tuple(_route(name, route) for name, inputs in upstreams.items() for route in inputs.routes)
     listed = tuple(_upstream(planned, plan) for planned in plan.upstreams)
     return CellPreview(cell.name, cell.values, cell.expected, phases, faults, wall_ms, routes, listed)
+
+
+def _in_time(phase: Phase) -> tuple[bool, float, float]:
+    """Phases by their beginning, and the sum of them last."""
+    return phase.name == WHOLE, phase.start_ms, phase.end_ms
 
 
 def _upstream(planned: PlannedUpstream, plan: Plan) -> UpstreamPreview:
@@ -140,17 +149,18 @@ def _upstream(planned: PlannedUpstream, plan: Plan) -> UpstreamPreview:
         protocol=planned.protocol,
         records_calls=planned.records_calls,
         outside=outside,
-        calls_per_s=_calls_per_s(planned.name, plan) if outside else None,
+        calls_per_s=_calls_per_s(planned, plan) if outside else None,
     )
 
 
-def _calls_per_s(upstream: str, plan: Plan) -> float | None:
+def _calls_per_s(upstream: PlannedUpstream, plan: Plan) -> float | None:
     from scenarios.load import peak_rate_per_s
 
     if plan.load.schedule is None:
         return None
     weights = sum(request.weight for request in plan.load.requests)
-    asking = sum(request.weight for request in plan.load.requests if upstream in request.asks)
+    asked = upstream.asked_by(plan.load.requests)
+    asking = sum(request.weight for request, asks in zip(plan.load.requests, asked, strict=True) if asks)
     return round(peak_rate_per_s(plan.load.schedule) * asking / weights, 6)
 
 

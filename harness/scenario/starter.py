@@ -44,6 +44,9 @@ load:
 # What breaks, one after the other. Also: hang, down, reset, bandwidth, slicer, limit_data, slow_close.
 faults:
   - {{upstream: azure, latency: 60s, for: 60s}}
+  # CHECK: nothing breaks aws and gcp yet. Remove the #, and copy the gates below for each fault.
+  # - {{upstream: aws, latency: 60s, for: 60s}}
+  # - {{upstream: gcp, latency: 60s, for: 60s}}
 
 # What must hold. Each gate ends as pass, fail or inconclusive, at 95 % confidence.
 gates:

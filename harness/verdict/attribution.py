@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from harness.evidence import Evidence, Pool, Window
 from harness.evidence.backend_time import call_waits_ns, joined_share
 from harness.gates.exceedance import JOINED_LEAST
+from harness.rundir.plan import PlannedUpstream
 from harness.rundir.results import UpstreamResult
 from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS
@@ -116,7 +117,7 @@ class Attribution:
             at = place[calls.arrival]
             of_slow = at >= 0
             own = np.bincount(at[of_slow], weights=calls.waits_ns[of_slow], minlength=len(slow))
-            waits[upstream.index] = np.where(own > 0, own, _held_by_fault_ns(run, upstream.name, slow))
+            waits[upstream.index] = np.where(own > 0, own, _held_by_fault_ns(run, upstream, slow))
         return waits
 
 
@@ -140,15 +141,15 @@ def _inside(arrival: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.
     return inside
 
 
-def _held_by_fault_ns(run: Evidence, upstream: str, requests: NDArray[np.int64]) -> NDArray[np.int64]:
+def _held_by_fault_ns(run: Evidence, upstream: PlannedUpstream, requests: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each request: how long it can have waited at most for an upstream whose fault let no call through, in ns."""
     rows = run.samples[requests]
     held_ns = np.zeros(len(requests), np.int64)
-    asks = np.array([upstream in request.asks for request in run.plan.load.requests])[rows["request"]]
+    asks = np.array(upstream.asked_by(run.plan.load.requests))[rows["request"]]
     holding = {fault.name for fault in run.plan.faults if fault.held_ms > 0}
     for injection in run.journalled:
         span = injection.touched(run.end_ns)
-        if injection.upstream != upstream or injection.fault not in holding or span is None:
+        if injection.upstream != upstream.name or injection.fault not in holding or span is None:
             continue
         begin_ns = np.maximum(rows["sent_ns"], span[0])
         end_ns = np.minimum(rows["done_ns"], span[1])

@@ -100,6 +100,7 @@ def applied(text: str, found: list[Problem]) -> str:
         ([("rate: 40/s", "rate: 40/s\n  baseline: 0s")], ["recovery < 5s after azure-latency"]),
         ([], ["p99.9 < 1s during baseline"]),
         ([("rate: 40/s", "rate: 33/s\n  recovery: 5s")], ["recovery < 7s after azure-latency"]),
+        ([("rate: 40/s", "rate: 40/s\n  duration: 165s")], ["recovery < 17s after azure-latency"]),
         ([("rate: 40/s", "rate: 40/s\n  recovery: 5s")], ["cleared within 7s after azure-latency"]),
         ([("rate: 40/s", "rate: 40/s\n  recovery: 5s")], ["p99 < 1s after azure-latency"]),
         ([("rate: 40/s", "rate: 40/s\n  recovery: 5s")], ["sockets < 300 after azure-latency"]),
@@ -126,3 +127,43 @@ def test_a_shorter_clump_is_enough_as_well(tmp_path: Path) -> None:
 
 def test_the_good_scenario_has_nothing_to_fix(tmp_path: Path) -> None:
     assert of_gates(tmp_path, GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "at", "fix"),
+    [
+        # limit 15 s and five windows of a hundred arrivals
+        (
+            [("rate: 40/s", "rate: 5/s\n  recovery: 40s")],
+            "115s at 5/s",
+            "write load.recovery: 115s, or a rate of at least 20/s",
+        ),
+        # at no rate are five windows of a second too short
+        ([("rate: 40/s", "rate: 5/s\n  recovery: 19s")], "115s at 5/s", "write load.recovery: 115s"),
+        # already at the highest rate that matters
+        ([("rate: 40/s", "rate: 200/s\n  recovery: 19s")], "20s", "write load.recovery: 20s"),
+        (
+            [("rate: 40/s", "stages: [{rate: 50/s, for: 100s}, {rate: 5/s, for: 80s}]")],
+            "115s at the lowest rate, 5/s",
+            "let the load last 90s longer, or a rate of at least 50/s",
+        ),
+        (
+            [("rate: 40/s", "rate: 5/s\n  duration: 180s")],
+            "115s at 5/s",
+            "write load.duration: 270s, or a rate of at least 50/s",
+        ),
+    ],
+    ids=["by rate", "no rate is enough", "not by rate", "stages", "duration"],
+)
+def test_a_recovery_gate_says_what_it_needs_at_which_rate(
+    changes: list[tuple[str, str]], at: str, fix: str, tmp_path: Path
+) -> None:
+    gates = ("gates:\n", "gates: [recovery < 15s after azure-latency]\nxx:\n")
+    text = changed(*changes, gates).partition("xx:")[0]
+    found = [problem for problem in problems(tmp_path, text) if "goes on for" in problem.message]
+    assert [problem.message.partition("this gate needs ")[2] for problem in found] == [at]
+    assert found[0].fix == fix
+    if rate := re.search(r"a rate of at least (\d+)/s", fix):
+        for per_s, is_enough in ((int(rate[1]), True), (int(rate[1]) - 1, False)):
+            again = problems(tmp_path, text.replace("rate: 5/s", f"rate: {per_s}/s"))
+            assert is_enough == (not any("goes on for" in problem.message for problem in again))

@@ -137,3 +137,19 @@ def test_what_could_not_be_seen_meanwhile_is_kept_apart(tmp_path: Path, first: s
         assert len(found) == 1 and said in found[0], found
     else:
         assert found == []
+
+
+@pytest.mark.parametrize("kind", ["kill", "pause", "restart"])
+def test_no_upstream_could_be_cleared_after_a_fault_on_the_service(tmp_path: Path, kind: str) -> None:
+    cleared = ("errors < 50%", f"cleared within 30s after service-{kind}")
+    problem = only_problem(tmp_path, of(f"{{upstream: service, {kind}: true, for: 90s}}", cleared))
+    assert "a fault on the service itself" in problem.message
+    assert problem.path == "gates[0]"
+    written = problem.fix.split("`")[1]
+    again = of(f"{{upstream: service, {kind}: true, for: 90s}}", ("errors < 50%", written))
+    assert problems(tmp_path, again) == ()
+
+
+def test_an_upstream_that_was_killed_can_be_cleared(tmp_path: Path) -> None:
+    cleared = ("errors < 50%", "cleared within 30s after gcp-kill")
+    assert problems(tmp_path, of("{upstream: gcp, kill: true, for: 90s}", cleared)) == ()

@@ -12,11 +12,12 @@ from harness.errors import Problem
 from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.protocol import ProtocolName
 from harness.scenario.load import dry_plan
+from harness.scenario.preview import preview
 from harness.upstreams import kinds
 from harness.upstreams.protocols import canary_size
 from harness.upstreams.upstream import Upstream
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
-from tests.scenario.world import changed, load, problems
+from tests.scenario.world import changed, load, plan_of, problems
 
 
 class Spoken(Upstream):
@@ -166,3 +167,48 @@ def test_the_plan_says_how_the_canary_asks(tmp_path: Path) -> None:
 def only(found: tuple[Problem, ...]) -> str:
     (problem,) = found
     return problem.message
+
+
+BY_REQUESTS = (
+    ("azure: {p50: 60ms, p99: 140ms}", "azure: 'UPSTREAM'"),
+    ("request: GET /v1/offers", "requests: [{request: GET /a, asks: [gcp], weight: 3}, {request: GET /b, asks: ASKS}]"),
+)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "is_refused"),
+    [("postgres://localhost/app", False), ("tcp://localhost:7", False), ("http://localhost:8", True)],
+)
+def test_only_an_upstream_whose_calls_are_recorded_must_be_asked(
+    tmp_path: Path, upstream: str, is_refused: bool
+) -> None:
+    """Nothing ties what a database is sent to a request, so no `asks` need name it."""
+    text = changed(
+        *BY_REQUESTS, ("UPSTREAM", upstream), ("ASKS", "[gcp]"), ("latency: 60s", "down: true, name: azure-latency")
+    )
+    messages = [problem.message for problem in problems(tmp_path, text)]
+    assert messages == (["no request asks `azure`, so this fault would affect none"] if is_refused else [])
+
+
+@pytest.mark.parametrize(
+    ("asks", "asked_by", "calls_per_s"),
+    [("[gcp]", (True, True), 40.0), ("[azure]", (False, True), 10.0), ("null", (False, True), 10.0)],
+)
+def test_every_request_may_use_a_database_that_none_names(
+    tmp_path: Path, asks: str, asked_by: tuple[bool, ...], calls_per_s: float
+) -> None:
+    sets = ("upstreams.azure=postgres://db.example/app",)
+    loaded = load(tmp_path, changed(*BY_REQUESTS, ("UPSTREAM", "tcp://localhost:7"), ("ASKS", asks)), *sets)
+    plan = plan_of(loaded)
+    assert plan.upstream("azure").asked_by(plan.load.requests) == asked_by
+    assert plan.upstream("gcp").asked_by(plan.load.requests)[0]
+    (cell,) = preview(loaded)
+    assert [upstream.calls_per_s for upstream in cell.upstreams] == [calls_per_s, None]
+
+
+def test_a_recorded_upstream_that_no_request_names_is_asked_by_none(tmp_path: Path) -> None:
+    text = changed(
+        *BY_REQUESTS, ("'UPSTREAM'", "{}"), ("ASKS", "[gcp]"), ("upstream: azure", "name: azure-latency, upstream: gcp")
+    )
+    plan = plan_of(load(tmp_path, text))
+    assert plan.upstream("azure").asked_by(plan.load.requests) == (False, False)

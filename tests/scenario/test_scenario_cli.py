@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
+from harness.scenario import load_scenario
+from harness.scenario.starter import starter
 from tests.scenario.world import GOOD, LADDER, changed, write
 
 HEAVY = ("numpy", "scipy", "pandas", "locust", "gevent", "requests", "httpx", "toxiproxy", "uvicorn", "aiohttp")
@@ -45,6 +47,24 @@ def test_validate_says_what_would_happen(tmp_path: Path, capsys: pytest.CaptureF
         "    aws, azure, gcp, oci, lambda, nebius, runpod, vastai: a fake: "
         "each call is recorded; every fault and gate\n"
     )
+
+
+def test_phases_are_listed_as_they_will_come(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    second = ("for: 90s}\n", "for: 90s}\n  - {upstream: gcp, name: later, latency: 60s, for: 90s}\n")
+    assert tailgate("validate", str(write(tmp_path, changed(second)))) == 0
+    lines = capsys.readouterr().out.splitlines()[1:10]
+    assert [line.split("  ")[2].strip() for line in lines] == [
+        "warmup",
+        "baseline",
+        "guard",
+        "azure-latency",
+        "tail",
+        "after azure-latency",
+        "later",
+        "after later",
+        "whole",
+    ]
+    assert [line.partition(", in ")[2] for line in lines if ", in " in line] == ["2 stretches", "2 stretches"]
 
 
 def test_validate_shows_the_problems_of_all_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,6 +131,12 @@ def test_init_writes_what_validates_and_never_over_a_file(
     assert tailgate("init", "--force") == 0
     assert Path("scenario.yaml").read_text(encoding="utf-8") == written
     assert tailgate("init", "no/such/folder.yaml") == 2
+
+
+def test_each_fault_that_the_starter_proposes_can_be_taken(tmp_path: Path) -> None:
+    text = starter("s.yaml").replace("  # - {upstream", "  - {upstream")
+    faults = load_scenario(write(tmp_path, text)).scenario.faults
+    assert [fault.targets for fault in faults] == [("azure",), ("aws",), ("gcp",)]
 
 
 @pytest.mark.parametrize("source", ["azure-slow", "filtered", "ladder"])

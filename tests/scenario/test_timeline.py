@@ -139,8 +139,8 @@ def test_a_recovery_gate_gets_the_load_it_needs(tmp_path: Path) -> None:
     assert seconds(plan)["after azure-latency"] == 42.5
     text = changed(("rate: 40/s", "rate: 40/s\n  recovery: 35s")) + "  - recovery < 30s after azure-latency\n"
     problem = only_problem(tmp_path, text)
-    assert "to decide, this gate needs 43s" in problem.message
-    assert problem.fix == "write load.recovery: 43s"
+    assert "to decide, this gate needs 43s at 40/s" in problem.message
+    assert problem.fix == "write load.recovery: 43s, or a rate of at least 100/s"
 
 
 def test_gates_on_what_comes_after_get_their_window(tmp_path: Path) -> None:

@@ -108,3 +108,22 @@ def test_a_removal_lets_go_of_what_was_held(tmp_path: Path) -> None:
 
 def test_outside_its_windows_a_fault_adds_nothing(tmp_path: Path) -> None:
     assert waits_ms(tmp_path, with_toxic("latency", latency=500), arrived_ms=20_000) == pytest.approx(60, abs=1)
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_a_database_that_no_request_names_takes_its_share_of_the_blame(tmp_path: Path, is_recorded: bool) -> None:
+    """What a fault on it held is not blamed on the partner that answered at once. A fake that no request asks held
+    nothing."""
+    made = record(make_plan(upstreams=("azure", "gcp"), faults=[slow_fault(delay_ms=900, held_ms=900)]))
+    made.calls = made.calls[made.calls["upstream"] != 0]
+    load = made.plan.load
+    requests = tuple(request.model_copy(update={"asks": ("gcp",)}) for request in load.requests)
+    azure, gcp = made.plan.upstreams
+    if not is_recorded:
+        azure = azure.model_copy(update={"fake": None, "kind": "url", "protocol": "postgres"})
+    made.plan = made.plan.model_copy(
+        update={"load": load.model_copy(update={"requests": requests}), "upstreams": (azure, gcp)}
+    )
+    found = Attribution(Pool.of(Evidence.load(made.write(tmp_path)))).of("azure-slow")
+    (of_gcp,) = [upstream for upstream in found if upstream.name == "gcp"]
+    assert of_gcp.slowest_share == (1.0 if is_recorded else 0.0)

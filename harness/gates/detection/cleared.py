@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from harness.gates.context import GateDiagnostic
 from harness.gates.detection.named import unreadable_service
 from harness.gates.detection.outcome import (
     STOPPED,
@@ -22,6 +23,7 @@ from harness.gates.detection.outcome import (
 from harness.gates.gate import Finding
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.finding_kind import FindingKind
+from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.units import NS_PER_MS, NS_PER_S, Span, duration_literal, format_duration, parse_duration_ms
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from harness.evidence import Evidence, Pool
     from harness.evidence.detections.recorded import Detections, TimedDetection
-    from harness.gates.context import GateDiagnostic, ScenarioNames
+    from harness.gates.context import ScenarioNames
     from harness.rundir.detections import Source
 
 MARGIN_MS: Final = 5_000.0
@@ -84,6 +86,11 @@ class ClearedGate(DetectionGate):
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
         if names.missing_alerts:
             yield unreadable_service(names.missing_alerts)
+        fault = next((fault for fault in names.faults if fault.name == self.fault), None)
+        if fault and SERVICE_TARGET in fault.upstreams:
+            message = f"`{self.fault}` is a fault on the service itself, so there is no upstream that it could name"
+            fix = f"write `recovery < {duration_literal(self.limit_ms)} after {self.fault}`, or name another fault"
+            yield GateDiagnostic(message, fix, self.fault)
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         """Judge each upstream in each run by itself; the worst counts."""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Final
 
 from harness.rundir.phases import Phase
 from harness.scenario.planning.compile import CheckedScenario
 from harness.units import duration_literal
+
+RATE_MOST_PER_S: Final = 10_000
+"""The highest rate that a fix names."""
 
 
 def suggest_length(checked: CheckedScenario, phase: Phase, needed_ms: float) -> str:
@@ -20,6 +26,20 @@ def suggest_length(checked: CheckedScenario, phase: Phase, needed_ms: float) -> 
     if phase.name.startswith("after "):
         return f"leave load after `{name}`: load.recovery, load.duration, or a later `at` of the next fault"
     return f"make `for` of `{name}` longer"
+
+
+def suggest_load_after(checked: CheckedScenario, phase: Phase, needed_ms: float) -> str:
+    """What to write so that the load goes on for `needed_ms` after a fault. The phase is not empty."""
+    load, timeline = checked.scenario.load, checked.timeline
+    another_follows = phase.end_ms < timeline.duration_ms
+    if another_follows and any(fault.at_ms is not None for fault in checked.scenario.faults):
+        return suggest_length(checked, phase, needed_ms)
+    if another_follows or (not load.stages and load.replay is None and load.duration_ms is None):
+        return f"write load.recovery: {round_up(needed_ms)}"
+    short_ms = needed_ms - phase.seconds * 1000
+    if load.duration_ms is not None:
+        return f"write load.duration: {round_up(timeline.duration_ms + short_ms)}"
+    return f"let the load last {round_up(short_ms)} longer"
 
 
 def suggest_longer(checked: CheckedScenario, phase: Phase, short_ms: float) -> str:
@@ -43,6 +63,16 @@ def suggest_longer(checked: CheckedScenario, phase: Phase, short_ms: float) -> s
     if by_itself:
         return f"write load.duration: {round_up(checked.timeline.duration_ms + short_ms)}"
     return f"let the load last {round_up(short_ms)} longer"
+
+
+def rate_that_suffices(needed_ms: Callable[[float], float], rate_per_s: float, has_ms: float) -> int | None:
+    """The lowest whole rate above `rate_per_s` at which no more than `has_ms` is needed; None if no rate is enough.
+
+    `needed_ms` says how long a window must be at a rate; it never grows with the rate.
+    """
+    rates = range(math.floor(rate_per_s) + 1, RATE_MOST_PER_S + 1)
+    at = bisect_left(rates, True, key=lambda rate: needed_ms(rate) <= has_ms)
+    return rates[at] if at < len(rates) else None
 
 
 def round_up(ms: float) -> str:

@@ -16,7 +16,14 @@ from harness.gates.context import FirstWindow, ScenarioWindows
 from harness.rundir.phases import Phase, planned_phases
 from harness.rundir.plan import Plan, Schedule
 from harness.scenario.checks.fault_windows import fault_findings, overlap, overlap_findings, share_warnings
-from harness.scenario.checks.window_fixes import round_up, suggest_length, suggest_longer
+from harness.scenario.checks.window_fixes import (
+    RATE_MOST_PER_S,
+    rate_that_suffices,
+    round_up,
+    suggest_length,
+    suggest_load_after,
+    suggest_longer,
+)
 from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.planning.arrivals import expected_arrivals
 from harness.scenario.planning.compile import CheckedScenario
@@ -148,16 +155,21 @@ def _overlap_before(plan: Plan, phase: str) -> str:
 
 
 def _load_after(checked: CheckedScenario, phase: Phase, named: LocatedGate, needed_ms: float) -> Iterator[Diagnostic]:
-    if phase.seconds * 1000 < needed_ms - ROUNDING_MS:
-        fault = phase.name.removeprefix("after ")
-        yield Diagnostic(
-            named.path,
-            f"after `{fault}` the load goes on for {duration_literal(phase.seconds * 1000)}; "
-            f"to decide, this gate needs {round_up(needed_ms)}",
-            f"write load.recovery: {round_up(needed_ms)}"
-            if checked.scenario.load.rate_per_s
-            else suggest_length(checked, phase, needed_ms),
-        )
+    has_ms = phase.seconds * 1000
+    if has_ms >= needed_ms - ROUNDING_MS:
+        return
+    load = checked.scenario.load
+    rate_per_s = lowest_rate_per_s(load)
+    by_rate = needed_ms > named.gate.load_needed_after_ms(RATE_MOST_PER_S)
+    at = f" at {'the lowest rate, ' if load.stages else ''}{rate_per_s:g}/s" if by_rate else ""
+    fix = suggest_load_after(checked, phase, needed_ms)
+    enough = rate_that_suffices(named.gate.load_needed_after_ms, rate_per_s, has_ms + ROUNDING_MS) if by_rate else None
+    yield Diagnostic(
+        named.path,
+        f"after `{phase.name.removeprefix('after ')}` the load goes on for {duration_literal(has_ms)}; "
+        f"to decide, this gate needs {round_up(needed_ms)}{at}",
+        fix if enough is None else f"{fix}, or a rate of at least {enough}/s",
+    )
 
 
 def _enough_moments(

@@ -13,6 +13,8 @@ from harness.text import one_line
 WIDTH: Final = 110
 COMMENT_MOST: Final = 2_000
 """Characters of one comment."""
+NAMED_MOST: Final = 6
+"""Upstreams that a comment names one by one."""
 _PLAIN: Final = re.compile(r"(?:/|\./|\.\./|--?)?[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./?=&%-]+)*")
 _PLAIN_URL: Final = re.compile(r"[a-z]+://[A-Za-z0-9_.@:/?=&%${}-]*[A-Za-z0-9_/}]")
 """Not inside braces, where YAML would read its own as a mapping."""
@@ -202,13 +204,21 @@ def _faults(draft: Draft) -> Iterator[str]:
         yield "  - p99 < 1s"
         yield "  - errors < 1%"
         return
-    kind, value = _fault(broken)
+    kind, _ = _fault(broken)
     window = f"{broken.name}-{kind}"
     yield from _comment(
         "What breaks. Also: hang, down, reset, bandwidth, slicer, limit_data, slow_close (docs/scenarios.md)."
     )
     yield "faults:"
-    yield f"  - {{upstream: {broken.name}, {kind}: {value}, for: 60s}}"
+    yield _fault_line(broken)
+    others = [upstream for upstream in draft.upstreams if upstream is not broken]
+    if others:
+        yield from _comment(
+            f"CHECK: nothing breaks {_named(others)} yet. Remove the # of those that the service must survive as well, "
+            "and copy the gates below for each; faults follow one another.",
+            2,
+        )
+        yield from (f"  # {_fault_line(other).strip()}" for other in others)
     yield ""
     yield "gates:"
     yield from _comment("CHECK: the limits. Each gate ends as pass, fail or inconclusive, at 95 % confidence.", 2)
@@ -216,6 +226,18 @@ def _faults(draft: Draft) -> Iterator[str]:
     yield f"  - p99 < gateway.timeout during {window}"
     yield f"  - errors < 1% during {window}"
     yield f"  - recovery < 15s after {window}"
+
+
+def _named(upstreams: list[DraftUpstream]) -> str:
+    names = [upstream.name for upstream in upstreams]
+    if len(names) > NAMED_MOST:
+        return f"{', '.join(names[:NAMED_MOST])} and {len(names) - NAMED_MOST} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _fault_line(upstream: DraftUpstream) -> str:
+    kind, value = _fault(upstream)
+    return f"  - {{upstream: {upstream.name}, {kind}: {value}, for: 60s}}"
 
 
 def _fault(upstream: DraftUpstream) -> tuple[str, str]:

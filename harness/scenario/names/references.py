@@ -56,13 +56,18 @@ def _spellings(scenario: Scenario) -> Iterator[Diagnostic]:
 
 
 def _unasked(scenario: Scenario, index: int) -> Iterator[Diagnostic]:
+    """A fault on an upstream that no request names in its `asks`.
+
+    One whose calls nothing records, such as a database, need not stand there: no call is tied to a request, and what
+    shows that the service met the fault are its connections.
+    """
     requests = scenario.load.written_requests
     if not requests or any(request.asks is None for request in requests):
         return
     asked = {name for request in requests for name in request.asks or ()}
     fault = scenario.faults[index]
     for name in fault.hits(scenario.upstreams):
-        if name not in asked and name != SERVICE_TARGET:
+        if name not in asked and name != SERVICE_TARGET and scenario.upstreams[name].records_calls:
             yield Diagnostic(
                 ("faults", index, "upstream"),
                 f"no request asks `{name}`, so this fault would affect none",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from harness.scenario import load_scenario
 from harness.scenario.draft import scenario_text
 from harness.scenario.draft.compose.images import IMAGES, ImageTraits
 from harness.scenario.draft.scenario_text import PLACEHOLDER
@@ -352,3 +354,24 @@ def test_paths_are_relative_to_the_scenario(whole: Path, monkeypatch: pytest.Mon
     assert tree_of(made)["upstreams"]["stubs"] == {"wiremock": "../../stubs"}
     assert tree_of(made)["service"]["cwd"] == "../.."
     assert problems_of(made, folder, monkeypatch) == []
+
+
+def test_upstreams_that_are_not_broken_are_named_with_a_fault_for_each(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = draft([whole], folder=whole.parent)
+    text = scenario_text(made)
+    others = [upstream.name for upstream in made.upstreams if upstream.name != "flights"]
+    assert f"nothing breaks {', '.join(others[:6])} and {len(others) - 6} more yet" in comments_of(made)
+    every = re.sub(r"(?m)^  # (- \{upstream: )", r"  \1", text)
+    for name in made.exports:
+        monkeypatch.setenv(name, "hunter2-of-the-test")
+    path = whole.parent / "every.yaml"
+    path.write_text(every, encoding="utf-8")
+    faults = load_scenario(path).scenario.faults
+    assert [fault.targets for fault in faults] == [("flights",), *((name,) for name in others)]
+
+
+def test_an_only_upstream_has_no_others_to_break(tmp_path: Path) -> None:
+    text = 'services: {api: {build: ., ports: ["80:80"], environment: {DB: "mysql://db/x"}}, db: {image: mariadb}}'
+    assert "nothing breaks" not in comments_of(draft(put(tmp_path, c__yaml=text), folder=tmp_path))
