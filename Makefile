@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test nightly check lock clean
+.PHONY: help setup demo test nightly check wheel lock clean
 
 help:
 	@echo "make demo    watch a 504 incident happen and be cured (the set-up, then six loads of 35 s)"
@@ -17,6 +17,7 @@ help:
 	@echo "make nightly the long ones: the whole ladder table and kill matrix, the fuzzer, the soak (about three hours)"
 	@echo "make setup   the virtual environment and Toxiproxy, which the two above call themselves"
 	@echo "make check   formatting, lint, types, import contracts"
+	@echo "make wheel   dist/tailgate: the wheel, its locked requirements and the documents, for machines without a clone"
 	@echo "make lock    renew the hashed requirements (needs uv)"
 
 setup: $(VENV)/.app
@@ -64,6 +65,13 @@ check: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+# A folder to hand on as it is. The README leads to the other documents, so they come along.
+wheel: $(VENV)/.app
+	@rm -rf dist/tailgate
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist/tailgate .
+	@cp -R requirements/app.txt LICENSE *.md docs examples dist/tailgate/
+	@echo "dist/tailgate is complete; docs/own-service.md says how to install from it"
 
 lock:
 	uv pip compile -q pyproject.toml --extra nginx --group build --universal --python-version 3.11 --generate-hashes --no-header -o requirements/app.txt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -31,6 +32,29 @@ def test_nothing_but_the_application_is_in_it(unpacked: Path) -> None:
     assert packages == {"harness", "scenarios", "fake_backends", "aggregator", "reports"}
     licences = {path.name for path in unpacked.glob("*.dist-info/licenses/**/*") if path.is_file()}
     assert {"LICENSE", "uplot.LICENSE.txt"} <= licences
+
+
+def test_what_the_package_says_of_itself_leads_nowhere_that_is_not_installed(unpacked: Path) -> None:
+    (metadata,) = unpacked.glob("*.dist-info/METADATA")
+    head, _, description = metadata.read_text(encoding="utf-8").partition("\n\n")
+    assert "Description-Content-Type: text/markdown" in head
+    assert "tailgate toxiproxy install" in description
+    assert re.findall(r"\]\((?!https?://)[^)]*\)", description) == []
+
+
+def test_every_link_of_a_page_leads_to_what_the_folder_of_the_wheel_has() -> None:
+    """`make wheel` copies `*.md`, docs and examples; a link to another place would lead nowhere there."""
+    recipe = re.search(r"cp -R (.*) dist/tailgate/", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert recipe
+    copied = [path for pattern in recipe[1].split() for path in ROOT.glob(pattern)]
+    pages = [
+        page for path in copied for page in (path.rglob("*.md") if path.is_dir() else [path]) if page.suffix == ".md"
+    ]
+    assert ROOT / "docs/own-service.md" in pages
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            target = (page.parent / link).resolve()
+            assert "://" in link or any(target == path or path in target.parents for path in copied), (page, link)
 
 
 def test_alert_rules_and_dashboard_come_with_the_aggregator(unpacked: Path) -> None:

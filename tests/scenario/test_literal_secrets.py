@@ -57,6 +57,12 @@ def test_one_given_on_the_command_line_is_not_repeated_either(tmp_path: Path) ->
     assert "service.env.PGPASSWORD=…" in problem.file
 
 
+def test_the_password_of_a_service_that_runs_already_is_not_repeated(tmp_path: Path) -> None:
+    problem = only_problem(tmp_path, changed((SERVICE, "{url: 'http://app:hunter2@127.0.0.1:8000'}")))
+    assert "credentials" in problem.message
+    assert "hunter2" not in spell(problem)
+
+
 def test_a_mistake_that_is_no_secret_still_shows_its_line(tmp_path: Path) -> None:
     assert "rate: 40" in spell(only_problem(tmp_path, changed(("rate: 40/s", "rate: 40"))))
 

@@ -69,7 +69,8 @@ def _base_url(value: Any) -> str:
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or "") or port == 0:
         raise refusal(f"`{value}` is not an http:// or https:// URL", fix)
     if parts.username or parts.password:
-        raise refusal("this URL may not contain credentials", "send them as a header: {Authorization: …${VAR}}")
+        fix = "send them as a header: {Authorization: …${VAR}}"
+        raise refusal("this URL may not contain credentials", fix, is_secret=True)
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise refusal("this URL has no path", f"write {parts.scheme}://{parts.netloc}, and put paths into requests")
     return f"{parts.scheme}://{parts.netloc}"
