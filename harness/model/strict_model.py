@@ -107,7 +107,8 @@ def _translated(error: Any) -> InitErrorDetails:
     loc = tuple(error["loc"])
     if error["type"] == "problem":
         context = error["ctx"]
-        found = refusal(context["message"], context["fix"], at_key=context["at_key"])
+        marks = {"at_key": context["at_key"], "is_secret": context["is_secret"]}
+        found = refusal(context["message"], context["fix"], **marks)
     else:
         found = _in_words(error["type"], loc, error["input"], error.get("ctx", {}), error["msg"])
     return _detail(loc, found, error["input"])

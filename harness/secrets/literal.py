@@ -60,7 +60,7 @@ def literal_in(name: str, text: str) -> LiteralSecret | None:
     """The first secret within a text: the password of a URL, or the value of a pair such as `password=…`; else None."""
     hidden = _hidden(text)
     for match in _URL_LOGIN.finditer(hidden):
-        if _is_literal(match[1]):
+        if _is_literal(match[1].replace(_MARK, "")):  # as in an upstream's `url`, the whole password is a variable
             stem = re.sub(r"_?(URLS?|URI|DSN|ADDRESS)$", "", _variable(name))
             return LiteralSecret("a password in a URL", f"{stem}_PASSWORD".lstrip("_"))
     for match in _PAIR.finditer(hidden):

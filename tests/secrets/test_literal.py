@@ -24,6 +24,7 @@ from harness.secrets.literal import literal_in_words, literal_secret
         ("DATABASE_URL", "postgres://app:hunter2@localhost/app", "DATABASE_PASSWORD"),
         ("DATABASE_URL", "postgres://app:hunter2@{db.address}/app", "DATABASE_PASSWORD"),
         ("DATABASE_URL", "postgres://${USER}:hunter2@{db.address}/app", "DATABASE_PASSWORD"),
+        ("DATABASE_URL", "postgres://app:hunter2${SUFFIX}@{db.address}/app", "DATABASE_PASSWORD"),
         ("CACHE", "redis://:hunter2@{cache.address}/0", "CACHE_PASSWORD"),
         ("BROKERS", "amqp://a:${ONE}@h1,amqp://a:hunter2@h2", "BROKERS_PASSWORD"),
         ("URL", "http://app:p@ss@host/", "PASSWORD"),

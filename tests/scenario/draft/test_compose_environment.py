@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from harness.scenario.draft.compose.addresses import EnvironmentTranslator
 from harness.scenario.draft.compose.interpolation import ComposeVariable, evaluated, pieces_of
 from harness.scenario.schema.templates import template_faults
+from harness.secrets.literal import literal_secret
 
 SERVICES = {"db": "db", "cache": "cache", "partner": "partner", "user_db": "user_db", "kafka1": "kafka1", "k2": "k2"}
 NAMES = {"db": "db", "cache": "cache", "partner": "partner", "user_db": "user-db", "kafka1": "kafka1", "k2": "k2"}
@@ -119,7 +120,7 @@ def test_whatever_a_value_is_its_templates_are_known(raw: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.text(alphabet="abcdefghijkl0123456789!~*", min_size=12, max_size=30), st.sampled_from(range(6)))
+@given(st.text(alphabet="abcdefghijkl0123456789!~*", min_size=12, max_size=30), st.sampled_from(range(10)))
 def test_no_password_is_left_in_a_value(password: str, which: int) -> None:
     variable, raw = [
         ("U", f"postgres://app:{password}@db:5432/app"),
@@ -128,9 +129,14 @@ def test_no_password_is_left_in_a_value(password: str, which: int) -> None:
         ("API_TOKEN", password),
         ("DB_PASSWORD", f"${{DB_PASSWORD:-{password}}}"),
         ("U", f"redis://:${{X:-{password}}}@cache:6379"),
+        ("dbPass", password),
+        ("U", f"http://app:p@{password}@elsewhere/"),
+        ("U", f"http://app:p@{password},@elsewhere/"),
+        ("OPTIONS", f"-Dspring.datasource.password='{password}'"),
     ][which]
     value = translator().translate(variable, raw)
     assert value is not None and password not in value
+    assert not literal_secret(variable, value)
 
 
 # ---------------------------------------------------------------- interpolation

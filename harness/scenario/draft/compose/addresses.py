@@ -13,6 +13,7 @@ from typing import Final
 
 from harness.scenario.draft.compose.interpolation import DEPTH_MOST, ComposeVariable, pieces_of
 from harness.secrets.expand import is_named_like_a_secret
+from harness.secrets.literal import literal_secret
 
 VALUE_MOST: Final = 10_000
 """Characters of a value in which addresses are looked for."""
@@ -24,7 +25,7 @@ _OPEN: Final = "\ue000"
 _CLOSE: Final = "\ue001"
 _MARK: Final = re.compile(f"{_OPEN}(\\d{{1,6}}){_CLOSE}")
 _URL: Final = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40})://(?:(?P<user>[^\s/@,;?#]{0,500})@)?"
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40})://(?:(?P<user>[^\s/,;?#]{0,500})@)?"
     r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>\d{1,5}))?(?P<rest>[/?#][^\s\"'<>]{0,2000})?"
 )
 _PAIR: Final = re.compile(
@@ -64,7 +65,12 @@ class EnvironmentTranslator:
     _marks: list[str] = field(default_factory=list)
 
     def translate(self, variable: str, raw: str) -> str | None:
-        """The value in the scenario's syntax; None if it cannot be written there."""
+        """The value in the scenario's syntax; None if it cannot be written there. A value in which a secret would be
+        left becomes a variable as a whole, since a scenario that has one is refused."""
+        value = self._translated(variable, raw)
+        return self._exported(variable, raw) if value and literal_secret(variable, value) else value
+
+    def _translated(self, variable: str, raw: str) -> str | None:
         self._marks = []
         text = self._without_variables(variable, raw[:VALUE_MOST])
         is_secret = is_named_like_a_secret(variable) and not variable.upper().endswith("_FILE")
