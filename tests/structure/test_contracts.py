@@ -60,9 +60,9 @@ def test_every_breach_is_caught(copy: Path) -> None:
     report = re.sub(r"\s+", " ", lint(copy))
     assert [contract for contract, _, _ in BREACHES if f"{contract} BROKEN" not in report] == []
     for contract, file, line in BREACHES:
-        module, imported = file.removesuffix(".py").replace("/", "."), line.removeprefix("import ")
+        importer, imported = file.removesuffix(".py").replace("/", "."), line.removeprefix("import ")
         # each is told for its own line, not for one that another contract is broken by
-        assert re.search(rf"{re.escape(module)} -> {re.escape(imported.split('.')[0])}", report), contract
+        assert re.search(rf"{re.escape(importer)} -> {re.escape(imported.split('.')[0])}", report), contract
 
 
 def test_no_machine_path_and_no_registry_host_stands_in_any_tracked_file() -> None:
