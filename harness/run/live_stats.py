@@ -80,12 +80,14 @@ class Snapshot:
     p99_ms: float | None
 
 
-def snapshot(rows: NDArray[Any], *, since_ns: int, now_ns: int) -> Snapshot:
-    """The figures of `rows` for arrivals intended since `since_ns`; the rate is that of the last five seconds which are
-    surely on disk."""
+def snapshot(rows: NDArray[Any], *, since_ns: int, now_ns: int, before_ns: int | None = None) -> Snapshot:
+    """The figures of `rows` for arrivals intended since `since_ns`, and before `before_ns` if that is given; the rate
+    is that of the last five seconds which are surely on disk."""
     import numpy as np
 
     window = rows[(rows["intended_ns"] >= since_ns) & (rows["part"] == 0)]
+    if before_ns is not None:
+        window = window[window["intended_ns"] < before_ns]
     until_ns = now_ns - FLUSH_NS
     recent = (rows["done_ns"] >= until_ns - RECENT_NS) & (rows["done_ns"] < until_ns)
     p99_ms: float | None = None

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from harness.run.live_stats import LiveSamples, snapshot
+from harness.run.live_stats import FLUSH_NS, LiveSamples, snapshot
 from harness.rundir.phases import Phase, planned_phases
 from harness.rundir.plan import Plan
-from harness.stack.events import Event, FaultChanged, LoadStarted, RigTrouble
+from harness.stack.events import Event, FaultChanged, LoadDone, LoadStarted, RigTrouble
 from harness.units import NS_PER_MS
 
 if TYPE_CHECKING:
@@ -24,9 +24,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TICK_NS = 500_000_000
+SETTLE_NS = FLUSH_NS + TICK_NS
+"""So long after the end of a phase its requests are on disk, but for those that are still open."""
 
+DRAIN = "drain"
 # if several phases contain a moment, the one of the lowest rank is shown
 _RANK = {"guard": 0, "tail": 1}
+
+
+OVER = "over"
+"""In place of a phase's name: the load is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedPhase:
+    """A phase that is over. `n`: its requests that have ended by now; `p99_ms` as in Progress."""
+
+    name: str
+    n: int
+    errors: int
+    p99_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +62,8 @@ class Progress:
     gateway_timeouts: int
     active: tuple[str, ...]
     """The names of the faults that are active."""
+    ended: tuple[EndedPhase, ...] = ()
+    """The phases that have ended since the last progress, in order."""
 
 
 class Display(Protocol):
@@ -70,7 +89,7 @@ class NullDisplay:
 def phase_at(phases: tuple[Phase, ...], t_ms: float, end_ms: float) -> tuple[str, float, float]:
     """Name, start and end (ms) of the phase that contains a moment; `drain` after the load's end."""
     if t_ms >= end_ms:
-        return "drain", end_ms, end_ms
+        return DRAIN, end_ms, end_ms
     containing = [
         (_RANK.get(phase.name, 2), position, phase.name, interval)
         for position, phase in enumerate(phases)
@@ -82,6 +101,15 @@ def phase_at(phases: tuple[Phase, ...], t_ms: float, end_ms: float) -> tuple[str
         return ("warmup", t_ms, 0.0) if t_ms < 0 else ("whole", 0.0, end_ms)
     _, _, name, (start_ms, phase_end_ms) = min(containing)
     return name, start_ms, phase_end_ms
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """One stretch of a phase, in ms from t = 0."""
+
+    name: str
+    start_ms: float
+    end_ms: float
 
 
 @dataclass(slots=True)
@@ -99,6 +127,8 @@ class ProgressMonitor:
     """The messages of rig failures that the display has shown."""
     _active: dict[str, None] = field(default_factory=dict, init=False)
     _next_tick_ns: int = field(default=0, init=False)
+    _under_way: _Span | None = field(default=None, init=False)
+    _unreported: list[_Span] = field(default_factory=list, init=False)
     _phases: tuple[Phase, ...] = field(init=False)
     _live: LiveSamples = field(init=False)
 
@@ -117,6 +147,8 @@ class ProgressMonitor:
                 self._active.pop(entry.fault, None)
             case RigTrouble(fault=fault):
                 self.reported.add(fault.message)
+            case LoadDone():
+                self._load_is_over()
         self.display.event(event)
 
     def tick(self) -> str | None:
@@ -127,21 +159,56 @@ class ProgressMonitor:
         self._next_tick_ns = now_ns + TICK_NS
         rows = self._live.update()
         t_ms = (now_ns - self.t0_ns) / NS_PER_MS
-        end_ms = self.plan.load.duration_ms
-        name, start_ms, phase_end_ms = phase_at(self._phases, t_ms, end_ms)
-        figures = snapshot(rows, since_ns=self.t0_ns + round(start_ms * NS_PER_MS), now_ns=now_ns)
-        self.display.progress(
-            Progress(
-                t_ms=t_ms,
-                end_ms=end_ms,
-                phase=name,
-                phase_left_ms=max(0.0, phase_end_ms - t_ms),
-                rate_per_s=figures.rate_per_s,
-                p99_ms=figures.p99_ms,
-                n=figures.n,
-                errors=figures.errors,
-                gateway_timeouts=figures.gateway_timeouts,
-                active=tuple(self._active),
-            )
-        )
+        name, start_ms, phase_end_ms = phase_at(self._phases, t_ms, self.plan.load.duration_ms)
+        if self._under_way is None or self._under_way.name != name:
+            self._end_phase(min(t_ms, self._under_way.end_ms) if self._under_way else t_ms)
+            self._under_way = _Span(name, start_ms, phase_end_ms)
+        settled = [span for span in self._unreported if t_ms >= span.end_ms + SETTLE_NS / NS_PER_MS]
+        del self._unreported[: len(settled)]
+        ended = tuple(self._figures(span, rows, self.t0_ns) for span in settled)
+        self.display.progress(self._state(self._under_way, rows, self.t0_ns, now_ns, ended))
         return self.early_stop(rows, self.t0_ns) if self.early_stop else None
+
+    def _load_is_over(self) -> None:
+        """Every row is on disk: report the phases that have not been reported yet, the one under way too."""
+        if self.t0_ns is None:
+            return
+        now_ns = self.clock_ns()
+        t_ms, rows = (now_ns - self.t0_ns) / NS_PER_MS, self._live.update()
+        if self._under_way:
+            self._end_phase(min(t_ms, self._under_way.end_ms))
+        found = [self._figures(span, rows, self.t0_ns) for span in self._unreported]
+        if found and not found[-1].n:  # the load was stopped when the phase had just begun
+            del found[-1]
+        ended = tuple(found)
+        self._unreported.clear()
+        self.display.progress(self._state(_Span(OVER, t_ms, t_ms), rows, self.t0_ns, now_ns, ended))
+
+    def _end_phase(self, end_ms: float) -> None:
+        if self._under_way and self._under_way.name != DRAIN:
+            self._unreported.append(_Span(self._under_way.name, self._under_way.start_ms, end_ms))
+        self._under_way = None
+
+    def _figures(self, span: _Span, rows: NDArray[Any], t0_ns: int) -> EndedPhase:
+        since_ns, before_ns = (t0_ns + round(ms * NS_PER_MS) for ms in (span.start_ms, span.end_ms))
+        figures = snapshot(rows, since_ns=since_ns, before_ns=before_ns, now_ns=before_ns)
+        return EndedPhase(span.name, figures.n, figures.errors, figures.p99_ms)
+
+    def _state(
+        self, span: _Span, rows: NDArray[Any], t0_ns: int, now_ns: int, ended: tuple[EndedPhase, ...]
+    ) -> Progress:
+        t_ms = (now_ns - t0_ns) / NS_PER_MS
+        figures = snapshot(rows, since_ns=t0_ns + round(span.start_ms * NS_PER_MS), now_ns=now_ns)
+        return Progress(
+            t_ms=t_ms,
+            end_ms=self.plan.load.duration_ms,
+            phase=span.name,
+            phase_left_ms=max(0.0, span.end_ms - t_ms),
+            rate_per_s=figures.rate_per_s,
+            p99_ms=figures.p99_ms,
+            n=figures.n,
+            errors=figures.errors,
+            gateway_timeouts=figures.gateway_timeouts,
+            active=tuple(self._active),
+            ended=ended,
+        )

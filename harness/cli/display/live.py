@@ -10,10 +10,10 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.run.progress import Display, NullDisplay, Progress
+from harness.run.progress import DRAIN, OVER, Display, EndedPhase, NullDisplay, Progress
 from harness.stack.events import ChildDied, ChildReady, Event, FaultChanged, LoadDone, LoadStarted, RigTrouble
 from harness.text import paragraph, split_quote
-from harness.units import format_duration
+from harness.units import format_count, format_duration, format_things
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from harness.rundir.plan import Plan
 
-LINE_EVERY_MS = 10_000
+LINE_EVERY_MS = 30_000
 """A line is written at least this often (ms of run time), even if the phase does not change."""
 
 
@@ -68,15 +68,40 @@ def describe_p99(p99_ms: float | None) -> str:
     return "an error" if p99_ms == float("inf") else format_duration(p99_ms)
 
 
+def _describe_ended(phase: EndedPhase) -> str:
+    return f"{phase.name}: {_describe_requests(phase.n, phase.errors, phase.p99_ms)}"
+
+
+def _describe_so_far(progress: Progress) -> str:
+    figures = f", {_describe_requests(progress.n, progress.errors, progress.p99_ms)} so far" if progress.n else ""
+    return f"{_describe_phase(progress)}{figures}"
+
+
+def _describe_now(progress: Progress) -> str:
+    """What follows the figures of the phases before: the phase under way, if there is one."""
+    return "" if progress.phase == OVER else f" · now {_describe_phase(progress)}"
+
+
+def _describe_phase(progress: Progress) -> str:
+    if progress.phase == DRAIN:
+        return "waiting for requests that are still open"
+    return f"{progress.phase}, {format_duration(progress.phase_left_ms)} of it left"
+
+
+def _describe_requests(n: int, errors: int, p99_ms: float | None) -> str:
+    if not n:
+        return "no request has ended"
+    return f"{format_things(n, 'request')}, {format_count(errors)} failed, p99 {describe_p99(p99_ms)}"
+
+
 @dataclass(slots=True)
 class Lines:
-    """One line per change of phase and per ten seconds, for logs of CI jobs."""
+    """One line for each phase, once its figures are known, and one in thirty seconds, for logs of CI jobs."""
 
-    _phase: str = ""
     _last_ms: float = float("-inf")
 
     def began(self, plan: Plan, run_dir: Path, header: str) -> None:
-        self._phase, self._last_ms = "", float("-inf")
+        self._last_ms = float("-inf")
         self._say(header)
 
     def event(self, event: Event) -> None:
@@ -84,15 +109,16 @@ class Lines:
             self._say(text)
 
     def progress(self, progress: Progress) -> None:
-        if progress.phase == self._phase and progress.t_ms - self._last_ms < LINE_EVERY_MS:
+        if not progress.ended and progress.t_ms - self._last_ms < LINE_EVERY_MS:
             return
-        self._phase, self._last_ms = progress.phase, progress.t_ms
-        active = f", active: {', '.join(progress.active)}" if progress.active else ""
-        self._say(
-            f"{progress.t_ms / 1000:7.1f} s  {progress.phase}: {progress.rate_per_s:.0f}/s answered, "
-            f"p99 so far {describe_p99(progress.p99_ms)}, {progress.errors} of {progress.n} failed, "
-            f"{format_duration(max(0.0, progress.end_ms - progress.t_ms))} left{active}"
-        )
+        self._last_ms = progress.t_ms
+        *before, last = [_describe_ended(phase) for phase in progress.ended] or [_describe_so_far(progress)]
+        for text in before:
+            self._say_at(progress, text)
+        self._say_at(progress, f"{last}{_describe_now(progress)}" if progress.ended else last)
+
+    def _say_at(self, progress: Progress, text: str) -> None:
+        self._say(f"{progress.t_ms / 1000:7.1f} s  {text}")
 
     def note(self, text: str) -> None:
         self._say(text)
@@ -129,7 +155,7 @@ class Panel:
             self._live.update(self._starting(text))
 
     def progress(self, progress: Progress) -> None:
-        if self._live:
+        if self._live and progress.phase != OVER:
             self._live.update(self._body(progress))
 
     def note(self, text: str) -> None:
