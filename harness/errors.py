@@ -40,7 +40,13 @@ class ServiceGone(TailgateError):
 
 
 class RigError(TailgateError):
+    """`part`: what failed, for people: `upstream cache`, `gateway`; empty: the message says it."""
+
     exit_code = 4
+
+    def __init__(self, message: str, fix: str = "", *, part: str = "") -> None:
+        super().__init__(message, fix)
+        self.part = part
 
 
 class Interrupted(TailgateError):

@@ -39,9 +39,10 @@ class Table:
 
 def describe(results: Results) -> list[tuple[str, str]]:
     """(`during azure-slow`, text) for each phase whose answers lack an upstream that no fault explains away, or whose
-    `complete` gate did not pass; at most PHASES_MOST, and how many are left out. A phase without any ok answer is left
-    out as well: the gate describes it."""
-    gated = {gate.phase for gate in results.gates if gate.metric == "complete" and gate.verdict != "pass"}
+    `complete` gate did not pass, once for the phases that share a text; at most PHASES_MOST texts, and how many phases
+    are left out. A phase without any ok answer is left out as well: the gate describes it."""
+    rig = results.verdict == "rig_failure"  # no gate's verdict counts there
+    gated = {gate.phase for gate in results.gates if gate.metric == "complete" and gate.verdict != "pass" and not rig}
     phases = [
         phase
         for phase in results.phases
@@ -49,9 +50,12 @@ def describe(results: Results) -> list[tuple[str, str]]:
         and (phase.name in gated or (phase.name not in MIXED and any(each.missing for each in phase.present)))
     ]
     phases.sort(key=lambda phase: phase.name not in gated)  # a gate's own phase is never the one left out
-    lines = [(_when(phase.name), _describe_phase(phase)) for phase in phases[:PHASES_MOST]]
-    more = len(phases) - PHASES_MOST
-    return [*lines, *([(f"in {more} more phases", "see the report")] if more > 0 else [])]
+    alike: dict[str, list[str]] = {}
+    for phase in phases:
+        alike.setdefault(_describe_phase(phase), []).append(_when(phase.name))
+    lines = [(_some_phases(when), text) for text, when in alike.items()]
+    more = sum(len(when) for when in list(alike.values())[PHASES_MOST:])
+    return [*lines[:PHASES_MOST], *([(f"in {more} more phases", "see the report")] if more else [])]
 
 
 def kept(answers: Sequence[IncompleteAnswerResult]) -> str:
@@ -101,6 +105,13 @@ def _cell(each: PresenceResult | None) -> Cell:
 def _of_all(entries: Sequence[PresenceResult | None]) -> Cell:
     """One cell for all upstreams that were never missing."""
     return _cell(next((each for each in entries if each and each.share is not None), entries[0]))
+
+
+def _some_phases(when: Sequence[str]) -> str:
+    """`during azure-slow, after azure-slow and in 3 more phases`: those that share a text."""
+    if len(when) <= PHASES_MOST:
+        return " and ".join([", ".join(when[:-1]), when[-1]] if len(when) > 1 else when)
+    return f"{', '.join(when[:PHASES_MOST])} and in {len(when) - PHASES_MOST} more phases"
 
 
 def _when(phase: str) -> str:

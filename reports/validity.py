@@ -154,7 +154,8 @@ def _model(results: Results) -> CheckRow:
 def _other_checks(results: Results) -> Iterator[CheckRow]:
     for check in results.validity:
         if not check.ok and check.check != "lag":
-            yield CheckRow("bad", f"{_CHECK_WORDS[check.check]}: no", check.detail)
+            name = f"{check.part} failed" if check.part else f"{_CHECK_WORDS[check.check]}: no"
+            yield CheckRow("bad", name, check.detail)
 
 
 def _correlation(results: Results) -> Iterator[CheckRow]:

@@ -14,6 +14,18 @@ from harness.units import format_duration
 
 SERVICE: Final = "sut"
 """The service's name among a run's children."""
+UPSTREAM_PREFIX: Final = "upstream-"
+"""Begins the names of the upstreams' children, so that an upstream called `toxiproxy` is not taken for Toxiproxy."""
+TAILGATE: Final = "tailgate"
+"""The part that failed where no child did."""
+_PARTS: Final = {SERVICE: "service", "toxiproxy": "Toxiproxy", "backends": "fakes", "gateway": "gateway"}
+
+
+def part_of(child: str) -> str:
+    """What a child of the run is, for people: `upstream cache`, `gateway`, `load workers`."""
+    if child.startswith(UPSTREAM_PREFIX):
+        return f"upstream {child.removeprefix(UPSTREAM_PREFIX)}"
+    return _PARTS.get(child, "load workers")
 
 
 class ToxiproxyInfo(Frozen):
@@ -57,6 +69,8 @@ class HarnessFault(Frozen):
     """The validity check it belongs to: faults, rollback, workers, files …"""
     message: str
     fix: str = ""
+    part: str = ""
+    """What failed, for people: `upstream cache`, `gateway`; empty: unknown, or the check's name says it."""
 
 
 class RunEnd(Frozen):

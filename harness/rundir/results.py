@@ -8,6 +8,7 @@ depends on the time of judging. null means unknown; an infinite latency is null 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
 from harness.model.frozen import Frozen
@@ -27,6 +28,8 @@ VERDICT_WORD: dict[str, str] = {
 }
 
 
+NAMES_MOST: Final = 4
+"""So many upstreams are named that share a note; the others are counted."""
 ORIGIN_NOTES_MOST: Final = 6
 """So many notes on real origins are shown; the others are in results.json."""
 
@@ -253,6 +256,12 @@ class FaultResult(Frozen):
     """Detections during the fault; empty if there were none, or if they were not recorded."""
 
     @property
+    def never_asked(self) -> bool:
+        """Whether it was active, and surely no call of the service came to the upstream meanwhile."""
+        blind = self.proof.one_witness and self.observed
+        return self.observed and not self.met and not blind and not self.proof.calls_during
+
+    @property
     def note(self) -> str:
         """A note on a fault that was active and that no call of the service met; empty if one did."""
         if self.proof.one_witness and self.observed:
@@ -260,9 +269,31 @@ class FaultResult(Frozen):
             return f"it is unknown whether the service met {self.name} on {self.upstream}{so}: {self.proof.one_witness}"
         if self.met or not self.observed:
             return ""
-        if self.proof.calls_during:
+        if not self.never_asked:
             return f"none of the {self.proof.calls_during} calls to {self.upstream} was hit while {self.name} stood"
         return f"{self.upstream} was never asked while it was broken ({self.name})"
+
+
+def unmet_notes(faults: Iterable[FaultResult]) -> tuple[str, ...]:
+    """The notes on faults that no call of the service met; one for all upstreams of a fault that were never asked."""
+    noted = [fault for fault in faults if fault.note]
+    silent: dict[str, dict[str, None]] = {}
+    for fault in noted:
+        if fault.never_asked:
+            silent.setdefault(fault.name, {})[fault.upstream] = None
+    notes: dict[str, None] = {}
+    for fault in noted:
+        names = list(silent.get(fault.name, ())) if fault.never_asked else []
+        several = f"{_some(names)} were never asked while they were broken ({fault.name})"
+        notes[several if len(names) > 1 else fault.note] = None
+    return tuple(notes)
+
+
+def _some(names: Sequence[str]) -> str:
+    """`azure, gcp and 9 more`: the first NAMES_MOST, and how many others there are."""
+    if len(names) > NAMES_MOST:
+        return f"{', '.join(names[:NAMES_MOST])} and {len(names) - NAMES_MOST} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 class UpstreamResult(Frozen):
@@ -322,10 +353,17 @@ class IncompleteAnswerResult(Frozen):
     """Whether the file contains its beginning only."""
 
 
+CHECK_ORDER: Final = ("faults", "workers", "rollback", "files", "counts", "lag", "generator_cpu")
+"""If several checks failed, the first of these gives the reason of the run: causes stand before their consequences."""
+
+
 class ValidityCheck(Frozen):
     check: Literal["counts", "lag", "files", "faults", "rollback", "generator_cpu", "workers"]
     ok: bool
     detail: str
+    part: str = ""
+    """What failed, for people: `upstream cache`, `service`, `gateway`; empty: nothing did, or the check's name says
+    it."""
 
 
 class Correlation(Frozen):
@@ -373,10 +411,16 @@ class Results(Frozen):
     replay: str
 
     @property
+    def failed_checks(self) -> tuple[ValidityCheck, ...]:
+        """Causes before their consequences. In a rig failure the first one's detail is the `reason`."""
+        failed = [check for check in self.validity if not check.ok]
+        return tuple(sorted(failed, key=lambda check: CHECK_ORDER.index(check.check)))
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What every output adds to the verdict: faults that no call of the service met (for a rig failure the reason
         says so already), upstreams that it never called, and what was noticed of real origins."""
-        unmet = dict.fromkeys(fault.note for fault in self.faults if fault.note and self.verdict != "rig_failure")
+        unmet = unmet_notes(self.faults) if self.verdict != "rig_failure" else ()
         listed = ", ".join(self.never_asked)
         origins = [note.sentence() for note in self.origins[:ORIGIN_NOTES_MOST]]
         return (*unmet, *([f"no call of the service came to {listed} in the whole run"] if listed else []), *origins)

@@ -20,7 +20,7 @@ import psutil
 
 from harness import __version__
 from harness.errors import RigError, TailgateError
-from harness.rundir.manifest import HarnessFault, Manifest, ProcessExit, RunEnd, ToxiproxyInfo
+from harness.rundir.manifest import TAILGATE, HarnessFault, Manifest, ProcessExit, RunEnd, ToxiproxyInfo
 from harness.rundir.plan import Plan
 from harness.secrets.redact import redact
 from harness.stack.events import ChildDied, Event, LoadStarted, RigTrouble
@@ -122,7 +122,8 @@ def disk_error(exc: OSError) -> RigError:
 def fault_of(exc: Exception, file_name: str) -> HarnessFault:
     """What an exception at the top of a supervisor's task means for the run. `file_name`: what the task writes."""
     if isinstance(exc, TailgateError):
-        return HarnessFault(check="workers", message=exc.message, fix=exc.fix)
+        part = exc.part if isinstance(exc, RigError) else ""
+        return HarnessFault(check="workers", message=exc.message, fix=exc.fix, part=part)
     if isinstance(exc, OSError) and not isinstance(exc, TimeoutError | ConnectionError):
         return disk_fault(Path(exc.filename).name if exc.filename else file_name, exc)
     traceback.print_exception(exc)
@@ -130,6 +131,7 @@ def fault_of(exc: Exception, file_name: str) -> HarnessFault:
         check="workers",
         message=f"the supervisor failed: {type(exc).__name__}: {exc}",
         fix="this is a bug of tailgate: report it with logs/supervisor.log",
+        part=TAILGATE,
     )
 
 

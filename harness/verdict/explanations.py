@@ -245,9 +245,10 @@ def next_passed(plan: Plan, unmet: Sequence[str] = (), unmatched: Sequence[Unmat
 
 
 def rig(findings: Sequence[RunCheck]) -> tuple[str, str]:
-    """`why` and `next` of a rig failure. `findings`: the failed checks, of which the first is explained."""
-    first = findings[0]
-    more = f" (and {len(findings) - 1} more: {', '.join(f.check for f in findings[1:])})" if len(findings) > 1 else ""
+    """`why` and `next` of a rig failure. `findings`: the failed checks, of which the first is the reason of the run."""
+    first, *others = findings
+    failed = ", ".join(other.part or other.check for other in others)
+    more = f" {format_things(len(others), 'more check')} failed: {failed}." if others else ""
     fix = first.fix or "see the logs of this run"
-    why = f"The rig failed, so nothing can be said about the service: {first.detail}{more}."
+    why = f"The rig failed, so nothing can be said about the service.{more}"
     return why, f"{fix[0].upper()}{fix[1:].removesuffix('.')}."

@@ -26,6 +26,7 @@ from harness.gates.reference_baseline import OWN
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
 from harness.rundir.results import (
+    CHECK_ORDER,
     EXIT_CODE,
     Correlation,
     CostResult,
@@ -42,6 +43,7 @@ from harness.rundir.results import (
     UpstreamResult,
     Verdict,
     canonical_json,
+    unmet_notes,
 )
 from harness.units import NS_PER_MS, format_duration
 from harness.verdict import before_fault, explanations
@@ -63,10 +65,6 @@ UNATTRIBUTED: Final = ("warmup", "guard", "tail")
 """Phases in which requests with and without a fault are mixed, so no upstream is held responsible there."""
 
 
-_REPORT_ORDER: Final = ("faults", "workers", "rollback", "files", "counts", "lag", "generator_cpu")
-"""If several checks failed, the first of these is reported first: causes stand before their consequences."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """All that the reason, the explanation and the advice of a verdict are made from."""
@@ -81,7 +79,7 @@ class _Judged:
     upstreams: tuple[UpstreamResult, ...]
     cost: tuple[CostResult, ...]
     unmet: tuple[str, ...]
-    """One note for each fault that the service did not meet, or perhaps did not."""
+    """The notes on the faults that the service did not meet, or perhaps did not."""
     hidden: tuple[str, ...]
     """Those of `unmet` on faults that it surely did not meet."""
     before: Mapping[str, AsBefore]
@@ -119,8 +117,8 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         verdict = "fail"
     if interrupted and verdict == "pass":
         verdict = "inconclusive"  # a reader who sees only the verdict must not take a stopped run for a complete one
-    unmet = tuple(dict.fromkeys(fault.note for fault in faults if fault.note))
-    hidden = tuple(dict.fromkeys(fault.note for fault in faults if fault.note and not fault.proof.one_witness))
+    unmet = unmet_notes(faults)
+    hidden = unmet_notes(fault for fault in faults if not fault.proof.one_witness)
     broken = next(iter(_failed_checks(findings)), None) if verdict == "rig_failure" else None
     reason, why, next_ = _explain(
         _Judged(pool, every, results, findings, phases, upstreams, cost, unmet, hidden, before, warmup), verdict
@@ -297,7 +295,7 @@ def _explain(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
 
 def _failed_checks(findings: Sequence[RunCheck]) -> list[RunCheck]:
     """The checks that failed, causes before their consequences."""
-    return sorted((f for f in findings if not f.ok), key=lambda f: _REPORT_ORDER.index(f.check))
+    return sorted((f for f in findings if not f.ok), key=lambda f: CHECK_ORDER.index(f.check))
 
 
 def _explain_as_before(judged: _Judged, first: GateVerdict, others: Sequence[GateVerdict]) -> tuple[str, str, str]:

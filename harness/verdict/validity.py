@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence.run import Evidence
-from harness.rundir.manifest import SERVICE, HarnessFault
-from harness.rundir.results import ValidityCheck
+from harness.rundir.manifest import SERVICE, HarnessFault, part_of
+from harness.rundir.results import ValidityCheck, unmet_notes
 from harness.statistics import nearest_rank
 from harness.text import split_quote
 from harness.units import NS_PER_MS, NS_PER_S, format_count, format_duration, format_share, format_things
 from harness.verdict.faults.proof import ProofOutcome
 
 CHECKS: Final = ("counts", "lag", "files", "faults", "rollback", "generator_cpu", "workers")
+UNPROVEN_MOST: Final = 3
+"""So many faults are described that were not proven; the others are counted."""
 LAG_MS: Final = 10.0
 """A p99 send lag up to this is never too much."""
 OFF_PLAN_NS: Final = NS_PER_MS
@@ -42,6 +44,8 @@ class RunCheck:
     """The last lines of the log that shows the failure, shortened."""
     command: str = ""
     """The shell command that `fix` mentions; empty if it mentions none."""
+    part: str = ""
+    """What failed, for people: `upstream cache`, `gateway`; empty: the check's name says it."""
 
 
 def rig_findings(run: Evidence, proofs: tuple[ProofOutcome, ...]) -> tuple[RunCheck, ...]:
@@ -70,6 +74,7 @@ def _of_supervisor(check: str, faults: Sequence[HarnessFault]) -> RunCheck:
         fix,
         log_lines=tuple(line for _, lines in messages for line in lines),
         command="\n".join(commands),
+        part=faults[0].part,
     )
 
 
@@ -110,13 +115,19 @@ def _files(run: Evidence) -> RunCheck:
 def _faults(run: Evidence, proofs: tuple[ProofOutcome, ...]) -> RunCheck:
     missing = [proof for proof in proofs if proof.missing]
     if run.manifest.t0_ns is not None and missing:
-        return RunCheck("faults", False, "; ".join(proof.missing for proof in missing), missing[0].fix)
+        return RunCheck("faults", False, _some([proof.missing for proof in missing]), missing[0].fix)
     landed = sum(proof.result.landed for proof in proofs)
     if not proofs:
         return RunCheck("faults", True, "the scenario has none")
-    notes = [proof.result.note for proof in proofs if proof.result.note]
+    notes = list(unmet_notes(proof.result for proof in proofs))
     summary = [f"{landed} of {len(proofs)} proven by canaries and by calls"] if landed or notes else ["none was due"]
     return RunCheck("faults", True, "; ".join(summary + notes))
+
+
+def _some(problems: Sequence[str]) -> str:
+    """The problems of the first UNPROVEN_MOST faults, and how many others there are."""
+    more = [f"and so for {len(problems) - UNPROVEN_MOST} more"] if len(problems) > UNPROVEN_MOST else []
+    return "; ".join([*problems[:UNPROVEN_MOST], *more])
 
 
 def _rollback(run: Evidence) -> RunCheck:
@@ -139,7 +150,11 @@ def _workers(run: Evidence) -> RunCheck:
         first = lost[0]
         tail = f": {first.last_line}" if first.last_line else ""
         return RunCheck(
-            "workers", False, f"{first.child} ended with code {first.code}{tail}", f"see logs/{first.child}.log"
+            "workers",
+            False,
+            f"{first.child} ended with code {first.code}{tail}",
+            f"see logs/{first.child}.log",
+            part=part_of(first.child),
         )
     if ended and ended.reason in ("rig", "never_ready"):
         what = "the service was never ready" if ended.reason == "never_ready" else "the rig failed"
@@ -220,4 +235,6 @@ def _cpu_share(resources: Sequence[Mapping[str, object]], child: str) -> float |
 
 def as_check(finding: RunCheck) -> ValidityCheck:
     """The check's entry in results.json."""
-    return ValidityCheck.model_validate({"check": finding.check, "ok": finding.ok, "detail": finding.detail})
+    return ValidityCheck.model_validate(
+        {"check": finding.check, "ok": finding.ok, "detail": finding.detail, "part": finding.part}
+    )

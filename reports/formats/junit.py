@@ -47,7 +47,7 @@ def suite(results: Results, *, name: str, warns: bool) -> ET.Element:
     if rig or not results.gates:
         case = _case(element, results, "the rig" if rig else "a verdict", 0)
         if rig:
-            body = [results.why, *results.log_lines, results.next, results.next_command]
+            body = [results.reason, *results.log_lines, results.why, results.next, results.next_command]
             _verdict(case, "error", "rig_failure", results.reason, "\n".join(filter(None, body)))
         elif results.verdict == "fail":
             _verdict(case, "failure", "fail", results.reason, results.why)

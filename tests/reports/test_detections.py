@@ -11,7 +11,7 @@ from harness.cli.display.summary import run_lines
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.results import FalseAlarm, FaultProof, FaultResult, NamedResult
 from harness.scenario.schema.json_schema import results_schema
-from reports.detections import named_without_fault, who_was_named
+from reports.detections import named_without_fault, summarize, who_was_named
 from reports.formats import html, md
 from reports.report import write_reports
 from reports.subject import Subject, read_results
@@ -72,6 +72,21 @@ def test_a_healthy_one_named_by_log_and_alert_is_one() -> None:
     told = who_was_named(fault(*(by(source, f"x-{number}") for source in ("log", "alert") for number in range(4))))
     assert len(told) == 4
     assert told[-1] == "and 1 more healthy ones"
+
+
+def test_a_healthy_one_named_in_several_faults_is_told_once_in_the_summary(tmp_path: Path) -> None:
+    made = Subject.load(write_run(tmp_path, five_minutes(rate_per_s=4))).results
+    wrong = (by("log", "gcp"), by("log", "oci"))
+    faults = [fault(by("log"), *wrong).model_copy(update={"name": f"f{n}"}) for n in range(5)]
+    faults[0] = faults[0].model_copy(update={"named": (*faults[0].named[:2], by("log", "aws"))})
+    told = [text for text in summarize(made.model_copy(update={"faults": tuple(faults)})) if "healthy" in text]
+    assert told == [
+        "gcp, healthy, was named by the service's log during f0, f1, f2 and 2 more, the first time after 1.20 s: "
+        "ERROR gcp failed",
+        "azure during f0: aws, healthy, was named by the service's log after 1.20 s: ERROR aws failed",
+        "oci, healthy, was named by the service's log during f1, f2, f3 and 1 more, the first time after 1.20 s: "
+        "ERROR oci failed",
+    ]
 
 
 def test_who_was_named_without_a_fault() -> None:

@@ -66,10 +66,27 @@ def test_nothing_is_told_where_everybody_was_there_or_no_answer_was() -> None:
 
 
 def test_the_gates_own_phase_is_never_left_out() -> None:
-    phases = [during(f"f{number}", here("gcp", missing=1)) for number in range(9)]
+    phases = [during(f"f{number}", here("gcp", missing=number + 1)) for number in range(9)]
     failed = gate("fail", phase="f8").model_copy(update={"metric": "complete"})
     told = present.describe(made(*phases, gates=(failed,)))
     assert [when for when, _ in told] == ["during f8", "during f0", "during f1", "during f2", "in 5 more phases"]
+
+
+def test_phases_with_the_same_figures_are_told_together() -> None:
+    phases = [during(f"f{number}", here("azure", faulted=9), here("gcp", missing=1)) for number in range(9)]
+    told = present.describe(made(*phases[:2], during("baseline", here("gcp", missing=7))))
+    assert [when for when, _ in told] == ["during f0 and during f1", "during baseline"]
+    [(when, _)] = present.describe(made(*phases))
+    assert when == "during f0, during f1, during f2, during f3 and in 5 more phases"
+
+
+def test_a_rig_failure_tells_no_phase_in_which_nobody_was_missing() -> None:
+    """The gate's verdict does not count there."""
+    undecided = gate("inconclusive", phase="f0").model_copy(update={"metric": "complete"})
+    results = made(during("f0", here("gcp")), during("f1", here("gcp", missing=1)), gates=(undecided,))
+    assert [when for when, _ in present.describe(results)] == ["during f0", "during f1"]
+    broken = results.model_copy(update={"verdict": "rig_failure"})
+    assert [when for when, _ in present.describe(broken)] == ["during f1"]
 
 
 def test_sixty_four_upstreams_are_a_few_words_and_a_few_rows() -> None:

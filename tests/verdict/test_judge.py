@@ -313,7 +313,7 @@ def test_a_run_that_never_came_to_its_load_is_a_rig_failure(tmp_path: Path) -> N
     made.manifest = made.manifest.model_copy(update={"t0_ns": None, "ended": RunEnd(reason="never_ready")})
     results = verdict.judge(Evidence.load(made.write(tmp_path)))
     assert (results.verdict, results.exit_code) == ("rig_failure", 4)
-    assert "never ready" in results.why
+    assert "never ready" in results.reason
     assert results.phases == ()
 
 

@@ -34,7 +34,8 @@ def assert_rig_failure(results: Results, check: str, words: str) -> None:
     broken: dict[str, str] = {one.check: one.detail for one in results.validity if not one.ok}
     assert set(broken) == {check}
     assert words in broken[check]
-    assert words in results.why
+    assert words in results.reason
+    assert results.why == "The rig failed, so nothing can be said about the service.", "`reason` says the rest"
     assert results.next.endswith(".")
 
 
@@ -85,7 +86,7 @@ def test_a_missing_row_file(tmp_path: Path) -> None:
         path.unlink()
     results = verdict.write(run_dir)
     assert results.verdict == "rig_failure"
-    assert "calls-0.bin is missing" in results.why
+    assert "calls-0.bin is missing" in results.reason
 
 
 def test_a_damaged_journal(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_what_the_supervisor_saw_is_said_in_its_words(tmp_path: Path) -> None:
     made.manifest = made.manifest.model_copy(update={"ended": ended})
     results = judged(made, tmp_path)
     assert results.verdict == "rig_failure"
-    assert "toxiproxy ended by signal 9" in results.why
+    assert "toxiproxy ended by signal 9" in results.reason
     assert results.next == "See logs/toxiproxy.log."
 
 
@@ -158,7 +159,7 @@ def test_the_end_of_a_log_and_a_command_stand_apart_from_the_sentences(tmp_path:
     results = judged(made, tmp_path)
     assert_rig_failure(results, "workers", "the service ended")
     assert results.reason == "the service ended"
-    assert results.why == "The rig failed, so nothing can be said about the service: the service ended."
+    assert results.why == "The rig failed, so nothing can be said about the service."
     assert results.log_lines == ("Traceback (most recent call last):", '  File "a.py"', "ValueError: no")
     assert results.next == "Run it by hand; its log is logs/sut.log."
     assert results.next_command == "cd /srv && env A=1 ./serve"
@@ -243,7 +244,7 @@ def test_a_fail_that_rests_on_send_lag_is_the_rigs(tmp_path: Path) -> None:
     results = judged(late_between(20_000, 40_000, 1_500), tmp_path)
     assert_rig_failure(results, "lag", "the load generator was late")
     assert results.gates[0].verdict == "fail"
-    assert "20 seconds above 10 ms" in results.why
+    assert "20 seconds above 10 ms" in results.reason
 
 
 def test_a_fail_that_holds_without_the_bad_seconds_stands(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from harness.cli.display.summary import (
     PATH_MOST,
@@ -11,12 +13,18 @@ from harness.cli.display.summary import (
     legible_results,
     painted_line,
     plain,
+    quoted,
     table,
     verdict_line,
 )
 from harness.rundir.results import VERDICT_WORD, CellResult, MatrixResults, PhaseResult, Results
 from harness.text import one_line
 from harness.units import format_count, format_duration, format_share
+
+LOGS_MOST: Final = 3
+"""So many ends of logs are shown; the reports of the other cells have theirs."""
+NAMES_MOST: Final = 6
+"""So many cells are named that share a sentence; the others are counted."""
 
 
 def matrix_lines(matrix: MatrixResults, folder: Path, paint: Paint = plain) -> list[str]:
@@ -32,8 +40,8 @@ def matrix_lines(matrix: MatrixResults, folder: Path, paint: Paint = plain) -> l
     return [
         *table(head, rows, styles, paint),
         "",
-        *(line for cell, results in cells for line in hanging(f"{cell.cell}: ", _happened(results))),
-        *(line for cell, results in cells for note in results.notes for line in hanging(f"{cell.cell}: ", note)),
+        *_what_happened(cells),
+        *_notes(cells),
         "",
         _ending(matrix),
         f"report: {one_line(str(folder / 'report.html'), PATH_MOST)} (and one for each cell: {first_cell} …)",
@@ -47,8 +55,51 @@ def _ending(matrix: MatrixResults) -> str:
     if not odd:
         cells = "The cell" if len(matrix.cells) == 1 else f"All {len(matrix.cells)} cells"
         return f"{cells} ended as expected."
-    unexpected = [f"{c.cell} is {VERDICT_WORD[c.verdict]}, expected {' or '.join(c.expected)}" for c in odd]
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for cell in odd:
+        alike.setdefault((cell.verdict, cell.expected), []).append(cell.cell)
+    unexpected = [
+        f"{_listed(names)} {_are(names)} {VERDICT_WORD[verdict]}, expected {' or '.join(expected)}"
+        for (verdict, expected), names in alike.items()
+    ]
     return f"Not as expected: {'; '.join(unexpected)}."
+
+
+def _what_happened(cells: Sequence[tuple[CellResult, Results]]) -> list[str]:
+    """A sentence on each cell, once for broken cells that share it; below it the end of a log, unless it was shown."""
+    alike: dict[tuple[str, str], list[tuple[CellResult, Results]]] = {}
+    for cell, results in cells:
+        is_broken = results.verdict == "rig_failure" or worst_phase(results) is None
+        alike.setdefault(("" if is_broken else cell.cell, _happened(results)), []).append((cell, results))
+    lines: list[str] = []
+    logs: set[tuple[str, ...]] = set()
+    for (_, sentence), members in alike.items():
+        lines += hanging(f"{_listed([cell.cell for cell, _ in members])}: ", sentence)
+        first, results = members[0]
+        if not results.log_lines or results.log_lines in logs or len(logs) >= LOGS_MOST:
+            continue
+        logs.add(results.log_lines)
+        if any(other.log_lines != results.log_lines for _, other in members):
+            lines += hanging("", f"the log of {first.cell} ends so:")
+        lines += quoted(results.log_lines)
+    return lines
+
+
+def _notes(cells: Sequence[tuple[CellResult, Results]]) -> list[str]:
+    alike: dict[str, list[str]] = {}
+    for cell, results in cells:
+        for note in results.notes:
+            alike.setdefault(note, []).append(cell.cell)
+    return [line for note, names in alike.items() for line in hanging(f"{_listed(names)}: ", note)]
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = [f"{len(names) - NAMES_MOST} more"] if len(names) > NAMES_MOST else []
+    return ", ".join([*names[:NAMES_MOST], *more])
 
 
 def worst_phase(results: Results) -> PhaseResult | None:

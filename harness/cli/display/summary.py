@@ -29,6 +29,9 @@ PATH_MOST: Final = 4_096
 GATE_MOST: Final = 120
 _MARGIN: Final = 7
 _MARK: Final = {"pass": "✓ pass", "fail": "✗ FAIL", "inconclusive": "? undecided", "rig_failure": "! rig failure"}
+_HEAD: Final = ("gate", "observed", "bounds", "limit", "n", "withstands", "verdict")
+NOT_COUNTED: Final = "does not count"
+"""In place of a gate's verdict in a rig failure."""
 _COLOUR: Final = {
     "pass": "green",
     "fail": "red",
@@ -62,12 +65,8 @@ def legible_results(results: T) -> T:
 def run_lines(results: Results, directory: Path, paint: Paint = plain) -> list[str]:
     """The summary of one run, or of a pool of runs."""
     results = legible_results(results)
-    gates = [_gate_row(gate) for gate in results.gates]
-    head = ("gate", "observed", "bounds", "limit", "n", "withstands", "verdict")
     return [
-        *table(head, gates, [gate.verdict for gate in results.gates], paint),
-        *([""] if gates else []),
-        *_undecided_reasons(results),
+        *(_measured(results, paint) if results.verdict == "rig_failure" else _gates(results, paint)),
         *_trust(results, paint),
         *_calls(results),
         *(line for note in results.notes for line in hanging("note", note)),
@@ -102,6 +101,28 @@ def format_observed(gate: GateResult) -> str:
     return "–" if gate.observed is None else format_value(gate.observed, gate)
 
 
+def _gates(results: Results, paint: Paint) -> list[str]:
+    """The table of all gates, then why those failed or are undecided that did not pass."""
+    rows = [(*_gate_row(gate), _MARK[gate.verdict]) for gate in results.gates]
+    lines = table(_HEAD, rows, [gate.verdict for gate in results.gates], paint)
+    return [*lines, *([""] if rows else []), *_undecided_reasons(results)]
+
+
+def _measured(results: Results, paint: Paint) -> list[str]:
+    """What the gates of a rig failure measured, without their verdicts, which do not count there."""
+    if not results.phases:
+        return hanging("gates", "no gate was judged, since no load was sent")
+    decided = [
+        gate for gate in results.gates if gate.verdict == "fail" or (gate.verdict == "pass" and gate.limit is not None)
+    ]
+    left = sum(gate.verdict == "inconclusive" for gate in results.gates)
+    if not decided:
+        return hanging("gates", "no gate could be judged") if left else []
+    rows = [(*_gate_row(gate), NOT_COUNTED) for gate in decided]
+    lines = [*table(_HEAD, rows, ["dim" for _ in rows], paint), ""]
+    return [*lines, *(hanging("gates", f"{left} more could not be judged") if left else [])]
+
+
 def _gate_row(gate: GateResult) -> tuple[str, ...]:
     bounded = gate.low is not None or gate.high is not None
     low, high = (format_value(bound, gate) for bound in (gate.low, gate.high))
@@ -112,7 +133,6 @@ def _gate_row(gate: GateResult) -> tuple[str, ...]:
         "" if gate.limit is None else f"{gate.op} {format_value(gate.limit, gate)}",
         format_count(gate.n),
         "" if gate.withstands_ms is None else format_duration(gate.withstands_ms),
-        _MARK[gate.verdict],
     )
 
 
@@ -126,9 +146,10 @@ def _undecided_reasons(results: Results) -> list[str]:
 
 def _trust(results: Results, paint: Paint) -> Iterable[str]:
     """The checks in one line each where something is wrong, else in one line."""
-    broken = [check for check in results.validity if not check.ok]
-    for check in broken:
-        yield from hanging("rig", f"{paint('✗', 'rig_failure')} {check.check}: {check.detail}")
+    broken = results.failed_checks
+    for place, check in enumerate(broken):
+        said = f": {check.detail}" if place else ""  # `what` says below what the first one found
+        yield from hanging("rig", f"{paint('✗', 'rig_failure')} {check.part or check.check}{said}")
     if not broken:
         lag = next((check.detail for check in results.validity if check.check == "lag"), "")
         landed = [fault.name for fault in results.faults if fault.landed]

@@ -13,13 +13,13 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from harness.rundir.manifest import HarnessFault, ProcessExit
+from harness.rundir.manifest import UPSTREAM_PREFIX, HarnessFault, ProcessExit, part_of
 from harness.rundir.plan import Plan
 from harness.stack.background import BackgroundTasks
 from harness.stack.events import LoadDone
 from harness.stack.load import local_workers
 from harness.stack.load.transport import WorkerTransport
-from harness.stack.processes import service, toxiproxy, upstream_command
+from harness.stack.processes import service, toxiproxy
 from harness.stack.processes.process import ChildProcess
 from harness.stack.run_state import Reason, RunState, disk_fault
 from harness.units import NS_PER_MS, NS_PER_S
@@ -138,6 +138,7 @@ class LoadPhase:
                 check=_check(child),
                 message=f"{child.name} {stopped.how} during the run",
                 fix="run again, and see who stops processes (a debugger, a job control, a memory guard?)",
+                part=part_of(child.name),
             )
         )
         if child.name == toxiproxy.NAME:  # calls to it would hang; its toxics end with the process
@@ -150,7 +151,7 @@ class LoadPhase:
         if not self._armed:
             return
         if child.name != service.NAME:
-            self.trouble(HarnessFault(check="faults", message=message, fix=fix))
+            self.trouble(HarnessFault(check="faults", message=message, fix=fix, part=part_of(child.name)))
             return
         lines = child.log_tail(1)
         last_line = lines[0] if lines else ""
@@ -201,12 +202,13 @@ def _died(death: ProcessExit, child: ChildProcess) -> HarnessFault:
         check=_check(child),
         message=f"{child.name} {death.how} during the run" + _end_of_log(child, death),
         fix=f"see {child.log_place}",
+        part=part_of(child.name),
     )
 
 
 def _end_of_log(child: ChildProcess, death: ProcessExit) -> str:
     """Several lines of a program of the user's, for whom they say more than the last one."""
-    if child.name.startswith(upstream_command.PREFIX):
+    if child.name.startswith(UPSTREAM_PREFIX):
         return "".join(f"\n  {line}" for line in child.log_excerpt())
     return f": {death.last_line}" if death.last_line else ""
 

@@ -128,8 +128,9 @@ class Canaries:
             if upstream.name in self._observations:
                 self._record(canary)
             if canary.outcome != "ok":
+                part = f"upstream {upstream.name}"
                 if not canary.bytes and (why := await self._why_unreachable(upstream)):
-                    raise RigError(f"upstream `{upstream.name}`: {why}", "start it, or mend its URL")
+                    raise RigError(f"upstream `{upstream.name}`: {why}", "start it, or mend its URL", part=part)
                 raise RigError(
                     f"no whole answer through Toxiproxy's listener for {upstream.name} ({upstream.url}) before any"
                     f" fault: {canary.outcome}, {canary.detail} after {canary.elapsed_ms:.0f} ms",
@@ -137,6 +138,7 @@ class Canaries:
                     if upstream.records_calls
                     else f"see that {PROTOCOLS[upstream.protocol].title} is spoken and ready at"
                     f" {upstream.origin.address}, and logs/toxiproxy.log of the run",
+                    part=part,
                 )
             self._check_size(upstream, canary)
 
@@ -168,6 +170,7 @@ class Canaries:
                     f" answer of at least {upstream.canary_bytes} bytes only, so it could not be seen",
                     "if the server asks for a password, write it into the upstream's URL; or slow the requests with"
                     " `stream: upstream`; or use `latency`",
+                    part=f"upstream {upstream.name}",
                 )
 
     async def run(self) -> None:

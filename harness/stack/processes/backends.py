@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from harness.correlation import CONTROL_HEADER, LOAD_PATH, READY_PATH, RUN_DIR_HEADER, run_hash
 from harness.errors import RigError
+from harness.rundir.manifest import part_of
 from harness.rundir.plan import Endpoint, PlannedUpstream, StackPlan
 from harness.stack.processes import probe
 from harness.stack.processes.own_tls import client_context, scheme_of
@@ -69,10 +70,11 @@ async def ready(plan: StackPlan, child: ChildProcess) -> None:
     except probe.NotReady as exc:
         tail = child.log_excerpt()
         if child.code.done() and tail and (said := _LAST_WORD.fullmatch(tail[-1])):
-            raise RigError(said[1], said[2] or f"see {child.log_place}") from exc
+            raise RigError(said[1], said[2] or f"see {child.log_place}", part=part_of(NAME)) from exc
         raise RigError(
             f"the fake backends did not get ready: {exc}" + "".join(f"\n  {line}" for line in tail),
             f"see {child.log_place}",
+            part=part_of(NAME),
         ) from exc
 
 

@@ -118,10 +118,14 @@ def almost_full(files: int | None) -> bool:
 
 def full(child: str, files: int) -> HarnessFault:
     """The fault to report of a child that has reached its limit."""
-    from harness.rundir.manifest import HarnessFault  # not at the top: `validate` counts files and needs no manifest
+    from harness.rundir.manifest import (  # not at the top: `validate` counts files and needs no manifest
+        HarnessFault,
+        part_of,
+    )
 
     return HarnessFault(
         check="workers",
         message=f"{child} has {format_count(files)} open files, all that the system allows: it can take no connection",
         fix="raise the hard limit of open files (ulimit -Hn, as root), or lower the rate",
+        part=part_of(child),
     )

@@ -20,7 +20,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from harness.errors import RigError
-from harness.rundir.manifest import HarnessFault
+from harness.rundir.manifest import HarnessFault, part_of
 from harness.rundir.plan import StackPlan
 from harness.secrets.expand import Expander
 from harness.stack.processes import probe
@@ -78,6 +78,7 @@ async def ready(plan: StackPlan, child: ChildProcess, headers: Mapping[str, str]
             f"the gateway (nginx on port {plan.gateway.port}) did not get ready: {exc}"
             + "".join(f"\n  {line}" for line in child.log_excerpt()),
             f"see {child.log_place}; `gateway: {{kind: client}}` does without nginx",
+            part=part_of(NAME),
         ) from exc
 
 
@@ -94,7 +95,11 @@ async def switch_log(child: ChildProcess, to: Path | None) -> None:
     give_up = time.monotonic() + _SWITCH_S
     while not target.exists():
         if not child.alive or time.monotonic() > give_up:
-            raise RigError(f"the gateway did not open {target.name} for the next load", f"see {child.log_place}")
+            raise RigError(
+                f"the gateway did not open {target.name} for the next load",
+                f"see {child.log_place}",
+                part=part_of(NAME),
+            )
         await asyncio.sleep(0.01)
 
 
@@ -127,6 +132,7 @@ def troubles(log: Path, since_bytes: int = 0) -> list[HarnessFault]:
             check="workers",
             message=f"the gateway had trouble of its own ({len(found)} lines), first: {found[0]}",
             fix="make room on the disk or raise the open-file limit (ulimit -n), then run again",
+            part=part_of(NAME),
         )
     ]
 

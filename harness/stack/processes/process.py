@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from harness.errors import RigError
+from harness.rundir.manifest import part_of
 from harness.text import one_line, shorten_middle
 from harness.units import NS_PER_MS
 
@@ -102,6 +103,7 @@ class ChildProcess:
             raise RigError(
                 f"{spec.name} could not be started: `{spec.argv[0]}`: {exc.strerror or exc}",
                 f"check that the command exists and may be executed in {spec.cwd}",
+                part=part_of(spec.name),
             ) from exc
         child = cls(spec, process, time.monotonic_ns(), asyncio.get_running_loop().create_future())
         # One thread per child: asyncio's child watchers differ between Python 3.11 and 3.12 and between systems.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import RigError
-from harness.rundir.manifest import SERVICE
+from harness.rundir.manifest import SERVICE, part_of
 from harness.rundir.plan import PlannedService, StackPlan
 from harness.rundir.planned.ca_variables import CA_VARIABLES
 from harness.secrets.expand import REFERENCE, Expander, is_named_like_a_secret
@@ -62,6 +62,7 @@ def never_ready(plan: StackPlan, child: ChildProcess | None, why: str) -> RigErr
         return RigError(
             f"the service at {service.url} was never ready: {asked}: {why}",
             "start it, or mend `service.url` or `service.ready`",
+            part=part_of(NAME),
         )
     lines = "".join(f"\n  {line}" for line in child.log_excerpt())
     by_hand = command_by_hand(
@@ -73,12 +74,14 @@ def never_ready(plan: StackPlan, child: ChildProcess | None, why: str) -> RigErr
         return RigError(
             f"the service ended with {how} before it was ready" + (lines or "; its log is empty"),
             f"run it by hand; its log is {child.log_place}\n  {by_hand}",
+            part=part_of(NAME),
         )
     within = duration_literal(service.ready_within_ms)
     return RigError(
         f"the service was not ready within {within}: {asked} on port {service.port}: {why}" + lines,
         f"see {child.log_place}; does it listen on {{port}}? `service.ready` sets what is asked and how long; "
         f"to start it by hand:\n  {by_hand}",
+        part=part_of(NAME),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
-from harness.rundir.manifest import HarnessFault, ToxiproxyInfo
+from harness.rundir.manifest import HarnessFault, ToxiproxyInfo, part_of
 from harness.rundir.plan import StackPlan
 from harness.stack.commands import UpCommand
 from harness.stack.processes import probe
@@ -62,7 +62,8 @@ async def ready(order: UpCommand, child: ChildProcess | None) -> ToxiproxyInfo:
         answer = await probe.get(f"{url}/version")
     except (probe.NotReady, OSError, ValueError) as exc:
         tail = "".join(f"\n  {line}" for line in child.log_excerpt()) if child else ""
-        raise RigError(f"Toxiproxy at {url} does not answer: {exc or type(exc).__name__}{tail}", _fix(child)) from exc
+        said = f"Toxiproxy at {url} does not answer: {exc or type(exc).__name__}{tail}"
+        raise RigError(said, _fix(child), part=part_of(NAME)) from exc
     return ToxiproxyInfo(
         kind="real", version=_version(answer.body) or order.engine_version, source=order.engine_source, url=url
     )
@@ -79,7 +80,7 @@ async def watch(client: ToxiproxyClient, names: Collection[str], lost: Callable[
             await asyncio.sleep(AGAIN_S)
         else:
             fix = f"see what happened to that server, then run `tailgate toxiproxy sweep --url {client.url}`"
-            lost(HarnessFault(check="faults", message=wrong, fix=fix))
+            lost(HarnessFault(check="faults", message=wrong, fix=fix, part=part_of(NAME)))
             return
 
 

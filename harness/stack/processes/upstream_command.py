@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import RigError
+from harness.rundir.manifest import UPSTREAM_PREFIX, part_of
 from harness.rundir.plan import PlannedUpstream, StackPlan
 from harness.secrets.expand import Expander
 from harness.stack.processes import probe
@@ -19,8 +20,6 @@ from harness.stack.processes.process import ChildProcess, ProcessSpec
 from harness.stack.processes.service import check_command
 from harness.units import duration_literal
 
-PREFIX: Final = "upstream-"
-"""Begins the names of these children, so that an upstream called `toxiproxy` is not taken for Toxiproxy."""
 GRACE_S: Final = 2.0
 HOST: Final = "127.0.0.1"
 _ATTEMPT_S: Final = 1.0
@@ -38,7 +37,7 @@ def _spec(upstream: PlannedUpstream, run_dir: Path, environ: Mapping[str, str], 
     argv = tuple(expand(word) for word in command.argv)
     cwd = Path(command.cwd).absolute()
     check_command(argv[0], cwd, env, whose=f"the upstream `{upstream.name}`", at=f"upstreams.{upstream.name}")
-    name = f"{PREFIX}{upstream.name}"
+    name = f"{UPSTREAM_PREFIX}{upstream.name}"
     return ProcessSpec(name, argv, env, cwd, run_dir / "logs" / f"{name}.log")
 
 
@@ -83,12 +82,14 @@ def _never_ready(upstream: PlannedUpstream, child: ChildProcess, why: str) -> Ri
             f"the command of the upstream `{upstream.name}` {ended(child)} before it was ready"
             + (lines or "; its log is empty"),
             f"run it by hand; its log is {child.log_place}",
+            part=part_of(child.name),
         )
     asked = f"{command.ready_method} {command.ready_path}" if command.ready_path else "a TCP connection"
     return RigError(
         f"the upstream `{upstream.name}` was not ready within {duration_literal(command.ready_within_ms)}: {asked} on "
         f"port {command.port}: {why}" + lines,
         f"see {child.log_place}; does it listen on {{port}}? `ready` sets what is asked and how long",
+        part=part_of(child.name),
     )
 
 

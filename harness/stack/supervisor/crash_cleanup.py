@@ -19,7 +19,7 @@ from harness.errors import TailgateError
 from harness.rundir import handshake
 from harness.rundir.incomplete import FOLDER
 from harness.rundir.journal import read_journal
-from harness.rundir.manifest import HarnessFault, Manifest, RunEnd
+from harness.rundir.manifest import TAILGATE, HarnessFault, Manifest, RunEnd
 from harness.rundir.plan import Plan
 from harness.secrets.expand import known_secrets
 from harness.secrets.redact import redact, redact_files
@@ -76,6 +76,7 @@ def clean_up(
         check="workers",
         message=message,
         fix="everything it had started was ended; run again, and see who kills processes (the kernel, out of memory?)",
+        part=TAILGATE,
     )
 
 

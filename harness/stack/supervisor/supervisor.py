@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from harness.rundir.manifest import HarnessFault
+from harness.rundir.manifest import TAILGATE, HarnessFault
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander, known_secrets
 from harness.secrets.redact import redact_files
@@ -48,6 +48,7 @@ STOOD_STILL: Final = HarnessFault(
     message=f"tailgate gave no sign of life for {SILENCE_S:g} s (stopped by a signal such as SIGSTOP, or without CPU): "
     "the faults were taken back and the run was ended",
     fix="run again, and let it run: Ctrl-C ends a run early",
+    part=TAILGATE,
 )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.rundir import handshake
-from harness.rundir.manifest import HarnessFault
+from harness.rundir.manifest import TAILGATE, UPSTREAM_PREFIX, HarnessFault
 from harness.secrets.redact import redact_files
 from harness.stack.environment import Environment
 from harness.stack.load import local_workers
@@ -92,7 +92,8 @@ class _Steps:
         return None
 
     def _report(self, message: str) -> None:
-        self._state.trouble(HarnessFault(check="workers", message=message, fix="see the logs of this run"))
+        fix = "see the logs of this run"
+        self._state.trouble(HarnessFault(check="workers", message=message, fix=fix, part=TAILGATE))
 
 
 async def _undo_load(env: Environment, steps: _Steps, *, urgent: Callable[[], bool]) -> bool | None:
@@ -129,7 +130,7 @@ async def _stop_front(env: Environment) -> None:
 
 
 async def _stop_back(env: Environment) -> None:
-    commands = [name for name in env.children if name.startswith(upstream_command.PREFIX)]
+    commands = [name for name in env.children if name.startswith(UPSTREAM_PREFIX)]
     await asyncio.gather(
         _stop(env, backends.NAME, backends.GRACE_S),
         _stop(env, toxiproxy.NAME, toxiproxy.GRACE_S),
