@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.evidence.run import Evidence
+from harness.rundir.rows import NO_ROUTE, NO_SEQ
 from harness.rundir.unmatched import Unmatched
 
 NAMED_MOST = 3
 """A message lists at most this many kinds of call."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallCounts:
+    """How many calls came to one fake or to several, and how many of them matched a route of the fake.
+
+    `others`: calls without a number, which may be probes of the service's own.
+    """
+
+    numbered: int = 0
+    """Calls that carry the number (`seq`) of the arrival that they belong to."""
+    numbered_matched: int = 0
+    others: int = 0
+    others_matched: int = 0
+    arrivals: int = 0
+    """How many different arrivals the numbered calls belong to."""
+
+    @classmethod
+    def of(cls, calls: NDArray[Any]) -> CallCounts:
+        """`calls`: a structured array of `rows.CALLS`, without the calls of canaries."""
+        numbered, matched = calls["seq"] != NO_SEQ, calls["route"] != NO_ROUTE
+        return cls(
+            numbered=int(np.count_nonzero(numbered)),
+            numbered_matched=int(np.count_nonzero(numbered & matched)),
+            others=int(np.count_nonzero(~numbered)),
+            others_matched=int(np.count_nonzero(~numbered & matched)),
+            arrivals=len(np.unique(calls["seq"][numbered])),
+        )
+
+    @property
+    def total(self) -> int:
+        return self.numbered + self.others
 
 
 def unmatched_calls(runs: Iterable[Evidence]) -> tuple[Unmatched, ...]:

@@ -17,8 +17,6 @@ from harness.units import NS_PER_MS, NS_PER_S
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.verdict.warmup import CallCounts
-
 SETTLE_NS: Final = 2 * NS_PER_S
 """By this time after t = 0 the fakes and the workers have written their rows of the warm-up."""
 EVERY_NS: Final = NS_PER_S // 2
@@ -33,7 +31,7 @@ class WarmupWatch:
         self._samples = LiveSamples(run_dir, plan.load.workers)
         self._calls = RowTail(run_dir / "calls-0.bin", CALLS)
         self._settled = not plan.load.warmup_ms
-        self._counts: CallCounts | None = None
+        self._warmup_calls: list[NDArray[Any]] = []
         self._called: set[int] = set()
         self._warned = False
         self._next_ns = 0
@@ -47,22 +45,29 @@ class WarmupWatch:
         return self._decide(self._samples.update(), t0_ns, now_ns)
 
     def _decide(self, samples: NDArray[Any], t0_ns: int, now_ns: int) -> str | None:
-        from harness.verdict.warmup import all_failed, last_half, none_matches
+        import numpy as np
+
+        from harness.verdict.warmup import all_failed, asked_in_vain, last_half
 
         arrivals = int(((samples["intended_ns"] < t0_ns) & (samples["part"] == 0)).sum())
-        if self._counts and none_matches(self._counts, arrivals):
-            self._settled = True
-            return "every call of the service asked for something that its fakes do not have"
+        if names := asked_in_vain(self._plan, np.concatenate(self._warmup_calls), arrivals):
+            self._settle()
+            what = "it does not have" if len(names) == 1 else "they do not have"
+            return f"every call of the service to {', '.join(names)} asked for something that {what}"
         rows = last_half(self._plan, samples, t0_ns)
         since_ns = t0_ns - round(self._plan.load.warmup_ms / 2 * NS_PER_MS)
         later = samples["outcome"][samples["intended_ns"] >= since_ns]
         if (later == Outcome.OK).any():  # also after the warm-up, since the service may have become ready just then
-            self._settled = True
+            self._settle()
             return None
         if not self._is_complete(len(rows), t0_ns, now_ns):
             return None
-        self._settled = True
+        self._settle()
         return "every request of the last half of the warm-up failed" if all_failed(rows) else None
+
+    def _settle(self) -> None:
+        self._settled = True
+        self._warmup_calls.clear()
 
     def _is_complete(self, rows: int, t0_ns: int, now_ns: int) -> bool:
         """Whether every arrival of the warm-up's last half has its row."""
@@ -99,10 +104,8 @@ class WarmupWatch:
         )
 
     def _read_calls(self, t0_ns: int) -> None:
-        from harness.verdict.warmup import CallCounts
-
         calls = self._calls.read()
         calls = calls[(calls["flags"] & FLAG_CANARY) == 0]
         self._called |= set(calls["upstream"].tolist())
-        counts = CallCounts.of(calls[calls["arrived_ns"] < t0_ns])
-        self._counts = self._counts.plus(counts) if self._counts else counts
+        if not self._settled:
+            self._warmup_calls.append(calls[calls["arrived_ns"] < t0_ns])

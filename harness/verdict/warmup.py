@@ -1,14 +1,14 @@
-"""Recognises in the warm-up a run that cannot end well: every request fails, or none of the service's calls matches a
-route of its fakes.
+"""Recognises in the warm-up a run that cannot end well: every request fails, or an upstream that the run is about has
+nothing that the service asks it for.
 
 Such a run is stopped as soon as this is known, and judged by the same rule afterwards. It is a FAIL if every request of
 the warm-up's last half failed although requests reached the service, also if they only timed out. Otherwise it is a rig
-failure: no request reached the service, or its calls match no route while some answers were ok.
+failure: no request reached the service, or an upstream has nothing of what it is asked for while some answers were ok.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,58 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence.run import Evidence, Pool
-from harness.evidence.unmatched import unmatched_calls
+from harness.evidence.unmatched import CallCounts, unmatched_calls
+from harness.gates.parse import parse_gate
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
 from harness.rundir.results import GateResult
-from harness.rundir.rows import NO_ROUTE, NO_SEQ, Outcome
+from harness.rundir.rows import Outcome
+from harness.rundir.unmatched import Unmatched
 from harness.units import NS_PER_MS, format_things
 from harness.verdict.validity import RunCheck
 
 LEAST: Final = 10
 """Fewer requests, or fewer calls, are too few to conclude anything."""
 NAMED_MOST: Final = 3
-"""How many unmatched requests a message names."""
+"""How many upstreams, and how many unmatched requests, a message names."""
+ASKED_BY_ALL: Final = 0.9
+"""An upstream that at least this share of the arrivals asks counts as asked by all: the last calls of the warm-up may
+come after it."""
 _REACHED: Final = (Outcome.CLIENT_TIMEOUT, Outcome.GATEWAY_TIMEOUT, Outcome.UNFINISHED)
 """These requests were sent and waited for an answer, so they count as having reached the service."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallCounts:
-    """How many calls came to the fakes, and how many of them matched a route of the fake.
-
-    `others`: calls without a number, which may be probes of the service's own.
-    """
-
-    numbered: int = 0
-    """Calls that carry the number (`seq`) of the arrival that they belong to."""
-    numbered_matched: int = 0
-    others: int = 0
-    others_matched: int = 0
-
-    @classmethod
-    def of(cls, calls: NDArray[Any]) -> CallCounts:
-        """`calls`: a structured array of `rows.CALLS`, without the calls of canaries."""
-        numbered, matched = calls["seq"] != NO_SEQ, calls["route"] != NO_ROUTE
-        return cls(
-            numbered=int(np.count_nonzero(numbered)),
-            numbered_matched=int(np.count_nonzero(numbered & matched)),
-            others=int(np.count_nonzero(~numbered)),
-            others_matched=int(np.count_nonzero(~numbered & matched)),
-        )
-
-    def plus(self, more: CallCounts) -> CallCounts:
-        """The sum of both counts."""
-        return CallCounts(
-            self.numbered + more.numbered,
-            self.numbered_matched + more.numbered_matched,
-            self.others + more.others,
-            self.others_matched + more.others_matched,
-        )
-
-    @property
-    def total(self) -> int:
-        return self.numbered + self.others
 
 
 def none_matches(calls: CallCounts, arrivals: int) -> bool:
@@ -79,6 +46,42 @@ def none_matches(calls: CallCounts, arrivals: int) -> bool:
     if calls.numbered_matched or calls.others_matched:
         return False
     return calls.numbered >= LEAST or (calls.others >= LEAST and 2 * calls.others >= arrivals)
+
+
+def asked_in_vain(plan: Plan, calls: NDArray[Any], arrivals: int) -> tuple[str, ...]:
+    """The upstreams because of which a run cannot end well, in the plan's order; empty if there is none.
+
+    The service got nothing from them that they have, and the run is about them: a fault or a gate names them, or every
+    request asks them, or the service got nothing from any other upstream either. `calls`: a structured array of
+    `rows.CALLS`, the calls of the warm-up without those of canaries; `arrivals`: how many requests it had.
+    """
+    counts = {
+        upstream.name: CallCounts.of(calls[calls["upstream"] == upstream.index])
+        for upstream in plan.upstreams
+        if upstream.records_calls
+    }
+    if none_matches(CallCounts.of(calls), arrivals):
+        return tuple(name for name, count in counts.items() if count.total)
+    about = _named(plan)
+    return tuple(
+        name
+        for name, count in counts.items()
+        if none_matches(count, arrivals)
+        and (name in about or max(count.arrivals, count.others) >= ASKED_BY_ALL * arrivals)
+    )
+
+
+def _named(plan: Plan) -> set[str]:
+    """The upstreams that a fault or a gate is about. A gate on `complete` is about all that a request asks for, one on
+    calls that names no upstream about all."""
+    names = {name for fault in plan.faults for name in fault.upstreams}
+    for gate in (parse_gate(planned.text) for planned in plan.gates):
+        names |= set(gate.upstreams())
+        if gate.uses_complete:
+            names |= {name for request in plan.load.requests for name in request.asks}
+        if gate.counts_calls and not gate.upstreams():
+            names |= {upstream.name for upstream in plan.upstreams}
+    return names
 
 
 def last_half(plan: Plan, samples: NDArray[Any], t0_ns: int) -> NDArray[Any]:
@@ -109,6 +112,8 @@ class WarmupFailure:
     next: str
     blames_service: bool
     requests: int
+    part: str = ""
+    """What the run failed by, if it is a rig failure."""
 
     def gate(self) -> GateResult:
         """The failed gate `service-answers`, which only results of such a run contain."""
@@ -137,7 +142,7 @@ class WarmupFailure:
     def check(self) -> RunCheck:
         """The failed validity check of a run that is a rig failure for this reason."""
         # "workers" is the check of every failure of the harness that has no check of its own
-        return RunCheck(check="workers", ok=False, detail=self.reason, fix=self.next)
+        return RunCheck(check="workers", ok=False, detail=self.reason, fix=self.next, part=self.part)
 
 
 def failed_warmup(pool: Pool) -> WarmupFailure | None:
@@ -151,33 +156,51 @@ def failed_warmup(pool: Pool) -> WarmupFailure | None:
 
 def _failure_of(run: Evidence) -> WarmupFailure | None:
     arrivals = run.samples[(run.samples["intended_ns"] < run.t0_ns) & (run.samples["part"] == 0)]
-    calls = CallCounts.of(run.calls[run.calls["arrived_ns"] < run.t0_ns])
+    in_warmup = run.calls[run.calls["arrived_ns"] < run.t0_ns]
     rows = last_half(run.plan, run.samples, run.t0_ns)
     failed = all_failed(rows)
-    reached = bool(calls.total) or (rows["status"] > 0).any() or np.isin(rows["outcome"], _REACHED).any()
-    if none_matches(calls, len(arrivals)):
-        return _unmatched(run, calls, rows, blames_service=failed)
+    reached = bool(len(in_warmup)) or (rows["status"] > 0).any() or np.isin(rows["outcome"], _REACHED).any()
+    if names := asked_in_vain(run.plan, in_warmup, len(arrivals)):
+        return _unmatched(run, names, rows, blames_service=failed)
     if not failed:
         return None
     return _failing_answers(run, rows) if reached else _unreachable(run, rows)
 
 
-def _unmatched(run: Evidence, calls: CallCounts, rows: NDArray[Any], *, blames_service: bool) -> WarmupFailure:
-    lines = unmatched_calls([run])
-    named = [f"{line.upstream} has no {line.asked}: {line.answered()}" for line in lines if line.path is not None]
-    more = [f"{len(named) - NAMED_MOST} more"] if len(named) > NAMED_MOST else []
-    detail = "; ".join([*named[:NAMED_MOST], *more]) or format_things(calls.total, "call")
-    reason = f"every call of the service in the warm-up asked for something that its fakes do not have ({detail})"
-    speaks = next((f": {line.speaks}" for line in lines if line.speaks), "")
-    nearest = next((f" The nearest to {line.asked} is {line.nearest}." for line in lines if line.nearest), "")
+def _unmatched(run: Evidence, names: tuple[str, ...], rows: NDArray[Any], *, blames_service: bool) -> WarmupFailure:
+    lines = [line for line in unmatched_calls([run]) if line.upstream in names and line.path is not None]
+    listed = [f"{line.upstream} has no {line.asked}: {line.answered()}" for line in lines]
+    detail = f" ({_some(listed, '; ')})" if listed else ""
+    what = "it does not have" if len(names) == 1 else "they do not have"
+    reason = f"every call of the service to {_some(names)} in the warm-up asked for something that {what}{detail}"
     outcomes = f" {_ended_as(rows)}" if blames_service else ""
     return WarmupFailure(
         reason=reason,
-        why=f"{_capital(reason)}. The run was stopped, since such calls meet no fault of a fake.{outcomes}",
-        next=f"Let the service ask for what the fakes have{speaks}; see docs/scenarios.md.{nearest}",
+        why=f"The run was stopped, since it would show nothing of what the service does with {_some(names)}.{outcomes}",
+        next=_let_them_have_it(names, lines),
         blames_service=blames_service,
         requests=len(rows),
+        part=f"upstream {names[0]}" if len(names) == 1 else "upstreams",
     )
+
+
+def _let_them_have_it(names: tuple[str, ...], lines: Sequence[Unmatched]) -> str:
+    """What to do about calls for what fakes do not have, with what they have that is most like it."""
+    speaks = next((f": {line.speaks}" for line in lines if line.speaks and not line.nearest), "")
+    nearest = [f"the nearest to {line.asked} of {line.upstream} is {line.nearest}" for line in lines if line.nearest]
+    if not nearest:
+        return f"Let the service ask for what {_some(names)} has{speaks}; see docs/scenarios.md."
+    return (
+        f"Add a route for what the service asks, or correct the base URL that it is given: "
+        f"{_some(nearest, '; ')}. A 404 that is meant is a route too, such as "
+        f"`{lines[0].asked}: {{status: 404}}`."
+    )
+
+
+def _some(texts: Sequence[str], separator: str = ", ") -> str:
+    """The first NAMED_MOST texts, and how many more there are."""
+    more = [f"{len(texts) - NAMED_MOST} more"] if len(texts) > NAMED_MOST else []
+    return separator.join([*texts[:NAMED_MOST], *more])
 
 
 def _failing_answers(run: Evidence, rows: NDArray[Any]) -> WarmupFailure:
@@ -223,7 +246,3 @@ def _ended_as(rows: NDArray[Any]) -> str:
     parts = [f"{count} {'as' if place else 'ended as'} {name}" for place, (name, count) in enumerate(ranked)]
     listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
     return f"Of the {format_things(len(rows), 'request')} of the warm-up's last half, {listed}."
-
-
-def _capital(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"

@@ -13,6 +13,7 @@ from tests.rundir.recording import T0_NS, make_plan, slow_fault
 
 MS = 1_000_000
 PLAN = make_plan(rate_per_s=20, warmup_ms=2_000, faults=[slow_fault()])
+FIRST = PLAN.upstreams[0].name
 LATE_NS = T0_NS + SETTLE_NS
 
 
@@ -88,15 +89,33 @@ def test_calls_that_match_no_route_stop_the_run_whatever_the_answers_are(tmp_pat
         rows.call(-1000 + number, route=NO_ROUTE)
     rows.call(-500, flags=FLAG_CANARY)
     reason = WarmupWatch(PLAN, tmp_path).stop_reason(T0_NS, LATE_NS)
-    assert reason == "every call of the service asked for something that its fakes do not have"
+    assert reason == f"every call of the service to {FIRST} asked for something that it does not have"
 
 
-def test_one_call_that_matches_is_enough(tmp_path: Path, rows: Rows) -> None:
+@pytest.mark.parametrize("upstream", [0, 2])
+def test_one_call_that_matches_is_enough_if_it_came_to_the_same_upstream(
+    tmp_path: Path, rows: Rows, upstream: int
+) -> None:
     half(rows, Outcome.OK)
     for number in range(40):
         rows.call(-1000 + number, route=NO_ROUTE)
-    rows.call(-500, upstream=2)
-    assert WarmupWatch(PLAN, tmp_path).stop_reason(T0_NS, LATE_NS) is None
+        rows.seq += 1
+    rows.call(-500, upstream=upstream)
+    reason = WarmupWatch(PLAN, tmp_path).stop_reason(T0_NS, LATE_NS)
+    assert reason == (
+        f"every call of the service to {FIRST} asked for something that it does not have" if upstream else None
+    )
+
+
+def test_calls_are_counted_over_several_readings(tmp_path: Path, rows: Rows) -> None:
+    """The warning of upstreams that were not called reads the rows as well."""
+    watch = WarmupWatch(PLAN, tmp_path)
+    half(rows, Outcome.OK, 39)
+    rows.call(-900)
+    watch.uncalled(T0_NS, T0_NS + 10**12)
+    for number in range(40):
+        rows.call(-800 + number, route=NO_ROUTE)
+    assert watch.stop_reason(T0_NS, LATE_NS) is None, "the call that matches was in the reading before"
 
 
 def test_a_run_without_warm_up_is_never_stopped_for_it(tmp_path: Path, rows: Rows) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from harness import verdict
+from harness.evidence.unmatched import CallCounts
 from harness.rundir.manifest import RunEnd
+from harness.rundir.plan import Plan
 from harness.rundir.results import Results
 from harness.rundir.rows import NO_ROUTE, NO_SEQ, Outcome
 from harness.rundir.unmatched import Unmatched
-from harness.verdict.warmup import CallCounts, none_matches
+from harness.verdict.warmup import asked_in_vain, none_matches
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
 
 STOPPED_MS = 2_500
@@ -35,17 +38,30 @@ def failing(recording: Recording, outcome: Outcome, status: int) -> Recording:
     return recording
 
 
-def unmatched(recording: Recording) -> Recording:
-    recording.calls["route"], recording.calls["status"] = NO_ROUTE, 404
-    line = Unmatched(
-        upstream="gcp",
-        method="GET",
-        path="/v2/offers",
-        status=404,
-        calls=312,
-        speaks="a fake of the provider generic speaks GET /offers?cursor=",
-    )
-    recording.unmatched = [line]
+def unmatched(recording: Recording, *upstreams: str) -> Recording:
+    """No call to these upstreams (to all, if none is given) matches what they have."""
+    own = [upstream for upstream in recording.plan.upstreams if not upstreams or upstream.name in upstreams]
+    chosen = np.isin(recording.calls["upstream"], [upstream.index for upstream in own])
+    recording.calls["route"][chosen], recording.calls["status"][chosen] = NO_ROUTE, 404
+    recording.unmatched = [
+        Unmatched(
+            upstream=upstream.name,
+            method="GET",
+            path="/v2/offers",
+            status=404,
+            calls=312,
+            speaks="a fake of the provider generic speaks GET /offers?cursor=",
+        )
+        for upstream in own
+    ]
+    return recording
+
+
+def rarely(recording: Recording, upstream: str) -> Recording:
+    """Only every second request asks this upstream."""
+    index = recording.plan.upstream(upstream).index
+    dropped = (recording.calls["upstream"] == index) & (recording.calls["seq"] % 2 == 0)
+    recording.calls = recording.calls[~dropped]
     return recording
 
 
@@ -119,6 +135,73 @@ def test_a_run_that_was_stopped_for_another_reason_is_judged_as_before(tmp_path:
     assert "service-answers" not in [gate.id for gate in results.gates]
 
 
+@pytest.mark.parametrize("upstream", ["azure", "gcp"])
+def test_one_upstream_that_has_nothing_of_what_every_request_asks_is_enough(tmp_path: Path, upstream: str) -> None:
+    """azure has a fault, gcp has none."""
+    results = judged(unmatched(stopped(), upstream), tmp_path)
+    assert (results.verdict, results.exit_code) == ("rig_failure", 4)
+    assert results.reason == (
+        f"every call of the service to {upstream} in the warm-up asked for something that it does not have "
+        f"({upstream} has no GET /v2/offers: 404 to 312 calls)"
+    )
+    assert f"ask for what {upstream} has: a fake of the provider generic speaks GET /offers?cursor=" in results.next
+    (check,) = [check for check in results.validity if not check.ok]
+    assert check.part == f"upstream {upstream}"
+
+
+def test_several_upstreams_are_named_together_with_their_nearest_routes(tmp_path: Path) -> None:
+    recording = unmatched(stopped(), "azure", "gcp")
+    recording.unmatched = [line.model_copy(update={"nearest": "GET /v1/offers"}) for line in recording.unmatched]
+    results = judged(recording, tmp_path)
+    assert "to azure, gcp in the warm-up asked for something that they do not have (azure has no" in results.reason
+    assert "the nearest to GET /v2/offers of gcp is GET /v1/offers" in results.next
+    assert "Add a route for what the service asks, or correct the base URL" in results.next
+
+
+def of_gates(*gates: str, faults: bool = False, complete: Literal["auto", "none"] = "none") -> Plan:
+    plan = make_plan(faults=[slow_fault()] if faults else [], gates=gates)
+    return plan.model_copy(update={"load": plan.load.model_copy(update={"complete": complete})})
+
+
+@pytest.mark.parametrize(
+    ("plan", "upstream", "about"),
+    [
+        (of_gates("p99 < 1s", faults=True), "azure", True),
+        (of_gates("p99 < 1s", faults=True), "gcp", False),
+        (of_gates("p99 of gcp < 1s"), "gcp", True),
+        (of_gates("p99 of gcp < 1s"), "azure", False),
+        (of_gates("calls to gcp < 2"), "gcp", True),
+        (of_gates("calls < 9"), "gcp", True),
+        (of_gates("complete > 90%", complete="auto"), "gcp", True),
+        (of_gates("errors < 5%"), "gcp", False),
+    ],
+)
+def test_an_upstream_that_few_requests_ask_counts_if_a_fault_or_a_gate_names_it(
+    plan: Plan, upstream: str, about: bool
+) -> None:
+    recording = rarely(unmatched(record(plan), upstream), upstream)
+    in_warmup = recording.calls[recording.calls["arrived_ns"] < T0_NS]
+    arrivals = int((recording.samples["intended_ns"] < T0_NS).sum())
+    assert asked_in_vain(plan, in_warmup, arrivals) == ((upstream,) if about else ())
+
+
+def test_one_call_that_an_upstream_has_something_for_is_enough(tmp_path: Path) -> None:
+    recording = unmatched(stopped(), "azure")
+    azure = recording.calls["upstream"] == recording.plan.upstream("azure").index
+    recording.calls["route"][np.flatnonzero(azure)[0]] = 0
+    assert judged(recording, tmp_path).verdict == "inconclusive"
+
+
+def test_few_probes_of_the_services_own_say_nothing_of_an_upstream() -> None:
+    recording = unmatched(stopped(), "azure")
+    azure = recording.calls["upstream"] == recording.plan.upstream("azure").index
+    probes = recording.calls[azure][:11].copy()
+    probes["seq"] = NO_SEQ
+    calls = np.concatenate([recording.calls[~azure], probes])
+    assert asked_in_vain(recording.plan, calls, 80) == ()
+    assert asked_in_vain(recording.plan, calls, 20) == ("azure",)
+
+
 @pytest.mark.parametrize(
     ("numbered", "matched", "others", "hopeless"),
     [
@@ -138,5 +221,6 @@ def test_calls_are_counted_by_number_and_route() -> None:
     calls = stopped().calls[:4].copy()
     calls["seq"] = [1, 2, NO_SEQ, NO_SEQ]
     calls["route"] = [0, NO_ROUTE, 0, NO_ROUTE]
-    assert CallCounts.of(calls) == CallCounts(2, 1, 2, 1)
-    assert CallCounts.of(calls).plus(CallCounts(1, 1)) == CallCounts(3, 2, 2, 1)
+    assert CallCounts.of(calls) == CallCounts(2, 1, 2, 1, arrivals=2)
+    calls["seq"] = [1, 1, 1, NO_SEQ]
+    assert CallCounts.of(calls) == CallCounts(3, 2, 1, 0, arrivals=1)
