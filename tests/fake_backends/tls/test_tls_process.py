@@ -25,6 +25,7 @@ from typing import get_args
 import psutil
 import pytest
 
+from harness.rundir.origin_notes import read_origin_notes
 from harness.rundir.plan import FaultWindow, Plan, PlannedFault, Proof
 from harness.rundir.planned import behaviours
 from harness.rundir.planned.ca_variables import CA_VARIABLES
@@ -246,3 +247,28 @@ def test_a_client_verifies_by_the_environment_alone_and_fails_without_it(scene: 
     assert "200" not in stranger.stdout
     ended(scene)  # the failed handshake leaves no trace in the log
     assert scene.rows()["azure"] == [200]
+    # these two hang up without an alert
+    expected = [] if client in ("node", "aiohttp") else [("azure", "handshake", 1)]
+    assert [(note.upstream, note.kind, note.calls) for note in read_origin_notes(scene.run_dir)] == expected
+
+
+def test_who_speaks_no_tls_is_told_of_each_upstream_and_each_load(scene: Scene, tmp_path: Path) -> None:
+    def ask(name: str) -> None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", scene.port(name))) as sock:
+            sock.settimeout(PATIENCE_S)
+            sock.sendall(b"GET /offers HTTP/1.1\r\nhost: x\r\n\r\n")
+            while sock.recv(1000):
+                pass
+
+    for name in ("azure", "slow", "azure"):
+        ask(name)
+    other = tmp_path / "other"
+    other.mkdir()
+    scene.plan.write(other)
+    asyncio.run(backends.switch(scene.plan.stack, other))
+    ask("aws")
+    asyncio.run(backends.switch(scene.plan.stack, None))
+    said = "it sent plain HTTP, and TLS is spoken there"
+    first = [(note.upstream, note.text, note.calls) for note in read_origin_notes(scene.run_dir)]
+    assert first == [("azure", said, 2), ("slow", said, 1)]
+    assert [(note.upstream, note.text, note.calls) for note in read_origin_notes(other)] == [("aws", said, 1)]
