@@ -30,7 +30,7 @@ from harness.rundir.plan import FaultWindow, Plan, PlannedFault, Proof
 from harness.rundir.planned import behaviours
 from harness.rundir.planned.ca_variables import CA_VARIABLES
 from harness.rundir.planned.routes import BrokenAnswer, PlannedAnswer, PlannedRoute, RouteSource
-from harness.rundir.rows import CALLS, read_rows
+from harness.rundir.rows import CALLS, FLAG_SHAKEN_ONCE, FLAG_SHAKEN_TWICE, read_rows
 from harness.stack.injection.fake import FakeFaultHandle, still_applied
 from harness.stack.processes import backends
 from harness.stack.processes.ports import PortLease
@@ -154,6 +154,24 @@ def test_plain_and_tls_answer_side_by_side_and_leave_their_rows(scene: Scene) ->
             assert client.recv(100).startswith(b"HTTP/1.1 503 ")
     ended(scene)
     assert scene.rows() == {"azure": [200, 200], "gcp": [200], "aws": [], "slow": [503]}
+
+
+@pytest.mark.parametrize(
+    ("version", "flags"), [(ssl.TLSVersion.TLSv1_3, FLAG_SHAKEN_ONCE), (ssl.TLSVersion.TLSv1_2, FLAG_SHAKEN_TWICE)]
+)
+def test_the_first_call_of_a_connection_records_its_handshake(
+    scene: Scene, version: ssl.TLSVersion, flags: int
+) -> None:
+    context = ssl.create_default_context(cafile=scene.ca)
+    context.minimum_version = context.maximum_version = version
+    connection = http.client.HTTPSConnection("127.0.0.1", scene.port("azure"), timeout=PATIENCE_S, context=context)
+    for _ in range(2):
+        connection.request("GET", "/offers")
+        assert connection.getresponse().read()
+    connection.close()
+    get(scene, "gcp")
+    ended(scene)
+    assert [int(row["flags"]) for row in read_rows(scene.run_dir / "calls-0.bin", CALLS)] == [flags, 0, 0]
 
 
 def test_control_reaches_fakes_in_tls_and_another_load_gets_records_of_its_own(scene: Scene, tmp_path: Path) -> None:
