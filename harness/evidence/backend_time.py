@@ -87,7 +87,8 @@ def _handshake_ns(fault: PlannedFault, flights: NDArray[np.int64], active_ns: ND
     delay_ms = sum(float(TOXICS[toxic.type].delay_ms(toxic.attributes, none)[0]) for toxic in fault.toxics)
     if not fault.toxics and fault.delay_ms is not None:
         delay_ms = fault.delay_ms
-    return np.minimum(np.rint(flights * delay_ms * NS_PER_MS), active_ns).astype(np.int64)
+    held_ns: NDArray[np.int64] = np.minimum(np.rint(flights * delay_ms * NS_PER_MS), active_ns).astype(np.int64)
+    return held_ns
 
 
 def joined_share(run: Evidence) -> float | None:
