@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import resource
 import socket
@@ -29,11 +30,12 @@ from fake_backends.server import FakeBackends
 from fake_backends.serving import StartStream, rows_lost, serve
 from fake_backends.tls.origin_context import check_origin, origin_context
 from fake_backends.tls.stream_proxy import serve as carry
-from fake_backends.tls.terminating import ListenerContexts, listener_contexts
+from fake_backends.tls.terminating import listener_contexts
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
 from harness.errors import RigError, TailgateError, UsageError
 from harness.model.plugins import leave_out_plugins
+from harness.rundir.origin_notes import OriginNoteKind
 from harness.rundir.plan import Plan, PlannedUpstream
 from harness.rundir.planned.behaviours import ANSWERING
 from harness.rundir.planned.forwarding import StreamSpec
@@ -61,14 +63,16 @@ def main(argv: list[str]) -> int:
                 return _open_load(of, sockets)
 
             app = FakeBackends(open_load(run_dir), run_hash(plan.stack_id), open_load=open_load)
+            for name, context in contexts.items():
+                context.tell = functools.partial(_note, app, name, "handshake")
             plain = [sockets[planned.name] for planned in _ours(plan) if not planned.terminates_tls]
-            secure = [sockets[planned.name] for planned in _ours(plan) if planned.terminates_tls]
+            secure = [([sockets[p.name]], contexts[p.name]) for p in _ours(plan) if p.terminates_tls]
             carried = [
-                _stream(planned, planned.stream, sockets[planned.name], contexts)
+                _stream(app, planned, planned.stream, sockets[planned.name], contexts.get(planned.name))
                 for planned in plan.upstreams
                 if planned.stream
             ]
-            serve(app, ((plain, None), (secure, contexts.http if contexts else None)), parent, carried)
+            serve(app, ((plain, None), *secure), parent, carried)
             _close(app.load)
     except TailgateError as error:
         print(f"error: {error.message}{f' (fix: {error.fix})' if error.fix else ''}", file=sys.stderr)  # noqa: T201
@@ -114,13 +118,26 @@ def _client_context(spec: StreamSpec) -> ssl.SSLContext | None:
 
 
 def _stream(
-    planned: PlannedUpstream, spec: StreamSpec, listener: socket.socket, contexts: ListenerContexts | None
+    app: FakeBackends,
+    planned: PlannedUpstream,
+    spec: StreamSpec,
+    listener: socket.socket,
+    server_context: ssl.SSLContext | None,
 ) -> StartStream:
-    server_context = contexts.stream if contexts and planned.terminates_tls else None
     client_context = _client_context(spec)
     return lambda: carry(
-        listener, spec, server_context=server_context, client_context=client_context, server_name=spec.host
+        listener,
+        spec,
+        server_context=server_context,
+        client_context=client_context,
+        server_name=spec.host,
+        tell=functools.partial(_note, app, planned.name),
     )
+
+
+def _note(app: FakeBackends, upstream: str, kind: OriginNoteKind, text: str, fix: str = "") -> None:
+    """In the records of the load that is under way then."""
+    app.load.noticed.note(upstream, kind, text, fix)
 
 
 def _ours(plan: Plan) -> tuple[PlannedUpstream, ...]:

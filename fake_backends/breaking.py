@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from typing import Final, Protocol
 
@@ -14,6 +15,7 @@ from harness.rundir.planned.routes import BrokenAnswer
 
 _TRANSPORT: Final = "tailgate.transport"
 _TARGET: Final = "tailgate.target"
+_FLIGHTS: Final = "tailgate.flights"
 _GARBAGE: Final = bytes(range(128, 256)) * 4
 """No HTTP, and the same in every run."""
 _HEAD: Final = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -25,16 +27,20 @@ class Closeable(Protocol):
 
 
 class BreakableProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, whose requests know the transport that they came by and their target as it was sent.
+    """uvicorn's protocol, whose requests know the transport that they came by, the handshake before them, and their
+    target as it was sent.
 
     `beyond`: the connection to a real origin that belongs to this one; the two end together.
     """
 
     beyond: Closeable | None = None
+    _was_asked = False
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {_TRANSPORT: self.transport}  # type: ignore[dict-item]
+        flights = 0 if self._was_asked else _flights(self.transport.get_extra_info("ssl_object"))
+        self._was_asked = True
+        self.scope["extensions"] = {_TRANSPORT: self.transport, _FLIGHTS: flights}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         self.scope["extensions"][_TARGET] = self.url  # type: ignore[assignment]
@@ -61,6 +67,19 @@ def target_of(scope: Message) -> bytes:
     """The target of a request as it was sent, such as `/v1?a=b`; empty where another server has taken it."""
     target: bytes = scope.get("extensions", {}).get(_TARGET, b"")
     return target
+
+
+def flights_before(scope: Message) -> int:
+    """How many flights of ours the handshake before this request had; 0: it is not the first one on its connection, or
+    there is no TLS."""
+    flights: int = scope.get("extensions", {}).get(_FLIGHTS, 0)
+    return flights
+
+
+def _flights(tls: ssl.SSLObject | None) -> int:
+    if tls is None:
+        return 0
+    return 1 if tls.version() == "TLSv1.3" or tls.session_reused else 2
 
 
 def break_connection(scope: Message, how: BrokenAnswer) -> int:

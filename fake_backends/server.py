@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 from fake_backends.backend import Backend
 from fake_backends.behaviours import CallContext
+from fake_backends.breaking import flights_before
 from fake_backends.call import Call
 from fake_backends.concurrency_limit import QueueFull
 from fake_backends.control import control
@@ -31,12 +32,13 @@ from fake_backends.response_writer import Message, Receive, Send, send_whole
 from fake_backends.routing.fault_route import AskedRoute
 from harness.correlation import CONTROL_HEADER, LOAD_PATH, READY_PATH, RUN_DIR_HEADER
 from harness.errors import TailgateError
-from harness.rundir.rows import FLAG_CANARY, FLAG_ORIGIN_FAILED, NO_ROUTE
+from harness.rundir.rows import FLAG_CANARY, FLAG_ORIGIN_FAILED, FLAG_SHAKEN_ONCE, FLAG_SHAKEN_TWICE, NO_ROUTE
 
 CONTROL_PREFIX: Final = "/-/"
 _RUN_DIR: Final = RUN_DIR_HEADER.encode()
 _LIVE: Final = Response.of_json(200, b'{"status":"ok"}')
 _STOPPING: Final = Response.of_error(503, "the fake backends are stopping")
+_SHAKEN: Final = (0, FLAG_SHAKEN_ONCE, FLAG_SHAKEN_TWICE)
 _FULL: Final = Response.of_error(503, "the queue is full")
 
 
@@ -101,7 +103,8 @@ class FakeBackends:
                 call.first_ns = self._clock_ns()
                 await send_whole(send, _STOPPING)
             stayed, call.status, call.sent_bytes = True, _STOPPING.status, len(_STOPPING.body)
-        self._keep(load, backend, call, seq, stayed=stayed, canary=canary)
+        flags = _SHAKEN[flights_before(scope)] | (FLAG_CANARY if canary else 0)
+        self._keep(load, backend, call, seq, stayed=stayed, flags=flags)
 
     def _begin(self, backend: Backend, scope: Message, call: Call, seq: int, *, canary: bool) -> None:
         """Draw its latency, and the faults that it meets. A canary takes no draw, no latency and no place in the
@@ -141,7 +144,7 @@ class FakeBackends:
             return Response.of_error(500, error.message)
         return Response.of_json(200, b"{}")
 
-    def _keep(self, load: LoadRecords, backend: Backend, call: Call, seq: int, *, stayed: bool, canary: bool) -> None:
+    def _keep(self, load: LoadRecords, backend: Backend, call: Call, seq: int, *, stayed: bool, flags: int) -> None:
         if load.is_closed:
             return
         try:
@@ -157,7 +160,7 @@ class FakeBackends:
                 call.route if call.matched else NO_ROUTE,
                 backend.index,
                 call.behaviour,
-                (FLAG_CANARY if canary else 0) | (FLAG_ORIGIN_FAILED if call.origin_failed else 0),
+                flags | (FLAG_ORIGIN_FAILED if call.origin_failed else 0),
             )
         except OSError as error:
             self.broken = self.broken or error

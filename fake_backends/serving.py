@@ -31,8 +31,29 @@ Listeners = tuple[Sequence[socket.socket], ssl.SSLContext | None]
 """Listening sockets, and the TLS that they speak; None: plain HTTP."""
 
 
+HANDSHAKE_S: Final = 3600.0
+"""Longer than any run: a fault of a minute on the wire holds handshakes too, and to end them would break what it should
+only hold. The event loop's own limit is a minute."""
+
+
 class _Server(uvicorn.Server):
-    """A server that leaves signals alone, because several share the process."""
+    """A server that leaves signals alone, because several share the process, and that waits for slow handshakes."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        loop, context = asyncio.get_running_loop(), self.config.ssl
+        for sock in sockets or ():
+            server = await loop.create_server(
+                self._protocol,
+                sock=sock,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE_S if context else None,
+                backlog=self.config.backlog,
+            )
+            self.servers.append(server)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return BreakableProtocol(self.config, self.server_state, self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from harness.rundir.origin_notes import OF_HANDSHAKES
 from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.rundir.results import ORIGIN_NOTES_MOST, FaultResult, Results
 from harness.units import format_count, format_duration, format_share, format_things
@@ -62,10 +63,10 @@ def _faults(results: Results) -> Iterator[CheckRow]:
         )
         state, word = proof_word(fault)
         yield CheckRow(state, f"{name} {word}", witnessed(fault))
-    if results.never_asked:
-        yield CheckRow("warn", "never asked", f"no call came to {', '.join(results.never_asked)} in the whole run")
+    if results.unheard:
+        yield CheckRow("warn", "never asked", f"no call came to {', '.join(results.unheard)} in the whole run")
     for note in results.origins[:ORIGIN_NOTES_MOST]:
-        yield CheckRow("warn", "real origin", note.sentence())
+        yield CheckRow("warn", "TLS handshakes" if note.kind in OF_HANDSHAKES else "real origin", note.sentence())
     more = len(results.origins) - ORIGIN_NOTES_MOST
     if more > 0:
         yield CheckRow("warn", "real origins", f"{more} more notes are in results.json")

@@ -1,4 +1,5 @@
-"""What is noticed of real origins during one load, counted, for origins.ndjson. Bounded: KINDS_MOST kinds.
+"""What is noticed of real origins and of handshakes during one load, counted, for origins.ndjson. Bounded: KINDS_MOST
+kinds.
 
 Nothing here may cost a run its verdict: what cannot be written is left out.
 """
@@ -20,12 +21,12 @@ class NoticedOfOrigins:
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / FILE
-        self._calls: dict[tuple[str, OriginNoteKind, str], int] = {}
+        self._calls: dict[tuple[str, OriginNoteKind, str, str], int] = {}
         self._changed = False
 
-    def note(self, upstream: str, kind: OriginNoteKind, text: str) -> None:
-        """Count one call."""
-        key = upstream, kind, text
+    def note(self, upstream: str, kind: OriginNoteKind, text: str, fix: str = "") -> None:
+        """Count one call, or one connection."""
+        key = upstream, kind, text, fix
         if key in self._calls or len(self._calls) < KINDS_MOST:
             self._calls[key] = self._calls.get(key, 0) + 1
             self._changed = True
@@ -43,6 +44,12 @@ class NoticedOfOrigins:
 
     def notes(self) -> list[OriginNote]:
         return [
-            OriginNote(upstream=upstream, kind=kind, text=one_line(text, TEXT_MOST), calls=calls)
-            for (upstream, kind, text), calls in self._calls.items()
+            OriginNote(
+                upstream=upstream,
+                kind=kind,
+                text=one_line(text, TEXT_MOST),
+                fix=one_line(fix, TEXT_MOST),
+                calls=calls,
+            )
+            for (upstream, kind, text, fix), calls in self._calls.items()
         ]

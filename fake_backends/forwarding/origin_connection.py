@@ -15,7 +15,7 @@ from typing import Final, Literal, cast
 
 import h11
 
-from fake_backends.tls.connecting import connected
+from fake_backends.tls.connecting import connected, why_not
 from harness.rundir.planned.forwarding import ForwardSpec
 
 Headers = list[tuple[bytes, bytes]]
@@ -203,17 +203,17 @@ async def connect(
                 ssl=context,
                 server_hostname=spec.host if context else None,
             )
-    except ssl.SSLError as error:
-        raise OriginFailure("tls", f"TLS failed: {error.reason or error}") from error
-    except ConnectionRefusedError:
-        raise OriginFailure("refused", "refused the connection") from None
-    except TimeoutError:
-        raise OriginFailure("unreachable", f"did not take the connection in {CONNECT_S:.0f} s") from None
-    except ConnectionError as error:
-        raise OriginFailure("reset", f"broke the connection off: {error.strerror or error}") from error
-    except OSError as error:
-        raise OriginFailure("unreachable", f"cannot be reached: {error.strerror or error}") from error
+    except OSError as error:  # TimeoutError too
+        raise OriginFailure(_kind(error), why_not(error, CONNECT_S)) from error
     return connection
+
+
+def _kind(error: OSError) -> FailureKind:
+    if isinstance(error, ssl.SSLError):
+        return "tls"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    return "reset" if isinstance(error, ConnectionError) else "unreachable"
 
 
 def _closes(response: h11.Response, *, has_body: bool) -> bool:

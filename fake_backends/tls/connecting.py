@@ -1,9 +1,10 @@
-"""A connection to an origin."""
+"""A connection to an origin, and why there is none."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 
 
 async def connected(host: str, port: int, within_s: float) -> socket.socket:
@@ -30,3 +31,16 @@ async def connected(host: str, port: int, within_s: float) -> socket.socket:
             else:
                 return sock
     raise failure
+
+
+def why_not(error: OSError, within_s: float) -> str:
+    """Why an origin took no connection, a clause without its subject. `within_s`: how long it had."""
+    if isinstance(error, ssl.SSLError):
+        return f"failed in TLS: {error.reason or error}"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused the connection"
+    if isinstance(error, TimeoutError):
+        return f"did not take the connection in {within_s:.0f} s"
+    if isinstance(error, ConnectionError):
+        return f"broke the connection off: {error.strerror or error}"
+    return f"cannot be reached: {error.strerror or error}"

@@ -14,6 +14,7 @@ from typing import Final
 
 import trustme
 
+from fake_backends.tls.failed_handshakes import WatchedContext
 from fake_backends.tls.pem import certificates_in, read_certificates
 from fake_backends.tls.system_cas import system_certificates
 from harness.errors import RigError
@@ -38,15 +39,16 @@ class RunCertificates:
         authority = trustme.CA(organization_name="tailgate", organization_unit_name="one run only")
         begin = (now or datetime.now(UTC)).replace(tzinfo=None) - EARLIER
         identities = dict.fromkeys((*OWN_NAMES, *(name for name in names if _can_be_certified(authority, name))))
+        self.names = tuple(identities)
         self._leaf = authority.issue_cert(
             *identities, organization_name="tailgate", not_before=begin, not_after=begin + EARLIER + VALID
         )
         self.ca_pem = authority.cert_pem.bytes()
         """The authority's certificate, without its key. The key is forgotten here."""
 
-    def server_context(self, alpn: Sequence[str] = HTTP_1) -> ssl.SSLContext:
+    def server_context(self, alpn: Sequence[str] = HTTP_1) -> WatchedContext:
         """For listeners. `alpn`: the protocols that they offer; empty: they offer none. Raises RigError."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = WatchedContext(self.names)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
         if alpn:

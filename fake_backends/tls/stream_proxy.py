@@ -2,7 +2,8 @@
 
 Each direction is one loop: receive a piece, send all of it, and only then receive the next one. So a sender that is
 faster than the receiver is held up by its own connection, and memory is bounded. What the bytes say is neither looked
-at nor logged. There are no retries: an origin that refuses a connection has the client's connection reset.
+at nor logged. There are no retries: an origin that refuses a connection has the client's connection reset, and that is
+counted.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ import resource
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from fake_backends.tls.connecting import connected
+from fake_backends.tls.connecting import connected, why_not
+from harness.rundir.origin_notes import OriginNoteKind
 from harness.tls_channel import CHUNK_BYTES, TlsChannel
 
 CONNECT_S: Final = 10.0
-HANDSHAKE_S: Final = 10.0
+ORIGIN_HANDSHAKE_S: Final = 10.0
+CLIENT_HANDSHAKE_S: Final = 3600.0
+"""Longer than any run: a fault on the wire between the client and us may hold the handshake, and shall not break it."""
 HALF_OPEN_S: Final = 3600.0
 """How long one direction may go on after the other one has ended: longer than any run."""
 OPEN_MOST: Final = 4096
@@ -29,6 +34,9 @@ _FILES_KEPT: Final = 64
 """File descriptors that are left to the rest of the process."""
 _ACCEPT_AGAIN_S: Final = 0.1
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
+
+Tell = Callable[[OriginNoteKind, str], None]
+"""Takes the kind of a note and its text, once for each connection that the note is about."""
 
 
 class OriginAddress(Protocol):
@@ -76,6 +84,7 @@ class StreamProxy:
                 continue
             if len(self._connections) >= self._open_most:
                 self.refused += 1
+                self._way.tell("too_many", str(self._open_most))
                 _reset(client)
                 continue
             client.setblocking(False)
@@ -92,18 +101,19 @@ async def serve(
     server_context: ssl.SSLContext | None,
     client_context: ssl.SSLContext | None,
     server_name: str,
+    tell: Tell = lambda _kind, _text: None,
     open_most: int | None = None,
 ) -> StreamProxy:
     """Carry the connections of a listening socket to the origin, until the returned proxy is closed.
 
     `server_context`: the TLS that clients speak; `client_context`: the TLS that the origin speaks; None: that side is
-    plain. `server_name`: for SNI and the origin's certificate. `open_most`: connections at once, at most as many as the
-    open-file limit allows; a further one is reset.
+    plain. `server_name`: for SNI and the origin's certificate. `tell` hears of each connection that came to nothing.
+    `open_most`: connections at once, at most as many as the open-file limit allows; a further one is reset.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     room = OPEN_MOST if soft == resource.RLIM_INFINITY else max(1, (soft - _FILES_KEPT) // _FILES_A_CONNECTION)
     most = min(OPEN_MOST, room, open_most if open_most is not None else OPEN_MOST)
-    return StreamProxy(listener, _Way(origin, server_context, client_context, server_name), most)
+    return StreamProxy(listener, _Way(origin, server_context, client_context, server_name, tell), most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,7 @@ class _Way:
     server_context: ssl.SSLContext | None
     client_context: ssl.SSLContext | None
     server_name: str
+    tell: Tell
 
 
 @dataclass(slots=True)
@@ -122,11 +133,11 @@ class _End:
     tls: TlsChannel | None
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def shake(self) -> None:
+    async def shake(self, within_s: float) -> None:
         if self.tls is None:
             return
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(HANDSHAKE_S):
+        async with asyncio.timeout(within_s):
             try:
                 while not self.tls.shake():
                     await self._flush()
@@ -176,19 +187,33 @@ async def _carry(client_socket: socket.socket, way: _Way) -> None:
         client = _End(client_socket, TlsChannel(way.server_context, server_side=True) if way.server_context else None)
         try:
             # the origin first: a client that it refuses shall not get as far as a handshake
-            origin_socket = await connected(way.origin.host, way.origin.port, CONNECT_S)
-            opened.callback(origin_socket.close)
-            context, name = way.client_context, way.server_name
-            origin = _End(origin_socket, TlsChannel(context, server_name=name) if context else None)
+            origin = await _to_origin(way, opened)
             try:
-                await origin.shake()
-                await client.shake()
+                await client.shake(CLIENT_HANDSHAKE_S)
                 await _both_ways(client, origin)
             except OSError:  # TimeoutError too
-                _reset(origin_socket)
+                _reset(origin.sock)
                 raise
         except OSError:
             _reset(client_socket)
+
+
+async def _to_origin(way: _Way, opened: contextlib.ExitStack) -> _End:
+    """A connection on which the origin speaks TLS already, if it does at all. Raises OSError, and tells of it."""
+    try:
+        sock = await connected(way.origin.host, way.origin.port, CONNECT_S)
+        opened.callback(sock.close)
+        context = way.client_context
+        origin = _End(sock, TlsChannel(context, server_name=way.server_name) if context else None)
+        try:
+            await origin.shake(ORIGIN_HANDSHAKE_S)
+        except OSError:
+            _reset(sock)
+            raise
+    except OSError as error:
+        way.tell("no_connection", why_not(error, CONNECT_S))
+        raise
+    return origin
 
 
 async def _both_ways(client: _End, origin: _End) -> None:

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.rundir.plan import StackPlan
 from harness.rundir.planned.ca_variables import CA_VARIABLES
 from harness.secrets.expand import Expander
 
-
-@dataclass(frozen=True, slots=True)
-class ListenerContexts:
-    """The TLS of listeners. `stream`: of those that carry bytes, which offer no protocol of HTTP."""
-
-    http: ssl.SSLContext
-    stream: ssl.SSLContext
+if TYPE_CHECKING:
+    from fake_backends.tls.failed_handshakes import WatchedContext
 
 
-def listener_contexts(plan: StackPlan, environ: Mapping[str, str]) -> ListenerContexts | None:
-    """The TLS of the plan's listeners; None if none terminates TLS.
+def listener_contexts(plan: StackPlan, environ: Mapping[str, str]) -> dict[str, WatchedContext]:
+    """The TLS of each listener that terminates TLS, by the name of its upstream.
+
+    A listener that carries bytes offers no protocol of HTTP.
 
     It writes the bundle that the service is given, so call it before anything is served. `environ`: the caller's, which
     the service has too. Raises RigError.
     """
     if plan.ca_file is None:
-        return None
-    from fake_backends.tls.run_ca import RunCertificates  # its imports cost a fifth of a second
+        return {}
+    from fake_backends.tls.run_ca import HTTP_1, RunCertificates  # its imports cost a fifth of a second
 
     certificates = RunCertificates(_origin_names(plan))
     certificates.write_bundle(Path(plan.ca_file), dict(trusted_files(plan, environ)))
-    return ListenerContexts(certificates.server_context(), certificates.server_context(alpn=()))
+    return {
+        upstream.name: certificates.server_context(() if upstream.stream else HTTP_1)
+        for upstream in plan.upstreams
+        if upstream.terminates_tls
+    }
 
 
 def _origin_names(plan: StackPlan) -> Iterator[str]:

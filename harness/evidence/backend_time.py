@@ -2,9 +2,14 @@
 
 A backend behind a downstream toxic answers at once and does not see the delay, so it is computed from the journal. The
 delay ends when the toxic is removed, and no call is counted as waiting longer than its request lasted.
+
+In TLS a delay holds each flight of a handshake too, before the call is there. The rows say which calls came after a
+handshake, and of how many flights. What a toxic adds by the size of a flight, such as `bandwidth`, is left out there.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +17,12 @@ from numpy.typing import NDArray
 from harness.evidence.injections import Injection
 from harness.evidence.run import NEVER, Evidence
 from harness.rundir.plan import PlannedFault
+from harness.rundir.rows import FLAG_SHAKEN_ONCE, FLAG_SHAKEN_TWICE
 from harness.rundir.toxics import TOXICS
-from harness.units import NS_PER_MS
+from harness.units import NS_PER_MS, NS_PER_S
+
+_RELEASED_NS: Final = NS_PER_S
+"""By then the call of a handshake has come that the removal of the toxic has released."""
 
 
 def call_waits_ns(run: Evidence, upstream: int, chosen: NDArray[np.intp]) -> NDArray[np.int64]:
@@ -22,6 +31,10 @@ def call_waits_ns(run: Evidence, upstream: int, chosen: NDArray[np.intp]) -> NDA
     arrived_ns = calls["arrived_ns"]
     own_ns: NDArray[np.int64] = calls["done_ns"] - arrived_ns
     added_ns = np.zeros(len(calls), np.int64)
+    arrival = run.call_arrivals[chosen]
+    sent_ns = np.where(arrival >= 0, run.samples["sent_ns"][arrival] if len(run.samples) else 0, 0)
+    flights = _flights(calls["flags"])
+    shaken_ns = np.zeros(len(calls), np.int64)
     name = run.plan.upstreams[upstream].name
     for injection in run.journalled:
         span = injection.touched(run.end_ns)
@@ -29,10 +42,12 @@ def call_waits_ns(run: Evidence, upstream: int, chosen: NDArray[np.intp]) -> NDA
             inside = (arrived_ns < span[1]) & (calls["done_ns"] >= span[0])
             fault = next(fault for fault in run.plan.faults if fault.name == injection.fault)
             added_ns[inside] += _added_ns(fault, injection, run.end_ns, calls["bytes"][inside], arrived_ns[inside])
-    arrival = run.call_arrivals[chosen]
+            after = (flights > 0) & (arrived_ns >= span[0]) & (arrived_ns < span[1] + _RELEASED_NS)
+            shaken_ns[after] += _handshake_ns(fault, flights[after], arrived_ns[after] - span[0])
     request_end_ns = np.where(arrival >= 0, run.samples["done_ns"][arrival] if len(run.samples) else 0, NEVER)
     room_ns = np.maximum(request_end_ns - arrived_ns - own_ns, 0)
     waits_ns: NDArray[np.int64] = own_ns + np.minimum(added_ns, room_ns)
+    waits_ns += np.minimum(shaken_ns, np.maximum(arrived_ns - sent_ns, 0))
     return waits_ns
 
 
@@ -55,6 +70,25 @@ def _added_ns(
     if not fault.toxics and fault.delay_ms is not None:
         delay_ns += fault.delay_ms * NS_PER_MS
     return np.minimum(delay_ns, np.maximum(removed_ns - arrived_ns, 0)).astype(np.int64)
+
+
+def _flights(flags: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How many delayed flights of a handshake came before each call."""
+    once, twice = (flags & FLAG_SHAKEN_ONCE) > 0, (flags & FLAG_SHAKEN_TWICE) > 0
+    flights: NDArray[np.int64] = once.astype(np.int64) + 2 * twice.astype(np.int64)
+    return flights
+
+
+def _handshake_ns(fault: PlannedFault, flights: NDArray[np.int64], active_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How long a fault held the handshake before each call, in ns. `active_ns`: since when it was active then."""
+    if fault.behaviour is not None or fault.share < 1:
+        return np.zeros(len(flights), np.int64)
+    none = np.zeros(1)
+    delay_ms = sum(float(TOXICS[toxic.type].delay_ms(toxic.attributes, none)[0]) for toxic in fault.toxics)
+    if not fault.toxics and fault.delay_ms is not None:
+        delay_ms = fault.delay_ms
+    held_ns: NDArray[np.int64] = np.minimum(np.rint(flights * delay_ms * NS_PER_MS), active_ns).astype(np.int64)
+    return held_ns
 
 
 def joined_share(run: Evidence) -> float | None:

@@ -1,7 +1,8 @@
-"""origins.ndjson: what the forwarder noticed of real origins, counted: answers that did not come, links past us.
+"""origins.ndjson: what the fakes' process noticed besides calls, counted: of real origins answers that did not come and
+links past us, of listeners in TLS handshakes that failed.
 
-The fakes' process is the only writer (`fake_backends.forwarding.noticed`); judge and reports read it. No verdict on a
-whole run depends on it, so a damaged line is skipped, and a missing file counts as nothing noticed.
+The fakes' process is the only writer (`fake_backends.forwarding.noticed`); judge and reports read it. No figure of a
+run depends on it, so a damaged line is skipped, and a missing file counts as nothing noticed.
 """
 
 from __future__ import annotations
@@ -17,15 +18,22 @@ FILE: Final = "origins.ndjson"
 TEXT_MOST: Final = 200
 _READ_MOST: Final = 1_000_000
 
-OriginNoteKind = Literal["no_answer", "link", "redirect"]
+OriginNoteKind = Literal["no_answer", "link", "redirect", "no_connection", "too_many", "handshake", "unasked"]
+OF_HANDSHAKES: Final = ("handshake", "unasked")
+"""The kinds that tell why a service that connects is not heard."""
 
 
 class OriginNote(Frozen):
-    """One thing that was noticed of one upstream's origin.
+    """One thing that was noticed of one upstream: of its origin, or of connections of the service to its listener.
 
     `no_answer`: the origin gave no whole answer, and `text` says how that came; the service's connection was broken off
     as the origin's was. `link`: answers contain a link to the origin itself, so a service that follows it goes past
     the listener. `redirect`: an answer redirects to another host.
+
+    Where no calls are seen, connections count: `no_connection`: the origin of a protocol that is not HTTP took none,
+    and `text` says why. `too_many`: tailgate broke them off, because `text` of them were open already. `handshake`: the
+    service's TLS with the listener failed, and `text` is the reason, a clause about the service. `unasked`: the service
+    connected before any fault, and no call came in the whole run; the judge adds it.
     """
 
     upstream: str
@@ -33,10 +41,29 @@ class OriginNote(Frozen):
     text: str
     """For people: `refused the connection`; for links the origin's own address. Sanitized, at most TEXT_MOST
     characters."""
+    fix: str = ""
+    """What to do about it, a clause; empty: nothing that is known."""
     calls: int
+    """How many calls, or connections."""
 
     def sentence(self) -> str:
-        calls = format_things(self.calls, "call")
+        return f"{self.said()}; fix: {self.fix}" if self.fix else self.said()
+
+    def said(self) -> str:
+        """Without what to do about it."""
+        calls, connections = format_things(self.calls, "call"), format_things(self.calls, "connection")
+        if self.kind == "no_connection":
+            return f"the real {self.upstream} {self.text}: {connections}, those of canaries among them"
+        if self.kind == "too_many":
+            return f"tailgate reset {connections} to {self.upstream}, because {self.text} were open already"
+        if self.kind == "handshake":
+            failed = format_things(self.calls, "TLS handshake")
+            return f"{failed} of the service with the listener of {self.upstream} failed: {self.text}"
+        if self.kind == "unasked":
+            return (
+                f"the service opened {connections} to the listener of {self.upstream} before any fault, and no request "
+                "came over one in the whole run"
+            )
         if self.kind == "no_answer":
             return f"the real {self.upstream} {self.text}: {calls}"
         if self.kind == "redirect":

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from harness.model.frozen import Frozen
 from harness.rundir.finding_kind import FindingKind
-from harness.rundir.origin_notes import OriginNote
+from harness.rundir.origin_notes import OF_HANDSHAKES, OriginNote
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
 from harness.text import json_text
@@ -397,7 +397,7 @@ class Results(Frozen):
     unmatched: tuple[Unmatched, ...] = ()
     """The service's calls that the fakes do not support, over the whole run, the warm-up included."""
     origins: tuple[OriginNote, ...] = ()
-    """What the forwarder noticed of real origins, over the whole run, the warm-up included."""
+    """What was noticed of real origins, and of handshakes that failed, over the whole run, the warm-up included."""
     cost: tuple[CostResult, ...] = ()
     """The service's resources, one per phase; empty if tailgate did not start the service."""
     validity: tuple[ValidityCheck, ...]
@@ -417,11 +417,17 @@ class Results(Frozen):
         return tuple(sorted(failed, key=lambda check: CHECK_ORDER.index(check.check)))
 
     @property
+    def unheard(self) -> tuple[str, ...]:
+        """Of `never_asked` those with which the service tried no handshake either: a note on that says more."""
+        tried = {note.upstream for note in self.origins if note.kind in OF_HANDSHAKES}
+        return tuple(name for name in self.never_asked if name not in tried)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What every output adds to the verdict: faults that no call of the service met (for a rig failure the reason
-        says so already), upstreams that it never called, and what was noticed of real origins."""
+        says so already), upstreams that it never called, and what was noticed of real origins and of handshakes."""
         unmet = unmet_notes(self.faults) if self.verdict != "rig_failure" else ()
-        listed = ", ".join(self.never_asked)
+        listed = ", ".join(self.unheard)
         origins = [note.sentence() for note in self.origins[:ORIGIN_NOTES_MOST]]
         return (*unmet, *([f"no call of the service came to {listed} in the whole run"] if listed else []), *origins)
 

@@ -34,6 +34,10 @@ NO_SEQ: Final = 2**64 - 1
 FLAG_CANARY: Final = 1
 FLAG_ORIGIN_FAILED: Final = 2
 """A call that the real origin behind the forwarder gave no whole answer to; its status is 502."""
+FLAG_SHAKEN_ONCE: Final = 4
+FLAG_SHAKEN_TWICE: Final = 8
+"""The first call on a connection in TLS, and after how many flights of ours in its handshake: one in TLS 1.3 or with a
+session that was resumed, two in a full handshake of TLS 1.2. A call without either needed no handshake."""
 NO_ROUTE: Final = 2**16 - 1
 """A call that its fake does not support."""
 ROUTE_UNKNOWN: Final = NO_ROUTE - 1

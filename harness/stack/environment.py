@@ -32,7 +32,7 @@ from harness.stack.load.local_workers import PREFIX as WORKER
 from harness.stack.processes import backends, gateway, probe, service, toxiproxy, upstream_command
 from harness.stack.processes.orphans import RUN_VARIABLE
 from harness.stack.processes.process import ChildProcess, ProcessSpec
-from harness.stack.processes.restartable import RestartableProcess
+from harness.stack.processes.restartable import RestartableProcess, await_ready
 from harness.stack.run_state import NO_ENGINE, disk_error
 from harness.stack.threads import in_thread
 
@@ -109,6 +109,8 @@ class Environment:
             del self.children[name]
 
     async def _check_running_stack(self) -> None:
+        # a fault may have ended one in the load before: it was started again, and nobody has waited for it
+        await await_ready(process for target, process in self._processes.items() if target != SERVICE_TARGET)
         await self._prove_listeners()
         await self._service_ready(self.children.get(service.NAME))
 

@@ -15,6 +15,7 @@ from harness.errors import RigError
 from harness.rundir.canaries import Canary, Freed, read_canaries
 from harness.rundir.journal import Entry, Event, Journal
 from harness.rundir.plan import Endpoint, Plan, PlannedToxic, PlannedUpstream
+from harness.stack.monitor import canary
 from harness.stack.monitor.canary import Canaries
 from harness.upstreams.protocols import canary_size
 from tests.protocols.test_contract import speaks
@@ -89,6 +90,35 @@ def test_a_server_that_is_not_ready_is_named_with_its_protocol_and_address(tmp_p
     with pytest.raises(RigError, match="LOADING: it is loading its data") as caught:
         first(redis_plan(), tmp_path, b"-LOADING Redis is loading the dataset in memory\r\n")
     assert "see that Redis is spoken and ready at 127.0.0.1:6379" in caught.value.fix
+
+
+def test_a_server_that_waits_for_another_protocol_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canary, "IDLE_DEADLINE_MS", 200.0)
+    silent = redis_plan()
+    (cache,) = silent.upstreams
+    silent = silent.model_copy(update={"upstreams": (cache.model_copy(update={"origin": cache.listener}),)})
+
+    talks: list[asyncio.Task[None] | None] = []
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.current_task())
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    async def run() -> None:
+        with canaries_of(silent, tmp_path) as canaries:
+            async with asyncio.timeout(8), await asyncio.start_server(say_nothing, "127.0.0.1", cache.listener.port):
+                try:
+                    await canaries.first()
+                finally:
+                    await asyncio.wait([talk for talk in talks if talk])
+                    await asyncio.sleep(0.05)  # the transports close in the next turns of the loop
+
+    said = rf"upstream `cache`: what listens at {cache.listener.address} takes connections, and did not answer in Redis"
+    with pytest.raises(RigError, match=said) as caught:
+        asyncio.run(run())
+    assert "see that it is Redis" in caught.value.fix
 
 
 def test_two_canaries_at_the_start_of_a_fault_one_at_its_end_and_hardly_more(tmp_path: Path) -> None:

@@ -67,6 +67,25 @@ def test_a_service_with_a_timeout_stands_a_slow_partner_in_tls(tmp_path: Path) -
     assert_no_key(ran)
 
 
+def test_a_service_that_does_not_trust_the_run_is_told_so(tmp_path: Path) -> None:
+    strangers = tmp_path / "strangers.pem"
+    strangers.write_bytes(trustme.CA().cert_pem.bytes())
+    # the service sets the variable anew, so what tailgate has set does not reach it
+    text = scenario(0.5).replace('command: "', f'command: "env SSL_CERT_FILE={strangers} ')
+    ran = run(tmp_path, text)
+    assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
+    said = " ".join(ran.stdout.split())
+    assert "the service never got as far as a call to flights" in said
+    assert "of the service with the listener of flights failed: it does not trust the certificate authority" in said
+    assert "SSL_CERT_FILE" in said
+    assert "no call of the service came to flights" not in said
+    (note,) = ran.results["origins"]
+    assert (note["upstream"], note["kind"]) == ("flights", "handshake")
+    assert note["calls"] > 100
+    assert ran.run_dir is not None
+    assert "TLS handshakes" in (ran.run_dir / "report.html").read_text()
+
+
 @pytest.mark.nightly
 def test_a_service_without_a_timeout_does_not(tmp_path: Path) -> None:
     ran = run(tmp_path, scenario(60))

@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import signal
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ import pytest
 from harness.errors import RigError
 from harness.evidence import Evidence
 from harness.rundir.manifest import Manifest, RunEnd
-from harness.rundir.plan import Plan, PlannedGate
+from harness.rundir.plan import Endpoint, FaultWindow, Plan, PlannedFault, PlannedGate, PlannedUpstream, Proof
+from harness.rundir.planned.command import PlannedCommand
 from harness.rundir.rows import NO_SEQ
 from harness.stack.client import StackClient
 from harness.stack.events import FaultChanged
@@ -175,4 +178,79 @@ def test_a_plan_for_another_stack_is_refused(loads: Loads) -> None:
             stack.load(moved, loads.folder(1))
         with pytest.raises(ValueError, match="run id of its own"):
             stack.load(loads.first, loads.folder(1))
+    assert_nothing_left(loads.first, loads.folder(0))
+
+
+# ---------------------------------------------------------------- an upstream that a fault of the load before has ended
+
+SLOW_SERVER = """\
+import pathlib, socket, sys, time
+begun = pathlib.Path(sys.argv[2])
+if begun.exists():
+    time.sleep(float(sys.argv[3]))
+begun.touch()
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+open_ones = []
+while True:
+    open_ones.append(listener.accept()[0])
+"""
+
+
+def with_killed_cache(loads: Loads, slow_s: float, ready_within_ms: float) -> Plan:
+    """The first load's plan with a bare server besides, which a fault kills until the load's end.
+
+    Started again, it takes `slow_s` to listen.
+    """
+    lease, port = loads.scene.lease, loads.scene.lease.take()
+    begun = loads.scene.run_dir.parent / "begun"
+    cache = PlannedUpstream(
+        name="cache",
+        index=1,
+        kind="command",
+        protocol="tcp",
+        listener=Endpoint(port=lease.take()),
+        origin=Endpoint(port=port),
+        command=PlannedCommand(
+            argv=(sys.executable, "-c", SLOW_SERVER, str(port), str(begun), str(slow_s)),
+            port=port,
+            ready_within_ms=ready_within_ms,
+        ),
+    )
+    gone = PlannedFault(
+        name="gone",
+        kind="kill",
+        text="kill",
+        upstreams=("cache",),
+        windows=(FaultWindow(apply_ms=500, remove_ms=1_400),),
+        process="kill",
+        disables_proxy=True,
+        held_ms=0,
+        proof=Proof(kind="process"),
+    )
+    first = loads.first.model_copy(update={"upstreams": (*loads.first.upstreams, cache), "faults": (gone,)})
+    first.write(loads.scene.run_dir)
+    return first
+
+
+def test_the_next_load_waits_for_an_upstream_that_was_killed(loads: Loads) -> None:
+    loads.first = with_killed_cache(loads, slow_s=4.0, ready_within_ms=20_000)
+    with loads.open() as stack:
+        stack.up()
+        assert "applied" in _fly(stack)
+        stack.end_load()
+        stack.load(loads.plan(1), loads.folder(1))
+        with socket.create_connection(("127.0.0.1", loads.first.upstream("cache").origin.port), timeout=5):
+            pass
+        _fly(stack)
+        stack.down()
+
+
+def test_one_that_is_not_ready_again_in_time_is_named(loads: Loads) -> None:
+    loads.first = with_killed_cache(loads, slow_s=600.0, ready_within_ms=1_500)
+    with loads.open() as stack:
+        stack.up()
+        _fly(stack)
+        stack.end_load()
+        with pytest.raises(RigError, match=r"the upstream `cache` was not ready within 1.5s: a TCP connection"):
+            stack.load(loads.plan(1), loads.folder(1))
     assert_nothing_left(loads.first, loads.folder(0))

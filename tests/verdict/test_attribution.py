@@ -11,7 +11,7 @@ from harness.evidence import Evidence, Pool
 from harness.evidence.backend_time import call_waits_ns
 from harness.rundir.plan import PlannedFault, PlannedToxic
 from harness.rundir.results import UpstreamResult
-from harness.rundir.rows import CALLS, Outcome
+from harness.rundir.rows import CALLS, FLAG_SHAKEN_ONCE, FLAG_SHAKEN_TWICE, Outcome
 from harness.verdict.attribution import Attribution
 from tests.rundir.recording import T0_NS, Policy, make_plan, record, slow_fault
 
@@ -64,15 +64,24 @@ def test_a_backend_that_no_call_reached_is_still_to_blame(tmp_path: Path) -> Non
     assert found[0].wait_caused_ms > 1_800
 
 
-def waits_ms(tmp_path: Path, fault: PlannedFault, *, size: int = 2_000, arrived_ms: float = 40_000) -> float:
+def waits_ms(
+    tmp_path: Path,
+    fault: PlannedFault,
+    *,
+    size: int = 2_000,
+    arrived_ms: float = 40_000,
+    flags: int = 0,
+    sent_before_ms: float = 0,
+) -> float:
     """How long one call to azure waited that took the backend 60 ms, in a request that ended 20 s later."""
     made = record(make_plan(upstreams=("azure",), faults=[fault]))
     calls = np.zeros(1, CALLS.dtype())
     arrived_ns = T0_NS + round(arrived_ms * 1e6)
     seq = int(np.searchsorted(made.samples["intended_ns"], arrived_ns))
     calls["seq"], calls["arrived_ns"], calls["done_ns"] = seq, arrived_ns, arrived_ns + 60_000_000
-    calls["bytes"], calls["status"] = size, 200
+    calls["bytes"], calls["status"], calls["flags"] = size, 200, flags
     made.calls = calls
+    made.samples["sent_ns"][seq] = arrived_ns - round(sent_before_ms * 1e6)
     made.samples["done_ns"][seq] = arrived_ns + 20_000_000_000
     made.samples["outcome"][seq] = Outcome.OK
     run = Evidence.load(made.write(tmp_path))
@@ -127,3 +136,30 @@ def test_a_database_that_no_request_names_takes_its_share_of_the_blame(tmp_path:
     found = Attribution(Pool.of(Evidence.load(made.write(tmp_path)))).of("azure-slow")
     (of_gcp,) = [upstream for upstream in found if upstream.name == "gcp"]
     assert of_gcp.slowest_share == (1.0 if is_recorded else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("flags", "arrived_ms", "sent_before_ms", "expected_ms"),
+    [
+        (0, 60_000, 5_000, 60 + 900),
+        (FLAG_SHAKEN_ONCE, 60_000, 5_000, 60 + 2 * 900),
+        (FLAG_SHAKEN_TWICE, 60_000, 5_000, 60 + 3 * 900),
+        (FLAG_SHAKEN_TWICE, 60_000, 1_000, 60 + 900 + 1_000),  # the service cannot have waited for longer
+        (FLAG_SHAKEN_TWICE, 35_500, 5_000, 60 + 900 + 500),  # the toxic came after the handshake had begun
+        (FLAG_SHAKEN_ONCE, 97_500, 5_000, 60 + 900),  # its removal released the handshake, and the answer came at once
+        (FLAG_SHAKEN_TWICE, 30_000, 5_000, 60),
+        (FLAG_SHAKEN_TWICE, 99_000, 5_000, 60),
+    ],
+    ids=["kept", "TLS 1.3", "TLS 1.2", "sent later", "begun before", "released", "before it", "after it"],
+)
+def test_a_delay_holds_each_flight_of_a_handshake_before_the_call(
+    tmp_path: Path, flags: int, arrived_ms: float, sent_before_ms: float, expected_ms: float
+) -> None:
+    fault = slow_fault(delay_ms=900, held_ms=900)
+    found = waits_ms(tmp_path, fault, arrived_ms=arrived_ms, flags=flags, sent_before_ms=sent_before_ms)
+    assert found == pytest.approx(expected_ms, abs=10)
+
+
+def test_a_share_of_connections_holds_no_known_handshake(tmp_path: Path) -> None:
+    fault = slow_fault(delay_ms=900, held_ms=900).model_copy(update={"share": 0.5})
+    assert waits_ms(tmp_path, fault, flags=FLAG_SHAKEN_ONCE, sent_before_ms=5_000) == pytest.approx(60, abs=1)

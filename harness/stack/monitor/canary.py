@@ -30,7 +30,7 @@ from harness.stack.monitor.observe import observe
 from harness.stack.monitor.refusals import RefusedAttempts
 from harness.stack.monitor.traffic import TrafficMonitor
 from harness.stack.processes.own_tls import client_context
-from harness.units import NS_PER_MS
+from harness.units import NS_PER_MS, format_duration
 from harness.upstreams.probes import probe_of
 from harness.upstreams.protocols import OURS_PAUSE_S, PROTOCOLS, canary_pause_s
 
@@ -131,6 +131,8 @@ class Canaries:
                 part = f"upstream {upstream.name}"
                 if not canary.bytes and (why := await self._why_unreachable(upstream)):
                     raise RigError(f"upstream `{upstream.name}`: {why}", "start it, or mend its URL", part=part)
+                if canary.outcome == "held" and not canary.bytes and not upstream.records_calls:
+                    raise _silent(upstream, canary, part)
                 raise RigError(
                     f"no whole answer through Toxiproxy's listener for {upstream.name} ({upstream.url}) before any"
                     f" fault: {canary.outcome}, {canary.detail} after {canary.elapsed_ms:.0f} ms",
@@ -252,6 +254,18 @@ class Canaries:
         probe = probe_of(upstream, reads_to_end=to_the_end)
         seen = await observe(probe, upstream.listener, deadline_ms, self._ports, client_context(upstream))
         return Canary.model_validate({"upstream": upstream.name, **asdict(seen)})
+
+
+def _silent(upstream: PlannedUpstream, canary: Canary, part: str) -> RigError:
+    """The error of a server that takes connections and answers nothing: it may wait for the words of another
+    protocol."""
+    title, address = PROTOCOLS[upstream.protocol].title, upstream.origin.address
+    return RigError(
+        f"upstream `{upstream.name}`: what listens at {address} takes connections, and did not answer in {title} "
+        f"within {format_duration(canary.elapsed_ms)}",
+        f"see that it is {title}, and ready; or mend its URL",
+        part=part,
+    )
 
 
 def _depends_on_answer(toxic: PlannedToxic) -> bool:

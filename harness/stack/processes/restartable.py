@@ -5,7 +5,8 @@ While that is planned, its end is no news to whoever watches the children.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.stack.processes.process import ChildProcess
@@ -30,6 +31,20 @@ class RestartableProcess:
         """Raises RigError if it cannot be started."""
         self.child = self.start()
         return self.child
+
+
+async def await_ready(processes: Iterable[RestartableProcess]) -> None:
+    """Return once each of them is ready, also one that a fault of an earlier load has just started again.
+
+    Each has the limit that the plan gives it. Raises the RigError of the first that has ended or is not ready in time;
+    the error names it.
+    """
+    waits = [asyncio.ensure_future(process.ready(process.child, None)) for process in processes]
+    try:
+        await asyncio.gather(*waits)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 Restartables = Mapping[str, RestartableProcess]

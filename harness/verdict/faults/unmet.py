@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from harness.evidence.meetings import FaultContact
+from harness.evidence.origin_notes import never_heard
 from harness.evidence.run import Evidence
 from harness.evidence.unmatched import named_in_vain
 from harness.rundir.plan import PlannedFault
@@ -26,7 +27,7 @@ def unmet(run: Evidence, fault: PlannedFault, upstream: str, contact: FaultConta
     if fault.on_service:
         return _no_request(run, fault, contact)
     if contact.happened:
-        return _only_unmatched_calls(run, upstream)
+        return _never_heard(run, fault, upstream) or _only_unmatched_calls(run, upstream)
     if run.broken or _was_cut_short(run, fault):
         return None  # the calls may be in rows that are lost, or would have come after the stop; other checks say so
     if contact.blind and not contact.calls:
@@ -36,7 +37,7 @@ def unmet(run: Evidence, fault: PlannedFault, upstream: str, contact: FaultConta
     if contact.standing:
         return None if fault.met == "optional" else _held_connections(fault, upstream, contact.standing)
     if not contact.asked.total and not contact.unwatched:
-        return _never_called(run, fault, upstream)
+        return _never_heard(run, fault, upstream) or _never_called(run, fault, upstream)
     if fault.met == "optional":
         return None
     if contact.unwatched:
@@ -112,6 +113,15 @@ def _never_called(run: Evidence, fault: PlannedFault, upstream: str) -> tuple[st
         f"{sentence}: the service never used the proxy's address",
         f"the service may bypass the proxy: see the address it was given for {upstream} in sut.env",
     )
+
+
+def _never_heard(run: Evidence, fault: PlannedFault, upstream: str) -> tuple[str, str] | None:
+    """The problem of a service that connects to an upstream, and never gets as far as a call."""
+    note = never_heard(run, run.plan.upstream(upstream))
+    if note is None:
+        return None
+    sentence = f"the service never got as far as a call to {upstream}, with or without `{fault.name}`: {note.said()}"
+    return sentence, note.fix
 
 
 def _only_unmatched_calls(run: Evidence, upstream: str) -> tuple[str, str] | None:

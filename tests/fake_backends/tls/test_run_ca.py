@@ -196,12 +196,12 @@ def test_a_merged_file_is_in_the_bundle_and_a_missing_one_is_an_error(tmp_path: 
         listener_contexts(of, environ)
     authority = trustme.CA()
     theirs.write_bytes(authority.cert_pem.bytes())
-    assert listener_contexts(of, environ) is not None
+    assert list(listener_contexts(of, environ)) == ["azure"]
     bundle = (tmp_path / "tls" / "ca.pem").read_text()
     assert next(certificates_in(authority.cert_pem.bytes().decode())) in bundle
 
 
 def test_without_tls_no_certificate_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_ca, "RunCertificates", None)
-    assert listener_contexts(stack(tmp_path).model_copy(update={"ca_file": None}), {}) is None
+    assert listener_contexts(stack(tmp_path).model_copy(update={"ca_file": None}), {}) == {}
     assert not (tmp_path / "tls").exists()

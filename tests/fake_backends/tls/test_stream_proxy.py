@@ -22,6 +22,7 @@ from tests.fake_backends.tls.certificates import certificates, listening, port_o
 SIDES = [(False, False), (True, False), (False, True), (True, True)]
 NAMES = ["plain-plain", "tls-plain", "plain-tls", "tls-tls"]
 PATIENCE_S = 20.0
+Told = list[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class Talk:
 
 @contextlib.asynccontextmanager
 async def proxied(
-    port: int, client_tls: bool, origin_tls: bool, **options: int
+    port: int, client_tls: bool, origin_tls: bool, *, open_most: int | None = None, told: Told | None = None
 ) -> AsyncIterator[tuple[StreamProxy, int]]:
     """A proxy in front of that port; yields it and its own port. No task of it is left in the end."""
     before = asyncio.all_tasks()
@@ -83,7 +84,8 @@ async def proxied(
             server_context=certificates().server_context(()) if client_tls else None,
             client_context=trusting(certificates()) if origin_tls else None,
             server_name="pay.example",
-            **options,
+            tell=lambda kind, text: told.append((kind, text)) if told is not None else None,
+            open_most=open_most,
         )
         try:
             yield proxy, port_of(listener)
@@ -186,15 +188,18 @@ def test_much_passes_unchanged_and_a_slow_receiver_holds_up_the_sender(client_tl
 
 @pytest.mark.parametrize("client_tls", [False, True], ids=["plain", "tls"])
 def test_what_the_origin_refuses_is_reset_before_any_handshake(client_tls: bool) -> None:
+    told: Told = []
+
     async def scene() -> None:
         with listening() as nobody:
             closed = port_of(nobody)
-        async with proxied(closed, client_tls, False) as (_, port):
+        async with proxied(closed, client_tls, False, told=told) as (_, port):
             with pytest.raises(ConnectionResetError):
                 async with talking(port, client_tls) as talk:
                     await talk.receive()
 
     run(scene)
+    assert told == [("no_connection", "refused the connection")]
 
 
 def test_a_reset_of_the_origin_is_a_reset_for_the_client() -> None:
@@ -240,18 +245,21 @@ def test_an_origin_that_ends_without_saying_so_ends_the_client_the_same_way() ->
 
 
 def test_a_certificate_of_the_origin_that_does_not_fit_is_a_reset() -> None:
+    told: Told = []
+
     async def scene() -> None:
         stranger = RunCertificates(["pay.example"]).server_context(())
-        async with served(echo_line, stranger) as origin, proxied(origin, False, True) as (_, port):
+        async with served(echo_line, stranger) as origin, proxied(origin, False, True, told=told) as (_, port):
             with pytest.raises(ConnectionResetError):
                 async with talking(port, False) as talk:
                     await talk.receive()
 
     run(scene)
+    assert told == [("no_connection", "failed in TLS: CERTIFICATE_VERIFY_FAILED")]
 
 
 def test_handshakes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_proxy, "HANDSHAKE_S", 0.1)
+    monkeypatch.setattr(stream_proxy, "CLIENT_HANDSHAKE_S", 0.1)
 
     async def scene() -> None:
         async with (
@@ -267,6 +275,8 @@ def test_handshakes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_more_connections_are_open_than_allowed_and_the_others_are_reset() -> None:
+    told: Told = []
+
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             writer.write(line)
@@ -274,7 +284,7 @@ def test_no_more_connections_are_open_than_allowed_and_the_others_are_reset() ->
     async def scene() -> None:
         async with (
             served(hold, None) as origin,
-            proxied(origin, False, False, open_most=2) as (proxy, port),
+            proxied(origin, False, False, open_most=2, told=told) as (proxy, port),
             talking(port, False) as one,
             talking(port, False) as two,
         ):
@@ -296,6 +306,7 @@ def test_no_more_connections_are_open_than_allowed_and_the_others_are_reset() ->
                 assert await fourth.receive() == b"y\n"
 
     run(scene)
+    assert told == [("too_many", "2")]
 
 
 def test_a_proxy_that_is_closed_ends_its_connections() -> None:

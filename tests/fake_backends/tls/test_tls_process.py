@@ -25,11 +25,12 @@ from typing import get_args
 import psutil
 import pytest
 
+from harness.rundir.origin_notes import read_origin_notes
 from harness.rundir.plan import FaultWindow, Plan, PlannedFault, Proof
 from harness.rundir.planned import behaviours
 from harness.rundir.planned.ca_variables import CA_VARIABLES
 from harness.rundir.planned.routes import BrokenAnswer, PlannedAnswer, PlannedRoute, RouteSource
-from harness.rundir.rows import CALLS, read_rows
+from harness.rundir.rows import CALLS, FLAG_SHAKEN_ONCE, FLAG_SHAKEN_TWICE, read_rows
 from harness.stack.injection.fake import FakeFaultHandle, still_applied
 from harness.stack.processes import backends
 from harness.stack.processes.ports import PortLease
@@ -155,6 +156,24 @@ def test_plain_and_tls_answer_side_by_side_and_leave_their_rows(scene: Scene) ->
     assert scene.rows() == {"azure": [200, 200], "gcp": [200], "aws": [], "slow": [503]}
 
 
+@pytest.mark.parametrize(
+    ("version", "flags"), [(ssl.TLSVersion.TLSv1_3, FLAG_SHAKEN_ONCE), (ssl.TLSVersion.TLSv1_2, FLAG_SHAKEN_TWICE)]
+)
+def test_the_first_call_of_a_connection_records_its_handshake(
+    scene: Scene, version: ssl.TLSVersion, flags: int
+) -> None:
+    context = ssl.create_default_context(cafile=scene.ca)
+    context.minimum_version = context.maximum_version = version
+    connection = http.client.HTTPSConnection("127.0.0.1", scene.port("azure"), timeout=PATIENCE_S, context=context)
+    for _ in range(2):
+        connection.request("GET", "/offers")
+        assert connection.getresponse().read()
+    connection.close()
+    get(scene, "gcp")
+    ended(scene)
+    assert [int(row["flags"]) for row in read_rows(scene.run_dir / "calls-0.bin", CALLS)] == [flags, 0, 0]
+
+
 def test_control_reaches_fakes_in_tls_and_another_load_gets_records_of_its_own(scene: Scene, tmp_path: Path) -> None:
     handle = FakeFaultHandle.of(scene.plan, STATUS, 0, "azure")
     handle.apply(disabled_by_other=False)
@@ -246,3 +265,28 @@ def test_a_client_verifies_by_the_environment_alone_and_fails_without_it(scene: 
     assert "200" not in stranger.stdout
     ended(scene)  # the failed handshake leaves no trace in the log
     assert scene.rows()["azure"] == [200]
+    # these two hang up without an alert
+    expected = [] if client in ("node", "aiohttp") else [("azure", "handshake", 1)]
+    assert [(note.upstream, note.kind, note.calls) for note in read_origin_notes(scene.run_dir)] == expected
+
+
+def test_who_speaks_no_tls_is_told_of_each_upstream_and_each_load(scene: Scene, tmp_path: Path) -> None:
+    def ask(name: str) -> None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", scene.port(name))) as sock:
+            sock.settimeout(PATIENCE_S)
+            sock.sendall(b"GET /offers HTTP/1.1\r\nhost: x\r\n\r\n")
+            while sock.recv(1000):
+                pass
+
+    for name in ("azure", "slow", "azure"):
+        ask(name)
+    other = tmp_path / "other"
+    other.mkdir()
+    scene.plan.write(other)
+    asyncio.run(backends.switch(scene.plan.stack, other))
+    ask("aws")
+    asyncio.run(backends.switch(scene.plan.stack, None))
+    said = "it sent plain HTTP, and TLS is spoken there"
+    first = [(note.upstream, note.text, note.calls) for note in read_origin_notes(scene.run_dir)]
+    assert first == [("azure", said, 2), ("slow", said, 1)]
+    assert [(note.upstream, note.text, note.calls) for note in read_origin_notes(other)] == [("aws", said, 1)]
