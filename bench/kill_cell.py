@@ -20,7 +20,7 @@ from typing import Final
 
 import psutil
 
-from bench.kill_stacks import LEGACY, ORIGIN, STACKS, Cell
+from bench.kill_stacks import LEGACY, ORIGIN, STACKS, WORDS, Cell
 from bench.left_behind import left_of, ports_of
 from bench.origin_server import OriginServer
 from bench.others_toxiproxy import OthersToxiproxy
@@ -255,6 +255,6 @@ def _find(cell: Cell, run: Run, run_dir: Path, around: Surroundings) -> psutil.P
     if cell.actor == ORIGIN and around.origin:
         return psutil.Process(around.origin.process.pid)
     for member in members(Plan.read(run_dir).run_id):
-        if any(STACKS[cell.stack].actors[cell.actor] in word for word in member.process.cmdline()):
+        if any(WORDS[cell.actor] in word for word in member.process.cmdline()):
             return member.process
     raise TimeoutError(f"no process of {cell.actor} was found")

@@ -96,7 +96,7 @@ def table(outcomes: Mapping[Cell, Seen]) -> str:
     stack = STACKS[name]
     phases = [phase for phase in stack.phases if any(cell.phase == phase for cell in outcomes)]
     rows = ["| | " + " | ".join(phases) + " |", "|---|" + "---|" * len(phases)]
-    for actor in stack.actors:
+    for actor in stack.phases_of:
         for sig in SIGNALS:
             found = [outcomes.get(Cell(actor, sig, phase, name)) for phase in phases]
             if any(found):

@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from harness.toxiproxy.find import BINARY
 
 SIGNALS: Final = ("SIGKILL", "SIGTERM", "SIGSTOP")
-PHASES: Final = ("warm-up", "baseline", "fault", "recovery", "reporting")
-"""Every stack has these. `reporting` is all that comes after the load."""
+PROCESS_FAULTS: Final = {"paused": "pause: true", "killed": "kill: true", "blackhole": "blackhole: true"}
+FAULTS: Final = {**PROCESS_FAULTS, "down": "down: true"}
+"""The fault of a column that is called by it; in all other columns it is a latency of 60 s."""
+PHASES: Final = ("warm-up", "baseline", "fault", *FAULTS, "recovery", "reporting", "others")
+"""In the order of the tables. `reporting` is all that comes after the load; `others`: while the fault is active, on a
+Toxiproxy that is not the run's."""
 
 FAKED: Final = "faked"
 ORIGIN: Final = "origin"
@@ -25,32 +29,39 @@ ORIGIN: Final = "origin"
 PARTNER, PARTNER_CHILD = "partner", "partner-child"
 LEGACY: Final = "legacy_api"
 """The name of the proxy that a run borrows."""
-PROCESS_FAULTS: Final = {"paused": "pause: true", "killed": "kill: true", "blackhole": "blackhole: true"}
-FAULTS: Final = {**PROCESS_FAULTS, "down": "down: true"}
-"""The fault of a column that is called by it; in all other columns it is a latency of 60 s."""
+
+WORDS: Final = {
+    "supervisor": "harness.stack.supervisor.supervisor",
+    "toxiproxy": BINARY,
+    "fakes": "fake_backends",
+    "forwarder": "fake_backends",
+    "service": "aggregator",
+    "gateway": "nginx.conf",
+    "locust": "locustfile.py",
+    PARTNER: "as-leader",
+    PARTNER_CHILD: "as-server",
+}
+"""By the process: a word of its command line that no other process of the run has."""
 
 _HERE: Final = Path(__file__).parent
-_PARTNER_FILE, _SERVICE_FILE = "kill_partner.py", "kill_service.py"
-PARTNER_PROGRAM: Final = _HERE / _PARTNER_FILE
+PARTNER_PROGRAM: Final = _HERE / "kill_partner.py"
 
 
 @dataclass(frozen=True, slots=True)
 class KillStack:
-    """`actors`: each process that gets the signals, with a word of its command line that no other process has.
-
-    An empty word: the process is not found by its environment, because the run has not started it.
-    """
+    """`phases_of`: the processes that get the signals, each with the phases in which it gets them."""
 
     name: str
-    actors: dict[str, str]
-    phases: tuple[str, ...]
+    phases_of: dict[str, tuple[str, ...]]
     scenario: str
-    absent: frozenset[tuple[str, str]] = field(default=frozenset())
-    """Actor and phase where there is no such process."""
     borrows: bool = False
     """The run uses a proxy on a Toxiproxy of others."""
     forwards: bool = False
     """The run has an upstream at `ORIGIN_PORT`, which speaks HTTPS."""
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        return tuple(phase for phase in PHASES if any(phase in phases for phases in self.phases_of.values()))
 
     def text(self, phase: str, origin_port: int | None, toxiproxy_url: str | None) -> str:
         """The scenario for a cell of this phase."""
@@ -85,15 +96,6 @@ class Cell:
         return self.actor == ORIGIN or (paused and self.signal == "SIGSTOP")
 
 
-_OWN: Final = {
-    "tailgate": "",
-    "supervisor": "harness.stack.supervisor.supervisor",
-    "toxiproxy": BINARY,
-    "fakes": "fake_backends",
-    "service": "aggregator",
-    "gateway": "nginx.conf",
-    "locust": "locustfile.py",
-}
 _OF_FAKES: Final = """\
 name: cell
 service: {rung: timeout}
@@ -110,7 +112,8 @@ verdict: {clump: 50ms}
 
 def _of_partner(upstream: str) -> str:
     """The scenario of a service that asks one partner and answers without it too."""
-    service = json.dumps(f"{shlex.quote(sys.executable)} {shlex.quote(str(_HERE / _SERVICE_FILE))} {{port}} {{it.url}}")
+    program = shlex.quote(str(_HERE / "kill_service.py"))
+    service = json.dumps(f"{shlex.quote(sys.executable)} {program} {{port}} {{it.url}}")
     return f"""\
 name: cell
 service: {{command: {service}, ready: GET /healthz within 20s}}
@@ -124,40 +127,56 @@ verdict: {{clump: 50ms}}
 
 
 _STARTED: Final = json.dumps(f"{shlex.quote(sys.executable)} {shlex.quote(str(PARTNER_PROGRAM))} {{port}} as-leader")
-_EVERYWHERE: Final = {name: _OWN[name] for name in ("tailgate", "supervisor")}
+_WITH_FAKES: Final = ("warm-up", "baseline", "fault", "recovery", "reporting", "others")
 
 STACKS: Final = {
     stack.name: stack
     for stack in (
-        KillStack(FAKED, _OWN, (*PHASES, "others"), _OF_FAKES),
+        KillStack(
+            FAKED,
+            dict.fromkeys(
+                ("tailgate", "supervisor", "toxiproxy", "fakes", "service", "gateway", "locust"), _WITH_FAKES
+            ),
+            _OF_FAKES,
+        ),
         KillStack(
             "command",
-            {**_EVERYWHERE, PARTNER: "as-leader", PARTNER_CHILD: "as-server"},
-            (*PHASES[:3], *PROCESS_FAULTS, *PHASES[3:]),
+            {
+                "tailgate": tuple(PROCESS_FAULTS),
+                "supervisor": tuple(PROCESS_FAULTS),
+                PARTNER: ("baseline", "fault", "paused", "reporting"),
+                PARTNER_CHILD: ("baseline", "paused"),
+            },
             _of_partner(f"{{command: {_STARTED}, ready: GET /health within 20s}}"),
-            absent=frozenset((actor, "killed") for actor in (PARTNER, PARTNER_CHILD)),
         ),
         KillStack(
             "forwarded",
-            {**_EVERYWHERE, "forwarder": "fake_backends", ORIGIN: ""},
-            PHASES,
+            {
+                "tailgate": ("fault",),
+                "supervisor": ("fault",),
+                "forwarder": ("baseline", "fault", "reporting"),
+                ORIGIN: ("fault",),
+            },
             _of_partner("{url: 'https://localhost:ORIGIN_PORT', tls: terminate, ca: ca.pem}"),
             forwards=True,
         ),
         KillStack(
             "borrowed",
-            {**_EVERYWHERE, "toxiproxy": ""},
-            (*PHASES[:3], "down", *PHASES[3:]),
+            {
+                "tailgate": ("fault", "down"),
+                "supervisor": ("fault", "down"),
+                "toxiproxy": ("baseline", "fault", "down"),
+            },
             _of_partner(f"{{proxy: {LEGACY}}}") + "toxiproxy: {url: TOXIPROXY_URL}\n",
             borrows=True,
         ),
     )
 }
+"""The other stacks have the cells that differ from those of the first: what is new in them, and what owns it."""
 CELLS: Final = tuple(
     Cell(actor, sig, phase, stack.name)
     for stack in STACKS.values()
-    for actor in stack.actors
+    for actor, phases in stack.phases_of.items()
     for sig in SIGNALS
-    for phase in stack.phases
-    if (actor, phase) not in stack.absent
+    for phase in phases
 )

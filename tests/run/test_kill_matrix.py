@@ -10,7 +10,7 @@ import pytest
 
 from bench.kill_cell import Seen
 from bench.kill_matrix import END, begin_of, chosen, expected, in_page, run, table, wrong
-from bench.kill_stacks import CELLS, FAKED, FAULTS, ORIGIN, SIGNALS, STACKS, Cell
+from bench.kill_stacks import CELLS, FAKED, FAULTS, ORIGIN, PHASES, SIGNALS, STACKS, Cell
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.scenario.planning.gateway_choice import resolve_gateway
@@ -27,7 +27,7 @@ PART = (
 """Each process, each signal and each phase of the first stack at least once. `make nightly` runs all cells."""
 OF_OTHER_STACKS = (
     Cell("partner-child", "SIGSTOP", "baseline", "command"),
-    Cell("forwarder", "SIGKILL", "warm-up", "forwarded"),
+    Cell("forwarder", "SIGKILL", "baseline", "forwarded"),
     Cell("tailgate", "SIGKILL", "down", "borrowed"),
 )
 
@@ -46,19 +46,26 @@ def test_a_cell_is_as_it_should_be(cell: Cell, tmp_path: Path, toxiproxy_binary:
 
 
 def test_the_part_holds_something_of_everything() -> None:
-    assert {cell.actor for cell in PART} == set(STACKS[FAKED].actors)
+    assert {cell.actor for cell in PART} == set(STACKS[FAKED].phases_of)
     assert {cell.signal for cell in PART} == set(SIGNALS)
     assert {cell.phase for cell in PART} == set(STACKS[FAKED].phases)
     assert {cell.stack for cell in OF_OTHER_STACKS} == set(STACKS) - {FAKED}
     assert {*PART, *OF_OTHER_STACKS} <= set(CELLS)
 
 
-def test_each_process_gets_each_signal_in_each_phase_in_which_it_runs() -> None:
+def test_each_process_gets_each_signal_in_each_phase_of_its_own() -> None:
     assert len(set(CELLS)) == len(CELLS)
+    assert len([cell for cell in CELLS if cell.stack == FAKED]) == 7 * 3 * 6
     for stack in STACKS.values():
-        cells = [cell for cell in CELLS if cell.stack == stack.name]
-        assert len(cells) == (len(stack.actors) * len(stack.phases) - len(stack.absent)) * len(SIGNALS)
-        assert not {(cell.actor, cell.phase) for cell in cells} & stack.absent
+        for actor, phases in stack.phases_of.items():
+            of_actor = {(cell.signal, cell.phase) for cell in CELLS if (cell.stack, cell.actor) == (stack.name, actor)}
+            assert of_actor == {(sig, phase) for sig in SIGNALS for phase in phases}
+            assert set(phases) <= set(PHASES)
+
+
+def test_every_phase_comes() -> None:
+    assert {phase for stack in STACKS.values() for phase in stack.phases} == set(PHASES)
+    assert set(FAULTS) <= set(PHASES)
 
 
 @pytest.mark.parametrize("name", STACKS)
@@ -76,7 +83,7 @@ def test_its_scenarios_are_valid_and_break_what_the_column_says(name: str, tmp_p
 @pytest.mark.parametrize(
     ("patterns", "stacks", "count"),
     [
-        (["tailgate/SIGKILL/fault"], set(STACKS), len(STACKS)),
+        (["tailgate/SIGKILL/fault"], {FAKED, "forwarded", "borrowed"}, 3),
         (["borrowed/*"], {"borrowed"}, len([cell for cell in CELLS if cell.stack == "borrowed"])),
         (["faked/tailgate/SIGKILL/warm-up"], {FAKED}, 1),
         (["*/partner/SIGSTOP/paused", "origin/SIGTERM/fault"], {"command", "forwarded"}, 2),
@@ -147,7 +154,7 @@ def test_a_page_gets_the_tables_of_whole_stacks_and_keeps_the_others() -> None:
 @pytest.mark.parametrize(
     ("page", "missing", "says"),
     [
-        (f"{begin_of('borrowed')} {END}", 1, "a table needs the whole stack: borrowed/tailgate/SIGKILL/warm-up"),
+        (f"{begin_of('borrowed')} {END}", 1, "a table needs the whole stack: borrowed/tailgate/SIGKILL/fault"),
         ("nothing", 0, "the page has no table between"),
         (f"{begin_of('borrowed')} {begin_of('command')} {END}", 0, "the page has no table between"),
     ],
