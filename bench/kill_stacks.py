@@ -152,8 +152,6 @@ STACKS: Final = {
         KillStack(
             "forwarded",
             {
-                "tailgate": ("fault",),
-                "supervisor": ("fault",),
                 "forwarder": ("baseline", "fault", "reporting"),
                 ORIGIN: ("fault",),
             },
