@@ -197,7 +197,7 @@ def play(cell: Cell, folder: Path, toxiproxy: Path, *, keep: bool = False) -> Se
     try:
         with Surroundings.around(cell, place, toxiproxy) as around:
             origin, others = around.origin, around.others
-            text = STACKS[cell.stack].text(cell.phase, origin and origin.port, others and others.url)
+            text = STACKS[cell.stack].text(cell.phase, origin.port if origin else None, others.url if others else None)
             run = Run(place, toxiproxy, others, scenario=text)
             try:
                 _play(seen, run, around)
