@@ -229,10 +229,11 @@ def _play(seen: Seen, run: Run, around: Surroundings) -> None:
     if cell.goes_on:
         run.process.wait(ENDS_WITHIN_S)
         begin = time.monotonic()
+    counts_from = begin if not cell.shows_later else _until_fault_ends(run, run_dir)
     stopped_itself = cell.actor == "tailgate" and number == signal.SIGSTOP
     while True:
         seen.left = left_of(run, run_dir, ports, with_tailgate=not stopped_itself)
-        if not seen.left or time.monotonic() - begin > LEFT_WITHIN_S:
+        if not seen.left or time.monotonic() - counts_from > LEFT_WITHIN_S:
             break
         time.sleep(0.05)
     seen.clean_s = None if seen.left else time.monotonic() - begin
@@ -245,6 +246,14 @@ def _play(seen: Seen, run: Run, around: Surroundings) -> None:
     if others and (cell.actor != "toxiproxy" or theirs_stops):
         seen.left += others.changed()
     seen.judged, seen.verdict = run.judge(run_dir)
+
+
+def _until_fault_ends(run: Run, run_dir: Path) -> float:
+    """The time by time.monotonic(), once its removal has begun or the run has ended."""
+    end = time.monotonic() + ENDS_WITHIN_S
+    while not journalled(run_dir, "removing") and run.process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+    return time.monotonic()
 
 
 def _find(cell: Cell, run: Run, run_dir: Path, around: Surroundings) -> psutil.Process:

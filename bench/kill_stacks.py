@@ -90,10 +90,16 @@ class Cell:
     def goes_on(self) -> bool:
         """Whether the signal is no reason to end the run: to a server that is not the run's, or a stop of what a fault
         has stopped already."""
-        if self.phase == "reporting":
-            return False
-        paused = self.phase == "paused" and self.actor in (PARTNER, PARTNER_CHILD)
-        return self.actor == ORIGIN or (paused and self.signal == "SIGSTOP")
+        return self.actor == ORIGIN or (self._hits_paused and self.signal == "SIGSTOP")
+
+    @property
+    def shows_later(self) -> bool:
+        """Whether the signal shows when the fault ends: a paused process gets it only then, or is missed only then."""
+        return self._hits_paused and self.signal != "SIGSTOP"
+
+    @property
+    def _hits_paused(self) -> bool:
+        return self.phase == "paused" and self.actor in (PARTNER, PARTNER_CHILD)
 
 
 _OF_FAKES: Final = """\
@@ -163,7 +169,7 @@ STACKS: Final = {
             {
                 "tailgate": ("fault", "down"),
                 "supervisor": ("fault", "down"),
-                "toxiproxy": ("baseline", "fault", "down"),
+                "toxiproxy": ("fault", "down"),
             },
             _of_partner(f"{{proxy: {LEGACY}}}") + "toxiproxy: {url: TOXIPROXY_URL}\n",
             borrows=True,
