@@ -25,9 +25,9 @@ from typing import Final, TypeVar
 import psutil
 
 from harness.errors import RigError
-from harness.rundir.manifest import HarnessFault
+from harness.rundir.manifest import UPSTREAM_PREFIX, HarnessFault
 from harness.stack.monitor.sockets import SocketCounter
-from harness.stack.processes import fd_limits, procfs, service, session, upstream_command
+from harness.stack.processes import fd_limits, procfs, service, session
 from harness.stack.processes.detached import Detached
 from harness.stack.processes.process import ChildProcess
 from harness.stack.threads import in_thread
@@ -141,7 +141,7 @@ class ResourceSampler:
 
 def _answering(child: ChildProcess, family: list[psutil.Process]) -> list[psutil.Process]:
     """The processes of the child of which none may be stopped."""
-    return session.members(child.pid) if child.name.startswith(upstream_command.PREFIX) else family
+    return session.members(child.pid) if child.name.startswith(UPSTREAM_PREFIX) else family
 
 
 def _is_stopped(process: psutil.Process) -> bool:
