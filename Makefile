@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo    watch a 504 incident happen and be cured (the set-up, then six loads of 35 s)"
 	@echo "make test    static checks, and every test but the nightly ones"
-	@echo "make nightly the long ones: the whole ladder table and kill matrix, the fuzzer, the soak (about three hours)"
+	@echo "make nightly the long ones: the whole ladder table and kill matrix, the fuzzer, the soak (over three hours)"
 	@echo "make setup   the virtual environment and Toxiproxy, which the two above call themselves"
 	@echo "make check   formatting, lint, types, import contracts"
 	@echo "make wheel   dist/tailgate: the wheel, its locked requirements and the documents, for machines without a clone"

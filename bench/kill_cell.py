@@ -1,8 +1,7 @@
 """One cell of the kill matrix: a short run, a signal to one of its processes in one of its phases, and what is left.
 
-It starts `tailgate run` in a folder of its own, with lock files, temporary files and cache in there, so
-that whatever is found afterwards is this run's. It judges nothing: what should have been is in
-`kill_matrix`.
+It starts `tailgate run` in a folder of its own, with lock files, temporary files and cache in there, so that whatever
+is found afterwards is this run's. It judges nothing: what should have been is in `kill_matrix`.
 """
 
 from __future__ import annotations
@@ -13,62 +12,29 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import psutil
 
+from bench.kill_stacks import LEGACY, ORIGIN, STACKS, WORDS, Cell
 from bench.left_behind import left_of, ports_of
+from bench.origin_server import OriginServer
 from bench.others_toxiproxy import OthersToxiproxy
 from harness.rundir.journal import read_journal
 from harness.rundir.manifest import Manifest
 from harness.rundir.plan import Plan
 from harness.stack.processes.orphans import members
-from harness.toxiproxy.find import BINARY
 from harness.units import NS_PER_MS
-
-ACTORS: Final = ("tailgate", "supervisor", "toxiproxy", "fakes", "service", "gateway", "locust")
-SIGNALS: Final = ("SIGKILL", "SIGTERM", "SIGSTOP")
-PHASES: Final = ("warm-up", "baseline", "fault", "recovery", "reporting", "others")
-"""`others`: while the fault is active, on a Toxiproxy that is not the run's."""
 
 LEFT_WITHIN_S: Final = 15.0
 GOES_ON_WITHIN_S: Final = 15.0
+ENDS_WITHIN_S: Final = 45.0
+"""A run that the signal does not end."""
 _UP_WITHIN_S: Final = 90.0
-
-SCENARIO: Final = """\
-name: cell
-service: {rung: timeout}
-upstreams:
-  azure: {p50: 10ms, p99: 25ms, rows: 10}
-  gcp: {p50: 10ms, p99: 25ms, rows: 10}
-gateway: {kind: nginx, timeout: 2s}
-load: {request: GET /v1/offers, rate: 20/s, warmup: 2s, baseline: 2s, recovery: 2s, guard: 1s}
-faults: [{name: azure-slow, upstream: azure, latency: 60s, for: 7s}]
-gates: [p90 < gateway.timeout during azure-slow, complete > 90% during azure-slow]
-verdict: {clump: 50ms}
-"""
-"""Undisturbed it is a PASS, after fifteen seconds of load, few enough a second that other runs may stand beside it."""
-
-_WORDS: Final = {
-    "supervisor": "harness.stack.supervisor.supervisor",
-    "toxiproxy": BINARY,
-    "fakes": "fake_backends",
-    "service": "aggregator",
-    "gateway": "nginx.conf",
-    "locust": "locustfile.py",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    actor: str
-    signal: str
-    phase: str
-
-    def __str__(self) -> str:
-        return f"{self.actor}/{self.signal}/{self.phase}"
 
 
 @dataclass(slots=True)
@@ -96,13 +62,13 @@ class Run:
         toxiproxy: Path,
         others: OthersToxiproxy | None,
         *,
-        scenario: str = SCENARIO,
+        scenario: str,
         times: int = 1,
     ) -> None:
         self.folder = folder
         self.temp, self.cache, self.work = folder / "tmp", folder / "cache", folder / "work"
         for each in (self.temp, self.cache, self.work):
-            each.mkdir()
+            each.mkdir(exist_ok=True)
         (self.work / "scenario.yaml").write_text(scenario, encoding="utf-8")
         self.env = {
             **{name: value for name, value in os.environ.items() if name not in ("TOXIPROXY_URL", "NO_COLOR")},
@@ -182,7 +148,9 @@ def has_come(phase: str, run_dir: Path) -> bool:
             return t_ms > -plan.load.warmup_ms + 700
         case "baseline":
             return t_ms > 700
-        case "fault" | "others":
+        case "paused" | "killed":  # what runs, not a canary, is the witness of these
+            return journalled(run_dir, "applied")
+        case "fault" | "others" | "down" | "blackhole":
             return journalled(run_dir, "observed")
         case "recovery":
             return journalled(run_dir, "verified")
@@ -196,67 +164,106 @@ def journalled(run_dir: Path, event: str) -> bool:
     return any(entry.event == event for entry in read_journal(run_dir / "faults.ndjson"))
 
 
+@dataclass(slots=True)
+class Surroundings:
+    """What stands around a run and is not its own: a Toxiproxy of others, a real server."""
+
+    others: OthersToxiproxy | None = None
+    origin: OriginServer | None = None
+
+    @classmethod
+    @contextmanager
+    def around(cls, cell: Cell, place: Path, toxiproxy: Path) -> Iterator[Surroundings]:
+        stack = STACKS[cell.stack]
+        found = cls()
+        try:
+            if stack.forwards or stack.borrows:
+                found.origin = OriginServer(place, speaks_tls=stack.forwards)
+            if stack.borrows or cell.phase == "others":
+                lent = {LEGACY: found.origin.port} if found.origin else {}
+                found.others = OthersToxiproxy(place, toxiproxy, lent)
+            yield found
+        finally:
+            for each in (found.others, found.origin):
+                if each:
+                    each.close()
+
+
 def play(cell: Cell, folder: Path, toxiproxy: Path, *, keep: bool = False) -> Seen:
     """Run the cell in a new folder below `folder`; the folder is removed again unless `keep`."""
     place = folder / str(cell).replace("/", "-")
     place.mkdir(parents=True)
-    others = OthersToxiproxy(place, toxiproxy) if cell.phase == "others" else None
     seen = Seen(cell)
     try:
-        run = Run(place, toxiproxy, others)
-        try:
-            _play(seen, run, others)
-        except (TimeoutError, subprocess.TimeoutExpired, psutil.Error, OSError) as exc:
-            seen.broken = f"{type(exc).__name__}: {exc}"
-        finally:
-            seen.said = run.said()
-            run.close()
+        with Surroundings.around(cell, place, toxiproxy) as around:
+            origin, others = around.origin, around.others
+            text = STACKS[cell.stack].text(cell.phase, origin.port if origin else None, others.url if others else None)
+            run = Run(place, toxiproxy, others, scenario=text)
+            try:
+                _play(seen, run, around)
+            except (TimeoutError, subprocess.TimeoutExpired, psutil.Error, OSError) as exc:
+                seen.broken = f"{type(exc).__name__}: {exc}"
+            finally:
+                seen.said = run.said()
+                run.close()
     finally:
-        if others:
-            others.close()
         if not keep:
             shutil.rmtree(place, ignore_errors=True)
     return seen
 
 
-def _play(seen: Seen, run: Run, others: OthersToxiproxy | None) -> None:
-    cell = seen.cell
+def _play(seen: Seen, run: Run, around: Surroundings) -> None:
+    cell, others = seen.cell, around.others
     run_dir = run.wait_for("warm-up")
-    target = _find(cell.actor, run, run_dir, others)
+    target = _find(cell, run, run_dir, around)
     ports = ports_of(run_dir, ours=others is None)
     run.wait_for("judging" if (cell.actor, cell.phase) == ("tailgate", "reporting") else cell.phase)
     number = signal.Signals[cell.signal]
-    if others and cell.actor == "toxiproxy" and number == signal.SIGSTOP:  # nobody but it can close its listeners
+    theirs_stops = others is not None and cell.actor == "toxiproxy" and number == signal.SIGSTOP
+    if theirs_stops:  # nobody but it can close its listeners
         ports = ports_of(run_dir, ours=False, listeners=False)
-    begin = time.monotonic()
     seen.gone_already = not target.is_running() or target.status() == psutil.STATUS_ZOMBIE
+    begin = time.monotonic()
     if not seen.gone_already:
         target.send_signal(number)
+    if cell.goes_on:
+        run.process.wait(ENDS_WITHIN_S)
+        begin = time.monotonic()
+    counts_from = begin if not cell.shows_later else _until_fault_ends(run, run_dir)
     stopped_itself = cell.actor == "tailgate" and number == signal.SIGSTOP
     while True:
         seen.left = left_of(run, run_dir, ports, with_tailgate=not stopped_itself)
-        if not seen.left or time.monotonic() - begin > LEFT_WITHIN_S:
+        if not seen.left or time.monotonic() - counts_from > LEFT_WITHIN_S:
             break
         time.sleep(0.05)
     seen.clean_s = None if seen.left else time.monotonic() - begin
     if stopped_itself:
         target.send_signal(signal.SIGCONT)
     seen.code = run.process.wait(GOES_ON_WITHIN_S)
-    if others and cell.actor != "toxiproxy":
-        seen.left += others.changed()
-    if others and cell.actor == "toxiproxy" and number == signal.SIGSTOP:
+    if others and theirs_stops:
         target.send_signal(signal.SIGCONT)
         subprocess.run([tailgate(), "toxiproxy", "sweep", "--url", others.url], env=run.env, check=True, timeout=60)
+    if others and (cell.actor != "toxiproxy" or theirs_stops):
         seen.left += others.changed()
     seen.judged, seen.verdict = run.judge(run_dir)
 
 
-def _find(actor: str, run: Run, run_dir: Path, others: OthersToxiproxy | None) -> psutil.Process:
-    if actor == "tailgate":
+def _until_fault_ends(run: Run, run_dir: Path) -> float:
+    """The time by time.monotonic(), once its removal has begun or the run has ended."""
+    end = time.monotonic() + ENDS_WITHIN_S
+    while not journalled(run_dir, "removing") and run.process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+    return time.monotonic()
+
+
+def _find(cell: Cell, run: Run, run_dir: Path, around: Surroundings) -> psutil.Process:
+    if cell.actor == "tailgate":
         return psutil.Process(run.process.pid)
-    if actor == "toxiproxy" and others:
-        return psutil.Process(others.process.pid)
+    if cell.actor == "toxiproxy" and around.others:
+        return psutil.Process(around.others.process.pid)
+    if cell.actor == ORIGIN and around.origin:
+        return psutil.Process(around.origin.process.pid)
     for member in members(Plan.read(run_dir).run_id):
-        if any(_WORDS[actor] in word for word in member.process.cmdline()):
+        if any(WORDS[cell.actor] in word for word in member.process.cmdline()):
             return member.process
-    raise TimeoutError(f"no process of {actor} was found")
+    raise TimeoutError(f"no process of {cell.actor} was found")

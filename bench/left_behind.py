@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 
 def ports_of(run_dir: Path, *, ours: bool, listeners: bool = True) -> list[int]:
-    """Where the run listens; `listeners` are the proxies' own, `ours` is the Toxiproxy."""
+    """Where the run listens; `listeners` are the proxies' own, `ours` is the Toxiproxy. What is borrowed, and real
+    servers, listen on."""
     plan, manifest = Plan.read(run_dir), Manifest.read(run_dir)
-    ports = [up.origin.port for up in plan.upstreams]
-    ports += [up.listener.port for up in plan.upstreams if listeners]
+    ports = [up.origin.port for up in plan.upstreams if up.answers_http or up.stream]
+    ports += [up.command.port for up in plan.upstreams if up.command]
+    ports += [up.listener.port for up in plan.upstreams if listeners and up.borrowed is None]
     ports += [port for port in (plan.service.port, plan.gateway.port) if port]
     if ours:
         ports.append(int((manifest.engine.url or "").rpartition(":")[2]))

@@ -1,4 +1,4 @@
-"""A Toxiproxy that somebody else runs, with a proxy and a toxic of theirs on it, and whether they are as they were.
+"""A Toxiproxy that somebody else runs, with proxies and toxics of theirs on it, and whether they are as they were.
 
 It can be restarted, which makes it forget everything.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,12 @@ _READY_WITHIN_S: Final = 20.0
 
 
 class OthersToxiproxy:
-    """Serves from the moment it is made until `close`."""
+    """Serves from the moment it is made until `close`.
 
-    def __init__(self, folder: Path, toxiproxy: Path) -> None:
+    `lent`: names of proxies that a run may borrow, with the port to which each leads.
+    """
+
+    def __init__(self, folder: Path, toxiproxy: Path, lent: Mapping[str, int] | None = None) -> None:
         self._lease = PortLease(folder / "their-locks")
         self._port = self._lease.take()
         self._binary = toxiproxy
@@ -32,6 +36,9 @@ class OthersToxiproxy:
         self.client.create_proxy("theirs", f"127.0.0.1:{self._lease.take()}", "127.0.0.1:9")
         self.client.add_toxic("theirs", "their-own", THEIRS)
         self.client.set_enabled("theirs", False)
+        for name, port in (lent or {}).items():
+            self.client.create_proxy(name, f"127.0.0.1:{self._lease.take()}", f"127.0.0.1:{port}")
+            self.client.add_toxic(name, "their-own", THEIRS)
         self._before = self.client.proxies()
 
     def restart(self) -> None:

@@ -85,7 +85,7 @@ SHORT_FORMS: Final = {
     ),
     "judge_speed": ShortForm(("--short",), (row("20,000", *numbers(4)),)),
     "kill_matrix": ShortForm(
-        ("--only", "tailgate/SIGKILL/warm-up", "--jobs", "1"),
+        ("--only", "faked/tailgate/SIGKILL/warm-up", "--jobs", "1"),
         (row("tailgate SIGKILL", rf"killed, judged 130 · {N} s"), "1 of 1 cells as they should be"),
         whole_runs=True,
         as_module=True,

@@ -22,7 +22,7 @@ from tests.rundir.recording import T0_NS, make_plan, record
 AT_NIGHT: Final = {"isolation", "kill_matrix", "ladder_table", "many_runs", "truth"}
 """They need whole runs, or Locust to start within four seconds. By day `overhead` shows that a bench can start a run,
 and tests/run plays cells of `kill_matrix` and `ladder_table`."""
-STARTED_BY_OTHERS: Final = {"stub_server"}
+STARTED_BY_OTHERS: Final = {"kill_partner", "kill_service", "stub_server"}
 """Programs under `bench/` that measure nothing: benches start them."""
 COMMAND: Final = re.compile(r"python (?:-m bench\.(\w+)|bench/(\w+)\.py)")
 PAGES: Final = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "Makefile")

@@ -136,6 +136,56 @@ def test_what_another_child_or_another_run_left_is_not_the_services(of_run: bool
     _with_child(tmp_path / "gateway", beside, "gateway", code, {orphans.RUN_VARIABLE: others_run})
 
 
+HAS_DAEMON = f"""\
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", {ORPHAN!r}], stdout=-1, start_new_session=True).stdout.readline()
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_daemon_of_a_command_is_not_the_services(tmp_path: Path, run_id: str) -> None:
+    """Its session is its own, but its parent is the command."""
+    (tmp_path / "search").mkdir()
+
+    async def beside(search: ChildProcess) -> None:
+        argv = (sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)")
+        service = ChildProcess.start(
+            ProcessSpec("sut", argv, {orphans.RUN_VARIABLE: run_id}, tmp_path, tmp_path / "sut.log")
+        )
+        try:
+            await _until(service, lambda: service.log_tail(1) == ["up"])
+            assert len(orphans.members(run_id)) == 3
+            lines = {line.child: line for _, line, _ in await ResourceSampler().look([search, service])}
+            assert lines["sut"].threads == 1
+        finally:
+            service.kill()
+            await asyncio.wait_for(service.wait(), 5)
+            orphans.kill_run(run_id, grace_s=0)
+
+    _with_child(tmp_path / "search", beside, "upstream-search", HAS_DAEMON, {orphans.RUN_VARIABLE: run_id})
+
+
+@pytest.mark.parametrize(("name", "told"), [("upstream-search", True), ("sut", True), ("gateway", False)])
+def test_who_started_what_answers_counts_as_stopped_with_it(name: str, told: bool, tmp_path: Path) -> None:
+    """A command may be a script that starts the server; all other children of the harness answer by themselves."""
+
+    async def scene(child: ChildProcess) -> None:
+        sampler = ResourceSampler()
+        ((_, _, stopped),) = await sampler.look([child])
+        assert not stopped
+        (worker,) = psutil.Process(child.pid).children()
+        worker.suspend()
+        await _until(child, lambda: worker.status() == psutil.STATUS_STOPPED)
+        ((_, _, stopped),) = await sampler.look([child])
+        assert stopped == told
+        child.planned = True
+        ((_, _, stopped),) = await sampler.look([child])
+        assert not stopped, "a fault of the plan has stopped it"
+
+    _with_child(tmp_path, scene, name)
+
+
 def test_sockets_are_counted_of_the_service_alone(tmp_path: Path) -> None:
     async def scene(child: ChildProcess) -> None:
         ((_, line, _),) = await ResourceSampler().look([child])

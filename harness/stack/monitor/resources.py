@@ -5,6 +5,8 @@ service, even if a worker has detached itself. A figure that the system does not
 the service alone. A thread takes the samples, so that neither a service with thousands of sockets nor a system that
 hangs delays the supervisor; the `t_ns` of a late sample shows that it is late. A child that was stopped by a signal
 (SIGSTOP) or runs out of files is reported, and so is a run directory that was removed. Nothing is judged here.
+
+The command of an upstream may start what answers in its place, so any stopped process of its session counts.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ from typing import Final, TypeVar
 import psutil
 
 from harness.errors import RigError
-from harness.rundir.manifest import HarnessFault
+from harness.rundir.manifest import UPSTREAM_PREFIX, HarnessFault
 from harness.stack.monitor.sockets import SocketCounter
-from harness.stack.processes import fd_limits, procfs, service
+from harness.stack.processes import fd_limits, procfs, service, session
 from harness.stack.processes.detached import Detached
 from harness.stack.processes.process import ChildProcess
 from harness.stack.threads import in_thread
@@ -116,7 +118,7 @@ class ResourceSampler:
                 (
                     child,
                     measure(child, each, self._counter),
-                    child.pid not in planned and any(map(_is_stopped, each)),
+                    child.pid not in planned and any(map(_is_stopped, _answering(child, each))),
                 )
                 for child, each in families
             ]
@@ -135,6 +137,11 @@ class ResourceSampler:
         except psutil.Error:
             return []
         return [*tree, *self._detached.of(child, {process.pid for process in tree}, others)]
+
+
+def _answering(child: ChildProcess, family: list[psutil.Process]) -> list[psutil.Process]:
+    """The processes of the child of which none may be stopped."""
+    return session.members(child.pid) if child.name.startswith(UPSTREAM_PREFIX) else family
 
 
 def _is_stopped(process: psutil.Process) -> bool:
