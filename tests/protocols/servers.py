@@ -174,6 +174,8 @@ _GRPC: Final = """
 import concurrent.futures, sys
 import grpc
 server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+echo = grpc.unary_unary_rpc_method_handler(lambda request, context: request)
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tailgate.Echo", {"Say": echo}),))
 server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
 server.start()
 server.wait_for_termination()
@@ -182,7 +184,10 @@ server.wait_for_termination()
 
 @contextlib.contextmanager
 def grpc() -> Iterator[int]:
-    """The port of a gRPC server without a service, in a process of its own: its threads do not bear a fork."""
+    """The port of a gRPC server in a process of its own, since its threads do not bear a fork.
+
+    Its one method, `/tailgate.Echo/Say`, answers with the bytes that it was sent.
+    """
     port = free_port()
     with _folder() as folder, _running([sys.executable, "-c", _GRPC, str(port)], port, folder):
         yield port
