@@ -106,7 +106,7 @@ class Trips(BaseHTTPRequestHandler):
         asked = {} if self.path == "/healthz" else self.clients.all()
         headers = {name: value for name, value in self.headers.items() if name.lower() == "traceparent"}
         with ThreadPoolExecutor(len(asked) or 1) as pool:
-            said = dict(pool.map(lambda each: (each[0], self._timed(*each, headers)), asked.items()))
+            said = dict(pool.map(lambda each: (each[0], self._timed(each[0], each[1], headers)), asked.items()))
         body = json.dumps(said).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
