@@ -31,16 +31,17 @@ paths:
 """
 
 
-def scenario(service: list[str], upstream: str, faults: list[str]) -> str:
-    """Every fault lasts 8 s, one after the other."""
-    command = shlex.join([sys.executable, *service])
+def scenario(service: list[str], upstream: str, faults: list[str], after_s: float) -> str:
+    """Faults of 8 s, one every 11 s from 2 s on, and `after_s` behind the last."""
+    command, duration_s = shlex.join([sys.executable, *service]), 11 * len(faults) + after_s
+    written = [f"{{upstream: partner, {fault}, at: {2 + 11 * n}s, for: 8s}}" for n, fault in enumerate(faults)]
     return f"""\
 name: started
 service: {{command: {json.dumps(command)}, ready: GET /healthz within 30s}}
 upstreams: {{partner: {upstream}}}
 gateway: {{timeout: 2s}}
-load: {{request: GET /search, rate: 20/s, warmup: 2s, baseline: 2s, recovery: 5s, guard: 500ms}}
-faults: [{", ".join(f"{{upstream: partner, {fault}, for: 8s}}" for fault in faults)}]
+load: {{request: GET /search, rate: 20/s, warmup: 2s, duration: {duration_s}s, guard: 500ms, recovery: 1s}}
+faults: [{", ".join(written)}]
 gates: [errors < 10%]
 verdict: {{clump: 15ms}}
 """
@@ -51,13 +52,16 @@ def test_prism_answers_by_a_description_and_is_slow_broken_and_killed(tmp_path: 
     started = shlex.join([str(programs.prism()), "mock", "-h", "127.0.0.1", "-p", "{port}", "search.yaml"])
     partner = f"{{command: {json.dumps(started)}, ready: GET /v2/search within 60s}}"
     service = [str(FOLDER / "search_service.py"), "{port}", "{partner.url}", "guarded"]
-    ran = Running(tmp_path, scenario(service, partner, ["status: 503", "latency: 60s", "kill: true"])).end(120)
+    # Prism needs seconds to start, and the run ends with the load
+    text = scenario(service, partner, ["status: 503", "latency: 60s", "kill: true"], after_s=30)
+    ran = Running(tmp_path, text).end(within_s=180)
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
     assert ran.run_dir is not None
     assert_nothing_left(ran.run_dir, within_s=1.0)
     assert {fault["kind"]: fault["landed"] for fault in ran.results["faults"]} == dict.fromkeys(
         ("status", "latency", "kill"), True
     )
+    assert ran.results["faults"][2]["proof"]["ready_after_ms"] > 0
     answers = Counter(int(status) for status in read_rows(ran.run_dir / "calls-0.bin", CALLS)["status"])
     assert answers[200] > 100 and answers[503] > 100, answers
     log = (ran.run_dir / "logs" / "upstream-partner.log").read_text()
@@ -73,7 +77,7 @@ def test_a_kafka_broker_that_advertises_the_listener_is_met_through_it_alone(tmp
     started = json.dumps(f"{shlex.quote(str(broker))} {{port}} {port}")
     partner = f"{{command: {started}, protocol: kafka, port: {port}}}"
     service = [str(FOLDER / "events_service.py"), "{port}", "{partner.address}"]
-    ran = Running(tmp_path, scenario(service, partner, ["latency: 60s", "down: true"])).end(120)
+    ran = Running(tmp_path, scenario(service, partner, ["latency: 60s", "down: true"], after_s=5)).end(within_s=120)
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout + ran.stderr
     assert ran.run_dir is not None
     assert_nothing_left(ran.run_dir, within_s=1.0)
