@@ -1,4 +1,8 @@
-"""Servers of others as `command` upstreams: Prism, which answers by an OpenAPI description, and a Kafka broker."""
+"""Servers of others as `command` upstreams: Prism, which answers by an OpenAPI description, and a Kafka broker.
+
+tests/run/test_process_runs.py has a partner and a Redis in their place in `make test`. A broker that librdkafka plays
+is asked there by canaries, straight and through Toxiproxy (tests/protocols).
+"""
 
 from __future__ import annotations
 
