@@ -1,4 +1,4 @@
-"""A service that asks six servers at once, each by the client that services use for it, in a second at most.
+"""A service that asks six servers at once, each by the client that services use for it, in 1.5 s at most.
 
 `clients_service.py PORT HTTPX_URL REQUESTS_URL AIOHTTP_URL PSYCOPG_URL REDIS_URL GRPC_ADDRESS`. For each client it
 writes one line to its log: `SENT_NS DONE_NS CLIENT OUTCOME` with times of the monotonic clock. The outcome is `ok`, or
@@ -23,7 +23,7 @@ import psycopg
 import redis
 import requests
 
-WITHIN_S = 1.0
+WITHIN_S = 1.5
 GRPC_OPTIONS = (("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 500))
 PARTS = (b'{"to": ', b'"MUC"}')
 

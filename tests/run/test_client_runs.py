@@ -79,17 +79,17 @@ class Echo(BaseHTTPRequestHandler):
         """Only the tests' own output matters."""
 
 
-def scenario(command: list[str], upstreams: dict[str, str], broken: tuple[Broken, ...]) -> str:
-    """About seventeen seconds: every fault from 3 s to 11 s."""
+def scenario(command: list[str], upstreams: dict[str, str], broken: tuple[Broken, ...], rate: int) -> str:
+    """About eighteen seconds: every fault from 4 s to 12 s."""
     lines = [f"  {name}: {what}" for name, what in upstreams.items()]
-    faults = [f"  - {{name: {b.upstream}-bad, upstream: {b.upstream}, {b.fault}, at: 3s, for: 8s}}" for b in broken]
+    faults = [f"  - {{name: {b.upstream}-bad, upstream: {b.upstream}, {b.fault}, at: 4s, for: 8s}}" for b in broken]
     return f"""\
 name: clients
 service: {{command: {json.dumps(shlex.join(command))}}}
 upstreams:
 {chr(10).join(lines)}
-gateway: {{timeout: 2s}}
-load: {{request: GET /trip, rate: 5/s, warmup: 1s, duration: 15s, guard: 500ms, recovery: 3s}}
+gateway: {{timeout: 3s}}
+load: {{request: GET /trip, rate: {rate}/s, warmup: 2s, duration: 16s, guard: 500ms, recovery: 3s}}
 faults:
 {chr(10).join(faults)}
 gates: [errors < 50%]
@@ -123,7 +123,7 @@ def assert_each_client_met_its_fault(ran: Ran, broken: tuple[Broken, ...]) -> No
         after = [x.outcome for x in seen if x.sent_ns > at["verified"]]
         expected = [said for said in during if said in each.errors]
         assert len(before) >= 5 and before.count("ok") > MOST * len(before), (each, before)
-        assert len(during) >= 10 and "ok" not in during and len(expected) > MOST * len(during), (each, during)
+        assert len(during) >= 5 and "ok" not in during and len(expected) > MOST * len(during), (each, during)
         assert after and after[-1] == "ok", (each, after)
 
 
@@ -139,7 +139,7 @@ def test_clients_in_python(tmp_path: Path) -> None:
             "cache": f"redis://127.0.0.1:{cache}/0",
             "rates": f"grpc://127.0.0.1:{rates}",
         }
-        ran = run(tmp_path, scenario(words, upstreams, IN_PYTHON), env={"DB_PASSWORD": "s3cret"})
+        ran = run(tmp_path, scenario(words, upstreams, IN_PYTHON, rate=5), env={"DB_PASSWORD": "s3cret"})
     assert_each_client_met_its_fault(ran, IN_PYTHON)
     assert ran.results["correlation"]["joined_share"] > 0.9
 
@@ -148,6 +148,6 @@ def test_fetch_of_node(tmp_path: Path) -> None:
     words = [servers.program("node"), str(FOLDER / "fetch_service.mjs"), "{port}"]
     words += ["{pay.url}", "{flights.url}", "{cars.url}"]
     upstreams = {"pay": PAY, "flights": SEARCH, "cars": CARS}
-    ran = run(tmp_path, scenario(words, upstreams, IN_NODE))
+    ran = run(tmp_path, scenario(words, upstreams, IN_NODE, rate=3))
     assert_each_client_met_its_fault(ran, IN_NODE)
     assert ran.results["correlation"]["joined_share"] > 0.9
