@@ -85,7 +85,7 @@ def scenario(command: list[str], upstreams: dict[str, str], broken: tuple[Broken
     faults = [f"  - {{name: {b.upstream}-bad, upstream: {b.upstream}, {b.fault}, at: 4s, for: 8s}}" for b in broken]
     return f"""\
 name: clients
-service: {{command: {json.dumps(shlex.join(command))}}}
+service: {{command: {json.dumps(shlex.join(command))}, ready: GET /healthz within 60s}}
 upstreams:
 {chr(10).join(lines)}
 gateway: {{timeout: 3s}}
