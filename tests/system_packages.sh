@@ -1,6 +1,6 @@
 #!/usr/bin/env sh
-# What the tests need beside Python: a real nginx, a real browser, and servers of PostgreSQL, Redis and
-# MariaDB, from Debian where we may install (root and apt-get), and promtool, out of Debian's package
+# What the tests need beside Python: a real nginx, a real browser, Node.js, and servers of PostgreSQL, Redis
+# and MariaDB, from Debian where we may install (root and apt-get), and promtool, out of Debian's package
 # wherever apt-get is. Elsewhere the tests that need them skip and say why; with CI=true they fail. The
 # tests start servers of their own, so the services that Debian's packages bring are not needed.
 set -eu
@@ -28,6 +28,7 @@ command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 
 command -v postgres >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 command -v mariadbd >/dev/null 2>&1 || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
+command -v node >/dev/null 2>&1 || missing="$missing nodejs"
 promtool=""
 command -v promtool >/dev/null 2>&1 || [ -x "$cache/promtool" ] || promtool=missing
 [ -n "$missing$promtool" ] || exit 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import socket
 import ssl
@@ -13,9 +14,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 import trustme
@@ -33,10 +34,14 @@ def program(name: str, *folders: str) -> str:
     found = shutil.which(name, path=os.pathsep.join([*folders, os.environ.get("PATH", ""), "/usr/sbin"]))
     if found:
         return found
-    message = f"no {name}; tests/system_packages.sh installs it"
+    return absent(f"no {name}; tests/system_packages.sh installs it")
+
+
+def absent(reason: str) -> NoReturn:
+    """Skips the test, since what it needs is not here; with CI=true that is a failure."""
     if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def _as_other() -> list[str]:
@@ -60,17 +65,17 @@ def _folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _running(argv: list[str], port: int, folder: Path) -> Iterator[None]:
-    """The server while it runs. Ready as soon as it accepts; killed if it does not end when asked."""
+def _running(argv: list[str], is_ready: Callable[[], bool], folder: Path) -> Iterator[None]:
+    """The server while it runs; killed if it does not end when asked."""
     log = folder / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         end = time.monotonic() + READY_WITHIN_S
-        while not _accepts(port):
+        while not is_ready():
             text = log.read_text(errors="replace")[-2_000:]
             assert process.poll() is None, f"{argv[0]} ended at once:\n{text}"
-            assert time.monotonic() < end, f"{argv[0]} does not accept:\n{text}"
+            assert time.monotonic() < end, f"{argv[0]} is not ready:\n{text}"
             time.sleep(0.05)
         yield
     finally:
@@ -82,12 +87,15 @@ def _running(argv: list[str], port: int, folder: Path) -> Iterator[None]:
             process.wait(ENDS_WITHIN_S)
 
 
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
+def _accepts(port: int) -> Callable[[], bool]:
+    def accepts() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    return accepts
 
 
 def _set_up(argv: list[str], folder: Path) -> None:
@@ -112,7 +120,7 @@ def postgres(*, asks_password: bool = True, tls: bool = False) -> Iterator[tuple
             _certificate(folder / "data")
             options.append("ssl=on")
         argv = [*_as_other(), server, "-D", "data", *(word for option in options for word in ("-c", option))]
-        with _running(argv, port, folder):
+        with _running(argv, _accepts(port), folder):
             _await_line(folder / "log", "ready to accept connections")
             yield port, folder / "log"
 
@@ -151,7 +159,7 @@ def redis(*, password: str = "", authority: trustme.CA | None = None) -> Iterato
             argv += ["--tls-auth-clients", "no"]
         if password:
             argv += ["--requirepass", password]
-        with _running(argv, port, folder):
+        with _running(argv, _accepts(port), folder):
             yield port
 
 
@@ -166,7 +174,7 @@ def mariadb() -> Iterator[tuple[int, Path]]:
         _set_up([*_as_other(), install, *setup, "--skip-name-resolve"], folder)
         address = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket"]
         argv = [*_as_other(), server, "--no-defaults", data, *address, f"--pid-file={folder}/pid"]
-        with _running(argv, port, folder):
+        with _running(argv, _accepts(port), folder):
             yield port, folder / "log"
 
 
@@ -174,6 +182,8 @@ _GRPC: Final = """
 import concurrent.futures, sys
 import grpc
 server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+echo = grpc.unary_unary_rpc_method_handler(lambda request, context: request)
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tailgate.Echo", {"Say": echo}),))
 server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
 server.start()
 server.wait_for_termination()
@@ -182,10 +192,37 @@ server.wait_for_termination()
 
 @contextlib.contextmanager
 def grpc() -> Iterator[int]:
-    """The port of a gRPC server without a service, in a process of its own: its threads do not bear a fork."""
+    """The port of a gRPC server in a process of its own, since its threads do not bear a fork.
+
+    Its one method, `/tailgate.Echo/Say`, answers with the bytes that it was sent.
+    """
     port = free_port()
-    with _folder() as folder, _running([sys.executable, "-c", _GRPC, str(port)], port, folder):
+    with _folder() as folder, _running([sys.executable, "-c", _GRPC, str(port)], _accepts(port), folder):
         yield port
+
+
+_KAFKA: Final = """
+from confluent_kafka import Producer
+client = Producer({"test.mock.num.brokers": 1})
+(broker,) = client.list_topics(timeout=30).brokers.values()
+print(f"port {broker.port}", flush=True)
+while True:
+    client.poll(60)
+"""
+
+
+@contextlib.contextmanager
+def kafka() -> Iterator[int]:
+    """The port of the broker that librdkafka plays for the tests of its clients. It advertises this port itself."""
+    with _folder() as folder:
+        port: list[str] = []
+
+        def has_port() -> bool:
+            port[:] = re.findall(r"^port (\d+)\n", (folder / "log").read_text(), re.MULTILINE)
+            return bool(port)
+
+        with _running([sys.executable, "-c", _KAFKA], has_port, folder):
+            yield int(port[0])
 
 
 @contextlib.contextmanager

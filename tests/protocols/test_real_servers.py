@@ -101,6 +101,13 @@ def test_a_redis_that_asks_for_a_password_lives() -> None:
 
 
 @pytest.mark.parametrize("reads_to_end", [True, False])
+def test_a_kafka_broker_lives_and_goes_on_after_many_canaries(reads_to_end: bool) -> None:
+    with servers.kafka() as port:
+        for _ in range(20):
+            well(asked("kafka", port, reads_to_end=reads_to_end), "kafka")
+
+
+@pytest.mark.parametrize("reads_to_end", [True, False])
 def test_a_grpc_server_lives_and_goes_on_after_many_canaries(reads_to_end: bool) -> None:
     with servers.grpc() as port:
         for _ in range(20):
