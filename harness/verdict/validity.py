@@ -116,12 +116,28 @@ def _faults(run: Evidence, proofs: tuple[ProofOutcome, ...]) -> RunCheck:
     missing = [proof for proof in proofs if proof.missing]
     if run.manifest.t0_ns is not None and missing:
         return RunCheck("faults", False, _some([proof.missing for proof in missing]), missing[0].fix)
+    if late := _not_back(run):
+        what = f"{', '.join(late)} did not get ready again before the load ended, so what followed is not its recovery"
+        return RunCheck(
+            "faults", False, what, "give it longer: write a larger load.recovery", part=f"upstream {late[0]}"
+        )
     landed = sum(proof.result.landed for proof in proofs)
     if not proofs:
         return RunCheck("faults", True, "the scenario has none")
     notes = list(unmet_notes(proof.result for proof in proofs))
     summary = [f"{landed} of {len(proofs)} proven by canaries and by calls"] if landed or notes else ["none was due"]
     return RunCheck("faults", True, "; ".join(summary + notes))
+
+
+def _not_back(run: Evidence) -> list[str]:
+    """The upstreams whose process a fault had ended or stopped, and that never got ready again in a run that was not
+    cut short."""
+    ended = run.manifest.ended
+    if ended is None or ended.reason != "done":
+        return []
+    faults = {fault.name for fault in run.plan.faults if fault.process and not fault.on_service}
+    late = (each for each in run.journalled if each.fault in faults and each.removing_ns and each.ready_ns is None)
+    return list(dict.fromkeys(each.upstream for each in late))
 
 
 def _some(problems: Sequence[str]) -> str:

@@ -82,12 +82,25 @@ def test_without_a_request_meanwhile_it_proves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_paused_upstream_is_met_by_calls_of_the_service(tmp_path: Path) -> None:
-    made = recorded("pause", target="azure")
+    made = ready(recorded("pause", target="azure"), REMOVE_MS + 100)
     assert judged(made, tmp_path)[0].verdict == "pass"
     t_ms = (made.calls["arrived_ns"] - T0_NS) / MS
     made.calls = made.calls[(made.calls["upstream"] != 0) | (t_ms < APPLY_MS)]
     results, fault = judged(made, tmp_path / "again")
     assert (results.verdict, fault.observed, fault.met) == ("rig_failure", True, False)
+
+
+@pytest.mark.parametrize("act", ["kill", "pause"])
+def test_an_upstream_that_is_not_ready_again_is_a_rig_failure(act: ProcessAct, tmp_path: Path) -> None:
+    results, _ = judged(recorded(act, target="azure"), tmp_path)
+    assert results.verdict == "rig_failure"
+    assert "azure did not get ready again before the load ended" in results.reason
+    assert "load.recovery" in results.next
+
+
+def test_an_upstream_that_was_not_given_the_time_is_none(tmp_path: Path) -> None:
+    results, _ = judged(recorded("kill", target="azure").stopped(100_000, "interrupted"), tmp_path)
+    assert "ready again" not in results.reason
 
 
 def test_a_service_that_is_not_ready_again_fails(tmp_path: Path) -> None:
