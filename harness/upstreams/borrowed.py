@@ -40,6 +40,8 @@ def _proxy_name(value: Any) -> str:
 
 class BorrowedUpstream(Upstream):
     KIND: ClassVar = "borrowed"
+    ORIGINS: ClassVar = ("proxy",)
+    CALLED: ClassVar = "a borrowed proxy"
 
     proxy: Annotated[
         str,

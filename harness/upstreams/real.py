@@ -32,6 +32,8 @@ SECURE: Final = {plain: secure for secure, plain in PLAIN.items()}
 class RealUpstream(Upstream):
     SHORT_FOR: ClassVar = "url"
     KIND: ClassVar = "real"
+    ORIGINS: ClassVar = ("url",)
+    CALLED: ClassVar = "an upstream with `url`"
 
     url: Annotated[
         UpstreamUrl,

@@ -30,6 +30,8 @@ FileName = Annotated[str, Field(min_length=1)]
 
 class RoutedFake(Fake):
     AT_MOST_ONE: ClassVar = (SOURCES,)
+    ORIGINS: ClassVar = SOURCES
+    CALLED: ClassVar = "a fake with routes"
 
     routes: Routes | None = Field(None, description="METHOD PATH: what it answers; * for whatever has no other route")
     har: FileName | None = Field(None, description="A recording: answers and latencies as they were recorded")

@@ -44,6 +44,8 @@ StartReady = Annotated[
 
 class CommandUpstream(Upstream):
     KIND: ClassVar = "command"
+    ORIGINS: ClassVar = ("command",)
+    CALLED: ClassVar = "an upstream with `command`"
 
     command: Command = Field(description="Started without a shell; {port} is the port that it must listen on")
     env: Environment = Field({}, description="Environment; {port} is the port that it must listen on")

@@ -45,6 +45,10 @@ class Upstream(StrictModel):
 
     KIND: ClassVar[str]
     """Its name in a plan, and in `harness.upstreams.probes.PROBES`."""
+    ORIGINS: ClassVar[tuple[str, ...]] = ()
+    """The keys of which each says what answers. A mapping with one of them is an upstream of this kind."""
+    CALLED: ClassVar[str] = "an upstream of another kind"
+    """The kind in messages."""
 
     port: int | None = Field(
         None, ge=1, le=65535, description="A fixed listener, for a service that knows its addresses already"

@@ -70,7 +70,7 @@ def test_validate_asks_no_server(tmp_path: Path) -> None:
         (borrowing("{proxy: ''}"), "cannot be the name of a proxy", "without slashes"),
         (borrowing("{proxy: 5}"), "expected the name of a proxy, not the number 5", "GET /proxies"),
         (borrowing("{proxy: tailgate-20260101-120000-beef-x}"), "is the proxy of a run of tailgate", "your own"),
-        (borrowing("{proxy: a, p50: 20ms}"), "unknown key `p50`", ""),
+        (borrowing("{proxy: a, p50: 20ms}"), "a borrowed proxy has no `p50`", ""),
         (borrowing("{proxy: a, protocol: smtp}"), "smtp", "http"),
         (
             borrowing("{proxy: a}", ("azure: {p50: 60ms, p99: 140ms}", "azure: {proxy: a}")),
