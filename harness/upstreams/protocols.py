@@ -50,7 +50,8 @@ class ProtocolTraits:
     no password. `size_denied`: the same for a server that refuses a canary without a password; None: it makes no
     difference. `server_first`: the server speaks before it was asked anything. `fault_pause_s`, `idle_pause_s`: between
     two canaries to a real server, during a fault and otherwise. `tls_modes`: how tailgate may deal with TLS to it; the
-    protocols without `terminate` and `originate` start TLS inside their own exchange or have none.
+    protocols without `terminate` and `originate` start TLS inside their own exchange or have none. `shows`: the faults
+    on connections that a canary to a real server can show; empty: all of them.
     """
 
     title: str
@@ -61,18 +62,21 @@ class ProtocolTraits:
     fault_pause_s: float = 2.0
     idle_pause_s: float = 10.0
     tls_modes: tuple[TlsMode, ...] = ("passthrough",)
+    shows: tuple[str, ...] = ()
 
 
+_SMALL: Final = ("latency", "hang", "reset", "down", "slow_close", "limit_data")
+"""What a canary of a few bytes shows."""
 _ALL_MODES: Final[tuple[TlsMode, ...]] = ("terminate", "originate", "passthrough")
 
 PROTOCOLS: Final[Mapping[ProtocolName, ProtocolTraits]] = {
     # the head of the answer to `HEAD /`
-    "http": ProtocolTraits("HTTP", 80, CanarySize(19, BYTES_MOST, 50), tls_modes=_ALL_MODES),
+    "http": ProtocolTraits("HTTP", 80, CanarySize(19, BYTES_MOST, 50), tls_modes=_ALL_MODES, shows=_SMALL),
     # a handshake with the smallest certificates; an alert alone is shorter and is found before the first fault
     "https": ProtocolTraits("HTTPS", 443, CanarySize(500, BYTES_MOST, 200), tls_modes=_ALL_MODES),
     "tls": ProtocolTraits("TLS", None, CanarySize(500, BYTES_MOST, 200), tls_modes=_ALL_MODES),
     # the server's SETTINGS frame without a setting
-    "grpc": ProtocolTraits("gRPC", None, CanarySize(9, BYTES_MOST, 33)),
+    "grpc": ProtocolTraits("gRPC", None, CanarySize(9, BYTES_MOST, 33), shows=_SMALL),
     # the server repeats the name of an option that it does not know
     "postgres": ProtocolTraits("PostgreSQL", 5432, CanarySize(1_000, BYTES_MOST, 1_000)),
     # a greeting and a refusal
@@ -90,7 +94,7 @@ PROTOCOLS: Final[Mapping[ProtocolName, ProtocolTraits]] = {
     # Connection.Start without any property
     "amqp": ProtocolTraits("AMQP", 5672, CanarySize(32, BYTES_MOST, 8), tls_modes=_ALL_MODES),
     # a connection; whatever the server may say is unknown
-    "tcp": ProtocolTraits("TCP", None, CanarySize(0, BYTES_MOST, 0)),
+    "tcp": ProtocolTraits("TCP", None, CanarySize(0, BYTES_MOST, 0), shows=("down", "slow_close")),
 }
 
 

@@ -212,3 +212,56 @@ def test_a_recorded_upstream_that_no_request_names_is_asked_by_none(tmp_path: Pa
     )
     plan = plan_of(load(tmp_path, text))
     assert plan.upstream("azure").asked_by(plan.load.requests) == (False, False)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_validate_lists_the_faults_that_a_canary_of_the_protocol_can_show(tmp_path: Path, protocol: str) -> None:
+    listed = {one.name: one for one in preview(load(tmp_path, scenario(protocol, "down: true")))[0].upstreams}
+    bears = listed["db"].bears
+    shown = {fault.partition(":")[0] for fault, protocols in SHOWN.items() if protocol in protocols}
+    if bears == "every fault on connections":
+        assert {"latency", "hang", "reset", "slow_close", "down", "limit_data", "slicer"} <= shown
+    else:
+        assert set(bears.split(", ")) == {*shown, "blackhole"}
+    assert listed["azure"].bears == "every fault but those on processes"
+
+
+COMMANDS = (
+    "  gcp: {}",
+    "  gcp: {}\n  cache: {command: 'true {port}', protocol: redis}\n  rates: {command: 'true {port}'}\n"
+    "  pay: http://localhost:9400\n  old: {proxy: old, protocol: tcp}",
+)
+
+
+@pytest.mark.parametrize(
+    ("toxiproxy", "bears"),
+    [
+        (
+            "{url: 'http://127.0.0.1:8474'}",
+            {
+                "cache": "every fault on connections, kill, pause",
+                "rates": "every fault",
+                "pay": "every fault but those on processes",
+                "old": "down, slow_close",
+            },
+        ),
+        (
+            "{url: 'http://tox:8474', listen: 0.0.0.0, reach: tox, origin_host: 10.0.0.5}",
+            {
+                "cache": "every fault on connections but blackhole, kill, pause",
+                "rates": "every fault but blackhole",
+                "pay": "every fault but blackhole and those on processes",
+                "old": "down, slow_close",
+            },
+        ),
+    ],
+)
+def test_faults_on_processes_and_blackhole_are_listed_where_they_are_possible(
+    tmp_path: Path, toxiproxy: str, bears: dict[str, str]
+) -> None:
+    text = changed(COMMANDS, ("gateway:", f"toxiproxy: {toxiproxy}\ngateway:"), ("{rung: timeout}", SERVICE))
+    listed = {one.name: one.bears for one in preview(load(tmp_path, text))[0].upstreams}
+    assert {name: listed[name] for name in bears} == bears
+
+
+SERVICE = "{command: 'true {port}', env: {ALL: '{azure.url} {gcp.url} {cache.url} {rates.url} {pay.url} {old.url}'}}"
