@@ -139,18 +139,24 @@ class RealUpstream(Upstream):
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         modes = self._tls_modes()
         if self.tls is not None and self.tls not in modes:
-            what = PROTOCOLS[self.url.traits.protocol].title
-            if self.tls == "originate" and not self.url.traits.is_tls:
-                fix = f"remove `tls`, or write the URL of what speaks TLS, such as {self.url.scheme}s://"
-                yield "tls", refusal(f"{self.url.scheme}:// is not TLS, so there is none to originate", fix)
-            else:
-                found = f"`tls: {self.tls}` is not possible for {what}, which starts TLS inside its own protocol"
+            traits = PROTOCOLS[self.url.traits.protocol]
+            if traits.why_passthrough:
+                found = f"`tls: {self.tls}` is not possible for {traits.title}: {traits.why_passthrough}"
                 yield "tls", refusal(found, "remove `tls`: the service's own TLS passes through")
+            else:
+                fix = f"remove `tls`, or write the URL of what speaks TLS, as {self.url.scheme}s://"
+                yield "tls", refusal(f"{self.url.scheme}:// is not TLS, so there is none to originate", fix)
         if self.ca is not None and not (self.is_forwarded or self.is_carried):
             found = "the service verifies the certificate itself, since its TLS passes through"
             yield "ca", refusal(found, "remove `ca`", at_key=True)
         elif self.ca is not None and not self.url.traits.is_tls:
             yield "ca", refusal(f"{self.url.scheme}:// has no certificate", "remove `ca`", at_key=True)
+        if option := self.url.verifies_listener:
+            found = f"by `{option}` a client of MySQL looks for the listener's address in the server's certificate"
+            fix = (
+                "write ssl-mode=VERIFY_CA, which verifies all but the name: only PostgreSQL can be told both addresses"
+            )
+            yield "url", refusal(found, fix)
         if not self.observe and self.url.scheme not in FORWARDED:
             found = f"the calls of {PROTOCOLS[self.url.traits.protocol].title} are not observed anyway"
             yield "observe", refusal(found, "remove `observe`", at_key=True)
@@ -168,6 +174,13 @@ class RealUpstream(Upstream):
     def _tls_modes(self) -> tuple[TlsMode, ...]:
         possible = PROTOCOLS[self.url.traits.protocol].tls_modes
         return tuple(mode for mode in possible if mode != "originate" or self.url.traits.is_tls)
+
+    def recorded_if(self) -> str:
+        if self.url.scheme not in FORWARDED or self.is_forwarded:
+            return ""
+        keys = [*(() if self.observe else ("`observe: false`",))]
+        keys += ["`tls: passthrough`"] if self.tls == "passthrough" else []
+        return f"remove {' and '.join(keys)}"
 
     def _given_scheme(self) -> str:
         """Of the URL that the service is given."""

@@ -20,7 +20,7 @@ from harness.upstreams.routes.mark import has_mark
 from harness.upstreams.routes.read import digest_of, read_file
 from harness.upstreams.routes.templates import params_of
 from harness.upstreams.routes.written import Routes, planned_routes, route_findings
-from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
+from harness.upstreams.upstream_files import NO_INPUTS, UnreadableFile, UpstreamInputs, UpstreamReader
 
 SHAPE: Final = "routes"
 """What a plan has in place of a provider's name."""
@@ -102,11 +102,17 @@ class RoutedFake(Fake):
 
 
 def _check_files(pattern: str, route: str, folder: Path) -> None:
-    """Raises ValueError and OSError if the files of an answer cannot be used, or lie outside the scenario's folder."""
+    """Raises UnreadableFile if the files of an answer cannot be used, or lie outside the scenario's folder."""
+    inside = "put the file into the folder of the scenario or below it, and write its path from there"
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        raise ValueError("a route's file lies in the folder of the scenario, or below it")
+        raise UnreadableFile(f"`{pattern}` leads out of the folder of the scenario", inside)
     escaped = str(folder).replace("{", "{{").replace("}", "}}")
-    found = files_of(f"{escaped}/{pattern}", params_of(route))
+    try:
+        found = files_of(f"{escaped}/{pattern}", params_of(route))
+    except OSError as exc:
+        raise UnreadableFile(f"`{pattern}` cannot be used: {exc.strerror}", inside) from exc
+    except ValueError as exc:
+        raise UnreadableFile(f"`{pattern}` cannot be used: {exc}", inside) from exc
     for path in found.paths.values():
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(f"{path} leads out of the folder of the scenario")
+            raise UnreadableFile(f"{path} leads out of the folder of the scenario", inside)

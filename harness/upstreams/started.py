@@ -77,6 +77,9 @@ class CommandUpstream(Upstream):
     def records_calls(self) -> bool:
         return self.is_forwarded
 
+    def recorded_if(self) -> str:
+        return "remove `observe: false`" if self.protocol == "http" and not self.observe else ""
+
     def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
         cwd = reader.use(("cwd",), self.cwd, _folder) if self.cwd else reader.folder(("command",))
         return UpstreamInputs(cwd=str((cwd or Path()).absolute()))

@@ -88,6 +88,11 @@ class Upstream(StrictModel):
         """Whether the calls that reach it are recorded, by the fakes' process. If so, it can break single answers."""
         return False
 
+    def recorded_if(self) -> str:
+        """What to change so that its calls are recorded, as the beginning of a fix; empty: nothing would do it, or they
+        are."""
+        return ""
+
     @property
     def protocol(self) -> ProtocolName:
         """How a canary asks it. Kinds with a probe of their own may keep this."""

@@ -109,7 +109,7 @@ def test_what_is_too_small_to_be_seen_is_said_with_the_protocol_and_the_size(tmp
 
 def test_a_fault_that_only_a_fake_can_do_is_refused(tmp_path: Path) -> None:
     assert only(problems(tmp_path, scenario("postgres", "status: 503"))) == (
-        "only a fake can do `status` itself, and db is none"
+        "`status` breaks single answers, and those of db pass unseen"
     )
 
 
@@ -143,9 +143,32 @@ def test_a_gate_that_counts_calls_which_nothing_records_is_refused(
     assert (problem.message, problem.fix, problem.path) == (message, fix, "gates[0]")
 
 
-def test_of_an_http_server_the_forwarder_is_the_way_out(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, scenario("http", gates="calls to db < 2"))
-    assert problem.fix == "let the forwarder observe it (no `observe: false`, no `tls: passthrough`)"
+UNSEEN = {
+    "{url: 'http://localhost:9', observe: false}": "remove `observe: false`",
+    "{url: 'https://localhost:9', tls: passthrough}": "remove `tls: passthrough`",
+    "{url: 'https://localhost:9', tls: passthrough, observe: false}": "remove `observe: false` and `tls: passthrough`",
+    "{command: 'true {port}', observe: false}": "remove `observe: false`",
+    "{command: 'true {port}', protocol: redis}": "",
+    "{proxy: old}": "",
+    "'postgres://localhost/app'": "",
+}
+
+
+@pytest.mark.parametrize("upstream", UNSEEN)
+def test_where_the_forwarder_could_see_the_calls_the_way_out_names_what_keeps_it_away(
+    tmp_path: Path, upstream: str
+) -> None:
+    named = ("{speaks: http}", upstream)
+    served = ("{rung: timeout}", "{command: 'true {port}', env: {ALL: '{azure.url} {gcp.url} {db.url}'}}")
+    lent = ("gateway:", "toxiproxy: {url: 'http://127.0.0.1:8474'}\ngateway:")
+    (gate,) = problems(tmp_path, changed(named, served, lent, text=scenario("http", gates="calls to db < 2")))
+    (fault,) = problems(tmp_path, changed(named, served, lent, text=scenario("http", "status: 503")))
+    assert "not recorded" in gate.message and "breaks single answers" in fault.message
+    for problem in (gate, fault):
+        if UNSEEN[upstream]:
+            assert problem.fix.startswith(f"{UNSEEN[upstream]}, so that")
+        else:
+            assert "observe" not in problem.fix and "passthrough" not in problem.fix
 
 
 @pytest.mark.parametrize("gate", ["calls to azure < 2", "p99 of gcp < 5s", "p99 < 5s"])

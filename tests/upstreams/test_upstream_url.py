@@ -35,6 +35,7 @@ from harness.upstreams.upstream_url import parse_url
 def test_the_service_gets_the_same_url_with_the_listener_in_it(text: str, host: str, port: int, given_url: str) -> None:
     url = parse_url(text)
     assert (url.host, url.port) == (host, port)
+    assert url.verifies_listener == ""
     assert url.parts(url.scheme).around("127.0.0.1", 9001) == given_url
 
 
@@ -82,3 +83,26 @@ def test_nonsense_is_refused_or_read_but_never_more(text: str) -> None:
 def test_an_empty_password_and_a_user_alone_are_no_password() -> None:
     assert not parse_url("redis://app@h").has_password
     assert parse_url("redis://:${P}@h").has_password
+
+
+def test_the_address_for_libpq_is_that_of_the_listener() -> None:
+    parts = parse_url("postgres://app@db.example/app?sslmode=verify-full").parts("postgres")
+    assert parts.around("10.0.0.5", 9001).endswith("@db.example:9001/app?sslmode=verify-full&hostaddr=10.0.0.5")
+
+
+@pytest.mark.parametrize(
+    ("query", "option"),
+    [
+        ("ssl-mode=VERIFY_IDENTITY", "ssl-mode=VERIFY_IDENTITY"),
+        ("sslMode=verify_identity&x=1", "sslMode=verify_identity"),
+        ("ssl_verify_identity=true", "ssl_verify_identity=true"),
+        ("sslmode=verify-full", "sslmode=verify-full"),
+        ("ssl-mode=VERIFY_CA", ""),
+        ("ssl_verify_identity=false", ""),
+        ("x=VERIFY_IDENTITY", ""),
+    ],
+)
+def test_a_mysql_client_that_verifies_the_name_is_recognized(query: str, option: str) -> None:
+    for scheme in ("mysql", "mariadb"):
+        assert parse_url(f"{scheme}://app@h/shop?{query}").verifies_listener == option
+    assert parse_url(f"redis://h/0?{query}").verifies_listener == ""

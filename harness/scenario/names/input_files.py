@@ -23,6 +23,7 @@ from harness.upstreams.upstream_files import KeyPath, UnreadableFile, UpstreamIn
 
 OUR_PACKAGES: Final = ("harness", "scenarios", "fake_backends", "aggregator", "reports")
 REPLAY_BYTES_MAX: Final = 50_000_000
+RELATIVE: Final = "the path is relative to this file"
 
 COLUMN: Final = re.compile(r"\{\{[A-Za-z_][A-Za-z0-9_.-]*\}\}|\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 """`{column}` in a text, with its name as the group; or a name in doubled braces (no group), which is plain text."""
@@ -89,7 +90,8 @@ class InputFindings:
             self.mistakes.append(Diagnostic(path, refused.message, refused.fix))
         except (OSError, ValueError, RuntimeError) as exc:
             reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-            self.mistakes.append(Diagnostic(path, f"`{text}` cannot be used: {reason}"))
+            is_path = isinstance(exc, OSError)
+            self.mistakes.append(Diagnostic(path, f"`{text}` cannot be used: {reason}", RELATIVE if is_path else ""))
         return None
 
 
@@ -123,7 +125,7 @@ class _UpstreamReader:
 
 def _folder(found: Path) -> Path:
     if not found.is_dir():
-        raise UnreadableFile(f"{found} is not a folder", "the path is relative to this file")
+        raise UnreadableFile(f"{found} is not a folder", RELATIVE)
     return found
 
 
