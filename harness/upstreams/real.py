@@ -7,6 +7,7 @@ stays a TCP connection through Toxiproxy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -17,15 +18,16 @@ from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec, StreamSpec
 from harness.rundir.planned.protocol import ProtocolName
 from harness.upstreams.fake import CANARY_REQUEST_BYTES
-from harness.upstreams.number_files import existing_file
+from harness.upstreams.number_files import no_larger
 from harness.upstreams.protocols import PROTOCOLS, CanarySize, TlsMode, canary_size
 from harness.upstreams.upstream import Upstream
-from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
+from harness.upstreams.upstream_files import NO_INPUTS, UnreadableFile, UpstreamInputs, UpstreamReader
 from harness.upstreams.upstream_url import UpstreamUrl, parse_url
 
 FORWARDED: Final = ("http", "https")
 PLAIN: Final = {"rediss": "redis", "amqps": "amqp", "tls": "tcp"}
 """The scheme of the same protocol without TLS, where the fakes' process can add or remove it."""
+CA_BYTES_MOST: Final = 16_000_000
 SECURE: Final = {plain: secure for secure, plain in PLAIN.items()}
 
 
@@ -91,7 +93,7 @@ class RealUpstream(Upstream):
         return f"{self.url.scheme}://{Endpoint(host=self.url.host, port=self.url.port).address}"
 
     def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
-        ca = reader.use(("ca",), self.ca, existing_file)
+        ca = reader.use(("ca",), self.ca, _authorities)
         return UpstreamInputs(ca=str(ca) if ca else None)
 
     def plan(
@@ -189,3 +191,19 @@ class RealUpstream(Upstream):
         if self.tls == "originate":
             return PLAIN[self.url.scheme]
         return SECURE.get(self.url.scheme, self.url.scheme) if self.terminates_tls else self.url.scheme
+
+
+def _authorities(found: Path) -> Path:
+    """The path of a file with certificates. Raises UnreadableFile."""
+    import ssl  # scenarios without such a file should not pay for it
+
+    fix = "name a file with the certificates of the authorities, in PEM"
+    no_larger(found, CA_BYTES_MOST, fix)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(found)
+    except ssl.SSLError:
+        raise UnreadableFile(f"{found} is no file of certificates in PEM", fix) from None
+    if not context.cert_store_stats()["x509"]:
+        raise UnreadableFile(f"{found} has no certificate", fix)
+    return found

@@ -55,7 +55,10 @@ class RoutedFake(Fake):
             return UpstreamInputs(recorded, source, routes)
         kind, written = next((kind, file) for kind in SOURCES if (file := getattr(self, kind)) is not None)
         path = reader.use((kind,), written, lambda found: found)
-        read = reader.use((kind,), written, partial(read_file, kind, host=self.host or "", seed=reader.seed))
+        host = self.host or ""
+        hosts = tuple(reader.recorded_hosts.get(path, ())) if kind == "har" and path is not None else ()
+        hosts = hosts if len(hosts) > 1 else ()
+        read = reader.use((kind,), written, partial(read_file, kind, host=host, hosts=hosts, seed=reader.seed))
         if path is None or read is None:
             return UpstreamInputs(recorded)
         for note in read.notes:
@@ -64,7 +67,8 @@ class RoutedFake(Fake):
         source = RouteSource(
             kind=kind,
             path=str(path),
-            host=self.host or "",
+            host=host,
+            hosts=hosts,
             sha256=digest_of(read.routes),
             names=tuple(route.name for route in read.routes),
             ignores_recorded_latencies=own_latency,

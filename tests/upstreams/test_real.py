@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import trustme
 from pydantic import ValidationError
 
 from harness.cli.run import run_command
@@ -106,6 +107,25 @@ def test_a_database_is_a_connection_only() -> None:
 )
 def test_what_cannot_be(tmp_path: Path, upstream: str, message: str) -> None:
     assert any(message in found for found in mistakes(scenario(tmp_path, upstream)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name: x", "is no file of certificates in PEM"),
+        (b"", "is no file of certificates in PEM"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "is no file of certificates in PEM"),
+        (trustme.CA().private_key_pem.bytes(), "is no file of certificates in PEM"),
+        (trustme.CA().cert_pem.bytes(), ""),
+    ],
+)
+def test_a_file_of_authorities_holds_certificates(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "ca.pem").write_bytes(content)
+    file = scenario(tmp_path, "{url: https://h, ca: ca.pem}")
+    if message:
+        assert any(message in found for found in mistakes(file))
+    else:
+        load_scenario(file)
 
 
 def test_application_faults_need_recorded_calls(tmp_path: Path) -> None:

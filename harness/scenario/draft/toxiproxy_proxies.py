@@ -33,8 +33,8 @@ _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.%]{2,60}\]|[A-Za-z0-9._-]{0,253}):
 def upstreams_of_toxiproxy(
     path: Path, taken: frozenset[str], borrowed: frozenset[str] = frozenset()
 ) -> tuple[list[DraftUpstream], list[str]]:
-    """One for each proxy, and sentences about those that were left out. `taken`: names of upstreams; `borrowed`: proxies
-    of other files. Raises UsageError, and ScenarioError with every problem and its position."""
+    """One for each proxy, and sentences about those that were left out. `taken`: names of upstreams. `borrowed`:
+    proxies of other files. Raises UsageError, and ScenarioError with every problem and its position."""
     items = _proxies(path)
     upstreams: list[DraftUpstream] = []
     notes: list[str] = []

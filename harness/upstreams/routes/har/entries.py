@@ -36,7 +36,7 @@ def entries_of(path: Path) -> Iterator[Any]:
     try:
         if not path.is_file():
             path.stat()
-            raise UnreadableRoutes(f"{path} is {'a folder' if path.is_dir() else 'no file'}", "name a HAR file")
+            raise UnreadableRoutes(f"{path.name} is {'a folder' if path.is_dir() else 'no file'}", "name a HAR file")
         size = path.stat().st_size
         if size > FILE_BYTES_MOST:
             raise UnreadableRoutes(
@@ -46,7 +46,7 @@ def entries_of(path: Path) -> Iterator[Any]:
         with path.open("rb") as file:
             yield from _streamed(_Source(file), path.name)
     except OSError as exc:
-        raise UnreadableRoutes(f"{path} cannot be read: {exc.strerror}", "check the path and its rights") from exc
+        raise UnreadableRoutes(f"{path.name} cannot be read: {exc.strerror}", "check the path and its rights") from exc
 
 
 class _Source:
