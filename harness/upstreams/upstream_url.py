@@ -23,6 +23,7 @@ _FIX: Final = "write it as SCHEME://HOST:PORT, such as postgres://app:${PG_PASS}
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)")
 _VERIFIES: Final = "verify-full"
+_HTTP: Final = ("http", "https")
 _MYSQL_VERIFIES: Final = {
     "sslmode": ("verify_identity", "verify-identity", "verify-full"),
     "sslverifyidentity": ("true", "1"),
@@ -97,6 +98,8 @@ def parse_url(value: Any, known: Mapping[str, Scheme] = SCHEMES) -> UpstreamUrl:
     user, at, address = authority.rpartition("@")
     host, port = _address(address, known[scheme], scheme)
     _refuse_password(user)
+    if known[scheme].protocol in _HTTP:
+        _refuse_token(user)
     return UpstreamUrl(scheme, known[scheme], _shown(user, variables) + at, host, port, _shown(rest, variables))
 
 
@@ -148,5 +151,17 @@ def _refuse_password(user: str) -> None:
         raise refusal(
             "a password stands in the scenario, which would put it into the files of every run",
             "write a variable, such as ${DB_PASSWORD}, and export it",
+            is_secret=True,
+        )
+
+
+def _refuse_token(user: str) -> None:
+    """Of a database a user alone is only a name. Servers of HTTP take tokens in its place, without a password."""
+    name, _, password = user.partition(":")
+    if name and not password and not _HIDDEN.search(name):
+        raise refusal(
+            "a user without a password stands in the URL, as tokens do; it would be in the files of every run",
+            "write a variable, such as ${API_TOKEN}, and export it; a test value that is no secret may be the default: "
+            "${API_TOKEN:-test}",
             is_secret=True,
         )

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
+from harness.upstreams.protocols import SCHEMES
 from harness.upstreams.upstream_url import parse_url
 
 
@@ -106,3 +107,22 @@ def test_a_mysql_client_that_verifies_the_name_is_recognized(query: str, option:
     for scheme in ("mysql", "mariadb"):
         assert parse_url(f"{scheme}://app@h/shop?{query}").verifies_listener == option
     assert parse_url(f"redis://h/0?{query}").verifies_listener == ""
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("user", ["hunter2", "hunter2:"])
+def test_a_user_alone_is_a_token_in_http_and_a_name_elsewhere(scheme: str, user: str) -> None:
+    text = f"{scheme}://{user}@h:9/x"
+    if scheme not in ("http", "https"):
+        assert parse_url(text).user == f"{user}@"
+        return
+    with pytest.raises(PydanticCustomError) as caught:
+        parse_url(text)
+    context = caught.value.context or {}
+    assert context["is_secret"] and "${API_TOKEN}" in context["fix"]
+    assert "hunter2" not in context["message"] + context["fix"]
+
+
+@pytest.mark.parametrize("user", ["", "${T}@", "${T:-test}@", "${T}:@", "app:${P}@", "${U}:${P}@"])
+def test_http_takes_variables_and_a_user_with_a_password(user: str) -> None:
+    assert parse_url(f"https://{user}h/x").user == user
