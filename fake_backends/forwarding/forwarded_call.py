@@ -16,8 +16,9 @@ import h11
 from fake_backends.breaking import break_connection, transport_of
 from fake_backends.call import Call, leaves_body_alone
 from fake_backends.concurrency_limit import ConcurrencyLimit
+from fake_backends.forwarding.content_coding import Decoder
 from fake_backends.forwarding.forwarder import REMEMBERED_BYTES, Forwarder
-from fake_backends.forwarding.header_rules import Headers, towards_origin, towards_service
+from fake_backends.forwarding.header_rules import Codings, Headers, towards_origin, towards_service
 from fake_backends.forwarding.noticed import NoticedOfOrigins
 from fake_backends.forwarding.origin_connection import OriginConnection, OriginFailure, OriginHead
 from fake_backends.forwarding.request_body import RequestBody
@@ -27,7 +28,7 @@ from fake_backends.response_writer import Message, Receive, ResponseWriter, Send
 CHANGED_MOST: Final = 16 << 20
 """Bytes: a larger body is passed on as it is, whatever fault should have changed it."""
 LOOKED_INTO_BYTES: Final = 256 * 1024
-"""So much of a body is searched for links to the origin."""
+"""So much of the text of a body is searched for links to the origin."""
 FAILED_STATUS: Final = 502
 """In the row of a call that the origin gave no whole answer to."""
 
@@ -125,7 +126,8 @@ class _Exchange:
     async def _send_head(self, origin: OriginConnection) -> None:
         scope, call = self.scope, self.call
         plain = any(active.behaviour.pad_to for active in call.met)
-        headers = towards_origin(scope["headers"], call.forwarder.spec, call.forwarder.run, plain=plain)
+        codings: Codings = "none" if plain else "readable" if call.forwarder.remembers else "any"
+        headers = towards_origin(scope["headers"], call.forwarder.spec, call.forwarder.run, codings=codings)
         query = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
         await origin.send_head(scope["method"], target, headers)
@@ -217,25 +219,27 @@ class _BodyWatch:
         self._status, self._headers = status, headers
         fields = dict(headers)
         kind = fields.get(b"content-type", b"")
-        is_text = b"content-encoding" not in fields and any(word in kind for word in (b"json", b"text", b"xml"))
-        self._looks = is_text
-        self._seen = 0
+        self._looks = any(word in kind for word in (b"json", b"text", b"xml"))
+        self._decoder = Decoder(headers, LOOKED_INTO_BYTES)
         self._tail = b""
         self._kept: bytearray | None = bytearray() if call.forwarder.wants(status, headers) else None
 
     def see(self, piece: bytes) -> None:
+        if not self._looks and self._kept is None:
+            return
+        text = self._decoder.text(piece)
         if self._looks:
-            found = self._call.forwarder.links.pattern.search(self._tail + piece)
+            looked_at = self._tail + text
+            found = self._call.forwarder.links.pattern.search(looked_at)
             if found:
                 self._call.noticed.note(self._call.upstream, "link", self._call.forwarder.spec.address)
-            self._seen += len(piece)
-            self._looks = not found and self._seen < LOOKED_INTO_BYTES
-            self._tail = piece[-self._call.forwarder.links.LONGEST :]
+            self._looks = not found and self._decoder.is_readable
+            self._tail = looked_at[-self._call.forwarder.links.LONGEST :]
         if self._kept is not None:
-            self._kept += piece
-            if len(self._kept) > REMEMBERED_BYTES:
+            self._kept += text
+            if len(self._kept) > REMEMBERED_BYTES or not self._decoder.is_readable:
                 self._kept = None
 
     def end(self) -> None:
-        if self._kept is not None:
+        if self._kept is not None and self._decoder.is_whole:
             self._call.forwarder.remember(*self._request, self._status, self._headers, bytes(self._kept))

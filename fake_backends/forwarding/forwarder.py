@@ -21,6 +21,7 @@ REMEMBERED_BYTES: Final = 64 * 1024
 CHECK_S: Final = 10.0
 _NOTHING: Final = Response.of_json(200, b"{}")
 _JSON: Final = b"json"
+_OF_ONE_BODY: Final = (b"content-length", b"content-encoding", b"connection")
 
 
 class Forwarder:
@@ -34,7 +35,7 @@ class Forwarder:
         self.run = run
         self.links = Links(spec)
         self.health = _health(upstream)
-        self._remembers = remembers
+        self.remembers = remembers
         self._remembered: dict[tuple[str, str], Response] = {}
         self._context = origin_context(Path(spec.ca) if spec.ca else None) if spec.scheme == "https" else None
 
@@ -69,13 +70,14 @@ class Forwarder:
         """Whether such an answer is worth remembering."""
         fields = dict(headers)
         is_json = _JSON in fields.get(b"content-type", b"")
-        return self._remembers and status == 200 and is_json and b"content-encoding" not in fields
+        return self.remembers and status == 200 and is_json
 
     def remember(self, method: str, path: str, status: int, headers: Headers, body: bytes) -> None:
+        """`body`: without a content coding."""
         key = method, path
         if key not in self._remembered and len(self._remembered) >= REMEMBERED_MOST:
             del self._remembered[next(iter(self._remembered))]
-        kept = [header for header in headers if header[0] not in (b"content-length", b"connection")]
+        kept = [header for header in headers if header[0] not in _OF_ONE_BODY]
         length = (b"content-length", str(len(body)).encode())
         self._remembered[key] = Response(status, (*kept, length), body)
 

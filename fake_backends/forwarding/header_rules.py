@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal
 
+from fake_backends.forwarding.content_coding import only_readable
 from harness.correlation import TRACE_HEADER, seq_of
 from harness.rundir.planned.forwarding import DEFAULT_PORTS, ForwardSpec
 
 Headers = list[tuple[bytes, bytes]]
+Codings = Literal["any", "readable", "none"]
+"""`readable`: those that `content_coding` can look into."""
 
 _OF_CONNECTION: Final = frozenset(
     (
@@ -33,15 +36,17 @@ _TRACE: Final = TRACE_HEADER.encode()
 _REDIRECTS: Final = (b"location", b"content-location")
 
 
-def towards_origin(headers: Iterable[tuple[bytes, bytes]], spec: ForwardSpec, run: str, *, plain: bool) -> Headers:
+def towards_origin(
+    headers: Iterable[tuple[bytes, bytes]], spec: ForwardSpec, run: str, *, codings: Codings = "any"
+) -> Headers:
     """The headers of a request as the origin gets them. `run`: the hash of the run, whose own headers stay here.
-    `plain`: the origin is asked for an answer without compression."""
+    `codings`: how the origin may compress its answer, of the ways that the service accepts."""
     held = list(headers)
     dropped = _OF_CONNECTION | _named_in_connection(held) | {b"host", b"expect"}
-    if plain:
+    if codings == "none":
         dropped |= {b"accept-encoding"}
     kept = [
-        (name, value)
+        (name, only_readable(value) if name == b"accept-encoding" and codings == "readable" else value)
         for name, value in held
         if name not in dropped
         and not name.startswith(_OURS)
@@ -50,7 +55,7 @@ def towards_origin(headers: Iterable[tuple[bytes, bytes]], spec: ForwardSpec, ru
     if any(name == b"transfer-encoding" for name, _ in held):
         kept = [(name, value) for name, value in kept if name != b"content-length"]
         kept.append((b"transfer-encoding", b"chunked"))
-    if plain:
+    if codings == "none":
         kept.append((b"accept-encoding", b"identity"))
     return [(b"host", spec.authority.encode()), *kept]
 

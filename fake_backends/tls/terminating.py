@@ -36,13 +36,15 @@ def listener_contexts(plan: StackPlan, environ: Mapping[str, str]) -> dict[str, 
 
 
 def _origin_names(plan: StackPlan) -> Iterator[str]:
-    """Hosts by which the service may know what is behind a listener."""
+    """Hosts by which the service may know what is behind a listener, and the listener itself."""
     for upstream in plan.upstreams:
         real = upstream.forward or upstream.stream
         if real is not None:
             yield real.host
         if upstream.url_parts.host is not None:
             yield upstream.url_parts.host
+        if upstream.terminates_tls:
+            yield upstream.listener.host
 
 
 def trusted_files(plan: StackPlan, environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:

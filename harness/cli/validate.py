@@ -90,11 +90,11 @@ def _upstreams(upstreams: Sequence[UpstreamPreview]) -> Iterator[str]:
 
 
 def _known_of(upstream: UpstreamPreview) -> str:
-    """`https://pay.example: each call is recorded; every fault, every gate; expects up to 20 calls/s`."""
+    """`https://pay.example: each call is recorded; every fault but those on processes; gates on its calls`."""
     origin = upstream.origin if upstream.records_calls else f"{upstream.protocol} at {upstream.origin}"
-    known = "each call is recorded; every fault and gate"
+    known = f"each call is recorded; {upstream.bears}; gates on its calls"
     if not upstream.records_calls:
-        known = "only connections are seen; faults on connections, no gate on its calls"
+        known = f"only connections are seen; {upstream.bears}; no gate on its calls"
     load = ""
     if upstream.outside:
         rate = (

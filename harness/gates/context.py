@@ -33,7 +33,9 @@ class KnownFault:
 class ScenarioNames:
     """What the scenario has that a gate may refer to.
 
-    `looks_into_answers`: answers are checked for completeness. `starts_service`: tailgate starts the service.
+    `looks_into_answers`: answers are checked for completeness. `unmarked`: if the scenario does not say how, the
+    upstreams of which nothing shows in an answer; `mark_fix`: what to write for them. `starts_service`: tailgate starts
+    the service.
     `missing_alerts`: what to write for `service.alerts` if neither log nor alert can be read (a service by `url`);
     empty if one can. `written`: the gate stands in the scenario; False for a default gate.
     """
@@ -42,6 +44,8 @@ class ScenarioNames:
     faults: tuple[KnownFault, ...] = ()
     has_gateway_timeout: bool = True
     looks_into_answers: bool = True
+    unmarked: tuple[str, ...] = ()
+    mark_fix: str = ""
     starts_service: bool = True
     missing_alerts: str = ""
     written: bool = True

@@ -94,11 +94,16 @@ class ShareGate(GateDefaults):
         return moments_for_share(self.p0, confidence)
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
-        if self.uses_complete and not names.looks_into_answers:
-            yield GateDiagnostic("with `complete: none` no answer is checked", "remove `complete: none`")
-        elif self.uses_complete and not names.upstreams:
+        if not self.uses_complete:
+            return
+        if not names.upstreams:
             message = "without upstreams no answer can be incomplete"
             yield GateDiagnostic(message, "add `upstreams`, or remove the gate")
+        elif names.unmarked:
+            message = f"nothing in an answer of the service would show that it lacks {', '.join(names.unmarked)}"
+            yield GateDiagnostic(message, f"{names.mark_fix}, or remove the gate")
+        elif not names.looks_into_answers:
+            yield GateDiagnostic("with `complete: none` no answer is checked", "remove `complete: none`")
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         from harness.gates.exceedance import (

@@ -31,6 +31,8 @@ class StrictModel(BaseModel):
     AT_MOST_ONE: ClassVar[tuple[tuple[str, ...], ...]] = ()
     SHORT_FOR: ClassVar[str] = ""
     """The key that a plain string stands for."""
+    ALSO_MEANT: ClassVar[tuple[str, ...]] = ()
+    """Keys that make the mapping one of another kind; an unknown key may be a misspelling of them."""
 
     @classmethod
     def spelled_keys(cls) -> tuple[str, ...]:
@@ -53,7 +55,7 @@ class StrictModel(BaseModel):
         spelled = cls.spelled_keys()
         # a misspelled key is not reported as missing too
         meant = {closest(key, spelled) for key in islice((key for key in raw if key not in spelled), UNKNOWN_MOST)}
-        errors = [*_unknown_keys(spelled, raw), *_broken_groups(cls, raw, meant)]
+        errors = [*_unknown_keys(spelled, raw, cls.ALSO_MEANT), *_broken_groups(cls, raw, meant)]
         known = {key: value for key, value in raw.items() if key in spelled}
         try:
             part = handler(known)
@@ -72,10 +74,10 @@ def _detail(loc: tuple[int | str, ...], error: PydanticCustomError, value: Any) 
     return InitErrorDetails(type=error, loc=loc, input=value)
 
 
-def _unknown_keys(known: tuple[str, ...], raw: dict[str, Any]) -> Iterator[InitErrorDetails]:
+def _unknown_keys(known: tuple[str, ...], raw: dict[str, Any], also: tuple[str, ...]) -> Iterator[InitErrorDetails]:
     unknown = ((key, value) for key, value in raw.items() if key not in known)
     for key, value in islice(unknown, UNKNOWN_MOST):
-        found = refusal(f"unknown key `{key}`", did_you_mean(key, known), at_key=True)
+        found = refusal(f"unknown key `{key}`", did_you_mean(key, (*also, *known)), at_key=True)
         yield _detail((key,), found, value)
 
 

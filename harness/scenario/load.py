@@ -34,7 +34,7 @@ from harness.scenario.names.key_hints import key_hint
 from harness.scenario.names.references import consistency_findings, secret_warnings, variable_findings
 from harness.scenario.names.resolve import names_of, unresolved
 from harness.scenario.planning.compile import CheckedScenario, compile_plan
-from harness.scenario.planning.completeness import complete_of, completeness_findings
+from harness.scenario.planning.completeness import complete_of, completeness_findings, mark_fix, unmarked
 from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.planning.timeline import compute_timeline
 from harness.scenario.schema.matrix import cell_trees
@@ -169,8 +169,15 @@ def _consistency(
     """
     findings = [*consistency_findings(scenario), *completeness_findings(scenario, inputs.upstreams)]
     looks_into_answers = complete_of(scenario, inputs.upstreams) != "none"
+    missed = tuple(unmarked(scenario, inputs.upstreams)) if scenario.load.complete is None else ()
     for located in gates:
-        findings += gate_diagnostics(scenario, located, looks_into_answers=looks_into_answers)
+        findings += gate_diagnostics(
+            scenario,
+            located,
+            looks_into_answers=looks_into_answers,
+            unmarked=missed,
+            mark_fix=mark_fix(scenario, missed),
+        )
     findings += recorded_calls_findings(gates, scenario.upstreams)
     if findings:
         return None, findings, []

@@ -13,6 +13,7 @@ from harness.rundir.planned.toxiproxy_network import is_loopback_literal
 from harness.scenario.load import LoadedCell, LoadedScenario, dry_plan
 from harness.scenario.planning.arrivals import expected_arrivals
 from harness.upstreams.profiles import as_planned
+from harness.upstreams.protocols import PROTOCOLS
 
 EXCHANGES_LEAST: Final = 20
 """A recorded route with fewer exchanges shows no 99th percentile."""
@@ -72,14 +73,16 @@ class UpstreamPreview:
 
     `origin`: what answers, for people. `protocol`: what its canary speaks. `records_calls`: each call is recorded, so
     faults can hit single calls and gates can judge them; otherwise faults act on connections, and only connections are
-    seen. `calls_per_s`: of an origin outside this machine, the calls a second that it must expect at the peak if each
-    request that asks it calls it once; None in the closed model, where that depends on how fast answers come.
+    seen. `bears`: the faults that are possible, for people. `calls_per_s`: of an origin outside this machine, the calls
+    a second that it must expect at the peak if each request that asks it calls it once; None in the closed model, where
+    that depends on how fast answers come.
     """
 
     name: str
     origin: str
     protocol: str
     records_calls: bool
+    bears: str
     outside: bool = False
     calls_per_s: float | None = None
 
@@ -148,9 +151,23 @@ def _upstream(planned: PlannedUpstream, plan: Plan) -> UpstreamPreview:
         origin=origin,
         protocol=planned.protocol,
         records_calls=planned.records_calls,
+        bears=_bears(planned, plan),
         outside=outside,
         calls_per_s=_calls_per_s(planned, plan) if outside else None,
     )
+
+
+def _bears(planned: PlannedUpstream, plan: Plan) -> str:
+    """`every fault on connections, kill, pause`."""
+    has_own_port = planned.borrowed is None and plan.network.is_shared
+    shown = PROTOCOLS[planned.protocol].shows
+    process = ("kill", "pause") if planned.command is not None else ()
+    if planned.records_calls:
+        without = (*(() if has_own_port else ("blackhole",)), *(() if process else ("those on processes",)))
+        return "every fault" + (f" but {' and '.join(without)}" if without else "")
+    if shown:
+        return ", ".join((*shown, *(("blackhole",) if has_own_port else ()), *process))
+    return ", ".join(("every fault on connections" + ("" if has_own_port else " but blackhole"), *process))
 
 
 def _calls_per_s(upstream: PlannedUpstream, plan: Plan) -> float | None:

@@ -27,7 +27,8 @@ _NOT_YET_KNOWN: Final = Endpoint(port=0)
 """`validate` asks no server, so it plans with this address."""
 
 
-def _proxy_name(value: Any) -> str:
+def proxy_name(value: Any) -> str:
+    """The name. Raises pydantic's error with a fix if no run could borrow a proxy with this name."""
     if not isinstance(value, str):
         raise refusal(f"expected the name of a proxy, not {kind_of(value)}", "as the server's GET /proxies has it")
     if not value or len(value) > PROXY_NAME_MOST or "/" in value or value in (".", "..") or not value.isprintable():
@@ -40,10 +41,12 @@ def _proxy_name(value: Any) -> str:
 
 class BorrowedUpstream(Upstream):
     KIND: ClassVar = "borrowed"
+    ORIGINS: ClassVar = ("proxy",)
+    CALLED: ClassVar = "a borrowed proxy"
 
     proxy: Annotated[
         str,
-        BeforeValidator(_proxy_name),
+        BeforeValidator(proxy_name),
         WithJsonSchema({"type": "string", "minLength": 1, "examples": ["legacy_api"]}),
     ] = Field(description="Its name on the Toxiproxy at `toxiproxy.url`; naming it is the consent to break it")
     protocol_named: ProtocolName = Field("http", alias="protocol", description="How it is asked whether it lives")

@@ -96,6 +96,9 @@ class Fake(Upstream):
 class CatalogFake(Fake):
     """A fake with a seeded catalog, in the wire shape of a provider."""
 
+    CALLED: ClassVar = "a fake with a catalog"
+    ALSO_MEANT: ClassVar = ("routes", "har", "openapi", "wiremock", "url", "command", "proxy")
+
     provider: ProviderName = Field("generic", description="Wire shape it speaks")
     rows: int = Field(400, ge=1, le=5000, description="Offers in its catalog")
     page: int = Field(0, ge=0, le=5000, description="Offers on a page; 0: all at once")

@@ -50,7 +50,9 @@ class ProtocolTraits:
     no password. `size_denied`: the same for a server that refuses a canary without a password; None: it makes no
     difference. `server_first`: the server speaks before it was asked anything. `fault_pause_s`, `idle_pause_s`: between
     two canaries to a real server, during a fault and otherwise. `tls_modes`: how tailgate may deal with TLS to it; the
-    protocols without `terminate` and `originate` start TLS inside their own exchange or have none.
+    protocols without `terminate` and `originate` start TLS inside their own exchange or have none. `shows`: the faults
+    on connections that a canary to a real server can show; empty: all of them. `why_passthrough`: why tailgate can
+    neither add nor remove TLS, for people; empty: it can.
     """
 
     title: str
@@ -61,22 +63,33 @@ class ProtocolTraits:
     fault_pause_s: float = 2.0
     idle_pause_s: float = 10.0
     tls_modes: tuple[TlsMode, ...] = ("passthrough",)
+    shows: tuple[str, ...] = ()
+    why_passthrough: str = ""
 
 
+_INSIDE: Final = "it starts TLS inside its own protocol"
+_SMALL: Final = ("latency", "hang", "reset", "down", "slow_close", "limit_data")
+"""What a canary of a few bytes shows."""
 _ALL_MODES: Final[tuple[TlsMode, ...]] = ("terminate", "originate", "passthrough")
 
 PROTOCOLS: Final[Mapping[ProtocolName, ProtocolTraits]] = {
     # the head of the answer to `HEAD /`
-    "http": ProtocolTraits("HTTP", 80, CanarySize(19, BYTES_MOST, 50), tls_modes=_ALL_MODES),
+    "http": ProtocolTraits("HTTP", 80, CanarySize(19, BYTES_MOST, 50), tls_modes=_ALL_MODES, shows=_SMALL),
     # a handshake with the smallest certificates; an alert alone is shorter and is found before the first fault
     "https": ProtocolTraits("HTTPS", 443, CanarySize(500, BYTES_MOST, 200), tls_modes=_ALL_MODES),
     "tls": ProtocolTraits("TLS", None, CanarySize(500, BYTES_MOST, 200), tls_modes=_ALL_MODES),
     # the server's SETTINGS frame without a setting
-    "grpc": ProtocolTraits("gRPC", None, CanarySize(9, BYTES_MOST, 33)),
+    "grpc": ProtocolTraits(
+        "gRPC",
+        None,
+        CanarySize(9, BYTES_MOST, 33),
+        shows=_SMALL,
+        why_passthrough="tailgate's forwarder speaks HTTP/1.1, and gRPC is HTTP/2",
+    ),
     # the server repeats the name of an option that it does not know
-    "postgres": ProtocolTraits("PostgreSQL", 5432, CanarySize(1_000, BYTES_MOST, 1_000)),
+    "postgres": ProtocolTraits("PostgreSQL", 5432, CanarySize(1_000, BYTES_MOST, 1_000), why_passthrough=_INSIDE),
     # a greeting and a refusal
-    "mysql": ProtocolTraits("MySQL", 3306, CanarySize(80, BYTES_MOST, 60), server_first=True),
+    "mysql": ProtocolTraits("MySQL", 3306, CanarySize(80, BYTES_MOST, 60), server_first=True, why_passthrough=_INSIDE),
     # the server repeats what PING carries, unless it wants a password first
     "redis": ProtocolTraits(
         "Redis",
@@ -86,11 +99,22 @@ PROTOCOLS: Final[Mapping[ProtocolName, ProtocolTraits]] = {
         tls_modes=_ALL_MODES,
     ),
     # the versions of the eighteen kinds of request that the first servers with ApiVersions had
-    "kafka": ProtocolTraits("Kafka", 9092, CanarySize(100, BYTES_MOST, 20)),
+    "kafka": ProtocolTraits(
+        "Kafka",
+        9092,
+        CanarySize(100, BYTES_MOST, 20),
+        why_passthrough="its clients expect TLS, or none, of every broker that the first one names",
+    ),
     # Connection.Start without any property
     "amqp": ProtocolTraits("AMQP", 5672, CanarySize(32, BYTES_MOST, 8), tls_modes=_ALL_MODES),
     # a connection; whatever the server may say is unknown
-    "tcp": ProtocolTraits("TCP", None, CanarySize(0, BYTES_MOST, 0)),
+    "tcp": ProtocolTraits(
+        "TCP",
+        None,
+        CanarySize(0, BYTES_MOST, 0),
+        shows=("down", "slow_close"),
+        why_passthrough="nothing says where TLS begins in a bare connection",
+    ),
 }
 
 

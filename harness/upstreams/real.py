@@ -7,6 +7,7 @@ stays a TCP connection through Toxiproxy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -17,21 +18,24 @@ from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec, StreamSpec
 from harness.rundir.planned.protocol import ProtocolName
 from harness.upstreams.fake import CANARY_REQUEST_BYTES
-from harness.upstreams.number_files import existing_file
+from harness.upstreams.number_files import no_larger
 from harness.upstreams.protocols import PROTOCOLS, CanarySize, TlsMode, canary_size
 from harness.upstreams.upstream import Upstream
-from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
+from harness.upstreams.upstream_files import NO_INPUTS, UnreadableFile, UpstreamInputs, UpstreamReader
 from harness.upstreams.upstream_url import UpstreamUrl, parse_url
 
 FORWARDED: Final = ("http", "https")
 PLAIN: Final = {"rediss": "redis", "amqps": "amqp", "tls": "tcp"}
 """The scheme of the same protocol without TLS, where the fakes' process can add or remove it."""
+CA_BYTES_MOST: Final = 16_000_000
 SECURE: Final = {plain: secure for secure, plain in PLAIN.items()}
 
 
 class RealUpstream(Upstream):
     SHORT_FOR: ClassVar = "url"
     KIND: ClassVar = "real"
+    ORIGINS: ClassVar = ("url",)
+    CALLED: ClassVar = "an upstream with `url`"
 
     url: Annotated[
         UpstreamUrl,
@@ -89,7 +93,7 @@ class RealUpstream(Upstream):
         return f"{self.url.scheme}://{Endpoint(host=self.url.host, port=self.url.port).address}"
 
     def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
-        ca = reader.use(("ca",), self.ca, existing_file)
+        ca = reader.use(("ca",), self.ca, _authorities)
         return UpstreamInputs(ca=str(ca) if ca else None)
 
     def plan(
@@ -137,18 +141,24 @@ class RealUpstream(Upstream):
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         modes = self._tls_modes()
         if self.tls is not None and self.tls not in modes:
-            what = PROTOCOLS[self.url.traits.protocol].title
-            if self.tls == "originate" and not self.url.traits.is_tls:
-                fix = f"remove `tls`, or write the URL of what speaks TLS, such as {self.url.scheme}s://"
-                yield "tls", refusal(f"{self.url.scheme}:// is not TLS, so there is none to originate", fix)
-            else:
-                found = f"`tls: {self.tls}` is not possible for {what}, which starts TLS inside its own protocol"
+            traits = PROTOCOLS[self.url.traits.protocol]
+            if traits.why_passthrough:
+                found = f"`tls: {self.tls}` is not possible for {traits.title}: {traits.why_passthrough}"
                 yield "tls", refusal(found, "remove `tls`: the service's own TLS passes through")
+            else:
+                fix = f"remove `tls`, or write the URL of what speaks TLS, as {self.url.scheme}s://"
+                yield "tls", refusal(f"{self.url.scheme}:// is not TLS, so there is none to originate", fix)
         if self.ca is not None and not (self.is_forwarded or self.is_carried):
             found = "the service verifies the certificate itself, since its TLS passes through"
             yield "ca", refusal(found, "remove `ca`", at_key=True)
         elif self.ca is not None and not self.url.traits.is_tls:
             yield "ca", refusal(f"{self.url.scheme}:// has no certificate", "remove `ca`", at_key=True)
+        if option := self.url.verifies_listener:
+            found = f"by `{option}` a client of MySQL looks for the listener's address in the server's certificate"
+            fix = (
+                "write ssl-mode=VERIFY_CA, which verifies all but the name: only PostgreSQL can be told both addresses"
+            )
+            yield "url", refusal(found, fix)
         if not self.observe and self.url.scheme not in FORWARDED:
             found = f"the calls of {PROTOCOLS[self.url.traits.protocol].title} are not observed anyway"
             yield "observe", refusal(found, "remove `observe`", at_key=True)
@@ -167,6 +177,13 @@ class RealUpstream(Upstream):
         possible = PROTOCOLS[self.url.traits.protocol].tls_modes
         return tuple(mode for mode in possible if mode != "originate" or self.url.traits.is_tls)
 
+    def recorded_if(self) -> str:
+        if self.url.scheme not in FORWARDED or self.is_forwarded:
+            return ""
+        keys = [*(() if self.observe else ("`observe: false`",))]
+        keys += ["`tls: passthrough`"] if self.tls == "passthrough" else []
+        return f"remove {' and '.join(keys)}"
+
     def _given_scheme(self) -> str:
         """Of the URL that the service is given."""
         if self.is_forwarded:
@@ -174,3 +191,19 @@ class RealUpstream(Upstream):
         if self.tls == "originate":
             return PLAIN[self.url.scheme]
         return SECURE.get(self.url.scheme, self.url.scheme) if self.terminates_tls else self.url.scheme
+
+
+def _authorities(found: Path) -> Path:
+    """The path of a file with certificates. Raises UnreadableFile."""
+    import ssl  # scenarios without such a file should not pay for it
+
+    fix = "name a file with the certificates of the authorities, in PEM"
+    no_larger(found, CA_BYTES_MOST, fix)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(found)
+    except ssl.SSLError:
+        raise UnreadableFile(f"{found} is no file of certificates in PEM", fix) from None
+    if not context.cert_store_stats()["x509"]:
+        raise UnreadableFile(f"{found} has no certificate", fix)
+    return found

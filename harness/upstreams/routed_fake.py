@@ -20,7 +20,7 @@ from harness.upstreams.routes.mark import has_mark
 from harness.upstreams.routes.read import digest_of, read_file
 from harness.upstreams.routes.templates import params_of
 from harness.upstreams.routes.written import Routes, planned_routes, route_findings
-from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
+from harness.upstreams.upstream_files import NO_INPUTS, UnreadableFile, UpstreamInputs, UpstreamReader
 
 SHAPE: Final = "routes"
 """What a plan has in place of a provider's name."""
@@ -30,6 +30,8 @@ FileName = Annotated[str, Field(min_length=1)]
 
 class RoutedFake(Fake):
     AT_MOST_ONE: ClassVar = (SOURCES,)
+    ORIGINS: ClassVar = SOURCES
+    CALLED: ClassVar = "a fake with routes"
 
     routes: Routes | None = Field(None, description="METHOD PATH: what it answers; * for whatever has no other route")
     har: FileName | None = Field(None, description="A recording: answers and latencies as they were recorded")
@@ -53,7 +55,10 @@ class RoutedFake(Fake):
             return UpstreamInputs(recorded, source, routes)
         kind, written = next((kind, file) for kind in SOURCES if (file := getattr(self, kind)) is not None)
         path = reader.use((kind,), written, lambda found: found)
-        read = reader.use((kind,), written, partial(read_file, kind, host=self.host or "", seed=reader.seed))
+        host = self.host or ""
+        hosts = tuple(reader.recorded_hosts.get(path, ())) if kind == "har" and path is not None else ()
+        hosts = hosts if len(hosts) > 1 else ()
+        read = reader.use((kind,), written, partial(read_file, kind, host=host, hosts=hosts, seed=reader.seed))
         if path is None or read is None:
             return UpstreamInputs(recorded)
         for note in read.notes:
@@ -62,7 +67,8 @@ class RoutedFake(Fake):
         source = RouteSource(
             kind=kind,
             path=str(path),
-            host=self.host or "",
+            host=host,
+            hosts=hosts,
             sha256=digest_of(read.routes),
             names=tuple(route.name for route in read.routes),
             ignores_recorded_latencies=own_latency,
@@ -100,11 +106,17 @@ class RoutedFake(Fake):
 
 
 def _check_files(pattern: str, route: str, folder: Path) -> None:
-    """Raises ValueError and OSError if the files of an answer cannot be used, or lie outside the scenario's folder."""
+    """Raises UnreadableFile if the files of an answer cannot be used, or lie outside the scenario's folder."""
+    inside = "put the file into the folder of the scenario or below it, and write its path from there"
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        raise ValueError("a route's file lies in the folder of the scenario, or below it")
+        raise UnreadableFile(f"`{pattern}` leads out of the folder of the scenario", inside)
     escaped = str(folder).replace("{", "{{").replace("}", "}}")
-    found = files_of(f"{escaped}/{pattern}", params_of(route))
+    try:
+        found = files_of(f"{escaped}/{pattern}", params_of(route))
+    except OSError as exc:
+        raise UnreadableFile(f"`{pattern}` cannot be used: {exc.strerror}", inside) from exc
+    except ValueError as exc:
+        raise UnreadableFile(f"`{pattern}` cannot be used: {exc}", inside) from exc
     for path in found.paths.values():
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(f"{path} leads out of the folder of the scenario")
+            raise UnreadableFile(f"{path} leads out of the folder of the scenario", inside)

@@ -44,6 +44,8 @@ StartReady = Annotated[
 
 class CommandUpstream(Upstream):
     KIND: ClassVar = "command"
+    ORIGINS: ClassVar = ("command",)
+    CALLED: ClassVar = "an upstream with `command`"
 
     command: Command = Field(description="Started without a shell; {port} is the port that it must listen on")
     env: Environment = Field({}, description="Environment; {port} is the port that it must listen on")
@@ -74,6 +76,9 @@ class CommandUpstream(Upstream):
     @property
     def records_calls(self) -> bool:
         return self.is_forwarded
+
+    def recorded_if(self) -> str:
+        return "remove `observe: false`" if self.protocol == "http" and not self.observe else ""
 
     def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
         cwd = reader.use(("cwd",), self.cwd, _folder) if self.cwd else reader.folder(("command",))

@@ -45,6 +45,10 @@ class Upstream(StrictModel):
 
     KIND: ClassVar[str]
     """Its name in a plan, and in `harness.upstreams.probes.PROBES`."""
+    ORIGINS: ClassVar[tuple[str, ...]] = ()
+    """The keys of which each says what answers. A mapping with one of them is an upstream of this kind."""
+    CALLED: ClassVar[str] = "an upstream of another kind"
+    """The kind in messages."""
 
     port: int | None = Field(
         None, ge=1, le=65535, description="A fixed listener, for a service that knows its addresses already"
@@ -83,6 +87,11 @@ class Upstream(StrictModel):
     def records_calls(self) -> bool:
         """Whether the calls that reach it are recorded, by the fakes' process. If so, it can break single answers."""
         return False
+
+    def recorded_if(self) -> str:
+        """What to change so that its calls are recorded, as the beginning of a fix; empty: nothing would do it, or they
+        are."""
+        return ""
 
     @property
     def protocol(self) -> ProtocolName:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -35,6 +35,10 @@ class UpstreamReader(Protocol):
     def use(self, key: KeyPath, written: str | None, read: Callable[[Path], T]) -> T | None:
         """What `read` makes of the file that the scenario names at `key`. None if it names none, or if `read` raises
         UnreadableFile, OSError or ValueError."""
+
+    @property
+    def recorded_hosts(self) -> Mapping[Path, Sequence[str]]:
+        """By the resolved path of each recording of the scenario: the hosts that its upstreams take from it."""
 
     def folder(self, key: KeyPath) -> Path:
         """What relative paths at `key` are relative to."""

@@ -23,6 +23,12 @@ _FIX: Final = "write it as SCHEME://HOST:PORT, such as postgres://app:${PG_PASS}
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)")
 _VERIFIES: Final = "verify-full"
+_HTTP: Final = ("http", "https")
+_MYSQL_VERIFIES: Final = {
+    "sslmode": ("verify_identity", "verify-identity", "verify-full"),
+    "sslverifyidentity": ("true", "1"),
+}
+"""By the names of options without `-` and `_`, in lower case: the server's own, JDBC's and those of Python drivers."""
 _HOSTADDR_SCHEMES: Final = ("postgres", "postgresql")
 
 
@@ -48,15 +54,27 @@ class UpstreamUrl:
         `hostaddr` where to connect (libpq, section "Parameter Key Words").
         """
         if self.keeps_host:
-            rest = f"{self.rest}&hostaddr=127.0.0.1"
-            return UrlParts(scheme=scheme, user=self.user, host=self.host, rest=rest)
+            return UrlParts(scheme=scheme, user=self.user, host=self.host, rest=self.rest, adds_hostaddr=True)
         return UrlParts(scheme=scheme, user=self.user, rest=self.rest)
 
     @property
     def keeps_host(self) -> bool:
-        """Whether the client verifies that the host's name is in the certificate."""
-        query = self.rest.partition("?")[2].partition("#")[0]
-        return self.scheme in _HOSTADDR_SCHEMES and parse_qs(query).get("sslmode") == [_VERIFIES]
+        """Whether a client of PostgreSQL verifies that the host's name is in the certificate."""
+        return self.scheme in _HOSTADDR_SCHEMES and self._options().get("sslmode") == [_VERIFIES]
+
+    @property
+    def verifies_listener(self) -> str:
+        """The option, as written, by which a client of MySQL looks for the listener's address in the certificate of the
+        server, which has it under another name; empty if there is none."""
+        if self.traits.protocol != "mysql":
+            return ""
+        for name, values in self._options().items():
+            if values[-1].lower() in _MYSQL_VERIFIES.get(re.sub("[-_]", "", name.lower()), ()):
+                return f"{name}={values[-1]}"
+        return ""
+
+    def _options(self) -> dict[str, list[str]]:
+        return parse_qs(self.rest.partition("?")[2].partition("#")[0])
 
 
 def parse_url(value: Any, known: Mapping[str, Scheme] = SCHEMES) -> UpstreamUrl:
@@ -80,6 +98,8 @@ def parse_url(value: Any, known: Mapping[str, Scheme] = SCHEMES) -> UpstreamUrl:
     user, at, address = authority.rpartition("@")
     host, port = _address(address, known[scheme], scheme)
     _refuse_password(user)
+    if known[scheme].protocol in _HTTP:
+        _refuse_token(user)
     return UpstreamUrl(scheme, known[scheme], _shown(user, variables) + at, host, port, _shown(rest, variables))
 
 
@@ -131,5 +151,17 @@ def _refuse_password(user: str) -> None:
         raise refusal(
             "a password stands in the scenario, which would put it into the files of every run",
             "write a variable, such as ${DB_PASSWORD}, and export it",
+            is_secret=True,
+        )
+
+
+def _refuse_token(user: str) -> None:
+    """Of a database a user alone is only a name. Servers of HTTP take tokens in its place, without a password."""
+    name, _, password = user.partition(":")
+    if name and not password and not _HIDDEN.search(name):
+        raise refusal(
+            "a user without a password stands in the URL, as tokens do; it would be in the files of every run",
+            "write a variable, such as ${API_TOKEN}, and export it; a test value that is no secret may be the default: "
+            "${API_TOKEN:-test}",
             is_secret=True,
         )

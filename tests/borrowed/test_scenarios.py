@@ -70,7 +70,7 @@ def test_validate_asks_no_server(tmp_path: Path) -> None:
         (borrowing("{proxy: ''}"), "cannot be the name of a proxy", "without slashes"),
         (borrowing("{proxy: 5}"), "expected the name of a proxy, not the number 5", "GET /proxies"),
         (borrowing("{proxy: tailgate-20260101-120000-beef-x}"), "is the proxy of a run of tailgate", "your own"),
-        (borrowing("{proxy: a, p50: 20ms}"), "unknown key `p50`", ""),
+        (borrowing("{proxy: a, p50: 20ms}"), "a borrowed proxy has no `p50`", ""),
         (borrowing("{proxy: a, protocol: smtp}"), "smtp", "http"),
         (
             borrowing("{proxy: a}", ("azure: {p50: 60ms, p99: 140ms}", "azure: {proxy: a}")),
@@ -81,7 +81,7 @@ def test_validate_asks_no_server(tmp_path: Path) -> None:
             borrowing(
                 "{proxy: a}", ("{upstream: azure, latency", "{name: azure-latency, upstream: gcp, status: 503")
             ).replace("503: 60s", "503"),
-            "only a fake can do `status`",
+            "`status` breaks single answers, and those of gcp pass unseen",
             "latency",
         ),
         (
@@ -102,6 +102,16 @@ def test_validate_asks_no_server(tmp_path: Path) -> None:
             borrowing("{proxy: a}", ("  - errors <", "  - calls to gcp < 2\n  - errors <")),
             "calls",
             "",
+        ),
+        (
+            changed(
+                URL,
+                ("8474'}", "8474', listen: 0.0.0.0, reach: tox.internal, origin_host: 10.0.0.5}"),
+                ("gcp: {}", "gcp: 'postgres://a@localhost/a?sslmode=verify-full'"),
+                SERVICE,
+            ),
+            "`tox.internal` is a name (gcp)",
+            "write the address",
         ),
         (changed(URL, ("8474'}", "8474', listen: 8}")), "expected an IP address, not the number 8", "0.0.0.0"),
         (changed(URL, ("8474'}", "8474', listen: h}")), "`h` is no IP address", "0.0.0.0"),

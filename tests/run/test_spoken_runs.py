@@ -62,3 +62,17 @@ def test_what_the_service_sends_over_a_pool_that_stands_is_seen(tmp_path: Path) 
     (result,) = ran.results["faults"]
     assert result["landed"] and not result["proof"]["connections_during"]
     assert result["proof"]["received_bytes_during"] > 20 * len("*1 $4 PING")
+
+
+def test_a_service_that_goes_around_its_proxy_never_passes(tmp_path: Path) -> None:
+    with servers.redis() as port:
+        around = (
+            scenario(port, "latency: 60s")
+            .replace("{cache.address}", f"127.0.0.1:{port}")
+            .replace("service: {", "service: {env: {CACHE: '{cache.address}'}, ")
+        )
+        assert f'127.0.0.1:{port}"' in around and "{cache.address}" in around
+        ran = run(tmp_path, around)
+    assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
+    (result,) = ran.results["faults"]
+    assert result["observed"] and not result["landed"], "the canary was held, and no call of the service"

@@ -68,7 +68,7 @@ WRONG = [
     ("{command: 'python3 {port}', protocol: redis, observe: false}", "not observed anyway", "remove `observe`"),
     ("{command: 'python3 {port}', protocol: kafka}", "advertises", "a fixed `port`"),
     ("{command: 'python3 {port}', protocol: reddis}", "not the text `reddis`", "did you mean `redis`?"),
-    ("{command: 'python3 {port}', p50: 3ms}", "unknown key `p50`", ""),
+    ("{command: 'python3 {port}', p50: 3ms}", "an upstream with `command` has no `p50`", ""),
 ]
 
 

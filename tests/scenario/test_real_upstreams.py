@@ -109,7 +109,7 @@ def test_what_is_too_small_to_be_seen_is_said_with_the_protocol_and_the_size(tmp
 
 def test_a_fault_that_only_a_fake_can_do_is_refused(tmp_path: Path) -> None:
     assert only(problems(tmp_path, scenario("postgres", "status: 503"))) == (
-        "only a fake can do `status` itself, and db is none"
+        "`status` breaks single answers, and those of db pass unseen"
     )
 
 
@@ -143,9 +143,32 @@ def test_a_gate_that_counts_calls_which_nothing_records_is_refused(
     assert (problem.message, problem.fix, problem.path) == (message, fix, "gates[0]")
 
 
-def test_of_an_http_server_the_forwarder_is_the_way_out(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, scenario("http", gates="calls to db < 2"))
-    assert problem.fix == "let the forwarder observe it (no `observe: false`, no `tls: passthrough`)"
+UNSEEN = {
+    "{url: 'http://localhost:9', observe: false}": "remove `observe: false`",
+    "{url: 'https://localhost:9', tls: passthrough}": "remove `tls: passthrough`",
+    "{url: 'https://localhost:9', tls: passthrough, observe: false}": "remove `observe: false` and `tls: passthrough`",
+    "{command: 'true {port}', observe: false}": "remove `observe: false`",
+    "{command: 'true {port}', protocol: redis}": "",
+    "{proxy: old}": "",
+    "'postgres://localhost/app'": "",
+}
+
+
+@pytest.mark.parametrize("upstream", UNSEEN)
+def test_where_the_forwarder_could_see_the_calls_the_way_out_names_what_keeps_it_away(
+    tmp_path: Path, upstream: str
+) -> None:
+    named = ("{speaks: http}", upstream)
+    served = ("{rung: timeout}", "{command: 'true {port}', env: {ALL: '{azure.url} {gcp.url} {db.url}'}}")
+    lent = ("gateway:", "toxiproxy: {url: 'http://127.0.0.1:8474'}\ngateway:")
+    (gate,) = problems(tmp_path, changed(named, served, lent, text=scenario("http", gates="calls to db < 2")))
+    (fault,) = problems(tmp_path, changed(named, served, lent, text=scenario("http", "status: 503")))
+    assert "not recorded" in gate.message and "breaks single answers" in fault.message
+    for problem in (gate, fault):
+        if UNSEEN[upstream]:
+            assert problem.fix.startswith(f"{UNSEEN[upstream]}, so that")
+        else:
+            assert "observe" not in problem.fix and "passthrough" not in problem.fix
 
 
 @pytest.mark.parametrize("gate", ["calls to azure < 2", "p99 of gcp < 5s", "p99 < 5s"])
@@ -212,3 +235,56 @@ def test_a_recorded_upstream_that_no_request_names_is_asked_by_none(tmp_path: Pa
     )
     plan = plan_of(load(tmp_path, text))
     assert plan.upstream("azure").asked_by(plan.load.requests) == (False, False)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_validate_lists_the_faults_that_a_canary_of_the_protocol_can_show(tmp_path: Path, protocol: str) -> None:
+    listed = {one.name: one for one in preview(load(tmp_path, scenario(protocol, "down: true")))[0].upstreams}
+    bears = listed["db"].bears
+    shown = {fault.partition(":")[0] for fault, protocols in SHOWN.items() if protocol in protocols}
+    if bears == "every fault on connections":
+        assert {"latency", "hang", "reset", "slow_close", "down", "limit_data", "slicer"} <= shown
+    else:
+        assert set(bears.split(", ")) == {*shown, "blackhole"}
+    assert listed["azure"].bears == "every fault but those on processes"
+
+
+COMMANDS = (
+    "  gcp: {}",
+    "  gcp: {}\n  cache: {command: 'true {port}', protocol: redis}\n  rates: {command: 'true {port}'}\n"
+    "  pay: http://localhost:9400\n  old: {proxy: old, protocol: tcp}",
+)
+
+
+@pytest.mark.parametrize(
+    ("toxiproxy", "bears"),
+    [
+        (
+            "{url: 'http://127.0.0.1:8474'}",
+            {
+                "cache": "every fault on connections, kill, pause",
+                "rates": "every fault",
+                "pay": "every fault but those on processes",
+                "old": "down, slow_close",
+            },
+        ),
+        (
+            "{url: 'http://tox:8474', listen: 0.0.0.0, reach: tox, origin_host: 10.0.0.5}",
+            {
+                "cache": "every fault on connections but blackhole, kill, pause",
+                "rates": "every fault but blackhole",
+                "pay": "every fault but blackhole and those on processes",
+                "old": "down, slow_close",
+            },
+        ),
+    ],
+)
+def test_faults_on_processes_and_blackhole_are_listed_where_they_are_possible(
+    tmp_path: Path, toxiproxy: str, bears: dict[str, str]
+) -> None:
+    text = changed(COMMANDS, ("gateway:", f"toxiproxy: {toxiproxy}\ngateway:"), ("{rung: timeout}", SERVICE))
+    listed = {one.name: one.bears for one in preview(load(tmp_path, text))[0].upstreams}
+    assert {name: listed[name] for name in bears} == bears
+
+
+SERVICE = "{command: 'true {port}', env: {ALL: '{azure.url} {gcp.url} {cache.url} {rates.url} {pay.url} {old.url}'}}"

@@ -45,7 +45,7 @@ def test_validate_says_what_would_happen(tmp_path: Path, capsys: pytest.CaptureF
         "  cell timeout, expected pass as above\n"
         "  cell pushdown, expected pass as above\n"
         "    aws, azure, gcp, oci, lambda, nebius, runpod, vastai: a fake: "
-        "each call is recorded; every fault and gate\n"
+        "each call is recorded; every fault but those on processes; gates on its calls\n"
     )
 
 

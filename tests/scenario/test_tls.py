@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fake_backends.tls.run_ca import RunCertificates
+from harness.cli.display.output import spell
 from harness.rundir.plan import Plan
 from harness.scenario.planner import make_plan
 from harness.scenario.planning.gateway_choice import ResolvedGateway
@@ -154,6 +155,9 @@ def test_what_a_jvm_needs_is_said_once_where_the_command_looks_like_java(
     said = [each for each in warnings(tmp_path, of(("{rung: timeout}", without), both)) if "JVM" in each]
     assert len(said) == 1
     assert "keytool -importcert" in said[0] and "{ca}" in said[0]
+    spelled = spell(next(each for each in load(tmp_path, of(("{rung: timeout}", without), both)).warnings))
+    assert "-storepass changeit; then java -Djavax.net.ssl.trustStore=FILE" in spelled, "nothing of it is cut"
+    assert spelled.rstrip().endswith("-Djavax.net.ssl.trustStorePassword=changeit …")
     for quiet in (
         of(("{rung: timeout}", JAVA)),
         of(("{rung: timeout}", "{command: [serve, '{port}', '{azure.url}']}")),

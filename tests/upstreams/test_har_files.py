@@ -12,8 +12,12 @@ from typing import Any, Final
 
 import pytest
 
-from harness.upstreams.routes.har import entries, read_har
+from harness.upstreams.routes import read as read_module
+from harness.upstreams.routes.har import entries, read_har, read_hosts, reading
+from harness.upstreams.routes.har.exchanges import RecordedExchange, exchanges_of
+from harness.upstreams.routes.read import read_routes
 from harness.upstreams.routes.routes_read import RoutesRead, UnreadableRoutes
+from tests.scenario.world import load, plan_of
 from tests.upstreams.har_files import URL, document, entry, mitmproxy_entry, written
 
 WRONG: Final[tuple[Any, ...]] = (None, 7, -1, 1.5, 10**15, 1e300, True, "", "x", [], [None, 1], {}, {"item": [1]})
@@ -151,3 +155,42 @@ def test_a_missing_member_is_as_good_as_a_wrong_one(tmp_path: Path) -> None:
             assert read_har(path, "").routes
         except UnreadableRoutes as exc:
             assert exc.message and exc.fix
+
+
+def test_a_recording_of_several_upstreams_is_read_once_for_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = [f"h{number}.example.com" for number in range(5)]
+    recorded = [entry(f"https://{host}/{turn}", f'{{"of": "{host}"}}') for turn in range(3) for host in hosts]
+    recording = written(tmp_path, recorded)
+    passes: list[Path] = []
+
+    def counted(path: Path) -> Iterator[RecordedExchange | None]:
+        passes.append(path)
+        return exchanges_of(path)
+
+    monkeypatch.setattr(reading, "exchanges_of", counted)
+    upstreams = "".join(f"  u{at}: {{har: {recording.name}, host: {host}}}\n" for at, host in enumerate(hosts))
+    told = " ".join(f"{{u{at}.url}}" for at in range(len(hosts)))
+    plan = plan_of(
+        load(
+            tmp_path,
+            f"name: x\nservice: {{command: 'true {{port}}', env: {{ALL: '{told}'}}}}\n"
+            f"upstreams:\n{upstreams}load: {{request: GET /x, rate: 20/s}}\n",
+        )
+    )
+    assert len(passes) == 1
+    read_module._read_recording.cache_clear()  # as in the fakes' process
+    for planned, host in zip(plan.upstreams, hosts, strict=True):
+        assert planned.fake is not None and planned.fake.routes is not None
+        read = read_routes(planned.fake.routes, plan.seed).routes
+        assert read == read_har(recording, host).routes
+        assert [route.name for route in read] == ["GET /0", "GET /1", "GET /2"]
+    assert len(passes) == 2 + len(hosts), "one of the fakes' process, and those of this test"
+
+
+def test_a_host_without_answers_hinders_no_other(tmp_path: Path) -> None:
+    found = read_hosts(written(tmp_path, [entry()]), ("api.example.com", "gone.example.com"))
+    assert isinstance(found["api.example.com"], RoutesRead)
+    refused = found["gone.example.com"]
+    assert isinstance(refused, UnreadableRoutes) and "no answer of `gone.example.com`" in refused.message

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from itertools import count
 from pathlib import Path
 
 import pytest
+import trustme
+from pydantic import ValidationError
 
 from harness.cli.run import run_command
 from harness.errors import ScenarioError
@@ -14,6 +17,7 @@ from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.scenario.preview import preview
 from harness.upstreams.kinds import parse_upstream
+from harness.upstreams.protocols import SCHEMES
 
 SCENARIO = """
 name: real
@@ -83,7 +87,13 @@ def test_a_database_is_a_connection_only() -> None:
     ("upstream", "message"),
     [
         ("{url: http://h, tls: originate}", "http:// is not TLS"),
-        ("{url: postgres://h/a, tls: terminate}", "not possible for PostgreSQL"),
+        ("{url: postgres://h/a, tls: terminate}", "not possible for PostgreSQL: it starts TLS inside"),
+        ("{url: mysql://h/a, tls: originate}", "not possible for MySQL: it starts TLS inside"),
+        ("{url: 'mysql://h/a?ssl-mode=VERIFY_IDENTITY'}", "looks for the listener's address"),
+        ("{url: 'grpc://h:1', tls: terminate}", "not possible for gRPC: tailgate's forwarder speaks HTTP/1.1"),
+        ("{url: 'grpcs://h:1', tls: originate}", "not possible for gRPC: tailgate's forwarder speaks HTTP/1.1"),
+        ("{url: 'kafka://h:1', port: 9, tls: originate}", "not possible for Kafka: its clients expect TLS"),
+        ("{url: 'tcp://h:1', tls: terminate}", "not possible for TCP: nothing says where TLS begins"),
         ("{url: http://h, ca: s.yaml}", "http:// has no certificate"),
         ("{url: https://h, tls: passthrough, ca: s.yaml}", "the service verifies the certificate itself"),
         ("{url: https://h, ca: none.pem}", "none.pem does not exist"),
@@ -97,6 +107,25 @@ def test_a_database_is_a_connection_only() -> None:
 )
 def test_what_cannot_be(tmp_path: Path, upstream: str, message: str) -> None:
     assert any(message in found for found in mistakes(scenario(tmp_path, upstream)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name: x", "is no file of certificates in PEM"),
+        (b"", "is no file of certificates in PEM"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "is no file of certificates in PEM"),
+        (trustme.CA().private_key_pem.bytes(), "is no file of certificates in PEM"),
+        (trustme.CA().cert_pem.bytes(), ""),
+    ],
+)
+def test_a_file_of_authorities_holds_certificates(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "ca.pem").write_bytes(content)
+    file = scenario(tmp_path, "{url: https://h, ca: ca.pem}")
+    if message:
+        assert any(message in found for found in mistakes(file))
+    else:
+        load_scenario(file)
 
 
 def test_application_faults_need_recorded_calls(tmp_path: Path) -> None:
@@ -135,3 +164,17 @@ def test_a_target_outside_this_machine_is_asked_for(tmp_path: Path) -> None:
 
     got = CliRunner().invoke(run_command, [str(path)])
     assert "tailgate would send load to 192.0.2.7" in str(got.exception) + got.output
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("tls", ["originate", "terminate"])
+def test_no_fix_advises_what_is_refused_itself(scheme: str, tls: str) -> None:
+    raw = {"url": f"{scheme}://h:9", "tls": tls, "port": 9000}
+    try:
+        parse_upstream(raw)
+    except ValidationError as refused:
+        (error,) = refused.errors()
+        assert error["type"] == "problem"
+        better = re.search(r"as ([a-z]+)://", error["ctx"]["fix"])
+        without_tls = {"url": raw["url"], "port": 9000}
+        parse_upstream({**raw, "url": f"{better[1]}://h:9"} if better else without_tls)

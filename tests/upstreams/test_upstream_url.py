@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
+from harness.upstreams.protocols import SCHEMES
 from harness.upstreams.upstream_url import parse_url
 
 
@@ -35,6 +36,7 @@ from harness.upstreams.upstream_url import parse_url
 def test_the_service_gets_the_same_url_with_the_listener_in_it(text: str, host: str, port: int, given_url: str) -> None:
     url = parse_url(text)
     assert (url.host, url.port) == (host, port)
+    assert url.verifies_listener == ""
     assert url.parts(url.scheme).around("127.0.0.1", 9001) == given_url
 
 
@@ -82,3 +84,45 @@ def test_nonsense_is_refused_or_read_but_never_more(text: str) -> None:
 def test_an_empty_password_and_a_user_alone_are_no_password() -> None:
     assert not parse_url("redis://app@h").has_password
     assert parse_url("redis://:${P}@h").has_password
+
+
+def test_the_address_for_libpq_is_that_of_the_listener() -> None:
+    parts = parse_url("postgres://app@db.example/app?sslmode=verify-full").parts("postgres")
+    assert parts.around("10.0.0.5", 9001).endswith("@db.example:9001/app?sslmode=verify-full&hostaddr=10.0.0.5")
+
+
+@pytest.mark.parametrize(
+    ("query", "option"),
+    [
+        ("ssl-mode=VERIFY_IDENTITY", "ssl-mode=VERIFY_IDENTITY"),
+        ("sslMode=verify_identity&x=1", "sslMode=verify_identity"),
+        ("ssl_verify_identity=true", "ssl_verify_identity=true"),
+        ("sslmode=verify-full", "sslmode=verify-full"),
+        ("ssl-mode=VERIFY_CA", ""),
+        ("ssl_verify_identity=false", ""),
+        ("x=VERIFY_IDENTITY", ""),
+    ],
+)
+def test_a_mysql_client_that_verifies_the_name_is_recognized(query: str, option: str) -> None:
+    for scheme in ("mysql", "mariadb"):
+        assert parse_url(f"{scheme}://app@h/shop?{query}").verifies_listener == option
+    assert parse_url(f"redis://h/0?{query}").verifies_listener == ""
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("user", ["hunter2", "hunter2:"])
+def test_a_user_alone_is_a_token_in_http_and_a_name_elsewhere(scheme: str, user: str) -> None:
+    text = f"{scheme}://{user}@h:9/x"
+    if scheme not in ("http", "https"):
+        assert parse_url(text).user == f"{user}@"
+        return
+    with pytest.raises(PydanticCustomError) as caught:
+        parse_url(text)
+    context = caught.value.context or {}
+    assert context["is_secret"] and "${API_TOKEN}" in context["fix"]
+    assert "hunter2" not in context["message"] + context["fix"]
+
+
+@pytest.mark.parametrize("user", ["", "${T}@", "${T:-test}@", "${T}:@", "app:${P}@", "${U}:${P}@"])
+def test_http_takes_variables_and_a_user_with_a_password(user: str) -> None:
+    assert parse_url(f"https://{user}h/x").user == user

@@ -56,7 +56,10 @@ class UrlParts(Frozen):
     """A host that the service must use although it connects to the listener; None: the listener's."""
     rest: str = ""
     """Path and query, such as `/app?connect_timeout=3`."""
+    adds_hostaddr: bool = False
+    """Whether the listener's address stands in the query, as `hostaddr`; there is a query then."""
 
     def around(self, listener_host: str, port: int) -> str:
         """The URL with the listener in it."""
-        return f"{self.scheme}://{self.user}{self.host or listener_host}:{port}{self.rest}"
+        hostaddr = f"&hostaddr={listener_host}" if self.adds_hostaddr else ""
+        return f"{self.scheme}://{self.user}{self.host or listener_host}:{port}{self.rest}{hostaddr}"

@@ -105,6 +105,8 @@ class RouteSource(Frozen):
     """The absolute path of the file, or the folder of stub mappings."""
     host: str = ""
     """Of a recording: the host whose exchanges are taken."""
+    hosts: tuple[str, ...] = ()
+    """All hosts that fakes of the run take from this recording, so that it is read once; empty: no further one."""
     sha256: str = ""
     names: tuple[str, ...] = ()
     """The routes' names; a call's row has its route's number in this list."""

@@ -21,6 +21,15 @@ def is_loopback_literal(host: str) -> bool:
         return False
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_unspecified(host: str) -> bool:
     """Whether a listener at this host takes connections at every address (0.0.0.0, ::, or nothing)."""
     try:

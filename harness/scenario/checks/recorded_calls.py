@@ -8,15 +8,11 @@ seen. Such a gate would be inconclusive in every run. What only a fake can break
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.upstreams.kinds import Upstream
 from harness.upstreams.protocols import PROTOCOLS
-
-_FORWARDED: Final = ("http", "https")
-"""Protocols whose calls the forwarder can record, where it is between Toxiproxy and the server."""
 
 
 def recorded_calls_findings(gates: Sequence[LocatedGate], upstreams: Mapping[str, Upstream]) -> Iterator[Diagnostic]:
@@ -45,8 +41,9 @@ def _reason(unrecorded: Sequence[str], upstreams: Mapping[str, Upstream]) -> str
 def _way_out(
     unrecorded: Sequence[str], recorded: Sequence[str], upstreams: Mapping[str, Upstream], *, named: bool
 ) -> str:
-    if all(upstreams[name].protocol in _FORWARDED for name in unrecorded):
-        return "let the forwarder observe it (no `observe: false`, no `tls: passthrough`)"
+    changes = [upstreams[name].recorded_if() for name in unrecorded]
+    if all(changes):
+        return f"{' and '.join(dict.fromkeys(changes))}, so that the forwarder records its calls"
     if recorded and not named:
         return f"name an upstream whose calls are recorded: {', '.join(recorded)}"
     return "judge what the callers of the service see: p99, errors, timeouts"

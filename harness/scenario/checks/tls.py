@@ -34,6 +34,7 @@ def tls_warnings(scenario: Scenario, raw: Mapping[str, Any]) -> Iterator[Diagnos
         yield Diagnostic(
             ("service", "command"),
             "a JVM reads none of the variables that name the certificate authority of the run; it needs a key store",
-            "before the start, in the command: `keytool -importcert -noprompt -alias tailgate -file {ca} -keystore "
-            f"FILE -storepass changeit`; then `java -D{TRUST_STORE}=FILE -D{TRUST_STORE}Password=changeit …`",
+            # texts in backticks are quotes, which are cut where they are long
+            "before the start, in the command: keytool -importcert -noprompt -alias tailgate -file {ca} -keystore "
+            f"FILE -storepass changeit; then java -D{TRUST_STORE}=FILE -D{TRUST_STORE}Password=changeit …",
         )

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
-from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork, is_loopback_literal
+from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork, is_address, is_loopback_literal
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.toxiproxy_part import unreachable
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.upstreams.borrowed import BorrowedUpstream
+from harness.upstreams.real import RealUpstream
 from harness.upstreams.started import CommandUpstream
 
 
@@ -28,6 +29,22 @@ def toxiproxy_findings(scenario: Scenario) -> Iterator[Diagnostic]:
         first.setdefault(proxy, name)
     for key, message, fix in _unreachable(scenario, scenario.toxiproxy.network(scenario.toxiproxy.url)):
         yield Diagnostic(("toxiproxy", key if getattr(scenario.toxiproxy, key) else "url"), message, fix)
+
+
+def _without_address(scenario: Scenario, network: ToxiproxyNetwork) -> Iterator[tuple[str, str, str]]:
+    """Databases whose clients must be told the listener's address, while only its name is known."""
+    if is_address(network.reach):
+        return
+    verified = [
+        name for name, each in scenario.upstreams.items() if isinstance(each, RealUpstream) and each.url.keeps_host
+    ]
+    if verified:
+        yield (
+            "reach",
+            f"with sslmode=verify-full libpq is told the listener's address, and `{network.reach}` is a name "
+            f"({', '.join(verified)})",
+            "write the address as `reach`, or use sslmode=verify-ca",
+        )
 
 
 def toxiproxy_warnings(scenario: Scenario) -> Iterator[Diagnostic]:
@@ -50,6 +67,7 @@ def borrowed_proxies(scenario: Scenario) -> dict[str, str]:
 
 
 def _unreachable(scenario: Scenario, network: ToxiproxyNetwork) -> Iterator[tuple[str, str, str]]:
+    yield from _without_address(scenario, network)
     borrowed = borrowed_proxies(scenario)
     own_proxies = any(name not in borrowed for name in scenario.upstreams)
     yield from unreachable(network, own_proxies=own_proxies, own_origins=_needs_this_machine(scenario))

@@ -95,7 +95,9 @@ class _Partners:
             case "openapi":
                 found = [upstream_of_openapi(path, self.folder, taken)]
             case "toxiproxy":
-                found = upstreams_of_toxiproxy(path, taken)
+                borrowed = frozenset(each.fields["proxy"] for each in self.upstreams if "proxy" in each.fields)
+                found, notes = upstreams_of_toxiproxy(path, taken, borrowed)
+                self.notes += notes
                 self.has_proxies = True
             case _:
                 return

@@ -56,15 +56,19 @@ def unresolved_in_gate(located: LocatedGate, names: Names) -> Iterator[Diagnosti
             yield located.at(name, f"there is no request `{name}`", did_you_mean(name, names.requests))
 
 
-def gate_diagnostics(scenario: Scenario, located: LocatedGate, *, looks_into_answers: bool) -> Iterator[Diagnostic]:
-    """What the gate itself requires of a scenario, whose names must all be resolved already. `looks_into_answers`:
-    whether upstreams are searched for in answers."""
+def gate_diagnostics(
+    scenario: Scenario, located: LocatedGate, *, looks_into_answers: bool, unmarked: tuple[str, ...], mark_fix: str
+) -> Iterator[Diagnostic]:
+    """What the gate itself requires of a scenario, whose names must all be resolved already. `looks_into_answers`,
+    `unmarked`, `mark_fix`: as in ScenarioNames."""
     without_alerts = scenario.service.url is not None and scenario.service.alerts is None
     names = ScenarioNames(
         upstreams=tuple(scenario.upstreams),
         faults=tuple(KnownFault(fault.name, fault.hits(scenario.upstreams), fault.for_ms) for fault in scenario.faults),
         has_gateway_timeout=scenario.gateway.deadline_ms is not None,
         looks_into_answers=looks_into_answers,
+        unmarked=unmarked,
+        mark_fix=mark_fix,
         starts_service=scenario.service.url is None,
         missing_alerts=ALERTS_OF_A_RUNG if without_alerts else "",
         written=located.path[0] == "gates",

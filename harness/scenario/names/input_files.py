@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -19,10 +20,12 @@ from harness.scenario.source.diagnostics import Diagnostic, node_at
 from harness.scenario.source.diagnostics import Path as TreePath
 from harness.scenario.source.tree import MappingNode
 from harness.upstreams.number_files import DAY_S, existing_file, no_larger, numbers_in
+from harness.upstreams.routed_fake import RoutedFake
 from harness.upstreams.upstream_files import KeyPath, UnreadableFile, UpstreamInputs
 
 OUR_PACKAGES: Final = ("harness", "scenarios", "fake_backends", "aggregator", "reports")
 REPLAY_BYTES_MAX: Final = 50_000_000
+RELATIVE: Final = "the path is relative to this file"
 
 COLUMN: Final = re.compile(r"\{\{[A-Za-z_][A-Za-z0-9_.-]*\}\}|\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 """`{column}` in a text, with its name as the group; or a name in doubled braces (no group), which is plain text."""
@@ -58,8 +61,9 @@ def read_inputs(scenario: Scenario, tree: MappingNode) -> tuple[Inputs, InputFin
     service, load = scenario.service, scenario.load
     data = used(("load", "data"), load.data, _csv)
     cwd = used(("service", "cwd"), service.cwd, _folder) if service.command else tree.place.source.folder
+    recorded = _recorded_hosts(scenario, tree)
     upstreams = {
-        name: upstream.read_inputs(_UpstreamReader(tree, ("upstreams", name), findings, scenario.seed))
+        name: upstream.read_inputs(_UpstreamReader(tree, ("upstreams", name), findings, scenario.seed, recorded))
         for name, upstream in scenario.upstreams.items()
     }
     return Inputs(
@@ -84,13 +88,30 @@ class InputFindings:
         if text is None:
             return None
         try:
-            return read((folder_at(tree, path) / Path(text).expanduser()).resolve())
+            return read(_resolved(tree, path, text))
         except UnreadableFile as refused:
             self.mistakes.append(Diagnostic(path, refused.message, refused.fix))
         except (OSError, ValueError, RuntimeError) as exc:
             reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-            self.mistakes.append(Diagnostic(path, f"`{text}` cannot be used: {reason}"))
+            is_path = isinstance(exc, OSError)
+            self.mistakes.append(Diagnostic(path, f"`{text}` cannot be used: {reason}", RELATIVE if is_path else ""))
         return None
+
+
+def _resolved(tree: MappingNode, path: TreePath, text: str) -> Path:
+    """Raises OSError and RuntimeError."""
+    return (folder_at(tree, path) / Path(text).expanduser()).resolve()
+
+
+def _recorded_hosts(scenario: Scenario, tree: MappingNode) -> Mapping[Path, Sequence[str]]:
+    """As UpstreamReader has it. A path that cannot be resolved is passed over; its use says why."""
+    found: dict[Path, list[str]] = {}
+    for name, upstream in scenario.upstreams.items():
+        if isinstance(upstream, RoutedFake) and upstream.har is not None:
+            with suppress(OSError, RuntimeError, ValueError):
+                path = _resolved(tree, ("upstreams", name, "har"), upstream.har)
+                found.setdefault(path, []).append(upstream.host or "")
+    return found
 
 
 def folder_at(tree: MappingNode, path: TreePath) -> Path:
@@ -107,6 +128,7 @@ class _UpstreamReader:
     path: TreePath
     findings: InputFindings
     seed: int
+    recorded_hosts: Mapping[Path, Sequence[str]]
 
     def use(self, key: KeyPath, written: str | None, read: Callable[[Path], T]) -> T | None:
         return self.findings.use(self.tree, (*self.path, *key), written, read)
@@ -123,7 +145,7 @@ class _UpstreamReader:
 
 def _folder(found: Path) -> Path:
     if not found.is_dir():
-        raise UnreadableFile(f"{found} is not a folder", "the path is relative to this file")
+        raise UnreadableFile(f"{found} is not a folder", RELATIVE)
     return found
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness.scenario.schema.scenario import JmesPath, Scenario
 from harness.scenario.source.diagnostics import Diagnostic
+from harness.upstreams.routed_fake import RoutedFake
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
 
 
@@ -31,8 +32,22 @@ def completeness_findings(scenario: Scenario, inputs: Mapping[str, UpstreamInput
     if scenario.load.complete != "auto":
         return
     for name in unmarked(scenario, inputs):
-        yield Diagnostic(
-            ("load", "complete"),
-            f"auto cannot find {name} in an answer: none of its routes has a {{mark}} in its body",
-            "put {mark} into a text that the service passes on, or write {jmespath: …} or none",
-        )
+        why = "none of its routes has a {mark} in its body"
+        if not _may_be_marked(scenario, name):
+            why = "what it answers is not written in the scenario, so it carries no {mark}"
+        message = f"auto cannot find {name} in an answer: {why}"
+        yield Diagnostic(("load", "complete"), message, f"{mark_fix(scenario, (name,))}, or none")
+
+
+def mark_fix(scenario: Scenario, names: Sequence[str]) -> str:
+    """What to write so that these upstreams, which have no mark, are found in an answer; it begins a sentence."""
+    jmespath = "write `load.complete: {jmespath: …}`, an expression that lists the upstreams in an answer"
+    if all(_may_be_marked(scenario, name) for name in names):
+        return f"put {{mark}} into a text of its routes that the service passes on; or {jmespath}"
+    return jmespath
+
+
+def _may_be_marked(scenario: Scenario, name: str) -> bool:
+    """Whether the answers of the upstream are written in the scenario."""
+    upstream = scenario.upstreams[name]
+    return isinstance(upstream, RoutedFake) and upstream.routes is not None

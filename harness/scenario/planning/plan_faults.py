@@ -15,6 +15,7 @@ from harness.scenario.planning.timeline import Timeline
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.upstreams.protocols import PROTOCOLS
+from harness.upstreams.upstream import Upstream
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
 
 HANDSHAKE_ANSWER_BYTES: Final = 700
@@ -63,7 +64,7 @@ def plan_faults(
             findings.append(_unseen(index, fault, context, real))
             continue
         if planned_fault.behaviour is not None and real:
-            findings.append(_only_fakes(index, fault, [name for name, _ in real]))
+            findings.append(_only_recorded(index, fault, {name: scenario.upstreams[name] for name, _ in real}))
         elif fault.by_call and planned_fault.behaviour is None and real:
             key = "route" if fault.route is not None else "first"
             unseen = ", ".join(name for name, _ in real)
@@ -98,11 +99,16 @@ def _unseen(
     return Diagnostic(path, f"{found.message} ({protocols}; the {what} has {carried} bytes at least)", found.fix)
 
 
-def _only_fakes(index: int, fault: Fault, real: Sequence[str]) -> Diagnostic:
-    message = f"only a fake can do `{fault.KIND}` itself, and {', '.join(real)} is none"
-    return Diagnostic(
-        ("faults", index, fault.KIND), message, "name fakes alone, or break the connection: latency, hang, reset …"
-    )
+def _only_recorded(index: int, fault: Fault, real: Mapping[str, Upstream]) -> Diagnostic:
+    """A fault that breaks single answers, where nothing of ours sees them."""
+    message = f"`{fault.KIND}` breaks single answers, and those of {', '.join(real)} pass unseen"
+    fix = "break the connection instead: latency, hang, reset …"
+    changes = [upstream.recorded_if() for upstream in real.values()]
+    if all(changes):
+        fix = f"{' and '.join(dict.fromkeys(changes))}, so that the forwarder can break them; or {fix}"
+    else:
+        fix = f"name fakes, or servers of HTTP behind the forwarder; or {fix}"
+    return Diagnostic(("faults", index, fault.KIND), message, fix)
 
 
 def _chosen(fault: Fault) -> str:

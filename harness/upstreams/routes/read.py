@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def read_routes(source: RouteSource, seed: int) -> RoutesRead:
     if source.kind == "routes":
         return RoutesRead(source.routes)
     try:
-        read = read_file(source.kind, Path(source.path), host=source.host, seed=seed)
+        read = read_file(source.kind, Path(source.path), host=source.host, hosts=source.hosts, seed=seed)
     except UnreadableRoutes as exc:
         raise ValueError(exc.message) from exc
     except OSError as exc:
@@ -26,12 +26,18 @@ def read_routes(source: RouteSource, seed: int) -> RoutesRead:
     return RoutesRead(source.with_latencies(read.routes), read.notes)
 
 
-def read_file(kind: str, path: Path, *, host: str = "", seed: int = 0) -> RoutesRead:
+def read_file(kind: str, path: Path, *, host: str = "", hosts: Sequence[str] = (), seed: int = 0) -> RoutesRead:
     """The routes of a file; a second reading of an unchanged one costs nothing. Raises UnreadableRoutes and OSError.
 
-    `host`: of a recording, the host whose exchanges are taken. `seed`: of values that a description does not give.
+    `host`: of a recording, the host whose exchanges are taken. `hosts`: all that will be asked for, so that they are
+    read together. `seed`: of values that a description does not give.
     """
-    return _read(kind, path, host, seed, _version_of(path))
+    if kind == "har":
+        found = _read_recording(path, tuple(sorted({host, *hosts})), _version_of(path))[host]
+        if isinstance(found, UnreadableRoutes):
+            raise UnreadableRoutes(found.message, found.fix)
+        return found
+    return _read(kind, path, seed, _version_of(path))
 
 
 def digest_of(routes: Sequence[PlannedRoute]) -> str:
@@ -50,11 +56,16 @@ def _version_of(path: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 @lru_cache(maxsize=64)  # each cell of a matrix asks for the same file again
-def _read(kind: str, path: Path, host: str, seed: int, _version: object) -> RoutesRead:
-    if kind == "har":
-        from harness.upstreams.routes.har import read_har
+def _read_recording(
+    path: Path, hosts: tuple[str, ...], _version: object
+) -> Mapping[str, RoutesRead | UnreadableRoutes]:
+    from harness.upstreams.routes.har import read_hosts
 
-        return read_har(path, host)
+    return read_hosts(path, hosts)
+
+
+@lru_cache(maxsize=64)
+def _read(kind: str, path: Path, seed: int, _version: object) -> RoutesRead:
     if kind == "openapi":
         from harness.upstreams.routes.openapi import read_openapi
 

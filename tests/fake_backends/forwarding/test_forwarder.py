@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import zlib
 from pathlib import Path
 
 import pytest
 
+from fake_backends.forwarding.content_coding import Decoder, only_readable
 from harness.correlation import run_hash, traceparent
 from harness.rundir.plan import PlannedFault
 from harness.rundir.planned import behaviours as does
@@ -332,6 +335,79 @@ def test_faults_that_answer_do_not_ask_the_origin(tmp_path: Path, behaviour: Beh
             assert it.rows()["faults"].tolist() == [0, 1]
 
     finish(main())
+
+
+TEXT = b'{"rates":[1,2]}'
+COMPRESSED = {"gzip": gzip.compress(TEXT), "deflate": zlib.compress(TEXT), "GZIP": gzip.compress(TEXT)}
+
+
+@pytest.mark.parametrize("coding", COMPRESSED)
+def test_a_compressed_answer_is_passed_on_as_it_is_and_its_shape_is_remembered(tmp_path: Path, coding: str) -> None:
+    async def main() -> None:
+        body = COMPRESSED[coding]
+        answer = ok(body, "content-type: application/json", f"content-encoding: {coding}")
+        async with rig(tmp_path, answers(answer), pay(does.Empty())) as it:
+            assert (await it.get("/v1", "accept-encoding: br;q=1, gzip, deflate")).endswith(b"\r\n\r\n" + body)
+            assert b"\r\naccept-encoding: gzip, deflate\r\n" in it.origin.requests[0][1]
+            await it.put_fault(0)
+            emptied = await it.get("/v1", "accept-encoding: gzip")
+            assert emptied.endswith(b'\r\n\r\n{"rates":[]}')
+            assert b"content-encoding" not in emptied
+
+    finish(main())
+
+
+def test_links_in_compressed_answers_are_counted_too(tmp_path: Path) -> None:
+    async def main() -> None:
+        def paged(origin: Origin) -> Script:
+            text = f'{{"pad":"{"x" * 200_000}","next":"http://127.0.0.1:{origin.port}/2"}}'.encode()
+            return answers(ok(gzip.compress(text), "content-type: text/json", "content-encoding: gzip"))(origin)
+
+        async with rig(tmp_path, paged) as it:
+            await it.get("/", "accept-encoding: gzip")
+            assert [(note.kind, note.calls) for note in it.noticed()] == [("link", 1)]
+
+    finish(main())
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [("br", b"\x8b\x01\x80{}\x03"), ("gzip", b"no gzip at all"), ("gzip", gzip.compress(b" " * 1_000_000 + b"{}"))],
+)
+def test_what_cannot_be_decoded_or_is_too_long_passes_and_is_not_remembered(
+    tmp_path: Path, coding: str, body: bytes
+) -> None:
+    async def main() -> None:
+        answer = ok(body, "content-type: application/json", f"content-encoding: {coding}")
+        async with rig(tmp_path, answers(answer), pay(does.Empty())) as it:
+            assert (await it.get("/v1")).endswith(b"\r\n\r\n" + body)
+            await it.put_fault(0)
+            assert (await it.get("/v1")).endswith(b"\r\n\r\n{}")
+
+    finish(main())
+
+
+@pytest.mark.parametrize(
+    ("accepted", "asked"),
+    [
+        (b"gzip, deflate", b"gzip, deflate"),
+        (b"br, zstd", b"identity"),
+        (b"gzip;q=0.5,br;q=1,*", b"gzip;q=0.5"),
+        (b"", b"identity"),
+    ],
+)
+def test_codings_that_cannot_be_looked_into_are_not_asked_for(accepted: bytes, asked: bytes) -> None:
+    assert only_readable(accepted) == asked
+
+
+def test_a_decoder_never_gives_more_text_than_it_may() -> None:
+    decoder = Decoder([(b"content-encoding", b"gzip")], 1_000)
+    bomb = gzip.compress(b"x" * 10_000_000)
+    assert sum(len(decoder.text(bomb[at : at + 64])) for at in range(0, len(bomb), 64)) == 1_000
+    assert not decoder.is_readable
+    cut = Decoder([(b"content-encoding", b"gzip")], 1_000)
+    cut.text(gzip.compress(b"{}")[:-9])
+    assert not cut.is_whole
 
 
 def test_an_answer_that_nobody_knows_yet_is_an_empty_object(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from fake_backends.tls.run_ca import RunCertificates
 from fake_backends.tls.system_cas import system_certificates
 from fake_backends.tls.terminating import listener_contexts, trusted_files
 from harness.errors import RigError
-from harness.rundir.plan import PlannedService, StackPlan
+from harness.rundir.plan import Endpoint, PlannedService, StackPlan
 from harness.tls_channel import TlsChannel
 from tests.fake_backends.plans import plan, upstream
 from tests.fake_backends.tls.certificates import trusting
@@ -205,3 +206,23 @@ def test_without_tls_no_certificate_is_made(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(run_ca, "RunCertificates", None)
     assert listener_contexts(stack(tmp_path).model_copy(update={"ca_file": None}), {}) == {}
     assert not (tmp_path / "tls").exists()
+
+
+def test_the_certificate_names_the_listener_where_toxiproxy_is_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[str] = []
+    real = run_ca.RunCertificates
+
+    def noted(names: Iterable[str]) -> run_ca.RunCertificates:
+        named.extend(names)
+        return real(named)
+
+    monkeypatch.setattr(run_ca, "RunCertificates", noted)
+    of = stack(tmp_path)
+    elsewhere = of.upstreams[0].model_copy(update={"listener": Endpoint(host="tox.internal", port=1)})
+    passed_through = elsewhere.model_copy(
+        update={"terminates_tls": False, "listener": Endpoint(host="other.internal", port=1)}
+    )
+    assert listener_contexts(of.model_copy(update={"upstreams": (elsewhere, passed_through)}), {})
+    assert named == ["tox.internal"]

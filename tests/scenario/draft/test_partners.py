@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,18 @@ def test_the_proxies_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert problems_of(made, tmp_path, monkeypatch) == []
 
 
+def test_what_no_scenario_can_borrow_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [("a", "x:80"), ("a", "y:80"), ("b/c", "x:81"), ("tailgate-20260101-120000-beef-x", "x:82"), ("A", "z:1")]
+    one = json.dumps([{"name": name, "listen": "[::1]:0", "upstream": target} for name, target in entries])
+    two = json.dumps([{"name": "a", "upstream": "other:http"}, {"name": "d", "upstream": "127.0.0.1:9"}])
+    made = draft(put(tmp_path, one__json=one, two__json=two), folder=tmp_path)
+    assert [of["proxy"] for of in tree_of(made)["upstreams"].values()] == ["a", "A", "d"]
+    assert len(made.left_out) == 4
+    for said in ("`a` of one.json", "`b/c` cannot be", "is the proxy of a run", "`a` of two.json"):
+        assert any(said in note for note in made.left_out), said
+    assert problems_of(made, tmp_path, monkeypatch) == []
+
+
 def test_a_configuration_that_is_indented_with_tabs(tmp_path: Path) -> None:
     text = PROXIES.replace("  {", "\t{")
     assert "\t" in text
@@ -170,6 +183,11 @@ def test_a_configuration_that_is_indented_with_tabs(tmp_path: Path) -> None:
             "3: [1].name: a proxy needs a name",
         ),
         ('[{"name": "a", "upstream": "b:1"},\n 5]', "2: [1].name: a proxy needs a name"),
+        ('[{"name": "a", "upstream": "b:1", "listen": "nope"}]', "1: [0].listen: `nope` is no address"),
+        ('[{"name": "a", "upstream": "b:1", "listen": 9}]', "1: [0].listen: a proxy needs an address as `listen`"),
+        ('[{"name": "a",\n "upstream": ""}]', "2: [0].upstream: a proxy needs an address as `upstream`"),
+        ('[{"name": "a", "listen": ":1"}]', "1: [0].upstream: a proxy needs an address as `upstream`"),
+        ('[{"name": "a", "upstream": "http://b:1"}]', "1: [0].upstream: `http://b:1` is no address"),
         ('[{"name": "a",\n "upstream" "b:1"}]', "2: : not JSON"),
         ("[" + ", ".join(['{"name": "a", "listen": "b:1"}'] * 65) + "]", "a list of 1 to 64 proxies, and this has 65"),
     ],

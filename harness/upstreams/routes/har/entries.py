@@ -35,7 +35,8 @@ def entries_of(path: Path) -> Iterator[Any]:
     UnreadableRoutes."""
     try:
         if not path.is_file():
-            raise UnreadableRoutes(f"there is no file {path.name}", "check the path")
+            path.stat()
+            raise UnreadableRoutes(f"{path.name} is {'a folder' if path.is_dir() else 'no file'}", "name a HAR file")
         size = path.stat().st_size
         if size > FILE_BYTES_MOST:
             raise UnreadableRoutes(

@@ -1,12 +1,13 @@
 """Routes from a HAR recording, which browsers, mitmproxy, Playwright, Postman and Charles write.
 
-Every answered exchange with one host becomes an answer of the route with its method and path. Only that host's answers
-are kept in memory.
+Every answered exchange with one host becomes an answer of the route with its method and path. Only the answers of the
+hosts that are asked for are kept in memory.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -29,9 +30,33 @@ def read_har(path: Path, host: str) -> RoutesRead:
 
     `host`: with or without port, in any case; empty if the recording has one host only.
     """
-    reading = _Reading(_wanted(host))
-    for exchange in exchanges_of(path):
-        reading.add(exchange)
+    found = read_hosts(path, (host,))[host]
+    if isinstance(found, UnreadableRoutes):
+        raise found
+    return found
+
+
+def read_hosts(path: Path, hosts: Iterable[str]) -> dict[str, RoutesRead | UnreadableRoutes]:
+    """For each of these hosts, spelled as above, its routes or why it has none. The file is read once. Raises
+    OSError."""
+    readings = {host: _Reading(_wanted(host)) for host in hosts}
+    try:
+        for exchange in exchanges_of(path):
+            for reading in readings.values():
+                reading.add(exchange)
+    except UnreadableRoutes as refused:
+        return dict.fromkeys(readings, refused)
+    found: dict[str, RoutesRead | UnreadableRoutes] = {}
+    for host, reading in readings.items():
+        try:
+            found[host] = _routes_of(path, host, reading)
+        except UnreadableRoutes as refused:
+            found[host] = refused
+    return found
+
+
+def _routes_of(path: Path, host: str, reading: _Reading) -> RoutesRead:
+    """Raises UnreadableRoutes."""
     chosen, recording = reading.choose(path.name, host)
     if recording.left_out["no_body"] and not recording.bodies:
         raise UnreadableRoutes(

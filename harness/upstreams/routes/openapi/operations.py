@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from harness.rundir.planned.routes import PlannedRoute
+from harness.units import format_things
 from harness.upstreams.routes.openapi.answers import AnswerMaker
 from harness.upstreams.routes.openapi.document import Document, read_document, shortened
 from harness.upstreams.routes.routes_read import ROUTES_MOST, RoutesRead, UnreadableRoutes
@@ -22,12 +23,13 @@ _RESERVED: Final = "/-/"
 """Paths of the harness's own requests to its fakes."""
 _PARAMETER: Final = re.compile(r"\{([^{}/]{1,200})\}")
 _COUNTED: Final = {
-    "no_response": "{} described no response with a status from 200 on and answer 200 without a body",
-    "no_text": "{} have a body that is not JSON and no example of it as text, and answer without a body",
-    "external": "{} examples at other addresses were not read",
-    "broken_rules": "{} have samples that may not fit their schema, which has `pattern`, `not`, `if` or similar",
-    "cut": "{} have samples that were cut because their schema is too large, or leads back to itself without end",
+    "no_response": "{operations} no response with a status from 200 on: the answer is 200 without a body",
+    "no_text": "{operations} a body that is not JSON and no example of it as text: the answer has no body",
+    "external": "{examples} left out: no example is read from another address",
+    "broken_rules": "{operations} a sample that may not fit its schema, which has `pattern`, `not`, `if` or similar",
+    "cut": "{operations} a sample that was cut because its schema is too large, or leads back to itself without end",
 }
+"""Notes by what is counted: operations, or examples."""
 
 
 def read_openapi(path: Path, seed: int) -> RoutesRead:
@@ -58,8 +60,15 @@ def read_openapi(path: Path, seed: int) -> RoutesRead:
         raise UnreadableRoutes("its schemas are nested too deeply", "make them flatter") from exc
     if not routes:
         raise UnreadableRoutes("it describes no operation", "name a description with operations such as `get`")
-    counted = [text.format(answers.counts[what]) for what, text in _COUNTED.items() if answers.counts[what]]
-    return RoutesRead(tuple(routes.values()), (*notes, *counted))
+    return RoutesRead(tuple(routes.values()), (*notes, *_counted_notes(answers.counts)))
+
+
+def _counted_notes(counts: Mapping[str, int]) -> Iterator[str]:
+    for what, text in _COUNTED.items():
+        if n := counts.get(what, 0):
+            operations = f"{format_things(n, 'operation')} {'has' if n == 1 else 'have'}"
+            examples = f"{format_things(n, 'example')} {'is' if n == 1 else 'are'}"
+            yield text.format(operations=operations, examples=examples)
 
 
 def _operations(document: Document) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
