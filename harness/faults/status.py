@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from harness.faults.faked import BackendFault, immediate
@@ -16,11 +17,23 @@ from harness.rundir.plan import Proof
 from harness.rundir.planned import behaviours
 from harness.units import duration_literal
 
+_CLASS: Final = re.compile("[45][xX]{2}")
+
+
+def _one_status(value: Any) -> Any:
+    """The value unchanged. Raises a refusal if it is a class of statuses, such as 5xx."""
+    if isinstance(value, str) and _CLASS.fullmatch(value):
+        written = "500 or 503" if value[0] == "5" else "400 or 429"
+        raise refusal(f"`{value}` is many statuses, and this fault answers with one", f"write one, such as {written}")
+    return value
+
 
 class StatusFault(BackendFault):
     KIND: ClassVar = "status"
 
-    status: int = Field(ge=400, le=599, description="The status of the answers: 500, 503, 429, 401 …")
+    status: Annotated[int, BeforeValidator(_one_status)] = Field(
+        ge=400, le=599, description="The status of the answers: 500, 503, 429, 401 …"
+    )
     retry_after_ms: LongerDuration | None = Field(
         None, alias="retry_after", description="Retry-After of that answer, in whole seconds; none by default"
     )

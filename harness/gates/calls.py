@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from harness.gates.context import GateDiagnostic, ScenarioNames
 from harness.gates.gate import MEAN_MOMENTS, AdviceContext, Finding, Gate, GateDefaults, Unit, moments_for_share
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
+from harness.model.meant_quantities import numbers_meant
 from harness.rundir.finding_kind import FindingKind
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class CallsGate(GateDefaults):
             fix = f"{words.text[:offset]}{match[1]}"
             reason = f"`{match[0]}`: calls are counted, and compared with no other phase or run"
             raise GateSyntaxError(reason, fix, offset)
-        limit = words.quantity(_number, "a number of calls for each arrival", _EXAMPLE)
+        what = "a number of calls for each arrival"
+        limit = words.quantity(_number, what, _EXAMPLE, meant=numbers_meant, units=("",))
         if limit < 1e-6:
             raise GateSyntaxError("fewer than one call in a million arrivals cannot be shown", "0.01", offset)
         return cls(words.text, upstream, request, limit, words.phase())

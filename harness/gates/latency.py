@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import Finding, Gate, GateDefaults, moments_for_share
 from harness.gates.syntax.tokenizer import GateSyntaxError, Token, Tokens
+from harness.model.meant_quantities import durations_meant
 from harness.units import parse_duration_ms
 
 if TYPE_CHECKING:
@@ -175,7 +176,8 @@ def _limit(words: Tokens) -> Limit:
         number = words.take()
         if number.text.endswith("x") or words.accept("x"):
             return _ratio(words, match[1], offset)
-        raise GateSyntaxError(f"`{number.text}` has no unit", f"{number.text}ms or {number.text}s", offset)
+        fix = words.respelled(durations_meant, number) or f"{number.text}ms or {number.text}s"
+        raise GateSyntaxError(f"`{number.text}` has no unit", fix, offset)
     return Limit(ms=words.quantity(parse_duration_ms, f"a limit ({_LIMITS})", _LIMITS))
 
 

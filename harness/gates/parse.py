@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from harness.gates import GATES, Gate, GateSyntaxError
 from harness.gates.syntax.synonyms import meant_gate
-from harness.gates.syntax.tokenizer import Tokens
+from harness.gates.syntax.tokenizer import SubjectError, Tokens
 from harness.model.value_types import closest, refusal
 
 __all__ = ["GateSyntaxError", "parse_gate"]
@@ -37,7 +37,7 @@ def gate_text(value: Any) -> Any:
         if isinstance(limit, str | int | float) and not isinstance(limit, bool):
             above = str(metric).partition(" ")[0] in _ABOVE
             spelled = f"{limit}" if str(limit)[:1] in "<>" else f"{'>' if above else '<'} {limit}"
-            raise refusal("expected text, not a mapping", f"write `{metric} {spelled}`")
+            raise refusal("expected text, not a mapping", _fix_of(f"{metric} {spelled}"))
     return value
 
 
@@ -47,7 +47,11 @@ def parse_gate(text: str) -> Gate:
     first = words.peek()
     for kind in GATES:
         if kind.reads(first):
-            gate = kind.parse(words)
+            try:
+                gate = kind.parse(words)
+            except SubjectError as exc:
+                fix = _write(_valid(meant_gate(text).texts)) or exc.fix
+                raise GateSyntaxError(exc.message, fix, exc.offset) from None
             words.end()
             return gate
     offset = words.offset
@@ -59,17 +63,43 @@ def parse_gate(text: str) -> Gate:
             "of the service's resources it can measure rss (its memory), threads and sockets, such as rss < 300MB",
             offset,
         )
-    reason, meant = meant_gate(first, text)
-    if meant and _is_gate(meant):
-        raise GateSyntaxError(reason, f"write `{meant}`", offset)
+    meant = meant_gate(text)
+    if fix := _write(_valid(meant.texts)):
+        raise GateSyntaxError(meant.reason or f"`{first}` is not something a gate can measure", fix, offset)
     close = closest(first.lower(), _WORDS)
     fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
     raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)
 
 
-def _is_gate(text: str) -> bool:
+def _fix_of(text: str) -> str:
+    """A fix for a gate that was written as a mapping, whose text would be `text`."""
+    texts = _valid((text,)) or _valid(meant_gate(text).texts)
+    if texts:
+        return _write(texts)
     try:
         parse_gate(text)
+    except GateSyntaxError as exc:
+        return f"write a gate as text, `{text}`; in it, {exc.message}: {exc.fix}"
+    return ""
+
+
+def _write(texts: tuple[str, ...]) -> str:
+    """`write `a` or `b``; empty without texts."""
+    return f"write {' or '.join(f'`{text}`' for text in texts)}" if texts else ""
+
+
+def _valid(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(text for text in texts if _is_gate(text))
+
+
+def _is_gate(text: str) -> bool:
+    try:
+        for kind in GATES:
+            words = Tokens(text)
+            if kind.reads(words.peek()):
+                kind.parse(words)
+                words.end()
+                return True
     except GateSyntaxError:
         return False
-    return True
+    return False

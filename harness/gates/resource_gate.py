@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import AdviceContext, Finding, GateDefaults, Unit
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
+from harness.model.meant_quantities import numbers_meant, sizes_meant
 from harness.rundir.finding_kind import FindingKind
 from harness.units import duration_literal, parse_bytes
 
@@ -195,13 +196,17 @@ def _limit(words: Tokens, metric: Metric) -> tuple[float | None, float | None]:
     match = _NUMBER.fullmatch(words.peek())
     if match is None:
         parse = _size if metric == "rss" else _count
-        size = words.quantity(parse, f"a limit ({_limits(metric)})", _limits(metric), most=_MOST)
+        meant = sizes_meant if metric == "rss" else numbers_meant
+        units = ("MB", "GB") if metric == "rss" else ("",)
+        what = f"a limit ({_limits(metric)})"
+        size = words.quantity(parse, what, _limits(metric), most=_MOST, meant=meant, units=units)
         return _refuse_impossible(size, metric, offset), None
     number = words.take()
     if match[2] or words.accept("x"):
         return None, _factor(words, metric, match[1], offset)
     if metric == "rss":
-        fix = f"{number.text}MB" if float(number.text) >= 1 else "300MB"
+        own = f"{number.text}MB" if float(number.text) >= 1 else "300MB"
+        fix = words.respelled(sizes_meant, number) or own
         raise GateSyntaxError(f"`{number.text}` has no unit", fix, offset)
     count = float(match[1])
     if not count.is_integer():
@@ -239,7 +244,8 @@ def _refuse_without_factor(words: Tokens, metric: Metric) -> None:
         fix = f"{factor:g}x baseline" if factor > 1 else "1.2x baseline"
         raise GateSyntaxError(f"`{word.text}` is not a factor", fix, word.offset)
     kind = "a size" if metric == "rss" else "a number"
-    raise GateSyntaxError(f"`{word.text}` is not {kind}", _limits(metric), word.offset)
+    fix = _limits(metric) if metric == "rss" else f"{percent[1]} or 1.5x baseline"
+    raise GateSyntaxError(f"`{word.text}` is not {kind}", fix, word.offset)
 
 
 def _refuse_impossible(limit: float, metric: Metric, offset: int) -> float:
@@ -263,4 +269,6 @@ def _size(text: str) -> float:
 
 
 def _count(text: str) -> float:
+    if re.fullmatch("[0-9]+", text):
+        return float(text)
     raise ValueError(f"`{text}` is not a number; it has no unit")

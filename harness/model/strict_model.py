@@ -6,6 +6,7 @@ It does not know about files: `harness.scenario.source.diagnostics` turns the er
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -14,8 +15,11 @@ from typing import Any, ClassVar, Final, Self
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from harness.model.meant_quantities import leading_number
 from harness.model.value_types import closest, did_you_mean, kind_of, not_text, refusal
 
+_WHOLE_MOST: Final = 2.0**53
+"""From here on a number with a decimal point may be another whole number than the one that was written."""
 UNKNOWN_MOST: Final = 100
 """The most unknown keys of one mapping that are reported: a file with more is probably not a scenario."""
 
@@ -125,7 +129,7 @@ def _in_words(
         case "string_type":
             return not_text(value)
         case "int_type" | "int_from_float":
-            return refusal(f"expected a whole number, not {kind_of(value)}")
+            return refusal(f"expected a whole number, not {kind_of(value)}", _whole_number(value))
         case "bool_type":
             return refusal(f"expected true or false, not {kind_of(value)}")
         case "tuple_type" | "list_type":
@@ -150,6 +154,18 @@ def _in_words(
             return _wrong_length(kind, value, context)
         case _:
             return refusal(message)
+
+
+def _whole_number(value: Any) -> str:
+    """A fix with the whole number that is meant; empty if there is none."""
+    number, rest = leading_number(value) if isinstance(value, str) else (f"{value}", "")
+    try:
+        exact = float(number) if number and not rest.strip() and not isinstance(value, bool) else math.nan
+    except ValueError:
+        return ""
+    if not abs(exact) < _WHOLE_MOST:
+        return ""
+    return f"write {' or '.join(dict.fromkeys((f'{math.floor(exact)}', f'{math.ceil(exact)}')))}"
 
 
 def _wrong_length(kind: str, value: Any, context: dict[str, Any]) -> PydanticCustomError:

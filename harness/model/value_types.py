@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from harness.model.meant_quantities import MEANT, leading_number
 from harness.units import parse_bytes, parse_bytes_per_s, parse_duration_ms, parse_rate_per_s, parse_share
 
 RESERVED: Final = ("baseline", "whole", "warmup", "guard", "tail", "main", "gateway", "service", "all", "port")
@@ -94,20 +95,6 @@ def _quoted(value: Any) -> str:
 
 # ---------------------------------------------------------------- quantities
 
-_NUMBER_AND_WORD: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([A-Za-zµ]+)")
-_UNIT_MEANT: Final = {
-    "sec": "s", "secs": "s", "second": "s", "seconds": "s", "S": "s",
-    "min": "m", "mins": "m", "minute": "m", "minutes": "m", "M": "m",
-    "msec": "ms", "millis": "ms", "millisecond": "ms", "milliseconds": "ms", "MS": "ms",
-    "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
-}  # fmt: skip
-
-
-def duration_meant(text: str) -> str:
-    """`5s` for `5 sec`; empty if the unit is unknown."""
-    match = _NUMBER_AND_WORD.fullmatch(text.strip())
-    return f"{match[1]}{_UNIT_MEANT[match[2]]}" if match and match[2] in _UNIT_MEANT else ""
-
 
 @dataclass(frozen=True, slots=True)
 class _Quantity:
@@ -141,11 +128,10 @@ class _Quantity:
         return number
 
     def _meant(self, value: str) -> str:
-        if self.parse is parse_duration_ms and (meant := duration_meant(value)):
-            return f"write {meant}"
-        if re.fullmatch(r"\d+(\.\d+)?|\.\d+", value.strip()):
-            return self._with_units(value.strip())
-        return self._write()
+        number, _ = leading_number(value.strip())
+        if number != value.strip() and (meant := MEANT[self.parse](value)):
+            return f"write {' or '.join(meant)}"
+        return self._with_units(number) if number else self._write()
 
     def _with_units(self, number: object) -> str:
         return f"write {' or '.join(dict.fromkeys(f'{number}{unit}' for unit in self.units))}"

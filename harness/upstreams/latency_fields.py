@@ -28,5 +28,6 @@ def latency_findings(part: HasLatency) -> Iterator[tuple[str, PydanticCustomErro
         fix = "keep one of them; p50 and p99 are short for profile: {lognormal: {p50: …, p99: …}}"
         yield "profile", refusal("`profile` and `p50`, `p99` both say how long it takes", fix, at_key=True)
     elif part.p50_ms is not None and part.p99_ms is not None and part.p99_ms < part.p50_ms:
-        given = f"`p99` ({duration_literal(part.p99_ms)}) is below `p50` ({duration_literal(part.p50_ms)})"
-        yield "p99", refusal(given, "p99 is the slow end; write both if one default does not fit")
+        p50, p99 = duration_literal(part.p50_ms), duration_literal(part.p99_ms)
+        fix = f"p99 is the slow end: write `p99: {p50}` or more, or `p50: {p99}` or less"
+        yield "p99", refusal(f"`p99` ({p99}) is below `p50` ({p50})", fix)

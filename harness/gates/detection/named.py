@@ -70,7 +70,8 @@ class DetectedGate(DetectionGate):
         offset = words.offset
         phase = words.phase()
         if phase.startswith("after ") or phase == "baseline":
-            raise GateSyntaxError("a `named` gate is about the time while a fault is active", _EXAMPLE, offset)
+            fix = f"named {upstream} within {duration_literal(limit_ms)} during FAULT"
+            raise GateSyntaxError("a `named` gate is about the time while a fault is active", fix, offset)
         return cls(words.text, upstream, limit_ms, None if phase == "whole" else phase)
 
     @property

@@ -1,26 +1,37 @@
-"""Names that other tools have for the metrics of gates, and the gate that a text with such a name means.
+"""Names that other tools have for the metrics of gates, and the gates that a text with such a name means.
 
-It only proposes a text, with the user's own numbers; `harness.gates.parse` shows the proposal if it is a valid gate.
+It only proposes texts, with the user's own numbers; `harness.gates.parse` shows those that are valid gates.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final, Literal
 
-Meaning = Literal["throughput", "latency", "mean", "median", "max", "errors", "success"]
-_MEANINGS: Final[dict[Meaning, tuple[str, ...]]] = {
-    "throughput": ("rps", "qps", "tps", "hps", "rate", "req/s", "requests/s", "requests", "iterations", "hits"),
-    "latency": ("latency", "response_time", "response-time", "response", "duration", "ttfb", "time",
-                "http_req_duration"),
-    "mean": ("avg", "average", "mean"),
-    "median": ("median", "med"),
-    "max": ("max", "maximum", "worst"),
-    "errors": ("5xx", "4xx", "500", "502", "503", "504", "status", "error_rate", "error-rate", "error rate", "failures",
-               "failure", "failed", "fails", "failure_rate", "http_req_failed", "http_errors", "exceptions"),
-    "success": ("success", "successes", "success_rate", "success-rate", "successful", "availability", "uptime",
-                "checks", "ok"),
+from harness.model.meant_quantities import durations_meant, leading_number, rates_meant, shares_meant
+
+Meaning = Literal["throughput", "latency", "mean", "median", "max", "errors", "gateway timeouts", "timeouts", "success"]
+_WORDS: Final[dict[Meaning, frozenset[str]]] = {
+    "success": frozenset(("success", "successes", "successful", "successrate", "availability", "uptime", "checks",
+                          "ok")),
+    "timeouts": frozenset(("timeout", "timeouts", "timed")),
+    "errors": frozenset(("error", "errors", "errorrate", "failure", "failures", "failurerate", "failed", "fail",
+                         "fails", "failrate", "exception", "exceptions")),
+    "mean": frozenset(("avg", "average", "mean")),
+    "median": frozenset(("median", "med")),
+    "max": frozenset(("max", "maximum", "worst", "slowest")),
+    "latency": frozenset(("latency", "latencies", "duration", "durations", "time", "times", "ttfb", "responsetime",
+                          "waiting", "percentile")),
+    "throughput": frozenset(("rps", "qps", "tps", "hps", "rpm", "rate", "req", "reqs", "request", "requests",
+                             "iterations", "hits", "throughput")),
 }  # fmt: skip
+"""By meaning, the first that applies: `http req failed` is about errors, though `req` alone is a throughput."""
+_WITH_ANY: Final = frozenset((
+    "http", "https", "ratio", "percent", "percentage", "share", "count", "number", "total", "of", "the", "code",
+    "codes", "status", "statuses", "statuscode", "response", "responses", "per", "second", "s", "out", "is", "gate",
+))  # fmt: skip
+"""Words that change no meaning."""
 _METRIC: Final[dict[Meaning, str]] = {
     "throughput": "throughput",
     "latency": "p99",
@@ -28,45 +39,107 @@ _METRIC: Final[dict[Meaning, str]] = {
     "median": "p50",
     "max": "p99.9",
     "errors": "errors",
+    "gateway timeouts": "gateway_timeout",
+    "timeouts": "timeouts",
     "success": "errors",
 }
-_EXAMPLES: Final[dict[Meaning, str]] = {"throughput": "> 38/s", "errors": "< 1%", "success": "< 1%"}
 _REASONS: Final[dict[Meaning, str]] = {
-    "mean": "no gate bounds a mean: a few very slow requests hide in it",
+    "mean": "no gate bounds a mean: a mean hides a few very slow requests",
     "max": "no gate bounds the slowest request of all: one request decides nothing",
 }
-_COMPARED: Final = re.compile(
-    r"[^<>=]*?(?:[<>]=?|==?)\s*(\d+(?:\.\d+)?|\.\d+)"
-    r"(?:\s*(%|/?(?:ns|us|µs|ms|s|m|h)|rps|qps|tps|(?:req|requests)/s)(?![A-Za-z]))?(.*)",
-    re.DOTALL,
+_LATENCIES: Final = ("latency", "mean", "median", "max")
+_OPERATOR: Final = re.compile(r"[<>]=?|[=!]=?")
+_STATUS: Final = re.compile(r"(?<![\d.])([1-5](?:\d\d|xx))s?(?![a-z\d])")
+_PERCENTILE: Final = re.compile(
+    r"(?<![a-z])p[_ ]?\(?(\d{1,2}(?:\.\d+)?)\)?(?![\d.])|(?<![\d.])(\d{1,2}(?:\.\d+)?)(?:st|nd|rd|th)(?![a-z])"
 )
-_TIMES: Final = ("ns", "us", "µs", "ms", "s", "m", "h")
+_GATEWAY_TIMEOUT: Final = "504"
+_LIMIT_WORDS: Final = 4
+"""The most words that a limit may consist of, as in `20 requests per second`."""
+_CHARACTERS_MOST: Final = 300
 
 
-def meant_gate(word: str, text: str) -> tuple[str, str]:
-    """What is wrong with a gate that begins with `word`, and the text of the gate that it means; both empty if unknown.
+@dataclass(frozen=True, slots=True)
+class MeantGate:
+    """The gates that a text means which is no gate, the likelier first; none if that is unknown."""
 
-    `text` is the whole gate. Its number, and what follows the number, are kept.
-    """
-    two_words = " ".join(text.lower().split()[:2])
-    meaning = next((each for each, words in _MEANINGS.items() if word.lower() in words or two_words in words), None)
+    reason: str = ""
+    """Why there is no gate on what the text names; empty if it is only another name for one."""
+    texts: tuple[str, ...] = ()
+
+
+def meant_gate(text: str) -> MeantGate:
+    """What a gate's text with another tool's words means. Its number, and what follows the number, are kept."""
+    if len(text) > _CHARACTERS_MOST:
+        return MeantGate()
+    # the subject may have a comparison of its own, as in `status >= 500 < 1%`
+    limits = [each for each in _OPERATOR.finditer(text) if leading_number(text[each.end() :].lstrip())[0]]
+    subject, limit = (text[: limits[-1].start()], text[limits[-1].end() :].split()) if limits else (text, [])
+    meaning, percentile = _meaning(subject.lower())
     if meaning is None:
-        return "", ""
-    reason = _REASONS.get(meaning, f"`{word}` is not something a gate can measure")
-    return reason, f"{_METRIC[meaning]} {_limit(meaning, text)}"
+        return MeantGate()
+    metric = f"p{percentile}" if percentile else _METRIC[meaning]
+    bounds, rest = _limit(meaning, subject.lower(), limit)
+    texts = (" ".join([metric, bound, *rest]) for bound in bounds)
+    return MeantGate(_REASONS.get(meaning, ""), tuple(dict.fromkeys(texts)))
 
 
-def _limit(meaning: Meaning, text: str) -> str:
-    example = _EXAMPLES.get(meaning, "< 2s")
-    match = _COMPARED.fullmatch(text)
-    if match is None:
-        return example
-    number, unit, rest = match[1], match[2] or "", match[3].rstrip()
+def _meaning(subject: str) -> tuple[Meaning | None, str]:
+    """What the words before the comparison mean, and the percentile among them; None if a word is unknown."""
+    percentiles = [match[1] or match[2] for match in _PERCENTILE.finditer(subject)]
+    rest = _PERCENTILE.sub(" ", subject)
+    statuses = [match[1] for match in _STATUS.finditer(rest)]
+    words = set(re.findall(r"[a-z]+", _STATUS.sub(" ", rest)))
+    known = _WITH_ANY.union(*_WORDS.values())
+    if not words <= known or re.search(r"\d", _STATUS.sub(" ", rest)):
+        return None, ""
+    if statuses:
+        return _of_statuses(statuses, rest), ""
+    meaning = next((each for each, own in _WORDS.items() if words & own), None)
+    if percentiles and meaning in (None, "throughput", *_LATENCIES):
+        return "latency", percentiles[0]
+    if meaning is None and words & {"status", "statuses", "statuscode", "code", "codes"}:
+        return "errors", ""
+    return ("latency", "") if meaning is None and words & {"response", "responses"} else (meaning, "")
+
+
+def _of_statuses(statuses: list[str], subject: str) -> Meaning:
+    success = all(status[0] in "123" for status in statuses)
+    if "!=" in subject or ("<" in subject and not success):
+        success = not success
+    if success:
+        return "success"
+    return "gateway timeouts" if set(statuses) == {_GATEWAY_TIMEOUT} and "!=" not in subject else "errors"
+
+
+def _limit(meaning: Meaning, subject: str, words: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The comparisons that are meant, such as `< 2%`, and the words after them. `words`: those after the operator."""
+    for count in range(min(_LIMIT_WORDS, len(words)), 0, -1):
+        bounds = _bounds(meaning, subject, " ".join(words[:count]))
+        if bounds:
+            return bounds, words[count:]
+    return (_example(meaning),), words[1:]
+
+
+def _bounds(meaning: Meaning, subject: str, text: str) -> tuple[str, ...]:
+    number, unit = leading_number(text)
     if meaning == "throughput":
-        return f"> {number}{'/m' if unit.endswith('/m') else '/s'}{rest}"
-    if meaning in ("errors", "success"):
-        percent = float(number) if unit == "%" or float(number) > 1 else 100 * float(number)
-        if meaning == "success":
-            percent = 100 - percent
-        return f"< {round(percent, 9):g}%{rest}" if 0 < percent < 100 else f"{example}{rest}"
-    return f"< {number}{unit if unit in _TIMES else 'ms'}{rest}"
+        per = "/m" if "rpm" in subject else "/s"
+        rates = rates_meant(text) or ((f"{number}{per}",) if number and not unit else ())
+        return tuple(f"> {rate}" for rate in rates)
+    if meaning in _LATENCIES:
+        durations = durations_meant(text) or ((f"{number}ms", f"{number}s") if number and not unit else ())
+        return tuple(f"< {duration}" for duration in durations)
+    shares = [float(share.removesuffix("%")) for share in shares_meant(text)]
+    if meaning == "success":
+        shares = [round(100 - share, 9) for share in shares[:1]]  # 0.98 is 98%, since no service is measured by 0.98%
+    if not shares:
+        return ()
+    return tuple(f"< {share:g}%" for share in shares if 0 < share < 100) or (_example(meaning),)
+
+
+def _example(meaning: Meaning) -> str:
+    """A comparison for a text that has no limit, or one that no run could show."""
+    if meaning == "throughput":
+        return "> 38/s"
+    return "< 2s" if meaning in _LATENCIES else "< 1%"

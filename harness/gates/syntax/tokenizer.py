@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.model.value_types import closest, duration_meant
+from harness.model.meant_quantities import MEANT, leading_number
+from harness.model.value_types import closest
 from harness.units import parse_duration_ms, parse_rate_per_s, parse_share
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -22,6 +23,19 @@ _OTHER_PHASES = ("in", "on", "at", "under", "while", "throughout")
 """What people write for `during`."""
 _GLUED = re.compile(r"(\d+(?:\.\d+)?x)(baseline|main)")
 _WORD = re.compile(r'"[^"]*"|[<>]=?|[^\s<>"]+|"')
+_OPERATOR = re.compile(r"[<>]=?|[=!]=?")
+_UNITS: dict[Callable[[str], float], tuple[str, ...]] = {
+    parse_duration_ms: ("s", "ms"),
+    parse_rate_per_s: ("/s", "/m"),
+    parse_share: ("%",),
+}
+"""The units to propose for a number that has none, or an unknown one."""
+_QUANTITY_WORDS = 4
+"""The most words that one quantity is spread over, as in `1 min 30 s`."""
+
+
+Meant = Callable[[str], tuple[str, ...]]
+"""What a text means that is no valid quantity: see `harness.model.meant_quantities`."""
 
 
 class GateSyntaxError(ValueError):
@@ -32,6 +46,10 @@ class GateSyntaxError(ValueError):
         self.message = message
         self.fix = fix
         self.offset = offset
+
+
+class SubjectError(GateSyntaxError):
+    """A gate whose comparison does not follow what it measures, as in `p99 latency < 1s`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +99,21 @@ class Tokens:
             own = f"{self.text[: word.offset]}{op}{after}" if after.strip() else fix
             raise GateSyntaxError(f"a gate is a strict bound: write `{op}` for `{op}=`", own, word.offset)
         if word.text != op:
-            raise GateSyntaxError(f"`{op}` expected, not `{word.text}`", self._compared(word, op) or fix, word.offset)
+            raise SubjectError(f"`{op}` expected, not `{word.text}`", self._compared(word, op) or fix, word.offset)
 
     def _compared(self, word: Token, op: str) -> str:
         """The gate's text with the missing comparison before its number; empty if there is no number."""
+        before = self.text[: word.offset]
         if word.text[:1].isdigit():
-            return f"{self.text[: word.offset]}{op} {self.text[word.offset :]}"
-        after = self.text[word.offset + len(word.text) :].lstrip()
-        return f"{self.text[: word.offset]}{op} {after}" if after[:1].isdigit() else ""
+            return f"{before}{op} {self.text[word.offset :]}"
+        found = next((each for each in _OPERATOR.finditer(self.text, word.offset)), None)
+        if found is None or found.start() == word.offset:
+            after = self.text[(found.end() if found else word.offset + len(word.text)) :].lstrip()
+            return f"{before}{op} {after}" if after[:1].isdigit() else ""
+        skipped = self.text[word.offset : found.start()].strip()
+        phase = f" {skipped}" if word.text in _PHASES else ""
+        after = self.text[found.end() :].strip()
+        return f"{before}{op} {after}{phase}" if after else ""
 
     def name(self, what: str, fix: str) -> str:
         """A name. `what`: a phrase that begins with `an upstream's name` or `a fault's name`. `fix` is replaced by the
@@ -118,7 +143,7 @@ class Tokens:
     def share(self, fix: str) -> float:
         """A percentage strictly between 0 and 100, as a fraction. No number of requests could decide 0 % or 100 %."""
         word = self.take("a percentage", fix)
-        share = _parsed(parse_share, word, f"{word.text}%" if is_number(word.text) else fix)
+        share = self._parsed(parse_share, word, fix)
         if not 0 < share < 1:
             raise GateSyntaxError(
                 f"`{word.text}` cannot be shown by any number of requests; allow for at least one", fix, word.offset
@@ -127,15 +152,58 @@ class Tokens:
             raise GateSyntaxError(f"no run is long enough to show `{word.text}`", fix, word.offset)
         return share
 
-    def quantity(self, parse: Callable[[str], float], what: str, fix: str, *, most: float = MOST) -> float:
-        """A positive quantity with its unit, by one of the parsers of `harness.units`."""
+    def quantity(
+        self,
+        parse: Callable[[str], float],
+        what: str,
+        fix: str,
+        *,
+        most: float = MOST,
+        meant: Meant | None = None,
+        units: tuple[str, ...] | None = None,
+    ) -> float:
+        """A positive quantity with its unit. A `parse` that is not of `harness.units` comes with what a text that it
+        refuses means, and with the `units` to propose for a number."""
         word = self.take(what, fix)
-        value = _parsed(parse, word, _with_unit(parse, word.text) or fix)
+        value = self._parsed(parse, word, fix, meant, units)
         if value <= 0:
             raise GateSyntaxError(f"no run can keep a limit of `{word.text}`; it must be above zero", fix, word.offset)
         if value > most:
             raise GateSyntaxError(f"`{word.text}` is more than any run could show", fix, word.offset)
         return value
+
+    def respelled(self, meant: Meant, word: Token) -> str:
+        """`write `p99 < 2s`` for `p99 < 2 seconds`: the gate with the quantity that begins with `word`, and goes on in
+        the words after it, in one word; empty if these are no quantity."""
+        first = self._words.index(word)
+        for last in reversed(self._words[first + 1 : first + _QUANTITY_WORDS]):
+            end = last.offset + len(last.text)
+            if quantities := meant(self.text[word.offset : end]):
+                before, after = self.text[: word.offset], self.text[end:]
+                return f"write {' or '.join(f'`{before}{quantity}{after}`' for quantity in quantities)}"
+        return ""
+
+    def _parsed(
+        self,
+        parse: Callable[[str], float],
+        word: Token,
+        fix: str,
+        meant: Meant | None = None,
+        units: tuple[str, ...] | None = None,
+    ) -> float:
+        try:
+            return parse(word.text)
+        except ValueError as exc:
+            means = meant or MEANT.get(parse, _nothing)
+
+            def usable(text: str) -> tuple[str, ...]:
+                return tuple(each for each in means(text) if _is_above_zero(parse, each))
+
+            number, _ = leading_number(word.text)
+            with_unit = (f"{number}{unit}" for unit in (_UNITS.get(parse, ()) if units is None else units))
+            own = usable(word.text) or tuple(each for each in with_unit if _is_above_zero(parse, each))
+            own_fix = self.respelled(usable, word) or " or ".join(own)
+            raise GateSyntaxError(str(exc), own_fix or fix, word.offset) from None
 
     def phase(self) -> str:
         """The phase's name, from `during baseline|whole|FAULT` or `after FAULT`; `whole` if none is given."""
@@ -162,22 +230,12 @@ class Tokens:
         raise GateSyntaxError(f"`{word.text}` is one word too many", fix, word.offset)
 
 
-def is_number(text: str) -> bool:
-    """Whether the text is a decimal number without sign, exponent or unit."""
-    return re.fullmatch(r"\d+(\.\d+)?|\.\d+", text) is not None
+def _nothing(text: str) -> tuple[str, ...]:
+    return ()
 
 
-def _with_unit(parse: Callable[[str], float], text: str) -> str:
-    """A correct quantity with the number that was written, to propose as a fix; empty if there is none."""
-    if parse is parse_duration_ms:
-        return duration_meant(text) or (f"{text}s or {text}ms" if is_number(text) else "")
-    if parse is parse_rate_per_s and is_number(text):
-        return f"{text}/s or {text}/m"
-    return ""
-
-
-def _parsed(parse: Callable[[str], float], word: Token, fix: str) -> float:
+def _is_above_zero(parse: Callable[[str], float], text: str) -> bool:
     try:
-        return parse(word.text)
-    except ValueError as exc:
-        raise GateSyntaxError(str(exc), fix, word.offset) from None
+        return parse(text) > 0
+    except ValueError:
+        return False
