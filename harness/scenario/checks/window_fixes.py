@@ -23,6 +23,10 @@ def suggest_length(checked: CheckedScenario, phase: Phase, needed_ms: float) -> 
         if any(fault.at_ms is not None for fault in faults):
             return f"let the first fault begin at {round_up(needed_ms + checked.timeline.guard_ms)}, after its guard"
         return f"write load.baseline: {round_up(needed_ms)}" if faults else "write load.duration"
+    load = checked.scenario.load
+    by_itself = not load.stages and load.replay is None and load.duration_ms is None
+    if phase.name.startswith("after ") and by_itself and all(fault.at_ms is None for fault in checked.scenario.faults):
+        return f"write load.recovery: {round_up(needed_ms)}"
     if phase.name.startswith("after "):
         return f"leave load after `{name}`: load.recovery, load.duration, or a later `at` of the next fault"
     return f"make `for` of `{name}` longer"
@@ -42,8 +46,8 @@ def suggest_load_after(checked: CheckedScenario, phase: Phase, needed_ms: float)
     return f"let the load last {round_up(short_ms)} longer"
 
 
-def suggest_longer(checked: CheckedScenario, phase: Phase, short_ms: float) -> str:
-    """What to write so that a window grows by `short_ms`."""
+def suggest_longer(checked: CheckedScenario, phase: Phase, short_ms: float, grown_ms: float = 0.0) -> str:
+    """What to write so that a window grows by `short_ms`. `grown_ms`: by how much other fixes prolong the load."""
     faults = {fault.name: fault for fault in checked.scenario.faults}
     load = checked.scenario.load
     if phase.name in faults:
@@ -61,7 +65,9 @@ def suggest_longer(checked: CheckedScenario, phase: Phase, short_ms: float) -> s
     if phase.name.startswith("after "):
         return suggest_length(checked, phase, short_ms)
     if by_itself:
-        return f"write load.duration: {round_up(checked.timeline.duration_ms + short_ms)}"
+        grows_alone = load.duration_ms is None and not with_at
+        longer_ms = max(short_ms, grown_ms) if grows_alone else short_ms
+        return f"write load.duration: {round_up(checked.timeline.duration_ms + longer_ms)}"
     return f"let the load last {round_up(short_ms)} longer"
 
 
@@ -77,5 +83,10 @@ def rate_that_suffices(needed_ms: Callable[[float], float], rate_per_s: float, h
 
 def round_up(ms: float) -> str:
     """Rounded up to a whole second (tenths below ten seconds)."""
+    return duration_literal(round_up_ms(ms))
+
+
+def round_up_ms(ms: float) -> float:
+    """As `round_up`, in milliseconds."""
     step_ms = 1000.0 if ms >= 10_000 else 100.0
-    return duration_literal(math.ceil(round(ms / step_ms, 6)) * step_ms)
+    return math.ceil(round(ms / step_ms, 6)) * step_ms

@@ -20,6 +20,7 @@ from harness.scenario.checks.window_fixes import (
     RATE_MOST_PER_S,
     rate_that_suffices,
     round_up,
+    round_up_ms,
     suggest_length,
     suggest_load_after,
     suggest_longer,
@@ -27,10 +28,18 @@ from harness.scenario.checks.window_fixes import (
 from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.planning.arrivals import expected_arrivals
 from harness.scenario.planning.compile import CheckedScenario
-from harness.scenario.planning.timeline import BASELINE_JUDGED_MS, COMFORT, lowest_rate_per_s, request_share
+from harness.scenario.planning.timeline import (
+    BASELINE_JUDGED_MS,
+    COMFORT,
+    RECOVERY_MS,
+    lowest_rate_per_s,
+    request_share,
+)
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
 
+DEFAULT_MS: Final = {True: BASELINE_JUDGED_MS, False: RECOVERY_MS}
+"""For an empty window whose gates would be decided in any: the baseline, or a phase after a fault."""
 ROUNDING_MS: Final = 0.001
 """Tolerance for rounding errors: the bounds of a phase are sums of fractions of milliseconds."""
 
@@ -50,7 +59,7 @@ def check_windows(checked: CheckedScenario, plan: Plan) -> Diagnostics:
         planned = next((each for each in plan.faults if each.name == fault.name), None)
         if planned is not None:
             judged = (located.gate for located in checked.gates if fault.name in located.gate.phases())
-            judged_ms = max((_needed_ms(checked, gate) for gate in judged), default=0.0)
+            judged_ms = max((_decided_ms(checked, gate) for gate in judged), default=0.0)
             found = list(fault_findings(checked, plan, index, planned, judged_ms))
             diagnostics.problems += found
             short |= {fault.name} if found else set()
@@ -58,9 +67,8 @@ def check_windows(checked: CheckedScenario, plan: Plan) -> Diagnostics:
     diagnostics.problems += overlap_findings(checked, plan)
     phases = {phase.name: phase for phase in planned_phases(plan)}
     for named in checked.gates:
-        # gates on a window that is too short would repeat its problem, and an unprovable fault has no window
-        if not short & set(named.gate.phases()) and phases.keys() >= set(named.gate.phases()):
-            _gate(checked, plan, phases, named, diagnostics)
+        if phases.keys() >= set(named.gate.phases()):  # an unprovable fault has no window
+            _gate(_Windows(checked, plan, phases, frozenset(short)), named, diagnostics)
     return diagnostics
 
 
@@ -91,31 +99,43 @@ def _load_warnings(checked: CheckedScenario) -> Iterator[Diagnostic]:
 # ---------------------------------------------------------------- gates
 
 
-def _gate(
-    checked: CheckedScenario, plan: Plan, phases: dict[str, Phase], named: LocatedGate, diagnostics: Diagnostics
-) -> None:
-    gate = named.gate
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """The planned windows. `short`: those whose fault is refused because it is too short for them; a gate on such a
+    window would repeat that."""
+
+    checked: CheckedScenario
+    plan: Plan
+    phases: dict[str, Phase]
+    short: frozenset[str]
+
+
+def _gate(windows: _Windows, named: LocatedGate, diagnostics: Diagnostics) -> None:
+    """Checks every window of the gate, so that all that it needs is known at once."""
+    gate, checked, plan, phases = named.gate, windows.checked, windows.plan, windows.phases
     needed_ms = gate.load_needed_after_ms(lowest_rate_per_s(checked.scenario.load))
     overlapped = _overlap_before(plan, gate.phase) if needed_ms else ""
     if overlapped:
         diagnostics.problems.append(Diagnostic(named.path, overlapped, "keep the faults apart in time"))
         return
-    known = [phases[name] for name in gate.phases() if name in phases]
-    empty = next((phase for phase in known if not phase.intervals), None)
-    if empty is not None:
+    own = [phases[name] for name in gate.phases() if name not in windows.short]
+    empty = [phase for phase in own if not phase.intervals]
+    for phase in empty:
+        wanted_ms = max(_decided_ms(checked, gate), needed_ms if phase.name == gate.phase else 0.0)
         diagnostics.problems.append(
             Diagnostic(
                 named.path,
-                f"the plan leaves `{empty.name}` empty, so nothing could be judged",
-                suggest_length(checked, empty, _needed_ms(checked, gate) or BASELINE_JUDGED_MS),
+                f"the plan leaves `{phase.name}` empty, so nothing could be judged",
+                suggest_length(checked, phase, wanted_ms or DEFAULT_MS[phase.name == "baseline"]),
             )
         )
-        return
-    if needed_ms:
+    known = [phase for phase in own if phase.intervals]
+    if needed_ms and phases[gate.phase] in known:
         diagnostics.problems += _load_after(checked, phases[gate.phase], named, needed_ms)
-    diagnostics.problems += named.diagnostics(gate.window_diagnostics(_windows(checked, plan, phases)))
+    refused = windows.short.union(phase.name for phase in empty)
+    diagnostics.problems += named.diagnostics(gate.window_diagnostics(_as_gates_see(windows, refused)))
     before = len(diagnostics.problems)
-    _enough_moments(checked, plan, known, named, diagnostics)
+    _enough_moments(windows, known, named, diagnostics)
     if plan.load.schedule is not None and len(diagnostics.problems) == before:
         diagnostics.problems += _enough_arrivals(checked, plan.load.schedule, known, named)
 
@@ -127,10 +147,39 @@ def _needed_ms(checked: CheckedScenario, gate: Gate) -> float:
     return max(moments_ms, gate.window_needed_ms())
 
 
-def _windows(checked: CheckedScenario, plan: Plan, phases: dict[str, Phase]) -> ScenarioWindows:
-    """The planned windows, as gates see them."""
+def _decided_ms(checked: CheckedScenario, gate: Gate) -> float:
+    """As `_needed_ms`, and long enough for as many arrivals at the lowest planned rate."""
+    per_ms = lowest_rate_per_s(checked.scenario.load) * request_share(checked.scenario.load, gate) / 1000
+    verdict = checked.scenario.verdict
+    arrivals_ms = gate.moments(verdict.confidence) / (per_ms * verdict.runs) if per_ms else 0.0
+    return max(_needed_ms(checked, gate), arrivals_ms)
+
+
+def _grown_ms(windows: _Windows) -> float:
+    """By how much the load will last longer when the fixes of all shorter windows are applied."""
+    checked, timeline, grown_ms = windows.checked, windows.checked.timeline, 0.0
+    faults = {fault.name: fault.for_ms for fault in checked.scenario.faults}
+    held_ms = {fault.name: fault.held_ms for fault in windows.plan.faults}
+    for name, phase in windows.phases.items():
+        wanted_ms = max((_decided_ms(checked, g.gate) for g in checked.gates if name in g.gate.phases()), default=0.0)
+        short_ms = wanted_ms - phase.seconds * 1000
+        if name == "whole" or short_ms <= 0:
+            continue
+        if name in windows.short:
+            grown_ms += round_up_ms(held_ms[name] + wanted_ms) - faults[name]
+        else:
+            before_ms = faults.get(name, timeline.baseline_ms if name == "baseline" else timeline.recovery_ms)
+            grown_ms += round_up_ms(before_ms + short_ms) - before_ms
+    return grown_ms
+
+
+def _as_gates_see(windows: _Windows, refused: frozenset[str]) -> ScenarioWindows:
+    """The planned windows, as gates see them. `refused`: windows whose length is refused anyway, so that no gate need
+    do it; they count as endless."""
+    checked, plan, phases = windows.checked, windows.plan, windows.phases
+    lengths_ms = {phase.name: phase.seconds * 1000 for phase in phases.values()}
     return ScenarioWindows(
-        lengths_ms={phase.name: phase.seconds * 1000 for phase in phases.values()},
+        lengths_ms=lengths_ms | dict.fromkeys(refused, math.inf),
         faults=tuple(
             FirstWindow(
                 fault.name,
@@ -140,7 +189,7 @@ def _windows(checked: CheckedScenario, plan: Plan, phases: dict[str, Phase]) -> 
             )
             for fault in plan.faults
         ),
-        suggest_longer=lambda phase, short_ms: suggest_longer(checked, phases[phase], short_ms),
+        suggest_longer=lambda phase, short_ms: suggest_longer(checked, phases[phase], short_ms, _grown_ms(windows)),
     )
 
 
@@ -172,12 +221,10 @@ def _load_after(checked: CheckedScenario, phase: Phase, named: LocatedGate, need
     )
 
 
-def _enough_moments(
-    checked: CheckedScenario, plan: Plan, known: Sequence[Phase], named: LocatedGate, diagnostics: Diagnostics
-) -> None:
+def _enough_moments(windows: _Windows, known: Sequence[Phase], named: LocatedGate, diagnostics: Diagnostics) -> None:
     """Checks the length of each window. A fix includes a margin and enough arrivals, so that the same gate is not
     refused again after it."""
-    verdict = checked.scenario.verdict
+    checked, plan, verdict = windows.checked, windows.plan, windows.checked.scenario.verdict
     moments = named.gate.moments(verdict.confidence)
     for phase in known if moments else ():
         has_ms = phase.seconds * 1000 * verdict.runs
@@ -189,7 +236,7 @@ def _enough_moments(
         others = f", or `clump: {clump}` where slow spells are that short" if clump else ""
         window = f"the window `{phase.name}` of `{named.gate.text}` is {duration_literal(phase.seconds * 1000)} long"
         wanted_ms = max(needed_ms * COMFORT, _arrivals_needed_ms(checked, plan, phase, named.gate) * verdict.runs)
-        fix = suggest_longer(checked, phase, (wanted_ms - has_ms) / verdict.runs)
+        fix = suggest_longer(checked, phase, (wanted_ms - has_ms) / verdict.runs, _grown_ms(windows))
         if has_ms < needed_ms:
             diagnostics.problems.append(
                 Diagnostic(

@@ -62,8 +62,7 @@ def compute_timeline(
         )  # fmt: skip
     baseline_ms = load.baseline_ms
     if baseline_ms is None:
-        judged = any("baseline" in gate.phases() for gate in gates)
-        baseline_ms = BASELINE_JUDGED_MS if judged else BASELINE_MS
+        baseline_ms = _baseline_needed_ms(scenario, gates)
     recovery_ms = load.recovery_ms if load.recovery_ms is not None else _recovery_needed_ms(scenario, gates)
     placed = _Placement(scenario, baseline_ms, guard_ms, recovery_ms, _own_duration_ms(load, replay_ms))
     windows = placed.windows()
@@ -120,6 +119,21 @@ def lowest_rate_per_s(load: Load) -> float:
     if load.stages:
         return min(stage.rate_per_s for stage in load.stages if stage.rate_per_s)
     return load.rate_per_s or 0.0
+
+
+def _baseline_needed_ms(scenario: Scenario, gates: Sequence[Gate]) -> float:
+    """The baseline that every gate on it needs, in whole seconds."""
+    on_it = [gate for gate in gates if "baseline" in gate.phases()]
+    verdict, rate_per_s = scenario.verdict, lowest_rate_per_s(scenario.load)
+    needed_ms = BASELINE_JUDGED_MS if on_it else BASELINE_MS
+    for gate in on_it:
+        moments = gate.moments(verdict.confidence)
+        needed_ms = max(needed_ms, gate.window_needed_ms(), moments * verdict.clump_ms * COMFORT / verdict.runs)
+        if rate_per_s:
+            needed_ms = max(
+                needed_ms, 1000 * moments / (rate_per_s * request_share(scenario.load, gate) * verdict.runs)
+            )
+    return 1000.0 * math.ceil(round(needed_ms / 1000, 6))
 
 
 def _recovery_needed_ms(scenario: Scenario, gates: Sequence[Gate]) -> float:
