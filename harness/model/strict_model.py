@@ -81,7 +81,9 @@ def _detail(loc: tuple[int | str, ...], error: PydanticCustomError, value: Any) 
 def _unknown_keys(known: tuple[str, ...], raw: dict[str, Any], also: tuple[str, ...]) -> Iterator[InitErrorDetails]:
     unknown = ((key, value) for key, value in raw.items() if key not in known)
     for key, value in islice(unknown, UNKNOWN_MOST):
-        found = refusal(f"unknown key `{key}`", did_you_mean(key, (*also, *known)), at_key=True)
+        candidates = (*also, *known)
+        fix, meant = did_you_mean(key, candidates), closest(key, candidates)
+        found = refusal(f"unknown key `{key}`", fix, at_key=True, meant_key=meant)
         yield _detail((key,), found, value)
 
 
@@ -112,9 +114,7 @@ def _broken_groups(part: type[StrictModel], raw: dict[str, Any], meant: set[str]
 def _translated(error: Any) -> InitErrorDetails:
     loc = tuple(error["loc"])
     if error["type"] == "problem":
-        context = error["ctx"]
-        marks = {"at_key": context["at_key"], "is_secret": context["is_secret"]}
-        found = refusal(context["message"], context["fix"], **marks)
+        found = PydanticCustomError("problem", "{message}", dict(error["ctx"]))
     else:
         found = _in_words(error["type"], loc, error["input"], error.get("ctx", {}), error["msg"])
     return _detail(loc, found, error["input"])

@@ -21,11 +21,14 @@ _WORD_MOST: Final = 60
 _LISTED_MOST: Final = 20
 
 
-def refusal(message: str, fix: str = "", *, at_key: bool = False, is_secret: bool = False) -> PydanticCustomError:
+def refusal(
+    message: str, fix: str = "", *, at_key: bool = False, is_secret: bool = False, meant_key: str | None = None
+) -> PydanticCustomError:
     """A pydantic error that carries its fix; `at_key` puts the caret under the key, not the value. `is_secret`: the
-    value is one, so it is not shown."""
+    value is one, so it is not shown. `meant_key`: for an unknown key, the known one that is similar, empty if none is;
+    None: no key is unknown."""
     # the text is passed as context, since pydantic would interpret braces in the message template
-    context = {"message": message, "fix": fix, "at_key": at_key, "is_secret": is_secret}
+    context = {"message": message, "fix": fix, "at_key": at_key, "is_secret": is_secret, "meant_key": meant_key}
     return PydanticCustomError("problem", "{message}", context)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import replace
 from typing import Final
 
@@ -36,11 +35,10 @@ PLACES_MOST: Final = 2
 def key_hint(finding: Diagnostic) -> Diagnostic:
     """The diagnostic of an unknown key, with the part it belongs to as the fix, unless a key of its mapping is
     similar."""
-    if not finding.message.startswith("unknown key"):
+    if finding.meant_key is None:
         return finding
     key = str(finding.path[-1])
-    guess = re.fullmatch(r"did you mean `(.+)`\?", finding.fix)
-    if guess and difflib.SequenceMatcher(None, key, guess[1]).ratio() >= NEAR:
+    if finding.meant_key and difflib.SequenceMatcher(None, key, finding.meant_key).ratio() >= NEAR:
         return finding
     if key == "duration" and ("stages" in finding.path or finding.path[0] == "faults"):
         return replace(finding, fix="write `for`")

@@ -19,6 +19,8 @@ class Diagnostic:
 
     `at_key`: it is about the key, not the value. `offset`: characters from the beginning of the text at the path.
     `is_secret`: the text at the path holds a secret, so it is not shown.
+    `meant_key`: for an unknown key, the known one of its mapping that is similar, empty if none is; None: no key is
+    unknown.
     """
 
     path: Path
@@ -27,6 +29,7 @@ class Diagnostic:
     at_key: bool = False
     offset: int = 0
     is_secret: bool = False
+    meant_key: str | None = None
 
 
 def findings_of(error: ValidationError) -> Iterator[Diagnostic]:
@@ -38,7 +41,8 @@ def findings_of(error: ValidationError) -> Iterator[Diagnostic]:
         if path and path[-1] == "[key]":  # pydantic's mark for the key of a mapping
             path, at_key = path[:-1], True
         message, fix = context.get("message", detail["msg"]), context.get("fix", "")
-        yield Diagnostic(path, message, fix, at_key, is_secret=bool(context.get("is_secret")))
+        is_secret, meant_key = bool(context.get("is_secret")), context.get("meant_key")
+        yield Diagnostic(path, message, fix, at_key, is_secret=is_secret, meant_key=meant_key)
 
 
 def format_path(path: Path) -> str:

@@ -137,10 +137,9 @@ def _with_set(tree: MappingNode | None, one: str) -> tuple[MappingNode | None, t
         path = parse_path(path_text.strip())
     except OverrideError as exc:
         return tree, (place.problem("", str(exc), "write --set PATH=VALUE, such as load.rate=20/s"),)
-    value, problems = parse(value_text, source)
+    value, problems = parse(value_text, source, not_yaml="the value is not YAML")
     if problems:
-        reason = problems[0].message.removeprefix("not YAML: ")
-        return tree, (place.problem(path_text, f"the value is not YAML: {reason}", "put the value in quotes"),)
+        return tree, (place.problem(path_text, problems[0].message, "put the value in quotes"),)
     if tree is None:
         return None, ()
     try:

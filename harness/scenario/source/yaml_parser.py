@@ -27,12 +27,12 @@ contain them."""
 
 
 def parse(
-    text: str, source: Source, *, noun: str = "scenario", merges: bool = False
+    text: str, source: Source, *, noun: str = "scenario", merges: bool = False, not_yaml: str = "not YAML"
 ) -> tuple[Node | None, tuple[Problem, ...]]:
     """The document in `text` (None: empty) and what is wrong with its structure. Never raises.
 
-    `noun`: what the document is, for messages. `merges`: whether `<<` merges mappings, as YAML 1.1 has it and compose
-    files use it.
+    `noun`: what the document is, for messages. `not_yaml`: how the message of a syntax error begins. `merges`: whether
+    `<<` merges mappings, as YAML 1.1 has it and compose files use it.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -44,13 +44,13 @@ def parse(
     except _Refused as exc:
         return None, (*reader.problems, exc.problem)
     except MarkedYAMLError as exc:
-        return None, (_syntax_problem(exc, source),)
+        return None, (_syntax_problem(exc, source, not_yaml),)
     except ReaderError as exc:
         before = text[: exc.position]
         place = Position(source, before.count("\n") + 1, len(before) - before.rfind("\n"))
         return None, (place.problem("", f"YAML allows no character {ord(text[exc.position]):#04x}", "remove it"),)
     except (YAMLError, ValueError) as exc:
-        return None, (Problem(source.name, 0, 0, "", f"not YAML: {_why(exc)}", "correct the YAML"),)
+        return None, (Problem(source.name, 0, 0, "", f"{not_yaml}: {_why(exc)}", "correct the YAML"),)
     # no tree: every later check would report such a character again
     return (None if reader.unholdable else node), tuple(reader.problems)
 
@@ -225,10 +225,10 @@ _TRAP_MOST: Final = 1_000
 _TEMPLATE: Final = re.compile(r"(?<![\"'{$\w])[^\s\"',{}\[\]]*(\{[a-z][a-z0-9.-]*\})")
 
 
-def _syntax_problem(exc: Any, source: Source) -> Problem:
+def _syntax_problem(exc: Any, source: Source, not_yaml: str) -> Problem:
     mark = exc.problem_mark or exc.context_mark
     if mark is None:
-        return Problem(source.name, 0, 0, "", f"not YAML: {exc.problem or exc.context}")
+        return Problem(source.name, 0, 0, "", f"{not_yaml}: {exc.problem or exc.context}")
     place = Position(source, mark.line + 1, mark.column + 1)
     what = str(exc.problem or exc.context or "cannot be read").replace("\n", " ")
     if "<document start>" in what:
@@ -245,7 +245,7 @@ def _syntax_problem(exc: Any, source: Source) -> Problem:
                 f"the unquoted {template[1]} inside {{ }} or [ ] is read as a mapping",
                 f'put the whole value in quotes, like "{template[0].strip()}"',
             )
-    return place.problem("", f"not YAML: {what}", _hint(what))
+    return place.problem("", f"{not_yaml}: {what}", _hint(what))
 
 
 def _why(exc: Exception) -> str:
