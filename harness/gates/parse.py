@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 from harness.gates import GATES, Gate, GateSyntaxError
@@ -12,6 +13,8 @@ from harness.model.value_types import closest, refusal
 __all__ = ["GateSyntaxError", "parse_gate"]
 
 _WORDS: Final = tuple(word for kind in GATES for word in kind.WORDS)
+_KEPT_MOST: Final = 1_000
+"""As many parsed gates are kept: more than a scenario and its matrix have."""
 _ABOVE: Final = ("complete", "throughput")
 _COSTS: Final = (
     "memory",
@@ -41,8 +44,10 @@ def gate_text(value: Any) -> Any:
     return value
 
 
+@lru_cache(maxsize=_KEPT_MOST)
 def parse_gate(text: str) -> Gate:
-    """The gate that `text` describes. Raises GateSyntaxError with the position, the reason and a fix."""
+    """The gate that `text` describes, parsed once for loading, early stopping, judging and reporting. Raises
+    GateSyntaxError with the position, the reason and a fix."""
     words = Tokens(text)
     first = words.peek()
     for kind in GATES:

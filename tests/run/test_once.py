@@ -9,10 +9,13 @@ import pytest
 from harness import verdict
 from harness.evidence import Evidence, Pool, files
 from harness.gates import parse
+from harness.gates.syntax.tokenizer import Tokens
+from harness.run.early_stop import FailFast
 from harness.run.run import judge_and_report
 from harness.rundir.rows import read_rows
 from reports.report import write_reports
 from tests.rundir.recording import make_plan, record, slow_fault
+from tests.scenario.world import GOOD, load, plan_of
 
 GATES = ("p99 < 1s", "p99 < 1.5x baseline during azure-slow", "errors < 1%")
 
@@ -90,3 +93,23 @@ def test_judging_again_writes_the_same_bytes_as_the_run_did(tmp_path: Path) -> N
     first = {name: (tmp_path / name).read_bytes() for name in ("results.json", "baseline.json")}
     verdict.write_judged(Pool.of(Evidence.load(tmp_path)), tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in first} == first
+
+
+def test_a_gate_is_parsed_once_from_its_scenario_to_the_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+
+    def counting(text: str) -> Tokens:
+        parsed.append(text)
+        return Tokens(text)
+
+    monkeypatch.setattr(parse, "Tokens", counting)
+    parse.parse_gate.cache_clear()
+    gates = ("p99 < 1s", "complete > 99%", "errors < 1%")
+    scenario = GOOD.partition("gates:")[0] + "gates:\n" + "".join(f"  - {gate}\n" for gate in gates)
+    plan = plan_of(load(tmp_path, scenario))
+    FailFast(plan)
+    recorded = make_plan(faults=[slow_fault()], gates=tuple(gate.text for gate in plan.gates))
+    judge_and_report(record(recorded, policy="timeout").write(tmp_path / "run"))
+    assert sorted(parsed) == sorted(gates)
