@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from harness.gates import GateSyntaxError
 from harness.gates.missing import alike, some
-from harness.rundir.results import IncompleteAnswerResult, PhaseResult, PresenceResult, Results
+from harness.gates.parse import parse_gate
+from harness.rundir.results import GateResult, IncompleteAnswerResult, PhaseResult, PresenceResult, Results
 from harness.units import format_count, format_share
 from reports import formatting
 
@@ -42,7 +44,7 @@ def describe(results: Results) -> list[tuple[str, str]]:
     `complete` gate did not pass, once for the phases that share a text; at most PHASES_MOST texts, and how many phases
     are left out. A phase without any ok answer is left out as well: the gate describes it."""
     rig = results.verdict == "rig_failure"  # no gate's verdict counts there
-    gated = {gate.phase for gate in results.gates if gate.metric == "complete" and gate.verdict != "pass" and not rig}
+    gated = {gate.phase for gate in results.gates if gate.verdict != "pass" and _uses_complete(gate) and not rig}
     phases = [
         phase
         for phase in results.phases
@@ -56,6 +58,13 @@ def describe(results: Results) -> list[tuple[str, str]]:
     lines = [(_some_phases(when), text) for text, when in alike.items()]
     more = sum(len(when) for when in list(alike.values())[PHASES_MOST:])
     return [*lines[:PHASES_MOST], *([(f"in {more} more phases", "see the report")] if more else [])]
+
+
+def _uses_complete(gate: GateResult) -> bool:
+    try:
+        return parse_gate(gate.text).uses_complete
+    except GateSyntaxError:
+        return False  # results of a version that had other gates
 
 
 def kept(answers: Sequence[IncompleteAnswerResult]) -> str:

@@ -53,7 +53,7 @@ def test_the_missing_come_first_then_all_others_then_whom_a_fault_excuses() -> N
 def test_phases_that_others_repeat_are_told_for_their_gate_only(name: str) -> None:
     mixed = made(during(name, here("gcp", missing=1)))
     assert present.describe(mixed) == []
-    failed = gate("fail", phase=name).model_copy(update={"metric": "complete"})
+    failed = gate("fail", phase=name).model_copy(update={"text": "complete > 99%"})
     assert len(present.describe(mixed.model_copy(update={"gates": (failed,)}))) == 1
 
 
@@ -67,7 +67,7 @@ def test_nothing_is_told_where_everybody_was_there_or_no_answer_was() -> None:
 
 def test_the_gates_own_phase_is_never_left_out() -> None:
     phases = [during(f"f{number}", here("gcp", missing=number + 1)) for number in range(9)]
-    failed = gate("fail", phase="f8").model_copy(update={"metric": "complete"})
+    failed = gate("fail", phase="f8").model_copy(update={"text": "complete > 99%"})
     told = present.describe(made(*phases, gates=(failed,)))
     assert [when for when, _ in told] == ["during f8", "during f0", "during f1", "during f2", "in 5 more phases"]
 
