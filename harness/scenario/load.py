@@ -29,7 +29,13 @@ from harness.scenario.checks.toxiproxy_server import toxiproxy_findings, toxipro
 from harness.scenario.checks.windows import check_windows
 from harness.scenario.names.gate_list import ParseGate, default_gates, read_gates
 from harness.scenario.names.gate_names import LocatedGate, gate_diagnostics, unresolved_in_gate
-from harness.scenario.names.input_files import Inputs, column_findings, program_findings, read_inputs
+from harness.scenario.names.input_files import (
+    Inputs,
+    column_findings,
+    program_findings,
+    read_inputs,
+    warnings_without_data,
+)
 from harness.scenario.names.key_hints import key_hint
 from harness.scenario.names.references import consistency_findings, secret_warnings, variable_findings
 from harness.scenario.names.resolve import names_of, unresolved
@@ -142,6 +148,8 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
         inputs, input_findings = read_inputs(scenario, tree)
         findings += input_findings.mistakes
         warnings += input_findings.notes
+        if scenario.load.data is None:
+            warnings += warnings_without_data(raw)
         if inputs.columns:
             findings += column_findings(raw, inputs.columns, tuple(scenario.upstreams))
         if not findings and origin.well_formed:

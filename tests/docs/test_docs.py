@@ -186,6 +186,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for _, name, text in blocks(language):
             if name:
                 (path / name).write_text(text, encoding="utf-8")
+    for script in ("trip.py", "shop.py"):
+        (path / script).touch()  # the reader's own services
     return path
 
 

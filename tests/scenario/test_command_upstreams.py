@@ -9,7 +9,7 @@ import pytest
 from harness.secrets.expand import known_secrets
 from tests.scenario.world import changed, load, only_problem, plan_of, problems
 
-SERVICE = ("{rung: timeout}", "{command: [python3, serve.py, '{port}', '{gcp.url}']}")
+SERVICE = ("{rung: timeout}", "{command: [python3, -m, serve, '{port}', '{gcp.url}']}")
 
 
 def of(spelled: str, *more: tuple[str, str]) -> str:

@@ -23,7 +23,7 @@ OWN = """\
 
 def of(fault: str) -> str:
     return changed(
-        ("service: {rung: timeout}", 'service: {command: "python3 app.py {port} {azure.url}"}'),
+        ("service: {rung: timeout}", 'service: {command: "python3 -m app {port} {azure.url}"}'),
         (UPSTREAMS, OWN),
         (FAULT, fault),
         ("  - p99 < gateway.timeout during azure-latency\n", ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,59 @@ def test_a_program_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["'${APP:-x} {port}'", "'sh {port}'", "[/bin/sh, '{port}']"])
 def test_a_program_that_is_there_or_known_only_by_the_run(command: str, tmp_path: Path) -> None:
     load(tmp_path, commanded(command))
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("'python3 gone.py {port}'", "the script FOLDER/gone.py does not exist, so `python3` cannot start it"),
+        ("'/bin/sh gone.sh {port}'", "the script FOLDER/gone.sh does not exist, so `sh` cannot start it"),
+        ("[sh, /gone/app.sh, '{port}']", "the script /gone/app.sh does not exist, so `sh` cannot start it"),
+        ("'env A=1 python3 gone.py {port}'", "the script FOLDER/gone.py does not exist, so `python3` cannot start it"),
+        ("'env no-such-program {port}'", "`env` cannot find the program `no-such-program`"),
+        ("'env A=1 B= ./no-such {port}'", "`env` cannot find the program `./no-such`"),
+    ],
+)
+def test_what_another_program_would_start_must_exist(command: str, message: str, tmp_path: Path) -> None:
+    problem = only_problem(tmp_path, commanded(command))
+    assert problem.message == message.replace("FOLDER", str(tmp_path))
+    assert (problem.line, problem.path) == (2, "service.command")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "'python3 here.py {port}'",
+        "'sh on-path.sh {port}'",
+        "'python3 -m no_such_mod {port}'",
+        "'python3 -u gone.py {port}'",
+        "'sh -c gone.sh {port}'",
+        "'python3 ${APP:-x}.py {port}'",
+        "'python3 folder-or-zip {port}'",
+        "'env -S no-such-program {port}'",
+        "'env PATH=/elsewhere no-such-program {port}'",
+        "'env A=1 sh here.sh {port}'",
+        "'echo gone.py {port}'",
+        "'sh {port}.sh'",
+    ],
+)
+def test_what_may_start_is_left_to_the_run(command: str, tmp_path: Path) -> None:
+    for name in ("here.py", "here.sh"):
+        write(tmp_path, "", name)
+    (tmp_path / "bin").mkdir()
+    write(tmp_path / "bin", "", "on-path.sh")
+    load(tmp_path, commanded(command, f", PATH: '{tmp_path}/bin:{os.environ['PATH']}'"))
+
+
+@pytest.mark.parametrize("request_part", ['"GET /v1?from={fron}"', '{request: "GET /v1?from={fron}"}'])
+def test_a_column_without_any_data(request_part: str, tmp_path: Path) -> None:
+    (warning,) = load(tmp_path, changed(("GET /v1/offers", request_part))).warnings
+    assert warning.message == "without `load.data`, `{fron}` is sent as it stands"
+    assert warning.fix == "write `data: FILE.csv`, with a column `fron`; for the text itself write %7Bfron%7D"
+    assert warning.source[warning.col - 1 :].lstrip('"').startswith("{fron}")
+
+
+@pytest.mark.parametrize("body", ["body: 'query {user{name}}'", "json: {f: '{fron}'}"])
+def test_braces_in_a_body_without_data_are_text(body: str, tmp_path: Path) -> None:
+    text = changed(("GET /v1/offers", f"{{request: POST /v1, {body}}}"))
+    assert load(tmp_path, text).warnings == ()

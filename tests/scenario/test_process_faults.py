@@ -14,7 +14,7 @@ from tests.scenario.world import changed, load, only_problem, plan_of, problems
 CONTEXT = FaultContext(hold_ms=5000, answer_bytes=80_000)
 FORWARDED = FaultContext(hold_ms=5000, answer_bytes=80_000, forwarded=True)
 FAULT = "{upstream: azure, latency: 60s, for: 90s}"
-SERVICE = ("{rung: timeout}", "{command: [python3, serve.py, '{port}', '{gcp.url}']}")
+SERVICE = ("{rung: timeout}", "{command: [python3, -m, serve, '{port}', '{gcp.url}']}")
 
 
 def of(fault: str, *more: tuple[str, str]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from harness.model.value_types import did_you_mean
+from harness.scenario.names.started_scripts import script_findings
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import known_templates, request_texts, texts_with_templates
 from harness.scenario.source.diagnostics import Diagnostic, node_at
@@ -193,6 +194,17 @@ def column_findings(raw: Mapping[str, Any], columns: Sequence[str], upstreams: S
                     yield Diagnostic(path, message, fix, offset=0 if path[-1] == "json" else match.start())
 
 
+def warnings_without_data(raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """Each `{name}` in a request's path or query, where no data file says what to send for it."""
+    lines = ((path, text) for path, text in request_texts(raw) if path[-1] not in ("body", "json"))
+    for path, text in lines:
+        for match in COLUMN.finditer(text):
+            if match[1]:
+                message = f"without `load.data`, `{match[0]}` is sent as it stands"
+                fix = f"write `data: FILE.csv`, with a column `{match[1]}`; for the text itself write %7B{match[1]}%7D"
+                yield Diagnostic(path, message, fix, offset=match.start())
+
+
 def program_findings(
     command: Sequence[str] | None, env: Mapping[str, str], cwd: str, of: TreePath = ("service",)
 ) -> Iterator[Diagnostic]:
@@ -204,7 +216,9 @@ def program_findings(
     if not program or "{" in program or (os.sep not in program and "{" in path):
         return
     if os.sep not in program:
-        if shutil.which(program, path=path) is None:
+        if shutil.which(program, path=path) is not None:
+            yield from script_findings(command or (), env, cwd, of)
+        else:
             fix = "install it, activate its environment, or give its path, such as ./app"
             if (Path(cwd) / program).is_file():
                 fix = f"write ./{program}: a program without / in its name is searched on PATH only"
@@ -218,6 +232,8 @@ def program_findings(
     elif not os.access(found, os.X_OK):
         fix = f"chmod +x {shlex.quote(str(found))}, or name its interpreter first"
         yield Diagnostic(at, f"the program {found} is not executable", fix)
+    else:
+        yield from script_findings(command or (), env, cwd, of)
 
 
 # ---------------------------------------------------------------- recordings: one number per line
