@@ -82,7 +82,7 @@ def test_phases_with_the_same_figures_are_told_together() -> None:
 
 def test_a_rig_failure_tells_no_phase_in_which_nobody_was_missing() -> None:
     """The gate's verdict does not count there."""
-    undecided = gate("inconclusive", phase="f0").model_copy(update={"metric": "complete"})
+    undecided = gate("inconclusive", phase="f0").model_copy(update={"text": "complete > 99%"})
     results = made(during("f0", here("gcp")), during("f1", here("gcp", missing=1)), gates=(undecided,))
     assert [when for when, _ in present.describe(results)] == ["during f0", "during f1"]
     broken = results.model_copy(update={"verdict": "rig_failure"})
