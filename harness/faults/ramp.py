@@ -21,7 +21,7 @@ _FIX: Final = "write it as 0ms → 5s over 60s (-> will do for the arrow)"
 
 
 @dataclass(frozen=True, slots=True)
-class Slope:
+class LinearRamp:
     """A delay from `from_ms` to `to_ms`, linear over `over_ms`."""
 
     from_ms: float
@@ -29,8 +29,8 @@ class Slope:
     over_ms: float
 
 
-def _slope(value: Any) -> Slope:
-    if isinstance(value, Slope):
+def _linear_ramp(value: Any) -> LinearRamp:
+    if isinstance(value, LinearRamp):
         return value
     if not isinstance(value, str):
         raise refusal(f"expected a ramp, not {kind_of(value)}", _FIX)
@@ -38,7 +38,7 @@ def _slope(value: Any) -> Slope:
     if not match:
         raise refusal(f"`{shortened(value)}` is not a ramp", _FIX)
     try:
-        slope = Slope(*(parse_duration_ms(word) for word in match.groups()))
+        slope = LinearRamp(*(parse_duration_ms(word) for word in match.groups()))
     except ValueError:
         raise refusal(f"`{shortened(value)}` is not a ramp of durations", _FIX) from None
     if slope.from_ms == slope.to_ms:
@@ -52,8 +52,8 @@ class RampFault(BackendFault):
     KIND: ClassVar = "ramp"
 
     slope: Annotated[
-        Slope,
-        BeforeValidator(_slope),
+        LinearRamp,
+        BeforeValidator(_linear_ramp),
         WithJsonSchema(
             {
                 "type": "string",

@@ -99,7 +99,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
     choice = find_engine(scenario.toxiproxy.url) if scenario.upstreams else NONE
     if choice.url and is_loopback(urlsplit(choice.url).hostname or ""):
         _sweep_dead_runs(choice.url)
-    running = _look_at(scenario, choice)
+    running = _query_running_toxiproxy(scenario, choice)
     with PortLease() as lease:
         plan = make_plan(
             cell.loaded,
@@ -114,7 +114,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
         ).model_copy(update={"overrides": session.options.overrides})
         if scenario.load.max_in_flight is None:
             plan = fit_slots(plan)
-        lay_out(run_dir, plan, cell.loaded.text, session.options.baseline)
+        create_run_dir(run_dir, plan, cell.loaded.text, session.options.baseline)
         session.display.began(plan, run_dir, header(plan, choice))
         for note in filter(None, (*_borrowing_notes(plan), _rate_warning(plan), slots_note(plan))):
             session.display.note(note)
@@ -127,7 +127,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
     if session.stopper.impatient:
         return Finished(run_dir, None)
     if not (run_dir / "plan.json").exists():
-        raise RigError(f"{run_dir} was removed while the run was on", "keep it until the run is over, then run again")
+        raise RigError(f"{run_dir} was removed during the run", "keep it until the run is over, then run again")
     return judge_and_report(run_dir)
 
 
@@ -139,7 +139,7 @@ def _record_yardstick(run_dir: Path, before_ms: float, stopper: Stopper) -> None
         write_yardstick(run_dir, Yardstick(before_ms=round(before_ms, 1), after_ms=after_ms and round(after_ms, 1)))
 
 
-def _look_at(scenario: Scenario, choice: EngineChoice) -> RunningToxiproxy | None:
+def _query_running_toxiproxy(scenario: Scenario, choice: EngineChoice) -> RunningToxiproxy | None:
     """What a Toxiproxy that runs already says of the proxies that the scenario borrows; None: the run starts its own.
 
     Raises UsageError or RigError if it cannot be used as the scenario says.
@@ -174,7 +174,7 @@ def _sweep_dead_runs(toxiproxy_url: str) -> None:
     sweep(ToxiproxyClient(toxiproxy_url), live_runs())
 
 
-def lay_out(run_dir: Path, plan: Plan, text: str, baseline: Path | None) -> None:
+def create_run_dir(run_dir: Path, plan: Plan, text: str, baseline: Path | None) -> None:
     """Create the run directory with the files that are known before the run. Raises UsageError if that fails."""
     make_folder(run_dir / "logs")
     try:
@@ -296,16 +296,16 @@ def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Sto
                 preload.start(plan)
             if event.event in ("load_done", "down"):
                 return
-        cannot_pass, now_ns = watch.tick(), time.monotonic_ns()
+        cannot_pass_reason, now_ns = watch.tick(), time.monotonic_ns()
         warmup_failed = warmup.stop_reason(watch.t0_ns, now_ns)
-        if not stopped and (warning := warmup.uncalled(watch.t0_ns, now_ns)):
+        if not stopped and (warning := warmup.uncalled_warning(watch.t0_ns, now_ns)):
             watch.display.note(warning)
-        if stopped or not (stopper.asked or cannot_pass or warmup_failed):
+        if stopped or not (stopper.asked or cannot_pass_reason or warmup_failed):
             continue
         stopped = True
         stopping = f"{stopper.why}stopping: faults are being taken back, what was measured is kept"
-        watch.display.note(cannot_pass or (f"stopping: {warmup_failed}" if warmup_failed else stopping))
-        early: StopReason = "fail_fast" if cannot_pass else "warmup_failed"
+        watch.display.note(cannot_pass_reason or (f"stopping: {warmup_failed}" if warmup_failed else stopping))
+        early: StopReason = "fail_fast" if cannot_pass_reason else "warmup_failed"
         stack.stop(time.monotonic_ns(), "interrupted" if stopper.asked else early)
         give_up_ns = min(give_up_ns, time.monotonic_ns() + round(plan.load.drain_ms * NS_PER_MS) + 20 * NS_PER_S)
     raise _Overrun(

@@ -24,7 +24,7 @@ EVERY_NS: Final = NS_PER_S // 2
 
 
 class WarmupWatch:
-    """Follows the warm-up of one run. Both `stop_reason` and `uncalled` are called again and again."""
+    """Follows the warm-up of one run. Both `stop_reason` and `uncalled_warning` are called again and again."""
 
     def __init__(self, plan: Plan, run_dir: Path) -> None:
         self._plan = plan
@@ -81,7 +81,7 @@ class WarmupWatch:
         half_ns = round(load.warmup_ms / 2 * NS_PER_MS)
         return rows >= sum(-half_ns <= offset < 0 for offset in arrivals_ns(load.schedule, self._plan.seed))
 
-    def uncalled(self, t0_ns: int | None, now_ns: int) -> str | None:
+    def uncalled_warning(self, t0_ns: int | None, now_ns: int) -> str | None:
         """A warning of fakes with a fault that were not called by the end of the baseline; returned at most once."""
         if self._warned or t0_ns is None or not self._plan.faults:
             return None

@@ -35,7 +35,7 @@ PROXIES: Final = "proxies.ndjson"
 
 
 class BorrowedToxic(Frozen):
-    """A toxic of somebody else on a borrowed proxy, as the server showed it. `attributes` in Toxiproxy's units."""
+    """A toxic that is not ours on a borrowed proxy, as the server showed it. `attributes` in Toxiproxy's units."""
 
     name: str
     type: str

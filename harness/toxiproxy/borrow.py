@@ -68,7 +68,7 @@ def _reached(proxy: Proxy, network: ToxiproxyNetwork) -> Endpoint:
         return listens.model_copy(update={"host": network.reach})
     if is_loopback_literal(listens.host) and not is_loopback_literal(network.reach):
         raise UsageError(
-            f"proxy {proxy.name} listens on {proxy.listen}, which nobody reaches as {network.reach}",
+            f"proxy {proxy.name} listens on {proxy.listen}, which cannot be reached as {network.reach}",
             "let it listen on 0.0.0.0; or write `toxiproxy: {reach: 127.0.0.1}`, if Toxiproxy is in this network",
         )
     return listens

@@ -94,10 +94,10 @@ def changes_by_others(
     `disabled_by_us` None: whether our last call to disable or enable it was obeyed is unknown.
     """
     if now is None:
-        return (f"proxy {before.name} is gone: the server was restarted without it, or somebody deleted it",)
+        return (f"proxy {before.name} is gone: the server was restarted without it, or the proxy was deleted",)
     found: list[str] = []
     if disabled_by_us is not None and now.enabled != (before.enabled and not disabled_by_us):
-        found.append(f"proxy {before.name} was {'enabled' if now.enabled else 'disabled'} by somebody else")
+        found.append(f"proxy {before.name} was {'enabled' if now.enabled else 'disabled'} by another program")
     for what, was, is_now in (("listens on", before.listen, now.listen), ("leads to", before.upstream, now.upstream)):
         if was != is_now:
             found.append(f"proxy {before.name} {what} {is_now} and no longer {was}")
@@ -108,7 +108,7 @@ def changes_by_others(
         f"toxic {name} on proxy {now.name} was changed" for name in are if name in were and were[name] != are[name]
     ]
     if gone := [name for name in were if name not in are]:
-        why = "the server was restarted, or somebody removed them"
+        why = "the server was restarted, or they were removed"
         found.append(f"{', '.join(gone)} of others no longer stand on proxy {now.name}: {why}")
     return tuple(found)
 

@@ -1,4 +1,4 @@
-"""Dropped arrivals of a run that had fewer slots than it needed, because the open-file limit allowed no more.
+"""Arrivals that were dropped because the open-file limit allowed fewer slots than the run needed.
 
 How the service would have answered them is unknown. So a PASS stands only if it holds with all of them slow, and a
 FAIL only if it holds with all of them answered at once; any other verdict makes the run a rig failure. In a run with
@@ -41,7 +41,7 @@ def assume_ok(run: Evidence, *, in_baseline: bool = True, elsewhere: bool = True
     return replace(run, samples=samples)
 
 
-def rests_on_drops(gate: Gate, pool: Pool, verdict: str, judge: Judge) -> bool:
+def depends_on_dropped(gate: Gate, pool: Pool, verdict: str, judge: Judge) -> bool:
     """Whether `verdict` (pass, fail, inconclusive) could be another one if the dropped arrivals had been sent."""
     if verdict == "inconclusive":
         return False

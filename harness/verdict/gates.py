@@ -19,7 +19,7 @@ from harness.gates.parse import parse_gate
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import PlannedGate
 from harness.rundir.results import GateResult
-from harness.verdict.cut_slots import has_cut_drops, rests_on_drops
+from harness.verdict.cut_slots import depends_on_dropped, has_cut_drops
 from harness.verdict.validity import bad_seconds, lag_limit_ms
 
 
@@ -143,7 +143,7 @@ def _resting_on_drops(verdicts: tuple[GateVerdict, ...], pool: Pool, alpha_fail:
     return tuple(
         one.planned.text
         for one in verdicts
-        if rests_on_drops(one.gate, pool, one.finding.verdict, partial(_verdict_of, one.gate, alpha_fail))
+        if depends_on_dropped(one.gate, pool, one.finding.verdict, partial(_verdict_of, one.gate, alpha_fail))
     )
 
 

@@ -20,8 +20,8 @@ def outcomes(history: History, bands: Sequence[Band]) -> Markup:
     seconds = [(right - left) / 1000 for left, right in itertools.pairwise(edges)]
     rates = [[n / s for n, s in zip(row, seconds, strict=True)] for row in history.outcomes.tolist()]
     total = [sum(column) for column in zip(*rates, strict=True)]
-    spoken = ", ".join(f"{OUTCOME_WORD[kind.name.lower()]} {format_count(n)}" for kind, n in outcome_totals(history))
-    plot = _framed(f"Outcomes over time: {spoken}", history, Amount.up_to(total, "/s"), bands)
+    alt_text = ", ".join(f"{OUTCOME_WORD[kind.name.lower()]} {format_count(n)}" for kind, n in outcome_totals(history))
+    plot = _framed(f"Outcomes over time: {alt_text}", history, Amount.up_to(total, "/s"), bands)
     below = [0.0] * len(seconds)
     for kind, _ in outcome_totals(history):
         above = [low + rate for low, rate in zip(below, rates[kind], strict=True)]

@@ -217,7 +217,7 @@ def test_a_proxy_that_others_disabled_under_a_delay_stays_disabled(make: Make) -
         assert world.undone
         assert world.legacy["enabled"] is False
         assert world.legacy["toxics"] == [THEIRS]
-        assert "was disabled by somebody else" in world.said
+        assert "was disabled by another program" in world.said
 
     play(test())
 
@@ -330,7 +330,7 @@ def test_what_others_did_before_the_clean_up_stands_and_is_said(make: Make) -> N
     _disable(world.legacy)
     (left,) = BorrowedLeft.of([world.folder])
     said = left.put_back(world.client, world.plan.prefix)
-    assert said == ("proxy legacy_api was disabled by somebody else", "toxic new was added to proxy legacy_api")
+    assert said == ("proxy legacy_api was disabled by another program", "toxic new was added to proxy legacy_api")
     assert world.legacy["enabled"] is False
     assert [each["name"] for each in world.legacy["toxics"]] == ["theirs", "new"]
 

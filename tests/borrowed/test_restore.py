@@ -106,7 +106,7 @@ def test_a_toxic_of_an_unknown_type_is_taken_to_hold_answers_back() -> None:
     ("now", "says"),
     [
         (a_proxy(THEIRS, SLOW), []),
-        (a_proxy(THEIRS, enabled=False), ["proxy legacy was disabled by somebody else"]),
+        (a_proxy(THEIRS, enabled=False), ["proxy legacy was disabled by another program"]),
         (a_proxy(THEIRS, a_toxic("new")), ["toxic new was added to proxy legacy"]),
         (a_proxy(a_toxic("theirs", latency=8)), ["toxic theirs on proxy legacy was changed"]),
         (a_proxy(THEIRS, listen="127.0.0.1:9"), ["proxy legacy listens on 127.0.0.1:9 and no longer 127.0.0.1:1"]),
@@ -129,7 +129,7 @@ def test_our_own_disabling_is_no_change_by_others() -> None:
     down = a_proxy(THEIRS, MARK, enabled=False)
     assert changes_by_others(a_proxy(THEIRS), down, OURS, disabled_by_us=True) == ()
     (said,) = changes_by_others(a_proxy(THEIRS), a_proxy(THEIRS, MARK), OURS, disabled_by_us=True)
-    assert said == "proxy legacy was enabled by somebody else"
+    assert said == "proxy legacy was enabled by another program"
     assert changes_by_others(a_proxy(THEIRS), down, OURS, disabled_by_us=None) == ()
 
 

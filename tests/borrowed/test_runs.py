@@ -138,7 +138,7 @@ def _restarted(theirs: TheirServer) -> None:
         (_toxic_added, "toxic new was added to proxy legacy_api"),
         (_toxic_removed, "theirs of others no longer stand on proxy legacy_api"),
         (_deleted, "legacy_api"),
-        (_restarted, "the server was restarted, or somebody removed them"),
+        (_restarted, "the server was restarted, or they were removed"),
     ],
 )
 def test_others_at_work(tmp_path: Path, theirs: TheirServer, meddle: Callable[[TheirServer], None], says: str) -> None:

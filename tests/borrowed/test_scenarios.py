@@ -118,7 +118,7 @@ def test_validate_asks_no_server(tmp_path: Path) -> None:
         (changed(URL, ("8474'}", "8474', reach: 'http://h'}")), "is no host", "without scheme"),
         (changed(URL, ("8474'}", "8474', reach: 0.0.0.0}")), "cannot be connected to", "own address"),
         (changed(("gateway:", "toxiproxy: {reach: h}\ngateway:")), "runs already", "add its `url`"),
-        (changed(URL, ("127.0.0.1:8474", "tp:8474")), "which nobody reaches as tp", "listen: 0.0.0.0"),
+        (changed(URL, ("127.0.0.1:8474", "tp:8474")), "which cannot be reached as tp", "listen: 0.0.0.0"),
         (
             changed(URL, ("127.0.0.1:8474'", "tp:8474', listen: 0.0.0.0")),
             "cannot reach what listens on 127.0.0.1 here",
@@ -127,7 +127,7 @@ def test_validate_asks_no_server(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_work_is_refused_with_a_way_out(tmp_path: Path, text: str, says: str, fix: str) -> None:
-    if says == "which nobody reaches as tp":
+    if says == "which cannot be reached as tp":
         text = text.replace("8474'}", "8474', origin_host: h}")
     problem = only_problem(tmp_path, text)
     assert says in problem.message
@@ -152,7 +152,7 @@ def test_a_server_elsewhere_listens_and_is_reached_as_the_scenario_says(tmp_path
 def test_the_server_that_a_run_found_is_checked_as_well(tmp_path: Path) -> None:
     scenario = load(tmp_path).scenario
     refuse_unreachable(scenario, "http://localhost:8474")
-    with pytest.raises(UsageError, match="which nobody reaches as tp"):
+    with pytest.raises(UsageError, match="which cannot be reached as tp"):
         refuse_unreachable(scenario, "http://tp:8474")
 
 
@@ -172,7 +172,7 @@ def test_where_a_proxy_listens_and_leads_to_is_read_from_the_server() -> None:
             assert found.listener == Endpoint(host=host, port=6379)
             assert found.origin == Endpoint(host="r", port=6380)
         server.proxies["a"]["listen"] = "127.0.0.1:6379"
-        with pytest.raises(UsageError, match="which nobody reaches as tp"):
+        with pytest.raises(UsageError, match="which cannot be reached as tp"):
             addresses_of(client, {"cache": "a"}, elsewhere)
 
 

@@ -70,7 +70,7 @@ def test_a_run_directory_removed_in_mid_run(tmp_path: Path, toxiproxy_env: dict[
     shutil.rmtree(run_dir)
     ran = running.end()
     assert time.monotonic() - begin < 10, "it is noticed at once, not at the end"
-    _rig_failure(ran, "was removed while the run was on")
+    _rig_failure(ran, "was removed during the run")
     assert not run_dir.exists()
     run_dir.mkdir()
     plan.write(run_dir)

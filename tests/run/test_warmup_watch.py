@@ -112,7 +112,7 @@ def test_calls_are_counted_over_several_readings(tmp_path: Path, rows: Rows) -> 
     watch = WarmupWatch(PLAN, tmp_path)
     half(rows, Outcome.OK, 39)
     rows.call(-900)
-    watch.uncalled(T0_NS, T0_NS + 10**12)
+    watch.uncalled_warning(T0_NS, T0_NS + 10**12)
     for number in range(40):
         rows.call(-800 + number, route=NO_ROUTE)
     assert watch.stop_reason(T0_NS, LATE_NS) is None, "the call that matches was in the reading before"
@@ -129,11 +129,11 @@ def test_an_upstream_that_was_not_called_before_its_fault_is_warned_of_once(tmp_
     rows.call(-500, upstream=PLAN.upstream("azure").index, flags=FLAG_CANARY)
     watch = WarmupWatch(PLAN, tmp_path)
     guard_ns = T0_NS + round((PLAN.faults[0].windows[0].apply_ms - PLAN.guard_ms) * MS)
-    assert watch.uncalled(T0_NS, guard_ns - 1) is None
-    assert "the service has not called azure yet" in (watch.uncalled(T0_NS, guard_ns) or "")
-    assert watch.uncalled(T0_NS, guard_ns + 10**9) is None
+    assert watch.uncalled_warning(T0_NS, guard_ns - 1) is None
+    assert "the service has not called azure yet" in (watch.uncalled_warning(T0_NS, guard_ns) or "")
+    assert watch.uncalled_warning(T0_NS, guard_ns + 10**9) is None
 
 
 def test_a_called_upstream_is_not_warned_of(tmp_path: Path, rows: Rows) -> None:
     rows.call(500, upstream=PLAN.upstream("azure").index)
-    assert WarmupWatch(PLAN, tmp_path).uncalled(T0_NS, T0_NS + 10**12) is None
+    assert WarmupWatch(PLAN, tmp_path).uncalled_warning(T0_NS, T0_NS + 10**12) is None

@@ -118,7 +118,7 @@ def overlap_findings(checked: CheckedScenario, plan: Plan) -> Iterator[Diagnosti
 
 
 def _without_process(checked: CheckedScenario, plan: Plan) -> Iterator[Diagnostic]:
-    """Faults during which a process that the others need is gone: a service that is killed asks nobody."""
+    """Faults during which a process that the others need is gone: a service that is killed calls no upstream."""
     acting = [fault for fault in plan.faults if fault.process is not None]
     for index, fault in enumerate(checked.scenario.faults):
         planned = next((each for each in plan.faults if each.name == fault.name), None)

@@ -92,7 +92,7 @@ def unreachable(network: ToxiproxyNetwork, *, own_proxies: bool, own_origins: bo
     if own_proxies and is_loopback_literal(network.listen):
         yield (
             "listen",
-            f"Toxiproxy would listen on {network.listen}, which nobody reaches as {network.reach}",
+            f"Toxiproxy would listen on {network.listen}, which cannot be reached as {network.reach}",
             "write `listen: 0.0.0.0`; or `reach: 127.0.0.1`, if Toxiproxy is in the network of this machine",
         )
     elif own_proxies and not is_unspecified(network.listen) and network.listen != network.reach:

@@ -166,7 +166,7 @@ class BorrowedFaultHandle:
             toxic = there.get(f"{self.prefix}{number}")
             if toxic is None or not toxic.is_as(planned):
                 raise RigError(
-                    f"toxic {self.prefix}{number} was removed or changed by somebody else, or the server was restarted",
+                    f"toxic {self.prefix}{number} was removed or changed by others, or the server was restarted",
                     "see who else changes this Toxiproxy, and run again",
                 )
 

@@ -118,8 +118,8 @@ class ConnectionMonitor:
         return sum(max(0, total - before.get(peer, 0)) for peer, total in received.items() if peer not in own)
 
     def _read(self) -> tuple[dict[int, set[Endpoint]], dict[str, set[int]], dict[str, dict[int, int] | None], float]:
-        """The cost, the last of the four, is processor time: a reading that waited for its turn on a busy machine cost
-        nobody anything."""
+        """The cost, the last of the four, is processor time: a reading that only waited for its turn on a busy machine
+        took none from other processes."""
         began_s = time.thread_time()
         found = connected_to(frozenset(self._ports.values()))
         received = {upstream: received_by_peer(self._ports[upstream]) for upstream in self._received}

@@ -55,7 +55,7 @@ async def sample_forever(
         next_s = time.monotonic()
         while True:
             if not os.fstat(file.fileno()).st_nlink:
-                raise RigError("the run directory was removed while the run was on", "keep it until the run is over")
+                raise RigError("the run directory was removed during the run", "keep it until the run is over")
             for child, line, stopped in await sampler.look([child for child in children() if child.alive]):
                 times_stopped[child.name] = times_stopped[child.name] + 1 if stopped else 0
                 if times_stopped[child.name] == LOOKS:

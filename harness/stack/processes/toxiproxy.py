@@ -93,7 +93,7 @@ async def _find_problem(client: ToxiproxyClient, names: Collection[str]) -> str:
             f"Toxiproxy at {client.url} does not answer any more: {exc.message if isinstance(exc, RigError) else exc}"
         )
     gone = ", ".join(name for name in names if name not in there)
-    why = "it was restarted, or somebody deleted them"
+    why = "it was restarted, or they were deleted"
     return f"Toxiproxy at {client.url} has lost the proxies of this run ({gone}): {why}" if gone else ""
 
 

@@ -1,6 +1,6 @@
 """The probe of a server behind TLS: a handshake. Its end is a sign of life, and so is an alert.
 
-Nothing is told to the server, so its certificate is not verified: whom the service trusts is the service's affair.
+Nothing is told to the server, so its certificate is not verified: which certificates the service trusts is its affair.
 """
 
 from __future__ import annotations
