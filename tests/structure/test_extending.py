@@ -137,7 +137,7 @@ assert b"-tg-azure." in fake.healthy.body
 assert not fake.provider.respond(IncomingRequest("POST", "/v2/fares")).matched
 """
         + VALIDATE,
-        service='{command: ["python3", serve.py, "{azure.url}", "{gcp.url}", "{port}"]}',
+        service='{command: ["python3", "-m", serve, "{azure.url}", "{gcp.url}", "{port}"]}',
         azure="{provider: fares}",
     ),
     Shown(
