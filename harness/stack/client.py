@@ -31,6 +31,7 @@ from harness.rundir.manifest import RunEnd
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander, refuse_unsendable
 from harness.secrets.redact import redact
+from harness.stack.child_log import log_tail
 from harness.stack.commands import (
     Command,
     DownCommand,
@@ -43,10 +44,9 @@ from harness.stack.commands import (
 )
 from harness.stack.events import ChildStarted, Event, LoadEnded, RigTrouble, StackDown
 from harness.stack.events import StackUp as UpEvent
-from harness.stack.processes import fd_limits, orphans, service, upstream_command
+from harness.stack.processes import fd_limits, orphans, service
 from harness.stack.processes.orphans import RUN_VARIABLE
 from harness.stack.processes.ports import PortLease
-from harness.stack.processes.process import log_tail
 from harness.stack.supervisor import crash_cleanup
 from harness.stack.supervisor.client import LOG, SupervisorLink, SupervisorLost
 from harness.toxiproxy.find import NONE, EngineChoice
@@ -201,7 +201,11 @@ class StackClient:
         expand = Expander(environ)
         try:
             service.spec(self._plan, self._stack_dir, environ, expand)
-            upstream_command.specs(self._plan, self._stack_dir, environ, expand)
+            if any(upstream.command for upstream in self._plan.upstreams):
+                # imported here because it brings an event loop, which tailgate has no other use for
+                from harness.stack.processes import upstream_command
+
+                upstream_command.specs(self._plan, self._stack_dir, environ, expand)
         except TailgateError as exc:
             exc.message = redact(exc.message, expand.secrets)
             raise

@@ -28,10 +28,11 @@ from harness.stack.background import BackgroundTasks
 from harness.stack.commands import UpCommand
 from harness.stack.events import ChildReady, ChildStarted, Event
 from harness.stack.load.active_load import ActiveLoad
-from harness.stack.load.local_workers import PREFIX as WORKER
+from harness.stack.load.transport import PREFIX as WORKER
+from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import backends, gateway, probe, service, toxiproxy, upstream_command
 from harness.stack.processes.orphans import RUN_VARIABLE
-from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.processes.process import ChildProcess
 from harness.stack.processes.restartable import RestartableProcess, await_ready
 from harness.stack.run_state import NO_ENGINE, disk_error
 from harness.stack.threads import in_thread

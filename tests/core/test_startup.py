@@ -54,3 +54,8 @@ from harness.cli import main
 main(["validate", "no-fault"])
 """
     assert _run(program).splitlines()[-1] == "True"
+
+
+def test_a_run_has_no_event_loop_of_its_own_to_import() -> None:
+    program = "import sys, harness.run.invocation, harness.cli.display.live; print('asyncio' in sys.modules)"
+    assert _run(program).strip() == "False"

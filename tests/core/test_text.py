@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.stack.processes.process import log_excerpt
+from harness.stack.child_log import log_excerpt
 from harness.text import shorten_middle, split_quote
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import probe
-from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.processes.process import ChildProcess
 
 Served = Callable[[str], Awaitable[object]]
 

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from harness.errors import RigError
-from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.process_spec import ProcessSpec
+from harness.stack.processes.process import ChildProcess
 
 pytestmark = pytest.mark.stack
 

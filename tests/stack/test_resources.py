@@ -21,8 +21,9 @@ from harness.errors import RigError
 from harness.stack.monitor import resources
 from harness.stack.monitor.resources import ResourceSampler, measure, sample_forever
 from harness.stack.monitor.sockets import SocketCounter
+from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import orphans
-from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.processes.process import ChildProcess
 from tests.stack import headless_program
 
 pytestmark = pytest.mark.stack

@@ -18,7 +18,8 @@ from harness.stack.events import Event, FaultChanged
 from harness.stack.load.local_workers import LocalWorkers
 from harness.stack.load.phase import LoadPhase
 from harness.stack.monitor import resources
-from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.process_spec import ProcessSpec
+from harness.stack.processes.process import ChildProcess
 from harness.stack.processes.restartable import Restartables
 from harness.stack.run_state import RunState, disk_error
 

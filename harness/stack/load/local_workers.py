@@ -15,11 +15,12 @@ from harness.errors import RigError
 from harness.rundir import handshake
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
-from harness.stack.processes.process import KILL_S, ChildProcess, ProcessSpec
+from harness.stack.load.transport import PREFIX
+from harness.stack.process_spec import KILL_S, ProcessSpec
+from harness.stack.processes.process import ChildProcess
 from harness.stack.run_state import DISK_FIX
 from scenarios.drive.command import worker_argv
 
-PREFIX: Final = "locust-"
 READY_WITHIN_S: Final = 30.0
 GRACE_S: Final = 2.0
 END_S: Final = GRACE_S + KILL_S

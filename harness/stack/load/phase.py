@@ -18,7 +18,7 @@ from harness.rundir.plan import Plan
 from harness.stack.background import BackgroundTasks
 from harness.stack.events import LoadDone
 from harness.stack.load import local_workers
-from harness.stack.load.transport import WorkerTransport
+from harness.stack.load.transport import PREFIX, WorkerTransport
 from harness.stack.processes import service, toxiproxy
 from harness.stack.processes.process import ChildProcess
 from harness.stack.run_state import Reason, RunState, disk_fault
@@ -114,7 +114,7 @@ class LoadPhase:
         """A child has ended: report it, and stop the load. A worker may exit with code 0 while the load runs."""
         if not self._armed or child.name in self._given_up or child.planned:
             return
-        if child.name.startswith(local_workers.PREFIX):
+        if child.name.startswith(PREFIX):
             if child.code.result() != 0 or not self._going:
                 self._record(child)
                 self.trouble(local_workers.died(child))

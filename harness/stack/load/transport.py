@@ -7,9 +7,12 @@ machines would be another transport: their rows have a clock offset, and message
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from harness.rundir.manifest import HarnessFault
+
+PREFIX: Final = "locust-"
+"""What the name of every worker begins with."""
 
 
 class WorkerTransport(Protocol):

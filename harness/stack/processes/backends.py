@@ -15,9 +15,10 @@ from harness.correlation import CONTROL_HEADER, LOAD_PATH, READY_PATH, RUN_DIR_H
 from harness.errors import RigError
 from harness.rundir.manifest import part_of
 from harness.rundir.plan import Endpoint, PlannedUpstream, StackPlan
+from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import probe
 from harness.stack.processes.own_tls import client_context, scheme_of
-from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.processes.process import ChildProcess
 
 NAME: Final = "backends"
 PAUSE_S: Final = 0.05

@@ -23,8 +23,10 @@ from harness.errors import RigError
 from harness.rundir.manifest import HarnessFault, part_of
 from harness.rundir.plan import StackPlan
 from harness.secrets.expand import Expander
+from harness.stack.child_log import log_tail
+from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import probe
-from harness.stack.processes.process import ChildProcess, ProcessSpec, log_tail
+from harness.stack.processes.process import ChildProcess
 
 NAME: Final = "gateway"
 READY_WITHIN_S: Final = 5.0

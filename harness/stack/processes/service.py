@@ -12,7 +12,7 @@ import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
 from harness.rundir.manifest import SERVICE, part_of
@@ -20,9 +20,12 @@ from harness.rundir.plan import PlannedService, StackPlan
 from harness.rundir.planned.ca_variables import CA_VARIABLES
 from harness.secrets.expand import REFERENCE, Expander, is_named_like_a_secret
 from harness.secrets.redact import REDACTED
-from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.process_spec import ProcessSpec
 from harness.text import MESSAGE_MOST
 from harness.units import duration_literal
+
+if TYPE_CHECKING:
+    from harness.stack.processes.process import ChildProcess
 
 NAME: Final = SERVICE
 ENV_FILE: Final = "sut.env"

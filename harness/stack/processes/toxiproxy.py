@@ -16,8 +16,9 @@ from harness.errors import RigError
 from harness.rundir.manifest import HarnessFault, ToxiproxyInfo, part_of
 from harness.rundir.plan import StackPlan
 from harness.stack.commands import UpCommand
+from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import probe
-from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.processes.process import ChildProcess
 from harness.stack.threads import in_thread
 from harness.toxiproxy.serve import server_argv
 

@@ -15,8 +15,9 @@ from harness.errors import RigError
 from harness.rundir.manifest import UPSTREAM_PREFIX, part_of
 from harness.rundir.plan import PlannedUpstream, StackPlan
 from harness.secrets.expand import Expander
+from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import probe
-from harness.stack.processes.process import ChildProcess, ProcessSpec
+from harness.stack.processes.process import ChildProcess
 from harness.stack.processes.service import check_command
 from harness.units import duration_literal
 

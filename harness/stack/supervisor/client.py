@@ -21,9 +21,9 @@ from pydantic import ValidationError
 
 from harness.stack.commands import Command, HeartbeatCommand
 from harness.stack.events import EVENT, Event, Heartbeat
+from harness.stack.process_spec import KILL_S
 from harness.stack.processes.orphans import RUN_VARIABLE, SUPERVISOR_MODULE
 from harness.stack.processes.ports import PortLease
-from harness.stack.processes.process import KILL_S
 from harness.stack.supervisor.heartbeat import SILENCE_S, TICK_S, HeartbeatTimer, SilenceTimer
 
 LOG: Final = "supervisor.log"

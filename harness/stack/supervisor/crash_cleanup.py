@@ -24,7 +24,7 @@ from harness.rundir.plan import Plan
 from harness.secrets.expand import known_secrets
 from harness.secrets.redact import redact, redact_files
 from harness.stack.injection.borrowed_left import BorrowedLeft
-from harness.stack.load.local_workers import PREFIX as WORKER
+from harness.stack.load.transport import PREFIX as WORKER
 from harness.stack.processes import orphans, session
 from harness.text import paragraph
 from harness.toxiproxy.find import EngineChoice

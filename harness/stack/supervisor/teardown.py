@@ -17,8 +17,9 @@ from harness.secrets.redact import redact_files
 from harness.stack.environment import Environment
 from harness.stack.load import local_workers
 from harness.stack.load.active_load import ActiveLoad
+from harness.stack.process_spec import KILL_S
 from harness.stack.processes import backends, gateway, orphans, service, toxiproxy, upstream_command
-from harness.stack.processes.process import KILL_S, ChildProcess
+from harness.stack.processes.process import ChildProcess
 from harness.stack.run_state import RunState, disk_fault
 from harness.stack.supervisor import crash_cleanup
 from harness.stack.threads import in_thread
