@@ -22,6 +22,10 @@ OURS, OTHER = "20250101-000000-0001", "20250101-000000-0002"
 class Made:
     pid: int
     began: float = 1.0
+    parent: int | None = None
+
+    def parents(self) -> list[Made]:
+        return [] if self.parent is None else [Made(self.parent)]
 
 
 class Host:
@@ -36,9 +40,11 @@ class Host:
         monkeypatch.setattr(detached, "run_of", self._run_of)
         monkeypatch.setattr(os, "getsid", lambda pid: pid)
 
-    def look(self) -> list[int]:
+    def look(self, *others: int) -> list[int]:
+        """`others`: pids of the run's other children."""
         service: Any = SimpleNamespace(spec=SimpleNamespace(env={RUN_VARIABLE: OURS}))
-        return [made.pid for made in self.watch.of(service, [], [])]
+        children: list[Any] = [SimpleNamespace(pid=pid) for pid in others]
+        return [made.pid for made in self.watch.of(service, [], children)]
 
     def _run_of(self, made: Made) -> str | None:
         self.asked[made] += 1
@@ -78,3 +84,8 @@ def test_a_pid_that_another_process_has_now_is_asked_anew(before: str, now: str,
         host.look()
     host.tells = {Made(1001, began=9.0): now}
     assert host.look() == found
+
+
+def test_what_another_child_has_started_in_a_session_of_its_own_is_not_the_services(host: Host) -> None:
+    host.tells = {Made(1001, parent=900): OURS, Made(1002, parent=800): OURS}
+    assert host.look(900) == [1002]
