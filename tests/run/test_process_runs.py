@@ -47,7 +47,17 @@ def the_fault(ran: Ran) -> dict[str, Any]:
     return fault
 
 
-@pytest.mark.parametrize(("mode", "verdict"), [("guarded", "PASS"), ("patient", "FAIL")])
+_GUARDED, _PATIENT = ("guarded", "PASS"), ("patient", "FAIL")
+# each fault has one of its two services by day
+BY_DAY_GUARDED = pytest.mark.parametrize(
+    ("mode", "verdict"), [_GUARDED, pytest.param(*_PATIENT, marks=pytest.mark.nightly)]
+)
+BY_DAY_PATIENT = pytest.mark.parametrize(
+    ("mode", "verdict"), [pytest.param(*_GUARDED, marks=pytest.mark.nightly), _PATIENT]
+)
+
+
+@BY_DAY_GUARDED
 def test_an_upstream_that_is_killed_and_comes_back(tmp_path: Path, mode: str, verdict: str) -> None:
     ran = run(tmp_path, scenario("upstream: search, kill: true", "errors < 10% during bad", mode))
     assert ran.verdict == verdict, ran.stdout + ran.stderr
@@ -59,7 +69,7 @@ def test_an_upstream_that_is_killed_and_comes_back(tmp_path: Path, mode: str, ve
     assert after["outcomes"].get("ok", 0) > 30, "the partner answers again"
 
 
-@pytest.mark.parametrize(("mode", "verdict"), [("guarded", "PASS"), ("patient", "FAIL")])
+@BY_DAY_PATIENT
 def test_an_upstream_that_is_paused_is_met_by_calls_and_continues(tmp_path: Path, mode: str, verdict: str) -> None:
     ran = run(tmp_path, scenario("upstream: search, pause: true", "p90 < 1s during bad", mode))
     assert ran.verdict == verdict, ran.stdout + ran.stderr
@@ -67,7 +77,7 @@ def test_an_upstream_that_is_paused_is_met_by_calls_and_continues(tmp_path: Path
     assert "is stopped" in the_fault(ran)["proof"]["seen"]
 
 
-@pytest.mark.parametrize(("mode", "verdict"), [("guarded", "PASS"), ("patient", "FAIL")])
+@BY_DAY_GUARDED
 def test_an_upstream_that_cannot_be_connected_to(tmp_path: Path, mode: str, verdict: str) -> None:
     ran = run(tmp_path, scenario("upstream: search, blackhole: true", "p90 < 1s during bad", mode))
     assert ran.verdict == verdict, ran.stdout + ran.stderr

@@ -37,7 +37,9 @@ def canaries(ran: Ran) -> list[Canary]:
     return [line for line in read_canaries(ran.run_dir / "canary.ndjson") if isinstance(line, Canary)]
 
 
-@pytest.mark.parametrize("fault", ["latency: 60s", "down: true", "reset: 0s"])
+@pytest.mark.parametrize(
+    "fault", ["latency: 60s", *(pytest.param(each, marks=pytest.mark.nightly) for each in ("down: true", "reset: 0s"))]
+)  # by day tests/protocols breaks each protocol in each way, without a whole run
 def test_a_service_that_gives_up_on_its_cache_in_time_passes(tmp_path: Path, fault: str) -> None:
     with servers.redis() as port:
         ran = run(tmp_path, scenario(port, fault))
