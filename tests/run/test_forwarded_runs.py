@@ -97,9 +97,11 @@ def test_partners_over_https_and_http(tmp_path: Path, fault: str) -> None:
 @pytest.mark.parametrize(
     ("origin", "said"),
     [
-        ("http://127.0.0.1:1", "127.0.0.1:1 refused the connection"),
+        pytest.param("http://127.0.0.1:1", "127.0.0.1:1 refused the connection", marks=pytest.mark.nightly),
         ("https://localhost:PORT", "was issued by an authority that is not trusted here"),
-        ("http://no-such-host.invalid", "the name no-such-host.invalid does not resolve"),
+        pytest.param(
+            "http://no-such-host.invalid", "the name no-such-host.invalid does not resolve", marks=pytest.mark.nightly
+        ),
     ],
 )
 def test_a_partner_that_cannot_be_used_is_told_before_any_load(tmp_path: Path, origin: str, said: str) -> None:

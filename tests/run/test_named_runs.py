@@ -114,6 +114,7 @@ def test_the_whole_ladder_names_the_backend_and_is_silent_soon_after(tmp_path: P
     assert ran.results["false_alarms"] == []
 
 
+@pytest.mark.nightly  # by day tests/stack and tests/hostile read such texts without a whole run
 def test_texts_that_want_to_act(tmp_path: Path) -> None:
     ran = run(tmp_path, scenario("hostile", "named azure within 5s"))
     assert ran.verdict == "PASS", ran.stdout
@@ -136,7 +137,8 @@ def test_a_flood_is_skipped_and_told(tmp_path: Path) -> None:
     assert sum(line.skipped_bytes for line in skipped) > 4_000_000
 
 
-@pytest.mark.parametrize("way", ["rich", pytest.param("json", marks=pytest.mark.nightly)])
+@pytest.mark.nightly  # by day tests/stack/test_program_text.py reads them without a whole run
+@pytest.mark.parametrize("way", ["rich", "json"])
 def test_the_text_of_a_program_names_nobody(tmp_path: Path, way: str) -> None:
     """Each failure logs a traceback whose source holds `lambda` and `import`, which are healthy upstreams here."""
     urls = " ".join(f"{name}={{{name}.url}}" for name in ("azure", "lambda", "import"))

@@ -200,7 +200,9 @@ COMMAND = LIGHT_INCIDENT.replace("{rung: timeout}", '{command: [COMMAND, "{port}
     ("command", "says"),
     [
         ("python3, -c, 'raise SystemExit(\"no price list\")'", "no price list"),
-        ("python3, -c, 'import time; time.sleep(60)'", "was not ready within 2s"),
+        pytest.param(
+            "python3, -c, 'import time; time.sleep(60)'", "was not ready within 2s", marks=pytest.mark.nightly
+        ),
     ],
 )
 def test_a_service_that_never_gets_ready(

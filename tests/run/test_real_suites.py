@@ -38,6 +38,7 @@ def test_a_ladder_as_expected_passes_and_says_what_happened(tmp_path: Path, toxi
     assert (folder / "results.json").read_bytes() == before
 
 
+@pytest.mark.nightly  # by day `make test` runs the whole ladder of the test before
 def test_one_cell_of_a_ladder_may_be_run_alone_and_fails_if_it_is_not_as_expected(
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
