@@ -18,7 +18,7 @@ FILE: Final = "origins.ndjson"
 TEXT_MOST: Final = 200
 _READ_MOST: Final = 1_000_000
 
-OriginNoteKind = Literal["no_answer", "link", "redirect", "no_connection", "too_many", "handshake", "unasked"]
+OriginNoteKind = Literal["no_answer", "link", "redirect", "no_connection", "too_many", "handshake", "unasked", "errors"]
 OF_HANDSHAKES: Final = ("handshake", "unasked")
 """The kinds that tell why a service that connects is not heard."""
 
@@ -33,7 +33,8 @@ class OriginNote(Frozen):
     Where no calls are seen, connections count: `no_connection`: the origin of a protocol that is not HTTP took none,
     and `text` says why. `too_many`: tailgate broke them off, because `text` of them were open already. `handshake`: the
     service's TLS with the listener failed, and `text` is the reason, a clause about the service. `unasked`: the service
-    connected before any fault, and no call came in the whole run; the judge adds it.
+    connected before any fault, and no call came in the whole run. `errors`: before any fault the real origin gave
+    nearly every call the same status from 400 on, which is `text`. The judge adds the last two.
     """
 
     upstream: str
@@ -63,6 +64,11 @@ class OriginNote(Frozen):
             return (
                 f"the service opened {connections} to the listener of {self.upstream} before any fault, and no request "
                 "came over one in the whole run"
+            )
+        if self.kind == "errors":
+            return (
+                f"the real {self.upstream} answered {calls} with status {self.text} before any fault, and hardly any "
+                "otherwise: the run does not show what the service does with good answers"
             )
         if self.kind == "no_answer":
             return f"the real {self.upstream} {self.text}: {calls}"

@@ -15,6 +15,7 @@ from harness.gates import Finding, Gate
 from harness.gates.gate import AdviceContext
 from harness.gates.wording.outcomes import SLOW, causes, from_waiting, headline_of, how_they_ended
 from harness.rundir.finding_kind import FindingKind
+from harness.rundir.origin_notes import OriginNote
 from harness.rundir.plan import Plan
 from harness.rundir.results import CostResult, Ending, GateResult, PhaseResult, UpstreamResult
 from harness.rundir.unmatched import Unmatched
@@ -223,9 +224,14 @@ def why_passed(plan: Plan, gates: Sequence[GateResult]) -> str:
     return why.strip() or "Every gate held."
 
 
-def next_passed(plan: Plan, unmet: Sequence[str] = (), unmatched: Sequence[Unmatched] = ()) -> str:
+def next_passed(
+    plan: Plan,
+    unmet: Sequence[str] = (),
+    unmatched: Sequence[Unmatched] = (),
+    origins: Sequence[OriginNote] = (),
+) -> str:
     """What to do after a PASS. `unmet`: a note for each fault that the service never met. `unmatched`: calls of the
-    service for what its fakes do not have."""
+    service for what its fakes do not have. `origins`: what was noticed of real origins."""
     if unmet:
         return (
             "This shows what a cache hides, not what the service does once it has to ask the upstream: let the fault "
@@ -237,6 +243,8 @@ def next_passed(plan: Plan, unmet: Sequence[str] = (), unmatched: Sequence[Unmat
             f"First let the fakes have what the service asks for: {format_things(calls, 'call')} found nothing there, "
             f"such as {first.asked} of {first.upstream}, so this says little about what the service does with them."
         )
+    if errors := next((note for note in origins if note.kind == "errors"), None):
+        return f"First {errors.fix}: {errors.upstream} answered {errors.text} to what the service asked."
     if plan.default_gates:
         return "Write the gates your users need, such as `p99 < 2s during baseline` and `errors < 1%`."
     if not plan.faults:

@@ -258,7 +258,9 @@ def _explain(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         return (
             reason,
             explanations.why_passed(plan, results),
-            explanations.next_passed(plan, judged.hidden, unmatched_calls(judged.pool.runs)),
+            explanations.next_passed(
+                plan, judged.hidden, unmatched_calls(judged.pool.runs), origin_notes(judged.pool.runs)
+            ),
         )
     if verdict == "fail" and judged.warmup:
         return f"{judged.warmup.reason[0].upper()}{judged.warmup.reason[1:]}.", judged.warmup.why, judged.warmup.next
