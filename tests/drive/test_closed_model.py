@@ -82,9 +82,11 @@ def test_a_locustfile_keeps_its_own_waits_and_its_tasks_have_parts(tmp_path: Pat
     assert paths.count("/login") == 1
     assert 2 <= paths.count("/inner") <= 5
     assert 2 <= paths.count("/two") <= 5
-    assert len(rows) == len(paths) - 1
-    parts = sorted(map(int, rows["part"]))
-    assert parts == [0] * (paths.count("/one") + paths.count("/inner")) + [1] * paths.count("/two")
+    assert set(rows["part"]) == {0, 1}
+    for part, asked in ((0, paths.count("/one") + paths.count("/inner")), (1, paths.count("/two"))):
+        mine = rows[rows["part"] == part]
+        # each of the two users may have been cut off at the end, before the server saw the request
+        assert (mine["outcome"] == Outcome.OK).sum() <= asked <= len(mine) <= asked + 2
 
 
 def test_sigterm_does_not_wait_for_what_is_in_flight(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -28,7 +29,8 @@ __all__ = ["toxiproxy", "toxiproxy_binary"]
 
 pytestmark = pytest.mark.stack
 
-WINDOW_MS: Final = (800.0, 4_300.0)
+WINDOW_MS: Final = (800.0, 9_800.0)
+"""Long, since forty canaries at once are late on a busy machine."""
 
 
 class Shown(NamedTuple):
@@ -161,7 +163,7 @@ def test_a_canary_ends_as_the_fault_says(seen: Seen, case: str) -> None:
 
 def test_a_real_server_is_asked_seldom(seen: Seen) -> None:
     # two when the fault is applied, one in two seconds during it
-    assert max(len(during(seen, case)) for case in CASES) <= 4
+    assert max(len(during(seen, case)) for case in CASES) <= 2 + math.ceil((WINDOW_MS[1] - WINDOW_MS[0]) / 2_000)
     assert seen.trouble == []
     assert seen.free_again
 

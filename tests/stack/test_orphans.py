@@ -158,6 +158,7 @@ def _orphan(run_id: str) -> psutil.Process:
     return psutil.Process(int(out))
 
 
+@pytest.mark.alone  # a run of another test would sweep them as well
 def test_a_sweep_ends_dead_runs_and_spares_what_somebody_looks_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
