@@ -41,7 +41,7 @@ KINDS: dict[str, dict[str, object]] = {
     "hang": {"hang": True, "share": "1%"},
 }
 MET = FaultContext(hold_ms=1_000, answer_bytes=200, answer_bytes_most=2_000)
-WINDOW = FaultWindow(apply_ms=800, remove_ms=3_300)
+WINDOW = FaultWindow(apply_ms=800, remove_ms=6_300)
 
 
 def planned(name: str, **fields: object) -> PlannedFault:
@@ -85,7 +85,7 @@ def seen(toxiproxy: ToxiproxyClient, tmp_path_factory: pytest.TempPathFactory) -
     names = [*KINDS, "both"]
     upstreams = tuple(upstream(name, number) for number, name in enumerate(names))
     both = planned("both", status=500)
-    toxic = wire_fault(latency(1000), name="both-late", upstreams=("both",), windows=((800, 3_300),), proof=_LATE)
+    toxic = wire_fault(latency(1000), name="both-late", upstreams=("both",), windows=((800, 6_300),), proof=_LATE)
     the_plan = plan(*(planned(name, **fields) for name, fields in KINDS.items()), both, toxic, upstreams=upstreams)
     with fakes(the_plan, run_dir):
         yield asyncio.run(asyncio.wait_for(play(toxiproxy, the_plan, run_dir), 30))

@@ -58,7 +58,7 @@ KINDS: dict[str, dict[str, object]] = {
     "status": {"status": 503},
     "truncate": {"truncate": "50%"},
 }
-WINDOW = FaultWindow(apply_ms=1_200, remove_ms=5_000)
+WINDOW = FaultWindow(apply_ms=1_200, remove_ms=7_000)
 
 
 def planned(name: str, **fields: object) -> PlannedFault:
