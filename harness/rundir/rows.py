@@ -202,7 +202,9 @@ class RowWriter:
         self._file.close()
         footer = {"layout": LAYOUT, "rows": self._rows, "sha256": self._digest.hexdigest()}
         end = self._path.with_name(self._path.name + ".end")
-        end.write_text(json.dumps(footer) + "\n", encoding="utf-8")
+        draft = end.with_name(end.name + ".new")  # who waits for the footer never sees half of it
+        draft.write_text(json.dumps(footer) + "\n", encoding="utf-8")
+        draft.replace(end)
 
     def __enter__(self) -> Self:
         return self

@@ -170,10 +170,12 @@ def mariadb() -> Iterator[tuple[int, Path]]:
     server, install = program("mariadbd"), program("mariadb-install-db")
     with _folder() as folder:
         data = f"--datadir={folder}/data"
-        setup = ["--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db"]
-        _set_up([*_as_other(), install, *setup, "--skip-name-resolve"], folder)
+        # A server that starts removes every temporary table of its folder for them, those of another server too.
+        own = ["--no-defaults", data, f"--tmpdir={folder}"]
+        setup = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
+        _set_up([*_as_other(), install, *own, *setup], folder)
         address = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket"]
-        argv = [*_as_other(), server, "--no-defaults", data, *address, f"--pid-file={folder}/pid"]
+        argv = [*_as_other(), server, *own, *address, f"--pid-file={folder}/pid"]
         with _running(argv, _accepts(port), folder):
             yield port, folder / "log"
 
