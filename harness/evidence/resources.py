@@ -22,6 +22,8 @@ LISTENING: Final = "LISTEN"
 """The state of sockets that wait for connections. They are not counted, because they do not leak."""
 _STATE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,15}")
 _FIGURES: Final = ("rss_bytes", "threads", "fds", "cpu_s")
+_OTHER_FIGURES: Final = ("run_delay_s", "cores", "others_cpu_s", "pressure_s")
+"""Figures of a line that `harness.evidence.cores` reads."""
 
 Floats = NDArray[np.float64]
 States = Mapping[str, int]
@@ -122,7 +124,7 @@ def parse_reading(line: bytes) -> dict[str, object]:
 def _is_reading(document: object) -> TypeGuard[dict[str, object]]:
     if not isinstance(document, dict) or not isinstance(document.get("child"), str):
         return False
-    figures = [document.get(name) for name in _FIGURES]
+    figures = [document.get(name) for name in (*_FIGURES, *_OTHER_FIGURES)]
     sockets = document.get("sockets")
     return (
         _is_count(document.get("t_ns"))

@@ -18,6 +18,8 @@ UPSTREAM_PREFIX: Final = "upstream-"
 """Begins the names of the upstreams' children, so that an upstream called `toxiproxy` is not taken for Toxiproxy."""
 TAILGATE: Final = "tailgate"
 """The part that failed where no child did."""
+MACHINE: Final = "machine"
+"""Stands in resources.ndjson where a child's name stands, in the lines about the whole machine."""
 _PARTS: Final = {SERVICE: "service", "toxiproxy": "Toxiproxy", "backends": "fakes", "gateway": "gateway"}
 
 

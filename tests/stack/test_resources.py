@@ -20,6 +20,7 @@ import pytest
 from harness.errors import RigError
 from harness.stack.monitor import resources
 from harness.stack.monitor.resources import ResourceSampler, measure, sample_forever
+from harness.stack.monitor.run_delay import RunDelays
 from harness.stack.monitor.sockets import SocketCounter
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import orphans
@@ -74,7 +75,7 @@ async def _until(child: ChildProcess, come: Callable[[], bool]) -> None:
 def test_a_service_is_its_whole_tree(tmp_path: Path) -> None:
     async def scene(child: ChildProcess) -> None:
         ((_, line, stopped),) = await ResourceSampler().look([child])
-        alone = measure(child, [psutil.Process(child.pid)], SocketCounter())
+        alone = measure(child, [psutil.Process(child.pid)], SocketCounter(), RunDelays())
         assert not stopped
         assert (line.child, line.pid, line.threads) == ("sut", child.pid, 3)  # two of its own, one of the worker
         assert alone.threads == 2
@@ -217,7 +218,7 @@ def test_who_has_ended_gets_no_line(tmp_path: Path) -> None:
         child.kill()
         await asyncio.wait_for(child.wait(), 5)
         assert await ResourceSampler().look([child]) == []
-        line = measure(child, family, SocketCounter())
+        line = measure(child, family, SocketCounter(), RunDelays())
         assert (line.threads, line.fds, line.sockets) == (0, 0, {})
 
     _with_child(tmp_path, scene)
@@ -256,7 +257,7 @@ class Told:
 
 
 def _measured(*family: Told) -> dict[str, Any]:
-    line = measure(SimpleNamespace(name="gateway", pid=1), family, SocketCounter())  # type: ignore[arg-type]
+    line = measure(SimpleNamespace(name="gateway", pid=1), family, SocketCounter(), RunDelays())  # type: ignore[arg-type]
     return {figure: getattr(line, figure) for figure in FIGURES}
 
 
@@ -280,7 +281,7 @@ def test_one_whose_first_thread_has_ended_still_holds_what_it_holds(tmp_path: Pa
     async def scene(child: ChildProcess) -> None:
         (process,) = psutil.Process(child.pid).children()
         await _until(child, lambda: process.status() == psutil.STATUS_ZOMBIE)
-        alone = measure(child, [process], SocketCounter())
+        alone = measure(child, [process], SocketCounter(), RunDelays())
         assert alone.rss_bytes is not None and alone.rss_bytes >= 40 << 20
         assert (alone.threads, alone.sockets) == (2, {"LISTEN": 1})
         assert alone.fds is not None and alone.fds >= 4
@@ -334,7 +335,7 @@ def test_a_line_is_of_the_moment_when_the_look_began() -> None:
             return super().status()
 
     child = SimpleNamespace(name="gateway", pid=1)
-    line = measure(child, [Slow(1)], SocketCounter())  # type: ignore[arg-type, list-item]
+    line = measure(child, [Slow(1)], SocketCounter(), RunDelays())  # type: ignore[arg-type, list-item]
     assert line.t_ns <= begun_ns[0]
 
 

@@ -1,7 +1,8 @@
 """resources.ndjson: what each child costs in CPU, memory, threads, open files and sockets, sampled once a second.
 
-Each sample of a child is one line. The service's line includes its descendants: a service that forks workers is one
-service, even if a worker has detached itself. A figure that the system does not give is null; sockets are counted for
+Each sample of a child is one line, and one more is about the machine: what others than the run used of the cores that
+the service may use. The service's line includes its descendants: a service that forks workers is one service, even if a
+worker has detached itself. A figure that the system does not give is null; sockets are counted for
 the service alone. A thread takes the samples, so that neither a service with thousands of sockets nor a system that
 hangs delays the supervisor; the `t_ns` of a late sample shows that it is late. A child that was stopped by a signal
 (SIGSTOP) or runs out of files is reported, and so is a run directory that was removed. Nothing is judged here.
@@ -26,6 +27,9 @@ import psutil
 
 from harness.errors import RigError
 from harness.rundir.manifest import UPSTREAM_PREFIX, HarnessFault
+from harness.stack.monitor.machine_cpu import MachineCpu, MachineSample
+from harness.stack.monitor.process_table import INIT
+from harness.stack.monitor.run_delay import RunDelays
 from harness.stack.monitor.sockets import SocketCounter
 from harness.stack.processes import fd_limits, procfs, service, session
 from harness.stack.processes.detached import Detached
@@ -63,6 +67,8 @@ async def sample_forever(
                 if child.spec.raise_limits and fd_limits.almost_full(line.fds):
                     trouble(fd_limits.full(child.name, line.fds or 0))
                 file.write(json.dumps(asdict(line)).encode() + b"\n")
+            if machine := sampler.take_machine():
+                file.write(json.dumps(asdict(machine)).encode() + b"\n")
             next_s = max(next_s + PERIOD_S, time.monotonic())
             await asyncio.sleep(next_s - time.monotonic())
 
@@ -72,7 +78,8 @@ class ResourceSample:
     """What a child costs at one moment. A figure is None if the system does not give it for all of the child's
     processes.
 
-    `t_ns`: when the sample began. `sockets`: how many TCP sockets are in each state that occurs.
+    `t_ns`: when the sample began. `sockets`: how many TCP sockets are in each state that occurs. `run_delay_s`: how
+    long its threads, added up, were ready to run and waited for a core.
     """
 
     t_ns: int
@@ -83,6 +90,7 @@ class ResourceSample:
     threads: int | None
     fds: int | None
     sockets: dict[str, int] | None
+    run_delay_s: float | None = None
 
 
 Seen = tuple[ChildProcess, ResourceSample, bool]
@@ -96,6 +104,14 @@ class ResourceSampler:
         self._sampling = threading.Lock()
         self._counter = SocketCounter()
         self._detached = Detached()
+        self._delays = RunDelays()
+        self._cpu = MachineCpu()
+        self._machine: MachineSample | None = None
+
+    def take_machine(self) -> MachineSample | None:
+        """The machine's figures of the last sample, once; None if that sample did not come back."""
+        machine, self._machine = self._machine, None
+        return machine
 
     async def look(self, children: Iterable[ChildProcess]) -> list[Seen]:
         """Samples of the children that have not ended meanwhile. Empty if this sample or an earlier one does not come
@@ -117,11 +133,12 @@ class ResourceSampler:
             seen = [
                 (
                     child,
-                    measure(child, each, self._counter),
+                    measure(child, each, self._counter, self._delays),
                     child.pid not in planned and any(map(_is_stopped, _answering(child, each))),
                 )
                 for child, each in families
             ]
+            self._machine = self._cpu.sample(_pids_of_run(families), _pids_of_service(families))
             # a child without threads has ended
             return [(child, line, stopped) for child, line, stopped in seen if line.threads != 0]
         finally:
@@ -139,6 +156,20 @@ class ResourceSampler:
         return [*tree, *self._detached.of(child, {process.pid for process in tree}, others)]
 
 
+Families = Sequence[tuple[ChildProcess, list[psutil.Process]]]
+"""Each child with its processes that a sample includes."""
+
+
+def _pids_of_run(families: Families) -> set[int]:
+    """Tailgate, the supervisor (this process), its children, and what the service has detached."""
+    pids = {os.getpid(), os.getppid(), *(child.pid for child, _ in families)}
+    return (pids | {process.pid for _, family in families for process in family}) - {INIT}  # tailgate may have ended
+
+
+def _pids_of_service(families: Families) -> list[int]:
+    return [process.pid for child, family in families if child.name == service.NAME for process in family]
+
+
 def _answering(child: ChildProcess, family: list[psutil.Process]) -> list[psutil.Process]:
     """The processes of the child of which none may be stopped."""
     return session.members(child.pid) if child.name.startswith(UPSTREAM_PREFIX) else family
@@ -151,7 +182,9 @@ def _is_stopped(process: psutil.Process) -> bool:
         return False
 
 
-def measure(child: ChildProcess, family: Sequence[psutil.Process], counter: SocketCounter) -> ResourceSample:
+def measure(
+    child: ChildProcess, family: Sequence[psutil.Process], counter: SocketCounter, delays: RunDelays
+) -> ResourceSample:
     """A sample of one child. If it has ended, all figures are 0. A figure that one of its processes does not give is
     None for all of them together."""
     t_ns = time.monotonic_ns()  # before the first figure, so that none is older than the line says
@@ -166,6 +199,7 @@ def measure(child: ChildProcess, family: Sequence[psutil.Process], counter: Sock
         threads=_sum(each.threads for each in known),
         fds=_sum(each.fds for each in known),
         sockets=counter.count([process.pid for process in family]) if child.name == service.NAME else None,
+        run_delay_s=delays.total_s(child.name, [process.pid for process in family]),
     )
 
 
