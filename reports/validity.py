@@ -19,6 +19,7 @@ _JOINED_ENOUGH: Final = 0.99
 _CHECK_WORDS: Final = {
     "counts": "every arrival counted",
     "lag": "load generator",
+    "cores": "cores",
     "files": "files whole",
     "faults": "faults",
     "rollback": "rollback verified",
@@ -119,8 +120,8 @@ def _asked_before(fault: FaultResult) -> str:
 
 def _generator(results: Results) -> Iterator[CheckRow]:
     for check in results.validity:
-        if check.check == "lag":
-            yield CheckRow("good" if check.ok else "bad", "load generator", check.detail)
+        if check.check in ("lag", "cores"):
+            yield CheckRow("good" if check.ok else "bad", _CHECK_WORDS[check.check], check.detail)
 
 
 def _sample(results: Results) -> Iterator[CheckRow]:
@@ -154,7 +155,7 @@ def _model(results: Results) -> CheckRow:
 
 def _other_checks(results: Results) -> Iterator[CheckRow]:
     for check in results.validity:
-        if not check.ok and check.check != "lag":
+        if not check.ok and check.check not in ("lag", "cores"):
             name = f"{check.part} failed" if check.part else f"{_CHECK_WORDS[check.check]}: no"
             yield CheckRow("bad", name, check.detail)
 

@@ -21,8 +21,8 @@ from harness.gates.parse import parse_gate
 from harness.rundir.manifest import Manifest, ToxiproxyInfo
 from harness.rundir.plan import Plan
 from harness.rundir.rows import CALLS, SAMPLES
+from harness.verdict.bad_seconds.late import lag_limit_ms, late_seconds
 from harness.verdict.cut_slots import assume_ok
-from harness.verdict.validity import bad_seconds, lag_limit_ms
 from scenarios.load import arrivals_ns
 
 
@@ -49,10 +49,10 @@ class FailFast:
         run = self._so_far(in_order([rows], SAMPLES), t0_ns)
         if self._plan.load.slots_cut:  # a gate must fail even if all dropped arrivals had been answered at once
             run = self._with_offsets(assume_ok(run))
-        bad = bad_seconds(run, self._lag_limit_ms)
+        late = late_seconds(run, self._lag_limit_ms)
         for gate in self._gates:
             finding = self._cannot_pass(gate, run)
-            if finding and (not bad or self._cannot_pass(gate, self._with_offsets(run.without(bad)))):
+            if finding and (not late or self._cannot_pass(gate, self._with_offsets(run.without(late)))):
                 return f"`{gate.text}` can no longer pass: {finding.reason}"
         return None
 

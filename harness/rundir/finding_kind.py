@@ -67,6 +67,8 @@ class FindingKind(StrEnum):
     """Only canaries show the fault: it is unknown whether the service met it."""
     RESTS_ON_LAG = "rests_on_lag"
     """The verdict changes without the seconds in which the load generator was late; another gate's FAIL does not."""
+    RESTS_ON_CORES = "rests_on_cores"
+    """The verdict changes without the seconds in which others took the cores; another gate's FAIL does not."""
 
     # of gates on detections: which upstreams the service's log and alert name; fail or inconclusive
     HEALTHY_NAMED = "healthy_named"

@@ -333,6 +333,23 @@ class CostResult(Frozen):
     cpu_ms_per_request: float | None
 
 
+class CoresResult(Frozen):
+    """Who had the cores that the service may use, in one run while the load was on. Figures are seconds per second."""
+
+    cores: int
+    """How many the service may use."""
+    seconds: int
+    waited_s_per_s: float
+    """How long the service's threads, added up, were ready to run and waited for a core; the mean."""
+    waited_most_s: float
+    """The same in the worst second."""
+    others_s_per_s: float
+    """The processor time that processes outside the run used of these cores, with what a hypervisor took; the mean."""
+    others_most_s: float
+    taken: tuple[tuple[int, int], ...]
+    """The seconds in which others took the cores while the service waited for one: from, to, counted from t = 0."""
+
+
 class IncompleteAnswerResult(Frozen):
     """One of the first answers that were ok and lacked an upstream that no fault excuses; its body was kept."""
 
@@ -353,12 +370,12 @@ class IncompleteAnswerResult(Frozen):
     """Whether the file contains its beginning only."""
 
 
-CHECK_ORDER: Final = ("faults", "workers", "rollback", "files", "counts", "lag", "generator_cpu")
+CHECK_ORDER: Final = ("faults", "workers", "rollback", "files", "counts", "cores", "lag", "generator_cpu")
 """If several checks failed, the first of these gives the reason of the run: causes stand before their consequences."""
 
 
 class ValidityCheck(Frozen):
-    check: Literal["counts", "lag", "files", "faults", "rollback", "generator_cpu", "workers"]
+    check: Literal["counts", "lag", "cores", "files", "faults", "rollback", "generator_cpu", "workers"]
     ok: bool
     detail: str
     part: str = ""
@@ -400,6 +417,8 @@ class Results(Frozen):
     """What was noticed of real origins, and of handshakes that failed, over the whole run, the warm-up included."""
     cost: tuple[CostResult, ...] = ()
     """The service's resources, one per phase; empty if tailgate did not start the service."""
+    cores: tuple[CoresResult | None, ...] = ()
+    """One for each run that was judged; null: it is unknown who used the cores. Empty: an older version judged it."""
     validity: tuple[ValidityCheck, ...]
     correlation: Correlation
     why: str

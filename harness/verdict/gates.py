@@ -1,17 +1,23 @@
-"""Judges every gate of a plan, and judges again without the seconds in which the load generator sent late.
+"""Judges every gate of a plan, and judges again without the seconds that say nothing about the service: those in which
+the load generator sent late, and those in which others took the cores.
 
-Send lag is part of the latency, so it can only make a gate look worse: a PASS stands whatever the lag was. The
-exception is a gate that compares with a baseline, because lag in the baseline makes its limit too generous; its PASS
-must not become a FAIL without the late seconds. A FAIL must still be a FAIL without them. A verdict that changes is
-the load generator's doing and not the service's (`rest_on_lag`). It makes the run a rig failure, unless another gate's
-FAIL holds without those seconds: then that one decides, and a verdict that rests on lag is inconclusive.
+Send lag is part of the latency, and waiting for a core adds to it, so they can only make a gate look worse: a PASS
+stands whatever they were. The exception is a gate that compares with a baseline, because they make its limit too
+generous; its PASS must not become a FAIL without those seconds. A FAIL must still be a FAIL without them. A verdict
+that changes is not the service's doing (`rests_on_lag`, `rests_on_cores`). It makes the run a rig failure, unless
+another gate's FAIL holds without those seconds: then that one decides, and a verdict that rests on them is
+inconclusive.
+
+A late generator sends its arrivals in a bunch, and a bunch can do anything to a service, so any FAIL may rest on lag.
+Others that take the cores make the service work as it always does, but later. So a FAIL rests on them only if it does
+not hold either when requests are believed to have been held up by them for as long as that is possible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 from harness.evidence import Pool
 from harness.gates import Finding, Gate
@@ -19,8 +25,9 @@ from harness.gates.parse import parse_gate
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import PlannedGate
 from harness.rundir.results import GateResult
+from harness.verdict.bad_seconds.late import lag_limit_ms, late_seconds
+from harness.verdict.bad_seconds.taken import TakenSeconds, taken_seconds, without_waiting
 from harness.verdict.cut_slots import depends_on_dropped, has_cut_drops
-from harness.verdict.validity import bad_seconds, lag_limit_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +74,15 @@ class GateVerdicts:
 
     gates: tuple[GateVerdict, ...]
     lag_limit_ms: float
-    """A second whose p99 send lag is above this is bad."""
-    bad: tuple[frozenset[int], ...]
-    """For each run, the bad seconds, counted from t = 0."""
-    rest_on_lag: Mapping[str, str]
-    """Each gate whose verdict changes without the bad seconds, by id, with how (`p99 < 2s` does not fail)."""
+    """A second whose p99 send lag is above this is late."""
+    late: tuple[frozenset[int], ...]
+    """For each run, the late seconds, counted from t = 0."""
+    taken: tuple[TakenSeconds, ...]
+    """For each run, what is known of the cores, with the seconds in which others took them."""
+    rests_on_lag: Mapping[str, str]
+    """Each gate whose verdict changes without the late seconds, by id, with how (`p99 < 2s` does not fail)."""
+    rests_on_cores: Mapping[str, str]
+    """The same of the seconds in which others took the cores."""
     unsent: tuple[str, ...] = ()
     """The texts of the gates whose verdict depends on arrivals that were dropped because the open-file limit allowed
     too few slots."""
@@ -82,26 +93,30 @@ class GateVerdicts:
         return [one for one in self.gates if one.finding.verdict == "fail"]
 
     @property
-    def fail_without_lag(self) -> bool:
-        """Whether a gate fails without the bad seconds as well."""
-        return any(one.planned.id not in self.rest_on_lag for one in self.failed)
+    def has_sure_fail(self) -> bool:
+        """Whether a gate fails without the late and the taken seconds as well."""
+        return any(one.planned.id not in {*self.rests_on_lag, *self.rests_on_cores} for one in self.failed)
 
-    def without_lag(self) -> GateVerdicts:
-        """The same with every verdict that rests on lag made inconclusive, so that none rests on it any more."""
-        gates = tuple(self._without_lag(one) for one in self.gates)
-        return replace(self, gates=gates, rest_on_lag={})
+    def without_unsure(self) -> GateVerdicts:
+        """The same with every verdict that rests on late or taken seconds made inconclusive, so that none rests on them
+        any more."""
+        gates = tuple(self._without_unsure(one) for one in self.gates)
+        return replace(self, gates=gates, rests_on_lag={}, rests_on_cores={})
 
     def undecided(self, unsure: Mapping[str, str]) -> GateVerdicts:
         """The same with every verdict made inconclusive that rests on a fault of `unsure`: faults of which only one
         witness saw something, by name, each with the reason."""
         return replace(self, gates=tuple(_undecided(one, unsure) for one in self.gates)) if unsure else self
 
-    def _without_lag(self, one: GateVerdict) -> GateVerdict:
-        if not (change := self.rest_on_lag.get(one.planned.id)):
+    def _without_unsure(self, one: GateVerdict) -> GateVerdict:
+        if change := self.rests_on_cores.get(one.planned.id):
+            kind, when = FindingKind.RESTS_ON_CORES, "in which others took the cores"
+        elif change := self.rests_on_lag.get(one.planned.id):
+            kind, when = FindingKind.RESTS_ON_LAG, "in which the load generator was late"
+        else:
             return one
-        reason = f"without the seconds in which the load generator was late {change}: {one.finding.reason}"
-        finding = replace(one.finding, verdict="inconclusive", kind=FindingKind.RESTS_ON_LAG, reason=reason)
-        return replace(one, finding=finding)
+        reason = f"without the seconds {when} {change}: {one.finding.reason}"
+        return replace(one, finding=replace(one.finding, verdict="inconclusive", kind=kind, reason=reason))
 
 
 def _undecided(one: GateVerdict, unsure: Mapping[str, str]) -> GateVerdict:
@@ -127,13 +142,18 @@ def judge_gates(pool: Pool) -> GateVerdicts:
     )
     limits = [gate.latency_limit_ms(pool.plan.gateway.timeout_ms) for gate in gates]
     limit_ms = lag_limit_ms([limit for limit in limits if limit is not None])
-    bad = tuple(bad_seconds(run, limit_ms) for run in pool.runs)
-    rest_on_lag: dict[str, str] = {}
-    if any(bad):
-        clean = pool.without(bad)
-        changes = {one.planned.id: _change_without_lag(one, clean, alpha_fail) for one in verdicts}
-        rest_on_lag = {gate_id: change for gate_id, change in changes.items() if change}
-    return GateVerdicts(verdicts, limit_ms, bad, rest_on_lag, _resting_on_drops(verdicts, pool, alpha_fail))
+    late = tuple(late_seconds(run, limit_ms) for run in pool.runs)
+    taken = tuple(taken_seconds(run) for run in pool.runs)
+    again = _JudgedAgain(pool, late, taken, alpha_fail)
+    return GateVerdicts(
+        gates=verdicts,
+        lag_limit_ms=limit_ms,
+        late=late,
+        taken=taken,
+        rests_on_lag={one.planned.id: change for one in verdicts if (change := again.change_without_late(one))},
+        rests_on_cores={one.planned.id: change for one in verdicts if (change := again.change_without_taken(one))},
+        unsent=_resting_on_drops(verdicts, pool, alpha_fail),
+    )
 
 
 def _resting_on_drops(verdicts: tuple[GateVerdict, ...], pool: Pool, alpha_fail: float) -> tuple[str, ...]:
@@ -151,16 +171,68 @@ def _verdict_of(gate: Gate, alpha_fail: float, pool: Pool) -> str:
     return _judge(gate, pool, alpha_fail).verdict
 
 
-def _change_without_lag(verdict: GateVerdict, clean: Pool, alpha_fail: float) -> str:
-    """How a gate's verdict changes without the bad seconds; empty if it does not. `clean`: the pool without them."""
-    gate, before = verdict.gate, verdict.finding.verdict
-    compares = gate.phase != "baseline" and "baseline" in gate.phases()
-    if before == "inconclusive" or (before == "pass" and not compares):
-        return ""
-    again = _judge(gate, clean, alpha_fail).verdict
-    if before == "fail":
-        return f"`{verdict.planned.text}` does not fail" if again != "fail" else ""
-    return f"`{verdict.planned.text}` fails" if again == "fail" else ""
+class _JudgedAgain:
+    """How verdicts change without seconds of the runs of a pool. A change is a clause; it is empty if there is none."""
+
+    def __init__(
+        self, pool: Pool, late: Sequence[frozenset[int]], taken: Sequence[TakenSeconds], alpha_fail: float
+    ) -> None:
+        self._pool = pool
+        self._late = late
+        self._taken = taken
+        self._alpha_fail = alpha_fail
+
+    def change_without_late(self, one: GateVerdict) -> str:
+        if not any(self._late) or not _may_change(one):
+            return ""
+        return self._change(one, self._without_late)
+
+    def change_without_taken(self, one: GateVerdict) -> str:
+        """Empty also if only the late seconds make the difference, or if the gate fails however long others held up
+        its requests."""
+        if not any(taken.seconds for taken in self._taken) or not _may_change(one):
+            return ""
+        change = self._change(one, self._without_taken)
+        if not change and not self.change_without_late(one):
+            change = self._change(one, self._without_both)
+        if not change or (one.finding.verdict == "fail" and self._verdict(one, self._without_waiting) == "fail"):
+            return ""
+        return change
+
+    def _change(self, one: GateVerdict, clean: Pool) -> str:
+        verdict = self._verdict(one, clean)
+        if one.finding.verdict == "pass":
+            return f"`{one.planned.text}` fails" if verdict == "fail" else ""
+        if verdict == "fail":
+            return ""
+        return f"`{one.planned.text}` {'does not fail' if verdict == 'pass' else 'cannot be decided'}"
+
+    def _verdict(self, one: GateVerdict, pool: Pool) -> str:
+        return _judge(one.gate, pool, self._alpha_fail).verdict
+
+    @cached_property
+    def _without_late(self) -> Pool:
+        return self._pool.without(self._late)
+
+    @cached_property
+    def _without_taken(self) -> Pool:
+        return self._pool.without([taken.seconds for taken in self._taken])
+
+    @cached_property
+    def _without_both(self) -> Pool:
+        return self._pool.without([late | taken.seconds for late, taken in zip(self._late, self._taken, strict=True)])
+
+    @cached_property
+    def _without_waiting(self) -> Pool:
+        runs = zip(self._without_late.runs, self._taken, strict=True)
+        return Pool(tuple(without_waiting(run, taken) for run, taken in runs))
+
+
+def _may_change(one: GateVerdict) -> bool:
+    """Whether a verdict can rest on seconds that make requests slow: a FAIL, and a PASS by comparison with a
+    baseline."""
+    compares = one.gate.phase != "baseline" and "baseline" in one.gate.phases()
+    return one.finding.verdict == "fail" or (one.finding.verdict == "pass" and compares)
 
 
 def _judge(gate: Gate, pool: Pool, alpha_fail: float) -> Finding:

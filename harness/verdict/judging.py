@@ -48,6 +48,8 @@ from harness.rundir.results import (
 from harness.units import NS_PER_MS, format_duration
 from harness.verdict import before_fault, explanations
 from harness.verdict.attribution import Attribution
+from harness.verdict.bad_seconds.late import lag_finding
+from harness.verdict.bad_seconds.taken import cores_finding, cores_result
 from harness.verdict.before_fault import AsBefore, as_before
 from harness.verdict.cut_slots import drops_finding, has_cut_drops
 from harness.verdict.faults.proof import excuse_blocked, one_witness_faults, prove_faults
@@ -57,7 +59,7 @@ from harness.verdict.own_baseline import own_baseline
 from harness.verdict.phases import phase_results
 from harness.verdict.resource_usage import cost_results
 from harness.verdict.service_alive import service_alive
-from harness.verdict.validity import CHECKS, RunCheck, as_check, generator_cpu, lag_finding, rig_findings
+from harness.verdict.validity import CHECKS, RunCheck, as_check, generator_cpu, rig_findings
 from harness.verdict.warmup import WarmupFailure, failed_warmup
 
 RESULTS: Final = "results.json"
@@ -97,8 +99,8 @@ def judge(evidence: Evidence | Pool) -> Results:
 def _results(pool: Pool, gates: GateVerdicts) -> Results:
     gates = gates.undecided(one_witness_faults(pool))
     alive = service_alive(pool)
-    if gates.fail_without_lag or (alive and alive.finding.verdict == "fail"):
-        gates = gates.without_lag()
+    if gates.has_sure_fail or (alive and alive.finding.verdict == "fail"):
+        gates = gates.without_unsure()
     findings, faults = _check(pool, gates)
     warmup = failed_warmup(pool)
     if warmup and not warmup.blames_service:
@@ -141,6 +143,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         unmatched=unmatched_calls(pool.runs),
         origins=origin_notes(pool.runs),
         cost=cost,
+        cores=tuple(map(cores_result, gates.taken)),
         validity=tuple(as_check(finding) for finding in findings),
         correlation=_correlation(pool),
         why=why,
@@ -228,14 +231,15 @@ def _check(pool: Pool, gates: GateVerdicts) -> tuple[tuple[RunCheck, ...], tuple
     """Every check once (the first run that fails it stands for the pool), and the proof of every fault in every run."""
     by_check: dict[str, list[RunCheck]] = {check: [] for check in CHECKS}
     faults: list[FaultResult] = []
-    for run, bad in zip(pool.runs, gates.bad, strict=True):
+    for run, late, taken in zip(pool.runs, gates.late, gates.taken, strict=True):
         proofs = prove_faults(run)
         if gates.failed:
             proofs = excuse_blocked(proofs)
         faults += [proof.result for proof in proofs]
-        lag = lag_finding(run, gates.lag_limit_ms, bad, list(gates.rest_on_lag.values()) if bad else [])
+        lag = lag_finding(run, gates.lag_limit_ms, late, list(gates.rests_on_lag.values()) if late else [])
+        cores = cores_finding(taken, list(gates.rests_on_cores.values()) if taken.seconds else [])
         cpu = generator_cpu(run, run.resources, lag_ok=lag.ok)
-        for finding in (*rig_findings(run, proofs), lag, cpu):
+        for finding in (*rig_findings(run, proofs), lag, cores, cpu):
             by_check[finding.check].append(finding)
         if gates.unsent and by_check["counts"][-1].ok and has_cut_drops(Pool.of(run)):
             by_check["counts"][-1] = drops_finding(run, gates.unsent[0])

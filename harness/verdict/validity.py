@@ -1,9 +1,9 @@
 """The validity checks: can this run be trusted? A check that fails makes the run a rig failure.
 
 Only these are the harness's fault and not the service's: a wrong number of rows, a missing or damaged file, a child
-process of the harness that died, a fault that was not proven, a rollback that was not verified, and send lag that
-changes a verdict. Dropped requests count against the service, because there are enough slots for everything that it
-may hold open.
+process of the harness that died, a fault that was not proven, a rollback that was not verified, and a verdict that
+changes without the seconds in which the load generator was late or others took the cores. Dropped requests count
+against the service, because there are enough slots for everything that it may hold open.
 """
 
 from __future__ import annotations
@@ -13,21 +13,17 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.evidence.run import Evidence
 from harness.rundir.manifest import SERVICE, HarnessFault, part_of
 from harness.rundir.results import ValidityCheck, unmet_notes
-from harness.statistics import nearest_rank
 from harness.text import split_quote
-from harness.units import NS_PER_MS, NS_PER_S, format_count, format_duration, format_share, format_things
+from harness.units import NS_PER_MS, NS_PER_S, format_count, format_share, format_things
 from harness.verdict.faults.proof import ProofOutcome
 
-CHECKS: Final = ("counts", "lag", "files", "faults", "rollback", "generator_cpu", "workers")
+CHECKS: Final = ("counts", "lag", "cores", "files", "faults", "rollback", "generator_cpu", "workers")
 UNPROVEN_MOST: Final = 3
 """So many faults are described that were not proven; the others are counted."""
-LAG_MS: Final = 10.0
-"""A p99 send lag up to this is never too much."""
 OFF_PLAN_NS: Final = NS_PER_MS
 """The intended time in a row may differ from the planned one by this much."""
 
@@ -49,7 +45,7 @@ class RunCheck:
 
 
 def rig_findings(run: Evidence, proofs: tuple[ProofOutcome, ...]) -> tuple[RunCheck, ...]:
-    """Every check but `lag` and `generator_cpu`, which depend on what the gates found."""
+    """Every check but `lag`, `cores` and `generator_cpu`, which depend on what the gates found."""
     own = (_counts(run), _files(run), _faults(run, proofs), _rollback(run), _workers(run))
     reported = run.manifest.ended.rig if run.manifest.ended else ()
     merged = []
@@ -176,54 +172,6 @@ def _workers(run: Evidence) -> RunCheck:
         what = "the service was never ready" if ended.reason == "never_ready" else "the rig failed"
         return RunCheck("workers", False, what, "see the logs of this run")
     return RunCheck("workers", True, f"{format_things(run.plan.load.workers, 'load worker')} ran to the end")
-
-
-# ---------------------------------------------------------------- send lag
-
-
-def lag_limit_ms(latency_limits_ms: list[float]) -> float:
-    """How large the p99 send lag of a second may be: 10 ms, or 1 % of the smallest latency limit if that is more."""
-    return max(LAG_MS, min(latency_limits_ms, default=0.0) / 100)
-
-
-def send_lag_ns(run: Evidence) -> NDArray[np.int64]:
-    """Sent minus intended time of the first request of every arrival, in ns, in order of `seq`."""
-    lag: NDArray[np.int64] = run.samples["sent_ns"] - run.intended_ns
-    return lag[run.samples["part"] == 0] if run.has_parts else lag
-
-
-def bad_seconds(run: Evidence, limit_ms: float) -> frozenset[int]:
-    """The seconds from t = 0 (warm-up negative) whose p99 send lag is above the limit."""
-    lag = send_lag_ns(run)
-    late = lag > limit_ms * NS_PER_MS
-    if not late.any():
-        return frozenset()
-    intended = run.intended_ns[run.samples["part"] == 0] if run.has_parts else run.intended_ns
-    second = (intended - run.t0_ns) // NS_PER_S
-    first = int(second[0])
-    arrivals = np.bincount(second - first)
-    too_late = np.bincount((second - first)[late], minlength=len(arrivals))
-    # the p99 by nearest rank is above the limit exactly if fewer arrivals than that rank are at or below it
-    rank = np.ceil(np.round(0.99 * arrivals, 6))
-    return frozenset(int(index) + first for index in np.flatnonzero(arrivals - too_late < rank))
-
-
-def lag_finding(run: Evidence, limit_ms: float, bad: frozenset[int], changes: list[str]) -> RunCheck:
-    """The check on send lag. `bad`: the seconds above `limit_ms`; `changes`: how the verdicts of gates change without
-    them, empty if none does."""
-    lag = send_lag_ns(run)
-    if not len(lag):
-        return RunCheck("lag", True, "nothing was sent")
-    p99_ms = max(0, int(nearest_rank(lag, [0.99])[0])) / NS_PER_MS
-    figures = f"p99 {format_duration(p99_ms)}, {format_things(len(bad), 'second')} above {format_duration(limit_ms)}"
-    if changes:
-        return RunCheck(
-            "lag",
-            False,
-            f"the load generator was late ({figures}), and without those seconds {changes[0]}",
-            "free the machine, lower the rate, or add --workers; then run again",
-        )
-    return RunCheck("lag", True, figures if not bad else f"{figures}; no verdict rests on them")
 
 
 def generator_cpu(run: Evidence, resources: Sequence[Mapping[str, object]], *, lag_ok: bool) -> RunCheck:

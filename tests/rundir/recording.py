@@ -232,6 +232,36 @@ class Recording:
         _time_out(self.samples, (t_ms >= from_ms) & (t_ms < to_ms), self.plan.gateway.timeout_ms or 0.0)
         return self
 
+    def beside(
+        self,
+        from_s: int,
+        to_s: int,
+        *,
+        others_s: float = 1.6,
+        waited_s: float = 1.2,
+        used_s: float = 0.3,
+        cores: int = 2,
+    ) -> Recording:
+        """Readings of the cores as a run leaves them: with these figures (seconds per second) in the seconds from
+        `from_s` to before `to_s`, and in all others with a service that has the cores nearly for itself."""
+        total = {"others": 0.0, "waited": 0.0, "used": 0.0}
+        for second in range(-1, round(self.plan.load.duration_ms / 1000) + 10):
+            t_ns = T0_NS + second * 1_000_000_000
+            self.resources += [
+                {"t_ns": t_ns, "child": "sut", "cpu_s": total["used"], "run_delay_s": total["waited"]},
+                {"t_ns": t_ns, "child": "machine", "cores": cores, "others_cpu_s": total["others"], "pressure_s": 0.0},
+            ]
+            busy = from_s <= second < to_s
+            for name, figure, usual in (("others", others_s, 0.05), ("waited", waited_s, 0.02), ("used", used_s, 0.3)):
+                total[name] += figure if busy else usual
+        return self
+
+    def slowed(self, from_ms: float, to_ms: float, by_ms: float) -> Recording:
+        """Every request intended in [from, to) takes so much longer."""
+        t_ms = (self.samples["intended_ns"] - T0_NS) / NS_PER_MS
+        self.samples["done_ns"][(t_ms >= from_ms) & (t_ms < to_ms)] += round(by_ms * NS_PER_MS)
+        return self
+
     def stopped(self, at_ms: float, reason: Literal["fail_fast", "interrupted", "service_gone"]) -> Recording:
         """As if the load had been stopped and every fault removed at `at_ms`."""
         at_ns = T0_NS + round(at_ms * NS_PER_MS)

@@ -87,6 +87,52 @@ def late_generator_and_a_death() -> Recording:
     return made
 
 
+def beside_a_busy_machine() -> Recording:
+    """Slow for twenty seconds, in which others took the cores."""
+    return record(make_plan(gates=["p99 < 1s"])).slowed(20_000, 40_000, 1_200).beside(20, 40)
+
+
+def uses_up_the_cores() -> Recording:
+    """As slow, and it waits as long for a core, but it uses them itself."""
+    made = record(make_plan(gates=["p99 < 1s"])).slowed(20_000, 40_000, 1_200)
+    return made.beside(20, 40, others_s=0.6, used_s=1.4)
+
+
+def slow_without_waiting() -> Recording:
+    """Others took the cores for twenty seconds. It was slow in them, and waited for less than a tenth of the time."""
+    made = record(make_plan(gates=["p99 < 1s"])).slowed(20_000, 40_000, 980)
+    return made.beside(20, 40, waited_s=0.09)
+
+
+def a_thread_that_always_runs() -> Recording:
+    """One thread of the service uses a core nearly whole, and waits for it now and then."""
+    made = record(make_plan(gates=["p99 < 1s"])).slowed(20_000, 40_000, 980)
+    return made.beside(20, 40, others_s=1.0, used_s=0.85, waited_s=0.2)
+
+
+def slower_than_any_waiting() -> Recording:
+    """Others took the cores all the time. The service took 6 s, and waited half a second in each."""
+    made = record(make_plan(gates=["p99 < 1s"])).slowed(-9_000, 999_000, 6_000)
+    return made.beside(-1, 200, others_s=1.6, waited_s=0.5)
+
+
+def errors_beside_a_busy_machine() -> Recording:
+    made = record(make_plan(gates=["p99 < 1s"])).beside(-1, 200)
+    made.samples["outcome"][made.samples["seq"] % 20 == 0] = Outcome.HTTP_ERROR
+    return made
+
+
+def timeouts_beside_a_busy_machine() -> Recording:
+    """It hangs until the gateway gives up, which no waiting explains."""
+    made = record(make_plan(gates=["p99 < 1s"], gateway_timeout_ms=20_000)).outage(30_000, 50_000)
+    return made.beside(-1, 200, waited_s=0.5)
+
+
+def calls_beside_a_busy_machine() -> Recording:
+    """A gate on calls fails. No waiting for a core makes calls."""
+    return record(make_plan(gates=["calls < 1.5"])).beside(-1, 200)
+
+
 def nobody_came() -> Recording:
     asks = ("azure",)
     requests = [
@@ -493,14 +539,70 @@ MUTANTS = (
     Mutant(
         "send lag held against the service",
         late_generator,
-        swap("harness.verdict.gates.bad_seconds", lambda *_: frozenset()),
+        swap("harness.verdict.gates.late_seconds", lambda *_: frozenset()),
         right="rig_failure",
         wrong="fail",
     ),
     Mutant(
         "send lag excuses a service that died",
         late_generator_and_a_death,
-        swap("harness.verdict.gates.GateVerdicts.without_lag", lambda it: it),
+        swap("harness.verdict.gates.GateVerdicts.without_unsure", lambda it: it),
+        right="fail",
+        wrong="rig_failure",
+    ),
+    Mutant(
+        "a busy machine held against the service",
+        beside_a_busy_machine,
+        swap("harness.verdict.bad_seconds.taken.is_taken", lambda waited_s, *_: np.zeros(len(waited_s), np.bool_)),
+        right="rig_failure",
+        wrong="fail",
+    ),
+    Mutant(
+        "a busy machine excuses a service that uses up the cores",
+        uses_up_the_cores,
+        swap("harness.verdict.bad_seconds.taken.is_taken", lambda waited_s, *_: waited_s >= 0.1),
+        right="fail",
+        wrong="rig_failure",
+    ),
+    Mutant(
+        "a busy machine excuses a service that did not wait",
+        slow_without_waiting,
+        swap("harness.verdict.bad_seconds.taken.WAITED_LEAST_S", 0.0),
+        right="fail",
+        wrong="rig_failure",
+    ),
+    Mutant(
+        "a busy machine excuses a thread that always runs",
+        a_thread_that_always_runs,
+        swap("harness.verdict.bad_seconds.taken.WAITED_TO_USED_LEAST", 0.0),
+        right="fail",
+        wrong="rig_failure",
+    ),
+    Mutant(
+        "waiting excuses requests that were slower than any waiting",
+        slower_than_any_waiting,
+        swap("harness.verdict.gates.without_waiting", lambda run, _taken: run.without(frozenset(range(-9, 200)))),
+        right="fail",
+        wrong="rig_failure",
+    ),
+    Mutant(
+        "a busy machine excuses errors",
+        errors_beside_a_busy_machine,
+        swap("harness.verdict.gates.without_waiting", lambda run, _taken: run.without(frozenset(range(-9, 200)))),
+        right="fail",
+        wrong="rig_failure",
+    ),
+    Mutant(
+        "a busy machine excuses timeouts",
+        timeouts_beside_a_busy_machine,
+        swap("harness.verdict.gates.without_waiting", lambda run, _taken: run.without(frozenset(range(-9, 200)))),
+        right="fail",
+        wrong="rig_failure",
+    ),
+    Mutant(
+        "a busy machine excuses calls",
+        calls_beside_a_busy_machine,
+        swap("harness.verdict.gates.without_waiting", lambda run, _taken: run.without(frozenset(range(-9, 200)))),
         right="fail",
         wrong="rig_failure",
     ),

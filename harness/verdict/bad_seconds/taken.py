@@ -1,0 +1,195 @@
+"""Seconds in which others took the cores while the service waited for one, and the check `cores`.
+
+The rule for one second is `is_taken`. Three things must be true in it: others used a good part of the cores that the
+service may use, they used at least as much as the service, and the service waited, in proportion to what it used. So a
+service that uses up the cores itself, or that is slow without waiting for one, is not excused by a machine that is a
+little busy. Where it is unknown who used the cores, no second is taken.
+
+A FAIL rests on these seconds if it does not hold without them, *and* not either when each request is believed to have
+been held up by others in them for as long as that is possible (`without_waiting`). The second condition keeps a service
+that answers with errors, or that is slower than any waiting explains, from being excused where few seconds are left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.evidence import Evidence
+from harness.evidence.cores import CoreSeconds, Floats
+from harness.rundir.plan import PlannedUpstream
+from harness.rundir.results import CoresResult
+from harness.rundir.rows import Outcome
+from harness.units import NS_PER_MS, NS_PER_S, format_things
+from harness.verdict.validity import RunCheck
+
+OTHERS_LEAST: Final = 0.25
+"""The share of the service's cores that others used, at least, in a taken second."""
+WAITED_LEAST_S: Final = 0.1
+"""How long the service's threads waited for a core, added up, at least, in a taken second."""
+WAITED_TO_USED_LEAST: Final = 0.25
+"""The least ratio of the time that the service waited to the time that it used. A busy service whose thread runs nearly
+always, and waits for a core between, is slow because of what it does."""
+_CONTAINERS: Final = ("docker", "podman", "nerdctl")
+"""What these start is no descendant of theirs."""
+_TIMED_OUT: Final = (Outcome.GATEWAY_TIMEOUT, Outcome.CLIENT_TIMEOUT, Outcome.UNFINISHED)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenSeconds:
+    """What is known of the cores in one run. `record` is None if it is unknown who used them, and `unknown` says why.
+    `seconds`: the taken ones, counted from t = 0. `load`: the record's entries from t = 0 to the load's end."""
+
+    record: CoreSeconds | None
+    unknown: str = ""
+    seconds: frozenset[int] = frozenset()
+    load: slice = field(default_factory=lambda: slice(0, 0))
+
+    @property
+    def in_load(self) -> list[int]:
+        """The taken seconds of the load, in order."""
+        first = self.record.first + self.load.start if self.record else 0
+        return sorted(second for second in self.seconds if first <= second < first + self.load.stop - self.load.start)
+
+
+def is_taken(waited_s: Floats, used_s: Floats, others_s: Floats, cores: int) -> NDArray[np.bool_]:
+    """For each second, whether others took the cores. Arrays of one length, in seconds per second: the service's run
+    delay, the processor time that it used, and what others used of the `cores` that it may use."""
+    taken: NDArray[np.bool_] = (
+        (others_s >= OTHERS_LEAST * cores)
+        & (others_s >= used_s)
+        & (waited_s >= WAITED_LEAST_S)
+        & (waited_s >= WAITED_TO_USED_LEAST * used_s)
+    )
+    return taken
+
+
+def taken_seconds(run: Evidence) -> TakenSeconds:
+    """The seconds of a run in which others took the cores."""
+    if run.plan.service.kind == "url":
+        return TakenSeconds(None, "the service is not one of the run's processes")
+    outside = next((upstream.name for upstream in run.plan.upstreams if _runs_outside(upstream)), None)
+    if outside is not None:
+        return TakenSeconds(None, f"what {outside} uses cannot be told from what others use")
+    record = CoreSeconds.of(run.resources, run.t0_ns)
+    if record is None:
+        return TakenSeconds(None, "the system did not say")
+    taken = is_taken(record.waited_s, record.used_s, record.others_s, record.cores)
+    end_ns = run.t0_ns + run.plan.load.duration_ms * NS_PER_MS if run.stop_ns is None else run.stop_ns
+    begin = min(max(0, -record.first), len(record))
+    end = min(max(begin, math.ceil((end_ns - run.t0_ns) / NS_PER_S) - record.first), len(record))
+    return TakenSeconds(record, seconds=record.at(taken), load=slice(begin, end))
+
+
+def _runs_outside(upstream: PlannedUpstream) -> bool:
+    """Whether what answers may be a process of this machine that is not among the run's."""
+    if upstream.command is not None:
+        return any(word.rpartition("/")[2] in _CONTAINERS for word in upstream.command.argv[:1])
+    return upstream.fake is None
+
+
+def without_waiting(run: Evidence, taken: TakenSeconds) -> Evidence:
+    """The same run as if each request had been answered earlier by all that others may have held it up in the taken
+    seconds that it was open in.
+
+    That is at most the time that others used, and at most the time that all processes of the run waited together, added
+    up over these seconds. A request that timed out was as slow as its timeout at least, so it counts as answered only
+    if it was held up all the time. Other failures stay: no waiting for a core makes them.
+    """
+    if taken.record is None or not taken.seconds or not len(run.samples):
+        return run
+    record, samples = taken.record, run.samples.copy()
+    held_s = np.minimum(record.others_s, record.run_waited_s)
+    chosen = np.isin(np.arange(len(record)) + record.first, list(taken.seconds))
+    total_s = np.concatenate([[0.0], np.cumsum(np.where(chosen, held_s, 0.0))])
+    begin, end = (_place(samples[name], run.t0_ns, record) for name in ("intended_ns", "done_ns"))
+    last = len(record)
+    held_ns = (total_s[np.minimum(end + 1, last)] - total_s[np.minimum(begin, last)]) * NS_PER_S
+    latency_ns = samples["done_ns"] - samples["intended_ns"]
+    samples["done_ns"] -= np.minimum(held_ns, latency_ns).astype(np.int64)
+    excused = np.isin(samples["outcome"], _TIMED_OUT) & (held_ns >= latency_ns)
+    samples["outcome"][excused], samples["status"][excused] = Outcome.OK, 200
+    return replace(run, samples=samples)
+
+
+def _place(t_ns: NDArray[np.int64], t0_ns: int, record: CoreSeconds) -> NDArray[np.int64]:
+    """The index in the record of the second of each time; 0 before its first second."""
+    place: NDArray[np.int64] = np.maximum((t_ns - t0_ns) // NS_PER_S - record.first, 0)
+    return place
+
+
+# ---------------------------------------------------------------- the check
+
+
+def cores_finding(taken: TakenSeconds, changes: Sequence[str]) -> RunCheck:
+    """The check on the cores. `changes`: how the verdicts of gates change without the taken seconds; empty if none
+    does."""
+    if taken.record is None:
+        return RunCheck("cores", True, f"who used the cores is unknown: {taken.unknown}")
+    if changes:
+        return RunCheck(
+            "cores",
+            False,
+            f"the machine was busy with something else: {_taken_words(taken)}, and without those seconds {changes[0]}",
+            "free the machine, or give the service cores that nothing else uses; then run again",
+        )
+    if taken.in_load:
+        return RunCheck("cores", True, f"{_taken_words(taken)}; no verdict rests on those seconds")
+    others, waited = taken.record.others_s[taken.load], taken.record.waited_s[taken.load]
+    return RunCheck(
+        "cores",
+        True,
+        f"others used at most {_most(others):.2g} of {format_things(taken.record.cores, 'core')}, and the service "
+        f"waited at most {_most(waited):.2g} s a second for one",
+    )
+
+
+def _most(figures: Floats) -> float:
+    return float(figures.max()) if len(figures) else 0.0
+
+
+def _taken_words(taken: TakenSeconds) -> str:
+    """`in 31 of 40 seconds others used 1.6 of 2 cores, while the service waited 1.2 s a second for one`."""
+    record = taken.record
+    assert record is not None
+    places = [second - record.first for second in taken.in_load or sorted(taken.seconds)]
+    seconds = format_things(taken.load.stop - taken.load.start, "second")
+    others_s, waited_s = float(record.others_s[places].mean()), float(record.waited_s[places].mean())
+    return (
+        f"in {len(places)} of {seconds} others used {others_s:.2g} of {format_things(record.cores, 'core')}, while the "
+        f"service waited {waited_s:.2g} s a second for one"
+    )
+
+
+def cores_result(taken: TakenSeconds) -> CoresResult | None:
+    """The entry of one run in results.json; None if it is unknown who used the cores, or if nothing was recorded while
+    the load was on."""
+    record, load = taken.record, taken.load
+    if record is None or load.stop <= load.start:
+        return None
+    others, waited = record.others_s[load], record.waited_s[load]
+    return CoresResult(
+        cores=record.cores,
+        seconds=len(waited),
+        waited_s_per_s=float(waited.mean()),
+        waited_most_s=float(waited.max()),
+        others_s_per_s=float(others.mean()),
+        others_most_s=float(others.max()),
+        taken=_spans(taken.in_load),
+    )
+
+
+def _spans(seconds: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Seconds in order as spans: 3, 4, 5, 9 are from 3 to 6 and from 9 to 10."""
+    spans: list[tuple[int, int]] = []
+    for second in seconds:
+        if spans and spans[-1][1] == second:
+            spans[-1] = spans[-1][0], second + 1
+        else:
+            spans.append((second, second + 1))
+    return tuple(spans)

@@ -1,0 +1,282 @@
+"""Was it the machine? The rule for one second, and what a run with such seconds is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import verdict
+from harness.evidence import Evidence
+from harness.rundir.finding_kind import FindingKind
+from harness.rundir.manifest import ProcessExit, RunEnd
+from harness.rundir.plan import PlannedService, PlannedUpstream
+from harness.rundir.planned.command import PlannedCommand
+from harness.rundir.results import Results
+from harness.rundir.rows import Outcome
+from harness.verdict.bad_seconds.taken import is_taken, taken_seconds, without_waiting
+from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
+
+GATE = "p99 < 1s"
+
+
+def slow_beside(from_s: int = 20, to_s: int = 40, *, by_ms: float = 1_200, gate: str = GATE) -> Recording:
+    """Slow for some seconds, in which others took the cores."""
+    made = record(make_plan(gates=[gate])).slowed(from_s * 1_000, to_s * 1_000, by_ms)
+    return made.beside(from_s, to_s)
+
+
+def judged(made: Recording, tmp_path: Path) -> Results:
+    return verdict.judge(Evidence.load(made.write(tmp_path)))
+
+
+def check(results: Results, name: str = "cores") -> tuple[bool, str]:
+    return next((one.ok, one.detail) for one in results.validity if one.check == name)
+
+
+# ---------------------------------------------------------------- one second
+
+
+@pytest.mark.parametrize(
+    ("case", "figures", "cores", "taken"),
+    [
+        ("busy loops on both cores, and a service that needs little", (1.2, 0.3, 1.6), 2, True),
+        ("an idle machine", (0.01, 0.3, 0.05), 2, False),
+        ("others are busy, and the service does not wait", (0.05, 0.3, 1.2), 2, False),
+        ("the service waits for cores that it uses up itself", (6.0, 1.95, 0.05), 2, False),
+        ("the same, with others that are modestly busy", (6.0, 1.3, 0.6), 2, False),
+        ("one thread that always runs, beside a busy loop", (0.15, 0.85, 0.9), 2, False),
+        ("a core of its own, with a busy loop on it", (0.5, 0.4, 0.5), 1, True),
+        ("a core of its own, which it uses up", (3.0, 1.0, 0.0), 1, False),
+        ("others use four of 32 cores", (0.5, 0.3, 4.0), 32, False),
+        ("others use eight of 32 cores, and still it waits", (0.5, 0.3, 8.0), 32, True),
+        ("exactly the least of each", (0.1, 0.4, 0.5), 2, True),
+        ("others a little below", (0.1, 0.4, 0.49), 2, False),
+        ("waited a little less", (0.099, 0.3, 1.6), 2, False),
+        ("used a little more than others", (0.2, 0.51, 0.5), 2, False),
+        ("waited a little less in proportion", (0.2, 0.81, 1.0), 2, False),
+    ],
+)
+def test_a_second_is_taken_or_not(case: str, figures: tuple[float, float, float], cores: int, taken: bool) -> None:
+    """`figures`: what the service waited and used, and what others used, in seconds per second."""
+    waited_s, used_s, others_s = (np.array([figure]) for figure in figures)
+    assert is_taken(waited_s, used_s, others_s, cores).tolist() == [taken], case
+
+
+# ---------------------------------------------------------------- a run
+
+
+def test_a_fail_that_rests_on_taken_seconds_is_the_machines(tmp_path: Path) -> None:
+    results = judged(slow_beside(), tmp_path)
+    assert (results.verdict, results.exit_code) == ("rig_failure", 4)
+    assert results.gates[0].verdict == "fail", "the gate shows what was measured"
+    assert results.reason == (
+        "the machine was busy with something else: in 20 of 110 seconds others used 1.6 of 2 cores, while the service "
+        "waited 1.2 s a second for one, and without those seconds `p99 < 1s` does not fail"
+    )
+    assert check(results) == (False, results.reason)
+    assert results.next.startswith("Free the machine")
+    (cores,) = results.cores
+    assert cores is not None
+    assert (cores.cores, cores.seconds, cores.taken) == (2, 110, ((20, 40),))
+    assert (cores.waited_most_s, cores.others_most_s) == pytest.approx((1.2, 1.6))
+    assert cores.waited_s_per_s == pytest.approx((20 * 1.2 + 90 * 0.02) / 110)
+    assert cores.others_s_per_s == pytest.approx((20 * 1.6 + 90 * 0.05) / 110)
+
+
+def test_a_fail_that_holds_without_them_stands(tmp_path: Path) -> None:
+    results = judged(slow_beside().slowed(60_000, 80_000, 1_200), tmp_path)
+    assert results.verdict == "fail"
+    ok, detail = check(results)
+    assert ok
+    assert detail.endswith("no verdict rests on those seconds")
+
+
+def test_a_pass_is_a_pass_whatever_others_did(tmp_path: Path) -> None:
+    results = judged(slow_beside(by_ms=300), tmp_path)
+    assert results.verdict == "pass"
+    assert "in 20 of 110 seconds" in check(results)[1]
+
+
+def test_where_they_took_all_seconds_nothing_can_be_said(tmp_path: Path) -> None:
+    made = record(make_plan(gates=[GATE])).slowed(-9_000, 999_000, 1_200).beside(-1, 200)
+    results = judged(made, tmp_path)
+    assert results.verdict == "rig_failure"
+    assert "in 110 of 110 seconds" in results.reason
+    assert results.reason.endswith("without those seconds `p99 < 1s` cannot be decided")
+
+
+@pytest.mark.parametrize("by_ms", [1_200, 5_000])
+def test_seconds_are_not_chosen_to_hide_a_slow_service(by_ms: float, tmp_path: Path) -> None:
+    """It is slow all the time, and others take the cores for half of it."""
+    made = record(make_plan(gates=[GATE])).slowed(-9_000, 999_000, by_ms).beside(20, 75)
+    assert judged(made, tmp_path).verdict == "fail"
+
+
+def test_a_service_that_died_is_a_fail_whatever_others_did(tmp_path: Path) -> None:
+    made = slow_beside()
+    death = ProcessExit(child="sut", t_ns=T0_NS + 100_000_000_000, code=-9)
+    made.manifest = made.manifest.model_copy(update={"ended": RunEnd(reason="done", deaths=(death,))})
+    results = judged(made, tmp_path)
+    assert results.verdict == "fail"
+    assert [(one.verdict, one.kind) for one in results.gates] == [
+        ("inconclusive", FindingKind.RESTS_ON_CORES),
+        ("fail", FindingKind.SERVICE_ENDED),
+    ]
+    assert results.gates[0].reason.startswith("without the seconds in which others took the cores `p99 < 1s` does not")
+    assert check(results)[0]
+
+
+def test_a_pass_by_comparison_with_a_baseline_that_others_made_slow(tmp_path: Path) -> None:
+    """Without those seconds the baseline is quicker, and the limit with it."""
+    made = record(
+        make_plan(faults=[slow_fault()], gates=["p90 < 1.5x baseline during azure-slow"], gateway_timeout_ms=9_000),
+        policy="timeout",
+    )
+    made.slowed(5_000, 15_000, 1_500).beside(5, 15)
+    results = judged(made, tmp_path)
+    assert results.verdict == "rig_failure"
+    assert results.reason.endswith("fails")
+
+
+def test_late_and_taken_seconds_are_left_out_together(tmp_path: Path) -> None:
+    """Each of them alone leaves enough slow requests for a FAIL."""
+    plan = make_plan(gates=[GATE])
+    made = record(plan, lag_ms=lambda t_ms: np.where((t_ms >= 60_000) & (t_ms < 80_000), 1_500, 0.2))
+    results = judged(made.slowed(20_000, 40_000, 1_200).beside(20, 40), tmp_path)
+    assert results.verdict == "rig_failure"
+    assert [one.check for one in results.validity if not one.ok] == ["cores"]
+
+
+def test_lag_alone_is_not_blamed_on_others(tmp_path: Path) -> None:
+    plan = make_plan(gates=[GATE])
+    made = record(plan, lag_ms=lambda t_ms: np.where((t_ms >= 60_000) & (t_ms < 80_000), 1_500, 0.2)).beside(20, 40)
+    results = judged(made, tmp_path)
+    assert [one.check for one in results.validity if not one.ok] == ["lag"]
+
+
+# ---------------------------------------------------------------- where it is unknown
+
+
+def _of_service(made: Recording, child: str, key: str, value: object) -> Recording:
+    for line in made.resources:
+        if line["child"] == child:
+            line[key] = value
+    return made
+
+
+def without_schedstat() -> Recording:
+    return _of_service(slow_beside(), "sut", "run_delay_s", None)
+
+
+def without_others() -> Recording:
+    return _of_service(slow_beside(), "machine", "others_cpu_s", None)
+
+
+def of_an_older_version() -> Recording:
+    made = slow_beside()
+    made.resources = [
+        {key: line[key] for key in ("t_ns", "child", "cpu_s")} for line in made.resources if line["child"] == "sut"
+    ]
+    return made
+
+
+def by_url() -> Recording:
+    made = slow_beside()
+    made.plan = made.plan.model_copy(update={"service": PlannedService(kind="url", url="http://127.0.0.1:20200")})
+    return made
+
+
+def _with_upstream(**changes: object) -> Recording:
+    made = slow_beside()
+    first: PlannedUpstream = made.plan.upstreams[0].model_copy(update={"fake": None, **changes})
+    made.plan = made.plan.model_copy(update={"upstreams": (first, *made.plan.upstreams[1:])})
+    return made
+
+
+def beside_a_real_upstream() -> Recording:
+    return _with_upstream()
+
+
+def beside_a_container() -> Recording:
+    return _with_upstream(command=PlannedCommand(argv=("/usr/bin/docker", "run", "postgres"), port=20_300))
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (without_schedstat, "the system did not say"),
+        (without_others, "the system did not say"),
+        (of_an_older_version, "the system did not say"),
+        (by_url, "the service is not one of the run's processes"),
+        (beside_a_real_upstream, "what azure uses cannot be told from what others use"),
+        (beside_a_container, "what azure uses cannot be told from what others use"),
+    ],
+    ids=lambda given: given.__name__ if callable(given) else "",
+)
+def test_what_is_unknown_excuses_nothing(make, why: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    results = judged(make(), tmp_path)
+    assert results.gates[0].verdict == "fail"
+    assert check(results) == (True, f"who used the cores is unknown: {why}")
+    assert results.cores == (None,)
+    assert "cores" not in {one.check for one in results.validity if not one.ok}
+
+
+# ---------------------------------------------------------------- as if no request had been held up
+
+
+def held(made: Recording, tmp_path: Path) -> tuple[Evidence, Evidence]:
+    run = Evidence.load(made.write(tmp_path))
+    return run, without_waiting(run, taken_seconds(run))
+
+
+def test_a_request_is_answered_earlier_by_what_others_used_while_it_was_open(tmp_path: Path) -> None:
+    made = record(make_plan(duration_ms=20_000)).beside(5, 10, others_s=0.6, waited_s=0.9)
+    made.samples["intended_ns"] = made.samples["sent_ns"] = T0_NS + 8_500_000_000
+    made.samples["done_ns"] = T0_NS + 11_500_000_000
+    run, quicker = held(made, tmp_path)
+    assert set(run.latency_ns.tolist()) == {3_000_000_000}
+    assert set(quicker.latency_ns.tolist()) == {1_800_000_000}, "two taken seconds of 0.6 s each"
+
+
+def test_nobody_is_answered_before_the_request_came(tmp_path: Path) -> None:
+    run, quicker = held(record(make_plan(duration_ms=20_000)).beside(-1, 40), tmp_path)
+    assert quicker.latency_ns.min() == 0
+    assert (quicker.latency_ns <= run.latency_ns).all()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "seconds", "excused"),
+    [
+        (Outcome.GATEWAY_TIMEOUT, 2.5, True),
+        (Outcome.CLIENT_TIMEOUT, 2.5, True),
+        (Outcome.UNFINISHED, 2.5, True),
+        (Outcome.HTTP_ERROR, 2.5, False),
+        (Outcome.CONNECTION_ERROR, 2.5, False),
+        (Outcome.DROPPED, 2.5, False),
+    ],
+)
+def test_only_a_timeout_is_excused_and_only_one_held_up_all_the_time(
+    outcome: Outcome, seconds: float, excused: bool, tmp_path: Path
+) -> None:
+    made = record(make_plan(duration_ms=20_000)).beside(-1, 40, others_s=1.6, waited_s=1.2)
+    made.samples["outcome"] = outcome
+    made.samples["intended_ns"] = T0_NS + 3_000_000_000
+    made.samples["done_ns"] = made.samples["intended_ns"] + round(seconds * 1e9)
+    _, quicker = held(made, tmp_path)
+    assert set(quicker.samples["outcome"].tolist()) == {Outcome.OK if excused else outcome}
+
+
+def test_a_timeout_that_waiting_explains_in_part_stays(tmp_path: Path) -> None:
+    made = record(make_plan(duration_ms=20_000)).beside(-1, 40, others_s=1.6, waited_s=0.5)
+    made.samples["outcome"] = Outcome.GATEWAY_TIMEOUT
+    made.samples["intended_ns"] = T0_NS + 3_000_000_000
+    made.samples["done_ns"] = made.samples["intended_ns"] + 2_500_000_000
+    _, quicker = held(made, tmp_path)
+    assert set(quicker.samples["outcome"].tolist()) == {Outcome.GATEWAY_TIMEOUT}
+
+
+def test_nothing_is_changed_where_no_second_is_taken(tmp_path: Path) -> None:
+    run, same = held(record(make_plan(duration_ms=20_000)).beside(0, 0), tmp_path)
+    assert same is run
