@@ -1,4 +1,5 @@
-"""What the service cost while it ran: charts from its readings, and a table of what each phase cost from the results.
+"""What the service cost while it ran: charts from its readings, and a table of what each phase cost from the results;
+and who had the cores meanwhile.
 
 Shows the service alone; a run that points at a URL has no such process and gets neither.
 """
@@ -11,12 +12,13 @@ from typing import Final
 
 from markupsafe import Markup
 
+from harness.evidence.cores import CoreSeconds
 from harness.evidence.files import read_resources
 from harness.evidence.resources import ResourceSeries, format_states
 from harness.rundir.results import CostResult
-from harness.units import NS_PER_MS
+from harness.units import NS_PER_MS, format_things
 from reports import formatting
-from reports.charts import over_time
+from reports.charts import cores, over_time
 from reports.history import Band
 from reports.subject import Subject
 
@@ -71,6 +73,33 @@ def charts(subject: Subject, bands: Sequence[Band]) -> list[ResourceChart]:
         detail = f"of the service: {points[0][1]:,.0f}{suffix} at first, {most:,.0f}{suffix} at most"
         found.append(ResourceChart(name, detail, over_time.measured(name, thinned(points), suffix, end_ms, bands)))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class CoresCard:
+    """Who had the cores. `taken`: a sentence on the shaded seconds; empty if there are none."""
+
+    detail: str
+    taken: str
+    markup: Markup
+
+
+def cores_card(subject: Subject, bands: Sequence[Band]) -> CoresCard | None:
+    """Of the first run that was judged; None if it is unknown who had the cores."""
+    found = next(iter(subject.results.cores), None)
+    record = CoreSeconds.of(subject.evidence.resources, subject.evidence.t0_ns) if subject.evidence else None
+    if found is None or record is None or record.first + len(record) <= 0:
+        return None
+    end_ms = 1_000.0 * max(record.first + len(record), found.seconds)
+    seconds = sum(to - begin for begin, to in found.taken)
+    return CoresCard(
+        detail=f"seconds per second, on {format_things(found.cores, 'core')} that the service may use",
+        taken=f"Shaded: {format_things(seconds, 'second')} in which others took the cores while the service waited "
+        "for one. A FAIL that does not hold without them is a rig failure."
+        if seconds
+        else "",
+        markup=cores.chart(record, found.taken, end_ms, bands),
+    )
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

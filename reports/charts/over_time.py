@@ -67,7 +67,7 @@ def measured(
     values = [value for _, value in points]
     label = f"{name} of the service: from {values[0]:,.4g}{suffix} to {max(values):,.4g}{suffix} at most"
     plot = Plot(label, Seconds(0.0, end_ms), Amount.up_to(values, suffix))
-    _shade(plot, bands)
+    shade(plot, bands)
     plot.line(points, "c1")
     return plot.render()
 
@@ -75,11 +75,12 @@ def measured(
 def _framed(label: str, history: History, y: Amount, bands: Sequence[Band]) -> Plot:
     edges = history.load_bins.edges_ms
     plot = Plot(label, Seconds(float(edges[0]), float(edges[-1])), y)
-    _shade(plot, bands)
+    shade(plot, bands)
     return plot
 
 
-def _shade(plot: Plot, bands: Sequence[Band]) -> None:
+def shade(plot: Plot, bands: Sequence[Band]) -> None:
+    """Shade the windows of faults."""
     for band in bands:
         plot.span(band.caught_ms, band.end_ms, "band tail")
         plot.span(band.start_ms, band.tail_ms, "band")

@@ -58,6 +58,7 @@ def page(subject: Subject) -> str:
         "curves": curves,
         "slots": subject.plan.load.max_in_flight if subject.plan and subject.plan.load.model == "open" else None,
         "resource_charts": resources.charts(subject, shading),
+        "cores_card": resources.cores_card(subject, shading),
         "cost_rows": list(resources.table(results.cost)),
         "upstream_rows": results.upstreams,
         "joined": _joined(subject),

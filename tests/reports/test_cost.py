@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import verdict
 from harness.cli.display.summary import run_lines
 from harness.rundir.results import CostResult, GateResult, Results
 from reports import formatting, resources, validity
@@ -17,7 +18,7 @@ from reports.report import write_reports
 from reports.subject import Subject
 from tests.reports.made_up_results import gate, results, write_results
 from tests.reports.made_up_run import write_run
-from tests.rundir.recording import make_plan, slow_fault
+from tests.rundir.recording import make_plan, record, slow_fault
 
 PLAN = make_plan(faults=[slow_fault()])
 
@@ -122,6 +123,24 @@ def test_the_page_shows_charts_and_table(tmp_path: Path) -> None:
     assert "of the service: 5 at first, 7 at most" in page
     assert "What it cost the service" in page
     assert "1,271<small>20 at the end</small>" in page
+
+
+def test_the_page_shows_who_had_the_cores(tmp_path: Path) -> None:
+    run_dir = record(make_plan(gates=["p99 < 1s"])).beside(20, 40).write(tmp_path)
+    verdict.write(run_dir)
+    page = write_reports(run_dir, ["html"])[0].read_text(encoding="utf-8")
+    assert "Who had the cores" in page
+    assert "on 2 cores that the service may use" in page
+    assert "the service waited for a core 1.2 at most" in page
+    assert "Shaded: 20 seconds in which others took the cores" in page
+    assert page.count('class="band taken"') == 1
+
+
+def test_the_page_says_nothing_of_cores_where_that_is_unknown(tmp_path: Path) -> None:
+    run_dir = record(make_plan(gates=["p99 < 1s"])).write(tmp_path)
+    verdict.write(run_dir)
+    page = write_reports(run_dir, ["html"])[0].read_text(encoding="utf-8")
+    assert "Who had the cores" not in page
 
 
 def test_a_long_run_keeps_its_peaks(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -376,9 +377,14 @@ def test_a_line_a_child_and_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     async def scene(child: ChildProcess) -> None:
         task = asyncio.create_task(sample_forever(path, lambda: [child], lambda _: None, lambda _: None))
         try:
-            await _until(child, lambda: path.exists() and path.read_bytes().count(b"\n") >= 3)
-            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[:3]]
+            await _until(child, lambda: path.exists() and path.read_bytes().count(b"\n") >= 6)
+            every = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[:6]]
+            lines, machine = every[::2], every[1::2]
             assert {line["child"] for line in lines} == {"sut"}
+            assert {line["child"] for line in machine} == {"machine"}
+            assert {line["cores"] for line in machine} == {len(os.sched_getaffinity(0))}
+            assert all(line["run_delay_s"] >= 0 for line in lines)
+            assert machine[0]["others_cpu_s"] == 0.0
             assert lines[0]["sockets"] == {"CLOSE_WAIT": 1, "LISTEN": 1}  # later ones may come too soon to count again
             times = [line["t_ns"] for line in lines]
             assert times == sorted(set(times))
