@@ -2,12 +2,14 @@
 
 Each kind of gate decides itself whether its FAIL is certain (`Gate.cannot_pass`). Gates on a share with a limit that is
 known before the run do so by `harness.statistics.cannot_pass`: even if all remaining requests are good, the gate fails.
-It must fail without the seconds in which the load generator was late as well. `tailgate judge` decides the stopped run
-by the same rule.
+It must fail as well without the seconds in which the load generator was late, and without those in which others took
+the cores. `tailgate judge` decides the stopped run by the same rules.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +24,23 @@ from harness.rundir.manifest import Manifest, ToxiproxyInfo
 from harness.rundir.plan import Plan
 from harness.rundir.rows import CALLS, SAMPLES
 from harness.verdict.bad_seconds.late import lag_limit_ms, late_seconds
+from harness.verdict.bad_seconds.taken import taken_seconds, without_waiting
 from harness.verdict.cut_slots import assume_ok
 from scenarios.load import arrivals_ns
 
 
 class FailFast:
-    """Built once for each run; `reason` is called again and again while the load is on."""
+    """Built once for each run; `reason` is called again and again while the load is on.
 
-    def __init__(self, plan: Plan) -> None:
+    `resources` gives the lines of resources.ndjson so far. It is called only when a gate fails surely.
+    """
+
+    def __init__(self, plan: Plan, resources: Callable[[], Sequence[dict[str, object]]] = tuple) -> None:
         gates = [parse_gate(gate.text) for gate in plan.gates]
         limits = [gate.latency_limit_ms(plan.gateway.timeout_ms) for gate in gates]
         self._plan = plan
         self._gates = gates
+        self._resources = resources
         self._alpha_fail = round(1 - plan.verdict.confidence, 9) / max(len(gates), 1)
         self._lag_limit_ms = lag_limit_ms([limit for limit in limits if limit is not None])
         schedule = plan.load.schedule
@@ -48,13 +55,25 @@ class FailFast:
             return None
         run = self._so_far(in_order([rows], SAMPLES), t0_ns)
         if self._plan.load.slots_cut:  # a gate must fail even if all dropped arrivals had been answered at once
-            run = self._with_offsets(assume_ok(run))
+            run = assume_ok(run)
         late = late_seconds(run, self._lag_limit_ms)
         for gate in self._gates:
             finding = self._cannot_pass(gate, run)
-            if finding and (not late or self._cannot_pass(gate, self._with_offsets(run.without(late)))):
+            if (
+                finding
+                and (not late or self._cannot_pass(gate, run.without(late)))
+                and self._is_its_own(gate, run, late)
+            ):
                 return f"`{gate.text}` can no longer pass: {finding.reason}"
         return None
+
+    def _is_its_own(self, gate: Gate, run: Evidence, late: frozenset[int]) -> bool:
+        """Whether a gate that fails surely does so without the seconds in which others took the cores as well, or
+        however long they held up its requests."""
+        taken = taken_seconds(replace(run, resources=tuple(self._resources())))
+        if not taken.seconds or self._cannot_pass(gate, run.without(late | taken.seconds)):
+            return True
+        return self._cannot_pass(gate, without_waiting(run.without(late), taken)) is not None
 
     def _so_far(self, rows: NDArray[Any], t0_ns: int) -> Evidence:
         """The evidence of the run so far, as of a run that was stopped at t = 0."""
@@ -67,7 +86,7 @@ class FailFast:
             t0_ns=t0_ns,
             engine=ToxiproxyInfo(kind="none"),
         )
-        run = Evidence(
+        return Evidence(
             run_dir=Path(),
             plan=self._plan,
             manifest=manifest,
@@ -75,11 +94,7 @@ class FailFast:
             calls=np.empty(0, CALLS.dtype()),
             stop_ns=t0_ns,  # no phase is complete yet, since rows come late and in any order
         )
-        return self._with_offsets(run)
-
-    def _with_offsets(self, run: Evidence) -> Evidence:
-        run.planned_offsets_ns = self._offsets  # so that they are not drawn again at every call
-        return run
 
     def _cannot_pass(self, gate: Gate, run: Evidence) -> Finding | None:
+        run.planned_offsets_ns = self._offsets  # so that they are not drawn again at every call
         return gate.cannot_pass(Pool.of(run), alpha_fail=self._alpha_fail)

@@ -251,7 +251,7 @@ def judge_and_report(run_dir: Path) -> Finished:
 
 def _run_stack(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choice: EngineChoice) -> None:
     """Step 3. A stack that fails records it in the manifest, from which it is judged; then nothing is raised here."""
-    early_stop = _early_stop(plan) if session.options.fail_fast else None
+    early_stop = _early_stop(plan, run_dir) if session.options.fail_fast else None
     watch = ProgressMonitor(plan, run_dir, session.display, early_stop=early_stop)
 
     def starting(event: Event | None) -> None:
@@ -313,7 +313,8 @@ def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Sto
     )
 
 
-def _early_stop(plan: Plan) -> Callable[[NDArray[Any], int], str | None]:
+def _early_stop(plan: Plan, run_dir: Path) -> Callable[[NDArray[Any], int], str | None]:
+    from harness.evidence.files import read_resources
     from harness.run.early_stop import FailFast
 
-    return FailFast(plan).reason
+    return FailFast(plan, lambda: read_resources(run_dir, [])).reason

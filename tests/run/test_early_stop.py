@@ -22,9 +22,11 @@ GATES = (
 
 def stops_at_ms(made: Recording) -> tuple[float, str] | None:
     """Ask once a second, with the rows that had ended by then."""
-    doom = FailFast(made.plan)
+    now_ns = T0_NS
+    doom = FailFast(made.plan, lambda: [line for line in made.resources if line["t_ns"] <= now_ns])
     for t_ms in range(30_000, 110_000, 1_000):
-        done = made.samples["done_ns"] <= T0_NS + t_ms * 1_000_000
+        now_ns = T0_NS + t_ms * 1_000_000
+        done = made.samples["done_ns"] <= now_ns
         if reason := doom.reason(made.samples[done], T0_NS):
             return t_ms, reason
     return None
@@ -100,3 +102,25 @@ def test_arrivals_dropped_for_want_of_our_own_slots_stop_nothing(cut: bool) -> N
     made = record(plan.model_copy(update={"load": plan.load.model_copy(update={"slots_cut": cut})}), policy="timeout")
     made.samples["outcome"][made.samples["seq"] % 3 == 0] = Outcome.DROPPED
     assert (stops_at_ms(made) is None) is cut
+
+
+def slow_for(seconds: range) -> Recording:
+    plan = make_plan(faults=[slow_fault()], gates=["p99 < 1.5s during azure-slow"])
+    made = record(plan, policy="timeout")
+    return made.slowed(seconds.start * 1_000, seconds.stop * 1_000, 900)
+
+
+def test_a_doom_that_rests_on_cores_that_others_took_does_not_stop() -> None:
+    assert stops_at_ms(slow_for(range(40, 60))) is not None
+    assert stops_at_ms(slow_for(range(40, 60)).beside(39, 62)) is None
+
+
+def test_a_doom_that_holds_without_those_seconds_stops() -> None:
+    stop = stops_at_ms(slow_for(range(40, 75)).beside(39, 50))
+    assert stop is not None
+    assert stop[0] > 55_000
+
+
+def test_a_doom_that_no_waiting_explains_stops() -> None:
+    made = record(make_plan(faults=[slow_fault()], gates=GATES), policy="parallel").beside(-1, 200, waited_s=0.5)
+    assert stops_at_ms(made) is not None

@@ -406,3 +406,52 @@ def test_looking_needs_no_process_to_say_that_there_is_none() -> None:
         name, pid, planned = "sut", gone.pid, False
 
     assert asyncio.run(ResourceSampler().look([Ended()])) == []  # type: ignore[list-item]
+
+
+BURNS = """\
+import os
+os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
+print("up", flush=True)
+while True: pass
+"""
+LOOP = """\
+import os, time
+os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
+end = time.monotonic() + 60
+while time.monotonic() < end: pass
+"""
+ORPHANED_LOOP = f"""\
+import subprocess, sys
+print(subprocess.Popen([sys.executable, "-c", {LOOP!r}], start_new_session=True, stdout=subprocess.DEVNULL).pid)
+"""
+"""Starts a busy loop and ends, so that the loop is no descendant of the test, which stands for the supervisor here."""
+
+
+def _output_of(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], stdout=-1, text=True, check=True, timeout=20).stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how long a thread waited for a core")
+def test_others_that_use_the_services_core_are_seen(tmp_path: Path) -> None:
+    async def scene(child: ChildProcess) -> None:
+        sampler = ResourceSampler()
+        await sampler.look([child])
+        first = sampler.take_machine()
+        assert first is not None
+        assert (first.cores, first.others_cpu_s) == (1, 0.0)
+        loop = psutil.Process(int(await asyncio.to_thread(_output_of, ORPHANED_LOOP)))
+        try:
+            end = time.monotonic() + 20
+            others_s = waited_s = 0.0
+            while min(others_s, waited_s) < 0.2:
+                assert time.monotonic() < end, (others_s, waited_s)
+                await asyncio.sleep(0.2)
+                for _, line, _ in await sampler.look([child]):
+                    machine = sampler.take_machine()
+                    assert machine is not None
+                    others_s, waited_s = machine.others_cpu_s or 0.0, line.run_delay_s or 0.0
+        finally:
+            loop.kill()
+            await asyncio.to_thread(psutil.wait_procs, [loop], 5)
+
+    _with_child(tmp_path, scene, code=BURNS)
