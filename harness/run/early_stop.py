@@ -24,7 +24,8 @@ from harness.rundir.manifest import Manifest, ToxiproxyInfo
 from harness.rundir.plan import Plan
 from harness.rundir.rows import CALLS, SAMPLES
 from harness.verdict.bad_seconds.late import lag_limit_ms, late_seconds
-from harness.verdict.bad_seconds.taken import taken_seconds, without_waiting
+from harness.verdict.bad_seconds.taken import taken_seconds
+from harness.verdict.bad_seconds.waiting import without_waiting
 from harness.verdict.cut_slots import assume_ok
 from scenarios.load import arrivals_ns
 

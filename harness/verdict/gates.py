@@ -26,7 +26,8 @@ from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import PlannedGate
 from harness.rundir.results import GateResult
 from harness.verdict.bad_seconds.late import lag_limit_ms, late_seconds
-from harness.verdict.bad_seconds.taken import TakenSeconds, taken_seconds, without_waiting
+from harness.verdict.bad_seconds.taken import TakenSeconds, taken_seconds
+from harness.verdict.bad_seconds.waiting import without_waiting
 from harness.verdict.cut_slots import depends_on_dropped, has_cut_drops
 
 

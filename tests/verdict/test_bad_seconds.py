@@ -15,7 +15,8 @@ from harness.rundir.plan import PlannedService, PlannedUpstream
 from harness.rundir.planned.command import PlannedCommand
 from harness.rundir.results import Results
 from harness.rundir.rows import Outcome
-from harness.verdict.bad_seconds.taken import is_taken, taken_seconds, without_waiting
+from harness.verdict.bad_seconds.taken import is_taken, taken_seconds
+from harness.verdict.bad_seconds.waiting import without_waiting
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
 
 GATE = "p99 < 1s"
@@ -156,6 +157,29 @@ def test_lag_alone_is_not_blamed_on_others(tmp_path: Path) -> None:
     assert [one.check for one in results.validity if not one.ok] == ["lag"]
 
 
+def busy_all_the_time(made: Recording) -> Recording:
+    return made.beside(-1, 200, others_s=1.6, waited_s=1.4)
+
+
+def test_a_service_that_waits_for_a_hung_upstream_is_not_excused(tmp_path: Path) -> None:
+    """The gateway gives up after 2 s. Others could have held each request up for longer than that."""
+    plan = make_plan(faults=[slow_fault()], gates=["p99 < gateway.timeout during azure-slow"])
+    assert judged(busy_all_the_time(record(plan, policy="parallel")), tmp_path).verdict == "fail"
+
+
+def test_a_service_that_waits_for_a_slow_upstream_is_not_excused(tmp_path: Path) -> None:
+    """Its answers are ok, and the slow rows are in them."""
+    fault = slow_fault(delay_ms=3_000, held_ms=3_000)
+    plan = make_plan(faults=[fault], gates=["p99 < 2s during azure-slow"], gateway_timeout_ms=9_000)
+    assert judged(busy_all_the_time(record(plan, policy="parallel")), tmp_path).verdict == "fail"
+
+
+def test_a_service_that_gave_the_upstream_up_is_excused(tmp_path: Path) -> None:
+    plan = make_plan(faults=[slow_fault()], gates=["p99 < 1.5s during azure-slow"], gateway_timeout_ms=9_000)
+    made = record(plan, policy="timeout").slowed(-9_000, 999_000, 900)
+    assert judged(busy_all_the_time(made), tmp_path).verdict == "rig_failure"
+
+
 # ---------------------------------------------------------------- where it is unknown
 
 
@@ -240,10 +264,29 @@ def test_a_request_is_answered_earlier_by_what_others_used_while_it_was_open(tmp
     assert set(quicker.latency_ns.tolist()) == {1_800_000_000}, "two taken seconds of 0.6 s each"
 
 
-def test_nobody_is_answered_before_the_request_came(tmp_path: Path) -> None:
+def test_no_request_is_answered_before_its_upstreams_have_answered(tmp_path: Path) -> None:
+    """All of them were open for less than others used in their second."""
     run, quicker = held(record(make_plan(duration_ms=20_000)).beside(-1, 40), tmp_path)
-    assert quicker.latency_ns.min() == 0
-    assert (quicker.latency_ns <= run.latency_ns).all()
+    longest_ns = np.zeros(len(run.samples), np.int64)
+    np.maximum.at(longest_ns, run.call_arrivals, run.calls["done_ns"] - run.calls["arrived_ns"])
+    assert quicker.latency_ns.tolist() == longest_ns.tolist()
+
+
+def test_an_upstream_that_is_not_in_the_answer_may_have_been_given_up(tmp_path: Path) -> None:
+    made = record(make_plan(duration_ms=20_000)).beside(-1, 40)
+    made.samples["answered"] = 0
+    _, quicker = held(made, tmp_path)
+    assert set(quicker.latency_ns.tolist()) == {0}
+
+
+def test_a_fake_that_was_late_itself_was_held_up_too(tmp_path: Path) -> None:
+    made = record(make_plan(duration_ms=20_000)).beside(-1, 40)
+    made.calls["due_ns"] = made.calls["arrived_ns"] + 10_000_000
+    broken = made.calls["seq"] == 100
+    made.calls["faults"][broken] = 1
+    run, quicker = held(made, tmp_path)
+    assert set(quicker.latency_ns[run.samples["seq"] != 100].tolist()) == {10_000_000}
+    assert quicker.latency_ns[100] > 10_000_000, "a fault of the fake makes its answers late"
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,11 @@ def timeouts_beside_a_busy_machine() -> Recording:
     return made.beside(-1, 200, waited_s=0.5)
 
 
+def a_hung_upstream_beside_a_busy_machine() -> Recording:
+    plan = make_plan(faults=[slow_fault()], gates=["p99 < gateway.timeout during azure-slow"])
+    return record(plan, policy="parallel").beside(-1, 200, waited_s=1.4)
+
+
 def calls_beside_a_busy_machine() -> Recording:
     """A gate on calls fails. No waiting for a core makes calls."""
     return record(make_plan(gates=["calls < 1.5"])).beside(-1, 200)
@@ -596,6 +601,16 @@ MUTANTS = (
         "a busy machine excuses timeouts",
         timeouts_beside_a_busy_machine,
         swap("harness.verdict.gates.without_waiting", lambda run, _taken: run.without(frozenset(range(-9, 200)))),
+        right="fail",
+        wrong="rig_failure",
+    ),
+    Mutant(
+        "a busy machine excuses a service that waits for a hung upstream",
+        a_hung_upstream_beside_a_busy_machine,
+        swap(
+            "harness.verdict.bad_seconds.waiting._waited_for_upstreams_ns",
+            lambda _run, timed_out: np.zeros(len(timed_out), np.int64),
+        ),
         right="fail",
         wrong="rig_failure",
     ),

@@ -5,16 +5,15 @@ service may use, they used at least as much as the service, and the service wait
 service that uses up the cores itself, or that is slow without waiting for one, is not excused by a machine that is a
 little busy. Where it is unknown who used the cores, no second is taken.
 
-A FAIL rests on these seconds if it does not hold without them, *and* not either when each request is believed to have
-been held up by others in them for as long as that is possible (`without_waiting`). The second condition keeps a service
-that answers with errors, or that is slower than any waiting explains, from being excused where few seconds are left.
+A FAIL rests on these seconds if it does not hold without them, and not either when each request is believed to have
+been held up by others for as long as that is possible (`harness.verdict.bad_seconds.waiting`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -24,7 +23,6 @@ from harness.evidence import Evidence
 from harness.evidence.cores import CoreSeconds, Floats
 from harness.rundir.plan import PlannedUpstream
 from harness.rundir.results import CoresResult
-from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS, NS_PER_S, format_things
 from harness.verdict.validity import RunCheck
 
@@ -37,7 +35,6 @@ WAITED_TO_USED_LEAST: Final = 0.25
 always, and waits for a core between, is slow because of what it does."""
 _CONTAINERS: Final = ("docker", "podman", "nerdctl")
 """What these start is no descendant of theirs."""
-_TIMED_OUT: Final = (Outcome.GATEWAY_TIMEOUT, Outcome.CLIENT_TIMEOUT, Outcome.UNFINISHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,36 +88,6 @@ def _runs_outside(upstream: PlannedUpstream) -> bool:
     if upstream.command is not None:
         return any(word.rpartition("/")[2] in _CONTAINERS for word in upstream.command.argv[:1])
     return upstream.fake is None
-
-
-def without_waiting(run: Evidence, taken: TakenSeconds) -> Evidence:
-    """The same run as if each request had been answered earlier by all that others may have held it up in the taken
-    seconds that it was open in.
-
-    That is at most the time that others used, and at most the time that all processes of the run waited together, added
-    up over these seconds. A request that timed out was as slow as its timeout at least, so it counts as answered only
-    if it was held up all the time. Other failures stay: no waiting for a core makes them.
-    """
-    if taken.record is None or not taken.seconds or not len(run.samples):
-        return run
-    record, samples = taken.record, run.samples.copy()
-    held_s = np.minimum(record.others_s, record.run_waited_s)
-    chosen = np.isin(np.arange(len(record)) + record.first, list(taken.seconds))
-    total_s = np.concatenate([[0.0], np.cumsum(np.where(chosen, held_s, 0.0))])
-    begin, end = (_place(samples[name], run.t0_ns, record) for name in ("intended_ns", "done_ns"))
-    last = len(record)
-    held_ns = (total_s[np.minimum(end + 1, last)] - total_s[np.minimum(begin, last)]) * NS_PER_S
-    latency_ns = samples["done_ns"] - samples["intended_ns"]
-    samples["done_ns"] -= np.minimum(held_ns, latency_ns).astype(np.int64)
-    excused = np.isin(samples["outcome"], _TIMED_OUT) & (held_ns >= latency_ns)
-    samples["outcome"][excused], samples["status"][excused] = Outcome.OK, 200
-    return replace(run, samples=samples)
-
-
-def _place(t_ns: NDArray[np.int64], t0_ns: int, record: CoreSeconds) -> NDArray[np.int64]:
-    """The index in the record of the second of each time; 0 before its first second."""
-    place: NDArray[np.int64] = np.maximum((t_ns - t0_ns) // NS_PER_S - record.first, 0)
-    return place
 
 
 # ---------------------------------------------------------------- the check
