@@ -347,7 +347,8 @@ class CoresResult(Frozen):
     """The processor time that processes outside the run used of these cores, with what a hypervisor took; the mean."""
     others_most_s: float
     taken: tuple[tuple[int, int], ...]
-    """The seconds in which others took the cores while the service waited for one: from, to, counted from t = 0."""
+    """The seconds in which others took the cores while the service waited for one: from, to, counted from t = 0. None
+    where the service needs far more cores for the load than it has."""
 
 
 class IncompleteAnswerResult(Frozen):

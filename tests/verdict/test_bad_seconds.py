@@ -157,6 +157,34 @@ def test_lag_alone_is_not_blamed_on_others(tmp_path: Path) -> None:
     assert [one.check for one in results.validity if not one.ok] == ["lag"]
 
 
+@pytest.mark.parametrize(("used_s", "verdict"), [(0.5, "rig_failure"), (0.7, "fail")])
+def test_a_service_that_needs_more_cores_than_it_has_is_not_excused(
+    used_s: float, verdict: str, tmp_path: Path
+) -> None:
+    """It worked on a fifth of the requests, and the others found no time: for all of them it needs five times as much
+    as it used, and it has two cores."""
+    made = record(make_plan(gates=[GATE])).slowed(-9_000, 999_000, 1_200)
+    starved = made.samples["seq"] % 5 != 0
+    made.samples["outcome"][starved] = Outcome.GATEWAY_TIMEOUT
+    made.samples["done_ns"][starved] = made.samples["intended_ns"][starved] + 2_000_000_000
+    made.calls = made.calls[made.calls["seq"] % 5 == 0]
+    made.beside(-1, 200, others_s=1.4, waited_s=3.0, used_s=used_s)
+    results = judged(made, tmp_path)
+    assert results.verdict == verdict
+    if verdict == "fail":
+        assert "so nothing is put down to others" in check(results)[1]
+        assert results.cores[0] is not None
+        assert results.cores[0].taken == ()
+
+
+def test_what_a_service_needs_is_not_known_from_a_few_requests(tmp_path: Path) -> None:
+    made = record(make_plan(gates=[GATE])).slowed(-9_000, 999_000, 1_200).beside(-1, 200, used_s=1.0)
+    made.samples["outcome"] = Outcome.GATEWAY_TIMEOUT
+    made.samples["done_ns"] = made.samples["intended_ns"] + 2_000_000_000
+    made.calls = made.calls[made.calls["seq"] < 100]  # those of the warm-up, and 19 others at most
+    assert judged(made, tmp_path).verdict == "rig_failure"
+
+
 def busy_all_the_time(made: Recording) -> Recording:
     return made.beside(-1, 200, others_s=1.6, waited_s=1.4)
 

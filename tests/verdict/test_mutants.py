@@ -133,6 +133,16 @@ def a_hung_upstream_beside_a_busy_machine() -> Recording:
     return record(plan, policy="parallel").beside(-1, 200, waited_s=1.4)
 
 
+def needs_more_cores_than_it_has() -> Recording:
+    """It worked on every tenth request, and the others timed out, on a machine whose cores others took."""
+    made = record(make_plan(gates=["p99 < 1s"])).beside(-1, 200, others_s=1.4, used_s=0.5, waited_s=3.0)
+    starved = made.samples["seq"] % 10 != 0
+    made.samples["outcome"][starved] = Outcome.GATEWAY_TIMEOUT
+    made.samples["done_ns"][starved] = made.samples["intended_ns"][starved] + 2_000_000_000
+    made.calls = made.calls[made.calls["seq"] % 10 == 0]
+    return made
+
+
 def calls_beside_a_busy_machine() -> Recording:
     """A gate on calls fails. No waiting for a core makes calls."""
     return record(make_plan(gates=["calls < 1.5"])).beside(-1, 200)
@@ -611,6 +621,13 @@ MUTANTS = (
             "harness.verdict.bad_seconds.waiting._waited_for_upstreams_ns",
             lambda _run, timed_out: np.zeros(len(timed_out), np.int64),
         ),
+        right="fail",
+        wrong="rig_failure",
+    ),
+    Mutant(
+        "a busy machine excuses a service that needs more cores than there are",
+        needs_more_cores_than_it_has,
+        swap("harness.verdict.bad_seconds.taken.needed_cores", lambda *_, **__: 0.0),
         right="fail",
         wrong="rig_failure",
     ),

@@ -3,7 +3,8 @@
 The rule for one second is `is_taken`. Three things must be true in it: others used a good part of the cores that the
 service may use, they used at least as much as the service, and the service waited, in proportion to what it used. So a
 service that uses up the cores itself, or that is slow without waiting for one, is not excused by a machine that is a
-little busy. Where it is unknown who used the cores, no second is taken.
+little busy. No second is taken where it is unknown who used the cores, or where the service needs far more cores for
+the planned load than it has: then it would be as slow without the others.
 
 A FAIL rests on these seconds if it does not hold without them, and not either when each request is believed to have
 been held up by others for as long as that is possible (`harness.verdict.bad_seconds.waiting`).
@@ -23,6 +24,7 @@ from harness.evidence import Evidence
 from harness.evidence.cores import CoreSeconds, Floats
 from harness.rundir.plan import PlannedUpstream
 from harness.rundir.results import CoresResult
+from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS, NS_PER_S, format_things
 from harness.verdict.validity import RunCheck
 
@@ -33,6 +35,11 @@ WAITED_LEAST_S: Final = 0.1
 WAITED_TO_USED_LEAST: Final = 0.25
 """The least ratio of the time that the service waited to the time that it used. A busy service whose thread runs nearly
 always, and waits for a core between, is slow because of what it does."""
+NEEDED_MOST: Final = 1.5
+"""How many times the cores that it may use a service may need. Others in the caches of the processor make the same work
+take longer, but not so much longer."""
+PROCESSED_LEAST: Final = 20
+"""With fewer requests it is unknown what one of them needs."""
 _CONTAINERS: Final = ("docker", "podman", "nerdctl")
 """What these start is no descendant of theirs."""
 
@@ -45,6 +52,8 @@ class TakenSeconds:
     record: CoreSeconds | None
     unknown: str = ""
     seconds: frozenset[int] = frozenset()
+    needed: float = 0.0
+    """How many cores the service needs for the planned load, if that is more than it can be excused for; else 0."""
     load: slice = field(default_factory=lambda: slice(0, 0))
 
     @property
@@ -80,7 +89,32 @@ def taken_seconds(run: Evidence) -> TakenSeconds:
     end_ns = run.t0_ns + run.plan.load.duration_ms * NS_PER_MS if run.stop_ns is None else run.stop_ns
     begin = min(max(0, -record.first), len(record))
     end = min(max(begin, math.ceil((end_ns - run.t0_ns) / NS_PER_S) - record.first), len(record))
-    return TakenSeconds(record, seconds=record.at(taken), load=slice(begin, end))
+    load = slice(begin, end)
+    needed = needed_cores(run, record, seconds=end - begin)
+    if needed > NEEDED_MOST * record.cores:
+        return TakenSeconds(record, needed=needed, load=load)
+    return TakenSeconds(record, seconds=record.at(taken), load=load)
+
+
+def needed_cores(run: Evidence, record: CoreSeconds, *, seconds: int) -> float:
+    """The cores that the service would use if it kept up with the load: the processor time for one request, times the
+    requests a second. 0 if that is unknown.
+
+    All that the service used since t = 0 is shared among the requests that it has certainly worked on: those that were
+    answered, and those for which a backend was called. Where no calls are recorded all that were sent count, so that
+    the figure is too low rather than too high. `seconds`: the length of the load.
+    """
+    measured = (run.samples["intended_ns"] >= run.t0_ns) & (run.samples["part"] == 0)
+    if len(run.calls):
+        worked_on = run.samples["outcome"] == Outcome.OK
+        worked_on[run.call_arrivals[run.call_arrivals >= 0]] = True
+    else:
+        worked_on = run.samples["outcome"] != Outcome.DROPPED
+    count = int(np.count_nonzero(worked_on & measured))
+    if count < PROCESSED_LEAST or seconds <= 0:
+        return 0.0
+    used_s = float(record.used_s[max(0, -record.first) :].sum())
+    return used_s / count * int(np.count_nonzero(measured)) / seconds
 
 
 def _runs_outside(upstream: PlannedUpstream) -> bool:
@@ -105,6 +139,9 @@ def cores_finding(taken: TakenSeconds, changes: Sequence[str]) -> RunCheck:
             f"the machine was busy with something else: {_taken_words(taken)}, and without those seconds {changes[0]}",
             "free the machine, or give the service cores that nothing else uses; then run again",
         )
+    if taken.needed:
+        needed = f"the service needs {taken.needed:.2g} cores for this load and has {taken.record.cores}"
+        return RunCheck("cores", True, f"{needed}, so nothing is put down to others")
     if taken.in_load:
         return RunCheck("cores", True, f"{_taken_words(taken)}; no verdict rests on those seconds")
     others, waited = taken.record.others_s[taken.load], taken.record.waited_s[taken.load]
