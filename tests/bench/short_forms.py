@@ -53,6 +53,16 @@ SHORT_FORMS: Final = {
         ),
     ),
     "blocking_call": ShortForm(("--short",), (row("32", *numbers(2)), row("256", *numbers(2)))),
+    "busy_machine": ShortForm(
+        ("--short",),
+        (
+            r"healthy +1  \w+  p99 .+  waited .+  others .+",
+            r"burning +1  \w+  p99 .+  waited .+  others .+",
+            r"healthy, beside busy loops: 1 \w+",
+            r"uses its cores up: 1 \w+",
+        ),
+        whole_runs=True,
+    ),
     "calibration": ShortForm(
         ("--quick",),
         (
