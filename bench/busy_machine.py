@@ -4,8 +4,7 @@
 
 Each run has 40 s of load, and a gate on p99 that the healthy service keeps on a free machine. Beside the healthy one,
 two busy loops are pinned to each core for as long as its runs last: none of its runs may be a FAIL. The other service
-needs more processor time for the same requests than the machine has, and nothing is started beside it: each of its runs
-must be a FAIL.
+needs twice the cores that the machine has, and nothing is started beside it: each of its runs must be a FAIL.
 """
 
 from __future__ import annotations
@@ -30,9 +29,6 @@ from bench.tailgate_command import CANNOT_MEASURE, TAILGATE
 
 RUNS: Final = 20
 LOOPS_PER_CORE: Final = 2
-HEALTHY_CPU_MS: Final = 2.0
-BURNING_CPU_MS: Final = 50.0
-"""Of one request, for each core: at 40 requests a second it is twice what the machine has."""
 RUN_WITHIN_S: Final = 240.0
 SERVICE: Final = Path(__file__).with_name("busy_machine_service.py")
 _BUSY: Final = "import os, sys\nos.sched_setaffinity(0, [int(sys.argv[1])])\nwhile True: pass"
@@ -41,9 +37,23 @@ name: NAME
 service: {command: ["PYTHON", "SERVICE", "{port}", "{search.url}/offers", "CPU_MS"]}
 upstreams: {search: {p50: 20ms, p99: 60ms, rows: 5}}
 gateway: {timeout: 12s}
-load: {request: GET /, rate: 40/s, warmup: 2s, duration: DURATION, complete: none}
+load: {request: GET /, rate: RATE/s, warmup: 2s, duration: DURATION, complete: none}
 gates: [GATE]
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`cpu_ms`: the processor time of one request."""
+
+    name: str
+    cpu_ms: float
+    rate_per_s: int
+
+
+HEALTHY: Final = Service("healthy", 2.0, 40)
+BURNING: Final = Service("burning", 10.0 * len(os.sched_getaffinity(0)), 200)
+"""It needs twice the cores that there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +91,18 @@ def busy_loops() -> Iterator[None]:
             loop.wait()
 
 
-def scenario(name: str, cpu_ms: float, *, short: bool) -> str:
+def scenario(service: Service, *, short: bool) -> str:
     gate, duration = ("p50 < 300ms", "5s") if short else ("p99 < 300ms", "40s")
-    text = SCENARIO.replace("NAME", name).replace("PYTHON", sys.executable).replace("SERVICE", str(SERVICE))
-    return text.replace("CPU_MS", f"{cpu_ms:g}").replace("DURATION", duration).replace("GATE", gate)
+    text = SCENARIO.replace("NAME", service.name).replace("PYTHON", sys.executable).replace("SERVICE", str(SERVICE))
+    text = text.replace("CPU_MS", f"{service.cpu_ms:g}").replace("RATE", f"{service.rate_per_s}")
+    return text.replace("DURATION", duration).replace("GATE", gate)
 
 
-def one_run(folder: Path, name: str, cpu_ms: float, number: int, *, short: bool) -> Ended:
+def one_run(folder: Path, service: Service, number: int, *, short: bool) -> Ended:
     """Raises SystemExit if there are no results."""
-    own = folder / f"{name}-{number}"
+    own = folder / f"{service.name}-{number}"
     own.mkdir()
-    (own / "scenario.yaml").write_text(scenario(name, cpu_ms, short=short), encoding="utf-8")
+    (own / "scenario.yaml").write_text(scenario(service, short=short), encoding="utf-8")
     argv = [TAILGATE, "run", "scenario.yaml", "--json"]
     done = subprocess.run(argv, cwd=own, capture_output=True, text=True, timeout=RUN_WITHIN_S, check=False)
     document: dict[str, Any] = json.loads(done.stdout or "{}")
@@ -108,14 +119,14 @@ def one_run(folder: Path, name: str, cpu_ms: float, number: int, *, short: bool)
     )
 
 
-def runs_of(folder: Path, name: str, cpu_ms: float, runs: int, at_once: int, *, short: bool) -> Counter[str]:
+def runs_of(folder: Path, service: Service, runs: int, at_once: int, *, short: bool) -> Counter[str]:
     """How often each verdict came."""
     ends: Counter[str] = Counter()
     with ThreadPoolExecutor(at_once) as pool:
-        each = pool.map(lambda number: one_run(folder, name, cpu_ms, number, short=short), range(runs))
+        each = pool.map(lambda number: one_run(folder, service, number, short=short), range(runs))
         for number, ended in enumerate(each, 1):
             ends[ended.verdict] += 1
-            print(ended.line(name, number), flush=True)
+            print(ended.line(service.name, number), flush=True)
     return ends
 
 
@@ -126,10 +137,9 @@ def main() -> int:
     given = parser.parse_args()
     runs = given.runs or (1 if given.short else RUNS)
     with tempfile.TemporaryDirectory() as folder:
-        given_runs = {"folder": Path(folder), "runs": runs, "at_once": given.at_once, "short": given.short}
         with busy_loops():
-            healthy = runs_of(name="healthy", cpu_ms=HEALTHY_CPU_MS, **given_runs)
-        burning = runs_of(name="burning", cpu_ms=BURNING_CPU_MS * len(os.sched_getaffinity(0)), **given_runs)
+            healthy = runs_of(Path(folder), HEALTHY, runs, given.at_once, short=given.short)
+        burning = runs_of(Path(folder), BURNING, runs, given.at_once, short=given.short)
     for name, ends in (("healthy, beside busy loops", healthy), ("uses its cores up", burning)):
         print(f"{name}: {', '.join(f'{count} {end}' for end, count in ends.most_common())}")
     return exit_code(holds=not healthy["fail"] and burning["fail"] == runs, short=given.short)

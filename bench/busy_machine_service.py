@@ -42,7 +42,7 @@ class Asking(BaseHTTPRequestHandler):
 
 class Server(ForkingMixIn, HTTPServer):
     request_queue_size = 256
-    max_children = 200
+    max_children = 8
 
 
 if __name__ == "__main__":

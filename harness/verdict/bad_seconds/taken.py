@@ -100,21 +100,23 @@ def needed_cores(run: Evidence, record: CoreSeconds, *, seconds: int) -> float:
     """The cores that the service would use if it kept up with the load: the processor time for one request, times the
     requests a second. 0 if that is unknown.
 
-    All that the service used since t = 0 is shared among the requests that it has certainly worked on: those that were
-    answered, and those for which a backend was called. Where no calls are recorded all that were sent count, so that
-    the figure is too low rather than too high. `seconds`: the length of the load.
+    All that the service used from the first arrival on is shared among the requests that it has certainly worked on:
+    those that were answered, and those for which a backend was called. Where no calls are recorded all that were sent
+    count, so that the figure is too low rather than too high. `seconds`: the length of the load.
     """
-    measured = (run.samples["intended_ns"] >= run.t0_ns) & (run.samples["part"] == 0)
+    first_part = run.samples["part"] == 0
     if len(run.calls):
         worked_on = run.samples["outcome"] == Outcome.OK
         worked_on[run.call_arrivals[run.call_arrivals >= 0]] = True
     else:
         worked_on = run.samples["outcome"] != Outcome.DROPPED
-    count = int(np.count_nonzero(worked_on & measured))
+    count = int(np.count_nonzero(worked_on & first_part))
     if count < PROCESSED_LEAST or seconds <= 0:
         return 0.0
-    used_s = float(record.used_s[max(0, -record.first) :].sum())
-    return used_s / count * int(np.count_nonzero(measured)) / seconds
+    warmup_s = math.floor(run.plan.load.warmup_ms / 1_000)
+    used_s = float(record.used_s[max(0, -warmup_s - record.first) :].sum())
+    measured = int(np.count_nonzero(first_part & (run.samples["intended_ns"] >= run.t0_ns)))
+    return used_s / count * measured / seconds
 
 
 def _runs_outside(upstream: PlannedUpstream) -> bool:
