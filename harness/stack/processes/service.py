@@ -18,7 +18,8 @@ from harness.errors import RigError
 from harness.rundir.manifest import SERVICE, part_of
 from harness.rundir.plan import PlannedService, StackPlan
 from harness.rundir.planned.ca_variables import CA_VARIABLES
-from harness.secrets.expand import REFERENCE, Expander, is_named_like_a_secret
+from harness.secrets.expand import REFERENCE, Expander
+from harness.secrets.names import is_named_like_a_secret
 from harness.secrets.redact import REDACTED
 from harness.stack.process_spec import ProcessSpec
 from harness.text import MESSAGE_MOST
