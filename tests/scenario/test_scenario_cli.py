@@ -13,7 +13,7 @@ import pytest
 from harness.cli import main
 from harness.scenario import load_scenario
 from harness.scenario.starter import starter
-from tests.scenario.world import GOOD, LADDER, changed, write
+from tests.scenario.world import GOOD, LADDER, changed, uncommented, write
 
 HEAVY = ("numpy", "scipy", "pandas", "locust", "gevent", "requests", "httpx", "toxiproxy", "uvicorn", "aiohttp")
 
@@ -134,9 +134,16 @@ def test_init_writes_what_validates_and_never_over_a_file(
 
 
 def test_each_fault_that_the_starter_proposes_can_be_taken(tmp_path: Path) -> None:
+    scenario = load_scenario(write(tmp_path, uncommented(starter("s.yaml")))).scenario
+    assert [fault.targets for fault in scenario.faults] == [("azure",), ("aws",), ("gcp",)]
+    assert scenario.gates is not None
+    for name in ("azure", "aws", "gcp"):
+        assert len([gate for gate in scenario.gates if f" {name}-latency" in str(gate)]) == 4
+
+
+def test_each_proposed_fault_can_be_taken_without_its_gates(tmp_path: Path) -> None:
     text = starter("s.yaml").replace("  # - {upstream", "  - {upstream")
-    faults = load_scenario(write(tmp_path, text)).scenario.faults
-    assert [fault.targets for fault in faults] == [("azure",), ("aws",), ("gcp",)]
+    assert len(load_scenario(write(tmp_path, text)).scenario.faults) == 3
 
 
 @pytest.mark.parametrize("source", ["azure-slow", "filtered", "ladder"])
