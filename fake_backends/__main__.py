@@ -35,6 +35,7 @@ from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
 from harness.errors import RigError, TailgateError, UsageError
 from harness.model.plugins import leave_out_plugins
+from harness.rundir.manifest import part_of_upstream
 from harness.rundir.origin_notes import OriginNoteKind
 from harness.rundir.plan import Plan, PlannedUpstream
 from harness.rundir.planned.behaviours import ANSWERING
@@ -75,7 +76,8 @@ def main(argv: list[str]) -> int:
             serve(app, ((plain, None), *secure), parent, carried)
             _close(app.load)
     except TailgateError as error:
-        print(f"error: {error.message}{f' (fix: {error.fix})' if error.fix else ''}", file=sys.stderr)  # noqa: T201
+        at = f" at {error.part}" if isinstance(error, RigError) and error.part else ""
+        print(f"error{at}: {error.message}{f' (fix: {error.fix})' if error.fix else ''}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     return 0
 
@@ -110,7 +112,8 @@ async def _check_origin(planned: PlannedUpstream) -> None:
             spec = planned.stream
             await check_origin(spec.host, spec.port, _client_context(spec), spec.host, CHECK_S)
     except RigError as error:
-        raise RigError(f"upstream `{planned.name}`: {error.message}", error.fix) from error
+        part = part_of_upstream(planned.name)
+        raise RigError(f"upstream `{planned.name}`: {error.message}", error.fix, part=part) from error
 
 
 def _client_context(spec: StreamSpec) -> ssl.SSLContext | None:

@@ -25,7 +25,7 @@ PAUSE_S: Final = 0.05
 READY_WITHIN_S: Final = 15.0
 GRACE_S: Final = 2.0
 SWITCH_S: Final = 5.0
-_LAST_WORD: Final = re.compile(r"error: (.+?)(?: \(fix: (.+)\))?")
+_LAST_WORD: Final = re.compile(r"error(?: at (?P<part>[^:]+))?: (?P<message>.+?)(?: \(fix: (?P<fix>.+)\))?")
 """How the process says why it ended, in the last line of its log: see `fake_backends.__main__`."""
 _FIX: Final = "see logs/backends.log of the stack's first run"
 
@@ -71,7 +71,8 @@ async def ready(plan: StackPlan, child: ChildProcess) -> None:
     except probe.NotReady as exc:
         tail = child.log_excerpt()
         if child.code.done() and tail and (said := _LAST_WORD.fullmatch(tail[-1])):
-            raise RigError(said[1], said[2] or f"see {child.log_place}", part=part_of(NAME)) from exc
+            fix = said["fix"] or f"see {child.log_place}"
+            raise RigError(said["message"], fix, part=said["part"] or part_of(NAME)) from exc
         raise RigError(
             f"the fake backends did not get ready: {exc}" + "".join(f"\n  {line}" for line in tail),
             f"see {child.log_place}",
