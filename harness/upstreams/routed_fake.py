@@ -73,7 +73,7 @@ class RoutedFake(Fake):
             names=tuple(route.name for route in read.routes),
             ignores_recorded_latencies=own_latency,
         )
-        return UpstreamInputs(recorded, source, source.with_latencies(read.routes))
+        return UpstreamInputs(recorded, source, source.with_latencies(read.routes), base_path=read.base_path)
 
     def _written_routes(self, reader: UpstreamReader) -> tuple[PlannedRoute, ...]:
         written = self.routes or {}

@@ -13,6 +13,7 @@ import pytest
 from harness.cli import main
 from harness.scenario import load_scenario
 from harness.scenario.starter import starter
+from tests.scenario.draft.draft_world import DESCRIPTION
 from tests.scenario.world import GOOD, LADDER, changed, uncommented, write
 
 HEAVY = ("numpy", "scipy", "pandas", "locust", "gevent", "requests", "httpx", "toxiproxy", "uvicorn", "aiohttp")
@@ -65,6 +66,23 @@ def test_phases_are_listed_as_they_will_come(tmp_path: Path, capsys: pytest.Capt
         "whole",
     ]
     assert [line.partition(", in ")[2] for line in lines if ", in " in line] == ["2 stretches", "2 stretches"]
+
+
+def test_the_path_that_an_address_may_need_is_said_by_validate_and_is_no_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "flights.yaml").write_text(DESCRIPTION, encoding="utf-8")
+    path = write(
+        tmp_path,
+        changed(("gcp: {}", "flights: {openapi: flights.yaml}"), ("{rung: timeout}", "{url: 'http://127.0.0.1:1'}")),
+    )
+    assert tailgate("validate", str(path)) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert (
+        "    flights answers 3 routes, below /v2: a service that does not add /v2 itself needs {flights.url}/v2\n"
+        in out
+    )
 
 
 def test_validate_shows_the_problems_of_all_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
