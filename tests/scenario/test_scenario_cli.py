@@ -72,10 +72,9 @@ def test_the_path_that_an_address_may_need_is_said_by_validate_and_is_no_warning
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "flights.yaml").write_text(DESCRIPTION, encoding="utf-8")
-    path = write(
-        tmp_path,
-        changed(("gcp: {}", "flights: {openapi: flights.yaml}"), ("{rung: timeout}", "{url: 'http://127.0.0.1:1'}")),
-    )
+    service = '{command: [sh, "{port}"], env: {A: "{azure.url}", F: "{flights.url}"}}'
+    changes = (("gcp: {}", "flights: {openapi: flights.yaml}"), ("{rung: timeout}", service))
+    path = write(tmp_path, changed(*changes))
     assert tailgate("validate", str(path)) == 0
     out, err = capsys.readouterr()
     assert err == ""
