@@ -28,10 +28,11 @@ _ATTEMPT_S: Final = 1.0
 
 def specs(plan: StackPlan, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> dict[str, ProcessSpec]:
     """How each command is started, by the upstream's name. Raises UsageError and RigError."""
-    return {upstream.name: _spec(upstream, run_dir, environ, expand) for upstream in plan.upstreams if upstream.command}
+    return {upstream.name: spec(upstream, run_dir, environ, expand) for upstream in plan.upstreams if upstream.command}
 
 
-def _spec(upstream: PlannedUpstream, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec:
+def spec(upstream: PlannedUpstream, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec:
+    """How the command of one upstream is started. Raises UsageError and RigError."""
     command = upstream.command
     assert command is not None
     env = {**environ, **{name: expand(value) for name, value in command.env.items()}}
