@@ -36,9 +36,10 @@ from harness.errors import RigError, TailgateError, UsageError
 from harness.model.plugins import leave_out_plugins
 from harness.rundir.manifest import part_of_upstream
 from harness.rundir.origin_notes import OriginNoteKind
-from harness.rundir.plan import Plan, PlannedUpstream
+from harness.rundir.plan import Plan
 from harness.rundir.planned.behaviours import ANSWERING
 from harness.rundir.planned.forwarding import StreamSpec
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.rows import CALLS, RowWriter
 from harness.secrets.expand import known_secrets
 

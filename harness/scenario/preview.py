@@ -7,9 +7,11 @@ from pathlib import PurePath
 from typing import Any, Final, Literal
 
 from harness.rundir.phases import Phase, planned_phases
-from harness.rundir.plan import Endpoint, Plan, PlannedFault, PlannedUpstream
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.planned.routes import PlannedRoute
 from harness.rundir.planned.toxiproxy_network import is_loopback_literal
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.scenario.load import LoadedCell, LoadedScenario, dry_plan
 from harness.scenario.planning.arrivals import expected_arrivals
 from harness.upstreams.profiles import as_planned

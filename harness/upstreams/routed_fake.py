@@ -11,8 +11,8 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from harness.model.value_types import refusal
-from harness.rundir.plan import FakeSpec
 from harness.rundir.planned.routes import PlannedRoute, RouteKind, RouteSource
+from harness.rundir.planned.upstream import FakeSpec
 from harness.upstreams.fake import Fake
 from harness.upstreams.routes.answer_sizes import canary_bytes, most_bytes
 from harness.upstreams.routes.files import files_of

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from harness.rundir.plan import Endpoint
 from harness.rundir.planned.routes import PlannedRoute, RouteSource
+from harness.rundir.planned.upstream import Endpoint
 from harness.upstreams.recording import Points
 
 KeyPath = tuple[str | int, ...]

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence.run import Evidence
+from harness.rundir.judged.fault_results import unmet_notes
 from harness.rundir.manifest import SERVICE, HarnessFault, part_of, part_of_upstream
-from harness.rundir.results import ValidityCheck, unmet_notes
+from harness.rundir.results import ValidityCheck
 from harness.statistics import nearest_rank
 from harness.text import split_quote
 from harness.units import NS_PER_MS, NS_PER_S, format_count, format_duration, format_share, format_things

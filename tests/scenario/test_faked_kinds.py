@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from harness.faults import Effect, Fault, FaultContext, UnobservableFault, parse_fault
-from harness.rundir.plan import Proof
 from harness.rundir.planned import behaviours
+from harness.rundir.planned.fault import Proof
 from tests.scenario.world import changed, load, only_problem, plan_of
 
 MET = FaultContext(hold_ms=5000, answer_bytes=80_000, answer_bytes_most=800_000, seed=3)

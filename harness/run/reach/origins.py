@@ -13,7 +13,7 @@ from typing import Final
 from fake_backends.tls.origin_context import check_origin, context_of
 from harness.errors import RigError
 from harness.run.reach.reached import Reached, failed
-from harness.rundir.plan import Endpoint, PlannedUpstream
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.stack.monitor.observe import observe
 from harness.upstreams.probes import Observation, probe_of
 from harness.upstreams.protocols import PROTOCOLS

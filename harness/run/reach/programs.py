@@ -8,7 +8,8 @@ from typing import Final
 
 from harness.errors import TailgateError
 from harness.run.reach.reached import Reached, failed
-from harness.rundir.plan import PlannedUpstream, StackPlan
+from harness.rundir.plan import StackPlan
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.secrets.expand import Expander
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import probe, service, upstream_command

@@ -15,7 +15,8 @@ from harness.run.reach.origins import origin_reach
 from harness.run.reach.programs import command_reach, service_reach
 from harness.run.reach.reached import Reached
 from harness.run.reach.toxiproxy import toxiproxy_reach
-from harness.rundir.plan import PlannedUpstream, StackPlan
+from harness.rundir.plan import StackPlan
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.scenario.load import dry_plan
 from harness.scenario.planner import cells
 from harness.stack.threads import in_thread

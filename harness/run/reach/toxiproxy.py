@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from harness.errors import TailgateError
 from harness.run.reach.reached import Reached, failed
 from harness.run.run_id import new_run_id
-from harness.rundir.plan import Endpoint
 from harness.rundir.planned.toxiproxy_network import LOOPBACK, ToxiproxyNetwork
+from harness.rundir.planned.upstream import Endpoint
 from harness.scenario.checks.toxiproxy_server import borrowed_proxies, refuse_unreachable
 from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.borrow import addresses_of

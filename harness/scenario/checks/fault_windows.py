@@ -8,8 +8,9 @@ from typing import Final
 
 from harness.faults import Fault
 from harness.rundir.phases import Phase
-from harness.rundir.plan import Plan, PlannedFault
+from harness.rundir.plan import Plan
 from harness.rundir.planned.behaviours import ANSWERING
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.rows import FAULT_BITS
 from harness.scenario.checks.window_fixes import WindowFixes
 from harness.scenario.checks.window_lengths import AFTER_TAIL_MS, judged_ms

@@ -14,7 +14,8 @@ from typing import Final
 from harness.gates import Gate
 from harness.gates.context import FirstWindow, ScenarioWindows
 from harness.rundir.phases import Phase, planned_phases
-from harness.rundir.plan import Plan, Schedule
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import Schedule
 from harness.scenario.checks.fault_windows import (
     end_needed_ms,
     fault_findings,

@@ -21,7 +21,9 @@ from harness.errors import RigError
 from harness.rundir.canaries import Canary, CanaryLine, Freed, Refused
 from harness.rundir.journal import Entry, Journal
 from harness.rundir.manifest import part_of_upstream
-from harness.rundir.plan import Plan, PlannedToxic, PlannedUpstream
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedToxic
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.toxics import TOXICS
 from harness.stack.monitor.accepted_clients import AcceptedClients
 from harness.stack.monitor.blackholes import Blackholes

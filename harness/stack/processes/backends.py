@@ -14,7 +14,8 @@ from urllib.parse import quote
 from harness.correlation import CONTROL_HEADER, LOAD_PATH, READY_PATH, RUN_DIR_HEADER, run_hash
 from harness.errors import RigError
 from harness.rundir.manifest import part_of
-from harness.rundir.plan import Endpoint, PlannedUpstream, StackPlan
+from harness.rundir.plan import StackPlan
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import probe
 from harness.stack.processes.own_tls import client_context, scheme_of

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
 from harness.rundir.manifest import SERVICE, part_of
-from harness.rundir.plan import PlannedService, StackPlan
+from harness.rundir.plan import StackPlan
 from harness.rundir.planned.ca_variables import CA_VARIABLES
+from harness.rundir.planned.service import PlannedService
 from harness.secrets.expand import REFERENCE, Expander
 from harness.secrets.names import is_named_like_a_secret
 from harness.secrets.redact import REDACTED

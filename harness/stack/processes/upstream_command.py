@@ -13,7 +13,8 @@ from typing import Final
 
 from harness.errors import RigError
 from harness.rundir.manifest import UPSTREAM_PREFIX, part_of
-from harness.rundir.plan import PlannedUpstream, StackPlan
+from harness.rundir.plan import StackPlan
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.secrets.expand import Expander
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import probe
