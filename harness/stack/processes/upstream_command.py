@@ -39,8 +39,9 @@ def spec(upstream: PlannedUpstream, run_dir: Path, environ: Mapping[str, str], e
     env = {**environ, **{name: expand(value) for name, value in command.env.items()}}
     argv = tuple(expand(word) for word in command.argv)
     cwd = Path(command.cwd).absolute()
-    check_command(argv[0], cwd, env, whose=f"the upstream `{upstream.name}`", at=f"upstreams.{upstream.name}")
     name = f"{UPSTREAM_PREFIX}{upstream.name}"
+    whose, at = f"the upstream `{upstream.name}`", f"upstreams.{upstream.name}"
+    check_command(argv[0], cwd, env, whose=whose, at=at, part=part_of(name))
     return ProcessSpec(name, argv, env, cwd, run_dir / "logs" / f"{name}.log")
 
 
