@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from harness.rundir.results import UpstreamResult
+from harness.rundir.results import Results, UpstreamResult
 from harness.units import format_count, format_duration, format_exact_duration, format_share, format_things
 from reports import failures, formatting, frame, present, resources, validity
 from reports.charts import over_time, percentiles
@@ -35,6 +35,12 @@ def write(subject: Subject, out: Path) -> list[Path]:
     return [path]
 
 
+def _unmatched(results: Results) -> dict[str, Any]:
+    """The first calls that the fakes do not support, and how many others there are."""
+    shown = results.unmatched[:_UNMATCHED_MOST]
+    return {"unmatched": shown, "unmatched_left_out": len(results.unmatched) - len(shown)}
+
+
 def page(subject: Subject) -> str:
     results = subject.results
     history = history_of(subject)
@@ -57,9 +63,7 @@ def page(subject: Subject) -> str:
         "nothing": subject.trouble or "no arrival after the warm-up left a row.",
         "curves": curves,
         "slots": subject.plan.load.max_in_flight if subject.plan and subject.plan.load.model == "open" else None,
-        "resource_charts": resources.charts(subject, shading),
-        "cores_card": resources.cores_card(subject, shading),
-        "cost_rows": list(resources.table(results.cost)),
+        **_resources(subject, shading),
         "upstream_rows": results.upstreams,
         "joined": _joined(subject),
         "facts": list(_facts(subject)),
@@ -71,8 +75,7 @@ def page(subject: Subject) -> str:
         "who_was_named": who_was_named,
         "presence": present.table(results),
         "answers": list(quoted(subject)),
-        "unmatched": results.unmatched[:_UNMATCHED_MOST],
-        "unmatched_left_out": max(0, len(results.unmatched) - _UNMATCHED_MOST),
+        **_unmatched(results),
         "false_alarms": named_without_fault(results.false_alarms),
         **_heat(results.upstreams, [each.name for each in sorted(results.phases, key=lambda each: each.start_ms)]),
     }
@@ -87,6 +90,14 @@ def page(subject: Subject) -> str:
             "percentile_rows": [(name, row.tolist()) for name, row in table.iterrows()],
         }
     return render("report.html.j2", context, chart=history is not None)
+
+
+def _resources(subject: Subject, shading: Sequence[Band]) -> dict[str, Any]:
+    return {
+        "resource_charts": resources.charts(subject, shading),
+        "cores_card": resources.cores_card(subject, shading),
+        "cost_rows": list(resources.table(subject.results.cost)),
+    }
 
 
 def _curves(subject: Subject) -> list[Curve]:

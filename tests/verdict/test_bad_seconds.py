@@ -11,8 +11,9 @@ from harness import verdict
 from harness.evidence import Evidence
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.manifest import ProcessExit, RunEnd
-from harness.rundir.plan import PlannedService, PlannedUpstream
 from harness.rundir.planned.command import PlannedCommand
+from harness.rundir.planned.service import PlannedService
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.results import Results
 from harness.rundir.rows import Outcome
 from harness.verdict.bad_seconds.taken import is_taken, taken_seconds

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from harness.evidence import Evidence
 from harness.evidence.cores import CoreSeconds, Floats
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.results import CoresResult
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS, NS_PER_S, format_things
