@@ -13,9 +13,10 @@ from harness.gates.detection.cleared import ClearedGate
 from harness.gates.detection.named import DetectedGate
 from harness.gates.gate import Finding, Gate
 from harness.gates.latency import LatencyGate
+from harness.gates.readings.resource_gate import ResourceGate
 from harness.gates.recovery import RecoveryGate
-from harness.gates.resource_gate import ResourceGate
-from harness.gates.share import ShareGate
+from harness.gates.shares.complete import CompleteGate
+from harness.gates.shares.share import ShareGate
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.gates.throughput import ThroughputGate
 
@@ -39,6 +40,7 @@ class GateKind(Protocol):
 GATES: Final[tuple[GateKind, ...]] = (
     LatencyGate,
     ShareGate,
+    CompleteGate,
     CallsGate,
     ThroughputGate,
     RecoveryGate,
@@ -51,6 +53,7 @@ __all__ = [
     "GATES",
     "CallsGate",
     "ClearedGate",
+    "CompleteGate",
     "DetectedGate",
     "Finding",
     "Gate",

@@ -27,6 +27,7 @@ MEAN_MOMENTS: Final = 299
 
 GateVerdict = Literal["pass", "fail", "inconclusive"]
 Unit = Literal["ms", "share", "ratio", "per_s", "bytes", "count"]
+Op = Literal["<", ">", "="]
 DECIDED: Final[dict[GateVerdict, FindingKind]] = {
     "pass": FindingKind.HELD,
     "fail": FindingKind.EXCEEDED,
@@ -43,7 +44,7 @@ class Finding:
     """A sentence for people. Nothing may be decided by its words."""
     limit: float | None
     unit: Unit
-    op: Literal["<", ">"]
+    op: Op
     kind: FindingKind
     observed: float | None = None
     low: float | None = None
@@ -266,7 +267,7 @@ class GateDefaults:
     def breaks(self, finding: Finding) -> bool:
         if finding.observed is None or finding.limit is None:
             return False
-        return finding.observed >= finding.limit if finding.op == "<" else finding.observed <= finding.limit
+        return finding.observed <= finding.limit if finding.op == ">" else finding.observed >= finding.limit
 
     def own_quantile(self, pool: Pool) -> Quantile | None:
         return None

@@ -19,7 +19,7 @@ from harness.errors import Problem, ScenarioError
 from harness.faults import FAULTS
 from harness.gates import GATES
 from harness.gates.parse import parse_gate
-from harness.gates.share import BAD_OUTCOMES
+from harness.gates.shares.outcomes import BAD_OUTCOMES
 from harness.model.strict_model import StrictModel
 from harness.rundir.results import EXIT_CODE
 from harness.rundir.rows import CALLS, SAMPLES, Outcome, RowLayout, RowWriter

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.gates import (
     GATES,
     CallsGate,
+    CompleteGate,
     GateKind,
     GateSyntaxError,
     LatencyGate,
@@ -54,9 +55,9 @@ def test_limits_of_a_latency_gate(text: str, limit: Limit) -> None:
 def test_the_other_kinds() -> None:
     errors = parse_gate("errors < 1% during azure-slow")
     assert isinstance(errors, ShareGate)
-    assert (errors.p0, errors.op) == (0.01, "<")
+    assert errors.p0 == 0.01
     complete = parse_gate("complete for by-gcp > 99% during whole")
-    assert isinstance(complete, ShareGate)
+    assert isinstance(complete, CompleteGate)
     assert (complete.p0, complete.op, complete.requests()) == (0.01, ">", ("by-gcp",))
     calls = parse_gate("calls to azure for by-gcp < 0.01")
     assert isinstance(calls, CallsGate)
@@ -151,7 +152,16 @@ def test_how_many_independent_moments_a_pass_needs(text: str, moments: int) -> N
         ("p99 < 2s during azure now", 22, "one word too many", "may end a gate"),
         ("error < 1%", 0, "not something a gate can measure", "write `errors < 1%`"),
         ("errors < 1", 9, "not a share", "1%"),
-        ("errors < 0%", 9, "cannot be shown", "1%"),
+        ("errors < 0%", 9, "no share is below zero", "write `errors = 0`"),
+        ("errors <= 0 during x", 10, "no share is below zero", "write `errors = 0 during x`"),
+        ("errors == 0 during x", 7, "write `=` for `==`", "write `errors = 0 during x`"),
+        ("errors=0%", 6, "only `= 0`", "write `errors= 0`"),
+        ("errors for a = 3% during x", 13, "only `= 0`", "write `errors for a < 3% during x`"),
+        ("errors =", 8, "ends where `0`", "errors = 0"),
+        ("complete 0/8 > 99%", 9, "from 1 to 8, not 0", "complete 1/8"),
+        ("complete 9/8 > 99%", 9, "from 1 to 8, not 9", "complete 8/8"),
+        ("complete 3/65 > 99%", 9, "from 1 to 64 upstreams", "complete 6/8"),
+        ("complete of AZURE > 99%", 12, "not an upstream's name", "complete of UPSTREAM > 99%"),
         ("complete > 100%", 11, "cannot be shown", "99%"),
         ("complete < 99%", 9, "`>` expected", "complete > 99%"),
         ("calls < 1.5x", 8, "calls are counted", "calls < 1.5"),

@@ -22,7 +22,7 @@ _PHASES = ("during", "after")
 _OTHER_PHASES = ("in", "on", "at", "under", "while", "throughout")
 """What people write for `during`."""
 _GLUED = re.compile(r"(\d+(?:\.\d+)?x)(baseline|main)")
-_WORD = re.compile(r'"[^"]*"|[<>]=?|[^\s<>"]+|"')
+_WORD = re.compile(r'"[^"]*"|[<>=]=?|[^\s<>="]+|"')
 _OPERATOR = re.compile(r"[<>]=?|[=!]=?")
 _UNITS: dict[Callable[[str], float], tuple[str, ...]] = {
     parse_duration_ms: ("s", "ms"),

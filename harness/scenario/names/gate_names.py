@@ -69,6 +69,10 @@ def gate_diagnostics(
         looks_into_answers=looks_into_answers,
         unmarked=unmarked,
         mark_fix=mark_fix,
+        asks={
+            request.name: tuple(scenario.upstreams) if request.asks is None else request.asks
+            for request in scenario.load.written_requests
+        },
         starts_service=scenario.service.url is None,
         missing_alerts=ALERTS_OF_A_RUNG if without_alerts else "",
         written=located.path[0] == "gates",
