@@ -12,7 +12,9 @@ from harness.gates.calls import CallsGate
 from harness.gates.detection.cleared import ClearedGate
 from harness.gates.detection.named import DetectedGate
 from harness.gates.gate import Finding, Gate
+from harness.gates.largest import LargestGate
 from harness.gates.latency import LatencyGate
+from harness.gates.mean import MeanGate
 from harness.gates.readings.resource_gate import ResourceGate
 from harness.gates.recovery import RecoveryGate
 from harness.gates.shares.complete import CompleteGate
@@ -39,6 +41,8 @@ class GateKind(Protocol):
 
 GATES: Final[tuple[GateKind, ...]] = (
     LatencyGate,
+    MeanGate,
+    LargestGate,
     ShareGate,
     CompleteGate,
     CallsGate,
@@ -59,7 +63,9 @@ __all__ = [
     "Gate",
     "GateKind",
     "GateSyntaxError",
+    "LargestGate",
     "LatencyGate",
+    "MeanGate",
     "RecoveryGate",
     "ResourceGate",
     "ShareGate",

@@ -49,6 +49,7 @@ class ScenarioNames:
     mark_fix: str = ""
     asks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     starts_service: bool = True
+    has_locustfile: bool = False
     missing_alerts: str = ""
     written: bool = True
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.evidence import Pool
     from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
-    from harness.gates.reference_baseline import Quantile
+    from harness.gates.reference.baseline_file import Quantile
     from harness.rundir.results import Ending
 
 MEAN_MOMENTS: Final = 299
@@ -106,6 +106,11 @@ class Gate(Protocol):
     @property
     def uses_complete(self) -> bool:
         """Whether it needs to know which upstreams' rows were in an answer."""
+        ...
+
+    @property
+    def uses_first_byte(self) -> bool:
+        """Whether it needs the time of the first byte, which a gateway that buffers answers would hide."""
         ...
 
     @property
@@ -209,6 +214,10 @@ class GateDefaults:
 
     @property
     def uses_complete(self) -> bool:
+        return False
+
+    @property
+    def uses_first_byte(self) -> bool:
         return False
 
     @property

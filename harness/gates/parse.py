@@ -70,7 +70,7 @@ def parse_gate(text: str) -> Gate:
         )
     meant = meant_gate(text)
     if fix := _write(_valid(meant.texts)):
-        raise GateSyntaxError(meant.reason or f"`{first}` is not something a gate can measure", fix, offset)
+        raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)
     close = closest(first.lower(), _WORDS)
     fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
     raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)

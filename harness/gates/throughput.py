@@ -60,6 +60,7 @@ class ThroughputGate(GateDefaults):
 
         from harness.gates.batch_means import judge_mean
         from harness.gates.exceedance import Population, describe_stopped
+        from harness.gates.reference.limits import Limits
 
         windows = Population(self.phase, self.request, every_part=True).windows(pool)
         if any(window.cut for window in windows):
@@ -72,7 +73,7 @@ class ThroughputGate(GateDefaults):
             np.concatenate([seconds for _, seconds in batches]),
             n=sum(len(window.samples) for window in windows),
             seconds=sum(window.seconds for window in windows),
-            limit=self.limit_per_s,
+            limit=Limits.exactly(self.limit_per_s),
             below=False,
             unit="per_s",
             alpha_fail=alpha_fail,

@@ -190,7 +190,9 @@ def load_all(paths: Sequence[str], sets: Sequence[str], tags: Sequence[str]) -> 
 def refuse_missing_baseline(loaded: Sequence[LoadedScenario], baseline: Path | None) -> None:
     """Raises UsageError if a limit of `N x main` has no baseline to compare with, or the file is no baseline file."""
     if baseline:
-        from harness.gates.reference_baseline import load_baseline  # with scipy, which no run needs before its load
+        from harness.gates.reference.baseline_file import (
+            load_baseline,
+        )  # with scipy, which no run needs before its load
 
         load_baseline(baseline)
         return

@@ -34,6 +34,8 @@ class FindingKind(StrEnum):
     TOO_FEW_BURSTS = "too_few_bursts"
     TOO_CLOSE = "too_close"
     """Of a mean: its bounds are on both sides of the limit."""
+    LEFT_OUT = "left_out"
+    """Of `mean`: too many requests failed, so the mean of the others is not the service's."""
     TOO_EARLY = "too_early"
     """The load ended before the gate's time was over."""
 
@@ -43,6 +45,8 @@ class FindingKind(StrEnum):
     GUARD_TOO_SHORT = "guard_too_short"
     NO_MAIN = "no_main"
     """The limit comes from the file of --baseline, which is missing or lacks the figure."""
+    MAIN_UNLIKE = "main_unlike"
+    """The run of main is not comparable: the machine was not equally fast, or the planned rate differs."""
     REFERENCE_UNSURE = "reference_unsure"
     """The figure that the gate compares with is too uncertain."""
     NO_GATEWAY = "no_gateway"

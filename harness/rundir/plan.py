@@ -151,6 +151,8 @@ class PlannedGateway(Frozen):
     port: int | None = None
     binary: str | None = None
     target: str
+    buffers: bool = True
+    """Of nginx: it collects an answer before it passes it on. False if a gate is about an answer's first byte."""
 
 
 class Stage(Frozen):

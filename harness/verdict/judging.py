@@ -22,7 +22,7 @@ from harness.evidence.incomplete import incomplete_answers
 from harness.evidence.meetings import never_asked
 from harness.evidence.origin_notes import origin_notes
 from harness.evidence.unmatched import unmatched_calls
-from harness.gates.reference_baseline import OWN
+from harness.gates.reference.baseline_file import OWN
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
 from harness.rundir.results import (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.evidence import Pool
 from harness.gates import Gate
-from harness.gates.reference_baseline import BaselineFile
+from harness.gates.reference.baseline_file import BaselineFile
 
 
 def own_baseline(pool: Pool, gates: Sequence[Gate]) -> BaselineFile:

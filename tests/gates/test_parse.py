@@ -19,7 +19,7 @@ from harness.gates import (
     ShareGate,
     ThroughputGate,
 )
-from harness.gates.latency import Limit
+from harness.gates.latency_limit import Limit
 from harness.gates.parse import parse_gate
 
 
@@ -114,6 +114,12 @@ def test_a_gate_without_a_phase_speaks_of_the_whole() -> None:
         ("p99 < 2 x baseline", 368),
         ("errors < 0.5%", 598),
         ("complete > 99%", 299),
+        ("complete of azure > 99%", 299),
+        ("complete 6/8 > 99.9%", 2_995),
+        ("errors = 0", 0),
+        ("mean < 1s", 299),
+        ("max < 1s", 0),
+        ("p99(ttfb) < 1s", 299),
         ("calls to azure < 0.01", 299),
         ("calls < 8", 299),
         ("throughput > 1/s", 299),
@@ -220,14 +226,22 @@ def test_how_many_independent_moments_a_pass_needs(text: str, moments: int) -> N
         ("rps > 20", 0, "not something a gate can measure", "write `throughput > 20/s`"),
         ("rps > 20 during x", 0, "not something a gate can measure", "write `throughput > 20/s during x`"),
         ("qps >= 1200/m", 0, "not something a gate can measure", "write `throughput > 1200/m`"),
-        ("avg < 250ms during x", 0, "no gate bounds a mean", "write `p50 < 250ms during x`"),
-        ("mean < 0.3s", 0, "no gate bounds a mean", "write `p50 < 0.3s`"),
+        ("avg < 250ms during x", 0, "not something a gate can measure", "write `mean < 250ms during x`"),
         ("median < 70ms", 0, "not something a gate can measure", "write `p50 < 70ms`"),
-        ("max < 7s", 0, "slowest request of all", "write `p99.9 < 7s`"),
+        ("slowest < 7s", 0, "not something a gate can measure", "write `max < 7s`"),
         ("latency < 1s", 0, "not something a gate can measure", "write `p99 < 1s`"),
         ("response_time < 900", 0, "not something a gate can measure", "write `p99 < 900ms`"),
         ("5xx < 3%", 0, "not something a gate can measure", "write `errors < 3%`"),
-        ("5xx == 0", 0, "not something a gate can measure", "write `errors < 1%`"),
+        ("5xx == 0", 0, "not something a gate can measure", "write `errors = 0`"),
+        ("ttfb < 200", 0, "not something a gate can measure", "write `p99(ttfb) < 200ms` or `p99(ttfb) < 200s`"),
+        ("p95 ttfb < 1s during x", 4, "`<` expected", "write `p95(ttfb) < 1s during x`"),
+        ("p95(ttfb) of azure < 1s", 10, "first byte is that of the service", "write `p95 of azure < 1s`"),
+        ("average < 0.3s", 0, "not something a gate can measure", "write `mean < 0.3s`"),
+        ("mean latency < 250ms", 5, "`<` expected", "write `mean < 250ms`"),
+        ("mean of AZURE < 1s", 8, "not an upstream's name", "mean of UPSTREAM < 1s"),
+        ("mean < 250", 7, "no unit", "250ms or 250s"),
+        ("max <= 7s", 4, "strict bound", "max < 7s"),
+        ("success == 100%", 0, "not something a gate can measure", "write `errors = 0`"),
         ("status 500 < 0.5% during x", 0, "not something a gate can measure", "write `errors < 0.5% during x`"),
         ("error_rate < 0.02", 0, "not something a gate can measure", "write `errors < 2%`"),
         ("error rate < 2%", 0, "not something a gate can measure", "write `errors < 2%`"),

@@ -67,7 +67,8 @@ def test_a_single_request_is_enough_for_a_pass(tmp_path: Path) -> None:
     made = healthy()
     made.samples = made.samples[made.samples["intended_ns"] >= T0_NS][:1]
     finding = found("errors = 0", made, tmp_path)
-    assert (finding.verdict, finding.n, finding.high) == ("pass", 1, pytest.approx(0.95))
+    assert (finding.verdict, finding.n) == ("pass", 1)
+    assert finding.high == pytest.approx(0.95)
     assert parse_gate("errors = 0").moments(0.95) == 0
 
 

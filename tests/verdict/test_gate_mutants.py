@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ import pytest
 from harness import verdict
 from harness.evidence import Evidence
 from harness.evidence.completeness import complete
+from harness.gates.mean_judge import _answered as _real_answered
 from harness.rundir.rows import Outcome
+from harness.units import NS_PER_MS
 from tests.rundir.recording import Recording, make_plan, record, slow_fault
 from tests.verdict.test_mutants import Mutant, swap
 
@@ -36,12 +40,90 @@ def bystander_lost() -> Recording:
     return made
 
 
+def steady(gate: str) -> Recording:
+    """Every request takes 100 ms, and its first byte comes at half of it."""
+    made = record(make_plan(gates=[gate]))
+    for field, after_ms in (("sent_ns", 0), ("first_ns", 50), ("done_ns", 100)):
+        made.samples[field] = made.samples["intended_ns"] + after_ms * NS_PER_MS
+    return made
+
+
+def one_in_fifty_failed() -> Recording:
+    made = steady("mean < 90ms")
+    made.samples["outcome"][made.samples["seq"] % 50 == 0] = Outcome.HTTP_ERROR
+    return made
+
+
+def slow_bodies() -> Recording:
+    return steady("p99(ttfb) < 80ms")
+
+
+def no_first_bytes() -> Recording:
+    made = steady("p99(ttfb) < 80ms")
+    made.samples["first_ns"] = 0
+    return made
+
+
+def one_slow_request() -> Recording:
+    made = steady("max < 2s")
+    made.samples["done_ns"][2_000] += 3_000 * NS_PER_MS
+    return made
+
+
+def too_short_for_a_mean() -> Recording:
+    return record(make_plan(gates=["mean < 1s"], duration_ms=20_000))
+
+
+def _without_the_slowest(gate: Any, pool: Any) -> Any:
+    answered: Any = _real_answered(gate, pool)
+    return replace(answered, ms=[np.sort(own)[: -max(1, len(own) // 1000)] for own in answered.ms])
+
+
+def _windows(gate: Any, pool: Any) -> Any:
+    return [run.window(gate.phase) for run in pool.runs]
+
+
 MUTANTS = (
     Mutant(
         "= 0: one failure in thousands let pass",
         one_failure,
         swap("harness.gates.shares.none_of.counted", lambda _: lambda _, window: np.zeros(len(window.samples), bool)),
         right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "mean: what failed is forgotten",
+        one_in_fifty_failed,
+        swap("harness.gates.mean_judge.LEFT_OUT_MOST", 1.0),
+        right="inconclusive",
+        wrong="fail",
+    ),
+    Mutant(
+        "mean: few moments are enough",
+        too_short_for_a_mean,
+        swap("harness.gates.batch_means.MEAN_MOMENTS", 1),
+        right="inconclusive",
+        wrong="pass",
+    ),
+    Mutant(
+        "max: a p99.9 in its place",
+        one_slow_request,
+        swap("harness.gates.mean_judge._answered", _without_the_slowest),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "ttfb: the last byte for the first",
+        slow_bodies,
+        swap("harness.gates.latency_judge.latency_of", lambda _, window: window.latency_ns),
+        right="pass",
+        wrong="fail",
+    ),
+    Mutant(
+        "ttfb: no first byte taken for an early one",
+        no_first_bytes,
+        swap("harness.gates.latency_judge._latencies", lambda gate, pool: [w.latency_ns for w in _windows(gate, pool)]),
+        right="inconclusive",
         wrong="pass",
     ),
     Mutant(

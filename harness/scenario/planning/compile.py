@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from harness.gates.parse import parse_gate
 from harness.rundir.plan import (
     LoadPlan,
     Plan,
@@ -119,9 +120,11 @@ def _with_proxies(inputs: Inputs, proxies: Mapping[str, ProxyAddresses]) -> Inpu
 
 
 def with_room_for(stack: StackPlan, loads: Sequence[LoadPlan]) -> StackPlan:
-    """The stack, fit for each of these loads: the gateway's connections and Toxiproxy's log are set when it starts."""
+    """The stack, fit for each of these loads: what its gateway does and Toxiproxy's log are set when it starts."""
+    first_byte = any(parse_gate(gate.text).uses_first_byte for each in loads for gate in each.gates)
     return stack.model_copy(
         update={
+            "gateway": stack.gateway.model_copy(update={"buffers": not first_byte}),
             "most_in_flight": max(each.load.max_in_flight for each in loads),
             "logs_clients": any(
                 fault.may_keep_calls_from(stack.upstream(name))

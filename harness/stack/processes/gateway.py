@@ -191,7 +191,7 @@ http {{
             proxy_read_timeout {timeout_ms}ms;
             proxy_next_upstream off;
             proxy_request_buffering on;
-            proxy_buffering on;
+            proxy_buffering {"on" if plan.gateway.buffers else "off"};
             proxy_buffer_size 64k;
             proxy_buffers 32 64k;
             proxy_busy_buffers_size 128k;
