@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from harness.gates.answered.largest import LargestGate
+from harness.gates.answered.mean import MeanGate
 from harness.gates.calls import CallsGate
 from harness.gates.detection.cleared import ClearedGate
 from harness.gates.detection.named import DetectedGate
 from harness.gates.gate import Finding, Gate
-from harness.gates.largest import LargestGate
 from harness.gates.latency import LatencyGate
-from harness.gates.mean import MeanGate
 from harness.gates.readings.resource_gate import ResourceGate
 from harness.gates.recovery import RecoveryGate
 from harness.gates.shares.complete import CompleteGate

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from harness.evidence import Pool
     from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
-    from harness.gates.reference.baseline_file import Quantile
+    from harness.gates.reference.baseline_file import BaselineFile, Figure
+    from harness.rundir.plan import Plan
     from harness.rundir.results import Ending
 
 MEAN_MOMENTS: Final = 299
@@ -184,8 +185,12 @@ class Gate(Protocol):
         """Whether the observed figure is beyond the limit, whether or not that is certain."""
         ...
 
-    def own_quantile(self, pool: Pool) -> Quantile | None:
-        """The quantile with which a later run may compare itself; None if the gate has none."""
+    def own_figure(self, pool: Pool) -> Figure | None:
+        """The figure with which a later run may compare itself; None if the gate has none."""
+        ...
+
+    def refuses_main(self, main: BaselineFile, plan: Plan) -> str:
+        """Why the gate could never be decided with this file of --baseline; empty if it can."""
         ...
 
     def headline(self, finding: Finding) -> str:
@@ -278,8 +283,11 @@ class GateDefaults:
             return False
         return finding.observed <= finding.limit if finding.op == ">" else finding.observed >= finding.limit
 
-    def own_quantile(self, pool: Pool) -> Quantile | None:
+    def own_figure(self, pool: Pool) -> Figure | None:
         return None
+
+    def refuses_main(self, main: BaselineFile, plan: Plan) -> str:
+        return ""
 
     def headline(self: Gate, finding: Finding) -> str:
         return f"`{self.text}` did not hold, {finding.reason}"

@@ -139,7 +139,7 @@ class LatencyGate(GateDefaults):
     def breaks(self, finding: Finding) -> bool:
         return bool(finding.n) and finding.exceeded is not None and finding.exceeded / finding.n >= self.p0
 
-    def own_quantile(self, pool: Pool) -> Quantile | None:
+    def own_figure(self, pool: Pool) -> Quantile | None:
         from harness.gates.latency_judge import own_quantile
 
         return own_quantile(self, pool)

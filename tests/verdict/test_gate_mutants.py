@@ -12,11 +12,12 @@ import pytest
 from harness import verdict
 from harness.evidence import Evidence
 from harness.evidence.completeness import complete
-from harness.gates.mean_judge import _answered as _real_answered
+from harness.gates.answered.mean_judge import _answered as _real_answered
+from harness.gates.shares.share_bounds import bounds_of
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS
 from tests.rundir.recording import Recording, make_plan, record, slow_fault
-from tests.verdict.test_mutants import Mutant, swap
+from tests.verdict.test_mutants import Mutant, Patch, swap
 
 
 def one_failure() -> Recording:
@@ -83,6 +84,20 @@ def _windows(gate: Any, pool: Any) -> Any:
     return [run.window(gate.phase) for run in pool.runs]
 
 
+def as_main(folder: Path) -> None:
+    """Puts a main into the folder, in which one request in 100 failed."""
+    made = record(make_plan(duration_ms=300_000))
+    made.samples["outcome"][made.samples["seq"] % 100 == 0] = Outcome.HTTP_ERROR
+    verdict.write(made.write(folder / "of-main"))
+    (folder / "main.json").write_bytes((folder / "of-main" / "baseline.json").read_bytes())
+
+
+def somewhat_worse_than_main() -> Recording:
+    made = record(make_plan(gates=["errors < main + 1%"], duration_ms=300_000))
+    made.samples["outcome"][made.samples["seq"] % 40 == 0] = Outcome.HTTP_ERROR
+    return made
+
+
 MUTANTS = (
     Mutant(
         "= 0: one failure in thousands let pass",
@@ -94,7 +109,7 @@ MUTANTS = (
     Mutant(
         "mean: what failed is forgotten",
         one_in_fifty_failed,
-        swap("harness.gates.mean_judge.LEFT_OUT_MOST", 1.0),
+        swap("harness.gates.answered.mean_judge.LEFT_OUT_MOST", 1.0),
         right="inconclusive",
         wrong="fail",
     ),
@@ -108,7 +123,7 @@ MUTANTS = (
     Mutant(
         "max: a p99.9 in its place",
         one_slow_request,
-        swap("harness.gates.mean_judge._answered", _without_the_slowest),
+        swap("harness.gates.answered.mean_judge._answered", _without_the_slowest),
         right="fail",
         wrong="pass",
     ),
@@ -150,3 +165,27 @@ def test_the_mistake_changes_a_verdict(mutant: Mutant, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         mutant.patch(patch)
         assert verdict.judge(Evidence.load(tmp_path)).verdict == mutant.wrong
+
+
+@pytest.mark.parametrize(
+    ("mistake", "patch", "wrong"),
+    [
+        (
+            "main taken for exact",
+            swap("harness.gates.shares.share_bounds.bounds_of", lambda share, *_: (share.exceeded / share.n,) * 2),
+            "fail",
+        ),
+        (
+            "main's bounds swapped",
+            swap("harness.gates.shares.share_bounds.bounds_of", lambda *args: tuple(reversed(bounds_of(*args)))),
+            "fail",
+        ),
+    ],
+)
+def test_mistakes_about_main_change_a_verdict(mistake: str, patch: Patch, wrong: str, tmp_path: Path) -> None:
+    somewhat_worse_than_main().write(tmp_path)
+    as_main(tmp_path)
+    assert verdict.judge(Evidence.load(tmp_path)).gates[0].verdict == "inconclusive"
+    with pytest.MonkeyPatch.context() as mutated:
+        patch(mutated)
+        assert verdict.judge(Evidence.load(tmp_path)).gates[0].verdict == wrong, mistake

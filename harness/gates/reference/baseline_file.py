@@ -62,6 +62,10 @@ class SuccessRate(Frozen):
     high_per_s: float
 
 
+Figure = Quantile | FailedShare | SuccessRate
+"""What a gate leaves for a later run."""
+
+
 class BaselineFile(Frozen):
     """The document. `scenario`, `run`: the name and the id of the run that wrote it."""
 

@@ -19,6 +19,7 @@ from harness.units import format_share, format_things
 
 if TYPE_CHECKING:
     from harness.evidence import Pool
+    from harness.gates.reference.baseline_file import FailedShare
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,11 @@ class NoneGate(GateDefaults):
 
     def breaks(self, finding: Finding) -> bool:
         return bool(finding.exceeded)
+
+    def own_figure(self, pool: Pool) -> FailedShare | None:
+        from harness.gates.shares.share_bounds import own_share
+
+        return own_share(pool, self.metric, self.request, self.phase)
 
     def _finding(
         self,

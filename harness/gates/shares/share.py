@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from harness.gates.gate import Finding, Gate, GateDefaults, Unit, moments_for_share
+from harness.gates.shares.margin import MarginGate
 from harness.gates.shares.none_of import NoneGate
 from harness.gates.shares.outcomes import BAD_OUTCOMES, counted, did
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.evidence import Evidence, Pool, Window
+    from harness.gates.reference.baseline_file import FailedShare
 
 _BELOW_ZERO: Final = re.compile(r"<=?\s*(0(?:\.0+)?%?)(?=\s|$)")
 
@@ -32,6 +34,7 @@ class ShareGate(GateDefaults):
         "errors < 1% during azure-latency",
         "timeouts < 1% during azure-latency",
         "errors = 0 during baseline",
+        "errors < main + 0.5% during azure-latency",
     )
     WORDS: ClassVar[tuple[str, ...]] = tuple(BAD_OUTCOMES)
 
@@ -55,6 +58,8 @@ class ShareGate(GateDefaults):
             return NoneGate.parse_rest(words, metric, request)
         _refuse_below_zero(words)
         words.comparison("<", f"{metric} < 1%")
+        if MarginGate.is_meant(words):
+            return MarginGate.parse_rest(words, metric, request)
         limit = words.share("1%")
         return cls(words.text, metric, request, limit, words.phase())
 
@@ -106,6 +111,11 @@ class ShareGate(GateDefaults):
 
     def breaks(self, finding: Finding) -> bool:
         return bool(finding.n) and finding.exceeded is not None and finding.exceeded / finding.n >= self.p0
+
+    def own_figure(self, pool: Pool) -> FailedShare | None:
+        from harness.gates.shares.share_bounds import own_share
+
+        return own_share(pool, self.metric, self.request, self.phase)
 
     def _bad(self, run: Evidence, window: Window) -> NDArray[np.bool_]:
         """For each request: whether it counts against this gate."""

@@ -91,6 +91,11 @@ class Tokens:
         self._next += 1
         return True
 
+    def skip_to(self, offset: int) -> None:
+        """Move on to the text at `offset`, which may be within a word."""
+        rest = (match for match in _WORD.finditer(self.text, offset))
+        self._words = [*self._words[: self._next], *(Token(match[0], match.start()) for match in rest)]
+
     def comparison(self, op: str, fix: str) -> None:
         """Takes the one comparison `op` that this gate has. Refuses `<=` and `>=`, because gates are strict bounds."""
         word = self.take(f"`{op}`", fix)

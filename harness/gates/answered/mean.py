@@ -1,18 +1,17 @@
-"""`max < 5s`: no request that ended ok may take that long.
+"""`mean < 300ms`: the mean latency of the requests that ended ok, bounded by batch means.
 
-The largest latency is a fact about this run and no estimate: the first that reaches the limit is a FAIL, and a PASS
-says nothing about the next run. So no error is allowed for and no moments are needed. Requests that failed have no
-latency; the reason says how many there were.
+A mean hides a few very slow requests and cannot hold a failed one, whose latency is infinite. So the share left out is
+printed, and above 1 % the gate says nothing. Of an upstream (`mean of azure`) it is the mean of its calls.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames
-from harness.gates.gate import Finding, Gate, GateDefaults
+from harness.gates.gate import MEAN_MOMENTS, Finding, Gate, GateDefaults
 from harness.gates.latency_limit import Limit, parse_limit, timeout_diagnostics
 from harness.gates.syntax.tokenizer import Tokens
 
@@ -22,11 +21,14 @@ if TYPE_CHECKING:
     from harness.evidence import Pool
     from harness.gates.reference.baseline_file import Quantile
 
+LEFT_OUT_MOST: Final = 0.01
+"""If a larger share of the requests failed, the mean of the others says nothing about the service."""
+
 
 @dataclass(frozen=True, slots=True)
-class LargestGate(GateDefaults):
-    EXAMPLES: ClassVar[tuple[str, ...]] = ("max < 5s during baseline", "max < gateway.timeout")
-    WORDS: ClassVar[tuple[str, ...]] = ("max",)
+class MeanGate(GateDefaults):
+    EXAMPLES: ClassVar[tuple[str, ...]] = ("mean < 300ms during baseline", "mean < 1.2x main")
+    WORDS: ClassVar[tuple[str, ...]] = ("mean",)
 
     text: str
     upstream: str | None
@@ -36,19 +38,19 @@ class LargestGate(GateDefaults):
 
     @classmethod
     def reads(cls, word: str) -> bool:
-        return word == "max"
+        return word == "mean"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:
         words.take()
-        upstream = words.name("an upstream's name", "max of UPSTREAM < 5s") if words.accept("of") else None
+        upstream = words.name("an upstream's name", "mean of UPSTREAM < 300ms") if words.accept("of") else None
         request = words.request()
-        words.comparison("<", "max < 5s")
+        words.comparison("<", "mean < 300ms")
         return cls(words.text, upstream, request, parse_limit(words), words.phase())
 
     @property
     def metric(self) -> str:
-        return f"max of {self.upstream}" if self.upstream else "max"
+        return f"mean of {self.upstream}" if self.upstream else "mean"
 
     @property
     def uses_gateway_timeout(self) -> bool:
@@ -71,30 +73,27 @@ class LargestGate(GateDefaults):
     def counts_calls(self) -> bool:
         return self.upstream is not None
 
+    def moments(self, confidence: float) -> int:
+        return MEAN_MOMENTS
+
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return self.limit.in_ms(gateway_timeout_ms)
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
-        return timeout_diagnostics(self.limit, names, "max < 5s")
+        return timeout_diagnostics(self.limit, names, "mean < 300ms")
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
-        from harness.gates.mean_judge import judge_largest
+        from harness.gates.answered.mean_judge import judge
 
-        return judge_largest(self, pool)
-
-    def cannot_pass(self, pool: Pool, *, alpha_fail: float) -> Finding | None:
-        if self.upstream or self.latency_limit_ms(pool.plan.gateway.timeout_ms) is None:
-            return None
-        finding = self.judge(pool, alpha_fail=alpha_fail)
-        return finding if finding.verdict == "fail" else None
+        return judge(self, pool, alpha_fail)
 
     def in_baseline(self) -> Gate | None:
         return None if self.limit.factor is not None else dataclasses.replace(self, phase="baseline")
 
-    def own_quantile(self, pool: Pool) -> Quantile | None:
-        from harness.gates.mean_judge import own_largest
+    def own_figure(self, pool: Pool) -> Quantile | None:
+        from harness.gates.answered.mean_judge import own_mean
 
-        return own_largest(self, pool)
+        return own_mean(self, pool)
 
     def headline(self, finding: Finding) -> str:
         if finding.observed is None or finding.limit is None:

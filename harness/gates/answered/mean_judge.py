@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence import NEVER, Pool
+from harness.gates.answered.mean import LEFT_OUT_MOST
 from harness.gates.batch_means import judge_mean
 from harness.gates.exceedance import InconclusiveReason, Population, describe_stopped, guard_too_short
 from harness.gates.gate import DECIDED, Finding, GateVerdict
 from harness.gates.latency_judge import call_latencies
-from harness.gates.mean import LEFT_OUT_MOST
 from harness.gates.quantiles import Bounds
 from harness.gates.reference.baseline_file import Quantile
 from harness.gates.reference.limits import limits_of
@@ -23,8 +23,8 @@ from harness.statistics import batch_sizes, batch_sums, mean_bounds
 from harness.units import NS_PER_MS, format_count, format_duration, format_exact_duration, format_share
 
 if TYPE_CHECKING:
-    from harness.gates.largest import LargestGate
-    from harness.gates.mean import MeanGate
+    from harness.gates.answered.largest import LargestGate
+    from harness.gates.answered.mean import MeanGate
 
 
 @dataclass(frozen=True, slots=True)
