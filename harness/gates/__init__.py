@@ -15,6 +15,7 @@ from harness.gates.detection.cleared import ClearedGate
 from harness.gates.detection.named import DetectedGate
 from harness.gates.gate import Finding, Gate
 from harness.gates.latency import LatencyGate
+from harness.gates.readings.per_request import PerRequestGate
 from harness.gates.readings.resource_gate import ResourceGate
 from harness.gates.recovery import RecoveryGate
 from harness.gates.shares.complete import CompleteGate
@@ -49,6 +50,7 @@ GATES: Final[tuple[GateKind, ...]] = (
     ThroughputGate,
     RecoveryGate,
     ResourceGate,
+    PerRequestGate,
     DetectedGate,
     ClearedGate,
 )
@@ -66,6 +68,7 @@ __all__ = [
     "LargestGate",
     "LatencyGate",
     "MeanGate",
+    "PerRequestGate",
     "RecoveryGate",
     "ResourceGate",
     "ShareGate",

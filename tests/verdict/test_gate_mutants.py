@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from harness.gates.answered.mean_judge import _answered as _real_answered
 from harness.gates.shares.share_bounds import bounds_of
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS
+from tests.gates.test_resource_gate import reading
 from tests.rundir.recording import Recording, make_plan, record, slow_fault
 from tests.verdict.test_mutants import Mutant, Patch, swap
 
@@ -69,6 +71,27 @@ def one_slow_request() -> Recording:
     made = steady("max < 2s")
     made.samples["done_ns"][2_000] += 3_000 * NS_PER_MS
     return made
+
+
+class _NOTHING_DROPPED:
+    DROPPED = 255
+
+
+def with_cpu(gate: str, cpu_s: Callable[[float], float]) -> Recording:
+    made = record(make_plan(gates=[gate]))
+    made.resources = [reading(t + 0.5, cpu_s=10 + cpu_s(t)) for t in range(-2, 112)]
+    return made
+
+
+def half_dropped() -> Recording:
+    """5 ms for each arrival, of which one in two was never sent."""
+    made = with_cpu("cpu < 8ms", lambda t: 0.2 * t)
+    made.samples["outcome"][made.samples["seq"] % 2 == 0] = Outcome.DROPPED
+    return made
+
+
+def a_worker_ended() -> Recording:
+    return with_cpu("cpu < 8ms", lambda t: 0.2 * t + (40.0 if t < 50 else 0.0))
 
 
 def too_short_for_a_mean() -> Recording:
@@ -126,6 +149,22 @@ MUTANTS = (
         swap("harness.gates.answered.mean_judge._answered", _without_the_slowest),
         right="fail",
         wrong="pass",
+    ),
+    Mutant(
+        "cpu: divided by the planned arrivals, not by what ended",
+        half_dropped,
+        swap("harness.gates.readings.per_request_judge.Outcome", _NOTHING_DROPPED),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "cpu: a counter that fell counts as known",
+        a_worker_ended,
+        lambda patch: patch.setattr(
+            "harness.gates.readings.per_request_judge.max", lambda _, grown: abs(grown), raising=False
+        ),
+        right="inconclusive",
+        wrong="fail",
     ),
     Mutant(
         "ttfb: the last byte for the first",

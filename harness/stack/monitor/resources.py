@@ -83,6 +83,8 @@ class ResourceSample:
     threads: int | None
     fds: int | None
     sockets: dict[str, int] | None
+    log_bytes: int | None = None
+    """The size of its log, which only the service's has here."""
 
 
 Seen = tuple[ChildProcess, ResourceSample, bool]
@@ -166,7 +168,15 @@ def measure(child: ChildProcess, family: Sequence[psutil.Process], counter: Sock
         threads=_sum(each.threads for each in known),
         fds=_sum(each.fds for each in known),
         sockets=counter.count([process.pid for process in family]) if child.name == service.NAME else None,
+        log_bytes=_size(child.spec.log) if child.name == service.NAME else None,
     )
+
+
+def _size(log: Path) -> int | None:
+    try:
+        return log.stat().st_size
+    except OSError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
