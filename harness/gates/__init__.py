@@ -15,6 +15,7 @@ from harness.gates.detection.cleared import ClearedGate
 from harness.gates.detection.named import DetectedGate
 from harness.gates.gate import Finding, Gate
 from harness.gates.latency import LatencyGate
+from harness.gates.readings.metric import MetricGate
 from harness.gates.readings.per_request import PerRequestGate
 from harness.gates.readings.resource_gate import ResourceGate
 from harness.gates.recovery import RecoveryGate
@@ -51,6 +52,7 @@ GATES: Final[tuple[GateKind, ...]] = (
     RecoveryGate,
     ResourceGate,
     PerRequestGate,
+    MetricGate,
     DetectedGate,
     ClearedGate,
 )
@@ -68,6 +70,7 @@ __all__ = [
     "LargestGate",
     "LatencyGate",
     "MeanGate",
+    "MetricGate",
     "PerRequestGate",
     "RecoveryGate",
     "ResourceGate",

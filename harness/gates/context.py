@@ -50,6 +50,7 @@ class ScenarioNames:
     asks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     starts_service: bool = True
     has_locustfile: bool = False
+    has_metrics: bool = False
     missing_alerts: str = ""
     written: bool = True
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.evidence import Pool
     from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
     from harness.gates.reference.baseline_file import BaselineFile, Figure
+    from harness.rundir.metrics.series import Series
     from harness.rundir.plan import Plan
     from harness.rundir.results import Ending
 
@@ -129,6 +130,11 @@ class Gate(Protocol):
         """For a gate that is not about how requests ended, a sentence on why it matters; else empty."""
         ...
 
+    @property
+    def series(self) -> Series | None:
+        """The series of the service's metrics that it is about, which the run records; None if it is about none."""
+        ...
+
     def phases(self) -> tuple[str, ...]:
         """Every phase that it needs: its own, and the baseline if it compares with it."""
         ...
@@ -236,6 +242,10 @@ class GateDefaults:
     @property
     def significance(self) -> str:
         return ""
+
+    @property
+    def series(self) -> Series | None:
+        return None
 
     @property
     def unit(self) -> Unit:

@@ -141,6 +141,8 @@ class PlannedService(Frozen):
     """Where the service's metrics are, read by GET; None: it has no known alert."""
     alerts_metric: str | None = None
     """The metric of the alert. A sample above zero reports the upstream whose name is the value of a label."""
+    metrics_path: str | None = None
+    """Where gates on the service's metrics read them, by GET; None: the scenario does not say."""
 
 
 class PlannedGateway(Frozen):
@@ -395,6 +397,8 @@ class LoadPlan(Frozen):
     guard_ms: float
     faults: tuple[PlannedFault, ...] = ()
     gates: tuple[PlannedGate, ...]
+    metrics: tuple[str, ...] = ()
+    """The series of the service's metrics that gates are about, which the run records."""
     default_gates: bool = False
     """No gate was written, so the default gate applies: a floor, not a service level. The run says so."""
     verdict: PlannedVerdict = Field(default_factory=PlannedVerdict)

@@ -26,6 +26,8 @@ from harness.rundir.detections import Recorded
 from harness.rundir.incomplete import IncompleteAnswer, answer_name, index_name
 from harness.rundir.journal import Entry
 from harness.rundir.manifest import Manifest, RunEnd, ToxiproxyInfo
+from harness.rundir.metrics.readings import FILE as METRICS
+from harness.rundir.metrics.readings import MetricReading
 from harness.rundir.plan import (
     Endpoint,
     FakeSpec,
@@ -166,6 +168,7 @@ class Recording:
     entries: list[Entry]
     canaries: list[CanaryLine]
     resources: list[dict[str, Any]] = field(default_factory=list)
+    metrics: list[MetricReading] = field(default_factory=list)
     notices: list[Recorded] | None = field(default_factory=list)
     """None: as of a run before there were any."""
     incomplete: list[IncompleteAnswer] = field(default_factory=list)
@@ -188,6 +191,8 @@ class Recording:
         _write_lines(run_dir / "faults.ndjson", [entry.model_dump_json() for entry in self.entries])
         _write_lines(run_dir / "canary.ndjson", [line.model_dump_json() for line in self.canaries])
         _write_lines(run_dir / "resources.ndjson", [json.dumps(line) for line in self.resources])
+        if self.metrics:
+            _write_lines(run_dir / METRICS, [reading.model_dump_json() for reading in self.metrics])
         if self.notices is not None:
             _write_lines(run_dir / "notices.ndjson", [line.model_dump_json() for line in self.notices])
         if self.incomplete:

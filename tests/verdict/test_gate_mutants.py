@@ -14,11 +14,14 @@ from harness import verdict
 from harness.evidence import Evidence
 from harness.evidence.completeness import complete
 from harness.gates.answered.mean_judge import _answered as _real_answered
+from harness.gates.readings.growth import Growth
+from harness.gates.readings.metric_judge import _level as _real_level
 from harness.gates.shares.share_bounds import bounds_of
+from harness.rundir.metrics.readings import MetricReading
 from harness.rundir.rows import Outcome
-from harness.units import NS_PER_MS
+from harness.units import NS_PER_MS, NS_PER_S
 from tests.gates.test_resource_gate import reading
-from tests.rundir.recording import Recording, make_plan, record, slow_fault
+from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
 from tests.verdict.test_mutants import Mutant, Patch, swap
 
 
@@ -98,6 +101,27 @@ def too_short_for_a_mean() -> Recording:
     return record(make_plan(gates=["mean < 1s"], duration_ms=20_000))
 
 
+def with_pool(value: Callable[[int], float | None]) -> Recording:
+    made = record(make_plan(gates=["metric pool < 9"]))
+    made.metrics = [
+        MetricReading(t_ns=T0_NS + t * NS_PER_S + 1, series="pool", value=value(t), type="gauge" if value(t) else None)
+        for t in range(-2, 112)
+    ]
+    return made
+
+
+def a_full_pool() -> Recording:
+    return with_pool(lambda t: 9.0 if t == 50 else 3.0)
+
+
+def no_such_metric() -> Recording:
+    return with_pool(lambda _: None)
+
+
+def _mean_level(gate: Any, run: Any, series: Any, phase: str) -> Any:
+    return replace(_real_level(gate, run, series, phase), highest=float(series.values.mean()))
+
+
 def _without_the_slowest(gate: Any, pool: Any) -> Any:
     answered: Any = _real_answered(gate, pool)
     return replace(answered, ms=[np.sort(own)[: -max(1, len(own) // 1000)] for own in answered.ms])
@@ -153,18 +177,30 @@ MUTANTS = (
     Mutant(
         "cpu: divided by the planned arrivals, not by what ended",
         half_dropped,
-        swap("harness.gates.readings.per_request_judge.Outcome", _NOTHING_DROPPED),
+        swap("harness.gates.readings.growth.Outcome", _NOTHING_DROPPED),
         right="fail",
         wrong="pass",
     ),
     Mutant(
         "cpu: a counter that fell counts as known",
         a_worker_ended,
-        lambda patch: patch.setattr(
-            "harness.gates.readings.per_request_judge.max", lambda _, grown: abs(grown), raising=False
-        ),
+        swap("harness.gates.readings.growth.increase", lambda before, after: abs(after - before)),
         right="inconclusive",
         wrong="fail",
+    ),
+    Mutant(
+        "metric: a gauge's mean for its highest reading",
+        a_full_pool,
+        swap("harness.gates.readings.metric_judge._level", _mean_level),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "metric: a series that never came passes",
+        no_such_metric,
+        swap("harness.gates.readings.metric_judge._usage", lambda *_: Growth(0.0, 1, 9, fell=False)),
+        right="inconclusive",
+        wrong="pass",
     ),
     Mutant(
         "ttfb: the last byte for the first",

@@ -1,42 +1,22 @@
-"""Decides gates on what each request takes of the service: the growth of a counter ÷ the requests that ended meanwhile.
+"""Decides gates on what each request takes of the service, by the growth of its counters (`readings.growth`).
 
-The counter is taken between the readings of a phase, and requests are counted between the same moments, so a reading
-that is missing costs nothing. A stretch that touches a second in which the load generator was late is left out on both
-sides. Where the counter fell, a process has ended and took its figure with it: then the growth is at least what was
-seen, which can show a FAIL and no PASS.
+A counter that fell shows a FAIL and no PASS, since what an ended process had used is not in it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
-
-import numpy as np
+from typing import Final
 
 from harness.evidence import Evidence, Pool
 from harness.gates.exceedance import InconclusiveReason, describe_stopped
 from harness.gates.gate import DECIDED, Finding, GateVerdict, Unit
+from harness.gates.readings.growth import Growth, growth, total_growth
 from harness.gates.readings.per_request import READINGS_LEAST, PerRequestGate
 from harness.rundir.finding_kind import FindingKind
-from harness.rundir.rows import Outcome
-from harness.units import NS_PER_S, Span, format_bytes, format_duration, format_things
+from harness.units import format_bytes, format_duration, format_things
 
-_TO_UNIT = {"cpu": 1000.0, "log": 1.0}
+_TO_UNIT: Final = {"cpu": 1000.0, "log": 1.0}
 """Seconds of processor time are shown in ms."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Growth:
-    """How much a counter grew while `requests` ended, in the gate's unit. `fell`: it is at least so much."""
-
-    total: float
-    requests: int
-    readings: int
-    fell: bool
-
-    @property
-    def each(self) -> float:
-        return self.total / self.requests
 
 
 def judge(gate: PerRequestGate, pool: Pool) -> Finding:
@@ -84,7 +64,7 @@ def exceeds(each: float, limit: float) -> bool:
     return each >= limit
 
 
-def _growth(gate: PerRequestGate, pool: Pool, phase: str) -> _Growth | InconclusiveReason:
+def _growth(gate: PerRequestGate, pool: Pool, phase: str) -> Growth | InconclusiveReason:
     """What all runs together used in the phase."""
     parts = []
     for run in pool.runs:
@@ -94,14 +74,10 @@ def _growth(gate: PerRequestGate, pool: Pool, phase: str) -> _Growth | Inconclus
         if isinstance(part, str):
             return InconclusiveReason(FindingKind.NO_READINGS, part)
         parts.append(part)
-    requests = sum(part.requests for part in parts)
-    if not requests:
-        return InconclusiveReason(FindingKind.NO_ARRIVALS, f"no request ended in the phase `{phase}`")
-    total, readings = sum(part.total for part in parts), sum(part.readings for part in parts)
-    return _Growth(total, requests, readings, any(part.fell for part in parts))
+    return total_growth(parts, phase)
 
 
-def _growth_in(gate: PerRequestGate, run: Evidence, phase: str) -> _Growth | str:
+def _growth_in(gate: PerRequestGate, run: Evidence, phase: str) -> Growth | str:
     """In one run; or why it is not known."""
     every = run.readings_in(phase)
     known = every.knowing(gate.figure)
@@ -113,23 +89,7 @@ def _growth_in(gate: PerRequestGate, run: Evidence, phase: str) -> _Growth | str
     if len(known) < READINGS_LEAST:
         few = format_things(len(known), "reading")
         return f"the phase `{phase}` has {few} of the service's {gate.metric}; {READINGS_LEAST} are needed"
-    values, left_out = known.figure(gate.figure), _left_out(run)
-    ended_ns = np.sort(run.samples["done_ns"][run.samples["outcome"] != Outcome.DROPPED])
-    total, requests, fell = 0.0, 0, False
-    for (begin_ns, before), (end_ns, after) in pairwise(zip(known.t_ns.tolist(), values.tolist(), strict=True)):
-        stretch = Span(begin_ns, end_ns)
-        if any(stretch.overlap_ns(span) for span in left_out):
-            continue
-        total += max(0.0, after - before)
-        fell |= after < before
-        requests += int(np.searchsorted(ended_ns, end_ns) - np.searchsorted(ended_ns, begin_ns))
-    return _Growth(total * _TO_UNIT[gate.metric], requests, len(known), fell)
-
-
-def _left_out(run: Evidence) -> list[Span]:
-    """Late seconds of the load generator with the one after each, and when a fault kept the service from running."""
-    late = [Span(run.t0_ns + second * NS_PER_S, run.t0_ns + (second + 2) * NS_PER_S) for second in run.bad_seconds]
-    return [*late, *run.planned_absences]
+    return growth(run, known.t_ns, known.figure(gate.figure) * _TO_UNIT[gate.metric])
 
 
 def _text(value: float, unit: Unit) -> str:

@@ -73,6 +73,7 @@ def gate_diagnostics(
             request.name: tuple(scenario.upstreams) if request.asks is None else request.asks
             for request in scenario.load.written_requests
         },
+        has_metrics=scenario.service.metrics_path is not None,
         has_locustfile=scenario.load.locustfile is not None,
         starts_service=scenario.service.url is None,
         missing_alerts=ALERTS_OF_A_RUNG if without_alerts else "",

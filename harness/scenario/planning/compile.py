@@ -168,6 +168,7 @@ def compile_load(
             PlannedGate(id=f"g{number}", text=named.gate.text, line=named.line)
             for number, named in enumerate(checked.gates, 1)
         ),
+        metrics=tuple(dict.fromkeys(s.text for named in checked.gates if (s := named.gate.series) is not None)),
         default_gates=scenario.gates is None,
         verdict=PlannedVerdict(
             confidence=scenario.verdict.confidence,
@@ -283,6 +284,7 @@ def _service(scenario: Scenario, inputs: Inputs, endpoints: _Endpoints) -> Plann
         ready_within_ms=within_ms,
         alerts_path=alerts_path,
         alerts_metric=alerts_metric,
+        metrics_path=service.metrics_path,
     )
 
 

@@ -26,9 +26,11 @@ from harness.scenario.schema.rungs import POLICIES_OF, Rung, cannot_add, unknown
 from harness.scenario.schema.toxiproxy_part import ToxiproxyPart
 from harness.scenario.schema.value_syntax import (
     ALERTS_OF_A_RUNG,
+    METRICS_OF_A_RUNG,
     Alerts,
     BaseUrl,
     Headers,
+    Metrics,
     ScenarioName,
     Statuses,
     Text,
@@ -62,6 +64,16 @@ class Service(StrictModel):
         description="GET PATH METRIC: an alert metric with the upstream's name as a label; "
         f"default for a rung: {ALERTS_OF_A_RUNG}",
     )
+
+    metrics: Metrics | None = Field(
+        None, description=f"GET PATH: where gates on `metric` read them; default for a rung: {METRICS_OF_A_RUNG}"
+    )
+
+    @property
+    def metrics_path(self) -> str | None:
+        """The path of the service's metrics; None if it is not known."""
+        spelled = self.metrics or (METRICS_OF_A_RUNG if self.rung is not None else None)
+        return spelled.split()[1] if spelled else None
 
     @property
     def alerts_parts(self) -> tuple[str, str] | None:
