@@ -101,7 +101,11 @@ def decide_share(pool: Pool, population: Population, bad: Bad, rule: Rule) -> De
 def describe_stopped(pool: Pool) -> InconclusiveReason:
     """The reason of a gate whose phase was cut short because the load was stopped."""
     ended = next((run.manifest.ended for run in pool.runs if run.stop_ns is not None), None)
-    how = {"fail_fast": "another gate had failed", "interrupted": "the run was interrupted"}
+    how = {
+        "fail_fast": "another gate had failed",
+        "aborted": "the run was aborted (`load.abort_if`)",
+        "interrupted": "the run was interrupted",
+    }
     why = how.get(ended.reason if ended else "", "the load was stopped")
     return InconclusiveReason(FindingKind.STOPPED, f"{why} before this phase was over")
 

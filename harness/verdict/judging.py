@@ -115,7 +115,8 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
     verdict = _combine(gates, alive, findings)
     if warmup and warmup.blames_service and verdict != "rig_failure":
         verdict = "fail"
-    if interrupted and verdict == "pass":
+    aborted = any(run.manifest.ended and run.manifest.ended.reason == "aborted" for run in pool.runs)
+    if (interrupted or aborted) and verdict == "pass":
         verdict = "inconclusive"  # a reader who sees only the verdict must not take a stopped run for a complete one
     unmet = unmet_notes(faults)
     hidden = unmet_notes(fault for fault in faults if not fault.proof.one_witness)
@@ -344,6 +345,7 @@ def _stopped(run: Evidence) -> str | None:
         return None
     how = {
         "fail_fast": "a gate could no longer pass",
+        "aborted": f"aborted by {' or '.join(f'`{rule}`' for rule in run.plan.abort_if)}",
         "warmup_failed": "the warm-up had shown that the run cannot end well",
         "interrupted": "interrupted",
         "service_gone": "the service ended",

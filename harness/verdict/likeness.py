@@ -23,8 +23,8 @@ _OF_ONE_RUN: Final = {
     "network", "gateway.port", "gateway.binary", "gateway.target", "ca_file",
     "upstreams.*.listener", "upstreams.*.origin", "upstreams.*.command.port", "upstreams.*.command.cwd",
     # what only gates and proofs read
-    "gates", "default_gates", "metrics", "verdict.inconclusive", "upstreams.*.known_as", "upstreams.*.index",
-    "faults.*.proof", "faults.*.met",
+    "gates", "default_gates", "metrics", "abort_if", "verdict.inconclusive", "upstreams.*.known_as",
+    "upstreams.*.index", "faults.*.proof", "faults.*.met",
 }  # fmt: skip
 _FILES: Final = {
     "load.locustfile", "load.data", "upstreams.*.routes.path", "upstreams.*.forward.ca", "upstreams.*.stream.ca",

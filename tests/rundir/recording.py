@@ -237,7 +237,9 @@ class Recording:
         _time_out(self.samples, (t_ms >= from_ms) & (t_ms < to_ms), self.plan.gateway.timeout_ms or 0.0)
         return self
 
-    def stopped(self, at_ms: float, reason: Literal["fail_fast", "interrupted", "service_gone"]) -> Recording:
+    def stopped(
+        self, at_ms: float, reason: Literal["fail_fast", "aborted", "interrupted", "service_gone"]
+    ) -> Recording:
         """As if the load had been stopped and every fault removed at `at_ms`."""
         at_ns = T0_NS + round(at_ms * NS_PER_MS)
         self.samples = self.samples[self.samples["intended_ns"] < at_ns]

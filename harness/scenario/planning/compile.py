@@ -169,6 +169,7 @@ def compile_load(
             for number, named in enumerate(checked.gates, 1)
         ),
         metrics=tuple(dict.fromkeys(s.text for named in checked.gates if (s := named.gate.series) is not None)),
+        abort_if=scenario.load.abort_if,
         default_gates=scenario.gates is None,
         verdict=PlannedVerdict(
             confidence=scenario.verdict.confidence,

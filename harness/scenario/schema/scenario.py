@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from harness.faults import Fault, parse_fault
+from harness.gates.abort_rule import abort_text
 from harness.gates.parse import gate_text
 from harness.model.command_line import Command
 from harness.model.request_syntax import Environment, Ready, RequestLine, ready_parts
@@ -224,6 +225,9 @@ class Load(StrictModel):
         None, alias="timeout", description="When the load generator gives up; default gateway.timeout + 5s"
     )
     max_in_flight: int | None = Field(None, ge=1, le=1_000_000)
+    abort_if: Annotated[tuple[Annotated[Text, BeforeValidator(abort_text)], ...], Field(max_length=20)] = Field(
+        (), description="Safety stops, such as errors > 20% for 10s: they end the load, and the run cannot pass"
+    )
     ok: Statuses = Field(written("200-399"), description="Statuses that count as ok")
     complete: Complete | None = Field(None, description="How to find upstreams in an answer; auto finds fakes' rows")
 
