@@ -80,27 +80,23 @@ class MarginGate(GateDefaults):
             guard_too_short,
         )
         from harness.gates.reference.main import main_share
-        from harness.gates.shares.share_bounds import bounds_of
-        from harness.statistics import Rule
+        from harness.gates.shares.share_bounds import margin_rules, of_both
 
         main = main_share(pool.runs[0], metric=self.metric, request=self.request, phase=self.phase)
         if isinstance(main, InconclusiveReason):
             return self._inconclusive(main.kind, main.reason)
         if self.phase == "baseline" and (short := guard_too_short(pool)):
             return self._inconclusive(short.kind, short.reason)
-        alpha, clump_s = round(1 - pool.plan.verdict.confidence, 9) / 2, pool.plan.verdict.clump_ms / 1000
-        low, high = bounds_of(main, alpha, alpha_fail / 2, clump_s)
-        rules = [Rule(min(bound + self.margin, 1.0), clump_s, alpha, alpha_fail / 2) for bound in (high, low)]
+        clump_s = pool.plan.verdict.clump_ms / 1000
+        rules = margin_rules(main, self.margin, (round(1 - pool.plan.verdict.confidence, 9), alpha_fail), clump_s)
         population, bad = Population(self.phase, self.request, every_part=True), counted(self.metric)
-        decisions = [decide_share(pool, population, bad, rule) for rule in rules]
-        failing, passing = decisions
-        if isinstance(failing, InconclusiveReason) or isinstance(passing, InconclusiveReason):
-            why = failing if isinstance(failing, InconclusiveReason) else passing
-            assert isinstance(why, InconclusiveReason)
-            return self._inconclusive(why.kind, why.reason)
-        decision = failing if failing.verdict == "fail" else passing
-        if decision is passing and passing.verdict == "fail":  # above main's lower bound, but not surely above main
-            decision = dataclasses.replace(passing, verdict="inconclusive", reason="above_not_surely")
+        failing, passing = (decide_share(pool, population, bad, rule) for rule in rules)
+        if isinstance(failing, InconclusiveReason):
+            return self._inconclusive(failing.kind, failing.reason)
+        if isinstance(passing, InconclusiveReason):
+            return self._inconclusive(passing.kind, passing.reason)
+        decision = of_both(failing, passing)
+        high, low = (rule.p0 - self.margin for rule in rules)
         limit = main.exceeded / main.n + self.margin
         words = ShareWords(did(self.metric), limit, endings=bad_endings(pool, population, bad))
         finding = finding_of(decision, words, limit=limit, unit="share", op="<")

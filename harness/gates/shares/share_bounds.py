@@ -5,13 +5,15 @@ The bounds are those of Clopper and Pearson at the design effect, as for a verdi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from scipy.special import betaincinv
 
 from harness.evidence import Pool
 from harness.gates.exceedance import Population
 from harness.gates.reference.baseline_file import FailedShare
 from harness.gates.shares.outcomes import counted
-from harness.statistics import Counts, deflation, pass_deflation
+from harness.statistics import Counts, Decision, Rule, deflation, pass_deflation
 
 
 def own_share(pool: Pool, metric: str, request: str | None, phase: str) -> FailedShare | None:
@@ -31,6 +33,24 @@ def own_share(pool: Pool, metric: str, request: str | None, phase: str) -> Faile
         deflation=deflation(counts, seconds=seconds, clump_s=pool.plan.verdict.clump_ms / 1000),
         seconds=seconds,
     )
+
+
+def margin_rules(main: FailedShare, margin: float, alphas: tuple[float, float], clump_s: float) -> tuple[Rule, Rule]:
+    """The tests of `share < main + margin` for a FAIL and for a PASS. `alphas`: the error of a PASS, and that of a
+    FAIL, of which main's bounds take half."""
+    alpha, alpha_fail = (each / 2 for each in alphas)
+    low, high = bounds_of(main, alpha, alpha_fail, clump_s)
+    failing, passing = (Rule(min(bound + margin, 1.0), clump_s, alpha, alpha_fail) for bound in (high, low))
+    return failing, passing
+
+
+def of_both(failing: Decision, passing: Decision) -> Decision:
+    """The decision by both tests: what is above main's lower bound need not be above main."""
+    if failing.verdict == "fail":
+        return failing
+    if passing.verdict == "fail":
+        return replace(passing, verdict="inconclusive", reason="above_not_surely")
+    return passing
 
 
 def bounds_of(share: FailedShare, alpha_low: float, alpha_high: float, clump_s: float) -> tuple[float, float]:
