@@ -23,7 +23,7 @@ _OF_ONE_RUN: Final = {
     "network", "gateway.port", "gateway.binary", "gateway.target", "ca_file",
     "upstreams.*.listener", "upstreams.*.origin", "upstreams.*.command.port", "upstreams.*.command.cwd",
     # what only gates and proofs read
-    "gates", "default_gates", "metrics", "abort_if", "verdict.inconclusive", "upstreams.*.known_as",
+    "gates", "default_gates", "metrics", "times_first_byte", "abort_if", "verdict.inconclusive", "upstreams.*.known_as",
     "upstreams.*.index", "faults.*.proof", "faults.*.met",
 }  # fmt: skip
 _FILES: Final = {

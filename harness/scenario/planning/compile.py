@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from harness.gates.parse import parse_gate
 from harness.rundir.plan import (
     LoadPlan,
     Plan,
@@ -121,10 +120,9 @@ def _with_proxies(inputs: Inputs, proxies: Mapping[str, ProxyAddresses]) -> Inpu
 
 def with_room_for(stack: StackPlan, loads: Sequence[LoadPlan]) -> StackPlan:
     """The stack, fit for each of these loads: what its gateway does and Toxiproxy's log are set when it starts."""
-    first_byte = any(parse_gate(gate.text).uses_first_byte for each in loads for gate in each.gates)
     return stack.model_copy(
         update={
-            "gateway": stack.gateway.model_copy(update={"buffers": not first_byte}),
+            "gateway": stack.gateway.model_copy(update={"buffers": not any(each.times_first_byte for each in loads)}),
             "most_in_flight": max(each.load.max_in_flight for each in loads),
             "logs_clients": any(
                 fault.may_keep_calls_from(stack.upstream(name))
@@ -169,6 +167,7 @@ def compile_load(
             for number, named in enumerate(checked.gates, 1)
         ),
         metrics=tuple(dict.fromkeys(s.text for named in checked.gates if (s := named.gate.series) is not None)),
+        times_first_byte=any(named.gate.uses_first_byte for named in checked.gates),
         abort_if=scenario.load.abort_if,
         default_gates=scenario.gates is None,
         verdict=PlannedVerdict(
