@@ -190,7 +190,7 @@ def test_a_histogram_is_not_judged(tmp_path: Path) -> None:
 
 def test_a_stopped_run_has_no_highest_reading(tmp_path: Path) -> None:
     finding = judged(f"{POOL} < 10", gauge(lambda _: 3.0).stopped(60_000, "interrupted"), tmp_path)
-    assert finding.verdict == "inconclusive"
+    assert (finding.verdict, finding.kind) == ("inconclusive", FindingKind.STOPPED)
 
 
 # ---------------------------------------------------------------- of a scenario

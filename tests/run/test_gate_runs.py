@@ -85,3 +85,38 @@ def test_a_run_that_does_harm_is_ended_and_its_faults_are_taken_back(
     assert ran.results["run"]["stopped"].startswith("aborted by `timeouts > 20% for 3s during azure-latency`, at ")
     assert ran.code in (1, 3), ran.stdout
     assert all(window["verified"] for fault in ran.results["faults"] for window in fault["windows"])
+
+
+AGAINST_MAIN = ("errors < main + 10%", "throughput > 0.5x main", "mean < 20x main", "max < 100x main")
+OWN_LIMITS = ("errors < 20%", "throughput > 10/s", "mean < 4s", "max < 8s")
+COMPARED = """\
+name: compared
+service: {rung: timeout}
+upstreams: {azure: {p50: 10ms, p99: 25ms, rows: 5}, gcp: {p50: 10ms, p99: 25ms, rows: 5}}
+gateway: {timeout: 10s}
+load: {request: GET /v1/offers, rate: 60/s, warmup: 1s, duration: 9s}
+verdict: {clump: 20ms}
+gates:
+"""
+
+
+@pytest.mark.nightly  # by day tests/gates/test_against_main.py
+def test_a_run_is_compared_with_main_where_the_machine_was_as_fast(
+    tmp_path: Path, toxiproxy_env: dict[str, str]
+) -> None:
+    def scenario(gates: tuple[str, ...]) -> str:
+        return COMPARED + "".join(f"  - {gate}\n" for gate in gates)
+
+    (tmp_path / "main").mkdir()
+    main = run(tmp_path / "main", scenario(OWN_LIMITS), env=toxiproxy_env)
+    assert main.run_dir is not None, main.stderr
+    assert main.code == 0, main.stdout
+    (tmp_path / "head").mkdir()
+    baseline = str(main.run_dir / "baseline.json")
+    head = run(tmp_path / "head", scenario(AGAINST_MAIN), "--baseline", baseline, env=toxiproxy_env)
+    assert head.run_dir is not None, head.stderr
+    kinds = {gate["text"]: gate["kind"] for gate in head.results["gates"] if gate["text"] in AGAINST_MAIN}
+    # beside other tests the machine may have been slower for one of the two, and then nothing is decided
+    unlike = dict.fromkeys(AGAINST_MAIN, "main_unlike")
+    assert kinds in (dict.fromkeys(AGAINST_MAIN, "held"), unlike), head.stdout
+    assert head.code == (3 if kinds == unlike else 0), head.stdout

@@ -27,6 +27,7 @@ from harness.units import NS_PER_S, Span, format_things
 
 GAP_S_MOST: Final = 5.0
 """After a longer time without a reading a gauge's highest value is not known."""
+_CUT: Final = "the load was stopped before the phase was over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ def judge(gate: MetricGate, pool: Pool) -> Finding:
     if isinstance(usage, InconclusiveReason):
         return _undecided(gate, usage, limit)
     value = _value(usage)
+    if not exceeds(value, limit) and _unsure(usage) == _CUT:
+        return _undecided(gate, describe_stopped(pool), limit)
     verdict: GateVerdict = "fail" if exceeds(value, limit) else "inconclusive" if _unsure(usage) else "pass"
     seen = _describe(gate, usage)
     reason = f"{seen}; the limit is {_text(limit, gate.unit)}{origin}"
@@ -130,7 +133,7 @@ def _level(gate: MetricGate, run: Evidence, series: MetricSeries, phase: str) ->
     if not len(t_ns):
         return _Level(-np.inf, 0.0, 0, f"there is no reading of {gate.of.text} at the end of `{phase}`")
     place = int(values.argmax())
-    unsure = describe_stopped_phase(phase) if window.cut else ""
+    unsure = _CUT if window.cut else ""
     if len(t_ns) < READINGS_LEAST:
         unsure = unsure or _few(gate, len(t_ns), phase)
     edges = [begin_ns, *t_ns.tolist(), window.end_ns]
@@ -141,11 +144,6 @@ def _level(gate: MetricGate, run: Evidence, series: MetricSeries, phase: str) ->
     if longest > GAP_S_MOST * NS_PER_S:
         unsure = unsure or f"for {longest / NS_PER_S:.1f} s of `{phase}` there is no reading of {gate.of.text}"
     return _Level(float(values[place]), (int(t_ns[place]) - window.start_ns) / NS_PER_S, len(t_ns), unsure)
-
-
-def describe_stopped_phase(phase: str) -> str:
-    """Why the highest reading of a phase that was cut short is not known."""
-    return f"the load was stopped before the phase `{phase}` was over"
 
 
 def _few(gate: MetricGate, readings: int, phase: str) -> str:
