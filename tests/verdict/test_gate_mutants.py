@@ -19,6 +19,7 @@ from harness.gates.readings.metric_judge import _level as _real_level
 from harness.gates.shares.share_bounds import bounds_of
 from harness.rundir.metrics.readings import MetricReading
 from harness.rundir.rows import Outcome
+from harness.rundir.yardstick import Yardstick
 from harness.units import NS_PER_MS, NS_PER_S
 from tests.gates.test_resource_gate import reading
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
@@ -264,3 +265,23 @@ def test_mistakes_about_main_change_a_verdict(mistake: str, patch: Patch, wrong:
     with pytest.MonkeyPatch.context() as mutated:
         patch(mutated)
         assert verdict.judge(Evidence.load(tmp_path)).gates[0].verdict == wrong, mistake
+
+
+def test_comparing_the_throughput_of_other_rates_is_a_mistake(tmp_path: Path) -> None:
+    record(make_plan(gates=["throughput > 0.8x main"], duration_ms=300_000, rate_per_s=50.0)).write(tmp_path)
+    as_main(tmp_path)
+    assert verdict.judge(Evidence.load(tmp_path)).gates[0].verdict == "inconclusive"
+    with pytest.MonkeyPatch.context() as mutated:
+        mutated.setattr("harness.gates.throughput_limits.other_rate", lambda *_: "")
+        assert verdict.judge(Evidence.load(tmp_path)).gates[0].verdict == "pass"
+
+
+def test_a_run_of_another_machine_taken_for_comparable_is_a_mistake(tmp_path: Path) -> None:
+    made = record(make_plan(gates=["throughput > 0.8x main"], duration_ms=300_000))
+    made.yardstick = Yardstick(before_ms=300.0, after_ms=301.0)
+    made.write(tmp_path)
+    as_main(tmp_path)
+    assert verdict.judge(Evidence.load(tmp_path)).gates[0].verdict == "inconclusive"
+    with pytest.MonkeyPatch.context() as mutated:
+        mutated.setattr("harness.gates.reference.main.machine_difference", lambda *_: "")
+        assert verdict.judge(Evidence.load(tmp_path)).gates[0].verdict == "pass"
