@@ -11,7 +11,7 @@ from harness.gates.parse import parse_gate
 from harness.gates.shares.none_of import excluded_share
 from harness.run.early_stop import FailFast
 from harness.rundir.finding_kind import FindingKind
-from harness.rundir.plan import PlannedRequest
+from harness.rundir.planned.load import PlannedRequest
 from harness.rundir.rows import Outcome
 from tests.gates.judged import found
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
