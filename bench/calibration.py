@@ -3,6 +3,8 @@
 Each model is scaled so that in the long run the wanted share of arrivals is slow; a PASS at p0 and
 above is a mistake, a FAIL at p0 and below is one too. 40 arrivals/s, p0 = 1 %, one gate, α = 5 %.
 
+A second table has the gates that decide by other rules: means, throughput, failures against main, and none at all.
+
     python bench/calibration.py              4,000 repetitions a cell, under a minute
     python bench/calibration.py --quick      400
 """
@@ -17,7 +19,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics import Counts, Rule, decide
+from harness.gates.batch_means import decide_mean, moments_of
+from harness.gates.reference.baseline_file import FailedShare
+from harness.gates.reference.limits import Limits
+from harness.gates.shares.none_of import excluded_share
+from harness.gates.shares.share_bounds import margin_rules, of_both
+from harness.statistics import BATCHES, Counts, Rule, batch_sizes, batch_sums, decide, deflation
 
 RATE_PER_S: Final = 40.0
 P0: Final = 0.01
@@ -132,6 +139,116 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+# ---------------------------------------------------------------- gates that decide by other rules
+
+OTHERS_FEWER: Final = 8
+"""Their windows are longer and drawn arrival by arrival, so they are repeated less often by this factor."""
+TRUTHS: Final = ("well within", "at the limit", "well beyond")
+Draw = Callable[[np.random.Generator, int], str]
+"""(generator, which of TRUTHS) -> the verdict on one simulated phase."""
+CLUMP_S: Final = 0.1
+ALPHAS: Final = (0.05, 0.05)
+
+
+def mean_of(model: Model, seconds: int) -> Draw:
+    """`mean < 1`: one arrival in 20 takes eleven times as long as the others, each with its own noise."""
+
+    def draw(rng: np.random.Generator, truth: int) -> str:
+        n = round(seconds * RATE_PER_S)
+        slow = model(rng, n, 0.05)
+        own = rng.lognormal(-0.125, 0.5, n)  # of mean 1
+        latency = own * np.where(slow, 11.0, 1.0) * (0.8, 1.0, 1.25)[truth] / 1.5
+        sums, sizes = batch_sums(np.round(latency * 1e6)) / 1e6, batch_sizes(n)
+        moments = moments_of(n, seconds, CLUMP_S)
+        return decide_mean(sums, sizes, moments=moments, limit=Limits.exactly(1.0), below=True, alphas=ALPHAS)[0]
+
+    return draw
+
+
+def throughput_of(model: Model, seconds: int) -> Draw:
+    """`throughput > 38/s` of arrivals by Poisson at 40/s, of which some fail."""
+
+    def draw(rng: np.random.Generator, truth: int) -> str:
+        planned = rng.poisson(RATE_PER_S * seconds)
+        failed = model(rng, planned, (0.01, 0.05, 0.12)[truth])
+        at = np.sort(rng.random(planned)) * seconds
+        edges = np.linspace(0, seconds, BATCHES + 1)
+        successes, _ = np.histogram(at[~failed], bins=edges)
+        moments, limit = moments_of(planned, seconds, CLUMP_S), Limits.exactly(38.0)
+        sums, sizes = successes.astype(np.float64), np.diff(edges)
+        return decide_mean(sums, sizes, moments=moments, limit=limit, below=False, alphas=ALPHAS)[0]
+
+    return draw
+
+
+def against_main(model: Model, seconds: int) -> Draw:
+    """`errors < main + 0.5%` where 0.3 % fail on main."""
+
+    def draw(rng: np.random.Generator, truth: int) -> str:
+        n = round(seconds * RATE_PER_S)
+        head = Counts.of(model(rng, n, 0.003 + (0.0, 0.005, 0.02)[truth]))
+        base = Counts.of(model(rng, n, 0.003))
+        main = FailedShare(
+            metric="errors",
+            request=None,
+            phase="whole",
+            n=base.n,
+            exceeded=base.k,
+            deflation=deflation(base, seconds=seconds, clump_s=CLUMP_S),
+            seconds=seconds,
+        )
+        failing, passing = (decide(head, seconds, rule) for rule in margin_rules(main, 0.005, ALPHAS, CLUMP_S))
+        return of_both(failing, passing).verdict
+
+    return draw
+
+
+def none_at_all(model: Model, seconds: int) -> Draw:
+    """`errors = 0`: at the limit is the share that a PASS says it excludes."""
+
+    def draw(rng: np.random.Generator, truth: int) -> str:
+        n = round(seconds * RATE_PER_S)
+        excluded = excluded_share(n, seconds, CLUMP_S * 1000, 0.95)
+        return "fail" if model(rng, n, excluded * (0.01, 1.0, 4.0)[truth]).any() else "pass"
+
+    return draw
+
+
+OTHERS: Final[tuple[tuple[str, str, int, Draw], ...]] = (
+    ("`mean < T`", "independent", 60, mean_of(independent, 60)),
+    ("`mean < T`", "bursts of 5", 60, mean_of(bursts(5), 60)),
+    ("`mean < T`", "bursts of 20", 300, mean_of(bursts(20), 300)),
+    ("`throughput > R`", "independent", 60, throughput_of(independent, 60)),
+    ("`throughput > R`", "bursts of 20", 300, throughput_of(bursts(20), 300)),
+    ("`errors < main + 0.5%`", "independent", 300, against_main(independent, 300)),
+    ("`errors < main + 0.5%`", "bursts of 5", 900, against_main(bursts(5), 900)),
+    ("`errors = 0`", "independent", 60, none_at_all(independent, 60)),
+    ("`errors = 0`", "bursts of 5", 60, none_at_all(bursts(5), 60)),
+)
+"""Gate, model, seconds, simulation."""
+
+
+def other_shares(draw: Draw, truth: int, repetitions: int, rng: np.random.Generator) -> tuple[float, float, float]:
+    """PASS, INCONCLUSIVE and FAIL, as fractions of the repetitions."""
+    verdicts = [draw(rng, truth) for _ in range(repetitions)]
+    passed, undecided, failed = (verdicts.count(word) / repetitions for word in ("pass", "inconclusive", "fail"))
+    return passed, undecided, failed
+
+
+def other_table(repetitions: int, seed: int) -> str:
+    """Markdown: PASS / INCONCLUSIVE / FAIL in percent for each gate of OTHERS and each of TRUTHS."""
+    head = ["gate", "model", "window", *TRUTHS]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for gate, model, seconds, draw in OTHERS:
+        rng = np.random.default_rng(seed)
+        cells = [
+            " / ".join(f"{100 * share:.0f}" for share in other_shares(draw, truth, repetitions, rng))
+            for truth in range(len(TRUTHS))
+        ]
+        lines.append(_row([gate, model, f"{seconds} s", *cells]))
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="400 repetitions a cell instead of 4,000")
@@ -140,6 +257,9 @@ def main() -> None:
     repetitions = 400 if arguments.quick else 4_000
     print(f"PASS / INCONCLUSIVE / FAIL in %, {repetitions:,} repetitions a cell, seed {arguments.seed}\n")
     print(table(repetitions, arguments.seed))
+    others = repetitions // OTHERS_FEWER
+    print(f"\nThe same of gates that decide by other rules, {others:,} repetitions a cell\n")
+    print(other_table(others, arguments.seed))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.gates import GateSyntaxError
-from harness.gates.missing import alike, some
 from harness.gates.parse import parse_gate
+from harness.gates.shares.missing import alike, some
 from harness.rundir.results import GateResult, IncompleteAnswerResult, PhaseResult, PresenceResult, Results
 from harness.units import format_count, format_share
 from reports import formatting

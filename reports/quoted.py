@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from harness.gates.missing import some
+from harness.gates.shares.missing import some
 from harness.rundir.incomplete import read_beginning
 from harness.text import paragraph
 from harness.units import format_bytes

@@ -23,6 +23,7 @@ from harness.rundir.detections import read_detections
 from harness.rundir.incomplete import IncompleteAnswer, read_incomplete
 from harness.rundir.journal import Entry, read_journal
 from harness.rundir.manifest import Manifest
+from harness.rundir.metrics.readings import MetricReading, read_metrics
 from harness.rundir.ndjson import DamagedLine, read_ndjson
 from harness.rundir.origin_notes import OriginNote, read_origin_notes
 from harness.rundir.plan import Plan
@@ -52,6 +53,7 @@ class RunFiles:
     incomplete: tuple[IncompleteAnswer, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
     origin_notes: tuple[OriginNote, ...] = ()
+    metrics: tuple[MetricReading, ...] = ()
     yardstick: Yardstick | None = None
     broken: list[str] = field(default_factory=list)
 
@@ -73,6 +75,7 @@ def read_run(run_dir: Path) -> RunFiles:
         incomplete=read_incomplete(run_dir, plan.load.workers),
         unmatched=read_unmatched(run_dir),
         origin_notes=read_origin_notes(run_dir),
+        metrics=read_metrics(run_dir, broken),
         yardstick=read_yardstick(run_dir),
         # a run that ended before its load began has no rows, and its manifest says why
         broken=broken if manifest.t0_ns is not None else [],

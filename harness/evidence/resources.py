@@ -21,7 +21,7 @@ from harness.units import NS_PER_S, Span, format_count
 LISTENING: Final = "LISTEN"
 """The state of sockets that wait for connections. They are not counted, because they do not leak."""
 _STATE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,15}")
-_FIGURES: Final = ("rss_bytes", "threads", "fds", "cpu_s")
+_FIGURES: Final = ("rss_bytes", "threads", "fds", "cpu_s", "log_bytes")
 _OTHER_FIGURES: Final = ("run_delay_s", "cores", "others_cpu_s", "pressure_s")
 """Figures of a line that `harness.evidence.cores` reads."""
 
@@ -39,6 +39,8 @@ class ResourceSeries:
     fds: Floats
     cpu_s: Floats
     """Processor seconds since the service began."""
+    log_bytes: Floats
+    """The size of the service's log."""
     sockets: Floats
     """TCP sockets that do not listen."""
     by_state: tuple[States | None, ...]
@@ -97,7 +99,7 @@ class ResourceSeries:
         return self._only(chosen)
 
     def figure(self, name: str) -> Floats:
-        """The array of that name: `rss_bytes`, `threads`, `fds`, `cpu_s` or `sockets`."""
+        """The array of that name: `rss_bytes`, `threads`, `fds`, `cpu_s`, `log_bytes` or `sockets`."""
         values: Floats = getattr(self, name)
         return values
 
@@ -108,6 +110,7 @@ class ResourceSeries:
             threads=self.threads[chosen],
             fds=self.fds[chosen],
             cpu_s=self.cpu_s[chosen],
+            log_bytes=self.log_bytes[chosen],
             sockets=self.sockets[chosen],
             by_state=tuple(self.by_state[place] for place in np.flatnonzero(chosen).tolist()),
         )

@@ -20,11 +20,13 @@ from harness.errors import UsageError
 from harness.evidence.detections.recorded import Detections
 from harness.evidence.files import read_run
 from harness.evidence.injections import Injection, injections_of, real_windows
+from harness.evidence.metrics import MetricSeries, series_of
 from harness.evidence.resources import ResourceSeries
 from harness.rundir.canaries import CanaryLine
 from harness.rundir.incomplete import IncompleteAnswer
 from harness.rundir.journal import Entry
 from harness.rundir.manifest import Manifest
+from harness.rundir.metrics.readings import MetricReading
 from harness.rundir.origin_notes import OriginNote
 from harness.rundir.phases import Phase, phases_of
 from harness.rundir.plan import Plan
@@ -105,6 +107,8 @@ class Evidence:
     """Calls to fakes for something that they do not have."""
     origin_notes: tuple[OriginNote, ...] = ()
     """What the forwarder noticed of real origins."""
+    metrics: tuple[MetricReading, ...] = ()
+    """The readings of the service's own metrics that gates name."""
     machine: Machine = field(default_factory=Machine)
     broken: tuple[str, ...] = ()
     """For each damaged or missing file, what is wrong with it."""
@@ -132,6 +136,7 @@ class Evidence:
             incomplete=files.incomplete,
             unmatched=files.unmatched,
             origin_notes=files.origin_notes,
+            metrics=files.metrics,
             machine=_machine(files.manifest, files.yardstick),
             broken=tuple(files.broken),
             stop_ns=stop_ns,
@@ -208,6 +213,14 @@ class Evidence:
         kept the service from running."""
         every = self.readings.within(self._spans(phase), self.stop_ns).outside(self.planned_absences)
         return every.apart_from(self.bad_seconds, self.t0_ns)
+
+    def metric(self, series: str, phase: str) -> MetricSeries:
+        """The readings of a series of the service's metrics in a phase, before the load was stopped."""
+        stop_ns = self.stop_ns
+        spans = self._spans(phase)
+        if stop_ns is not None:
+            spans = [Span(span.begin_ns, min(span.end_ns, stop_ns)) for span in spans if span.begin_ns < stop_ns]
+        return series_of(self.metrics, series, spans).apart_from(self.bad_seconds, self.t0_ns)
 
     @cached_property
     def intended_ns(self) -> NDArray[np.int64]:

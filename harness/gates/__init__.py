@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from harness.gates.answered.largest import LargestGate
+from harness.gates.answered.mean import MeanGate
 from harness.gates.calls import CallsGate
 from harness.gates.detection.cleared import ClearedGate
 from harness.gates.detection.named import DetectedGate
 from harness.gates.gate import Finding, Gate
 from harness.gates.latency import LatencyGate
+from harness.gates.readings.metric import MetricGate
+from harness.gates.readings.per_request import PerRequestGate
+from harness.gates.readings.resource_gate import ResourceGate
 from harness.gates.recovery import RecoveryGate
-from harness.gates.resource_gate import ResourceGate
-from harness.gates.share import ShareGate
+from harness.gates.shares.complete import CompleteGate
+from harness.gates.shares.share import ShareGate
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.gates.throughput import ThroughputGate
 
@@ -38,11 +43,16 @@ class GateKind(Protocol):
 
 GATES: Final[tuple[GateKind, ...]] = (
     LatencyGate,
+    MeanGate,
+    LargestGate,
     ShareGate,
+    CompleteGate,
     CallsGate,
     ThroughputGate,
     RecoveryGate,
     ResourceGate,
+    PerRequestGate,
+    MetricGate,
     DetectedGate,
     ClearedGate,
 )
@@ -51,12 +61,17 @@ __all__ = [
     "GATES",
     "CallsGate",
     "ClearedGate",
+    "CompleteGate",
     "DetectedGate",
     "Finding",
     "Gate",
     "GateKind",
     "GateSyntaxError",
+    "LargestGate",
     "LatencyGate",
+    "MeanGate",
+    "MetricGate",
+    "PerRequestGate",
     "RecoveryGate",
     "ResourceGate",
     "ShareGate",

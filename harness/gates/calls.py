@@ -98,6 +98,7 @@ class CallsGate(GateDefaults):
         from harness.evidence.backend_time import joined_share
         from harness.gates.batch_means import judge_mean
         from harness.gates.exceedance import JOINED_LEAST, Population, ShareWords, describe_stopped, finding_of, rule_of
+        from harness.gates.reference.limits import Limits
         from harness.statistics import Counts, decide
 
         windows = Population(self.phase, self.request).windows(pool)
@@ -125,7 +126,7 @@ class CallsGate(GateDefaults):
                 sizes,
                 n=n,
                 seconds=seconds,
-                limit=self.limit,
+                limit=Limits.exactly(self.limit),
                 below=True,
                 unit="ratio",
                 alpha_fail=alpha_fail,

@@ -36,6 +36,7 @@ class ScenarioNames:
     `looks_into_answers`: answers are checked for completeness. `unmarked`: if the scenario does not say how, the
     upstreams of which nothing shows in an answer; `mark_fix`: what to write for them. `starts_service`: tailgate starts
     the service.
+    `asks`: by the name of each request, the upstreams that it asks; empty with a locustfile.
     `missing_alerts`: what to write for `service.alerts` if neither log nor alert can be read (a service by `url`);
     empty if one can. `written`: the gate stands in the scenario; False for a default gate.
     """
@@ -46,7 +47,10 @@ class ScenarioNames:
     looks_into_answers: bool = True
     unmarked: tuple[str, ...] = ()
     mark_fix: str = ""
+    asks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     starts_service: bool = True
+    has_locustfile: bool = False
+    has_metrics: bool = False
     missing_alerts: str = ""
     written: bool = True
 

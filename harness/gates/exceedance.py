@@ -42,7 +42,8 @@ class Population:
 
     `phase`: those intended in it. `request`: only those of this name. `every_part`: the later requests of an arrival
     too, not only its first. `ok_only`: only those that ended ok. `held_ns`: if the load was stopped, a request that was
-    still open this long after its intended time already counts against the gate.
+    still open this long after its intended time already counts against the gate. `asks`: only those that ask this
+    upstream.
     """
 
     phase: str
@@ -50,6 +51,7 @@ class Population:
     every_part: bool = False
     ok_only: bool = False
     held_ns: int | None = None
+    asks: str | None = None
 
     def windows(self, pool: Pool) -> list[Window]:
         """One window for each run."""
@@ -58,9 +60,19 @@ class Population:
     def window(self, run: Evidence) -> Window:
         """The window of the phase in one run, with only the requests of this population."""
         window = run.window(self.phase, every_part=self.every_part)
-        if self.request is not None:
-            window = window.only(window.samples["request"] == run.request_index(self.request))
+        if (counted := self.counted_requests(run)) is not None:
+            window = window.only(np.isin(window.samples["request"], counted))
         return window.only(window.ok) if self.ok_only else window
+
+    def counted_requests(self, run: Evidence) -> list[int] | None:
+        """The places in the plan of the requests that count; None: every request does."""
+        if self.request is None and self.asks is None:
+            return None
+        return [
+            place
+            for place, request in enumerate(run.plan.load.requests)
+            if self.request in (None, request.name) and (self.asks is None or self.asks in request.asks)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,11 @@ def decide_share(pool: Pool, population: Population, bad: Bad, rule: Rule) -> De
 def describe_stopped(pool: Pool) -> InconclusiveReason:
     """The reason of a gate whose phase was cut short because the load was stopped."""
     ended = next((run.manifest.ended for run in pool.runs if run.stop_ns is not None), None)
-    how = {"fail_fast": "another gate had failed", "interrupted": "the run was interrupted"}
+    how = {
+        "fail_fast": "another gate had failed",
+        "aborted": "the run was aborted (`load.abort_if`)",
+        "interrupted": "the run was interrupted",
+    }
     why = how.get(ended.reason if ended else "", "the load was stopped")
     return InconclusiveReason(FindingKind.STOPPED, f"{why} before this phase was over")
 
@@ -133,11 +149,10 @@ def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDAr
     seqs = np.arange(first, end)
     if run.bad_seconds:
         seqs = seqs[~np.isin(offsets[first:end] // NS_PER_S, list(run.bad_seconds))]
-    requests = run.plan.load.requests
-    if population.request is not None and len(requests) > 1:
+    requests, counted = run.plan.load.requests, population.counted_requests(run)
+    if counted is not None and len(requests) > 1:
         weights = [request.weight for request in requests]
-        wanted = run.request_index(population.request)
-        seqs = seqs[[request_index(run.plan.seed, int(seq), weights) == wanted for seq in seqs]]
+        seqs = seqs[[request_index(run.plan.seed, int(seq), weights) in counted for seq in seqs]]
     return seqs
 
 
@@ -204,10 +219,11 @@ class ShareWords:
 
         `317 of 1,217 requests (26 %) took 3.00 s or longer, or failed (315 got HTTP 500, 2 got a 504)`.
         """
-        if decision.reason == "no_arrivals":
-            return ""
-        share = format_share(decision.k / decision.n)
-        counted = f"{format_count(decision.k)} of {format_count(decision.n)} {self.things} ({share}) {self.did}"
+        return "" if decision.reason == "no_arrivals" else self.counted(decision.k, decision.n)
+
+    def counted(self, k: int, n: int) -> str:
+        """`k` of `n` as a clause. `n` is above zero."""
+        counted = f"{format_count(k)} of {format_count(n)} {self.things} ({format_share(k / n)}) {self.did}"
         failed = any(ending.outcome != SLOW for ending in self.endings)
         return f"{counted} ({list_endings(self.endings)})" if failed else counted
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from harness.evidence import Pool
     from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
-    from harness.gates.reference_baseline import Quantile
+    from harness.gates.reference.baseline_file import BaselineFile, Figure
+    from harness.rundir.metrics.series import Series
+    from harness.rundir.plan import Plan
     from harness.rundir.results import Ending
 
 MEAN_MOMENTS: Final = 299
@@ -27,6 +29,7 @@ MEAN_MOMENTS: Final = 299
 
 GateVerdict = Literal["pass", "fail", "inconclusive"]
 Unit = Literal["ms", "share", "ratio", "per_s", "bytes", "count"]
+Op = Literal["<", ">", "="]
 DECIDED: Final[dict[GateVerdict, FindingKind]] = {
     "pass": FindingKind.HELD,
     "fail": FindingKind.EXCEEDED,
@@ -43,7 +46,7 @@ class Finding:
     """A sentence for people. Nothing may be decided by its words."""
     limit: float | None
     unit: Unit
-    op: Literal["<", ">"]
+    op: Op
     kind: FindingKind
     observed: float | None = None
     low: float | None = None
@@ -108,6 +111,11 @@ class Gate(Protocol):
         ...
 
     @property
+    def uses_first_byte(self) -> bool:
+        """Whether it needs the time of the first byte, which a gateway that buffers answers would hide."""
+        ...
+
+    @property
     def uses_main(self) -> bool:
         """Whether its limit comes from the file given by `--baseline`."""
         ...
@@ -120,6 +128,11 @@ class Gate(Protocol):
     @property
     def significance(self) -> str:
         """For a gate that is not about how requests ended, a sentence on why it matters; else empty."""
+        ...
+
+    @property
+    def series(self) -> Series | None:
+        """The series of the service's metrics that it is about, which the run records; None if it is about none."""
         ...
 
     def phases(self) -> tuple[str, ...]:
@@ -178,8 +191,12 @@ class Gate(Protocol):
         """Whether the observed figure is beyond the limit, whether or not that is certain."""
         ...
 
-    def own_quantile(self, pool: Pool) -> Quantile | None:
-        """The quantile with which a later run may compare itself; None if the gate has none."""
+    def own_figure(self, pool: Pool) -> Figure | None:
+        """The figure with which a later run may compare itself; None if the gate has none."""
+        ...
+
+    def refuses_main(self, main: BaselineFile, plan: Plan) -> str:
+        """Why the gate could never be decided with this file of --baseline; empty if it can."""
         ...
 
     def headline(self, finding: Finding) -> str:
@@ -211,6 +228,10 @@ class GateDefaults:
         return False
 
     @property
+    def uses_first_byte(self) -> bool:
+        return False
+
+    @property
     def uses_main(self) -> bool:
         return False
 
@@ -221,6 +242,10 @@ class GateDefaults:
     @property
     def significance(self) -> str:
         return ""
+
+    @property
+    def series(self) -> Series | None:
+        return None
 
     @property
     def unit(self) -> Unit:
@@ -266,10 +291,13 @@ class GateDefaults:
     def breaks(self, finding: Finding) -> bool:
         if finding.observed is None or finding.limit is None:
             return False
-        return finding.observed >= finding.limit if finding.op == "<" else finding.observed <= finding.limit
+        return finding.observed <= finding.limit if finding.op == ">" else finding.observed >= finding.limit
 
-    def own_quantile(self, pool: Pool) -> Quantile | None:
+    def own_figure(self, pool: Pool) -> Figure | None:
         return None
+
+    def refuses_main(self, main: BaselineFile, plan: Plan) -> str:
+        return ""
 
     def headline(self: Gate, finding: Finding) -> str:
         return f"`{self.text}` did not hold, {finding.reason}"

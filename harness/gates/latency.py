@@ -1,41 +1,29 @@
 """Latency gates: `p99 < 2s during azure-slow`; also of an upstream, for a request, or against a multiple of a baseline.
 
 They are decided on exceedances, not on an estimated quantile: `p99 < T` holds exactly if fewer than 1 % of the arrivals
-took T or longer or did not end ok. `p99(ok)` counts only the arrivals that ended ok.
+took T or longer or did not end ok. `p99(ok)` counts only the arrivals that ended ok. `p99(ttfb)` takes the time to the
+first byte of the body in place of the last.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.gate import Finding, Gate, GateDefaults, moments_for_share
+from harness.gates.latency_limit import Limit, parse_limit, timeout_diagnostics
 from harness.gates.syntax.tokenizer import GateSyntaxError, Token, Tokens
-from harness.model.meant_quantities import durations_meant
-from harness.units import parse_duration_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.evidence import Pool
-    from harness.gates.reference_baseline import Quantile
+    from harness.gates.reference.baseline_file import Quantile
 
-_QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)(\(ok\))?")
+_QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)(?:\((ok|ttfb)\))?")
 _EXAMPLE = "p99 < 2s during FAULT"
-_LIMITS = "2s, gateway.timeout, 1.5x baseline or 1.5x main"
-_RATIO = re.compile(r"(\d+(?:\.\d+)?)x?")
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A gate's limit: `ms`, or `factor` times the same quantile `of` the baseline or main; neither is set for
-    `gateway.timeout`."""
-
-    ms: float | None = None
-    factor: float | None = None
-    of: Literal["baseline", "main"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +32,15 @@ class LatencyGate(GateDefaults):
         "p99 < gateway.timeout during azure-latency",
         "p99 < 2s during baseline",
         "p99 < 1.5x baseline during azure-latency",
+        "p99(ttfb) < 500ms during baseline",
     )
 
     text: str
     quantile: float
     """0.99 for p99."""
     ok_only: bool
+    first_byte: bool
+    """Whether the latency is that of the first byte of the body."""
     upstream: str | None
     request: str | None
     limit: Limit
@@ -61,12 +52,17 @@ class LatencyGate(GateDefaults):
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:
-        quantile, ok_only = _quantile(words.take("a percentile", _EXAMPLE))
+        first = words.take("a percentile", _EXAMPLE)
+        quantile, of_what = _quantile(first)
+        offset = words.offset
         upstream = words.name("an upstream's name", "p99 of UPSTREAM < 1s") if words.accept("of") else None
         request = words.request()
         words.comparison("<", _EXAMPLE)
-        limit = _limit(words)
-        return cls(words.text, quantile, ok_only, upstream, request, limit, words.phase())
+        limit = parse_limit(words)
+        if upstream and of_what == "ttfb":
+            reason = "the first byte is that of the service's answer, and not of an upstream's"
+            raise GateSyntaxError(reason, f"write `{words.text.replace('(ttfb)', '', 1)}`", offset)
+        return cls(words.text, quantile, of_what == "ok", of_what == "ttfb", upstream, request, limit, words.phase())
 
     @property
     def p0(self) -> float:
@@ -76,11 +72,16 @@ class LatencyGate(GateDefaults):
     @property
     def metric(self) -> str:
         of = f" of {self.upstream}" if self.upstream else ""
-        return f"p{self.quantile * 100:g}{'(ok)' if self.ok_only else ''}{of}"
+        kind = "(ok)" if self.ok_only else "(ttfb)" if self.first_byte else ""
+        return f"p{self.quantile * 100:g}{kind}{of}"
+
+    @property
+    def uses_first_byte(self) -> bool:
+        return self.first_byte
 
     @property
     def uses_gateway_timeout(self) -> bool:
-        return self.limit.ms is None and self.limit.factor is None
+        return self.limit.is_gateway_timeout
 
     @property
     def uses_main(self) -> bool:
@@ -104,16 +105,19 @@ class LatencyGate(GateDefaults):
         return moments_for_share(self.p0, confidence if self.limit.factor is None else (1 + confidence) / 2)
 
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
-        return gateway_timeout_ms if self.uses_gateway_timeout else self.limit.ms
+        return self.limit.in_ms(gateway_timeout_ms)
 
     def window_needed_ms(self) -> float:
         return 0.0
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
-        if self.uses_gateway_timeout and not names.has_gateway_timeout:
-            fix = "write the limit, such as p99 < 2s" if names.written else "write `gates` with limits of their own"
-            message = "with `gateway: {kind: none}` there is no gateway.timeout"
-            yield GateDiagnostic(message, fix, "gateway.timeout")
+        yield from timeout_diagnostics(self.limit, names, "p99 < 2s")
+        if self.first_byte and names.has_locustfile:
+            yield GateDiagnostic(
+                "with a locustfile it is not recorded when the first byte of an answer came",
+                f"write `{self.text.replace('(ttfb)', '', 1)}`, or send the requests by `load.requests`",
+                "(ttfb)",
+            )
 
     def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
         return ()
@@ -135,7 +139,7 @@ class LatencyGate(GateDefaults):
     def breaks(self, finding: Finding) -> bool:
         return bool(finding.n) and finding.exceeded is not None and finding.exceeded / finding.n >= self.p0
 
-    def own_quantile(self, pool: Pool) -> Quantile | None:
+    def own_figure(self, pool: Pool) -> Quantile | None:
         from harness.gates.latency_judge import own_quantile
 
         return own_quantile(self, pool)
@@ -154,41 +158,19 @@ class LatencyGate(GateDefaults):
         return f"{quantile} was {cut_off} or longer, not below {limit}"
 
 
-def _quantile(word: Token) -> tuple[float, bool]:
+def _quantile(word: Token) -> tuple[float, str]:
+    """The quantile, and `ok`, `ttfb` or nothing."""
     match = _QUANTILE.fullmatch(word.text)
     if not match:
-        fix = f"p{word.text[1:3]}.{word.text[3:]}" if re.fullmatch(r"p9{3,}", word.text) else "p99, p99.9 or p99(ok)"
+        fix = (
+            f"p{word.text[1:3]}.{word.text[3:]}"
+            if re.fullmatch(r"p9{3,}", word.text)
+            else "p99, p99.9, p99(ok) or p99(ttfb)"
+        )
         raise GateSyntaxError(f"`{word.text}` is not a percentile", fix, word.offset)
     percent = float(match[1])
     if percent <= 0:
         raise GateSyntaxError("p0 is the fastest of all requests, which decides nothing", "p50", word.offset)
     if percent > 99.9999:
         raise GateSyntaxError(f"no run is long enough to show `{word.text}`", "p99.99", word.offset)
-    return round(percent / 100, 9), match[2] is not None
-
-
-def _limit(words: Tokens) -> Limit:
-    if words.accept("gateway.timeout"):
-        return Limit()
-    words.refuse_glued()
-    offset = words.offset
-    if match := _RATIO.fullmatch(words.peek()):
-        number = words.take()
-        if number.text.endswith("x") or words.accept("x"):
-            return _ratio(words, match[1], offset)
-        fix = words.respelled(durations_meant, number) or f"{number.text}ms or {number.text}s"
-        raise GateSyntaxError(f"`{number.text}` has no unit", fix, offset)
-    return Limit(ms=words.quantity(parse_duration_ms, f"a limit ({_LIMITS})", _LIMITS))
-
-
-def _ratio(words: Tokens, number: str, offset: int) -> Limit:
-    factor = float(number)
-    of = words.take("`baseline` or `main`", f"{number}x baseline or {number}x main")
-    if not 0 < factor <= 1_000_000:
-        raise GateSyntaxError("the factor must be above zero, and a million at most", "1.5x baseline", offset)
-    if of.text == "baseline":
-        return Limit(factor=factor, of="baseline")
-    if of.text == "main":
-        return Limit(factor=factor, of="main")
-    fix = f"{number}x baseline or {number}x main"
-    raise GateSyntaxError(f"a limit cannot be a multiple of `{of.text}`", fix, of.offset)
+    return round(percent / 100, 9), match[2] or ""

@@ -6,6 +6,7 @@ gate passes exactly if `high` is below the limit, and fails exactly if `low` is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +29,8 @@ from harness.gates.exceedance import (
 )
 from harness.gates.gate import Finding
 from harness.gates.quantiles import Bounds, quantile_bounds
-from harness.gates.reference_baseline import Quantile, read_main
+from harness.gates.reference.baseline_file import Quantile
+from harness.gates.reference.limits import Limits, limits_of
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.rows import Outcome
 from harness.statistics import Counts, Decision, Rule, decide
@@ -44,49 +46,37 @@ CUT_OFF_LEAST: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
-    """The limits for a PASS and for a FAIL, which differ if the limit is a multiple of a measured quantile, and the
-    limit that is shown."""
-
-    pass_ms: float
-    fail_ms: float
-    shown_ms: float
-    error_shared: bool = False
-    """Whether half of the allowed error is spent on the quantile that the gate compares with."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Measurement:
     latencies: list[NDArray[np.int64]]
     """One array for each run, in order of intended time."""
-    limits: _Limits
+    limits: Limits
     rule: Rule
 
 
 def judge(gate: LatencyGate, pool: Pool, alpha_fail: float) -> Finding:
     """Decide a latency gate. `alpha_fail`: the error that a FAIL may have."""
-    limits = _limits(gate, pool)
+    limits = limits_of(gate, pool, lambda: _baseline(gate, pool))
     if isinstance(limits, InconclusiveReason):
         return _inconclusive(limits, None)
     if gate.phase == "baseline" and (reason := guard_too_short(pool)):
-        return _inconclusive(reason, limits.shown_ms)
+        return _inconclusive(reason, limits.shown)
     rule = rule_of(pool.plan, gate.p0, alpha_fail)
     if limits.error_shared:
         rule = replace(rule, alpha=rule.alpha / 2, alpha_fail=rule.alpha_fail / 2)
     latencies = _latencies(gate, pool)
     if isinstance(latencies, InconclusiveReason):
-        return _inconclusive(latencies, limits.shown_ms)
+        return _inconclusive(latencies, limits.shown)
     measured = _Measurement(latencies, limits, rule)
     return _finding(gate, pool, measured, _decide(gate, pool, measured))
 
 
 def _decide(gate: LatencyGate, pool: Pool, measured: _Measurement) -> Decision | InconclusiveReason:
-    """FAIL if it fails at `fail_ms`; otherwise the decision at `pass_ms`."""
+    """FAIL if it fails at the limit for that; otherwise the decision at the limit for a PASS."""
     limits = measured.limits
-    failed = _decide_at(gate, pool, measured, limits.fail_ms)
-    if limits.fail_ms == limits.pass_ms or isinstance(failed, InconclusiveReason) or failed.verdict == "fail":
+    failed = _decide_at(gate, pool, measured, limits.failing)
+    if limits.failing == limits.passing or isinstance(failed, InconclusiveReason) or failed.verdict == "fail":
         return failed
-    passed = _decide_at(gate, pool, measured, limits.pass_ms)
+    passed = _decide_at(gate, pool, measured, limits.passing)
     if isinstance(passed, Decision) and passed.verdict == "fail":
         # what is surely above the baseline's lower bound need not be above the baseline itself
         return replace(passed, verdict="inconclusive", reason="above_not_surely")
@@ -97,7 +87,11 @@ def _decide_at(gate: LatencyGate, pool: Pool, measured: _Measurement, limit_ms: 
     limit_ns = round(limit_ms * NS_PER_MS)
     if gate.upstream is None:
         return decide_share(
-            pool, _population(gate, limit_ns), lambda _, window: exceeds(window.latency_ns, limit_ns), measured.rule
+            pool,
+            # a request whose body was still coming may have had its first byte in time
+            _population(gate, None if gate.first_byte else limit_ns),
+            lambda _, window: exceeds(latency_of(gate, window), limit_ns),
+            measured.rule,
         )
     windows = _population(gate).windows(pool)
     if any(window.cut for window in windows):
@@ -112,6 +106,13 @@ def exceeds(latency_ns: NDArray[np.int64], limit_ns: int) -> NDArray[np.bool_]:
     return slow
 
 
+def latency_of(gate: LatencyGate, window: Window) -> NDArray[np.int64]:
+    """The latency in ns of each request, up to the byte that the gate is about; NEVER unless it ended ok."""
+    if not gate.first_byte:
+        return window.latency_ns
+    return np.where(window.ok, window.samples["first_ns"] - window.samples["intended_ns"], NEVER)
+
+
 def _population(gate: LatencyGate, held_ns: int | None = None) -> Population:
     # the later requests of an arrival count only if the gate names a request
     return Population(gate.phase, gate.request, gate.request is not None, gate.ok_only, held_ns)
@@ -121,16 +122,30 @@ def _latencies(gate: LatencyGate, pool: Pool) -> list[NDArray[np.int64]] | Incon
     """One array for each run, in order of intended time; of a gate on an upstream, the latencies of its calls."""
     windows = _population(gate).windows(pool)
     if gate.upstream is None:
-        return [window.latency_ns for window in windows]
-    if not pool.plan.upstream(gate.upstream).records_calls:
-        return InconclusiveReason(FindingKind.NOT_RECORDED, f"the calls to {gate.upstream} are not recorded")
+        if gate.first_byte and any((window.ok & (window.samples["first_ns"] == 0)).any() for window in windows):
+            reason = "when the first byte of an answer came is not in the run's records"
+            return InconclusiveReason(FindingKind.NOT_RECORDED, reason)
+        return [latency_of(gate, window) for window in windows]
+    latencies = call_latencies(gate.upstream, pool, windows)
+    if isinstance(latencies, InconclusiveReason):
+        return latencies
+    return [own[own != NEVER] for own in latencies] if gate.ok_only else latencies
+
+
+def call_latencies(
+    upstream: str, pool: Pool, windows: Sequence[Window]
+) -> list[NDArray[np.int64]] | InconclusiveReason:
+    """The latencies in ns of the calls to one upstream that the requests of these windows led to, one array for each
+    run; NEVER for a call that failed."""
+    if not pool.plan.upstream(upstream).records_calls:
+        return InconclusiveReason(FindingKind.NOT_RECORDED, f"the calls to {upstream} are not recorded")
     if any((joined_share(run) or 0.0) < JOINED_LEAST for run in pool.runs):
         reason = "too few backend calls can be tied to a request (the service drops both headers)"
         return InconclusiveReason(FindingKind.NOT_JOINED, reason)
-    return [_call_latency_ns(run, w, gate.upstream, gate.ok_only) for run, w in zip(pool.runs, windows, strict=True)]
+    return [_call_latency_ns(run, window, upstream) for run, window in zip(pool.runs, windows, strict=True)]
 
 
-def _call_latency_ns(run: Evidence, window: Window, upstream: str, ok_only: bool) -> NDArray[np.int64]:
+def _call_latency_ns(run: Evidence, window: Window, upstream: str) -> NDArray[np.int64]:
     """The latencies in ns of the calls to one upstream that the requests of this window led to; NEVER for a call that
     the backend did not answer with 2xx or 3xx."""
     index = run.plan.upstream(upstream).index
@@ -141,32 +156,7 @@ def _call_latency_ns(run: Evidence, window: Window, upstream: str, ok_only: bool
     waits_ns = call_waits_ns(run, index, chosen)
     status = run.calls["status"][chosen]
     ok = (status >= 200) & (status < 400)
-    return waits_ns[ok] if ok_only else np.where(ok, waits_ns, NEVER)
-
-
-def _limits(gate: LatencyGate, pool: Pool) -> _Limits | InconclusiveReason:
-    limit_ms = gate.latency_limit_ms(pool.plan.gateway.timeout_ms)
-    if limit_ms is not None:
-        return _Limits(limit_ms, limit_ms, limit_ms)
-    factor = gate.limit.factor
-    if factor is None:
-        return InconclusiveReason(FindingKind.NO_GATEWAY, "there is no gateway, so `gateway.timeout` is not known")
-    reference: Bounds | InconclusiveReason | str
-    if gate.limit.of == "baseline":
-        reference = _baseline(gate, pool)
-    else:
-        run_dir = pool.runs[0].run_dir
-        reference = read_main(run_dir, metric=gate.metric, request=gate.request, phase=gate.phase)
-    if isinstance(reference, str):
-        return InconclusiveReason(FindingKind.NO_MAIN, reference)
-    if isinstance(reference, InconclusiveReason):
-        return reference
-    if reference.low_ms is None or reference.high_ms is None or reference.observed_ms is None:
-        reason = f"the {gate.limit.of}'s own {gate.metric} is too uncertain to compare with"
-        return InconclusiveReason(FindingKind.REFERENCE_UNSURE, reason)
-    return _Limits(
-        factor * reference.low_ms, factor * reference.high_ms, factor * reference.observed_ms, error_shared=True
-    )
+    return np.where(ok, waits_ns, NEVER)
 
 
 def _baseline(gate: LatencyGate, pool: Pool) -> Bounds | InconclusiveReason:
@@ -205,21 +195,21 @@ def own_quantile(gate: LatencyGate, pool: Pool) -> Quantile | None:
 def _finding(gate: LatencyGate, pool: Pool, measured: _Measurement, decision: Decision | InconclusiveReason) -> Finding:
     limits = measured.limits
     seconds = sum(window.seconds for window in _population(gate).windows(pool))
-    limit_ns = round(limits.fail_ms * NS_PER_MS)
+    limit_ns = round(limits.failing * NS_PER_MS)
     bounds = quantile_bounds(measured.latencies, seconds, measured.rule, at_ns=limit_ns)
     infinite = bool(bounds.n) and bounds.observed_ms is None
     cut_off = cut_off_of(gate, pool) if infinite else None
     if isinstance(decision, InconclusiveReason):
-        finding = replace(_inconclusive(decision, limits.shown_ms), n=bounds.n)
+        finding = replace(_inconclusive(decision, limits.shown), n=bounds.n)
     else:
         words = ShareWords(
-            did=f"took {format_duration(limits.shown_ms)} or longer{'' if gate.ok_only else ' or failed'}",
+            did=_did(gate, limits.shown),
             allowed=gate.p0,
             things="calls" if gate.upstream else "requests",
             endings=_endings(gate, pool, limit_ns),
         )
         finding = replace(
-            finding_of(decision, words, limit=limits.shown_ms, unit="ms", op="<"),
+            finding_of(decision, words, limit=limits.shown, unit="ms", op="<"),
             low=bounds.low_ms,
             high=bounds.high_ms,
         )
@@ -232,12 +222,19 @@ def _finding(gate: LatencyGate, pool: Pool, measured: _Measurement, decision: De
     )
 
 
+def _did(gate: LatencyGate, limit_ms: float) -> str:
+    took = f"took {format_duration(limit_ms)} or longer"
+    if gate.first_byte:
+        return f"{took} to the first byte or failed"
+    return took if gate.ok_only else f"{took} or failed"
+
+
 def _endings(gate: LatencyGate, pool: Pool, limit_ns: int) -> tuple[Ending, ...]:
     """How the requests ended that count against the gate; empty for calls to an upstream, because their rows do not say
     how they ended for the service."""
     if gate.upstream is not None:
         return ()
-    return bad_endings(pool, _population(gate), lambda _, window: exceeds(window.latency_ns, limit_ns))
+    return bad_endings(pool, _population(gate), lambda _, window: exceeds(latency_of(gate, window), limit_ns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,6 @@ _COSTS: Final = (
     "handles",
     "connections",
     "processes",
-    "cpu",
 )
 """Words that people write for resources of the service which no gate measures, or by another name."""
 
@@ -65,12 +64,13 @@ def parse_gate(text: str) -> Gate:
     if first.lower() in _COSTS:
         raise GateSyntaxError(
             f"`{first}` is not something a gate can measure",
-            "of the service's resources it can measure rss (its memory), threads and sockets, such as rss < 300MB",
+            "of the service's resources it can measure rss (its memory), threads, sockets, cpu and log, such as "
+            "rss < 300MB or cpu < 5ms",
             offset,
         )
     meant = meant_gate(text)
     if fix := _write(_valid(meant.texts)):
-        raise GateSyntaxError(meant.reason or f"`{first}` is not something a gate can measure", fix, offset)
+        raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)
     close = closest(first.lower(), _WORDS)
     fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
     raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)

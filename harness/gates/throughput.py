@@ -1,32 +1,43 @@
-"""`throughput [for REQUEST] > N/s`: requests that ended ok per second of intended time, bounded by batch means."""
+"""`throughput [for REQUEST] > N/s`: requests that ended ok per second of intended time, bounded by batch means.
+
+`throughput > 0.8x main` takes its limit from the file of --baseline. It decides only where both runs planned the same
+rate, since an open load can pass on no more than was sent.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from harness.gates.gate import MEAN_MOMENTS, AdviceContext, Finding, Gate, GateDefaults, Unit
-from harness.gates.syntax.tokenizer import Tokens
+from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.gates.wording.outcomes import advice_on_endings, from_waiting
 from harness.rundir.finding_kind import FindingKind
 from harness.units import Span, parse_rate_per_s
+
+_RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*x(?=\s|$)\s*")
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from harness.evidence import Evidence, Pool, Window
+    from harness.gates.reference.baseline_file import BaselineFile, SuccessRate
+    from harness.rundir.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class ThroughputGate(GateDefaults):
-    EXAMPLES: ClassVar[tuple[str, ...]] = ("throughput > 39/s",)
+    EXAMPLES: ClassVar[tuple[str, ...]] = ("throughput > 39/s", "throughput > 0.8x main")
     WORDS: ClassVar[tuple[str, ...]] = ("throughput",)
 
     text: str
     request: str | None
-    limit_per_s: float
+    limit_per_s: float | None
+    """None: `factor` times main's."""
+    factor: float | None
     phase: str
 
     @classmethod
@@ -38,8 +49,9 @@ class ThroughputGate(GateDefaults):
         words.take()
         request = words.request()
         words.comparison(">", "throughput > 38/s")
-        limit = words.quantity(parse_rate_per_s, "a rate", "38/s or 90/m")
-        return cls(words.text, request, limit, words.phase())
+        factor = _factor(words)
+        limit = words.quantity(parse_rate_per_s, "a rate", "38/s or 90/m") if factor is None else None
+        return cls(words.text, request, limit, factor, words.phase())
 
     @property
     def metric(self) -> str:
@@ -48,6 +60,10 @@ class ThroughputGate(GateDefaults):
     @property
     def unit(self) -> Unit:
         return "per_s"
+
+    @property
+    def uses_main(self) -> bool:
+        return self.factor is not None
 
     def requests(self) -> tuple[str, ...]:
         return (self.request,) if self.request else ()
@@ -59,27 +75,42 @@ class ThroughputGate(GateDefaults):
         import numpy as np
 
         from harness.gates.batch_means import judge_mean
-        from harness.gates.exceedance import Population, describe_stopped
+        from harness.gates.exceedance import InconclusiveReason, Population, describe_stopped
+        from harness.gates.throughput_limits import limits_of
 
+        limits = limits_of(self, pool)
+        if isinstance(limits, InconclusiveReason):
+            return Finding("inconclusive", limits.reason, None, "per_s", ">", limits.kind)
         windows = Population(self.phase, self.request, every_part=True).windows(pool)
         if any(window.cut for window in windows):
             reason = describe_stopped(pool).reason
-            return Finding("inconclusive", reason, self.limit_per_s, "per_s", ">", FindingKind.STOPPED)
-        batches = [_batches(run, window) for run, window in zip(pool.runs, windows, strict=True)]
+            return Finding("inconclusive", reason, limits.shown, "per_s", ">", FindingKind.STOPPED)
+        batches = [success_batches(run, window) for run, window in zip(pool.runs, windows, strict=True)]
         return judge_mean(
             pool,
             np.concatenate([successes for successes, _ in batches]),
             np.concatenate([seconds for _, seconds in batches]),
             n=sum(len(window.samples) for window in windows),
             seconds=sum(window.seconds for window in windows),
-            limit=self.limit_per_s,
+            limit=limits,
             below=False,
             unit="per_s",
             alpha_fail=alpha_fail,
         )
 
     def in_baseline(self) -> Gate | None:
-        return replace(self, phase="baseline")
+        return None if self.uses_main else replace(self, phase="baseline")
+
+    def own_figure(self, pool: Pool) -> SuccessRate | None:
+        from harness.gates.throughput_limits import own_rate
+
+        return own_rate(pool, self.request, self.phase)
+
+    def refuses_main(self, main: BaselineFile, plan: Plan) -> str:
+        from harness.gates.throughput_limits import other_rate
+
+        rates = [one for one in main.rates if (one.request, one.phase) == (self.request, self.phase)]
+        return other_rate(plan, rates[0]) if rates and self.uses_main else ""
 
     def advice(self, finding: Finding, ctx: AdviceContext) -> str:
         if finding.verdict == "inconclusive":
@@ -89,7 +120,26 @@ class ThroughputGate(GateDefaults):
         return "Lower the rate until this gate holds, and look at what the service runs out of: threads, sockets, CPU."
 
 
-def _batches(run: Evidence, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _factor(words: Tokens) -> float | None:
+    """The factor of `0.8x main`; None if the limit is a rate."""
+    words.refuse_glued()
+    offset = words.offset
+    match = _RATIO.match(words.text, offset)
+    if match is None:
+        return None
+    words.skip_to(match.end())
+    factor = float(match[1])
+    of = words.take("`main`", f"{match[1]}x main")
+    if of.text != "main":
+        reason = f"throughput cannot be compared with `{of.text}`, only with main"
+        raise GateSyntaxError(reason, f"throughput > {match[1]}x main", of.offset)
+    if not 0 < factor < 1:
+        reason = "an open load passes on no more than was sent, so the factor must be above 0 and below 1"
+        raise GateSyntaxError(reason, "0.8x main", offset)
+    return factor
+
+
+def success_batches(run: Evidence, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The requests that ended ok, and the seconds, of each of `BATCHES` equal parts of the window."""
     import numpy as np
 

@@ -188,11 +188,19 @@ def load_all(paths: Sequence[str], sets: Sequence[str], tags: Sequence[str]) -> 
 
 
 def refuse_missing_baseline(loaded: Sequence[LoadedScenario], baseline: Path | None) -> None:
-    """Raises UsageError if a limit of `N x main` has no baseline to compare with, or the file is no baseline file."""
+    """Raises UsageError if a gate that compares with main has no file to compare with, if the file is no baseline file,
+    or if a gate could never be decided with it."""
     if baseline:
-        from harness.gates.reference_baseline import load_baseline  # with scipy, which no run needs before its load
+        from harness.gates.reference.baseline_file import load_baseline
+        from harness.scenario.load import dry_plan
 
-        load_baseline(baseline)
+        main = load_baseline(baseline)
+        for one in loaded:
+            plan, _ = dry_plan(one.checked)
+            for located in one.checked.gates:
+                if reason := located.gate.refuses_main(main, plan):
+                    fix = "give the baseline.json of a run with the same rate, or change the scenario's"
+                    raise UsageError(f"{one.checked.file}: `{located.gate.text}`: {reason}", fix)
         return
     for one in loaded:
         gates = [located.gate.text for located in one.checked.gates if located.gate.uses_main]

@@ -23,7 +23,7 @@ MODULES: Final = (
     "harness.gates.detection.named_judge",
     "harness.gates.exceedance",
     "harness.gates.latency_judge",
-    "harness.gates.resource_judge",
+    "harness.gates.readings.resource_judge",
     "reports.report",
     "reports.formats.csv",
     "reports.formats.json",

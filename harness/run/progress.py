@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from harness.run.live_stats import FLUSH_NS, LiveSamples, snapshot
 from harness.rundir.phases import Phase, planned_phases
@@ -64,6 +64,14 @@ class Progress:
     """The names of the faults that are active."""
     ended: tuple[EndedPhase, ...] = ()
     """The phases that have ended since the last progress, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyStop:
+    """Why the run should stop now: `fail_fast`, a gate can no longer pass; `aborted`, a safety stop."""
+
+    reason: Literal["fail_fast", "aborted"]
+    why: str
 
 
 class Display(Protocol):
@@ -120,7 +128,7 @@ class ProgressMonitor:
     plan: Plan
     run_dir: Path
     display: Display
-    early_stop: Callable[[NDArray[Any], int], str | None] | None = None
+    early_stop: Callable[[NDArray[Any], int], EarlyStop | None] | None = None
     clock_ns: Callable[[], int] = time.monotonic_ns
     t0_ns: int | None = field(default=None, init=False)
     reported: set[str] = field(default_factory=set, init=False)
@@ -151,7 +159,7 @@ class ProgressMonitor:
                 self._load_is_over()
         self.display.event(event)
 
-    def tick(self) -> str | None:
+    def tick(self) -> EarlyStop | None:
         """Update the display if it is time to. Returns why the run should stop now; None if it should go on."""
         now_ns = self.clock_ns()
         if self.t0_ns is None or now_ns < self._next_tick_ns:

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from harness.errors import RigError, ServiceGone, UsageError
+from harness.gates.abort_rule import AbortRule
 from harness.run import yardstick
 from harness.run.preload import Preload
-from harness.run.progress import Display, ProgressMonitor
+from harness.run.progress import Display, EarlyStop, ProgressMonitor
 from harness.run.warmup_watch import WarmupWatch
 from harness.rundir.yardstick import Yardstick, write_yardstick
 from harness.scenario.checks.toxiproxy_server import borrowed_proxies, refuse_unreachable
@@ -251,7 +252,7 @@ def judge_and_report(run_dir: Path) -> Finished:
 
 def _run_stack(session: Session, plan: Plan, run_dir: Path, lease: PortLease, choice: EngineChoice) -> None:
     """Step 3. A stack that fails records it in the manifest, from which it is judged; then nothing is raised here."""
-    early_stop = _early_stop(plan, run_dir) if session.options.fail_fast else None
+    early_stop = _early_stop(plan, run_dir, fail_fast=session.options.fail_fast)
     watch = ProgressMonitor(plan, run_dir, session.display, early_stop=early_stop)
 
     def starting(event: Event | None) -> None:
@@ -296,25 +297,39 @@ def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Sto
                 preload.start(plan)
             if event.event in ("load_done", "down"):
                 return
-        cannot_pass_reason, now_ns = watch.tick(), time.monotonic_ns()
+        early, now_ns = watch.tick(), time.monotonic_ns()
         warmup_failed = warmup.stop_reason(watch.t0_ns, now_ns)
         if not stopped and (warning := warmup.uncalled_warning(watch.t0_ns, now_ns)):
             watch.display.note(warning)
-        if stopped or not (stopper.asked or cannot_pass_reason or warmup_failed):
+        if stopped or not (stopper.asked or early or warmup_failed):
             continue
         stopped = True
         stopping = f"{stopper.why}stopping: the faults are being taken back; what was measured so far is kept"
-        watch.display.note(cannot_pass_reason or (f"stopping: {warmup_failed}" if warmup_failed else stopping))
-        early: StopReason = "fail_fast" if cannot_pass_reason else "warmup_failed"
-        stack.stop(time.monotonic_ns(), "interrupted" if stopper.asked else early)
+        watch.display.note(early.why if early else f"stopping: {warmup_failed}" if warmup_failed else stopping)
+        reason: StopReason = early.reason if early else "warmup_failed"
+        stack.stop(time.monotonic_ns(), "interrupted" if stopper.asked else reason)
         give_up_ns = min(give_up_ns, time.monotonic_ns() + round(plan.load.drain_ms * NS_PER_MS) + 20 * NS_PER_S)
     raise _Overrun(
         f"the load did not end within {format_duration(planned_ms)}", "see logs/locust-*.log in the run directory"
     )
 
 
-def _early_stop(plan: Plan, run_dir: Path) -> Callable[[NDArray[Any], int], str | None]:
+def _early_stop(
+    plan: Plan, run_dir: Path, *, fail_fast: bool
+) -> Callable[[NDArray[Any], int], EarlyStop | None] | None:
+    """What may end the load early: a safety stop of the plan, and with `fail_fast` a gate that can no longer pass."""
+    rules = [AbortRule.parse(text) for text in plan.abort_if]
+    if not (rules or fail_fast):
+        return None
     from harness.evidence.files import read_resources
     from harness.run.early_stop import FailFast
 
-    return FailFast(plan, lambda: read_resources(run_dir, [])).reason
+    cannot_pass = FailFast(plan, lambda: read_resources(run_dir, [])).reason if fail_fast else None
+
+    def early_stop(rows: NDArray[Any], t0_ns: int) -> EarlyStop | None:
+        if cannot_pass and (why := cannot_pass(rows, t0_ns)):
+            return EarlyStop("fail_fast", why)
+        aborted = next((why for rule in rules if (why := rule.reason(plan, rows, t0_ns))), None)
+        return EarlyStop("aborted", f"aborting: {aborted}") if aborted else None
+
+    return early_stop

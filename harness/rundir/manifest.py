@@ -83,7 +83,9 @@ class HarnessFault(Frozen):
 class RunEnd(Frozen):
     """How the run ended, and what went wrong by then."""
 
-    reason: Literal["done", "fail_fast", "warmup_failed", "interrupted", "service_gone", "rig", "never_ready"]
+    reason: Literal[
+        "done", "fail_fast", "aborted", "warmup_failed", "interrupted", "service_gone", "rig", "never_ready"
+    ]
     stop_at_ns: int | None = None
     """Every arrival intended before this has a row. None means the planned end."""
     deaths: tuple[ProcessExit, ...] = ()

@@ -98,6 +98,12 @@ class LoadPlan(Frozen):
     guard_ms: float
     faults: tuple[PlannedFault, ...] = ()
     gates: tuple[PlannedGate, ...]
+    metrics: tuple[str, ...] = ()
+    """The series of the service's metrics that gates are about, which the run records."""
+    times_first_byte: bool = False
+    """A gate is about the first byte of answers, so no gateway of the stack may collect them."""
+    abort_if: tuple[str, ...] = ()
+    """Safety stops, as the scenario writes them: the load ends when one of them holds."""
     default_gates: bool = False
     """No gate was written, so the default gate applies: a floor, not a service level. The run says so."""
     verdict: PlannedVerdict = Field(default_factory=PlannedVerdict)

@@ -98,7 +98,7 @@ class GateResult(Frozen):
     reason: str
     limit: float | None
     unit: Literal["ms", "share", "ratio", "per_s", "bytes", "count"]
-    op: Literal["<", ">"]
+    op: Literal["<", ">", "="]
     observed: float | None
     low: float | None
     high: float | None

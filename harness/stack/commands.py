@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from harness.model.frozen import Frozen
 
-StopReason = Literal["fail_fast", "warmup_failed", "interrupted"]
+StopReason = Literal["fail_fast", "aborted", "warmup_failed", "interrupted"]
 
 
 class UpCommand(Frozen):

@@ -199,7 +199,9 @@ class Environment:
         except RigError:
             self.load.state.end_for("never_ready")
             raise
-        self.load.watch_alerts(self.expand(self.plan.service.url), self._ready_headers())
+        url, headers = self.expand(self.plan.service.url), self._ready_headers()
+        self.load.watch_alerts(url, headers)
+        self.load.watch_metrics(url, headers)
         return after_ms
 
     async def _answered(self, child: ChildProcess | None, within_ms: float | None = None) -> float:

@@ -26,7 +26,7 @@ from harness.secrets.redact import redact
 from harness.stack.events import ChildDied, Event, LoadStarted, RigTrouble
 from harness.text import one_line, paragraph
 
-Reason = Literal["done", "fail_fast", "warmup_failed", "interrupted", "service_gone", "rig", "never_ready"]
+Reason = Literal["done", "fail_fast", "aborted", "warmup_failed", "interrupted", "service_gone", "rig", "never_ready"]
 
 DISK_FIX: Final = "make room on the disk (or raise the file-size limit, ulimit -f), then run again"
 NO_ENGINE: Final = ToxiproxyInfo(kind="none")

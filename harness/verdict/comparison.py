@@ -19,11 +19,12 @@ from harness.errors import RigError, UsageError
 from harness.evidence import Evidence
 from harness.gates.gate import moments_for_share
 from harness.gates.quantiles import Bounds, quantile_bounds
+from harness.gates.reference.machine import machine_difference
 from harness.model.frozen import Frozen
 from harness.rundir.results import Machine, Tool
 from harness.statistics import Counts, Rule, decide
 from harness.verdict.faults.proof import prove_faults
-from harness.verdict.likeness import Difference, machine_difference, plan_differences
+from harness.verdict.likeness import Difference, plan_differences
 from harness.verdict.validity import rig_findings
 
 QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))

@@ -22,7 +22,7 @@ from harness.evidence.incomplete import incomplete_answers
 from harness.evidence.meetings import never_asked
 from harness.evidence.origin_notes import origin_notes
 from harness.evidence.unmatched import unmatched_calls
-from harness.gates.reference_baseline import OWN
+from harness.gates.reference.baseline_file import OWN
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.judged.fault_results import FaultResult, unmet_notes
 from harness.rundir.plan import Plan
@@ -111,7 +111,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
     cost = cost_results(pool, [phase for phase in phases if phase.name not in UNATTRIBUTED])
     interrupted = _was_interrupted(pool)
     verdict = _combine(gates, alive, findings, warmup)
-    if interrupted and verdict == "pass":
+    if (interrupted or _was_aborted(pool)) and verdict == "pass":
         verdict = "inconclusive"  # a reader who sees only the verdict must not take a stopped run for a complete one
     unmet, hidden = unmet_notes(faults), unmet_notes(fault for fault in faults if not fault.proof.one_witness)
     broken = next(iter(_failed_checks(findings)), None) if verdict == "rig_failure" else None
@@ -207,6 +207,10 @@ def write_judged(pool: Pool, folder: Path) -> Results:
 
 def _was_interrupted(pool: Pool) -> bool:
     return any(run.manifest.ended and run.manifest.ended.reason == "interrupted" for run in pool.runs)
+
+
+def _was_aborted(pool: Pool) -> bool:
+    return any(run.manifest.ended is not None and run.manifest.ended.reason == "aborted" for run in pool.runs)
 
 
 def _combine(
@@ -353,6 +357,7 @@ def _stopped(run: Evidence) -> str | None:
         return None
     how = {
         "fail_fast": "a gate could no longer pass",
+        "aborted": f"aborted by {' or '.join(f'`{rule}`' for rule in run.plan.abort_if)}",
         "warmup_failed": "the warm-up had shown that the run cannot end well",
         "interrupted": "interrupted",
         "service_gone": "the service ended",

@@ -1,7 +1,7 @@
 """Whether two runs may be compared: only if nothing but the service under test differs.
 
-`plan_differences` lists what else differs in the two plans. `machine_difference` says whether the machine was equally
-fast for both runs: a p50 of 4 ms becomes 6 ms when another program is busy, and no factor corrects for that.
+`plan_differences` lists what else differs in the two plans. Whether the machine was equally fast for both runs is for
+`harness.gates.reference.machine` to say.
 """
 
 from __future__ import annotations
@@ -13,12 +13,7 @@ from typing import Any, Final
 
 from harness.model.frozen import Frozen
 from harness.rundir.plan import Plan
-from harness.rundir.results import Machine
 from harness.text import cut
-from harness.units import format_duration
-
-YARDSTICK_TOLERANCE: Final = 0.10
-"""The yardstick, a fixed piece of work, may have taken this much longer for one run than for the other."""
 
 _OF_ONE_RUN: Final = {
     # the run itself, and the service, which is what a comparison is about
@@ -28,8 +23,8 @@ _OF_ONE_RUN: Final = {
     "network", "gateway.port", "gateway.binary", "gateway.target", "ca_file",
     "upstreams.*.listener", "upstreams.*.origin", "upstreams.*.command.port", "upstreams.*.command.cwd",
     # what only gates and proofs read
-    "gates", "default_gates", "verdict.inconclusive", "upstreams.*.known_as", "upstreams.*.index",
-    "faults.*.proof", "faults.*.met",
+    "gates", "default_gates", "metrics", "times_first_byte", "abort_if", "verdict.inconclusive", "upstreams.*.known_as",
+    "upstreams.*.index", "faults.*.proof", "faults.*.met",
 }  # fmt: skip
 _FILES: Final = {
     "load.locustfile", "load.data", "upstreams.*.routes.path", "upstreams.*.forward.ca", "upstreams.*.stream.ca",
@@ -59,30 +54,6 @@ class Difference(Frozen):
 def plan_differences(base: Plan, head: Plan) -> tuple[Difference, ...]:
     """The settings that differ between the two plans, those of the service left out; empty if there are none."""
     return tuple(_compare("", _comparable(base), _comparable(head)))
-
-
-def machine_difference(base: Machine, head: Machine) -> str:
-    """Why the machine was not equally fast for both runs, or may not have been; empty if it was."""
-    for name, machine in (("BASE", base), ("HEAD", head)):
-        if machine.yardstick is None:
-            return f"{name} has no yardstick: an older tailgate recorded it, or its run was cut short"
-        if machine.yardstick.after_ms is None:
-            return f"{name} has no yardstick from after the run: it was interrupted"
-    assert base.yardstick and head.yardstick
-    if base.cores != head.cores:
-        return f"the machines differ: {base.cores or 'unknown'} and {head.cores or 'unknown'} cores"
-    pairs = [(b, h) for b in base.yardstick.figures_ms for h in head.yardstick.figures_ms]
-    if all(max(pair) <= min(pair) * (1 + YARDSTICK_TOLERANCE) for pair in pairs):
-        return ""
-    return (
-        f"the machine was not as fast for both runs: the same fixed work took {_durations(base)} before and after "
-        f"BASE, and {_durations(head)} before and after HEAD, which is more than {YARDSTICK_TOLERANCE:.0%} apart"
-    )
-
-
-def _durations(machine: Machine) -> str:
-    figures = machine.yardstick.figures_ms if machine.yardstick else ()
-    return " and ".join(format_duration(ms) for ms in figures)
 
 
 def _comparable(plan: Plan) -> dict[str, Any]:

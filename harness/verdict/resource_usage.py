@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.evidence import Pool
 from harness.evidence.resources import ResourceSeries, format_states
-from harness.gates.resource_gate import READINGS_LAST
+from harness.gates.readings.resource_gate import READINGS_LAST
 from harness.rundir.results import CostResult, PhaseResult
 from harness.units import NS_PER_S, format_bytes, format_things
 

@@ -21,7 +21,7 @@ def used(gate: GateResult, value: float | None) -> float | None:
     """`value` as a multiple of the gate's limit, turned so that below 1 is good; None: cannot be said."""
     if value is None or gate.limit is None:
         return None
-    if gate.op == "<":
+    if gate.op != ">":
         return value / gate.limit if gate.limit > 0 else (0.0 if value <= 0 else math.inf)
     if gate.unit == "share":
         allowed, missing = 1 - gate.limit, 1 - value
@@ -32,7 +32,8 @@ def used(gate: GateResult, value: float | None) -> float | None:
 def strip(gate: GateResult) -> Markup:
     """The gate's row on the shared axis: observed as a dot, its interval as a bar, arrows beyond the ends."""
     observed = used(gate, gate.observed)
-    ends = [used(gate, gate.low), used(gate, gate.high)]
+    # of `= 0` what was observed is a fact, and its bound is a share that it excludes
+    ends = [] if gate.op == "=" else [used(gate, gate.low), used(gate, gate.high)]
     cut_off = gate.observed is None and gate.censored_at_ms is not None
     if cut_off:
         observed = used(gate, gate.censored_at_ms)

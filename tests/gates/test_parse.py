@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.gates import (
     GATES,
     CallsGate,
+    CompleteGate,
     GateKind,
     GateSyntaxError,
     LatencyGate,
@@ -18,7 +19,7 @@ from harness.gates import (
     ShareGate,
     ThroughputGate,
 )
-from harness.gates.latency import Limit
+from harness.gates.latency_limit import Limit
 from harness.gates.parse import parse_gate
 
 
@@ -54,9 +55,9 @@ def test_limits_of_a_latency_gate(text: str, limit: Limit) -> None:
 def test_the_other_kinds() -> None:
     errors = parse_gate("errors < 1% during azure-slow")
     assert isinstance(errors, ShareGate)
-    assert (errors.p0, errors.op) == (0.01, "<")
+    assert errors.p0 == 0.01
     complete = parse_gate("complete for by-gcp > 99% during whole")
-    assert isinstance(complete, ShareGate)
+    assert isinstance(complete, CompleteGate)
     assert (complete.p0, complete.op, complete.requests()) == (0.01, ">", ("by-gcp",))
     calls = parse_gate("calls to azure for by-gcp < 0.01")
     assert isinstance(calls, CallsGate)
@@ -113,6 +114,12 @@ def test_a_gate_without_a_phase_speaks_of_the_whole() -> None:
         ("p99 < 2 x baseline", 368),
         ("errors < 0.5%", 598),
         ("complete > 99%", 299),
+        ("complete of azure > 99%", 299),
+        ("complete 6/8 > 99.9%", 2_995),
+        ("errors = 0", 0),
+        ("mean < 1s", 299),
+        ("max < 1s", 0),
+        ("p99(ttfb) < 1s", 299),
         ("calls to azure < 0.01", 299),
         ("calls < 8", 299),
         ("throughput > 1/s", 299),
@@ -151,7 +158,39 @@ def test_how_many_independent_moments_a_pass_needs(text: str, moments: int) -> N
         ("p99 < 2s during azure now", 22, "one word too many", "may end a gate"),
         ("error < 1%", 0, "not something a gate can measure", "write `errors < 1%`"),
         ("errors < 1", 9, "not a share", "1%"),
-        ("errors < 0%", 9, "cannot be shown", "1%"),
+        ("errors < 0%", 9, "no share is below zero", "write `errors = 0`"),
+        ("errors <= 0 during x", 10, "no share is below zero", "write `errors = 0 during x`"),
+        ("errors == 0 during x", 7, "write `=` for `==`", "write `errors = 0 during x`"),
+        ("errors=0%", 6, "only `= 0`", "write `errors= 0`"),
+        ("errors for a = 3% during x", 13, "only `= 0`", "write `errors for a < 3% during x`"),
+        ("errors =", 8, "ends where `0`", "errors = 0"),
+        ("errors < main", 9, "by a margin", "write `errors < main + 0.5%`"),
+        ("errors < 1.1x main during x", 9, "by a margin", "write `errors < main + 0.5% during x`"),
+        ("errors < main +", 9, "by a margin", "errors < main + 0.5%"),
+        ("errors < main + 5", 16, "not a share", "5%"),
+        ("throughput > 0.8x baseline", 18, "only with main", "throughput > 0.8x main"),
+        ("throughput > 1.2x main", 13, "above 0 and below 1", "0.8x main"),
+        ("cpu < 5", 6, "has no unit", "5ms or 5s"),
+        ("cpu < 80%", 6, "no share of a core", "cpu < 5ms"),
+        ("cpu < 1x baseline", 6, "above 1", "1.2x baseline"),
+        ("cpu < 2x main", 9, "only with the baseline", "cpu < 2x baseline"),
+        ("log < 2", 6, "has no unit", "2B or 2kB"),
+        ("log < 2s", 6, "not a size", "2B or 2kB"),
+        ("log < 2x baseline during baseline", 6, "compared with itself", "log < 2kB"),
+        ("metric", 6, "which metric", "metric pool_in_use{backend=azure} < 20"),
+        ("metric < 5", 7, "which metric", "metric pool_in_use{backend=azure} < 20"),
+        ('metric pool{a="b"} < 5', 7, "without quotes", "write `metric pool{a=b} < 5`"),
+        ("metric pool{a} < 5", 7, "not a label", "write `metric pool{backend=azure} < 5`"),
+        ("metric 9pool < 5", 7, "not a metric's name", "pool_in_use"),
+        ("metric pool > 5", 12, "`<` expected", "metric pool < 5"),
+        ("metric pool <= 5 during x", 12, "strict bound", "metric pool < 5 during x"),
+        ("metric pool < 2x main", 17, "only with the baseline", "2x baseline"),
+        ("metric pool < 0.5x baseline", 14, "above 1", "1.2x baseline"),
+        ("metric pool < 5%", 14, "", ""),
+        ("complete 0/8 > 99%", 9, "from 1 to 8, not 0", "complete 1/8"),
+        ("complete 9/8 > 99%", 9, "from 1 to 8, not 9", "complete 8/8"),
+        ("complete 3/65 > 99%", 9, "from 1 to 64 upstreams", "complete 6/8"),
+        ("complete of AZURE > 99%", 12, "not an upstream's name", "complete of UPSTREAM > 99%"),
         ("complete > 100%", 11, "cannot be shown", "99%"),
         ("complete < 99%", 9, "`>` expected", "complete > 99%"),
         ("calls < 1.5x", 8, "calls are counted", "calls < 1.5"),
@@ -196,8 +235,8 @@ def test_how_many_independent_moments_a_pass_needs(text: str, moments: int) -> N
         ("sockets < 150% baseline", 10, "not a factor", "1.5x baseline"),
         ("sockets < 150% of baseline", 10, "not a factor", "1.5x baseline"),
         ("sockets < 50%", 10, "not a number", "50 or 1.5x"),
-        ("memory < 300MB", 0, "not something a gate can measure", "rss (its memory), threads and sockets"),
-        ("fds < 300", 0, "not something a gate can measure", "rss (its memory), threads and sockets"),
+        ("memory < 300MB", 0, "not something a gate can measure", "rss (its memory), threads, sockets, cpu and log"),
+        ("fds < 300", 0, "not something a gate can measure", "rss (its memory), threads, sockets, cpu and log"),
         ("threads < 1.5", 10, "not a whole number", "1.5x baseline"),
         ("threads < 50MB", 10, "has no unit", "50"),
         ("threads < 2 x main", 14, "threads cannot be compared with `main`", "threads < 2x baseline"),
@@ -210,14 +249,22 @@ def test_how_many_independent_moments_a_pass_needs(text: str, moments: int) -> N
         ("rps > 20", 0, "not something a gate can measure", "write `throughput > 20/s`"),
         ("rps > 20 during x", 0, "not something a gate can measure", "write `throughput > 20/s during x`"),
         ("qps >= 1200/m", 0, "not something a gate can measure", "write `throughput > 1200/m`"),
-        ("avg < 250ms during x", 0, "no gate bounds a mean", "write `p50 < 250ms during x`"),
-        ("mean < 0.3s", 0, "no gate bounds a mean", "write `p50 < 0.3s`"),
+        ("avg < 250ms during x", 0, "not something a gate can measure", "write `mean < 250ms during x`"),
         ("median < 70ms", 0, "not something a gate can measure", "write `p50 < 70ms`"),
-        ("max < 7s", 0, "slowest request of all", "write `p99.9 < 7s`"),
+        ("slowest < 7s", 0, "not something a gate can measure", "write `max < 7s`"),
         ("latency < 1s", 0, "not something a gate can measure", "write `p99 < 1s`"),
         ("response_time < 900", 0, "not something a gate can measure", "write `p99 < 900ms`"),
         ("5xx < 3%", 0, "not something a gate can measure", "write `errors < 3%`"),
-        ("5xx == 0", 0, "not something a gate can measure", "write `errors < 1%`"),
+        ("5xx == 0", 0, "not something a gate can measure", "write `errors = 0`"),
+        ("ttfb < 200", 0, "not something a gate can measure", "write `p99(ttfb) < 200ms` or `p99(ttfb) < 200s`"),
+        ("p95 ttfb < 1s during x", 4, "`<` expected", "write `p95(ttfb) < 1s during x`"),
+        ("p95(ttfb) of azure < 1s", 10, "first byte is that of the service", "write `p95 of azure < 1s`"),
+        ("average < 0.3s", 0, "not something a gate can measure", "write `mean < 0.3s`"),
+        ("mean latency < 250ms", 5, "`<` expected", "write `mean < 250ms`"),
+        ("mean of AZURE < 1s", 8, "not an upstream's name", "mean of UPSTREAM < 1s"),
+        ("mean < 250", 7, "no unit", "250ms or 250s"),
+        ("max <= 7s", 4, "strict bound", "max < 7s"),
+        ("success == 100%", 0, "not something a gate can measure", "write `errors = 0`"),
         ("status 500 < 0.5% during x", 0, "not something a gate can measure", "write `errors < 0.5% during x`"),
         ("error_rate < 0.02", 0, "not something a gate can measure", "write `errors < 2%`"),
         ("error rate < 2%", 0, "not something a gate can measure", "write `errors < 2%`"),

@@ -9,15 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from harness.gates import GateSyntaxError, LatencyGate, ShareGate, ThroughputGate
+from harness.gates import GateSyntaxError, LargestGate, LatencyGate, MeanGate, ShareGate, ThroughputGate
 from harness.gates.parse import gate_text, parse_gate
+from harness.gates.shares.none_of import NoneGate
 from harness.model.meant_quantities import durations_meant
 from harness.units import parse_duration_ms
 
 LATENCIES = {
-    "latency": 0.99, "response time": 0.99, "p99 latency": 0.99, "p95 response time": 0.95, "response_time p95": 0.95,
-    "p(90)": 0.9, "95th percentile": 0.95, "http_req_duration": 0.99, "avg": 0.5, "mean latency": 0.5,
-    "avg response time": 0.5, "median": 0.5, "max": 0.999, "TTFB": 0.99, "p99": 0.99,
+    "latency": "p99", "response time": "p99", "p99 latency": "p99", "p95 response time": "p95",
+    "response_time p95": "p95",
+    "p(90)": "p90", "95th percentile": "p95", "http_req_duration": "p99", "avg": "mean", "mean latency": "mean",
+    "avg response time": "mean", "median": "p50", "maximum": "max", "max latency": "max", "TTFB": "p99(ttfb)",
+    "p99": "p99",
 }  # fmt: skip
 THROUGHPUTS = ("rps", "RPS", "qps", "http_reqs", "request rate", "requests per second", "requests", "throughput rate")
 ERRORS = {
@@ -66,8 +69,8 @@ def test_a_latency_keeps_its_number_percentile_and_phase(
         return  # no run lasts that long; and that is a gate, or has a refusal of its own
     for text in proposed(f"{subject} {op} {number}{unit[0]}{rest}"):
         gate = parse_gate(text)
-        assert isinstance(gate, LatencyGate)
-        assert (gate.quantile, gate.phase) == (LATENCIES[subject], phase(rest))
+        assert isinstance(gate, LatencyGate | MeanGate | LargestGate)
+        assert (gate.metric, gate.phase) == (LATENCIES[subject], phase(rest))
         assert gate.limit.ms == pytest.approx(float(number) * unit[1])
 
 
@@ -75,8 +78,8 @@ def test_a_latency_keeps_its_number_percentile_and_phase(
 @given(subject=st.sampled_from(sorted(set(LATENCIES) - {"p99"})), number=numbers)
 def test_a_latency_without_a_unit_may_be_either(subject: str, number: str) -> None:
     ms, seconds = [parse_gate(text) for text in proposed(f"{subject} < {number}")]
-    assert isinstance(ms, LatencyGate)
-    assert isinstance(seconds, LatencyGate)
+    assert isinstance(ms, LatencyGate | MeanGate | LargestGate)
+    assert isinstance(seconds, LatencyGate | MeanGate | LargestGate)
     assert ms.limit.ms == pytest.approx(float(number))
     assert seconds.limit.ms == pytest.approx(1000 * float(number))
 
@@ -140,7 +143,7 @@ def test_a_share_of_successes_bounds_the_errors_that_it_leaves(subject: str, per
 
 @pytest.mark.parametrize("subject", sorted({*ERRORS, *SUCCESSES} - {"status >= 500", "status != 200", "status < 500"}))
 @pytest.mark.parametrize("written", [": 0", " == 0", " = 0%", " < 100%", ""])
-def test_where_no_run_could_show_the_number_an_example_stands(subject: str, written: str) -> None:
+def test_none_at_all_is_said_as_such_and_without_a_number_an_example_stands(subject: str, written: str) -> None:
     if written.startswith(":"):
         with pytest.raises(PydanticCustomError) as refused:
             gate_text({subject: 0})
@@ -149,8 +152,9 @@ def test_where_no_run_could_show_the_number_an_example_stands(subject: str, writ
     else:
         (text,) = proposed(f"{subject}{written}")
     gate = parse_gate(text)
-    assert isinstance(gate, ShareGate)
-    assert gate.limit == 0.01
+    none = written == " < 100%" if subject in SUCCESSES else "0" in written and written != " < 100%"
+    assert isinstance(gate, NoneGate if none else ShareGate)
+    assert gate.text == (f"{gate.metric} = 0" if none else f"{gate.metric} < 1%")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ from harness.rundir.detections import Recorded
 from harness.rundir.incomplete import IncompleteAnswer, answer_name, index_name
 from harness.rundir.journal import Entry
 from harness.rundir.manifest import Manifest, RunEnd, ToxiproxyInfo
+from harness.rundir.metrics.readings import FILE as METRICS
+from harness.rundir.metrics.readings import MetricReading
 from harness.rundir.plan import Plan, PlannedGate, PlannedVerdict
 from harness.rundir.planned.fault import FaultWindow, PlannedFault, Proof
 from harness.rundir.planned.load import PlannedLoad, PlannedRequest, Schedule, Stage
@@ -154,6 +156,7 @@ class Recording:
     entries: list[Entry]
     canaries: list[CanaryLine]
     resources: list[dict[str, Any]] = field(default_factory=list)
+    metrics: list[MetricReading] = field(default_factory=list)
     notices: list[Recorded] | None = field(default_factory=list)
     """None: as of a run before there were any."""
     incomplete: list[IncompleteAnswer] = field(default_factory=list)
@@ -176,6 +179,8 @@ class Recording:
         _write_lines(run_dir / "faults.ndjson", [entry.model_dump_json() for entry in self.entries])
         _write_lines(run_dir / "canary.ndjson", [line.model_dump_json() for line in self.canaries])
         _write_lines(run_dir / "resources.ndjson", [json.dumps(line) for line in self.resources])
+        if self.metrics:
+            _write_lines(run_dir / METRICS, [reading.model_dump_json() for reading in self.metrics])
         if self.notices is not None:
             _write_lines(run_dir / "notices.ndjson", [line.model_dump_json() for line in self.notices])
         if self.incomplete:
@@ -250,7 +255,9 @@ class Recording:
         self.samples["done_ns"][(t_ms >= from_ms) & (t_ms < to_ms)] += round(by_ms * NS_PER_MS)
         return self
 
-    def stopped(self, at_ms: float, reason: Literal["fail_fast", "interrupted", "service_gone"]) -> Recording:
+    def stopped(
+        self, at_ms: float, reason: Literal["fail_fast", "aborted", "interrupted", "service_gone"]
+    ) -> Recording:
         """As if the load had been stopped and every fault removed at `at_ms`."""
         at_ns = T0_NS + round(at_ms * NS_PER_MS)
         self.samples = self.samples[self.samples["intended_ns"] < at_ns]

@@ -29,7 +29,7 @@ class LoudnessGate(ThroughputGate):
         words.take()
         words.comparison(">", "loudness > 7/s")
         words.take()
-        return cls(words.text, None, 7.0, words.phase())
+        return cls(words.text, None, 7.0, None, words.phase())
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
         if "gcp" in names.upstreams:

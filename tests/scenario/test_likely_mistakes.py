@@ -161,7 +161,7 @@ MESSAGES: list[tuple[tuple[tuple[str, str], ...], str, str]] = [
         "`p99` (40ms) is below `p50` (60ms)",
         "p99 is the slow end: write `p99: 60ms` or more, or `p50: 40ms` or less",
     ),
-    (gate("5xx: 0"), "expected text, not a mapping", "write `errors < 1%`"),
+    (gate("5xx: 0"), "expected text, not a mapping", "write `errors = 0`"),
     (gate("{p99: 2}"), "expected text, not a mapping", "write `p99 < 2ms` or `p99 < 2s`"),
     (A_LIST, "expected a mapping of names, not a list", "write `upstreams: {azure: {}, gcp: {}}`"),
     (gate("{p99: 2s}"), "expected text, not a mapping", "write `p99 < 2s`"),

@@ -196,7 +196,7 @@ def test_ratio_to_main_needs_its_file(tmp_path: Path) -> None:
     plan = make_plan(gates=["p99 < 1.5 x main"])
     run_dir = record(plan).write(tmp_path / "head")
     results = verdict.write(run_dir)
-    assert results.gates[0].reason == "a limit of `x main` needs --baseline FILE"
+    assert results.gates[0].reason == "a comparison with main needs --baseline FILE"
     base = record(plan, seed=2).write(tmp_path / "base")
     verdict.write(base)
     (run_dir / "main.json").write_bytes((base / "baseline.json").read_bytes())

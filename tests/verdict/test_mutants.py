@@ -19,9 +19,10 @@ from harness.evidence import run as evidence
 from harness.evidence.detections.recorded import Cleared
 from harness.evidence.endings import endings_of
 from harness.evidence.meetings import FaultContact
-from harness.gates import exceedance, share
+from harness.gates import exceedance
 from harness.gates.detection import named_judge
 from harness.gates.latency_judge import CutOff
+from harness.gates.shares import complete, outcomes
 from harness.rundir.detections import Detection
 from harness.rundir.manifest import ProcessExit, RunEnd
 from harness.rundir.phases import Phase, phases_of
@@ -724,7 +725,7 @@ MUTANTS = (
     Mutant(
         "timeouts of the client forgotten",
         client_timeouts,
-        lambda patch: patch.setitem(share.BAD_OUTCOMES, "timeouts", (Outcome.GATEWAY_TIMEOUT,)),
+        lambda patch: patch.setitem(outcomes.BAD_OUTCOMES, "timeouts", (Outcome.GATEWAY_TIMEOUT,)),
         right="fail",
         wrong="pass",
     ),
@@ -760,21 +761,21 @@ MUTANTS = (
     Mutant(
         "`<=` for `<` of what the service holds",
         as_many_threads_as_the_limit,
-        swap("harness.gates.resource_judge.exceeds", lambda value, limit: value > limit),
+        swap("harness.gates.readings.resource_judge.exceeds", lambda value, limit: value > limit),
         right="fail",
         wrong="pass",
     ),
     Mutant(
         "a mean for the highest reading",
         a_moment_of_many_threads,
-        swap("harness.gates.resource_judge._Usage.highest", property(lambda held: float(held._values.mean()))),
+        swap("harness.gates.readings.resource_judge._Usage.highest", property(lambda held: float(held._values.mean()))),
         right="fail",
         wrong="pass",
     ),
     Mutant(
         "readings that are missing taken for held",
         nobody_looked,
-        swap("harness.gates.resource_judge._Usage.unknown", lambda *_: ""),
+        swap("harness.gates.readings.resource_judge._Usage.unknown", lambda *_: ""),
         right="inconclusive",
         wrong="pass",
     ),
@@ -933,7 +934,9 @@ def test_a_gate_whose_fail_is_not_sure_stops_no_run() -> None:
     rows = record(plan, policy="timeout").samples
     assert FailFast(plan).reason(rows, T0_NS) is None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(share.ShareGate, "cannot_pass", lambda self, pool, *, alpha_fail: _fails(self, pool, alpha_fail))
+        patch.setattr(
+            complete.CompleteGate, "cannot_pass", lambda self, pool, *, alpha_fail: _fails(self, pool, alpha_fail)
+        )
         assert FailFast(plan).reason(rows, T0_NS) is not None
 
 

@@ -11,7 +11,9 @@ from typing import Final, Literal
 
 from harness.model.meant_quantities import durations_meant, leading_number, rates_meant, shares_meant
 
-Meaning = Literal["throughput", "latency", "mean", "median", "max", "errors", "gateway timeouts", "timeouts", "success"]
+Meaning = Literal[
+    "throughput", "latency", "first byte", "mean", "median", "max", "errors", "gateway timeouts", "timeouts", "success"
+]
 _WORDS: Final[dict[Meaning, frozenset[str]]] = {
     "success": frozenset(("success", "successes", "successful", "successrate", "availability", "uptime", "checks",
                           "ok")),
@@ -21,8 +23,9 @@ _WORDS: Final[dict[Meaning, frozenset[str]]] = {
     "mean": frozenset(("avg", "average", "mean")),
     "median": frozenset(("median", "med")),
     "max": frozenset(("max", "maximum", "worst", "slowest")),
-    "latency": frozenset(("latency", "latencies", "duration", "durations", "time", "times", "ttfb", "responsetime",
-                          "waiting", "percentile")),
+    "first byte": frozenset(("ttfb", "waiting")),
+    "latency": frozenset(("latency", "latencies", "duration", "durations", "time", "times", "responsetime",
+                          "percentile")),
     "throughput": frozenset(("rps", "qps", "tps", "hps", "rpm", "rate", "req", "reqs", "request", "requests",
                              "iterations", "hits", "throughput")),
 }  # fmt: skip
@@ -35,19 +38,16 @@ _WITH_ANY: Final = frozenset((
 _METRIC: Final[dict[Meaning, str]] = {
     "throughput": "throughput",
     "latency": "p99",
-    "mean": "p50",
+    "first byte": "p99(ttfb)",
+    "mean": "mean",
     "median": "p50",
-    "max": "p99.9",
+    "max": "max",
     "errors": "errors",
     "gateway timeouts": "gateway_timeout",
     "timeouts": "timeouts",
     "success": "errors",
 }
-_REASONS: Final[dict[Meaning, str]] = {
-    "mean": "no gate bounds a mean: a mean hides a few very slow requests",
-    "max": "no gate bounds the slowest request of all: one request decides nothing",
-}
-_LATENCIES: Final = ("latency", "mean", "median", "max")
+_LATENCIES: Final = ("latency", "first byte", "mean", "median", "max")
 _OPERATOR: Final = re.compile(r"[<>]=?|[=!]=?")
 _STATUS: Final = re.compile(r"(?<![\d.])([1-5](?:\d\d|xx))s?(?![a-z\d])")
 _PERCENTILE: Final = re.compile(
@@ -63,8 +63,6 @@ _CHARACTERS_MOST: Final = 300
 class MeantGate:
     """The gates that a text means which is no gate, the likelier first; none if that is unknown."""
 
-    reason: str = ""
-    """Why there is no gate on what the text names; empty if it is only another name for one."""
     texts: tuple[str, ...] = ()
 
 
@@ -78,10 +76,12 @@ def meant_gate(text: str) -> MeantGate:
     meaning, percentile = _meaning(subject.lower())
     if meaning is None:
         return MeantGate()
-    metric = f"p{percentile}" if percentile else _METRIC[meaning]
+    metric = _METRIC[meaning]
+    if percentile:
+        metric = f"p{percentile}{'(ttfb)' if meaning == 'first byte' else ''}"
     bounds, rest = _limit(meaning, subject.lower(), limit)
     texts = (" ".join([metric, bound, *rest]) for bound in bounds)
-    return MeantGate(_REASONS.get(meaning, ""), tuple(dict.fromkeys(texts)))
+    return MeantGate(tuple(dict.fromkeys(texts)))
 
 
 def _meaning(subject: str) -> tuple[Meaning | None, str]:
@@ -97,7 +97,7 @@ def _meaning(subject: str) -> tuple[Meaning | None, str]:
         return _of_statuses(statuses, rest), ""
     meaning = next((each for each, own in _WORDS.items() if words & own), None)
     if percentiles and meaning in (None, "throughput", *_LATENCIES):
-        return "latency", percentiles[0]
+        return ("first byte" if meaning == "first byte" else "latency"), percentiles[0]
     if meaning is None and words & {"status", "statuses", "statuscode", "code", "codes"}:
         return "errors", ""
     return ("latency", "") if meaning is None and words & {"response", "responses"} else (meaning, "")
@@ -130,6 +130,10 @@ def _bounds(meaning: Meaning, subject: str, text: str) -> tuple[str, ...]:
     if meaning in _LATENCIES:
         durations = durations_meant(text) or ((f"{number}ms", f"{number}s") if number and not unit else ())
         return tuple(f"< {duration}" for duration in durations)
+    if meaning != "success" and re.fullmatch(r"0(?:\.0+)?%?", text):
+        return ("= 0",)
+    if meaning == "success" and text in ("100%", "100", "1.0", "1"):
+        return ("= 0",)
     shares = [float(share.removesuffix("%")) for share in shares_meant(text)]
     if meaning == "success":
         shares = [round(100 - share, 9) for share in shares[:1]]  # 0.98 is 98%, since no service is measured by 0.98%

@@ -22,7 +22,7 @@ _PHASES = ("during", "after")
 _OTHER_PHASES = ("in", "on", "at", "under", "while", "throughout")
 """What people write for `during`."""
 _GLUED = re.compile(r"(\d+(?:\.\d+)?x)(baseline|main)")
-_WORD = re.compile(r'"[^"]*"|[<>]=?|[^\s<>"]+|"')
+_WORD = re.compile(r'"[^"]*"|[<>=]=?|[^\s<>="]+|"')
 _OPERATOR = re.compile(r"[<>]=?|[=!]=?")
 _UNITS: dict[Callable[[str], float], tuple[str, ...]] = {
     parse_duration_ms: ("s", "ms"),
@@ -90,6 +90,11 @@ class Tokens:
             return False
         self._next += 1
         return True
+
+    def skip_to(self, offset: int) -> None:
+        """Move on to the text at `offset`, which may be within a word."""
+        rest = (match for match in _WORD.finditer(self.text, offset))
+        self._words = [*self._words[: self._next], *(Token(match[0], match.start()) for match in rest)]
 
     def comparison(self, op: str, fix: str) -> None:
         """Takes the one comparison `op` that this gate has. Refuses `<=` and `>=`, because gates are strict bounds."""

@@ -30,6 +30,8 @@ class PlannedService(Frozen):
     """Where the service's metrics are, read by GET; None: it has no known alert."""
     alerts_metric: str | None = None
     """The metric of the alert. A sample above zero reports the upstream whose name is the value of a label."""
+    metrics_path: str | None = None
+    """Where gates on the service's metrics read them, by GET; None: the scenario does not say."""
 
 
 class PlannedGateway(Frozen):
@@ -40,3 +42,5 @@ class PlannedGateway(Frozen):
     port: int | None = None
     binary: str | None = None
     target: str
+    buffers: bool = True
+    """Of nginx: it collects an answer before it passes it on. False if a gate is about an answer's first byte."""

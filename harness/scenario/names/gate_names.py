@@ -69,6 +69,12 @@ def gate_diagnostics(
         looks_into_answers=looks_into_answers,
         unmarked=unmarked,
         mark_fix=mark_fix,
+        asks={
+            request.name: tuple(scenario.upstreams) if request.asks is None else request.asks
+            for request in scenario.load.written_requests
+        },
+        has_metrics=scenario.service.metrics_path is not None,
+        has_locustfile=scenario.load.locustfile is not None,
         starts_service=scenario.service.url is None,
         missing_alerts=ALERTS_OF_A_RUNG if without_alerts else "",
         written=located.path[0] == "gates",

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.faults import ALL
+from harness.gates.abort_rule import AbortRule
+from harness.model.value_types import did_you_mean
 from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import texts_with_variables
@@ -24,6 +26,7 @@ def consistency_findings(scenario: Scenario) -> Iterator[Diagnostic]:
     yield from _faults(scenario)
     yield from _requests(scenario)
     yield from _service(scenario)
+    yield from _safety_stops(scenario)
 
 
 def _faults(scenario: Scenario) -> Iterator[Diagnostic]:
@@ -42,6 +45,16 @@ def _faults(scenario: Scenario) -> Iterator[Diagnostic]:
         if ALL in fault.targets and not scenario.upstreams:
             yield Diagnostic(("faults", index, "upstream"), "there is no upstream to break", "add `upstreams`")
         yield from _unasked(scenario, index)
+
+
+def _safety_stops(scenario: Scenario) -> Iterator[Diagnostic]:
+    """A phase of `abort_if` that the run does not have."""
+    known = ["baseline", "whole", *(fault.name for fault in scenario.faults)]
+    for number, text in enumerate(scenario.load.abort_if):
+        phase = AbortRule.parse(text).phase
+        if phase is not None and phase not in known:
+            fix = did_you_mean(phase, known, otherwise="leave the phase out")
+            yield Diagnostic(("load", "abort_if", number), f"there is no fault `{phase}`", fix, offset=text.find(phase))
 
 
 def _spellings(scenario: Scenario) -> Iterator[Diagnostic]:

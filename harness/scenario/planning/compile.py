@@ -111,9 +111,10 @@ def _with_proxies(inputs: Inputs, proxies: Mapping[str, ProxyAddresses]) -> Inpu
 
 
 def with_room_for(stack: StackPlan, loads: Sequence[LoadPlan]) -> StackPlan:
-    """The stack, fit for each of these loads: the gateway's connections and Toxiproxy's log are set when it starts."""
+    """The stack, fit for each of these loads: what its gateway does and Toxiproxy's log are set when it starts."""
     return stack.model_copy(
         update={
+            "gateway": stack.gateway.model_copy(update={"buffers": not any(each.times_first_byte for each in loads)}),
             "most_in_flight": max(each.load.max_in_flight for each in loads),
             "logs_clients": any(
                 fault.may_keep_calls_from(stack.upstream(name))
@@ -157,6 +158,9 @@ def compile_load(
             PlannedGate(id=f"g{number}", text=named.gate.text, line=named.line)
             for number, named in enumerate(checked.gates, 1)
         ),
+        metrics=tuple(dict.fromkeys(s.text for named in checked.gates if (s := named.gate.series) is not None)),
+        times_first_byte=any(named.gate.uses_first_byte for named in checked.gates),
+        abort_if=scenario.load.abort_if,
         default_gates=scenario.gates is None,
         verdict=PlannedVerdict(
             confidence=scenario.verdict.confidence,
@@ -272,6 +276,7 @@ def _service(scenario: Scenario, inputs: Inputs, endpoints: _Endpoints) -> Plann
         ready_within_ms=within_ms,
         alerts_path=alerts_path,
         alerts_metric=alerts_metric,
+        metrics_path=service.metrics_path,
     )
 
 

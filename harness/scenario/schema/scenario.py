@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from harness.faults import Fault, parse_fault
+from harness.gates.abort_rule import abort_text
 from harness.gates.parse import gate_text
 from harness.model.command_line import Command
 from harness.model.request_syntax import Environment, Ready, RequestLine, ready_parts
@@ -26,9 +27,11 @@ from harness.scenario.schema.rungs import POLICIES_OF, Rung, cannot_add, unknown
 from harness.scenario.schema.toxiproxy_part import ToxiproxyPart
 from harness.scenario.schema.value_syntax import (
     ALERTS_OF_A_RUNG,
+    METRICS_OF_A_RUNG,
     Alerts,
     BaseUrl,
     Headers,
+    Metrics,
     ScenarioName,
     Statuses,
     Text,
@@ -62,6 +65,16 @@ class Service(StrictModel):
         description="GET PATH METRIC: an alert metric with the upstream's name as a label; "
         f"default for a rung: {ALERTS_OF_A_RUNG}",
     )
+
+    metrics: Metrics | None = Field(
+        None, description=f"GET PATH: where gates on `metric` read them; default for a rung: {METRICS_OF_A_RUNG}"
+    )
+
+    @property
+    def metrics_path(self) -> str | None:
+        """The path of the service's metrics; None if it is not known."""
+        spelled = self.metrics or (METRICS_OF_A_RUNG if self.rung is not None else None)
+        return spelled.split()[1] if spelled else None
 
     @property
     def alerts_parts(self) -> tuple[str, str] | None:
@@ -212,6 +225,9 @@ class Load(StrictModel):
         None, alias="timeout", description="When the load generator gives up; default gateway.timeout + 5s"
     )
     max_in_flight: int | None = Field(None, ge=1, le=1_000_000)
+    abort_if: Annotated[tuple[Annotated[Text, BeforeValidator(abort_text)], ...], Field(max_length=20)] = Field(
+        (), description="Safety stops, such as errors > 20% for 10s: they end the load, and the run cannot pass"
+    )
     ok: Statuses = Field(written("200-399"), description="Statuses that count as ok")
     complete: Complete | None = Field(None, description="How to find upstreams in an answer; auto finds fakes' rows")
 

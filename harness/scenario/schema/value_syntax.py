@@ -16,6 +16,7 @@ from harness.secrets.expand import HEADER_VALUE
 from harness.text import is_sanitized, one_line
 
 ALERTS_OF_A_RUNG: Final = "GET /metrics aggregator_backend_degraded"
+METRICS_OF_A_RUNG: Final = "GET /metrics"
 VERDICTS: Final = ("pass", "fail", "inconclusive", "rig_failure")
 
 Text = Annotated[str, Field(min_length=1)]
@@ -112,6 +113,17 @@ def alerts_parts(spelled: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
+def _metrics(value: Any) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    method, _, path = text.rpartition(" ")
+    if not path.startswith("/") or method.strip().upper() not in ("", "GET") or " " in method.strip():
+        raise refusal(f"{kind_of(value)} is not a path to read by GET", f"write {METRICS_OF_A_RUNG}")
+    if method.strip() != "GET":
+        raise refusal(f"`{shortened(text)}` has no method", f"write GET {path}")
+    check_request_line(f"GET {path}")
+    return f"GET {path}"
+
+
 def _scenario_name(value: Any) -> str:
     if not isinstance(value, str):
         raise refusal(f"expected text, not {kind_of(value)}", f'put it in quotes: "{value}"')
@@ -149,6 +161,11 @@ Alerts = Annotated[
     str,
     BeforeValidator(_alerts),
     WithJsonSchema({"type": "string", "pattern": r"^\s*GET\s+/\S*\s+\S+\s*$", "examples": [ALERTS_OF_A_RUNG]}),
+]
+Metrics = Annotated[
+    str,
+    BeforeValidator(_metrics),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*GET\s+/\S*\s*$", "examples": [METRICS_OF_A_RUNG]}),
 ]
 ScenarioName = Annotated[
     str, BeforeValidator(_scenario_name), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 80})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.rundir import handshake
 from harness.rundir.detections import FILE as DETECTIONS
 from harness.rundir.journal import Entry, Journal
+from harness.rundir.metrics.readings import FILE as METRICS
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander
 from harness.stack.background import BackgroundTasks
@@ -17,7 +18,7 @@ from harness.stack.detection.detection_book import DetectionBook
 from harness.stack.events import Event, FaultChanged
 from harness.stack.load.local_workers import LocalWorkers
 from harness.stack.load.phase import LoadPhase
-from harness.stack.monitor import resources
+from harness.stack.monitor import metrics, resources
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes.process import ChildProcess
 from harness.stack.processes.restartable import Restartables
@@ -88,6 +89,12 @@ class ActiveLoad:
         poll = alert_poll.AlertPoll.of(self.plan, service_url, headers)
         if poll and self._detections:
             self.background.start(alert_poll.poll_forever(poll, self._detections), DETECTIONS)
+
+    def watch_metrics(self, service_url: str, headers: Mapping[str, str]) -> None:
+        """Record from now on the series of the service's metrics that gates name."""
+        poll = metrics.MetricsPoll.of(self.plan, service_url, headers)
+        if poll:
+            self.background.start(metrics.poll_forever(poll, self.run_dir / METRICS), METRICS)
 
     def prepare_faults(
         self, client: ToxiproxyClient | None, proxies: ListenerProxies | None, processes: Restartables

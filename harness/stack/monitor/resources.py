@@ -91,6 +91,8 @@ class ResourceSample:
     fds: int | None
     sockets: dict[str, int] | None
     run_delay_s: float | None = None
+    log_bytes: int | None = None
+    """The size of its log, which only the service's has here."""
 
 
 Seen = tuple[ChildProcess, ResourceSample, bool]
@@ -200,7 +202,15 @@ def measure(
         fds=_sum(each.fds for each in known),
         sockets=counter.count([process.pid for process in family]) if child.name == service.NAME else None,
         run_delay_s=delays.total_s(child.name, [process.pid for process in family]),
+        log_bytes=_size(child.spec.log) if child.name == service.NAME else None,
     )
+
+
+def _size(log: Path) -> int | None:
+    try:
+        return log.stat().st_size
+    except OSError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

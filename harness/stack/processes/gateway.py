@@ -179,13 +179,14 @@ http {{
     server {{
         listen 127.0.0.1:{plan.gateway.port} backlog=4096;
         merge_slashes off;
-{_location(service_url, timeout_ms)}    }}
+{_location(service_url, timeout_ms, buffers=plan.gateway.buffers)}    }}
 }}
 """
 
 
-def _location(service_url: str, timeout_ms: int) -> str:
-    """How nginx passes requests on to the service: as they are, once, and with an answer within `timeout_ms`."""
+def _location(service_url: str, timeout_ms: int, *, buffers: bool) -> str:
+    """How nginx passes requests on to the service: as they are, once, and with an answer within `timeout_ms`.
+    `buffers`: it collects an answer before it passes it on."""
     host = urlsplit(service_url).netloc.rpartition("@")[2]
     return f"""\
         location / {{
@@ -199,7 +200,7 @@ def _location(service_url: str, timeout_ms: int) -> str:
             proxy_read_timeout {timeout_ms}ms;
             proxy_next_upstream off;
             proxy_request_buffering on;
-            proxy_buffering on;
+            proxy_buffering {"on" if buffers else "off"};
             proxy_buffer_size 64k;
             proxy_buffers 32 64k;
             proxy_busy_buffers_size 128k;

@@ -1,4 +1,4 @@
-"""The file given by `--baseline`: a small JSON of quantiles with their bounds, for limits such as `1.5x main`.
+"""The file given by `--baseline`: a small JSON of figures with their bounds, for limits such as `1.5x main`.
 
 Every judged run writes its own as `baseline.json`, which can be committed to a repository. `run --baseline FILE` copies
 the given file into the run directory as `main.json`, so that the verdict can be judged again from the directory alone.
@@ -12,27 +12,58 @@ from typing import Final, Literal
 from pydantic import ValidationError
 
 from harness.errors import UsageError
-from harness.gates.quantiles import Bounds
 from harness.model.frozen import Frozen
+from harness.rundir.results import Machine
 
 MAIN: Final = "main.json"
 OWN: Final = "baseline.json"
 
 
 class Quantile(Frozen):
-    """One quantile of one phase in ms, with a lower and an upper bound at half the allowed error each.
+    """One quantile, mean or maximum of one phase in ms, with a lower and an upper bound at half the allowed error each.
 
-    null: infinite or unknown.
+    null: infinite or unknown. A maximum is a fact about its run, so both bounds are the value itself.
     """
 
     metric: str
-    """As written in a gate: `p99`, `p99(ok)`, `p99 of azure`."""
+    """As written in a gate: `p99`, `p99(ok)`, `p99(ttfb)`, `p99 of azure`, `mean`, `max`."""
     request: str | None
     phase: str
     n: int
     observed_ms: float | None
     low_ms: float | None
     high_ms: float | None
+
+
+class FailedShare(Frozen):
+    """How many of the `n` requests of one phase counted as `metric` (`errors`, `timeouts`, an outcome).
+
+    `deflation`: their design effect. `seconds`: how long the phase lasted.
+    """
+
+    metric: str
+    request: str | None
+    phase: str
+    n: int
+    exceeded: int
+    deflation: float
+    seconds: float
+
+
+class SuccessRate(Frozen):
+    """Requests that ended ok per second in one phase, with bounds at half the allowed error each, and the rate that the
+    plan had there; null: unknown."""
+
+    request: str | None
+    phase: str
+    planned_per_s: float | None
+    observed_per_s: float
+    low_per_s: float
+    high_per_s: float
+
+
+Figure = Quantile | FailedShare | SuccessRate
+"""What a gate leaves for a later run."""
 
 
 class BaselineFile(Frozen):
@@ -44,7 +75,11 @@ class BaselineFile(Frozen):
     run: str
     clump_ms: float
     confidence: float
+    machine: Machine = Machine()
+    """The machine of the run, and how fast it was."""
     quantiles: tuple[Quantile, ...]
+    shares: tuple[FailedShare, ...] = ()
+    rates: tuple[SuccessRate, ...] = ()
 
 
 def load_baseline(path: Path) -> BaselineFile:
@@ -55,16 +90,3 @@ def load_baseline(path: Path) -> BaselineFile:
         raise UsageError(f"{path} is missing", f"give the {OWN} of a run's directory") from None
     except (OSError, ValidationError) as exc:
         raise UsageError(f"{path} is not a baseline file", f"give the {OWN} of a run's directory") from exc
-
-
-def read_main(run_dir: Path, *, metric: str, request: str | None, phase: str) -> Bounds | str:
-    """The quantile of this metric, request and phase in the run's `main.json`; or a sentence on why there is none."""
-    try:
-        main = load_baseline(run_dir / MAIN)
-    except UsageError as exc:
-        missing = not (run_dir / MAIN).exists()
-        return "a limit of `x main` needs --baseline FILE" if missing else exc.message
-    for quantile in main.quantiles:
-        if (quantile.metric, quantile.request, quantile.phase) == (metric, request, phase):
-            return Bounds(quantile.n, quantile.observed_ms, quantile.low_ms, quantile.high_ms)
-    return f"the file of --baseline has no {metric} of the phase {phase}"

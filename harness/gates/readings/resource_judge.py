@@ -17,7 +17,7 @@ from harness.evidence import Evidence, Pool
 from harness.evidence.resources import format_states, in_order
 from harness.gates.exceedance import InconclusiveReason, describe_stopped
 from harness.gates.gate import Finding, GateVerdict, Unit
-from harness.gates.resource_gate import (
+from harness.gates.readings.resource_gate import (
     END_S,
     READINGS_LAST,
     READINGS_LEAST,

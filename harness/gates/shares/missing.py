@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.evidence import Pool
-    from harness.evidence.presence import Presence
     from harness.gates.exceedance import Population
 
 _HELD: Final = "of the answers that should have held it"
+_OF_ALL: Final = "of the answers"
 NAMED_MOST: Final = 3
 """At most this many upstreams of one share, and this many different shares, are listed; the others are counted."""
 
@@ -27,16 +27,35 @@ class MissingRows:
     names_an_upstream: bool
 
 
-def who_is_missing(pool: Pool, population: Population) -> MissingRows:
+@dataclass(frozen=True, slots=True)
+class _Lacked:
+    """How many answers lacked an upstream, and the share of those that should have held it which did."""
+
+    upstream: str
+    times: int
+    share: float
+
+
+def who_is_missing(
+    pool: Pool, population: Population, *, upstream: str | None = None, faulted: bool = False
+) -> MissingRows:
     """Whose rows the answers lack: ` (gcp was in 41.2 % of the answers that should have held it, aws in 97.0 %)`.
 
+    `upstream`: only that one is of interest. `faulted`: an answer should hold an upstream under a fault as well.
     If the load was stopped, only answers count that had ended before the faults were removed.
     """
     from harness.evidence.presence import presences
 
     windows = [(run, population.window(run)) for run in pool.runs]
     known = [(run, w if run.cutoff_ns is None else w.only(w.samples["done_ns"] <= run.cutoff_ns)) for run, w in windows]
-    clauses = _upstream_clauses(sorted((p for p in presences(known) if p.missing), key=lambda p: p.expected_share))
+    lacked = [
+        _Lacked(p.upstream, p.answers - p.held, p.share or 0.0)
+        if faulted
+        else _Lacked(p.upstream, p.missing, p.expected_share)
+        for p in presences(known)
+        if upstream in (None, p.upstream)
+    ]
+    clauses = _upstream_clauses(sorted((each for each in lacked if each.times), key=lambda each: each.share), faulted)
     names_an_upstream = bool(clauses)
     requests = sum(len(window.samples) for _, window in known)
     errors = requests - sum(int(window.ok.sum()) for _, window in known)
@@ -65,13 +84,13 @@ def some(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
-def _upstream_clauses(missing: Sequence[Presence]) -> list[str]:
+def _upstream_clauses(missing: Sequence[_Lacked], faulted: bool) -> list[str]:
     """The clause on the missing upstreams, the worst first; none if no upstream is missing."""
     if not missing:
         return []
-    groups = alike([(each.upstream, each.expected_share) for each in missing])
+    groups = alike([(each.upstream, each.share) for each in missing])
     names, several, share = groups[0]
-    first = f"{names} {'was' if several == 1 else 'were each'} in {share} {_HELD}"
+    first = f"{names} {'was' if several == 1 else 'were each'} in {share} {_OF_ALL if faulted else _HELD}"
     clause = ", ".join([first, *(f"{names} in {share}" for names, _, share in groups[1:])])
     more = len(missing) - sum(several for _, several, _ in groups)
     return [clause + (f", and {more} more {_were(more)} missing" if more else "")]

@@ -161,7 +161,7 @@ class ResourceGate(GateDefaults):
                 )
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
-        from harness.gates.resource_judge import judge
+        from harness.gates.readings.resource_judge import judge
 
         return judge(self, pool)
 

@@ -1,0 +1,1 @@
+"""Gates on the latency of what ended ok: its mean, and its maximum."""

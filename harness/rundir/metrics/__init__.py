@@ -1,0 +1,1 @@
+"""What a run records of the service's own metrics: which series, and their values once a second."""
