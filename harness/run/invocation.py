@@ -58,12 +58,13 @@ def run_suite(session: Session, scenarios: Sequence[LoadedScenario], only: Seque
         if session.stopper.asked or not own_cells:
             continue
         name = loaded.scenario.name
-        folder = session.options.out / slug(name) / new_run_id()
+        folder = session.options.out / slug(name)
         try:
             if loaded.scenario.matrix:
-                outcomes.append(_run_matrix(session, loaded, own_cells, folder))
+                outcomes.append(_run_matrix(session, loaded, own_cells, folder / new_run_id()))
             else:
-                finished = _run_pooled(session, own_cells[0], folder, folder.name)
+                run_id = session.head_start.new_run_id()
+                finished = _run_pooled(session, own_cells[0], folder / run_id, run_id)
                 outcomes.append(Judged(name, finished.run_dir, finished.results))
         except Interrupted as exc:
             session.display.note(f"{exc.message}; nothing is left running")
@@ -108,7 +109,7 @@ def _run_matrix(session: Session, loaded: LoadedScenario, chosen: Sequence[Loade
         assert cell.name is not None
         cell_dir = folder / slug(cell.name)
         try:
-            finished = _run_pooled(session, cell, cell_dir, new_run_id())
+            finished = _run_pooled(session, cell, cell_dir, session.head_start.new_run_id())
         except Interrupted:
             break
         if finished.results:
