@@ -17,8 +17,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-SLICES: Final = 20
+SLICES: Final = 12
 """Each core does at most this many slices."""
+COUNTED: Final = 20
+"""The figure is that of so many slices."""
 PIECES: Final = 5
 """Of one slice."""
 ROUND: Final = 2
@@ -27,7 +29,7 @@ AGREE_WITHIN: Final = 0.05
 """Pieces agree if their first and ninth decile differ by at most this share of their median."""
 HASHES: Final = 3_600
 """A piece is this many iterations of SHA-256, about 2 ms on the first machine. Runs from before and after a change of
-the work of all slices (SLICES, PIECES, HASHES) cannot be compared."""
+all that is counted (COUNTED, PIECES, HASHES) cannot be compared."""
 MAX_CORES: Final = 8
 LONGEST_S: Final = 2.0
 """A core starts no further piece after this time, as on a very slow or busy machine; each does at least one."""
@@ -39,7 +41,7 @@ def fixed_work() -> None:
 
 
 def measure_ms(work: Callable[[], None] = fixed_work, clock_ns: Callable[[], int] = time.monotonic_ns) -> float:
-    """The median duration of a slice times SLICES, in ms of wall clock. Takes 20 to 200 ms on an idle machine.
+    """The median duration of a slice times COUNTED, in ms of wall clock. Takes 20 to 120 ms on an idle machine.
 
     `work` does one piece.
     """
@@ -53,7 +55,7 @@ def measure_ms(work: Callable[[], None] = fixed_work, clock_ns: Callable[[], int
             slices_ns += [sum(slice_ns) * PIECES / len(slice_ns) for slice_ns in slices]
         if clock_ns() > end_ns or _agree(pieces_ns):
             break
-    return SLICES * _quantile(slices_ns, 0.5) / 1e6
+    return COUNTED * _quantile(slices_ns, 0.5) / 1e6
 
 
 def _agree(pieces_ns: Sequence[float]) -> bool:

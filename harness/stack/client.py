@@ -110,7 +110,9 @@ class StackClient:
         """
         self._check_before()
         admin_port = self._lease.take() if self._choice.kind == "real" and not self._choice.url else None
-        supervisor = self._supervisor or SupervisorProcess.start(self._plan.stack_id, workers=self._plan.load.workers)
+        supervisor = self._supervisor or SupervisorProcess.start(
+            self._plan.stack_id, workers=self._plan.load.workers, fakes=self._plan.has_fakes_process
+        )
         self._link = SupervisorLink.start(supervisor, self._stack_dir, self._lease)
         self._send(
             UpCommand(

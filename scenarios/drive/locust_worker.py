@@ -44,6 +44,15 @@ for _name in _IMPORTS:
     importlib.import_module(_name)
 
 
+def prepare() -> None:
+    """What can be done before the plan is known. It is done in time otherwise."""
+    from harness.model.plugins import plugins_left_out
+    from harness.rundir.plan import Plan
+
+    with plugins_left_out():
+        Plan.model_rebuild()
+
+
 def main(argv: Sequence[str]) -> None:
     """Run Locust. Exits as it does."""
     sys.argv = ["locust", *argv]

@@ -46,7 +46,7 @@ def test_pieces_that_agree_need_no_more() -> None:
     quiet = Machine(*[2] * 9, 2.04)
     assert quiet.measure_ms() == pytest.approx(200, rel=0.01)
     assert quiet.done == A_ROUND
-    later = Machine(3, 3, *[2] * 98)
+    later = Machine(3, 3, *[2] * ALL)
     assert later.measure_ms() == pytest.approx(200)
     assert later.done == 3 * A_ROUND, "two of ten differ, two of twenty, two of thirty"
 

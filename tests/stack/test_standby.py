@@ -23,9 +23,12 @@ pytestmark = pytest.mark.stack
 MODULE = "standby_sample"
 SAMPLE = """
 import os, resource, sys
-imported = os.getcwd()
+prepared = ""
+def prepare():
+    global prepared
+    prepared = os.getcwd()
 def main(argv):
-    print(imported != os.getcwd(), os.getcwd(), sys.argv[1:] == argv, *argv, flush=True)
+    print(prepared not in ("", os.getcwd()), os.getcwd(), sys.argv[1:] == argv, *argv, flush=True)
     print(resource.getrlimit(resource.RLIMIT_NOFILE), sys.stdin.read(), flush=True)
     return 7
 """

@@ -2,8 +2,9 @@
 
     python -P -m harness.stack.standby.child MODULE
 
-The order is one line of JSON on stdin. What runs then is what `python -P -m MODULE ARGUMENT…` would run. The end of
-stdin without an order ends the process. This module imports nothing but the standard library.
+The module has `prepare()`, which does what needs no arguments, and `main(argv)`. The order is a line of JSON on stdin.
+What runs then is what `python -P -m MODULE ARGUMENT…` would run. The end of stdin without an order ends the process.
+This module imports nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ def main() -> None:
 
 
 def _import(name: str) -> ModuleType:
-    """The module; of a package its `__main__`, as `python -m` takes it."""
+    """The module, prepared; of a package its `__main__`, as `python -m` takes it."""
     gc.disable()  # what is imported stays, so a search for garbage in it finds nothing
     module = importlib.import_module(name)
     if hasattr(module, "__path__"):
         module = importlib.import_module(f"{name}.__main__")
+    module.prepare()
     gc.freeze()
     gc.enable()
     return module

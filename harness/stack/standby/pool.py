@@ -32,7 +32,7 @@ class StandbyPool:
         self._environ = dict(os.environ)
 
     def start(self, module: str) -> None:
-        """Start one process for `module`, which must have `main(argv)`. If that fails, none is on standby."""
+        """Start one process for `module`, as `child` says. If that fails, none is on standby."""
         with suppress(OSError):
             process = subprocess.Popen(
                 [*_PYTHON, _CHILD, module],

@@ -45,14 +45,15 @@ class SupervisorProcess:
         self._early_stderr = early
 
     @classmethod
-    def start(cls, run_id: str, *, workers: int) -> Self:
-        """Start a supervisor for a run of `workers` Locust workers. Raises OSError."""
+    def start(cls, run_id: str, *, workers: int, fakes: bool = True) -> Self:
+        """Start a supervisor for a run of `workers` Locust workers, perhaps with fakes. Raises OSError."""
         ours, theirs = socket.socketpair()
         early = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `assign` or `abandon`)
+        standby = [*(["--fakes"] if fakes else []), "--workers", str(workers)]
         with theirs:
             process = subprocess.Popen(
                 # other users' sweeps can read the arguments but not the environment, so the run id is an argument too
-                [sys.executable, "-P", "-m", SUPERVISOR_MODULE, "--workers", str(workers), run_id],
+                [sys.executable, "-P", "-m", SUPERVISOR_MODULE, *standby, run_id],
                 stdin=theirs.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=early,
@@ -67,14 +68,14 @@ class SupervisorProcess:
         If it has ended, nothing is raised, and no event comes from it.
         """
         path = os.fsencode(run_dir)
-        with log.open("ab") as stderr:
+        with log.open("ab", buffering=0) as stderr:
+            self._early_stderr.seek(0)
+            stderr.write(self._early_stderr.read())
             with suppress(BrokenPipeError, ConnectionResetError):
                 self._socket.sendall(_HEADER.pack(len(descriptors), len(path)) + path)
                 socket.send_fds(self._socket, [b"L"], [stderr.fileno()])
                 for first in range(0, len(descriptors), _DESCRIPTORS_MOST):
                     socket.send_fds(self._socket, [b"D"], descriptors[first : first + _DESCRIPTORS_MOST])
-            self._early_stderr.seek(0)
-            stderr.write(self._early_stderr.read())
         self._early_stderr.close()
         self.commands = os.fdopen(self._socket.detach(), "wb")
 

@@ -39,8 +39,8 @@ from harness.stack.supervisor.channel import SupervisorChannel
 from harness.stack.supervisor.heartbeat import BEAT_S, SILENCE_S, TICK_S, SilenceTimer
 from harness.stack.supervisor.launch import SIGNALS
 
-EARLY_IMPORTS: Final[tuple[Callable[[], object], ...]] = (import_client, import_canaries)
-"""What most runs need later. The supervisor imports it while it waits for its run."""
+EARLY_STEPS: Final[tuple[Callable[[], object], ...]] = (Plan.model_rebuild, import_client, import_canaries)
+"""What most runs need later. The supervisor does it while it waits for its run."""
 STOOD_STILL: Final = HarnessFault(
     check="workers",
     message=f"tailgate gave no sign of life for {SILENCE_S:g} s (stopped by a signal such as SIGSTOP, or without CPU): "

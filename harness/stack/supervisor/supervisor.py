@@ -1,6 +1,6 @@
 """The supervisor's process: it starts before its run is planned, and then does what `lifetime.Supervisor` says.
 
-    python -P -m harness.stack.supervisor.supervisor --workers N STACK_ID
+    python -P -m harness.stack.supervisor.supervisor [--fakes] --workers N STACK_ID
 
 Commands come on stdin, events go out on stdout. While it waits for its assignment (`launch.receive`) it has started
 nothing but processes on standby, so that the end of stdin, or a signal, just ends it and them. It has its own session:
@@ -29,7 +29,8 @@ def main() -> None:
 
     for signal_number in launch.SIGNALS:
         signal.signal(signal_number, leave)
-    standby.start(FAKES)
+    if "--fakes" in sys.argv:
+        standby.start(FAKES)
     gc.disable()  # what is imported stays, so a search for garbage in it finds nothing
     from harness.model.plugins import leave_out_plugins
 
@@ -39,9 +40,9 @@ def main() -> None:
     # only now, since the start of the service waits for the fakes and for us, and leaves a core to the workers
     for _ in range(int(sys.argv[sys.argv.index("--workers") + 1])):
         standby.start(WORKER)
-    for import_early in lifetime.EARLY_IMPORTS:
+    for step in lifetime.EARLY_STEPS:
         if not launch.is_assigned():
-            import_early()
+            step()
     gc.freeze()
     gc.enable()
     run_dir = launch.receive()
