@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 from harness.errors import Interrupted, Problem, ScenarioError, UsageError
 from harness.run.run import Finished, Options, Session, make_folder, run_once
 from harness.run.run_id import new_run_id
-from harness.rundir.results import MatrixResults, Results, ScenarioRef
 from harness.scenario.planner import LoadedCell, cells
 from harness.text import folder_name
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence
+    from harness.rundir.results import MatrixResults, Results
     from harness.scenario import LoadedScenario
 
 MATRIX: Final = "matrix.json"
@@ -125,6 +125,8 @@ def _run_matrix(session: Session, loaded: LoadedScenario, chosen: Sequence[Loade
 
 
 def _write_matrix(folder: Path, loaded: LoadedScenario, options: Options, entries: list[dict[str, object]]) -> None:
+    from harness.rundir.results import ScenarioRef
+
     reference = ScenarioRef(
         name=loaded.scenario.name,
         file=loaded.checked.file,

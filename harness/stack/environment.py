@@ -93,7 +93,7 @@ class Environment:
             raise disk_error(exc) from exc
         self.load.state.open()
         self._watch_children()
-        await _all_of(self.load.workers.launch, lambda: self._up_service(order, front))
+        await _all_of(self.load.workers.launch, lambda: self._up_service(order, front), self._note_gateway)
         self.standby.end()
         self.load.phase.arm(self.children.values())
 
@@ -136,10 +136,13 @@ class Environment:
         else:
             self._emit(ChildReady(child=service.NAME, after_ms=after_ms, detail=self.plan.service.url))
         if nginx:
-            self._host = {"nginx": await in_thread(lambda: gateway.version(self.plan), _IMPORT_S)}
-            self.load.state.open(host=self._host)
             await gateway.ready(self.plan, nginx, self._ready_headers())
             self._ready(nginx)
+
+    async def _note_gateway(self) -> None:
+        if self.plan.gateway.kind == "nginx":
+            self._host = {"nginx": await in_thread(lambda: gateway.version(self.plan), _IMPORT_S)}
+            self.load.state.open(host=self._host)
 
     def _start_service(self) -> ChildProcess | None:
         """The service as a child; None if it runs already."""

@@ -20,6 +20,7 @@ from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander, known_secrets
 from harness.secrets.redact import redact_files
 from harness.stack.commands import (
+    COMMAND,
     DownCommand,
     EndLoadCommand,
     GoCommand,
@@ -39,7 +40,12 @@ from harness.stack.supervisor.channel import SupervisorChannel
 from harness.stack.supervisor.heartbeat import BEAT_S, SILENCE_S, TICK_S, SilenceTimer
 from harness.stack.supervisor.launch import SIGNALS
 
-EARLY_STEPS: Final[tuple[Callable[[], object], ...]] = (Plan.model_rebuild, import_client, import_canaries)
+EARLY_STEPS: Final[tuple[Callable[[], object], ...]] = (
+    Plan.model_rebuild,
+    COMMAND.rebuild,
+    import_client,
+    import_canaries,
+)
 """What most runs need later. The supervisor does it while it waits for its run."""
 STOOD_STILL: Final = HarnessFault(
     check="workers",
