@@ -32,17 +32,17 @@ def main(argv: list[str]) -> int:
     _raise_open_file_limit()
     with listener:
         _run(settings, listener)
-    if "threads" in settings.policies:
-        _leave_threads_behind()
     return 0
 
 
-def _leave_threads_behind() -> NoReturn:
-    """Python joins the threads of a pool before it ends, and one that sits in a read ends when its backend does.
-    Everything else is closed by now; a service that cannot be stopped is worse than a call cut off.
+def _leave(code: int) -> NoReturn:
+    """End at once, since everything is closed by now. Python would take apart all that was imported, and join the
+    threads of a pool, of which one that sits in a read ends when its backend does: a service that cannot be stopped is
+    worse than a call cut off.
     """
     logging.shutdown()
-    os._exit(0)
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -127,4 +127,4 @@ def _raise_open_file_limit() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    _leave(main(sys.argv[1:]))
