@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import sys
 import traceback
 from typing import Final
@@ -87,7 +88,7 @@ def _leave(code: object) -> None:
     Returns if that is not possible: the interpreter then ends in the usual way, and says what is wrong.
     """
     try:
-        for stream in (sys.stdout, sys.stderr):
+        for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()
     except (OSError, ValueError):
         return

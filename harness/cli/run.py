@@ -68,7 +68,6 @@ def run_command(
     if engine == "embedded":
         raise UsageError("the embedded engine is not part of this version", "use --engine real, with Toxiproxy")
     with HeadStart.begin(workers=workers) as head_start:
-        # imported here, while the supervisor imports as well
         from harness.cli.display.live import make_display
         from harness.run.invocation import exit_code, load_all, refuse_missing_baseline, run_suite, targets_of
         from harness.run.run import Options, Session
@@ -88,7 +87,6 @@ def run_command(
             interrupted = stopper.asked
     code = exit_code(outcomes, interrupted=interrupted)
     output.outcomes(outcomes, code, as_json=as_json, quiet=quiet)
-    if open_report:
-        for outcome in outcomes:
-            click.launch(str(outcome.folder / "report.html"))
+    for outcome in outcomes if open_report else ():
+        click.launch(str(outcome.folder / "report.html"))
     return code
