@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -31,17 +32,17 @@ def main(argv: list[str]) -> int:
     _raise_open_file_limit()
     with listener:
         _run(settings, listener)
-    if "threads" in settings.policies:
-        _leave_threads_behind()
     return 0
 
 
-def _leave_threads_behind() -> NoReturn:
-    """Python joins the threads of a pool before it ends, and one that sits in a read ends when its backend does.
-    Everything else is closed by now; a service that cannot be stopped is worse than a call cut off.
+def _leave(code: int) -> NoReturn:
+    """End at once, since everything is closed by now. Python would take apart all that was imported, and join the
+    threads of a pool, of which one that sits in a read ends when its backend does: a service that cannot be stopped is
+    worse than a call cut off.
     """
     logging.shutdown()
-    os._exit(0)
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -54,6 +55,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _run(settings: Settings, listener: socket.socket) -> None:
+    gc.disable()  # what is imported stays, so a search for garbage in it finds nothing
     # late, so that `--help` and a mistake in the settings answer at once
     import uvicorn
 
@@ -71,6 +73,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     from aggregator.app import App
     from aggregator.backends.connect import connected
     from aggregator.monitoring import FaultLog, Metrics, log
+    from aggregator.server import Server
     from aggregator.service import Service
 
     names = [address.name for address in settings.backends]
@@ -96,7 +99,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=STOP_WITHIN_S,
         )
-        server = uvicorn.Server(config)
+        server = Server(config)
+        gc.freeze()
+        gc.enable()
         # uvicorn raises the signal it was stopped by once more when it is done; there is more to close
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
@@ -122,4 +127,4 @@ def _raise_open_file_limit() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    _leave(main(sys.argv[1:]))

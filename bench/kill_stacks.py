@@ -37,7 +37,7 @@ WORDS: Final = {
     "forwarder": "fake_backends",
     "service": "aggregator",
     "gateway": "nginx.conf",
-    "locust": "locustfile.py",
+    "locust": "scenarios.drive.locust_worker",
     PARTNER: "as-leader",
     PARTNER_CHILD: "as-server",
 }

@@ -49,6 +49,12 @@ ROWS_BUFFERED: Final = 65_536
 """More than arrive between two flushes, so that a call never waits for the disk."""
 
 
+def prepare() -> None:
+    """What can be done before the run directory is known. `main` does it otherwise."""
+    leave_out_plugins()
+    Plan.model_rebuild()
+
+
 def main(argv: list[str]) -> int:
     parent = os.getppid()
     leave_out_plugins()

@@ -37,7 +37,12 @@ only hold. The event loop's own limit is a minute."""
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals alone, because several share the process, and that waits for slow handshakes."""
+    """A server that leaves signals alone, because several share the process, that waits for slow handshakes, and that
+    ends at once: uvicorn looks ten times a second whether it should end, and then waits for as long again."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ending = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
@@ -51,6 +56,21 @@ class _Server(uvicorn.Server):
                 backlog=self.config.backlog,
             )
             self.servers.append(server)
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)  # sets the headers of all answers
+        await self.ending.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for sock in sockets or ():
+            sock.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)  # calls that were answered meanwhile end
+        for task in self.server_state.tasks:
+            task.cancel()
 
     def _protocol(self) -> asyncio.Protocol:
         return BreakableProtocol(self.config, self.server_state, self.lifespan.state)
@@ -101,14 +121,14 @@ def server_config(app: FakeBackends, context: ssl.SSLContext | None = None) -> u
 
 
 async def _until_stopped(
-    servers: Sequence[tuple[uvicorn.Server, list[socket.socket]]],
+    servers: Sequence[tuple[_Server, list[socket.socket]]],
     app: FakeBackends,
     parent: int,
     streams: Sequence[StartStream],
 ) -> None:
     def stop() -> None:
         for server, _ in servers:
-            server.should_exit = True
+            server.ending.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

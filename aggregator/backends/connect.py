@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from aggregator.backend_pipeline import AsksBackend
 from aggregator.backends.backend import Backend
-from aggregator.backends.blocking_backend import BlockingBackend, ThreadedBackend, make_blocking_client
 from aggregator.backends.transport import make_client, make_pooled_client
 from aggregator.policies.threads import pool_of_threads
 from aggregator.settings import Settings
@@ -17,6 +16,9 @@ from aggregator.settings import Settings
 async def connected(settings: Settings) -> AsyncIterator[Sequence[AsksBackend]]:
     """The backends of the settings in their order. To be entered in a running event loop."""
     if "threads" in settings.policies:
+        # imported here, because the async clients do without urllib3
+        from aggregator.backends.blocking_backend import BlockingBackend, ThreadedBackend, make_blocking_client
+
         threads = pool_of_threads()
         with make_blocking_client(len(settings.backends), settings.habits.read_timeout_s) as blocking:
             try:

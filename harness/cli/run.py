@@ -62,29 +62,31 @@ def run_command(
     SCENARIO is a file, or the name of one in the catalog (such as `ladder`). Exit codes: 0 pass, 1 a gate
     failed, 2 usage or scenario error, 3 inconclusive, 4 the rig failed, 130 interrupted.
     """
-    from harness.cli.display.live import make_display
     from harness.errors import UsageError
-    from harness.run.invocation import exit_code, load_all, refuse_missing_baseline, run_suite, targets_of
-    from harness.run.run import Options, Session
-    from harness.run.signals import Stopper
-    from harness.target_allowlist import refuse_foreign_targets
+    from harness.run.head_start import HeadStart
 
     if engine == "embedded":
         raise UsageError("the embedded engine is not part of this version", "use --engine real, with Toxiproxy")
-    loaded = load_all(scenarios, sets, tags)
-    display = make_display(quiet=quiet)
-    for one in loaded:
-        for warning in one.warnings:
-            display.note(output.spell(warning, kind="warning"))
-    refuse_foreign_targets(targets_of(loaded), allowed)
-    refuse_missing_baseline(loaded, baseline)
-    options = Options(out=out, seed=seed, overrides=sets, workers=workers, fail_fast=fail_fast, baseline=baseline)
-    with Stopper() as stopper:
-        outcomes = run_suite(Session(options, display, stopper), loaded, only)
-        interrupted = stopper.asked
+    with HeadStart.begin(workers=workers) as head_start:
+        from harness.cli.display.live import make_display
+        from harness.run.invocation import exit_code, load_all, refuse_missing_baseline, run_suite, targets_of
+        from harness.run.run import Options, Session
+        from harness.run.signals import Stopper
+        from harness.target_allowlist import refuse_foreign_targets
+
+        loaded = load_all(scenarios, sets, tags)
+        display = make_display(quiet=quiet)
+        for one in loaded:
+            for warning in one.warnings:
+                display.note(output.spell(warning, kind="warning"))
+        refuse_foreign_targets(targets_of(loaded), allowed)
+        refuse_missing_baseline(loaded, baseline)
+        options = Options(out=out, seed=seed, overrides=sets, workers=workers, fail_fast=fail_fast, baseline=baseline)
+        with Stopper() as stopper:
+            outcomes = run_suite(Session(options, display, stopper, head_start), loaded, only)
+            interrupted = stopper.asked
     code = exit_code(outcomes, interrupted=interrupted)
     output.outcomes(outcomes, code, as_json=as_json, quiet=quiet)
-    if open_report:
-        for outcome in outcomes:
-            click.launch(str(outcome.folder / "report.html"))
+    for outcome in outcomes if open_report else ():
+        click.launch(str(outcome.folder / "report.html"))
     return code

@@ -9,6 +9,8 @@ inherit it.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Final
 
@@ -25,3 +27,16 @@ def leave_out_plugins() -> None:
         loader: Any = ModuleType(LOADER)
         loader.get_plugins = tuple
         sys.modules[LOADER] = loader
+
+
+@contextmanager
+def plugins_left_out() -> Iterator[None]:
+    """Within the context validators are built without plugins, and after it with them: for a process that runs our own
+    code first and a locustfile of the user later."""
+    before = sys.modules.get(LOADER)
+    leave_out_plugins()
+    try:
+        yield
+    finally:
+        if before is None:
+            del sys.modules[LOADER]

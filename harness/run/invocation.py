@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 from harness.errors import Interrupted, Problem, ScenarioError, UsageError
 from harness.run.run import Finished, Options, Session, make_folder, run_once
 from harness.run.run_id import new_run_id
-from harness.rundir.results import MatrixResults, Results, ScenarioRef
 from harness.scenario.planner import LoadedCell, cells
 from harness.text import folder_name
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence
+    from harness.rundir.results import MatrixResults, Results
     from harness.scenario import LoadedScenario
 
 MATRIX: Final = "matrix.json"
@@ -58,12 +58,13 @@ def run_suite(session: Session, scenarios: Sequence[LoadedScenario], only: Seque
         if session.stopper.asked or not own_cells:
             continue
         name = loaded.scenario.name
-        folder = session.options.out / slug(name) / new_run_id()
+        folder = session.options.out / slug(name)
         try:
             if loaded.scenario.matrix:
-                outcomes.append(_run_matrix(session, loaded, own_cells, folder))
+                outcomes.append(_run_matrix(session, loaded, own_cells, folder / new_run_id()))
             else:
-                finished = _run_pooled(session, own_cells[0], folder, folder.name)
+                run_id = session.head_start.new_run_id()
+                finished = _run_pooled(session, own_cells[0], folder / run_id, run_id)
                 outcomes.append(Judged(name, finished.run_dir, finished.results))
         except Interrupted as exc:
             session.display.note(f"{exc.message}; nothing is left running")
@@ -108,7 +109,7 @@ def _run_matrix(session: Session, loaded: LoadedScenario, chosen: Sequence[Loade
         assert cell.name is not None
         cell_dir = folder / slug(cell.name)
         try:
-            finished = _run_pooled(session, cell, cell_dir, new_run_id())
+            finished = _run_pooled(session, cell, cell_dir, session.head_start.new_run_id())
         except Interrupted:
             break
         if finished.results:
@@ -124,6 +125,8 @@ def _run_matrix(session: Session, loaded: LoadedScenario, chosen: Sequence[Loade
 
 
 def _write_matrix(folder: Path, loaded: LoadedScenario, options: Options, entries: list[dict[str, object]]) -> None:
+    from harness.rundir.results import ScenarioRef
+
     reference = ScenarioRef(
         name=loaded.scenario.name,
         file=loaded.checked.file,

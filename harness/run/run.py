@@ -6,7 +6,8 @@
     4  judge, from the run directory alone
     5  write the reports
 
-The machine's yardstick is measured before step 3 starts anything, and after step 3 has ended everything. Whatever ends
+The machine's yardstick is measured before anything is started, and after step 3 has ended everything. The supervisor of
+the first run is started before step 1 (`harness.run.head_start`). Whatever ends
 a run early, step 3 leaves nothing running and step 4 judges what was recorded: an interruption, a service that died and
 a rig failure lead to verdicts, not to tracebacks. `harness.run.invocation` repeats these steps, each time on a fresh
 stack.
@@ -18,7 +19,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from urllib.parse import urlsplit
 from harness.errors import RigError, ServiceGone, UsageError
 from harness.gates.abort_rule import AbortRule
 from harness.run import yardstick
+from harness.run.head_start import HeadStart
 from harness.run.preload import Preload
 from harness.run.progress import Display, EarlyStop, ProgressMonitor
 from harness.run.warmup_watch import WarmupWatch
@@ -75,11 +77,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One call of `tailgate run`: its options, its display, and the signals that may stop it."""
+    """One call of `tailgate run`: its options, its display, the signals that may stop it, and what it started early."""
 
     options: Options
     display: Display
     stopper: Stopper
+    head_start: HeadStart = field(default_factory=HeadStart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
         session.display.began(plan, run_dir, header(plan, choice))
         for note in filter(None, (*_borrowing_notes(plan), _rate_warning(plan), slots_note(plan))):
             session.display.note(note)
-        before_ms = yardstick.measure_ms()
+        before_ms = session.head_start.before_ms(run_id)
         try:
             _run_stack(session, plan, run_dir, lease, choice)
         finally:
@@ -260,7 +263,8 @@ def _run_stack(session: Session, plan: Plan, run_dir: Path, lease: PortLease, ch
         if event:
             watch.event(event)
 
-    with Preload() as preload, StackClient(run_dir, plan, lease, choice) as stack:
+    supervisor = session.head_start.take(plan.run_id)
+    with Preload() as preload, StackClient(run_dir, plan, lease, choice, supervisor) as stack:
         try:
             stack.up(starting)
             stack.go()

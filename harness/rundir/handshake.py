@@ -20,7 +20,7 @@ from harness.units import NS_PER_S
 
 FOLDER: Final = "control"
 START_WITHIN_S: Final = 60.0
-POLL_S: Final = 0.02
+POLL_S: Final = 0.005
 _START: Final = "start.json"
 _STOP: Final = "stop.json"
 

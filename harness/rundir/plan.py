@@ -80,6 +80,11 @@ class StackPlan(Frozen):
         the run did not start may be in another network namespace, although its admin API is reached on loopback."""
         return self.toxiproxy_url is None
 
+    @property
+    def has_fakes_process(self) -> bool:
+        """Whether the process of the fakes stands at the origin of any upstream, as a fake or in front of a server."""
+        return any(upstream.answers_http or upstream.stream for upstream in self.upstreams)
+
 
 class LoadPlan(Frozen):
     """One load on a started stack: its arrivals, the faults during it, and the gates that judge it."""

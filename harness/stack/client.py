@@ -44,11 +44,12 @@ from harness.stack.commands import (
 )
 from harness.stack.events import ChildStarted, Event, LoadEnded, RigTrouble, StackDown
 from harness.stack.events import StackUp as UpEvent
+from harness.stack.names import RUN_VARIABLE
 from harness.stack.processes import fd_limits, orphans, service
-from harness.stack.processes.orphans import RUN_VARIABLE
 from harness.stack.processes.ports import PortLease
 from harness.stack.supervisor import crash_cleanup
 from harness.stack.supervisor.client import LOG, SupervisorLink, SupervisorLost
+from harness.stack.supervisor.launch import SupervisorProcess
 from harness.toxiproxy.find import NONE, EngineChoice
 
 TICK_S: Final = 0.2
@@ -66,16 +67,24 @@ class StackClient:
     """One stack with one load after another.
 
     `run_dir`: the run directory of the first load; the stack's files are there as well. `lease`: the ports of the run,
-    which the caller releases afterwards.
+    which the caller releases afterwards. `supervisor`: one that was started early, under the id of the stack.
     """
 
-    def __init__(self, run_dir: Path, plan: Plan, lease: PortLease, engine_choice: EngineChoice = NONE) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        plan: Plan,
+        lease: PortLease,
+        engine_choice: EngineChoice = NONE,
+        supervisor: SupervisorProcess | None = None,
+    ) -> None:
         self._stack_dir = run_dir.resolve()
         self._run_dir = self._stack_dir
         """The run directory of the latest load; for the first load it is `_stack_dir`."""
         self._plan = plan
         self._lease = lease
         self._choice = engine_choice
+        self._supervisor = supervisor
         self._link: SupervisorLink | None = None
         self._children: list[psutil.Process] = []
         self._trouble: RigTrouble | None = None
@@ -101,7 +110,10 @@ class StackClient:
         """
         self._check_before()
         admin_port = self._lease.take() if self._choice.kind == "real" and not self._choice.url else None
-        self._link = SupervisorLink.start(self._stack_dir, self._plan.stack_id, self._lease)
+        supervisor = self._supervisor or SupervisorProcess.start(
+            self._plan.stack_id, workers=self._plan.load.workers, fakes=self._plan.has_fakes_process
+        )
+        self._link = SupervisorLink.start(supervisor, self._stack_dir, self._lease)
         self._send(
             UpCommand(
                 engine_kind=self._choice.kind,

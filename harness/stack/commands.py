@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from harness.model.frozen import Frozen
 
@@ -77,4 +77,4 @@ Command = Annotated[
     UpCommand | LoadCommand | GoCommand | StopCommand | EndLoadCommand | DownCommand | HeartbeatCommand,
     Field(discriminator="op"),
 ]
-COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
+COMMAND: TypeAdapter[Command] = TypeAdapter(Command, config=ConfigDict(defer_build=True))

@@ -29,12 +29,13 @@ from harness.stack.commands import UpCommand
 from harness.stack.events import ChildReady, ChildStarted, Event
 from harness.stack.load.active_load import ActiveLoad
 from harness.stack.load.transport import PREFIX as WORKER
+from harness.stack.names import RUN_VARIABLE
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import backends, gateway, probe, service, toxiproxy, upstream_command
-from harness.stack.processes.orphans import RUN_VARIABLE
 from harness.stack.processes.process import ChildProcess
 from harness.stack.processes.restartable import RestartableProcess, await_ready
 from harness.stack.run_state import NO_ENGINE, disk_error
+from harness.stack.standby.pool import FAKES, StandbyPool
 from harness.stack.threads import in_thread
 
 if TYPE_CHECKING:
@@ -48,7 +49,14 @@ class Environment:
     """All children of the stack and its latest load, `load`. The end of a child and every trouble are reported to that
     load."""
 
-    def __init__(self, plan: Plan, stack_dir: Path, expand: Expander, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        stack_dir: Path,
+        expand: Expander,
+        emit: Callable[[Event], None],
+        standby: StandbyPool | None = None,
+    ) -> None:
         self.plan: StackPlan = plan.stack
         self.stack_dir = stack_dir
         self.expand = expand
@@ -58,6 +66,7 @@ class Environment:
         self.owns_toxiproxy = True
         self.engine_is_lost = False
         """A shared Toxiproxy hangs or has lost our proxies, so that faults can hardly be removed any more."""
+        self.standby = standby or StandbyPool()
         self._emit = emit
         self._environ = {**os.environ, RUN_VARIABLE: plan.stack_id}
         self._client: ToxiproxyClient | None = None
@@ -84,7 +93,8 @@ class Environment:
             raise disk_error(exc) from exc
         self.load.state.open()
         self._watch_children()
-        await _all_of(self.load.workers.launch, lambda: self._up_service(order, front))
+        await _all_of(self.load.workers.launch, lambda: self._up_service(order, front), self._note_gateway)
+        self.standby.end()
         self.load.phase.arm(self.children.values())
 
     async def begin_load(self, plan: Plan, run_dir: Path) -> None:
@@ -126,10 +136,13 @@ class Environment:
         else:
             self._emit(ChildReady(child=service.NAME, after_ms=after_ms, detail=self.plan.service.url))
         if nginx:
-            self._host = {"nginx": await in_thread(lambda: gateway.version(self.plan), _IMPORT_S)}
-            self.load.state.open(host=self._host)
             await gateway.ready(self.plan, nginx, self._ready_headers())
             self._ready(nginx)
+
+    async def _note_gateway(self) -> None:
+        if self.plan.gateway.kind == "nginx":
+            self._host = {"nginx": await in_thread(lambda: gateway.version(self.plan), _IMPORT_S)}
+            self.load.state.open(host=self._host)
 
     def _start_service(self) -> ChildProcess | None:
         """The service as a child; None if it runs already."""
@@ -151,7 +164,7 @@ class Environment:
         spec = toxiproxy.spec(order, self.plan, self.stack_dir, self._environ)
         child = self._start(spec) if spec else None
         # `requests` takes 0.25 s to import; a thread imports it while the server starts
-        client_type, proxies_type = await in_thread(_import_client, _IMPORT_S)
+        client_type, proxies_type = await in_thread(import_client, _IMPORT_S)
         self._engine = await toxiproxy.ready(order, child)
         self.load.state.open(self._engine)
         if child:
@@ -167,7 +180,9 @@ class Environment:
     async def _up_backends(self) -> None:
         await asyncio.gather(*(self._up_command(name) for name in self._commands))
         spec = backends.spec(self.plan, self.stack_dir, self._environ)
-        if spec:
+        if spec is None:
+            self.standby.end([FAKES])
+        else:
             child = self._start(spec)
             await backends.ready(self.plan, child)
             self._ready(child)
@@ -231,7 +246,7 @@ class Environment:
         self.load.watch(self.children.values, self.load.phase.on_stopped, log)
 
     def _start(self, spec: ProcessSpec) -> ChildProcess:
-        child = ChildProcess.start(spec)
+        child = ChildProcess.start(spec, self.standby.take)
         self.children[spec.name] = child
         child.code.add_done_callback(lambda _: self.load.phase.on_death(child))
         self._emit(ChildStarted(child=child.name, pid=child.pid))
@@ -265,7 +280,8 @@ def _link_logs(of_stack: Path, of_load: Path) -> None:
             link.symlink_to(Path(os.path.relpath(log, of_load)))
 
 
-def _import_client() -> tuple[type[ToxiproxyClient], type[ListenerProxies]]:
+def import_client() -> tuple[type[ToxiproxyClient], type[ListenerProxies]]:
+    """What drives Toxiproxy, and all that comes with it: a tenth of a second of imports."""
     from harness.stack.injection import injector  # noqa: F401  (imported here, while the server starts)
     from harness.stack.injection.proxies import ListenerProxies
     from harness.toxiproxy.client import ToxiproxyClient

@@ -32,7 +32,7 @@ def worker_argv(run_dir: Path, index: int) -> list[str]:
     """
     plan = Plan.read(run_dir)
     users = own_share(plan.load.users, plan.load.workers, index) if plan.load.users is not None else 1
-    argv = [sys.executable, "-P", "-m", "locust", "--headless", "-f", str(LOCUSTFILE)]
+    argv = [sys.executable, "-P", "-m", "scenarios.drive.locust_worker", "--headless", "-f", str(LOCUSTFILE)]
     argv += ["--host", plan.gateway.target, "--users", str(users), "--spawn-rate", str(max(1, users))]
     argv += ["--exit-code-on-error", "0", "--only-summary", "--skip-log-setup"]
     return [*argv, "--tailgate-run", str(run_dir.absolute()), "--tailgate-worker", str(index)]

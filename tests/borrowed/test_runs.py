@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.rundir.journal import read_journal
-from harness.stack.processes.orphans import SUPERVISOR_MODULE
+from harness.stack.names import SUPERVISOR_MODULE
 from tests.borrowed.their_server import LEGACY, NEW, TheirServer
 from tests.run.real_runs import Ran, Running, assert_nothing_left
 from tests.run.stalling_admin import StallingAdmin

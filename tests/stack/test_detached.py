@@ -11,9 +11,9 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.stack.names import RUN_VARIABLE
 from harness.stack.processes import detached
 from harness.stack.processes.detached import Detached
-from harness.stack.processes.orphans import RUN_VARIABLE
 
 OURS, OTHER = "20250101-000000-0001", "20250101-000000-0002"
 

@@ -15,6 +15,7 @@ import pytest
 
 from harness.rundir.manifest import Manifest, RunEnd
 from harness.rundir.plan import Plan
+from harness.stack.names import RUN_VARIABLE
 from harness.stack.processes import orphans
 from harness.toxiproxy.client import ToxiproxyClient, ToxiproxyError
 from harness.toxiproxy.find import EngineChoice
@@ -162,20 +163,20 @@ def test_a_disk_that_takes_no_more(tmp_path: Path, run_id: str, toxiproxy: Engin
 
 HANGING = """
 import sys, time
-from harness.stack.supervisor import supervisor
-from tests.own_ports import own_lease
-from harness.stack.supervisor import teardown
+from pathlib import Path
+from harness.stack.standby.pool import StandbyPool
+from harness.stack.supervisor import lifetime, teardown
 teardown.URGENT_LONGEST_S = 1.0
 async def take_down(*_, **__):
     time.sleep(60)  # the event loop itself is stuck
 teardown.take_down = take_down
-supervisor.main()
+lifetime.supervise(Path(sys.argv[1]), StandbyPool())
 """
 
 
 def test_an_end_that_hangs_is_ended_by_the_watchdog(scene: Scene) -> None:
     scene.plan()
-    environ = {**os.environ, orphans.RUN_VARIABLE: scene.run_id}
+    environ = {**os.environ, RUN_VARIABLE: scene.run_id}
     left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=environ)
     process = subprocess.Popen(
         [sys.executable, "-c", HANGING, str(scene.run_dir)],

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.stack.names import RUN_VARIABLE, SUPERVISOR_MODULE
 from harness.stack.processes import orphans
 from tests.stack import headless_program
 
@@ -42,7 +43,7 @@ def _process(code: str, run_id: str, *argv: str) -> Iterator[subprocess.Popen[by
 def _program(argv: list[str], run_id: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [sys.executable, *argv],
-        env={**os.environ, orphans.RUN_VARIABLE: run_id},
+        env={**os.environ, RUN_VARIABLE: run_id},
         stdout=subprocess.PIPE,
     )
     try:
@@ -170,7 +171,7 @@ def test_a_sweep_ends_dead_runs_and_spares_what_somebody_looks_after(
         return [member for member in everybody(run_id) if member.run_id in (dead, alive, kept, no_id)]
 
     monkeypatch.setattr(orphans, "members", ours)
-    with _process(SLEEP, alive, orphans.SUPERVISOR_MODULE), _process(SLEEP, kept) as child:
+    with _process(SLEEP, alive, SUPERVISOR_MODULE), _process(SLEEP, kept) as child:
         orphan, of_the_living, stranger = _orphan(dead), _orphan(alive), _orphan(no_id)
         try:
             swept = orphans.sweep(tmp_path / "locks")
@@ -185,8 +186,8 @@ def test_a_sweep_ends_dead_runs_and_spares_what_somebody_looks_after(
 
 def test_a_run_of_another_user_is_seen_by_its_supervisors_words(run_id: str) -> None:
     """Their environment cannot be read."""
-    words = [sys.executable, "-c", SLEEP, orphans.SUPERVISOR_MODULE, "/somewhere", run_id]
-    environ = {name: value for name, value in os.environ.items() if name != orphans.RUN_VARIABLE}
+    words = [sys.executable, "-c", SLEEP, SUPERVISOR_MODULE, "--workers", "1", run_id]
+    environ = {name: value for name, value in os.environ.items() if name != RUN_VARIABLE}
     process = subprocess.Popen(words, env=environ)
     try:
         assert run_id in orphans.live_runs()
@@ -206,7 +207,7 @@ print([m.process.pid for m in orphans.members({run_id!r})])
 """
     answer = subprocess.run(
         [sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {program!r}])"],
-        env={**os.environ, orphans.RUN_VARIABLE: run_id},
+        env={**os.environ, RUN_VARIABLE: run_id},
         capture_output=True,
         text=True,
         timeout=20,

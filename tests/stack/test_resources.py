@@ -23,6 +23,7 @@ from harness.stack.monitor import resources
 from harness.stack.monitor.resources import ResourceSampler, measure, sample_forever
 from harness.stack.monitor.run_delay import RunDelays
 from harness.stack.monitor.sockets import SocketCounter
+from harness.stack.names import RUN_VARIABLE
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import orphans
 from harness.stack.processes.process import ChildProcess
@@ -113,7 +114,7 @@ def test_a_worker_that_has_detached_itself_is_the_services(session: bool, tmp_pa
             assert line.threads == 1 + 2
         assert len(orphans.kill_run(run_id, grace_s=0)) == 2
 
-    _with_child(tmp_path, scene, code=code, env={orphans.RUN_VARIABLE: run_id})
+    _with_child(tmp_path, scene, code=code, env={RUN_VARIABLE: run_id})
 
 
 @pytest.mark.parametrize("of_run", [True, False])
@@ -124,9 +125,7 @@ def test_what_another_child_or_another_run_left_is_not_the_services(of_run: bool
 
     async def beside(gateway: ChildProcess) -> None:
         argv = (sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)")
-        service = ChildProcess.start(
-            ProcessSpec("sut", argv, {orphans.RUN_VARIABLE: run_id}, tmp_path, tmp_path / "sut.log")
-        )
+        service = ChildProcess.start(ProcessSpec("sut", argv, {RUN_VARIABLE: run_id}, tmp_path, tmp_path / "sut.log"))
         try:
             await _until(service, lambda: service.log_tail(1) == ["up"])
             lines = {line.child: line for _, line, _ in await ResourceSampler().look([gateway, service])}
@@ -136,7 +135,7 @@ def test_what_another_child_or_another_run_left_is_not_the_services(of_run: bool
             await asyncio.wait_for(service.wait(), 5)
             orphans.kill_run(others_run, grace_s=0)
 
-    _with_child(tmp_path / "gateway", beside, "gateway", code, {orphans.RUN_VARIABLE: others_run})
+    _with_child(tmp_path / "gateway", beside, "gateway", code, {RUN_VARIABLE: others_run})
 
 
 HAS_DAEMON = f"""\
@@ -153,9 +152,7 @@ def test_a_daemon_of_a_command_is_not_the_services(tmp_path: Path, run_id: str) 
 
     async def beside(search: ChildProcess) -> None:
         argv = (sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)")
-        service = ChildProcess.start(
-            ProcessSpec("sut", argv, {orphans.RUN_VARIABLE: run_id}, tmp_path, tmp_path / "sut.log")
-        )
+        service = ChildProcess.start(ProcessSpec("sut", argv, {RUN_VARIABLE: run_id}, tmp_path, tmp_path / "sut.log"))
         try:
             await _until(service, lambda: service.log_tail(1) == ["up"])
             assert len(orphans.members(run_id)) == 3
@@ -166,7 +163,7 @@ def test_a_daemon_of_a_command_is_not_the_services(tmp_path: Path, run_id: str) 
             await asyncio.wait_for(service.wait(), 5)
             orphans.kill_run(run_id, grace_s=0)
 
-    _with_child(tmp_path / "search", beside, "upstream-search", HAS_DAEMON, {orphans.RUN_VARIABLE: run_id})
+    _with_child(tmp_path / "search", beside, "upstream-search", HAS_DAEMON, {RUN_VARIABLE: run_id})
 
 
 @pytest.mark.parametrize(("name", "told"), [("upstream-search", True), ("sut", True), ("gateway", False)])

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.stack.injection.injector import Injector
     from harness.stack.injection.proxies import ListenerProxies
     from harness.stack.monitor.canary import Canaries
+    from harness.stack.monitor.traffic import TrafficMonitor
     from harness.toxiproxy.client import ToxiproxyClient
 
 
@@ -116,14 +117,13 @@ class ActiveLoad:
 
     async def prove_listeners(self, client: ToxiproxyClient, toxiproxy_log: Path) -> None:
         """Send a canary through every listener. Raises RigError unless each gets its whole answer."""
-        from harness.stack.monitor.canary import Canaries
-        from harness.stack.monitor.traffic import TrafficMonitor
+        canaries_type, traffic_type = import_canaries()
 
         assert self._journal is not None, "open() comes first"
         try:
             file = self.run_dir / "canary.ndjson"
-            traffic = None if self.plan.sees_every_connection else TrafficMonitor(client, self._broken_proxies())
-            self.canaries = Canaries(self.plan, file, self._journal, self._observe, toxiproxy_log, traffic=traffic)
+            traffic = None if self.plan.sees_every_connection else traffic_type(client, self._broken_proxies())
+            self.canaries = canaries_type(self.plan, file, self._journal, self._observe, toxiproxy_log, traffic=traffic)
         except OSError as exc:
             raise disk_error(exc) from exc
         await self.canaries.first()
@@ -147,3 +147,11 @@ class ActiveLoad:
         if self.canaries:
             self.canaries.note(entry)
         self.state.emit(FaultChanged(entry=entry))
+
+
+def import_canaries() -> tuple[type[Canaries], type[TrafficMonitor]]:
+    """What asks the upstreams; a run without upstreams does not need it."""
+    from harness.stack.monitor.canary import Canaries
+    from harness.stack.monitor.traffic import TrafficMonitor
+
+    return Canaries, TrafficMonitor

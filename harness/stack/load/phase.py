@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from harness.stack.monitor.canary import Canaries
 
 START_AHEAD_MS: Final = 300
-"""From writing start.json to the first possible arrival. Workers check for the file every 20 ms."""
-WARMUP_AHEAD_MS: Final = 100
+"""From writing start.json to the first possible arrival. Workers check for the file every 5 ms."""
+WARMUP_AHEAD_MS: Final = 50
 """The same if the load begins with a warm-up of `WARMUP_LEAST_MS` or more: no gate counts its late arrivals."""
 WARMUP_LEAST_MS: Final = 1_000
 MARGIN_S: Final = 10.0

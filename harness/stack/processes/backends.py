@@ -33,7 +33,7 @@ _FIX: Final = "see logs/backends.log of the stack's first run"
 
 def spec(plan: StackPlan, run_dir: Path, environ: Mapping[str, str]) -> ProcessSpec | None:
     """How the process is started; None if no upstream is a fake."""
-    if not any(upstream.answers_http or upstream.stream for upstream in plan.upstreams):
+    if not plan.has_fakes_process:
         return None
     argv = (sys.executable, "-P", "-m", "fake_backends", str(run_dir))
     return ProcessSpec(NAME, argv, dict(environ), run_dir, run_dir / "logs" / f"{NAME}.log", keep_signals=True)

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable
 
 import psutil
 
-from harness.stack.processes.orphans import RUN_VARIABLE, run_of
+from harness.stack.names import RUN_VARIABLE
+from harness.stack.processes.orphans import run_of
 from harness.stack.processes.process import ChildProcess
 
 

@@ -19,10 +19,9 @@ import psutil
 
 from harness.rundir import handshake
 from harness.rundir.manifest import Manifest
+from harness.stack.names import RUN_VARIABLE, SUPERVISOR_MODULE
 from harness.stack.processes import ports, procfs
 
-RUN_VARIABLE: Final = "TAILGATE_RUN"
-SUPERVISOR_MODULE: Final = "harness.stack.supervisor.supervisor"
 _POLL_S: Final = 0.005
 _KERNEL: Final = 2
 """The pid of the parent of Linux's kernel threads, which never have an environment or a command line."""

@@ -20,7 +20,7 @@ from harness.http1 import HttpExchange
 from harness.stack.processes.process import ChildProcess
 
 ATTEMPT_S: Final = 2.0
-PAUSE_S: Final = 0.02
+PAUSE_S: Final = 0.01
 _MOST_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 64 * 1024
 

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -22,6 +22,7 @@ from harness.errors import RigError
 from harness.rundir.manifest import part_of
 from harness.stack.child_log import EXCERPT_LINES, log_excerpt, log_tail
 from harness.stack.process_spec import KILL_S, ProcessSpec
+from harness.stack.standby.child import raise_open_files
 from harness.units import NS_PER_MS
 
 
@@ -56,20 +57,14 @@ class ChildProcess:
         return (time.monotonic_ns() - self.started_ns) / NS_PER_MS
 
     @classmethod
-    def start(cls, spec: ProcessSpec) -> Self:
-        """Start it now. Raises RigError if the command is missing or cannot be run, or the log cannot be opened."""
+    def start(
+        cls, spec: ProcessSpec, take_standby: Callable[[ProcessSpec], subprocess.Popen[bytes] | None] = lambda _: None
+    ) -> Self:
+        """Start it now, or take a process on standby. Raises RigError if the command is missing or cannot be run, or
+        the log cannot be opened."""
         try:
-            with spec.log.open("ab") as log, _limits(raised=spec.raise_limits):
-                process = subprocess.Popen(
-                    spec.argv,
-                    env=spec.env,
-                    cwd=spec.cwd,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    restore_signals=not spec.keep_signals,
-                )
+            spec.log.open("ab").close()
+            process = take_standby(spec) or _popen(spec)
         except OSError as exc:
             raise RigError(
                 f"{spec.name} could not be started: `{spec.argv[0]}`: {exc.strerror or exc}",
@@ -136,6 +131,20 @@ class ChildProcess:
             self.code.set_result(code)
 
 
+def _popen(spec: ProcessSpec) -> subprocess.Popen[bytes]:
+    with spec.log.open("ab") as log, _limits(raised=spec.raise_limits):
+        return subprocess.Popen(
+            spec.argv,
+            env=spec.env,
+            cwd=spec.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            restore_signals=not spec.keep_signals,
+        )
+
+
 @contextmanager
 def _limits(*, raised: bool) -> Iterator[None]:
     """While this is open, children inherit a raised limit of open files if `raised`; ours is restored afterwards."""
@@ -146,14 +155,3 @@ def _limits(*, raised: bool) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-def raise_open_files() -> None:
-    """Raise our soft limit of open files to the hard limit. If the system refuses, nothing changes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == hard:
-        return
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (ValueError, OSError):
-        return  # macOS refuses "unlimited" above kern.maxfilesperproc

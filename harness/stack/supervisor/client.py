@@ -6,10 +6,8 @@ process may still run: `end` ends it.
 
 from __future__ import annotations
 
-import os
 import queue
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -22,9 +20,9 @@ from pydantic import ValidationError
 from harness.stack.commands import Command, HeartbeatCommand
 from harness.stack.events import EVENT, Event, Heartbeat
 from harness.stack.process_spec import KILL_S
-from harness.stack.processes.orphans import RUN_VARIABLE, SUPERVISOR_MODULE
 from harness.stack.processes.ports import PortLease
 from harness.stack.supervisor.heartbeat import SILENCE_S, TICK_S, HeartbeatTimer, SilenceTimer
+from harness.stack.supervisor.launch import SupervisorProcess
 
 LOG: Final = "supervisor.log"
 _EVENTS_MAX: Final = 100_000
@@ -37,30 +35,21 @@ class SupervisorLost(Exception):
 class SupervisorLink:
     """A running supervisor; create it with `start`. Call `send` from any thread, everything else from one thread."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
+    def __init__(self, supervisor: SupervisorProcess) -> None:
+        self._process = supervisor.process
+        self._commands = supervisor.commands
         self._inbox: queue.Queue[Event | None] = queue.Queue(_EVENTS_MAX)  # None: no event follows
         self._sending = threading.Lock()
         self._silence = SilenceTimer()
         self._beats = HeartbeatTimer(lambda: self.send(HeartbeatCommand()))
 
     @classmethod
-    def start(cls, run_dir: Path, run_id: str, lease: PortLease) -> Self:
-        """Start the supervisor, which inherits the port locks of `lease`. Raises OSError."""
+    def start(cls, supervisor: SupervisorProcess, run_dir: Path, lease: PortLease) -> Self:
+        """Give the supervisor its run; it also gets the port locks of `lease`. Raises OSError."""
         logs = run_dir / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        with (logs / LOG).open("ab") as log:
-            process = subprocess.Popen(
-                # other users' sweeps can read the arguments but not the environment, so the run id is an argument too
-                [sys.executable, "-P", "-m", SUPERVISOR_MODULE, str(run_dir), run_id],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={**os.environ, RUN_VARIABLE: run_id},
-                start_new_session=True,
-                pass_fds=lease.descriptors,
-            )
-        link = cls(process)
+        supervisor.assign(run_dir, logs / LOG, lease.descriptors)
+        link = cls(supervisor)
         threading.Thread(target=link._read, daemon=True, name="supervisor events").start()
         link._beats.start()
         return link
@@ -72,12 +61,11 @@ class SupervisorLink:
 
     def send(self, order: Command) -> None:
         """Write one command. Raises nothing if the pipe is closed or broken."""
-        pipe = self._process.stdin
-        assert pipe is not None
+        assert self._commands is not None, "a link is made by start()"
         try:
             with self._sending:
-                pipe.write(order.model_dump_json().encode() + b"\n")
-                pipe.flush()
+                self._commands.write(order.model_dump_json().encode() + b"\n")
+                self._commands.flush()
         except (OSError, ValueError):
             return  # the supervisor ends or our pipe is closed; `next` reports why
 
@@ -102,8 +90,8 @@ class SupervisorLink:
         """Close our end of the command pipe, which means "undo everything". Idempotent."""
         self._beats.stop()
         try:
-            if self._process.stdin:
-                self._process.stdin.close()
+            if self._commands:
+                self._commands.close()
         except OSError:
             return  # the supervisor ended before it read the last command
 

@@ -1,212 +1,55 @@
-"""The supervisor: parent of every child, sole client of Toxiproxy's API, and responsible for undoing everything.
+"""The supervisor's process: it starts before its run is planned, and then does what `lifetime.Supervisor` says.
 
-    python -P -m harness.stack.supervisor.supervisor STACK_DIR STACK_ID       commands on stdin, events on stdout
+    python -P -m harness.stack.supervisor.supervisor [--fakes] --workers N STACK_ID
 
-It has its own session, so that neither Ctrl-C in a terminal nor the death of tailgate ends it before its work is done.
-The end of stdin, a signal, or a tailgate that sends no heartbeat means "undo everything", which takes at most 15 s. The
-supervisor exits only after every process, toxic and temporary file of the run is gone.
+Commands come on stdin, events go out on stdout. While it waits for its assignment (`launch.receive`) it has started
+nothing but processes on standby, so that the end of stdin, or a signal, just ends it and them. It has its own session:
+neither Ctrl-C in a terminal nor the death of tailgate ends it before its work is done.
 """
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import os
 import signal
 import sys
-import threading
-import time
-from collections.abc import Coroutine
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, Final
 
-from harness.rundir.manifest import TAILGATE, HarnessFault
-from harness.rundir.plan import Plan
-from harness.secrets.expand import Expander, known_secrets
-from harness.secrets.redact import redact_files
-from harness.stack.commands import (
-    DownCommand,
-    EndLoadCommand,
-    GoCommand,
-    HeartbeatCommand,
-    LoadCommand,
-    StopCommand,
-    UpCommand,
-)
-from harness.stack.environment import Environment
-from harness.stack.events import Heartbeat, LoadEnded, StackDown, StackUp
-from harness.stack.load.active_load import ActiveLoad
-from harness.stack.processes import ports
-from harness.stack.run_state import Reason, fault_of
-from harness.stack.supervisor import crash_cleanup, teardown
-from harness.stack.supervisor.channel import SupervisorChannel
-from harness.stack.supervisor.heartbeat import BEAT_S, SILENCE_S, TICK_S, SilenceTimer
-
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-STOOD_STILL: Final = HarnessFault(
-    check="workers",
-    message=f"tailgate gave no sign of life for {SILENCE_S:g} s (stopped by a signal such as SIGSTOP, or without CPU): "
-    "the faults were taken back and the run was ended",
-    fix="run again, and let it run: Ctrl-C ends a run early",
-    part=TAILGATE,
-)
-
-
-class Supervisor:
-    """One stack, from the first command of tailgate to the exit."""
-
-    def __init__(self, run_dir: Path, plan: Plan, pipe: SupervisorChannel) -> None:
-        self._pipe = pipe
-        expand = Expander(os.environ, known_secrets(plan, os.environ))
-        self._env = Environment(plan, run_dir, expand, pipe.emit)
-        self._over = asyncio.Event()
-        self._urgent = False
-        self._work: list[asyncio.Task[None]] = []
-        self._lock_files: tuple[Path, ...] = ()
-        self._silence = SilenceTimer()
-
-    async def run(self) -> None:
-        """Do every command, then undo everything. Returns with nothing left behind."""
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self._abandon)
-        beside = (loop.create_task(self._listen()), loop.create_task(self._beat()))
-        await self._over.wait()
-        self._start_watchdog(teardown.LONGEST_S)
-        self._load.phase.disarm()
-        for task in self._work:
-            task.cancel()
-        if self._work:
-            await asyncio.wait(self._work, timeout=1.0)
-        was_closed = self._load.is_closed
-        verified = await teardown.take_down(self._env, urgent=lambda: self._urgent)
-        state = self._load.state
-        self._pipe.emit(StackDown(ended=state.ended(verified) if was_closed else state.close(verified)))
-        for task in beside:
-            task.cancel()
-        await self._pipe.close(1.0)
-        ports.unlink_all(self._lock_files)  # here, because tailgate may be stopped; nothing of the run listens any more
-
-    async def _beat(self) -> None:
-        """Send a heartbeat once a second, and undo everything if tailgate sends none."""
-        next_s = time.monotonic()
-        while True:
-            if time.monotonic() >= next_s:
-                self._pipe.emit(Heartbeat())
-                next_s = time.monotonic() + BEAT_S
-            if self._silence.lasts() and not self._urgent:
-                if not self._over.is_set():
-                    self._load.state.trouble(STOOD_STILL)
-                self._abandon("rig", passed_s=SILENCE_S)
-            await asyncio.sleep(TICK_S)
-
-    async def _listen(self) -> None:
-        while True:
-            order = await self._pipe.order()
-            self._silence.heard()
-            match order:
-                case HeartbeatCommand():
-                    continue
-                case UpCommand() as order:
-                    self._lock_files = order.lock_files
-                    self._begin(self._up(order))
-                case LoadCommand(run_dir=run_dir):
-                    self._begin(self._next_load(run_dir))
-                case GoCommand():
-                    self._begin(self._go())
-                case StopCommand() as order:
-                    self._load.phase.stop(order.at_ns, order.reason)
-                case EndLoadCommand():
-                    self._begin(self._end_load())
-                case DownCommand():
-                    self._over.set()
-                case None:
-                    self._abandon()
-                    return
-
-    async def _up(self, order: UpCommand) -> None:
-        await self._env.up(order)
-        self._report_ready()
-
-    async def _next_load(self, run_dir: Path) -> None:
-        await self._env.begin_load(Plan.read(run_dir), run_dir)
-        self._report_ready()
-
-    def _report_ready(self) -> None:
-        state = self._load.state
-        if state.in_trouble:
-            state.end_for("rig")
-        if state.reason is None:
-            self._pipe.emit(StackUp())
-        else:
-            self._over.set()
-
-    async def _go(self) -> None:
-        if self._load.state.reason is None:
-            await self._load.go()
-        else:  # a child has ended since the stack was up
-            self._over.set()
-
-    async def _end_load(self) -> None:
-        load = self._load
-        load.phase.disarm()
-        verified = await teardown.end_load(self._env)
-        self._pipe.emit(LoadEnded(ended=load.state.close(verified)))
-
-    @property
-    def _load(self) -> ActiveLoad:
-        return self._env.load
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        self._work.append(asyncio.get_running_loop().create_task(self._guarded(work)))
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work of a command. An error ends the run, and is reported as its reason."""
-        try:
-            await work
-            return
-        except Exception as exc:  # the top of a task
-            self._load.state.trouble(fault_of(exc, "a file of the run"))
-        self._load.state.end_for("rig")
-        self._over.set()
-
-    def _abandon(self, reason: Reason = "interrupted", *, passed_s: float = 0) -> None:
-        """Undo everything at once, because tailgate is dead or silent, or a signal came. A second call changes nothing,
-        so no signal skips the rollback. `passed_s`: how many seconds of the time limit have passed already."""
-        if self._urgent:
-            return
-        self._urgent = True
-        self._start_watchdog(teardown.URGENT_LONGEST_S - passed_s)
-        self._load.phase.stop(time.monotonic_ns(), reason)
-        self._over.set()
-
-    def _start_watchdog(self, within_s: float) -> None:
-        """Kill everything after `within_s`, in case the teardown hangs. A thread does it, because the loop may hang."""
-
-        def give_up() -> None:
-            env = self._env
-            teardown.kill_everything(env.children.values(), env.plan.stack_id)
-            folders = dict.fromkeys((env.stack_dir, env.load.run_dir))
-            with suppress(OSError):
-                logs = [log for folder in folders for log in crash_cleanup.child_logs(folder)]
-                redact_files(logs, env.expand.secrets, within_s=1.0)
-            ports.unlink_all(self._lock_files)
-            os._exit(1)
-
-        timer = threading.Timer(within_s, give_up)
-        timer.daemon = True
-        timer.start()
+from harness.stack.standby.pool import FAKES, WORKER, StandbyPool
+from harness.stack.supervisor import launch
 
 
 def main() -> None:
-    async def supervise() -> None:
-        run_dir = Path(sys.argv[1])
-        await Supervisor(run_dir, Plan.read(run_dir), await SupervisorChannel.open()).run()
-        os._exit(0)  # not `sys.exit`: a thread may wait for a Toxiproxy that hangs
-
     for number in (signal.SIGTTIN, signal.SIGTTOU):  # tailgate ignores them, and our children must not inherit that
         signal.signal(number, signal.SIG_DFL)
-    asyncio.run(supervise())
+    standby = StandbyPool()
+
+    def leave(*_: object) -> None:
+        standby.end()
+        os._exit(0)
+
+    for signal_number in launch.SIGNALS:
+        signal.signal(signal_number, leave)
+    if "--fakes" in sys.argv:
+        standby.start(FAKES)
+    gc.disable()  # what is imported stays, so a search for garbage in it finds nothing
+    from harness.model.plugins import leave_out_plugins
+
+    leave_out_plugins()
+    from harness.stack.supervisor import lifetime
+
+    # only now, since the start of the service waits for the fakes and for us, and leaves a core to the workers
+    for _ in range(int(sys.argv[sys.argv.index("--workers") + 1])):
+        standby.start(WORKER)
+    for step in lifetime.EARLY_STEPS:
+        if not launch.is_assigned():
+            step()
+    gc.freeze()
+    gc.enable()
+    run_dir = launch.receive()
+    if run_dir is None:
+        leave()
+    else:
+        lifetime.supervise(run_dir, standby)
 
 
 if __name__ == "__main__":

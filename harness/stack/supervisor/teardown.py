@@ -57,6 +57,7 @@ async def take_down(env: Environment, *, urgent: Callable[[], bool]) -> bool | N
     undo_s = _undo_s(env, urgent=urgent())
     verified = None if load.is_closed else await _undo_load(env, steps, urgent=urgent)
     await steps.do("ending the watches", env.background.end(), 2.0)
+    env.standby.end()
     await steps.do("stopping the service", _stop_front(env), service.GRACE_S + KILL_S)
     if env.proxies and not env.owns_toxiproxy:
         await steps.do("deleting the proxies", env.proxies.delete(), undo_s)
