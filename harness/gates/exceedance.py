@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence import Evidence, Pool, Window
+from harness.evidence.completeness import asked
 from harness.evidence.endings import endings_of
 from harness.gates.gate import DECIDED, Finding, Unit
 from harness.gates.wording.outcomes import SLOW, list_endings
@@ -41,8 +42,9 @@ class Population:
     """Which requests a gate counts.
 
     `phase`: those intended in it. `request`: only those of this name. `every_part`: the later requests of an arrival
-    too, not only its first. `ok_only`: only those that ended ok. `held_ns`: if the load was stopped, a request that was
-    still open this long after its intended time already counts against the gate.
+    too, not only its first. `ok_only`: only those that ended ok. `asking`: only those that ask upstreams. `held_ns`: if
+    the load was stopped, a request that was still open this long after its intended time already counts against the
+    gate.
     """
 
     phase: str
@@ -50,6 +52,7 @@ class Population:
     every_part: bool = False
     ok_only: bool = False
     held_ns: int | None = None
+    asking: bool = False
 
     def windows(self, pool: Pool) -> list[Window]:
         """One window for each run."""
@@ -59,7 +62,9 @@ class Population:
         """The window of the phase in one run, with only the requests of this population."""
         window = run.window(self.phase, every_part=self.every_part)
         if self.request is not None:
-            window = window.only(window.samples["request"] == run.request_index(self.request))
+            window = window.only(run.rows_of_request(window.samples, self.request))
+        if self.asking:
+            window = window.only(asked(run, window) != 0)
         return window.only(window.ok) if self.ok_only else window
 
 
@@ -124,16 +129,19 @@ def _decide_cut(
 def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDArray[np.int64] | None:
     """The numbers of the arrivals that the plan has in this window, shape (arrivals,), ascending.
 
-    None if the plan cannot tell: a closed model, a population of ok requests, or arrivals with several requests.
+    None if the plan cannot tell: a closed model, a population of ok requests or of those that ask upstreams, or a
+    locustfile, of which an arrival may have several requests or none.
     """
     offsets = run.planned_offsets_ns
-    if offsets is None or population.ok_only or run.has_parts:
+    if offsets is None or population.ok_only or run.has_parts or run.plan.load.locustfile is not None:
         return None
     first, end = np.searchsorted(offsets, (window.start_ns - run.t0_ns, window.end_ns - run.t0_ns)).tolist()
     seqs = np.arange(first, end)
     if run.bad_seconds:
         seqs = seqs[~np.isin(offsets[first:end] // NS_PER_S, list(run.bad_seconds))]
     requests = run.plan.load.requests
+    if population.asking and not all(request.asks for request in requests):
+        return None
     if population.request is not None and len(requests) > 1:
         weights = [request.weight for request in requests]
         wanted = run.request_index(population.request)

@@ -15,7 +15,7 @@ from harness.gates.gate import AdviceContext, Finding, Gate, GateDefaults, Unit,
 from harness.gates.missing import who_is_missing
 from harness.gates.syntax.tokenizer import Tokens
 from harness.rundir.finding_kind import FindingKind
-from harness.rundir.rows import Outcome
+from harness.rundir.rows import ERRORS, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from harness.evidence import Evidence, Pool, Window
 
 BAD_OUTCOMES: Final[dict[str, tuple[Outcome, ...]]] = {
-    "errors": tuple(outcome for outcome in Outcome if outcome is not Outcome.OK),
+    "errors": ERRORS,
     "timeouts": (Outcome.GATEWAY_TIMEOUT, Outcome.CLIENT_TIMEOUT),
-    **{outcome.name.lower(): (outcome,) for outcome in Outcome if outcome is not Outcome.OK},
+    **{outcome.name.lower(): (outcome,) for outcome in ERRORS},
 }
 _DID: Final = {
     "errors": "did not end ok",
@@ -122,7 +122,7 @@ class ShareGate(GateDefaults):
             return self._inconclusive(FindingKind.ANSWERS_NOT_READ, reason)
         if self.phase == "baseline" and (short := guard_too_short(pool)):
             return self._inconclusive(short.kind, short.reason)
-        population = Population(self.phase, self.request, every_part=True)
+        population = Population(self.phase, self.request, every_part=True, asking=self.uses_complete)
         decision = decide_share(pool, population, self._bad, rule_of(pool.plan, self.p0, alpha_fail))
         if isinstance(decision, InconclusiveReason):
             return self._inconclusive(decision.kind, decision.reason)

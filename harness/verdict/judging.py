@@ -19,6 +19,7 @@ from harness.evidence import Evidence, Pool
 from harness.evidence.backend_time import joined_share
 from harness.evidence.detections.results import false_alarms
 from harness.evidence.incomplete import incomplete_answers
+from harness.evidence.locustfile_notes import locustfile_notes
 from harness.evidence.meetings import never_asked
 from harness.evidence.origin_notes import origin_notes
 from harness.evidence.unmatched import unmatched_calls
@@ -140,6 +141,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         incomplete_answers=incomplete_answers(pool),
         unmatched=unmatched_calls(pool.runs),
         origins=origin_notes(pool.runs),
+        locustfile=locustfile_notes(pool.runs),
         cost=cost,
         validity=tuple(as_check(finding) for finding in findings),
         correlation=_correlation(pool),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.evidence import NEVER, Pool, Window
-from harness.evidence.completeness import complete
+from harness.evidence.completeness import asked, complete
 from harness.evidence.presence import presences
 from harness.rundir.phases import Phase
 from harness.rundir.results import LatencySummary, PhaseResult, PresenceResult
@@ -45,18 +45,27 @@ def _result(pool: Pool, phase: Phase, stop_ms: float | None) -> PhaseResult:
     if stop_ms is not None and stop_ms < phase.end_ms:
         seconds = max(end_ms - phase.start_ms, 1.0) / 1000 * len(windows)
     asks = pool.plan.upstreams and pool.plan.load.complete != "none"
-    whole = sum(int(complete(run, w).sum()) for run, w in zip(pool.runs, windows, strict=True)) if asks else 0
+    share = _complete_share(pool, windows) if asks else None
     return PhaseResult(
         name=phase.name,
         start_ms=phase.start_ms,
         end_ms=end_ms,
         n=n,
         outcomes={outcome.name.lower(): int(outcomes[outcome]) for outcome in Outcome if outcomes[outcome]},
+        no_request=sum(run.silent_in(phase.name) for run in pool.runs),
         latency_ms=_summary(latency) if n else LatencySummary(p50=None, p90=None, p99=None, p99_9=None, max=None),
         throughput_per_s=ok / seconds if seconds > 0 else 0.0,
-        complete_share=whole / n if asks and n else None,
+        complete_share=share,
         present=_present(pool, windows) if asks else (),
     )
+
+
+def _complete_share(pool: Pool, windows: Sequence[Window]) -> float | None:
+    """Of the requests that ask upstreams; None if there was none."""
+    pairs = list(zip(pool.runs, windows, strict=True))
+    asking = [(run, window.only(asked(run, window) != 0)) for run, window in pairs]
+    n = sum(len(window.samples) for _, window in asking)
+    return sum(int(complete(run, window).sum()) for run, window in asking) / n if n else None
 
 
 def _present(pool: Pool, windows: Sequence[Window]) -> tuple[PresenceResult, ...]:
