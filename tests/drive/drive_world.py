@@ -190,7 +190,7 @@ def a_plan(
 class Worker:
     """A real Locust worker, and the supervisor's part of the handshake. Killed at the latest on exit."""
 
-    def __init__(self, plan: Plan, run_dir: Path, index: int = 0) -> None:
+    def __init__(self, plan: Plan, run_dir: Path, index: int = 0, *, service_ready: bool = True) -> None:
         self.plan = plan
         self.run_dir = run_dir
         self.index = index
@@ -198,6 +198,9 @@ class Worker:
         self.stderr = ""
         if not (run_dir / "plan.json").exists():
             plan.write(run_dir)
+        if service_ready:
+            (run_dir / "control").mkdir(exist_ok=True)
+            self.tell("service.json", {})
         self.process = subprocess.Popen(
             worker_argv(run_dir, index),
             cwd=run_dir,
