@@ -29,7 +29,7 @@ _OF_ONE_RUN: Final = {
     "upstreams.*.listener", "upstreams.*.origin", "upstreams.*.command.port", "upstreams.*.command.cwd",
     # what only gates and proofs read
     "gates", "default_gates", "verdict.inconclusive", "upstreams.*.known_as", "upstreams.*.index",
-    "faults.*.proof", "faults.*.met",
+    "faults.*.proof", "faults.*.met", "load.allowed_targets",
 }  # fmt: skip
 _FILES: Final = {
     "load.locustfile", "load.data", "upstreams.*.routes.path", "upstreams.*.forward.ca", "upstreams.*.stream.ca",
