@@ -64,6 +64,23 @@ def phases(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).convert_dtypes()
 
 
+def requests(results: Results) -> pd.DataFrame:
+    """One row per phase and name of a request; empty if the load has one request only."""
+    rows = [
+        {
+            "phase": phase.name,
+            "request": request.name,
+            "n": request.n,
+            **{f"{name}_ms": value for name, value in request.latency_ms.model_dump().items()},
+            **{name: request.outcomes.get(name, 0) for name in OUTCOMES},
+        }
+        for phase in results.phases
+        for request in phase.requests
+    ]
+    latencies = ["p50_ms", "p90_ms", "p99_ms", "p99_9_ms", "max_ms"]
+    return pd.DataFrame(rows, columns=["phase", "request", "n", *latencies, *OUTCOMES]).convert_dtypes()
+
+
 def upstreams(rows: Sequence[UpstreamResult]) -> pd.DataFrame:
     """One row per upstream and phase. `slowest_share`: in which share of the slow requests it answered last.
 

@@ -129,11 +129,13 @@ def _decide_cut(
 def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDArray[np.int64] | None:
     """The numbers of the arrivals that the plan has in this window, shape (arrivals,), ascending.
 
-    None if the plan cannot tell: a closed model, a population of ok requests or of those that ask upstreams, or a
-    locustfile, of which an arrival may have several requests or none.
+    None if the plan cannot tell: a closed model, a population of ok requests or of those that ask upstreams,
+    arrivals with several requests, or a request of a locustfile.
     """
     offsets = run.planned_offsets_ns
-    if offsets is None or population.ok_only or run.has_parts or run.plan.load.locustfile is not None:
+    if offsets is None or population.ok_only or run.has_parts:
+        return None
+    if run.plan.load.locustfile is not None and population.request is not None:
         return None
     first, end = np.searchsorted(offsets, (window.start_ns - run.t0_ns, window.end_ns - run.t0_ns)).tolist()
     seqs = np.arange(first, end)

@@ -34,6 +34,8 @@ NAMES_MOST: Final = 4
 ORIGIN_NOTES_MOST: Final = 6
 """So many notes on real origins are shown; the others are in results.json."""
 
+REQUESTS_MOST: Final = 50
+"""So many names of requests have figures of their own in a phase."""
 LOCUSTFILE_NOTES_MOST: Final = 8
 """So many notes on the locustfile are shown; the others are in results.json."""
 
@@ -152,6 +154,15 @@ class PresenceResult(Frozen):
     """How many of the expected answers lacked it, and so are incomplete."""
 
 
+class RequestResult(Frozen):
+    """The requests of one name in one phase, each from its intended time, or from the end of the one before it."""
+
+    name: str
+    n: int
+    outcomes: dict[str, int]
+    latency_ms: LatencySummary
+
+
 class PhaseResult(Frozen):
     name: str
     start_ms: float
@@ -165,6 +176,8 @@ class PhaseResult(Frozen):
     complete_share: float | None
     present: tuple[PresenceResult, ...] = ()
     """One for each upstream that the phase's requests ask for; empty if `load.complete` is none."""
+    requests: tuple[RequestResult, ...] = ()
+    """One for each name, the most frequent first, at most REQUESTS_MOST; empty if the load has one request only."""
 
 
 class WindowResult(Frozen):

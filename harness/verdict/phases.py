@@ -10,7 +10,7 @@ from harness.evidence import NEVER, Pool, Window
 from harness.evidence.completeness import asked, complete
 from harness.evidence.presence import presences
 from harness.rundir.phases import Phase
-from harness.rundir.results import LatencySummary, PhaseResult, PresenceResult
+from harness.rundir.results import REQUESTS_MOST, LatencySummary, PhaseResult, PresenceResult, RequestResult
 from harness.rundir.rows import Outcome
 from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS
@@ -57,7 +57,35 @@ def _result(pool: Pool, phase: Phase, stop_ms: float | None) -> PhaseResult:
         throughput_per_s=ok / seconds if seconds > 0 else 0.0,
         complete_share=share,
         present=_present(pool, windows) if asks else (),
+        requests=_requests(pool, phase.name),
     )
+
+
+def _requests(pool: Pool, phase: str) -> tuple[RequestResult, ...]:
+    """The figures by name, the most frequent first; those that a locustfile could not name are not among them."""
+    windows = [(run, run.window(phase, every_part=True)) for run in pool.runs]
+    found: dict[str, list[Window]] = {}
+    for run, window in windows:
+        requests = run.plan.load.requests
+        if len(requests) < 2:
+            continue
+        for number in np.unique(window.samples["request"]).tolist():
+            if not run.is_unnamed(number):
+                own = window.only(window.samples["request"] == number)
+                found.setdefault(requests[number].name, []).append(own)
+    results = []
+    for name, of_runs in found.items():
+        counts = np.sum([np.bincount(w.samples["outcome"], minlength=len(Outcome)) for w in of_runs], axis=0)
+        latency = np.concatenate([w.latency_ns for w in of_runs])
+        results.append(
+            RequestResult(
+                name=name,
+                n=len(latency),
+                outcomes={outcome.name.lower(): int(counts[outcome]) for outcome in Outcome if counts[outcome]},
+                latency_ms=_summary(latency),
+            )
+        )
+    return tuple(sorted(results, key=lambda each: (-each.n, each.name))[:REQUESTS_MOST])
 
 
 def _complete_share(pool: Pool, windows: Sequence[Window]) -> float | None:

@@ -66,6 +66,8 @@ class Worker:
         secrets = known_secrets(self.plan, os.environ)
         incomplete = IncompleteAnswers(self.plan, place, secrets)
         self.user_code = UserCode.of(self.plan, place, os.environ, secrets)
+        if self.user_code is not None:
+            self.user_code.watcher.before_exit = self.recorder.close
         self.meter = Instrumentation(
             self.plan, self.recorder, incomplete, self.user_code.requests if self.user_code else None
         )

@@ -62,6 +62,12 @@ class Asked:
         return int(value) if value is not None else None
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    """Twenty users log in at once, and a connection that finds the queue full waits for a second."""
+
+
 class StubServer:
     """Answers by `script(asked)` and remembers what it was asked; threads, so that holds overlap."""
 
@@ -111,8 +117,7 @@ class StubServer:
             def log_message(self, format: str, *args: Any) -> None:
                 """Not on the test's stderr."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 

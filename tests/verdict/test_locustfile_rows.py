@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.evidence import Evidence
+from harness.evidence import Evidence, Pool
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.locustfile.notes import LocustfileNote, notes_file
 from harness.rundir.locustfile.request_names import RequestNameBook
 from harness.rundir.plan import Plan
 from harness.rundir.results import Results
 from harness.rundir.rows import Outcome
-from harness.verdict.judging import judge
+from harness.verdict.judging import judge, write_judged
 from harness.verdict.validity import send_lag_ns
+from reports.report import write_reports
 from tests.rundir.recording import Recording, make_plan, record
 
 ALL = ("azure", "gcp", "aws")
@@ -161,3 +163,34 @@ def test_notes_of_the_workers_are_added_up(tmp_path: Path) -> None:
 def test_a_row_whose_name_is_not_recorded_is_damage(tmp_path: Path) -> None:
     recording = alternating(record(locustfile_plan("errors < 1%")), 1, 2)
     assert judge(Evidence.load(write(recording, tmp_path, "look"))).verdict == "rig_failure"
+
+
+def test_each_phase_has_the_figures_of_each_name(tmp_path: Path) -> None:
+    recording = alternating(record(locustfile_plan("errors < 1%")), 1, 1, 2)
+    recording.samples["outcome"][recording.samples["request"] == 2] = Outcome.HTTP_ERROR
+    recording.samples["request"][:7] = 0
+    results = judge(Evidence.load(write(recording, tmp_path, "look", "buy")))
+    whole = next(phase for phase in results.phases if phase.name == "whole")
+    assert [(request.name, *request.outcomes) for request in whole.requests] == [("look", "ok"), ("buy", "http_error")]
+    assert sum(request.n for request in whole.requests) == whole.n
+    assert whole.requests[0].latency_ms.p99 is not None
+    assert whole.requests[1].latency_ms.p50 is None
+
+
+def test_the_reports_show_names_and_tasks_that_sent_nothing(tmp_path: Path) -> None:
+    recording = alternating(record(locustfile_plan("errors < 1%")), 1, 2)
+    silent = recording.samples["seq"] % 5 == 0
+    recording.samples["outcome"][silent], recording.samples["request"][silent] = Outcome.NO_REQUEST, 0
+    run_dir = write(recording, tmp_path, "look <b>", "=buy")
+    write_judged(Pool.of(Evidence.load(run_dir)), run_dir)
+    write_reports(run_dir, evidence=Evidence.load(run_dir))
+    rows = list(csv.DictReader((run_dir / "requests.csv").read_text().splitlines()))
+    assert {row["request"] for row in rows} == {"look <b>", "'=buy"}
+    assert "sent no request" in (run_dir / "report.html").read_text()
+    assert "look &lt;b&gt;" in (run_dir / "report.html").read_text()
+    (whole,) = (
+        row for row in csv.DictReader((run_dir / "phases.csv").read_text().splitlines()) if row["phase"] == "whole"
+    )
+    assert int(whole["no_request"]) > 0
+    for name in ("summary.md", "junit.xml"):
+        assert "arrivals sent no request" in (run_dir / name).read_text()

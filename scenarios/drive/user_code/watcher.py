@@ -31,6 +31,8 @@ class LocustfileWatcher:
     def __init__(self, run_dir: Path, worker: int, locustfile: Path, clean: Callable[[str], str]) -> None:
         self.positions: Final = Positions(locustfile)
         self.names: Final = RequestNameBook(run_dir, worker, clean)
+        self.before_exit: Callable[[], object] = lambda: None
+        """Called before a fatal note ends the process, so that its row file is whole."""
         self.tasks = 0
         """How many tasks have begun."""
         self._path = notes_file(run_dir, worker)
@@ -60,6 +62,7 @@ class LocustfileWatcher:
         """Writes a fatal note and ends the process."""
         note = note.model_copy(update={"text": self._text(note.text)})
         self._write(note)
+        self.before_exit()
         die(note.said())
 
     def raised(self, error: BaseException, fix: str = "") -> None:
