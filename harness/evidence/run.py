@@ -247,6 +247,27 @@ class Evidence:
         arrivals: NDArray[np.int64] = index_of[known]
         return arrivals
 
+    @cached_property
+    def call_requests(self) -> NDArray[np.int64]:
+        """For each call the index in `samples` of the request that it belongs to: of an arrival with several, the last
+        one that was sent before the call arrived; −1 if it carries no known number."""
+        if not self.has_parts:
+            return self.call_arrivals
+        requests, calls = len(self.samples), len(self.calls)
+        is_call = np.repeat((False, True), (requests, calls))
+        seq = np.concatenate([self.samples["seq"], self.calls["seq"]])
+        t_ns = np.concatenate([self.samples["sent_ns"], self.calls["arrived_ns"]])
+        order = np.lexsort((is_call, t_ns, seq))
+        index = np.where(is_call[order], -1, order)
+        place = np.maximum.accumulate(np.where(index >= 0, np.arange(len(order)), -1))
+        latest = np.where(place >= 0, index[place], -1)  # of each entry, the last request before it in this order
+        belongs = np.full(calls, -1, np.int64)
+        own = is_call[order]
+        belongs[order[own] - requests] = latest[own]
+        same = (belongs >= 0) & (self.samples["seq"][belongs] == self.calls["seq"])
+        found: NDArray[np.int64] = np.where(same, belongs, self.call_arrivals)
+        return found
+
     def window(self, phase: str, *, every_part: bool = False) -> Window:
         """The first request of every arrival of a phase; with `every_part` the later requests too. Arrivals whose task
         sent nothing are left out."""

@@ -127,21 +127,27 @@ def _latencies(gate: LatencyGate, pool: Pool) -> list[NDArray[np.int64]] | Incon
     if any((joined_share(run) or 0.0) < JOINED_LEAST for run in pool.runs):
         reason = "too few backend calls can be tied to a request (the service drops both headers)"
         return InconclusiveReason(FindingKind.NOT_JOINED, reason)
-    return [_call_latency_ns(run, w, gate.upstream, gate.ok_only) for run, w in zip(pool.runs, windows, strict=True)]
+    return [_call_latency_ns(gate, run, w, gate.upstream) for run, w in zip(pool.runs, windows, strict=True)]
 
 
-def _call_latency_ns(run: Evidence, window: Window, upstream: str, ok_only: bool) -> NDArray[np.int64]:
+def _owners(gate: LatencyGate, run: Evidence) -> NDArray[np.int64]:
+    """The index of what each call counts for: its request if the gate names one, else its arrival."""
+    return run.call_arrivals if gate.request is None else run.call_requests
+
+
+def _call_latency_ns(gate: LatencyGate, run: Evidence, window: Window, upstream: str) -> NDArray[np.int64]:
     """The latencies in ns of the calls to one upstream that the requests of this window led to; NEVER for a call that
     the backend did not answer with 2xx or 3xx."""
     index = run.plan.upstream(upstream).index
     inside = np.zeros(len(run.samples) + 1, np.bool_)  # the last entry is for calls that belong to no known request
     inside[window.index] = True
-    chosen = np.flatnonzero((run.calls["upstream"] == index) & inside[run.call_arrivals])
-    chosen = chosen[np.argsort(run.call_arrivals[chosen], kind="stable")]
+    owners = _owners(gate, run)
+    chosen = np.flatnonzero((run.calls["upstream"] == index) & inside[owners])
+    chosen = chosen[np.argsort(owners[chosen], kind="stable")]
     waits_ns = call_waits_ns(run, index, chosen)
     status = run.calls["status"][chosen]
     ok = (status >= 200) & (status < 400)
-    return waits_ns[ok] if ok_only else np.where(ok, waits_ns, NEVER)
+    return waits_ns[ok] if gate.ok_only else np.where(ok, waits_ns, NEVER)
 
 
 def _limits(gate: LatencyGate, pool: Pool) -> _Limits | InconclusiveReason:
@@ -276,7 +282,7 @@ def _most_calls_failed_with_a_status(gate: LatencyGate, upstream: str, pool: Poo
     for run, window in zip(pool.runs, _population(gate).windows(pool), strict=True):
         inside = np.zeros(len(run.samples) + 1, np.bool_)
         inside[window.index] = True
-        own = run.calls[(run.calls["upstream"] == run.plan.upstream(upstream).index) & inside[run.call_arrivals]]
+        own = run.calls[(run.calls["upstream"] == run.plan.upstream(upstream).index) & inside[_owners(gate, run)]]
         statuses.append(own["status"])
     status = np.concatenate(statuses)
     answered, unanswered = np.count_nonzero(status >= 400), np.count_nonzero(status < 200)

@@ -20,7 +20,7 @@ from harness.rundir.locustfile.request_names import read_names
 from harness.rundir.rows import Outcome
 from tests.drive.drive_world import Answer, Asked, StubServer, a_plan, run
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
 FILES = Path(__file__).with_name("locustfiles")
 OFFERS = b'{"offers": [{"name": "a-1", "price": 1.5}], "token": "t-1"}'

@@ -194,3 +194,30 @@ def test_the_reports_show_names_and_tasks_that_sent_nothing(tmp_path: Path) -> N
     assert int(whole["no_request"]) > 0
     for name in ("summary.md", "junit.xml"):
         assert "arrivals sent no request" in (run_dir / name).read_text()
+
+
+def test_calls_belong_to_the_request_of_the_task_that_was_sent_before_them(tmp_path: Path) -> None:
+    """A task loads a page, which asks nobody, and then offers: the calls come after the second request."""
+    recording = record(locustfile_plan("calls to azure for page < 0.01", "calls to azure for offers < 0.5"))
+    offers = recording.samples.copy()
+    pages = recording.samples
+    pages["sent_ns"], pages["done_ns"] = pages["intended_ns"] + 100_000, pages["intended_ns"] + 200_000
+    pages["request"], pages["answered"] = 1, 0
+    offers["request"], offers["part"] = 2, 1
+    offers["intended_ns"] = pages["done_ns"]
+    offers["sent_ns"] = pages["done_ns"] + 1_000
+    recording.samples = np.concatenate([pages, offers])
+    run = Evidence.load(write(recording, tmp_path, "page", "offers"))
+    assert set(run.samples["part"][run.call_requests]) == {1}
+    assert (run.samples["seq"][run.call_requests] == run.calls["seq"]).all()
+    assert set(run.samples["part"][run.call_arrivals]) == {0}
+    results = judge(run)
+    assert [one.verdict for one in results.gates[:2]] == ["pass", "fail"]
+    assert results.gates[1].observed == 1.0
+    upstream = run.plan.upstream("azure").index
+    assert int(np.count_nonzero(run.calls["upstream"] == upstream)) > 1000
+
+
+def test_without_later_requests_a_call_belongs_to_its_arrival(tmp_path: Path) -> None:
+    run = Evidence.load(write(alternating(record(locustfile_plan("errors < 1%")), 1), tmp_path, "look"))
+    assert run.call_requests is run.call_arrivals
