@@ -395,6 +395,28 @@ def test_no_more_users_than_max_users_and_arrivals_wait_for_one(tmp_path: Path) 
     assert (rows["sent_ns"][3:] - rows["intended_ns"][3:] > 100 * MS).all()
 
 
+@NIGHTLY
+def test_a_user_that_stops_as_it_starts_sends_nothing(tmp_path: Path) -> None:
+    """By day the task that raises StopUser stands for it."""
+    text = """
+    accounts = ["ann", "bob", "cem"]
+
+    class Customer(FastHttpUser):
+        def on_start(self):
+            if not accounts:
+                raise StopUser()
+            self.account = accounts.pop()
+
+        @task
+        def get(self):
+            self.client.get(f"/{self.account}")
+    """
+    with StubServer(lambda asked: Answer(hold_s=0.5)) as stub:
+        rows, _ = run(planned(tmp_path, stub.url, text, duration_ms=500.0), tmp_path)
+    assert outcomes(rows) == {Outcome.OK: 3, Outcome.NO_REQUEST: 7}
+    assert notes(tmp_path) == []
+
+
 def test_without_max_users_the_fix_names_it(tmp_path: Path) -> None:
     text = """
     accounts = ["ann", "bob", "cem"]

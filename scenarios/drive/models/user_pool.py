@@ -15,6 +15,7 @@ from typing import Any
 import gevent
 from gevent.lock import BoundedSemaphore
 from locust import User
+from locust.exception import StopUser
 from locust.user.task import DefaultTaskSet
 
 from scenarios.drive.instrumentation import Instrumentation, RequestContext
@@ -67,7 +68,8 @@ class UserPool:
             meter.prepare(user_class)
 
     def take(self, kind: int) -> UserSlot:
-        """A free instance of class `kind`, else a new one; waits if there may be no more. Raises UserStartFailed."""
+        """A free instance of class `kind`, else a new one; waits if there may be no more. Raises UserStartFailed, and
+        StopUser for an instance that does not want to start."""
         if self._permits is not None:
             self._permits[kind].acquire()
         free = self._free[kind]
@@ -96,11 +98,11 @@ class UserPool:
             for kind in range(len(self._classes)):
                 missing = count if self._most is None else min(count, self._most[kind])
                 while missing > 0:
-                    batch = [gevent.spawn(self._new, kind) for _ in range(min(missing, WARM_AT_ONCE))]
+                    batch = [gevent.spawn(self._new_or_none, kind) for _ in range(min(missing, WARM_AT_ONCE))]
                     try:
                         gevent.joinall(batch, raise_error=True)
                     finally:
-                        self._free[kind].extend(made.value for made in batch if made.successful())
+                        self._free[kind].extend(made.value for made in batch if made.successful() and made.value)
                         gevent.killall([made for made in batch if not made.dead], timeout=1)
                     missing -= len(batch)
 
@@ -115,6 +117,12 @@ class UserPool:
         if self._permits is not None:
             self._permits[kind].release()
 
+    def _new_or_none(self, kind: int) -> UserSlot | None:
+        try:
+            return self._new(kind)
+        except StopUser:
+            return None
+
     def _new(self, kind: int) -> UserSlot:
         desk = RequestContext()
         self._meter.at_work(desk)
@@ -123,6 +131,8 @@ class UserPool:
             user._taskset_instance = DefaultTaskSet(user)  # `self.wait()` in a task asks it
             self._meter.attach(user, desk)
             user.on_start()
+        except StopUser:
+            raise
         except Exception as exc:
             raise UserStartFailed(exc, has_sent=desk.sent > 0) from exc
         finally:
