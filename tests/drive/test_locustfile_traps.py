@@ -317,7 +317,7 @@ def test_a_loop_that_never_yields_ends_the_worker(tmp_path: Path) -> None:
     ("body", "slots", "said"),
     [
         ("time.sleep(0.1)", 8, "8 of 8 slots are taken by tasks that wait for no answer"),
-        ('self.client.get("/")', 1, "it sent more than 1,000 requests for one arrival"),
+        pytest.param('self.client.get("/")', 1, "it sent more than 1,000 requests for one arrival", marks=NIGHTLY),
     ],
 )
 def test_a_loop_without_end_is_not_the_services_fault(tmp_path: Path, body: str, slots: int, said: str) -> None:
@@ -571,7 +571,9 @@ def test_users_start_when_the_service_is_ready(tmp_path: Path) -> None:
             assert worker.finish() == 0, worker.stderr
 
 
+@NIGHTLY
 def test_names_with_ids_are_bounded_and_said(tmp_path: Path) -> None:
+    """By day `test_request_names` stands for it."""
     text = """
     class Visitor(FastHttpUser):
         @task
