@@ -79,13 +79,7 @@ def run_command(
     refuse_foreign_targets(targets_of(loaded), allowed)
     refuse_missing_baseline(loaded, baseline)
     options = Options(
-        out=out,
-        seed=seed,
-        overrides=sets,
-        workers=workers,
-        fail_fast=fail_fast,
-        baseline=baseline,
-        allowed=allowed,
+        out=out, seed=seed, overrides=sets, workers=workers, fail_fast=fail_fast, baseline=baseline, allowed=allowed
     )
     with Stopper() as stopper:
         outcomes = run_suite(Session(options, display, stopper), loaded, only)

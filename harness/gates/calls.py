@@ -114,10 +114,7 @@ class CallsGate(GateDefaults):
         if self.request is not None and not joined:
             reason = "too few backend calls can be tied to a request (the service drops both headers)"
             return self._inconclusive(FindingKind.NOT_JOINED, reason)
-        batches = [
-            _batches(run, w, self.upstream, joined, run.call_requests if self.request else run.call_arrivals)
-            for run, w in zip(pool.runs, windows, strict=True)
-        ]
+        batches = [_batches(self, run, w, joined) for run, w in zip(pool.runs, windows, strict=True)]
         sums = np.concatenate([own for own, _ in batches])
         sizes = np.concatenate([size for _, size in batches])
         n, seconds = int(sizes.sum()), sum(window.seconds for window in windows)
@@ -159,17 +156,17 @@ class CallsGate(GateDefaults):
 
 
 def _batches(
-    run: Evidence, window: Window, upstream: str | None, joined: bool, owners: NDArray[np.int64]
+    gate: CallsGate, run: Evidence, window: Window, joined: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The numbers of calls and of arrivals in each batch. `joined`: calls are counted in the batch of their `owners`
-    (indices in the run's samples); else, because that is unknown, by the time at which they came."""
+    """The numbers of calls and of arrivals in each batch. `joined`: calls are counted in the batch of their request;
+    else, because that is unknown, by the time at which they came."""
     import numpy as np
 
     from harness.statistics import batch_edges, batch_sizes, batch_sums
 
-    calls, arrivals = run.calls, owners
-    if upstream is not None:
-        chosen = calls["upstream"] == run.plan.upstream(upstream).index
+    calls, arrivals = run.calls, run.call_requests if gate.request else run.call_arrivals
+    if gate.upstream is not None:
+        chosen = calls["upstream"] == run.plan.upstream(gate.upstream).index
         calls, arrivals = calls[chosen], arrivals[chosen]
     n = len(window.samples)
     if joined:

@@ -105,8 +105,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
     results = tuple(one.result(as_before=one.planned.id in before) for one in every)
     results += (warmup.gate(),) if warmup and warmup.blames_service else ()
     phases = phase_results(pool)
-    attribution = Attribution(pool)
-    upstreams = tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
+    upstreams = _attributed(pool, phases)
     cost = cost_results(pool, [phase for phase in phases if phase.name not in UNATTRIBUTED])
     interrupted = _was_interrupted(pool)
     verdict = _combine(gates, alive, findings, warmup)
@@ -145,6 +144,11 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         next_command=broken.command if broken else "",
         replay=explanations.replay(pool.plan),
     )
+
+
+def _attributed(pool: Pool, phases: Sequence[PhaseResult]) -> tuple[UpstreamResult, ...]:
+    attribution = Attribution(pool)
+    return tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
 
 
 def write(run_dir: Path) -> Results:
