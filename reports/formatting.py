@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from harness.gates.wording.figures import READINGS, UNITS, format_figure
-from harness.rundir.results import GateResult, PhaseResult
+from harness.rundir.results import GateResult, PhaseResult, RequestResult
 from harness.units import format_bytes, format_count, format_duration, format_share
 
 ICON: Final = {"pass": "✓", "fail": "✕", "inconclusive": "?", "rig_failure": "!"}
@@ -40,7 +40,7 @@ def rank(value: float | None, n: float | None, cut_off_ms: float | None) -> str:
     return "∞" if cut_off_ms is None or math.isnan(cut_off_ms) else f"≥ {ms(cut_off_ms)}"
 
 
-def cut_off_ms(phase: PhaseResult, gateway_ms: float | None) -> float | None:
+def cut_off_ms(phase: PhaseResult | RequestResult, gateway_ms: float | None) -> float | None:
     """The gateway's timeout, if that is what cut off every request of a phase that was not ok."""
     failed = {name for name, n in phase.outcomes.items() if n and name != "ok"}
     return gateway_ms if failed == {"gateway_timeout"} else None
@@ -134,7 +134,9 @@ def tally(verdicts: list[str]) -> str:
     return " · ".join(counted) or "no gate was judged"
 
 
-def losses(phase: PhaseResult) -> str:
-    """How a phase's arrivals failed: `790 gateway timeout (504), 3 dropped`."""
+def losses(phase: PhaseResult | RequestResult) -> str:
+    """How a phase's arrivals failed: `790 gateway timeout (504), 3 dropped`; and how many sent nothing at all."""
     failed = [(OUTCOME_WORD.get(name, name), n) for name, n in phase.outcomes.items() if n and name != "ok"]
+    if isinstance(phase, PhaseResult) and phase.no_request:
+        failed.append(("sent no request", phase.no_request))
     return ", ".join(f"{format_count(n)} {word}" for word, n in failed) or NONE

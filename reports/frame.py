@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from harness.rundir.results import CellResult, PhaseResult, Results, UpstreamResult
-from harness.rundir.rows import Outcome
+from harness.rundir.rows import ERRORS, Outcome
 from reports import formatting
 from reports.charts.percentiles import MEDIAN_NINES, Curve
 
 if TYPE_CHECKING:
     from reports.history import History
 
-OUTCOMES: Final = tuple(outcome.name.lower() for outcome in Outcome)
+OUTCOMES: Final = tuple(outcome.name.lower() for outcome in (Outcome.OK, *ERRORS))
 _SHOWN_PERCENTILES: Final = ((MEDIAN_NINES, "p50"), (1.0, "p90"), (2.0, "p99"), (3.0, "p99.9"))
 """(nines, name) with nines = -log10(1 - p). Each must be a point of the curve itself, not one beside it."""
 
@@ -45,12 +45,40 @@ def phases(results: Results) -> pd.DataFrame:
             "throughput_per_s": phase.throughput_per_s,
             "complete_share": phase.complete_share,
             **{name: phase.outcomes.get(name, 0) for name in OUTCOMES},
+            "no_request": phase.no_request,
         }
         for phase in results.phases
     ]
     latencies = ["p50_ms", "p90_ms", "p99_ms", "p99_9_ms", "max_ms"]
-    columns = ["phase", "start_ms", "end_ms", "n", *latencies, "throughput_per_s", "complete_share", *OUTCOMES]
+    columns = [
+        "phase",
+        "start_ms",
+        "end_ms",
+        "n",
+        *latencies,
+        "throughput_per_s",
+        "complete_share",
+        *OUTCOMES,
+        "no_request",
+    ]
     return pd.DataFrame(rows, columns=columns).convert_dtypes()
+
+
+def requests(results: Results) -> pd.DataFrame:
+    """One row per phase and name of a request; empty if the load has one request only."""
+    rows = [
+        {
+            "phase": phase.name,
+            "request": request.name,
+            "n": request.n,
+            **{f"{name}_ms": value for name, value in request.latency_ms.model_dump().items()},
+            **{name: request.outcomes.get(name, 0) for name in OUTCOMES},
+        }
+        for phase in results.phases
+        for request in phase.requests
+    ]
+    latencies = ["p50_ms", "p90_ms", "p99_ms", "p99_9_ms", "max_ms"]
+    return pd.DataFrame(rows, columns=["phase", "request", "n", *latencies, *OUTCOMES]).convert_dtypes()
 
 
 def upstreams(rows: Sequence[UpstreamResult]) -> pd.DataFrame:

@@ -114,6 +114,8 @@ def history_of(subject: Subject) -> History | None:
         return None
     rows = evidence.samples[np.searchsorted(evidence.intended_ns, evidence.t0_ns) :]
     rows = rows[rows["part"] == 0] if evidence.has_parts else rows
+    if evidence.silent_arrivals:
+        rows = rows[rows["outcome"] != Outcome.NO_REQUEST]
     if not len(rows):
         return None
     intended_ms = _since(rows["intended_ns"], evidence.t0_ns)
@@ -198,6 +200,8 @@ def _windows(evidence: Evidence, upstream: str) -> list[tuple[int, int, float]]:
 
 def _flow(evidence: Evidence, bins: Bins) -> Flow:
     rows = evidence.samples
+    if evidence.silent_arrivals:
+        rows = rows[rows["outcome"] != Outcome.NO_REQUEST]
     return timeline.flow_by_bin(
         bins, _since(rows["sent_ns"], evidence.t0_ns), _since(rows["done_ns"], evidence.t0_ns), rows["outcome"]
     )

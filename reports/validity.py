@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from harness.rundir.judged.fault_results import FaultResult
 from harness.rundir.origin_notes import OF_HANDSHAKES
 from harness.rundir.planned.process_act import SERVICE_TARGET
-from harness.rundir.results import ORIGIN_NOTES_MOST, Results
+from harness.rundir.results import LOCUSTFILE_NOTES_MOST, ORIGIN_NOTES_MOST, Results
 from harness.units import format_count, format_duration, format_share, format_things
 from reports import formatting
 
@@ -69,6 +69,8 @@ def _faults(results: Results) -> Iterator[CheckRow]:
         yield CheckRow("warn", "never asked", f"no call came to {', '.join(results.unheard)} in the whole run")
     for note in results.origins[:ORIGIN_NOTES_MOST]:
         yield CheckRow("warn", "TLS handshakes" if note.kind in OF_HANDSHAKES else "real origin", note.sentence())
+    for remark in results.locustfile[:LOCUSTFILE_NOTES_MOST]:
+        yield CheckRow("bad" if remark.is_fatal else "warn", "locustfile", remark.sentence())
     more = len(results.origins) - ORIGIN_NOTES_MOST
     if more > 0:
         yield CheckRow("warn", "real origins", f"{more} more notes are in results.json")

@@ -81,7 +81,9 @@ def run_command(
                 display.note(output.spell(warning, kind="warning"))
         refuse_foreign_targets(targets_of(loaded), allowed)
         refuse_missing_baseline(loaded, baseline)
-        options = Options(out=out, seed=seed, overrides=sets, workers=workers, fail_fast=fail_fast, baseline=baseline)
+        options = Options(
+            out=out, seed=seed, overrides=sets, workers=workers, fail_fast=fail_fast, baseline=baseline, allowed=allowed
+        )
         with Stopper() as stopper:
             outcomes = run_suite(Session(options, display, stopper, head_start), loaded, only)
             interrupted = stopper.asked

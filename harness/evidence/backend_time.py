@@ -31,7 +31,7 @@ def call_waits_ns(run: Evidence, upstream: int, chosen: NDArray[np.intp]) -> NDA
     arrived_ns = calls["arrived_ns"]
     own_ns: NDArray[np.int64] = calls["done_ns"] - arrived_ns
     added_ns = np.zeros(len(calls), np.int64)
-    arrival = run.call_arrivals[chosen]
+    arrival = run.call_requests[chosen]
     sent_ns = np.where(arrival >= 0, run.samples["sent_ns"][arrival] if len(run.samples) else 0, 0)
     flights = _flights(calls["flags"])
     shaken_ns = np.zeros(len(calls), np.int64)

@@ -22,6 +22,8 @@ from harness.rundir.detections import FILE as NOTICES
 from harness.rundir.detections import read_detections
 from harness.rundir.incomplete import IncompleteAnswer, read_incomplete
 from harness.rundir.journal import Entry, read_journal
+from harness.rundir.locustfile.notes import LocustfileNote, read_locustfile_notes
+from harness.rundir.locustfile.request_names import all_names, read_names
 from harness.rundir.manifest import Manifest
 from harness.rundir.metrics.readings import MetricReading, read_metrics
 from harness.rundir.ndjson import DamagedLine, read_ndjson
@@ -54,6 +56,7 @@ class RunFiles:
     unmatched: tuple[Unmatched, ...] = ()
     origin_notes: tuple[OriginNote, ...] = ()
     metrics: tuple[MetricReading, ...] = ()
+    locustfile_notes: tuple[LocustfileNote, ...] = ()
     yardstick: Yardstick | None = None
     broken: list[str] = field(default_factory=list)
 
@@ -63,6 +66,8 @@ def read_run(run_dir: Path) -> RunFiles:
     plan, manifest = _read_head(run_dir)
     broken: list[str] = []
     samples = [_rows(run_dir / f"samples-{i}.bin", SAMPLES, broken) for i in range(plan.load.workers)]
+    if plan.load.locustfile is not None:
+        plan, samples = _named(run_dir, plan, samples, broken)
     return RunFiles(
         plan=plan,
         manifest=manifest,
@@ -76,10 +81,39 @@ def read_run(run_dir: Path) -> RunFiles:
         unmatched=read_unmatched(run_dir),
         origin_notes=read_origin_notes(run_dir),
         metrics=read_metrics(run_dir, broken),
+        locustfile_notes=tuple(
+            note for worker in range(plan.load.workers) for note in read_locustfile_notes(run_dir, worker)
+        ),
         yardstick=read_yardstick(run_dir),
         # a run that ended before its load began has no rows, and its manifest says why
         broken=broken if manifest.t0_ns is not None else [],
     )
+
+
+def _named(
+    run_dir: Path, plan: Plan, samples: list[NDArray[Any]], broken: list[str]
+) -> tuple[Plan, list[NDArray[Any]]]:
+    """The plan with a request for each name of the locustfile, and the rows of each worker with its numbers in it."""
+    try:
+        of_workers = read_names(run_dir, plan.load.workers)
+    except (ValueError, OSError) as exc:
+        broken.append(str(exc))
+        of_workers = ((),) * plan.load.workers
+    names = all_names(of_workers)
+    load = plan.load.with_names(names, [upstream.name for upstream in plan.upstreams])
+    numbers = {name: number for number, name in enumerate(names, 1)}
+    numbered = []
+    for own, rows in zip(of_workers, samples, strict=True):
+        places = np.array([0, *(numbers[name] for name in own)], np.uint16)
+        known = rows
+        if len(rows) and int(rows["request"].max()) >= len(places):
+            broken.append("a row has a request whose name is in no names-*.ndjson")
+            known = rows[rows["request"] < len(places)]
+        if len(known) and (places != np.arange(len(places))).any():
+            known = known.copy()
+            known["request"] = places[known["request"]]
+        numbered.append(known)
+    return plan.model_copy(update={"load": load}), numbered
 
 
 def read_resources(run_dir: Path, broken: list[str]) -> tuple[dict[str, object], ...]:

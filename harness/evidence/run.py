@@ -25,6 +25,8 @@ from harness.evidence.resources import ResourceSeries
 from harness.rundir.canaries import CanaryLine
 from harness.rundir.incomplete import IncompleteAnswer
 from harness.rundir.journal import Entry
+from harness.rundir.locustfile.notes import LocustfileNote
+from harness.rundir.locustfile.request_names import UNNAMED
 from harness.rundir.manifest import Manifest
 from harness.rundir.metrics.readings import MetricReading
 from harness.rundir.origin_notes import OriginNote
@@ -109,6 +111,8 @@ class Evidence:
     """What the forwarder noticed of real origins."""
     metrics: tuple[MetricReading, ...] = ()
     """The readings of the service's own metrics that gates name."""
+    locustfile_notes: tuple[LocustfileNote, ...] = ()
+    """What the workers noticed of the user's locustfile."""
     machine: Machine = field(default_factory=Machine)
     broken: tuple[str, ...] = ()
     """For each damaged or missing file, what is wrong with it."""
@@ -137,6 +141,7 @@ class Evidence:
             unmatched=files.unmatched,
             origin_notes=files.origin_notes,
             metrics=files.metrics,
+            locustfile_notes=files.locustfile_notes,
             machine=_machine(files.manifest, files.yardstick),
             broken=tuple(files.broken),
             stop_ns=stop_ns,
@@ -255,8 +260,30 @@ class Evidence:
         arrivals: NDArray[np.int64] = index_of[known]
         return arrivals
 
+    @cached_property
+    def call_requests(self) -> NDArray[np.int64]:
+        """For each call the index in `samples` of the request that it belongs to: of an arrival with several, the last
+        one that was sent before the call arrived; −1 if it carries no known number."""
+        if not self.has_parts:
+            return self.call_arrivals
+        requests, calls = len(self.samples), len(self.calls)
+        is_call = np.repeat((False, True), (requests, calls))
+        seq = np.concatenate([self.samples["seq"], self.calls["seq"]])
+        t_ns = np.concatenate([self.samples["sent_ns"], self.calls["arrived_ns"]])
+        order = np.lexsort((is_call, t_ns, seq))
+        index = np.where(is_call[order], -1, order)
+        place = np.maximum.accumulate(np.where(index >= 0, np.arange(len(order)), -1))
+        latest = np.where(place >= 0, index[place], -1)  # of each entry, the last request before it in this order
+        belongs = np.full(calls, -1, np.int64)
+        own = is_call[order]
+        belongs[order[own] - requests] = latest[own]
+        same = (belongs >= 0) & (self.samples["seq"][belongs] == self.calls["seq"])
+        found: NDArray[np.int64] = np.where(same, belongs, self.call_arrivals)
+        return found
+
     def window(self, phase: str, *, every_part: bool = False) -> Window:
-        """The first request of every arrival of a phase; with `every_part` the later requests too."""
+        """The first request of every arrival of a phase; with `every_part` the later requests too. Arrivals whose task
+        sent nothing are left out."""
         spans = self._spans(phase)
         bounds = [np.searchsorted(self.intended_ns, span).tolist() for span in spans]
         index = np.concatenate([np.arange(first, end) for first, end in bounds] or [np.empty(0, np.int64)])
@@ -266,7 +293,20 @@ class Evidence:
         start_ns, end_ns = (spans[0].begin_ns, spans[-1].end_ns) if spans else (self.t0_ns, self.t0_ns)
         cut = self.stop_ns is not None and self.stop_ns < end_ns
         window = Window(samples, latency, index, self.seconds(spans), start_ns, end_ns, cut)
-        return window if every_part or not self.has_parts else window.only(samples["part"] == 0)
+        if self.silent_arrivals:
+            window = window.only(window.samples["outcome"] != Outcome.NO_REQUEST)
+        return window if every_part or not self.has_parts else window.only(window.samples["part"] == 0)
+
+    @cached_property
+    def silent_arrivals(self) -> int:
+        """How many arrivals of a locustfile sent no request, in the whole run."""
+        return int(np.count_nonzero(self.samples["outcome"] == Outcome.NO_REQUEST))
+
+    def silent_in(self, phase: str) -> int:
+        """How many arrivals of a phase sent no request."""
+        intended = self.intended_ns[self.samples["outcome"] == Outcome.NO_REQUEST]
+        bounds = (np.searchsorted(intended, span).tolist() for span in self._spans(phase))
+        return sum(end - first for first, end in bounds)
 
     def _spans(self, phase: str) -> list[Span]:
         return [
@@ -301,7 +341,28 @@ class Evidence:
 
     def request_index(self, name: str) -> int | None:
         """The place of the request of that name in the plan, which its rows carry; None if there is none."""
-        return next((i for i, request in enumerate(self.plan.load.requests) if request.name == name), None)
+        places = (i for i, request in enumerate(self.plan.load.requests) if request.name == name)
+        return next((i for i in places if not self.is_unnamed(i)), None)
+
+    def is_unnamed(self, request: int) -> bool:
+        """Whether it is the place of a locustfile's arrivals that sent nothing by which they could be named."""
+        return self.plan.load.locustfile is not None and request == UNNAMED
+
+    @property
+    def locustfile_names(self) -> tuple[str, ...]:
+        """The names that the requests of the locustfile had; empty without a locustfile."""
+        return tuple(r.name for i, r in enumerate(self.plan.load.requests) if i) if self.plan.load.locustfile else ()
+
+    def rows_of_request(self, samples: NDArray[Any], name: str) -> NDArray[np.bool_]:
+        """Which of these rows count for the request of that name.
+
+        An arrival of a locustfile that was dropped, or still waited for a user when the load ended, may have been any
+        of its requests, so it counts for each of them.
+        """
+        chosen: NDArray[np.bool_] = samples["request"] == (-1 if (own := self.request_index(name)) is None else own)
+        if self.plan.load.locustfile is not None and own is not None:
+            chosen |= (samples["request"] == UNNAMED) & (samples["outcome"] != Outcome.NO_REQUEST)
+        return chosen
 
 
 @dataclass(frozen=True, slots=True)

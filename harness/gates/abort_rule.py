@@ -13,6 +13,7 @@ from harness.gates.shares.outcomes import BAD_OUTCOMES, did
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.model.value_types import refusal
 from harness.rundir.phases import planned_phases
+from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS, duration_literal, format_count, format_share, parse_duration_ms
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class AbortRule:
         chosen = rows["intended_ns"] >= t0_ns + round(within[0] * NS_PER_MS)
         chosen &= rows["done_ns"] > t0_ns + round(begin_ms * NS_PER_MS)
         outcomes = rows["outcome"][chosen]
+        outcomes = outcomes[outcomes != Outcome.NO_REQUEST]
         n, k = len(outcomes), int(np.isin(outcomes, BAD_OUTCOMES[self.metric]).sum())
         if n < REQUESTS_LEAST or k <= self.share * n:
             return None

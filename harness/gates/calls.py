@@ -101,7 +101,7 @@ class CallsGate(GateDefaults):
         from harness.gates.reference.limits import Limits
         from harness.statistics import Counts, decide
 
-        windows = Population(self.phase, self.request).windows(pool)
+        windows = Population(self.phase, self.request, every_part=self.request is not None).windows(pool)
         if any(window.cut for window in windows):
             return self._inconclusive(FindingKind.STOPPED, describe_stopped(pool).reason)
         unrecorded = [u.name for u in pool.plan.upstreams if not u.records_calls and self.upstream in (None, u.name)]
@@ -115,7 +115,7 @@ class CallsGate(GateDefaults):
         if self.request is not None and not joined:
             reason = "too few backend calls can be tied to a request (the service drops both headers)"
             return self._inconclusive(FindingKind.NOT_JOINED, reason)
-        batches = [_batches(run, w, self.upstream, joined) for run, w in zip(pool.runs, windows, strict=True)]
+        batches = [_batches(self, run, w, joined) for run, w in zip(pool.runs, windows, strict=True)]
         sums = np.concatenate([own for own, _ in batches])
         sizes = np.concatenate([size for _, size in batches])
         n, seconds = int(sizes.sum()), sum(window.seconds for window in windows)
@@ -157,7 +157,7 @@ class CallsGate(GateDefaults):
 
 
 def _batches(
-    run: Evidence, window: Window, upstream: str | None, joined: bool
+    gate: CallsGate, run: Evidence, window: Window, joined: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The numbers of calls and of arrivals in each batch. `joined`: calls are counted in the batch of their request;
     else, because that is unknown, by the time at which they came."""
@@ -165,9 +165,9 @@ def _batches(
 
     from harness.statistics import batch_edges, batch_sizes, batch_sums
 
-    calls, arrivals = run.calls, run.call_arrivals
-    if upstream is not None:
-        chosen = calls["upstream"] == run.plan.upstream(upstream).index
+    calls, arrivals = run.calls, run.call_requests if gate.request else run.call_arrivals
+    if gate.upstream is not None:
+        chosen = calls["upstream"] == run.plan.upstream(gate.upstream).index
         calls, arrivals = calls[chosen], arrivals[chosen]
     n = len(window.samples)
     if joined:

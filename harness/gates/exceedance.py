@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence import Evidence, Pool, Window
+from harness.evidence.completeness import asked
 from harness.evidence.endings import endings_of
 from harness.gates.gate import DECIDED, Finding, Unit
 from harness.gates.wording.outcomes import SLOW, list_endings
@@ -41,9 +42,9 @@ class Population:
     """Which requests a gate counts.
 
     `phase`: those intended in it. `request`: only those of this name. `every_part`: the later requests of an arrival
-    too, not only its first. `ok_only`: only those that ended ok. `held_ns`: if the load was stopped, a request that was
-    still open this long after its intended time already counts against the gate. `asks`: only those that ask this
-    upstream.
+    too, not only its first. `ok_only`: only those that ended ok. `asking`: only those that ask upstreams. `asks`: only
+    those that ask this upstream. `held_ns`: if the load was stopped, a request that was still open this long after its
+    intended time already counts against the gate.
     """
 
     phase: str
@@ -52,6 +53,7 @@ class Population:
     ok_only: bool = False
     held_ns: int | None = None
     asks: str | None = None
+    asking: bool = False
 
     def windows(self, pool: Pool) -> list[Window]:
         """One window for each run."""
@@ -60,8 +62,12 @@ class Population:
     def window(self, run: Evidence) -> Window:
         """The window of the phase in one run, with only the requests of this population."""
         window = run.window(self.phase, every_part=self.every_part)
-        if (counted := self.counted_requests(run)) is not None:
-            window = window.only(np.isin(window.samples["request"], counted))
+        if self.request is not None:
+            window = window.only(run.rows_of_request(window.samples, self.request))
+        if self.asks is not None:
+            window = window.only(asked(run, window) & np.uint64(1 << run.plan.upstream(self.asks).index) != 0)
+        if self.asking:
+            window = window.only(asked(run, window) != 0)
         return window.only(window.ok) if self.ok_only else window
 
     def counted_requests(self, run: Evidence) -> list[int] | None:
@@ -140,16 +146,21 @@ def _decide_cut(
 def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDArray[np.int64] | None:
     """The numbers of the arrivals that the plan has in this window, shape (arrivals,), ascending.
 
-    None if the plan cannot tell: a closed model, a population of ok requests, or arrivals with several requests.
+    None if the plan cannot tell: a closed model, a population of ok requests or of those that ask upstreams,
+    arrivals with several requests, or a request of a locustfile.
     """
     offsets = run.planned_offsets_ns
     if offsets is None or population.ok_only or run.has_parts:
+        return None
+    if run.plan.load.locustfile is not None and population.request is not None:
         return None
     first, end = np.searchsorted(offsets, (window.start_ns - run.t0_ns, window.end_ns - run.t0_ns)).tolist()
     seqs = np.arange(first, end)
     if run.bad_seconds:
         seqs = seqs[~np.isin(offsets[first:end] // NS_PER_S, list(run.bad_seconds))]
     requests, counted = run.plan.load.requests, population.counted_requests(run)
+    if population.asking and not all(request.asks for request in requests):
+        return None
     if counted is not None and len(requests) > 1:
         weights = [request.weight for request in requests]
         seqs = seqs[[request_index(run.plan.seed, int(seq), weights) in counted for seq in seqs]]

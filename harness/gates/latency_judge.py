@@ -6,7 +6,7 @@ gate passes exactly if `high` is below the limit, and fails exactly if `low` is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +39,9 @@ from harness.units import NS_PER_MS, format_duration
 if TYPE_CHECKING:
     from harness.gates.latency import LatencyGate
     from harness.rundir.results import Ending
+
+Owners = Callable[[Evidence], NDArray[np.int64]]
+"""For each call of a run, the index in its samples of what the call counts for."""
 
 
 CUT_OFF_LEAST: Final = 0.9
@@ -126,14 +129,14 @@ def _latencies(gate: LatencyGate, pool: Pool) -> list[NDArray[np.int64]] | Incon
             reason = "when the first byte of an answer came is not in the run's records"
             return InconclusiveReason(FindingKind.NOT_RECORDED, reason)
         return [latency_of(gate, window) for window in windows]
-    latencies = call_latencies(gate.upstream, pool, windows)
+    latencies = call_latencies(gate.upstream, pool, windows, owners(gate.request))
     if isinstance(latencies, InconclusiveReason):
         return latencies
     return [own[own != NEVER] for own in latencies] if gate.ok_only else latencies
 
 
 def call_latencies(
-    upstream: str, pool: Pool, windows: Sequence[Window]
+    upstream: str, pool: Pool, windows: Sequence[Window], owners_of: Owners
 ) -> list[NDArray[np.int64]] | InconclusiveReason:
     """The latencies in ns of the calls to one upstream that the requests of these windows led to, one array for each
     run; NEVER for a call that failed."""
@@ -142,17 +145,24 @@ def call_latencies(
     if any((joined_share(run) or 0.0) < JOINED_LEAST for run in pool.runs):
         reason = "too few backend calls can be tied to a request (the service drops both headers)"
         return InconclusiveReason(FindingKind.NOT_JOINED, reason)
-    return [_call_latency_ns(run, window, upstream) for run, window in zip(pool.runs, windows, strict=True)]
+    return [
+        _call_latency_ns(run, window, upstream, owners_of(run)) for run, window in zip(pool.runs, windows, strict=True)
+    ]
 
 
-def _call_latency_ns(run: Evidence, window: Window, upstream: str) -> NDArray[np.int64]:
+def owners(request: str | None) -> Owners:
+    """The index of what each call counts for: its request if a gate names one, else its arrival."""
+    return lambda run: run.call_arrivals if request is None else run.call_requests
+
+
+def _call_latency_ns(run: Evidence, window: Window, upstream: str, owners: NDArray[np.int64]) -> NDArray[np.int64]:
     """The latencies in ns of the calls to one upstream that the requests of this window led to; NEVER for a call that
     the backend did not answer with 2xx or 3xx."""
     index = run.plan.upstream(upstream).index
     inside = np.zeros(len(run.samples) + 1, np.bool_)  # the last entry is for calls that belong to no known request
     inside[window.index] = True
-    chosen = np.flatnonzero((run.calls["upstream"] == index) & inside[run.call_arrivals])
-    chosen = chosen[np.argsort(run.call_arrivals[chosen], kind="stable")]
+    chosen = np.flatnonzero((run.calls["upstream"] == index) & inside[owners])
+    chosen = chosen[np.argsort(owners[chosen], kind="stable")]
     waits_ns = call_waits_ns(run, index, chosen)
     status = run.calls["status"][chosen]
     ok = (status >= 200) & (status < 400)
@@ -273,7 +283,9 @@ def _most_calls_failed_with_a_status(gate: LatencyGate, upstream: str, pool: Poo
     for run, window in zip(pool.runs, _population(gate).windows(pool), strict=True):
         inside = np.zeros(len(run.samples) + 1, np.bool_)
         inside[window.index] = True
-        own = run.calls[(run.calls["upstream"] == run.plan.upstream(upstream).index) & inside[run.call_arrivals]]
+        own = run.calls[
+            (run.calls["upstream"] == run.plan.upstream(upstream).index) & inside[owners(gate.request)(run)]
+        ]
         statuses.append(own["status"])
     status = np.concatenate(statuses)
     answered, unanswered = np.count_nonzero(status >= 400), np.count_nonzero(status < 200)

@@ -85,7 +85,7 @@ def snapshot(rows: NDArray[Any], *, since_ns: int, now_ns: int, before_ns: int |
     is that of the last five seconds which are surely on disk."""
     import numpy as np
 
-    window = rows[(rows["intended_ns"] >= since_ns) & (rows["part"] == 0)]
+    window = rows[(rows["intended_ns"] >= since_ns) & (rows["part"] == 0) & (rows["outcome"] != Outcome.NO_REQUEST)]
     if before_ns is not None:
         window = window[window["intended_ns"] < before_ns]
     until_ns = now_ns - FLUSH_NS

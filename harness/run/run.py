@@ -28,6 +28,7 @@ from harness.errors import RigError, ServiceGone, UsageError
 from harness.gates.abort_rule import AbortRule
 from harness.run import yardstick
 from harness.run.head_start import HeadStart
+from harness.run.locustfile_watch import LocustfileWatch
 from harness.run.preload import Preload
 from harness.run.progress import Display, EarlyStop, ProgressMonitor
 from harness.run.warmup_watch import WarmupWatch
@@ -65,7 +66,8 @@ class _Overrun(RigError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of the command line that apply to every run of one call. `baseline`: the file of `--baseline`."""
+    """The options of the command line that apply to every run of one call. `baseline`: the file of `--baseline`;
+    `allowed`: the hosts of `--allow-target`."""
 
     out: Path
     seed: int | None = None
@@ -73,6 +75,7 @@ class Options:
     workers: int = 1
     fail_fast: bool = False
     baseline: Path | None = None
+    allowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,9 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
             run_dir=run_dir,
             toxiproxy=running,
         ).model_copy(update={"overrides": session.options.overrides})
+        if plan.load.locustfile is not None:
+            load = plan.load.model_copy(update={"allowed_targets": session.options.allowed})
+            plan = plan.model_copy(update={"load": load})
         if scenario.load.max_in_flight is None:
             plan = fit_slots(plan)
         create_run_dir(run_dir, plan, cell.loaded.text, session.options.baseline)
@@ -294,6 +300,7 @@ def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Sto
     planned_ms = plan.load.warmup_ms + plan.load.duration_ms + plan.load.drain_ms + DRAIN_MARGIN_MS
     give_up_ns = time.monotonic_ns() + round(planned_ms * NS_PER_MS)
     stopped, warmup = False, WarmupWatch(plan, watch.run_dir)
+    locustfile = LocustfileWatch(plan, watch.run_dir)
     while time.monotonic_ns() < give_up_ns:
         for event in stack.events(0.25):
             watch.event(event)
@@ -303,6 +310,8 @@ def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Sto
                 return
         early, now_ns = watch.tick(), time.monotonic_ns()
         warmup_failed = warmup.stop_reason(watch.t0_ns, now_ns)
+        for news in locustfile.news(watch.t0_ns, now_ns):
+            watch.display.note(news)
         if not stopped and (warning := warmup.uncalled_warning(watch.t0_ns, now_ns)):
             watch.display.note(warning)
         if stopped or not (stopper.asked or early or warmup_failed):

@@ -26,6 +26,8 @@ class FindingKind(StrEnum):
 
     # inconclusive: the sample is too small or unclear
     NO_ARRIVALS = "no_arrivals"
+    NAME_NEVER_CAME = "name_never_came"
+    """The locustfile sent no request with the name that the gate is about."""
     ABOVE_NOT_SURELY = "above_not_surely"
     """Above the limit, but perhaps by a single event."""
     TOO_FEW = "too_few"

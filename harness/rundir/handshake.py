@@ -21,7 +21,10 @@ from harness.units import NS_PER_S
 FOLDER: Final = "control"
 START_WITHIN_S: Final = 60.0
 POLL_S: Final = 0.005
+SERVICE_WITHIN_S: Final = 3600.0
+"""A bound beyond every `ready … within`: the supervisor ends its workers long before if the service is not ready."""
 _START: Final = "start.json"
+_SERVICE: Final = "service.json"
 _STOP: Final = "stop.json"
 
 
@@ -35,6 +38,11 @@ def is_ready(run_dir: Path, index: int) -> bool:
     return _ready_file(run_dir, index).exists()
 
 
+def write_service_ready(run_dir: Path) -> None:
+    """The service answers, so a locustfile's users may start. Raises OSError."""
+    _put(run_dir / FOLDER / _SERVICE, {})
+
+
 def write_start(run_dir: Path, *, start_ns: int, t0_ns: int) -> None:
     _put(run_dir / FOLDER / _START, {"start_ns": start_ns, "t0_ns": t0_ns})
 
@@ -46,7 +54,7 @@ def write_stop(run_dir: Path, *, at_ns: int) -> None:
 def clear_load(run_dir: Path) -> None:
     """The load is over and the stack goes on, which may have files of its own in the folder."""
     folder = run_dir / FOLDER
-    for file in (*folder.glob("ready-*"), folder / _START, folder / _STOP):
+    for file in (*folder.glob("ready-*"), folder / _SERVICE, folder / _START, folder / _STOP):
         file.unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()
@@ -69,6 +77,14 @@ class Handshake:
         """Tell the supervisor that arrivals can be sent from now on."""
         (self._run_dir / FOLDER).mkdir(exist_ok=True)
         _put(_ready_file(self._run_dir, self._index), {"pid": os.getpid()})
+
+    def await_service(self, within_s: float = SERVICE_WITHIN_S) -> None:
+        """Returns when the service is ready. Raises RigError if that is not told in time."""
+        give_up_ns = time.monotonic_ns() + int(within_s * NS_PER_S)
+        while not (self._run_dir / FOLDER / _SERVICE).exists():
+            if time.monotonic_ns() >= give_up_ns:
+                raise RigError(f"worker {self._index} was not told within {within_s:g} s that the service is ready")
+            time.sleep(POLL_S)
 
     def t0_ns(self, within_s: float = START_WITHIN_S) -> int:
         """Wait for start.json; returns the monotonic time of t = 0. Raises RigError if it does not come in time."""

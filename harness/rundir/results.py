@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from harness.model.frozen import Frozen
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.judged.fault_results import FalseAlarm, FaultResult, unmet_notes
+from harness.rundir.locustfile.notes import LocustfileNote
 from harness.rundir.origin_notes import OF_HANDSHAKES, OriginNote
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
@@ -30,6 +31,11 @@ VERDICT_WORD: dict[str, str] = {
 
 ORIGIN_NOTES_MOST: Final = 6
 """So many notes on real origins are shown; the others are in results.json."""
+
+REQUESTS_MOST: Final = 50
+"""So many names of requests have figures of their own in a phase."""
+LOCUSTFILE_NOTES_MOST: Final = 8
+"""So many notes on the locustfile are shown; the others are in results.json."""
 
 
 class Tool(Frozen):
@@ -146,17 +152,30 @@ class PresenceResult(Frozen):
     """How many of the expected answers lacked it, and so are incomplete."""
 
 
+class RequestResult(Frozen):
+    """The requests of one name in one phase, each from its intended time, or from the end of the one before it."""
+
+    name: str
+    n: int
+    outcomes: dict[str, int]
+    latency_ms: LatencySummary
+
+
 class PhaseResult(Frozen):
     name: str
     start_ms: float
     end_ms: float
     n: int
     outcomes: dict[str, int]
+    no_request: int = 0
+    """Arrivals of a locustfile whose task sent nothing; they are not among the `n` and in no gate."""
     latency_ms: LatencySummary
     throughput_per_s: float
     complete_share: float | None
     present: tuple[PresenceResult, ...] = ()
     """One for each upstream that the phase's requests ask for; empty if `load.complete` is none."""
+    requests: tuple[RequestResult, ...] = ()
+    """One for each name, the most frequent first, at most REQUESTS_MOST; empty if the load has one request only."""
 
 
 class UpstreamResult(Frozen):
@@ -279,6 +298,8 @@ class Results(Frozen):
     """The service's calls that the fakes do not support, over the whole run, the warm-up included."""
     origins: tuple[OriginNote, ...] = ()
     """What was noticed of real origins, and of handshakes that failed, over the whole run, the warm-up included."""
+    locustfile: tuple[LocustfileNote, ...] = ()
+    """What was noticed of the user's own locustfile: what has no meaning in the run, and what it did wrong."""
     cost: tuple[CostResult, ...] = ()
     """The service's resources, one per phase; empty if tailgate did not start the service."""
     cores: tuple[CoresResult | None, ...] = ()
@@ -308,11 +329,14 @@ class Results(Frozen):
     @property
     def notes(self) -> tuple[str, ...]:
         """What every output adds to the verdict: faults that no call of the service met (for a rig failure the reason
-        says so already), upstreams that it never called, and what was noticed of real origins and of handshakes."""
+        says so already), upstreams that it never called, and what was noticed of real origins, of handshakes and of the
+        user's locustfile."""
         unmet = unmet_notes(self.faults) if self.verdict != "rig_failure" else ()
         listed = ", ".join(self.unheard)
         origins = [note.sentence() for note in self.origins[:ORIGIN_NOTES_MOST]]
-        return (*unmet, *([f"no call of the service came to {listed} in the whole run"] if listed else []), *origins)
+        locustfile = [note.sentence() for note in self.locustfile if not note.is_fatal]
+        never = [f"no call of the service came to {listed} in the whole run"] if listed else []
+        return (*unmet, *never, *origins, *locustfile[:LOCUSTFILE_NOTES_MOST])
 
 
 class CellResult(Frozen):

@@ -47,7 +47,10 @@ FAULT_BITS: Final = 32
 
 
 class Outcome(IntEnum):
-    """How a request ended. Every outcome but `OK` counts as an error, and as infinite latency in a latency gate."""
+    """How a request ended. Every outcome in ERRORS counts as an error, and as infinite latency in a latency gate.
+
+    NO_REQUEST: a task of a locustfile ended and had sent nothing. It is in no gate.
+    """
 
     OK = 0
     HTTP_ERROR = 1
@@ -57,6 +60,10 @@ class Outcome(IntEnum):
     BAD_ANSWER = 5
     DROPPED = 6
     UNFINISHED = 7
+    NO_REQUEST = 8
+
+
+ERRORS: Final = tuple(outcome for outcome in Outcome if outcome not in (Outcome.OK, Outcome.NO_REQUEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +96,8 @@ SAMPLES: Final = RowLayout(
         ("answered", "<u8"),  # bit i: upstream i's rows were in the answer
         ("bytes", "<u4"),
         ("status", "<u2"),  # 0 where no status line came
-        ("request", "<u2"),  # index into plan.load.requests
-        ("waited_us", "<u4"),  # how long the arrival waited for a user instance
+        ("request", "<u2"),  # index into plan.load.requests; of a locustfile the number of its name (request_names.py)
+        ("waited_us", "<u4"),  # how long a locustfile's arrival waited for a user, and its task until it sent
         ("outcome", "u1"),
         ("part", "u1"),  # 0: the arrival's first request
     ),

@@ -73,6 +73,7 @@ def references_of(plan: Plan) -> Iterator[str]:
     yield from (*service.env.values(), *(service.argv or ()), service.url, *service.ready_headers.values())
     for command in (upstream.command for upstream in plan.upstreams if upstream.command):
         yield from (*command.argv, *command.env.values())
+    yield from plan.load.locust_options
     for request in plan.load.requests:
         yield from (request.path, request.body or "", *request.headers.values())
 

@@ -15,9 +15,10 @@ not hold either when requests are believed to have been held up by them for as l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Final
 
 from harness.evidence import Pool
 from harness.gates import Finding, Gate
@@ -29,6 +30,9 @@ from harness.verdict.bad_seconds.late import lag_limit_ms, late_seconds
 from harness.verdict.bad_seconds.taken import TakenSeconds, taken_seconds
 from harness.verdict.bad_seconds.waiting import without_waiting
 from harness.verdict.cut_slots import depends_on_dropped, has_cut_drops
+
+NAMES_SHOWN_MOST: Final = 8
+"""So many names of a locustfile's requests are listed; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +241,30 @@ def _may_change(one: GateVerdict) -> bool:
 
 
 def _judge(gate: Gate, pool: Pool, alpha_fail: float) -> Finding:
+    if unknown := unknown_names(gate, pool):
+        return Finding("inconclusive", unknown, None, "ms", "<", FindingKind.NAME_NEVER_CAME)
     try:
         return gate.judge(pool, alpha_fail=alpha_fail)
     except Exception as exc:  # a gate that breaks must not cost the other gates their verdicts
         reason = f"this gate could not be judged: {type(exc).__name__}: {exc}"
         return Finding("inconclusive", reason, None, "ms", "<", FindingKind.NOT_JUDGED)
+
+
+def unknown_names(gate: Gate, pool: Pool) -> str:
+    """Why a gate on requests of a locustfile cannot be judged: none had the name; empty if there were some."""
+    if pool.plan.load.locustfile is None:
+        return ""
+    for name in gate.requests():
+        if all(run.request_index(name) is None for run in pool.runs):
+            return name_never_came(name, dict.fromkeys(n for run in pool.runs for n in run.locustfile_names))
+    return ""
+
+
+def name_never_came(name: str, came: Collection[str]) -> str:
+    """A clause that lists the names which did come, for gates and for the warning while the load runs."""
+    if not came:
+        return f"the locustfile sent no request called `{name}`, nor any other"
+    listed = ", ".join(f"`{each}`" for each in list(came)[:NAMES_SHOWN_MOST])
+    more = len(came) - NAMES_SHOWN_MOST
+    others = f" and {more} more" if more > 0 else ""
+    return f"the locustfile sent no request called `{name}`; it sent {listed}{others}"

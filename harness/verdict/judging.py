@@ -19,6 +19,7 @@ from harness.evidence import Evidence, Pool
 from harness.evidence.backend_time import joined_share
 from harness.evidence.detections.results import false_alarms
 from harness.evidence.incomplete import incomplete_answers
+from harness.evidence.locustfile_notes import locustfile_notes
 from harness.evidence.meetings import never_asked
 from harness.evidence.origin_notes import origin_notes
 from harness.evidence.unmatched import unmatched_calls
@@ -106,8 +107,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
     results = tuple(one.result(as_before=one.planned.id in before) for one in every)
     results += (warmup.gate(),) if warmup and warmup.blames_service else ()
     phases = phase_results(pool)
-    attribution = Attribution(pool)
-    upstreams = tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
+    upstreams = _attributed(pool, phases)
     cost = cost_results(pool, [phase for phase in phases if phase.name not in UNATTRIBUTED])
     interrupted = _was_interrupted(pool)
     verdict = _combine(gates, alive, findings, warmup)
@@ -135,6 +135,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         incomplete_answers=incomplete_answers(pool),
         unmatched=unmatched_calls(pool.runs),
         origins=origin_notes(pool.runs),
+        locustfile=locustfile_notes(pool.runs),
         cost=cost,
         cores=tuple(map(cores_result, gates.taken)),
         validity=tuple(as_check(finding) for finding in findings),
@@ -145,6 +146,11 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         next_command=broken.command if broken else "",
         replay=explanations.replay(pool.plan),
     )
+
+
+def _attributed(pool: Pool, phases: Sequence[PhaseResult]) -> tuple[UpstreamResult, ...]:
+    attribution = Attribution(pool)
+    return tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
 
 
 def write(run_dir: Path) -> Results:

@@ -24,7 +24,7 @@ _OF_ONE_RUN: Final = {
     "upstreams.*.listener", "upstreams.*.origin", "upstreams.*.command.port", "upstreams.*.command.cwd",
     # what only gates and proofs read
     "gates", "default_gates", "metrics", "times_first_byte", "abort_if", "verdict.inconclusive", "upstreams.*.known_as",
-    "upstreams.*.index", "faults.*.proof", "faults.*.met",
+    "upstreams.*.index", "faults.*.proof", "faults.*.met", "load.allowed_targets",
 }  # fmt: skip
 _FILES: Final = {
     "load.locustfile", "load.data", "upstreams.*.routes.path", "upstreams.*.forward.ca", "upstreams.*.stream.ca",

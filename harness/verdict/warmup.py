@@ -92,7 +92,8 @@ def last_half(plan: Plan, samples: NDArray[Any], t0_ns: int) -> NDArray[Any]:
     """
     since_ns = t0_ns - round(plan.load.warmup_ms / 2 * NS_PER_MS)
     intended = samples["intended_ns"]
-    rows: NDArray[Any] = samples[(intended >= since_ns) & (intended < t0_ns) & (samples["part"] == 0)]
+    sent = (samples["part"] == 0) & (samples["outcome"] != Outcome.NO_REQUEST)
+    rows: NDArray[Any] = samples[(intended >= since_ns) & (intended < t0_ns) & sent]
     return rows
 
 

@@ -1,4 +1,6 @@
-"""gates.csv and phases.csv: the two small tables, for spreadsheets and trend lines. Rows by the million stay out.
+"""gates.csv and phases.csv: the small tables, for spreadsheets and trend lines. Rows by the million stay out.
+
+A load of several requests has requests.csv too, a row for each phase and name.
 
 An empty field is unknown. A text that a spreadsheet would run as a formula gets an apostrophe before it.
 """
@@ -8,11 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import pandas as pd
+
 from reports import frame
 from reports.redacted import shown
 from reports.subject import Subject
 
 FILES: Final = ("gates.csv", "phases.csv")
+REQUESTS: Final = "requests.csv"
 _FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
@@ -20,8 +25,16 @@ def write(subject: Subject, out: Path) -> list[Path]:
     tables = (frame.gates(subject.results), frame.phases(subject.results))
     paths = [out / name for name in FILES]
     for path, table in zip(paths, tables, strict=True):
-        table.map(_inert).to_csv(path, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
+        _write(table, path)
+    by_name = frame.requests(subject.results)
+    if not by_name.empty:
+        paths.append(out / REQUESTS)
+        _write(by_name, paths[-1])
     return paths
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    table.map(_inert).to_csv(path, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
 
 
 def _inert(value: Any) -> Any:

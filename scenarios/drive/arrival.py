@@ -14,6 +14,9 @@ from harness.rundir.rows import Outcome
 
 PART_MOST: Final = 255
 """The highest number of a request within its arrival that a row can contain."""
+WAITED_LEAST_US: Final = 1_000
+"""A shorter time between an arrival's turn and its first request is not a wait."""
+NS_PER_US: Final = 1_000
 Row = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 """In the order of harness.rundir.rows.SAMPLES."""
 
@@ -46,6 +49,8 @@ class Exchange:
     done_ns: int | None = None
     ending: RequestEnd | None = None
     """None until the client has reported it."""
+    name: str = ""
+    """Of a locustfile's request: its name as far as it is known when it is sent."""
     streamed: bool = False
     """The task reads the body itself as a stream, so it must not be read here."""
 
@@ -59,8 +64,23 @@ class Arrival:
     request: int = 0
     alone: bool = False
     """A request outside of a task: an arrival of its own that is complete when the request is reported."""
+    began_ns: int | None = None
+    """Of a locustfile's arrival: when its turn came. Until it sends it waits for a user, or its task does other things;
+    that is no lag of ours, so its row has it as `waited_us`."""
+    has_user: bool = False
+    """A user instance runs its task, in the open model."""
     exchanges: list[Exchange] = field(default_factory=list)
     closed: bool = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Its task runs and waits for no answer."""
+        return self.has_user and all(exchange.done_ns is not None for exchange in self.exchanges)
+
+    @property
+    def sent_nothing(self) -> bool:
+        """Its task runs, or ran, and has sent no request."""
+        return self.has_user and not self.exchanges
 
     def begin(self, now_ns: int) -> Exchange:
         """Starts a request that is sent now."""
@@ -80,7 +100,9 @@ class Arrival:
         """
         self.closed = True
         if not self.exchanges:
-            self.begin(now_ns)
+            exchange = self.begin(now_ns)
+            if otherwise.outcome is Outcome.NO_REQUEST:
+                exchange.sent_ns = exchange.since_ns  # nothing was sent, so nothing was late
         return [_row(exchange, exchange.ending or otherwise, now_ns) for exchange in self.exchanges]
 
     def spoil(self, outcome: Outcome) -> None:
@@ -102,10 +124,18 @@ def _row(exchange: Exchange, ending: RequestEnd, now_ns: int) -> Row:
         min(ending.size, 2**32 - 1),
         ending.status,
         ending.request,
-        0,  # waited_us: the pool creates as many user instances as needed, so no arrival waits for one
+        _waited_us(exchange),
         ending.outcome,
         min(exchange.part, PART_MOST),
     )
+
+
+def _waited_us(exchange: Exchange) -> int:
+    began_ns = exchange.arrival.began_ns
+    if exchange.part or began_ns is None:
+        return 0
+    waited_us = (exchange.sent_ns - began_ns) // NS_PER_US
+    return min(waited_us, 2**32 - 1) if waited_us >= WAITED_LEAST_US else 0
 
 
 def headers(run: str, seq: int) -> dict[str, str]:

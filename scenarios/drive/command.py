@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import RigError
 from harness.rundir.plan import Plan
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -35,6 +36,7 @@ def worker_argv(run_dir: Path, index: int) -> list[str]:
     argv = [sys.executable, "-P", "-m", "scenarios.drive.locust_worker", "--headless", "-f", str(LOCUSTFILE)]
     argv += ["--host", plan.gateway.target, "--users", str(users), "--spawn-rate", str(max(1, users))]
     argv += ["--exit-code-on-error", "0", "--only-summary", "--skip-log-setup"]
+    argv += plan.load.locust_options
     return [*argv, "--tailgate-run", str(run_dir.absolute()), "--tailgate-worker", str(index)]
 
 
@@ -55,3 +57,22 @@ def worker_id_of(argv: Sequence[str]) -> WorkerId:
 def own_share(total: int, workers: int, index: int) -> int:
     """How many of `total` things worker `index` gets when they are distributed in turn."""
     return total // workers + (index < total % workers)
+
+
+def shares_of(most: int, weights: Sequence[int]) -> tuple[int, ...]:
+    """How many of `most` users each class gets: at least one, the rest by weight (largest remainders first).
+
+    Raises RigError if there are fewer users than classes.
+    """
+    if most < len(weights):
+        raise RigError(
+            f"`load.max_users` gives a worker {most} users, but the locustfile has {len(weights)} user classes",
+            "give each class at least one user for each worker",
+        )
+    rest, total = most - len(weights), sum(weights)
+    exact = [rest * weight / total for weight in weights]
+    shares = [int(each) for each in exact]
+    by_remainder = sorted(range(len(weights)), key=lambda index: shares[index] - exact[index])
+    for index in by_remainder[: rest - sum(shares)]:
+        shares[index] += 1
+    return tuple(1 + share for share in shares)

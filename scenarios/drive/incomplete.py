@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.rundir.incomplete import BYTES_MOST, FOLDER, KEPT_MOST, IncompleteAnswer, answer_name, index_name
+from harness.rundir.locustfile.request_names import clean_name
 from harness.rundir.plan import Plan
-from harness.secrets.redact import redact_beginning
+from harness.secrets.redact import redact, redact_beginning
 from harness.text import sanitize
 from harness.units import NS_PER_MS, NS_PER_S
 from scenarios.drive.arrival import PART_MOST, Exchange, RequestEnd
@@ -42,10 +43,14 @@ class IncompleteAnswers:
         load = plan.load
         bits = {upstream.name: 1 << upstream.index for upstream in plan.upstreams}
         looked_into = load.complete != "none"
-        self.asked: Final = tuple(
-            sum(bits[name] for name in request.asks) if looked_into else 0 for request in load.requests
+        self._asked = tuple(sum(bits[name] for name in request.asks) if looked_into else 0 for request in load.requests)
+        asks = load.locustfile_asks
+        self._asked_by_name = (
+            None
+            if asks is None
+            else {name: sum(bits[each] for each in asked) if looked_into else 0 for name, asked in asks.items()}
         )
-        """For each request the bits of the upstreams whose rows its answer should contain; 0 if `complete` is none."""
+        self._by_name = load.locustfile is not None
         self._run_dir = place.run_dir
         self._index = place.run_dir / index_name(place.index)
         self._names = {bit: name for name, bit in bits.items()}
@@ -62,6 +67,12 @@ class IncompleteAnswers:
         self._kept: list[_Kept] = []
         self._full = self._places == 0
 
+    def asked_by(self, request: int, name: str) -> int:
+        """The bits of the upstreams whose rows the answer to a request should contain; 0 if `complete` is none."""
+        if not self._by_name:
+            return self._asked[request]
+        return self._asked[0] if self._asked_by_name is None else self._asked_by_name.get(name, 0)
+
     def start(self, t0_ns: int) -> None:
         """Sets the end of the warm-up. Nothing is kept before this call."""
         self._t0_ns = t0_ns
@@ -70,9 +81,9 @@ class IncompleteAnswers:
             for apply_ms, remove_ms, bits in self._planned_ms
         ]
 
-    def see(self, exchange: Exchange, ending: RequestEnd, lacks: int, body: bytes) -> None:
-        """Keeps an answer that was ok and lacks the upstreams of these bits, if it qualifies. `body`: decoded,
-        whole."""
+    def see(self, exchange: Exchange, ending: RequestEnd, lacks: int, body: bytes, name: str = "") -> None:
+        """Keeps an answer that was ok and lacks the upstreams of these bits, if it qualifies. `body`: decoded, whole;
+        `name`: that of a locustfile's request."""
         if self._full or self._t0_ns is None or exchange.since_ns < self._t0_ns:
             return
         done_ns = exchange.done_ns or exchange.sent_ns
@@ -80,7 +91,7 @@ class IncompleteAnswers:
             if begin_ns < done_ns and exchange.since_ns < end_ns:
                 lacks &= ~bits
         if lacks and self._has_place(lacks):
-            self._kept.append(_Kept(lacks, self._write(exchange, ending, lacks, body)))
+            self._kept.append(_Kept(lacks, self._write(exchange, ending, lacks, body, name)))
             self._write_index()
 
     def _has_place(self, lacks: int) -> bool:
@@ -98,7 +109,9 @@ class IncompleteAnswers:
                 (self._run_dir / given_up.file).unlink()
         return True
 
-    def _write(self, exchange: Exchange, ending: RequestEnd, lacks: int, body: bytes) -> IncompleteAnswer:
+    def _write(
+        self, exchange: Exchange, ending: RequestEnd, lacks: int, body: bytes, name_of_request: str
+    ) -> IncompleteAnswer:
         part = min(exchange.part, PART_MOST)
         name = answer_name(exchange.arrival.seq, part)
         text = sanitize(redact_beginning(body, self._secrets, BYTES_MOST).decode("utf-8", "backslashreplace"))
@@ -115,7 +128,9 @@ class IncompleteAnswers:
             seq=exchange.arrival.seq,
             part=part,
             t_ns=exchange.since_ns,
-            request=self._requests[ending.request].name,
+            request=clean_name(redact(name_of_request, self._secrets))
+            if self._by_name
+            else self._requests[ending.request].name,
             status=ending.status,
             missing=tuple(name for bit, name in self._names.items() if lacks & bit),
             file=None if trouble else name,

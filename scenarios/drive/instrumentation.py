@@ -8,9 +8,9 @@ counts from its arrival's intended time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 import gevent
 from locust import User
@@ -29,6 +29,10 @@ from scenarios.drive.recorder import Recorder
 from scenarios.load import request_index
 
 CONTEXT_KEY = "tailgate"
+REQUESTS_MOST: Final = 1_000
+"""A task that has sent so many requests for one arrival does not end."""
+ELSEWHERE: Final = object()
+"""In place of an exchange: a request to another host than the service, which is not counted."""
 
 
 @dataclass(slots=True)
@@ -37,11 +41,48 @@ class RequestContext:
 
     arrival: Arrival | None = None
     stray: Callable[[], Arrival] | None = None
+    sent: int = 0
+    """How many requests the user has sent, those outside of arrivals included."""
+    is_healthy: bool = True
+    """Every request of its latest arrival that sent any was ok."""
+    caught: list[tuple[Any, str]] = field(default_factory=list)
+    """The answers with `catch_response` of the running task, each with the line that asked for it."""
+
+    def remember(self, arrival: Arrival) -> None:
+        """The arrival has ended: notes whether the service answered the user well."""
+        if arrival.exchanges:
+            endings = (exchange.ending for exchange in arrival.exchanges)
+            self.is_healthy = all(ending is not None and ending.outcome is Outcome.OK for ending in endings)
 
     def take(self) -> Arrival | None:
         if self.arrival is not None or self.stray is None:
             return self.arrival
         return self.stray()
+
+
+class RequestRules(Protocol):
+    """What measuring needs to know of a user's own locustfile."""
+
+    def number(self, name: str) -> int:
+        """The number of a request's name, for its row."""
+
+    def is_elsewhere(self, url: Any) -> bool:
+        """Whether a request goes to another server than the service."""
+
+    def headers_for(self, client: Any, given: Mapping[str, str] | None) -> dict[str, str]:
+        """The headers of a request to the service."""
+
+    def name_of(self, client: Any, url: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        """The name of a request as far as it is known when it is sent."""
+
+    def position(self) -> str:
+        """The line of the locustfile that is running."""
+
+    def never_entered(self, where: str) -> None:
+        """An answer with `catch_response` was not used in a `with` block."""
+
+    def sends_without_end(self) -> None:
+        """A task has sent more requests than any task should for one arrival."""
 
 
 def context_of(user: Any) -> RequestContext:
@@ -53,15 +94,16 @@ def context_of(user: Any) -> RequestContext:
 class Instrumentation:
     """Turns what clients report into rows. One per worker."""
 
-    def __init__(self, plan: Plan, recorder: Recorder, incomplete: IncompleteAnswers) -> None:
+    def __init__(
+        self, plan: Plan, recorder: Recorder, incomplete: IncompleteAnswers, user_code: RequestRules | None = None
+    ) -> None:
         load = plan.load
         self._recorder = recorder
         self._incomplete = incomplete
-        self._asked = incomplete.asked
         self._checks = Checks(load, plan.upstreams)
         self._requests = load.requests
-        self._own_tasks = load.locustfile is None
-        self._index_by_name = {request.name: index for index, request in enumerate(load.requests)}
+        self.user_code: Final = user_code
+        """What to do about the user's own locustfile; None: the tasks are those of the scenario."""
         self._seed = plan.seed
         self._weights = tuple(request.weight for request in load.requests)
         self._run = run_hash(plan.run_id)
@@ -87,7 +129,7 @@ class Instrumentation:
         """Measures this instance's client from now on. Unknown clients are measured by their `request` events."""
         user.tailgate_desk = desk
         if set_deadline(user, self._deadline_s):
-            user.client.request = self._measured(user.client.request, desk)
+            user.client.request = self._measured(user.client, desk)
 
     def at_work(self, desk: RequestContext) -> None:
         """The running greenlet works on this context, so `request` events of unknown clients in it belong to it."""
@@ -110,8 +152,12 @@ class Instrumentation:
         """Listener of Locust's `request` event: one request has ended."""
         now_ns = time.monotonic_ns()
         exchange = (context or {}).get(CONTEXT_KEY)
+        if exchange is ELSEWHERE:
+            return
         if exchange is None:
             desk = self._by_greenlet.get(gevent.getcurrent())
+            if desk is not None:
+                desk.sent += 1
             arrival = desk.take() if desk is not None else None
             if arrival is None or arrival.closed:
                 return
@@ -126,7 +172,7 @@ class Instrumentation:
 
     def arrival(self, seq: int, intended_ns: int | None) -> Arrival:
         """A new arrival; its request is drawn from seed and `seq`."""
-        return Arrival(seq, intended_ns, request_index(self._seed, seq, self._weights) if self._own_tasks else 0)
+        return Arrival(seq, intended_ns, request_index(self._seed, seq, self._weights))
 
     def open(self, arrival: Arrival) -> None:
         """The arrival is in flight from now on, and must get a row."""
@@ -140,6 +186,10 @@ class Instrumentation:
         """Writes an arrival's rows, once. `otherwise`: the outcome of requests that did not report theirs."""
         self._open.pop(arrival.seq, None)
         if not arrival.closed:
+            for exchange in arrival.exchanges:
+                if exchange.ending is None and self.user_code is not None:
+                    exchange.ending = RequestEnd(otherwise, request=self.user_code.number(exchange.name))
+                    exchange.done_ns = exchange.done_ns or now_ns
             for row in arrival.rows(now_ns, RequestEnd(otherwise, request=arrival.request)):
                 self._recorder.add(row)
 
@@ -151,14 +201,44 @@ class Instrumentation:
         """Writes the rows of all open arrivals, as unfinished."""
         now_ns = time.monotonic_ns()
         for arrival in tuple(self._open.values()):
-            self.finish(arrival, Outcome.UNFINISHED, now_ns)
+            silent = arrival.sent_nothing and self.user_code is not None
+            self.finish(arrival, Outcome.NO_REQUEST if silent else Outcome.UNFINISHED, now_ns)
 
-    def _measured(self, send: Callable[..., Any], desk: RequestContext) -> Callable[..., Any]:
+    def end_task(self, desk: RequestContext) -> None:
+        """A task of a locustfile has ended: each of its answers with `catch_response` must have been used by now."""
+        caught, desk.caught = desk.caught, []
+        for response, where in caught:
+            if self.user_code is not None and not getattr(response, "_entered", True):
+                self.user_code.never_entered(where)
+
+    def _measured(self, client: Any, desk: RequestContext) -> Callable[..., Any]:
+        send, code = client.request, self.user_code
+
         def request(method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            if code is None:
+                return measured(method, url, *args, **kwargs)
+            if code.is_elsewhere(url):
+                kwargs["context"] = {**kwargs.get("context", {}), CONTEXT_KEY: ELSEWHERE}
+                return send(method, url, *args, **kwargs)
+            kwargs["headers"] = code.headers_for(client, kwargs.get("headers"))
+            where = code.position() if kwargs.get("catch_response") else ""
+            response = measured(method, url, *args, **kwargs)
+            if kwargs.get("catch_response"):
+                desk.caught.append((response, where))
+            return response
+
+        def measured(method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            if desk.arrival is None and desk.stray is not None:
+                self.end_task(desk)  # in a TaskSet of the closed model each request is by itself
             arrival = desk.take()
+            desk.sent += 1
             if arrival is None:  # a request in on_start or on_stop belongs to no arrival
                 return send(method, url, *args, **kwargs)
             exchange = arrival.begin(time.monotonic_ns())
+            if code is not None:
+                exchange.name = code.name_of(client, url, args, kwargs)
+                if arrival.began_ns is not None and len(arrival.exchanges) > REQUESTS_MOST:
+                    code.sends_without_end()
             exchange.streamed = bool(kwargs.get("stream"))
             kwargs["headers"] = {**(kwargs.get("headers") or {}), **headers(self._run, self._first_seq + arrival.seq)}
             kwargs["context"] = {**kwargs.get("context", {}), CONTEXT_KEY: exchange}
@@ -183,7 +263,7 @@ class Instrumentation:
         self, exchange: Exchange, name: str, response: Any, error: BaseException | None, length: int
     ) -> RequestEnd:
         status = int(getattr(response, "status_code", 0) or 0)
-        index = exchange.arrival.request if self._own_tasks else self._index_by_name.get(name, 0)
+        index = exchange.arrival.request if self.user_code is None else self.user_code.number(name)
         if is_past_deadline(error):
             return RequestEnd(self._late, status, 0, length, index)
         failure = outcome_of(error, status)
@@ -192,13 +272,13 @@ class Instrumentation:
         if not status:  # a client without HTTP reported no error
             return RequestEnd(failure or Outcome.OK, 0, 0, length, index)
         body = b"" if exchange.streamed else (response.content or b"")
-        request = self._requests[index] if self._own_tasks else None
+        request = self._requests[index] if self.user_code is None else None
         accepted = error is None and status >= 400
         outcome, answered = self._checks.judge(status, body, request, accepted=accepted)
         if failure is not None and outcome is Outcome.OK:
             outcome, answered = failure, 0
         ending = RequestEnd(outcome, status, answered, length or len(body), index)
-        lacks = self._asked[index] & ~answered
+        lacks = self._incomplete.asked_by(index, name) & ~answered
         if lacks and outcome is Outcome.OK and not exchange.streamed:
-            self._incomplete.see(exchange, ending, lacks, body)
+            self._incomplete.see(exchange, ending, lacks, body, name)
         return ending

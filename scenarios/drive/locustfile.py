@@ -34,7 +34,8 @@ from scenarios.drive.models.closed_model import ClosedModel
 from scenarios.drive.models.open_model import OpenModel
 from scenarios.drive.recorder import Recorder, die
 from scenarios.drive.scenario_user import scenario_user
-from scenarios.drive.user_file import load_user_classes
+from scenarios.drive.user_code.user_code import UserCode, expanded_options
+from scenarios.drive.user_code.user_file import keep_tagged, load_user_classes
 from scenarios.drive.watch import StopWatch
 
 
@@ -62,29 +63,62 @@ class Worker:
         random.seed(f"{self.plan.seed}/{place.index}")  # a locustfile's random numbers repeat when the run is replayed
         self.recorder = Recorder(place.run_dir, place.index)
         self.handshake = Handshake(place.run_dir, place.index)
-        incomplete = IncompleteAnswers(self.plan, place, known_secrets(self.plan, os.environ))
-        self.meter = Instrumentation(self.plan, self.recorder, incomplete)
-        self.watch = StopWatch(self.handshake, self.recorder)
+        secrets = known_secrets(self.plan, os.environ)
+        incomplete = IncompleteAnswers(self.plan, place, secrets)
+        self.user_code = UserCode.of(self.plan, place, os.environ, secrets)
+        if self.user_code is not None:
+            self.user_code.watcher.before_exit = self.recorder.close
+        self.meter = Instrumentation(
+            self.plan, self.recorder, incomplete, self.user_code.requests if self.user_code else None
+        )
+        self.watch = StopWatch(self.handshake, self.recorder, self.user_code.beat if self.user_code else lambda: None)
+        self.is_over = False
         self.classes = self._user_classes()
+
+    def begin(self, environment: Any) -> None:
+        """Locust has read its options and made its runner; nothing runs yet."""
+        if self.user_code is not None:
+            keep_tagged(self.classes, environment.parsed_options)
+            # Locust filters the classes that it knows, of which the open model has only `Arrivals`
+            vars(Arrivals.everything)["locust_tag_set"] = set(environment.parsed_options.tags or ())
+            self.user_code.hold_runner(environment, lambda: self.is_over, is_open=self.plan.load.model == "open")
+
+    def await_service(self) -> None:
+        """A locustfile may log in when its users start, so they start when the service is ready."""
+        if self.user_code is not None:
+            self.handshake.await_service()
 
     def run_open(self, environment: Any) -> None:
         with report_crash():
+            self.await_service()
             model = OpenModel(
-                self.plan, self.place, self.classes, meter=self.meter, recorder=self.recorder, watch=self.watch
+                self.plan,
+                self.place,
+                self.classes,
+                meter=self.meter,
+                recorder=self.recorder,
+                watch=self.watch,
+                locustfile=self.user_code.watcher if self.user_code else None,
             )
             model.run(environment, self.handshake)
+        self.is_over = True
         gevent.spawn(environment.runner.quit)  # in another greenlet, since it kills the current one
 
-    def end(self) -> None:
+    def end(self, environment: Any) -> None:
         """Sends nothing more and closes the row file, whatever is in flight. May be called more than once."""
+        self.is_over = True
         self.watch.stop_at_ns = self.watch.ends_ns(time.monotonic_ns())
         self.meter.abandon()
         self.recorder.close()
+        if self.user_code is not None:
+            self.user_code.end(environment)
 
     def _user_classes(self) -> tuple[type[User], ...]:
         load = self.plan.load
-        if load.locustfile is not None:
-            return load_user_classes(Path(load.locustfile), arrivals_are_planned=load.model == "open")
+        if self.user_code is not None and load.locustfile is not None:
+            return load_user_classes(
+                Path(load.locustfile), self.user_code.watcher, arrivals_are_planned=load.model == "open"
+            )
         return (scenario_user(self.plan, Expander(os.environ)),)
 
 
@@ -105,7 +139,7 @@ def listen(listener: Callable[..., object], *, to: Any) -> None:
 
 def on_end(environment: Any, **_: object) -> None:
     environment.stop_timeout = None  # do not wait: nothing is recorded after this
-    worker.end()
+    worker.end(environment)
 
 
 def on_quitting(environment: Any, **_: object) -> None:
@@ -118,14 +152,21 @@ def show_users() -> None:
     if worker.plan.load.model == "open":
         Arrivals.abstract = False
         return
-    model = ClosedModel(worker.plan, worker.place, worker.meter, worker.watch)
+    watcher = worker.user_code.watcher if worker.user_code else None
+    model = ClosedModel(worker.plan, worker.place, worker.meter, worker.watch, watcher)
     globals().update(model.measured(worker.classes))
 
     def hold(environment: Any, **_: object) -> None:
         with report_crash():
+            worker.await_service()
             model.hold(worker.handshake, environment)
 
     listen(hold, to=events.test_start)
+
+
+def on_init(environment: Any, **_: object) -> None:
+    with report_crash():
+        worker.begin(environment)
 
 
 logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
@@ -133,11 +174,14 @@ logging.getLogger("locust.stats_logger").setLevel(
     logging.WARNING
 )  # its tables count from the send time, not the intended one
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # exceeding the file size limit then raises OSError, which is reported
+# before the locustfile adds its own: `quitting` is fired in reverse order, so this listener is the last one
+listen(on_quitting, to=events.quitting)
+listen(on_init, to=events.init)
 with report_crash():
     worker = Worker(worker_id_of(sys.argv[1:]))
+    sys.argv[1:] = expanded_options(sys.argv[1:], worker.plan, os.environ)
     show_users()
 worker.watch.start()
 listen(add_arguments, to=events.init_command_line_parser)
 listen(worker.meter.on_request, to=events.request)
 listen(on_end, to=events.test_stop)
-listen(on_quitting, to=events.quitting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import gevent
 
@@ -16,7 +17,9 @@ LOOK_EVERY_S = 0.1
 class StopWatch:
     """Runs until the process ends. `stop_at_ns`: the monotonic time at which the load ends early; None: it does not."""
 
-    def __init__(self, handshake: Handshake, recorder: Recorder) -> None:
+    def __init__(self, handshake: Handshake, recorder: Recorder, beat: Callable[[], None] = lambda: None) -> None:
+        """`beat`: called at every check."""
+        self._beat = beat
         self._handshake = handshake
         self._recorder = recorder
         self.stop_at_ns: int | None = None
@@ -31,6 +34,7 @@ class StopWatch:
     def _run(self) -> None:
         flush_ns = 0
         while True:
+            self._beat()
             if self._handshake.is_orphan():
                 self._recorder.close()
                 die("the process that started this worker is gone")

@@ -54,6 +54,12 @@ class Asked:
         return int(value) if value is not None else None
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    """Twenty users log in at once, and a connection that finds the queue full waits for a second."""
+
+
 class StubServer:
     """Answers by `script(asked)` and remembers what it was asked; threads, so that holds overlap."""
 
@@ -103,8 +109,7 @@ class StubServer:
             def log_message(self, format: str, *args: Any) -> None:
                 """Not on the test's stderr."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -182,7 +187,7 @@ def a_plan(
 class Worker:
     """A real Locust worker, and the supervisor's part of the handshake. Killed at the latest on exit."""
 
-    def __init__(self, plan: Plan, run_dir: Path, index: int = 0) -> None:
+    def __init__(self, plan: Plan, run_dir: Path, index: int = 0, *, service_ready: bool = True) -> None:
         self.plan = plan
         self.run_dir = run_dir
         self.index = index
@@ -190,6 +195,9 @@ class Worker:
         self.stderr = ""
         if not (run_dir / "plan.json").exists():
             plan.write(run_dir)
+        if service_ready:
+            (run_dir / "control").mkdir(exist_ok=True)
+            self.tell("service.json", {})
         self.process = subprocess.Popen(
             worker_argv(run_dir, index),
             cwd=run_dir,

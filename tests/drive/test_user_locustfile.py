@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from harness.rundir.locustfile.notes import read_locustfile_notes
+from harness.rundir.locustfile.request_names import read_names
 from harness.rundir.rows import Outcome
-from tests.drive.drive_world import Answer, Asked, StubServer, Worker, a_plan, get, run
+from tests.drive.drive_world import Answer, Asked, StubServer, Worker, a_plan, run
 
 pytestmark = pytest.mark.stack
 
@@ -54,7 +56,7 @@ def test_a_plain_user_class_is_measured_from_its_intended_times(tmp_path: Path, 
     )
     (tmp_path / "theirs" / "neighbour.py").write_text("MINE = 'yes'\n")
     with StubServer(lambda asked: Answer(hold_s=0.05 if asked.path != "/login" else 0.0)) as stub:
-        plan = a_plan(stub.url, requests=(get("/buy", name="/buy"), get("/look", name="look")), locustfile=file)
+        plan = a_plan(stub.url, locustfile=file)
         rows, worker = run(plan, tmp_path)
     arrivals = by_seq(rows)
     assert sorted(arrivals) == list(range(20))
@@ -62,7 +64,7 @@ def test_a_plain_user_class_is_measured_from_its_intended_times(tmp_path: Path, 
         assert int(look["intended_ns"]) == worker.t0_ns + seq * 50 * MS
         assert int(buy["intended_ns"]) == int(look["done_ns"])
         assert (int(look["part"]), int(buy["part"])) == (0, 1)
-        assert (int(look["request"]), int(buy["request"])) == (1, 0)
+        assert (int(look["request"]), int(buy["request"])) == (1, 2)
     assert set(rows["outcome"]) == {Outcome.OK}
     logins = [asked for asked in stub.asked if asked.path == "/login"]
     assert logins
@@ -70,7 +72,10 @@ def test_a_plain_user_class_is_measured_from_its_intended_times(tmp_path: Path, 
     looks = [asked for asked in stub.asked if asked.path == "/look"]
     assert {asked.seq for asked in looks} == set(range(20))
     assert {asked.headers["x-mine"] for asked in looks} == {"yes"}
-    assert "its wait_time is ignored" in worker.stderr
+    assert read_names(tmp_path, 1) == (("look", "/buy"),)
+    assert [note.text for note in read_locustfile_notes(tmp_path, 0)] == [
+        "wait_time of Visitor is ignored: arrivals are planned"
+    ]
 
 
 @pytest.mark.parametrize("base", ["FastHttpUser", "HttpUser"])
@@ -93,7 +98,8 @@ def test_the_deadline_holds_for_either_client(tmp_path: Path, base: str) -> None
 
 
 def test_what_a_task_says_of_an_answer_counts(tmp_path: Path) -> None:
-    """One task a turn, in order: a SequentialTaskSet keeps its place from one arrival to the next."""
+    """One task a turn, in order: a SequentialTaskSet keeps its place from one arrival to the next. A step that raises
+    after a step that went wrong counts against the service."""
     file = write(
         tmp_path,
         """
@@ -138,7 +144,7 @@ def test_what_a_task_says_of_an_answer_counts(tmp_path: Path) -> None:
         (Outcome.BAD_ANSWER, 200),
         (Outcome.OK, 404),
         (Outcome.BAD_ANSWER, 200),
-        (Outcome.BAD_ANSWER, 0),
+        (Outcome.NO_REQUEST, 0),
         (Outcome.BAD_ANSWER, 0),
         (Outcome.HTTP_ERROR, 503),
         (Outcome.OK, 200),
@@ -197,7 +203,7 @@ def test_classes_are_drawn_by_weight_and_clients_without_http_are_heard(tmp_path
         (
             "from locust import User, task\nclass A(User):\n    def on_start(self): raise OSError('no login')\n"
             "    @task\n    def t(self): pass\n",
-            "OSError: no login",
+            "raised OSError: no login at locustfile.py:3, before anything was sent, in 1 of 1 tasks",
         ),
     ],
 )
@@ -206,14 +212,6 @@ def test_a_locustfile_that_cannot_run_ends_the_worker_and_says_why(tmp_path: Pat
     with Worker(plan, tmp_path) as worker:
         assert worker.finish() not in (0, None)
     assert complaint in worker.stderr.strip().splitlines()[-1]
-
-
-def test_a_folder_with_a_package_of_our_name_is_refused(tmp_path: Path) -> None:
-    file = write(tmp_path, "from locust import HttpUser\n")
-    (tmp_path / "theirs" / "reports").mkdir()
-    with Worker(a_plan("http://127.0.0.1:9", locustfile=file), tmp_path) as worker:
-        assert worker.finish() == 4
-    assert "`reports`, which is also a package of tailgate" in worker.stderr.strip().splitlines()[-1]
 
 
 def test_an_asked_path_keeps_the_order_of_the_plan(tmp_path: Path) -> None:

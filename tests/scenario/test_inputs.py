@@ -62,8 +62,10 @@ def test_a_locustfile_beside_a_namesake_of_ours(tmp_path: Path) -> None:
     plan = plan_of(load(tmp_path, locustfile("mine.py")))
     assert plan.load.locustfile == str((tmp_path / "mine.py").resolve())
     assert [request.asks for request in plan.load.requests] == [("azure", "gcp")]
-    (tmp_path / "reports").mkdir()
-    assert "the locustfile's folder has a `reports`" in only_problem(tmp_path, locustfile("mine.py")).message
+    (tmp_path / "harness").mkdir()
+    load(tmp_path, locustfile("mine.py"))
+    write(tmp_path, "import harness\n", "mine.py")
+    assert "mine.py:1 imports `harness`" in only_problem(tmp_path, locustfile("mine.py")).message
 
 
 def test_data_needs_a_header_and_a_row(tmp_path: Path) -> None:

@@ -253,7 +253,11 @@ MESSAGES: list[tuple[tuple[tuple[str, str], ...], str, str]] = [
         *("there is no policy `retry`", "choose one of `parallel`, `deadline`, `unavailable`"),
     ),
     (gate("errors for x < 1%"), "there is no request `x`", "there is only `GET /v1/offers`"),
-    ((("rate: 40/s", "rate: 40/s\n  asks: [azure]"),), "unknown key `asks`", "`asks` belongs to a request"),
+    (
+        (("rate: 40/s", "rate: 40/s\n  asks: [azure]"),),
+        "`asks` of `load` names the requests of a locustfile",
+        "`asks` belongs to a request",
+    ),
     ((("name: good", "name: good\nclump: 1s"),), "unknown key `clump`", "`clump` belongs to `verdict`"),
     (
         (("name: good", "name: good\nrate: 40/s"),),

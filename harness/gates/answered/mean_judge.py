@@ -14,7 +14,7 @@ from harness.gates.answered.mean import LEFT_OUT_MOST
 from harness.gates.batch_means import judge_mean
 from harness.gates.exceedance import InconclusiveReason, Population, describe_stopped, guard_too_short
 from harness.gates.gate import DECIDED, Finding, GateVerdict
-from harness.gates.latency_judge import call_latencies
+from harness.gates.latency_judge import call_latencies, owners
 from harness.gates.quantiles import Bounds
 from harness.gates.reference.baseline_file import Quantile
 from harness.gates.reference.limits import limits_of
@@ -181,7 +181,7 @@ def _answered(gate: MeanGate | LargestGate, pool: Pool) -> _Answered | Inconclus
     population = Population(gate.phase, gate.request, gate.request is not None)
     windows = population.windows(pool)
     if gate.upstream is not None:
-        latencies = call_latencies(gate.upstream, pool, windows)
+        latencies = call_latencies(gate.upstream, pool, windows, owners(gate.request))
         if isinstance(latencies, InconclusiveReason):
             return latencies
     else:  # of a stopped run, what ended after the faults were taken back proves nothing

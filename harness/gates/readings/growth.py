@@ -40,7 +40,8 @@ class Growth:
 def growth(run: Evidence, t_ns: NDArray[Any], values: NDArray[Any]) -> Growth:
     """The growth of a counter over its readings, arrays of shape (readings,) in order of time."""
     left_out = _left_out(run)
-    ended_ns = np.sort(run.samples["done_ns"][run.samples["outcome"] != Outcome.DROPPED])  # those were never sent
+    never_sent = np.isin(run.samples["outcome"], (Outcome.DROPPED, Outcome.NO_REQUEST))
+    ended_ns = np.sort(run.samples["done_ns"][~never_sent])
     total, requests, fell = 0.0, 0, False
     for (begin_ns, before), (end_ns, after) in pairwise(zip(t_ns.tolist(), values.tolist(), strict=True)):
         stretch = Span(begin_ns, end_ns)

@@ -146,7 +146,7 @@ class CompleteGate(GateDefaults):
             return self._inconclusive(FindingKind.ANSWERS_NOT_READ, reason)
         if self.phase == "baseline" and (short := guard_too_short(pool)):
             return self._inconclusive(short.kind, short.reason)
-        population = Population(self.phase, self.request, every_part=True, asks=self.upstream)
+        population = Population(self.phase, self.request, every_part=True, asks=self.upstream, asking=True)
         decision = decide_share(pool, population, self.incomplete, rule_of(pool.plan, self.p0, alpha_fail))
         if isinstance(decision, InconclusiveReason):
             return self._inconclusive(decision.kind, decision.reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from harness.rundir.rows import Outcome
+from harness.rundir.rows import ERRORS, Outcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from harness.gates.exceedance import Bad
 
 BAD_OUTCOMES: Final[dict[str, tuple[Outcome, ...]]] = {
-    "errors": tuple(outcome for outcome in Outcome if outcome is not Outcome.OK),
+    "errors": ERRORS,
     "timeouts": (Outcome.GATEWAY_TIMEOUT, Outcome.CLIENT_TIMEOUT),
-    **{outcome.name.lower(): (outcome,) for outcome in Outcome if outcome is not Outcome.OK},
+    **{outcome.name.lower(): (outcome,) for outcome in ERRORS},
 }
 _DID: Final = {
     "errors": "did not end ok",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _POOL: Final = "Repeat the fault or pool several runs (`verdict: {runs: 3}`, or `tailgate judge RUN RUN RUN`)."
 _ADVICE: Final = {
     FindingKind.STOPPED: "Let the run go on to its end.",
+    FindingKind.NAME_NEVER_CAME: "Write the name as Locust reports it: the `name` of the request, else its path.",
     FindingKind.GUARD_TOO_SHORT: "Lengthen `load.guard` beyond the longest healthy request.",
     FindingKind.ONE_WITNESS: "Start that Toxiproxy with -proxy-metrics, or let the fault last longer than the service "
     "caches answers; `met: optional` on the fault says that it need not be met.",

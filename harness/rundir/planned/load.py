@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from harness.model.frozen import Frozen
@@ -55,6 +56,15 @@ class PlannedLoad(Frozen):
     workers: int = 1
     requests: tuple[PlannedRequest, ...]
     locustfile: str | None = None
+    locust_options: tuple[str, ...] = ()
+    """Arguments for Locust's command line that the locustfile reads. `${VAR}` is not expanded yet."""
+    max_users: int | None = None
+    """How many instances of the locustfile's users there may be; arrivals wait for one. None: as many as needed."""
+    locustfile_asks: dict[str, tuple[str, ...]] | None = None
+    """The upstreams that the locustfile's requests ask, by name; a name that is not there asks none. None: each
+    request asks every upstream."""
+    allowed_targets: tuple[str, ...] = ()
+    """Hosts outside of this machine that may be asked (`--allow-target`)."""
     data: str | None = None
     warmup_ms: float
     duration_ms: float
@@ -73,3 +83,19 @@ class PlannedLoad(Frozen):
     """Inclusive ranges of status codes that count as ok."""
     complete: Literal["auto", "none", "jmespath"]
     complete_jmespath: str | None = None
+
+    def with_names(self, names: Sequence[str], upstreams: Sequence[str]) -> PlannedLoad:
+        """The load of a locustfile with a request for each of its names, in this order, after the one that stands for
+        arrivals without a name. `upstreams`: the names of all upstreams."""
+        unnamed = self.requests[0]
+        asks = self.locustfile_asks
+        named = (
+            PlannedRequest(
+                name=name,
+                method="",
+                path="",
+                asks=tuple(upstreams) if asks is None else asks.get(name, ()),
+            )
+            for name in names
+        )
+        return self.model_copy(update={"requests": (unnamed, *named)})

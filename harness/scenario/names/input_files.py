@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from harness.model.value_types import did_you_mean
+from harness.scenario.names.locustfile_imports import check_locustfile
 from harness.scenario.names.started_scripts import script_findings
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import known_templates, request_texts, texts_with_templates
@@ -24,7 +25,6 @@ from harness.upstreams.number_files import DAY_S, existing_file, no_larger, numb
 from harness.upstreams.routed_fake import RoutedFake
 from harness.upstreams.upstream_files import KeyPath, UnreadableFile, UpstreamInputs
 
-OUR_PACKAGES: Final = ("harness", "scenarios", "fake_backends", "aggregator", "reports")
 REPLAY_BYTES_MAX: Final = 50_000_000
 RELATIVE: Final = "the path is relative to this file"
 
@@ -69,7 +69,7 @@ def read_inputs(scenario: Scenario, tree: MappingNode) -> tuple[Inputs, InputFin
     }
     return Inputs(
         cwd=str((cwd or Path()).absolute()),
-        locustfile=used(("load", "locustfile"), load.locustfile, _locustfile),
+        locustfile=used(("load", "locustfile"), load.locustfile, check_locustfile),
         data=data[0] if data else None,
         columns=data[1] if data else (),
         replay_ms=used(("load", "replay"), load.replay, _arrivals_ms),
@@ -148,19 +148,6 @@ def _folder(found: Path) -> Path:
     if not found.is_dir():
         raise UnreadableFile(f"{found} is not a folder", RELATIVE)
     return found
-
-
-def _locustfile(found: Path) -> str:
-    """Locust puts the file's folder in front of sys.path, so a package of the same name would hide one of
-    tailgate's."""
-    existing_file(found)
-    for name in OUR_PACKAGES:
-        if (found.parent / name).is_dir() or (found.parent / f"{name}.py").is_file():
-            raise UnreadableFile(
-                f"the locustfile's folder has a `{name}`, which would hide tailgate's own package of that name",
-                f"move the locustfile into a folder without a `{name}`",
-            )
-    return str(found)
 
 
 def _csv(found: Path) -> tuple[str, tuple[str, ...]]:

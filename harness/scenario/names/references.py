@@ -75,16 +75,20 @@ def _unasked(scenario: Scenario, index: int) -> Iterator[Diagnostic]:
     shows that the service met the fault are its connections.
     """
     requests = scenario.load.written_requests
-    if not requests or any(request.asks is None for request in requests):
+    by_name = scenario.load.asks
+    if by_name is None and (not requests or any(request.asks is None for request in requests)):
         return
     asked = {name for request in requests for name in request.asks or ()}
+    asked |= {name for names in (by_name or {}).values() for name in names}
     fault = scenario.faults[index]
     for name in fault.hits(scenario.upstreams):
         if name not in asked and name != SERVICE_TARGET and scenario.upstreams[name].records_calls:
             yield Diagnostic(
                 ("faults", index, "upstream"),
                 f"no request asks `{name}`, so this fault would affect none",
-                f"add `{name}` to the `asks` of a request, or a light request without `asks`",
+                f"add `{name}` to `load.asks`"
+                if by_name is not None
+                else f"add `{name}` to the `asks` of a request, or a light request without `asks`",
             )
 
 

@@ -139,6 +139,13 @@ def unresolved(raw: Mapping[str, Any], names: Names) -> Iterator[Diagnostic]:
             if isinstance(name, str) and not names.has_upstream(name):
                 fix = known_upstream(name, names.upstreams)
                 yield Diagnostic((*at, "asks", number), f"there is no upstream `{name}`", fix)
+    load = raw.get("load")
+    asks = load.get("asks") if isinstance(load, dict) else None
+    for request, asked in asks.items() if isinstance(asks, dict) else ():
+        for number, name in enumerate(asked if isinstance(asked, tuple) else ()):
+            if isinstance(name, str) and not names.has_upstream(name):
+                path = ("load", "asks", request, number)
+                yield Diagnostic(path, f"there is no upstream `{name}`", known_upstream(name, names.upstreams))
     yield from _templates(raw, names.upstreams)
 
 

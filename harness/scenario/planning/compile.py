@@ -21,6 +21,7 @@ from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.planning.placement import placed
 from harness.scenario.planning.plan_faults import plan_faults
 from harness.scenario.planning.timeline import Timeline, schedule_of
+from harness.scenario.schema.locust_options import option_words
 from harness.scenario.schema.scenario import JmesPath, Request, Scenario
 from harness.scenario.schema.templates import CA_TEMPLATE, fill
 from harness.scenario.source.diagnostics import Diagnostic
@@ -308,6 +309,9 @@ def _load(checked: CheckedScenario, workers: int, values: dict[str, str]) -> Pla
         workers=workers,
         requests=_requests(scenario, values),
         locustfile=checked.inputs.locustfile,
+        locust_options=option_words(load.locust_options),
+        max_users=load.max_users,
+        locustfile_asks=load.asks,
         data=checked.inputs.data,
         warmup_ms=timeline.warmup_ms,
         duration_ms=timeline.duration_ms,
@@ -321,10 +325,21 @@ def _load(checked: CheckedScenario, workers: int, values: dict[str, str]) -> Pla
 
 
 def _requests(scenario: Scenario, values: dict[str, str]) -> tuple[PlannedRequest, ...]:
-    """The planned requests. A locustfile counts as one request that asks every upstream, because its requests are the
-    user's code."""
+    """The planned requests. A locustfile counts as one, because its requests are the user's code; that asks whatever
+    any of them asks, and has the headers of all."""
+    asks = scenario.load.asks
     if scenario.load.locustfile is not None:
-        return (PlannedRequest(name="locustfile", method="GET", path="/", asks=tuple(scenario.upstreams)),)
+        asked = {name for names in asks.values() for name in names} if asks is not None else set(scenario.upstreams)
+        headers = {**scenario.service.headers, **scenario.load.headers}
+        return (
+            PlannedRequest(
+                name="locustfile",
+                method="GET",
+                path="/",
+                headers={name: fill(value, values) for name, value in headers.items()},
+                asks=tuple(name for name in scenario.upstreams if name in asked),
+            ),
+        )
     return tuple(_request(scenario, request, values) for request in scenario.load.written_requests)
 
 

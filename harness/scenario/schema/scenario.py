@@ -22,6 +22,7 @@ from harness.model.request_syntax import Environment, Ready, RequestLine, ready_
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import Duration, LongerDuration, Name, Rate, Share, kind_of, refusal, written
 from harness.scenario.schema.listed import by_name
+from harness.scenario.schema.locust_options import LocustOptions
 from harness.scenario.schema.matrix import Matrix
 from harness.scenario.schema.rungs import POLICIES_OF, Rung, cannot_add, unknown_policy
 from harness.scenario.schema.toxiproxy_part import ToxiproxyPart
@@ -192,6 +193,12 @@ Complete = Annotated[
 ]
 
 
+def _asks_by_name(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        raise refusal("`asks` of `load` names the requests of a locustfile", "`asks` belongs to a request")
+    return value
+
+
 class Load(StrictModel):
     ONE_OF: ClassVar = (("rate", "users", "stages", "replay"), ("request", "requests", "locustfile"))
 
@@ -205,6 +212,13 @@ class Load(StrictModel):
     request: Request | None = None
     requests: Annotated[tuple[Request, ...], Field(min_length=1, max_length=1_000)] | None = None
     locustfile: Text | None = Field(None, description="Your own user classes; tasks run at the planned times")
+    max_users: int | None = Field(
+        None, ge=1, le=100_000, description="Of a locustfile: no more user instances than that; arrivals wait for one"
+    )
+    locust_options: LocustOptions = Field({}, description="Options that the locustfile reads, without their dashes")
+    asks: Annotated[dict[Text, tuple[str, ...]], BeforeValidator(_asks_by_name)] | None = Field(
+        None, description="Of a locustfile: which upstreams its requests ask, by name; default: each asks all"
+    )
     data: Text | None = Field(None, description="A CSV file with a header line")
     headers: Headers = {}
     warmup_ms: Duration = Field(written("10s"), alias="warmup", description="Before t = 0; no gate counts it")
@@ -237,6 +251,7 @@ class Load(StrictModel):
         return (self.request,) if self.request else self.requests or ()
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        yield from self._locustfile_findings()
         if self.rate_per_s == 0:
             yield "rate", refusal("a rate of 0/s sends nothing", "write at least 1/s")
         if self.stages and not any(stage.rate_per_s for stage in self.stages):
@@ -249,6 +264,17 @@ class Load(StrictModel):
                 "max_in_flight",
                 refusal("`users` determines how many requests are in flight", "remove `max_in_flight`"),
             )
+
+    def _locustfile_findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        if self.locustfile is None:
+            for key in ("max_users", "locust_options", "asks"):
+                if key in self.model_fields_set:
+                    yield key, refusal(f"`{key}` is for a `locustfile`, and there is none", f"remove `{key}`")
+            return
+        if self.data is not None:
+            yield "data", refusal("a locustfile reads its own data, so `data` would not be used", "remove `data`")
+        if self.max_users is not None and self.users is not None:
+            yield "max_users", refusal("`users` says how many users there are", "remove `max_users`")
 
 
 class Verdict(StrictModel):

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from harness.scenario.schema.locust_options import option_texts
 from harness.scenario.schema.templates import CA_TEMPLATE, upstream_names
 from harness.scenario.source.diagnostics import Path
 
@@ -63,6 +64,9 @@ def texts_with_variables(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     yield from request_texts(raw)
     yield from _upstream_urls(raw)
     yield from upstream_command_texts(raw)
+    load = raw.get("load")
+    for name, text in option_texts(load.get("locust_options") if isinstance(load, dict) else None):
+        yield ("load", "locust_options", name), text
 
 
 def _upstream_urls(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

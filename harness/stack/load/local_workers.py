@@ -13,6 +13,7 @@ from typing import Final
 
 from harness.errors import RigError
 from harness.rundir import handshake
+from harness.rundir.locustfile.notes import LocustfileNote, read_locustfile_notes
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
 from harness.stack.load.transport import PREFIX
@@ -48,12 +49,18 @@ class LocalWorkers:
         self._start_child = start_child
         self._on_ready = on_ready
         self._children: list[ChildProcess] = []
+        self._awaits_service = plan.load.locustfile is not None
+        self._service_ready_s: float | None = None
 
     async def launch(self) -> None:
         self._children = [self._start_child(spec) for spec in self._specs]
         async with asyncio.TaskGroup() as group:
             for index, child in enumerate(self._children):
                 group.create_task(self._until_ready(index, child))
+
+    def service_ready(self) -> None:
+        self._service_ready_s = time.monotonic()
+        handshake.write_service_ready(self._run_dir)
 
     def start(self, *, start_ns: int, t0_ns: int) -> None:
         handshake.write_start(self._run_dir, start_ns=start_ns, t0_ns=t0_ns)
@@ -81,12 +88,13 @@ class LocalWorkers:
         return tuple(self._run_dir / f"samples-{index}.bin" for index in range(len(self._specs)))
 
     async def _until_ready(self, index: int, worker: ChildProcess) -> None:
-        begin = time.monotonic()
+        launched_s = time.monotonic()
         while not handshake.is_ready(self._run_dir, index):
             if not worker.alive:
                 fault = died(worker)
                 raise RigError(fault.message, fault.fix)
-            if time.monotonic() - begin > READY_WITHIN_S:
+            begun_s = self._service_ready_s if self._awaits_service else launched_s
+            if begun_s is not None and time.monotonic() - max(begun_s, launched_s) > READY_WITHIN_S:
                 raise RigError(
                     f"{worker.name} was not ready within {READY_WITHIN_S:g} s" + _excerpt(worker),
                     f"see {worker.log_place}; the machine may be too busy to start Locust",
@@ -102,8 +110,12 @@ def _spec(run_dir: Path, environ: Mapping[str, str], index: int) -> ProcessSpec:
 
 
 def died(worker: ChildProcess) -> HarnessFault:
-    """The fault of a worker that ended with an error. It quotes the last line of the traceback, which names the mistake
-    if there is one in the user's locustfile."""
+    """The fault of a worker that ended with an error: what it noted of the user's locustfile, else the last line of the
+    traceback."""
+    note = _fatal_note(worker)
+    if note is not None:
+        trace = "".join(f"\n  {line}" for line in worker.log_excerpt()) if note.kind == "raised" else ""
+        return HarnessFault(check="workers", message=note.said() + trace, fix=note.remedy, part="locustfile")
     code = worker.code.result()
     why = f"signal {-code}" if code < 0 else f"exit code {code}"
     error = last_error(worker.log_tail(200))
@@ -113,6 +125,12 @@ def died(worker: ChildProcess) -> HarnessFault:
         message=f"{worker.name} ended with {why}: {error}",
         fix=DISK_FIX if disk else f"see {worker.log_place}; if the error is in your locustfile, mend it there",
     )
+
+
+def _fatal_note(worker: ChildProcess) -> LocustfileNote | None:
+    """What the worker noted of the user's locustfile before it ended for it; None: it ended for another reason."""
+    index = int(worker.name.removeprefix(PREFIX))
+    return next((note for note in read_locustfile_notes(worker.spec.cwd, index) if note.is_fatal), None)
 
 
 def _overran(worker: ChildProcess) -> HarnessFault:

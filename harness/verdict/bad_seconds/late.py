@@ -26,8 +26,9 @@ def lag_limit_ms(latency_limits_ms: list[float]) -> float:
 
 
 def send_lag_ns(run: Evidence) -> NDArray[np.int64]:
-    """Sent minus intended time of the first request of every arrival, in ns, in order of `seq`."""
-    lag: NDArray[np.int64] = run.samples["sent_ns"] - run.intended_ns
+    """Sent minus intended time of the first request of every arrival, in ns, in order of `seq`; without the time that
+    an arrival of a locustfile waited for a user, or its task took until it sent, which is no lag of ours."""
+    lag: NDArray[np.int64] = run.samples["sent_ns"] - run.intended_ns - run.samples["waited_us"].astype(np.int64) * 1000
     return lag[run.samples["part"] == 0] if run.has_parts else lag
 
 

@@ -23,6 +23,7 @@ from harness.units import NS_PER_MS, NS_PER_S
 from scenarios.drive.arrival import Arrival
 from scenarios.drive.command import WorkerId
 from scenarios.drive.instrumentation import Instrumentation, RequestContext, context_of
+from scenarios.drive.user_code.watcher import LocustfileWatcher
 from scenarios.drive.watch import StopWatch
 
 NOT_FAILURES = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopUser, StopTest)
@@ -31,11 +32,19 @@ NOT_FAILURES = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, Sto
 class ClosedModel:
     """One worker's users. Arrivals are numbered counter × workers + index."""
 
-    def __init__(self, plan: Plan, place: WorkerId, meter: Instrumentation, watch: StopWatch) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        place: WorkerId,
+        meter: Instrumentation,
+        watch: StopWatch,
+        locustfile: LocustfileWatcher | None = None,
+    ) -> None:
         self._plan = plan
         self._place = place
         self._meter = meter
         self._watch = watch
+        self._locustfile = locustfile
         self._counter = count()
 
     def measured(self, classes: Sequence[type[User]]) -> dict[str, type[User]]:
@@ -77,10 +86,23 @@ class ClosedModel:
             user_class.__init__(user, environment)
             meter.attach(user, RequestContext())
 
+        def run(user: User) -> None:
+            try:
+                user_class.run(user)
+            except SystemExit as exc:
+                if self._locustfile is None:
+                    raise
+                self._locustfile.exited(exc)
+
         def on_start(user: User) -> None:
-            user_class.on_start(user)  # its requests belong to no arrival
-            context_of(user).stray = stray
             meter.at_work(context_of(user))
+            try:
+                user_class.on_start(user)  # its requests belong to no arrival
+            except Exception as exc:
+                if self._locustfile is not None and not context_of(user).sent and not isinstance(exc, NOT_FAILURES):
+                    self._locustfile.raised(exc)
+                raise
+            context_of(user).stray = stray
 
         def on_stop(user: User) -> None:
             context_of(user).stray = None
@@ -90,7 +112,7 @@ class ClosedModel:
         measured: type[User] = type(
             user_class.__name__,
             (user_class,),
-            {"abstract": False, "__init__": init, "on_start": on_start, "on_stop": on_stop},
+            {"abstract": False, "__init__": init, "run": run, "on_start": on_start, "on_stop": on_stop},
         )
         measured.tasks = [
             task if isclass(task) and issubclass(task, TaskSet) else self._as_arrival(task) for task in user_class.tasks
@@ -102,22 +124,30 @@ class ClosedModel:
             desk = context_of(user)
             desk.arrival = arrival = self._arrival()
             outcome: Outcome | None = None
+            if self._locustfile is not None:
+                self._locustfile.tasks += 1
             try:
                 task(user)
+                self._meter.end_task(desk)
             except gevent.GreenletExit:
                 outcome = Outcome.UNFINISHED
                 raise
             except NOT_FAILURES:
                 raise
-            except Exception:
+            except Exception as exc:
                 outcome = Outcome.BAD_ANSWER
                 arrival.spoil(outcome)
+                self._meter.end_task(desk)
+                if self._locustfile is not None and not arrival.exchanges and desk.is_healthy:
+                    self._locustfile.raised(exc)
                 raise
             finally:
                 desk.arrival = None
                 if arrival.exchanges or outcome is not None:
+                    desk.remember(arrival)
                     self._meter.finish(arrival, outcome or Outcome.BAD_ANSWER, time.monotonic_ns())
                 else:
                     self._meter.forget(arrival)
 
+        vars(arrive).update(vars(task))  # weights and tags
         return arrive

@@ -1,7 +1,8 @@
 """A pool of user instances for arrivals, each with a client of its own: last in, first out.
 
 The last one used most likely has an open connection, and there are never more instances than arrivals in flight at
-once. `on_start` runs once for each; as many as one second's arrivals need are created before the load starts.
+once, nor more than `max_users`; arrivals wait for one in order. `on_start` runs once for each; as many as one second's
+arrivals need are created before the load starts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import gevent
+from gevent.lock import BoundedSemaphore
 from locust import User
+from locust.exception import StopUser
+from locust.user.task import DefaultTaskSet
 
 from scenarios.drive.instrumentation import Instrumentation, RequestContext
 from scenarios.drive.models.task_runner import TaskRunner
@@ -22,6 +26,16 @@ log = logging.getLogger("tailgate.worker")
 WARM_AT_ONCE = 20
 WARM_WITHIN_S = 10.0
 STOP_WITHIN_S = 5.0
+
+
+class UserStartFailed(Exception):
+    """`__init__` or `on_start` of a user raised. `has_sent`: it had sent a request by then, so the
+    service may be why."""
+
+    def __init__(self, error: BaseException, *, has_sent: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.has_sent = has_sent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,37 +48,61 @@ class UserSlot:
 
 
 class UserPool:
-    def __init__(self, classes: Sequence[type[User]], environment: Any, meter: Instrumentation) -> None:
+    """`most`: how many instances of each class there may be; None: as many as arrivals need."""
+
+    def __init__(
+        self,
+        classes: Sequence[type[User]],
+        environment: Any,
+        meter: Instrumentation,
+        most: Sequence[int] | None = None,
+    ) -> None:
         self._classes = classes
         self._environment = environment
         self._meter = meter
         self._free: tuple[list[UserSlot], ...] = tuple([] for _ in classes)
+        self._most = most
+        self._permits = None if most is None else tuple(BoundedSemaphore(each) for each in most)
         for user_class in classes:
             user_class.host = environment.host
             meter.prepare(user_class)
 
     def take(self, kind: int) -> UserSlot:
-        """A free instance of class `kind`, else a new one; exceptions of its `__init__` or `on_start` are passed on."""
+        """A free instance of class `kind`, else a new one; waits if there may be no more. Raises UserStartFailed, and
+        StopUser for an instance that does not want to start."""
+        if self._permits is not None:
+            self._permits[kind].acquire()
         free = self._free[kind]
-        return free.pop() if free else self._new(kind)
+        if free:
+            return free.pop()
+        try:
+            return self._new(kind)
+        except BaseException:
+            self._release(kind)
+            raise
 
     def put_back(self, seat: UserSlot) -> None:
         self._free[seat.kind].append(seat)
+        self._release(seat.kind)
+
+    def retire(self, seat: UserSlot) -> None:
+        """The instance has stopped itself; the next arrival may create another one."""
+        self._release(seat.kind)
 
     def warm(self, count: int) -> None:
-        """Creates `count` instances of each class in advance, for at most WARM_WITHIN_S.
+        """Creates `count` instances of each class in advance, or as many as there may be, for at most WARM_WITHIN_S.
 
-        Exceptions of `on_start` are passed on: if the locustfile cannot log in, for instance, the run must fail.
+        Raises UserStartFailed: if the locustfile cannot log in, for instance, the run must fail.
         """
         with gevent.Timeout(WARM_WITHIN_S, False):
             for kind in range(len(self._classes)):
-                missing = count
+                missing = count if self._most is None else min(count, self._most[kind])
                 while missing > 0:
-                    batch = [gevent.spawn(self._new, kind) for _ in range(min(missing, WARM_AT_ONCE))]
+                    batch = [gevent.spawn(self._new_or_none, kind) for _ in range(min(missing, WARM_AT_ONCE))]
                     try:
                         gevent.joinall(batch, raise_error=True)
                     finally:
-                        self._free[kind].extend(made.value for made in batch if made.successful())
+                        self._free[kind].extend(made.value for made in batch if made.successful() and made.value)
                         gevent.killall([made for made in batch if not made.dead], timeout=1)
                     missing -= len(batch)
 
@@ -75,9 +113,28 @@ class UserPool:
         gevent.joinall(stopping, timeout=STOP_WITHIN_S)
         gevent.killall([late for late in stopping if not late.dead], timeout=1)
 
+    def _release(self, kind: int) -> None:
+        if self._permits is not None:
+            self._permits[kind].release()
+
+    def _new_or_none(self, kind: int) -> UserSlot | None:
+        try:
+            return self._new(kind)
+        except StopUser:
+            return None
+
     def _new(self, kind: int) -> UserSlot:
-        user = self._classes[kind](self._environment)
         desk = RequestContext()
-        self._meter.attach(user, desk)
-        user.on_start()
+        self._meter.at_work(desk)
+        try:
+            user: Any = self._classes[kind](self._environment)
+            user._taskset_instance = DefaultTaskSet(user)  # `self.wait()` in a task asks it
+            self._meter.attach(user, desk)
+            user.on_start()
+        except StopUser:
+            raise
+        except Exception as exc:
+            raise UserStartFailed(exc, has_sent=desk.sent > 0) from exc
+        finally:
+            self._meter.off_work()
         return UserSlot(kind, user, desk, TaskRunner(user))
