@@ -10,9 +10,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from harness.rundir.plan import Plan
+from harness.rundir.plan import Plan, PlannedLoad
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
@@ -50,6 +51,14 @@ def worker_id_of(argv: Sequence[str]) -> WorkerId:
     add_arguments(parser)
     known, _ = parser.parse_known_args(argv)
     return WorkerId(known.tailgate_run, known.tailgate_worker)
+
+
+def sends_by_libcurl(load: PlannedLoad) -> bool:
+    """Whether libcurl sends this load: the scenario's own requests in the open model, where pycurl is installed.
+
+    Otherwise Locust's clients do. Imports no pycurl.
+    """
+    return load.model == "open" and load.locustfile is None and find_spec("pycurl") is not None
 
 
 def own_share(total: int, workers: int, index: int) -> int:

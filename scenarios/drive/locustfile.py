@@ -27,11 +27,13 @@ from harness.errors import TailgateError
 from harness.rundir.handshake import Handshake
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander, known_secrets
-from scenarios.drive.command import WorkerId, add_arguments, worker_id_of
+from scenarios.drive.command import WorkerId, add_arguments, sends_by_libcurl, worker_id_of
 from scenarios.drive.incomplete import IncompleteAnswers
 from scenarios.drive.instrumentation import Instrumentation
 from scenarios.drive.models.closed_model import ClosedModel
-from scenarios.drive.models.open_model import OpenModel
+from scenarios.drive.models.open_model import OpenModel, Sender
+from scenarios.drive.models.task_sender import TaskSender
+from scenarios.drive.planned_requests import PlannedRequests
 from scenarios.drive.recorder import Recorder, die
 from scenarios.drive.scenario_user import scenario_user
 from scenarios.drive.user_file import load_user_classes
@@ -65,14 +67,17 @@ class Worker:
         incomplete = IncompleteAnswers(self.plan, place, known_secrets(self.plan, os.environ))
         self.meter = Instrumentation(self.plan, self.recorder, incomplete)
         self.watch = StopWatch(self.handshake, self.recorder)
+        self.planned = None
+        if self.plan.load.locustfile is None:
+            self.planned = PlannedRequests(self.plan, Expander(os.environ))
         self.classes = self._user_classes()
 
     def run_open(self, environment: Any) -> None:
         with report_crash():
-            model = OpenModel(
-                self.plan, self.place, self.classes, meter=self.meter, recorder=self.recorder, watch=self.watch
+            sender = self._sender(environment)
+            OpenModel(self.plan, self.place, sender, meter=self.meter, recorder=self.recorder, watch=self.watch).run(
+                self.handshake
             )
-            model.run(environment, self.handshake)
         gevent.spawn(environment.runner.quit)  # in another greenlet, since it kills the current one
 
     def end(self) -> None:
@@ -81,11 +86,19 @@ class Worker:
         self.meter.abandon()
         self.recorder.close()
 
+    def _sender(self, environment: Any) -> Sender:
+        if self.planned is not None and sends_by_libcurl(self.plan.load):
+            from scenarios.drive.curl.sender import CurlSender  # pycurl may be missing
+
+            return CurlSender(self.plan, self.planned, self.meter)
+        return TaskSender(self.classes, environment, self.meter, self.plan.seed)
+
     def _user_classes(self) -> tuple[type[User], ...]:
         load = self.plan.load
         if load.locustfile is not None:
             return load_user_classes(Path(load.locustfile), arrivals_are_planned=load.model == "open")
-        return (scenario_user(self.plan, Expander(os.environ)),)
+        assert self.planned is not None
+        return (scenario_user(self.planned),)
 
 
 class Arrivals(User):
