@@ -7,15 +7,19 @@ from typing import Final
 import pycurl
 
 from harness.rundir.rows import Outcome
+from scenarios.drive.curl.answer_buffer import AnswerBuffer
 
-_BAD_ANSWERS: Final = frozenset((pycurl.E_BAD_CONTENT_ENCODING, pycurl.E_URL_MALFORMAT))
-"""A body that cannot be decoded, and a request that cannot be sent, as for FastHttpUser."""
+_TAKEN: Final = frozenset((0, pycurl.E_WRITE_ERROR))
+"""The answer arrived whole, or the decoder wanted no more of it."""
 
 
-def outcome_of(code: int, late: Outcome) -> Outcome | None:
-    """How a request failed before a whole answer; None if an answer arrived. `late`: for the deadline."""
-    if code == 0:
-        return None
+def outcome_of(code: int, answer: AnswerBuffer, late: Outcome) -> Outcome | None:
+    """How a request failed before a whole answer; None if an answer arrived, whose status and body then decide.
+
+    `code`: libcurl's. `late`: the outcome of a request that the deadline ended.
+    """
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return late
-    return Outcome.BAD_ANSWER if code in _BAD_ANSWERS else Outcome.CONNECTION_ERROR
+    if answer.is_undecoded() and code in _TAKEN:
+        return Outcome.BAD_ANSWER
+    return Outcome.CONNECTION_ERROR if code or answer.is_cut() else None

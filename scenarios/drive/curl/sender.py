@@ -14,7 +14,7 @@ from harness.rundir.plan import Plan
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS
 from scenarios.drive.arrival import Arrival, Exchange, RequestEnd
-from scenarios.drive.curl.body import HELD_MOST, HELD_MOST_PARSED, Body
+from scenarios.drive.curl.answer_buffer import HELD_MOST, HELD_MOST_PARSED, AnswerBuffer
 from scenarios.drive.curl.failures import outcome_of
 from scenarios.drive.curl.multi import Multi
 from scenarios.drive.curl.transfer import Transfer
@@ -72,7 +72,7 @@ class CurlSender:
 
     def _new(self) -> Transfer:
         transfer = Transfer(
-            Body(self._needles, self._held_most),
+            AnswerBuffer(self._needles, self._held_most),
             deadline_ms=self._deadline_ms,
             target=host_of(self._base),
             user_agent=f"tailgate/{__version__}",
@@ -101,7 +101,7 @@ class CurlSender:
                 self._follow(transfer, exchange, status, url, now_ns)
                 return
         exchange.done_ns = now_ns
-        self._finish(transfer, exchange, outcome_of(code, self._meter.late), status)
+        self._finish(transfer, exchange, outcome_of(code, transfer.answer, self._meter.late), status)
 
     def _follow(self, transfer: Transfer, exchange: Exchange, status: int, url: str, now_ns: int) -> None:
         transfer.hops += 1
@@ -120,17 +120,17 @@ class CurlSender:
             self._finish(transfer, exchange, Outcome.CONNECTION_ERROR, 0)
             return
         exchange.done_ns = None
-        transfer.body.clear()
+        transfer.answer.clear()
         transfer.limit_ms(left_ms)
         self._multi.start(transfer.curl)
 
     def _finish(self, transfer: Transfer, exchange: Exchange, failure: Outcome | None, status: int) -> None:
-        arrival, body = exchange.arrival, transfer.body
+        arrival, answer = exchange.arrival, transfer.answer
         if not arrival.closed:
-            exchange.first_ns = body.first_ns
+            exchange.first_ns = answer.first_ns
             if failure is None:
                 exchange.first_ns = exchange.first_ns or exchange.done_ns or 0  # an empty body: the end of the headers
-                exchange.ending = self._meter.judge(exchange, arrival.request, status, body.content(), body.size)
+                exchange.ending = self._meter.judge(exchange, arrival.request, status, answer.content(), answer.size)
             else:
                 exchange.ending = RequestEnd(failure, status, request=arrival.request)
             self._meter.finish(arrival, exchange.ending.outcome, exchange.done_ns or exchange.sent_ns)

@@ -15,24 +15,23 @@ from typing import Any, Final
 import pycurl
 
 from scenarios.drive.arrival import Exchange
-from scenarios.drive.curl.body import Body
+from scenarios.drive.curl.answer_buffer import AnswerBuffer
 from scenarios.drive.curl.wire import Wire, host_of
 from scenarios.drive.recorder import die
 
-ENCODINGS: Final = "gzip, deflate, br"
-"""What libcurl decodes and FastHttpUser asks for."""
 BUFFER_BYTES: Final = 64 * 1024
 
 
 class Transfer:
     """Free or in use: `exchange` is the request under way. `target`: the host that the run may send load to."""
 
-    def __init__(self, body: Body, *, deadline_ms: int, target: str, user_agent: str) -> None:
-        self.body = body
+    def __init__(self, answer: AnswerBuffer, *, deadline_ms: int, target: str, user_agent: str) -> None:
+        self.answer = answer
         self.exchange: Exchange | None = None
         self.first: Wire | None = None
         self.wire: Wire | None = None
         self.hops = 0
+        self._sent = 0
         self._deadline_ms = deadline_ms
         self._target = target
         self._connecting_to = target
@@ -40,7 +39,8 @@ class Transfer:
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_CONNECT)
         self.curl = _handle(self._share, user_agent)
         self.curl.transfer = self
-        self.curl.setopt(pycurl.WRITEFUNCTION, body.write)
+        self.curl.setopt(pycurl.WRITEFUNCTION, answer.write)
+        self.curl.setopt(pycurl.HEADERFUNCTION, answer.head_lines.append)
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
         self.limit_ms(deadline_ms)
         self._method: tuple[str, bool] = ("GET", False)
@@ -54,6 +54,7 @@ class Transfer:
                 curl.setopt(pycurl.URL, wire.url.encode())
                 self._connecting_to = host_of(wire.url)
             self.wire = wire
+        self._sent = 0
         curl.setopt(pycurl.HTTPHEADER, [*wire.lines, *lines])
 
     def limit_ms(self, total_ms: int) -> None:
@@ -67,12 +68,16 @@ class Transfer:
             self.hops = 0
             self.limit_ms(self._deadline_ms)
         self.exchange = None
-        self.body.clear()
+        self.answer.clear()
 
     def _set_method(self, wire: Wire) -> None:
         curl, shape = self.curl, (wire.method, wire.body is not None)
         if shape != self._method:
             self._method = shape
+            if wire.is_idempotent:
+                curl.unsetopt(pycurl.PREREQFUNCTION)
+            else:
+                curl.setopt(pycurl.PREREQFUNCTION, self._before_sending)
             curl.setopt(pycurl.HTTPGET, 1)  # ends NOBODY and POST
             curl.unsetopt(pycurl.CUSTOMREQUEST)
             if wire.method == "HEAD":
@@ -83,6 +88,12 @@ class Transfer:
                 curl.setopt(pycurl.CUSTOMREQUEST, wire.method)
         if wire.body is not None:
             curl.setopt(pycurl.POSTFIELDS, wire.body)
+
+    def _before_sending(self, *_: object) -> int:
+        """libcurl sends a request again where a kept connection was closed without an answer; this one must not be
+        (RFC 9110, 9.2.2)."""
+        self._sent += 1
+        return int(pycurl.PREREQFUNC_OK if self._sent == 1 else pycurl.PREREQFUNC_ABORT)
 
     def _open(self, _purpose: int, address: Any) -> Any:
         """A new socket. A redirect must not lead load to a host that the run was not allowed to reach."""
@@ -105,7 +116,6 @@ def _handle(share: Any, user_agent: str) -> Any:
         (pycurl.PROXY, ""),  # whatever the environment says
         (pycurl.PATH_AS_IS, 1),
         (pycurl.USERAGENT, user_agent),
-        (pycurl.ACCEPT_ENCODING, ENCODINGS),
         (pycurl.BUFFERSIZE, BUFFER_BYTES),
         (pycurl.SSL_VERIFYPEER, 0),  # as FastHttpUser does
         (pycurl.SSL_VERIFYHOST, 0),

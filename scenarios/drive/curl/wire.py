@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from geventhttpclient.url import requote_uri
 
+from scenarios.drive.curl.decoding import ACCEPTED
 from scenarios.drive.planned_requests import Outgoing
 
 HOPS_MOST: Final = 30
@@ -21,6 +22,7 @@ REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _KEEPS_METHOD: Final = frozenset((307, 308))
 _WITH_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
 """Methods whose missing body is announced as an empty one."""
+_NOT_IDEMPOTENT: Final = frozenset(("POST", "PATCH"))
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _NOT_OURS: Final = ("Accept:", "Expect:")
@@ -36,6 +38,10 @@ class Wire:
     body: bytes | None
     """None: there is none, and no length is sent."""
 
+    @property
+    def is_idempotent(self) -> bool:
+        return self.method not in _NOT_IDEMPOTENT
+
 
 def wire_of(request: Outgoing, base: str) -> Wire:
     """`base`: scheme and authority of the target. Raises ValueError for a header or a method that cannot be sent."""
@@ -43,10 +49,12 @@ def wire_of(request: Outgoing, base: str) -> Wire:
     names = {name.lower() for name, _ in headers}
     body = None
     method = request.method.upper()
+    if "accept-encoding" not in names:
+        headers.append(("Accept-Encoding", ACCEPTED))
     if request.body:
         body = request.body.encode()
         if "content-type" not in names:
-            headers.append(("content-type", "text/plain; charset=utf-8"))
+            headers.append(("Content-Type", "text/plain; charset=utf-8"))
     elif method in _WITH_LENGTH:
         body = b""
     if not _TOKEN.fullmatch(method):
