@@ -28,6 +28,8 @@ UNPROVEN_MOST: Final = 3
 """So many faults are described that were not proven; the others are counted."""
 LAG_MS: Final = 10.0
 """A p99 send lag up to this is never too much."""
+RATE_HELD: Final = 1.02
+"""Sending may take this many times as long as planned before the rate counts as not held."""
 OFF_PLAN_NS: Final = NS_PER_MS
 """The intended time in a row may differ from the planned one by this much."""
 
@@ -216,6 +218,7 @@ def lag_finding(run: Evidence, limit_ms: float, bad: frozenset[int], changes: li
         return RunCheck("lag", True, "nothing was sent")
     p99_ms = max(0, int(nearest_rank(lag, [0.99])[0])) / NS_PER_MS
     figures = f"p99 {format_duration(p99_ms)}, {format_things(len(bad), 'second')} above {format_duration(limit_ms)}"
+    figures += _rate_not_held(run)
     if changes:
         return RunCheck(
             "lag",
@@ -224,6 +227,19 @@ def lag_finding(run: Evidence, limit_ms: float, bad: frozenset[int], changes: li
             "free the machine, lower the rate, or add --workers; then run again",
         )
     return RunCheck("lag", True, figures if not bad else f"{figures}; no verdict rests on them")
+
+
+def _rate_not_held(run: Evidence) -> str:
+    """The rate at which the arrivals were sent, where it is lower than the planned one; "" where it was held.
+
+    Both are means over all arrivals, so that one late second does not count.
+    """
+    count = len(run.samples)
+    planned_s = float(np.ptp(run.intended_ns)) / NS_PER_S
+    sent_s = float(np.ptp(run.samples["sent_ns"])) / NS_PER_S
+    if not planned_s or sent_s <= planned_s * RATE_HELD:
+        return ""
+    return f"; it sent {count / sent_s:,.0f}/s of the {count / planned_s:,.0f}/s that were planned"
 
 
 def generator_cpu(run: Evidence, resources: Sequence[Mapping[str, object]], *, lag_ok: bool) -> RunCheck:

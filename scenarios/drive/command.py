@@ -58,7 +58,17 @@ def sends_by_libcurl(load: PlannedLoad) -> bool:
 
     Otherwise Locust's clients do. Imports no pycurl.
     """
-    return load.model == "open" and load.locustfile is None and find_spec("pycurl") is not None
+    return _could_be_libcurl(load) and find_spec("pycurl") is not None
+
+
+def lacks_libcurl(load: PlannedLoad) -> bool:
+    """Whether libcurl would send this load if pycurl were installed; FastHttpUser does then, at several times the CPU
+    time."""
+    return _could_be_libcurl(load) and find_spec("pycurl") is None
+
+
+def _could_be_libcurl(load: PlannedLoad) -> bool:
+    return load.model == "open" and load.locustfile is None
 
 
 def own_share(total: int, workers: int, index: int) -> int:

@@ -63,9 +63,12 @@ class _Brotli:
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         try:
-            yield self._inner.process(data, output_buffer_limit=PIECE_MOST)
-            while not self._inner.can_accept_more_data():
-                yield self._inner.process(b"", output_buffer_limit=PIECE_MOST)
+            piece = self._inner.process(data, output_buffer_limit=PIECE_MOST)
+            yield piece
+            # a piece of that length may not be all, even where more input would be accepted
+            while len(piece) >= PIECE_MOST or not self._inner.can_accept_more_data():
+                piece = self._inner.process(b"", output_buffer_limit=PIECE_MOST)
+                yield piece
         except brotli.error as exc:
             raise BrokenEncoding(str(exc)) from exc
         self.finished = self._inner.is_finished()
