@@ -132,7 +132,7 @@ SERVERS: Final[dict[str, Odd]] = {
     "deflate": Odd((answer(_DEFLATED, "200 OK", "Content-Encoding: deflate"),)),
     "deflate-raw": Odd((answer(_RAW_DEFLATED, "200 OK", "Content-Encoding: deflate"),)),
     "gzip-chunked": Odd(
-        (head("Transfer-Encoding: chunked", "Content-Encoding: gzip") + chunked(_GZIP[:9], _GZIP[9:]),), rest_ms=0
+        (head("Transfer-Encoding: chunked", "Content-Encoding: gzip") + chunked(_GZIP[:9], _GZIP[9:]),)
     ),
     "not-gzip": Odd(
         (answer(b"not gzip", "200 OK", "Content-Encoding: gzip"),), outcomes=("bad_answer",), differs=_NO_STATUS
