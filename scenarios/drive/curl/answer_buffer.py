@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from harness.rundir.incomplete import BYTES_MOST
-from scenarios.drive.curl.decoding import BrokenEncoding, Decoder, decoder_of
+from scenarios.drive.curl.decoding import BrokenEncoding, BodyDecoder, decoder_of
 
 HELD_MOST: Final = 256 * 1024
 """Bytes of one body that are held. The beginning of an incomplete answer that is kept for people is shorter."""
@@ -45,7 +45,7 @@ class AnswerBuffer:
         self.broken = False
         """Its encoding is not what its head says."""
         self.head_lines.clear()
-        self._decoder: Decoder | None = None
+        self._decoder: BodyDecoder | None = None
         self._held = 0
         self._chunks: list[bytes] = []
         self._beginning: bytes | None = None

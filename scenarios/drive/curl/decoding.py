@@ -19,7 +19,7 @@ class BrokenEncoding(Exception):
     """A body that is not what its Content-Encoding says, or an encoding that was not asked for."""
 
 
-class Decoder(Protocol):
+class BodyDecoder(Protocol):
     finished: bool
     """The end of the compressed stream has been read."""
 
@@ -74,7 +74,7 @@ class _Brotli:
         self.finished = self._inner.is_finished()
 
 
-_DECODERS: Final[dict[str, Callable[[], Decoder] | None]] = {
+_DECODERS: Final[dict[str, Callable[[], BodyDecoder] | None]] = {
     "": None,
     "identity": None,
     "gzip": lambda: _Zlib("gzip"),
@@ -85,7 +85,7 @@ _DECODERS: Final[dict[str, Callable[[], Decoder] | None]] = {
 ACCEPTED: Final = "gzip, deflate, br"
 
 
-def decoder_of(encoding: str) -> Decoder | None:
+def decoder_of(encoding: str) -> BodyDecoder | None:
     """The decoder of a body with this Content-Encoding; None if it is as it is. Raises BrokenEncoding."""
     try:
         make = _DECODERS[encoding.strip().lower()]
