@@ -23,7 +23,7 @@ import gevent
 from locust import User, events, task
 from locust.exception import StopUser
 
-from harness.errors import TailgateError
+from harness.errors import RigError, TailgateError
 from harness.rundir.handshake import Handshake
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander, known_secrets
@@ -88,8 +88,11 @@ class Worker:
 
     def _sender(self, environment: Any) -> Sender:
         if self.planned is not None and sends_by_libcurl(self.plan.load):
-            from scenarios.drive.curl.sender import CurlSender  # pycurl may be missing
-
+            try:
+                from scenarios.drive.curl.sender import CurlSender
+            except ImportError as exc:
+                fix = "install it anew, or remove it, and FastHttpUser sends"
+                raise RigError(f"pycurl is installed and cannot be imported ({exc}): {fix}") from exc
             return CurlSender(self.plan, self.planned, self.meter)
         return TaskSender(self.classes, environment, self.meter, self.plan.seed)
 

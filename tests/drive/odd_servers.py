@@ -90,7 +90,13 @@ _EXCESS: Final = {
 }
 _LATE: Final[Mapping[str, Any]] = {"outcomes": ("client_timeout",), "times": 1, "deadline_s": 1.5}
 _BROKEN: Final[Mapping[str, Any]] = {"outcomes": ("connection_error",)}
-_ODD_HEADERS: Final = (("X-Empty", ""), ("User-Agent", "mine/1"), ("Host", "offers.example"), ("X-Latin", "é"))
+_ODD_HEADERS: Final = (
+    ("X-Empty", ""),
+    ("User-Agent", "mine/1"),
+    ("Host", "offers.example"),
+    ("X-Latin", "é"),
+    ("Accept", "text/html"),
+)
 
 SERVERS: Final[dict[str, Odd]] = {
     # whole answers
@@ -172,6 +178,9 @@ SERVERS: Final[dict[str, Odd]] = {
     "contains-a-word": Odd((answer(LONG),), contains="offers"),
     # redirects
     "moved": Odd((answer(b"", "302 Found", "Location: /end"),), paths=_MOVED),
+    "moved-with-credentials": Odd(
+        (answer(b"", "302 Found", "Location: /end"),), host="user:p%40ss@127.0.0.1", paths=_MOVED
+    ),
     "moved-post": Odd((answer(b"", "302 Found", "Location: end"),), method="POST", body="a=1", paths=_MOVED),
     "moved-post-307": Odd(
         (answer(b"", "307 Temporary Redirect", "Location: /end"),), method="POST", body="a=1", paths=_MOVED

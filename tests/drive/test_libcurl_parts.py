@@ -16,10 +16,11 @@ from harness.rundir.rows import Outcome
 from scenarios.drive.curl.answer_buffer import AnswerBuffer
 from scenarios.drive.curl.decoding import PIECE_MOST, BrokenEncoding, decoder_of
 from scenarios.drive.curl.failures import outcome_of
-from scenarios.drive.curl.wire import Wire, redirected, wire_of
+from scenarios.drive.curl.wire import Target, Wire, redirected, wire_of
 from scenarios.drive.planned_requests import Outgoing
 
 BASE = "http://127.0.0.1:8000"
+TARGET = Target.of(BASE)
 HEAD = (b"HTTP/1.1 200 OK\r\n", b"Content-Length: 5\r\n", b"\r\n")
 
 
@@ -174,21 +175,30 @@ def test_an_encoding_that_was_not_asked_for_is_broken() -> None:
 
 
 def test_a_request_has_the_headers_that_fasthttpuser_sends() -> None:
-    assert lines_of(wire_of(outgoing(), BASE)) == {"Accept-Encoding": "gzip, deflate, br"}
-    posted = wire_of(outgoing(method="post", body="ü"), BASE)
+    assert lines_of(wire_of(outgoing(), TARGET)) == {"Accept-Encoding": "gzip, deflate, br"}
+    posted = wire_of(outgoing(method="post", body="ü"), TARGET)
     assert (posted.method, posted.body) == ("POST", "ü".encode())
     assert lines_of(posted)["Content-Type"] == "text/plain; charset=utf-8"
-    given = wire_of(outgoing(method="POST", body="{}", content_type="application/json", accept_encoding="br"), BASE)
+    given = wire_of(outgoing(method="POST", body="{}", content_type="application/json", accept_encoding="br"), TARGET)
     assert lines_of(given) == {"content-type": "application/json", "accept-encoding": "br"}
 
 
+def test_credentials_in_the_url_become_a_header() -> None:
+    target = Target.of("http://user:p%40ss@127.0.0.1:8000")
+    wire = wire_of(outgoing("/a"), target)
+    assert wire.url == f"{BASE}/a"
+    assert lines_of(wire)["Authorization"] == "Basic dXNlcjpwQHNz"
+    assert lines_of(wire_of(outgoing(authorization="Bearer x"), target))["authorization"] == "Bearer x"
+    assert "Authorization" not in lines_of(wire_of(outgoing(authorization="Bearer x"), target))
+
+
 def test_a_method_that_carries_a_body_has_an_empty_one() -> None:
-    assert {method: wire_of(outgoing(method=method), BASE).body for method in ("POST", "PUT", "PATCH")} == {
+    assert {method: wire_of(outgoing(method=method), TARGET).body for method in ("POST", "PUT", "PATCH")} == {
         "POST": b"",
         "PUT": b"",
         "PATCH": b"",
     }
-    assert wire_of(outgoing(method="DELETE"), BASE).body is None
+    assert wire_of(outgoing(method="DELETE"), TARGET).body is None
 
 
 @pytest.mark.parametrize(
@@ -196,7 +206,7 @@ def test_a_method_that_carries_a_body_has_an_empty_one() -> None:
 )
 def test_what_would_be_another_request_is_refused(request_: Outgoing) -> None:
     with pytest.raises(ValueError, match=r"invalid|cannot be sent"):
-        wire_of(request_, BASE)
+        wire_of(request_, TARGET)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +222,7 @@ def test_what_would_be_another_request_is_refused(request_: Outgoing) -> None:
     ],
 )
 def test_a_redirect_changes_the_method_as_locust_does(method: str, status: int, becomes: str) -> None:
-    first = wire_of(outgoing(method=method, body="a=1" if method in ("POST", "PUT") else None), BASE)
+    first = wire_of(outgoing(method=method, body="a=1" if method in ("POST", "PUT") else None), TARGET)
     after = redirected(first, status, f"{BASE}/next", first)
     assert (after.method, after.url) == (becomes, f"{BASE}/next")
     kept = method == becomes and first.body is not None
@@ -220,7 +230,7 @@ def test_a_redirect_changes_the_method_as_locust_does(method: str, status: int, 
 
 
 def test_a_redirect_elsewhere_takes_no_credentials_along() -> None:
-    first = wire_of(outgoing(Authorization="Bearer x", Cookie="a=1", X_Mine="1"), BASE)
+    first = wire_of(outgoing(Authorization="Bearer x", Cookie="a=1", X_Mine="1"), TARGET)
     same = lines_of(redirected(first, 302, f"{BASE}/next", first))
     other = lines_of(redirected(first, 302, "http://127.0.0.1:9000/next", first))
     assert (same["Authorization"], same["X-Mine"]) == ("Bearer x", "1")
@@ -230,6 +240,6 @@ def test_a_redirect_elsewhere_takes_no_credentials_along() -> None:
 
 
 def test_a_redirect_out_of_http_is_refused() -> None:
-    first = wire_of(outgoing(), BASE)
+    first = wire_of(outgoing(), TARGET)
     with pytest.raises(ValueError, match="not followed"):
         redirected(first, 302, "file:///etc/passwd", first)

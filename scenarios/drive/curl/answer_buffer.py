@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from harness.rundir.incomplete import BYTES_MOST
-from scenarios.drive.curl.decoding import BrokenEncoding, BodyDecoder, decoder_of
+from scenarios.drive.curl.decoding import BodyDecoder, BrokenEncoding, decoder_of
 
 HELD_MOST: Final = 256 * 1024
 """Bytes of one body that are held. The beginning of an incomplete answer that is kept for people is shorter."""

@@ -66,7 +66,7 @@ class _Brotli:
             piece = self._inner.process(data, output_buffer_limit=PIECE_MOST)
             yield piece
             # a piece of that length may not be all, even where more input would be accepted
-            while len(piece) >= PIECE_MOST or not self._inner.can_accept_more_data():
+            while piece and (len(piece) >= PIECE_MOST or not self._inner.can_accept_more_data()):
                 piece = self._inner.process(b"", output_buffer_limit=PIECE_MOST)
                 yield piece
         except brotli.error as exc:

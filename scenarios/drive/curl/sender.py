@@ -18,7 +18,7 @@ from scenarios.drive.curl.answer_buffer import HELD_MOST, HELD_MOST_PARSED, Answ
 from scenarios.drive.curl.failures import outcome_of
 from scenarios.drive.curl.multi import Multi
 from scenarios.drive.curl.transfer import Transfer
-from scenarios.drive.curl.wire import HOPS_MOST, REDIRECTS, Wire, host_of, redirected, wire_of
+from scenarios.drive.curl.wire import HOPS_MOST, REDIRECTS, Target, Wire, host_of, redirected, wire_of
 from scenarios.drive.instrumentation import Instrumentation
 from scenarios.drive.models.error_log import ErrorLog
 from scenarios.drive.planned_requests import Outgoing, PlannedRequests
@@ -35,7 +35,7 @@ class CurlSender:
         self._meter = meter
         self._first_seq = plan.load.first_seq
         self._run = run_hash(plan.run_id)
-        self._base = plan.gateway.target
+        self._target = Target.of(plan.gateway.target)
         self._wire_of = lru_cache(maxsize=WIRES_KEPT)(self._new_wire)
         self._needles = meter.needles
         self._held_most = HELD_MOST_PARSED if plan.load.complete == "jmespath" else HELD_MOST
@@ -74,7 +74,7 @@ class CurlSender:
         transfer = Transfer(
             AnswerBuffer(self._needles, self._held_most),
             deadline_ms=self._deadline_ms,
-            target=host_of(self._base),
+            target=host_of(self._target.base),
             user_agent=f"tailgate/{__version__}",
         )
         self._multi.adopt(transfer.curl)
@@ -82,7 +82,7 @@ class CurlSender:
         return transfer
 
     def _new_wire(self, request: Outgoing) -> Wire:
-        return wire_of(request, self._base)
+        return wire_of(request, self._target)
 
     def _marks(self, arrival: Arrival) -> tuple[bytes, bytes]:
         seq = self._first_seq + arrival.seq

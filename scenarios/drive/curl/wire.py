@@ -6,10 +6,11 @@ Everything is as Locust's FastHttpUser would send it, so that a scenario means t
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from geventhttpclient.url import requote_uri
 
@@ -43,10 +44,30 @@ class Wire:
         return self.method not in _NOT_IDEMPOTENT
 
 
-def wire_of(request: Outgoing, base: str) -> Wire:
-    """`base`: scheme and authority of the target. Raises ValueError for a header or a method that cannot be sent."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where requests go. `authorization`: of the credentials in its URL."""
+
+    base: str
+    """Scheme, host and port."""
+    authorization: str | None = None
+
+    @classmethod
+    def of(cls, url: str) -> Target:
+        parts = urlsplit(url)
+        if not (parts.username and parts.password):
+            return cls(url)
+        pair = f"{unquote(parts.username)}:{unquote(parts.password)}".encode("latin-1")
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+        return cls(bare.geturl(), f"Basic {b64encode(pair).decode()}")
+
+
+def wire_of(request: Outgoing, target: Target) -> Wire:
+    """Raises ValueError for a header or a method that cannot be sent."""
     headers = list(request.headers)
     names = {name.lower() for name, _ in headers}
+    if target.authorization is not None and "authorization" not in names:
+        headers.append(("Authorization", target.authorization))
     body = None
     method = request.method.upper()
     if "accept-encoding" not in names:
@@ -59,7 +80,7 @@ def wire_of(request: Outgoing, base: str) -> Wire:
         body = b""
     if not _TOKEN.fullmatch(method):
         raise ValueError(f"invalid HTTP method {method!r}")
-    return Wire(method, requote_uri(f"{base}{request.path}".partition("#")[0]), _lines(headers, body), body)
+    return Wire(method, requote_uri(f"{target.base}{request.path}".partition("#")[0]), _lines(headers, body), body)
 
 
 def redirected(wire: Wire, status: int, url: str, first: Wire) -> Wire:
