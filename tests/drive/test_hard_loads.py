@@ -119,6 +119,6 @@ def test_a_rate_that_no_worker_holds_leaves_a_row_for_each_arrival(tmp_path: Pat
         rows, worker = run(plan, tmp_path)
     assert len(rows) == 10_000
     assert sorted(map(int, rows["seq"])) == list(range(10_000))
-    lag_ms = (rows["sent_ns"] - rows["intended_ns"]) / 1e6
-    assert lag_ms.max() > 100, "the worker is late, and says so"
+    late = (rows["sent_ns"] - rows["intended_ns"]) / 1e6 > 10
+    assert (late | (rows["outcome"] == Outcome.DROPPED)).mean() > 0.5
     assert worker.stderr.count("Traceback") == 0
