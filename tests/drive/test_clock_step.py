@@ -1,7 +1,7 @@
 """The clock on the wall is set forward and back during a load, as NTP or an operator does: nothing of the load notices.
 
-A preloaded library plays it for one worker, so that the machine's own clock stays. By day tests/structure/test_clocks.py
-stands for this: nothing that decides reads that clock.
+A preloaded library plays it for one worker, so that the machine's own clock stays. By day
+tests/structure/test_clocks.py stands for this: nothing that decides reads that clock.
 """
 
 from __future__ import annotations

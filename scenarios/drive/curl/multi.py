@@ -50,6 +50,8 @@ class Multi:
         self._timer: Any = None
         self._armed_s = 0.0
         self._due_s: float | None = None
+        self._acting = False
+        """libcurl is called, and will be called again before this returns if it asks for that."""
         self._kick = False
         self._running = 0
 
@@ -60,6 +62,7 @@ class Multi:
 
     def start(self, curl: Any) -> None:
         """Starts a transfer; it sends at once where it has a connection."""
+        self._acting = True
         self._multi.add_handle(curl)
         self._running += 1
         self._act(pycurl.SOCKET_TIMEOUT, 0)
@@ -114,12 +117,12 @@ class Multi:
     def _on_timer(self, after_ms: int) -> None:
         if after_ms < 0:
             self._due_s = None
-        elif after_ms == 0:
-            self._kick = True
-            self._due_s = time.monotonic()
         else:
             self._due_s = time.monotonic() + after_ms / 1000
-            self._arm()
+            if after_ms == 0 and self._acting:
+                self._kick = True
+            else:
+                self._arm()
 
     def _arm(self) -> None:
         """A timer that fires early is set again then, so that it need not be set for each transfer."""
@@ -149,13 +152,14 @@ class Multi:
     def _act(self, fd: int, events: int) -> None:
         """The top of what runs in the hub, which would print an exception and go on; rows would be missing then."""
         try:
-            self._kick = False
+            self._kick, self._acting = False, True
             running = self._multi.socket_action(fd, events)[1]
             kicks = 0
             while self._kick and kicks < KICKS_MOST:
                 self._kick = False
                 kicks += 1
                 running = self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)[1]
+            self._acting = False
             if self._kick:
                 self._arm()
             if running != self._running:
