@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.errors import RigError
 from harness.rundir.plan import Plan, PlannedRequest
+from scenarios.drive.arrival import Arrival
 from scenarios.drive.template import compile_template, read_rows
 
 Fill = Callable[[Mapping[str, str]], str]
@@ -61,11 +62,11 @@ class PlannedRequests:
             raise RigError(f"load.data: {exc}") from exc
         self._constant = None if columns else tuple(template.fill({}) for template in self._templates)
 
-    def of(self, seq: int, request: int) -> Outgoing:
-        """What arrival `seq` sends. `request`: index into plan.load.requests."""
+    def of(self, arrival: Arrival) -> Outgoing:
+        """What an arrival sends."""
         if self._constant is not None:
-            return self._constant[request]
-        return self._templates[request].fill(self._rows[seq % len(self._rows)])
+            return self._constant[arrival.request]
+        return self._templates[arrival.request].fill(self._rows[arrival.seq % len(self._rows)])
 
 
 def _template(request: PlannedRequest, columns: tuple[str, ...], expand: Callable[[str], str]) -> _Template:

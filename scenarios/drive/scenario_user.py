@@ -30,7 +30,7 @@ class ScenarioUser(FastHttpUser):
         arrival = context_of(self).arrival
         if arrival is None:
             raise RuntimeError("a request of the scenario needs an arrival, and there is none")
-        request = self.planned.of(arrival.seq, arrival.request)
+        request = self.planned.of(arrival)
         self.client.request(
             request.method, request.path, name=request.name, headers=dict(request.headers), data=request.body
         )

@@ -54,7 +54,7 @@ class CurlSender:
         transfer = self._free.pop() if self._free else self._new()
         exchange = transfer.exchange = arrival.begin(time.monotonic_ns())
         try:
-            wire = transfer.first = self._wire_of(self._planned.of(arrival.seq, arrival.request))
+            wire = transfer.first = self._wire_of(self._planned.of(arrival))
             transfer.aim(wire, self._marks(arrival))
         except (ValueError, pycurl.error) as exc:
             self._troubles.note(exc)
