@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
+import socket
 import zlib
+from types import SimpleNamespace
 
 import brotli
 import pycurl
@@ -13,9 +17,11 @@ from hypothesis import strategies as st
 
 from harness.rundir.incomplete import BYTES_MOST
 from harness.rundir.rows import Outcome
+from scenarios.drive.curl import transfer as transfer_module
 from scenarios.drive.curl.answer_buffer import AnswerBuffer
 from scenarios.drive.curl.decoding import PIECE_MOST, BrokenEncoding, decoder_of
 from scenarios.drive.curl.failures import outcome_of
+from scenarios.drive.curl.transfer import Transfer
 from scenarios.drive.curl.wire import Target, Wire, redirected, wire_of
 from scenarios.drive.planned_requests import Outgoing
 
@@ -243,3 +249,47 @@ def test_a_redirect_out_of_http_is_refused() -> None:
     first = wire_of(outgoing(), TARGET)
     with pytest.raises(ValueError, match="not followed"):
         redirected(first, 302, "file:///etc/passwd", first)
+
+
+# ---------------------------------------------------------------- where a connection may lead
+
+
+@pytest.mark.parametrize(
+    ("target", "url", "address", "opened"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000/", "127.0.0.1", True),
+        ("127.0.0.1", "http://localhost:9000/next", "127.0.0.1", True),
+        ("127.0.0.1", "http://[::1]:9000/next", "::1", True),
+        ("127.0.0.1", "http://login.example/next", "192.0.2.7", False),
+        ("127.0.0.1", "http://192.0.2.7/next", "192.0.2.7", False),
+        ("shop.example", "http://shop.example/next", "192.0.2.7", True),  # allowed by --allow-target
+        ("shop.example", "http://login.example/next", "192.0.2.8", False),
+    ],
+)
+def test_only_the_target_and_loopback_are_connected_to(target: str, url: str, address: str, opened: bool) -> None:
+    """A redirect, or a name in its target, must not lead load elsewhere. Nothing is connected here."""
+    transfer = Transfer(AnswerBuffer([]), deadline_ms=1000, target=target, user_agent="x")
+    transfer.aim(Wire("GET", url, (), None), [])
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    where = SimpleNamespace(addr=(address, 80), family=family, socktype=socket.SOCK_STREAM, protocol=0)
+    found = transfer.open_socket(0, where)
+    assert (found != pycurl.SOCKET_BAD) is opened
+    if opened:
+        found.close()
+
+
+def test_a_worker_without_a_free_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be taken for the service's connection errors."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    def died(message: str) -> None:
+        raise AssertionError(message)
+
+    monkeypatch.setattr(transfer_module, "_socket", SimpleNamespace(socket=full))
+    monkeypatch.setattr(transfer_module, "die", died)
+    transfer = Transfer(AnswerBuffer([]), deadline_ms=1000, target="127.0.0.1", user_agent="x")
+    where = SimpleNamespace(addr=("127.0.0.1", 80), family=socket.AF_INET, socktype=socket.SOCK_STREAM, protocol=0)
+    with pytest.raises(AssertionError, match="no connection can be opened: Too many open files"):
+        transfer.open_socket(0, where)

@@ -41,7 +41,7 @@ class Transfer:
         self.curl.transfer = self
         self.curl.setopt(pycurl.WRITEFUNCTION, answer.write)
         self.curl.setopt(pycurl.HEADERFUNCTION, answer.head_lines.append)
-        self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
+        self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self.open_socket)
         self.limit_ms(deadline_ms)
         self._method: tuple[str, bool] = ("GET", False)
 
@@ -70,6 +70,17 @@ class Transfer:
         self.exchange = None
         self.answer.clear()
 
+    def open_socket(self, _purpose: int, address: Any) -> Any:
+        """A new socket, for libcurl; SOCKET_BAD where a redirect leads to a host that the run may not send load to."""
+        if self._connecting_to != self._target and not ipaddress.ip_address(address.addr[0]).is_loopback:
+            return pycurl.SOCKET_BAD
+        try:
+            return _socket.socket(address.family, address.socktype, address.protocol)
+        except OSError as exc:
+            if exc.errno in (errno.EMFILE, errno.ENFILE):
+                die(f"no connection can be opened: {exc.strerror}")  # our own limit, not the service's fault
+            return pycurl.SOCKET_BAD
+
     def _set_method(self, wire: Wire) -> None:
         curl, shape = self.curl, (wire.method, wire.body is not None)
         if shape != self._method:
@@ -94,17 +105,6 @@ class Transfer:
         (RFC 9110, 9.2.2)."""
         self._sent += 1
         return int(pycurl.PREREQFUNC_OK if self._sent == 1 else pycurl.PREREQFUNC_ABORT)
-
-    def _open(self, _purpose: int, address: Any) -> Any:
-        """A new socket. A redirect must not lead load to a host that the run was not allowed to reach."""
-        if self._connecting_to != self._target and not ipaddress.ip_address(address.addr[0]).is_loopback:
-            return pycurl.SOCKET_BAD
-        try:
-            return _socket.socket(address.family, address.socktype, address.protocol)
-        except OSError as exc:
-            if exc.errno in (errno.EMFILE, errno.ENFILE):
-                die(f"no connection can be opened: {exc.strerror}")  # our own limit, not the service's fault
-            return pycurl.SOCKET_BAD
 
 
 def _handle(share: Any, user_agent: str) -> Any:
