@@ -178,6 +178,7 @@ SERVERS: Final[dict[str, Odd]] = {
     "contains-a-word": Odd((answer(LONG),), contains="offers"),
     # redirects
     "moved": Odd((answer(b"", "302 Found", "Location: /end"),), paths=_MOVED),
+    "moved-in-no-gzip": Odd((answer(b"no", "302 Found", "Location: /end", "Content-Encoding: gzip"),), paths=_MOVED),
     "moved-with-credentials": Odd(
         (answer(b"", "302 Found", "Location: /end"),), host="user:p%40ss@127.0.0.1", paths=_MOVED
     ),

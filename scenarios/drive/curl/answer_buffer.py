@@ -22,8 +22,6 @@ _SEAM: Final = b"\0"
 """Stands between parts, so that no string is found across them."""
 _ENCODING: Final = re.compile(rb"^content-encoding:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _BLANK: Final = (b"\r\n", b"\n")
-_STOP: Final = 0
-"""To libcurl: fewer bytes were taken than there were, so the transfer ends."""
 
 
 class AnswerBuffer:
@@ -51,8 +49,9 @@ class AnswerBuffer:
         self._beginning: bytes | None = None
         self._found: set[bytes] = set()
 
-    def write(self, data: bytes) -> int | None:
-        """The next bytes of the body, as they were sent; for libcurl, which takes None for all of them."""
+    def write(self, data: bytes) -> None:
+        """The next bytes of the body, as they were sent. What follows a broken encoding is passed over, so that the
+        connection can be used again, and a redirect be followed whatever its body."""
         try:
             if not self.first_ns:
                 self.first_ns = time.monotonic_ns()
@@ -60,14 +59,13 @@ class AnswerBuffer:
                 if encoding:
                     self._decoder = decoder_of(encoding[-1].decode("latin-1"))
             if self._decoder is None:
-                self._hold(data)
+                if not self.broken:
+                    self._hold(data)
             else:
                 for piece in self._decoder.pieces(data):
                     self._hold(piece)
         except BrokenEncoding:
-            self.broken = True
-            return _STOP
-        return None
+            self.broken, self._decoder = True, None
 
     def is_cut(self) -> bool:
         """Whether an answer that libcurl takes for whole has no end of its head."""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import pycurl
 
 from harness.rundir.rows import Outcome
 from scenarios.drive.curl.answer_buffer import AnswerBuffer
-
-_TAKEN: Final = frozenset((0, pycurl.E_WRITE_ERROR))
-"""The answer arrived whole, or the decoder wanted no more of it."""
 
 
 def outcome_of(code: int, answer: AnswerBuffer, late: Outcome) -> Outcome | None:
@@ -20,6 +15,6 @@ def outcome_of(code: int, answer: AnswerBuffer, late: Outcome) -> Outcome | None
     """
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return late
-    if answer.is_undecoded() and code in _TAKEN:
-        return Outcome.BAD_ANSWER
-    return Outcome.CONNECTION_ERROR if code or answer.is_cut() else None
+    if code or answer.is_cut():
+        return Outcome.CONNECTION_ERROR
+    return Outcome.BAD_ANSWER if answer.is_undecoded() else None
