@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness.rundir.plan import Plan, PlannedLoad
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import PlannedLoad
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 

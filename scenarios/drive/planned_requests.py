@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import RigError
-from harness.rundir.plan import Plan, PlannedRequest
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import PlannedRequest
 from scenarios.drive.arrival import Arrival
 from scenarios.drive.template import compile_template, read_rows
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.rundir.plan import PlannedRequest
+from harness.rundir.planned.load import PlannedRequest
 from harness.rundir.rows import Outcome
 from scenarios.drive.answer import Checks
 from tests.drive.drive_world import a_plan, fake, get
