@@ -45,6 +45,7 @@ from harness.target_allowlist import is_loopback
 from harness.text import split_quote
 from harness.toxiproxy.find import NONE, EngineChoice, find_engine
 from harness.units import NS_PER_MS, NS_PER_S, format_duration, format_things
+from scenarios.drive.command import lacks_libcurl
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -216,7 +217,11 @@ def header(plan: Plan, choice: EngineChoice) -> str:
     if plan.gateway.timeout_ms is not None:
         gateway += f" with a timeout of {format_duration(plan.gateway.timeout_ms)}"
     length = format_duration(load.warmup_ms + load.duration_ms)
-    return f"{plan.name}{cell}: {length} of load · gateway {gateway} · {engine} · seed {plan.seed} · run {plan.run_id}"
+    client = " · sent by FastHttpUser, since pycurl is not installed" if lacks_libcurl(load) else ""
+    return (
+        f"{plan.name}{cell}: {length} of load{client} · gateway {gateway} · {engine} · seed {plan.seed} "
+        f"· run {plan.run_id}"
+    )
 
 
 def _rate_warning(plan: Plan) -> str | None:

@@ -6,6 +6,7 @@ It works on status codes and bodies; `failures` classifies what went wrong befor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import jmespath
 import orjson
@@ -28,6 +29,7 @@ class Checks:
 
     def __init__(self, load: PlannedLoad, upstreams: Sequence[PlannedUpstream]) -> None:
         self._ok = load.ok
+        expected = (request.expect_contains for request in load.requests)
         self._bits = {upstream.name: 1 << upstream.index for upstream in upstreams}
         self._marks: tuple[tuple[bytes, int], ...] = ()
         self._expression: ParsedResult | None = None
@@ -36,6 +38,9 @@ class Checks:
             self._marks = tuple((f"-tg-{name}.".encode(), bit) for name, bit in self._bits.items())
         elif load.complete == "jmespath" and load.complete_jmespath:
             self._expression = jmespath.compile(load.complete_jmespath)
+        marks = tuple(mark for mark, _ in self._marks)
+        self.needles: Final = (*marks, *(text.encode() for text in expected if text is not None))
+        """Every string that a check looks for in a body; a body is only parsed besides (jmespath)."""
 
     def judge(
         self, status: int, body: bytes, request: PlannedRequest | None = None, *, accepted: bool = False

@@ -10,10 +10,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import RigError
 from harness.rundir.plan import Plan
+from harness.rundir.planned.load import PlannedLoad
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
@@ -52,6 +54,24 @@ def worker_id_of(argv: Sequence[str]) -> WorkerId:
     add_arguments(parser)
     known, _ = parser.parse_known_args(argv)
     return WorkerId(known.tailgate_run, known.tailgate_worker)
+
+
+def sends_by_libcurl(load: PlannedLoad) -> bool:
+    """Whether libcurl sends this load: the scenario's own requests in the open model, where pycurl is installed.
+
+    Otherwise Locust's clients do. Imports no pycurl.
+    """
+    return _could_be_libcurl(load) and find_spec("pycurl") is not None
+
+
+def lacks_libcurl(load: PlannedLoad) -> bool:
+    """Whether libcurl would send this load if pycurl were installed; FastHttpUser does then, at several times the CPU
+    time."""
+    return _could_be_libcurl(load) and find_spec("pycurl") is None
+
+
+def _could_be_libcurl(load: PlannedLoad) -> bool:
+    return load.model == "open" and load.locustfile is None
 
 
 def own_share(total: int, workers: int, index: int) -> int:

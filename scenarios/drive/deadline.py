@@ -13,7 +13,7 @@ from geventhttpclient.client import HTTPClient, HTTPClientPool
 from geventhttpclient.url import URL
 from locust import FastHttpUser, User
 from locust.clients import HttpSession
-from locust.contrib.fasthttp import FastHttpSession
+from locust.contrib.fasthttp import FastHttpSession, insecure_ssl_context_factory
 
 from scenarios.drive.failures import Deadline, DeadlineExpired
 from scenarios.drive.first_byte import time_bodies
@@ -92,6 +92,8 @@ def _bounded(send: Call, deadline_s: float) -> Call:
 def _pool_maker(user: FastHttpUser) -> Callable[[], None]:
     """A function that gives the client a new connection pool, unless users share one."""
     agent = user.client.client
+    # as FastHttpSession chooses it; without one, geventhttpclient verifies certificates even of an insecure user
+    context_factory = user.ssl_context_factory or (insecure_ssl_context_factory if user.insecure else None)
 
     def renew() -> None:
         if user.client_pool is None:
@@ -102,7 +104,7 @@ def _pool_maker(user: FastHttpUser) -> Callable[[], None]:
                 network_timeout=user.network_timeout,
                 connection_timeout=user.connection_timeout,
                 insecure=user.insecure,
-                ssl_context_factory=user.ssl_context_factory,
+                ssl_context_factory=context_factory,
                 proxy_host=user.proxy_host,
                 proxy_port=user.proxy_port,
             )

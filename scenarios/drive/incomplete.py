@@ -82,8 +82,8 @@ class IncompleteAnswers:
         ]
 
     def see(self, exchange: Exchange, ending: RequestEnd, lacks: int, body: bytes, name: str = "") -> None:
-        """Keeps an answer that was ok and lacks the upstreams of these bits, if it qualifies. `body`: decoded, whole;
-        `name`: that of a locustfile's request."""
+        """Keeps an answer that was ok and lacks the upstreams of these bits, if it qualifies. `body`: decoded, at least
+        its first BYTES_MOST bytes; `name`: that of a locustfile's request."""
         if self._full or self._t0_ns is None or exchange.since_ns < self._t0_ns:
             return
         done_ns = exchange.done_ns or exchange.sent_ns
@@ -134,8 +134,8 @@ class IncompleteAnswers:
             status=ending.status,
             missing=tuple(name for bit, name in self._names.items() if lacks & bit),
             file=None if trouble else name,
-            bytes=len(body),
-            cut=len(body) > BYTES_MOST or len(encoded) > BYTES_MOST,
+            bytes=ending.size,
+            cut=ending.size > BYTES_MOST or len(encoded) > BYTES_MOST,
             trouble=trouble,
         )
 

@@ -110,12 +110,14 @@ class Instrumentation:
         self._first_seq = plan.load.first_seq
         self._by_greenlet: dict[object, RequestContext] = {}
         self._open: dict[int, Arrival] = {}
-        self._deadline_s = load.client_cap_ms / 1000
-        self._late = Outcome.CLIENT_TIMEOUT
+        self.deadline_s = load.client_cap_ms / 1000
+        """The total time that a request may take."""
+        self.late = Outcome.CLIENT_TIMEOUT
+        """The outcome of one that takes longer."""
         gateway = plan.gateway
         if gateway.kind == "client" and gateway.timeout_ms is not None and gateway.timeout_ms <= load.client_cap_ms:
-            self._deadline_s = gateway.timeout_ms / 1000
-            self._late = Outcome.GATEWAY_TIMEOUT
+            self.deadline_s = gateway.timeout_ms / 1000
+            self.late = Outcome.GATEWAY_TIMEOUT
 
     def start(self, t0_ns: int) -> None:
         """The load begins; its warm-up ends at `t0_ns`."""
@@ -123,12 +125,12 @@ class Instrumentation:
 
     def prepare(self, user_class: type[User]) -> None:
         """Must be called once for each class, before it has instances."""
-        widen_timeouts(user_class, self._deadline_s)
+        widen_timeouts(user_class, self.deadline_s)
 
     def attach(self, user: Any, desk: RequestContext) -> None:
         """Measures this instance's client from now on. Unknown clients are measured by their `request` events."""
         user.tailgate_desk = desk
-        if set_deadline(user, self._deadline_s):
+        if set_deadline(user, self.deadline_s):
             user.client.request = self._measured(user.client, desk)
 
     def at_work(self, desk: RequestContext) -> None:
@@ -177,6 +179,11 @@ class Instrumentation:
     def open(self, arrival: Arrival) -> None:
         """The arrival is in flight from now on, and must get a row."""
         self._open[arrival.seq] = arrival
+
+    @property
+    def needles(self) -> tuple[bytes, ...]:
+        """Every string that checks look for in a body."""
+        return self._checks.needles
 
     @property
     def in_flight(self) -> int:
@@ -265,19 +272,40 @@ class Instrumentation:
         status = int(getattr(response, "status_code", 0) or 0)
         index = exchange.arrival.request if self.user_code is None else self.user_code.number(name)
         if is_past_deadline(error):
-            return RequestEnd(self._late, status, 0, length, index)
+            return RequestEnd(self.late, status, 0, length, index)
         failure = outcome_of(error, status)
         if failure is not None and failure is not Outcome.BAD_ANSWER:
             return RequestEnd(failure, status, 0, length, index)
         if not status:  # a client without HTTP reported no error
             return RequestEnd(failure or Outcome.OK, 0, 0, length, index)
         body = b"" if exchange.streamed else (response.content or b"")
-        request = self._requests[index] if self.user_code is None else None
         accepted = error is None and status >= 400
+        size = length or len(body)
+        return self.judge(exchange, index, status, body, size, name=name, failure=failure, accepted=accepted)
+
+    def judge(
+        self,
+        exchange: Exchange,
+        index: int,
+        status: int,
+        body: bytes,
+        size: int,
+        *,
+        name: str = "",
+        failure: Outcome | None = None,
+        accepted: bool = False,
+    ) -> RequestEnd:
+        """How an exchange ended whose answer arrived whole: by its status and what its body contains.
+
+        `index`: of plan.load.requests, or the number of the `name` of a locustfile's request. `size`: bytes of the
+        body, of which `body` may contain only what checks look for. `failure`: the outcome of an answer that is ok
+        otherwise. `accepted`: see Checks.judge.
+        """
+        request = self._requests[index] if self.user_code is None else None
         outcome, answered = self._checks.judge(status, body, request, accepted=accepted)
         if failure is not None and outcome is Outcome.OK:
             outcome, answered = failure, 0
-        ending = RequestEnd(outcome, status, answered, length or len(body), index)
+        ending = RequestEnd(outcome, status, answered, size, index)
         lacks = self._incomplete.asked_by(index, name) & ~answered
         if lacks and outcome is Outcome.OK and not exchange.streamed:
             self._incomplete.see(exchange, ending, lacks, body, name)

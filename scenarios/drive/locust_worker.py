@@ -10,7 +10,7 @@ import functools
 import importlib.metadata
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 
@@ -36,12 +36,16 @@ _IMPORTS: Final = (
     "scenarios.drive.incomplete",
     "scenarios.drive.models.closed_model",
     "scenarios.drive.models.open_model",
+    "scenarios.drive.models.task_sender",
     "scenarios.drive.scenario_user",
-    "scenarios.drive.user_file",
+    "scenarios.drive.user_code.user_code",
+    "scenarios.drive.user_code.user_file",
 )
 """What `locustfile.py` imports. That file itself builds the worker, so Locust alone may import it."""
 for _name in _IMPORTS:
     importlib.import_module(_name)
+with suppress(ImportError):  # the worker imports it again where libcurl sends, and says what is wrong with it
+    importlib.import_module("scenarios.drive.curl.sender")
 
 
 def prepare() -> None:

@@ -23,15 +23,17 @@ import gevent
 from locust import User, events, task
 from locust.exception import StopUser
 
-from harness.errors import TailgateError
+from harness.errors import RigError, TailgateError
 from harness.rundir.handshake import Handshake
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander, known_secrets
-from scenarios.drive.command import WorkerId, add_arguments, worker_id_of
+from scenarios.drive.command import WorkerId, add_arguments, sends_by_libcurl, worker_id_of
 from scenarios.drive.incomplete import IncompleteAnswers
 from scenarios.drive.instrumentation import Instrumentation
 from scenarios.drive.models.closed_model import ClosedModel
-from scenarios.drive.models.open_model import OpenModel
+from scenarios.drive.models.open_model import OpenModel, Sender
+from scenarios.drive.models.task_sender import TaskSender
+from scenarios.drive.planned_requests import PlannedRequests
 from scenarios.drive.recorder import Recorder, die
 from scenarios.drive.scenario_user import scenario_user
 from scenarios.drive.user_code.user_code import UserCode, expanded_options
@@ -73,6 +75,9 @@ class Worker:
         )
         self.watch = StopWatch(self.handshake, self.recorder, self.user_code.beat if self.user_code else lambda: None)
         self.is_over = False
+        self.planned = None
+        if self.plan.load.locustfile is None:
+            self.planned = PlannedRequests(self.plan, Expander(os.environ))
         self.classes = self._user_classes()
 
     def begin(self, environment: Any) -> None:
@@ -91,16 +96,10 @@ class Worker:
     def run_open(self, environment: Any) -> None:
         with report_crash():
             self.await_service()
-            model = OpenModel(
-                self.plan,
-                self.place,
-                self.classes,
-                meter=self.meter,
-                recorder=self.recorder,
-                watch=self.watch,
-                locustfile=self.user_code.watcher if self.user_code else None,
+            sender = self._sender(environment)
+            OpenModel(self.plan, self.place, sender, meter=self.meter, recorder=self.recorder, watch=self.watch).run(
+                self.handshake
             )
-            model.run(environment, self.handshake)
         self.is_over = True
         gevent.spawn(environment.runner.quit)  # in another greenlet, since it kills the current one
 
@@ -113,13 +112,27 @@ class Worker:
         if self.user_code is not None:
             self.user_code.end(environment)
 
+    def _sender(self, environment: Any) -> Sender:
+        if self.planned is not None and sends_by_libcurl(self.plan.load):
+            try:
+                from scenarios.drive.curl.sender import CurlSender
+            except ImportError as exc:
+                fix = "install it anew, or remove it, and FastHttpUser sends"
+                raise RigError(f"pycurl is installed and cannot be imported ({exc}): {fix}") from exc
+            return CurlSender(self.plan, self.planned, self.meter)
+        watcher = self.user_code.watcher if self.user_code else None
+        return TaskSender(
+            self.plan, self.place, self.classes, environment=environment, meter=self.meter, locustfile=watcher
+        )
+
     def _user_classes(self) -> tuple[type[User], ...]:
         load = self.plan.load
         if self.user_code is not None and load.locustfile is not None:
             return load_user_classes(
                 Path(load.locustfile), self.user_code.watcher, arrivals_are_planned=load.model == "open"
             )
-        return (scenario_user(self.plan, Expander(os.environ)),)
+        assert self.planned is not None
+        return (scenario_user(self.planned),)
 
 
 class Arrivals(User):

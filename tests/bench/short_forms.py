@@ -84,6 +84,9 @@ SHORT_FORMS: Final = {
             row("of the request", *numbers(2), "20"),
         ),
     ),
+    "generators": ShortForm(
+        ("--short",), (row("tailgate", "1,000", *numbers(6)),), whole_runs=True, as_module=True
+    ),
     "healthy_example": ShortForm(("--short",), (r"run +1  \w+.*", r"1 \w+"), whole_runs=True),
     "fuzz_scenarios": ShortForm(("--count", "40", "--seed", "1"), (row("40", "1", N, N, "0", N),)),
     "isolation": ShortForm(

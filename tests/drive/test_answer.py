@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.rundir.planned.load import PlannedRequest
 from harness.rundir.rows import Outcome
 from scenarios.drive.answer import Checks
 from tests.drive.drive_world import a_plan, fake, get
@@ -49,6 +50,19 @@ def test_an_expected_status_is_good_outside_ok_and_an_ok_one_that_was_not_expect
     request = get(expect_status=((404, 404),))
     found = [checks().judge(status, b"", request)[0] for status in (404, 200, 500)]
     assert found == [Outcome.OK, Outcome.BAD_ANSWER, Outcome.HTTP_ERROR]
+
+
+def test_every_text_that_a_check_looks_for_is_a_needle() -> None:
+    """A long body is held only in part, and with the needles that were in the rest."""
+    texts = {
+        name: f"text of {name}"
+        for name, field in PlannedRequest.model_fields.items()
+        if name.startswith("expect_") and field.annotation == str | None
+    }
+    assert "expect_contains" in texts
+    made = checks(requests=(get(**texts),), complete="auto")
+    assert {text.encode() for text in texts.values()} < set(made.needles)
+    assert {b"-tg-azure.", b"-tg-aws.", b"-tg-gcp."} < set(made.needles)
 
 
 def test_expected_bytes_must_be_in_the_body() -> None:

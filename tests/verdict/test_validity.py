@@ -291,6 +291,23 @@ def test_a_fail_of_a_run_that_was_late_throughout_is_the_rigs(tmp_path: Path) ->
     assert_rig_failure(judged(late_between(-9_000, 999_000, 1_500), tmp_path), "lag", "was late")
 
 
+def test_a_rate_that_was_not_held_is_named_with_the_rate_that_was(tmp_path: Path) -> None:
+    """The load generator falls behind evenly: after a second of load it is half a second late."""
+    made = record(make_plan(gates=["p99 < 1s"], rate_per_s=30), lag_ms=lambda t_ms: 0.2 + (t_ms - t_ms[0]) / 2)
+    results = judged(made, tmp_path)
+    assert_rig_failure(results, "lag", "the load generator was late")
+    assert "it sent 21/s of the 31/s that were planned" in results.reason
+
+
+def test_arrivals_that_wait_for_a_user_are_neither_late_nor_below_their_rate(tmp_path: Path) -> None:
+    """`load.max_users` are too few: the arrivals fall behind evenly, and the load generator has their turns in time."""
+    made = record(make_plan(gates=["p99 < 1s"], rate_per_s=30), lag_ms=lambda t_ms: 0.2 + (t_ms - t_ms[0]) / 2)
+    made.samples["waited_us"] = (made.samples["sent_ns"] - made.samples["intended_ns"]) // 1000 - 200
+    results = judged(made, tmp_path)
+    assert results.verdict == "fail", "the wait is latency"
+    assert {one.check: one.detail for one in results.validity}["lag"] == "p99 0.20 ms, 0 seconds above 10 ms"
+
+
 def test_lag_is_measured_against_the_smallest_latency_limit(tmp_path: Path) -> None:
     """1 % of 5 s is 50 ms: 30 ms of lag make no second bad."""
     made = late_between(20_000, 40_000, 30)

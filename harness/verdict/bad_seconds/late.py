@@ -18,6 +18,8 @@ from harness.verdict.validity import RunCheck
 
 LAG_MS: Final = 10.0
 """A p99 send lag up to this is never too much."""
+RATE_HELD: Final = 1.02
+"""Sending may take this many times as long as planned before the rate counts as not held."""
 
 
 def lag_limit_ms(latency_limits_ms: list[float]) -> float:
@@ -56,6 +58,7 @@ def lag_finding(run: Evidence, limit_ms: float, late: frozenset[int], changes: S
         return RunCheck("lag", True, "nothing was sent")
     p99_ms = max(0, int(nearest_rank(lag, [0.99])[0])) / NS_PER_MS
     figures = f"p99 {format_duration(p99_ms)}, {format_things(len(late), 'second')} above {format_duration(limit_ms)}"
+    figures += _rate_not_held(run, lag)
     if changes:
         return RunCheck(
             "lag",
@@ -64,3 +67,17 @@ def lag_finding(run: Evidence, limit_ms: float, late: frozenset[int], changes: S
             "free the machine, lower the rate, or add --workers; then run again",
         )
     return RunCheck("lag", True, figures if not late else f"{figures}; no verdict rests on them")
+
+
+def _rate_not_held(run: Evidence, lag_ns: NDArray[np.int64]) -> str:
+    """The rate at which the arrivals were sent, where it is lower than the planned one; "" where it was held.
+
+    Both are means over all arrivals, so that one late second does not count. `lag_ns`: see send_lag_ns.
+    """
+    intended = run.intended_ns[run.samples["part"] == 0] if run.has_parts else run.intended_ns
+    planned_s = float(np.ptp(intended)) / NS_PER_S
+    sent_s = float(np.ptp(intended + lag_ns)) / NS_PER_S
+    if not planned_s or sent_s <= planned_s * RATE_HELD:
+        return ""
+    count = len(lag_ns)
+    return f"; it sent {count / sent_s:,.0f}/s of the {count / planned_s:,.0f}/s that were planned"
