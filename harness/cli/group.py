@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "report": "Write a run's reports again.",
     "compare": "Compare two runs: is HEAD slower than BASE?",
     "validate": "Check scenarios without starting anything.",
+    "plan": "Say before anything runs how long each gate needs to be decided.",
     "schema": "Print the JSON schema of scenarios or results.",
     "init": "Write a scenario to start from.",
     "doctor": "Check this machine, with the command that mends each finding.",

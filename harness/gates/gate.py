@@ -134,6 +134,12 @@ class Gate(Protocol):
     def counts_calls(self) -> bool:
         """Whether it is decided by the records of calls: those to its upstreams, or to all where it names none."""
 
+    @property
+    def allowed_share(self) -> float | None:
+        """If the gate is decided by the share of requests that count against it: the share from which on it does not
+        hold. None if it is decided in another way, or against a limit that only the run gives."""
+        ...
+
     def moments(self, confidence: float) -> int:
         """How many independent moments (clumps) a window needs so that a PASS is possible; 0: any number will do."""
         ...
@@ -238,6 +244,10 @@ class GateDefaults:
     @property
     def counts_calls(self) -> bool:
         return False
+
+    @property
+    def allowed_share(self) -> float | None:
+        return None
 
     def moments(self, confidence: float) -> int:
         return 0
