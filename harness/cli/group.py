@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "report": "Write a run's reports again.",
     "compare": "Compare two runs: is HEAD slower than BASE?",
     "validate": "Check scenarios without starting anything.",
+    "capacity": "Find the highest rate that the service carries, and what stops it.",
     "plan": "Say before anything runs how long each gate needs to be decided.",
     "schema": "Print the JSON schema of scenarios or results.",
     "init": "Write a scenario to start from.",

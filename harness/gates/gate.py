@@ -140,6 +140,12 @@ class Gate(Protocol):
         hold. None if it is decided in another way, or against a limit that only the run gives."""
         ...
 
+    @property
+    def unfit_for_one_rate(self) -> str:
+        """Why a search over rates, whose loads differ in length and whose faults never end, cannot judge it; empty if
+        it can."""
+        ...
+
     def moments(self, confidence: float) -> int:
         """How many independent moments (clumps) a window needs so that a PASS is possible; 0: any number will do."""
         ...
@@ -248,6 +254,10 @@ class GateDefaults:
     @property
     def allowed_share(self) -> float | None:
         return None
+
+    @property
+    def unfit_for_one_rate(self) -> str:
+        return ""
 
     def moments(self, confidence: float) -> int:
         return 0
