@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "validate": "Check scenarios without starting anything.",
     "capacity": "Find the highest rate that the service carries, and what stops it.",
     "plan": "Say before anything runs how long each gate needs to be decided.",
-    "schema": "Print the JSON schema of scenarios or results.",
+    "schema": "Print the JSON schema of scenarios, results or capacities.",
     "init": "Write a scenario to start from.",
     "doctor": "Check this machine, with the command that mends each finding.",
     "toxiproxy": "Install, serve or sweep Toxiproxy.",

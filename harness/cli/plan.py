@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.cli.display import output
-from harness.errors import Problem, ScenarioError
+from harness.errors import Problem, ScenarioError, UsageError
 from harness.units import format_duration
 
 if TYPE_CHECKING:
@@ -75,7 +75,24 @@ def _print(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) 
         if lines != shown:
             output.say("\n".join(lines))
         shown = lines
+    if search := _search_most(loaded):
+        output.say(f"  `tailgate capacity` takes at most about {search} for each cell")
     output.say("  times are of a gate's phase, with slow requests spread evenly; those in spells need longer")
+
+
+def _search_most(loaded: LoadedScenario) -> str:
+    """How long a capacity search of one cell takes at most; empty if none is possible."""
+    from harness.scenario.load import dry_plan
+    from harness.search.capacity import Settings, longest_s
+    from harness.search.load_plans import refuse_unsearchable
+
+    plan, _ = dry_plan(loaded.cells[0].loaded.checked)
+    try:
+        refuse_unsearchable(plan)
+    except UsageError:
+        return ""
+    curves = 1 + sum(not fault.on_service for fault in plan.faults)
+    return _duration(curves * longest_s(Settings.usual(plan)))
 
 
 def _lines(cell: CellNeeds) -> list[str]:

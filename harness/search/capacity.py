@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from harness.evidence import Evidence
     from harness.rundir.plan import Plan
 
-SETTLE_MS: Final = 5_000.0
-EXPLORE_MS: Final = 12_000.0
-RETURN_MS: Final = 4_000.0
 RESTARTS_MOST: Final = 3
 CORE_LEFT: Final = 0.5
 """Where less than this of the machine's cores was left, the answer is that of the machine."""
@@ -60,6 +57,19 @@ class Settings:
     refute_ms: float
     soak_ms: float
     alpha: float
+    settle_ms: float = 5_000.0
+    explore_ms: float = 12_000.0
+    return_ms: float = 4_000.0
+
+    @classmethod
+    def usual(cls, plan: Plan) -> Settings:
+        """What a search does if nothing is asked for. The plan is one whose rate can be searched."""
+        from scenarios.load import peak_rate_per_s
+
+        assert plan.load.schedule is not None
+        first_per_s = peak_rate_per_s(plan.load.schedule)
+        alpha = round(1 - plan.verdict.confidence, 9)
+        return cls(first_per_s, None, within=0.1, refute_ms=60_000.0, soak_ms=120_000.0, alpha=alpha)
 
     @property
     def most_per_s(self) -> float:
@@ -69,9 +79,11 @@ class Settings:
 
 def longest_s(settings: Settings) -> float:
     """How long one curve takes at most if no load has to be repeated and the service always comes back, in seconds."""
-    explored = EXPLORED_MOST * (SETTLE_MS + EXPLORE_MS)
-    returns = EXPLORED_MOST * (SETTLE_MS + RETURN_MS) / 2
-    certified = SOAKS_MOST * (SETTLE_MS + settings.soak_ms) + REFUTED_MOST * (SETTLE_MS + settings.refute_ms)
+    explored = EXPLORED_MOST * (settings.settle_ms + settings.explore_ms)
+    returns = EXPLORED_MOST * (settings.settle_ms + settings.return_ms) / 2
+    certified = SOAKS_MOST * (settings.settle_ms + settings.soak_ms) + REFUTED_MOST * (
+        settings.settle_ms + settings.refute_ms
+    )
     return (explored + returns + certified) / 1000
 
 
@@ -138,7 +150,7 @@ class CurveSearch:
 
     def _try(self, load: Load) -> Outcome:
         judged_ms = {
-            "explore": EXPLORE_MS, "soak": self._settings.soak_ms, "refute": self._settings.refute_ms
+            "explore": self._settings.explore_ms, "soak": self._settings.soak_ms, "refute": self._settings.refute_ms
         }[load.purpose]  # fmt: skip
         if not load.pooled:
             self._pooled = []
@@ -149,7 +161,7 @@ class CurveSearch:
     def _load(self, load: Load, judged_ms: float, purpose: StepPurpose) -> Step:
         spec = LoadSpec(
             rate_per_s=load.rate_per_s,
-            settle_ms=SETTLE_MS,
+            settle_ms=self._settings.settle_ms,
             judged_ms=judged_ms,
             gates=self._gates.gates,
             fault=self._fault,
@@ -185,7 +197,7 @@ class CurveSearch:
         held = [step.rate_per_s for step in self._steps if step.outcome == "held" and step.purpose == "explore"]
         if not held:
             return
-        step = self._load(Load("explore", held[0]), RETURN_MS, "return")
+        step = self._load(Load("explore", held[0]), self._settings.return_ms, "return")
         if step.outcome == "held":
             return
         self._note("metastable")

@@ -61,6 +61,12 @@ SHORT_FORMS: Final = {
             row("total outage", "30 s", "0.1 s", *("",) * 6, "0 / 0 / 100"),
         ),
     ),
+    "capacity_truth": ShortForm(
+        ("--searches", "1", "--only", "pool"),
+        (rf"pool .* truth +{N}/s  found .*", rf"1 searches, \d brackets without the truth, \d wrong limiters"),
+        whole_runs=True,
+        as_module=True,
+    ),
     "fake_cpu": ShortForm(("--short",), (row("generic", *numbers(5), ""), row("500 routes", *numbers(5), "1.3"))),
     "forwarder": ShortForm(
         ("--short",),

@@ -19,10 +19,10 @@ from harness.scenario.planning.gateway_choice import resolve_gateway
 from tests.bench.short_forms import ROOT, SHORT_FORMS, ShortForm, play, row, wrong
 from tests.rundir.recording import T0_NS, make_plan, record
 
-AT_NIGHT: Final = {"healthy_example", "isolation", "kill_matrix", "ladder_table", "many_runs", "truth"}
+AT_NIGHT: Final = {"capacity_truth", "healthy_example", "isolation", "kill_matrix", "ladder_table", "many_runs", "truth"}
 """They need whole runs, or Locust to start within four seconds. By day `overhead` shows that a bench can start a run,
-tests/run plays cells of `kill_matrix` and `ladder_table`, and tests/examples runs the example."""
-STARTED_BY_OTHERS: Final = {"kill_partner", "kill_service", "stub_server"}
+tests/run plays cells of `kill_matrix` and `ladder_table`, tests/examples runs the example, and tests/search a search."""
+STARTED_BY_OTHERS: Final = {"kill_partner", "kill_service", "limited_service", "stub_server"}
 """Programs under `bench/` that measure nothing: benches start them."""
 COMMAND: Final = re.compile(r"python (?:-m bench\.(\w+)|bench/(\w+)\.py)")
 PAGES: Final = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "Makefile")

@@ -58,8 +58,10 @@ def test_runs_that_are_pooled_share_what_is_needed(tmp_path: Path) -> None:
 
 
 def test_of_faults_that_overlap_no_shortest_load_is_said(tmp_path: Path) -> None:
-    text = SCENARIO.replace("baseline: 60s, recovery: 60s", "duration: 250s")
-    both = "latency: 60s, at: 70s, for: 90s}, {name: x, upstream: azure, at: 80s, for: 60s, down: true}"
+    text = SCENARIO.replace("baseline: 60s, recovery: 60s", "duration: 250s").replace(
+        "{azure: {}}", "{azure: {}, gcp: {}}"
+    )
+    both = "latency: 60s, at: 70s, for: 90s}, {name: x, upstream: gcp, at: 80s, for: 60s, down: true}"
     text = text.replace("latency: 60s, for: 90s}", both)
     text = text.replace("after azure-latency", "during x")
     (cell,) = needs(tmp_path, text)
