@@ -19,8 +19,8 @@ from harness.errors import Interrupted, RigError, ServiceGone, UsageError
 from harness.rundir.searches.capacity import (
     CapacityFinding,
     Curve,
+    LoadStep,
     RecordedStep,
-    Step,
     StepPurpose,
     recorded_steps,
 )
@@ -107,13 +107,13 @@ class CurveSearch:
         self._folder = folder
         self._say = say
         self._gates: CurveGates = health_gates(plan) if fault is None else fault_gates(plan, fault)
-        self._steps: list[Step] = []
+        self._steps: list[LoadStep] = []
         self._findings: list[CapacityFinding] = ["gates_of_faults"] if self._gates.borrowed else []
         self._restarts = 0
         self._pooled: list[Evidence] = []
 
     def run(
-        self, recorded: list[Step], cores: float | None, capacities: dict[str, int]
+        self, recorded: list[LoadStep], cores: float | None, capacities: dict[str, int]
     ) -> tuple[Curve, Exception | None]:
         """The curve, and what ended it early (an interruption, a rig failure), if anything did. `recorded`: the steps
         of an earlier call, whose answers are taken as they are."""
@@ -136,7 +136,7 @@ class CurveSearch:
             ended = exc
         return self._curve(bracket, ended, cores, capacities), ended
 
-    def _answer(self, load: Load, recorded: list[Step]) -> Outcome:
+    def _answer(self, load: Load, recorded: list[LoadStep]) -> Outcome:
         if recorded:
             step = recorded.pop(0)
             self._steps.append(step)
@@ -158,7 +158,7 @@ class CurveSearch:
         self._say(f"{describe_step(step, self._fault)}")
         return step.outcome
 
-    def _load(self, load: Load, judged_ms: float, purpose: StepPurpose) -> Step:
+    def _load(self, load: Load, judged_ms: float, purpose: StepPurpose) -> LoadStep:
         spec = LoadSpec(
             rate_per_s=load.rate_per_s,
             settle_ms=self._settings.settle_ms,
@@ -176,10 +176,10 @@ class CurveSearch:
         self._keep(step)
         return step
 
-    def _died(self, load: Load, purpose: StepPurpose) -> Step:
+    def _died(self, load: Load, purpose: StepPurpose) -> LoadStep:
         """The service ended under the load: it broke, and the next load starts another one."""
         self._renew()
-        step = Step(
+        step = LoadStep(
             purpose=purpose, rate_per_s=load.rate_per_s, run="", seconds=0, outcome="broke",
             reason="the service ended during the load", alpha=load.alpha, n=0, completed_per_s=0, p50_ms=None,
             p99_ms=None, in_flight_mean=0, little=None, stationary=False, gates=(), cpu_cores=None,
@@ -188,7 +188,7 @@ class CurveSearch:
         self._keep(step)
         return step
 
-    def _keep(self, step: Step) -> None:
+    def _keep(self, step: LoadStep) -> None:
         self._steps.append(step)
         RecordedStep(fault=self._fault, step=step).append(self._folder)
 
@@ -241,11 +241,11 @@ class CurveSearch:
         )
 
 
-def _cores_used(step: Step) -> float:
+def _cores_used(step: LoadStep) -> float:
     return (step.cpu_cores or 0.0) + (step.load_cores or 0.0)
 
 
-def describe_step(step: Step, fault: str | None) -> str:
+def describe_step(step: LoadStep, fault: str | None) -> str:
     """`  azure-slow  explore  36/s  held: p99 410 ms, 12 in flight` for people."""
     p99 = "failed" if step.p99_ms is None else f"{step.p99_ms:,.0f} ms"
     what = f"p99 {p99}, {step.in_flight_mean:.1f} in flight" if step.n else "nothing arrived"
@@ -253,7 +253,7 @@ def describe_step(step: Step, fault: str | None) -> str:
     return f"  {fault or 'health':<16} {step.purpose:<8} {step.rate_per_s:>8g}/s  {step.outcome}: {what}{told}"
 
 
-def read_steps(folder: Path, faults: tuple[str | None, ...]) -> dict[str | None, list[Step]]:
+def read_steps(folder: Path, faults: tuple[str | None, ...]) -> dict[str | None, list[LoadStep]]:
     """The recorded steps of every curve. Raises UsageError if the folder has none, or has those of other curves."""
     try:
         lines = recorded_steps(folder)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from harness.rundir.searches.capacity import Limiter, Step, StepUpstream
+from harness.rundir.searches.capacity import Limiter, LoadStep, StepUpstream
 
 BUSY: Final = 0.9
 """The share of its cores, or a thread's share of one core, from which on the processor is the limit."""
@@ -24,7 +24,7 @@ SLOWER: Final = 1.5
 NOT_KNOWN: Final = Limiter(kind="not_known", witness="not known: nothing that can be seen from outside reached a bound")
 
 
-def limiter_of(steps: Sequence[Step], *, cores: float | None, capacities: dict[str, int]) -> Limiter:
+def limiter_of(steps: Sequence[LoadStep], *, cores: float | None, capacities: dict[str, int]) -> Limiter:
     """The limiter by the steps of one curve. `cores`: how many the service may use; None: unknown. `capacities`: of the
     fakes that have one, by upstream."""
     broke = min((step for step in steps if step.outcome == "broke"), key=lambda step: step.rate_per_s, default=None)
@@ -46,14 +46,14 @@ def limiter_of(steps: Sequence[Step], *, cores: float | None, capacities: dict[s
     )
 
 
-def _cpu(broke: Step, cores: float | None) -> Limiter | None:
+def _cpu(broke: LoadStep, cores: float | None) -> Limiter | None:
     if broke.cpu_cores is None or not cores or broke.cpu_cores < BUSY * cores:
         return None
     witness = f"processor: the service used {broke.cpu_cores:.2f} of {cores:g} cores at {broke.rate_per_s:g}/s"
     return Limiter(kind="cpu", witness=witness, figures={"cpu_cores": broke.cpu_cores, "cores": cores})
 
 
-def _one_thread(broke: Step) -> Limiter | None:
+def _one_thread(broke: LoadStep) -> Limiter | None:
     if broke.busiest_thread is None or broke.busiest_thread < BUSY:
         return None
     witness = (
@@ -63,7 +63,7 @@ def _one_thread(broke: Step) -> Limiter | None:
     return Limiter(kind="one_thread", witness=witness, figures={"busiest_thread": broke.busiest_thread})
 
 
-def _upstream_capacity(broke: Step, capacities: dict[str, int]) -> Limiter | None:
+def _upstream_capacity(broke: LoadStep, capacities: dict[str, int]) -> Limiter | None:
     for upstream in broke.upstreams:
         capacity = capacities.get(upstream.name)
         if capacity and upstream.in_flight_most is not None and upstream.in_flight_most >= AT_CAPACITY * capacity:
@@ -73,7 +73,7 @@ def _upstream_capacity(broke: Step, capacities: dict[str, int]) -> Limiter | Non
     return None
 
 
-def _upstream_slower(first: Step | None, broke: Step) -> Limiter | None:
+def _upstream_slower(first: LoadStep | None, broke: LoadStep) -> Limiter | None:
     if first is None:
         return None
     earlier = {upstream.name: upstream.p50_ms for upstream in first.upstreams}
@@ -89,7 +89,7 @@ def _upstream_slower(first: Step | None, broke: Step) -> Limiter | None:
     return None
 
 
-def _upstream_calls(before: Step | None, broke: Step, overloaded: Step) -> Limiter | None:
+def _upstream_calls(before: LoadStep | None, broke: LoadStep, overloaded: LoadStep) -> Limiter | None:
     """A pool of connections: the calls open at an upstream stay at one number however many requests wait."""
     if before is None or overloaded.in_flight_mean < GREW * before.in_flight_mean:
         return None
@@ -109,11 +109,13 @@ def _upstream_calls(before: Step | None, broke: Step, overloaded: Step) -> Limit
     return None
 
 
-def _named(step: Step, name: str) -> StepUpstream | None:
+def _named(step: LoadStep, name: str) -> StepUpstream | None:
     return next((upstream for upstream in step.upstreams if upstream.name == name), None)
 
 
-def _count(first: Step | None, before: Step | None, broke: Step, overloaded: Step, what: str) -> Limiter | None:
+def _count(
+    first: LoadStep | None, before: LoadStep | None, broke: LoadStep, overloaded: LoadStep, what: str
+) -> Limiter | None:
     """Threads or sockets that grew with the load and then stood still while requests in flight still rose."""
     if first is None or before is None or first is before:
         return None

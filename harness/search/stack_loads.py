@@ -88,14 +88,15 @@ class StackLoads:
         ends."""
         self._session.stopper.check()
         run_id = new_run_id()
-        run_dir = self._folder / f"load-{self._count:03d}"
+        number = self._count
+        self._count += 1  # also of a load that does not come up: its directory is there
+        run_dir = self._folder / f"load-{number:03d}"
         if self._stack is None:
-            self._begin(run_id, run_dir, spec)
+            self._begin(run_id, run_dir, spec, number)
         else:
-            plan = self._plan(run_id, spec)
+            plan = self._plan(run_id, spec, number)
             create_run_dir(run_dir, plan, self._cell.loaded.text, None)
             self._stack.load(plan, run_dir, self._watch)
-        self._count += 1
         assert self._stack is not None
         threads = ThreadLoad(self._service_pid)
         self._stack.go()
@@ -120,7 +121,7 @@ class StackLoads:
             if lease is not None:
                 lease.release()
 
-    def _begin(self, run_id: str, run_dir: Path, spec: LoadSpec) -> None:
+    def _begin(self, run_id: str, run_dir: Path, spec: LoadSpec, number: int) -> None:
         scenario = self._cell.loaded.scenario
         choice = find_engine(scenario.toxiproxy.url) if scenario.upstreams else NONE
         self._lease = PortLease()
@@ -135,7 +136,7 @@ class StackLoads:
             run_dir=run_dir,
         ).model_copy(update={"overrides": self._session.options.overrides})
         self._base = self._with_slots(planned)
-        plan = self._plan(run_id, spec)
+        plan = self._plan(run_id, spec, number)
         create_run_dir(run_dir, plan, self._cell.loaded.text, None)
         self._stack = StackClient(run_dir, plan, self._lease, choice)
         self._stack.up(self._watch)
@@ -149,12 +150,12 @@ class StackLoads:
         room = with_room_for(planned.stack, [planned.model_copy(update={"load": fitted.load})])
         return Plan.of(room, planned)
 
-    def _plan(self, run_id: str, spec: LoadSpec) -> Plan:
+    def _plan(self, run_id: str, spec: LoadSpec, number: int) -> Plan:
         assert self._base is not None
-        load = self._load_plan(self._base, run_id, spec, self._count * SEQ_PER_LOAD)
+        load = self._load_plan(self._base, run_id, spec, number)
         return Plan.of(self._base.stack, load)
 
-    def _load_plan(self, base: Plan, run_id: str, spec: LoadSpec, first_seq: int) -> LoadPlan:
+    def _load_plan(self, base: Plan, run_id: str, spec: LoadSpec, number: int) -> LoadPlan:
         return load_plan(
             base,
             run_id=run_id,
@@ -164,8 +165,8 @@ class StackLoads:
             gates=spec.gates,
             fault=spec.fault,
             confidence=spec.confidence,
-            first_seq=first_seq,
-            seed=self._seed + self._count,
+            first_seq=number * SEQ_PER_LOAD,
+            seed=self._seed + number,
         )
 
     def _watch(self, event: object) -> None:

@@ -15,7 +15,7 @@ from harness.errors import RigError
 from harness.evidence import Evidence, Pool
 from harness.evidence.resources import ResourceSeries
 from harness.rundir.rows import NO_SEQ, Outcome
-from harness.rundir.searches.capacity import Step, StepGate, StepOutcome, StepPurpose, StepUpstream
+from harness.rundir.searches.capacity import LoadStep, StepGate, StepOutcome, StepPurpose, StepUpstream
 from harness.search.stationary import mean_in_flight, not_stationary
 from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS, NS_PER_S, Span
@@ -45,7 +45,7 @@ class _Judged:
     stationary: bool
 
 
-def step_of(run: LoadRun, load: Load, purpose: StepPurpose, before: Sequence[Evidence]) -> tuple[Step, Evidence]:
+def step_of(run: LoadRun, load: Load, purpose: StepPurpose, before: Sequence[Evidence]) -> tuple[LoadStep, Evidence]:
     """The step of a load that is over, and its evidence. `before`: loads that are pooled with it.
 
     Raises RigError if the load cannot be judged and the load generator is not the reason.
@@ -61,7 +61,7 @@ def step_of(run: LoadRun, load: Load, purpose: StepPurpose, before: Sequence[Evi
     seconds = (end_ns - begin_ns) / NS_PER_S
     spent_s = (rows["done_ns"][inside] - rows["intended_ns"][inside]) / NS_PER_S
     readings = evidence.readings.within([Span(begin_ns, end_ns)], None)
-    step = Step(
+    step = LoadStep(
         purpose=purpose,
         rate_per_s=load.rate_per_s,
         run=run.run_dir.name,

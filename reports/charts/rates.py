@@ -9,7 +9,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from harness.rundir.searches.capacity import Curve, Step
+from harness.rundir.searches.capacity import Curve, LoadStep
 from harness.units import format_exact_duration
 from reports.charts.plot import Amount, LogMs, Plot, Scale
 
@@ -71,10 +71,10 @@ def cores(curves: Sequence[Curve]) -> Markup | None:
     return plot.render()
 
 
-def drawn(curve: Curve) -> list[Step]:
+def drawn(curve: Curve) -> list[LoadStep]:
     """The steps of a curve in order of their rate: of several at one rate the longest, and none of those that only
     looked whether the service came back."""
-    best: dict[float, Step] = {}
+    best: dict[float, LoadStep] = {}
     for step in curve.steps:
         if step.purpose != "return" and step.n:
             before = best.get(step.rate_per_s)
@@ -87,7 +87,7 @@ def _plot(curves: Sequence[Curve], label: str, y: Scale) -> Plot:
     return Plot(label, rates, y, css="rates", right_ch=max((len(_name(curve)) for curve in curves), default=0) + 1)
 
 
-def _lines(plot: Plot, curves: Sequence[Curve], value: Callable[[Step], float]) -> None:
+def _lines(plot: Plot, curves: Sequence[Curve], value: Callable[[LoadStep], float]) -> None:
     ends = []
     for number, curve in enumerate(curves):
         points = [(step.rate_per_s, value(step)) for step in drawn(curve)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from harness.rundir.searches.capacity import CapacityFinding, CapacityResults, Curve, Step
+from harness.rundir.searches.capacity import CapacityFinding, CapacityResults, Curve, LoadStep
 from reports.charts import rates
 from reports.page import embedded_json, render
 from reports.redacted import redacted_document
@@ -61,5 +61,5 @@ def _row(curve: Curve) -> dict[str, Any]:
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: LoadStep) -> dict[str, Any]:
     return {"step": step, "link": quote(step.run) if step.run else ""}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.rundir.searches.capacity import Step, StepUpstream
+from harness.rundir.searches.capacity import LoadStep, StepUpstream
 
 
-def step(rate_per_s: float, outcome: str = "held", **figures: Any) -> Step:
+def step(rate_per_s: float, outcome: str = "held", **figures: Any) -> LoadStep:
     """A load at `rate_per_s` in which nothing reached a bound."""
-    return Step.model_validate(
+    return LoadStep.model_validate(
         {
             "purpose": "explore",
             "rate_per_s": rate_per_s,

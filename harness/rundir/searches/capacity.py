@@ -53,7 +53,7 @@ class StepUpstream(Frozen):
     in_flight_most: int | None
 
 
-class Step(Frozen):
+class LoadStep(Frozen):
     """One load. `run`: the name of its run directory below that of the search."""
 
     purpose: StepPurpose
@@ -89,7 +89,7 @@ class RecordedStep(Frozen):
     """A line of steps.ndjson: a step of the curve of `fault`; null: of health."""
 
     fault: str | None
-    step: Step
+    step: LoadStep
 
     def append(self, folder: Path) -> None:
         """Raises OSError."""
@@ -125,7 +125,7 @@ class Curve(Frozen):
     ended_by: Literal["bracket", "to", "generator", "nothing_holds", "undecided", "interrupted", "rig"]
     findings: tuple[CapacityFinding, ...] = ()
     limiter: Limiter
-    steps: tuple[Step, ...]
+    steps: tuple[LoadStep, ...]
 
 
 class CapacityResults(Frozen):
