@@ -95,7 +95,6 @@ def capacity_command(
     3 nothing certified, 4 the rig failed, 130 interrupted.
     """
     from harness.cli.display.live import make_display
-    from harness.errors import UsageError
     from harness.run.invocation import load_all, targets_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
@@ -109,25 +108,32 @@ def capacity_command(
         display.note(output.spell(warning, kind="warning"))
     refuse_foreign_targets(targets_of([loaded]), allowed)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
-    if no_faults and faults:
-        raise UsageError("--no-faults and --fault exclude each other", "give one of them")
-    asked = Asked(
-        faults=() if no_faults else faults or None,
-        resume=resume,
-        baseline=read_capacity(baseline) if baseline else None,
-        max_drop=max_drop,
-    )
+    before = read_capacity(baseline) if baseline else None
+    asked = Asked(_faults(faults, no_faults=no_faults), resume, before, max_drop)
     display.note(_announcement(cell.loaded, settings, asked.faults))
     with Stopper() as stopper:
         session = Session(Options(out=out, seed=seed, overrides=sets, workers=workers), display, stopper)
         folder, results = search_capacity(session, cell, settings, asked)
+    _tell(results, folder, as_json=as_json, quiet=quiet)
+    return results.exit_code
+
+
+def _faults(named: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...] | None:
+    """The faults whose curves are searched; None: every one."""
+    from harness.errors import UsageError
+
+    if no_faults and named:
+        raise UsageError("--no-faults and --fault exclude each other", "give one of them")
+    return () if no_faults else named or None
+
+
+def _tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         output.document(results.model_dump(mode="json"))
-    else:
-        if not quiet:
-            _print(results)
-        output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
-    return results.exit_code
+        return
+    if not quiet:
+        _print(results)
+    output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
 
 
 def _cell(loaded: LoadedScenario, only: str | None) -> LoadedCell:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 from harness.errors import Interrupted, RigError, ServiceGone, UsageError
 from harness.rundir.searches.capacity import (
     CapacityFinding,
-    Curve,
     LoadStep,
+    RateCurve,
     RecordedStep,
     StepPurpose,
     recorded_steps,
@@ -114,7 +114,7 @@ class CurveSearch:
 
     def run(
         self, recorded: list[LoadStep], cores: float | None, capacities: dict[str, int]
-    ) -> tuple[Curve, Exception | None]:
+    ) -> tuple[RateCurve, Exception | None]:
         """The curve, and what ended it early (an interruption, a rig failure), if anything did. `recorded`: the steps
         of an earlier call, whose answers are taken as they are."""
         search = search_rate(
@@ -220,7 +220,7 @@ class CurveSearch:
 
     def _curve(
         self, bracket: Bracket | None, ended: Exception | None, cores: float | None, capacities: dict[str, int]
-    ) -> Curve:
+    ) -> RateCurve:
         if bracket and bracket.not_monotone:
             self._note("not_monotone")
         if bracket and bracket.undecided:
@@ -229,7 +229,7 @@ class CurveSearch:
             self._note("no_core_left")
         soaked = [s.rate_per_s for s in self._steps if s.purpose == "soak" and s.outcome == "held"]
         refuted = [s.rate_per_s for s in self._steps if s.purpose == "refute" and s.outcome == "broke"]
-        return Curve(
+        return RateCurve(
             fault=self._fault,
             certified_per_s=max(soaked, default=None),
             refuted_per_s=min(refuted, default=None),

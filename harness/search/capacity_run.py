@@ -17,7 +17,7 @@ from harness.run.invocation import slug
 from harness.run.run import make_folder
 from harness.run.run_id import new_run_id
 from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
-from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, Curve
+from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, RateCurve
 from harness.rundir.yardstick import Yardstick
 from harness.scenario.load import dry_plan
 from harness.search.capacity import CurveSearch, Settings, read_steps
@@ -78,7 +78,7 @@ def search_capacity(
     cores = _cores()
     capacities = {u.name: u.fake.capacity for u in plan.upstreams if u.fake is not None and u.fake.capacity is not None}
     before_ms = yardstick.measure_ms()
-    curves: list[Curve] = []
+    curves: list[RateCurve] = []
     ended: Exception | None = None
     seed = cell.loaded.scenario.seed if session.options.seed is None else session.options.seed
     with StackLoads(session, cell, folder, seed=seed, most_per_s=settings.most_per_s) as loads:
@@ -125,7 +125,7 @@ def _results(
     cell: LoadedCell,
     settings: Settings,
     asked: Asked,
-    curves: Sequence[Curve],
+    curves: Sequence[RateCurve],
     *,
     machine: Machine,
     plan: Plan,

@@ -8,13 +8,13 @@ from typing import Final
 
 from harness.errors import UsageError
 from harness.rundir.results import Machine
-from harness.rundir.searches.capacity import CapacityResults, CapacityVerdict, Curve
+from harness.rundir.searches.capacity import CapacityResults, CapacityVerdict, RateCurve
 
 MACHINE_DIFFERS: Final = 0.1
 """Where two machines' yardsticks differ by more than this share, their capacities are not compared."""
 
 
-def verdict_of(curves: Sequence[Curve]) -> CapacityVerdict:
+def verdict_of(curves: Sequence[RateCurve]) -> CapacityVerdict:
     """`pass`: each curve has a certificate of the rate that it carries. `fail`: one carries nothing. Else it is open.
 
     A curve that ended at the highest rate, or where the load generator gave out, has no upper end and needs none.
@@ -29,7 +29,7 @@ def verdict_of(curves: Sequence[Curve]) -> CapacityVerdict:
     return "pass" if curves and done else "inconclusive"
 
 
-def sentence_of(curves: Sequence[Curve]) -> str:
+def sentence_of(curves: Sequence[RateCurve]) -> str:
     """`carries 180/s; with azure-slow on 140/s; what stops it is threads: 256 …`."""
     parts = []
     for curve in curves:
@@ -44,7 +44,7 @@ def sentence_of(curves: Sequence[Curve]) -> str:
     return "; ".join(parts) + stops
 
 
-def _carried(curve: Curve) -> str:
+def _carried(curve: RateCurve) -> str:
     if curve.certified_per_s is None:
         return "nothing that could be certified" if curve.ended_by != "nothing_holds" else "nothing, down to 1/s"
     least = "at least " if curve.at_least else ""
@@ -53,7 +53,7 @@ def _carried(curve: Curve) -> str:
     return f"{least}{curve.certified_per_s:g}/s{until}{gave_out}"
 
 
-def replicas_for(curve: Curve, target_per_s: float) -> int | None:
+def replicas_for(curve: RateCurve, target_per_s: float) -> int | None:
     """How many instances carry `target_per_s` with one of them missing, if load divides evenly and they share nothing
     that is full before them; None without a certificate."""
     if not curve.certified_per_s:
@@ -62,7 +62,7 @@ def replicas_for(curve: Curve, target_per_s: float) -> int | None:
 
 
 def compare(
-    head: Sequence[Curve], machine: Machine, base: CapacityResults, max_drop: float
+    head: Sequence[RateCurve], machine: Machine, base: CapacityResults, max_drop: float
 ) -> tuple[CapacityVerdict, str]:
     """Whether a curve fell: its refuted rate is at most the base's certified one less `max_drop`.
 

@@ -15,7 +15,9 @@ from typing import Final
 
 from harness.errors import UsageError
 from harness.gates.parse import parse_gate
-from harness.rundir.plan import FaultWindow, LoadPlan, Plan, PlannedFault, PlannedGate, Schedule, Stage
+from harness.rundir.plan import LoadPlan, Plan, PlannedGate
+from harness.rundir.planned.fault import FaultWindow, PlannedFault
+from harness.rundir.planned.load import Schedule, Stage
 
 HEADROOM: Final = 1.25
 """Factor on the slots that the rate and the client cap can fill, because arrivals come in bursts."""

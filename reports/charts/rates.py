@@ -9,7 +9,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from harness.rundir.searches.capacity import Curve, LoadStep
+from harness.rundir.searches.capacity import LoadStep, RateCurve
 from harness.units import format_exact_duration
 from reports.charts.plot import Amount, LogMs, Plot, Scale
 
@@ -41,7 +41,7 @@ class LogPerS:
         return [(self.at(value), f"{value:g}/s" if factor in spoken else "") for value, factor in inside]
 
 
-def latency(curves: Sequence[Curve], limit_ms: float | None) -> Markup:
+def latency(curves: Sequence[RateCurve], limit_ms: float | None) -> Markup:
     """p99 by rate, a line for each curve; a step whose p99 failed is drawn at the top."""
     steps = [step for curve in curves for step in drawn(curve)]
     known = [step.p99_ms for step in steps if step.p99_ms is not None]
@@ -53,7 +53,7 @@ def latency(curves: Sequence[Curve], limit_ms: float | None) -> Markup:
     return plot.render()
 
 
-def in_flight(curves: Sequence[Curve]) -> Markup:
+def in_flight(curves: Sequence[RateCurve]) -> Markup:
     """The mean number of open requests by rate. Where the load was stationary it is rate times mean latency."""
     scale = Amount.up_to(step.in_flight_mean for curve in curves for step in drawn(curve))
     plot = _plot(curves, "requests in flight by rate", scale)
@@ -61,7 +61,7 @@ def in_flight(curves: Sequence[Curve]) -> Markup:
     return plot.render()
 
 
-def cores(curves: Sequence[Curve]) -> Markup | None:
+def cores(curves: Sequence[RateCurve]) -> Markup | None:
     """The cores that the service used by rate; None where they are unknown."""
     known = [step.cpu_cores for curve in curves for step in drawn(curve) if step.cpu_cores is not None]
     if not known:
@@ -71,7 +71,7 @@ def cores(curves: Sequence[Curve]) -> Markup | None:
     return plot.render()
 
 
-def drawn(curve: Curve) -> list[LoadStep]:
+def drawn(curve: RateCurve) -> list[LoadStep]:
     """The steps of a curve in order of their rate: of several at one rate the longest, and none of those that only
     looked whether the service came back."""
     best: dict[float, LoadStep] = {}
@@ -82,12 +82,12 @@ def drawn(curve: Curve) -> list[LoadStep]:
     return sorted(best.values(), key=lambda step: step.rate_per_s)
 
 
-def _plot(curves: Sequence[Curve], label: str, y: Scale) -> Plot:
+def _plot(curves: Sequence[RateCurve], label: str, y: Scale) -> Plot:
     rates = LogPerS.around(step.rate_per_s for curve in curves for step in drawn(curve))
     return Plot(label, rates, y, css="rates", right_ch=max((len(_name(curve)) for curve in curves), default=0) + 1)
 
 
-def _lines(plot: Plot, curves: Sequence[Curve], value: Callable[[LoadStep], float]) -> None:
+def _lines(plot: Plot, curves: Sequence[RateCurve], value: Callable[[LoadStep], float]) -> None:
     ends = []
     for number, curve in enumerate(curves):
         points = [(step.rate_per_s, value(step)) for step in drawn(curve)]
@@ -99,5 +99,5 @@ def _lines(plot: Plot, curves: Sequence[Curve], value: Callable[[LoadStep], floa
     plot.ends(ends, _LABEL_GAP)
 
 
-def _name(curve: Curve) -> str:
+def _name(curve: RateCurve) -> str:
     return curve.fault or "health"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from harness.rundir.searches.capacity import CapacityFinding, CapacityResults, Curve, LoadStep
+from harness.rundir.searches.capacity import CapacityFinding, CapacityResults, LoadStep, RateCurve
 from reports.charts import rates
 from reports.page import embedded_json, render
 from reports.redacted import redacted_document
@@ -46,13 +46,13 @@ def page(results: CapacityResults) -> str:
     )
 
 
-def _limit_ms(curves: list[Curve]) -> float | None:
+def _limit_ms(curves: list[RateCurve]) -> float | None:
     """The limit of the first gate on p99 that there is."""
     gates = (gate for curve in curves for step in curve.steps for gate in step.gates)
     return next((gate.limit for gate in gates if gate.text.startswith("p99") and gate.unit == "ms"), None)
 
 
-def _row(curve: Curve) -> dict[str, Any]:
+def _row(curve: RateCurve) -> dict[str, Any]:
     return {
         "name": curve.fault or "health",
         "curve": curve,

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from harness.cli.capacity import capacity_command
 from harness.errors import TailgateError
 from harness.rundir.results import canonical_json
-from harness.rundir.searches.capacity import CapacityResults, Curve, Limiter
+from harness.rundir.searches.capacity import CapacityResults, Limiter, RateCurve
 from reports.searches.capacity_page import page
 from tests.search.steps import step
 from tests.search.test_conclusion import curve, results
@@ -48,7 +48,9 @@ def test_mistakes_are_refused_before_anything_starts(words: tuple[str, ...], say
 def shown() -> CapacityResults:
     steps: tuple[Any, ...] = (step(20), step(36, p99_ms=410.0), step(64.8, "broke", p99_ms=None, reason="it <fell>"))
     limiter = Limiter(kind="threads", witness="threads: 64 at 65/s")
-    health: Curve = curve(36, 64.8, limiter=limiter).model_copy(update={"steps": steps, "findings": ("no_core_left",)})
+    health: RateCurve = curve(36, 64.8, limiter=limiter).model_copy(
+        update={"steps": steps, "findings": ("no_core_left",)}
+    )
     slow = curve(20, 36, "azure-slow").model_copy(update={"steps": steps[:2]})
     return results(health, slow).model_copy(update={"sentence": "carries 36/s", "not_judged": {"max < 1s": "why"}})
 

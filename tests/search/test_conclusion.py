@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.rundir.results import Machine, ScenarioRef, Tool
-from harness.rundir.searches.capacity import CapacityResults, Curve, Limiter
+from harness.rundir.searches.capacity import CapacityResults, Limiter, RateCurve
 from harness.rundir.yardstick import Yardstick
 from harness.search.conclusion import compare, replicas_for, sentence_of, verdict_of
 
@@ -16,16 +16,16 @@ THREADS = Limiter(kind="threads", witness="threads: 256 at 200/s and no more at 
 NOT_KNOWN = Limiter(kind="not_known", witness="not known")
 
 
-def curve(certified: float | None, refuted: float | None, fault: str | None = None, **fields: Any) -> Curve:
+def curve(certified: float | None, refuted: float | None, fault: str | None = None, **fields: Any) -> RateCurve:
     known = {"ended_by": "bracket", "at_least": False, "limiter": NOT_KNOWN, **fields}
-    return Curve(fault=fault, certified_per_s=certified, refuted_per_s=refuted, steps=(), **known)
+    return RateCurve(fault=fault, certified_per_s=certified, refuted_per_s=refuted, steps=(), **known)
 
 
 def machine(cores: int = 2, yardstick_ms: float | None = 200.0) -> Machine:
     return Machine(cores=cores, yardstick=Yardstick(before_ms=yardstick_ms, after_ms=None) if yardstick_ms else None)
 
 
-def results(*curves: Curve, of: Machine | None = None) -> CapacityResults:
+def results(*curves: RateCurve, of: Machine | None = None) -> CapacityResults:
     return CapacityResults(
         tool=Tool(version="0"), verdict="pass", exit_code=0, interrupted=False,
         scenario=ScenarioRef(name="s", file="s.yaml", sha256="0", seed=0), machine=of or machine(), confidence=0.95,
@@ -46,7 +46,7 @@ def results(*curves: Curve, of: Machine | None = None) -> CapacityResults:
         ([], "inconclusive"),
     ],
 )
-def test_the_verdict(curves: list[Curve], verdict: str) -> None:
+def test_the_verdict(curves: list[RateCurve], verdict: str) -> None:
     assert verdict_of(curves) == verdict
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import Interrupted, RigError, ServiceGone, UsageError
 from harness.rundir.plan import Plan
-from harness.rundir.searches.capacity import Curve, LoadStep, RecordedStep, StepPurpose, recorded_steps
+from harness.rundir.searches.capacity import LoadStep, RateCurve, RecordedStep, StepPurpose, recorded_steps
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.search import capacity
@@ -53,7 +53,7 @@ def plan() -> Plan:
 
 def searched(
     made_up: MadeUp, plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any
-) -> tuple[Curve, Exception | None]:
+) -> tuple[RateCurve, Exception | None]:
     def step_of(run: LoadRun, load: Load, purpose: StepPurpose, before: Any) -> tuple[LoadStep, object]:
         made = step(load.rate_per_s, made_up.outcomes[-1], purpose=purpose, alpha=load.alpha, run=run.run_dir.name)
         return made, object()

@@ -111,7 +111,7 @@ class Limiter(Frozen):
     figures: dict[str, float] = {}
 
 
-class Curve(Frozen):
+class RateCurve(Frozen):
     """The answer for health (`fault` null) or with one fault on. Rates are in requests a second.
 
     `certified_per_s`: the highest rate that passed a soak. `refuted_per_s`: the lowest that was shown to fail. What is
@@ -146,4 +146,4 @@ class CapacityResults(Frozen):
     compared: str = ""
     """What the comparison with a baseline said; empty without one."""
     not_judged: dict[str, str]
-    curves: tuple[Curve, ...]
+    curves: tuple[RateCurve, ...]
