@@ -89,10 +89,9 @@ def capacity_command(
 ) -> int:
     """Find the highest rate at which every gate holds.
 
-    In health and with each fault of the scenario on: two answers, the highest rate that passed a soak and
-    the lowest that was shown to fail, and what stopped the service as far as it can be seen. Exit codes:
-    0 both are certified, 1 nothing holds or it fell against the baseline, 2 usage or scenario error,
-    3 nothing certified, 4 the rig failed, 130 interrupted.
+    In health and with each fault on: the highest rate that passed a soak, the lowest that was shown to
+    fail, and what stopped the service as far as it can be seen. Exit codes: 0 both are certified, 1 nothing
+    holds or it fell, 2 usage or scenario error, 3 nothing certified, 4 the rig failed, 130 interrupted.
     """
     from harness.cli.display.live import make_display
     from harness.run.invocation import load_all, targets_of
@@ -108,8 +107,8 @@ def capacity_command(
         display.note(output.spell(warning, kind="warning"))
     refuse_foreign_targets(targets_of([loaded]), allowed)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
-    before = read_capacity(baseline) if baseline else None
-    asked = Asked(_faults(faults, no_faults=no_faults), resume, before, max_drop)
+    base = read_capacity(baseline) if baseline else None
+    asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop)
     display.note(_announcement(cell.loaded, settings, asked.faults))
     with Stopper() as stopper:
         session = Session(Options(out=out, seed=seed, overrides=sets, workers=workers), display, stopper)

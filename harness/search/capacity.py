@@ -31,8 +31,8 @@ from harness.search.rate_search import (
     REFUTED_MOST,
     SOAKS_MOST,
     Bracket,
-    Load,
     Outcome,
+    WantedLoad,
     search_rate,
 )
 from harness.search.stack_loads import LoadSpec, StackLoads
@@ -136,7 +136,7 @@ class CurveSearch:
             ended = exc
         return self._curve(bracket, ended, cores, capacities), ended
 
-    def _answer(self, load: Load, recorded: list[LoadStep]) -> Outcome:
+    def _answer(self, load: WantedLoad, recorded: list[LoadStep]) -> Outcome:
         if recorded:
             step = recorded.pop(0)
             self._steps.append(step)
@@ -148,7 +148,7 @@ class CurveSearch:
             self._come_back()
         return outcome
 
-    def _try(self, load: Load) -> Outcome:
+    def _try(self, load: WantedLoad) -> Outcome:
         judged_ms = {
             "explore": self._settings.explore_ms, "soak": self._settings.soak_ms, "refute": self._settings.refute_ms
         }[load.purpose]  # fmt: skip
@@ -158,7 +158,7 @@ class CurveSearch:
         self._say(f"{describe_step(step, self._fault)}")
         return step.outcome
 
-    def _load(self, load: Load, judged_ms: float, purpose: StepPurpose) -> LoadStep:
+    def _load(self, load: WantedLoad, judged_ms: float, purpose: StepPurpose) -> LoadStep:
         spec = LoadSpec(
             rate_per_s=load.rate_per_s,
             settle_ms=self._settings.settle_ms,
@@ -176,7 +176,7 @@ class CurveSearch:
         self._keep(step)
         return step
 
-    def _died(self, load: Load, purpose: StepPurpose) -> LoadStep:
+    def _died(self, load: WantedLoad, purpose: StepPurpose) -> LoadStep:
         """The service ended under the load: it broke, and the next load starts another one."""
         self._renew()
         step = LoadStep(
@@ -197,7 +197,7 @@ class CurveSearch:
         held = [step.rate_per_s for step in self._steps if step.outcome == "held" and step.purpose == "explore"]
         if not held:
             return
-        step = self._load(Load("explore", held[0]), self._settings.return_ms, "return")
+        step = self._load(WantedLoad("explore", held[0]), self._settings.return_ms, "return")
         if step.outcome == "held":
             return
         self._note("metastable")

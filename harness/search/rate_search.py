@@ -36,7 +36,7 @@ EndedBy = Literal["bracket", "to", "generator", "nothing_holds", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class WantedLoad:
     """A load that the search wants. `alpha`: the error that its certificate may have; None: it only steers.
 
     `pooled`: how many loads before it, at this rate and for this purpose, are judged together with it.
@@ -88,7 +88,7 @@ class _Seen:
         return min(self.broke | self.undecided | self.generator, default=None)
 
 
-Search = Generator[Load, Outcome, Bracket]
+Search = Generator[WantedLoad, Outcome, Bracket]
 
 
 def search_rate(first_per_s: float, to_per_s: float | None, *, within: float, alpha: float) -> Search:
@@ -118,7 +118,7 @@ def _ended_by(explored: EndedBy, certified: float | None, refuted: float | None)
 
 def _explore(
     seen: _Seen, first_per_s: float, to_per_s: float | None, within: float
-) -> Generator[Load, Outcome, EndedBy]:
+) -> Generator[WantedLoad, Outcome, EndedBy]:
     rate = first_per_s if to_per_s is None else min(first_per_s, to_per_s)
     for _ in range(EXPLORED_MOST):
         yield from _try(seen, rate)
@@ -144,21 +144,21 @@ def _explore(
     return "generator" if seen.high in seen.generator else "bracket"
 
 
-def _try(seen: _Seen, rate_per_s: float) -> Generator[Load, Outcome, None]:
+def _try(seen: _Seen, rate_per_s: float) -> Generator[WantedLoad, Outcome, None]:
     for pooled in range(REPEATS):
-        outcome = yield Load("explore", rate_per_s, pooled=pooled)
+        outcome = yield WantedLoad("explore", rate_per_s, pooled=pooled)
         if outcome != "undecided":
             {"held": seen.held, "broke": seen.broke, "generator": seen.generator}[outcome].add(rate_per_s)
             return
     seen.undecided.add(rate_per_s)
 
 
-def _certify(seen: _Seen, alpha: float) -> Generator[Load, Outcome, float | None]:
+def _certify(seen: _Seen, alpha: float) -> Generator[WantedLoad, Outcome, float | None]:
     """The highest rate whose soak passes; None if none of those tried did."""
     ceiling = min(seen.broke, default=math.inf)
     rates = sorted((rate for rate in seen.held if rate < ceiling), reverse=True)
     for tried, rate in enumerate(rates[:SOAKS_MOST]):
-        outcome = yield Load("soak", rate, alpha=alpha / 2**tried)
+        outcome = yield WantedLoad("soak", rate, alpha=alpha / 2**tried)
         if outcome == "held":
             return rate
         if outcome == "broke":
@@ -167,10 +167,10 @@ def _certify(seen: _Seen, alpha: float) -> Generator[Load, Outcome, float | None
     return None
 
 
-def _refute(seen: _Seen, alpha: float) -> Generator[Load, Outcome, float | None]:
+def _refute(seen: _Seen, alpha: float) -> Generator[WantedLoad, Outcome, float | None]:
     """The lowest rate that broke and is shown to; None if none of those tried is."""
     for tried, rate in enumerate(sorted(seen.broke)[:REFUTED_MOST]):
-        outcome = yield Load("refute", rate, alpha=alpha / 2**tried)
+        outcome = yield WantedLoad("refute", rate, alpha=alpha / 2**tried)
         if outcome == "broke":
             return rate
     return None

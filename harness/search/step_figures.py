@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.rundir.results import Results
-    from harness.search.rate_search import Load
+    from harness.search.rate_search import WantedLoad
     from harness.search.stack_loads import LoadRun
     from harness.verdict.gates import GateVerdict
 
@@ -45,7 +45,9 @@ class _Judged:
     stationary: bool
 
 
-def step_of(run: LoadRun, load: Load, purpose: StepPurpose, before: Sequence[Evidence]) -> tuple[LoadStep, Evidence]:
+def step_of(
+    run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Sequence[Evidence]
+) -> tuple[LoadStep, Evidence]:
     """The step of a load that is over, and its evidence. `before`: loads that are pooled with it.
 
     Raises RigError if the load cannot be judged and the load generator is not the reason.
@@ -87,7 +89,7 @@ def step_of(run: LoadRun, load: Load, purpose: StepPurpose, before: Sequence[Evi
     return step, evidence
 
 
-def _judge(pool: Pool, evidence: Evidence, load: Load) -> _Judged:
+def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     unfinished = int((rows["outcome"] == Outcome.UNFINISHED).sum())

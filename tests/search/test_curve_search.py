@@ -15,7 +15,7 @@ from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.search import capacity
 from harness.search.capacity import RESTARTS_MOST, CurveSearch, Settings, longest_s, read_steps
-from harness.search.rate_search import Load
+from harness.search.rate_search import WantedLoad
 from harness.search.stack_loads import LoadRun, LoadSpec
 from tests.search.steps import step
 
@@ -54,7 +54,7 @@ def plan() -> Plan:
 def searched(
     made_up: MadeUp, plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any
 ) -> tuple[RateCurve, Exception | None]:
-    def step_of(run: LoadRun, load: Load, purpose: StepPurpose, before: Any) -> tuple[LoadStep, object]:
+    def step_of(run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Any) -> tuple[LoadStep, object]:
         made = step(load.rate_per_s, made_up.outcomes[-1], purpose=purpose, alpha=load.alpha, run=run.run_dir.name)
         return made, object()
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.search.rate_search import EXPLORED_MOST, Bracket, Load, Outcome, loads_most, search_rate
+from harness.search.rate_search import EXPLORED_MOST, Bracket, Outcome, WantedLoad, loads_most, search_rate
 
-Service = Callable[[Load], Outcome]
+Service = Callable[[WantedLoad], Outcome]
 OUTCOMES: tuple[Outcome, ...] = ("held", "broke", "undecided", "generator")
 
 
 def searched(
     service: Service, first_per_s: float = 20, to_per_s: float | None = None, within: float = 0.1
-) -> tuple[Bracket, list[Load]]:
+) -> tuple[Bracket, list[WantedLoad]]:
     search = search_rate(first_per_s, to_per_s, within=within, alpha=0.05)
     asked = [next(search)]
     while True:
@@ -54,14 +54,14 @@ def test_one_decade_at_ten_percent_takes_nine_explorative_loads_at_most(capacity
 
 def test_it_begins_at_the_first_rate_and_ends_with_fresh_loads_that_certify() -> None:
     _, asked = searched(carries(100))
-    assert asked[0] == Load("explore", 20)
+    assert asked[0] == WantedLoad("explore", 20)
     assert [load.purpose for load in asked[-2:]] == ["soak", "refute"]
     assert [load.alpha for load in asked[-2:]] == [0.05, 0.05]
     assert all(load.alpha is None for load in asked[:-2])
 
 
 def test_a_soak_that_fails_gives_way_to_the_next_lower_rate_at_half_the_error() -> None:
-    def service(load: Load) -> Outcome:
+    def service(load: WantedLoad) -> Outcome:
         return carries(70 if load.purpose == "soak" else 100)(load)
 
     bracket, asked = searched(service)
@@ -88,7 +88,7 @@ def test_it_never_exceeds_the_highest_rate_and_says_at_least() -> None:
 
 
 def test_where_the_generator_gives_out_the_answer_is_at_least() -> None:
-    def service(load: Load) -> Outcome:
+    def service(load: WantedLoad) -> Outcome:
         return "generator" if load.rate_per_s > 300 else "held"
 
     bracket, _ = searched(service)
@@ -105,7 +105,7 @@ def test_noise_is_repeated_once_then_left_and_never_certified() -> None:
 
 
 def test_a_rate_that_is_refuted_below_a_certified_one_is_a_finding() -> None:
-    def service(load: Load) -> Outcome:
+    def service(load: WantedLoad) -> Outcome:
         if load.purpose == "refute":
             return "broke"
         return "broke" if 30 < load.rate_per_s < 40 and load.purpose == "explore" else "held"
@@ -121,7 +121,7 @@ def test_whatever_the_service_says_the_search_ends_and_certifies_only_what_held(
     draw = random.Random(seed)
     said: dict[tuple[str, float], list[Outcome]] = {}
 
-    def service(load: Load) -> Outcome:
+    def service(load: WantedLoad) -> Outcome:
         outcome = draw.choice(OUTCOMES)
         said.setdefault((load.purpose, load.rate_per_s), []).append(outcome)
         return outcome
