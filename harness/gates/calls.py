@@ -85,6 +85,10 @@ class CallsGate(GateDefaults):
     def counts_calls(self) -> bool:
         return True
 
+    @property
+    def allowed_share(self) -> float | None:
+        return self.limit if self.is_share else None
+
     def moments(self, confidence: float) -> int:
         return moments_for_share(self.limit, confidence) if self.is_share else MEAN_MOMENTS
 
