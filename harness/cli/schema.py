@@ -1,4 +1,4 @@
-"""`tailgate schema`: prints the JSON Schema of scenarios or of results.json."""
+"""`tailgate schema`: prints the JSON Schema of scenarios, of results.json or of capacity.json."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from harness.cli.display import output
 
 
 @click.command("schema")
-@click.argument("what", type=click.Choice(["scenario", "results"]), default="scenario")
+@click.argument("what", type=click.Choice(["scenario", "results", "capacity"]), default="scenario")
 def schema_command(what: str) -> int:
-    """Print the JSON Schema of scenarios (the default) or of results.json.
+    """Print the JSON Schema of scenarios (the default), of results.json or of capacity.json.
 
     For completion in an editor: `tailgate schema > scenario.schema.json`, and begin a scenario with
     `# yaml-language-server: $schema=./scenario.schema.json`.
     """
-    from harness.scenario.schema.json_schema import results_schema, scenario_schema
+    from harness.scenario.schema import json_schema
 
-    output.document(scenario_schema() if what == "scenario" else results_schema())
+    of = {
+        "scenario": json_schema.scenario_schema,
+        "results": json_schema.results_schema,
+        "capacity": json_schema.capacity_schema,
+    }
+    output.document(of[what]())
     return 0

@@ -147,6 +147,18 @@ class Gate(Protocol):
     def counts_calls(self) -> bool:
         """Whether it is decided by the records of calls: those to its upstreams, or to all where it names none."""
 
+    @property
+    def allowed_share(self) -> float | None:
+        """If the gate is decided by the share of requests that count against it: the share from which on it does not
+        hold. None if it is decided in another way, or against a limit that only the run gives."""
+        ...
+
+    @property
+    def unfit_for_one_rate(self) -> str:
+        """Why a search over rates, whose loads differ in length and whose faults never end, cannot judge it; empty if
+        it can."""
+        ...
+
     def moments(self, confidence: float) -> int:
         """How many independent moments (clumps) a window needs so that a PASS is possible; 0: any number will do."""
         ...
@@ -263,6 +275,14 @@ class GateDefaults:
     @property
     def counts_calls(self) -> bool:
         return False
+
+    @property
+    def allowed_share(self) -> float | None:
+        return None
+
+    @property
+    def unfit_for_one_rate(self) -> str:
+        return ""
 
     def moments(self, confidence: float) -> int:
         return 0

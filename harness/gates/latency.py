@@ -100,6 +100,10 @@ class LatencyGate(GateDefaults):
     def counts_calls(self) -> bool:
         return self.upstream is not None
 
+    @property
+    def allowed_share(self) -> float | None:
+        return self.p0 if self.limit.factor is None else None
+
     def moments(self, confidence: float) -> int:
         # half of the error of a ratio is spent on the quantile that it compares with
         return moments_for_share(self.p0, confidence if self.limit.factor is None else (1 + confidence) / 2)

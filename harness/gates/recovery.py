@@ -68,6 +68,10 @@ class RecoveryGate(GateDefaults):
         """The limit and five windows. The guard of a fault that follows is not included."""
         return self.limit_ms + WINDOWS_IN_A_ROW * window_ms(rate_per_s)
 
+    @property
+    def unfit_for_one_rate(self) -> str:
+        return "a fault is on for its whole curve, so nothing recovers"
+
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         """Judge each run by itself; the worst counts. A time is measured and no share, so `alpha_fail` is not used."""
         outcomes = [_outcome(run, self) for run in pool.runs]

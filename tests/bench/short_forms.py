@@ -74,6 +74,12 @@ SHORT_FORMS: Final = {
             row("`errors = 0`", "bursts of 5", "60 s", *(VERDICTS,) * 3),
         ),
     ),
+    "capacity_truth": ShortForm(
+        ("--searches", "1", "--only", "pool"),
+        (rf"pool .* truth +{N}/s  found .*", r"1 searches, \d brackets without the truth, \d wrong limiters"),
+        whole_runs=True,
+        as_module=True,
+    ),
     "fake_cpu": ShortForm(("--short",), (row("generic", *numbers(5), ""), row("500 routes", *numbers(5), "1.3"))),
     "forwarder": ShortForm(
         ("--short",),

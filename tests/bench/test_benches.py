@@ -19,11 +19,14 @@ from harness.scenario.planning.gateway_choice import resolve_gateway
 from tests.bench.short_forms import ROOT, SHORT_FORMS, ShortForm, play, row, wrong
 from tests.rundir.recording import T0_NS, make_plan, record
 
-AT_NIGHT: Final = {"busy_machine", "healthy_example", "isolation", "kill_matrix", "ladder_table", "many_runs", "truth"}
+AT_NIGHT: Final = {
+    "busy_machine", "capacity_truth", "healthy_example", "isolation", "kill_matrix", "ladder_table", "many_runs",
+    "truth",
+}  # fmt: skip
 """They need whole runs, or Locust to start within four seconds. By day `overhead` shows that a bench can start a run,
-tests/run plays cells of `kill_matrix` and `ladder_table`, tests/examples runs the example, and tests/verdict and
-tests/stack/test_resources.py show what `busy_machine` shows."""
-STARTED_BY_OTHERS: Final = {"busy_machine_service", "kill_partner", "kill_service", "stub_server"}
+tests/run plays cells of `kill_matrix` and `ladder_table`, tests/examples runs the example, tests/search a search, and
+tests/verdict and tests/stack/test_resources.py show what `busy_machine` shows."""
+STARTED_BY_OTHERS: Final = {"busy_machine_service", "kill_partner", "kill_service", "limited_service", "stub_server"}
 """Programs under `bench/` that measure nothing: benches start them."""
 COMMAND: Final = re.compile(r"python (?:-m bench\.(\w+)|bench/(\w+)\.py)")
 PAGES: Final = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "Makefile")

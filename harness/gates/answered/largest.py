@@ -71,6 +71,10 @@ class LargestGate(GateDefaults):
     def counts_calls(self) -> bool:
         return self.upstream is not None
 
+    @property
+    def unfit_for_one_rate(self) -> str:
+        return "the largest of more requests is larger, so it depends on the length of a load"
+
     def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
         return self.limit.in_ms(gateway_timeout_ms)
 

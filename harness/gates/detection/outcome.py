@@ -74,6 +74,10 @@ class DetectionGate(GateDefaults):
     __slots__ = ()
 
     @property
+    def unfit_for_one_rate(self) -> str:
+        return "it is about when a fault begins and ends, and here it stands for its whole curve"
+
+    @property
     def significance(self) -> str:
         return "The log and the alert tell the person on call which backend is broken."
 

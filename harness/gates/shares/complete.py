@@ -100,6 +100,10 @@ class CompleteGate(GateDefaults):
     def requests(self) -> tuple[str, ...]:
         return (self.request,) if self.request else ()
 
+    @property
+    def allowed_share(self) -> float | None:
+        return self.p0
+
     def moments(self, confidence: float) -> int:
         return moments_for_share(self.p0, confidence)
 

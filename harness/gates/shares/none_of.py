@@ -53,6 +53,10 @@ class NoneGate(GateDefaults):
         return "="
 
     @property
+    def unfit_for_one_rate(self) -> str:
+        return "one failure decides it, so it depends on how many requests a load has"
+
+    @property
     def unit(self) -> Unit:
         return "share"
 

@@ -67,6 +67,14 @@ def results_schema() -> dict[str, Any]:
     return {"$schema": DRAFT, "title": "tailgate results.json", **schema}
 
 
+def capacity_schema() -> dict[str, Any]:
+    """The schema of capacity.json."""
+    from harness.rundir.searches.capacity import CapacityResults
+
+    schema = CapacityResults.model_json_schema(mode="serialization", ref_template=_REF)
+    return {"$schema": DRAFT, **schema, "title": "tailgate capacity.json"}
+
+
 def _fault(definitions: dict[str, Any]) -> dict[str, Any]:
     """All kinds in one flat object, so that an editor offers every key and marks a second kind as an error."""
     properties: dict[str, Any] = {}

@@ -1,0 +1,200 @@
+"""`tailgate capacity`: how many requests a second the service carries while every gate holds, and what stops it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from harness.cli.display import output
+from harness.units import format_duration
+
+if TYPE_CHECKING:
+    from harness.rundir.searches.capacity import CapacityResults
+    from harness.scenario import LoadedScenario
+    from harness.scenario.planner import LoadedCell
+    from harness.search.capacity import Settings
+
+WORDS: Final = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "rig_failure": "RIG_FAILURE"}
+
+
+class _Quantity(click.ParamType[float]):
+    """A rate, a duration or a share, as scenarios have them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from harness.units import parse_duration_ms, parse_rate_per_s, parse_share
+
+        if isinstance(value, float):
+            return value
+        read = {"rate": parse_rate_per_s, "duration": parse_duration_ms, "share": parse_share}[self.name]
+        try:
+            return read(str(value))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+_RATE, _DURATION, _SHARE = _Quantity("rate"), _Quantity("duration"), _Quantity("share")
+
+
+@click.command("capacity")
+@click.argument("scenario")
+@click.option("--from", "first", type=_RATE, help="The first rate that is tried; default: the scenario's.")
+@click.option("--to", type=_RATE, help="No higher rate is tried.")
+@click.option("--within", type=_SHARE, default="10%", show_default=True, help="How far apart the two answers may be.")
+@click.option("--step", type=_DURATION, default="60s", show_default=True, help="The load that certifies a FAIL.")
+@click.option("--soak", type=_DURATION, default="2m", show_default=True, help="The load that certifies a PASS.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Only this fault's curve beside that of health.")
+@click.option("--no-faults", is_flag=True, help="Only health.")
+@click.option("--only", metavar="CELL", help="The cell of a matrix.")
+@click.option(
+    "--baseline", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An earlier capacity.json."
+)
+@click.option("--max-drop", type=_SHARE, default="10%", show_default=True, help="How far it may fall against it.")
+@click.option("--resume", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Go on with this search.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path(".runs"), show_default=True,
+    help="Where the directory of the search goes.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), help="Instead of the scenario's.")
+@click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override a field, such as load.rate=20/s.")
+@click.option("--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine.")
+@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--quiet", is_flag=True, help="Only the line VERDICT NAME DIR.")
+def capacity_command(
+    *,
+    scenario: str,
+    first: float | None,
+    to: float | None,
+    within: float,
+    step: float,
+    soak: float,
+    faults: tuple[str, ...],
+    no_faults: bool,
+    only: str | None,
+    baseline: Path | None,
+    max_drop: float,
+    resume: Path | None,
+    out: Path,
+    seed: int | None,
+    sets: tuple[str, ...],
+    allowed: tuple[str, ...],
+    workers: int,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Find the highest rate at which every gate holds.
+
+    In health and with each fault on: the highest rate that passed a soak, the lowest that was shown to
+    fail, and what stopped the service as far as it can be seen. Exit codes: 0 both are certified, 1 nothing
+    holds or it fell, 2 usage or scenario error, 3 nothing certified, 4 the rig failed, 130 interrupted.
+    """
+    from harness.cli.display.live import make_display
+    from harness.run.invocation import load_all, targets_of
+    from harness.run.run import Options, Session
+    from harness.run.signals import Stopper
+    from harness.search.capacity_run import Asked, read_capacity, search_capacity
+    from harness.target_allowlist import refuse_foreign_targets
+
+    (loaded,) = load_all([scenario], sets, ())
+    cell = _cell(loaded, only)
+    display = make_display(quiet=quiet)
+    for warning in loaded.warnings:
+        display.note(output.spell(warning, kind="warning"))
+    refuse_foreign_targets(targets_of([loaded]), allowed)
+    settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
+    base = read_capacity(baseline) if baseline else None
+    asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop)
+    display.note(_announcement(cell.loaded, settings, asked.faults))
+    with Stopper() as stopper:
+        session = Session(Options(out=out, seed=seed, overrides=sets, workers=workers), display, stopper)
+        folder, results = search_capacity(session, cell, settings, asked)
+    _tell(results, folder, as_json=as_json, quiet=quiet)
+    return results.exit_code
+
+
+def _faults(named: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...] | None:
+    """The faults whose curves are searched; None: every one."""
+    from harness.errors import UsageError
+
+    if no_faults and named:
+        raise UsageError("--no-faults and --fault exclude each other", "give one of them")
+    return () if no_faults else named or None
+
+
+def _tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        output.document(results.model_dump(mode="json"))
+        return
+    if not quiet:
+        _print(results)
+    output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
+
+
+def _cell(loaded: LoadedScenario, only: str | None) -> LoadedCell:
+    from harness.errors import UsageError
+    from harness.scenario.planner import cells
+
+    every = cells(loaded)
+    if only is None and len(every) > 1:
+        raise UsageError(
+            "this scenario is a matrix, and a search is about one service",
+            f"choose a cell with --only: {', '.join(cell.name or '' for cell in every)}",
+        )
+    for cell in every:
+        if only is None or cell.name == only:
+            return cell
+    raise UsageError(f"no cell is called {only}", f"cells: {', '.join(cell.name or '' for cell in every)}")
+
+
+def _settings(
+    loaded: LoadedScenario, *, first: float | None, to: float | None, within: float, step: float, soak: float
+) -> Settings:
+    from harness.errors import UsageError
+    from harness.scenario.planning.timeline import lowest_rate_per_s
+    from harness.search.capacity import Settings
+
+    own = lowest_rate_per_s(loaded.scenario.load)
+    first_per_s = first if first is not None else own or 10.0
+    if to is not None and to < first_per_s:
+        raise UsageError(f"--to {to:g}/s is below --from {first_per_s:g}/s", "give a higher --to, or a lower --from")
+    if not 0.01 <= within <= 1:
+        raise UsageError("--within must be between 1% and 100%", "--within 10%")
+    return Settings(
+        first_per_s=first_per_s,
+        to_per_s=to,
+        within=within,
+        refute_ms=step,
+        soak_ms=soak,
+        alpha=round(1 - loaded.scenario.verdict.confidence, 9),
+    )
+
+
+def _announcement(loaded: LoadedScenario, settings: Settings, faults: tuple[str, ...] | None) -> str:
+    from harness.search.capacity import longest_s
+
+    curves = 1 + (len(loaded.scenario.faults) if faults is None else len(faults))
+    most = format_duration(1000 * curves * longest_s(settings))
+    named = "health" if curves == 1 else f"health and {curves - 1} with a fault on"
+    return f"{loaded.scenario.name}: capacity, {named}; from {settings.first_per_s:g}/s; at most about {most}"
+
+
+def _print(results: CapacityResults) -> None:
+    width = max((len(curve.fault or "health") for curve in results.curves), default=6)
+    output.say(f"{'with':<{width}}  {'carries':>12}  {'fails at':>10}  what stops it")
+    for curve in results.curves:
+        least = ">= " if curve.at_least else ""
+        carries = "-" if curve.certified_per_s is None else f"{least}{curve.certified_per_s:g}/s"
+        fails = "-" if curve.refuted_per_s is None else f"{curve.refuted_per_s:g}/s"
+        output.say(f"{curve.fault or 'health':<{width}}  {carries:>12}  {fails:>10}  {curve.limiter.witness}")
+        if curve.findings:
+            output.say(f"{'':<{width}}  findings: {', '.join(curve.findings)}")
+    for text, reason in results.not_judged.items():
+        output.say(f"not judged: `{text}`: {reason}")
+    if results.compared:
+        output.say(results.compared)
+    output.say(results.sentence)

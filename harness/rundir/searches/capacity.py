@@ -1,0 +1,149 @@
+"""capacity.json: what rate the service carries, in health and with each fault on, and what stops it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from harness.model.frozen import Frozen
+from harness.rundir.ndjson import read_ndjson
+from harness.rundir.results import Machine, ScenarioRef, Tool
+
+FILE = "capacity.json"
+"""Its name, in the directory of the search."""
+STEPS = "steps.ndjson"
+"""The steps of a search, a line each, written as soon as each is over."""
+
+CapacityVerdict = Literal["pass", "fail", "inconclusive", "rig_failure"]
+LimiterKind = Literal[
+    "cpu", "one_thread", "threads", "sockets", "upstream_calls", "upstream_capacity", "upstream_slower", "not_known"
+]
+CapacityFinding = Literal[
+    "not_monotone", "metastable", "restarted", "undecided_rates", "no_core_left", "gates_of_faults"
+]
+
+
+StepPurpose = Literal["explore", "soak", "refute", "return"]
+"""`return`: after a load that broke, whether the service carries the curve's first rate again."""
+StepOutcome = Literal["held", "broke", "undecided", "generator"]
+"""`generator`: the load generator or the machine gave out first."""
+
+
+class StepGate(Frozen):
+    """A gate at one step: what was observed and the limit, in its own unit. null: infinite or unknown."""
+
+    text: str
+    observed: float | None
+    low: float | None
+    high: float | None
+    limit: float | None
+    unit: str
+    breaks: bool
+    """By the point estimate, whether or not that is sure."""
+    verdict: Literal["pass", "fail", "inconclusive"]
+
+
+class StepUpstream(Frozen):
+    """What the service asked of one upstream during a step. null: its calls are not recorded."""
+
+    name: str
+    calls_per_s: float | None
+    p50_ms: float | None
+    in_flight_mean: float | None
+    in_flight_most: int | None
+
+
+class LoadStep(Frozen):
+    """One load. `run`: the name of its run directory below that of the search."""
+
+    purpose: StepPurpose
+    rate_per_s: float
+    run: str
+    seconds: float
+    outcome: StepOutcome
+    reason: str
+    alpha: float | None
+    n: int
+    completed_per_s: float
+    p50_ms: float | None
+    p99_ms: float | None
+    """null: the request at that rank failed, or none came."""
+    in_flight_mean: float
+    little: float | None
+    """Little's law: arrivals a second times the mean latency of what ended; in_flight_mean is near it if the load was
+    stationary."""
+    stationary: bool
+    gates: tuple[StepGate, ...]
+    cpu_cores: float | None
+    """Cores that the service used on average."""
+    busiest_thread: float | None
+    """Share of a core that its busiest thread used."""
+    load_cores: float | None
+    """Cores that the load generator used on average."""
+    threads_most: int | None
+    sockets_most: int | None
+    upstreams: tuple[StepUpstream, ...] = ()
+
+
+class RecordedStep(Frozen):
+    """A line of steps.ndjson: a step of the curve of `fault`; null: of health."""
+
+    fault: str | None
+    step: LoadStep
+
+    def append(self, folder: Path) -> None:
+        """Raises OSError."""
+        with (folder / STEPS).open("a", encoding="utf-8") as file:
+            file.write(self.model_dump_json() + "\n")
+
+
+def recorded_steps(folder: Path) -> list[RecordedStep]:
+    """In the order in which they ended; none if there is no such file. Raises ValueError if it is damaged, OSError if
+    it cannot be read."""
+    return list(read_ndjson(folder / STEPS, RecordedStep.model_validate_json, "a step"))
+
+
+class Limiter(Frozen):
+    """What stopped the service, by a witness outside it. `witness`: a sentence; `figures`: what it rests on."""
+
+    kind: LimiterKind
+    witness: str
+    figures: dict[str, float] = {}
+
+
+class RateCurve(Frozen):
+    """The answer for health (`fault` null) or with one fault on. Rates are in requests a second.
+
+    `certified_per_s`: the highest rate that passed a soak. `refuted_per_s`: the lowest that was shown to fail. What is
+    between them is unknown. `at_least`: nothing failed up to there, so the service may carry more.
+    """
+
+    fault: str | None
+    certified_per_s: float | None
+    refuted_per_s: float | None
+    at_least: bool
+    ended_by: Literal["bracket", "to", "generator", "nothing_holds", "undecided", "interrupted", "rig"]
+    findings: tuple[CapacityFinding, ...] = ()
+    limiter: Limiter
+    steps: tuple[LoadStep, ...]
+
+
+class CapacityResults(Frozen):
+    """The whole document. `sentence`: the answer for people. `not_judged`: gates that a search cannot judge, with the
+    reason."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["capacity"] = "capacity"
+    tool: Tool
+    verdict: CapacityVerdict
+    exit_code: int
+    interrupted: bool
+    scenario: ScenarioRef
+    machine: Machine
+    confidence: float
+    within: float
+    sentence: str
+    compared: str = ""
+    """What the comparison with a baseline said; empty without one."""
+    not_judged: dict[str, str]
+    curves: tuple[RateCurve, ...]

@@ -1,0 +1,271 @@
+"""`tailgate capacity`: the highest rate at which every gate holds, in health and with each fault on, and what stops it.
+
+One stack carries many loads. `harness.search.rate_search` says which load comes next; this module runs it, judges it,
+writes it down, and asks again. Each answer is appended to `steps.ndjson` before the next load begins, so a search that
+was interrupted keeps what it has certified and can be taken up again (`resume`).
+
+Between loads the service must come back: after a load that broke, the curve's first rate is tried again. If it does not
+hold any more (the finding `metastable`), the service is started anew, at most `RESTARTS_MOST` times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from harness.errors import Interrupted, RigError, ServiceGone, UsageError
+from harness.rundir.searches.capacity import (
+    CapacityFinding,
+    LoadStep,
+    RateCurve,
+    RecordedStep,
+    StepPurpose,
+    recorded_steps,
+)
+from harness.search.limiter import limiter_of
+from harness.search.load_plans import CurveGates, fault_gates, health_gates
+from harness.search.rate_search import (
+    EXPLORED_MOST,
+    REFUTED_MOST,
+    SOAKS_MOST,
+    Bracket,
+    Outcome,
+    WantedLoad,
+    search_rate,
+)
+from harness.search.stack_loads import LoadSpec, StackLoads
+from harness.search.step_figures import step_of
+
+if TYPE_CHECKING:
+    from harness.evidence import Evidence
+    from harness.rundir.plan import Plan
+
+RESTARTS_MOST: Final = 3
+CORE_LEFT: Final = 0.5
+"""Where less than this of the machine's cores was left, the answer is that of the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user asked for. Lengths in ms; `within`: how wide the bracket may be (0.1 is 10 %)."""
+
+    first_per_s: float
+    to_per_s: float | None
+    within: float
+    refute_ms: float
+    soak_ms: float
+    alpha: float
+    settle_ms: float = 5_000.0
+    explore_ms: float = 12_000.0
+    return_ms: float = 4_000.0
+
+    @classmethod
+    def usual(cls, plan: Plan) -> Settings:
+        """What a search does if nothing is asked for. The plan is one whose rate can be searched."""
+        from scenarios.load import peak_rate_per_s
+
+        assert plan.load.schedule is not None
+        first_per_s = peak_rate_per_s(plan.load.schedule)
+        alpha = round(1 - plan.verdict.confidence, 9)
+        return cls(first_per_s, None, within=0.1, refute_ms=60_000.0, soak_ms=120_000.0, alpha=alpha)
+
+    @property
+    def most_per_s(self) -> float:
+        """The highest rate for which the stack must have room."""
+        return self.to_per_s or 1_000 * self.first_per_s
+
+
+def longest_s(settings: Settings) -> float:
+    """How long one curve takes at most if no load has to be repeated and the service always comes back, in seconds."""
+    explored = EXPLORED_MOST * (settings.settle_ms + settings.explore_ms)
+    returns = EXPLORED_MOST * (settings.settle_ms + settings.return_ms) / 2
+    certified = SOAKS_MOST * (settings.settle_ms + settings.soak_ms) + REFUTED_MOST * (
+        settings.settle_ms + settings.refute_ms
+    )
+    return (explored + returns + certified) / 1000
+
+
+class CurveSearch:
+    """The search of one curve on a stack that others share. `say`: a line of progress for people."""
+
+    def __init__(
+        self,
+        loads: StackLoads,
+        plan: Plan,
+        fault: str | None,
+        *,
+        settings: Settings,
+        folder: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self._loads = loads
+        self._plan = plan
+        self._fault = fault
+        self._settings = settings
+        self._folder = folder
+        self._say = say
+        self._gates: CurveGates = health_gates(plan) if fault is None else fault_gates(plan, fault)
+        self._steps: list[LoadStep] = []
+        self._findings: list[CapacityFinding] = ["gates_of_faults"] if self._gates.borrowed else []
+        self._restarts = 0
+        self._pooled: list[Evidence] = []
+
+    def run(
+        self, recorded: list[LoadStep], cores: float | None, capacities: dict[str, int]
+    ) -> tuple[RateCurve, Exception | None]:
+        """The curve, and what ended it early (an interruption, a rig failure), if anything did. `recorded`: the steps
+        of an earlier call, whose answers are taken as they are."""
+        search = search_rate(
+            self._settings.first_per_s,
+            self._settings.to_per_s,
+            within=self._settings.within,
+            alpha=self._settings.alpha,
+        )
+        ended: Exception | None = None
+        bracket: Bracket | None = None
+        wanted = next(search)
+        try:
+            while bracket is None:
+                try:
+                    wanted = search.send(self._answer(wanted, recorded))
+                except StopIteration as stop:
+                    bracket = stop.value
+        except (Interrupted, RigError, ServiceGone) as exc:
+            ended = exc
+        return self._curve(bracket, ended, cores, capacities), ended
+
+    def _answer(self, load: WantedLoad, recorded: list[LoadStep]) -> Outcome:
+        if recorded:
+            step = recorded.pop(0)
+            self._steps.append(step)
+            while recorded and recorded[0].purpose == "return":
+                self._steps.append(recorded.pop(0))
+            return step.outcome
+        outcome = self._try(load)
+        if outcome == "broke":
+            self._come_back()
+        return outcome
+
+    def _try(self, load: WantedLoad) -> Outcome:
+        judged_ms = {
+            "explore": self._settings.explore_ms, "soak": self._settings.soak_ms, "refute": self._settings.refute_ms
+        }[load.purpose]  # fmt: skip
+        if not load.pooled:
+            self._pooled = []
+        step = self._load(load, judged_ms, load.purpose)
+        self._say(f"{describe_step(step, self._fault)}")
+        return step.outcome
+
+    def _load(self, load: WantedLoad, judged_ms: float, purpose: StepPurpose) -> LoadStep:
+        spec = LoadSpec(
+            rate_per_s=load.rate_per_s,
+            settle_ms=self._settings.settle_ms,
+            judged_ms=judged_ms,
+            gates=self._gates.gates,
+            fault=self._fault,
+            confidence=None if load.alpha is None else 1 - load.alpha,
+        )
+        try:
+            run = self._loads.run(spec)
+        except ServiceGone:
+            return self._died(load, purpose)
+        step, evidence = step_of(run, load, purpose, self._pooled if load.pooled else ())
+        self._pooled.append(evidence)
+        self._keep(step)
+        return step
+
+    def _died(self, load: WantedLoad, purpose: StepPurpose) -> LoadStep:
+        """The service ended under the load: it broke, and the next load starts another one."""
+        self._renew()
+        step = LoadStep(
+            purpose=purpose, rate_per_s=load.rate_per_s, run="", seconds=0, outcome="broke",
+            reason="the service ended during the load", alpha=load.alpha, n=0, completed_per_s=0, p50_ms=None,
+            p99_ms=None, in_flight_mean=0, little=None, stationary=False, gates=(), cpu_cores=None,
+            busiest_thread=None, load_cores=None, threads_most=None, sockets_most=None,
+        )  # fmt: skip
+        self._keep(step)
+        return step
+
+    def _keep(self, step: LoadStep) -> None:
+        self._steps.append(step)
+        RecordedStep(fault=self._fault, step=step).append(self._folder)
+
+    def _come_back(self) -> None:
+        """After a load that broke: the curve's first rate must hold again, or the service is started anew."""
+        held = [step.rate_per_s for step in self._steps if step.outcome == "held" and step.purpose == "explore"]
+        if not held:
+            return
+        step = self._load(WantedLoad("explore", held[0]), self._settings.return_ms, "return")
+        if step.outcome == "held":
+            return
+        self._note("metastable")
+        self._say(f"  it does not carry {held[0]:g}/s any more ({step.reason}); starting the service anew")
+        self._renew()
+
+    def _renew(self) -> None:
+        self._restarts += 1
+        if self._restarts > RESTARTS_MOST:
+            raise RigError(
+                f"the service had to be started anew more than {RESTARTS_MOST} times",
+                "begin at a lower rate (--from), or look at the logs of the loads that broke",
+            )
+        self._note("restarted")
+        self._loads.renew()
+
+    def _note(self, finding: CapacityFinding) -> None:
+        if finding not in self._findings:
+            self._findings.append(finding)
+
+    def _curve(
+        self, bracket: Bracket | None, ended: Exception | None, cores: float | None, capacities: dict[str, int]
+    ) -> RateCurve:
+        if bracket and bracket.not_monotone:
+            self._note("not_monotone")
+        if bracket and bracket.undecided:
+            self._note("undecided_rates")
+        if cores and any(_cores_used(step) > cores - CORE_LEFT for step in self._steps if step.outcome == "broke"):
+            self._note("no_core_left")
+        soaked = [s.rate_per_s for s in self._steps if s.purpose == "soak" and s.outcome == "held"]
+        refuted = [s.rate_per_s for s in self._steps if s.purpose == "refute" and s.outcome == "broke"]
+        return RateCurve(
+            fault=self._fault,
+            certified_per_s=max(soaked, default=None),
+            refuted_per_s=min(refuted, default=None),
+            at_least=bool(bracket and bracket.at_least),
+            ended_by=bracket.ended_by if bracket else "interrupted" if isinstance(ended, Interrupted) else "rig",
+            findings=tuple(self._findings),
+            limiter=limiter_of([s for s in self._steps if s.purpose != "return"], cores=cores, capacities=capacities),
+            steps=tuple(self._steps),
+        )
+
+
+def _cores_used(step: LoadStep) -> float:
+    return (step.cpu_cores or 0.0) + (step.load_cores or 0.0)
+
+
+def describe_step(step: LoadStep, fault: str | None) -> str:
+    """`  azure-slow  explore  36/s  held: p99 410 ms, 12 in flight` for people."""
+    p99 = "failed" if step.p99_ms is None else f"{step.p99_ms:,.0f} ms"
+    what = f"p99 {p99}, {step.in_flight_mean:.1f} in flight" if step.n else "nothing arrived"
+    told = "" if step.outcome == "held" else f" ({step.reason})"
+    return f"  {fault or 'health':<16} {step.purpose:<8} {step.rate_per_s:>8g}/s  {step.outcome}: {what}{told}"
+
+
+def read_steps(folder: Path, faults: tuple[str | None, ...]) -> dict[str | None, list[LoadStep]]:
+    """The recorded steps of every curve. Raises UsageError if the folder has none, or has those of other curves."""
+    try:
+        lines = recorded_steps(folder)
+    except (OSError, ValueError) as exc:
+        raise UsageError(f"the steps in {folder} cannot be read: {exc}", "search anew") from exc
+    if not lines:
+        raise UsageError(
+            f"{folder} holds no steps of a search", "give the directory of a `tailgate capacity` that was interrupted"
+        )
+    strange = [line.fault for line in lines if line.fault not in faults]
+    if strange:
+        raise UsageError(
+            f"{folder} has a curve for {strange[0] or 'health'}, and this search has none", "give the same --fault"
+        )
+    return {fault: [line.step for line in lines if line.fault == fault] for fault in faults}

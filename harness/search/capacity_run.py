@@ -1,0 +1,165 @@
+"""One `tailgate capacity`: prepares the stack, searches every curve, and writes capacity.json and its page."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import __version__
+from harness.errors import Interrupted, RigError, ServiceGone, UsageError
+from harness.run import yardstick
+from harness.run.invocation import slug
+from harness.run.run import make_folder
+from harness.run.run_id import new_run_id
+from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
+from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, RateCurve
+from harness.rundir.yardstick import Yardstick
+from harness.scenario.load import dry_plan
+from harness.search.capacity import CurveSearch, Settings, read_steps
+from harness.search.conclusion import compare, sentence_of, verdict_of
+from harness.search.load_plans import not_judged, refuse_unsearchable
+from harness.search.stack_loads import StackLoads
+
+if TYPE_CHECKING:
+    from harness.run.run import Session
+    from harness.rundir.plan import Plan
+    from harness.scenario.planner import LoadedCell
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asked for besides the search's settings. `faults`: None: every fault of the scenario.
+    `resume`: the directory of an interrupted search. `baseline`: an earlier capacity.json."""
+
+    faults: tuple[str, ...] | None
+    resume: Path | None
+    baseline: CapacityResults | None
+    max_drop: float
+
+
+def read_capacity(path: Path) -> CapacityResults:
+    """Raises UsageError if the file is no capacity.json."""
+    try:
+        return CapacityResults.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as exc:
+        raise UsageError(f"{path} is not a capacity.json", "give one that `tailgate capacity` wrote") from exc
+
+
+def curves_of(plan: Plan, wanted: tuple[str, ...] | None) -> tuple[str | None, ...]:
+    """Health and the faults, in the scenario's order. Raises UsageError for a fault that there is not."""
+    known = [fault.name for fault in plan.faults]
+    if strange := [name for name in wanted or () if name not in known]:
+        raise UsageError(f"the scenario has no fault {strange[0]}", f"faults: {', '.join(known) or 'none'}")
+    on_service = [fault.name for fault in plan.faults if fault.on_service]
+    if wanted and (bad := [name for name in wanted if name in on_service]):
+        raise UsageError(f"{bad[0]} acts on the service itself, which carries nothing meanwhile", "leave it out")
+    return (None, *(name for name in known if (wanted is None or name in wanted) and name not in on_service))
+
+
+def search_capacity(
+    session: Session, cell: LoadedCell, settings: Settings, asked: Asked
+) -> tuple[Path, CapacityResults]:
+    """Search every curve. An interruption ends it early; what was certified by then is in the results.
+
+    Raises UsageError before anything is started, RigError if the stack does not come up.
+    """
+    plan, _ = dry_plan(cell.loaded.checked)
+    refuse_unsearchable(plan)
+    faults = curves_of(plan, asked.faults)
+    recorded = read_steps(asked.resume, faults) if asked.resume else {fault: [] for fault in faults}
+    folder = asked.resume or session.options.out / slug(cell.loaded.scenario.name) / new_run_id()
+    if not asked.resume:
+        make_folder(folder)
+    cores = _cores()
+    capacities = {u.name: u.fake.capacity for u in plan.upstreams if u.fake is not None and u.fake.capacity is not None}
+    before_ms = yardstick.measure_ms()
+    curves: list[RateCurve] = []
+    ended: Exception | None = None
+    seed = cell.loaded.scenario.seed if session.options.seed is None else session.options.seed
+    with StackLoads(session, cell, folder, seed=seed, most_per_s=settings.most_per_s) as loads:
+        loads.count_from(sum(1 for _ in folder.glob("load-*")))
+        for fault in faults:
+            if ended is not None:
+                break
+            search = CurveSearch(loads, plan, fault, settings=settings, folder=folder, say=session.display.note)
+            curve, ended = search.run(recorded[fault], cores, capacities)
+            curves.append(curve)
+            if isinstance(ended, RigError | ServiceGone):
+                session.display.note(f"{ended.message}\nfix: {ended.fix}")
+    machine = Machine(
+        cores=cores,
+        platform=platform.platform(),
+        yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None),
+    )
+    results = _results(
+        cell,
+        settings,
+        asked,
+        curves,
+        machine=machine,
+        plan=plan,
+        seed=seed,
+        interrupted=isinstance(ended, Interrupted),
+    )
+    write(folder, results)
+    return folder, results
+
+
+def write(folder: Path, results: CapacityResults) -> None:
+    """capacity.json and report.html. Raises RigError if they cannot be written."""
+    from reports.searches.capacity_page import write_page
+
+    try:
+        (folder / FILE).write_text(canonical_json(results), encoding="utf-8")
+        write_page(results, folder)
+    except OSError as exc:
+        raise RigError(f"{folder} cannot be written: {exc.strerror}", "free some space; the steps are kept") from exc
+
+
+def _results(
+    cell: LoadedCell,
+    settings: Settings,
+    asked: Asked,
+    curves: Sequence[RateCurve],
+    *,
+    machine: Machine,
+    plan: Plan,
+    seed: int,
+    interrupted: bool,
+) -> CapacityResults:
+    verdict: CapacityVerdict = verdict_of(curves)
+    compared = ""
+    if asked.baseline and verdict in ("pass", "inconclusive"):
+        found, compared = compare(curves, machine, asked.baseline, asked.max_drop)
+        verdict = found if found != "pass" else verdict
+    return CapacityResults(
+        tool=Tool(version=__version__),
+        verdict=verdict,
+        exit_code=130 if interrupted else EXIT_CODE[verdict],
+        interrupted=interrupted,
+        scenario=ScenarioRef(
+            name=cell.loaded.scenario.name, file=cell.loaded.checked.file, sha256=cell.loaded.sha256, seed=seed
+        ),
+        machine=machine,
+        confidence=round(1 - settings.alpha, 9),
+        within=settings.within,
+        sentence=sentence_of(curves),
+        compared=compared,
+        not_judged=not_judged(plan),
+        curves=tuple(curves),
+    )
+
+
+def _cores() -> int:
+    """The cores that this process and its children may use: its affinity, or its cgroup's quota if that is less."""
+    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            cores = min(cores, int(quota) / int(period))
+    return max(1, round(cores))

@@ -1,0 +1,98 @@
+"""What the curves of a capacity search say together: the verdict, one sentence, and whether it fell. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from harness.errors import UsageError
+from harness.rundir.results import Machine
+from harness.rundir.searches.capacity import CapacityResults, CapacityVerdict, RateCurve
+
+MACHINE_DIFFERS: Final = 0.1
+"""Where two machines' yardsticks differ by more than this share, their capacities are not compared."""
+
+
+def verdict_of(curves: Sequence[RateCurve]) -> CapacityVerdict:
+    """`pass`: each curve has a certificate of the rate that it carries. `fail`: one carries nothing. Else it is open.
+
+    A curve that ended at the highest rate, or where the load generator gave out, has no upper end and needs none.
+    """
+    if any(curve.ended_by == "nothing_holds" for curve in curves):
+        return "fail"
+    if any(curve.ended_by == "rig" for curve in curves):
+        return "rig_failure"
+    done = all(
+        curve.certified_per_s is not None and (curve.refuted_per_s is not None or curve.at_least) for curve in curves
+    )
+    return "pass" if curves and done else "inconclusive"
+
+
+def sentence_of(curves: Sequence[RateCurve]) -> str:
+    """`carries 180/s; with azure-slow on 140/s; what stops it is threads: 256 …`."""
+    parts = []
+    for curve in curves:
+        where = f"with {curve.fault} on " if curve.fault else "carries "
+        parts.append(f"{where}{_carried(curve)}")
+    if not parts:
+        return "nothing was measured"
+    limiters = [curve.limiter for curve in curves if curve.limiter.kind != "not_known"]
+    stops = f"; what stops it is {limiters[0].witness}" if limiters else ""
+    if not stops and any(curve.refuted_per_s for curve in curves):
+        stops = "; what stops it is not known"
+    return "; ".join(parts) + stops
+
+
+def _carried(curve: RateCurve) -> str:
+    if curve.certified_per_s is None:
+        return "nothing that could be certified" if curve.ended_by != "nothing_holds" else "nothing, down to 1/s"
+    least = "at least " if curve.at_least else ""
+    until = f" and not {curve.refuted_per_s:g}/s" if curve.refuted_per_s is not None else ""
+    gave_out = " (the load generator ended here)" if curve.ended_by == "generator" else ""
+    return f"{least}{curve.certified_per_s:g}/s{until}{gave_out}"
+
+
+def replicas_for(curve: RateCurve, target_per_s: float) -> int | None:
+    """How many instances carry `target_per_s` with one of them missing, if load divides evenly and they share nothing
+    that is full before them; None without a certificate."""
+    if not curve.certified_per_s:
+        return None
+    return math.ceil(target_per_s / curve.certified_per_s) + 1
+
+
+def compare(
+    head: Sequence[RateCurve], machine: Machine, base: CapacityResults, max_drop: float
+) -> tuple[CapacityVerdict, str]:
+    """Whether a curve fell: its refuted rate is at most the base's certified one less `max_drop`.
+
+    `inconclusive` if the machines differ, so that nothing can be said. Raises UsageError if the base has none of the
+    curves.
+    """
+    if reason := _machines_differ(machine, base.machine):
+        return "inconclusive", reason
+    before = {curve.fault: curve for curve in base.curves}
+    if not any(curve.fault in before for curve in head):
+        raise UsageError("the baseline has none of these curves", "give a capacity.json of the same scenario")
+    told = []
+    for curve in head:
+        certified = before[curve.fault].certified_per_s if curve.fault in before else None
+        if certified is None or curve.refuted_per_s is None:
+            continue
+        name = curve.fault or "health"
+        if curve.refuted_per_s <= certified * (1 - max_drop):
+            return "fail", f"{name} fell: {certified:g}/s was certified before, and now {curve.refuted_per_s:g}/s fails"
+        told.append(f"{name}: {certified:g}/s before, {_carried(curve)} now")
+    return "pass", "; ".join(told) or "no curve has both certificates, so nothing is compared"
+
+
+def _machines_differ(head: Machine, base: Machine) -> str:
+    if head.cores != base.cores:
+        return f"the baseline is of a machine with {base.cores} cores, this one has {head.cores}"
+    figures = [each.yardstick.before_ms if each.yardstick else None for each in (head, base)]
+    if None in figures:
+        return "the baseline or this search has no yardstick of its machine"
+    head_ms, base_ms = (float(figure or 0.0) for figure in figures)
+    if max(head_ms, base_ms) > (1 + MACHINE_DIFFERS) * min(head_ms, base_ms):
+        return f"the machine differs: the yardstick took {base_ms:.0f} ms for the baseline and {head_ms:.0f} ms now"
+    return ""

@@ -1,0 +1,134 @@
+"""What stopped the service at the rate that broke, by what can be seen from outside. Pure.
+
+A limiter is named only with a witness: a figure that reached its bound while the load still grew. Limits inside the
+service, such as a semaphore, have no outside witness; then the answer is that it is not known. The witnesses are tried
+from the surest to the least sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from harness.rundir.searches.capacity import Limiter, LoadStep, StepUpstream
+
+BUSY: Final = 0.9
+"""The share of its cores, or a thread's share of one core, from which on the processor is the limit."""
+AT_CAPACITY: Final = 0.95
+"""The share of a fake's `capacity` from which on it was full."""
+PLATEAU: Final = 1.05
+"""A count that grew by less than this factor while the rate grew by `GREW` stands at a plateau."""
+GREW: Final = 1.2
+SLOWER: Final = 1.5
+"""An upstream whose own time grew by this factor is slower."""
+NOT_KNOWN: Final = Limiter(kind="not_known", witness="not known: nothing that can be seen from outside reached a bound")
+
+
+def limiter_of(steps: Sequence[LoadStep], *, cores: float | None, capacities: dict[str, int]) -> Limiter:
+    """The limiter by the steps of one curve. `cores`: how many the service may use; None: unknown. `capacities`: of the
+    fakes that have one, by upstream."""
+    broke = min((step for step in steps if step.outcome == "broke"), key=lambda step: step.rate_per_s, default=None)
+    if broke is None:
+        return Limiter(kind="not_known", witness="nothing broke, so nothing stopped it")
+    held = [step for step in steps if step.outcome == "held" and step.rate_per_s < broke.rate_per_s]
+    before = max(held, key=lambda step: step.rate_per_s, default=None)
+    first = min(held, key=lambda step: step.rate_per_s, default=None)
+    overloaded = max((step for step in steps if step.outcome == "broke"), key=lambda step: step.rate_per_s)
+    return (
+        _cpu(broke, cores)
+        or _one_thread(broke)
+        or _upstream_capacity(broke, capacities)
+        or _upstream_slower(first, broke)
+        or _upstream_calls(before, broke, overloaded)
+        or _count(first, before, broke, overloaded, "threads")
+        or _count(first, before, broke, overloaded, "sockets")
+        or NOT_KNOWN
+    )
+
+
+def _cpu(broke: LoadStep, cores: float | None) -> Limiter | None:
+    if broke.cpu_cores is None or not cores or broke.cpu_cores < BUSY * cores:
+        return None
+    witness = f"processor: the service used {broke.cpu_cores:.2f} of {cores:g} cores at {broke.rate_per_s:g}/s"
+    return Limiter(kind="cpu", witness=witness, figures={"cpu_cores": broke.cpu_cores, "cores": cores})
+
+
+def _one_thread(broke: LoadStep) -> Limiter | None:
+    if broke.busiest_thread is None or broke.busiest_thread < BUSY:
+        return None
+    witness = (
+        f"one thread: it was busy for {100 * broke.busiest_thread:.0f} % of the time at {broke.rate_per_s:g}/s "
+        "(an event loop, or an interpreter's global lock)"
+    )
+    return Limiter(kind="one_thread", witness=witness, figures={"busiest_thread": broke.busiest_thread})
+
+
+def _upstream_capacity(broke: LoadStep, capacities: dict[str, int]) -> Limiter | None:
+    for upstream in broke.upstreams:
+        capacity = capacities.get(upstream.name)
+        if capacity and upstream.in_flight_most is not None and upstream.in_flight_most >= AT_CAPACITY * capacity:
+            witness = f"{upstream.name}: {upstream.in_flight_most} calls at once, and the fake works on {capacity}"
+            figures = {"in_flight_most": float(upstream.in_flight_most), "capacity": float(capacity)}
+            return Limiter(kind="upstream_capacity", witness=witness, figures=figures)
+    return None
+
+
+def _upstream_slower(first: LoadStep | None, broke: LoadStep) -> Limiter | None:
+    if first is None:
+        return None
+    earlier = {upstream.name: upstream.p50_ms for upstream in first.upstreams}
+    for upstream in broke.upstreams:
+        before_ms = earlier.get(upstream.name)
+        if before_ms and upstream.p50_ms and upstream.p50_ms >= SLOWER * before_ms and upstream.p50_ms - before_ms > 1:
+            witness = (
+                f"{upstream.name}: its own time grew from {before_ms:.0f} ms at {first.rate_per_s:g}/s to "
+                f"{upstream.p50_ms:.0f} ms at {broke.rate_per_s:g}/s"
+            )
+            figures = {"before_ms": before_ms, "p50_ms": upstream.p50_ms}
+            return Limiter(kind="upstream_slower", witness=witness, figures=figures)
+    return None
+
+
+def _upstream_calls(before: LoadStep | None, broke: LoadStep, overloaded: LoadStep) -> Limiter | None:
+    """A pool of connections: the calls open at an upstream stay at one number however many requests wait."""
+    if before is None or overloaded.in_flight_mean < GREW * before.in_flight_mean:
+        return None
+    for upstream in broke.upstreams:
+        at = [_named(step, upstream.name) for step in (broke, overloaded)]
+        most = [each.in_flight_most for each in at if each is not None and each.in_flight_most is not None]
+        means = [each.in_flight_mean for each in at if each is not None and each.in_flight_mean is not None]
+        if len(most) < 2 or not most[0] or max(most) > PLATEAU * min(most) or min(means) < BUSY * max(most):
+            continue
+        calls_per_s = upstream.calls_per_s or 0.0
+        witness = (
+            f"calls to {upstream.name}: {max(most)} open at once and never more, while requests in flight rose to "
+            f"{overloaded.in_flight_mean:.0f} (a pool of connections)"
+        )
+        figures = {"in_flight_most": float(max(most)), "calls_per_s": calls_per_s}
+        return Limiter(kind="upstream_calls", witness=witness, figures=figures)
+    return None
+
+
+def _named(step: LoadStep, name: str) -> StepUpstream | None:
+    return next((upstream for upstream in step.upstreams if upstream.name == name), None)
+
+
+def _count(
+    first: LoadStep | None, before: LoadStep | None, broke: LoadStep, overloaded: LoadStep, what: str
+) -> Limiter | None:
+    """Threads or sockets that grew with the load and then stood still while requests in flight still rose."""
+    if first is None or before is None or first is before:
+        return None
+    values = [getattr(step, f"{what}_most") for step in (first, broke, overloaded)]
+    if any(value is None for value in values):
+        return None
+    at_first, at_broke, at_most = values
+    grew = at_broke >= GREW * at_first and overloaded.in_flight_mean >= GREW * before.in_flight_mean
+    if not grew or at_most > PLATEAU * at_broke or overloaded is broke:
+        return None
+    witness = (
+        f"{what}: {at_most} at {broke.rate_per_s:g}/s and no more at {overloaded.rate_per_s:g}/s, while requests in "
+        f"flight rose to {overloaded.in_flight_mean:.0f}"
+    )
+    figures = {f"{what}_most": float(at_most), "in_flight_mean": overloaded.in_flight_mean}
+    return Limiter(kind="threads" if what == "threads" else "sockets", witness=witness, figures=figures)

@@ -1,0 +1,152 @@
+"""The plan of one load of a search: the scenario's requests at one rate, judged by the gates of one curve. Pure.
+
+A load has a part in which it settles (the warm-up, in no gate) and the part that is judged. A fault stands from before
+the judged part until its last request has ended, so nothing that it holds is let go early; its windows in the scenario
+are ignored. Gates that judge a fault's window, the baseline or the whole load are judged over the whole judged part.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from harness.errors import UsageError
+from harness.gates.parse import parse_gate
+from harness.rundir.plan import LoadPlan, Plan, PlannedGate
+from harness.rundir.planned.fault import FaultWindow, PlannedFault
+from harness.rundir.planned.load import Schedule, Stage
+
+HEADROOM: Final = 1.25
+"""Factor on the slots that the rate and the client cap can fill, because arrivals come in bursts."""
+FAULT_BEFORE_MS: Final = 4_000.0
+"""A fault is applied so long before the judged part."""
+_DURING: Final = re.compile(r"\s+during\s+\S+\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class CurveGates:
+    """The gates of one curve. `borrowed`: health has none of its own, so those of the faults are judged."""
+
+    gates: tuple[PlannedGate, ...]
+    borrowed: bool = False
+
+
+def health_gates(plan: Plan) -> CurveGates:
+    """The gates on the whole load and the baseline; those on the faults' windows if there are none."""
+    own = _over_the_whole(plan, ("whole", "baseline"))
+    if own:
+        return CurveGates(own)
+    return CurveGates(_over_the_whole(plan, tuple(fault.name for fault in plan.faults)), borrowed=True)
+
+
+def fault_gates(plan: Plan, fault: str) -> CurveGates:
+    """The gates on the fault's window; those of health if it has none of its own."""
+    own = _over_the_whole(plan, (fault,))
+    return CurveGates(own) if own else CurveGates(_over_the_whole(plan, ("whole", "baseline")), borrowed=True)
+
+
+def not_judged(plan: Plan) -> dict[str, str]:
+    """The gates that no curve judges, with the reason."""
+    found = {}
+    for planned in plan.gates:
+        if (reason := _why_not(planned)) is not None:
+            found[planned.text] = reason
+    return found
+
+
+def _why_not(planned: PlannedGate) -> str | None:
+    gate = parse_gate(planned.text)
+    if gate.phase.startswith("after "):
+        return "a fault is on for its whole curve, so nothing comes after it"
+    if gate.unfit_for_one_rate:
+        return gate.unfit_for_one_rate
+    if len(gate.phases()) > 1:
+        return "it compares with the baseline, and the load of a search has none"
+    if gate.uses_main:
+        return "it compares with another run"
+    return None
+
+
+def _over_the_whole(plan: Plan, phases: tuple[str, ...]) -> tuple[PlannedGate, ...]:
+    """The gates on these phases that a search can judge, without their phases; each text once."""
+    texts: dict[str, PlannedGate] = {}
+    for planned in plan.gates:
+        if parse_gate(planned.text).phase in phases and _why_not(planned) is None:
+            text = _DURING.sub("", planned.text)
+            texts.setdefault(text, planned.model_copy(update={"text": text}))
+    return tuple(texts.values())
+
+
+def refuse_unsearchable(plan: Plan) -> None:
+    """Raises UsageError if the scenario has no rate that a search could change, or no gate that it could judge."""
+    schedule = plan.load.schedule
+    if schedule is None:
+        raise UsageError(
+            "a search changes the rate, and this scenario has `users`: its rate follows from the answers",
+            "give `load.rate`, for this search: --set load.users=null --set load.rate=20/s",
+        )
+    if schedule.replay_ms is not None:
+        raise UsageError("a search changes the rate, and this scenario replays a recording", "give `load.rate`")
+    if not health_gates(plan).gates:
+        listed = "; ".join(f"`{text}`: {reason}" for text, reason in not_judged(plan).items())
+        raise UsageError(
+            f"no gate of this scenario can be judged at one rate after another ({listed or 'it has none'})",
+            "add a gate on the whole load, such as `p99 < 1s` or `errors < 1%`",
+        )
+
+
+def load_plan(
+    base: Plan,
+    *,
+    run_id: str,
+    rate_per_s: float,
+    settle_ms: float,
+    judged_ms: float,
+    gates: Sequence[PlannedGate],
+    fault: str | None,
+    confidence: float | None,
+    first_seq: int,
+    seed: int,
+) -> LoadPlan:
+    """The load at `rate_per_s` on the stack of `base`, whose slots limit how many requests may be in flight.
+
+    `confidence`: of its gates; None: the scenario's.
+    """
+    load = base.load
+    assert load.schedule is not None
+    stage = Stage(start_per_s=rate_per_s, end_per_s=rate_per_s, duration_ms=settle_ms + judged_ms)
+    slots = max(1, math.ceil(rate_per_s * load.client_cap_ms / 1000 * HEADROOM))
+    faults = tuple(_standing(each, settle_ms, judged_ms + load.drain_ms) for each in base.faults if each.name == fault)
+    return LoadPlan(
+        run_id=run_id,
+        name=base.name,
+        cell=base.cell,
+        seed=seed,
+        scenario_file=base.scenario_file,
+        scenario_sha256=base.scenario_sha256,
+        overrides=base.overrides,
+        load=load.model_copy(
+            update={
+                "schedule": Schedule(start_ms=-settle_ms, arrivals=load.schedule.arrivals, stages=(stage,)),
+                "warmup_ms": settle_ms,
+                "duration_ms": judged_ms,
+                "max_in_flight": min(slots, base.most_in_flight),
+                "slots_cut": slots > base.most_in_flight,
+                "first_seq": first_seq,
+            }
+        ),
+        guard_ms=0.0,
+        faults=faults,
+        gates=tuple(gates),
+        default_gates=base.default_gates,
+        verdict=base.verdict if confidence is None else base.verdict.model_copy(update={"confidence": confidence}),
+    )
+
+
+def _standing(fault: PlannedFault, settle_ms: float, end_ms: float) -> PlannedFault:
+    """The fault for the whole judged part and its drain; it ends with the load at the latest."""
+    begin_ms = -min(FAULT_BEFORE_MS, settle_ms / 2)
+    return fault.model_copy(update={"windows": (FaultWindow(apply_ms=begin_ms, remove_ms=end_ms),)})

@@ -1,0 +1,221 @@
+"""One load of a search, judged: how it ended, and its figures.
+
+An explorative load is judged by the point estimate of each gate; a certificate by the gate's own decision, at the error
+that it may have. In both a load that was not stationary broke, whatever the gates say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from harness.errors import RigError
+from harness.evidence import Evidence, Pool
+from harness.evidence.resources import ResourceSeries
+from harness.rundir.rows import NO_SEQ, Outcome
+from harness.rundir.searches.capacity import LoadStep, StepGate, StepOutcome, StepPurpose, StepUpstream
+from harness.search.stationary import mean_in_flight, not_stationary
+from harness.statistics import nearest_rank
+from harness.units import NS_PER_MS, NS_PER_S, Span
+from harness.verdict import judge
+from harness.verdict.gates import judge_gates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.rundir.results import Results
+    from harness.search.rate_search import WantedLoad
+    from harness.search.stack_loads import LoadRun
+    from harness.verdict.gates import GateVerdict
+
+BUSY_WORKER: Final = 0.8
+"""The share of its core from which on a load worker is no witness any more."""
+GENERATOR_CHECKS: Final = ("lag", "generator_cpu", "workers")
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    outcome: StepOutcome
+    reason: str
+    gates: tuple[StepGate, ...]
+    stationary: bool
+
+
+def step_of(
+    run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Sequence[Evidence]
+) -> tuple[LoadStep, Evidence]:
+    """The step of a load that is over, and its evidence. `before`: loads that are pooled with it.
+
+    Raises RigError if the load cannot be judged and the load generator is not the reason.
+    """
+    evidence = Evidence.load(run.run_dir)
+    pool = Pool((*before, evidence))
+    judged = _judge(pool, evidence, load)
+    begin_ns, end_ns = _span(evidence)
+    rows = evidence.samples
+    inside = (rows["intended_ns"] >= begin_ns) & (rows["intended_ns"] < end_ns)
+    ended = (rows["done_ns"] >= begin_ns) & (rows["done_ns"] < end_ns)
+    latency_ns = evidence.latency_ns[inside]
+    seconds = (end_ns - begin_ns) / NS_PER_S
+    spent_s = (rows["done_ns"][inside] - rows["intended_ns"][inside]) / NS_PER_S
+    readings = evidence.readings.within([Span(begin_ns, end_ns)], None)
+    step = LoadStep(
+        purpose=purpose,
+        rate_per_s=load.rate_per_s,
+        run=run.run_dir.name,
+        seconds=seconds,
+        outcome=judged.outcome,
+        reason=judged.reason,
+        alpha=load.alpha,
+        n=int(inside.sum()),
+        completed_per_s=float(ended.sum() / seconds),
+        p50_ms=_quantile_ms(latency_ns, 0.5),
+        p99_ms=_quantile_ms(latency_ns, 0.99),
+        in_flight_mean=mean_in_flight(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns),
+        little=float(inside.sum() / seconds * spent_s.mean()) if inside.any() else None,
+        stationary=judged.stationary,
+        gates=judged.gates,
+        cpu_cores=_cores(readings),
+        busiest_thread=run.busiest_thread,
+        load_cores=_load_cores(evidence, begin_ns, end_ns),
+        threads_most=_most(readings.threads),
+        sockets_most=_most(readings.sockets),
+        upstreams=tuple(_upstream(evidence, index, begin_ns, end_ns) for index in range(len(evidence.plan.upstreams))),
+    )
+    return step, evidence
+
+
+def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
+    begin_ns, end_ns = _span(evidence)
+    rows = evidence.samples
+    unfinished = int((rows["outcome"] == Outcome.UNFINISHED).sum())
+    queue = not_stationary(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns, unfinished=unfinished)
+    results = judge(pool)
+    verdicts = judge_gates(pool).gates
+    if load.alpha is not None:
+        alpha_fail = load.alpha / max(len(verdicts), 1)
+        findings = [one.gate.judge(pool, alpha_fail=alpha_fail) for one in verdicts]
+    else:
+        findings = [one.finding for one in verdicts]
+    gates = tuple(
+        StepGate(
+            text=one.planned.text,
+            observed=finding.observed,
+            low=finding.low,
+            high=finding.high,
+            limit=finding.limit,
+            unit=finding.unit,
+            breaks=one.gate.breaks(finding),
+            verdict=finding.verdict,
+        )
+        for one, finding in zip(verdicts, findings, strict=True)
+    )
+    if broken := _rig_reason(results):
+        return _Judged("generator", broken, gates, queue is None)
+    if any(gate.metric == "service-alive" and gate.verdict == "fail" for gate in results.gates):
+        return _Judged("broke", "the service ended during the load", gates, stationary=False)
+    if queue is not None:
+        return _Judged("broke", f"not stationary: {queue}", gates, stationary=False)
+    outcome, reason = _by_gates(gates, verdicts, certifies=load.alpha is not None)
+    return _Judged(outcome, reason, gates, stationary=True)
+
+
+def _rig_reason(results: Results) -> str:
+    """Why the load generator or the machine gave out; empty if it did not. Raises RigError for any other reason."""
+    if results.verdict != "rig_failure":
+        return ""
+    failed = [check for check in results.validity if not check.ok]
+    of_generator = [check for check in failed if check.check in GENERATOR_CHECKS]
+    if of_generator:
+        return of_generator[0].detail
+    raise RigError(results.reason, "see the directory of this load, whose evidence is kept")
+
+
+def _by_gates(
+    gates: tuple[StepGate, ...], verdicts: Sequence[GateVerdict], *, certifies: bool
+) -> tuple[StepOutcome, str]:
+    if certifies:
+        failed = [gate.text for gate in gates if gate.verdict == "fail"]
+        open_ = [gate.text for gate in gates if gate.verdict == "inconclusive"]
+        if failed:
+            return "broke", f"`{failed[0]}` failed"
+        return ("undecided", f"`{open_[0]}` is undecided") if open_ else ("held", "every gate passed")
+    nothing = [one.planned.text for one in verdicts if not one.finding.n]
+    if nothing:
+        return "undecided", f"nothing came that `{nothing[0]}` could judge"
+    broken = [gate.text for gate in gates if gate.breaks]
+    return ("broke", f"`{broken[0]}` did not hold") if broken else ("held", "every gate held")
+
+
+# ---------------------------------------------------------------- figures
+
+
+def _span(evidence: Evidence) -> tuple[int, int]:
+    """The judged part of the load, absolute."""
+    begin_ns = evidence.t0_ns
+    return begin_ns, begin_ns + round(evidence.plan.load.duration_ms * NS_PER_MS)
+
+
+def _quantile_ms(latency_ns: NDArray[np.int64], quantile: float) -> float | None:
+    from harness.evidence.run import NEVER
+
+    if not len(latency_ns):
+        return None
+    (value,) = nearest_rank(np.sort(latency_ns), [quantile])
+    return None if value == NEVER else float(value) / NS_PER_MS
+
+
+def _cores(readings: ResourceSeries) -> float | None:
+    known = ~np.isnan(readings.cpu_s)
+    if known.sum() < 2:
+        return None
+    used, times = readings.cpu_s[known], readings.t_ns[known]
+    seconds = (times[-1] - times[0]) / NS_PER_S
+    return float((used[-1] - used[0]) / seconds) if seconds > 0 else None
+
+
+def _load_cores(evidence: Evidence, begin_ns: int, end_ns: int) -> float | None:
+    names = {str(line["child"]) for line in evidence.resources if str(line.get("child", "")).startswith("locust")}
+    cores = [
+        _cores(ResourceSeries.of(evidence.resources, name).within([Span(begin_ns, end_ns)], None)) for name in names
+    ]
+    return sum(each for each in cores if each is not None) if any(each is not None for each in cores) else None
+
+
+def _most(figures: NDArray[np.float64]) -> int | None:
+    known = figures[~np.isnan(figures)]
+    return int(known.max()) if len(known) else None
+
+
+def _upstream(evidence: Evidence, index: int, begin_ns: int, end_ns: int) -> StepUpstream:
+    planned = evidence.plan.upstreams[index]
+    if not planned.records_calls:
+        return StepUpstream(name=planned.name, calls_per_s=None, p50_ms=None, in_flight_mean=None, in_flight_most=None)
+    calls: NDArray[Any] = evidence.calls[
+        (evidence.calls["upstream"] == planned.index) & (evidence.calls["seq"] != NO_SEQ)
+    ]
+    inside = calls[(calls["arrived_ns"] >= begin_ns) & (calls["arrived_ns"] < end_ns)]
+    seconds = (end_ns - begin_ns) / NS_PER_S
+    took_ms = np.sort(inside["done_ns"] - inside["arrived_ns"]) / NS_PER_MS
+    half = (begin_ns + end_ns) // 2
+    return StepUpstream(
+        name=planned.name,
+        calls_per_s=float(len(inside) / seconds),
+        p50_ms=float(nearest_rank(took_ms, [0.5])[0]) if len(took_ms) else None,
+        in_flight_mean=mean_in_flight(calls["arrived_ns"], calls["done_ns"], half, end_ns),
+        in_flight_most=_most_at_once(calls, begin_ns, end_ns),
+    )
+
+
+def _most_at_once(calls: NDArray[Any], begin_ns: int, end_ns: int) -> int:
+    """The largest number of calls that were open at one moment of [begin, end)."""
+    arrived, done = np.sort(calls["arrived_ns"]), np.sort(calls["done_ns"])
+    moments = arrived[(arrived >= begin_ns) & (arrived < end_ns)]
+    if not len(moments):
+        return 0
+    open_ = np.searchsorted(arrived, moments, "right") - np.searchsorted(done, moments, "right")
+    return int(open_.max())

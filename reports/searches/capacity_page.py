@@ -1,0 +1,65 @@
+"""report.html of a capacity search: the sentence, the curves, what stopped the service, and every load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from harness.rundir.searches.capacity import CapacityFinding, CapacityResults, LoadStep, RateCurve
+from reports.charts import rates
+from reports.page import embedded_json, render
+from reports.redacted import redacted_document
+
+FINDINGS: Final[dict[CapacityFinding, str]] = {
+    "not_monotone": "a rate failed below one that passed: what it carries depends on more than the rate",
+    "metastable": "after a load that broke it did not carry the first rate any more (metastable)",
+    "restarted": "it was started anew on the way",
+    "undecided_rates": "at some rates neither an answer nor its repetition was decided",
+    "no_core_left": "service and load generator left no core idle: the answer is that of this machine",
+    "gates_of_faults": "it is judged by the gates of another phase, since none is written for this one",
+}
+
+
+def write_page(results: CapacityResults, folder: Path) -> Path:
+    """Write report.html. Raises OSError."""
+    path = folder / "report.html"
+    path.write_text(page(results), encoding="utf-8")
+    return path
+
+
+def page(results: CapacityResults) -> str:
+    curves = [curve for curve in results.curves if rates.drawn(curve)]
+    return render(
+        "capacity.html.j2",
+        {
+            "results": results,
+            "title": f"{results.scenario.name}: capacity",
+            "word": results.verdict.replace("_", " ").upper(),
+            "latency": rates.latency(curves, _limit_ms(curves)) if curves else "",
+            "in_flight": rates.in_flight(curves) if curves else "",
+            "cores": rates.cores(curves) if curves else None,
+            "rows": [_row(curve) for curve in results.curves],
+            "results_json": embedded_json(redacted_document(results.model_dump(mode="json"))),
+        },
+        chart=False,
+    )
+
+
+def _limit_ms(curves: list[RateCurve]) -> float | None:
+    """The limit of the first gate on p99 that there is."""
+    gates = (gate for curve in curves for step in curve.steps for gate in step.gates)
+    return next((gate.limit for gate in gates if gate.text.startswith("p99") and gate.unit == "ms"), None)
+
+
+def _row(curve: RateCurve) -> dict[str, Any]:
+    return {
+        "name": curve.fault or "health",
+        "curve": curve,
+        "findings": [FINDINGS[finding] for finding in curve.findings],
+        "steps": [_step(step) for step in curve.steps],
+    }
+
+
+def _step(step: LoadStep) -> dict[str, Any]:
+    return {"step": step, "link": quote(step.run) if step.run else ""}

@@ -1,0 +1,74 @@
+"""The command without a stack: what it refuses, before anything is started, and what its page shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli.capacity import capacity_command
+from harness.errors import TailgateError
+from harness.rundir.results import canonical_json
+from harness.rundir.searches.capacity import CapacityResults, Limiter, RateCurve
+from reports.searches.capacity_page import page
+from tests.search.steps import step
+from tests.search.test_conclusion import curve, results
+
+
+def refusal(*words: str) -> str:
+    found = CliRunner().invoke(capacity_command, words, standalone_mode=False)
+    assert found.exception is not None
+    if isinstance(found.exception, TailgateError):
+        assert found.exception.exit_code == 2
+        return f"{found.exception.message}; fix: {found.exception.fix}"
+    return str(found.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("no-fault", "--from", "50/s", "--to", "20/s"), "--to 20/s is below --from 50/s"),
+        (("no-fault", "--from", "50"), "40/s"),
+        (("no-fault", "--within", "0.1%"), "--within must be between"),
+        (("azure-slow", "--fault", "azur"), "the scenario has no fault azur; fix: faults: azure-slow"),
+        (("azure-slow", "--fault", "azure-slow", "--no-faults"), "exclude each other"),
+        (("ladder",), "choose a cell with --only: sequential, parallel"),
+        (("ladder", "--only", "paralel"), "no cell is called paralel"),
+        (("no-fault", "--baseline", __file__), "is not a capacity.json"),
+    ],
+)
+def test_mistakes_are_refused_before_anything_starts(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    assert says in refusal(*words, "--out", str(tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
+
+
+def shown() -> CapacityResults:
+    steps: tuple[Any, ...] = (step(20), step(36, p99_ms=410.0), step(64.8, "broke", p99_ms=None, reason="it <fell>"))
+    limiter = Limiter(kind="threads", witness="threads: 64 at 65/s")
+    health: RateCurve = curve(36, 64.8, limiter=limiter).model_copy(
+        update={"steps": steps, "findings": ("no_core_left",)}
+    )
+    slow = curve(20, 36, "azure-slow").model_copy(update={"steps": steps[:2]})
+    return results(health, slow).model_copy(update={"sentence": "carries 36/s", "not_judged": {"max < 1s": "why"}})
+
+
+def test_the_page_has_the_answer_the_curves_and_every_load() -> None:
+    html = page(shown())
+    for text in ("carries 36/s", "threads: 64 at 65/s", "azure-slow", "p99 by rate", "Little", "64.8/s", "failed"):
+        assert text in html, text
+    assert "it &lt;fell&gt;" in html and "<fell>" not in html
+    assert "left no core idle" in html
+    embedded = html.partition('<script type="application/json" id="results">')[2].partition("</script>")[0]
+    assert json.loads(embedded)["curves"][0]["certified_per_s"] == 36
+
+
+def test_a_page_without_any_load_can_be_shown() -> None:
+    assert "Answers" in page(results(curve(None, None, ended_by="interrupted")))
+
+
+def test_the_document_is_read_again() -> None:
+    text = canonical_json(shown())
+    assert canonical_json(CapacityResults.model_validate_json(text)) == text

@@ -1,0 +1,135 @@
+"""Searches with a real stack: the answer, what is kept of each load, and that nothing is left behind at any end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.capacity_truth import Limited
+from harness import verdict
+from harness.run.progress import NullDisplay
+from harness.run.run import Options, Session
+from harness.run.signals import Stopper
+from harness.rundir.results import canonical_json
+from harness.rundir.searches.capacity import recorded_steps
+from harness.scenario import load_scenario
+from harness.scenario.planner import cells
+from harness.search.capacity import Settings
+from harness.search.capacity_run import Asked, search_capacity
+from harness.stack.processes import orphans
+
+pytestmark = [pytest.mark.stack, pytest.mark.beside]
+POOL = Limited("pool", 4, 20, 400)
+ENDS_WITHIN_S = 40.0
+
+
+def scenario(folder: Path) -> Path:
+    path = folder / "scenario.yaml"
+    path.write_text(
+        f"""\
+name: limited
+service: {{command: {json.dumps(POOL.argv)}, ready: GET /healthz within 20s}}
+gateway: {{timeout: 5s}}
+load: {{request: GET /, rate: 10/s}}
+gates: [p50 < 400ms]
+verdict: {{clump: 10ms}}
+"""
+    )
+    return path
+
+
+def test_a_service_that_carries_every_rate_up_to_the_highest(tmp_path: Path) -> None:
+    loaded = load_scenario(scenario(tmp_path))
+    settings = Settings(
+        first_per_s=10, to_per_s=18, within=0.1, refute_ms=2_000, soak_ms=3_000, alpha=0.05,
+        settle_ms=500, explore_ms=2_000, return_ms=1_000,
+    )  # fmt: skip
+    session = Session(Options(out=tmp_path / "runs"), NullDisplay(), Stopper())
+    folder, results = search_capacity(session, cells(loaded)[0], settings, Asked((), None, None, 0.1))
+    assert results.verdict == "pass", results.sentence
+    (curve,) = results.curves
+    assert (curve.certified_per_s, curve.refuted_per_s, curve.at_least) == (18, None, True)
+    assert [step.purpose for step in curve.steps] == ["explore", "explore", "soak"]
+    for step in curve.steps:
+        again = verdict.write_any(folder / step.run)
+        assert again.run.load.rate_per_s == step.rate_per_s
+        assert step.in_flight_mean == pytest.approx(step.little or 0, rel=0.3)
+    plans = [json.loads((folder / step.run / "plan.json").read_text()) for step in curve.steps]
+    assert len({plan["stack_id"] for plan in plans}) == 1, "the stack starts once"
+    assert (folder / "capacity.json").read_text() == canonical_json(results)
+    assert [line.step.run for line in recorded_steps(folder)] == [step.run for step in curve.steps]
+    assert (folder / "report.html").stat().st_size > 5_000
+    assert not orphans.members(plans[0]["stack_id"])
+
+
+def begun(folder: Path, *words: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-c", "from harness.cli.group import main; main()", "capacity", str(scenario(folder))]
+    return subprocess.Popen(
+        [*argv, "--out", str(folder / "runs"), *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+
+
+def await_steps(folder: Path, count: int) -> Path:
+    """The directory of the search once so many of its loads are over and the next has begun."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        for found in folder.glob("runs/limited/*/"):
+            if len(recorded_steps(found)) >= count and (found / f"load-{count:03d}" / "manifest.json").exists():
+                return found
+        time.sleep(0.2)
+    raise AssertionError("the search did not get so far")
+
+
+def stack_id(folder: Path) -> str:
+    found: str = json.loads((folder / "load-000" / "plan.json").read_text())["stack_id"]
+    return found
+
+
+@pytest.mark.nightly  # by day tests/search/test_curve_search.py interrupts at each load, and tests/stack a later load
+def test_ctrl_c_keeps_what_is_known_and_the_search_is_taken_up_again(tmp_path: Path) -> None:
+    process = begun(tmp_path, "--to", "30/s", "--soak", "5s")
+    folder = await_steps(tmp_path, 1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=ENDS_WITHIN_S)
+    assert process.returncode == 130, err
+    assert out.splitlines()[-1].startswith("INCONCLUSIVE limited ")
+    assert not orphans.members(stack_id(folder))
+    again = begun(tmp_path, "--to", "30/s", "--soak", "5s", "--resume", str(folder), "--json")
+    out, err = again.communicate(timeout=180)
+    assert again.returncode == 0, err
+    (curve,) = json.loads(out)["curves"]
+    assert (curve["certified_per_s"], curve["at_least"]) == (30, True)
+    assert curve["steps"][0]["run"] == "load-000", "what was answered before is not asked again"
+
+
+@pytest.mark.nightly  # by day tests/stack/test_many_loads.py kills a supervisor in a later load
+@pytest.mark.parametrize("victim", ["tailgate", "harness.stack.supervisor.supervisor", "locust", "limited_service"])
+def test_whoever_is_killed_nothing_stays(tmp_path: Path, victim: str) -> None:
+    process = begun(tmp_path, "--to", "30/s", "--soak", "5s")
+    folder = await_steps(tmp_path, 1)
+    if victim == "tailgate":
+        process.kill()
+    else:
+        time.sleep(3)  # the next load is under way
+        members = [member.process for member in orphans.members(stack_id(folder))]
+        (first, *_) = [each for each in members if victim in " ".join(each.cmdline())]
+        os.kill(first.pid, signal.SIGKILL)
+    process.communicate(timeout=180)
+    expected = {"tailgate": -9, "limited_service": 0}.get(victim, 4)
+    assert process.returncode == expected
+    end = time.monotonic() + ENDS_WITHIN_S
+    while orphans.members(stack_id(folder)):
+        assert time.monotonic() < end, [
+            psutil.Process(m.process.pid).cmdline() for m in orphans.members(stack_id(folder))
+        ]
+        time.sleep(0.2)
+    assert recorded_steps(folder), "what was answered is kept"

@@ -1,0 +1,96 @@
+"""The verdict and the sentence of a capacity search, and its comparison with an earlier one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.errors import UsageError
+from harness.rundir.results import Machine, ScenarioRef, Tool
+from harness.rundir.searches.capacity import CapacityResults, Limiter, RateCurve
+from harness.rundir.yardstick import Yardstick
+from harness.search.conclusion import compare, replicas_for, sentence_of, verdict_of
+
+THREADS = Limiter(kind="threads", witness="threads: 256 at 200/s and no more at 300/s")
+NOT_KNOWN = Limiter(kind="not_known", witness="not known")
+
+
+def curve(certified: float | None, refuted: float | None, fault: str | None = None, **fields: Any) -> RateCurve:
+    known = {"ended_by": "bracket", "at_least": False, "limiter": NOT_KNOWN, **fields}
+    return RateCurve(fault=fault, certified_per_s=certified, refuted_per_s=refuted, steps=(), **known)
+
+
+def machine(cores: int = 2, yardstick_ms: float | None = 200.0) -> Machine:
+    return Machine(cores=cores, yardstick=Yardstick(before_ms=yardstick_ms, after_ms=None) if yardstick_ms else None)
+
+
+def results(*curves: RateCurve, of: Machine | None = None) -> CapacityResults:
+    return CapacityResults(
+        tool=Tool(version="0"), verdict="pass", exit_code=0, interrupted=False,
+        scenario=ScenarioRef(name="s", file="s.yaml", sha256="0", seed=0), machine=of or machine(), confidence=0.95,
+        within=0.1, sentence="", not_judged={}, curves=curves,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("curves", "verdict"),
+    [
+        ([curve(180, 200)], "pass"),
+        ([curve(180, None, at_least=True, ended_by="to")], "pass"),
+        ([curve(180, None)], "inconclusive"),
+        ([curve(None, 200)], "inconclusive"),
+        ([curve(180, 200), curve(None, 1, ended_by="nothing_holds")], "fail"),
+        ([curve(180, 200), curve(None, None, ended_by="rig")], "rig_failure"),
+        ([curve(180, None, ended_by="interrupted")], "inconclusive"),
+        ([], "inconclusive"),
+    ],
+)
+def test_the_verdict(curves: list[RateCurve], verdict: str) -> None:
+    assert verdict_of(curves) == verdict
+
+
+def test_the_sentence() -> None:
+    both = [curve(180, 200, limiter=THREADS), curve(140, 160, "azure-slow")]
+    assert sentence_of(both) == (
+        "carries 180/s and not 200/s; with azure-slow on 140/s and not 160/s; "
+        "what stops it is threads: 256 at 200/s and no more at 300/s"
+    )
+    assert sentence_of([curve(180, None, at_least=True, ended_by="generator")]) == (
+        "carries at least 180/s (the load generator ended here)"
+    )
+    assert sentence_of([curve(None, 1, ended_by="nothing_holds")]).startswith("carries nothing, down to 1/s")
+    assert sentence_of([curve(180, 200)]).endswith("; what stops it is not known")
+
+
+def test_replicas_leave_room_for_one_that_is_gone() -> None:
+    assert replicas_for(curve(180, 200), 1_000) == 7
+    assert replicas_for(curve(None, 200), 1_000) is None
+
+
+def test_it_fell_where_what_fails_now_is_well_below_what_passed_before() -> None:
+    base = results(curve(180, 200))
+    assert compare([curve(140, 160)], machine(), base, 0.1) == (
+        "fail", "health fell: 180/s was certified before, and now 160/s fails"
+    )  # fmt: skip
+    verdict, told = compare([curve(165, 181)], machine(), base, 0.1)
+    assert (verdict, told) == ("pass", "health: 180/s before, 165/s and not 181/s now")
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        (machine(cores=4), "of a machine with 4 cores"),
+        (machine(yardstick_ms=240.0), "the yardstick took 240 ms for the baseline and 200 ms now"),
+        (machine(yardstick_ms=None), "no yardstick"),
+    ],
+)
+def test_unlike_machines_are_not_compared(other: Machine, says: str) -> None:
+    verdict, told = compare([curve(10, 12)], machine(), results(curve(180, 200), of=other), 0.1)
+    assert verdict == "inconclusive"
+    assert says in told
+
+
+def test_a_baseline_of_other_curves_is_refused() -> None:
+    with pytest.raises(UsageError, match="none of these curves"):
+        compare([curve(10, 12)], machine(), results(curve(180, 200, "azure-slow")), 0.1)

@@ -1,0 +1,172 @@
+"""A curve's search with loads that are made up: what it runs, what it keeps, and how it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import Interrupted, RigError, ServiceGone, UsageError
+from harness.rundir.plan import Plan
+from harness.rundir.searches.capacity import LoadStep, RateCurve, RecordedStep, StepPurpose, recorded_steps
+from harness.scenario import load_scenario
+from harness.scenario.load import dry_plan
+from harness.search import capacity
+from harness.search.capacity import RESTARTS_MOST, CurveSearch, Settings, longest_s, read_steps
+from harness.search.rate_search import WantedLoad
+from harness.search.stack_loads import LoadRun, LoadSpec
+from tests.search.steps import step
+
+SETTINGS = Settings(first_per_s=20, to_per_s=None, within=0.1, refute_ms=20_000, soak_ms=40_000, alpha=0.05)
+Says = Callable[[float, int], str | Exception]
+"""The outcome of the load of that rate and number, or what it raises."""
+
+
+class MadeUp:
+    """Loads of a service that carries `capacity_per_s`; `says` may decide otherwise. Counts what was asked of it."""
+
+    def __init__(self, capacity_per_s: float = 100, says: Says | None = None) -> None:
+        self._capacity_per_s = capacity_per_s
+        self._says = says
+        self.specs: list[LoadSpec] = []
+        self.renewed = 0
+        self.outcomes: list[str] = []
+
+    def run(self, spec: LoadSpec) -> LoadRun:
+        self.specs.append(spec)
+        said = self._says(spec.rate_per_s, len(self.specs)) if self._says else ""
+        if isinstance(said, Exception):
+            raise said
+        self.outcomes.append(said or ("held" if spec.rate_per_s <= self._capacity_per_s else "broke"))
+        return LoadRun(Path(f"load-{len(self.specs):03d}"), None)
+
+    def renew(self) -> None:
+        self.renewed += 1
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return dry_plan(load_scenario("azure-slow").checked)[0]
+
+
+def searched(
+    made_up: MadeUp, plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> tuple[RateCurve, Exception | None]:
+    def step_of(run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Any) -> tuple[LoadStep, object]:
+        made = step(load.rate_per_s, made_up.outcomes[-1], purpose=purpose, alpha=load.alpha, run=run.run_dir.name)
+        return made, object()
+
+    monkeypatch.setattr(capacity, "step_of", step_of)
+    fault, recorded = options.get("fault"), options.get("recorded", [])
+    search = CurveSearch(made_up, plan, fault, settings=SETTINGS, folder=folder, say=lambda _: None)  # type: ignore[arg-type]
+    return search.run(recorded, 2, {})
+
+
+def test_a_search_ends_with_both_answers(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up = MadeUp(100)
+    curve, ended = searched(made_up, plan, tmp_path, monkeypatch)
+    assert ended is None
+    assert curve.certified_per_s is not None and curve.refuted_per_s is not None
+    assert curve.certified_per_s <= 100 < curve.refuted_per_s <= 1.13 * curve.certified_per_s
+    assert made_up.renewed == 0
+    lengths = {(spec.confidence, spec.judged_ms) for spec in made_up.specs}
+    assert lengths == {(None, 12_000), (None, 4_000), (0.95, 40_000), (0.95, 20_000)}
+    assert [line.step for line in recorded_steps(tmp_path)] == list(curve.steps)
+
+
+def test_after_each_load_that_broke_the_first_rate_is_tried_again(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curve, _ = searched(MadeUp(100), plan, tmp_path, monkeypatch)
+    for before, after in zip(curve.steps, curve.steps[1:], strict=False):
+        if before.outcome == "broke" and before.purpose != "return":
+            assert (after.purpose, after.rate_per_s) == ("return", 20)
+
+
+def test_one_that_does_not_come_back_is_metastable_and_started_anew(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(100)
+    collapsed = False
+
+    def says(rate_per_s: float, _number: int) -> str:
+        nonlocal collapsed
+        collapsed = (collapsed and made_up.renewed == 0) or rate_per_s > 100
+        return "broke" if collapsed else ""
+
+    made_up._says = says
+    curve, ended = searched(made_up, plan, tmp_path, monkeypatch)
+    assert "metastable" in curve.findings and "restarted" in curve.findings
+    assert made_up.renewed >= 1
+    assert ended is None or isinstance(ended, RigError)
+
+
+def test_one_that_has_to_be_started_anew_again_and_again_ends_the_search(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(says=lambda rate_per_s, _: ServiceGone("it died") if rate_per_s > 3 else "held")
+    curve, ended = searched(made_up, plan, tmp_path, monkeypatch)
+    assert isinstance(ended, RigError)
+    assert made_up.renewed == RESTARTS_MOST
+    assert curve.ended_by == "rig"
+    assert all(each.reason == "the service ended during the load" for each in curve.steps if each.outcome == "broke")
+
+
+def stopped_after(loads: int) -> Says:
+    return lambda _, number: Interrupted("stop") if number > loads else ""
+
+
+def test_an_interruption_keeps_what_was_certified_and_can_be_taken_up_again(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = searched(MadeUp(100), plan, tmp_path, monkeypatch)
+    loads = len(whole.steps)
+    for after in range(1, loads):
+        folder = tmp_path / str(after)
+        folder.mkdir()
+        stopped, ended = searched(
+            MadeUp(100, stopped_after(after)),
+            plan, folder, monkeypatch,
+        )  # fmt: skip
+        assert isinstance(ended, Interrupted)
+        assert stopped.ended_by == "interrupted"
+        assert len(stopped.steps) == after
+        recorded = read_steps(folder, (None,))[None]
+        resumed, ended = searched(MadeUp(100), plan, folder, monkeypatch, recorded=recorded)
+        assert ended is None
+        assert (resumed.certified_per_s, resumed.refuted_per_s) == (whole.certified_per_s, whole.refuted_per_s)
+
+
+def test_a_directory_without_steps_or_of_another_search_cannot_be_taken_up(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no steps"):
+        read_steps(tmp_path, (None,))
+    RecordedStep(fault="azure-slow", step=step(10)).append(tmp_path)
+    with pytest.raises(UsageError, match="has a curve for azure-slow"):
+        read_steps(tmp_path, (None,))
+    (tmp_path / "steps.ndjson").write_text("{}\n{}\n")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_steps(tmp_path, (None,))
+
+
+def test_a_rig_failure_ends_the_curve_and_is_handed_on(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curve, ended = searched(MadeUp(says=lambda _, __: RigError("no")), plan, tmp_path, monkeypatch)
+    assert isinstance(ended, RigError)
+    assert (curve.ended_by, curve.certified_per_s) == ("rig", None)
+
+
+def test_a_curve_of_a_fault_has_that_fault_on_in_every_load(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(100)
+    curve, _ = searched(made_up, plan, tmp_path, monkeypatch, fault="azure-slow")
+    assert {spec.fault for spec in made_up.specs} == {"azure-slow"} == {curve.fault}
+
+
+def test_how_long_it_may_take_is_known_before() -> None:
+    """Nine explorative loads in four minutes, then the certificates."""
+    certificates_s = 3 * 45 + 2 * 25
+    assert longest_s(SETTINGS) - certificates_s < 240

@@ -1,0 +1,71 @@
+"""A limiter is named only by its witness: each one alone is found, and without any nothing is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.search.limiter import limiter_of
+from tests.search.steps import step, upstream
+
+
+def stopped_by(*, first: dict[str, Any], held: dict[str, Any], broke: dict[str, Any], most: dict[str, Any]) -> str:
+    """The kind, of a search that held at 10 and 30/s, and broke at 40 and 60/s."""
+    steps = [step(10, **first), step(30, **held), step(40, "broke", **broke), step(60, "broke", **most)]
+    return limiter_of(steps, cores=2, capacities={"azure": 8}).kind
+
+
+def same(**figures: Any) -> dict[str, dict[str, Any]]:
+    return {"first": figures, "held": figures, "broke": figures, "most": figures}
+
+
+def test_without_a_witness_it_is_not_known() -> None:
+    assert stopped_by(**same()) == "not_known"
+    assert limiter_of([step(10), step(30)], cores=2, capacities={}).witness == "nothing broke, so nothing stopped it"
+
+
+def test_all_cores() -> None:
+    assert stopped_by(**{**same(), "broke": {"cpu_cores": 1.9}}) == "cpu"
+    assert stopped_by(**{**same(), "broke": {"cpu_cores": 1.7}}) == "not_known"
+
+
+def test_one_thread_of_two_cores() -> None:
+    found = limiter_of([step(10), step(40, "broke", cpu_cores=1.0, busiest_thread=0.97)], cores=2, capacities={})
+    assert found.kind == "one_thread"
+    assert "busy for 97 % of the time at 40/s" in found.witness
+    assert found.figures == {"busiest_thread": 0.97}
+
+
+def test_a_fake_that_is_full() -> None:
+    full = {"upstreams": (upstream(in_flight_most=8),)}
+    assert stopped_by(**{**same(), "broke": full}) == "upstream_capacity"
+
+
+def test_an_upstream_that_became_slower() -> None:
+    fast, slow = {"upstreams": (upstream(p50_ms=50.0),)}, {"upstreams": (upstream(p50_ms=90.0),)}
+    assert stopped_by(first=fast, held=fast, broke=slow, most=slow) == "upstream_slower"
+    assert stopped_by(**same(**fast)) == "not_known"
+
+
+def test_calls_that_stay_at_one_number_while_requests_pile_up() -> None:
+    pool = {"upstreams": (upstream(in_flight_most=5, in_flight_mean=4.9),)}
+    piled = {"in_flight_mean": 80.0, **pool}
+    assert stopped_by(first=pool, held=pool, broke=pool, most=piled) == "upstream_calls"
+    idle = {"upstreams": (upstream(in_flight_most=5, in_flight_mean=1.0),)}
+    assert stopped_by(first=idle, held=idle, broke=idle, most={"in_flight_mean": 80.0, **idle}) == "not_known"
+
+
+@pytest.mark.parametrize("what", ["threads", "sockets"])
+def test_a_count_that_grew_and_then_stood_still(what: str) -> None:
+    def has(count: int, in_flight: float) -> dict[str, Any]:
+        return {f"{what}_most": count, "in_flight_mean": in_flight}
+
+    assert stopped_by(first=has(10, 2), held=has(40, 20), broke=has(64, 40), most=has(64, 300)) == what
+    growing = stopped_by(first=has(10, 2), held=has(40, 20), broke=has(64, 40), most=has(300, 300))
+    assert growing == "not_known"
+
+
+def test_figures_that_are_unknown_name_nothing() -> None:
+    unknown = {"cpu_cores": None, "busiest_thread": None, "threads_most": None, "sockets_most": None}
+    assert stopped_by(**same(**unknown)) == "not_known"

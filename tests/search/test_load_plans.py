@@ -1,0 +1,110 @@
+"""The plan of one load: its rate, its faults, and the gates that judge it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.rundir.phases import planned_phases
+from harness.rundir.plan import LoadPlan, Plan
+from harness.scenario import load_scenario
+from harness.scenario.load import dry_plan
+from harness.search.load_plans import fault_gates, health_gates, load_plan, not_judged, refuse_unsearchable
+
+SCENARIO = """\
+name: slow
+service: {rung: timeout}
+upstreams: {azure: {}}
+gateway: {timeout: 5s}
+load: {request: GET /offers, rate: 40/s, baseline: 60s, recovery: 60s}
+faults: [{upstream: azure, latency: 60s, for: 90s}]
+gates: [GATES]
+"""
+
+
+def planned(tmp_path: Path, gates: str, *sets: str) -> Plan:
+    (tmp_path / "scenario.yaml").write_text(SCENARIO.replace("GATES", gates))
+    plan, _ = dry_plan(load_scenario(tmp_path / "scenario.yaml", sets).checked)
+    return plan.model_copy(update={"most_in_flight": 1_000})
+
+
+def at(base: Plan, rate_per_s: float, fault: str | None = None, **options: float) -> LoadPlan:
+    return load_plan(
+        base, run_id="20260101-000000-0001", rate_per_s=rate_per_s, settle_ms=5_000, judged_ms=12_000,
+        gates=health_gates(base).gates, fault=fault, confidence=options.get("confidence"), first_seq=7, seed=3,
+    )  # fmt: skip
+
+
+def texts(gates: object) -> list[str]:
+    return [gate.text for gate in gates.gates]  # type: ignore[attr-defined]
+
+
+def test_health_is_judged_by_the_gates_on_whole_and_baseline(tmp_path: Path) -> None:
+    plan = planned(tmp_path, "p99 < 2s, errors < 1% during baseline, p99 < 4s during azure-latency")
+    assert texts(health_gates(plan)) == ["p99 < 2s", "errors < 1%"]
+    assert not health_gates(plan).borrowed
+    assert texts(fault_gates(plan, "azure-latency")) == ["p99 < 4s"]
+
+
+def test_each_borrows_the_gates_of_the_other_if_it_has_none(tmp_path: Path) -> None:
+    only_fault = planned(tmp_path, "p99 < 4s during azure-latency, p99 < gateway.timeout during azure-latency")
+    assert texts(health_gates(only_fault)) == ["p99 < 4s", "p99 < gateway.timeout"]
+    assert health_gates(only_fault).borrowed
+    only_health = planned(tmp_path, "p99 < 2s")
+    assert texts(fault_gates(only_health, "azure-latency")) == ["p99 < 2s"]
+    assert fault_gates(only_health, "azure-latency").borrowed
+
+
+def test_what_no_load_at_one_rate_can_judge_is_listed_with_its_reason(tmp_path: Path) -> None:
+    gates = "p99 < 2s, recovery < 15s after azure-latency, p99 < 1.5x baseline during azure-latency"
+    left = not_judged(planned(tmp_path, gates))
+    assert list(left) == gates.split(", ")[1:]
+    assert "compares with the baseline" in left["p99 < 1.5x baseline during azure-latency"]
+
+
+def test_a_load_is_the_scenarios_at_another_rate(tmp_path: Path) -> None:
+    base = planned(tmp_path, "p99 < 2s")
+    load = at(base, 100)
+    assert load.load.requests == base.load.requests
+    assert [(stage.start_per_s, stage.end_per_s, stage.duration_ms) for stage in load.load.schedule.stages] == [  # type: ignore[union-attr]
+        (100, 100, 17_000)
+    ]
+    assert (load.load.warmup_ms, load.load.duration_ms, load.load.first_seq, load.seed) == (5_000, 12_000, 7, 3)
+    assert load.load.max_in_flight == 1_000 == base.most_in_flight, "100/s for 10 s with headroom need 1,250"
+    assert load.load.slots_cut
+    assert not at(base, 20).load.slots_cut
+    assert at(base, 20, confidence=0.975).verdict.confidence == 0.975
+    assert load.verdict == base.verdict
+
+
+def test_a_fault_stands_from_before_the_judged_part_until_its_last_request_has_ended(tmp_path: Path) -> None:
+    base = planned(tmp_path, "p99 < 2s")
+    load = at(base, 20, "azure-latency")
+    (fault,) = load.faults
+    (window,) = fault.windows
+    assert window.apply_ms == -2_500
+    assert window.remove_ms == 12_000 + base.load.drain_ms
+    plan = Plan.of(base.stack, load)
+    phases = {phase.name: phase for phase in planned_phases(plan)}
+    assert phases["whole"].intervals == ((0.0, 12_000.0),)
+    assert at(base, 20).faults == ()
+
+
+@pytest.mark.parametrize(
+    ("sets", "says"),
+    [
+        (("load.rate=null", "load.users=5"), "has `users`"),
+        (("gates=['recovery < 15s after azure-latency']",), "no gate of this scenario can be judged"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(tmp_path: Path, sets: tuple[str, ...], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        refuse_unsearchable(planned(tmp_path, "p99 < 2s", *sets))
+
+
+def test_gates_that_depend_on_how_many_requests_there_are_are_not_judged(tmp_path: Path) -> None:
+    left = not_judged(planned(tmp_path, "p99 < 2s, max < 5s, errors = 0"))
+    assert list(left) == ["max < 5s", "errors = 0"]
+    assert all("depends on" in reason for reason in left.values())
