@@ -31,6 +31,16 @@ from harness.cli.display import output
 )
 @click.option("--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine.")
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes.")
+@click.option(
+    "--expect-workers", type=click.IntRange(1, 64), metavar="N", help="Wait for so many `tailgate worker` instead."
+)
+@click.option("--listen", metavar="HOST:PORT", help="Where they connect to.")
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The secret shared with them.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop as soon as a gate has failed whatever else may come.")
 @click.option(
     "--baseline",
@@ -51,6 +61,9 @@ def run_command(
     engine: str,
     allowed: tuple[str, ...],
     workers: int,
+    expect_workers: int | None,
+    listen: str | None,
+    token_file: Path | None,
     fail_fast: bool,
     baseline: Path | None,
     as_json: bool,
@@ -65,12 +78,20 @@ def run_command(
     from harness.cli.display.live import make_display
     from harness.errors import UsageError
     from harness.run.invocation import exit_code, load_all, refuse_missing_baseline, run_suite, targets_of
+    from harness.run.remote_load import remote_workers
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
     from harness.target_allowlist import refuse_foreign_targets
 
     if engine == "embedded":
         raise UsageError("the embedded engine is not part of this version", "use --engine real, with Toxiproxy")
+    remote = None
+    if expect_workers is not None:
+        if workers != 1:
+            raise UsageError("--workers and --expect-workers exclude each other", "leave --workers out")
+        remote, workers = remote_workers(listen, token_file), expect_workers
+    elif listen or token_file:
+        raise UsageError("--listen and --token-file are for --expect-workers", "add --expect-workers N")
     loaded = load_all(scenarios, sets, tags)
     display = make_display(quiet=quiet)
     for one in loaded:
@@ -78,7 +99,15 @@ def run_command(
             display.note(output.spell(warning, kind="warning"))
     refuse_foreign_targets(targets_of(loaded), allowed)
     refuse_missing_baseline(loaded, baseline)
-    options = Options(out=out, seed=seed, overrides=sets, workers=workers, fail_fast=fail_fast, baseline=baseline)
+    options = Options(
+        out=out,
+        seed=seed,
+        overrides=sets,
+        workers=workers,
+        remote=remote,
+        fail_fast=fail_fast,
+        baseline=baseline,
+    )
     with Stopper() as stopper:
         outcomes = run_suite(Session(options, display, stopper), loaded, only)
         interrupted = stopper.asked

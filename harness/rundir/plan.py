@@ -190,6 +190,16 @@ class PlannedRequest(Frozen):
     expect_contains: str | None = None
 
 
+class RemoteWorkers(Frozen):
+    """The workers of the load run on other machines, and connect to `listen` with the keys of the token file."""
+
+    listen: Endpoint
+    token_file: str
+    """Absolute path. The token is in no file of the run."""
+    join_within_ms: float = 120_000
+    """How long the run waits for them."""
+
+
 class PlannedLoad(Frozen):
     """The load: its model, its requests, its times and its limits."""
 
@@ -199,6 +209,8 @@ class PlannedLoad(Frozen):
     users: int | None = None
     """Closed model only."""
     workers: int = 1
+    remote: RemoteWorkers | None = None
+    """Where the workers are if they are not children of the run; None: they are."""
     requests: tuple[PlannedRequest, ...]
     locustfile: str | None = None
     data: str | None = None

@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import json
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -66,6 +67,10 @@ class RowLayout:
     format: str
     fields: tuple[tuple[str, str], ...]
     size: int
+
+    def unpack(self, data: bytes) -> Iterator[tuple[int, ...]]:
+        """The values of each row in `data`, which holds whole rows only, in the order of the fields."""
+        return struct.iter_unpack(self.format, data)
 
     def dtype(self) -> np.dtype[Any]:
         import numpy as np

@@ -72,10 +72,10 @@ class LocalWorkers:
         await asyncio.gather(*(child.stop(GRACE_S) for child in self._children))
 
     def kill_overrunning(self) -> list[HarnessFault]:
-        overran = [child for child in self._children if child.alive]
-        for child in overran:
+        late = [child for child in self._children if child.alive]
+        for child in late:
             child.kill()
-        return [_overran(child) for child in overran]
+        return [overran(child) for child in late]
 
     def rows(self) -> tuple[Path, ...]:
         return tuple(self._run_dir / f"samples-{index}.bin" for index in range(len(self._specs)))
@@ -88,7 +88,7 @@ class LocalWorkers:
                 raise RigError(fault.message, fault.fix)
             if time.monotonic() - begin > READY_WITHIN_S:
                 raise RigError(
-                    f"{worker.name} was not ready within {READY_WITHIN_S:g} s" + _excerpt(worker),
+                    f"{worker.name} was not ready within {READY_WITHIN_S:g} s" + excerpt(worker),
                     f"see {worker.log_place}; the machine may be too busy to start Locust",
                 )
             await asyncio.wait([worker.code], timeout=_POLL_S)
@@ -115,7 +115,8 @@ def died(worker: ChildProcess) -> HarnessFault:
     )
 
 
-def _overran(worker: ChildProcess) -> HarnessFault:
+def overran(worker: ChildProcess) -> HarnessFault:
+    """The fault of a worker that had to be killed."""
     return HarnessFault(
         check="workers",
         message=f"{worker.name} did not end after the last arrival and the drain; it was killed",
@@ -133,5 +134,6 @@ def last_error(lines: list[str]) -> str:
     return lines[-1] if lines else "its log is empty"
 
 
-def _excerpt(worker: ChildProcess) -> str:
+def excerpt(worker: ChildProcess) -> str:
+    """The end of its log, to be appended to a message."""
     return "".join(f"\n  {line}" for line in worker.log_excerpt())

@@ -1,7 +1,7 @@
 """The interface between a load and its workers, wherever they run.
 
-`harness.stack.load.local_workers` implements it with children of this process and files as messages. Workers on other
-machines would be another transport: their rows have a clock offset, and messages show whether they are alive.
+`harness.stack.load.local_workers` implements it with children of this process and files as messages,
+`harness.stack.load.remote_workers` with Locust's master as the one child, which relays these files to other machines.
 """
 
 from __future__ import annotations

@@ -1,0 +1,52 @@
+"""What a worker checks of the plan that it was given, before it does anything with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.remote.messages import Welcome
+from harness.remote.roster import digest_of
+from harness.rundir.plan import Plan
+from harness.secrets.expand import Expander, references_of, refuse_unsendable_requests
+from harness.target_allowlist import refuse_foreign_targets
+
+if TYPE_CHECKING:
+    from harness.worker.agent import WorkerOptions
+
+
+def accepted_plan(message: Welcome, options: WorkerOptions, environ: Mapping[str, str]) -> Plan:
+    """The plan with this machine's own files in it. Raises UsageError for one that the worker does not accept."""
+    try:
+        plan = Plan.model_validate_json(message.plan)
+    except ValueError as exc:
+        raise UsageError("the plan of the run cannot be read here", "use the same version everywhere") from exc
+    refuse_foreign_targets([plan.gateway.target], options.allowed)
+    own = {
+        "locustfile": _own(plan.load.locustfile, options.locustfile, message.locustfile_sha256, "--locustfile"),
+        "data": _own(plan.load.data, options.data, message.data_sha256, "--data"),
+    }
+    plan = plan.model_copy(update={"load": plan.load.model_copy(update=own)})
+    expand = Expander(environ)
+    for text in references_of(plan):
+        expand(text)
+    refuse_unsendable_requests(plan, environ)
+    return plan
+
+
+def _own(planned: str | None, own: Path | None, sha256: str | None, option: str) -> str | None:
+    """The absolute path of this machine's copy of a file that the plan names; None if it names none."""
+    if planned is None:
+        return None
+    name = Path(planned).name
+    if own is None:
+        raise UsageError(f"the load uses {name}, of which this worker was given no copy", f"add {option} FILE")
+    try:
+        digest = digest_of(str(own))
+    except OSError as exc:
+        raise UsageError(f"{own} cannot be read: {exc.strerror}", f"name a copy of {name} with {option}") from exc
+    if digest != sha256:
+        raise UsageError(f"{own} is not the {name} of the run: their digests differ", f"copy {name} to this machine")
+    return str(own.absolute())

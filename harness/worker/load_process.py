@@ -1,0 +1,106 @@
+"""The Locust process of a worker: started, watched and ended by `tailgate worker`, with nothing left of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, Self
+
+from harness.errors import RigError
+from harness.remote.messages import FILE_BYTES_MOST, FILES_MOST, LIVENESS_S, KeptFile
+from harness.remote.relay import LOCUST_LOG
+from harness.rundir import handshake
+from harness.rundir.handshake import Lease
+from harness.rundir.incomplete import FOLDER, index_name
+from harness.rundir.plan import Endpoint, Plan
+from harness.stack.child_log import log_tail
+from harness.stack.load.local_workers import last_error
+from harness.stack.process_spec import KILL_S
+from harness.stack.processes.orphans import RUN_VARIABLE
+from harness.stack.processes.process import raise_open_files
+from scenarios.drive.command import remote_worker_argv
+
+END_S: Final = 2.0
+"""How long it may take to end after SIGTERM."""
+
+
+class LoadProcess:
+    """The process of worker `index` in `run_dir`, where its plan is."""
+
+    def __init__(self, run_dir: Path, index: int, process: subprocess.Popen[bytes]) -> None:
+        self._run_dir = run_dir
+        self._index = index
+        self._process = process
+        self._parent = Lease.of_parent(run_dir)
+        self._own = Lease.of_worker(run_dir)
+
+    @classmethod
+    @contextmanager
+    def started(
+        cls, run_dir: Path, index: int, *, master: Endpoint, token_file: Path, environ: Mapping[str, str]
+    ) -> Iterator[Self]:
+        """Starts it; at the end of the block its group is ended. Raises RigError and OSError."""
+        handshake.prepare(run_dir)
+        for lease in (Lease.of_parent(run_dir), Lease.of_worker(run_dir)):
+            lease.begin()
+        raise_open_files()
+        argv = remote_worker_argv(run_dir, index, host=master.host, port=master.port, token_file=token_file)
+        with _log_of(run_dir).open("ab") as log:
+            process = subprocess.Popen(
+                argv,
+                env={**environ, RUN_VARIABLE: Plan.read(run_dir).stack_id},
+                cwd=run_dir,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            yield cls(run_dir, index, process)
+        finally:
+            _end(process)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it waits for the start."""
+        return handshake.is_ready(self._run_dir, self._index)
+
+    def check(self) -> bool:
+        """Tells it that we live; whether it has ended, with every row in its file. Raises RigError if it failed."""
+        self._parent.renew()
+        code = self._process.poll()
+        if code is None:
+            if self._own.is_over(LIVENESS_S):
+                raise RigError(f"its Locust process hangs: it gave no sign of life for {LIVENESS_S:g} s")
+            return False
+        if code:
+            why = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise RigError(f"its Locust process ended with {why}: {last_error(log_tail(_log_of(self._run_dir), 200))}")
+        return True
+
+    def files(self) -> Iterator[KeptFile]:
+        """What belongs to the run directory beside the rows, as far as it can be read."""
+        index = self._run_dir / index_name(self._index)
+        answers = sorted((self._run_dir / FOLDER).glob("*.txt"))
+        for path in [_log_of(self._run_dir), index, *answers][:FILES_MOST]:
+            with suppress(OSError):
+                name = LOCUST_LOG if path == _log_of(self._run_dir) else str(path.relative_to(self._run_dir))
+                yield KeptFile(name=name, data=path.read_bytes()[-FILE_BYTES_MOST:])
+
+
+def _log_of(run_dir: Path) -> Path:
+    return run_dir / "logs" / LOCUST_LOG
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM to its group, then SIGKILL."""
+    for number, within_s in ((signal.SIGTERM, END_S), (signal.SIGKILL, KILL_S)):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+            os.killpg(process.pid, signal.SIGCONT)  # a stopped process gets SIGTERM only when it continues
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(within_s)
