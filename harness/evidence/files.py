@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from harness.errors import UsageError
+from harness.evidence.clocks import WorkerClock, clocks_of
 from harness.evidence.detections.recorded import Detections
 from harness.evidence.resources import parse_reading
 from harness.rundir.canaries import CanaryLine, read_canaries
@@ -26,6 +27,8 @@ from harness.rundir.manifest import Manifest
 from harness.rundir.ndjson import DamagedLine, read_ndjson
 from harness.rundir.origin_notes import OriginNote, read_origin_notes
 from harness.rundir.plan import Plan
+from harness.rundir.remote.clocks import FILE as CLOCKS
+from harness.rundir.remote.clocks import read_clocks
 from harness.rundir.rows import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
 from harness.rundir.unmatched import Unmatched, read_unmatched
 from harness.rundir.yardstick import Yardstick, read_yardstick
@@ -52,6 +55,8 @@ class RunFiles:
     incomplete: tuple[IncompleteAnswer, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
     origin_notes: tuple[OriginNote, ...] = ()
+    clocks: dict[int, WorkerClock] = field(default_factory=dict)
+    """The clocks of workers on other machines, by the worker's number."""
     yardstick: Yardstick | None = None
     broken: list[str] = field(default_factory=list)
 
@@ -61,6 +66,8 @@ def read_run(run_dir: Path) -> RunFiles:
     plan, manifest = _read_head(run_dir)
     broken: list[str] = []
     samples = [_rows(run_dir / f"samples-{i}.bin", SAMPLES, broken) for i in range(plan.load.workers)]
+    clocks = _clocks(run_dir, plan, broken)
+    samples = [clocks[i].corrected(rows) if i in clocks else rows for i, rows in enumerate(samples)]
     return RunFiles(
         plan=plan,
         manifest=manifest,
@@ -73,6 +80,7 @@ def read_run(run_dir: Path) -> RunFiles:
         incomplete=read_incomplete(run_dir, plan.load.workers),
         unmatched=read_unmatched(run_dir),
         origin_notes=read_origin_notes(run_dir),
+        clocks=clocks,
         yardstick=read_yardstick(run_dir),
         # a run that ended before its load began has no rows, and its manifest says why
         broken=broken if manifest.t0_ns is not None else [],
@@ -146,6 +154,19 @@ def _without_canaries(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     calls = parts[0] if len(parts) == 1 else np.concatenate(parts or [np.empty(0, CALLS.dtype())])
     canary = (calls["flags"] & FLAG_CANARY) != 0
     return calls[~canary] if canary.any() else calls
+
+
+def _clocks(run_dir: Path, plan: Plan, broken: list[str]) -> dict[int, WorkerClock]:
+    """Empty if the workers were on this machine. A clock that is unknown, or that jumped, is damage."""
+    if plan.load.remote is None:
+        return {}
+    clocks = clocks_of(_lines(read_clocks, run_dir, broken))
+    for index in range(plan.load.workers):
+        if index not in clocks:
+            broken.append(f"{CLOCKS} does not say how the clock of worker {index} compares with ours")
+        elif clocks[index].jumped:
+            broken.append(f"the clock of worker {index} ({clocks[index].host}) jumped during the load")
+    return clocks
 
 
 def _notices(path: Path, broken: list[str]) -> Detections | None:

@@ -7,7 +7,7 @@ plan and manifest raises UsageError. Nothing is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UsageError
+from harness.evidence.clocks import WorkerClock
 from harness.evidence.detections.recorded import Detections
 from harness.evidence.files import read_run
 from harness.evidence.injections import Injection, injections_of, real_windows
@@ -105,6 +106,8 @@ class Evidence:
     """Calls to fakes for something that they do not have."""
     origin_notes: tuple[OriginNote, ...] = ()
     """What the forwarder noticed of real origins."""
+    clocks: Mapping[int, WorkerClock] = field(default_factory=dict)
+    """The clocks of workers on other machines, by number; empty if the workers were on this one."""
     machine: Machine = field(default_factory=Machine)
     broken: tuple[str, ...] = ()
     """For each damaged or missing file, what is wrong with it."""
@@ -132,6 +135,7 @@ class Evidence:
             incomplete=files.incomplete,
             unmatched=files.unmatched,
             origin_notes=files.origin_notes,
+            clocks=files.clocks,
             machine=_machine(files.manifest, files.yardstick),
             broken=tuple(files.broken),
             stop_ns=stop_ns,
@@ -161,8 +165,22 @@ class Evidence:
 
     @cached_property
     def phases(self) -> tuple[Phase, ...]:
-        """The phases of the run, with the times of the journal in place of the planned ones where it has them."""
-        return phases_of(self.plan, real_windows(self.plan, self.journalled, self.t0_ns, stop_ns=self.stop_ns))
+        """The phases of the run, with the times of the journal in place of the planned ones where it has them, and
+        without the arrivals of which the clocks leave open on which side of a border they are."""
+        windows = real_windows(self.plan, self.journalled, self.t0_ns, stop_ns=self.stop_ns)
+        return phases_of(self.plan, windows, unsure_ms=self.clock_uncertainty_ns / NS_PER_MS)
+
+    @cached_property
+    def clock_uncertainty_ns(self) -> float:
+        """How far times of the least known worker may be off, at most, during the load; 0 for workers of this
+        machine, whose clock is ours."""
+        begin_ns = self.t0_ns - round(self.plan.load.warmup_ms * NS_PER_MS)
+        return max((clock.worst_ns(begin_ns, self.end_ns) for clock in self.clocks.values()), default=0.0)
+
+    @cached_property
+    def clock_drift_ns(self) -> float:
+        """How far a worker's clock moved against ours, at most, since its rows' first offset was measured."""
+        return max((float(abs(clock.offset_ns).max()) for clock in self.clocks.values()), default=0.0)
 
     def phase(self, name: str) -> Phase:
         """The phase of that name; an empty phase if the run has none."""

@@ -51,7 +51,7 @@ from harness.verdict.attribution import Attribution
 from harness.verdict.before_fault import AsBefore, as_before
 from harness.verdict.cut_slots import drops_finding, has_cut_drops
 from harness.verdict.faults.proof import excuse_blocked, one_witness_faults, prove_faults
-from harness.verdict.gates import GateVerdict, GateVerdicts, judge_gates
+from harness.verdict.gates import GateVerdict, GateVerdicts, clocks_unsure, judge_gates
 from harness.verdict.matrix import MATRIX, combine_cells
 from harness.verdict.own_baseline import own_baseline
 from harness.verdict.phases import phase_results
@@ -95,7 +95,7 @@ def judge(evidence: Evidence | Pool) -> Results:
 
 
 def _results(pool: Pool, gates: GateVerdicts) -> Results:
-    gates = gates.undecided(one_witness_faults(pool))
+    gates = gates.undecided(one_witness_faults(pool)).without_phases(clocks_unsure(pool))
     alive = service_alive(pool)
     if gates.fail_without_lag or (alive and alive.finding.verdict == "fail"):
         gates = gates.without_lag()

@@ -46,7 +46,7 @@ from harness.worker.admission import accepted_plan
 from harness.worker.connection import MasterConnection
 from harness.worker.load_process import LoadProcess
 
-JOIN_WITHIN_S: Final = 60.0
+JOIN_WITHIN_S: Final = 120.0
 READY_WITHIN_S: Final = 30.0
 OVERRUN_S: Final = 30.0
 """How long after the planned end and the drain the Locust process may take to end."""
