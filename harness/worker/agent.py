@@ -53,8 +53,9 @@ OVERRUN_S: Final = 30.0
 FOLDER_PREFIX: Final = "tailgate-worker-"
 _TICK_S: Final = 0.02
 _REPEAT_S: Final = 1.0
-_REFUSALS: Final = 3
-"""So many failed handshakes in a row are not by chance."""
+REFUSED_S: Final = 20.0
+"""How long a worker tries on when something answers and both sides do not agree on the keys. A tunnel or a relay
+accepts connections before the run behind it does, which looks the same as another token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class _Agent:
         """Asks until the master answers. Raises UsageError if it refuses or never answers."""
         address = self._options.master.address
         self._report(f"waiting for a run at {address}")
-        give_up_s, asked = time.monotonic() + JOIN_WITHIN_S, 0
+        give_up_s, asked, refused_s = time.monotonic() + JOIN_WITHIN_S, 0, 0.0
         while time.monotonic() < give_up_s:
             for message in self._receive():
                 if isinstance(message, Welcome):
@@ -147,7 +148,10 @@ class _Agent:
             if self._connection.handshakes > asked:  # also when the connection was made anew: an answer may be lost
                 asked = self._connection.handshakes
                 self._connection.send(Join(version=__version__, host=socket.gethostname()))
-            if not asked and self._connection.refusals >= _REFUSALS:
+            if not asked and self._connection.refusals and not refused_s:
+                refused_s = time.monotonic()
+                self._report(f"{address} answers, but does not accept this token, or no run is behind it yet")
+            if not asked and refused_s and time.monotonic() - refused_s > REFUSED_S:
                 raise UsageError(
                     f"{address} does not accept the token in {self._options.token_file}, or is no run of tailgate",
                     "copy the token file of `tailgate run --token-file` to this machine",
@@ -192,7 +196,8 @@ class _Agent:
             else:
                 yield message
         if self._is_stopped():
-            raise Interrupted("stopped; the run has no verdict without this worker")
+            lost = "" if self._index is None else "; the run has no verdict without this worker"
+            raise Interrupted(f"stopped{lost}")
 
     def _accept(self, message: Welcome) -> None:
         """Raises UsageError if this worker's own rules forbid what it was given."""

@@ -101,13 +101,16 @@ def run(run_dir: Path) -> None:
 
 def _serve(runner: _RelayRunner, relay: Relay, plan: Plan) -> None:
     parent, users = os.getppid(), plan.load.users or plan.load.workers
-    declined = ""
+    declined, here = "", set[str]()
     while relay.stage is not RelayStage.DONE:
         relay.tick(time.monotonic_ns())
         if runner.trouble:
             raise runner.trouble
         if os.getppid() != parent:
             raise RigError("the supervisor of the run is gone")
+        for name in {member.name for member in relay.roster.members} - here:
+            log.info("%s has joined", name)
+            here.add(name)
         if relay.declined != declined:
             declined = relay.declined
             log.warning("%s", declined)

@@ -10,6 +10,7 @@ from typing import Any
 
 import gevent
 import zmq.green as zmq
+from locust.exception import RPCError, RPCReceiveError
 from locust.rpc import zmqrpc
 
 from harness.remote.curve_keys import CurveKeys
@@ -31,6 +32,17 @@ def secure(keys: CurveKeys) -> None:
             keys.secure_worker(self.socket)
 
     base.__init__ = init
+    receive = base.recv_from_client
+
+    def recv_from_client(self: Any) -> Any:
+        try:
+            return receive(self)
+        except (RPCError, RPCReceiveError):
+            raise
+        except Exception as exc:  # Locust expects a few of the errors that damaged messages cause; others would end it
+            raise RPCReceiveError("a message that cannot be read") from exc
+
+    base.recv_from_client = recv_from_client
 
 
 def _admit_only(context: Any, worker_public: bytes) -> None:
