@@ -190,6 +190,13 @@ class Relay:
     def abort(self, reason: str) -> None:
         """Tells every worker to end at once."""
         self._to_all(Abort(reason=reason))
+        self.close()
+
+    def close(self) -> None:
+        """Closes the files. Idempotent."""
+        self._clock_log.close()
+        for receiver in self._receivers.values():
+            receiver.abandon()
 
     def _to_all(self, message: Frozen) -> None:
         for member in self.roster.members:

@@ -51,6 +51,11 @@ class RowReceiver:
         self.closed = True
         return RowsTaken(rows=self.rows, closed=True)
 
+    def abandon(self) -> None:
+        """Leaves the file incomplete if it is."""
+        if not self.closed:
+            self._writer.abandon()
+
 
 def _shifted(values: tuple[int, ...], offset_ns: int) -> tuple[int, ...]:
     """The row with its times in our clock. Zero stays: it means that a time is unknown."""

@@ -211,6 +211,11 @@ class RowWriter:
         draft.write_text(json.dumps(footer) + "\n", encoding="utf-8")
         draft.replace(end)
 
+    def abandon(self) -> None:
+        """Close the file without a footer: it stays incomplete, and shows it."""
+        self._closed = True
+        self._file.close()
+
     def __enter__(self) -> Self:
         return self
 

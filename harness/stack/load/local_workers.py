@@ -15,7 +15,7 @@ from harness.errors import RigError
 from harness.rundir import handshake
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
-from harness.stack.load.transport import PREFIX
+from harness.stack.load.transport import MASTER, PREFIX
 from harness.stack.process_spec import KILL_S, ProcessSpec
 from harness.stack.processes.process import ChildProcess
 from harness.stack.run_state import DISK_FIX
@@ -108,9 +108,12 @@ def died(worker: ChildProcess) -> HarnessFault:
     why = f"signal {-code}" if code < 0 else f"exit code {code}"
     error = last_error(worker.log_tail(200))
     disk = _DISK_FULL.search(error) is not None
+    message = f"{worker.name} ended with {why}: {error}"
+    if worker.name == MASTER and code > 0:
+        message = error.removeprefix("error: ")
     return HarnessFault(
         check="files" if disk else "workers",
-        message=f"{worker.name} ended with {why}: {error}",
+        message=message,
         fix=DISK_FIX if disk else f"see {worker.log_place}; if the error is in your locustfile, mend it there",
     )
 

@@ -17,13 +17,12 @@ from harness.rundir import handshake
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan, RemoteWorkers
 from harness.stack.load import local_workers
-from harness.stack.load.transport import PREFIX
+from harness.stack.load.transport import MASTER
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes.process import ChildProcess
 from harness.units import format_things
 from scenarios.drive.command import master_argv
 
-NAME: Final = f"{PREFIX}master"
 READY_WITHIN_S: Final = 40.0
 """After the last one has joined: their Locust processes start, and the clocks are compared."""
 _POLL_S: Final = 0.02
@@ -45,8 +44,8 @@ class RemoteTransport:
         self._remote: RemoteWorkers = plan.load.remote
         self._count = plan.load.workers
         self._run_dir = run_dir
-        log = run_dir / "logs" / f"{NAME}.log"
-        self._spec = ProcessSpec(NAME, tuple(master_argv(run_dir)), dict(environ), run_dir, log, keep_signals=True)
+        log = run_dir / "logs" / f"{MASTER}.log"
+        self._spec = ProcessSpec(MASTER, tuple(master_argv(run_dir)), dict(environ), run_dir, log, keep_signals=True)
         self._start_child = start_child
         self._on_ready = on_ready
         self._master: ChildProcess | None = None

@@ -13,6 +13,8 @@ from harness.rundir.manifest import HarnessFault
 
 PREFIX: Final = "locust-"
 """What the name of every worker begins with."""
+MASTER: Final = f"{PREFIX}master"
+"""The child that speaks to workers on other machines. When it fails, its last line says which of them, and why."""
 
 
 class WorkerTransport(Protocol):
