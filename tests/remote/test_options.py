@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from harness.cli import main
+from harness.cli.worker import worker_command
 from harness.errors import UsageError
 from harness.run.remote_load import parse_address, remote_workers, waiting_note, with_remote_workers
 from harness.rundir.plan import Endpoint, Plan, RemoteWorkers
@@ -70,6 +72,19 @@ def test_a_target_on_loopback_is_refused_if_the_workers_are_elsewhere() -> None:
     assert (waiting_note(plan) or "").endswith("at 0.0.0.0:5557: tailgate worker HOST:5557 --token-file FILE")
     near = RemoteWorkers(listen=Endpoint(port=5557), token_file="/t/token")
     assert with_remote_workers(_plan("http://127.0.0.1:80"), near).load.remote == near
+
+
+def test_the_compose_file_starts_three_workers_with_options_that_exist() -> None:
+    document = YAML(typ="safe").load(Path("examples/three-workers/compose.yaml").read_text(encoding="utf-8"))
+    services = list(document["services"].values())
+    assert len(services) == 3
+    for service in services:
+        program, command, *words = service["command"].split()
+        assert (program, command) == ("tailgate", "worker")
+        context = worker_command.make_context("worker", words)
+        assert parse_address(context.params["master"], "HOST:PORT").port == 5557
+        assert context.params["token_file"] == Path("/run/secrets") / service["secrets"][0]["source"]
+    assert set(document["secrets"]) == {"token"}
 
 
 def test_neither_command_imports_an_event_loop_of_its_own(tmp_path: Path) -> None:

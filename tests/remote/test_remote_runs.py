@@ -87,7 +87,7 @@ def _has_rows(run_dir: Path) -> bool:
     return all(file.exists() and file.stat().st_size for file in files)
 
 
-@pytest.mark.stack
+@pytest.mark.alone
 def test_three_machines_are_judged_as_one(far: FarRun) -> None:
     """One request in forty is slow: p90 holds and p99 fails, with the interval around the true share."""
     assert far.ran.verdict == "FAIL", far.ran.stdout + far.ran.stderr
@@ -100,7 +100,7 @@ def test_three_machines_are_judged_as_one(far: FarRun) -> None:
     assert all(check["ok"] for check in far.ran.results["validity"])
 
 
-@pytest.mark.stack
+@pytest.mark.alone
 def test_every_arrival_was_sent_once_by_the_worker_whose_it_is(far: FarRun) -> None:
     assert sorted(far.seen) == list(range(len(far.seen)))
     assert far.evidence.planned_offsets_ns is not None
@@ -110,7 +110,7 @@ def test_every_arrival_was_sent_once_by_the_worker_whose_it_is(far: FarRun) -> N
         assert len(rows) and (rows["seq"] % 3 == index).all()
 
 
-@pytest.mark.stack
+@pytest.mark.alone
 def test_times_are_in_our_clock_to_within_what_is_said(far: FarRun) -> None:
     """The clocks of all machines are one and the same here, but for the 5,000 s of one of them."""
     evidence = far.evidence
@@ -123,13 +123,13 @@ def test_times_are_in_our_clock_to_within_what_is_said(far: FarRun) -> None:
         assert (abs(clock.offset_ns + clock.applied_ns - true_ns) <= clock.uncertainty_ns + 1).all()
 
 
-@pytest.mark.stack
+@pytest.mark.alone
 def test_the_workers_leave_nothing(far: FarRun) -> None:
     assert far.codes == [0, 0, 0]
     assert far.left == []
 
 
-@pytest.mark.stack
+@pytest.mark.alone
 def test_judging_again_gives_the_same_bytes(far: FarRun) -> None:
     from harness import verdict
 
