@@ -149,6 +149,12 @@ class Stop(Frozen):
     at_ns: int
 
 
+class EndNow(Frozen):
+    """Do not wait for open requests any longer: end the Locust process, which closes its rows, and deliver them."""
+
+    kind: Literal["end_now"] = "end_now"
+
+
 class RowsTaken(Frozen):
     """So many rows from the beginning on are on the master's disk. `closed`: and its file there is complete."""
 
@@ -174,7 +180,8 @@ FromWorker = Annotated[
     Join | Declined | Ready | Pong | Rows | RowsEnd | KeptFile | WorkerFinished | Failed, Field(discriminator="kind")
 ]
 ToWorker = Annotated[
-    Welcome | JoinRefused | Prepare | Ping | Start | Stop | RowsTaken | Done | Abort, Field(discriminator="kind")
+    Welcome | JoinRefused | Prepare | Ping | Start | Stop | EndNow | RowsTaken | Done | Abort,
+    Field(discriminator="kind"),
 ]
 _FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(FromWorker)
 _TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker)

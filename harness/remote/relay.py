@@ -24,6 +24,7 @@ from harness.remote.messages import (
     BrokenMessage,
     Declined,
     Done,
+    EndNow,
     Failed,
     Join,
     KeptFile,
@@ -110,6 +111,7 @@ class Relay:
         self._files: dict[str, int] = {}
         self._start: dict[str, Start] = {}
         self._stop_at_ns: int | None = None
+        self._is_ending = False
         self._ends_ns = 0
         self.roster = Roster(plan)
         self.stage = RelayStage.JOINING
@@ -186,6 +188,16 @@ class Relay:
             self._send(member.id, self._start[member.id])
             if self._stop_at_ns is not None:
                 self._send(member.id, Stop(at_ns=self._stop_at_ns + self._offsets[member.id]))
+            if self._is_ending:
+                self._send(member.id, EndNow())
+
+    def end_now(self) -> bool:
+        """The supervisor does not wait for open requests any longer. False: there are no rows to wait for either."""
+        if self.stage not in (RelayStage.RUNNING, RelayStage.COMPARING):
+            return False
+        self._is_ending = True
+        self._to_all(EndNow())
+        return True
 
     def abort(self, reason: str) -> None:
         """Tells every worker to end at once."""

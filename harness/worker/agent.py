@@ -23,6 +23,7 @@ from harness.remote.messages import (
     Abort,
     Declined,
     Done,
+    EndNow,
     Failed,
     Join,
     JoinRefused,
@@ -221,6 +222,8 @@ class _Agent:
                 self._begin(message)
             case Stop():
                 handshake.write_stop(self._run_dir, at_ns=message.at_ns)
+            case EndNow() if self._process is not None:
+                self._process.end_now()
             case RowsTaken():
                 spool.taken(message, time.monotonic_ns())
             case Done():

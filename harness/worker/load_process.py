@@ -37,6 +37,7 @@ class LoadProcess:
         self._process = process
         self._parent = Lease.of_parent(run_dir)
         self._own = Lease.of_worker(run_dir)
+        self._is_ending = False
 
     @classmethod
     @contextmanager
@@ -64,6 +65,12 @@ class LoadProcess:
         finally:
             _end(process)
 
+    def end_now(self) -> None:
+        """Asks it to close its rows and to end, whatever is open. How it ends is no failure then. Idempotent."""
+        if not self._is_ending:
+            self._is_ending = True
+            _signal(self._process, signal.SIGTERM)
+
     @property
     def is_ready(self) -> bool:
         """Whether it waits for the start."""
@@ -77,7 +84,7 @@ class LoadProcess:
             if self._own.is_over(LIVENESS_S):
                 raise RigError(f"its Locust process hangs: it gave no sign of life for {LIVENESS_S:g} s")
             return False
-        if code:
+        if code and not self._is_ending:
             why = f"signal {-code}" if code < 0 else f"exit code {code}"
             raise RigError(f"its Locust process ended with {why}: {last_error(log_tail(_log_of(self._run_dir), 200))}")
         return True
@@ -99,8 +106,12 @@ def _log_of(run_dir: Path) -> Path:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """SIGTERM to its group, then SIGKILL."""
     for number, within_s in ((signal.SIGTERM, END_S), (signal.SIGKILL, KILL_S)):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-            os.killpg(process.pid, signal.SIGCONT)  # a stopped process gets SIGTERM only when it continues
+        _signal(process, number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(within_s)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+        os.killpg(process.pid, signal.SIGCONT)  # a stopped process gets SIGTERM only when it continues

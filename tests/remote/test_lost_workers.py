@@ -61,14 +61,14 @@ class Near:
 
 
 @contextmanager
-def near(folder: Path, *, prefix: tuple[str, ...] = ()) -> Iterator[Near]:
+def near(folder: Path, *, prefix: tuple[str, ...] = (), scenario: str = SCENARIO) -> Iterator[Near]:
     """`prefix`: what starts the second worker."""
     with a_site(folder) as site, PortLease() as lease, TrueServer() as server:
         address = f"127.0.0.1:{lease.take()}"
         site.worker(address)
         site.worker(address, prefix=prefix)
         words = ("--expect-workers", "2", "--listen", address, "--token-file", str(site.token))
-        running = Running(folder, SCENARIO.format(port=server.port), *words)
+        running = Running(folder, scenario.format(port=server.port), *words)
         try:
             yield Near(site, running, running.wait_for(_has_rows, 60))
         finally:
@@ -179,5 +179,24 @@ def test_ctrl_c_on_the_run_keeps_what_was_measured(tmp_path: Path) -> None:
         run.running.process.send_signal(signal.SIGINT)
         ran = run.end()
         assert (ran.code, ran.verdict) == (130, "INCONCLUSIVE")
+        assert all(check["ok"] for check in ran.results["validity"])
+        assert run.assert_workers_gone() == [0, 0]
+
+
+OWN_SERVICE = SCENARIO.replace(
+    'service: {{url: "http://127.0.0.1:{port}", ready: GET / within 10s}}',
+    "service: {{command: [python3, -m, http.server, '{{port}}', --bind, 127.0.0.1], ready: GET / within 10s}}",
+).replace("GET /offers", "GET /")
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_service_that_ends_is_still_the_services_fault(tmp_path: Path, number: signal.Signals) -> None:
+    """Killed, it leaves no request open. Stopped, it leaves some, and their rows must come all the same."""
+    with near(tmp_path, scenario=OWN_SERVICE) as run:
+        time.sleep(3)
+        run.running.child("http.server").send_signal(number)
+        ran = run.end()
+        assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
         assert all(check["ok"] for check in ran.results["validity"])
         assert run.assert_workers_gone() == [0, 0]

@@ -15,6 +15,7 @@ from harness.rundir.plan import Endpoint, RemoteWorkers
 from harness.rundir.remote.clocks import FILE, ClockLog, ClockReading
 from harness.rundir.results import Results
 from harness.units import NS_PER_MS, NS_PER_S
+from harness.verdict.likeness import plan_differences
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
 
 GATES = ("p99 < 3s during azure-slow", "p99 < 3s", "recovery < 15s after azure-slow")
@@ -124,3 +125,12 @@ def test_a_clock_that_jumped_or_is_unknown_is_a_rig_failure(tmp_path: Path) -> N
 def test_a_run_is_replayed_with_its_workers_elsewhere(tmp_path: Path) -> None:
     replay = judged(write(remote(), tmp_path)).replay
     assert replay.endswith("--expect-workers 3 --listen 127.0.0.1:1 --token-file token")
+
+
+def test_two_runs_at_different_addresses_are_alike_and_one_with_workers_here_is_not() -> None:
+    far = remote().plan
+    moved = RemoteWorkers(listen=Endpoint(host="0.0.0.0", port=9), token_file="/other/token", join_within_ms=1)
+    elsewhere = far.model_copy(update={"load": far.load.model_copy(update={"remote": moved})})
+    assert plan_differences(far, elsewhere) == ()
+    here = far.model_copy(update={"load": far.load.model_copy(update={"remote": None})})
+    assert [difference.path for difference in plan_differences(far, here)] == ["load.remote"]

@@ -25,6 +25,8 @@ from scenarios.drive.command import master_argv
 
 READY_WITHIN_S: Final = 40.0
 """After the last one has joined: their Locust processes start, and the clocks are compared."""
+GRACE_S: Final = 7.0
+"""After SIGTERM the master still takes the rows that exist."""
 _POLL_S: Final = 0.02
 
 
@@ -81,7 +83,7 @@ class RemoteTransport:
 
     async def end(self) -> None:
         if self._master:
-            await self._master.stop(local_workers.GRACE_S)
+            await self._master.stop(GRACE_S)
 
     def kill_overrunning(self) -> list[HarnessFault]:
         if not self._master or not self._master.alive:

@@ -39,7 +39,8 @@ class WorkerTransport(Protocol):
         """Return when every worker has exited, or after `within_s`."""
 
     async def end(self) -> None:
-        """Ask every worker that is alive to exit, and kill those that do not. Takes at most `local_workers.END_S`."""
+        """Ask every worker that is alive to exit, and kill those that do not. The rows that exist are kept. Takes
+        some seconds at most."""
 
     def kill_overrunning(self) -> list[HarnessFault]:
         """Kill every worker that is alive. Returns one fault for each."""

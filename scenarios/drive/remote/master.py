@@ -39,6 +39,8 @@ from scenarios.drive.user_file import load_user_classes
 
 _TICK_S = 0.01
 _NEVER = 10**9
+_END_S = 5.0
+"""How long workers may take to deliver their rows when the supervisor ends the load. Shorter than its patience."""
 _FAREWELL_S = 0.5
 """How long the last messages may take before the process ends."""
 
@@ -148,7 +150,9 @@ def _user_classes(plan: Plan) -> list[type[User]]:
 
 
 def _leave(relay: Relay) -> None:
-    """SIGTERM: the supervisor ends the load."""
+    """SIGTERM: the supervisor ends the load. Rows that exist are still taken, for some seconds."""
+    if relay.end_now():
+        gevent.sleep(_END_S)
     relay.abort("the run was ended")
     gevent.sleep(_FAREWELL_S)
     os._exit(0)
