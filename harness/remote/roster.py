@@ -109,7 +109,8 @@ def for_workers(plan: Plan) -> bytes:
     """
     service = plan.service.model_copy(update={"argv": None, "env": {}, "ready_headers": {}})
     upstreams = tuple(upstream.model_copy(update={"command": None}) for upstream in plan.upstreams)
-    return plan.model_copy(update={"service": service, "upstreams": upstreams}).model_dump_json().encode()
+    load = plan.load.model_copy(update={"remote": None})  # the address as they reach it is in their own command
+    return plan.model_copy(update={"service": service, "upstreams": upstreams, "load": load}).model_dump_json().encode()
 
 
 def digest_of(path: str | None) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from harness.errors import UsageError
 from harness.remote.messages import Welcome
@@ -16,6 +17,9 @@ from harness.target_allowlist import refuse_foreign_targets
 if TYPE_CHECKING:
     from harness.worker.agent import WorkerOptions
 
+_TARGET: Final = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?(/[^\s@\\]*)?")
+"""With it and a path that begins with a slash, no client can take another host for the one that was allowed."""
+
 
 def accepted_plan(message: Welcome, options: WorkerOptions, environ: Mapping[str, str]) -> Plan:
     """The plan with this machine's own files in it. Raises UsageError for one that the worker does not accept."""
@@ -23,6 +27,8 @@ def accepted_plan(message: Welcome, options: WorkerOptions, environ: Mapping[str
         plan = Plan.model_validate_json(message.plan)
     except ValueError as exc:
         raise UsageError("the plan of the run cannot be read here", "use the same version everywhere") from exc
+    if not _TARGET.fullmatch(plan.gateway.target):
+        raise UsageError(f"{plan.gateway.target} is no plain address of a service", "see `service.url` of the scenario")
     refuse_foreign_targets([plan.gateway.target], options.allowed)
     own = {
         "locustfile": _own(plan.load.locustfile, options.locustfile, message.locustfile_sha256, "--locustfile"),
@@ -32,6 +38,9 @@ def accepted_plan(message: Welcome, options: WorkerOptions, environ: Mapping[str
     expand = Expander(environ)
     for text in references_of(plan):
         expand(text)
+    for request in plan.load.requests:
+        if not expand(request.path).startswith("/") and plan.load.locustfile is None:
+            raise UsageError(f"{request.path} is no path on {plan.gateway.target}", "begin it with a slash")
     refuse_unsendable_requests(plan, environ)
     return plan
 

@@ -40,6 +40,7 @@ def worker_argv(run_dir: Path, index: int) -> list[str]:
 
 def remote_worker_argv(run_dir: Path, index: int, *, host: str, port: int, token_file: Path) -> list[str]:
     """The same for a worker of Locust's master at `host` and `port`, which says how many users it starts."""
+    host = f"[{host}]" if ":" in host else host  # Locust puts it into an address as it is
     argv = _locust(Plan.read(run_dir), ["--worker", "--master-host", host, "--master-port", str(port)], run_dir, index)
     return [*argv, "--tailgate-token", str(token_file.absolute())]
 

@@ -48,6 +48,34 @@ def test_a_target_off_loopback_needs_consent_here_too() -> None:
     assert accepted_plan(far, options(allowed=("10.9.8.7",)), {}).gateway.target == "http://10.9.8.7:80"
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "",
+        "far.example",
+        "http://",
+        "http://127.0.0.1@far.example",
+        "http://far.example\\@127.0.0.1",
+        "file:///etc/passwd",
+    ],
+)
+def test_a_target_that_two_programs_may_read_differently_is_refused(target: str) -> None:
+    with pytest.raises(UsageError, match="is no plain address of a service"):
+        accepted_plan(welcome(at(target)), options(), {})
+
+
+@pytest.mark.parametrize("path", ["http://far.example/", "@far.example/", "//far.example", "x"])
+def test_a_path_cannot_lead_to_another_host(path: str) -> None:
+    """`//host` begins with a slash: it is appended to the target, and stays a path there."""
+    request = plan().load.requests[0].model_copy(update={"path": path})
+    given = welcome(plan(requests=(request,)))
+    if path.startswith("/"):
+        assert accepted_plan(given, options(), {}).load.requests[0].path == path
+        return
+    with pytest.raises(UsageError, match="is no path on"):
+        accepted_plan(given, options(), {})
+
+
 @pytest.mark.parametrize("what", ["locustfile", "data"])
 def test_a_file_is_this_machines_own_copy_and_must_be_the_same(tmp_path: Path, what: str) -> None:
     theirs, own, other = (tmp_path / name for name in ("theirs.py", "own.py", "other.py"))
