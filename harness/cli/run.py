@@ -92,7 +92,7 @@ def run_command(
         remote, workers = remote_workers(listen, token_file), expect_workers
     elif listen or token_file:
         raise UsageError("--listen and --token-file are for --expect-workers", "add --expect-workers N")
-    loaded = load_all(scenarios, sets, tags)
+    loaded = load_all(scenarios, sets, tags, load_is_elsewhere=remote is not None)
     display = make_display(quiet=quiet)
     for one in loaded:
         for warning in one.warnings:

@@ -228,7 +228,7 @@ def _rate_warning(plan: Plan) -> str | None:
     from scenarios.load import peak_rate_per_s
 
     max_rate, schedule = MaxRate.read(), plan.load.schedule
-    if max_rate is None or schedule is None:
+    if max_rate is None or schedule is None or plan.load.remote is not None:  # it was measured on this machine
         return None
     peak, possible = peak_rate_per_s(schedule), max_rate.rate_per_s * plan.load.workers
     if peak <= possible:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,12 +14,17 @@ from harness.remote.roster import digest_of
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander, references_of, refuse_unsendable_requests
 from harness.target_allowlist import refuse_foreign_targets
+from harness.units import format_count
+from scenarios.drive.command import own_share
 
 if TYPE_CHECKING:
     from harness.worker.agent import WorkerOptions
 
 _TARGET: Final = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?(/[^\s@\\]*)?")
 """With it and a path that begins with a slash, no client can take another host for the one that was allowed."""
+
+_OTHER_FILES: Final = 64
+"""Open files of the Locust process beside one for each open request."""
 
 
 def accepted_plan(message: Welcome, options: WorkerOptions, environ: Mapping[str, str]) -> Plan:
@@ -42,7 +48,19 @@ def accepted_plan(message: Welcome, options: WorkerOptions, environ: Mapping[str
         if not expand(request.path).startswith("/") and plan.load.locustfile is None:
             raise UsageError(f"{request.path} is no path on {plan.gateway.target}", "begin it with a slash")
     refuse_unsendable_requests(plan, environ)
+    _refuse_too_few_files(own_share(plan.load.max_in_flight, plan.load.workers, message.index))
     return plan
+
+
+def _refuse_too_few_files(sockets: int) -> None:
+    """Raises UsageError if this machine does not allow as many open files as the worker's share of the slots needs."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most != resource.RLIM_INFINITY and sockets + _OTHER_FILES > most:
+        raise UsageError(
+            f"this worker may need {format_count(sockets + _OTHER_FILES)} open files, and its limit is "
+            f"{format_count(most)}",
+            "raise the limit (ulimit -Hn), or lower load.max_in_flight",
+        )
 
 
 def _own(planned: str | None, own: Path | None, sha256: str | None, option: str) -> str | None:

@@ -41,6 +41,8 @@ from harness.remote.messages import (
 from harness.remote.row_spool import RowSpool
 from harness.rundir import handshake
 from harness.rundir.plan import Endpoint, Plan
+from harness.secrets.expand import known_secrets
+from harness.secrets.redact import redact
 from harness.temp_dirs import remove_abandoned, temp_dir
 from harness.units import NS_PER_MS, NS_PER_S
 from harness.worker.admission import accepted_plan
@@ -125,6 +127,7 @@ class _Agent:
         self._heard_s = time.monotonic()
         self._repeat_s = 0.0
         self._index: int | None = None
+        self._secrets: set[str] = set()
         self._process: LoadProcess | None = None
         self._prepared_s = 0.0
         self._ends_ns: int | None = None
@@ -182,9 +185,9 @@ class _Agent:
         """Tells the master why this worker ends, unless the master has ended it."""
         if self._index is None or self._was_aborted:
             return
-        for file in self._process.files() if self._process else ():
+        for file in self._process.files(self._secrets) if self._process else ():
             self._connection.send(file)
-        self._connection.send(Failed(message=message))
+        self._connection.send(Failed(message=redact(message, self._secrets)))
 
     def _receive(self) -> Iterator[ToWorker]:
         for message in self._connection.receive(_TICK_S):
@@ -208,6 +211,7 @@ class _Agent:
             self._connection.send(Declined(message=exc.message, fix=exc.fix))
             raise
         self._index = message.index
+        self._secrets = known_secrets(plan, self._environ)
         plan.write(self._run_dir)
         self._report(
             f"worker {message.index + 1} of {plan.load.workers} for run {plan.run_id} of {plan.name}: "
@@ -288,7 +292,7 @@ class _Agent:
             self._connection.send(Ready())
         elif self._is_over and spool.closed:
             if not self._is_finished:
-                for file in process.files():
+                for file in process.files(self._secrets):
                     self._connection.send(file)
             self._is_finished = True
             self._connection.send(WorkerFinished())

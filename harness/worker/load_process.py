@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
@@ -17,6 +17,7 @@ from harness.rundir import handshake
 from harness.rundir.handshake import Lease
 from harness.rundir.incomplete import FOLDER, index_name
 from harness.rundir.plan import Endpoint, Plan
+from harness.secrets.redact import redact
 from harness.stack.child_log import log_tail
 from harness.stack.load.local_workers import last_error
 from harness.stack.process_spec import KILL_S
@@ -89,14 +90,18 @@ class LoadProcess:
             raise RigError(f"its Locust process ended with {why}: {last_error(log_tail(_log_of(self._run_dir), 200))}")
         return True
 
-    def files(self) -> Iterator[KeptFile]:
-        """What belongs to the run directory beside the rows, as far as it can be read."""
+    def files(self, secrets: Collection[str]) -> Iterator[KeptFile]:
+        """What belongs to the run directory beside the rows, as far as it can be read. `secrets`: values of this
+        machine's environment, which are removed; from answers the Locust process has removed them."""
         index = self._run_dir / index_name(self._index)
         answers = sorted((self._run_dir / FOLDER).glob("*.txt"))
         for path in [_log_of(self._run_dir), index, *answers][:FILES_MOST]:
             with suppress(OSError):
                 name = LOCUST_LOG if path == _log_of(self._run_dir) else str(path.relative_to(self._run_dir))
-                yield KeptFile(name=name, data=path.read_bytes()[-FILE_BYTES_MOST:])
+                data = path.read_bytes()[-FILE_BYTES_MOST:]
+                if path == _log_of(self._run_dir):
+                    data = redact(data.decode("utf-8", "replace"), secrets).encode()
+                yield KeptFile(name=name, data=data)
 
 
 def _log_of(run_dir: Path) -> Path:

@@ -108,3 +108,11 @@ def test_variables_come_from_this_machines_environment_and_travel_unexpanded() -
 def test_a_plan_that_cannot_be_read_is_declined() -> None:
     with pytest.raises(UsageError, match="the plan of the run cannot be read here"):
         accepted_plan(Welcome(index=0, plan=b"{}"), options(), {})
+
+
+def test_a_worker_with_too_few_open_files_for_its_share_takes_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (100, 1_000))
+    given = welcome(plan(workers=3, max_in_flight=3_000))
+    with pytest.raises(UsageError, match="this worker may need 1,064 open files, and its limit is 1,000"):
+        accepted_plan(given, options(), {})
+    accepted_plan(welcome(plan(workers=4, max_in_flight=3_000)), options(), {})

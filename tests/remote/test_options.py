@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 
 from harness.cli import main
 from harness.cli.worker import worker_command
-from harness.errors import UsageError
+from harness.errors import ScenarioError, UsageError
+from harness.run.invocation import load_all
 from harness.run.remote_load import parse_address, remote_workers, waiting_note, with_remote_workers
 from harness.rundir.plan import Endpoint, Plan, RemoteWorkers
 from tests.remote.remote_world import make_token
@@ -56,6 +57,19 @@ def test_the_command_says_which_option_is_missing(
         main(["run", "ladder", *words])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_variables_of_the_load_need_not_be_set_here_if_the_workers_are_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "name: s\nservice: {url: 'http://127.0.0.1:9'}\ngateway: {kind: none}\ngates: [p50 < 1s]\n"
+        "load: {request: GET /, rate: 20/s, duration: 30s, headers: {X-Key: '${FAR_AWAY_KEY}'}}\n"
+    )
+    with pytest.raises(ScenarioError) as refused:
+        load_all([str(path)], (), ())
+    assert refused.value.problems[0].message == "the environment has no `FAR_AWAY_KEY`"
+    (loaded,) = load_all([str(path)], (), (), load_is_elsewhere=True)
+    assert loaded.scenario.name == "s"
 
 
 def _plan(target: str) -> Plan:
