@@ -6,7 +6,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
-from harness.rundir.plan import Endpoint, Plan, RemoteWorkers
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import RemoteWorkers
+from harness.rundir.planned.upstream import Endpoint
 from harness.target_allowlist import is_loopback
 from harness.units import format_things
 

@@ -40,7 +40,8 @@ from harness.remote.messages import (
 )
 from harness.remote.row_spool import RowSpool
 from harness.rundir import handshake
-from harness.rundir.plan import Endpoint, Plan
+from harness.rundir.plan import Plan
+from harness.rundir.planned.upstream import Endpoint
 from harness.secrets.expand import known_secrets
 from harness.secrets.redact import redact
 from harness.temp_dirs import remove_abandoned, temp_dir

@@ -12,7 +12,7 @@ from zmq.utils.monitor import parse_monitor_message
 from harness.model.frozen import Frozen
 from harness.remote.curve_keys import CurveKeys
 from harness.remote.messages import BrokenMessage, ToWorker, pack, unpack_for_worker
-from harness.rundir.plan import Endpoint
+from harness.rundir.planned.upstream import Endpoint
 
 _FAILED: Final = (
     zmq.Event.HANDSHAKE_FAILED_AUTH | zmq.Event.HANDSHAKE_FAILED_PROTOCOL | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL

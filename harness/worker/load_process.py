@@ -16,7 +16,8 @@ from harness.remote.relay import LOCUST_LOG
 from harness.rundir import handshake
 from harness.rundir.handshake import Lease
 from harness.rundir.incomplete import FOLDER, index_name
-from harness.rundir.plan import Endpoint, Plan
+from harness.rundir.plan import Plan
+from harness.rundir.planned.upstream import Endpoint
 from harness.secrets.redact import redact
 from harness.stack.child_log import log_tail
 from harness.stack.load.local_workers import last_error

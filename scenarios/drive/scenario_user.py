@@ -14,7 +14,8 @@ from typing import Any
 from locust import FastHttpUser, task
 
 from harness.errors import RigError
-from harness.rundir.plan import Plan, PlannedRequest
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import PlannedRequest
 from scenarios.drive.instrumentation import context_of
 from scenarios.drive.template import compile_template, read_rows
 

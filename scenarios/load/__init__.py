@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 
-from harness.rundir.plan import Schedule
+from harness.rundir.planned.load import Schedule
 from scenarios.load import constant, poisson, replay, stages
 from scenarios.load.choice import request_index
 

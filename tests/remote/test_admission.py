@@ -9,7 +9,8 @@ import pytest
 from harness.errors import UsageError
 from harness.remote.messages import Welcome
 from harness.remote.roster import digest_of, for_workers
-from harness.rundir.plan import Endpoint, Plan
+from harness.rundir.plan import Plan
+from harness.rundir.planned.upstream import Endpoint
 from harness.worker.admission import accepted_plan
 from harness.worker.agent import WorkerOptions
 from tests.rundir.recording import make_plan

@@ -14,7 +14,9 @@ from harness.cli.worker import worker_command
 from harness.errors import ScenarioError, UsageError
 from harness.run.invocation import load_all
 from harness.run.remote_load import parse_address, remote_workers, waiting_note, with_remote_workers
-from harness.rundir.plan import Endpoint, Plan, RemoteWorkers
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import RemoteWorkers
+from harness.rundir.planned.upstream import Endpoint
 from tests.remote.remote_world import make_token
 from tests.rundir.recording import make_plan
 

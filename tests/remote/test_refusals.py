@@ -18,7 +18,8 @@ from harness.errors import UsageError
 from harness.model.frozen import Frozen
 from harness.remote.curve_keys import read_keys
 from harness.remote.messages import Join, JoinRefused, Ping, ToWorker, Welcome, pack
-from harness.rundir.plan import Endpoint, RemoteWorkers
+from harness.rundir.planned.load import RemoteWorkers
+from harness.rundir.planned.upstream import Endpoint
 from harness.stack.processes.ports import PortLease
 from harness.worker import agent
 from harness.worker.agent import WorkerOptions

@@ -35,7 +35,9 @@ from harness.remote.messages import (
 )
 from harness.remote.relay import Relay, RelayStage
 from harness.rundir import handshake
-from harness.rundir.plan import Endpoint, Plan, RemoteWorkers
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import RemoteWorkers
+from harness.rundir.planned.upstream import Endpoint
 from harness.rundir.remote.clocks import read_clocks
 from harness.rundir.rows import SAMPLES, read_rows
 from harness.units import NS_PER_MS, NS_PER_S

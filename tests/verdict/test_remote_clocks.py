@@ -11,7 +11,8 @@ from harness import verdict
 from harness.evidence import Evidence
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.phases import planned_phases
-from harness.rundir.plan import Endpoint, RemoteWorkers
+from harness.rundir.planned.load import RemoteWorkers
+from harness.rundir.planned.upstream import Endpoint
 from harness.rundir.remote.clocks import FILE, ClockLog, ClockReading
 from harness.rundir.results import Results
 from harness.units import NS_PER_MS, NS_PER_S

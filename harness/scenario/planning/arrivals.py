@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.rundir.phases import Phase
-from harness.rundir.plan import Schedule
+from harness.rundir.planned.load import Schedule
 
 
 def expected_arrivals(schedule: Schedule, phase: Phase) -> float:

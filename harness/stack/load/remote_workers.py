@@ -15,7 +15,8 @@ from typing import Final
 from harness.errors import RigError
 from harness.rundir import handshake
 from harness.rundir.manifest import HarnessFault
-from harness.rundir.plan import Plan, RemoteWorkers
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import RemoteWorkers
 from harness.stack.load import local_workers
 from harness.stack.load.transport import MASTER
 from harness.stack.process_spec import ProcessSpec

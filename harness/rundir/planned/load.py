@@ -1,0 +1,88 @@
+"""What a plan has of the load: when requests arrive, which they are, and the limits. Times are ms from t = 0."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.model.frozen import Frozen
+from harness.rundir.planned.upstream import Endpoint
+
+
+class Stage(Frozen):
+    """Arrival rate from `start_per_s` to `end_per_s`, linear over `duration_ms`."""
+
+    start_per_s: float
+    end_per_s: float
+    duration_ms: float
+
+
+class Schedule(Frozen):
+    """When requests arrive. Stages include the warm-up, so the first begins at -warmup_ms.
+
+    `start_ms`: where the first stage begins, -warmup_ms. `replay_ms`: arrival times of a recording (ms from t = 0),
+    instead of stages.
+    """
+
+    start_ms: float
+    arrivals: Literal["poisson", "constant"] = "poisson"
+    stages: tuple[Stage, ...] = ()
+    replay_ms: tuple[float, ...] | None = None
+
+
+class PlannedRequest(Frozen):
+    """One kind of request of the load. `expect_status` has inclusive ranges of status codes."""
+
+    name: str
+    method: str
+    path: str
+    headers: dict[str, str] = {}
+    body: str | None = None
+    weight: int = 1
+    """Its share of the arrivals, relative to the weights of the other requests."""
+    asks: tuple[str, ...]
+    """Upstreams whose rows a complete answer contains."""
+    expect_status: tuple[tuple[int, int], ...] | None = None
+    expect_contains: str | None = None
+
+
+class RemoteWorkers(Frozen):
+    """The workers of the load run on other machines, and connect to `listen` with the keys of the token file."""
+
+    listen: Endpoint
+    token_file: str
+    """Absolute path. The token is in no file of the run."""
+    join_within_ms: float = 120_000
+    """How long the run waits for them."""
+
+
+class PlannedLoad(Frozen):
+    """The load: its model, its requests, its times and its limits."""
+
+    model: Literal["open", "closed"]
+    schedule: Schedule | None = None
+    """Open model only."""
+    users: int | None = None
+    """Closed model only."""
+    workers: int = 1
+    remote: RemoteWorkers | None = None
+    """Where the workers are if they are not children of the run; None: they are."""
+    requests: tuple[PlannedRequest, ...]
+    locustfile: str | None = None
+    data: str | None = None
+    warmup_ms: float
+    duration_ms: float
+    """From t = 0 to the last arrival's latest time."""
+    drain_ms: float
+    client_cap_ms: float
+    """How long the load generator waits for an answer."""
+    max_in_flight: int
+    """How many requests may be open at once (slots); an arrival beyond that is dropped."""
+    first_seq: int = 0
+    """The number that the first arrival carries on the wire: loads on one stack must not share numbers."""
+    slots_cut: bool = False
+    """The open-file limit allows fewer slots than a service that never answers would need, so a dropped arrival is the
+    harness's fault."""
+    ok: tuple[tuple[int, int], ...]
+    """Inclusive ranges of status codes that count as ok."""
+    complete: Literal["auto", "none", "jmespath"]
+    complete_jmespath: str | None = None
