@@ -78,42 +78,25 @@ def run_command(
     from harness.cli.display.live import make_display
     from harness.errors import UsageError
     from harness.run.invocation import exit_code, load_all, refuse_missing_baseline, run_suite, targets_of
-    from harness.run.remote_load import remote_workers
+    from harness.run.remote_load import workers_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
     from harness.target_allowlist import refuse_foreign_targets
 
     if engine == "embedded":
         raise UsageError("the embedded engine is not part of this version", "use --engine real, with Toxiproxy")
-    remote = None
-    if expect_workers is not None:
-        if workers != 1:
-            raise UsageError("--workers and --expect-workers exclude each other", "leave --workers out")
-        remote, workers = remote_workers(listen, token_file), expect_workers
-    elif listen or token_file:
-        raise UsageError("--listen and --token-file are for --expect-workers", "add --expect-workers N")
+    workers, remote = workers_of(workers, expect_workers, listen, token_file)
     loaded = load_all(scenarios, sets, tags, load_is_elsewhere=remote is not None)
     display = make_display(quiet=quiet)
-    for one in loaded:
-        for warning in one.warnings:
-            display.note(output.spell(warning, kind="warning"))
+    for warning in (warning for one in loaded for warning in one.warnings):
+        display.note(output.spell(warning, kind="warning"))
     refuse_foreign_targets(targets_of(loaded), allowed)
     refuse_missing_baseline(loaded, baseline)
-    options = Options(
-        out=out,
-        seed=seed,
-        overrides=sets,
-        workers=workers,
-        remote=remote,
-        fail_fast=fail_fast,
-        baseline=baseline,
-    )
+    options = Options(out, seed, sets, workers, remote, fail_fast, baseline)
     with Stopper() as stopper:
         outcomes = run_suite(Session(options, display, stopper), loaded, only)
-        interrupted = stopper.asked
-    code = exit_code(outcomes, interrupted=interrupted)
+        code = exit_code(outcomes, interrupted=stopper.asked)
     output.outcomes(outcomes, code, as_json=as_json, quiet=quiet)
-    if open_report:
-        for outcome in outcomes:
-            click.launch(str(outcome.folder / "report.html"))
+    for outcome in outcomes if open_report else ():
+        click.launch(str(outcome.folder / "report.html"))
     return code

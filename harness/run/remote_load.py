@@ -24,6 +24,22 @@ def parse_address(text: str, option: str) -> Endpoint:
     return Endpoint(host=host, port=int(port))
 
 
+def workers_of(
+    workers: int, expected: int | None, listen: str | None, token_file: Path | None
+) -> tuple[int, RemoteWorkers | None]:
+    """How many workers a run has, and where they come from: `--workers`, or the options with `--expect-workers`.
+
+    Raises UsageError if these exclude each other, or one is missing.
+    """
+    if expected is None:
+        if listen or token_file:
+            raise UsageError("--listen and --token-file are for --expect-workers", "add --expect-workers N")
+        return workers, None
+    if workers != 1:
+        raise UsageError("--workers and --expect-workers exclude each other", "leave --workers out")
+    return expected, remote_workers(listen, token_file)
+
+
 def remote_workers(listen: str | None, token_file: Path | None) -> RemoteWorkers:
     """The options that belong to `--expect-workers`. Raises UsageError for one that is missing or cannot be used."""
     from harness.remote.curve_keys import read_keys
