@@ -20,6 +20,7 @@ from harness.text import one_line, sanitize
 
 COMMANDS: Final = {
     "run": "Run scenarios against a service and give a verdict.",
+    "worker": "Send a part of the load of a run on another machine.",
     "judge": "Judge finished runs again, from their evidence alone.",
     "report": "Write a run's reports again.",
     "compare": "Compare two runs: is HEAD slower than BASE?",

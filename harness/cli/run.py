@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.display import output
+
+if TYPE_CHECKING:
+    from harness.run.progress import Display
+    from harness.scenario.load import LoadedScenario
 
 
 @click.command("run")
@@ -31,6 +37,16 @@ from harness.cli.display import output
 )
 @click.option("--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine.")
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes.")
+@click.option(
+    "--expect-workers", type=click.IntRange(1, 64), metavar="N", help="Wait for so many `tailgate worker` instead."
+)
+@click.option("--listen", metavar="HOST:PORT", help="Where they connect to.")
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The secret shared with them.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop as soon as a gate has failed whatever else may come.")
 @click.option(
     "--baseline",
@@ -51,6 +67,9 @@ def run_command(
     engine: str,
     allowed: tuple[str, ...],
     workers: int,
+    expect_workers: int | None,
+    listen: str | None,
+    token_file: Path | None,
     fail_fast: bool,
     baseline: Path | None,
     as_json: bool,
@@ -67,28 +86,33 @@ def run_command(
 
     if engine == "embedded":
         raise UsageError("the embedded engine is not part of this version", "use --engine real, with Toxiproxy")
-    with HeadStart.begin(workers=workers) as head_start:
-        from harness.cli.display.live import make_display
+    with HeadStart.begin(workers=0 if expect_workers else workers) as head_start:
         from harness.run.invocation import exit_code, load_all, refuse_missing_baseline, run_suite, targets_of
+        from harness.run.remote_load import workers_of
         from harness.run.run import Options, Session
         from harness.run.signals import Stopper
         from harness.target_allowlist import refuse_foreign_targets
 
-        loaded = load_all(scenarios, sets, tags)
-        display = make_display(quiet=quiet)
-        for one in loaded:
-            for warning in one.warnings:
-                display.note(output.spell(warning, kind="warning"))
+        workers, remote = workers_of(workers, expect_workers, listen, token_file)
+        loaded = load_all(scenarios, sets, tags, load_is_elsewhere=remote is not None)
+        display = _display(loaded, quiet=quiet)
         refuse_foreign_targets(targets_of(loaded), allowed)
         refuse_missing_baseline(loaded, baseline)
-        options = Options(
-            out=out, seed=seed, overrides=sets, workers=workers, fail_fast=fail_fast, baseline=baseline, allowed=allowed
-        )
+        options = Options(out, seed, sets, workers, remote, fail_fast, baseline, allowed)
         with Stopper() as stopper:
             outcomes = run_suite(Session(options, display, stopper, head_start), loaded, only)
-            interrupted = stopper.asked
-    code = exit_code(outcomes, interrupted=interrupted)
+            code = exit_code(outcomes, interrupted=stopper.asked)
     output.outcomes(outcomes, code, as_json=as_json, quiet=quiet)
     for outcome in outcomes if open_report else ():
         click.launch(str(outcome.folder / "report.html"))
     return code
+
+
+def _display(loaded: Iterable[LoadedScenario], *, quiet: bool) -> Display:
+    """The display of the runs, with the warnings about their scenarios."""
+    from harness.cli.display.live import make_display
+
+    display = make_display(quiet=quiet)
+    for warning in (warning for one in loaded for warning in one.warnings):
+        display.note(output.spell(warning, kind="warning"))
+    return display

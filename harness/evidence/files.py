@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.evidence.detections.recorded import Detections
+from harness.evidence.joining.clocks import WorkerClock, clocks_of
 from harness.evidence.resources import parse_reading
 from harness.rundir.canaries import CanaryLine, read_canaries
 from harness.rundir.detections import FILE as NOTICES
@@ -29,6 +30,8 @@ from harness.rundir.metrics.readings import MetricReading, read_metrics
 from harness.rundir.ndjson import DamagedLine, read_ndjson
 from harness.rundir.origin_notes import OriginNote, read_origin_notes
 from harness.rundir.plan import Plan
+from harness.rundir.remote.clocks import FILE as CLOCKS
+from harness.rundir.remote.clocks import read_clocks
 from harness.rundir.rows import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
 from harness.rundir.unmatched import Unmatched, read_unmatched
 from harness.rundir.yardstick import Yardstick, read_yardstick
@@ -57,6 +60,8 @@ class RunFiles:
     origin_notes: tuple[OriginNote, ...] = ()
     metrics: tuple[MetricReading, ...] = ()
     locustfile_notes: tuple[LocustfileNote, ...] = ()
+    clocks: dict[int, WorkerClock] = field(default_factory=dict)
+    """The clocks of workers on other machines, by the worker's number."""
     yardstick: Yardstick | None = None
     broken: list[str] = field(default_factory=list)
 
@@ -66,6 +71,8 @@ def read_run(run_dir: Path) -> RunFiles:
     plan, manifest = _read_head(run_dir)
     broken: list[str] = []
     samples = [_rows(run_dir / f"samples-{i}.bin", SAMPLES, broken) for i in range(plan.load.workers)]
+    clocks = _clocks(run_dir, plan, broken)
+    samples = [clocks[i].corrected(rows) if i in clocks else rows for i, rows in enumerate(samples)]
     if plan.load.locustfile is not None:
         plan, samples = _named(run_dir, plan, samples, broken)
     return RunFiles(
@@ -84,6 +91,7 @@ def read_run(run_dir: Path) -> RunFiles:
         locustfile_notes=tuple(
             note for worker in range(plan.load.workers) for note in read_locustfile_notes(run_dir, worker)
         ),
+        clocks=clocks,
         yardstick=read_yardstick(run_dir),
         # a run that ended before its load began has no rows, and its manifest says why
         broken=broken if manifest.t0_ns is not None else [],
@@ -183,6 +191,19 @@ def _without_canaries(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     calls = parts[0] if len(parts) == 1 else np.concatenate(parts or [np.empty(0, CALLS.dtype())])
     canary = (calls["flags"] & FLAG_CANARY) != 0
     return calls[~canary] if canary.any() else calls
+
+
+def _clocks(run_dir: Path, plan: Plan, broken: list[str]) -> dict[int, WorkerClock]:
+    """Empty if the workers were on this machine. A clock that is unknown, or that jumped, is damage."""
+    if plan.load.remote is None:
+        return {}
+    clocks = clocks_of(_lines(read_clocks, run_dir, broken))
+    for index in range(plan.load.workers):
+        if index not in clocks:
+            broken.append(f"{CLOCKS} does not say how the clock of worker {index} compares with ours")
+        elif clocks[index].jumped:
+            broken.append(f"the clock of worker {index} ({clocks[index].host}) jumped during the load")
+    return clocks
 
 
 def _notices(path: Path, broken: list[str]) -> Detections | None:

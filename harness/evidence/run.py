@@ -7,7 +7,7 @@ plan and manifest raises UsageError. Nothing is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,8 @@ from harness.errors import UsageError
 from harness.evidence.detections.recorded import Detections
 from harness.evidence.files import read_run
 from harness.evidence.injections import Injection, injections_of, real_windows
+from harness.evidence.joining.calls import arrivals_of_calls, requests_of_calls
+from harness.evidence.joining.clocks import WorkerClock
 from harness.evidence.metrics import MetricSeries, series_of
 from harness.evidence.resources import ResourceSeries
 from harness.rundir.canaries import CanaryLine
@@ -113,6 +115,8 @@ class Evidence:
     """The readings of the service's own metrics that gates name."""
     locustfile_notes: tuple[LocustfileNote, ...] = ()
     """What the workers noticed of the user's locustfile."""
+    clocks: Mapping[int, WorkerClock] = field(default_factory=dict)
+    """The clocks of workers on other machines, by number; empty if the workers were on this one."""
     machine: Machine = field(default_factory=Machine)
     broken: tuple[str, ...] = ()
     """For each damaged or missing file, what is wrong with it."""
@@ -142,6 +146,7 @@ class Evidence:
             origin_notes=files.origin_notes,
             metrics=files.metrics,
             locustfile_notes=files.locustfile_notes,
+            clocks=files.clocks,
             machine=_machine(files.manifest, files.yardstick),
             broken=tuple(files.broken),
             stop_ns=stop_ns,
@@ -171,8 +176,22 @@ class Evidence:
 
     @cached_property
     def phases(self) -> tuple[Phase, ...]:
-        """The phases of the run, with the times of the journal in place of the planned ones where it has them."""
-        return phases_of(self.plan, real_windows(self.plan, self.journalled, self.t0_ns, stop_ns=self.stop_ns))
+        """The phases of the run, with the times of the journal in place of the planned ones where it has them, and
+        without the arrivals of which the clocks leave open on which side of a border they are."""
+        windows = real_windows(self.plan, self.journalled, self.t0_ns, stop_ns=self.stop_ns)
+        return phases_of(self.plan, windows, unsure_ms=self.clock_uncertainty_ns / NS_PER_MS)
+
+    @cached_property
+    def clock_uncertainty_ns(self) -> float:
+        """How far times of the least known worker may be off, at most, during the load; 0 for workers of this
+        machine, whose clock is ours."""
+        begin_ns = self.t0_ns - round(self.plan.load.warmup_ms * NS_PER_MS)
+        return max((clock.worst_ns(begin_ns, self.end_ns) for clock in self.clocks.values()), default=0.0)
+
+    @cached_property
+    def clock_drift_ns(self) -> float:
+        """How far a worker's clock moved against ours, at most, since its rows' first offset was measured."""
+        return max((float(abs(clock.offset_ns).max()) for clock in self.clocks.values()), default=0.0)
 
     def phase(self, name: str) -> Phase:
         """The phase of that name; an empty phase if the run has none."""
@@ -252,34 +271,13 @@ class Evidence:
     @cached_property
     def call_arrivals(self) -> NDArray[np.int64]:
         """For each call the index in `samples` of the arrival it belongs to; −1 if it carries no known number."""
-        first = np.flatnonzero(self.samples["part"] == 0) if self.has_parts else np.arange(len(self.samples))
-        seq = self.samples["seq"][first].astype(np.int64)
-        index_of = np.full(int(seq.max(initial=-1)) + 2, -1, np.int64)
-        index_of[seq] = first
-        known = np.minimum(self.calls["seq"], len(index_of) - 1).astype(np.int64)
-        arrivals: NDArray[np.int64] = index_of[known]
-        return arrivals
+        return arrivals_of_calls(self.samples, self.calls)
 
     @cached_property
     def call_requests(self) -> NDArray[np.int64]:
         """For each call the index in `samples` of the request that it belongs to: of an arrival with several, the last
         one that was sent before the call arrived; −1 if it carries no known number."""
-        if not self.has_parts:
-            return self.call_arrivals
-        requests, calls = len(self.samples), len(self.calls)
-        is_call = np.repeat((False, True), (requests, calls))
-        seq = np.concatenate([self.samples["seq"], self.calls["seq"]])
-        t_ns = np.concatenate([self.samples["sent_ns"], self.calls["arrived_ns"]])
-        order = np.lexsort((is_call, t_ns, seq))
-        index = np.where(is_call[order], -1, order)
-        place = np.maximum.accumulate(np.where(index >= 0, np.arange(len(order)), -1))
-        latest = np.where(place >= 0, index[place], -1)  # of each entry, the last request before it in this order
-        belongs = np.full(calls, -1, np.int64)
-        own = is_call[order]
-        belongs[order[own] - requests] = latest[own]
-        same = (belongs >= 0) & (self.samples["seq"][belongs] == self.calls["seq"])
-        found: NDArray[np.int64] = np.where(same, belongs, self.call_arrivals)
-        return found
+        return requests_of_calls(self.samples, self.calls, self.call_arrivals) if self.has_parts else self.call_arrivals
 
     def window(self, phase: str, *, every_part: bool = False) -> Window:
         """The first request of every arrival of a phase; with `every_part` the later requests too. Arrivals whose task

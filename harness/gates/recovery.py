@@ -137,16 +137,17 @@ def _outcome(run: Evidence, gate: RecoveryGate) -> _Outcome:
     good = (arrivals > 0) & (arrivals - slow >= np.ceil(np.round(0.9 * arrivals, 6)))
     if run.bad_seconds:  # a window may be empty because late seconds of the load generator were left out
         good |= arrivals == 0
-    return _decide(gate, good.tolist(), width_ns / NS_PER_MS, n)
+    return _decide(gate, good.tolist(), width_ns / NS_PER_MS, n, 2 * run.clock_uncertainty_ns / NS_PER_MS)
 
 
-def _decide(gate: RecoveryGate, good: list[bool], width_ms: float, n: int) -> _Outcome:
-    """`good`: for each window from the removal on, whether it was as fast as the baseline."""
+def _decide(gate: RecoveryGate, good: list[bool], width_ms: float, n: int, unsure_ms: float = 0.0) -> _Outcome:
+    """`good`: for each window from the removal on, whether it was as fast as the baseline. `unsure_ms`: by how much
+    longer it may have taken, since the arrivals' times come from clocks of other machines."""
     row = WINDOWS_IN_A_ROW
     back = next((i for i in range(len(good) - row + 1) if all(good[i : i + row])), None)
     limit = format_duration(gate.limit_ms)
     if back is not None:
-        back_ms = back * width_ms
+        back_ms = back * width_ms + unsure_ms
         taken = f"back after {format_duration(back_ms)}"
         if back_ms < gate.limit_ms:
             return _Outcome("pass", FindingKind.HELD, f"{taken}, limit {limit}", n, back_ms)

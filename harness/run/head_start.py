@@ -27,7 +27,8 @@ class HeadStart:
 
     @classmethod
     def begin(cls, *, workers: int) -> Self:
-        """Measure the yardstick, then start the supervisor of a run with so many Locust workers."""
+        """Measure the yardstick, then start the supervisor of a run with so many Locust workers on standby: none if
+        they are on other machines."""
         before_ms = yardstick.measure_ms()
         return cls(before_ms, SupervisorProcess.start(new_run_id(), workers=workers))
 

@@ -168,8 +168,11 @@ def _seed(loaded: LoadedScenario, options: Options) -> int:
     return loaded.scenario.seed if options.seed is None else options.seed
 
 
-def load_all(paths: Sequence[str], sets: Sequence[str], tags: Sequence[str]) -> list[LoadedScenario]:
+def load_all(
+    paths: Sequence[str], sets: Sequence[str], tags: Sequence[str], *, load_is_elsewhere: bool = False
+) -> list[LoadedScenario]:
     """The scenarios in the files `paths` that have one of `tags` (all if there are none), with `--set` applied.
+    `load_is_elsewhere`: as for `load_scenario`.
 
     Raises ScenarioError with the problems of all files together, and UsageError if no scenario has such a tag.
     """
@@ -179,7 +182,7 @@ def load_all(paths: Sequence[str], sets: Sequence[str], tags: Sequence[str]) -> 
     loaded: list[LoadedScenario] = []
     for path in paths:
         try:
-            loaded.append(load_scenario(find_scenario(path), sets))
+            loaded.append(load_scenario(find_scenario(path), sets, load_is_elsewhere=load_is_elsewhere))
         except ScenarioError as exc:
             problems += exc.problems
     if problems:

@@ -31,11 +31,12 @@ from harness.run.head_start import HeadStart
 from harness.run.locustfile_watch import LocustfileWatch
 from harness.run.preload import Preload
 from harness.run.progress import Display, EarlyStop, ProgressMonitor
+from harness.run.remote_load import waiting_note, with_remote_workers
 from harness.run.warmup_watch import WarmupWatch
 from harness.rundir.yardstick import Yardstick, write_yardstick
 from harness.scenario.checks.toxiproxy_server import borrowed_proxies, refuse_unreachable
 from harness.scenario.planner import RunningToxiproxy, make_plan
-from harness.scenario.planning.gateway_choice import resolve_gateway
+from harness.scenario.planning.gateway_choice import ResolvedGateway, resolve_gateway
 from harness.stack.client import StackClient
 from harness.stack.commands import StopReason
 from harness.stack.events import Event
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from harness.evidence import Evidence
     from harness.run.signals import Stopper
     from harness.rundir.plan import Plan
+    from harness.rundir.planned.load import RemoteWorkers
     from harness.rundir.results import Results
     from harness.scenario.planner import LoadedCell
     from harness.scenario.schema.scenario import Scenario
@@ -74,6 +76,8 @@ class Options:
     seed: int | None = None
     overrides: tuple[str, ...] = ()
     workers: int = 1
+    remote: RemoteWorkers | None = None
+    """Where the workers come from if they are on other machines."""
     fail_fast: bool = False
     baseline: Path | None = None
     allowed: tuple[str, ...] = ()
@@ -114,7 +118,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
             run_id=run_id,
             seed=seed,
             ports=lease.take,
-            gateway=resolve_gateway(scenario.gateway.kind),
+            gateway=_gateway(scenario, session.options.remote),
             workers=session.options.workers,
             cell=cell.name,
             run_dir=run_dir,
@@ -123,11 +127,14 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
         if plan.load.locustfile is not None:
             load = plan.load.model_copy(update={"allowed_targets": session.options.allowed})
             plan = plan.model_copy(update={"load": load})
+        if session.options.remote is not None:
+            plan = with_remote_workers(plan, session.options.remote)
         if scenario.load.max_in_flight is None:
             plan = fit_slots(plan)
         create_run_dir(run_dir, plan, cell.loaded.text, session.options.baseline)
         session.display.began(plan, run_dir, header(plan, choice))
-        for note in filter(None, (*_borrowing_notes(plan), _rate_warning(plan), slots_note(plan))):
+        notes = (*_borrowing_notes(plan), _rate_warning(plan), slots_note(plan), waiting_note(plan))
+        for note in filter(None, notes):
             session.display.note(note)
         before_ms = session.head_start.before_ms(run_id)
         try:
@@ -140,6 +147,12 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
     if not (run_dir / "plan.json").exists():
         raise RigError(f"{run_dir} was removed during the run", "keep it until the run is over, then run again")
     return judge_and_report(run_dir)
+
+
+def _gateway(scenario: Scenario, remote: RemoteWorkers | None) -> ResolvedGateway:
+    """nginx listens on this machine's loopback, where workers on other machines do not reach it."""
+    is_elsewhere = remote is not None and not is_loopback(remote.listen.host)
+    return resolve_gateway("client" if is_elsewhere and scenario.gateway.kind == "auto" else scenario.gateway.kind)
 
 
 def _record_yardstick(run_dir: Path, before_ms: float, stopper: Stopper) -> None:
@@ -231,7 +244,7 @@ def _rate_warning(plan: Plan) -> str | None:
     from scenarios.load import peak_rate_per_s
 
     max_rate, schedule = MaxRate.read(), plan.load.schedule
-    if max_rate is None or schedule is None:
+    if max_rate is None or schedule is None or plan.load.remote is not None:  # it was measured on this machine
         return None
     peak, possible = peak_rate_per_s(schedule), max_rate.rate_per_s * plan.load.workers
     if peak <= possible:

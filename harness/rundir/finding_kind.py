@@ -75,6 +75,8 @@ class FindingKind(StrEnum):
     """Judging the gate raised an exception."""
     ONE_WITNESS = "one_witness"
     """Only canaries show the fault: it is unknown whether the service met it."""
+    CLOCKS_UNSURE = "clocks_unsure"
+    """The clocks of workers on other machines are known too badly to tell which arrivals belong to the phase."""
     RESTS_ON_LAG = "rests_on_lag"
     """The verdict changes without the seconds in which the load generator was late; another gate's FAIL does not."""
     RESTS_ON_CORES = "rests_on_cores"

@@ -22,7 +22,7 @@ KEPT_MOST: Final = 5
 BYTES_MOST: Final = 64_000
 """The most bytes of one answer's decoded body, and of its file."""
 _INDEX_MOST: Final = 1_000_000
-_FILE: Final = rf"{FOLDER}/[0-9]{{1,20}}(-[0-9]{{1,3}})?\.txt"
+ANSWER_FILE: Final = rf"{FOLDER}/[0-9]{{1,20}}(-[0-9]{{1,3}})?\.txt"
 
 
 class IncompleteAnswer(Frozen):
@@ -36,7 +36,7 @@ class IncompleteAnswer(Frozen):
     status: int
     missing: tuple[str, ...]
     """The upstreams that the request asked for, that are not in the answer, and that no planned fault excuses."""
-    file: Annotated[str, Field(pattern=f"^{_FILE}$")] | None
+    file: Annotated[str, Field(pattern=f"^{ANSWER_FILE}$")] | None
     """Relative to the run directory; None: it could not be written, and `trouble` says why."""
     bytes: int
     """Of the whole decoded body."""
@@ -69,7 +69,7 @@ def read_incomplete(run_dir: Path, workers: int) -> tuple[IncompleteAnswer, ...]
 def read_beginning(run_dir: Path, file: str, most: int) -> str | None:
     """The first `most` bytes of a kept answer (in a pool below `run-N/`). None if it is gone, is not a regular file, or
     has another name than tailgate gives: results may come from an untrusted source."""
-    if not re.fullmatch(rf"(run-[0-9]+/)?{_FILE}", file):
+    if not re.fullmatch(rf"(run-[0-9]+/)?{ANSWER_FILE}", file):
         return None
     try:
         handle = os.open(run_dir / file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

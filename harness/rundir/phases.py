@@ -45,24 +45,40 @@ def planned_phases(plan: Plan) -> tuple[Phase, ...]:
     return phases_of(plan, {})
 
 
-def phases_of(plan: Plan, windows: Mapping[str, Sequence[FaultWindow]]) -> tuple[Phase, ...]:
+def phases_of(plan: Plan, windows: Mapping[str, Sequence[FaultWindow]], *, unsure_ms: float = 0.0) -> tuple[Phase, ...]:
     """Every phase of a run in the order of the table above (faults in the plan's order).
+
+    `unsure_ms`: by how much the times of arrivals may be wrong. Arrivals so close to a border belong to no phase, so
+    every interval is shorter by it at both ends, and H, how long a request can be held, is longer by it.
 
     `windows`: for each fault by name, when its windows were really applied and removed. A fault that is not in it keeps
     the plan's windows.
     """
+    exact = _exact_phases(plan, windows, unsure_ms)
+    if not unsure_ms:
+        return exact
+    return tuple(
+        _phase(phase.name, [(start + unsure_ms, end - unsure_ms) for start, end in phase.intervals]) for phase in exact
+    )
+
+
+def _exact_phases(plan: Plan, windows: Mapping[str, Sequence[FaultWindow]], unsure_ms: float) -> tuple[Phase, ...]:
     end_ms = plan.load.duration_ms
     known = {fault.name: tuple(windows.get(fault.name) or fault.windows) for fault in plan.faults}
     every = [window for fault in plan.faults for window in known[fault.name]]
     first_guard_ms = min((window.apply_ms - plan.guard_ms for window in every), default=end_ms)
     guards = [(window.apply_ms - plan.guard_ms, window.apply_ms) for window in every]
-    tails = [(last.remove_ms - fault.held_ms, last.remove_ms) for fault, last in _last(plan.faults, known)]
+    held_ms = {fault.name: fault.held_ms + unsure_ms if fault.held_ms else 0.0 for fault in plan.faults}
+    tails = [(last.remove_ms - held_ms[fault.name], last.remove_ms) for fault, last in _last(plan.faults, known)]
     return (
         _phase("warmup", [(-plan.load.warmup_ms, 0.0)]),
         _phase("baseline", [(0.0, min(first_guard_ms, end_ms))]),
         _phase("guard", [_within(guard, 0.0, end_ms) for guard in guards]),
         *(
-            _phase(fault.name, [_within((known[fault.name][0].apply_ms, last.remove_ms - fault.held_ms), 0.0, end_ms)])
+            _phase(
+                fault.name,
+                [_within((known[fault.name][0].apply_ms, last.remove_ms - held_ms[fault.name]), 0.0, end_ms)],
+            )
             for fault, last in _last(plan.faults, known)
         ),
         _phase("tail", [_within(tail, 0.0, end_ms) for tail in tails]),

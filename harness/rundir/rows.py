@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import json
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -73,6 +74,10 @@ class RowLayout:
     format: str
     fields: tuple[tuple[str, str], ...]
     size: int
+
+    def unpack(self, data: bytes) -> Iterator[tuple[int, ...]]:
+        """The values of each row in `data`, which holds whole rows only, in the order of the fields."""
+        return struct.iter_unpack(self.format, data)
 
     def dtype(self) -> np.dtype[Any]:
         import numpy as np
@@ -212,6 +217,11 @@ class RowWriter:
         draft = end.with_name(end.name + ".new")  # who waits for the footer never sees half of it
         draft.write_text(json.dumps(footer) + "\n", encoding="utf-8")
         draft.replace(end)
+
+    def abandon(self) -> None:
+        """Close the file without a footer: it stays incomplete, and shows it."""
+        self._closed = True
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self

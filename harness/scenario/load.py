@@ -76,8 +76,10 @@ class LoadedScenario:
     """Empty in the LoadedScenario of a cell."""
 
 
-def load_scenario(path: Path | str, sets: Sequence[str] = ()) -> LoadedScenario:
+def load_scenario(path: Path | str, sets: Sequence[str] = (), *, load_is_elsewhere: bool = False) -> LoadedScenario:
     """The scenario in a file, or the one of that name in the catalog; `sets` are `--set` arguments.
+
+    `load_is_elsewhere`: variables in `load` come from the environments of workers on other machines.
 
     Raises ScenarioError with all problems.
     """
@@ -85,7 +87,7 @@ def load_scenario(path: Path | str, sets: Sequence[str] = ()) -> LoadedScenario:
     read = read_scenario(found, sets)
     if read.tree is None:
         raise ScenarioError(in_order(read.problems))
-    origin = _Origin(found, read.text, read.digest, well_formed=not read.problems)
+    origin = _Origin(found, read.text, read.digest, well_formed=not read.problems, load_is_elsewhere=load_is_elsewhere)
     parse = cache(parse_gate)  # the cells of a matrix share most of their gates
     analysis = _analyse(read.tree, origin, parse)
     cells, cell_problems = _cells(read.tree, origin, analysis, parse)
@@ -114,6 +116,8 @@ class _Origin:
     text: str
     digest: str
     well_formed: bool
+    load_is_elsewhere: bool = False
+    """Variables in `load` are none of this machine's environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,8 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
     findings += [found for located in gates for found in unresolved_in_gate(located, names)]
     checked: CheckedScenario | None = None
     if scenario is not None:
-        findings += [*variable_findings(raw, os.environ), *literal_secret_findings(scenario, raw)]
+        here = {key: part for key, part in raw.items() if key != "load"} if origin.load_is_elsewhere else raw
+        findings += [*variable_findings(here, os.environ), *literal_secret_findings(scenario, raw)]
         warnings += [*secret_warnings(raw, os.environ), *address_warnings(scenario, raw), *tls_warnings(scenario, raw)]
         warnings += container_warnings(scenario)
         findings += toxiproxy_findings(scenario)

@@ -8,13 +8,14 @@ variable's name looks like a secret's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from harness.errors import UsageError
 from harness.rundir.plan import Plan
+from harness.rundir.planned.load import PlannedRequest
 from harness.secrets.names import is_named_like_a_secret
 from harness.secrets.redact import SECRET_LENGTH
 
@@ -90,15 +91,26 @@ def known_secrets(plan: Plan, environ: Mapping[str, str]) -> set[str]:
 def refuse_unsendable(plan: Plan, environ: Mapping[str, str]) -> None:
     """Raises UsageError if a variable's value makes a header or a path that no HTTP client would send.
 
-    Most often the value ends in a line break. Every request would then fail, and the service would be blamed.
+    Most often the value ends in a line break. Every request would then fail, and the service would be blamed. Workers
+    on other machines check the requests of the load themselves, by `refuse_unsendable_requests`.
     """
+    _refuse_unsendable(plan.service.ready_headers.items(), (), environ)
+    if plan.load.remote is None:
+        refuse_unsendable_requests(plan, environ)
+
+
+def refuse_unsendable_requests(plan: Plan, environ: Mapping[str, str]) -> None:
+    """The same for the requests of the load alone."""
+    requests = plan.load.requests
+    _refuse_unsendable([item for each in requests for item in each.headers.items()], requests, environ)
+
+
+def _refuse_unsendable(
+    headers: Iterable[tuple[str, str]], requests: Iterable[PlannedRequest], environ: Mapping[str, str]
+) -> None:
     expand = Expander(dict(environ))
-    headers = [
-        *plan.service.ready_headers.items(),
-        *(item for each in plan.load.requests for item in each.headers.items()),
-    ]
     texts = [(f"the header `{name}`", value, HEADER_VALUE) for name, value in headers]
-    texts += [(f"the path of `{request.name}`", request.path, _PATH) for request in plan.load.requests]
+    texts += [(f"the path of `{request.name}`", request.path, _PATH) for request in requests]
     for what, text, allowed in texts:
         if _REFERENCE.search(text) and not re.fullmatch(allowed, expand(text)):
             names = ", ".join(f"${{{match[1]}}}" for match in _REFERENCE.finditer(text))

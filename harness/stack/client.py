@@ -144,6 +144,7 @@ class StackClient:
     def _await_ready(self, watch: Callable[[Event | None], None]) -> None:
         commands = [upstream.command.ready_within_ms for upstream in self._plan.upstreams if upstream.command]
         within_ms = self._plan.service.ready_within_ms + max(commands, default=0.0)
+        within_ms += self._plan.load.remote.join_within_ms if self._plan.load.remote else 0.0
         give_up = time.monotonic() + UP_S + within_ms / 1000
         while time.monotonic() < give_up:
             event = self._next(TICK_S)
@@ -152,7 +153,7 @@ class StackClient:
                 return
             if isinstance(event, StackDown):
                 raise self._failure()
-        raise self._clean_up("the supervisor did not say within a minute whether the stack is up")
+        raise self._clean_up("the supervisor did not say in time whether the stack is up")
 
     def go(self) -> None:
         """Start the load. `events` yields LoadStarted when it begins and LoadDone when it ends."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.evidence import Pool
 from harness.evidence.endings import endings_of
@@ -38,6 +39,9 @@ def replay(plan: Plan) -> str:
     """The shell command that runs the same scenario again, with the same seed, overrides and cell."""
     words = ["tailgate", "run", plan.scenario_file, "--seed", str(plan.seed)]
     words += [word for override in plan.overrides for word in ("--set", override)]
+    if remote := plan.load.remote:
+        words += ["--expect-workers", str(plan.load.workers), "--listen", remote.listen.address]
+        words += ["--token-file", Path(remote.token_file).name]
     return shlex.join(words + (["--only", plan.cell] if plan.cell else []))
 
 

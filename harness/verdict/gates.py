@@ -26,6 +26,7 @@ from harness.gates.parse import parse_gate
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import PlannedGate
 from harness.rundir.results import GateResult
+from harness.units import NS_PER_MS, format_duration
 from harness.verdict.bad_seconds.late import lag_limit_ms, late_seconds
 from harness.verdict.bad_seconds.taken import TakenSeconds, taken_seconds
 from harness.verdict.bad_seconds.waiting import without_waiting
@@ -33,6 +34,9 @@ from harness.verdict.cut_slots import depends_on_dropped, has_cut_drops
 
 NAMES_SHOWN_MOST: Final = 8
 """So many names of a locustfile's requests are listed; the others are counted."""
+
+UNSURE_MOST: Final = 0.1
+"""The most uncertainty of the workers' clocks at which phases are judged, as a share of the guard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,11 @@ class GateVerdicts:
         witness saw something, by name, each with the reason."""
         return replace(self, gates=tuple(_undecided(one, unsure) for one in self.gates)) if unsure else self
 
+    def without_phases(self, reason: str) -> GateVerdicts:
+        """The same with every verdict on a phase other than `whole` made inconclusive, for a `reason` that the clocks
+        of the workers give; empty: they give none."""
+        return replace(self, gates=tuple(_unsure_of_phases(one, reason) for one in self.gates)) if reason else self
+
     def _without_unsure(self, one: GateVerdict) -> GateVerdict:
         if change := self.rests_on_cores.get(one.planned.id):
             kind, when = FindingKind.RESTS_ON_CORES, "in which others took the cores"
@@ -134,6 +143,26 @@ def _undecided(one: GateVerdict, unsure: Mapping[str, str]) -> GateVerdict:
     reason = f"it is unknown whether the service met {rests_on[0]}: {unsure[rests_on[0]]}"
     return replace(
         one, finding=replace(one.finding, verdict="inconclusive", kind=FindingKind.ONE_WITNESS, reason=reason)
+    )
+
+
+def _unsure_of_phases(one: GateVerdict, reason: str) -> GateVerdict:
+    if set(one.gate.phases()) <= {"whole"} or one.finding.verdict == "inconclusive":
+        return one
+    finding = replace(one.finding, verdict="inconclusive", kind=FindingKind.CLOCKS_UNSURE, reason=reason)
+    return replace(one, finding=finding)
+
+
+def clocks_unsure(pool: Pool) -> str:
+    """Why gates on phases cannot be decided: the arrivals' times may be off by more than a tenth of the guard, which
+    separates the phases. Empty: they can be, as always with workers on this machine."""
+    worst_ms = max(run.clock_uncertainty_ns for run in pool.runs) / NS_PER_MS
+    most_ms = pool.plan.guard_ms * UNSURE_MOST
+    if worst_ms <= most_ms:
+        return ""
+    return (
+        f"the workers' clocks are known to {format_duration(worst_ms)} only, which is more than a tenth of the guard "
+        f"of {format_duration(pool.plan.guard_ms)}"
     )
 
 

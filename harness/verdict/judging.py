@@ -53,7 +53,7 @@ from harness.verdict.bad_seconds.taken import cores_finding, cores_result
 from harness.verdict.before_fault import AsBefore, as_before
 from harness.verdict.cut_slots import drops_finding, has_cut_drops
 from harness.verdict.faults.proof import excuse_blocked, one_witness_faults, prove_faults
-from harness.verdict.gates import GateVerdict, GateVerdicts, judge_gates
+from harness.verdict.gates import GateVerdict, GateVerdicts, clocks_unsure, judge_gates
 from harness.verdict.matrix import MATRIX, combine_cells
 from harness.verdict.own_baseline import own_baseline
 from harness.verdict.phases import phase_results
@@ -97,7 +97,7 @@ def judge(evidence: Evidence | Pool) -> Results:
 
 
 def _results(pool: Pool, gates: GateVerdicts) -> Results:
-    gates = gates.undecided(one_witness_faults(pool))
+    gates = gates.undecided(one_witness_faults(pool)).without_phases(clocks_unsure(pool))
     alive, warmup = service_alive(pool), failed_warmup(pool)
     if gates.has_sure_fail or (alive and alive.finding.verdict == "fail"):
         gates = gates.without_unsure()

@@ -22,6 +22,7 @@ _OF_ONE_RUN: Final = {
     # ports, addresses and folders
     "network", "gateway.port", "gateway.binary", "gateway.target", "ca_file",
     "upstreams.*.listener", "upstreams.*.origin", "upstreams.*.command.port", "upstreams.*.command.cwd",
+    "load.remote.listen", "load.remote.token_file", "load.remote.join_within_ms",
     # what only gates and proofs read
     "gates", "default_gates", "metrics", "times_first_byte", "abort_if", "verdict.inconclusive", "upstreams.*.known_as",
     "upstreams.*.index", "faults.*.proof", "faults.*.met", "load.allowed_targets",

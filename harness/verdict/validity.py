@@ -19,7 +19,7 @@ from harness.rundir.judged.fault_results import unmet_notes
 from harness.rundir.manifest import SERVICE, HarnessFault, part_of, part_of_upstream
 from harness.rundir.results import ValidityCheck
 from harness.text import split_quote
-from harness.units import NS_PER_MS, NS_PER_S, format_count, format_share, format_things
+from harness.units import NS_PER_MS, NS_PER_S, format_count, format_duration, format_share, format_things
 from harness.verdict.faults.proof import ProofOutcome
 
 CHECKS: Final = ("counts", "lag", "cores", "files", "faults", "rollback", "generator_cpu", "workers")
@@ -81,9 +81,12 @@ def _counts(run: Evidence) -> RunCheck:
         return RunCheck("counts", True, "no load was started")
     if offsets is None:
         return RunCheck("counts", True, f"{format_count(len(run.samples))} rows; a closed model plans no number")
-    if run.stop_ns is not None:
-        offsets = offsets[: int(np.searchsorted(offsets, run.stop_ns - run.t0_ns))]
     rows = run.samples[run.samples["part"] == 0] if run.has_parts else run.samples
+    if run.stop_ns is not None:
+        offsets = offsets[: int(np.searchsorted(offsets, run.stop_ns - run.t0_ns - run.clock_drift_ns))]
+    if run.clocks:  # two workers' clocks may disagree on which of two arrivals was first, and on the last one
+        rows = np.sort(rows, order="seq")
+        rows = rows if run.stop_ns is None else rows[rows["seq"] < len(offsets)]
     wanted, found = format_count(len(offsets)), format_count(len(rows))
     fix = "a worker lost rows, or two wrote the same arrival: see logs/locust-*.log"
     if len(rows) != len(offsets):
@@ -91,7 +94,7 @@ def _counts(run: Evidence) -> RunCheck:
     if len(rows) and not (rows["seq"] == np.arange(len(rows), dtype=np.uint64)).all():
         return RunCheck("counts", False, f"{found} rows, but some arrivals have none and others several", fix)
     late = np.abs(rows["intended_ns"] - run.t0_ns - offsets)
-    if len(rows) and int(late.max()) > OFF_PLAN_NS:
+    if len(rows) and int(late.max()) > OFF_PLAN_NS + run.clock_drift_ns:
         problem = "the intended times in the rows are not their planned times"
         return RunCheck("counts", False, problem, "plan.json may belong to another run")
     return RunCheck("counts", True, f"all {wanted} planned arrivals have their row")
@@ -172,7 +175,11 @@ def _workers(run: Evidence) -> RunCheck:
     if ended and ended.reason in ("rig", "never_ready"):
         what = "the service was never ready" if ended.reason == "never_ready" else "the rig failed"
         return RunCheck("workers", False, what, "see the logs of this run")
-    return RunCheck("workers", True, f"{format_things(run.plan.load.workers, 'load worker')} ran to the end")
+    detail = f"{format_things(run.plan.load.workers, 'load worker')} ran to the end"
+    if run.clocks:
+        known = format_duration(run.clock_uncertainty_ns / NS_PER_MS)
+        detail += f" on other machines, whose clocks are known to {known}"
+    return RunCheck("workers", True, detail)
 
 
 def generator_cpu(run: Evidence, resources: Sequence[Mapping[str, object]], *, lag_ok: bool) -> RunCheck:

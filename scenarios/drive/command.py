@@ -26,6 +26,8 @@ class WorkerId:
 
     run_dir: Path
     index: int
+    token_file: Path | None = None
+    """The token of the load's master on another machine; None: there is no master."""
 
 
 def worker_argv(run_dir: Path, index: int) -> list[str]:
@@ -35,8 +37,25 @@ def worker_argv(run_dir: Path, index: int) -> list[str]:
     """
     plan = Plan.read(run_dir)
     users = own_share(plan.load.users, plan.load.workers, index) if plan.load.users is not None else 1
-    argv = [sys.executable, "-P", "-m", "scenarios.drive.locust_worker", "--headless", "-f", str(LOCUSTFILE)]
-    argv += ["--host", plan.gateway.target, "--users", str(users), "--spawn-rate", str(max(1, users))]
+    spawning = ["--headless", "--users", str(users), "--spawn-rate", str(max(1, users))]
+    return _locust(plan, spawning, run_dir, index)
+
+
+def remote_worker_argv(run_dir: Path, index: int, *, host: str, port: int, token_file: Path) -> list[str]:
+    """The same for a worker of Locust's master at `host` and `port`, which says how many users it starts."""
+    host = f"[{host}]" if ":" in host else host  # Locust puts it into an address as it is
+    argv = _locust(Plan.read(run_dir), ["--worker", "--master-host", host, "--master-port", str(port)], run_dir, index)
+    return [*argv, "--tailgate-token", str(token_file.absolute())]
+
+
+def master_argv(run_dir: Path) -> list[str]:
+    """The command that runs Locust's master for the plan in `run_dir`. Exits as a worker does."""
+    return [sys.executable, "-P", "-m", "scenarios.drive.remote.master", str(run_dir.absolute())]
+
+
+def _locust(plan: Plan, mode: Sequence[str], run_dir: Path, index: int) -> list[str]:
+    argv = [sys.executable, "-P", "-m", "scenarios.drive.locust_worker", *mode, "-f", str(LOCUSTFILE)]
+    argv += ["--host", plan.gateway.target]
     argv += ["--exit-code-on-error", "0", "--only-summary", "--skip-log-setup"]
     argv += plan.load.locust_options
     return [*argv, "--tailgate-run", str(run_dir.absolute()), "--tailgate-worker", str(index)]
@@ -46,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds tailgate's own arguments. Locust's parser needs them too, or it would refuse them."""
     parser.add_argument("--tailgate-run", type=Path, required=True)
     parser.add_argument("--tailgate-worker", type=int, required=True)
+    parser.add_argument("--tailgate-token", type=Path)
 
 
 def worker_id_of(argv: Sequence[str]) -> WorkerId:
@@ -53,7 +73,7 @@ def worker_id_of(argv: Sequence[str]) -> WorkerId:
     parser = argparse.ArgumentParser(prog="tailgate worker", allow_abbrev=False, add_help=False)
     add_arguments(parser)
     known, _ = parser.parse_known_args(argv)
-    return WorkerId(known.tailgate_run, known.tailgate_worker)
+    return WorkerId(known.tailgate_run, known.tailgate_worker, known.tailgate_token)
 
 
 def sends_by_libcurl(load: PlannedLoad) -> bool:

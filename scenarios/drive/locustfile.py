@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-from locust import User, events, task
+from locust import User, events, runners, task
 from locust.exception import StopUser
 
 from harness.errors import RigError, TailgateError
+from harness.remote.curve_keys import read_keys
 from harness.rundir.handshake import Handshake
 from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander, known_secrets
@@ -39,6 +40,8 @@ from scenarios.drive.scenario_user import scenario_user
 from scenarios.drive.user_code.user_code import UserCode, expanded_options
 from scenarios.drive.user_code.user_file import keep_tagged, load_user_classes
 from scenarios.drive.watch import StopWatch
+
+NEVER_S = 10**9
 
 
 @contextmanager
@@ -79,6 +82,7 @@ class Worker:
         if self.plan.load.locustfile is None:
             self.planned = PlannedRequests(self.plan, Expander(os.environ))
         self.classes = self._user_classes()
+        self._begun = False
 
     def begin(self, environment: Any) -> None:
         """Locust has read its options and made its runner; nothing runs yet."""
@@ -94,6 +98,9 @@ class Worker:
             self.handshake.await_service()
 
     def run_open(self, environment: Any) -> None:
+        if self._begun:  # Locust may start a user again, when it believes that a worker was away
+            return
+        self._begun = True
         with report_crash():
             self.await_service()
             sender = self._sender(environment)
@@ -160,6 +167,15 @@ def on_quitting(environment: Any, **_: object) -> None:
     gc.freeze()  # a worker that exits would search all of Locust for garbage, and the end of the run waits for its exit
 
 
+def join_master(token_file: Path) -> None:
+    """Lets Locust speak to its master with the keys of the token file. That the master is alive is watched by the
+    parent process, more closely than by Locust."""
+    from scenarios.drive.remote.secure_sockets import secure
+
+    secure(read_keys(token_file))
+    runners.MASTER_HEARTBEAT_TIMEOUT = NEVER_S
+
+
 def show_users() -> None:
     """Puts the user classes where Locust looks for them: among the names of this module."""
     if worker.plan.load.model == "open":
@@ -194,6 +210,8 @@ with report_crash():
     worker = Worker(worker_id_of(sys.argv[1:]))
     sys.argv[1:] = expanded_options(sys.argv[1:], worker.plan, os.environ)
     show_users()
+    if worker.place.token_file is not None:
+        join_master(worker.place.token_file)
 worker.watch.start()
 listen(add_arguments, to=events.init_command_line_parser)
 listen(worker.meter.on_request, to=events.request)

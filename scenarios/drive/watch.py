@@ -43,5 +43,6 @@ class StopWatch:
             now_ns = time.monotonic_ns()
             if now_ns >= flush_ns:
                 self._recorder.flush()
+                self._handshake.show_life()
                 flush_ns = now_ns + int(FLUSH_EVERY_S * NS_PER_S)
             gevent.sleep(LOOK_EVERY_S)

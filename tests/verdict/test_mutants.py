@@ -411,8 +411,8 @@ def _mean(pool: Any, population: Any, _bad: Any, rule: Rule) -> Decision:
 
 
 def _phases(change: Callable[[Phase, Any], Phase]) -> Patch:
-    def changed(plan: Any, windows: Any) -> Any:
-        return tuple(change(phase, plan) for phase in phases_of(plan, windows))
+    def changed(plan: Any, windows: Any, **unsure: float) -> Any:
+        return tuple(change(phase, plan) for phase in phases_of(plan, windows, **unsure))
 
     return swap("harness.evidence.run.phases_of", changed)
 

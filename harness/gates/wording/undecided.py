@@ -16,6 +16,7 @@ _ADVICE: Final = {
     FindingKind.STOPPED: "Let the run go on to its end.",
     FindingKind.NAME_NEVER_CAME: "Write the name as Locust reports it: the `name` of the request, else its path.",
     FindingKind.GUARD_TOO_SHORT: "Lengthen `load.guard` beyond the longest healthy request.",
+    FindingKind.CLOCKS_UNSURE: "Use workers with a better network to this machine, or write a longer `load.guard`.",
     FindingKind.ONE_WITNESS: "Start that Toxiproxy with -proxy-metrics, or let the fault last longer than the service "
     "caches answers; `met: optional` on the fault says that it need not be met.",
     FindingKind.NO_MAIN: "Run it with --baseline FILE, the baseline.json of a run of the main branch.",

@@ -7,6 +7,7 @@ when the worker has died.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -106,6 +107,11 @@ class LocustfileNote(Frozen):
 
 def notes_file(run_dir: Path, worker: int) -> Path:
     return run_dir / f"locustfile-{worker}.ndjson"
+
+
+def fatal_note(run_dir: Path, workers: Iterable[int]) -> LocustfileNote | None:
+    """The first note for which one of these workers ended; None: none did. Raises nothing."""
+    return next((note for one in workers for note in read_locustfile_notes(run_dir, one) if note.is_fatal), None)
 
 
 def read_locustfile_notes(run_dir: Path, worker: int) -> tuple[LocustfileNote, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from harness.model.frozen import Frozen
+from harness.rundir.planned.upstream import Endpoint
 
 
 class Stage(Frozen):
@@ -45,6 +46,16 @@ class PlannedRequest(Frozen):
     expect_contains: str | None = None
 
 
+class RemoteWorkers(Frozen):
+    """The workers of the load run on other machines, and connect to `listen` with the keys of the token file."""
+
+    listen: Endpoint
+    token_file: str
+    """Absolute path. The token is in no file of the run."""
+    join_within_ms: float = 120_000
+    """How long the run waits for them."""
+
+
 class PlannedLoad(Frozen):
     """The load: its model, its requests, its times and its limits."""
 
@@ -54,6 +65,8 @@ class PlannedLoad(Frozen):
     users: int | None = None
     """Closed model only."""
     workers: int = 1
+    remote: RemoteWorkers | None = None
+    """Where the workers are if they are not children of the run; None: they are."""
     requests: tuple[PlannedRequest, ...]
     locustfile: str | None = None
     locust_options: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, PlainValidator
@@ -17,6 +17,14 @@ _OURS: Final = re.compile(
     r"class[_-]picker|equal[_-]weights|only[_-]summary|loglevel|logfile|profile|iterations|otel|slack|f|H|u|r|t|i|L|T|E"
 )
 """Locust's own options, which the scenario sets or which have no meaning here. `tags` and `exclude-tags` have one."""
+
+_ABBREVIATED: Final = (
+    *("web", "csv", "master", "worker", "expect", "enable", "tailgate", "tls", "html", "json", "auto", "process"),
+    *("print", "show", "stop", "exit-code", "reset", "skip", "host", "user", "spawn-rate", "run-time", "headless"),
+    *("locustfile", "config", "version", "help", "list", "class-picker", "equal-weights", "only-summary", "log"),
+    *("profile", "iterations", "otel", "slack"),
+)
+"""How they begin. Locust takes a beginning for the whole option if the locustfile adds none of that name."""
 
 
 def _name(value: Any) -> str:
@@ -58,6 +66,17 @@ def option_words(options: Mapping[str, str | bool | tuple[str, ...]]) -> tuple[s
         elif value is not False:
             words.append(f"--{name}={value}")
     return tuple(words)
+
+
+def refused_word(words: Sequence[str]) -> str:
+    """The first of the words of a command line that Locust would take for an option which `load.locust_options` may not
+    have; empty: there is none."""
+    for word in words:
+        name = word.removeprefix("--").partition("=")[0]
+        is_ours = _OURS.fullmatch(name) or any(own.startswith(name) for own in _ABBREVIATED)
+        if word.startswith("-") and (not word.startswith("--") or not _NAME.fullmatch(name) or is_ours):
+            return word
+    return ""
 
 
 def option_texts(options: Any) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from harness.stack.detection.detection_book import DetectionBook
 from harness.stack.events import Event, FaultChanged
 from harness.stack.load.local_workers import LocalWorkers
 from harness.stack.load.phase import LoadPhase
+from harness.stack.load.remote_workers import RemoteTransport
 from harness.stack.monitor import metrics, resources
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes.process import ChildProcess
@@ -50,7 +51,8 @@ class ActiveLoad:
         self.run_dir = run_dir
         self.expand = expand
         self.state = RunState(run_dir, plan, emit, expand.secrets)
-        self.workers = LocalWorkers(plan, run_dir, environ, start_child=start_child, on_ready=on_ready)
+        transport = LocalWorkers if plan.load.remote is None else RemoteTransport
+        self.workers = transport(plan, run_dir, environ, start_child=start_child, on_ready=on_ready)
         self.phase = LoadPhase(plan, self.state, self.workers)
         self.background = BackgroundTasks(self.phase.trouble)
         self.injector: Injector | None = None

@@ -13,10 +13,10 @@ from typing import Final
 
 from harness.errors import RigError
 from harness.rundir import handshake
-from harness.rundir.locustfile.notes import LocustfileNote, read_locustfile_notes
+from harness.rundir.locustfile.notes import LocustfileNote, fatal_note
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
-from harness.stack.load.transport import PREFIX
+from harness.stack.load.transport import MASTER, PREFIX
 from harness.stack.process_spec import KILL_S, ProcessSpec
 from harness.stack.processes.process import ChildProcess
 from harness.stack.run_state import DISK_FIX
@@ -79,10 +79,10 @@ class LocalWorkers:
         await asyncio.gather(*(child.stop(GRACE_S) for child in self._children))
 
     def kill_overrunning(self) -> list[HarnessFault]:
-        overran = [child for child in self._children if child.alive]
-        for child in overran:
+        late = [child for child in self._children if child.alive]
+        for child in late:
             child.kill()
-        return [_overran(child) for child in overran]
+        return [overran(child) for child in late]
 
     def rows(self) -> tuple[Path, ...]:
         return tuple(self._run_dir / f"samples-{index}.bin" for index in range(len(self._specs)))
@@ -96,7 +96,7 @@ class LocalWorkers:
             begun_s = self._service_ready_s if self._awaits_service else launched_s
             if begun_s is not None and time.monotonic() - max(begun_s, launched_s) > READY_WITHIN_S:
                 raise RigError(
-                    f"{worker.name} was not ready within {READY_WITHIN_S:g} s" + _excerpt(worker),
+                    f"{worker.name} was not ready within {READY_WITHIN_S:g} s" + excerpt(worker),
                     f"see {worker.log_place}; the machine may be too busy to start Locust",
                 )
             await asyncio.wait([worker.code], timeout=_POLL_S)
@@ -114,26 +114,33 @@ def died(worker: ChildProcess) -> HarnessFault:
     traceback."""
     note = _fatal_note(worker)
     if note is not None:
-        trace = "".join(f"\n  {line}" for line in worker.log_excerpt()) if note.kind == "raised" else ""
+        trace = excerpt(worker) if note.kind == "raised" and worker.name != MASTER else ""
         return HarnessFault(check="workers", message=note.said() + trace, fix=note.remedy, part="locustfile")
     code = worker.code.result()
     why = f"signal {-code}" if code < 0 else f"exit code {code}"
     error = last_error(worker.log_tail(200))
     disk = _DISK_FULL.search(error) is not None
+    message = f"{worker.name} ended with {why}: {error}"
+    if worker.name == MASTER and code > 0:
+        message = error.removeprefix("error: ")
     return HarnessFault(
         check="files" if disk else "workers",
-        message=f"{worker.name} ended with {why}: {error}",
+        message=message,
         fix=DISK_FIX if disk else f"see {worker.log_place}; if the error is in your locustfile, mend it there",
     )
 
 
 def _fatal_note(worker: ChildProcess) -> LocustfileNote | None:
-    """What the worker noted of the user's locustfile before it ended for it; None: it ended for another reason."""
-    index = int(worker.name.removeprefix(PREFIX))
-    return next((note for note in read_locustfile_notes(worker.spec.cwd, index) if note.is_fatal), None)
+    """What the worker noted of the user's locustfile before it ended for it; None: it ended for another reason. The
+    master has ended for whatever ended one of its workers."""
+    run_dir = worker.spec.cwd
+    if worker.name == MASTER:
+        return fatal_note(run_dir, range(Plan.read(run_dir).load.workers))
+    return fatal_note(run_dir, [int(worker.name.removeprefix(PREFIX))])
 
 
-def _overran(worker: ChildProcess) -> HarnessFault:
+def overran(worker: ChildProcess) -> HarnessFault:
+    """The fault of a worker that had to be killed."""
     return HarnessFault(
         check="workers",
         message=f"{worker.name} did not end after the last arrival and the drain; it was killed",
@@ -151,5 +158,6 @@ def last_error(lines: list[str]) -> str:
     return lines[-1] if lines else "its log is empty"
 
 
-def _excerpt(worker: ChildProcess) -> str:
+def excerpt(worker: ChildProcess) -> str:
+    """The end of its log, to be appended to a message."""
     return "".join(f"\n  {line}" for line in worker.log_excerpt())

@@ -33,6 +33,8 @@ START_AHEAD_MS: Final = 300
 WARMUP_AHEAD_MS: Final = 50
 """The same if the load begins with a warm-up of `WARMUP_LEAST_MS` or more: no gate counts its late arrivals."""
 WARMUP_LEAST_MS: Final = 1_000
+REMOTE_AHEAD_MS: Final = 2_000
+"""The same if the message goes to other machines."""
 MARGIN_S: Final = 10.0
 """How long workers may take to write their last rows after the planned end and the drain."""
 BROKEN_DRAIN_S: Final = 2.0
@@ -189,6 +191,8 @@ class LoadPhase:
 
 def ahead_ms(plan: Plan) -> int:
     """How long before the first possible arrival start.json is written, in ms."""
+    if plan.load.remote is not None:
+        return REMOTE_AHEAD_MS
     return WARMUP_AHEAD_MS if plan.load.warmup_ms >= WARMUP_LEAST_MS else START_AHEAD_MS
 
 

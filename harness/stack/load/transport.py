@@ -1,7 +1,7 @@
 """The interface between a load and its workers, wherever they run.
 
-`harness.stack.load.local_workers` implements it with children of this process and files as messages. Workers on other
-machines would be another transport: their rows have a clock offset, and messages show whether they are alive.
+`harness.stack.load.local_workers` implements it with children of this process and files as messages,
+`harness.stack.load.remote_workers` with Locust's master as the one child, which relays these files to other machines.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from harness.rundir.manifest import HarnessFault
 
 PREFIX: Final = "locust-"
 """What the name of every worker begins with."""
+MASTER: Final = f"{PREFIX}master"
+"""The child that speaks to workers on other machines. When it fails, its last line says which of them, and why."""
 
 
 class WorkerTransport(Protocol):
@@ -41,7 +43,8 @@ class WorkerTransport(Protocol):
         """Return when every worker has exited, or after `within_s`."""
 
     async def end(self) -> None:
-        """Ask every worker that is alive to exit, and kill those that do not. Takes at most `local_workers.END_S`."""
+        """Ask every worker that is alive to exit, and kill those that do not. The rows that exist are kept. Takes
+        some seconds at most."""
 
     def kill_overrunning(self) -> list[HarnessFault]:
         """Kill every worker that is alive. Returns one fault for each."""

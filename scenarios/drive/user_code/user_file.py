@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
-from locust import User
+from locust import LoadTestShape, User
 from locust.user.task import filter_tasks_by_tags
 from locust.util.load_locustfile import load_locustfile
 
@@ -22,6 +23,18 @@ def load_user_classes(path: Path, watcher: LocustfileWatcher, *, arrivals_are_pl
 
     Raises RigError for a file that cannot be used.
     """
+    classes, shapes = find_user_classes(path)
+    for shape in shapes:
+        what = "arrivals are planned" if arrivals_are_planned else "`load.users` says how many users there are"
+        watcher.note("ignored", f"shape {type(shape).__name__} is ignored: {what}")
+    if arrivals_are_planned:
+        for user_class in classes:
+            _note_ignored(user_class, watcher)
+    return classes
+
+
+def find_user_classes(path: Path) -> tuple[tuple[type[User], ...], Sequence[LoadTestShape]]:
+    """The same classes, and the shapes; nothing is noted. Raises as `load_user_classes` does."""
     sys.path.insert(0, str(path.parent))  # for good, since tasks may import later
     found, shapes = load_locustfile(str(path))
     classes = tuple(found[name] for name in sorted(found))
@@ -30,13 +43,7 @@ def load_user_classes(path: Path, watcher: LocustfileWatcher, *, arrivals_are_pl
     for user_class in classes:
         if not user_class.tasks:
             raise RigError(f"{user_class.__name__} in {path.name} has no tasks")
-    for shape in shapes:
-        what = "arrivals are planned" if arrivals_are_planned else "`load.users` says how many users there are"
-        watcher.note("ignored", f"shape {type(shape).__name__} is ignored: {what}")
-    if arrivals_are_planned:
-        for user_class in classes:
-            _note_ignored(user_class, watcher)
-    return classes
+    return classes, shapes
 
 
 def keep_tagged(classes: tuple[type[User], ...], options: Namespace) -> None:

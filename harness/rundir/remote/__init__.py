@@ -1,0 +1,1 @@
+"""Files that only a load with workers on other machines leaves."""
