@@ -188,6 +188,7 @@ class PlannedRequest(Frozen):
     """Upstreams whose rows a complete answer contains."""
     expect_status: tuple[tuple[int, int], ...] | None = None
     expect_contains: str | None = None
+    expect_lacks: str | None = None
 
 
 class PlannedLoad(Frozen):

@@ -46,7 +46,7 @@ class Checks:
         outcome = self._by_status(status, request, accepted)
         if outcome is not Outcome.OK:
             return outcome, 0
-        if request is not None and request.expect_contains is not None and request.expect_contains.encode() not in body:
+        if request is not None and not _has_expected_text(request, body):
             return Outcome.BAD_ANSWER, 0
         try:
             return Outcome.OK, self._answered(body)
@@ -78,6 +78,11 @@ class Checks:
 
 def _within(status: int, ranges: tuple[tuple[int, int], ...]) -> bool:
     return any(low <= status <= high for low, high in ranges)
+
+
+def _has_expected_text(request: PlannedRequest, body: bytes) -> bool:
+    contains, lacks = request.expect_contains, request.expect_lacks
+    return (contains is None or contains.encode() in body) and (lacks is None or lacks.encode() not in body)
 
 
 def _names(expression: ParsedResult, body: bytes) -> list[str]:

@@ -159,6 +159,7 @@ def test_each_way_to_fail_has_its_outcome(tmp_path: Path) -> None:
         "/504": Answer(status=504),
         "/expected-404": Answer(status=404),
         "/unexpected-200": Answer(),
+        "/with-warning": Answer(body=b"a warning"),
         "/without-word": Answer(body=b"nothing"),
         "/closed": Answer(close=True),
         "/moved": Answer(status=302, headers={"location": "/ok"}),
@@ -172,6 +173,7 @@ def test_each_way_to_fail_has_its_outcome(tmp_path: Path) -> None:
         "/expected-404": Outcome.OK,
         "/unexpected-200": Outcome.BAD_ANSWER,
         "/without-word": Outcome.BAD_ANSWER,
+        "/with-warning": Outcome.BAD_ANSWER,
         "/closed": Outcome.CONNECTION_ERROR,
         "/cut": Outcome.CONNECTION_ERROR,
         "/moved": Outcome.OK,
@@ -181,6 +183,7 @@ def test_each_way_to_fail_has_its_outcome(tmp_path: Path) -> None:
         "/expected-404": {"expect_status": ((404, 404),)},
         "/unexpected-200": {"expect_status": ((201, 201),)},
         "/without-word": {"expect_contains": "word"},
+        "/with-warning": {"expect_lacks": "warning"},
     }
     requests = tuple(get(path, **checks.get(path, {})) for path in expected)
     with StubServer(lambda asked: answers[asked.path]) as stub:

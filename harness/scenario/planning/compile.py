@@ -350,4 +350,5 @@ def _request(scenario: Scenario, request: Request, values: dict[str, str]) -> Pl
         asks=request.asks if request.asks is not None else tuple(scenario.upstreams),
         expect_status=request.expect.status if request.expect else None,
         expect_contains=request.expect.contains if request.expect else None,
+        expect_lacks=request.expect.lacks if request.expect else None,
     )

@@ -115,6 +115,12 @@ class StagePart(StrictModel):
 class Expect(StrictModel):
     status: Statuses | None = Field(None, description="Anything else is a bad answer")
     contains: Text | None = Field(None, description="A text that the body must contain")
+    lacks: Text | None = Field(None, description="A text that the body must not contain")
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        if self.contains is not None and self.lacks is not None and self.lacks in self.contains:
+            found = "no answer can contain the text of `contains` and lack this part of it"
+            yield "lacks", refusal(found, "write a longer text here, or remove one of the two")
 
 
 class Request(StrictModel):
