@@ -15,7 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.rundir.plan import Plan, PlannedGateway, PlannedLoad, PlannedRequest, PlannedService, Schedule, Stage
+from harness.rundir.plan import (
+    Plan,
+    PlannedGateway,
+    PlannedLoad,
+    PlannedRequest,
+    PlannedService,
+)
+from harness.rundir.planned.schedule import Schedule, Stage
 from harness.rundir.rows import SAMPLES, read_rows
 from harness.units import NS_PER_MS, NS_PER_S
 from scenarios.drive.command import worker_argv

@@ -34,7 +34,7 @@ from harness.rundir.rows import NO_SEQ, Outcome
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
 from harness.units import NS_PER_MS, NS_PER_S, Span, join
-from scenarios.load import arrivals_ns
+from scenarios.load import PlannedArrivals, active_intervals
 
 NEVER: Final = np.iinfo(np.int64).max
 """The latency of a request that did not end ok. It is above every limit."""
@@ -226,10 +226,15 @@ class Evidence:
         return bool(self.samples["part"].any())
 
     @cached_property
+    def planned(self) -> PlannedArrivals | None:
+        """Every planned arrival; None in the closed model, which plans no arrivals."""
+        load = self.plan.load
+        return PlannedArrivals.of(load, self.plan.seed) if load.streams else None
+
+    @cached_property
     def planned_offsets_ns(self) -> NDArray[np.int64] | None:
         """The intended time of every planned arrival, from t = 0; None in the closed model, which plans no arrivals."""
-        schedule = self.plan.load.schedule
-        return None if schedule is None else np.asarray(arrivals_ns(schedule, self.plan.seed), dtype=np.int64)
+        return None if self.planned is None else np.asarray(self.planned.at_ns, dtype=np.int64)
 
     @cached_property
     def call_arrivals(self) -> NDArray[np.int64]:
@@ -268,6 +273,25 @@ class Evidence:
         ]
         bad = sum(span.overlap_ns(second) for span in spans for second in late)
         return (sum(span.end_ns - span.begin_ns for span in spans) - bad) / NS_PER_S
+
+    def seconds_with_arrivals(self, phase: str, request: str | None) -> float | None:
+        """How long a request (any, if None) could arrive in the phase, in seconds without bad ones; None: all the time.
+
+        The rest of the phase says nothing about it, so it must not count as time in which nothing was slow.
+        """
+        intervals = active_intervals(self.plan.load, (request,) if request else ())
+        if intervals is None:
+            return None
+        active = [
+            Span(self.t0_ns + round(start * NS_PER_MS), self.t0_ns + round(end * NS_PER_MS)) for start, end in intervals
+        ]
+        both = [
+            Span(max(span.begin_ns, other.begin_ns), min(span.end_ns, other.end_ns))
+            for span in self._spans(phase)
+            for other in active
+            if span.overlap_ns(other)
+        ]
+        return self.seconds(both)
 
     def without(self, bad_seconds: frozenset[int]) -> Evidence:
         """The same run as if no request had been due in these seconds, counted from t = 0."""

@@ -8,7 +8,7 @@ gate FAILs only if it would have failed whatever the remaining arrivals had done
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -22,7 +22,6 @@ from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
 from harness.statistics import Counts, Decision, Rule, batch_sizes, batch_sums, cannot_pass, decide
 from harness.units import NS_PER_S, format_count, format_share
-from scenarios.load import request_index
 
 if TYPE_CHECKING:
     from harness.rundir.results import Ending
@@ -56,8 +55,11 @@ class Population:
         return [self.window(run) for run in pool.runs]
 
     def window(self, run: Evidence) -> Window:
-        """The window of the phase in one run, with only the requests of this population."""
+        """The window of the phase in one run, with only the requests of this population, and only as long as these
+        could arrive."""
         window = run.window(self.phase, every_part=self.every_part)
+        if (seconds := run.seconds_with_arrivals(self.phase, self.request)) is not None:
+            window = replace(window, seconds=seconds)
         if self.request is not None:
             window = window.only(window.samples["request"] == run.request_index(self.request))
         return window.only(window.ok) if self.ok_only else window
@@ -126,18 +128,16 @@ def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDAr
 
     None if the plan cannot tell: a closed model, a population of ok requests, or arrivals with several requests.
     """
-    offsets = run.planned_offsets_ns
-    if offsets is None or population.ok_only or run.has_parts:
+    planned, offsets = run.planned, run.planned_offsets_ns
+    if planned is None or offsets is None or population.ok_only or run.has_parts:
         return None
     first, end = np.searchsorted(offsets, (window.start_ns - run.t0_ns, window.end_ns - run.t0_ns)).tolist()
     seqs = np.arange(first, end)
     if run.bad_seconds:
         seqs = seqs[~np.isin(offsets[first:end] // NS_PER_S, list(run.bad_seconds))]
-    requests = run.plan.load.requests
-    if population.request is not None and len(requests) > 1:
-        weights = [request.weight for request in requests]
+    if population.request is not None and len(run.plan.load.requests) > 1:
         wanted = run.request_index(population.request)
-        seqs = seqs[[request_index(run.plan.seed, int(seq), weights) == wanted for seq in seqs]]
+        seqs = seqs[[planned.request_of(int(seq)) == wanted for seq in seqs]]
     return seqs
 
 

@@ -23,7 +23,7 @@ from harness.rundir.plan import Plan
 from harness.rundir.rows import CALLS, SAMPLES
 from harness.verdict.cut_slots import assume_ok
 from harness.verdict.validity import bad_seconds, lag_limit_ms
-from scenarios.load import arrivals_ns
+from scenarios.load import PlannedArrivals
 
 
 class FailFast:
@@ -36,23 +36,22 @@ class FailFast:
         self._gates = gates
         self._alpha_fail = round(1 - plan.verdict.confidence, 9) / max(len(gates), 1)
         self._lag_limit_ms = lag_limit_ms([limit for limit in limits if limit is not None])
-        schedule = plan.load.schedule
-        self._offsets = None if schedule is None else np.asarray(arrivals_ns(schedule, plan.seed), dtype=np.int64)
+        self._planned = PlannedArrivals.of(plan.load, plan.seed) if plan.load.streams else None
 
     def reason(self, rows: NDArray[Any], t0_ns: int) -> str | None:
         """Why the run may stop now: a gate's text with its finding; None if no FAIL is certain yet.
 
         `rows`: the requests so far, in any order.
         """
-        if self._offsets is None or not len(rows):
+        if self._planned is None or not len(rows):
             return None
         run = self._so_far(in_order([rows], SAMPLES), t0_ns)
         if self._plan.load.slots_cut:  # a gate must fail even if all dropped arrivals had been answered at once
-            run = self._with_offsets(assume_ok(run))
+            run = self._with_plan(assume_ok(run))
         bad = bad_seconds(run, self._lag_limit_ms)
         for gate in self._gates:
             finding = self._cannot_pass(gate, run)
-            if finding and (not bad or self._cannot_pass(gate, self._with_offsets(run.without(bad)))):
+            if finding and (not bad or self._cannot_pass(gate, self._with_plan(run.without(bad)))):
                 return f"`{gate.text}` can no longer pass: {finding.reason}"
         return None
 
@@ -75,10 +74,10 @@ class FailFast:
             calls=np.empty(0, CALLS.dtype()),
             stop_ns=t0_ns,  # no phase is complete yet, since rows come late and in any order
         )
-        return self._with_offsets(run)
+        return self._with_plan(run)
 
-    def _with_offsets(self, run: Evidence) -> Evidence:
-        run.planned_offsets_ns = self._offsets  # so that they are not drawn again at every call
+    def _with_plan(self, run: Evidence) -> Evidence:
+        run.planned = self._planned  # so that they are not drawn again at every call
         return run
 
     def _cannot_pass(self, gate: Gate, run: Evidence) -> Finding | None:

@@ -74,12 +74,12 @@ class WarmupWatch:
         load = self._plan.load
         if now_ns >= t0_ns + round(load.client_cap_ms * NS_PER_MS) + SETTLE_NS:
             return True  # no request lasts longer than the client cap
-        if load.schedule is None:
+        if not load.streams:
             return False
-        from scenarios.load import arrivals_ns
+        from scenarios.load import PlannedArrivals
 
         half_ns = round(load.warmup_ms / 2 * NS_PER_MS)
-        return rows >= sum(-half_ns <= offset < 0 for offset in arrivals_ns(load.schedule, self._plan.seed))
+        return rows >= sum(-half_ns <= offset < 0 for offset in PlannedArrivals.of(load, self._plan.seed).at_ns)
 
     def uncalled_warning(self, t0_ns: int | None, now_ns: int) -> str | None:
         """A warning of fakes with a fault that were not called by the end of the baseline; returned at most once."""

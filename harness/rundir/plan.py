@@ -1,7 +1,7 @@
 """A plan: everything that a run will do, decided before anything is started, and saved as plan.json.
 
 Workers, supervisor and judge all read this file; none of them reads the scenario again. The arrivals themselves are not
-stored: they follow from `load.schedule` and `seed` by a pure function (`scenarios.load.arrivals`). Times are
+stored: they follow from `load.streams` and `seed` by a pure function (`scenarios.load.planned_arrivals`). Times are
 milliseconds from t = 0, the end of the warm-up.
 """
 
@@ -20,6 +20,7 @@ from harness.rundir.planned.forwarding import ForwardSpec, StreamSpec, UrlParts
 from harness.rundir.planned.process_act import SERVICE_TARGET, ProcessAct
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.routes import PlannedProfile, RouteSource
+from harness.rundir.planned.schedule import Schedule, Stream
 from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork
 
 
@@ -153,27 +154,6 @@ class PlannedGateway(Frozen):
     target: str
 
 
-class Stage(Frozen):
-    """Arrival rate from `start_per_s` to `end_per_s`, linear over `duration_ms`."""
-
-    start_per_s: float
-    end_per_s: float
-    duration_ms: float
-
-
-class Schedule(Frozen):
-    """When requests arrive. Stages include the warm-up, so the first begins at -warmup_ms.
-
-    `start_ms`: where the first stage begins, -warmup_ms. `replay_ms`: arrival times of a recording (ms from t = 0),
-    instead of stages.
-    """
-
-    start_ms: float
-    arrivals: Literal["poisson", "constant"] = "poisson"
-    stages: tuple[Stage, ...] = ()
-    replay_ms: tuple[float, ...] | None = None
-
-
 class PlannedRequest(Frozen):
     """One kind of request of the load. `expect_status` has inclusive ranges of status codes."""
 
@@ -183,7 +163,9 @@ class PlannedRequest(Frozen):
     headers: dict[str, str] = {}
     body: str | None = None
     weight: int = 1
-    """Its share of the arrivals, relative to the weights of the other requests."""
+    """Its share of the arrivals, relative to the weights of the other requests that share the rate of the load."""
+    schedule: Schedule | None = None
+    """Its own arrivals. None: it shares those of the load."""
     asks: tuple[str, ...]
     """Upstreams whose rows a complete answer contains."""
     expect_status: tuple[tuple[int, int], ...] | None = None
@@ -196,7 +178,7 @@ class PlannedLoad(Frozen):
 
     model: Literal["open", "closed"]
     schedule: Schedule | None = None
-    """Open model only."""
+    """Open model only: the arrivals of the requests that have no schedule of their own. None: each has one."""
     users: int | None = None
     """Closed model only."""
     workers: int = 1
@@ -220,6 +202,26 @@ class PlannedLoad(Frozen):
     """Inclusive ranges of status codes that count as ok."""
     complete: Literal["auto", "none", "jmespath"]
     complete_jmespath: str | None = None
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams of arrivals, first the one that shares the rate of the load; none in the closed model."""
+        if self.model == "closed":
+            return ()
+        shared = tuple(place for place, request in enumerate(self.requests) if request.schedule is None)
+        if self.locustfile is not None:  # what an arrival sends is not planned: the first request stands for all
+            shared = (0,)
+        streams = []
+        if self.schedule is not None and shared:
+            streams.append(Stream("", self.schedule, shared, tuple(self.requests[place].weight for place in shared)))
+        for place, request in enumerate(self.requests):
+            if request.schedule is not None:
+                streams.append(Stream(request.name, request.schedule, (place,), (1,)))
+        return tuple(streams)
+
+    def places(self, names: Sequence[str]) -> frozenset[int]:
+        """The places of the requests of these names; of all requests if none is named."""
+        return frozenset(place for place, each in enumerate(self.requests) if not names or each.name in names)
 
 
 class PlannedToxic(Frozen):

@@ -59,6 +59,7 @@ from harness.verdict.resource_usage import cost_results
 from harness.verdict.service_alive import service_alive
 from harness.verdict.validity import CHECKS, RunCheck, as_check, generator_cpu, lag_finding, rig_findings
 from harness.verdict.warmup import WarmupFailure, failed_warmup
+from scenarios.load import planned_peak_per_s
 
 RESULTS: Final = "results.json"
 UNATTRIBUTED: Final = ("warmup", "guard", "tail")
@@ -291,7 +292,7 @@ def _explain(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         f"`{one.planned.text}` is undecided{more}: {one.finding.reason}",
         f"`{one.planned.text}` could not be decided: {one.finding.reason}.{warned}"
         f"{explanations.but_unmet(judged.unmet)}",
-        one.gate.advice(one.finding, explanations.context_of(plan)),
+        one.gate.advice(one.finding, explanations.context_of(plan, one.gate)),
     )
 
 
@@ -323,8 +324,10 @@ def _scenario_ref(plan: Plan) -> ScenarioRef:
 def _run_ref(pool: Pool) -> RunRef:
     run = pool.runs[0]
     plan, manifest = run.plan, run.manifest
-    schedule = plan.load.schedule
-    rate = max((max(s.start_per_s, s.end_per_s) for s in schedule.stages), default=None) if schedule else None
+    schedules = [stream.schedule for stream in plan.load.streams]
+    # the peak of a recording depends on the length of the stretch in which arrivals are counted, so it is no rate
+    has_rate = bool(schedules) and all(schedule.replay_ms is None for schedule in schedules)
+    rate = planned_peak_per_s(plan.load) if has_rate else None
     return RunRef(
         id=plan.run_id,
         started_at=manifest.started_at,

@@ -1,7 +1,7 @@
 """The user class for `request` and `requests` of a scenario. Its one task sends the request of its arrival.
 
-The request and the row of data depend only on seed and number of the arrival, so that the judge can compute them. The
-class keeps no cookies, since arrivals are independent of one another.
+The request and the row of data depend only on the seed and on the arrival's stream and number in it, so that the judge
+can compute them. The class keeps no cookies, since arrivals are independent of one another.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ScenarioUser(FastHttpUser):
         if arrival is None:
             raise RuntimeError("a request of the scenario needs an arrival, and there is none")
         request = self.prepared[arrival.request]
-        row = self.rows[arrival.seq % len(self.rows)]
+        row = self.rows[arrival.turn % len(self.rows)]
         self.client.request(
             request.method,
             request.path(row),

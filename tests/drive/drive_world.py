@@ -23,9 +23,8 @@ from harness.rundir.plan import (
     PlannedRequest,
     PlannedService,
     PlannedUpstream,
-    Schedule,
-    Stage,
 )
+from harness.rundir.planned.schedule import Schedule, Stage
 from harness.rundir.rows import SAMPLES, read_rows
 from harness.units import NS_PER_MS
 from scenarios.drive.command import worker_argv

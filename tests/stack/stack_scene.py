@@ -28,9 +28,8 @@ from harness.rundir.plan import (
     PlannedToxic,
     PlannedUpstream,
     Proof,
-    Schedule,
-    Stage,
 )
+from harness.rundir.planned.schedule import Schedule, Stage
 from harness.stack.client import StackClient
 from harness.stack.events import Event, FaultChanged
 from harness.stack.processes import orphans

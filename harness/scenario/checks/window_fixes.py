@@ -24,7 +24,7 @@ def suggest_length(checked: CheckedScenario, phase: Phase, needed_ms: float) -> 
             return f"let the first fault begin at {round_up(needed_ms + checked.timeline.guard_ms)}, after its guard"
         return f"write load.baseline: {round_up(needed_ms)}" if faults else "write load.duration"
     load = checked.scenario.load
-    by_itself = not load.stages and load.replay is None and load.duration_ms is None
+    by_itself = not load.is_staged and load.replay is None and load.duration_ms is None
     if phase.name.startswith("after ") and by_itself and all(fault.at_ms is None for fault in checked.scenario.faults):
         return f"write load.recovery: {round_up(needed_ms)}"
     if phase.name.startswith("after "):
@@ -38,7 +38,7 @@ def suggest_load_after(checked: CheckedScenario, phase: Phase, needed_ms: float)
     another_follows = phase.end_ms < timeline.duration_ms
     if another_follows and any(fault.at_ms is not None for fault in checked.scenario.faults):
         return suggest_length(checked, phase, needed_ms)
-    if another_follows or (not load.stages and load.replay is None and load.duration_ms is None):
+    if another_follows or (not load.is_staged and load.replay is None and load.duration_ms is None):
         return f"write load.recovery: {round_up(needed_ms)}"
     short_ms = needed_ms - phase.seconds * 1000
     if load.duration_ms is not None:
@@ -54,7 +54,7 @@ def suggest_longer(checked: CheckedScenario, phase: Phase, short_ms: float, grow
         if faults[phase.name].every_ms is not None:
             return f"let the load last {round_up(checked.timeline.duration_ms + short_ms)}"
         return f"write `for: {round_up(faults[phase.name].for_ms + short_ms)}` for `{phase.name}`"
-    by_itself = not load.stages and load.replay is None
+    by_itself = not load.is_staged and load.replay is None
     with_at = any(fault.at_ms is not None for fault in checked.scenario.faults)
     if phase.name == "baseline" and faults:
         if with_at:

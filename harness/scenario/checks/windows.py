@@ -14,7 +14,7 @@ from typing import Final
 from harness.gates import Gate
 from harness.gates.context import FirstWindow, ScenarioWindows
 from harness.rundir.phases import Phase, planned_phases
-from harness.rundir.plan import Plan, Schedule
+from harness.rundir.plan import Plan
 from harness.scenario.checks.fault_windows import fault_findings, overlap, overlap_findings, share_warnings
 from harness.scenario.checks.window_fixes import (
     RATE_MOST_PER_S,
@@ -33,7 +33,7 @@ from harness.scenario.planning.timeline import (
     COMFORT,
     RECOVERY_MS,
     lowest_rate_per_s,
-    request_share,
+    stages_ms,
 )
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
@@ -84,16 +84,25 @@ def _load(checked: CheckedScenario) -> Iterator[Diagnostic]:
     ):
         last = duration_literal(checked.inputs.replay_ms[-1])
         yield Diagnostic(("load", "replay"), f"the recording ends at {last}, within the warm-up", "write warmup: 0s")
+    lasts_ms = checked.timeline.duration_ms
+    for index, request in enumerate(load.written_requests):
+        if (own_ms := stages_ms(request.stages)) > lasts_ms + ROUNDING_MS:
+            message = f"the stages of `{request.name}` last {duration_literal(own_ms)}, and the load ends after "
+            fix = f"shorten them, or let the load last {duration_literal(own_ms)}"
+            yield Diagnostic((*load.path_of(index), "stages"), f"{message}{duration_literal(lasts_ms)}", fix)
 
 
 def _load_warnings(checked: CheckedScenario) -> Iterator[Diagnostic]:
     load = checked.scenario.load
-    if load.stages and load.stages[0].shape == "ramp" and checked.timeline.warmup_ms:
-        yield Diagnostic(
-            ("load", "stages", 0),
-            "the first stage ramps up from 0/s, so the warm-up sends nothing",
-            "begin with a step",
-        )
+    ramps: list[tuple[str | int, ...]] = []
+    if load.stages and load.stages[0].shape == "ramp":
+        ramps.append(("load", "stages", 0))
+    for index, request in enumerate(load.written_requests):
+        if request.stages and request.stages[0].shape == "ramp":
+            ramps.append((*load.path_of(index), "stages", 0))
+    for path in ramps if checked.timeline.warmup_ms else ():
+        found = "the first stage ramps up from 0/s, so the warm-up sends nothing"
+        yield Diagnostic(path, found + (" of this request" if len(path) > 3 else ""), "begin with a step")
 
 
 # ---------------------------------------------------------------- gates
@@ -113,7 +122,7 @@ class _Windows:
 def _gate(windows: _Windows, named: LocatedGate, diagnostics: Diagnostics) -> None:
     """Checks every window of the gate, so that all that it needs is known at once."""
     gate, checked, plan, phases = named.gate, windows.checked, windows.plan, windows.phases
-    needed_ms = gate.load_needed_after_ms(lowest_rate_per_s(checked.scenario.load))
+    needed_ms = gate.load_needed_after_ms(lowest_rate_per_s(checked.scenario.load, gate))
     overlapped = _overlap_before(plan, gate.phase) if needed_ms else ""
     if overlapped:
         diagnostics.problems.append(Diagnostic(named.path, overlapped, "keep the faults apart in time"))
@@ -136,8 +145,8 @@ def _gate(windows: _Windows, named: LocatedGate, diagnostics: Diagnostics) -> No
     diagnostics.problems += named.diagnostics(gate.window_diagnostics(_as_gates_see(windows, refused)))
     before = len(diagnostics.problems)
     _enough_moments(windows, known, named, diagnostics)
-    if plan.load.schedule is not None and len(diagnostics.problems) == before:
-        diagnostics.problems += _enough_arrivals(checked, plan.load.schedule, known, named)
+    if plan.load.streams and len(diagnostics.problems) == before:
+        diagnostics.problems += _enough_arrivals(checked, plan, known, named)
 
 
 def _needed_ms(checked: CheckedScenario, gate: Gate) -> float:
@@ -149,7 +158,7 @@ def _needed_ms(checked: CheckedScenario, gate: Gate) -> float:
 
 def _decided_ms(checked: CheckedScenario, gate: Gate) -> float:
     """As `_needed_ms`, and long enough for as many arrivals at the lowest planned rate."""
-    per_ms = lowest_rate_per_s(checked.scenario.load) * request_share(checked.scenario.load, gate) / 1000
+    per_ms = lowest_rate_per_s(checked.scenario.load, gate) / 1000
     verdict = checked.scenario.verdict
     arrivals_ms = gate.moments(verdict.confidence) / (per_ms * verdict.runs) if per_ms else 0.0
     return max(_needed_ms(checked, gate), arrivals_ms)
@@ -189,8 +198,15 @@ def _as_gates_see(windows: _Windows, refused: frozenset[str]) -> ScenarioWindows
             )
             for fault in plan.faults
         ),
+        rate_per_s=lambda phase, requests: _rate_per_s(plan, phases[phase], requests),
         suggest_longer=lambda phase, short_ms: suggest_longer(checked, phases[phase], short_ms, _grown_ms(windows)),
     )
+
+
+def _rate_per_s(plan: Plan, phase: Phase, requests: Sequence[str]) -> float | None:
+    if not plan.load.streams or not phase.seconds:
+        return None
+    return expected_arrivals(plan.load, phase, requests) / phase.seconds
 
 
 def _overlap_before(plan: Plan, phase: str) -> str:
@@ -208,7 +224,7 @@ def _load_after(checked: CheckedScenario, phase: Phase, named: LocatedGate, need
     if has_ms >= needed_ms - ROUNDING_MS:
         return
     load = checked.scenario.load
-    rate_per_s = lowest_rate_per_s(load)
+    rate_per_s = lowest_rate_per_s(load, named.gate)
     by_rate = needed_ms > named.gate.load_needed_after_ms(RATE_MOST_PER_S)
     at = f" at {'the lowest rate, ' if load.stages else ''}{rate_per_s:g}/s" if by_rate else ""
     fix = suggest_load_after(checked, phase, needed_ms)
@@ -227,9 +243,10 @@ def _enough_moments(windows: _Windows, known: Sequence[Phase], named: LocatedGat
     checked, plan, verdict = windows.checked, windows.plan, windows.checked.scenario.verdict
     moments = named.gate.moments(verdict.confidence)
     for phase in known if moments else ():
-        has_ms = phase.seconds * 1000 * verdict.runs
+        counted_ms = _counted_ms(plan, phase, named.gate)
+        has_ms = counted_ms * verdict.runs
         needed_ms = moments * verdict.clump_ms
-        if has_ms >= needed_ms * COMFORT:
+        if has_ms >= needed_ms * COMFORT or not counted_ms:  # `_enough_arrivals` refuses a phase without any
             continue
         clump_ms = math.floor(has_ms / (moments * COMFORT))
         clump = duration_literal(clump_ms) if clump_ms >= 1 else ""
@@ -237,6 +254,9 @@ def _enough_moments(windows: _Windows, known: Sequence[Phase], named: LocatedGat
         window = f"the window `{phase.name}` of `{named.gate.text}` is {duration_literal(phase.seconds * 1000)} long"
         wanted_ms = max(needed_ms * COMFORT, _arrivals_needed_ms(checked, plan, phase, named.gate) * verdict.runs)
         fix = suggest_longer(checked, phase, (wanted_ms - has_ms) / verdict.runs, _grown_ms(windows))
+        if counted_ms < phase.seconds * 1000:
+            arrive = f"what it counts arrives for {duration_literal(counted_ms)} of it"
+            window, fix = f"{window}, and {arrive}", f"let its requests arrive for {round_up(wanted_ms / verdict.runs)}"
         if has_ms < needed_ms:
             diagnostics.problems.append(
                 Diagnostic(
@@ -251,27 +271,48 @@ def _enough_moments(windows: _Windows, known: Sequence[Phase], named: LocatedGat
             diagnostics.warnings.append(Diagnostic(named.path, message, fix))
 
 
+def _counted_ms(plan: Plan, phase: Phase, gate: Gate) -> float:
+    """How much of the phase has arrivals that the gate counts; the rest of it shows nothing."""
+    from scenarios.load import active_intervals
+
+    active = active_intervals(plan.load, gate.requests())
+    if active is None:
+        return phase.seconds * 1000
+    pairs = ((span, other) for span in phase.intervals for other in active)
+    return sum(max(0.0, min(span[1], other[1]) - max(span[0], other[0])) for span, other in pairs)
+
+
 def _arrivals_needed_ms(checked: CheckedScenario, plan: Plan, phase: Phase, gate: Gate) -> float:
     """How long the phase must be, at its rate, for a PASS to be possible; 0 where arrivals are not planned."""
-    if plan.load.schedule is None or not phase.seconds:
+    if not plan.load.streams or not phase.seconds:
         return 0.0
-    per_ms = expected_arrivals(plan.load.schedule, phase) / (phase.seconds * 1000)
-    per_ms *= request_share(checked.scenario.load, gate) * checked.scenario.verdict.runs
+    per_ms = expected_arrivals(plan.load, phase, gate.requests()) / (phase.seconds * 1000)
+    per_ms *= checked.scenario.verdict.runs
     return gate.moments(checked.scenario.verdict.confidence) / per_ms if per_ms else 0.0
 
 
 def _enough_arrivals(
-    checked: CheckedScenario, schedule: Schedule, known: Sequence[Phase], named: LocatedGate
+    checked: CheckedScenario, plan: Plan, known: Sequence[Phase], named: LocatedGate
 ) -> Iterator[Diagnostic]:
     moments = named.gate.moments(checked.scenario.verdict.confidence)
-    share = request_share(checked.scenario.load, named.gate)
+    share, of = _raised(plan, named.gate)
     for phase in known:
-        arrivals = expected_arrivals(schedule, phase) * share
+        arrivals = expected_arrivals(plan.load, phase, named.gate.requests())
         # the number of arrivals varies around its mean, so a mean that is half a per cent too small is accepted
         if moments and arrivals * checked.scenario.verdict.runs < moments * 0.995:
             rate = math.ceil(moments / max(share * phase.seconds * checked.scenario.verdict.runs, 1e-9))
             yield Diagnostic(
                 named.path,
                 f"`{named.gate.text}` sees about {arrivals:.0f} arrivals in `{phase.name}`, and a PASS needs {moments}",
-                f"raise the rate to {rate}/s there, or make the window longer",
+                f"raise the rate{of} to {rate}/s there, or make the window longer",
             )
+
+
+def _raised(plan: Plan, gate: Gate) -> tuple[float, str]:
+    """Which rate to raise for more arrivals that the gate counts: the share of them among all that it brings, and whose
+    rate it is, for people."""
+    places = plan.load.places(gate.requests())
+    counted = [stream for stream in plan.load.streams if stream.share(places)]
+    if len(counted) != 1 or len(plan.load.streams) == 1:
+        return sum(stream.share(places) for stream in counted) / max(len(counted), 1) or 1.0, ""
+    return counted[0].share(places), f" of `{counted[0].name}`" if counted[0].name else " of the load"

@@ -18,7 +18,8 @@ from harness.faults import ALL, BUT, FAULTS, Fault, default_name, hit_by, target
 from harness.model.value_types import NAME_PATTERN, closest, did_you_mean, name_meant
 from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.scenario.schema.listed import listed_names
-from harness.scenario.schema.scenario import Load, Request, Scenario
+from harness.scenario.schema.requests import Request
+from harness.scenario.schema.scenario import Load, Scenario
 from harness.scenario.schema.template_texts import (
     OWN_PORT,
     known_templates,

@@ -28,8 +28,9 @@ from harness.scenario.planning.completeness import complete_of
 from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.planning.placement import placed
 from harness.scenario.planning.plan_faults import plan_faults
-from harness.scenario.planning.timeline import Timeline, schedule_of
-from harness.scenario.schema.scenario import JmesPath, Request, Scenario
+from harness.scenario.planning.timeline import Timeline, own_schedule, schedule_of
+from harness.scenario.schema.requests import Request
+from harness.scenario.schema.scenario import JmesPath, Scenario
 from harness.scenario.schema.templates import CA_TEMPLATE, fill
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
@@ -294,44 +295,48 @@ def _aggregator_env(endpoints: _Endpoints) -> dict[str, str]:
 
 
 def _load(checked: CheckedScenario, workers: int, values: dict[str, str]) -> PlannedLoad:
-    from scenarios.load import peak_rate_per_s
-
     scenario, timeline = checked.scenario, checked.timeline
     load = scenario.load
-    schedule = schedule_of(load, timeline, checked.inputs.replay_ms)
-    if schedule is None:
-        in_flight = load.users or 1
-    else:
-        in_flight = math.ceil(round(peak_rate_per_s(schedule) * timeline.client_cap_ms / 1000 * HEADROOM, 6))
     complete = complete_of(scenario, checked.inputs.upstreams)
-    return PlannedLoad(
-        model="closed" if schedule is None else "open",
-        schedule=schedule,
+    planned = PlannedLoad(
+        model="open" if load.users is None else "closed",
+        schedule=schedule_of(load, timeline, checked.inputs.replay_ms),
         users=load.users,
         workers=workers,
-        requests=_requests(scenario, values),
+        requests=_requests(scenario, timeline, values),
         locustfile=checked.inputs.locustfile,
         data=checked.inputs.data,
         warmup_ms=timeline.warmup_ms,
         duration_ms=timeline.duration_ms,
         drain_ms=timeline.drain_ms,
         client_cap_ms=timeline.client_cap_ms,
-        max_in_flight=load.max_in_flight or max(1, in_flight),
+        max_in_flight=load.max_in_flight or 1,
         ok=load.ok,
         complete="jmespath" if isinstance(complete, JmesPath) else complete,
         complete_jmespath=complete.jmespath if isinstance(complete, JmesPath) else None,
     )
+    return planned if load.max_in_flight else planned.model_copy(update={"max_in_flight": _slots(planned)})
 
 
-def _requests(scenario: Scenario, values: dict[str, str]) -> tuple[PlannedRequest, ...]:
+def _slots(load: PlannedLoad) -> int:
+    """How many requests may be open at once: all that arrive, at the highest rate of each stream, within the client
+    cap."""
+    from scenarios.load import planned_peak_per_s
+
+    if load.model == "closed":
+        return load.users or 1
+    return max(1, math.ceil(round(planned_peak_per_s(load) * load.client_cap_ms / 1000 * HEADROOM, 6)))
+
+
+def _requests(scenario: Scenario, timeline: Timeline, values: dict[str, str]) -> tuple[PlannedRequest, ...]:
     """The planned requests. A locustfile counts as one request that asks every upstream, because its requests are the
     user's code."""
     if scenario.load.locustfile is not None:
         return (PlannedRequest(name="locustfile", method="GET", path="/", asks=tuple(scenario.upstreams)),)
-    return tuple(_request(scenario, request, values) for request in scenario.load.written_requests)
+    return tuple(_request(scenario, timeline, request, values) for request in scenario.load.written_requests)
 
 
-def _request(scenario: Scenario, request: Request, values: dict[str, str]) -> PlannedRequest:
+def _request(scenario: Scenario, timeline: Timeline, request: Request, values: dict[str, str]) -> PlannedRequest:
     method, path = request.request.split(" ", 1)
     headers = {**scenario.service.headers, **scenario.load.headers, **request.headers}
     body = request.body
@@ -347,6 +352,7 @@ def _request(scenario: Scenario, request: Request, values: dict[str, str]) -> Pl
         headers={name: fill(value, values, keep_unknown=columns) for name, value in headers.items()},
         body=body,
         weight=request.weight,
+        schedule=own_schedule(request, scenario.load, timeline),
         asks=request.asks if request.asks is not None else tuple(scenario.upstreams),
         expect_status=request.expect.status if request.expect else None,
         expect_contains=request.expect.contains if request.expect else None,
