@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.scenario.preview import (
         CellPreview,
         FaultPreview,
+        LoginPreview,
         PhasePreview,
         RoutePreview,
         StreamPreview,
@@ -76,6 +77,7 @@ def _print(loaded: LoadedScenario, cells: list[CellPreview]) -> None:
             for phase in cell.phases
         ]
         lines += [f"    {_stream(stream)}" for stream in cell.streams]
+        lines += [f"    {_login(cell.login)}"] if cell.login else []
         lines += [f"    fault {fault.name}: {_fault(fault)}" for fault in cell.faults]
         if cell.name:
             same = " as above" if lines == shown else ""
@@ -164,6 +166,15 @@ def _stream(stream: StreamPreview) -> str:
     low, high = f"{stream.lowest_per_s:g}/s", f"{stream.highest_per_s:g}/s"
     ends = "" if stream.ends_ms is None else f", nothing after {format_duration(stream.ends_ms)}"
     return f"stream {name}: {high if low == high else f'{low} to {high}'}{ends}"
+
+
+def _login(login: LoginPreview) -> str:
+    """`login POST /token: 10 sessions sign in before the load, renewed every 10m; no part of what is measured`."""
+    renewed = "" if login.every_ms is None else f", each renewed every {format_duration(login.every_ms)}"
+    return (
+        f"login {login.request}: {format_things(login.users, 'session')} before the load{renewed}; "
+        "no part of what is measured"
+    )
 
 
 def _arrivals(phase: PhasePreview, streams: Sequence[StreamPreview]) -> str:

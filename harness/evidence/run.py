@@ -31,6 +31,7 @@ from harness.rundir.plan import Plan
 from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.rundir.results import Machine
 from harness.rundir.rows import NO_SEQ, Outcome
+from harness.rundir.sessions.login_record import LoginRecord
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
 from harness.units import NS_PER_MS, NS_PER_S, Span, join
@@ -92,7 +93,7 @@ class Evidence:
     samples: NDArray[Any]
     """The row of every request, also the later requests (`part` ≥ 1) of an arrival."""
     calls: NDArray[Any]
-    """The row of every backend call without those of canaries, in the files' order."""
+    """The row of every backend call without those of canaries and of logins, in the files' order."""
     entries: tuple[Entry, ...] = ()
     canaries: tuple[CanaryLine, ...] = ()
     resources: tuple[dict[str, object], ...] = ()
@@ -105,6 +106,8 @@ class Evidence:
     """Calls to fakes for something that they do not have."""
     origin_notes: tuple[OriginNote, ...] = ()
     """What the forwarder noticed of real origins."""
+    logins: LoginRecord | None = None
+    """The sessions of the load, and how their renewals went; None: it had none."""
     machine: Machine = field(default_factory=Machine)
     broken: tuple[str, ...] = ()
     """For each damaged or missing file, what is wrong with it."""
@@ -132,6 +135,7 @@ class Evidence:
             incomplete=files.incomplete,
             unmatched=files.unmatched,
             origin_notes=files.origin_notes,
+            logins=files.logins,
             machine=_machine(files.manifest, files.yardstick),
             broken=tuple(files.broken),
             stop_ns=stop_ns,

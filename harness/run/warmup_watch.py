@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.run.live_stats import LiveSamples, RowTail
 from harness.rundir.plan import Plan
-from harness.rundir.rows import CALLS, FLAG_CANARY, Outcome
+from harness.rundir.rows import CALLS, FLAG_CANARY, LOGIN_SEQ, Outcome
 from harness.units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class WarmupWatch:
 
     def _read_calls(self, t0_ns: int) -> None:
         calls = self._calls.read()
-        calls = calls[(calls["flags"] & FLAG_CANARY) == 0]
+        calls = calls[((calls["flags"] & FLAG_CANARY) == 0) & (calls["seq"] != LOGIN_SEQ)]
         self._called |= set(calls["upstream"].tolist())
         if not self._settled:
             self._warmup_calls.append(calls[calls["arrived_ns"] < t0_ns])

@@ -17,6 +17,7 @@ from harness.model.frozen import Frozen
 from harness.rundir.planned.behaviours import Behaviour
 from harness.rundir.planned.command import PlannedCommand
 from harness.rundir.planned.forwarding import ForwardSpec, StreamSpec, UrlParts
+from harness.rundir.planned.login import PlannedLogin
 from harness.rundir.planned.process_act import SERVICE_TARGET, ProcessAct
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.routes import PlannedProfile, RouteSource
@@ -184,6 +185,7 @@ class PlannedLoad(Frozen):
     workers: int = 1
     requests: tuple[PlannedRequest, ...]
     locustfile: str | None = None
+    login: PlannedLogin | None = None
     data: str | None = None
     warmup_ms: float
     duration_ms: float

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from harness.model.frozen import Frozen
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.origin_notes import OF_HANDSHAKES, OriginNote
+from harness.rundir.sessions.login_record import LoginRecord
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
 from harness.text import json_text
@@ -398,6 +399,8 @@ class Results(Frozen):
     """The service's calls that the fakes do not support, over the whole run, the warm-up included."""
     origins: tuple[OriginNote, ...] = ()
     """What was noticed of real origins, and of handshakes that failed, over the whole run, the warm-up included."""
+    login: LoginRecord | None = None
+    """The sessions of the load and how their renewals went, over all runs; None: it has none."""
     cost: tuple[CostResult, ...] = ()
     """The service's resources, one per phase; empty if tailgate did not start the service."""
     validity: tuple[ValidityCheck, ...]
@@ -425,11 +428,13 @@ class Results(Frozen):
     @property
     def notes(self) -> tuple[str, ...]:
         """What every output adds to the verdict: faults that no call of the service met (for a rig failure the reason
-        says so already), upstreams that it never called, and what was noticed of real origins and of handshakes."""
+        says so already), upstreams that it never called, what was noticed of real origins and of handshakes, and
+        renewals of the login that failed."""
         unmet = unmet_notes(self.faults) if self.verdict != "rig_failure" else ()
         listed = ", ".join(self.unheard)
         origins = [note.sentence() for note in self.origins[:ORIGIN_NOTES_MOST]]
-        return (*unmet, *([f"no call of the service came to {listed} in the whole run"] if listed else []), *origins)
+        never = [f"no call of the service came to {listed} in the whole run"] if listed else []
+        return (*unmet, *never, *origins, *(self.login.notes() if self.login else ()))
 
 
 class CellResult(Frozen):

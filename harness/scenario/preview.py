@@ -104,6 +104,15 @@ class UpstreamPreview:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginPreview:
+    """The sessions that sign in before the load. `every_ms`: how long after it began each is renewed; None: never."""
+
+    request: str
+    users: int
+    every_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CellPreview:
     """`name` is None where there is no matrix. `wall_ms` excludes the drain, which ends when no request is open."""
 
@@ -117,6 +126,7 @@ class CellPreview:
     upstreams: tuple[UpstreamPreview, ...] = ()
     streams: tuple[StreamPreview, ...] = ()
     """Empty if all requests share the rate of the load."""
+    login: LoginPreview | None = None
 
 
 def preview(loaded: LoadedScenario) -> list[CellPreview]:
@@ -143,7 +153,14 @@ def _cell(cell: LoadedCell) -> CellPreview:
     routes = tuple(_route(name, route) for name, inputs in upstreams.items() for route in inputs.routes)
     listed = tuple(_upstream(planned, plan) for planned in plan.upstreams)
     streams = tuple(_stream(stream, plan) for stream in plan.load.streams) if _has_own_rates(plan) else ()
-    return CellPreview(cell.name, cell.values, cell.expected, phases, faults, wall_ms, routes, listed, streams)
+    return CellPreview(
+        cell.name, cell.values, cell.expected, phases, faults, wall_ms, routes, listed, streams, _login(plan)
+    )
+
+
+def _login(plan: Plan) -> LoginPreview | None:
+    login = plan.load.login
+    return None if login is None else LoginPreview(f"{login.method} {login.path}", login.users, login.every_ms)
 
 
 def _has_own_rates(plan: Plan) -> bool:

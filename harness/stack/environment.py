@@ -84,7 +84,7 @@ class Environment:
             raise disk_error(exc) from exc
         self.load.state.open()
         self._watch_children()
-        await _all_of(self.load.workers.launch, lambda: self._up_service(order, front))
+        await _all_of(self.load.workers.launch, lambda: self._then_tell_workers(self._up_service(order, front)))
         self.load.phase.arm(self.children.values())
 
     async def begin_load(self, plan: Plan, run_dir: Path) -> None:
@@ -101,13 +101,20 @@ class Environment:
             self.load.gateway_log_begin = nginx.spec.log.stat().st_size
             await gateway.switch_log(nginx, run_dir / gateway.ACCESS_LOG)
         self._watch_children()
-        await _all_of(self.load.workers.launch, self._check_running_stack)
+        await _all_of(self.load.workers.launch, lambda: self._then_tell_workers(self._check_running_stack()))
         self.load.phase.arm(self.children.values())
 
     def forget_workers(self) -> None:
         """Drop the workers of the load that has ended from `children`: the next load has nothing to do with them."""
         for name in [name for name in self.children if name.startswith(WORKER)]:
             del self.children[name]
+
+    async def _then_tell_workers(self, service_up: Coroutine[Any, Any, None]) -> None:
+        await service_up
+        try:
+            self.load.workers.service_ready()
+        except OSError as exc:
+            raise disk_error(exc) from exc
 
     async def _check_running_stack(self) -> None:
         # a fault may have ended one in the load before: it was started again, and nobody has waited for it

@@ -45,6 +45,7 @@ from harness.rundir.results import (
     canonical_json,
     unmet_notes,
 )
+from harness.rundir.sessions.login_record import together
 from harness.units import NS_PER_MS, format_duration
 from harness.verdict import before_fault, explanations
 from harness.verdict.attribution import Attribution
@@ -141,6 +142,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         incomplete_answers=incomplete_answers(pool),
         unmatched=unmatched_calls(pool.runs),
         origins=origin_notes(pool.runs),
+        login=together(run.logins for run in pool.runs if run.logins is not None),
         cost=cost,
         validity=tuple(as_check(finding) for finding in findings),
         correlation=_correlation(pool),

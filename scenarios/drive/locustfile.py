@@ -30,8 +30,10 @@ from harness.secrets.expand import Expander, known_secrets
 from scenarios.drive.command import WorkerId, add_arguments, worker_id_of
 from scenarios.drive.incomplete import IncompleteAnswers
 from scenarios.drive.instrumentation import Instrumentation
+from scenarios.drive.login.signing_in import SigningIn
 from scenarios.drive.models.closed_model import ClosedModel
 from scenarios.drive.models.open_model import OpenModel
+from scenarios.drive.planned_requests import PlannedRequests
 from scenarios.drive.recorder import Recorder, die
 from scenarios.drive.scenario_user import scenario_user
 from scenarios.drive.user_file import load_user_classes
@@ -62,13 +64,26 @@ class Worker:
         random.seed(f"{self.plan.seed}/{place.index}")  # a locustfile's random numbers repeat when the run is replayed
         self.recorder = Recorder(place.run_dir, place.index)
         self.handshake = Handshake(place.run_dir, place.index)
-        incomplete = IncompleteAnswers(self.plan, place, known_secrets(self.plan, os.environ))
+        secrets = known_secrets(self.plan, os.environ)
+        incomplete = IncompleteAnswers(self.plan, place, secrets)
         self.meter = Instrumentation(self.plan, self.recorder, incomplete)
         self.watch = StopWatch(self.handshake, self.recorder)
+        self.planned = None
+        self.signing_in = None
+        if self.plan.load.locustfile is None:
+            self.planned = PlannedRequests(self.plan, Expander(os.environ))
+            if self.plan.load.login is not None:
+                self.signing_in = SigningIn(self.plan, place, self.planned, secrets)
         self.classes = self._user_classes()
+
+    def sign_in(self, environment: Any) -> None:
+        """Before the load. Raises RigError."""
+        if self.signing_in is not None:
+            self.signing_in.begin(environment, self.handshake, self.meter.deadline_s)
 
     def run_open(self, environment: Any) -> None:
         with report_crash():
+            self.sign_in(environment)
             model = OpenModel(
                 self.plan, self.place, self.classes, meter=self.meter, recorder=self.recorder, watch=self.watch
             )
@@ -85,7 +100,8 @@ class Worker:
         load = self.plan.load
         if load.locustfile is not None:
             return load_user_classes(Path(load.locustfile), arrivals_are_planned=load.model == "open")
-        return (scenario_user(self.plan, Expander(os.environ)),)
+        assert self.planned is not None
+        return (scenario_user(self.planned),)
 
 
 class Arrivals(User):
@@ -123,6 +139,7 @@ def show_users() -> None:
 
     def hold(environment: Any, **_: object) -> None:
         with report_crash():
+            worker.sign_in(environment)
             model.hold(worker.handshake, environment)
 
     listen(hold, to=events.test_start)

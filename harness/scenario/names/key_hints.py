@@ -8,6 +8,7 @@ from typing import Final
 
 from harness.faults import FAULTS
 from harness.model.strict_model import StrictModel
+from harness.scenario.schema.login import Login
 from harness.scenario.schema.matrix import Matrix
 from harness.scenario.schema.requests import Expect, Request, StagePart
 from harness.scenario.schema.scenario import Gateway, Load, Scenario, Service, Verdict
@@ -23,6 +24,7 @@ _PLACES: Final[tuple[tuple[str, tuple[type[StrictModel], ...]], ...]] = (
     ("a stage of `stages`", (StagePart,)),
     ("a request", (Request,)),
     ("the `expect` of a request", (Expect,)),
+    ("`load.login`", (Login,)),
     ("a fault", FAULTS),
     ("`verdict`", (Verdict,)),
     ("`matrix`", (Matrix,)),

@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from harness.rundir.plan import (
     LoadPlan,
@@ -21,6 +21,7 @@ from harness.rundir.plan import (
     PlannedVerdict,
     StackPlan,
 )
+from harness.rundir.planned.login import PlannedLogin
 from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork
 from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.names.input_files import Inputs
@@ -29,9 +30,9 @@ from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.planning.placement import placed
 from harness.scenario.planning.plan_faults import plan_faults
 from harness.scenario.planning.timeline import Timeline, own_schedule, schedule_of
-from harness.scenario.schema.requests import Request
+from harness.scenario.schema.requests import Expect, Request, SentRequest
 from harness.scenario.schema.scenario import JmesPath, Scenario
-from harness.scenario.schema.templates import CA_TEMPLATE, fill
+from harness.scenario.schema.templates import CA_TEMPLATE, fill, names_in
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
 from harness.upstreams.upstream_files import NO_INPUTS, ProxyAddresses
@@ -305,6 +306,7 @@ def _load(checked: CheckedScenario, workers: int, values: dict[str, str]) -> Pla
         workers=workers,
         requests=_requests(scenario, timeline, values),
         locustfile=checked.inputs.locustfile,
+        login=_login(scenario, checked.inputs.columns, values),
         data=checked.inputs.data,
         warmup_ms=timeline.warmup_ms,
         duration_ms=timeline.duration_ms,
@@ -337,24 +339,54 @@ def _requests(scenario: Scenario, timeline: Timeline, values: dict[str, str]) ->
 
 
 def _request(scenario: Scenario, timeline: Timeline, request: Request, values: dict[str, str]) -> PlannedRequest:
+    return PlannedRequest(
+        name=request.name,
+        **_sent(scenario, request, values, scenario.load.headers, filled=scenario.load.login is not None),
+        weight=request.weight,
+        schedule=own_schedule(request, scenario.load, timeline),
+        asks=request.asks if request.asks is not None else tuple(scenario.upstreams),
+    )
+
+
+def _sent(
+    scenario: Scenario, request: SentRequest, values: dict[str, str], shared: Mapping[str, str], *, filled: bool
+) -> dict[str, Any]:
+    """What is sent, and what must come back, as fields of a PlannedRequest or a PlannedLogin.
+
+    `shared`: headers of the load. `filled`: something else than a data file is filled in as well, when it is sent.
+    """
     method, path = request.request.split(" ", 1)
-    headers = {**scenario.service.headers, **scenario.load.headers, **request.headers}
+    headers = {**scenario.service.headers, **shared, **request.headers}
     body = request.body
     if request.json_body is not None:
         body = json.dumps(request.json_body, ensure_ascii=False)
         if not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = "application/json"
-    columns = scenario.load.data is not None
-    return PlannedRequest(
-        name=request.name,
-        method=method,
-        path=path,
-        headers={name: fill(value, values, keep_unknown=columns) for name, value in headers.items()},
-        body=body,
-        weight=request.weight,
-        schedule=own_schedule(request, scenario.load, timeline),
-        asks=request.asks if request.asks is not None else tuple(scenario.upstreams),
-        expect_status=request.expect.status if request.expect else None,
-        expect_contains=request.expect.contains if request.expect else None,
-        expect_lacks=request.expect.lacks if request.expect else None,
+    keep = filled or scenario.load.data is not None
+    expect = request.expect or Expect()
+    return {
+        "method": method,
+        "path": path,
+        "headers": {name: fill(value, values, keep_unknown=keep) for name, value in headers.items()},
+        "body": body,
+        "expect_status": expect.status,
+        "expect_contains": expect.contains,
+        "expect_lacks": expect.lacks,
+    }
+
+
+def _login(scenario: Scenario, columns: Sequence[str], values: dict[str, str]) -> PlannedLogin | None:
+    """The planned login. Of the headers of the load it has those that need nothing of what it saves."""
+    login = scenario.load.login
+    if login is None:
+        return None
+    shared = {name: text for name, text in scenario.load.headers.items() if not names_in(text) & login.save.keys()}
+    sent = _sent(scenario, login.request, values, shared, filled=False)
+    texts = (sent["path"], sent["body"] or "", *sent["headers"].values())
+    return PlannedLogin(
+        **sent,
+        save=login.save,
+        users=login.users,
+        every_ms=login.every_ms,
+        by_row=any(names_in(text) & set(columns) for text in texts),
     )

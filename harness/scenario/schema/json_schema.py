@@ -26,10 +26,11 @@ def scenario_schema() -> dict[str, Any]:
     properties = schema["properties"]
     definitions["Fault"] = _fault(definitions)
     definitions["Upstream"] = _upstream(definitions)
-    definitions["Request"] = {
-        "anyOf": [dict(definitions["Request"]["properties"]["request"]), definitions["Request"]],
-        "description": "METHOD PATH, or a mapping",
-    }
+    for model in ("Request", "SentRequest"):
+        definitions[model] = {
+            "anyOf": [dict(definitions[model]["properties"]["request"]), definitions[model]],
+            "description": "METHOD PATH, or a mapping",
+        }
     properties["faults"]["items"] = {"$ref": "#/$defs/Fault"}
     properties["upstreams"] = {
         "type": "object",

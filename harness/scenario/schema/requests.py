@@ -47,22 +47,35 @@ class Expect(StrictModel):
             yield "lacks", refusal(found, "write a longer text here, or remove one of the two")
 
 
-class Request(StrictModel):
-    """A plain string is short for `request`."""
+class SentRequest(StrictModel):
+    """What is sent, and what must come back. A plain string is short for `request`."""
 
     SHORT_FOR: ClassVar = "request"
-    AT_MOST_ONE: ClassVar = (("body", "json"), ("weight", "rate", "stages"))
+    AT_MOST_ONE: ClassVar[tuple[tuple[str, ...], ...]] = (("body", "json"),)
 
-    given_name: Text | None = Field(None, alias="name", description="Its name in gates; default: METHOD PATH")
     request: RequestLine
     headers: Headers = {}
     body: str | None = None
     json_body: Any = Field(None, alias="json", description="Sent as application/json")
+    expect: Expect | None = None
+
+    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        method = self.request.split()[0]
+        for key, value in (("body", self.body), ("json", self.json_body)):
+            if value is not None and method in ("GET", "HEAD"):
+                yield key, refusal(f"a {method} request has no body", "use POST, or remove it")
+
+
+class Request(SentRequest):
+    """A plain string is short for `request`."""
+
+    AT_MOST_ONE: ClassVar[tuple[tuple[str, ...], ...]] = (*SentRequest.AT_MOST_ONE, ("weight", "rate", "stages"))
+
+    given_name: Text | None = Field(None, alias="name", description="Its name in gates; default: METHOD PATH")
     weight: int = Field(1, ge=1, le=1_000_000, description="How often, relative to the others")
     rate_per_s: Rate | None = Field(None, alias="rate", description="A rate of its own, whatever the others' rate is")
     stages: Stages | None = Field(None, description="As `rate`, which changes with time")
     asks: tuple[str, ...] | None = Field(None, description="Upstreams that a complete answer contains; default: all")
-    expect: Expect | None = None
 
     @property
     def name(self) -> str:
@@ -77,8 +90,5 @@ class Request(StrictModel):
         if any(char in self.name for char in '"\n\t') or not is_sanitized(self.name) or len(self.name) > NAME_MOST:
             found = f"a request's name is one line of up to {NAME_MOST} characters, without quotes or invisible ones"
             yield "name", refusal(found, "choose a simpler one, or give the request a `name`")
-        method = self.request.split()[0]
-        for key, value in (("body", self.body), ("json", self.json_body)):
-            if value is not None and method in ("GET", "HEAD"):
-                yield key, refusal(f"a {method} request has no body", "use POST, or remove it")
+        yield from super().findings()
         yield from rateless(self.rate_per_s, self.stages)

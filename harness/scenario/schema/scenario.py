@@ -7,7 +7,6 @@ file. Attributes carry their unit (`for_ms`); their aliases are the keys in a sc
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -20,7 +19,9 @@ from harness.model.command_line import Command
 from harness.model.request_syntax import Environment, Ready, ready_parts
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import Duration, LongerDuration, Name, Rate, Share, kind_of, refusal, written
+from harness.scenario.schema.jmespath_syntax import jmespath_refusal
 from harness.scenario.schema.listed import by_name
+from harness.scenario.schema.login import Login
 from harness.scenario.schema.matrix import Matrix
 from harness.scenario.schema.requests import Request, Stages, rateless
 from harness.scenario.schema.rungs import POLICIES_OF, Rung, cannot_add, unknown_policy
@@ -35,7 +36,6 @@ from harness.scenario.schema.value_syntax import (
     Text,
     alerts_parts,
 )
-from harness.text import one_line
 from harness.upstreams.kinds import Upstream, parse_upstream
 
 MODELS: Final = ("rate", "users", "stages", "replay")
@@ -114,17 +114,8 @@ class JmesPath(StrictModel):
     )
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
-        import jmespath
-        from jmespath.exceptions import JMESPathError
-
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                jmespath.compile(self.jmespath)
-        except (JMESPathError, ValueError) as exc:
-            reason = one_line(str(exc).partition("\n")[0])
-            yield "jmespath", refusal(f"not a JMESPath expression: {reason}", "such as offers[].backend")
-        except RecursionError:
-            yield "jmespath", refusal("this JMESPath expression is nested too deeply", "such as offers[].backend")
+        if found := jmespath_refusal(self.jmespath, "such as offers[].backend"):
+            yield "jmespath", found
 
 
 def _complete(value: Any) -> str | JmesPath:
@@ -154,6 +145,7 @@ class Load(StrictModel):
     request: Request | None = None
     requests: Annotated[tuple[Request, ...], Field(min_length=1, max_length=1_000)] | None = None
     locustfile: Text | None = Field(None, description="Your own user classes; tasks run at the planned times")
+    login: Login | None = Field(None, description="Sessions that sign in before the load; requests use what is saved")
     data: Text | None = Field(None, description="A CSV file with a header line")
     headers: Headers = {}
     warmup_ms: Duration = Field(written("10s"), alias="warmup", description="Before t = 0; no gate counts it")
@@ -212,6 +204,11 @@ class Load(StrictModel):
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from rateless(self.rate_per_s, self.stages)
         yield from self._own_rates()
+        if self.login is not None and self.locustfile is not None:
+            yield (
+                "login",
+                refusal("a locustfile signs in itself", "do it in `on_start` of its users, or remove `login`"),
+            )
         if self.duration_ms is not None and (self.is_staged or self.replay):
             own = "stages" if self.is_staged else "replay"
             yield "duration", refusal(f"`{own}` determines how long the load lasts", "remove `duration`")

@@ -19,7 +19,11 @@ class WorkerTransport(Protocol):
     """The workers of one load. Times are nanoseconds of this machine's monotonic clock."""
 
     async def launch(self) -> None:
-        """Start each worker and return when every one can send. Raises RigError."""
+        """Start each worker and return when every one can send, which those that sign in can only after
+        `service_ready`. Raises RigError."""
+
+    def service_ready(self) -> None:
+        """Tell the workers that the service answers, so that they may sign in. Raises OSError."""
 
     def start(self, *, start_ns: int, t0_ns: int) -> None:
         """Let the workers send: the first arrivals are due at `start_ns`, the measured load begins at `t0_ns`.

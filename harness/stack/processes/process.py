@@ -69,6 +69,7 @@ class ChildProcess:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                     restore_signals=not spec.keep_signals,
+                    pass_fds=spec.pass_fds,
                 )
         except OSError as exc:
             raise RigError(
