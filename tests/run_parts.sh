@@ -5,8 +5,8 @@
 # checks   static checks, then
 # pure     a process for each core. Both depend on no time, so they take at low priority what `waiting` leaves of the
 #          processor. What they say is shown when they are over.
-# waiting  real processes that mostly wait for each other: three tests at once.
-# beside   programs that run for seconds and of which no time is judged: four tests at once.
+# waiting  real processes that mostly wait for each other: four tests at once.
+# beside   programs that run for seconds and of which no time is judged: six tests at once.
 # alone    what judges a service under load, measures, or looks at all that is left on the machine.
 #
 # Only `pure` imports every test file. The others import those that hold such tests (tests/conftest.py sees that none is
@@ -62,12 +62,12 @@ real=$(grep -rlE --include='test_*.py' 'pytest\.mark\.(stack|browser|alone)' tes
   in_background pure "$BIN/python" -m pytest -n auto -m "not nightly and not stack and not browser and not alone"
 ) 2>/dev/null & # where the tests are interrupted, its folder is gone
 # shellcheck disable=SC2086 # words are wanted: names of test files hold no spaces
-part waiting "$BIN/python" -m pytest -n 3 --dist loadgroup -m "(stack or browser) and not beside and not nightly and not alone" $real
+part waiting "$BIN/python" -m pytest -n 4 --dist loadgroup -m "(stack or browser) and not beside and not nightly and not alone" $real
 wait
 tell_of checks
 tell_of pure
 # shellcheck disable=SC2086
-part beside "$BIN/python" -m pytest -n 4 --dist loadgroup -m "beside and not nightly and not alone" $real
+part beside "$BIN/python" -m pytest -n 6 --dist loadgroup -m "beside and not nightly and not alone" $real
 # shellcheck disable=SC2086
 part alone "$BIN/python" -m pytest -m "alone and not nightly" $real
 tell all $(($(now) - all_began)) $failed

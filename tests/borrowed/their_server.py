@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from harness.rundir.plan import PlannedToxic
 from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.client import ToxiproxyClient, ToxiproxyError
+from tests.own_ports import own_lease
 
 LEGACY: Final = "legacy_api"
 THEIRS: Final = PlannedToxic(type="latency", stream="downstream", attributes={"latency": 3, "jitter": 0})
@@ -50,7 +51,7 @@ class TheirServer:
         self, folder: Path, binary: Path, *, counts: bool = False, prefix: tuple[str, ...] = (), host: str = "127.0.0.1"
     ) -> None:
         # ports of another network can be bound here, so the runs of this user must see that they are taken
-        self._lease = PortLease() if prefix else PortLease(folder / "their-locks")
+        self._lease = PortLease() if prefix else own_lease(folder / "their-locks")
         self._api = ThreadingHTTPServer((host if prefix else "127.0.0.1", 0), _Api)
         self._api.daemon_threads = True
         self._config = folder / "their-proxies.json"

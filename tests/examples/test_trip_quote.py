@@ -132,7 +132,7 @@ def verdicts(results: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.stack
-@pytest.mark.alone
+@pytest.mark.beside
 def test_without_the_timeout_callers_get_504s_while_the_hotels_are_slow(
     folder: Path, addresses: list[str], toxiproxy_env: dict[str, str]
 ) -> None:
@@ -156,7 +156,7 @@ def assert_for_the_right_reason(results: dict[str, Any]) -> None:
 
 
 @pytest.mark.stack
-@pytest.mark.alone
+@pytest.mark.beside
 def test_with_the_timeout_callers_get_what_is_left_though_everything_is_broken_at_once(
     folder: Path, addresses: list[str], toxiproxy_env: dict[str, str]
 ) -> None:

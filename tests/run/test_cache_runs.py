@@ -52,6 +52,7 @@ def test_tls_is_added_or_taken_away(tmp_path: Path, tls: str) -> None:
         ("mysql://127.0.0.1:{port}/app", "did not answer in MySQL"),
     ],
 )
+@pytest.mark.nightly  # by day test_spoken_runs.py has one of each, and tests/protocols probes every server
 def test_a_server_that_is_not_there_or_is_another(tmp_path: Path, url: str, said: str) -> None:
     with servers.redis() as port:
         ran = run(tmp_path, scenario(url.format(port=port)))

@@ -66,6 +66,7 @@ def test_a_cache_of_180_s_hides_the_fault(tmp_path: Path, fault: str) -> None:
 
 
 @pytest.mark.beside
+@pytest.mark.nightly  # by day tests/verdict decides so from such evidence
 def test_the_same_where_it_need_not_be_met_passes_and_says_so_everywhere(tmp_path: Path) -> None:
     ran = run(tmp_path, scenario("cache", f"{ON_THE_WIRE}, met: optional"))
     assert (ran.code, ran.verdict) == (0, "PASS"), ran.stdout

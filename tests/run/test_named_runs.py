@@ -70,6 +70,7 @@ def test_a_service_that_names_the_failing_one(tmp_path: Path) -> None:
     assert (ran.run_dir / "results.json").read_bytes() == before
 
 
+@pytest.mark.nightly  # by day tests/gates decides on such detections
 def test_one_that_blames_a_healthy_one(tmp_path: Path) -> None:
     ran = run(tmp_path, scenario("wrong", "named azure within 5s, p50 < 10s"))
     assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout

@@ -58,6 +58,7 @@ BY_DAY_PATIENT = pytest.mark.parametrize(
 
 
 @BY_DAY_GUARDED
+@pytest.mark.nightly  # by day a Redis is killed, paused and cut off, below
 def test_an_upstream_that_is_killed_and_comes_back(tmp_path: Path, mode: str, verdict: str) -> None:
     ran = run(tmp_path, scenario("upstream: search, kill: true", "errors < 10% during bad", mode))
     assert ran.verdict == verdict, ran.stdout + ran.stderr
@@ -70,6 +71,7 @@ def test_an_upstream_that_is_killed_and_comes_back(tmp_path: Path, mode: str, ve
 
 
 @BY_DAY_PATIENT
+@pytest.mark.nightly  # by day a Redis is killed, paused and cut off, below
 def test_an_upstream_that_is_paused_is_met_by_calls_and_continues(tmp_path: Path, mode: str, verdict: str) -> None:
     ran = run(tmp_path, scenario("upstream: search, pause: true", "p90 < 1s during bad", mode))
     assert ran.verdict == verdict, ran.stdout + ran.stderr
@@ -78,6 +80,7 @@ def test_an_upstream_that_is_paused_is_met_by_calls_and_continues(tmp_path: Path
 
 
 @BY_DAY_GUARDED
+@pytest.mark.nightly  # by day a Redis is killed, paused and cut off, below
 def test_an_upstream_that_cannot_be_connected_to(tmp_path: Path, mode: str, verdict: str) -> None:
     ran = run(tmp_path, scenario("upstream: search, blackhole: true", "p90 < 1s during bad", mode))
     assert ran.verdict == verdict, ran.stdout + ran.stderr
@@ -96,6 +99,7 @@ def test_the_service_restarted_under_load_costs_errors_and_recovers(tmp_path: Pa
     assert sum(count for outcome, count in during["outcomes"].items() if outcome != "ok") > 0
 
 
+@pytest.mark.nightly  # by day tests/stack and the kill matrix see a service that stays dead
 def test_a_service_that_does_not_come_back_fails(tmp_path: Path) -> None:
     text = scenario("upstream: service, restart: true", "errors < 99%", service=str(tmp_path / "lock"))
     ran = run(tmp_path, text)
@@ -104,6 +108,7 @@ def test_a_service_that_does_not_come_back_fails(tmp_path: Path) -> None:
     assert "another instance has the lock" in ran.results["reason"]
 
 
+@pytest.mark.nightly  # by day tests/stack/test_stack_up.py starts children that are never ready
 def test_an_upstream_that_does_not_get_ready_is_a_rig_failure_with_the_end_of_its_log(tmp_path: Path) -> None:
     text = scenario(
         "upstream: search, kill: true", "errors < 10%", partner="60", more=", env: {PARTNER_TOKEN: '${TOKEN}'}"

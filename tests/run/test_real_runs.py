@@ -416,6 +416,7 @@ def test_a_service_by_url_without_faults_or_gateway(tmp_path: Path) -> None:
 
 @pytest.mark.beside
 @pytest.mark.parametrize("delay", ["60s", pytest.param("3s", marks=pytest.mark.nightly)])
+@pytest.mark.nightly  # by day tests/toxiproxy/test_broken_off_answers.py has such callers
 def test_large_answers_to_callers_who_left_are_let_go_at_once(
     tmp_path: Path, toxiproxy_env: dict[str, str], delay: str
 ) -> None:

@@ -49,6 +49,7 @@ time.time_ns = lambda: _real_ns() + _stepped_s() * 10**9
 """
 
 
+@pytest.mark.nightly  # by day tests/structure/test_clocks.py sees that only the monotonic clock is read
 def test_a_clock_that_is_stepped_changes_nothing(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     """In every Python process of the run: two hours back, a day ahead, and back again."""
     (tmp_path / "clock").mkdir()
@@ -184,6 +185,7 @@ def _removals(method: str, _path: str) -> bool:
         pytest.param(_removals, False, "azure-slow (latency 60s) on azure could not be removed: DELETE", id="removing"),
     ],
 )
+@pytest.mark.nightly  # by day tests/stack/test_kill.py has a Toxiproxy that hangs
 def test_a_control_plane_that_is_blocked(
     tmp_path: Path, others: OthersToxiproxy, stalls: Stalls, passes_on: bool, says: str
 ) -> None:

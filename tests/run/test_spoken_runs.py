@@ -57,6 +57,7 @@ def test_a_cache_that_is_not_there_or_speaks_something_else_is_told_before_any_l
     assert "not Redis: the answer is a greeting of MySQL" in " ".join(ran.stdout.split())
 
 
+@pytest.mark.nightly  # by day tests/toxiproxy/test_received_bytes.py counts them without a whole run
 def test_what_the_service_sends_over_a_pool_that_stands_is_seen(tmp_path: Path) -> None:
     with servers.redis() as port:
         ran = run(tmp_path, scenario(port, "bandwidth: 1kB/s"))

@@ -48,6 +48,7 @@ def assert_no_key(ran: Ran) -> None:
     await_no_key_folder()
 
 
+@pytest.mark.nightly  # by day tests/toxiproxy/test_tls_wire.py delays partners in TLS
 def test_a_service_with_a_timeout_stands_a_slow_partner_in_tls(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs.pem"
     theirs.write_bytes(trustme.CA().cert_pem.bytes())

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RigError
-from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.find import EngineChoice, find_binary
+from tests.own_ports import own_lease
 from tests.stack.stack_scene import Scene
 
 
@@ -38,6 +38,6 @@ def scene(tmp_path: Path, run_id: str, toxiproxy: EngineChoice) -> Iterator[Scen
         pytest.skip("no nginx on PATH")
     run_dir = tmp_path / "run"
     run_dir.mkdir()
-    with PortLease(tmp_path / "locks") as lease:
+    with own_lease(tmp_path / "locks") as lease:
         yield Scene(run_dir, run_id, lease, toxiproxy)
     assert not (tmp_path / "locks").exists()

@@ -16,8 +16,8 @@ from pathlib import Path
 from harness.errors import TailgateError
 from harness.stack.client import StackClient
 from harness.stack.events import FaultChanged
-from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.find import EngineChoice
+from tests.own_ports import own_lease
 from tests.stack.stack_scene import make_plan
 
 
@@ -36,7 +36,7 @@ def main() -> int:
         choice = EngineChoice("real", "PATH", path=Path(engine))
     options["stub"] = tuple(options.get("stub", ()))
     try:
-        with PortLease(Path(lock_dir)) as lease:
+        with own_lease(Path(lock_dir)) as lease:
             plan = make_plan(lease, run_id, **options)
             plan.write(Path(run_dir))
             with StackClient(Path(run_dir), plan, lease, choice) as stack:

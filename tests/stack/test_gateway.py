@@ -23,6 +23,7 @@ from harness.rundir.plan import Plan
 from harness.secrets.expand import Expander
 from harness.stack.processes import gateway, probe
 from harness.stack.processes.ports import PortLease
+from tests.own_ports import own_lease
 from tests.stack.stack_scene import make_plan
 
 NOBODY = 65_534
@@ -58,7 +59,7 @@ class SilentServer:
 
 @pytest.fixture
 def lease(tmp_path: Path) -> Iterator[PortLease]:
-    with PortLease(tmp_path / "locks") as lease:
+    with own_lease(tmp_path / "locks") as lease:
         yield lease
 
 

@@ -245,6 +245,7 @@ def test_the_next_load_waits_for_an_upstream_that_was_killed(loads: Loads) -> No
         stack.down()
 
 
+@pytest.mark.nightly  # by day the test before waits for one
 def test_one_that_is_not_ready_again_in_time_is_named(loads: Loads) -> None:
     loads.first = with_killed_cache(loads, slow_s=600.0, ready_within_ms=1_500)
     with loads.open() as stack:

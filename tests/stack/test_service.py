@@ -16,13 +16,13 @@ from harness.rundir.plan import Plan, PlannedService
 from harness.secrets.expand import Expander
 from harness.stack.load import local_workers
 from harness.stack.processes import service
-from harness.stack.processes.ports import PortLease
+from tests.own_ports import own_lease
 from tests.stack.stack_scene import make_plan
 
 
 @pytest.fixture
 def plan(tmp_path: Path, run_id: str) -> Iterator[Plan]:
-    with PortLease(tmp_path / "locks") as lease:
+    with own_lease(tmp_path / "locks") as lease:
         yield make_plan(lease, run_id, upstreams=2)
 
 

@@ -43,6 +43,7 @@ def test_a_stopped_tailgate_has_its_faults_undone_and_learns_of_it(
     assert RunEnd.model_validate_json(out.splitlines()[-1]) == ended
 
 
+@pytest.mark.nightly  # by day it is stopped in mid run
 def test_a_tailgate_stopped_while_it_comes_up(tmp_path: Path, run_id: str, toxiproxy: EngineChoice) -> None:
     assert toxiproxy.path is not None
     with driver(tmp_path, run_id, str(toxiproxy.path), 'stub=["mute"]') as tailgate:
@@ -104,6 +105,7 @@ def test_a_supervisor_stopped_in_mid_run(scene: Scene) -> None:
     _given_up(scene, caught.value)
 
 
+@pytest.mark.nightly  # by day it is stopped in mid run and at the end
 def test_a_supervisor_stopped_while_it_starts_the_rest(scene: Scene) -> None:
     plan = scene.plan(stub=("mute",))
 

@@ -19,26 +19,26 @@ from typing import Final, Self
 
 from harness.errors import RigError
 
-FIRST_PORT: Final = 20_000
-LAST_PORT: Final = 29_999
-_COUNT: Final = LAST_PORT - FIRST_PORT + 1
+RUN_PORTS: Final = range(20_000, 30_000)
 
 
 class PortLease:
     """The ports of one run. The planner gets `take` as its source of ports. Leaving the context releases them all."""
 
-    def __init__(self, lock_dir: Path | None = None) -> None:
+    def __init__(self, lock_dir: Path | None = None, ports: range = RUN_PORTS) -> None:
+        """`lock_dir` and `ports` are given together: leases in different folders do not see each other's locks."""
         self._lock_dir = lock_dir or lock_folder()
+        self._range = ports
         self._locks: dict[int, int] = {}  # port → descriptor
         # Parallel runs begin far apart, so that they seldom try each other's ports.
-        self._next = (os.getpid() * 97) % _COUNT
+        self._next = (os.getpid() * 97) % len(ports)
 
     def take(self) -> int:
         """Lock and return a port on which no process listens. Raises RigError if all are in use."""
         try:
-            for _ in range(_COUNT):
-                port = FIRST_PORT + self._next
-                self._next = (self._next + 1) % _COUNT
+            for _ in self._range:
+                port = self._range[self._next]
+                self._next = (self._next + 1) % len(self._range)
                 if port in self._locks or not self._lock(port):
                     continue
                 if _can_bind(port, reuse=False):
@@ -49,7 +49,7 @@ class PortLease:
                 raise
             raise RigError(f"too few open files to hold ports: {exc.strerror}", "ulimit -n 1024") from exc
         raise RigError(
-            f"no port from {FIRST_PORT} to {LAST_PORT} is free",
+            f"no port from {self._range[0]} to {self._range[-1]} is free",
             "free some of them; `tailgate toxiproxy sweep` ends what a killed run left",
         )
 
