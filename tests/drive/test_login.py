@@ -53,13 +53,13 @@ def login(**changes: Any) -> PlannedLogin:
 
 
 def started(
-    stub: StubServer, run_dir: Path, planned: PlannedLogin, monkeypatch: pytest.MonkeyPatch
+    stub: StubServer, run_dir: Path, planned: PlannedLogin, monkeypatch: pytest.MonkeyPatch, **load: Any
 ) -> tuple[Worker, int]:
     """A worker that may sign in at once, and the read end of its pipe of tokens."""
     (run_dir / "users.csv").write_text("user\nann\nben\n")
-    plan = a_plan(
-        stub.url, rate_per_s=20, requests=REQUESTS, login=planned, data=str(run_dir / "users.csv"), duration_ms=1000.0
-    )
+    data = str(run_dir / "users.csv")
+    fields = {"requests": REQUESTS, "login": planned, "data": data, "duration_ms": 1000.0, **load}
+    plan = a_plan(stub.url, rate_per_s=20, **fields)
     (run_dir / "control").mkdir()
     (run_dir / "control" / "service.json").write_text("{}")
     read_fd, write_fd = os.pipe()
@@ -144,3 +144,19 @@ def test_a_renewal_that_fails_keeps_the_old_token(tmp_path: Path, monkeypatch: p
         sessions=3, renewals=record.failed, failed=record.failed, reason="was answered 503: busy"
     )
     assert len(all_of(pipe)) == 3
+
+
+def test_users_who_wait_for_their_answers_have_sessions_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = TokenServer()
+    with StubServer(server) as stub:
+        worker, pipe = started(stub, tmp_path, login(), monkeypatch, model="closed", users=2, requests=REQUESTS[:1])
+        with worker:
+            worker.await_ready()
+            worker.start()
+            assert worker.finish() == 0, worker.stderr
+    assert set(map(int, worker.rows()["outcome"])) == {Outcome.OK}
+    assert len(all_of(pipe)) == 3
+    used = {asked.headers["authorization"].removeprefix("Bearer ") for asked in stub.asked if asked.path != "/login"}
+    assert used == set(server.tokens), "in turn"

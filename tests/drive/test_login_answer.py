@@ -85,6 +85,7 @@ def test_the_beginning_has_no_known_secret_and_nothing_like_a_token() -> None:
 def test_a_short_token_is_hidden_by_its_name_and_where_the_server_took_it_for_a_login() -> None:
     expected = login(expect_status=((200, 200),))
     assert failure(201, {"access_token": "abc-1"}, planned=expected).reason == "was answered 201: {access_token: text}"
+    assert failure(201, {}, planned=expected).fix == "check `status` in load.login.request.expect, or load.ok"
     reason = failure(400, {"error": "expired", "old": [{"refresh_token": "abc-1"}]}).reason
     assert "abc-1" not in reason and "expired" in reason
 

@@ -130,7 +130,9 @@ def _fix(answer: LoginAnswer) -> str:
             return "check method and path of load.login.request"
         case 400 | 415 | 422:
             return "check body and headers of load.login.request"
-        case status if 300 <= status < 400:
+        case status if status < 300:
+            return "check `status` in load.login.request.expect, or load.ok"
+        case status if status < 400:
             return "name the request that answers with the token itself; redirects of a login are not followed"
         case _:
             return "see logs/sut.log in the run directory"
