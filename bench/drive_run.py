@@ -15,14 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.rundir.plan import (
-    Plan,
-    PlannedGateway,
-    PlannedLoad,
-    PlannedRequest,
-    PlannedService,
-)
-from harness.rundir.planned.schedule import Schedule, Stage
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import PlannedLoad, PlannedRequest, Schedule, Stage
+from harness.rundir.planned.service import PlannedGateway, PlannedService
 from harness.rundir.rows import SAMPLES, read_rows
 from harness.units import NS_PER_MS, NS_PER_S
 from scenarios.drive.command import worker_argv

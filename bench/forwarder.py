@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.command_line import read_options
 from bench.fake_cpu import cpu_us, until_ready
-from harness.rundir.plan import Endpoint, Plan
+from harness.rundir.plan import Plan
+from harness.rundir.planned.upstream import Endpoint
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.stack.processes.ports import PortLease

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from harness.rundir.plan import PlannedToxic
+from harness.rundir.planned.fault import PlannedToxic
 from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.client import ToxiproxyClient, ToxiproxyError
 from harness.toxiproxy.serve import server_argv

@@ -23,25 +23,28 @@ from pydantic import ValidationError
 
 from fake_backends.backend import Backend, FakeBackend
 from fake_backends.forwarding.forwarded_backend import ForwardedBackend
-from fake_backends.forwarding.forwarder import CHECK_S, Forwarder
 from fake_backends.forwarding.noticed import NoticedOfOrigins
 from fake_backends.load_records import LoadRecords
 from fake_backends.server import FakeBackends
 from fake_backends.serving import StartStream, rows_lost, serve
-from fake_backends.tls.origin_context import check_origin, origin_context
+from fake_backends.tls.origin_context import check_origin, context_of
 from fake_backends.tls.stream_proxy import serve as carry
 from fake_backends.tls.terminating import listener_contexts
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import run_hash
 from harness.errors import RigError, TailgateError, UsageError
 from harness.model.plugins import leave_out_plugins
+from harness.rundir.manifest import part_of_upstream
 from harness.rundir.origin_notes import OriginNoteKind
-from harness.rundir.plan import Plan, PlannedUpstream
+from harness.rundir.plan import Plan
 from harness.rundir.planned.behaviours import ANSWERING
 from harness.rundir.planned.forwarding import StreamSpec
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.rows import CALLS, RowWriter
 from harness.secrets.expand import known_secrets
 
+CHECK_S: Final = 10.0
+"""For a connection to a real server, before anything else."""
 ROWS_BUFFERED: Final = 65_536
 """More than arrive between two flushes, so that a call never waits for the disk."""
 
@@ -75,7 +78,8 @@ def main(argv: list[str]) -> int:
             serve(app, ((plain, None), *secure), parent, carried)
             _close(app.load)
     except TailgateError as error:
-        print(f"error: {error.message}{f' (fix: {error.fix})' if error.fix else ''}", file=sys.stderr)  # noqa: T201
+        at = f" at {error.part}" if isinstance(error, RigError) and error.part else ""
+        print(f"error{at}: {error.message}{f' (fix: {error.fix})' if error.fix else ''}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     return 0
 
@@ -104,17 +108,11 @@ async def _check_origins(plan: Plan) -> None:
 
 async def _check_origin(planned: PlannedUpstream) -> None:
     try:
-        if planned.forward:
-            await Forwarder(planned.name, planned.forward, "").check()
-        elif planned.stream:
-            spec = planned.stream
-            await check_origin(spec.host, spec.port, _client_context(spec), spec.host, CHECK_S)
+        if spec := planned.forward or planned.stream:
+            await check_origin(spec.host, spec.port, context_of(spec), spec.host, CHECK_S)
     except RigError as error:
-        raise RigError(f"upstream `{planned.name}`: {error.message}", error.fix) from error
-
-
-def _client_context(spec: StreamSpec) -> ssl.SSLContext | None:
-    return origin_context(Path(spec.ca) if spec.ca else None, alpn=()) if spec.originates else None
+        part = part_of_upstream(planned.name)
+        raise RigError(f"upstream `{planned.name}`: {error.message}", error.fix, part=part) from error
 
 
 def _stream(
@@ -124,7 +122,7 @@ def _stream(
     listener: socket.socket,
     server_context: ssl.SSLContext | None,
 ) -> StartStream:
-    client_context = _client_context(spec)
+    client_context = context_of(spec)
     return lambda: carry(
         listener,
         spec,

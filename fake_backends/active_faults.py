@@ -15,8 +15,8 @@ from fake_backends.behaviours import Behaviour, behaviour_of
 from fake_backends.concurrency_limit import ConcurrencyLimit
 from fake_backends.draws import Draws
 from fake_backends.routing.fault_route import AskedRoute, RouteTest, route_test
-from harness.rundir.plan import PlannedFault
 from harness.rundir.planned.behaviours import ANSWERING
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.rows import FAULT_BITS, LOGIN_SEQ
 from harness.units import NS_PER_MS
 

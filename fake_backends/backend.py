@@ -13,7 +13,7 @@ from fake_backends.draws import CallCounter, Draws
 from fake_backends.load_records import LoadRecords
 from fake_backends.providers import IncomingRequest, Response, Routed, provider_named
 from fake_backends.response_writer import Message, Receive
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.rows import LOGIN_SEQ, NO_SEQ
 from harness.units import NS_PER_MS
 from harness.upstreams.profiles import as_planned, profile_of

@@ -18,7 +18,7 @@ import orjson
 
 from fake_backends.active_faults import ActiveFaults
 from fake_backends.providers import Response
-from harness.rundir.plan import PlannedFault
+from harness.rundir.planned.fault import PlannedFault
 
 PATH: Final = "/-/faults"
 _WINDOW: Final = re.compile(rf"{PATH}/(\d{{1,3}})/(\d{{1,6}})")

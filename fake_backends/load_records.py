@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from fake_backends.forwarding.noticed import NoticedOfOrigins
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CANARY_HEADER, SEQ_HEADER, TRACE_HEADER, seq_of
-from harness.rundir.plan import PlannedFault
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.rows import LOGIN_SEQ, NO_SEQ, RowWriter
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from harness.rundir.finding_kind import FindingKind
-from harness.rundir.results import FalseAlarm, FaultResult, GateResult, NamedResult, Results
+from harness.rundir.judged.fault_results import FalseAlarm, FaultResult, NamedResult
+from harness.rundir.results import GateResult, Results
 from harness.units import format_duration
 
 WRONG_MOST: Final = 3

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.evidence import Evidence
-    from harness.rundir.plan import PlannedUpstream
+    from harness.rundir.planned.upstream import PlannedUpstream
     from reports.subject import Subject
 
 MOST_LINES: Final = 12

@@ -11,7 +11,7 @@ import re
 from functools import partial
 from typing import Any, Final
 
-from harness.secrets.redact import SECRET_NAME
+from harness.secrets.names import is_named_like_a_secret
 from harness.text import cut, sanitize
 
 SHOWN_MOST: Final = 4_000
@@ -59,6 +59,6 @@ def _replaced(replacement: str, match: re.Match[str]) -> str:
 
 
 def _masked(key: str, value: Any) -> Any:
-    if isinstance(value, str) and value and SECRET_NAME.search(key) and "${" not in value:
+    if isinstance(value, str) and value and is_named_like_a_secret(key) and "${" not in value:
         return _MASK
     return redacted_document(value)

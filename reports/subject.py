@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from harness.errors import TailgateError, UsageError
 from harness.rundir.manifest import Manifest
-from harness.rundir.plan import Plan, PlannedFault
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.results import MatrixResults, Results
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from harness.rundir.judged.fault_results import FaultResult
 from harness.rundir.origin_notes import OF_HANDSHAKES
 from harness.rundir.planned.process_act import SERVICE_TARGET
-from harness.rundir.results import ORIGIN_NOTES_MOST, FaultResult, Results
+from harness.rundir.results import ORIGIN_NOTES_MOST, Results
 from harness.units import format_count, format_duration, format_share, format_things
 from reports import formatting
 

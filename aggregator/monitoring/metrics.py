@@ -75,7 +75,11 @@ class Metrics:
         )
         self.requests = Counter("aggregator_requests", "Requests answered, by status", ["status"], registry=registry)
         self.requests_in_flight = Gauge("aggregator_requests_in_flight", "Requests being worked on", registry=registry)
-        for name in backends:  # a backend that was never asked shows as zero, not as nothing
+        self._show(backends)
+
+    def _show(self, backends: Iterable[str]) -> None:
+        """A backend that was never asked shows as zero, and not as nothing."""
+        for name in backends:
             self.seconds.labels(name)
             self.calls.labels(name, "ok")
             self.timeouts.labels(name)

@@ -15,7 +15,7 @@ from fake_backends.forwarding.forwarder import Forwarder
 from fake_backends.load_records import LoadRecords
 from fake_backends.providers import Response
 from fake_backends.response_writer import Message, Receive
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 
 
 class ForwardedBackend:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 from fake_backends.breaking import BreakableProtocol, transport_of
@@ -11,14 +10,13 @@ from fake_backends.forwarding.header_rules import Headers, Links
 from fake_backends.forwarding.origin_connection import OriginConnection, OriginFailure, connect
 from fake_backends.providers import Response
 from fake_backends.response_writer import Message
-from fake_backends.tls.origin_context import check_origin, origin_context
+from fake_backends.tls.origin_context import context_of
 from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec
 
 REMEMBERED_MOST: Final = 256
 """Requests whose latest answer is remembered."""
 REMEMBERED_BYTES: Final = 64 * 1024
 """A larger answer is not remembered."""
-CHECK_S: Final = 10.0
 _NOTHING: Final = Response.of_json(200, b"{}")
 _JSON: Final = b"json"
 _OF_ONE_BODY: Final = (b"content-length", b"content-encoding", b"connection")
@@ -37,11 +35,7 @@ class Forwarder:
         self.health = _health(upstream)
         self.remembers = remembers
         self._remembered: dict[tuple[str, str], Response] = {}
-        self._context = origin_context(Path(spec.ca) if spec.ca else None) if spec.scheme == "https" else None
-
-    async def check(self) -> None:
-        """Connect to the origin once. Raises RigError that says what is wrong."""
-        await check_origin(self.spec.host, self.spec.port, self._context, self.spec.host, CHECK_S)
+        self._context = context_of(spec)
 
     async def connection_for(self, scope: Message) -> OriginConnection:
         """The origin's connection that belongs to the one by which the request came. Raises OriginFailure."""

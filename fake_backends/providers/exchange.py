@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, parse_qsl
 
 import orjson
 
-from harness.rundir.plan import FakeSpec
 from harness.rundir.planned.routes import BrokenAnswer
+from harness.rundir.planned.upstream import FakeSpec
 
 QUERY_PAIRS_MOST: Final = 1_000
 

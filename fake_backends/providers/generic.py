@@ -11,7 +11,7 @@ import orjson
 
 from fake_backends.catalog import make_catalog
 from fake_backends.providers.exchange import IncomingRequest, Response
-from harness.rundir.plan import FakeSpec
+from harness.rundir.planned.upstream import FakeSpec
 
 PATH: Final = "/offers"
 _NOT_FOUND: Final = Response.of_error(404, f"the generic provider has GET {PATH} only")

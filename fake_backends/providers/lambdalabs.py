@@ -12,7 +12,7 @@ import orjson
 
 from fake_backends.catalog import Offer, make_catalog
 from fake_backends.providers.exchange import IncomingRequest, Response
-from harness.rundir.plan import FakeSpec
+from harness.rundir.planned.upstream import FakeSpec
 
 TYPES_PATH: Final = "/api/v1/instance-types"
 IMAGES_PATH: Final = "/api/v1/images"

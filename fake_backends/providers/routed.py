@@ -17,8 +17,8 @@ from fake_backends.catalog import marker
 from fake_backends.providers.exchange import IncomingRequest, Response
 from fake_backends.routing.rendering import Render, RequestValues, renderer
 from fake_backends.routing.router import Router
-from harness.rundir.plan import FakeSpec
 from harness.rundir.planned.routes import ANY_PATH, PlannedRoute
+from harness.rundir.planned.upstream import FakeSpec
 from harness.upstreams.routes.answer_sizes import canary_bytes
 from harness.upstreams.routes.nearest_query import nearest_query
 from harness.upstreams.routes.read import read_routes

@@ -15,7 +15,7 @@ import orjson
 
 from fake_backends.catalog import Offer, make_catalog
 from fake_backends.providers.exchange import IncomingRequest, Response
-from harness.rundir.plan import FakeSpec
+from harness.rundir.planned.upstream import FakeSpec
 
 PATH: Final = "/api/v0/bundles/"
 GPU_NAMES: Final[Mapping[str, str]] = {

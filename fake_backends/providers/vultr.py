@@ -16,7 +16,7 @@ import orjson
 
 from fake_backends.catalog import Offer, make_catalog
 from fake_backends.providers.exchange import IncomingRequest, Response
-from harness.rundir.plan import FakeSpec
+from harness.rundir.planned.upstream import FakeSpec
 
 PLANS_PATH: Final = "/v2/plans"
 METAL_PATH: Final = "/v2/plans-metal"

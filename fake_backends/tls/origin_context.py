@@ -17,6 +17,7 @@ from typing import Final
 
 from fake_backends.tls.connecting import connected
 from harness.errors import RigError
+from harness.rundir.planned.forwarding import ForwardSpec, StreamSpec
 
 HTTP_1: Final = ("http/1.1",)
 NAMES_SHOWN: Final = 5
@@ -48,6 +49,14 @@ def origin_context(ca: Path | None, alpn: Sequence[str] = HTTP_1) -> ssl.SSLCont
     if alpn:
         context.set_alpn_protocols(list(alpn))
     return context
+
+
+def context_of(spec: ForwardSpec | StreamSpec) -> ssl.SSLContext | None:
+    """The context for connections to the real server; None if it is not spoken to in TLS. Raises RigError."""
+    ca = Path(spec.ca) if spec.ca else None
+    if isinstance(spec, ForwardSpec):
+        return origin_context(ca) if spec.scheme == "https" else None
+    return origin_context(ca, alpn=()) if spec.originates else None
 
 
 async def check_origin(

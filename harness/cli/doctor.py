@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -33,15 +33,20 @@ class DoctorCheck:
 
 @click.command("doctor")
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO…]")
+@click.option(
+    "--allow-target", "allowed", multiple=True, metavar="HOST", help="With scenarios: ask a host off this machine too."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def doctor_command(scenarios: tuple[str, ...], as_json: bool) -> int:
+def doctor_command(scenarios: tuple[str, ...], allowed: tuple[str, ...], as_json: bool) -> int:
     """Check this machine: Toxiproxy, nginx, cores, open files, clock, ports, leftovers.
 
-    With scenarios: check instead what reaches what for each of them. Toxiproxy's API, a proxy that is created
-    and deleted again, and each borrowed proxy, which is not changed.
+    With scenarios: check instead what each of them needs, and start nothing. Real upstreams by their probe, the
+    programs of the service and of upstreams with `command`, a service by `url`. Of a Toxiproxy that runs already: its
+    API, a proxy that is created and deleted again, and each borrowed proxy, which is not changed.
     """
     if scenarios:
-        return _report([finding for name in scenarios for finding in _reach(name)], as_json, "these scenarios")
+        found = [finding for name in scenarios for finding in _reach(name, allowed, named=len(scenarios) > 1)]
+        return _report(found, as_json, "these scenarios" if len(scenarios) > 1 else "this scenario")
     findings: list[DoctorCheck] = []
     for check in CHECKS:
         if check is _load and any(finding.state == "fail" for finding in findings):
@@ -67,13 +72,15 @@ def _report(findings: list[DoctorCheck], as_json: bool, what: str) -> int:
     return 4 if unfit else 0
 
 
-def _reach(scenario: str) -> list[DoctorCheck]:
-    """Raises ScenarioError if the scenario itself is wrong."""
-    from harness.run.reach import check_reach
+def _reach(scenario: str, allowed: Sequence[str], *, named: bool) -> list[DoctorCheck]:
+    """`named`: each finding names the scenario. Raises ScenarioError if the scenario itself is wrong."""
+    from harness.run.reach.scenario import check_reach
     from harness.scenario import load_scenario
 
-    reached = check_reach(load_scenario(scenario).scenario, os.environ)
-    return [DoctorCheck(each.what, "ok" if each.ok else "fail", each.detail, each.fix) for each in reached]
+    loaded = load_scenario(scenario)
+    before = f"{loaded.scenario.name}: " if named else ""
+    reached = check_reach(loaded, os.environ, allowed)
+    return [DoctorCheck(f"{before}{each.what}", each.state, each.detail, each.fix) for each in reached]
 
 
 def _python() -> DoctorCheck:

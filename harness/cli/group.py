@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
 import sys
 import traceback
 from typing import Final
@@ -13,6 +12,7 @@ import click
 
 from harness import __version__
 from harness.cli.display import output
+from harness.cli.display.streams import prepare_streams
 from harness.errors import RigError, TailgateError
 from harness.model.plugins import leave_out_plugins
 from harness.text import one_line, sanitize
@@ -35,6 +35,14 @@ searching it over and over is a tenth of the time that `validate` takes."""
 
 
 class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (
+            BrokenPipeError
+        ) as exc:  # of a child: our own streams raise none, and click would end with 1, a failed gate
+            raise RuntimeError("the pipe to a child broke") from exc
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -68,9 +76,10 @@ def main(argv: list[str] | None = None) -> None:
 
 def _run_command(argv: list[str] | None) -> None:
     words = sys.argv[1:] if argv is None else argv
-    output.bear_any_text()
+    prepare_streams()
     try:
         code = _tailgate.main(args=words, prog_name="tailgate", standalone_mode=False)
+        sys.stdout.flush()  # here, where a failure still becomes a message and an exit code
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         sys.exit(130)
@@ -82,9 +91,6 @@ def _run_command(argv: list[str] | None) -> None:
     except TailgateError as exc:
         output.error(exc, as_json="--json" in words)
         sys.exit(exc.exit_code)
-    except BrokenPipeError:  # the reader of our output is gone, so no message would arrive
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(4)
     except Exception as exc:  # the top of the process: Python's own exit code 1 would read as "a gate failed"
         sys.stderr.write(sanitize(traceback.format_exc()))
         defect = RigError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,7 +87,8 @@ def _print(loaded: LoadedScenario, cells: list[CellPreview]) -> None:
         shown = lines
     for line in _upstreams([upstream for cell in cells[:1] for upstream in cell.upstreams]):
         output.say(line)
-    for line in _routes([route for cell in cells[:1] for route in cell.routes]):
+    bases = {upstream.name: upstream.base_path for cell in cells[:1] for upstream in cell.upstreams}
+    for line in _routes([route for cell in cells[:1] for route in cell.routes], bases):
         output.say(line)
     for note in _slots_notes(loaded):
         click.echo(f"  {note}")
@@ -119,13 +120,20 @@ def _known_of(upstream: UpstreamPreview) -> str:
     return f"{origin}: {known}{load}"
 
 
-def _routes(routes: Sequence[RoutePreview]) -> Iterator[str]:
-    """The routes of each fake that has any, the first ROUTES_SHOWN of each; the JSON document has all."""
+def _routes(routes: Sequence[RoutePreview], bases: Mapping[str, str]) -> Iterator[str]:
+    """The routes of each fake that has any, the first ROUTES_SHOWN of each; the JSON document has all.
+
+    `bases`: by the upstream's name, the path with which all its routes begin, or an empty text.
+    """
     of: dict[str, list[RoutePreview]] = {}
     for route in routes:
         of.setdefault(route.upstream, []).append(route)
     for upstream, its_routes in of.items():
-        yield f"    {upstream} answers {format_things(len(its_routes), 'route')}"
+        base = bases.get(upstream, "")
+        below = (
+            f", below {base}: a service that does not add {base} itself needs {{{upstream}.url}}{base}" if base else ""
+        )
+        yield f"    {upstream} answers {format_things(len(its_routes), 'route')}{below}"
         yield from (f"      {route.name:<40} {_latency(route)}".rstrip() for route in its_routes[:ROUTES_SHOWN])
         if len(its_routes) > ROUTES_SHOWN:
             yield f"      and {len(its_routes) - ROUTES_SHOWN} more"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.evidence.injections import Injection
 from harness.evidence.run import NEVER, Evidence
-from harness.rundir.plan import PlannedFault
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.rows import FLAG_SHAKEN_ONCE, FLAG_SHAKEN_TWICE
 from harness.rundir.toxics import TOXICS
 from harness.units import NS_PER_MS, NS_PER_S

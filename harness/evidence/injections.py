@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.rundir.journal import Entry
-from harness.rundir.plan import FaultWindow, Plan, PlannedFault
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import FaultWindow, PlannedFault
 from harness.units import NS_PER_MS, Span
 
 

@@ -18,7 +18,8 @@ from harness.evidence.injections import Injection
 from harness.evidence.run import Evidence
 from harness.evidence.second_witness import blindness, seen_in_requests, traffic_bytes
 from harness.rundir.canaries import Connections, Refused
-from harness.rundir.plan import PlannedFault, PlannedUpstream
+from harness.rundir.planned.fault import PlannedFault
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.rows import FAULT_BITS
 from harness.units import NS_PER_MS, Span
 

@@ -9,7 +9,7 @@ from typing import Final
 from harness.evidence.run import Evidence
 from harness.rundir.canaries import Connections
 from harness.rundir.origin_notes import OF_HANDSHAKES, OriginNote
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.rows import FLAG_ORIGIN_FAILED
 
 _FIX_TLS: Final = (

@@ -18,7 +18,7 @@ from scipy.special import betaincinv
 from harness.evidence.injections import Injection
 from harness.evidence.run import NEVER, Evidence, Window
 from harness.rundir.canaries import Canary, Traffic
-from harness.rundir.plan import PlannedFault
+from harness.rundir.planned.fault import PlannedFault
 from harness.units import NS_PER_MS, NS_PER_S, Span, format_duration
 
 DELAY_MOST_MS: Final = 1_000.0

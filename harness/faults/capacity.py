@@ -11,8 +11,8 @@ from pydantic_core import PydanticCustomError
 from harness.faults.faked import BackendFault, delayed
 from harness.faults.fault import Effect, FaultContext
 from harness.model.value_types import refusal
-from harness.rundir.plan import Proof
 from harness.rundir.planned import behaviours
+from harness.rundir.planned.fault import Proof
 
 
 class CapacityFault(BackendFault):

@@ -1,4 +1,4 @@
-"""`cold_start: 8s`: the backend restarts when the fault comes; a call in the first 8 s waits until it is up."""
+"""`cold_start: 8s`: the backend restarts when the fault begins, and a call in the first 8 s waits until it is ready."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class ColdStartFault(BackendFault):
 
     def compile(self, ctx: FaultContext) -> Effect:
         start = behaviours.ColdStart(up_after_ms=self.up_after_ms)
-        # two canaries are sent as soon as the fault is applied, so half the delay is surely observed
+        # The first two canaries are sent right after the fault is applied, so they wait for nearly all of the start. A
+        # wait of half of it is proof enough.
         return delayed(start, intermittent_proof(ctx, delay_ms=self.up_after_ms / 2), ctx, at_most_ms=self.up_after_ms)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
@@ -34,5 +35,9 @@ class ColdStartFault(BackendFault):
         if self.up_after_ms > self.for_ms:
             yield (
                 "cold_start",
-                refusal("the backend is not up before the fault ends", "let `for` last longer, or use `hang: true`"),
+                refusal(
+                    f"the backend takes {duration_literal(self.up_after_ms)} to start, and the fault ends before",
+                    f"write `for: {duration_literal(self.up_after_ms)}` or more; if it should never answer, write "
+                    "`hang: true`",
+                ),
             )

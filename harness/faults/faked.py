@@ -8,8 +8,8 @@ from pydantic_core import PydanticCustomError
 
 from harness.faults.fault import Effect, Fault, FaultContext
 from harness.model.value_types import refusal
-from harness.rundir.plan import Proof
 from harness.rundir.planned.behaviours import Behaviour
+from harness.rundir.planned.fault import Proof
 
 
 class BackendFault(Fault):

@@ -16,8 +16,8 @@ from pydantic_core import PydanticCustomError
 
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import NAME_PATTERN, Duration, LongerDuration, Name, Share, kind_of, refusal, written
-from harness.rundir.plan import PlannedToxic, Proof
 from harness.rundir.planned.behaviours import Behaviour
+from harness.rundir.planned.fault import PlannedToxic, Proof
 from harness.rundir.planned.process_act import SERVICE_TARGET, ProcessAct
 
 CANARY_WAIT_MS: Final = 2000.0

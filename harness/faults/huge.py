@@ -11,8 +11,8 @@ from pydantic_core import PydanticCustomError
 from harness.faults.faked import BackendFault, delayed
 from harness.faults.fault import Effect, FaultContext, UnobservableFault
 from harness.model.value_types import Bytes, refusal
-from harness.rundir.plan import Proof
 from harness.rundir.planned import behaviours
+from harness.rundir.planned.fault import Proof
 
 LARGEST_BYTES: Final = 1_000_000_000
 CANARY_READS_BYTES: Final = 4_000_000

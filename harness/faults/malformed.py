@@ -8,8 +8,8 @@ from pydantic import Field
 
 from harness.faults.faked import BackendFault, immediate
 from harness.faults.fault import Effect, FaultContext
-from harness.rundir.plan import Proof
 from harness.rundir.planned import behaviours
+from harness.rundir.planned.fault import Proof
 
 
 class MalformedFault(BackendFault):

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.faults.fault import ALL, Effect, Fault
 from harness.model.value_types import refusal
-from harness.rundir.plan import Proof
+from harness.rundir.planned.fault import Proof
 from harness.rundir.planned.process_act import SERVICE_TARGET, ProcessAct
 
 IN_PROC: Proof = Proof(kind="process")

@@ -17,7 +17,7 @@ from harness.rundir.planned import behaviours
 from harness.units import duration_literal, parse_duration_ms
 
 _RAMP: Final = re.compile(r"\s*(\S+)\s*(?:→|->)\s*(\S+)\s+over\s+(\S+)\s*")
-_FIX: Final = "write it as 0ms → 5s over 60s (-> will do for the arrow)"
+_FIX: Final = "write it as `0ms → 5s over 60s`; the arrow may also be written as ->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,14 @@ def _linear_ramp(value: Any) -> LinearRamp:
     try:
         slope = LinearRamp(*(parse_duration_ms(word) for word in match.groups()))
     except ValueError:
-        raise refusal(f"`{shortened(value)}` is not a ramp of durations", _FIX) from None
+        raise refusal(f"`{shortened(value)}` is not a ramp: one of its three values is not a duration", _FIX) from None
     if slope.from_ms == slope.to_ms:
-        raise refusal("this ramp ends where it begins", "use `latency`, which stays the same")
+        raise refusal("this ramp begins and ends with the same delay", "use `latency`, which is a constant delay")
     if slope.over_ms < 1 or max(slope.from_ms, slope.to_ms, slope.over_ms) > LONGEST_MS:
-        raise refusal(f"`{shortened(value)}` is out of bounds", "a ramp takes from 1ms to 24h")
+        raise refusal(
+            f"`{shortened(value)}` is out of bounds",
+            "write delays of at most 24h, and between 1ms and 24h after `over`",
+        )
     return slope
 
 
@@ -57,7 +60,7 @@ class RampFault(BackendFault):
         WithJsonSchema(
             {
                 "type": "string",
-                "description": "The delay at first, then at last, and how long it takes from one to the other",
+                "description": "The delay at the beginning → the delay at the end, over the time between",
                 "pattern": r"^\s*\S+\s*(→|->)\s*\S+\s+over\s+\S+\s*$",
                 "examples": ["0ms → 5s over 60s", "0ms -> 5s over 60s"],
             }
@@ -79,4 +82,10 @@ class RampFault(BackendFault):
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from super().findings()
         if self.slope.over_ms > self.for_ms:
-            yield "ramp", refusal("the ramp is not over when the fault ends", "let `for` last longer than the ramp")
+            yield (
+                "ramp",
+                refusal(
+                    f"the ramp takes {duration_literal(self.slope.over_ms)}, and the fault ends before it is over",
+                    f"write `for: {duration_literal(self.slope.over_ms)}` or more, or a shorter time after `over`",
+                ),
+            )

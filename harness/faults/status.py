@@ -13,8 +13,8 @@ from pydantic_core import PydanticCustomError
 from harness.faults.faked import BackendFault, immediate
 from harness.faults.fault import Effect, FaultContext
 from harness.model.value_types import LongerDuration, refusal
-from harness.rundir.plan import Proof
 from harness.rundir.planned import behaviours
+from harness.rundir.planned.fault import Proof
 from harness.units import duration_literal
 
 _CLASS: Final = re.compile("[45][xX]{2}")

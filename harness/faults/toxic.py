@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from harness.faults.fault import CANARY_WAIT_MS, FAILED, Effect, Fault, FaultContext, UnobservableFault, delayed_proof
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import did_you_mean, refusal
-from harness.rundir.plan import Proof
+from harness.rundir.planned.fault import Proof
 from harness.rundir.toxics import TOXICS
 
 ToxicName = Literal["latency", "bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data"]

@@ -279,8 +279,8 @@ def _run_stack(session: Session, plan: Plan, run_dir: Path, lease: PortLease, ch
 def _suspended_note(for_s: float) -> str:
     """The note for a user who stopped tailgate itself (SIGSTOP) and then continued it."""
     return (
-        f"tailgate was stopped for {for_s:.0f} s; meanwhile the faults were taken back and everything it had started "
-        "was ended, so there is no verdict on the service"
+        f"tailgate itself was suspended for {for_s:.0f} s. Its supervisor then took the faults back and ended all that "
+        "it had started, so there is no verdict on the service"
     )
 
 
@@ -303,7 +303,7 @@ def _follow(stack: StackClient, plan: Plan, watch: ProgressMonitor, stopper: Sto
         if stopped or not (stopper.asked or cannot_pass_reason or warmup_failed):
             continue
         stopped = True
-        stopping = f"{stopper.why}stopping: faults are being taken back, what was measured is kept"
+        stopping = f"{stopper.why}stopping: the faults are being taken back; what was measured so far is kept"
         watch.display.note(cannot_pass_reason or (f"stopping: {warmup_failed}" if warmup_failed else stopping))
         early: StopReason = "fail_fast" if cannot_pass_reason else "warmup_failed"
         stack.stop(time.monotonic_ns(), "interrupted" if stopper.asked else early)

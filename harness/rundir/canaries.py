@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter
 
 from harness.model.frozen import Frozen
 from harness.rundir.ndjson import read_ndjson
-from harness.rundir.plan import Proof
+from harness.rundir.planned.fault import Proof
 from harness.units import NS_PER_MS
 
 Looks = Literal["offers", "no_offers", "no_json"]

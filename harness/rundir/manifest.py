@@ -24,8 +24,13 @@ _PARTS: Final = {SERVICE: "service", "toxiproxy": "Toxiproxy", "backends": "fake
 def part_of(child: str) -> str:
     """What a child of the run is, for people: `upstream cache`, `gateway`, `load workers`."""
     if child.startswith(UPSTREAM_PREFIX):
-        return f"upstream {child.removeprefix(UPSTREAM_PREFIX)}"
+        return part_of_upstream(child.removeprefix(UPSTREAM_PREFIX))
     return _PARTS.get(child, "load workers")
+
+
+def part_of_upstream(name: str) -> str:
+    """As `part_of`, of a real server or a command behind an upstream."""
+    return f"upstream {name}"
 
 
 class ToxiproxyInfo(Frozen):

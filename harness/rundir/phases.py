@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.rundir.plan import FaultWindow, Plan, PlannedFault
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import FaultWindow, PlannedFault
 
 Interval = tuple[float, float]
 

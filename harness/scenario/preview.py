@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any, Final, Literal
 
 from harness.rundir.phases import Phase, planned_phases
-from harness.rundir.plan import Endpoint, Plan, PlannedFault, PlannedUpstream
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedFault
+from harness.rundir.planned.load import Stream
 from harness.rundir.planned.routes import PlannedRoute
-from harness.rundir.planned.schedule import Stream
 from harness.rundir.planned.toxiproxy_network import is_loopback_literal
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.scenario.load import LoadedCell, LoadedScenario, dry_plan
 from harness.scenario.planning.arrivals import expected_arrivals, scheduled_arrivals
 from harness.upstreams.profiles import as_planned
 from harness.upstreams.protocols import PROTOCOLS
+from harness.upstreams.upstream_files import NO_INPUTS
 
 EXCHANGES_LEAST: Final = 20
 """A recorded route with fewer exchanges shows no 99th percentile."""
@@ -101,6 +104,8 @@ class UpstreamPreview:
     bears: str
     outside: bool = False
     calls_per_s: float | None = None
+    base_path: str = ""
+    """With which every route of an OpenAPI description begins; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,10 @@ def _cell(cell: LoadedCell) -> CellPreview:
     faults = tuple(_fault(fault) for fault in plan.faults)
     upstreams = cell.loaded.checked.inputs.upstreams
     routes = tuple(_route(name, route) for name, inputs in upstreams.items() for route in inputs.routes)
-    listed = tuple(_upstream(planned, plan) for planned in plan.upstreams)
+    listed = tuple(
+        replace(_upstream(planned, plan), base_path=upstreams.get(planned.name, NO_INPUTS).base_path)
+        for planned in plan.upstreams
+    )
     streams = tuple(_stream(stream, plan) for stream in plan.load.streams) if _has_own_rates(plan) else ()
     return CellPreview(
         cell.name, cell.values, cell.expected, phases, faults, wall_ms, routes, listed, streams, _login(plan)

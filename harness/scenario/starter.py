@@ -44,7 +44,7 @@ load:
 # What breaks, one after the other. Also: hang, down, reset, bandwidth, slicer, limit_data, slow_close.
 faults:
   - {{upstream: azure, latency: 60s, for: 60s}}
-  # CHECK: nothing breaks aws and gcp yet. Remove the #, and copy the gates below for each fault.
+  # CHECK: nothing breaks aws and gcp yet. Remove the # here and before their gates below; each makes the run longer.
   # - {{upstream: aws, latency: 60s, for: 60s}}
   # - {{upstream: gcp, latency: 60s, for: 60s}}
 
@@ -55,6 +55,14 @@ gates:
   - errors < 1% during azure-latency
   - complete > 99% during azure-latency       # answers contain the healthy backends' offers
   - recovery < 10s after azure-latency
+  # - p99 < gateway.timeout during aws-latency
+  # - errors < 1% during aws-latency
+  # - complete > 99% during aws-latency
+  # - recovery < 10s after aws-latency
+  # - p99 < gateway.timeout during gcp-latency
+  # - errors < 1% during gcp-latency
+  # - complete > 99% during gcp-latency
+  # - recovery < 10s after gcp-latency
 """
 _WIDTH: Final = 110
 

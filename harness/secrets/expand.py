@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from harness.errors import UsageError
-from harness.rundir.plan import Plan, PlannedRequest
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import PlannedRequest
 from harness.rundir.planned.login import PlannedLogin
-from harness.secrets.redact import SECRET_LENGTH, SECRET_NAME
+from harness.secrets.names import is_named_like_a_secret
+from harness.secrets.redact import SECRET_LENGTH
 
 WORD_LENGTH: Final = 4
 """Characters of the shortest secret that is redacted, and that only as a whole word."""
@@ -119,7 +121,3 @@ def refuse_unsendable(plan: Plan, environ: Mapping[str, str]) -> None:
                 f"the value of {names} cannot be sent in {what}: it has a line break or characters that are not Latin",
                 f'a value read from a file often ends in a line break: export {names[2:-1]}="$(cat FILE)"',
             )
-
-
-def is_named_like_a_secret(name: str) -> bool:
-    return SECRET_NAME.search(name) is not None or re.search(r"(?i)(^|_)(pass|pwd|pin|key|auth)(_|$)", name) is not None

@@ -1,8 +1,7 @@
 """Finds secrets that are written out in a text, by the names that they stand under. Pure.
 
 A scenario, and the plan of each run, are files that many can read. Who calls decides what to do about a secret there.
-`is_named_like_a_secret` is wider: what it names is redacted, and to redact too much does little harm. What is found
-here is refused, so a name such as `AUTH_URL`, `TOKEN_TTL` or `PASSWORD_FILE` must not be.
+`harness.secrets.names` says which names hold a secret.
 """
 
 from __future__ import annotations
@@ -13,26 +12,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.secrets.expand import REFERENCE
+from harness.secrets.names import holds_a_secret, words_of
 
-_HOLDS: Final = re.compile(
-    r"passw(or)?d$|passphrase$|(^|_|require)(pass|pwd)$|secret$|token$|credentials?$|authorization$|^cookie$"
-    r"|(api|access|account|secret|private|signing|encryption|master)_?key$|^secret_key_base$|_auth$"
-)
-"""What the last words of a name say that holds a secret."""
-_NEVER: Final = re.compile(r"^(old)?pwd$|trust_?store|(^|_)(max|min|num|per|total)_")
-"""PWD is a folder, the password of a store of certificates protects nothing, and `max_token` counts something."""
 _PLAIN: Final = re.compile(
-    r"true|false|yes|no|on|off|[01]|none|null|basic|bearer|\S{1,300}\.(pem|key|p12|jks|json)", re.I
+    r"true|false|yes|no|on|off|[01]|none|null|basic|bearer|\S{1,300}\.(pem|key|crt|p12|jks|json)"
+    r"|(?-i:[.~]{0,2}(/[a-z0-9._-]{1,60}){2,20})",
+    re.I,
 )
 """Switches, schemes and files, which are no secrets whatever their name."""
-_WORD_BORDER: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 _MARK: Final = "\ue000"
 """Stands for what is filled in later: a variable or a template."""
 _FILLED: Final = re.compile(rf"{REFERENCE}|\{{[A-Za-z][A-Za-z0-9_.-]{{0,120}}\}}")
 _BRACES: Final = re.compile(r"\{\{")
 _URL_LOGIN: Final = re.compile(r"://[^\s/?#@:]{0,300}:([^\s/?#]{1,500})@")
 _PAIR: Final = re.compile(r"(?:^|[\s;?&,])([A-Za-z_-][A-Za-z0-9_.-]{0,80})\s{0,3}=\s{0,3}[\"']?([^\s;&,\"']{1,500})")
-_NAME_MOST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +34,6 @@ class LiteralSecret:
 
     where: str
     variable: str
-
-
-def holds_a_secret(name: str) -> bool:
-    """Whether a variable, a header, a flag or a key with this name holds a secret."""
-    words = _WORD_BORDER.sub("_", name[:_NAME_MOST]).lower().strip("_")
-    return _HOLDS.search(words) is not None and not _NEVER.search(words)
 
 
 def literal_secret(name: str, text: str) -> LiteralSecret | None:
@@ -99,5 +86,5 @@ def _is_literal(hidden: str) -> bool:
 
 def _variable(name: str) -> str:
     """`DB_PASSWORD` for `--db-password` and `dbPassword`."""
-    words = _WORD_BORDER.sub("_", name[:_NAME_MOST]).strip("_").upper()
+    words = words_of(name).upper()
     return f"_{words}" if words[:1].isdigit() else words

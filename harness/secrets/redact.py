@@ -26,10 +26,6 @@ from harness.text import one_line
 REDACTED: Final = "***"
 SECRET_LENGTH: Final = 6
 """Characters. A value of this length or more is redacted anywhere in a text, a shorter one only as a whole word."""
-SECRET_NAME: Final = re.compile(
-    r"authorization|cookie|passw|passphrase|secret|token|api[-_]?key|access[-_]?key|credential|private[-_]?key", re.I
-)
-"""Names of variables and keys whose values are secrets."""
 WITHIN_S: Final = 3.0
 _CHUNK_BYTES: Final = 4 * 1024 * 1024
 _CUT_NOTE: Final = b"\n[cut here by tailgate: %d more bytes could not be searched for secrets in time]\n"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError, UsageError
 from harness.model.value_types import did_you_mean
-from harness.rundir.plan import Endpoint
 from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork, is_loopback_literal, is_unspecified
+from harness.rundir.planned.upstream import Endpoint
 from harness.toxiproxy.state import Proxy
 from harness.toxiproxy.sweep import run_of
 from harness.upstreams.upstream_files import ProxyAddresses

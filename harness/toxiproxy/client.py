@@ -25,7 +25,7 @@ import urllib3
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import RigError, UsageError
-from harness.rundir.plan import PlannedToxic
+from harness.rundir.planned.fault import PlannedToxic
 from harness.secrets.redact import redact
 from harness.text import one_line
 from harness.toxiproxy.metrics import received_by_proxy

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.rundir.plan import PlannedToxic
+from harness.rundir.planned.fault import PlannedToxic
 
 _TOXICITY_SLACK: Final = 1e-6
 """The server keeps toxicity as a 32 bit float."""

@@ -14,9 +14,9 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from harness.model.value_types import kind_of, refusal, shortened
-from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.forwarding import UrlParts
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.upstreams.protocols import CanarySize, canary_size
 from harness.upstreams.upstream import Upstream
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs

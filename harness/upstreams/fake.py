@@ -9,9 +9,9 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from harness.model.value_types import LongerDuration, refusal, written
-from harness.rundir.plan import Endpoint, FakeSpec, PlannedUpstream
 from harness.rundir.planned.forwarding import UrlParts
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import Endpoint, FakeSpec, PlannedUpstream
 from harness.upstreams.latency_fields import latency_findings
 from harness.upstreams.number_files import latency_points
 from harness.upstreams.profile import LatencyProfile

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from harness.rundir.plan import PlannedUpstream
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import PlannedUpstream
 
 __all__ = [
     "OURS_PAUSE_S",

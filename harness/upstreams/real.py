@@ -14,9 +14,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from harness.model.value_types import refusal
-from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec, StreamSpec
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.upstreams.fake import CANARY_REQUEST_BYTES
 from harness.upstreams.number_files import no_larger
 from harness.upstreams.protocols import PROTOCOLS, CanarySize, TlsMode, canary_size

@@ -11,8 +11,8 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from harness.model.value_types import refusal
-from harness.rundir.plan import FakeSpec
 from harness.rundir.planned.routes import PlannedRoute, RouteKind, RouteSource
+from harness.rundir.planned.upstream import FakeSpec
 from harness.upstreams.fake import Fake
 from harness.upstreams.routes.answer_sizes import canary_bytes, most_bytes
 from harness.upstreams.routes.files import files_of
@@ -73,7 +73,7 @@ class RoutedFake(Fake):
             names=tuple(route.name for route in read.routes),
             ignores_recorded_latencies=own_latency,
         )
-        return UpstreamInputs(recorded, source, source.with_latencies(read.routes))
+        return UpstreamInputs(recorded, source, source.with_latencies(read.routes), base_path=read.base_path)
 
     def _written_routes(self, reader: UpstreamReader) -> tuple[PlannedRoute, ...]:
         written = self.routes or {}

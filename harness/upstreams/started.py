@@ -16,10 +16,10 @@ from pydantic_core import PydanticCustomError
 from harness.model.command_line import Command
 from harness.model.request_syntax import READY_WITHIN, Environment, check_ready, ready_parts
 from harness.model.value_types import refusal
-from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.command import PlannedCommand
 from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec, UrlParts
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.upstreams.fake import CANARY_REQUEST_BYTES
 from harness.upstreams.protocols import PROTOCOLS, canary_size
 from harness.upstreams.upstream import Upstream

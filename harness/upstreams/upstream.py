@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import kind_of, refusal, shortened
-from harness.rundir.plan import PlannedUpstream
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.protocols import PROTOCOLS
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
 

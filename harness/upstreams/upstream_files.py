@@ -1,4 +1,4 @@
-"""How a kind of upstream reads the files that a scenario names for it, and what a plan needs of them."""
+"""How a kind of upstream reads the files that a scenario names for it, and what a plan takes from these files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from harness.rundir.plan import Endpoint
 from harness.rundir.planned.routes import PlannedRoute, RouteSource
+from harness.rundir.planned.upstream import Endpoint
 from harness.upstreams.recording import Points
 
 KeyPath = tuple[str | int, ...]
@@ -26,34 +26,35 @@ class UnreadableFile(Exception):
 
 
 class UpstreamReader(Protocol):
-    """What a kind of upstream reads its files with. Mistakes become diagnostics at their position in the scenario."""
+    """Gives a kind of upstream the files that the scenario names. Mistakes in them become diagnostics at the place
+    where the scenario names the file."""
 
     @property
     def seed(self) -> int:
         """The scenario's seed."""
 
     def use(self, key: KeyPath, written: str | None, read: Callable[[Path], T]) -> T | None:
-        """What `read` makes of the file that the scenario names at `key`. None if it names none, or if `read` raises
-        UnreadableFile, OSError or ValueError."""
+        """Returns `read(path)` for the file that the scenario names at `key`. Returns None if no file is named there
+        (`written` is None), or if `read` raises UnreadableFile, OSError or ValueError, which becomes a diagnostic."""
 
     @property
     def recorded_hosts(self) -> Mapping[Path, Sequence[str]]:
-        """By the resolved path of each recording of the scenario: the hosts that its upstreams take from it."""
+        """The hosts that the upstreams take from each recording, by the recording's resolved path."""
 
     def folder(self, key: KeyPath) -> Path:
-        """What relative paths at `key` are relative to."""
+        """The folder that relative paths at `key` start from."""
 
     def refuse(self, key: KeyPath, message: str, fix: str = "", offset: int = 0) -> None:
-        """A mistake at `key`. `offset`: characters from the beginning of the text there."""
+        """Report a mistake at `key`. `offset`: how many characters after the beginning of its text."""
 
     def note(self, key: KeyPath, message: str) -> None:
-        """Something that the user should know; it stops nothing."""
+        """Report something that the user should know. The scenario can be run all the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyAddresses:
-    """Of a borrowed proxy, as its server has them. `listener`: as the service reaches it; `origin`: where it connects
-    to."""
+    """The addresses of a borrowed proxy, as its server reports them. `listener`: where the service connects to.
+    `origin`: where the proxy connects to."""
 
     listener: Endpoint
     origin: Endpoint
@@ -61,17 +62,19 @@ class ProxyAddresses:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamInputs:
-    """`recorded`: the points of a file of latencies. `source` and `routes`: of a fake with routes, where they come
-    from and what they are. `ca`: the absolute path of a file of certificate authorities. `cwd`: the absolute path of
-    the folder in which its command is started."""
+    """What was read from the files of one upstream. `recorded`: the points of a file of latencies. `source`: the file
+    that the routes of a fake come from. `routes`: those routes. `ca`: the absolute path of a file of certificate
+    authorities. `cwd`: the absolute path of the folder in which the upstream's command is started."""
 
     recorded: Points = ()
     source: RouteSource | None = None
     routes: tuple[PlannedRoute, ...] = ()
     ca: str | None = None
     cwd: str | None = None
+    base_path: str = ""
+    """As of `RoutesRead`."""
     proxy: ProxyAddresses | None = None
-    """Of a borrowed proxy, in a run; None where no server was asked."""
+    """The addresses of a borrowed proxy; None while no server has been asked, as in `validate`."""
 
 
 NO_INPUTS = UpstreamInputs()

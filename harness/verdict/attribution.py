@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.evidence import Evidence, Pool, Window
 from harness.evidence.backend_time import call_waits_ns, joined_share
 from harness.gates.exceedance import JOINED_LEAST
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.results import UpstreamResult
 from harness.statistics import nearest_rank
 from harness.units import NS_PER_MS

@@ -24,13 +24,13 @@ from harness.evidence.origin_notes import origin_notes
 from harness.evidence.unmatched import unmatched_calls
 from harness.gates.reference_baseline import OWN
 from harness.rundir.finding_kind import FindingKind
+from harness.rundir.judged.fault_results import FaultResult, unmet_notes
 from harness.rundir.plan import Plan
 from harness.rundir.results import (
     CHECK_ORDER,
     EXIT_CODE,
     Correlation,
     CostResult,
-    FaultResult,
     GateResult,
     GatewayRef,
     LoadRef,
@@ -43,7 +43,6 @@ from harness.rundir.results import (
     UpstreamResult,
     Verdict,
     canonical_json,
-    unmet_notes,
 )
 from harness.rundir.sessions.login_record import together
 from harness.units import NS_PER_MS, format_duration
@@ -98,13 +97,10 @@ def judge(evidence: Evidence | Pool) -> Results:
 
 def _results(pool: Pool, gates: GateVerdicts) -> Results:
     gates = gates.undecided(one_witness_faults(pool))
-    alive = service_alive(pool)
+    alive, warmup = service_alive(pool), failed_warmup(pool)
     if gates.fail_without_lag or (alive and alive.finding.verdict == "fail"):
         gates = gates.without_lag()
-    findings, faults = _check(pool, gates)
-    warmup = failed_warmup(pool)
-    if warmup and not warmup.blames_service:
-        findings = tuple(warmup.check() if f.check == warmup.check().check and f.ok else f for f in findings)
+    findings, faults = _check(pool, gates, warmup)
     before = {one.planned.id: in_baseline for one in gates.failed if (in_baseline := as_before(pool, one))}
     every = (*gates.gates, *([alive] if alive else []))
     results = tuple(one.result(as_before=one.planned.id in before) for one in every)
@@ -113,10 +109,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
     attribution = Attribution(pool)
     upstreams = tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
     cost = cost_results(pool, [phase for phase in phases if phase.name not in UNATTRIBUTED])
-    interrupted = any(run.manifest.ended and run.manifest.ended.reason == "interrupted" for run in pool.runs)
-    verdict = _combine(gates, alive, findings)
-    if warmup and warmup.blames_service and verdict != "rig_failure":
-        verdict = "fail"
+    interrupted, verdict = _was_interrupted(pool), _combine(gates, alive, findings, warmup)
     if interrupted and verdict == "pass":
         verdict = "inconclusive"  # a reader who sees only the verdict must not take a stopped run for a complete one
     unmet = unmet_notes(faults)
@@ -212,9 +205,17 @@ def write_judged(pool: Pool, folder: Path) -> Results:
 # ---------------------------------------------------------------- the verdict
 
 
-def _combine(gates: GateVerdicts, alive: GateVerdict | None, findings: Sequence[RunCheck]) -> Verdict:
+def _was_interrupted(pool: Pool) -> bool:
+    return any(run.manifest.ended and run.manifest.ended.reason == "interrupted" for run in pool.runs)
+
+
+def _combine(
+    gates: GateVerdicts, alive: GateVerdict | None, findings: Sequence[RunCheck], warmup: WarmupFailure | None
+) -> Verdict:
     if not all(finding.ok for finding in findings):
         return "rig_failure"
+    if warmup and warmup.blames_service:
+        return "fail"
     verdicts = {one.finding.verdict for one in gates.gates}
     if "fail" in verdicts or (alive and alive.finding.verdict == "fail"):
         return "fail"
@@ -227,7 +228,9 @@ def _exit_code(plan: Plan, verdict: Verdict) -> int:
     return EXIT_CODE[verdict]
 
 
-def _check(pool: Pool, gates: GateVerdicts) -> tuple[tuple[RunCheck, ...], tuple[FaultResult, ...]]:
+def _check(
+    pool: Pool, gates: GateVerdicts, warmup: WarmupFailure | None
+) -> tuple[tuple[RunCheck, ...], tuple[FaultResult, ...]]:
     """Every check once (the first run that fails it stands for the pool), and the proof of every fault in every run."""
     by_check: dict[str, list[RunCheck]] = {check: [] for check in CHECKS}
     faults: list[FaultResult] = []
@@ -243,6 +246,8 @@ def _check(pool: Pool, gates: GateVerdicts) -> tuple[tuple[RunCheck, ...], tuple
         if gates.unsent and by_check["counts"][-1].ok and has_cut_drops(Pool.of(run)):
             by_check["counts"][-1] = drops_finding(run, gates.unsent[0])
     findings = tuple(next((f for f in of_check if not f.ok), of_check[0]) for of_check in by_check.values())
+    if warmup and not warmup.blames_service:
+        findings = tuple(warmup.check() if f.check == warmup.check().check and f.ok else f for f in findings)
     return findings, tuple(faults)
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence.run import Evidence
-from harness.rundir.manifest import SERVICE, HarnessFault, part_of
-from harness.rundir.results import ValidityCheck, unmet_notes
+from harness.rundir.judged.fault_results import unmet_notes
+from harness.rundir.manifest import SERVICE, HarnessFault, part_of, part_of_upstream
+from harness.rundir.results import ValidityCheck
 from harness.statistics import nearest_rank
 from harness.text import split_quote
 from harness.units import NS_PER_MS, NS_PER_S, format_count, format_duration, format_share, format_things
@@ -119,7 +120,7 @@ def _faults(run: Evidence, proofs: tuple[ProofOutcome, ...]) -> RunCheck:
     if late := _not_back(run):
         what = f"{', '.join(late)} did not get ready again before the load ended, so what followed is not its recovery"
         return RunCheck(
-            "faults", False, what, "give it longer: write a larger load.recovery", part=f"upstream {late[0]}"
+            "faults", False, what, "give it longer: write a larger load.recovery", part=part_of_upstream(late[0])
         )
     landed = sum(proof.result.landed for proof in proofs)
     if not proofs:

@@ -19,6 +19,7 @@ from harness.evidence.run import Evidence, Pool
 from harness.evidence.unmatched import CallCounts, unmatched_calls
 from harness.gates.parse import parse_gate
 from harness.rundir.finding_kind import FindingKind
+from harness.rundir.manifest import part_of_upstream
 from harness.rundir.plan import Plan
 from harness.rundir.results import GateResult
 from harness.rundir.rows import Outcome
@@ -180,7 +181,7 @@ def _unmatched(run: Evidence, names: tuple[str, ...], rows: NDArray[Any], *, bla
         next=_let_them_have_it(names, lines),
         blames_service=blames_service,
         requests=len(rows),
-        part=f"upstream {names[0]}" if len(names) == 1 else "upstreams",
+        part=part_of_upstream(names[0]) if len(names) == 1 else "upstreams",
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from harness.rundir.results import UpstreamResult
+from harness.rundir.results import Results, UpstreamResult
 from harness.units import format_count, format_duration, format_exact_duration, format_share, format_things
 from reports import failures, formatting, frame, present, resources, validity
 from reports.charts import over_time, percentiles
@@ -33,6 +33,12 @@ def write(subject: Subject, out: Path) -> list[Path]:
     path = out / FILES[0]
     path.write_text(page(subject), encoding="utf-8")
     return [path]
+
+
+def _unmatched(results: Results) -> dict[str, Any]:
+    """The first calls that the fakes do not support, and how many others there are."""
+    shown = results.unmatched[:_UNMATCHED_MOST]
+    return {"unmatched": shown, "unmatched_left_out": len(results.unmatched) - len(shown)}
 
 
 def page(subject: Subject) -> str:
@@ -70,8 +76,7 @@ def page(subject: Subject) -> str:
         "who_was_named": who_was_named,
         "presence": present.table(results),
         "answers": list(quoted(subject)),
-        "unmatched": results.unmatched[:_UNMATCHED_MOST],
-        "unmatched_left_out": max(0, len(results.unmatched) - _UNMATCHED_MOST),
+        **_unmatched(results),
         "false_alarms": named_without_fault(results.false_alarms),
         **_heat(results.upstreams, [each.name for each in sorted(results.phases, key=lambda each: each.start_ms)]),
     }

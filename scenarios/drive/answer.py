@@ -12,8 +12,9 @@ import orjson
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
-from harness.rundir.plan import PlannedLoad, PlannedRequest, PlannedUpstream
+from harness.rundir.planned.load import PlannedLoad, PlannedRequest
 from harness.rundir.planned.login import PlannedLogin
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.rows import Outcome
 
 GATEWAY_TIMEOUT_STATUS = 504

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import RigError
-from harness.rundir.plan import Plan, PlannedRequest
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import PlannedRequest
 from harness.rundir.planned.login import PlannedLogin
 from scenarios.drive.arrival import Arrival
 from scenarios.drive.login.sessions import Sessions

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.rundir.plan import PlannedLoad
-from harness.rundir.planned.schedule import Stream
+from harness.rundir.planned.load import PlannedLoad, Stream
 
 
 def active_intervals(load: PlannedLoad, requests: Sequence[str] = ()) -> tuple[tuple[float, float], ...] | None:

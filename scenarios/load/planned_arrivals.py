@@ -11,8 +11,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.rundir.plan import PlannedLoad
-from harness.rundir.planned.schedule import Stream
+from harness.rundir.planned.load import PlannedLoad, Stream
 from scenarios.load.choice import request_index
 from scenarios.load.schedules import arrivals_ns, peak_rate_per_s
 

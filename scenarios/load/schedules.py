@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from harness.rundir.planned.schedule import Schedule
+from harness.rundir.planned.load import Schedule
 from scenarios.load import constant, poisson, replay, stages
 
 SPACINGS = (("constant", constant.unit_times), ("poisson", poisson.unit_times))

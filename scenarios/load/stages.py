@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from math import sqrt
 
-from harness.rundir.planned.schedule import Stage
+from harness.rundir.planned.load import Stage
 from harness.units import NS_PER_MS
 
 

@@ -15,7 +15,9 @@ import pytest
 from harness.errors import RigError
 from harness.rundir.journal import PROXIES, BorrowedJournal, Entry, Journal, read_borrowed
 from harness.rundir.manifest import HarnessFault
-from harness.rundir.plan import Endpoint, Plan, PlannedFault
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedFault
+from harness.rundir.planned.upstream import Endpoint
 from harness.stack.injection.borrowed_left import BorrowedLeft
 from harness.stack.injection.injector import Injector
 from harness.stack.injection.proxies import ListenerProxies

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.rundir.journal import BorrowedJournal
-from harness.rundir.plan import PlannedToxic
+from harness.rundir.planned.fault import PlannedToxic
 from harness.stack.injection.borrowed import BorrowedProxy
 from harness.toxiproxy.client import ToxiproxyClient
 from tests.borrowed.test_injector import LEGACY, borrowing

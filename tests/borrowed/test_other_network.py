@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.run.reach import check_reach
+from harness.run.reach.toxiproxy import toxiproxy_reach
 from harness.stack.processes.ports import PortLease
 from tests.borrowed.test_runs import SERVICE
 from tests.borrowed.their_server import TheirServer
@@ -88,13 +88,13 @@ def run(folder: Path, text: str) -> Ran:
 
 def test_doctor_says_what_reaches_what(tmp_path: Path, toxiproxy_binary: Path, other_network: tuple[str, ...]) -> None:
     with their_server(tmp_path, toxiproxy_binary, other_network) as theirs:
-        found = list(check_reach(load(tmp_path, own_fakes(theirs.url)).scenario, {}))
-        assert [(each.what, each.ok) for each in found] == [("toxiproxy", True), ("a proxy", True)], [
+        found = list(toxiproxy_reach(load(tmp_path, own_fakes(theirs.url)).scenario, {}))
+        assert [(each.what, each.state) for each in found] == [("toxiproxy", "ok"), ("a proxy", "ok")], [
             each.detail for each in found
         ]
         wrong = own_fakes(theirs.url, origin_host="127.0.0.2")
-        found = list(check_reach(load(tmp_path, wrong).scenario, {}))
-        assert [(each.what, each.ok) for each in found] == [("toxiproxy", True), ("a proxy", False)], found
+        found = list(toxiproxy_reach(load(tmp_path, wrong).scenario, {}))
+        assert [(each.what, each.state) for each in found] == [("toxiproxy", "ok"), ("a proxy", "fail")], found
         assert "could not reach what is behind" in found[1].detail
         assert theirs.proxies() == theirs.before
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RigError, UsageError
-from harness.rundir.plan import Endpoint, Plan
+from harness.rundir.plan import Plan
 from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork
+from harness.rundir.planned.upstream import Endpoint
 from harness.scenario.checks.toxiproxy_server import refuse_unreachable
 from harness.scenario.planner import RunningToxiproxy, make_plan
 from harness.scenario.planning.gateway_choice import ResolvedGateway

@@ -9,8 +9,10 @@ import pytest
 
 from harness import verdict
 from harness.rundir.canaries import Canary, Connections, Refused, Traffic
-from harness.rundir.plan import PlannedFault, PlannedUpstream
-from harness.rundir.results import FaultResult, Results
+from harness.rundir.judged.fault_results import FaultResult
+from harness.rundir.planned.fault import PlannedFault
+from harness.rundir.planned.upstream import PlannedUpstream
+from harness.rundir.results import Results
 from harness.rundir.rows import Outcome
 from tests.rundir.recording import T0_NS, Recording, down_fault, make_plan, record, slow_fault
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from harness.rundir.plan import PlannedToxic
+from harness.rundir.planned.fault import PlannedToxic
 from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.client import ToxiproxyClient, ToxiproxyError
 from tests.own_ports import own_lease

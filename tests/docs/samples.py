@@ -12,7 +12,7 @@ from harness import verdict
 from harness.cli.compare import compare_command
 from harness.cli.display.matrix_summary import matrix_lines
 from harness.cli.display.summary import run_lines
-from harness.rundir.plan import FaultWindow
+from harness.rundir.planned.fault import FaultWindow
 from harness.rundir.results import CellResult, LatencySummary, MatrixResults, PhaseResult, Results, ScenarioRef, Tool
 from harness.scenario import LoadedScenario
 from harness.scenario.load import dry_plan

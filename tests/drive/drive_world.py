@@ -14,17 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from harness.rundir.plan import (
-    Endpoint,
-    FakeSpec,
-    Plan,
-    PlannedGateway,
-    PlannedLoad,
-    PlannedRequest,
-    PlannedService,
-    PlannedUpstream,
-)
-from harness.rundir.planned.schedule import Schedule, Stage
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import PlannedLoad, PlannedRequest, Schedule, Stage
+from harness.rundir.planned.service import PlannedGateway, PlannedService
+from harness.rundir.planned.upstream import Endpoint, FakeSpec, PlannedUpstream
 from harness.rundir.rows import SAMPLES, read_rows
 from harness.units import NS_PER_MS
 from scenarios.drive.command import worker_argv

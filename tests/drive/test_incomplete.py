@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from harness.rundir.incomplete import BYTES_MOST, IncompleteAnswer, index_name, read_incomplete
-from harness.rundir.plan import FaultWindow, Plan, PlannedFault, Proof
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import FaultWindow, PlannedFault, Proof
 from harness.rundir.rows import Outcome
 from harness.text import is_sanitized
 from harness.units import NS_PER_MS, NS_PER_S

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from harness.correlation import run_hash, seq_of
-from harness.rundir.plan import Plan, PlannedGateway
-from harness.rundir.planned.schedule import Schedule, Stage
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import Schedule, Stage
+from harness.rundir.planned.service import PlannedGateway
 from harness.rundir.rows import Outcome
 from scenarios.load import PlannedArrivals, request_index
 from tests.drive.drive_world import Answer, Asked, StubServer, Worker, a_plan, constant, fake, get, run

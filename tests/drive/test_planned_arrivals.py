@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.rundir.plan import PlannedLoad, PlannedRequest
-from harness.rundir.planned.schedule import Schedule, Stage
+from harness.rundir.planned.load import PlannedLoad, PlannedRequest, Schedule, Stage
 from scenarios.load import PlannedArrivals, arrivals_ns, planned_peak_per_s, request_index
 from tests.drive.drive_world import get
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.rundir.planned.schedule import Schedule, Stage
+from harness.rundir.planned.load import Schedule, Stage
 from scenarios.load import arrivals_ns, peak_rate_per_s, rate_at, request_index
 
 RATES = st.floats(0, 200)

@@ -11,8 +11,9 @@ import pytest
 
 from harness import verdict
 from harness.rundir.canaries import Connections, Refused
-from harness.rundir.plan import PlannedFault, PlannedToxic
-from harness.rundir.results import FaultResult, Results
+from harness.rundir.judged.fault_results import FaultResult
+from harness.rundir.planned.fault import PlannedFault, PlannedToxic
+from harness.rundir.results import Results
 from tests.rundir.recording import T0_NS, Recording, down_fault, make_plan, record, slow_fault
 
 MS = 1_000_000

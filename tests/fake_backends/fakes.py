@@ -16,8 +16,9 @@ from fake_backends.load_records import LoadRecords
 from fake_backends.server import FakeBackends
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CONTROL_HEADER, run_hash
-from harness.rundir.plan import FaultWindow, PlannedFault, PlannedUpstream, Proof
 from harness.rundir.planned.behaviours import Behaviour
+from harness.rundir.planned.fault import FaultWindow, PlannedFault, Proof
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.rows import CALLS, RowWriter, read_rows
 from tests.fake_backends.plans import SEED, upstream
 from tests.virtual_time import now_ns, now_s

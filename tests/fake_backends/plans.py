@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.rundir.plan import (
-    Endpoint,
-    FakeSpec,
-    Plan,
-    PlannedGateway,
-    PlannedLoad,
-    PlannedRequest,
-    PlannedService,
-    PlannedUpstream,
-)
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import PlannedLoad, PlannedRequest
+from harness.rundir.planned.service import PlannedGateway, PlannedService
+from harness.rundir.planned.upstream import Endpoint, FakeSpec, PlannedUpstream
 
 SEED = 7
 

@@ -8,8 +8,8 @@ import pytest
 
 from fake_backends.active_faults import ActiveFaults
 from fake_backends.routing.fault_route import AskedRoute
-from harness.rundir.plan import PlannedFault
 from harness.rundir.planned import behaviours
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.rows import FLAG_CANARY, LOGIN_SEQ
 from tests.fake_backends.fakes import RUN, Got, MakeFakes, fault
 from tests.fake_backends.plans import upstream

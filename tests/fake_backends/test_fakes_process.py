@@ -17,8 +17,9 @@ from typing import get_args
 
 import pytest
 
-from harness.rundir.plan import Plan, PlannedUpstream
+from harness.rundir.plan import Plan
 from harness.rundir.planned.routes import BrokenAnswer, PlannedAnswer, PlannedProfile, PlannedRoute, RouteSource
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.rows import CALLS, read_rows
 from harness.stack.processes.ports import PortLease
 from tests.fake_backends.plans import plan, upstream

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fake_backends.draws import Draws
-from harness.rundir.plan import FakeSpec, PlannedUpstream
 from harness.rundir.planned.routes import PlannedProfile
+from harness.rundir.planned.upstream import FakeSpec, PlannedUpstream
 from harness.upstreams.fake import CatalogFake
 from harness.upstreams.profile import KINDS
 from harness.upstreams.profiles import PROFILES, Profile, profile_of

@@ -10,7 +10,6 @@ import pytest
 
 from fake_backends.catalog import marker
 from fake_backends.providers import IncomingRequest, Response, Routed
-from harness.rundir.plan import FakeSpec
 from harness.rundir.planned.routes import (
     PlannedAnswer,
     PlannedCondition,
@@ -18,6 +17,7 @@ from harness.rundir.planned.routes import (
     PlannedRoute,
     RouteSource,
 )
+from harness.rundir.planned.upstream import FakeSpec
 from harness.rundir.rows import NO_ROUTE
 from tests.fake_backends.fakes import FaultyFakes, MakeFakes
 from tests.fake_backends.plans import upstream

@@ -15,7 +15,7 @@ from fake_backends import providers
 from fake_backends.draws import Draws
 from fake_backends.providers import IncomingRequest, Response
 from harness.correlation import run_hash, traceparent
-from harness.rundir.plan import FakeSpec
+from harness.rundir.planned.upstream import FakeSpec
 from harness.rundir.rows import FLAG_CANARY, LOGIN_SEQ, NO_ROUTE, NO_SEQ
 from harness.upstreams.profiles import Lognormal
 from tests.fake_backends.fakes import FaultyFakes

@@ -15,7 +15,9 @@ from harness.evidence import Evidence, Pool
 from harness.gates import Finding
 from harness.gates.parse import parse_gate
 from harness.rundir.detections import Detection, LogGap, Mention, Recorded, Source
-from harness.rundir.plan import FaultWindow, Plan, PlannedFault, PlannedService
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import FaultWindow, PlannedFault
+from harness.rundir.planned.service import PlannedService
 from harness.rundir.results import GateResult, Results
 from reports.detections import passed_on_one_witness
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault

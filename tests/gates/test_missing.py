@@ -12,7 +12,7 @@ import pytest
 from harness import verdict
 from harness.evidence import Evidence, Window
 from harness.evidence.completeness import asked
-from harness.rundir.plan import PlannedRequest
+from harness.rundir.planned.load import PlannedRequest
 from harness.rundir.results import GateResult, PhaseResult, PresenceResult, Results
 from harness.rundir.rows import Outcome
 from harness.rundir.unmatched import Unmatched

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.display import live, output, summary
+from harness.cli.display import live, output, streams, summary
 from harness.cli.display.matrix_summary import matrix_lines
 from harness.errors import Problem, RigError, ScenarioError
 from harness.run.invocation import Judged
@@ -192,7 +192,7 @@ def test_a_terminal_without_utf_8_gets_numbers(tmp_path: Path, monkeypatch: pyte
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii", errors="strict", write_through=True)
     monkeypatch.setattr(sys, "stdout", stream)
-    output.bear_any_text()
+    streams.prepare_streams()
     output.document({"name": "✓ 日 😀"})
     assert json.loads(raw.getvalue()) == {"name": "✓ 日 😀"}
     output.outcomes([Judged("x", tmp_path, _results("✓"))], 1, as_json=False, quiet=False)

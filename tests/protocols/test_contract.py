@@ -9,8 +9,8 @@ from typing import Final, get_args
 
 import pytest
 
-from harness.rundir.plan import Endpoint
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import Endpoint
 from harness.stack.monitor.observe import observe
 from harness.upstreams.probes import Observation
 from harness.upstreams.protocols import PROTOCOLS

@@ -14,7 +14,9 @@ import pytest
 from harness.errors import RigError
 from harness.rundir.canaries import Canary, Freed, read_canaries
 from harness.rundir.journal import Entry, Event, Journal
-from harness.rundir.plan import Endpoint, Plan, PlannedToxic, PlannedUpstream
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedToxic
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.stack.monitor import canary
 from harness.stack.monitor.canary import Canaries
 from harness.upstreams.protocols import canary_size

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.upstreams.probes import SPOKEN, Probe, probe_of
 from harness.upstreams.probes.postgres import STARTUP
 from harness.upstreams.probes.redis import REPEATED

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.stack.monitor.observe import observe
 from harness.upstreams.probes import Observation, probe_of
 from harness.upstreams.protocols import canary_size

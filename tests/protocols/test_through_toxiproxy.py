@@ -16,8 +16,9 @@ import pytest
 from harness.faults import FaultContext, parse_fault
 from harness.faults.fault import UnobservableFault
 from harness.rundir.canaries import Canary
-from harness.rundir.plan import Endpoint, PlannedFault, PlannedUpstream
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.toxiproxy.client import ToxiproxyClient
 from harness.upstreams.protocols import canary_size
 from tests.protocols import servers

@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from harness.rundir.judged.fault_results import FaultProof, FaultResult, NamedResult, WindowResult
 from harness.rundir.plan import Plan
 from harness.rundir.results import (
     Correlation,
-    FaultProof,
-    FaultResult,
     GateResult,
     GatewayRef,
     IncompleteAnswerResult,
     LatencySummary,
     LoadRef,
-    NamedResult,
     PhaseResult,
     PresenceResult,
     Results,
@@ -25,7 +23,6 @@ from harness.rundir.results import (
     UpstreamResult,
     ValidityCheck,
     Verdict,
-    WindowResult,
     canonical_json,
 )
 from harness.rundir.unmatched import Unmatched

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness import verdict
 from harness.cli.display.summary import run_lines
 from harness.rundir.finding_kind import FindingKind
-from harness.rundir.results import FalseAlarm, FaultProof, FaultResult, NamedResult
+from harness.rundir.judged.fault_results import FalseAlarm, FaultProof, FaultResult, NamedResult
 from harness.scenario.schema.json_schema import results_schema
 from reports.detections import named_without_fault, summarize, who_was_named
 from reports.formats import html, md

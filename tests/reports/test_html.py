@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from harness.rundir.manifest import HarnessFault, Manifest, ProcessExit, RunEnd
-from harness.rundir.plan import Plan, PlannedService
+from harness.rundir.plan import Plan
+from harness.rundir.planned.service import PlannedService
 from harness.rundir.results import canonical_json
 from harness.rundir.rows import CALLS
 from harness.units import NS_PER_MS

@@ -114,3 +114,4 @@ def test_a_partner_that_cannot_be_used_is_told_before_any_load(tmp_path: Path, o
     assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
     assert said in " ".join(ran.stdout.split())
     assert "upstream `flights`" in ran.stdout
+    assert "rig    ✗ upstream flights" in ran.stdout

@@ -32,8 +32,8 @@ def test_a_stopped_tailgate_leaves_nothing_and_says_so_when_it_goes_on(
     running.process.send_signal(signal.SIGCONT)
     ran = running.end()
     assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
-    assert "tailgate was stopped for " in ran.stderr
-    assert "meanwhile the faults were taken back" in ran.stderr
+    assert "tailgate itself was suspended for " in ran.stderr
+    assert "Its supervisor then took the faults back" in ran.stderr
     assert "tailgate gave no sign of life for 5 s" in ran.results["reason"]
     assert ran.results["faults"][0]["windows"][0]["verified"]
 

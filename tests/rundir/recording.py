@@ -26,22 +26,11 @@ from harness.rundir.detections import Recorded
 from harness.rundir.incomplete import IncompleteAnswer, answer_name, index_name
 from harness.rundir.journal import Entry
 from harness.rundir.manifest import Manifest, RunEnd, ToxiproxyInfo
-from harness.rundir.plan import (
-    Endpoint,
-    FakeSpec,
-    FaultWindow,
-    Plan,
-    PlannedFault,
-    PlannedGate,
-    PlannedGateway,
-    PlannedLoad,
-    PlannedRequest,
-    PlannedService,
-    PlannedUpstream,
-    PlannedVerdict,
-    Proof,
-)
-from harness.rundir.planned.schedule import Schedule, Stage
+from harness.rundir.plan import Plan, PlannedGate, PlannedVerdict
+from harness.rundir.planned.fault import FaultWindow, PlannedFault, Proof
+from harness.rundir.planned.load import PlannedLoad, PlannedRequest, Schedule, Stage
+from harness.rundir.planned.service import PlannedGateway, PlannedService
+from harness.rundir.planned.upstream import Endpoint, FakeSpec, PlannedUpstream
 from harness.rundir.rows import CALLS, LAYOUT, SAMPLES, Outcome, RowLayout
 from harness.rundir.unmatched import FILE as UNMATCHED
 from harness.rundir.unmatched import Unmatched

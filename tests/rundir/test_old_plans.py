@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from harness import verdict
 from harness.evidence import Evidence
-from harness.rundir.plan import Plan, PlannedUpstream
+from harness.rundir.plan import Plan
+from harness.rundir.planned.upstream import PlannedUpstream
 from reports.report import write_reports
 from tests.rundir.recording import make_plan, record, slow_fault
 

@@ -20,7 +20,7 @@ SINGLE = [
     (("rate: 40/s", "rate: 40/s\n  users: 3"), 10, 3, "`users` and `rate` exclude each other", "keep one"),
     (("  rate: 40/s\n", ""), 7, 1, "one of `rate`, `users`, `stages` or `replay` is missing", "add rate"),
     (("for: 90s", "for: 90 seconds"), 11, 42, "`90 seconds` is not a duration", "write 90s"),
-    (("for: 90s", "for: 9s"), 11, 42, "too short for `azure-latency`: requests are held for up to 5s", "at least 55s"),
+    (("for: 90s", "for: 9s"), 11, 42, "too short for `azure-latency`: requests are held", "`for: 35s` is the least"),
     (("for: 90s", "for: 25s"), 13, 5, "is 20s long; a PASS needs 30s, 299 clumps of 100ms", "for: 55s"),
     (("for: 90s", "fro: 90s"), 11, 37, "unknown key `fro`", "did you mean `for`?"),
     (("upstream: azure", "upstream: azuer, name: azure-latency"), 11, 16, "no upstream `azuer`", "mean `azure`?"),

@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from harness.faults import Effect, Fault, FaultContext, UnobservableFault, parse_fault
-from harness.rundir.plan import Proof
 from harness.rundir.planned import behaviours
+from harness.rundir.planned.fault import Proof
 from tests.scenario.world import changed, load, only_problem, plan_of
 
 MET = FaultContext(hold_ms=5000, answer_bytes=80_000, answer_bytes_most=800_000, seed=3)
@@ -116,12 +116,12 @@ def test_a_ramp_is_spelled_with_either_arrow(text: str) -> None:
         ({"status": 503, "retry_after": "1500ms"}, "whole seconds"),
         ({"truncate": "100%"}, "is not cut"),
         ({"huge": "2GB"}, "above 1 GB"),
-        ({"cold_start": "91s"}, "not up before the fault ends"),
+        ({"cold_start": "91s"}, "takes 91s to start, and the fault ends before"),
         ({"ramp": "0ms to 5s"}, "is not a ramp"),
-        ({"ramp": "0 → 5 over 60"}, "is not a ramp of durations"),
-        ({"ramp": "5s → 5s over 60s"}, "ends where it begins"),
+        ({"ramp": "0 → 5 over 60"}, "is not a ramp: one of its three values is not a duration"),
+        ({"ramp": "5s → 5s over 60s"}, "begins and ends with the same delay"),
         ({"ramp": "0ms → 5s over 0ms"}, "out of bounds"),
-        ({"ramp": "0ms → 5s over 91s"}, "not over when the fault ends"),
+        ({"ramp": "0ms → 5s over 91s"}, "takes 91s, and the fault ends before it is over"),
         ({"ramp": 5}, "expected a ramp, not the number 5"),
         ({"capacity": 5, "share": "50%"}, "the whole backend"),
         ({"capacity": 5, "met": "optional"}, "only calls that had to wait can show"),

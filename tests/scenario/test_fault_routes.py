@@ -62,7 +62,11 @@ WRONG = [
     ("{upstream: azure, status: 503, for: 90s, route: GET /v2/serch}", "azure has no route", "`GET /v2/search`?"),
     ("{upstream: azure, status: 503, for: 90s, route: /v2/search}", "has no method", "write GET /v2/search"),
     ("{upstream: azure, status: 503, for: 90s, route: 'GET  /v2/search'}", "not spelled", "write GET /v2/search"),
-    ("{upstream: gcp, status: 503, for: 90s, route: 'GET /a?b=1'}", "a route has no query", "write GET /a"),
+    (
+        "{upstream: gcp, status: 503, for: 90s, route: 'GET /a?b=1'}",
+        "a route is written without a query",
+        "write GET /a",
+    ),
     ("{upstream: gcp, status: 503, for: 90s, route: 'GET /{a}b'}", "is not a parameter", "write {name}"),
     ("{upstream: gcp, status: 503, for: 90s, first: 0}", "0 is too small", "at least 1"),
     ("{upstream: azure, down: true, for: 90s, route: GET /v2/search}", "does not act call by call", "remove `route`"),

@@ -63,21 +63,23 @@ def of_gates(folder: Path, text: str) -> list[Problem]:
         return list(exc.problems)
 
 
+VALUE = re.compile(r"(?:^write |^)`?(?:load\.)?(for|baseline|recovery|duration): (\d[\d.]*(?:ms|s|m|h))")
+
+
 def longest(values: list[str]) -> str:
     return max(values, key=lambda value: float(re.sub(r"[^0-9.]", "", value)) * (60 if value.endswith("m") else 1))
 
 
-def applied(text: str, found: list[Problem]) -> str:
-    """The scenario with each key that a fix writes as a duration, the longest where several do."""
+def applied(text: str, found: list[Problem], *, least: bool = False) -> str:
+    """The scenario with each key that a fix writes as a duration, the longest where several do. `least`: with the least
+    that is accepted, where a fix names that too."""
     wanted: dict[str, list[str]] = {}
     for problem in found:
-        match = re.match(r"write `?(?:load\.)?(for|baseline|recovery|duration): (\d[\d.]*(?:ms|s|m|h))", problem.fix)
-        least = re.match(r"write at least (\d[\d.]*(?:ms|s|m|h))", problem.fix)
-        if match:
-            wanted.setdefault(match[1], []).append(match[2])
-        elif least:
-            wanted.setdefault("for", []).append(least[1])
-    assert wanted, [problem.fix for problem in found]
+        fix, _, accepted = problem.fix.partition("; ")
+        text_of_fix = accepted if least and accepted else fix
+        assert VALUE.search(text_of_fix), problem
+        for key, value in [*VALUE.findall(text_of_fix), *re.findall(r"and load\.(duration): ([\d.]+\w+)", fix)]:
+            wanted.setdefault(key, []).append(value)
     for key, values in wanted.items():
         value = longest(values)
         text, count = re.subn(rf"\b{key}: [\d.]+(?:ms|s|m|h)", f"{key}: {value}", text)
@@ -146,6 +148,96 @@ def test_a_fix_applied_leaves_no_second_refusal(
     assert found
     again = of_gates(tmp_path, applied(text, found))
     assert [(problem.message, problem.fix) for problem in again] == []
+
+
+WRITTEN_DURATIONS = [
+    # one window that is too short, with a load that is long enough for it as it is
+    ([("for: 90s", "for: 20s"), ("rate: 40/s", "rate: 40/s\n  duration: 75s")], ["p99 < 1s during azure-latency"]),
+    ([("for: 90s", "for: 9s"), ("rate: 40/s", "rate: 40/s\n  duration: 64s")], ["p99 < 1s during azure-latency"]),
+    # the load is too short, and the window too
+    ([("for: 90s", "for: 20s"), ("rate: 40/s", "rate: 40/s\n  duration: 60s")], ["p99 < 1s during azure-latency"]),
+    ([("for: 90s", "for: 9s"), ("rate: 40/s", "rate: 40/s\n  duration: 20s")], ["p99 < 1s during azure-latency"]),
+    ([("for: 90s", "for: 90s"), ("rate: 40/s", "rate: 40/s\n  duration: 60s")], ["p99 < 1s during azure-latency"]),
+    # the baseline, the fault and the time after it
+    (
+        [("for: 90s", "for: 20s"), ("rate: 40/s", "rate: 40/s\n  baseline: 5s\n  duration: 60s")],
+        ["p99 < 1s during baseline", "errors < 1% during azure-latency", "recovery < 9s after azure-latency"],
+    ),
+    (
+        [("for: 90s", "for: 20s"), ("rate: 40/s", "rate: 40/s\n  recovery: 1s\n  duration: 90s")],
+        ["p99 < 1s after azure-latency", "errors < 0.1%"],
+    ),
+    # a written `at`
+    (
+        [("for: 90s", "at: 40s, for: 20s"), ("rate: 40/s", "rate: 40/s\n  duration: 65s")],
+        ["p99 < 1s during azure-latency"],
+    ),
+]
+
+
+@pytest.mark.parametrize("least", [False, True], ids=["recommended", "least"])
+@pytest.mark.parametrize(("changes", "gates"), WRITTEN_DURATIONS, ids=repr)
+def test_with_a_written_duration_one_fix_is_enough(
+    changes: list[tuple[str, str]], gates: list[str], least: bool, tmp_path: Path
+) -> None:
+    text = changed(*changes).partition("gates:")[0] + "gates:\n" + "".join(f"  - {gate}\n" for gate in gates)
+    found = problems(tmp_path, text)
+    assert found
+    again = applied(text, list(found), least=least)
+    assert [problem.message for problem in problems(tmp_path, again)] == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    keys=st.fixed_dictionaries(
+        {},
+        optional={
+            "baseline": st.integers(1, 70),
+            "recovery": st.integers(1, 40),
+            "duration": st.integers(20, 200),
+        },
+    ),
+    for_s=st.integers(1, 100),
+    gates=st.sets(
+        st.sampled_from(
+            [
+                "p99 < 1s during azure-latency",
+                "errors < 0.5% during azure-latency",
+                "threads < 100 during azure-latency",
+                "p99 < 1s during baseline",
+                "p99 < 2x baseline during azure-latency",
+                "recovery < 9s after azure-latency",
+                "p99 < 1s after azure-latency",
+                "errors < 0.2%",
+            ]
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+)
+def test_whatever_is_too_short_all_fixes_at_once_are_enough(keys: dict[str, int], for_s: int, gates: set[str]) -> None:
+    load = "".join(f"\n  {key}: {value}s" for key, value in keys.items())
+    text = changed(("for: 90s", f"for: {for_s}s"), ("rate: 40/s", f"rate: 40/s{load}")).partition("gates:")[0]
+    text += "gates:\n" + "".join(f"  - {gate}\n" for gate in sorted(gates))
+    with tempfile.TemporaryDirectory() as folder:
+        found = problems(Path(folder), text)
+        again = problems(Path(folder), applied(text, list(found))) if found else ()
+        assert [problem.message for problem in again] == [], [problem.fix for problem in found]
+
+
+@pytest.mark.parametrize("gates", [["p99 < 1s during azure-latency"], ["p99.9 < 1s during azure-latency"]])
+@pytest.mark.parametrize("written", ["for: 9s", "for: 20s"])
+def test_the_least_that_is_named_is_accepted_and_less_is_not(written: str, gates: list[str], tmp_path: Path) -> None:
+    text = changed(("for: 90s", written)).partition("gates:")[0] + f"gates: {gates}\n"
+    found = list(problems(tmp_path, text))
+    assert all("is the least that is accepted" in problem.fix for problem in found)
+    least = applied(text, found, least=True)
+    assert problems(tmp_path, least) == ()
+    for_s = int(re.findall(r"for: (\d+)s", least)[0])
+    assert problems(tmp_path, least.replace(f"for: {for_s}s", f"for: {for_s - 1}s"))
+    recommended = applied(text, found)
+    assert of_gates(tmp_path, recommended) == []
+    assert len(of_gates(tmp_path, least)) == 1, "a warning that it can pass only if next to no request is slow"
 
 
 def test_a_shorter_clump_is_enough_as_well(tmp_path: Path) -> None:

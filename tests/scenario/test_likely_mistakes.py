@@ -262,7 +262,7 @@ MESSAGES: list[tuple[tuple[tuple[str, str], ...], str, str]] = [
     (
         (("rate: 40/s", "rate: 40/s\n  duration: 60s"),),
         "the load ends at 60s, before the recovery of `azure-latency` ends at 145s",
-        "let the load last 145s, or shorten `baseline`, `for` or `recovery`",
+        "write load.duration: 145s, or shorten `baseline`, `for` or `recovery`",
     ),
     (
         (("  gcp: {}", "   gcp: {}"),),

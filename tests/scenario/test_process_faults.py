@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.faults import Effect, FaultContext, parse_fault
-from harness.rundir.plan import PlannedFault
+from harness.rundir.planned.fault import PlannedFault
 from tests.scenario.world import changed, load, only_problem, plan_of, problems
 
 CONTEXT = FaultContext(hold_ms=5000, answer_bytes=80_000)

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 from harness.errors import Problem
-from harness.rundir.plan import Endpoint, PlannedUpstream
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.scenario.load import dry_plan
 from harness.scenario.preview import preview
 from harness.upstreams import kinds

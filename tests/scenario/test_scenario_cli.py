@@ -13,7 +13,8 @@ import pytest
 from harness.cli import main
 from harness.scenario import load_scenario
 from harness.scenario.starter import starter
-from tests.scenario.world import GOOD, LADDER, changed, write
+from tests.scenario.draft.draft_world import DESCRIPTION
+from tests.scenario.world import GOOD, LADDER, changed, uncommented, write
 
 HEAVY = ("numpy", "scipy", "pandas", "locust", "gevent", "requests", "httpx", "toxiproxy", "uvicorn", "aiohttp")
 
@@ -65,6 +66,22 @@ def test_phases_are_listed_as_they_will_come(tmp_path: Path, capsys: pytest.Capt
         "whole",
     ]
     assert [line.partition(", in ")[2] for line in lines if ", in " in line] == ["2 stretches", "2 stretches"]
+
+
+def test_the_path_that_an_address_may_need_is_said_by_validate_and_is_no_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "flights.yaml").write_text(DESCRIPTION, encoding="utf-8")
+    service = '{command: [sh, "{port}"], env: {A: "{azure.url}", F: "{flights.url}"}}'
+    changes = (("gcp: {}", "flights: {openapi: flights.yaml}"), ("{rung: timeout}", service))
+    path = write(tmp_path, changed(*changes))
+    assert tailgate("validate", str(path)) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert (
+        "    flights answers 3 routes, below /v2: a service that does not add /v2 itself needs {flights.url}/v2\n"
+        in out
+    )
 
 
 def test_validate_shows_the_problems_of_all_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,9 +151,16 @@ def test_init_writes_what_validates_and_never_over_a_file(
 
 
 def test_each_fault_that_the_starter_proposes_can_be_taken(tmp_path: Path) -> None:
+    scenario = load_scenario(write(tmp_path, uncommented(starter("s.yaml")))).scenario
+    assert [fault.targets for fault in scenario.faults] == [("azure",), ("aws",), ("gcp",)]
+    assert scenario.gates is not None
+    for name in ("azure", "aws", "gcp"):
+        assert len([gate for gate in scenario.gates if f" {name}-latency" in str(gate)]) == 4
+
+
+def test_each_proposed_fault_can_be_taken_without_its_gates(tmp_path: Path) -> None:
     text = starter("s.yaml").replace("  # - {upstream", "  - {upstream")
-    faults = load_scenario(write(tmp_path, text)).scenario.faults
-    assert [fault.targets for fault in faults] == [("azure",), ("aws",), ("gcp",)]
+    assert len(load_scenario(write(tmp_path, text)).scenario.faults) == 3
 
 
 @pytest.mark.parametrize("source", ["azure-slow", "filtered", "ladder"])

@@ -8,8 +8,8 @@ import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
 
-from harness.rundir.plan import FakeSpec, PlannedUpstream
 from harness.rundir.planned.routes import PlannedProfile
+from harness.rundir.planned.upstream import FakeSpec, PlannedUpstream
 from harness.scenario.schema.json_schema import scenario_schema
 from harness.upstreams import number_files
 from tests.scenario.world import changed, load, only_problem, plan_of, problems, write

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import count
 from pathlib import Path
 
@@ -49,6 +50,11 @@ matrix:
   vary: {service.rung: [sequential, parallel, timeout, pushdown]}
   expect: {sequential: [fail], parallel: [fail]}
 """
+
+
+def uncommented(text: str) -> str:
+    """A scenario with every proposed line of a list taken: the # before it is removed."""
+    return re.sub(r"(?m)^  # - ", "  - ", text)
 
 
 def changed(*changes: tuple[str, str], text: str = GOOD) -> str:

@@ -15,21 +15,11 @@ from typing import Any
 import psutil
 
 from harness.rundir.manifest import Manifest, RunEnd
-from harness.rundir.plan import (
-    Endpoint,
-    FakeSpec,
-    FaultWindow,
-    Plan,
-    PlannedFault,
-    PlannedGateway,
-    PlannedLoad,
-    PlannedRequest,
-    PlannedService,
-    PlannedToxic,
-    PlannedUpstream,
-    Proof,
-)
-from harness.rundir.planned.schedule import Schedule, Stage
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import FaultWindow, PlannedFault, PlannedToxic, Proof
+from harness.rundir.planned.load import PlannedLoad, PlannedRequest, Schedule, Stage
+from harness.rundir.planned.service import PlannedGateway, PlannedService
+from harness.rundir.planned.upstream import Endpoint, FakeSpec, PlannedUpstream
 from harness.stack.client import StackClient
 from harness.stack.events import Event, FaultChanged
 from harness.stack.processes import orphans

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.rundir.detections import FILE, Detection, LogGap, Mention, Recorded, read_detections, without_digits
-from harness.rundir.plan import PlannedService
+from harness.rundir.planned.service import PlannedService
 from harness.stack.detection import log_tail
 from harness.stack.detection.alert_poll import AlertPoll, _ask, poll_forever
 from harness.stack.detection.detection_book import TEXT_MOST, TEXTS_MOST, DetectionBook

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.stack.detection.exposition import LINE_MOST, alerts, holds_samples, import_parser, is_metrics
 from tests.rundir.recording import make_plan
 

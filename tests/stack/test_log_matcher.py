@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.stack.detection.log_matcher import LINE_MOST, LogParser, UpstreamMatcher
 from tests.hostile.texts import HOSTILE
 from tests.rundir.recording import make_plan

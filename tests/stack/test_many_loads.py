@@ -17,8 +17,10 @@ import pytest
 from harness.errors import RigError
 from harness.evidence import Evidence
 from harness.rundir.manifest import Manifest, RunEnd
-from harness.rundir.plan import Endpoint, FaultWindow, Plan, PlannedFault, PlannedGate, PlannedUpstream, Proof
+from harness.rundir.plan import Plan, PlannedGate
 from harness.rundir.planned.command import PlannedCommand
+from harness.rundir.planned.fault import FaultWindow, PlannedFault, Proof
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.rundir.rows import NO_SEQ
 from harness.stack.client import StackClient
 from harness.stack.events import FaultChanged

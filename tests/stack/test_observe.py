@@ -16,7 +16,7 @@ import pytest
 
 from fake_backends.tls.run_ca import RunCertificates
 from harness.rundir.canaries import Looks
-from harness.rundir.plan import Endpoint
+from harness.rundir.planned.upstream import Endpoint
 from harness.stack.monitor.observe import observe
 from harness.stack.processes.own_tls import client_context
 from harness.tls_channel import TlsChannel

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RigError
-from harness.rundir.plan import Plan, PlannedService
+from harness.rundir.plan import Plan
+from harness.rundir.planned.service import PlannedService
 from harness.secrets.expand import Expander
 from harness.stack.load import local_workers
 from harness.stack.processes import service

@@ -16,7 +16,7 @@ import pytest
 from harness.errors import RigError
 from harness.evidence import Evidence
 from harness.rundir.manifest import Manifest, RunEnd
-from harness.rundir.plan import PlannedService
+from harness.rundir.planned.service import PlannedService
 from harness.rundir.rows import CALLS, SAMPLES, read_rows
 from harness.stack.client import StackClient
 from harness.stack.events import ChildReady, Event, FaultChanged, LoadDone, LoadStarted

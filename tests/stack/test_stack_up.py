@@ -12,7 +12,9 @@ import pytest
 
 from harness.errors import RigError, UsageError
 from harness.rundir.manifest import Manifest
-from harness.rundir.plan import Endpoint, Plan, PlannedService
+from harness.rundir.plan import Plan
+from harness.rundir.planned.service import PlannedService
+from harness.rundir.planned.upstream import Endpoint
 from harness.stack.events import ChildReady, Event
 from harness.toxiproxy.find import EngineChoice
 from tests.stack.stack_scene import Scene, assert_nothing_left

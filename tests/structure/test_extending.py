@@ -161,7 +161,7 @@ assert abs(planned.fake.p50_ms - 83.18) < 0.01, planned
         """
 import asyncio
 from harness.errors import ScenarioError
-from harness.rundir.plan import Endpoint
+from harness.rundir.planned.upstream import Endpoint
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.stack.monitor.observe import observe

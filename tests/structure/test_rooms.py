@@ -1,4 +1,5 @@
-"""The shape of the house: how many modules a room holds, that each has its layer, and that no name is taken twice."""
+"""The shape of the house: how many modules a room holds, how long these and their functions are, that each has its
+layer, and that no name is taken twice."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ TESTER = ("harness", "scenarios", "fake_backends", "reports")
 LOOSE_MOST = 10
 """Modules of the harness that lie in no room."""
 ROOM_MOST = 16
+FUNCTION_LINES_MOST = 50
+MODULE_LINES_MOST = 400
 UNBOUNDED = ("harness/faults",)
 """A list of kinds, one a file: it grows with every kind."""
 
@@ -53,6 +56,22 @@ def test_no_room_is_a_hall() -> None:
         rooms[str(path.parent)].append(path.name)
     halls = {room: names for room, names in rooms.items() if len(names) > ROOM_MOST and room not in UNBOUNDED}
     assert halls == {}
+
+
+def test_no_function_is_longer_than_can_be_read_at_once() -> None:
+    long = [
+        f"{path}: {node.name} has {length} lines"
+        for path in modules(*PACKAGES)
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION_LINES_MOST
+    ]
+    assert long == []
+
+
+def test_no_module_is_a_book() -> None:
+    lines = {path: len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in modules(*PACKAGES)}
+    assert {path: count for path, count in lines.items() if count > MODULE_LINES_MOST} == {}
 
 
 def test_every_module_stands_in_the_import_contract() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.rundir.plan import Plan, PlannedToxic
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedToxic
 from harness.stack.monitor.accepted_clients import AcceptedClients
 from tests.rundir.recording import make_plan, slow_fault
 

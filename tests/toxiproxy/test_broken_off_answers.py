@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.rundir.plan import PlannedToxic
+from harness.rundir.planned.fault import PlannedToxic
 from harness.stack.injection.proxy import ProxyFaultHandle
 from harness.toxiproxy.client import ToxiproxyClient
 from tests.toxiproxy.breaking_off import callers, origin

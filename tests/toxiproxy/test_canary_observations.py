@@ -8,7 +8,7 @@ import pytest
 
 from harness.rundir.canaries import Freed
 from harness.rundir.journal import Entry
-from harness.rundir.plan import PlannedFault
+from harness.rundir.planned.fault import PlannedFault
 from harness.stack.monitor.canary_observations import FAILING_MS, IDLE_DEADLINE_MS, MARGIN_MS, CanaryObservations
 from harness.units import NS_PER_MS
 from tests.toxiproxy.test_canary_record import canary

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.rundir.canaries import Canary, Connections, Freed, baseline_ms, is_free, proves, read_canaries, shows
-from harness.rundir.plan import Proof
+from harness.rundir.planned.fault import Proof
 from harness.units import NS_PER_MS
 from tests.toxiproxy.world import FAILED, HELD
 

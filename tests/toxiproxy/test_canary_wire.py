@@ -12,7 +12,8 @@ import pytest
 from harness.errors import RigError
 from harness.http1 import HttpExchange
 from harness.rundir.journal import Journal
-from harness.rundir.plan import Plan, PlannedFault, PlannedToxic, Proof
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedFault, PlannedToxic, Proof
 from harness.stack.monitor.canary import OPEN_MAX, Canaries
 from harness.toxiproxy.client import ToxiproxyClient
 from harness.upstreams.probes.fake import fault_in

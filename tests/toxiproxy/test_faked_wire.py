@@ -14,7 +14,8 @@ import pytest
 
 from harness.faults import FaultContext, parse_fault
 from harness.rundir.canaries import shows
-from harness.rundir.plan import FaultWindow, Plan, PlannedFault
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import FaultWindow, PlannedFault
 from harness.stack.injection.fake import FakeFaultHandle, still_applied
 from harness.stack.processes import probe
 from harness.toxiproxy.client import ToxiproxyClient

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 
 from harness.rundir.canaries import Refused
-from harness.rundir.plan import Endpoint, PlannedUpstream
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.stack.monitor.refusals import RefusedAttempts
 from tests.rundir.recording import make_plan
 from tests.toxiproxy.world import free_port

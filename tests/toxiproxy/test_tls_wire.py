@@ -14,7 +14,9 @@ import pytest
 
 from harness.faults import FaultContext, parse_fault
 from harness.rundir.canaries import shows
-from harness.rundir.plan import FaultWindow, Plan, PlannedFault, PlannedUpstream
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import FaultWindow, PlannedFault
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.scenario.planning.plan_faults import (
     HANDSHAKE_ANSWER_BYTES,
     HANDSHAKE_FLIGHTS,

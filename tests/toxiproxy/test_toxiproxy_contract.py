@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.rundir.plan import PlannedToxic
+from harness.rundir.planned.fault import PlannedToxic
 from harness.toxiproxy.client import ToxiproxyClient, ToxiproxyError
 from tests.toxiproxy.world import free_port, latency, toxic
 

@@ -9,21 +9,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from harness.rundir.plan import (
-    Endpoint,
-    FakeSpec,
-    FaultWindow,
-    Plan,
-    PlannedFault,
-    PlannedGate,
-    PlannedGateway,
-    PlannedLoad,
-    PlannedRequest,
-    PlannedService,
-    PlannedToxic,
-    PlannedUpstream,
-    Proof,
-)
+from harness.rundir.plan import Plan, PlannedGate
+from harness.rundir.planned.fault import FaultWindow, PlannedFault, PlannedToxic, Proof
+from harness.rundir.planned.load import PlannedLoad, PlannedRequest
+from harness.rundir.planned.service import PlannedGateway, PlannedService
+from harness.rundir.planned.upstream import Endpoint, FakeSpec, PlannedUpstream
 from harness.stack.processes.ports import PortLease
 
 RUN_ID = "20260101-120000-beef"

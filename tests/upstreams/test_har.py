@@ -141,10 +141,10 @@ def test_what_no_fake_can_answer_is_left_out_and_counted(tmp_path: Path) -> None
     found = read(tmp_path, *entries)
     assert [route.name for route in found.routes] == ["GET /v1/search"]
     assert found.notes == (
-        "1 exchange is left out: CONNECT asks a proxy, not this host",
-        "1 exchange is left out: websockets are not answered by fakes",
+        "1 exchange is left out: CONNECT is a request to a proxy, not to this host",
+        "1 exchange is left out: fakes do not speak WebSocket",
         "2 exchanges are left out: they have no answer (status 0)",
-        "1 exchange is left out: their status is none of a final answer (200 to 599)",
+        "1 exchange is left out: their status is not that of a final answer (200 to 599)",
     )
 
 
@@ -213,7 +213,9 @@ def test_times_that_are_none_are_ignored(tmp_path: Path, timings: object, expect
     (route,) = found.routes
     if expected_ms is None:
         assert route.profile is None
-        assert found.notes == ("no latency was recorded, so that of the upstream holds, for `GET /v1/search`",)
+        assert found.notes == (
+            "the recording has no latency for `GET /v1/search`, so the latency of the upstream is used there",
+        )
     else:
         assert route.profile is not None
         assert as_planned(route.profile).latency_ms(0.5) == expected_ms

@@ -39,7 +39,7 @@ def test_a_header_that_cannot_be_sent_is_left_out_and_counted(tmp_path: Path) ->
     headers = [("x y", "v"), ("", "v"), ("x", "日本"), ("y", "a\x00b"), ("z", "v" * (HEADER_MOST + 1)), ("ok", "é")]
     found = read(tmp_path, entry(headers=headers, mimeType="x-unknown"))
     assert found.routes[0].answers[0].headers == (("ok", "é"),)
-    assert found.notes == ("5 headers were left out that cannot be sent in HTTP/1.1",)
+    assert found.notes == ("5 headers were left out because HTTP/1.1 cannot carry them",)
 
 
 def test_braces_in_a_header_are_no_template(tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ def test_no_secret_is_in_what_is_read(tmp_path: Path, name: str) -> None:
 def test_a_name_in_which_a_secret_stands_is_not_said(tmp_path: Path) -> None:
     found = read(tmp_path, entry(f"https://api.example.com/?token%3D{SECRET}&token={SECRET}"))
     assert SECRET not in repr(found)
-    assert found.notes == ("values were removed because of their names: `an unusual name`, `token`",)
+    assert found.notes == (
+        "values were removed because their names say that they are secrets: `an unusual name`, `token`",
+    )
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])

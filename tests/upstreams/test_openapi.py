@@ -102,7 +102,7 @@ def test_each_operation_is_a_route_with_its_answer(version: str, tmp_path: Path)
     assert answers["GET /v1/pets/{id}"].json_tree == {"id": 1, "name": "{{Rex}}"}
     gone = answers["DELETE /v1/pets/{id}"]
     assert not gone.has_json and [name for name, _ in gone.headers] == ["ETag"]
-    assert found.notes == ("routes begin with `/v1`, the path of the first server",)
+    assert (found.notes, found.base_path) == ((), "/v1")
     for route in found.routes:
         assert (route.rank, route.profile, route.capacity, route.conditions) == (None, None, None, ())
 
@@ -255,13 +255,20 @@ def test_the_path_of_the_first_server_leads(url: str, base: str, tmp_path: Path)
     tree = of_responses({"200": {"description": ""}}, servers=[{"url": url}, {"url": "/other"}])
     found = read(tree, tmp_path)
     assert found.routes[0].path == f"{base}/pets"
-    assert bool(found.notes) == bool(base)
+    assert (found.notes, found.base_path) == ((), base)
 
 
 def test_the_servers_of_an_operation_are_nearer(tmp_path: Path) -> None:
     tree = of_responses({"200": {"description": ""}}, servers=[{"url": "/far"}])
     tree["paths"]["/pets"]["get"]["servers"] = [{"url": "/near"}]
     assert read(tree, tmp_path).routes[0].path == "/near/pets"
+
+
+def test_routes_below_several_paths_have_none_in_common(tmp_path: Path) -> None:
+    tree = of_responses({"200": {"description": ""}}, servers=[{"url": "/far"}])
+    near = {"get": {"servers": [{"url": "/near"}], "responses": {"200": {"description": ""}}}}
+    tree["paths"]["/owners"] = near
+    assert read(tree, tmp_path).base_path == ""
 
 
 def test_of_two_routes_for_the_same_requests_the_first_stays(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from harness.cli.run import run_command
 from harness.errors import ScenarioError
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.scenario.preview import preview

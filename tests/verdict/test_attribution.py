@@ -9,7 +9,7 @@ import pytest
 
 from harness.evidence import Evidence, Pool
 from harness.evidence.backend_time import call_waits_ns
-from harness.rundir.plan import PlannedFault, PlannedToxic
+from harness.rundir.planned.fault import PlannedFault, PlannedToxic
 from harness.rundir.results import UpstreamResult
 from harness.rundir.rows import CALLS, FLAG_SHAKEN_ONCE, FLAG_SHAKEN_TWICE, Outcome
 from harness.verdict.attribution import Attribution

@@ -10,13 +10,10 @@ import pytest
 
 from harness import verdict
 from harness.cli.group import main
-from harness.rundir.plan import (
-    Endpoint,
-    FaultWindow,
-    Plan,
-    PlannedRequest,
-)
-from harness.rundir.planned.schedule import Schedule, Stage
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import FaultWindow
+from harness.rundir.planned.load import PlannedRequest, Schedule, Stage
+from harness.rundir.planned.upstream import Endpoint
 from harness.rundir.yardstick import Yardstick, read_yardstick
 from harness.verdict.likeness import machine_difference, plan_differences
 from tests.rundir.recording import Recording, make_plan, record, slow_fault

@@ -11,7 +11,7 @@ import pytest
 from harness import verdict
 from harness.evidence import Evidence
 from harness.rundir.finding_kind import FindingKind
-from harness.rundir.plan import PlannedRequest
+from harness.rundir.planned.load import PlannedRequest
 from harness.rundir.results import GateResult, Results
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS

@@ -11,10 +11,11 @@ import pytest
 
 from harness import verdict
 from harness.rundir.canaries import Canary
-from harness.rundir.plan import PlannedFault, Proof
+from harness.rundir.judged.fault_results import FaultResult
 from harness.rundir.planned import behaviours
 from harness.rundir.planned.behaviours import Behaviour
-from harness.rundir.results import FaultResult, Results
+from harness.rundir.planned.fault import PlannedFault, Proof
+from harness.rundir.results import Results
 from harness.rundir.rows import FAULT_BITS
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
 

@@ -12,7 +12,9 @@ from harness import verdict
 from harness.errors import UsageError
 from harness.evidence import Evidence, Pool
 from harness.rundir.manifest import ProcessExit, RunEnd
-from harness.rundir.plan import FaultWindow, PlannedRequest, PlannedVerdict
+from harness.rundir.plan import PlannedVerdict
+from harness.rundir.planned.fault import FaultWindow
+from harness.rundir.planned.load import PlannedRequest
 from harness.rundir.results import GateResult, Results
 from harness.rundir.rows import Outcome
 from tests.rundir.recording import T0_NS, down_fault, make_plan, record, slow_fault

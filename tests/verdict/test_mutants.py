@@ -25,8 +25,9 @@ from harness.gates.latency_judge import CutOff
 from harness.rundir.detections import Detection
 from harness.rundir.manifest import ProcessExit, RunEnd
 from harness.rundir.phases import Phase, phases_of
-from harness.rundir.plan import PlannedRequest, PlannedToxic
 from harness.rundir.planned.behaviours import Late
+from harness.rundir.planned.fault import PlannedToxic
+from harness.rundir.planned.load import PlannedRequest
 from harness.rundir.rows import BrokenRows, Outcome, read_rows
 from harness.stack.detection.log_matcher import LogParser, UpstreamMatcher
 from harness.statistics import Counts, Decision, Rule, decide
@@ -417,7 +418,7 @@ def _standing_connections(run: Evidence, upstream: str, _spans: Any) -> int:
     return sum(line.count or 0 for line in run.canaries if line.kind == "connections" and line.upstream == upstream)
 
 
-def _no_shortfall_is_pass(gates: Any, _alive: Any, _findings: Any) -> str:
+def _no_shortfall_is_pass(gates: Any, _alive: Any, _findings: Any, _warmup: Any) -> str:
     return "fail" if any(one.finding.verdict == "fail" for one in gates.gates) else "pass"
 
 

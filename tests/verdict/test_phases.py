@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.rundir.phases import Phase, phases_of, planned_phases
-from harness.rundir.plan import FaultWindow, PlannedFault
+from harness.rundir.planned.fault import FaultWindow, PlannedFault
 from tests.rundir.recording import down_fault, make_plan, slow_fault
 
 

@@ -11,10 +11,11 @@ from harness import verdict
 from harness.evidence import Evidence, Pool
 from harness.gates.parse import parse_gate
 from harness.rundir.journal import Entry
+from harness.rundir.judged.fault_results import FaultResult
 from harness.rundir.manifest import ProcessExit, RunEnd
-from harness.rundir.plan import PlannedFault, Proof
+from harness.rundir.planned.fault import PlannedFault, Proof
 from harness.rundir.planned.process_act import SERVICE_TARGET, ProcessAct
-from harness.rundir.results import FaultResult, Results
+from harness.rundir.results import Results
 from reports.validity import witnessed
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
 

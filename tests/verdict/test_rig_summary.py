@@ -10,8 +10,9 @@ from harness import verdict
 from harness.cli.display.summary import run_lines
 from harness.errors import RigError
 from harness.evidence import Evidence
+from harness.rundir.judged.fault_results import FaultProof, FaultResult, unmet_notes
 from harness.rundir.manifest import HarnessFault, ProcessExit, RunEnd, part_of
-from harness.rundir.results import FaultProof, FaultResult, Results, unmet_notes
+from harness.rundir.results import Results
 from harness.stack.processes import backends, gateway, service, toxiproxy
 from harness.stack.run_state import fault_of
 from reports import validity

@@ -10,8 +10,8 @@ import pytest
 from harness import verdict
 from harness.gates.parse import parse_gate
 from harness.rundir.finding_kind import FindingKind
-from harness.rundir.plan import Plan, PlannedRequest
-from harness.rundir.planned.schedule import Schedule, Stage
+from harness.rundir.plan import Plan
+from harness.rundir.planned.load import PlannedRequest, Schedule, Stage
 from harness.rundir.results import Results
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS

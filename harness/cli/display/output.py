@@ -5,7 +5,6 @@ Whatever names, texts and log lines are in it, nothing printed here acts on a te
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -27,13 +26,6 @@ _PATH_MOST: Final = 4_096
 _LINES_MOST: Final = 10_000
 _EXCERPT: Final = 160
 """Characters of a scenario's line that are shown around the place of a problem."""
-
-
-def bear_any_text() -> None:
-    """A terminal that cannot spell a character gets its number instead of our end."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def document(value: Any) -> None:

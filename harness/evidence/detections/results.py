@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from harness.evidence.detections.baseline import baseline_detections
 from harness.evidence.detections.recorded import TimedDetection, after_end_ns, cleared, in_bad_second, is_explained
 from harness.rundir.detections import Source
-from harness.rundir.plan import PlannedFault
-from harness.rundir.results import FalseAlarm, NamedResult
+from harness.rundir.judged.fault_results import FalseAlarm, NamedResult
+from harness.rundir.planned.fault import PlannedFault
 from harness.units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:

@@ -8,48 +8,68 @@ from typing import Final
 
 from harness.faults import Fault
 from harness.rundir.phases import Phase
-from harness.rundir.plan import Plan, PlannedFault
+from harness.rundir.plan import Plan
 from harness.rundir.planned.behaviours import ANSWERING
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.rows import FAULT_BITS
-from harness.scenario.checks.window_fixes import round_up
+from harness.scenario.checks.window_fixes import WindowFixes
+from harness.scenario.checks.window_lengths import AFTER_TAIL_MS, judged_ms
 from harness.scenario.planning.arrivals import expected_arrivals
 from harness.scenario.planning.compile import CheckedScenario
+from harness.scenario.planning.timeline import COMFORT
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal, format_share
 from harness.upstreams.protocols import OURS_PAUSE_S, canary_pause_s
 
-AFTER_TAIL_MS: Final = 5_000.0
 MISSED_AT_MOST: Final = 0.001
 """The highest tolerated probability that a fault with a small share affects no canary or request."""
 
 
-def fault_findings(
-    checked: CheckedScenario, plan: Plan, index: int, planned: PlannedFault, judged_ms: float
-) -> Iterator[Diagnostic]:
-    """`judged_ms`: how much of the fault's window its gates need."""
-    timeline, fault = checked.timeline, checked.scenario.faults[index]
+def end_needed_ms(checked: CheckedScenario, planned: PlannedFault) -> float:
+    """When the load may end at the earliest for the fault to be removed, and recovered from if the faults follow one
+    another."""
     last_ms = planned.windows[-1].remove_ms
-    needed_ms = last_ms if fault.at_ms is not None else last_ms + timeline.recovery_ms
-    if needed_ms > timeline.duration_ms:
+    with_at = any(fault.at_ms is not None for fault in checked.scenario.faults)
+    return last_ms if with_at else last_ms + checked.timeline.recovery_ms
+
+
+def load_end_findings(
+    checked: CheckedScenario, index: int, planned: PlannedFault, fixes: WindowFixes
+) -> Iterator[Diagnostic]:
+    """A load that ends before the fault is over."""
+    fault, needed_ms = checked.scenario.faults[index], end_needed_ms(checked, planned)
+    if needed_ms > checked.timeline.duration_ms:
         over = f"`{fault.name}` is removed" if fault.at_ms is not None else f"the recovery of `{fault.name}` ends"
         yield Diagnostic(
             ("faults", index),
-            f"the load ends at {duration_literal(timeline.duration_ms)}, before {over} at "
+            f"the load ends at {duration_literal(checked.timeline.duration_ms)}, before {over} at "
             f"{duration_literal(needed_ms)}",
-            f"let the load last {duration_literal(needed_ms)}, or shorten `baseline`, `for` or `recovery`",
+            f"{fixes.load(needed_ms)}, or shorten `baseline`, `for` or `recovery`",
         )
-    least_ms = planned.held_ms + AFTER_TAIL_MS
-    if fault.every_ms is None and fault.for_ms < least_ms:
+
+
+def fault_findings(
+    checked: CheckedScenario, plan: Plan, index: int, window: Phase, fixes: WindowFixes
+) -> Iterator[Diagnostic]:
+    """`window`: the phase of the fault."""
+    fault = checked.scenario.faults[index]
+    planned = next(each for each in plan.faults if each.name == fault.name)
+    shortest_ms = planned.held_ms + AFTER_TAIL_MS
+    if fault.every_ms is None and fault.for_ms < shortest_ms:
         held = duration_literal(planned.held_ms)
         reason = (
             f"requests are held for up to {held}, and the last {held} of the window do not count"
             if planned.held_ms
             else "too short to observe anything"
         )
+        lacks_ms, lacks_least_ms = (
+            max(shortest_ms, planned.held_ms + judged_ms(checked, fault.name, comfort=comfort)) - fault.for_ms
+            for comfort in (COMFORT, 1.0)
+        )
         yield Diagnostic(
             ("faults", index, "for"),
             f"`for: {duration_literal(fault.for_ms)}` is too short for `{fault.name}`: {reason}",
-            f"write at least {round_up(max(least_ms, planned.held_ms + judged_ms))}",
+            fixes.longer(window, lacks_ms) + fixes.least(window, lacks_ms, lacks_least_ms),
         )
     if planned.share < 1:
         if planned.behaviour:

@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from harness.gates import Gate
 from harness.gates.context import FirstWindow, ScenarioWindows
 from harness.rundir.phases import Phase, planned_phases
 from harness.rundir.plan import Plan
-from harness.scenario.checks.fault_windows import fault_findings, overlap, overlap_findings, share_warnings
-from harness.scenario.checks.window_fixes import (
-    RATE_MOST_PER_S,
-    rate_that_suffices,
-    round_up,
-    round_up_ms,
-    suggest_length,
-    suggest_load_after,
-    suggest_longer,
+from harness.scenario.checks.fault_windows import (
+    end_needed_ms,
+    fault_findings,
+    load_end_findings,
+    overlap,
+    overlap_findings,
+    share_warnings,
 )
+from harness.scenario.checks.stream_windows import (
+    ROUNDING_MS,
+    counted_ms,
+    planned_rate_per_s,
+    ramp_warnings,
+    rate_to_raise,
+    stage_findings,
+)
+from harness.scenario.checks.window_fixes import RATE_MOST_PER_S, WindowFixes, rate_that_suffices
+from harness.scenario.checks.window_lengths import decided_ms, round_up, wanted_lengths
 from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.planning.arrivals import expected_arrivals
 from harness.scenario.planning.compile import CheckedScenario
@@ -33,15 +41,14 @@ from harness.scenario.planning.timeline import (
     COMFORT,
     RECOVERY_MS,
     lowest_rate_per_s,
-    stages_ms,
+    own_schedule,
+    schedule_of,
 )
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
 
 DEFAULT_MS: Final = {True: BASELINE_JUDGED_MS, False: RECOVERY_MS}
 """For an empty window whose gates would be decided in any: the baseline, or a phase after a fault."""
-ROUNDING_MS: Final = 0.001
-"""Tolerance for rounding errors: the bounds of a phase are sums of fractions of milliseconds."""
 
 
 @dataclass(slots=True)
@@ -53,23 +60,45 @@ class Diagnostics:
 def check_windows(checked: CheckedScenario, plan: Plan) -> Diagnostics:
     diagnostics = Diagnostics()
     diagnostics.problems += _load(checked)
-    diagnostics.warnings += _load_warnings(checked)
+    diagnostics.warnings += ramp_warnings(checked)
     short: set[str] = set()
+    plan_of_gates, phases = _long_enough(checked, plan)
+    fixes = WindowFixes(checked, wanted_lengths(checked, plan, phases))
     for index, fault in enumerate(checked.scenario.faults):
         planned = next((each for each in plan.faults if each.name == fault.name), None)
         if planned is not None:
-            judged = (located.gate for located in checked.gates if fault.name in located.gate.phases())
-            judged_ms = max((_decided_ms(checked, gate) for gate in judged), default=0.0)
-            found = list(fault_findings(checked, plan, index, planned, judged_ms))
-            diagnostics.problems += found
-            short |= {fault.name} if found else set()
+            ended = list(load_end_findings(checked, index, planned, fixes))
+            found = list(fault_findings(checked, plan, index, phases[fault.name], fixes))
+            diagnostics.problems += ended + found
+            short |= {fault.name} if found or (ended and plan_of_gates is plan) else set()
             diagnostics.warnings += share_warnings(index, planned)
     diagnostics.problems += overlap_findings(checked, plan)
-    phases = {phase.name: phase for phase in planned_phases(plan)}
+    as_written = {phase.name: phase for phase in planned_phases(plan)}
+    windows = _Windows(checked, plan_of_gates, phases, as_written, frozenset(short), fixes)
     for named in checked.gates:
         if phases.keys() >= set(named.gate.phases()):  # an unprovable fault has no window
-            _gate(_Windows(checked, plan, phases, frozenset(short)), named, diagnostics)
+            _gate(windows, named, diagnostics)
     return diagnostics
+
+
+def _long_enough(checked: CheckedScenario, plan: Plan) -> tuple[Plan, dict[str, Phase]]:
+    """The plan whose windows the gates are checked with, and its phases.
+
+    If the load is refused because it ends before a fault is over, that is the plan with the load that is proposed: a
+    window that the end cuts is not too short, and one that is too short anyway is said at the same time.
+    """
+    load, timeline = checked.scenario.load, checked.timeline
+    needed_ms = max((end_needed_ms(checked, fault) for fault in plan.faults), default=0.0)
+    if load.duration_ms is not None and needed_ms > timeline.duration_ms:
+        longer = replace(timeline, duration_ms=needed_ms)
+        requests = tuple(
+            planned.model_copy(update={"schedule": own_schedule(written, load, longer)})
+            for planned, written in zip(plan.load.requests, load.written_requests, strict=False)
+        )
+        schedule = schedule_of(load, longer, checked.inputs.replay_ms)
+        update = {"duration_ms": needed_ms, "schedule": schedule, "requests": requests or plan.load.requests}
+        plan = plan.model_copy(update={"load": plan.load.model_copy(update=update)})
+    return plan, {phase.name: phase for phase in planned_phases(plan)}
 
 
 # ---------------------------------------------------------------- load
@@ -84,25 +113,7 @@ def _load(checked: CheckedScenario) -> Iterator[Diagnostic]:
     ):
         last = duration_literal(checked.inputs.replay_ms[-1])
         yield Diagnostic(("load", "replay"), f"the recording ends at {last}, within the warm-up", "write warmup: 0s")
-    lasts_ms = checked.timeline.duration_ms
-    for index, request in enumerate(load.written_requests):
-        if (own_ms := stages_ms(request.stages)) > lasts_ms + ROUNDING_MS:
-            message = f"the stages of `{request.name}` last {duration_literal(own_ms)}, and the load ends after "
-            fix = f"shorten them, or let the load last {duration_literal(own_ms)}"
-            yield Diagnostic((*load.path_of(index), "stages"), f"{message}{duration_literal(lasts_ms)}", fix)
-
-
-def _load_warnings(checked: CheckedScenario) -> Iterator[Diagnostic]:
-    load = checked.scenario.load
-    ramps: list[tuple[str | int, ...]] = []
-    if load.stages and load.stages[0].shape == "ramp":
-        ramps.append(("load", "stages", 0))
-    for index, request in enumerate(load.written_requests):
-        if request.stages and request.stages[0].shape == "ramp":
-            ramps.append((*load.path_of(index), "stages", 0))
-    for path in ramps if checked.timeline.warmup_ms else ():
-        found = "the first stage ramps up from 0/s, so the warm-up sends nothing"
-        yield Diagnostic(path, found + (" of this request" if len(path) > 3 else ""), "begin with a step")
+    yield from stage_findings(checked)
 
 
 # ---------------------------------------------------------------- gates
@@ -110,13 +121,16 @@ def _load_warnings(checked: CheckedScenario) -> Iterator[Diagnostic]:
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """The planned windows. `short`: those whose fault is refused because it is too short for them; a gate on such a
+    """The planned windows. `as_written`: as the load of the scenario cuts them; `_long_enough` says when that differs.
+    `short`: those whose fault is refused because it is too short for them; a gate on such a
     window would repeat that."""
 
     checked: CheckedScenario
     plan: Plan
     phases: dict[str, Phase]
+    as_written: dict[str, Phase]
     short: frozenset[str]
+    fixes: WindowFixes
 
 
 def _gate(windows: _Windows, named: LocatedGate, diagnostics: Diagnostics) -> None:
@@ -130,17 +144,17 @@ def _gate(windows: _Windows, named: LocatedGate, diagnostics: Diagnostics) -> No
     own = [phases[name] for name in gate.phases() if name not in windows.short]
     empty = [phase for phase in own if not phase.intervals]
     for phase in empty:
-        wanted_ms = max(_decided_ms(checked, gate), needed_ms if phase.name == gate.phase else 0.0)
+        wanted_ms = max(decided_ms(checked, gate), needed_ms if phase.name == gate.phase else 0.0)
         diagnostics.problems.append(
             Diagnostic(
                 named.path,
                 f"the plan leaves `{phase.name}` empty, so nothing could be judged",
-                suggest_length(checked, phase, wanted_ms or DEFAULT_MS[phase.name == "baseline"]),
+                windows.fixes.length(phase, wanted_ms or DEFAULT_MS[phase.name == "baseline"]),
             )
         )
     known = [phase for phase in own if phase.intervals]
-    if needed_ms and phases[gate.phase] in known:
-        diagnostics.problems += _load_after(checked, phases[gate.phase], named, needed_ms)
+    if needed_ms and phases[gate.phase] in known and windows.as_written[gate.phase].intervals:
+        diagnostics.problems += _load_after(windows, windows.as_written[gate.phase], named, needed_ms)
     refused = windows.short.union(phase.name for phase in empty)
     diagnostics.problems += named.diagnostics(gate.window_diagnostics(_as_gates_see(windows, refused)))
     before = len(diagnostics.problems)
@@ -149,43 +163,10 @@ def _gate(windows: _Windows, named: LocatedGate, diagnostics: Diagnostics) -> No
         diagnostics.problems += _enough_arrivals(checked, plan, known, named)
 
 
-def _needed_ms(checked: CheckedScenario, gate: Gate) -> float:
-    """How long a window must be for the gate to decide with a margin, whatever arrives in it; 0: any length will do."""
-    verdict = checked.scenario.verdict
-    moments_ms = gate.moments(verdict.confidence) * verdict.clump_ms * COMFORT / verdict.runs
-    return max(moments_ms, gate.window_needed_ms())
-
-
-def _decided_ms(checked: CheckedScenario, gate: Gate) -> float:
-    """As `_needed_ms`, and long enough for as many arrivals at the lowest planned rate."""
-    per_ms = lowest_rate_per_s(checked.scenario.load, gate) / 1000
-    verdict = checked.scenario.verdict
-    arrivals_ms = gate.moments(verdict.confidence) / (per_ms * verdict.runs) if per_ms else 0.0
-    return max(_needed_ms(checked, gate), arrivals_ms)
-
-
-def _grown_ms(windows: _Windows) -> float:
-    """By how much the load will last longer when the fixes of all shorter windows are applied."""
-    checked, timeline, grown_ms = windows.checked, windows.checked.timeline, 0.0
-    faults = {fault.name: fault.for_ms for fault in checked.scenario.faults}
-    held_ms = {fault.name: fault.held_ms for fault in windows.plan.faults}
-    for name, phase in windows.phases.items():
-        wanted_ms = max((_decided_ms(checked, g.gate) for g in checked.gates if name in g.gate.phases()), default=0.0)
-        short_ms = wanted_ms - phase.seconds * 1000
-        if name == "whole" or short_ms <= 0:
-            continue
-        if name in windows.short:
-            grown_ms += round_up_ms(held_ms[name] + wanted_ms) - faults[name]
-        else:
-            before_ms = faults.get(name, timeline.baseline_ms if name == "baseline" else timeline.recovery_ms)
-            grown_ms += round_up_ms(before_ms + short_ms) - before_ms
-    return grown_ms
-
-
 def _as_gates_see(windows: _Windows, refused: frozenset[str]) -> ScenarioWindows:
     """The planned windows, as gates see them. `refused`: windows whose length is refused anyway, so that no gate need
     do it; they count as endless."""
-    checked, plan, phases = windows.checked, windows.plan, windows.phases
+    plan, phases = windows.plan, windows.phases
     lengths_ms = {phase.name: phase.seconds * 1000 for phase in phases.values()}
     return ScenarioWindows(
         lengths_ms=lengths_ms | dict.fromkeys(refused, math.inf),
@@ -198,15 +179,9 @@ def _as_gates_see(windows: _Windows, refused: frozenset[str]) -> ScenarioWindows
             )
             for fault in plan.faults
         ),
-        rate_per_s=lambda phase, requests: _rate_per_s(plan, phases[phase], requests),
-        suggest_longer=lambda phase, short_ms: suggest_longer(checked, phases[phase], short_ms, _grown_ms(windows)),
+        rate_per_s=lambda phase, requests: planned_rate_per_s(plan, phases[phase], requests),
+        suggest_longer=lambda phase, short_ms: windows.fixes.longer(phases[phase], short_ms),
     )
-
-
-def _rate_per_s(plan: Plan, phase: Phase, requests: Sequence[str]) -> float | None:
-    if not plan.load.streams or not phase.seconds:
-        return None
-    return expected_arrivals(plan.load, phase, requests) / phase.seconds
 
 
 def _overlap_before(plan: Plan, phase: str) -> str:
@@ -219,15 +194,15 @@ def _overlap_before(plan: Plan, phase: str) -> str:
     return ""
 
 
-def _load_after(checked: CheckedScenario, phase: Phase, named: LocatedGate, needed_ms: float) -> Iterator[Diagnostic]:
+def _load_after(windows: _Windows, phase: Phase, named: LocatedGate, needed_ms: float) -> Iterator[Diagnostic]:
     has_ms = phase.seconds * 1000
     if has_ms >= needed_ms - ROUNDING_MS:
         return
-    load = checked.scenario.load
+    load = windows.checked.scenario.load
     rate_per_s = lowest_rate_per_s(load, named.gate)
     by_rate = needed_ms > named.gate.load_needed_after_ms(RATE_MOST_PER_S)
     at = f" at {'the lowest rate, ' if load.stages else ''}{rate_per_s:g}/s" if by_rate else ""
-    fix = suggest_load_after(checked, phase, needed_ms)
+    fix = windows.fixes.load_after(phase, needed_ms)
     enough = rate_that_suffices(named.gate.load_needed_after_ms, rate_per_s, has_ms + ROUNDING_MS) if by_rate else None
     yield Diagnostic(
         named.path,
@@ -243,43 +218,34 @@ def _enough_moments(windows: _Windows, known: Sequence[Phase], named: LocatedGat
     checked, plan, verdict = windows.checked, windows.plan, windows.checked.scenario.verdict
     moments = named.gate.moments(verdict.confidence)
     for phase in known if moments else ():
-        counted_ms = _counted_ms(plan, phase, named.gate)
-        has_ms = counted_ms * verdict.runs
+        shown_ms = counted_ms(plan, phase, named.gate)
+        has_ms = shown_ms * verdict.runs
         needed_ms = moments * verdict.clump_ms
-        if has_ms >= needed_ms * COMFORT or not counted_ms:  # `_enough_arrivals` refuses a phase without any
+        if has_ms >= needed_ms * COMFORT or not shown_ms:  # `_enough_arrivals` refuses a phase without any
             continue
         clump_ms = math.floor(has_ms / (moments * COMFORT))
         clump = duration_literal(clump_ms) if clump_ms >= 1 else ""
         others = f", or `clump: {clump}` where slow spells are that short" if clump else ""
         window = f"the window `{phase.name}` of `{named.gate.text}` is {duration_literal(phase.seconds * 1000)} long"
-        wanted_ms = max(needed_ms * COMFORT, _arrivals_needed_ms(checked, plan, phase, named.gate) * verdict.runs)
-        fix = suggest_longer(checked, phase, (wanted_ms - has_ms) / verdict.runs, _grown_ms(windows))
-        if counted_ms < phase.seconds * 1000:
-            arrive = f"what it counts arrives for {duration_literal(counted_ms)} of it"
-            window, fix = f"{window}, and {arrive}", f"let its requests arrive for {round_up(wanted_ms / verdict.runs)}"
+        arrivals_ms = _arrivals_needed_ms(checked, plan, phase, named.gate) * verdict.runs
+        short_ms = (max(needed_ms * COMFORT, arrivals_ms) - has_ms) / verdict.runs
+        fix = windows.fixes.longer(phase, short_ms)
+        least = windows.fixes.least(phase, short_ms, (max(needed_ms, arrivals_ms) - has_ms) / verdict.runs)
+        if shown_ms < phase.seconds * 1000:
+            window += f", and what it counts arrives for {duration_literal(shown_ms)} of it"
+            fix, least = f"let its requests arrive for {round_up(shown_ms + short_ms)}", ""
         if has_ms < needed_ms:
             diagnostics.problems.append(
                 Diagnostic(
                     named.path,
                     f"{window}; a PASS needs {round_up(needed_ms)}, {moments} clumps of "
                     f"{duration_literal(verdict.clump_ms)}",
-                    fix + others,
+                    fix + others + least,
                 )
             )
         else:
             message = f"{window}; it can pass only if next to no request is slow"
             diagnostics.warnings.append(Diagnostic(named.path, message, fix))
-
-
-def _counted_ms(plan: Plan, phase: Phase, gate: Gate) -> float:
-    """How much of the phase has arrivals that the gate counts; the rest of it shows nothing."""
-    from scenarios.load import active_intervals
-
-    active = active_intervals(plan.load, gate.requests())
-    if active is None:
-        return phase.seconds * 1000
-    pairs = ((span, other) for span in phase.intervals for other in active)
-    return sum(max(0.0, min(span[1], other[1]) - max(span[0], other[0])) for span, other in pairs)
 
 
 def _arrivals_needed_ms(checked: CheckedScenario, plan: Plan, phase: Phase, gate: Gate) -> float:
@@ -295,7 +261,7 @@ def _enough_arrivals(
     checked: CheckedScenario, plan: Plan, known: Sequence[Phase], named: LocatedGate
 ) -> Iterator[Diagnostic]:
     moments = named.gate.moments(checked.scenario.verdict.confidence)
-    share, of = _raised(plan, named.gate)
+    share, of = rate_to_raise(plan, named.gate)
     for phase in known:
         arrivals = expected_arrivals(plan.load, phase, named.gate.requests())
         # the number of arrivals varies around its mean, so a mean that is half a per cent too small is accepted
@@ -306,13 +272,3 @@ def _enough_arrivals(
                 f"`{named.gate.text}` sees about {arrivals:.0f} arrivals in `{phase.name}`, and a PASS needs {moments}",
                 f"raise the rate{of} to {rate}/s there, or make the window longer",
             )
-
-
-def _raised(plan: Plan, gate: Gate) -> tuple[float, str]:
-    """Which rate to raise for more arrivals that the gate counts: the share of them among all that it brings, and whose
-    rate it is, for people."""
-    places = plan.load.places(gate.requests())
-    counted = [stream for stream in plan.load.streams if stream.share(places)]
-    if len(counted) != 1 or len(plan.load.streams) == 1:
-        return sum(stream.share(places) for stream in counted) / max(len(counted), 1) or 1.0, ""
-    return counted[0].share(places), f" of `{counted[0].name}`" if counted[0].name else " of the load"

@@ -204,8 +204,6 @@ def _faults(draft: Draft) -> Iterator[str]:
         yield "  - p99 < 1s"
         yield "  - errors < 1%"
         return
-    kind, _ = _fault(broken)
-    window = f"{broken.name}-{kind}"
     yield from _comment(
         "What breaks. Also: hang, down, reset, bandwidth, slicer, limit_data, slow_close (docs/scenarios.md)."
     )
@@ -214,8 +212,8 @@ def _faults(draft: Draft) -> Iterator[str]:
     others = [upstream for upstream in draft.upstreams if upstream is not broken]
     if others:
         yield from _comment(
-            f"CHECK: nothing breaks {_named(others)} yet. Remove the # of those that the service must survive as well, "
-            "and copy the gates below for each; faults follow one another.",
+            f"CHECK: nothing breaks {_named(others)} yet. For those that the service must survive as well, remove the "
+            "# here and before their gates below. The faults follow one another, so each makes the run longer.",
             2,
         )
         yield from (f"  # {_fault_line(other).strip()}" for other in others)
@@ -223,9 +221,9 @@ def _faults(draft: Draft) -> Iterator[str]:
     yield "gates:"
     yield from _comment("CHECK: the limits. Each gate ends as pass, fail or inconclusive, at 95 % confidence.", 2)
     yield "  - p99 < 1s during baseline"
-    yield f"  - p99 < gateway.timeout during {window}"
-    yield f"  - errors < 1% during {window}"
-    yield f"  - recovery < 15s after {window}"
+    yield from _gates_of(broken, "  - ")
+    for other in others:
+        yield from _gates_of(other, "  # - ")
 
 
 def _named(upstreams: list[DraftUpstream]) -> str:
@@ -233,6 +231,15 @@ def _named(upstreams: list[DraftUpstream]) -> str:
     if len(names) > NAMED_MOST:
         return f"{', '.join(names[:NAMED_MOST])} and {len(names) - NAMED_MOST} more"
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _gates_of(upstream: DraftUpstream, before: str) -> Iterator[str]:
+    """The gates of the fault on this upstream, each after `before`."""
+    kind, _ = _fault(upstream)
+    window = f"{upstream.name}-{kind}"
+    yield f"{before}p99 < gateway.timeout during {window}"
+    yield f"{before}errors < 1% during {window}"
+    yield f"{before}recovery < 15s after {window}"
 
 
 def _fault_line(upstream: DraftUpstream) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.rundir.phases import Phase
-from harness.rundir.plan import PlannedLoad
-from harness.rundir.planned.schedule import Schedule
+from harness.rundir.planned.load import PlannedLoad, Schedule
 
 
 def expected_arrivals(load: PlannedLoad, phase: Phase, requests: Sequence[str] = ()) -> float:

@@ -9,20 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from harness.rundir.plan import (
-    LoadPlan,
-    Plan,
-    PlannedGate,
-    PlannedGateway,
-    PlannedLoad,
-    PlannedRequest,
-    PlannedService,
-    PlannedUpstream,
-    PlannedVerdict,
-    StackPlan,
-)
+from harness.rundir.plan import LoadPlan, Plan, PlannedGate, PlannedVerdict, StackPlan
+from harness.rundir.planned.load import PlannedLoad, PlannedRequest
 from harness.rundir.planned.login import PlannedLogin
+from harness.rundir.planned.service import PlannedGateway, PlannedService
 from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.names.input_files import Inputs
 from harness.scenario.planning.completeness import complete_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.rundir.plan import PlannedUpstream
 from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork
+from harness.rundir.planned.upstream import PlannedUpstream
 
 
 def placed(planned: PlannedUpstream, network: ToxiproxyNetwork) -> PlannedUpstream:

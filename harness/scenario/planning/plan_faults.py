@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from harness.faults import Fault, FaultContext, UnobservableFault
-from harness.rundir.plan import FaultWindow, PlannedFault
+from harness.rundir.planned.fault import FaultWindow, PlannedFault
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.toxics import TOXICS
 from harness.scenario.planning.fault_routes import route_findings

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.gates import Gate
-from harness.rundir.plan import FaultWindow
-from harness.rundir.planned.schedule import Schedule, Stage
+from harness.rundir.planned.fault import FaultWindow
+from harness.rundir.planned.load import Schedule, Stage
 from harness.scenario.schema.requests import Request, StagePart
 from harness.scenario.schema.scenario import Load, Scenario
 from harness.scenario.source.diagnostics import Diagnostic

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from harness.rundir.plan import Plan, PlannedUpstream
+from harness.rundir.plan import Plan
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.stack.detection.detection_book import DetectionBook
 from harness.stack.detection.exposition import alerts, holds_samples, import_parser, is_metrics
 from harness.stack.processes import probe

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.stack.detection.log_level import begins_with_level, raised_and_rest
 from harness.stack.detection.program_text import prose, without_type
 from harness.stack.detection.tracebacks import Tracebacks

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.stack.detection.detection_book import DetectionBook
 from harness.stack.detection.log_matcher import LINE_MOST, LogParser, UpstreamMatcher, plain
 from harness.units import NS_PER_S

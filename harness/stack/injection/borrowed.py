@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
 from harness.rundir.journal import BorrowedEntry, BorrowedJournal, BorrowedToxic
-from harness.rundir.plan import Plan, PlannedFault, PlannedToxic, StackPlan
+from harness.rundir.plan import Plan, StackPlan
+from harness.rundir.planned.fault import PlannedFault, PlannedToxic
 from harness.toxiproxy.borrow import refuse_occupied
 from harness.toxiproxy.restore import DISABLED_MARK, Step, by_hand, changes_by_others, steps_back
 

@@ -13,7 +13,9 @@ from typing import Final
 
 from harness.correlation import CONTROL_HEADER, run_hash
 from harness.errors import RigError
-from harness.rundir.plan import Plan, PlannedFault, PlannedUpstream
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedFault
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.stack.processes.own_tls import client_context
 
 TIMEOUT_S: Final = 2.0

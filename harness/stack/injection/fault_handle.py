@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from harness.rundir.plan import PlannedFault
+from harness.rundir.planned.fault import PlannedFault
 
 
 class FaultHandle(Protocol):

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from harness.errors import RigError
 from harness.rundir.journal import Entry, Event, Journal
 from harness.rundir.manifest import HarnessFault
-from harness.rundir.plan import Plan, PlannedFault
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedFault
 from harness.stack.injection.borrowed import BorrowedFaultHandle, BorrowedProxy
 from harness.stack.injection.fake import FakeFaultHandle, still_applied
 from harness.stack.injection.fault_handle import FaultHandle, spell

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from harness.errors import RigError
-from harness.rundir.plan import PlannedFault
+from harness.rundir.planned.fault import PlannedFault
 from harness.stack.injection.fault_handle import FaultHandle
 from harness.stack.processes import session
 from harness.stack.processes.process import ChildProcess

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from harness.errors import RigError
-from harness.rundir.plan import Plan, PlannedFault
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.toxics import TOXICS
 from harness.stack.monitor.connections import has_half_closed_peer
 from harness.target_allowlist import is_loopback

@@ -20,7 +20,7 @@ from typing import Final, Protocol
 import psutil
 
 from harness.rundir.canaries import Refused
-from harness.rundir.plan import Endpoint, PlannedUpstream
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.stack.monitor.socket_table import read_table, rows
 from harness.stack.processes.procfs import PROC
 from harness.stack.threads import in_thread

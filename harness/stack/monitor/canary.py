@@ -20,7 +20,10 @@ from typing import Final
 from harness.errors import RigError
 from harness.rundir.canaries import Canary, CanaryLine, Freed, Refused
 from harness.rundir.journal import Entry, Journal
-from harness.rundir.plan import Plan, PlannedToxic, PlannedUpstream
+from harness.rundir.manifest import part_of_upstream
+from harness.rundir.plan import Plan
+from harness.rundir.planned.fault import PlannedToxic
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.toxics import TOXICS
 from harness.stack.monitor.accepted_clients import AcceptedClients
 from harness.stack.monitor.blackholes import Blackholes
@@ -128,7 +131,7 @@ class Canaries:
             if upstream.name in self._observations:
                 self._record(canary)
             if canary.outcome != "ok":
-                part = f"upstream {upstream.name}"
+                part = part_of_upstream(upstream.name)
                 if not canary.bytes and (why := await self._why_unreachable(upstream)):
                     raise RigError(f"upstream `{upstream.name}`: {why}", "start it, or mend its URL", part=part)
                 if canary.outcome == "held" and not canary.bytes and not upstream.records_calls:
@@ -172,7 +175,7 @@ class Canaries:
                     f" answer of at least {upstream.canary_bytes} bytes only, so it could not be seen",
                     "if the server asks for a password, write it into the upstream's URL; or slow the requests with"
                     " `stream: upstream`; or use `latency`",
-                    part=f"upstream {upstream.name}",
+                    part=part_of_upstream(upstream.name),
                 )
 
     async def run(self) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from harness.rundir.canaries import Canary, Freed, baseline_ms, is_free, proves, shows, spell_proof
 from harness.rundir.journal import Entry
-from harness.rundir.plan import PlannedFault, Proof
+from harness.rundir.planned.fault import PlannedFault, Proof
 from harness.rundir.toxics import TOXICS
 from harness.units import format_duration
 

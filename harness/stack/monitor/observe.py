@@ -10,7 +10,7 @@ import ssl
 import time
 from typing import Final, Protocol
 
-from harness.rundir.plan import Endpoint
+from harness.rundir.planned.upstream import Endpoint
 from harness.tls_channel import TlsChannel
 from harness.upstreams.probes import Observation, Outcome, Probe
 

@@ -14,7 +14,8 @@ from urllib.parse import quote
 from harness.correlation import CONTROL_HEADER, LOAD_PATH, READY_PATH, RUN_DIR_HEADER, run_hash
 from harness.errors import RigError
 from harness.rundir.manifest import part_of
-from harness.rundir.plan import Endpoint, PlannedUpstream, StackPlan
+from harness.rundir.plan import StackPlan
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import probe
 from harness.stack.processes.own_tls import client_context, scheme_of
@@ -25,7 +26,7 @@ PAUSE_S: Final = 0.05
 READY_WITHIN_S: Final = 15.0
 GRACE_S: Final = 2.0
 SWITCH_S: Final = 5.0
-_LAST_WORD: Final = re.compile(r"error: (.+?)(?: \(fix: (.+)\))?")
+_LAST_WORD: Final = re.compile(r"error(?: at (?P<part>[^:]+))?: (?P<message>.+?)(?: \(fix: (?P<fix>.+)\))?")
 """How the process says why it ended, in the last line of its log: see `fake_backends.__main__`."""
 _FIX: Final = "see logs/backends.log of the stack's first run"
 
@@ -71,7 +72,8 @@ async def ready(plan: StackPlan, child: ChildProcess) -> None:
     except probe.NotReady as exc:
         tail = child.log_excerpt()
         if child.code.done() and tail and (said := _LAST_WORD.fullmatch(tail[-1])):
-            raise RigError(said[1], said[2] or f"see {child.log_place}", part=part_of(NAME)) from exc
+            fix = said["fix"] or f"see {child.log_place}"
+            raise RigError(said["message"], fix, part=said["part"] or part_of(NAME)) from exc
         raise RigError(
             f"the fake backends did not get ready: {exc}" + "".join(f"\n  {line}" for line in tail),
             f"see {child.log_place}",

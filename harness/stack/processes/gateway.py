@@ -143,7 +143,6 @@ def render(plan: StackPlan, service_url: str, folder: Path) -> str:
     """The text of nginx.conf. `master_process off`: one process keeps its environment, by which orphans are found."""
     timeout_ms = math.ceil(plan.gateway.timeout_ms or 60_000)
     connections = max(1024, math.ceil(2.5 * plan.most_in_flight) + 64)
-    service = urlsplit(service_url)
     temp = "\n".join(
         f"    {kind}_temp_path {_quoted(folder / f'{kind}-temp')};"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -180,10 +179,19 @@ http {{
     server {{
         listen 127.0.0.1:{plan.gateway.port} backlog=4096;
         merge_slashes off;
+{_location(service_url, timeout_ms)}    }}
+}}
+"""
+
+
+def _location(service_url: str, timeout_ms: int) -> str:
+    """How nginx passes requests on to the service: as they are, once, and with an answer within `timeout_ms`."""
+    host = urlsplit(service_url).netloc.rpartition("@")[2]
+    return f"""\
         location / {{
-            proxy_pass {service.scheme}://{_address(service_url)};
+            proxy_pass {urlsplit(service_url).scheme}://{_address(service_url)};
             proxy_http_version 1.1;
-            proxy_set_header Host {_quoted(service.netloc.rpartition("@")[2])};
+            proxy_set_header Host {_quoted(host)};
             proxy_set_header Connection close;
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_connect_timeout {timeout_ms}ms;
@@ -202,8 +210,6 @@ http {{
             proxy_cache off;
             proxy_ssl_server_name on;
         }}
-    }}
-}}
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from functools import cache
 
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 
 
 def client_context(upstream: PlannedUpstream) -> ssl.SSLContext | None:

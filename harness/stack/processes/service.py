@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
 from harness.rundir.manifest import SERVICE, part_of
-from harness.rundir.plan import PlannedService, StackPlan
+from harness.rundir.plan import StackPlan
 from harness.rundir.planned.ca_variables import CA_VARIABLES
-from harness.secrets.expand import REFERENCE, Expander, is_named_like_a_secret
+from harness.rundir.planned.service import PlannedService
+from harness.secrets.expand import REFERENCE, Expander
+from harness.secrets.names import is_named_like_a_secret
 from harness.secrets.redact import REDACTED
 from harness.stack.process_spec import ProcessSpec
 from harness.text import MESSAGE_MOST
@@ -138,20 +140,27 @@ def _for_a_shell(text: str) -> str:
 
 
 def check_command(
-    word: str, cwd: Path, env: Mapping[str, str], *, whose: str = "the service", at: str = "service"
+    word: str,
+    cwd: Path,
+    env: Mapping[str, str],
+    *,
+    whose: str = "the service",
+    at: str = "service",
+    part: str = part_of(NAME),
 ) -> None:
     """Raises RigError if the command or its folder is missing, before anything is started. `at`: where the scenario has
-    it."""
+    it. `part`: as of RigError."""
     if not cwd.is_dir():
-        raise RigError(f"{whose}'s working folder {cwd} does not exist", f"mend `{at}.cwd` in the scenario")
+        raise RigError(f"{whose}'s working folder {cwd} does not exist", f"mend `{at}.cwd` in the scenario", part=part)
     if os.sep in word:
         path = cwd / word
         if path.is_file() and os.access(path, os.X_OK):
             return
         what = "may not be executed" if path.is_file() else "does not exist"
-        raise RigError(f"{whose}'s command {path} {what}", f"mend `{at}.command` in the scenario")
+        raise RigError(f"{whose}'s command {path} {what}", f"mend `{at}.command` in the scenario", part=part)
     if shutil.which(word, path=env.get("PATH", os.defpath)) is None:
         raise RigError(
             f"{whose}'s command `{word}` was not found on PATH",
             f"install it, activate its environment, or give its path in `{at}.command`",
+            part=part,
         )

@@ -13,7 +13,8 @@ from typing import Final
 
 from harness.errors import RigError
 from harness.rundir.manifest import UPSTREAM_PREFIX, part_of
-from harness.rundir.plan import PlannedUpstream, StackPlan
+from harness.rundir.plan import StackPlan
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.secrets.expand import Expander
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import probe
@@ -28,17 +29,19 @@ _ATTEMPT_S: Final = 1.0
 
 def specs(plan: StackPlan, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> dict[str, ProcessSpec]:
     """How each command is started, by the upstream's name. Raises UsageError and RigError."""
-    return {upstream.name: _spec(upstream, run_dir, environ, expand) for upstream in plan.upstreams if upstream.command}
+    return {upstream.name: spec(upstream, run_dir, environ, expand) for upstream in plan.upstreams if upstream.command}
 
 
-def _spec(upstream: PlannedUpstream, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec:
+def spec(upstream: PlannedUpstream, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> ProcessSpec:
+    """How the command of one upstream is started. Raises UsageError and RigError."""
     command = upstream.command
     assert command is not None
     env = {**environ, **{name: expand(value) for name, value in command.env.items()}}
     argv = tuple(expand(word) for word in command.argv)
     cwd = Path(command.cwd).absolute()
-    check_command(argv[0], cwd, env, whose=f"the upstream `{upstream.name}`", at=f"upstreams.{upstream.name}")
     name = f"{UPSTREAM_PREFIX}{upstream.name}"
+    whose, at = f"the upstream `{upstream.name}`", f"upstreams.{upstream.name}"
+    check_command(argv[0], cwd, env, whose=whose, at=at, part=part_of(name))
     return ProcessSpec(name, argv, env, cwd, run_dir / "logs" / f"{name}.log")
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from harness.rundir.plan import PlannedUpstream
 from harness.rundir.planned.protocol import ProtocolName
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.amqp import AmqpProbe
 from harness.upstreams.probes.fake import FakeProbe
 from harness.upstreams.probes.grpc import GrpcProbe

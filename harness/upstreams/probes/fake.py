@@ -9,7 +9,7 @@ import orjson
 from harness.correlation import CANARY_HEADER
 from harness.http1 import HttpExchange
 from harness.rundir.canaries import Looks
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.probe import Probe
 
 PATH: Final = "/offers"

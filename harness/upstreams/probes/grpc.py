@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.foreign import not_the
 from harness.upstreams.probes.talk import Talk, Talking, TalkProbe
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from harness.http1 import HttpExchange
 from harness.rundir.canaries import Looks
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.foreign import is_tls, not_the
 from harness.upstreams.probes.probe import Probe
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import Final, Protocol
 
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.foreign import is_tls, not_the
 from harness.upstreams.probes.talk import Talk, Talking, TalkProbe
 from harness.upstreams.probes.tls import Secured

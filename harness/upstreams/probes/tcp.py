@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from harness.rundir.canaries import Looks
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.probe import Probe
 
 QUIET_MS: Final = 250.0

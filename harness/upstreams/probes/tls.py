@@ -10,7 +10,7 @@ import ipaddress
 import ssl
 from functools import cache
 
-from harness.rundir.plan import PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.foreign import is_tls, not_the
 from harness.upstreams.probes.talk import Talk, Talking, TalkProbe
 

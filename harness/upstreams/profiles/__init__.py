@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from harness.rundir.plan import FakeSpec
 from harness.rundir.planned.routes import PlannedProfile
+from harness.rundir.planned.upstream import FakeSpec
 from harness.upstreams.profiles.constant import Constant
 from harness.upstreams.profiles.empirical import Empirical
 from harness.upstreams.profiles.lognormal import Lognormal

@@ -13,10 +13,10 @@ class Uniform:
     high_ms: float
 
     def __post_init__(self) -> None:
-        """low = high makes it constant. Raises ValueError unless 0 ≤ low ≤ high ≤ a day."""
+        """Raises ValueError unless 0 ≤ low ≤ high ≤ 24 h. With low = high every latency is the same."""
         if not 0 <= self.low_ms <= self.high_ms <= LONGEST_MS:
             given = f"{self.low_ms:g} ms and {self.high_ms:g} ms"
-            raise ValueError(f"low must be zero or more and at most high, high at most a day, not {given}")
+            raise ValueError(f"low must be 0 or more, and high between low and 24h; here they are {given}")
 
     def latency_ms(self, uniform: float) -> float:
         return self.low_ms + uniform * (self.high_ms - self.low_ms)

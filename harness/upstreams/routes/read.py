@@ -23,7 +23,7 @@ def read_routes(source: RouteSource, seed: int) -> RoutesRead:
         raise ValueError(f"{source.path} cannot be read: {exc.strerror}") from exc
     if digest_of(read.routes) != source.sha256:
         raise ValueError(f"{source.path} has changed since the run was planned")
-    return RoutesRead(source.with_latencies(read.routes), read.notes)
+    return RoutesRead(source.with_latencies(read.routes), read.notes, read.base_path)
 
 
 def read_file(kind: str, path: Path, *, host: str = "", hosts: Sequence[str] = (), seed: int = 0) -> RoutesRead:

@@ -23,3 +23,5 @@ class RoutesRead:
 
     routes: tuple[PlannedRoute, ...]
     notes: tuple[str, ...] = ()
+    base_path: str = ""
+    """The path of the server that an OpenAPI description names, with which every route begins: `/v2`; or empty."""

@@ -33,9 +33,12 @@ def _headers(value: Any) -> dict[str, str]:
         if not isinstance(name, str) or not is_header_name(name):
             raise refusal(f"{kind_of(name)} is not a header name", "write letters, digits and -, such as ETag")
         if name.lower() in _LENGTH_HEADERS:
-            raise refusal(f"`{name}` follows from the body", f"remove `{name}`")
+            raise refusal(f"the header `{name}` is set by tailgate, from the body of the answer", f"remove `{name}`")
         if not isinstance(text, str) or not text.isascii() or not text.isprintable():
-            raise refusal(f"the header `{name}` is {kind_of(text)}", f'write one line in quotes: {name}: "1"')
+            raise refusal(
+                f"the value of the header `{name}` must be one line of ASCII text, not {kind_of(text)}",
+                f'write it in quotes: {name}: "1"',
+            )
     return dict(value)
 
 
@@ -60,7 +63,13 @@ class RouteAnswer(StrictModel):
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         if self.template and self.body is None and self.file is None:
-            yield "template", refusal("`template` is for `body` and `file`", "remove it; `json` is always filled in")
+            yield (
+                "template",
+                refusal(
+                    "`template` is true, but there is no `body` and no `file` to fill templates in",
+                    "remove `template`; templates in `json` are always filled in",
+                ),
+            )
 
     def planned(self, folder: Path) -> PlannedAnswer:
         """`folder`: what a relative `file` is relative to."""
@@ -86,7 +95,10 @@ class RouteAnswer(StrictModel):
                 yield key, exc
                 continue
             if key == "file" and any(isinstance(part, Placeholder) and part.source != "param" for part in parts):
-                yield key, BadTemplate("only parameters of the path may stand in `file`", "such as {code}", 0)
+                yield (
+                    key,
+                    BadTemplate("`file` may contain only parameters of the route's path", "write it as {code}", 0),
+                )
         try:
             parse_tree(self.json_body, params)
         except BadTemplate as exc:
@@ -108,12 +120,23 @@ class WrittenRoute(RouteAnswer):
         yield from super().findings()
         yield from latency_findings(self)
         if self.answers is not None and self.model_fields_set & {"status", "headers", "template"}:
-            yield "answers", refusal("each of `answers` has a status and headers of its own", "move them there")
+            yield (
+                "answers",
+                refusal(
+                    "`status`, `headers` and `template` cannot be used beside `answers`",
+                    "write them in each of the answers",
+                ),
+            )
         if (self.p50_ms is None) != (self.p99_ms is None):
             given, lacking = ("p50", "p99") if self.p99_ms is None else ("p99", "p50")
-            yield given, refusal(f"a route has both p50 and p99, or neither: `{lacking}` is missing", f"add {lacking}")
+            yield given, refusal(f"`{given}` is given without `{lacking}`", f"add {lacking}")
         if self.profile and self.profile.empirical:
-            yield "profile", refusal("a route has no file of latencies", "write another profile, or use `har`")
+            yield (
+                "profile",
+                refusal(
+                    "a route cannot take its latencies from a file (`empirical`)", "write another profile, or use `har`"
+                ),
+            )
 
     @property
     def every_answer(self) -> tuple[RouteAnswer, ...]:
@@ -145,16 +168,20 @@ def check_request_pattern(value: Any) -> str:
     if method not in (*METHODS, ANY_METHOD):
         meant = method.upper()
         raise refusal(
-            f"`{method}` is no method", f"write {meant} {path}" if meant in METHODS else did_you_mean(method, METHODS)
+            f"`{method}` is not an HTTP method",
+            f"write {meant} {path}" if meant in METHODS else did_you_mean(method, METHODS),
         )
     if path == ANY_PATH:
         return f"{method} {path}"
     if not path.startswith("/") or any(char.isspace() or ord(char) < 33 for char in path):
         raise refusal(f"`{path}` is not a path: it begins with / and has no spaces", fix)
     if "?" in path or "#" in path:
-        raise refusal("a route has no query: it answers whatever the query is", f"write {method} {path.split('?')[0]}")
+        raise refusal(
+            "a route is written without a query, and answers requests with any query",
+            f"write {method} {path.split('?')[0]}",
+        )
     if path.startswith(_RESERVED):
-        raise refusal(f"paths below {_RESERVED} belong to tailgate", "choose another path")
+        raise refusal(f"tailgate uses the paths below {_RESERVED} itself", "choose another path")
     if path.count("/") > SEGMENTS_MOST:
         raise refusal(f"a path has at most {SEGMENTS_MOST} segments", "write a shorter one")
     _check_segments(path)
@@ -165,13 +192,14 @@ def _check_segments(path: str) -> None:
     params = params_of(path)
     for name in params:
         if params.count(name) > 1:
-            raise refusal(f"`{{{name}}}` stands twice in this path", "give each parameter a name of its own")
+            raise refusal(f"the parameter `{{{name}}}` occurs twice in this path", "give each parameter its own name")
     for segment in path.split("/"):
         plain = segment.replace("{{", "").replace("}}", "")
         if ("{" in plain or "}" in plain) and not params_of(segment):
             raise refusal(
-                f"`{segment}` is not a parameter: it is a whole segment, {{name}}, of letters, digits, _ and -",
-                "write {name}; write {{ and }} for braces",
+                f"`{segment}` is not a parameter: a parameter fills a whole segment, and its name has only letters, "
+                "digits, _ and -",
+                "write {name}; if braces are meant, write {{ and }}",
             )
 
 

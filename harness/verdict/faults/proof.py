@@ -19,8 +19,8 @@ from harness.evidence.injections import Injection
 from harness.evidence.meetings import FaultContact, contact_of
 from harness.evidence.run import Evidence, Pool
 from harness.rundir.canaries import Canary, baseline_ms, proves, shows, spell_proof
-from harness.rundir.plan import PlannedFault
-from harness.rundir.results import FaultProof, FaultResult, WindowResult
+from harness.rundir.judged.fault_results import FaultProof, FaultResult, WindowResult
+from harness.rundir.planned.fault import PlannedFault
 from harness.units import NS_PER_MS, format_duration
 from harness.verdict.faults.unmet import unmet
 

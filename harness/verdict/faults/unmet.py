@@ -14,7 +14,7 @@ from harness.evidence.meetings import FaultContact
 from harness.evidence.origin_notes import never_heard
 from harness.evidence.run import Evidence
 from harness.evidence.unmatched import named_in_vain
-from harness.rundir.plan import PlannedFault
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.rows import NO_ROUTE
 from harness.units import NS_PER_MS, format_duration, format_things
 

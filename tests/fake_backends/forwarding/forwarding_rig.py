@@ -22,8 +22,9 @@ from fake_backends.serving import server_config
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CONTROL_HEADER, run_hash
 from harness.rundir.origin_notes import OriginNote, read_origin_notes
-from harness.rundir.plan import Endpoint, PlannedFault, PlannedUpstream
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.planned.forwarding import ForwardSpec
+from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.rundir.rows import CALLS, RowWriter, read_rows
 from harness.rundir.unmatched import read_unmatched
 

@@ -12,9 +12,9 @@ import pytest
 
 from fake_backends.forwarding.content_coding import Decoder, only_readable
 from harness.correlation import run_hash, traceparent
-from harness.rundir.plan import PlannedFault
 from harness.rundir.planned import behaviours as does
 from harness.rundir.planned.behaviours import Behaviour
+from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.rows import FLAG_ORIGIN_FAILED
 from tests.fake_backends.fakes import fault
 from tests.fake_backends.forwarding.forwarding_rig import (

@@ -19,7 +19,9 @@ from fake_backends.tls.run_ca import RunCertificates
 from fake_backends.tls.system_cas import system_certificates
 from fake_backends.tls.terminating import listener_contexts, trusted_files
 from harness.errors import RigError
-from harness.rundir.plan import Endpoint, PlannedService, StackPlan
+from harness.rundir.plan import StackPlan
+from harness.rundir.planned.service import PlannedService
+from harness.rundir.planned.upstream import Endpoint
 from harness.tls_channel import TlsChannel
 from tests.fake_backends.plans import plan, upstream
 from tests.fake_backends.tls.certificates import trusting

@@ -15,7 +15,7 @@ import pytest
 from fake_backends.tls import stream_proxy
 from fake_backends.tls.run_ca import RunCertificates
 from fake_backends.tls.stream_proxy import StreamProxy, serve
-from harness.rundir.plan import Endpoint
+from harness.rundir.planned.upstream import Endpoint
 from harness.tls_channel import TlsChannel
 from tests.fake_backends.tls.certificates import certificates, listening, port_of, served, trusting
 

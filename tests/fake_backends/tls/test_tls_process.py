@@ -26,9 +26,10 @@ import psutil
 import pytest
 
 from harness.rundir.origin_notes import read_origin_notes
-from harness.rundir.plan import FaultWindow, Plan, PlannedFault, Proof
+from harness.rundir.plan import Plan
 from harness.rundir.planned import behaviours
 from harness.rundir.planned.ca_variables import CA_VARIABLES
+from harness.rundir.planned.fault import FaultWindow, PlannedFault, Proof
 from harness.rundir.planned.routes import BrokenAnswer, PlannedAnswer, PlannedRoute, RouteSource
 from harness.rundir.rows import CALLS, FLAG_SHAKEN_ONCE, FLAG_SHAKEN_TWICE, read_rows
 from harness.stack.injection.fake import FakeFaultHandle, still_applied

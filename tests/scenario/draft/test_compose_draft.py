@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from harness.scenario.draft import scenario_text
 from harness.scenario.draft.compose.images import IMAGES, ImageTraits
 from harness.scenario.draft.scenario_text import PLACEHOLDER
 from tests.scenario.draft.draft_world import comments_of, draft, problems_of, put, refused, tree_of
+from tests.scenario.world import uncommented
 
 WHOLE = """\
 x-shared: &shared
@@ -109,7 +109,8 @@ def test_environment_and_upstreams_of_the_whole(whole: Path) -> None:
         "pay": {"routes": {"*": {"json": {}}}},
         "store": "tcp://localhost:27017",
     }
-    assert tree["service"]["command"] == ("sh", "-c", "exec uvicorn app:app --host 0.0.0.0 --port {port}")
+    assert tree["service"]["command"] == ("sh", "-c", "exec uvicorn app:app --host 127.0.0.1 --port {port}")
+    assert "127.0.0.1 is enough here" in comments_of(draft([whole], folder=whole.parent))
     assert tree["service"]["ready"] == "GET /ready?deep=1 within 30s"
 
 
@@ -193,7 +194,7 @@ services:
     made = draft(put(tmp_path, c__yaml=text), folder=tmp_path)
     tree = tree_of(made)
     command = " ".join(tree["service"]["command"])
-    assert "--bind=0.0.0.0:{port}" in command and "8000000" in command and "{{8000}" in command
+    assert "--bind=127.0.0.1:{port}" in command and "8000000" in command and "{{8000}" in command
     assert tree["service"]["env"] == {"PORT": "{port}", "OTHER_PORT": "9000"}
 
 
@@ -363,13 +364,14 @@ def test_upstreams_that_are_not_broken_are_named_with_a_fault_for_each(
     text = scenario_text(made)
     others = [upstream.name for upstream in made.upstreams if upstream.name != "flights"]
     assert f"nothing breaks {', '.join(others[:6])} and {len(others) - 6} more yet" in comments_of(made)
-    every = re.sub(r"(?m)^  # (- \{upstream: )", r"  \1", text)
     for name in made.exports:
         monkeypatch.setenv(name, "hunter2-of-the-test")
     path = whole.parent / "every.yaml"
-    path.write_text(every, encoding="utf-8")
-    faults = load_scenario(path).scenario.faults
-    assert [fault.targets for fault in faults] == [("flights",), *((name,) for name in others)]
+    path.write_text(uncommented(text), encoding="utf-8")
+    scenario = load_scenario(path).scenario
+    assert [fault.targets for fault in scenario.faults] == [("flights",), *((name,) for name in others)]
+    assert scenario.gates is not None
+    assert len(scenario.gates) == 1 + 3 * len(scenario.faults)
 
 
 def test_an_only_upstream_has_no_others_to_break(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from harness.scenario.draft.compose.interpolation import DEPTH_MOST, ComposeVariable, pieces_of
-from harness.secrets.expand import is_named_like_a_secret
 from harness.secrets.literal import literal_secret
+from harness.secrets.names import is_named_like_a_secret
 
 VALUE_MOST: Final = 10_000
 """Characters of a value in which addresses are looked for."""

@@ -18,6 +18,7 @@ from harness.scenario.draft.compose.compose_service import ComposeService
 from harness.scenario.draft.compose.dockerfile import start_of
 from harness.scenario.draft.compose.images import traits_of
 from harness.scenario.draft.compose.interpolation import evaluated
+from harness.scenario.draft.compose.listen_address import LOOPBACK, on_loopback, value_on_loopback
 from harness.scenario.draft.compose.service_upstream import BLANK_ROUTES, service_upstream
 from harness.scenario.draft.parts import (
     UNNAMED_RANK,
@@ -33,6 +34,9 @@ _LISTED: Final = 20
 _ADDRESS_VARIABLE: Final = re.compile(r"(?i)^(.*?)_?(?:BASE_?)?(?:API_?)?(?:URL|URI|ENDPOINT|API|BASE)$")
 _EXTERNAL: Final = re.compile(r"https?://([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,10})(?=[:/?#]|$)", re.I)
 _PORT_VARIABLE: Final = re.compile(r"(?i)^(.*?)_?PORT$")
+_NOW_LOCAL: Final = (
+    f"CHECK: the file lets it listen on all addresses; {LOOPBACK} is enough here, and nobody else reaches it"
+)
 _READY_PATH: Final = re.compile(r"/[!-~]{0,500}")
 
 
@@ -210,7 +214,8 @@ class _Command:
         if not self.words or any("\0" in word for word in self.words):
             return None
         numbers = "|".join(map(str, targets)) or "(?!)"
-        found = tuple(re.sub(rf"(^|[:=])(?:{numbers})$", r"\1{port}", word) for word in self.words)
+        local = map(on_loopback, self.words)
+        found = tuple(re.sub(rf"(^|[:=])(?:{numbers})$", r"\1{port}", word) for word in local)
         if shutil.which(found[0], path=self.search_path) is not None and "/" not in found[0]:
             return found
         # a shell looks for the program when the service starts, so that an environment can be activated before
@@ -222,14 +227,19 @@ def _service(
 ) -> DraftService:
     targets = [port.target for port in service.ports] or list(service.exposed)
     comments: list[str] = []
+    env_comments: dict[str, tuple[str, ...]] = {}
     filled = dict(env)
     for variable, value in env.items():
+        if (local := value_on_loopback(value)) != value:
+            filled[variable] = local
+            env_comments[variable] = (_NOW_LOCAL,)
         if _PORT_VARIABLE.match(variable[:200]) and value.isdigit() and int(value) in targets:
             filled[variable] = "{port}"
     command = start.with_port(targets)
     if command is not None:
         comments.append(f"as compose starts `{service.name}`, but on this machine: its program must be installed here")
-    env_comments: dict[str, tuple[str, ...]] = {}
+        if any(on_loopback(word) != word for word in start.words):
+            comments.append(_NOW_LOCAL)
     if not any("{port}" in word for word in (*(command or ()), *filled.values())):
         filled["PORT"] = "{port}"
         env_comments["PORT"] = ("CHECK: how is the service told the port that it must listen on?",)

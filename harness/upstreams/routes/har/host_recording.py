@@ -16,17 +16,18 @@ from harness.upstreams.routes.har.exchanges import RecordedExchange
 from harness.upstreams.routes.routes_read import ROUTES_MOST
 
 ANSWERS_MOST: Final = 200
-"""Answers kept of one route."""
+"""How many answers of one route are kept."""
 DISTRIBUTION_LEAST: Final = 20
-"""Recorded latencies that make a distribution; fewer say nothing of its tail, so their median is taken."""
+"""With at least so many recorded latencies a route has their distribution. Fewer say nothing about its tail, so the
+route then has their median as a constant latency."""
 _LISTED: Final = 5
 _DIGITS: Final = 4
 
 LEFT_OUT: Final = {
-    "connect": "CONNECT asks a proxy, not this host",
-    "websocket": "websockets are not answered by fakes",
+    "connect": "CONNECT is a request to a proxy, not to this host",
+    "websocket": "fakes do not speak WebSocket",
     "aborted": "they have no answer (status 0)",
-    "bad_status": "their status is none of a final answer (200 to 599)",
+    "bad_status": "their status is not that of a final answer (200 to 599)",
     "no_body": "the recording has no body for them",
     "large_body": "their bodies have more than 5 MB",
     "bad_body": "their bodies cannot be decoded",
@@ -46,7 +47,8 @@ class _Gathered:
 
 @dataclass(slots=True)
 class HostRecording:
-    """`left_out`: exchanges by their reason in LEFT_OUT. `bodies`: answers that had a text."""
+    """`left_out`: how many exchanges were left out, by the reason in LEFT_OUT. `bodies`: how many answers had a
+    text."""
 
     left_out: Counter[str] = field(default_factory=Counter)
     bodies: int = 0
@@ -96,27 +98,29 @@ class HostRecording:
         named = {f"{method} {path}": route for (method, path), route in self._routes.items()}
         cut = [name for name, route in named.items() if route.exchanges > len(route.answers)]
         if cut:
-            yield f"only the first {ANSWERS_MOST} answers are kept, and the latencies of all, of {listed(cut)}"
+            yield f"of {listed(cut)} only the first {ANSWERS_MOST} answers are kept; latencies come from all exchanges"
         untimed = [name for name, route in named.items() if not route.latencies_ms]
         if untimed:
-            yield f"no latency was recorded, so that of the upstream holds, for {listed(untimed)}"
+            yield f"the recording has no latency for {listed(untimed)}, so the latency of the upstream is used there"
         unchanged = sum(answer.status == 304 for route in named.values() for answer in route.answers)
         if unchanged:
             yield (
-                f"{unchanged} {'answer has' if unchanged == 1 else 'answers have'} status 304 and no body, because a "
-                "browser had a copy: record with an empty cache if the service keeps none"
+                f"{unchanged} {'answer has' if unchanged == 1 else 'answers have'} status 304 and no body, because the "
+                "browser had the body in its cache; if your service has no cache, record again with an empty one"
             )
         yield from self._notes_of_changes()
 
     def _notes_of_changes(self) -> Iterator[str]:
         if self._seen.secrets:
-            yield f"values were removed because of their names: {listed(sorted(self._seen.secrets))}"
+            names = listed(sorted(self._seen.secrets))
+            yield f"values were removed because their names say that they are secrets: {names}"
         if count := self._seen.unsendable_headers:
-            yield f"{count} {'header was' if count == 1 else 'headers were'} left out that cannot be sent in HTTP/1.1"
+            left_out, them = ("header was", "it") if count == 1 else ("headers were", "them")
+            yield f"{count} {left_out} left out because HTTP/1.1 cannot carry {them}"
         if count := self._seen.linking_answers:
             yield (
                 f"the {'body of an answer links' if count == 1 else f'bodies of {count} answers link'} to the recorded "
-                "host: a service that follows such a link leaves the fake"
+                "host: a service that follows such a link calls that host, and not the fake"
             )
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from harness.secrets.expand import is_named_like_a_secret
+from harness.secrets.names import is_named_like_a_secret
 
 REMOVED: Final = "removed"
 """What stands in place of a secret text, so that whoever reads the document still finds a text there."""

@@ -38,13 +38,13 @@ def read_openapi(path: Path, seed: int) -> RoutesRead:
     document = read_document(path)
     answers = AnswerMaker(document, seed)
     notes: dict[str, None] = {}
+    bases: set[str] = set()
     routes: dict[str, PlannedRoute] = {}
     try:
         for method, written, base, operation in _operations(document):
             planned = _planned_path(base + _without_query(written), notes)
             name = f"{method} {planned}"
-            if base:
-                notes.setdefault(f"routes begin with `{shortened(base)}`, the path of the first server")
+            bases.add(base)
             if planned.startswith(_RESERVED) or planned.count("/") > SEGMENTS_MOST:
                 notes.setdefault(f"`{shortened(name)}` was left out: no fake can have this path")
                 continue
@@ -60,7 +60,8 @@ def read_openapi(path: Path, seed: int) -> RoutesRead:
         raise UnreadableRoutes("its schemas are nested too deeply", "make them flatter") from exc
     if not routes:
         raise UnreadableRoutes("it describes no operation", "name a description with operations such as `get`")
-    return RoutesRead(tuple(routes.values()), (*notes, *_counted_notes(answers.counts)))
+    base = bases.pop() if len(bases) == 1 else ""
+    return RoutesRead(tuple(routes.values()), (*notes, *_counted_notes(answers.counts)), base)
 
 
 def _counted_notes(counts: Mapping[str, int]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What reaches what in the network of a scenario: Toxiproxy's API, its listeners, what is behind them. For `doctor`.
+"""What reaches what around the Toxiproxy of a scenario: its API, its listeners, what is behind them.
 
 A proxy is created for a moment and deleted again. Borrowed proxies are looked at and connected to, and not changed.
 """
@@ -8,14 +8,15 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import TailgateError
+from harness.run.reach.reached import Reached, failed
 from harness.run.run_id import new_run_id
-from harness.rundir.plan import Endpoint
 from harness.rundir.planned.toxiproxy_network import LOOPBACK, ToxiproxyNetwork
+from harness.rundir.planned.upstream import Endpoint
 from harness.scenario.checks.toxiproxy_server import borrowed_proxies, refuse_unreachable
 from harness.stack.processes.ports import PortLease
 from harness.toxiproxy.borrow import addresses_of
@@ -26,33 +27,25 @@ if TYPE_CHECKING:
     from harness.toxiproxy.client import ToxiproxyClient
 
 CONNECT_S: Final = 3.0
+AT_ONCE: Final = 16
+"""Borrowed proxies that are connected to at the same time."""
 _GREETING: Final = b"tailgate"
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """One thing that was tried. `fix`: what to do; empty if it is `ok`."""
-
-    what: str
-    ok: bool
-    detail: str
-    fix: str = ""
-
-
-def check_reach(scenario: Scenario, env: Mapping[str, str]) -> Iterator[Reached]:
+def toxiproxy_reach(scenario: Scenario, env: Mapping[str, str]) -> Iterator[Reached]:
     """Each thing as it is tried; ends after the first without which the others cannot be tried."""
     if not scenario.upstreams:
-        yield Reached("toxiproxy", True, "not needed: the scenario has no upstream")
+        yield Reached("toxiproxy", "ok", "not needed: the scenario has no upstream")
         return
     try:
         choice = find_engine(scenario.toxiproxy.url, env)
         if choice.url is not None:
             refuse_unreachable(scenario, choice.url)
     except TailgateError as exc:
-        yield Reached("toxiproxy", False, exc.message, exc.fix)
+        yield failed("toxiproxy", exc)
         return
     if choice.url is None:
-        yield Reached("toxiproxy", True, f"a run starts its own, {choice.version} from {choice.source}")
+        yield Reached("toxiproxy", "ok", f"a run starts its own, {choice.version} from {choice.source}")
         return
     yield from _of_server(scenario, choice, choice.url)
 
@@ -60,13 +53,16 @@ def check_reach(scenario: Scenario, env: Mapping[str, str]) -> Iterator[Reached]
 def _of_server(scenario: Scenario, choice: EngineChoice, url: str) -> Iterator[Reached]:
     from harness.toxiproxy.client import ToxiproxyClient
 
-    yield Reached("toxiproxy", True, f"{url} answers: version {choice.version}, from {choice.source}")
+    yield Reached("toxiproxy", "ok", f"{url} answers: version {choice.version}, from {choice.source}")
     client, network, borrowed = ToxiproxyClient(url), scenario.toxiproxy.network(url), borrowed_proxies(scenario)
     own = [upstream for name, upstream in scenario.upstreams.items() if name not in borrowed]
     if own:
         yield _through_a_proxy(client, network, next((each.port for each in own if each.port), None))
-    for upstream, proxy in borrowed.items():
-        yield _borrowed(client, network, upstream, proxy, scenario.upstreams[upstream].port)
+    if borrowed:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            yield from pool.map(
+                lambda name: _borrowed(client, network, name, borrowed[name], scenario.upstreams[name].port), borrowed
+            )
 
 
 def _through_a_proxy(client: ToxiproxyClient, network: ToxiproxyNetwork, port: int | None) -> Reached:
@@ -88,10 +84,10 @@ def _through_a_proxy(client: ToxiproxyClient, network: ToxiproxyNetwork, port: i
                 finally:
                     client.delete_proxy(name)
         except TailgateError as exc:
-            return Reached("a proxy", False, exc.message, exc.fix or fix)
+            return failed("a proxy", exc, fix)
         except OSError as exc:
-            return Reached("a proxy", False, f"nothing came through {way}: {exc}", fix)
-    return Reached("a proxy", True, f"created and deleted again; {way} works")
+            return Reached("a proxy", "fail", f"nothing came through {way}: {exc}", fix)
+    return Reached("a proxy", "ok", f"created and deleted again; {way} works")
 
 
 def _borrowed(
@@ -101,14 +97,14 @@ def _borrowed(
     try:
         found = addresses_of(client, {upstream: proxy}, network)[upstream]
     except TailgateError as exc:
-        return Reached(what, False, exc.message, exc.fix)
+        return failed(what, exc)
     listener = found.listener.model_copy(update={"port": port}) if port else found.listener
     try:
         with socket.create_connection((listener.host, listener.port), CONNECT_S):
-            return Reached(what, True, f"{listener.address} → {found.origin.address}, enabled")
+            return Reached(what, "ok", f"{listener.address} → {found.origin.address}, enabled")
     except OSError as exc:
         fix = "if a container publishes another port, write it as `port:` of the upstream; see `toxiproxy.reach` too"
-        return Reached(what, False, f"its listener is not reached at {listener.address}: {exc}", fix)
+        return Reached(what, "fail", f"its listener is not reached at {listener.address}: {exc}", fix)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""`tailgate doctor SCENARIO`: what reaches what, as a run would need it, without a run."""

@@ -1,0 +1,1 @@
+"""Parts of results.json that have a module of their own."""
