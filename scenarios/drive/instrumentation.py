@@ -110,11 +110,12 @@ class Instrumentation:
         self._first_seq = plan.load.first_seq
         self._by_greenlet: dict[object, RequestContext] = {}
         self._open: dict[int, Arrival] = {}
-        self._deadline_s = load.client_cap_ms / 1000
+        self.deadline_s = load.client_cap_ms / 1000
+        """The total time that a request may take."""
         self._late = Outcome.CLIENT_TIMEOUT
         gateway = plan.gateway
         if gateway.kind == "client" and gateway.timeout_ms is not None and gateway.timeout_ms <= load.client_cap_ms:
-            self._deadline_s = gateway.timeout_ms / 1000
+            self.deadline_s = gateway.timeout_ms / 1000
             self._late = Outcome.GATEWAY_TIMEOUT
 
     def start(self, t0_ns: int) -> None:
@@ -123,12 +124,12 @@ class Instrumentation:
 
     def prepare(self, user_class: type[User]) -> None:
         """Must be called once for each class, before it has instances."""
-        widen_timeouts(user_class, self._deadline_s)
+        widen_timeouts(user_class, self.deadline_s)
 
     def attach(self, user: Any, desk: RequestContext) -> None:
         """Measures this instance's client from now on. Unknown clients are measured by their `request` events."""
         user.tailgate_desk = desk
-        if set_deadline(user, self._deadline_s):
+        if set_deadline(user, self.deadline_s):
             user.client.request = self._measured(user.client, desk)
 
     def at_work(self, desk: RequestContext) -> None:
@@ -170,9 +171,9 @@ class Instrumentation:
         if exchange.arrival.alone:
             self.finish(exchange.arrival, exchange.ending.outcome, now_ns)
 
-    def arrival(self, seq: int, intended_ns: int | None) -> Arrival:
-        """A new arrival; its request is drawn from seed and `seq`."""
-        return Arrival(seq, intended_ns, request_index(self._seed, seq, self._weights))
+    def user_arrival(self, seq: int) -> Arrival:
+        """A new arrival of the closed model; its request is drawn from seed and `seq`."""
+        return Arrival(seq, None, request_index(self._seed, seq, self._weights), seq)
 
     def open(self, arrival: Arrival) -> None:
         """The arrival is in flight from now on, and must get a row."""

@@ -30,8 +30,10 @@ from harness.secrets.expand import Expander, known_secrets
 from scenarios.drive.command import WorkerId, add_arguments, worker_id_of
 from scenarios.drive.incomplete import IncompleteAnswers
 from scenarios.drive.instrumentation import Instrumentation
+from scenarios.drive.login.signing_in import SigningIn
 from scenarios.drive.models.closed_model import ClosedModel
 from scenarios.drive.models.open_model import OpenModel
+from scenarios.drive.planned_requests import PlannedRequests
 from scenarios.drive.recorder import Recorder, die
 from scenarios.drive.scenario_user import scenario_user
 from scenarios.drive.user_code.user_code import UserCode, expanded_options
@@ -73,6 +75,12 @@ class Worker:
         )
         self.watch = StopWatch(self.handshake, self.recorder, self.user_code.beat if self.user_code else lambda: None)
         self.is_over = False
+        self.planned = None
+        self.signing_in = None
+        if self.user_code is None:
+            self.planned = PlannedRequests(self.plan, Expander(os.environ))
+            if self.plan.load.login is not None:
+                self.signing_in = SigningIn(self.plan, place, self.planned, secrets)
         self.classes = self._user_classes()
 
     def begin(self, environment: Any) -> None:
@@ -83,14 +91,17 @@ class Worker:
             vars(Arrivals.everything)["locust_tag_set"] = set(environment.parsed_options.tags or ())
             self.user_code.hold_runner(environment, lambda: self.is_over, is_open=self.plan.load.model == "open")
 
-    def await_service(self) -> None:
-        """A locustfile may log in when its users start, so they start when the service is ready."""
+    def await_service(self, environment: Any) -> None:
+        """Before the load: the sessions sign in when the service is ready. A locustfile may log in when its users
+        start, so they start then too. Raises RigError."""
         if self.user_code is not None:
             self.handshake.await_service()
+        if self.signing_in is not None:
+            self.signing_in.begin(environment, self.handshake, self.meter.deadline_s)
 
     def run_open(self, environment: Any) -> None:
         with report_crash():
-            self.await_service()
+            self.await_service(environment)
             model = OpenModel(
                 self.plan,
                 self.place,
@@ -119,7 +130,8 @@ class Worker:
             return load_user_classes(
                 Path(load.locustfile), self.user_code.watcher, arrivals_are_planned=load.model == "open"
             )
-        return (scenario_user(self.plan, Expander(os.environ)),)
+        assert self.planned is not None
+        return (scenario_user(self.planned),)
 
 
 class Arrivals(User):
@@ -158,7 +170,7 @@ def show_users() -> None:
 
     def hold(environment: Any, **_: object) -> None:
         with report_crash():
-            worker.await_service()
+            worker.await_service(environment)
             model.hold(worker.handshake, environment)
 
     listen(hold, to=events.test_start)

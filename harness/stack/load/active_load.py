@@ -50,7 +50,9 @@ class ActiveLoad:
         self.run_dir = run_dir
         self.expand = expand
         self.state = RunState(run_dir, plan, emit, expand.secrets)
-        self.workers = LocalWorkers(plan, run_dir, environ, start_child=start_child, on_ready=on_ready)
+        self.workers = LocalWorkers(
+            plan, run_dir, environ, start_child=start_child, on_ready=on_ready, secrets=expand.secrets
+        )
         self.phase = LoadPhase(plan, self.state, self.workers)
         self.background = BackgroundTasks(self.phase.trouble)
         self.injector: Injector | None = None

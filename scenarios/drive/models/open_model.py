@@ -30,7 +30,7 @@ from scenarios.drive.models.user_pool import UserPool, UserSlot, UserStartFailed
 from scenarios.drive.recorder import Recorder
 from scenarios.drive.user_code.watcher import LocustfileWatcher
 from scenarios.drive.watch import LOOK_EVERY_S, StopWatch
-from scenarios.load import arrivals_ns, peak_rate_per_s, request_index
+from scenarios.load import PlannedArrivals, planned_peak_per_s, request_index
 
 SPIN_BELOW_PER_S = 250
 """The event loop rounds a sleep up to whole milliseconds. Below this rate the last millisecond is spent in a busy loop
@@ -63,8 +63,6 @@ class OpenModel:
         watch: StopWatch,
         locustfile: LocustfileWatcher | None = None,
     ) -> None:
-        if plan.load.schedule is None:
-            raise ValueError("the open model needs a schedule")
         load = plan.load
         self._plan = plan
         self._place = place
@@ -73,37 +71,35 @@ class OpenModel:
         self._recorder = recorder
         self._watch = watch
         self._locustfile = locustfile
-        self._schedule = plan.load.schedule
+        self._peak_per_s = planned_peak_per_s(load) / load.workers
         self._slots = max(1, own_share(load.max_in_flight, load.workers, place.index))
         self._class_weights = tuple(max(1, round(user_class.weight * 1000)) for user_class in classes)
-        self._spins = peak_rate_per_s(self._schedule) / load.workers <= SPIN_BELOW_PER_S
+        self._spins = self._peak_per_s <= SPIN_BELOW_PER_S
         self._greenlets: dict[gevent.Greenlet, Arrival] = {}
         self._troubles = ErrorLog()
 
     def run(self, environment: Any, handshake: Handshake) -> None:
         """Raises RigError if the supervisor does not answer; exceptions of a user's `on_start` are passed on."""
-        offsets_ns = arrivals_ns(self._schedule, self._plan.seed)[self._place.index :: self._plan.load.workers]
+        planned = PlannedArrivals.of(self._plan.load, self._plan.seed)
         seats = UserPool(self._classes, environment, self._meter, self._most_users())
-        per_s = peak_rate_per_s(self._schedule) / self._plan.load.workers
-        self._warm(seats, min(max(SEATS_LEAST, math.ceil(per_s)), self._slots, SEATS_MOST))
+        self._warm(seats, min(max(SEATS_LEAST, math.ceil(self._peak_per_s)), self._slots, SEATS_MOST))
         gc.collect()
         gc.freeze()  # garbage collections then skip everything that exists by now
         handshake.ready()
         t0_ns = handshake.t0_ns()
         self._meter.start(t0_ns)
-        self._send(offsets_ns, t0_ns, seats)
+        self._send(planned, t0_ns, seats)
         self._drain(t0_ns + round(self._plan.load.duration_ms * NS_PER_MS))
         self._recorder.close()
         seats.stop()
         self._troubles.tell()
 
-    def _send(self, offsets_ns: Sequence[int], t0_ns: int, seats: UserPool) -> None:
-        workers = self._plan.load.workers
-        for turn, offset_ns in enumerate(offsets_ns):
-            due_ns = t0_ns + offset_ns
+    def _send(self, planned: PlannedArrivals, t0_ns: int, seats: UserPool) -> None:
+        for seq in range(self._place.index, len(planned), self._plan.load.workers):
+            due_ns = t0_ns + planned.at_ns[seq]
             if not self._wait_until(due_ns):
                 return
-            arrival = self._meter.arrival(turn * workers + self._place.index, due_ns)
+            arrival = Arrival(seq, due_ns, planned.request_of(seq), planned.turn_of(seq))
             if self._meter.in_flight >= self._slots:
                 self._blame_endless_tasks()
                 self._meter.finish(arrival, Outcome.DROPPED, time.monotonic_ns())
