@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _EXAMPLE = "calls to UPSTREAM < 0.01"
 _MULTIPLE = re.compile(r"(\d+(?:\.\d+)?)x")
 
+_NOT_JOINED = "too few backend calls can be tied to a request (the service drops both headers)"
+
 
 @dataclass(frozen=True, slots=True)
 class CallsGate(GateDefaults):
@@ -117,8 +119,7 @@ class CallsGate(GateDefaults):
             return self._inconclusive(FindingKind.NO_CALLS, reason)
         joined = all((share := joined_share(run)) is None or share >= JOINED_LEAST for run in pool.runs)
         if self.request is not None and not joined:
-            reason = "too few backend calls can be tied to a request (the service drops both headers)"
-            return self._inconclusive(FindingKind.NOT_JOINED, reason)
+            return self._inconclusive(FindingKind.NOT_JOINED, _NOT_JOINED)
         batches = [_batches(self, run, w, joined) for run, w in zip(pool.runs, windows, strict=True)]
         sums = np.concatenate([own for own, _ in batches])
         sizes = np.concatenate([size for _, size in batches])

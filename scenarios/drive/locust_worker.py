@@ -37,7 +37,8 @@ _IMPORTS: Final = (
     "scenarios.drive.models.closed_model",
     "scenarios.drive.models.open_model",
     "scenarios.drive.scenario_user",
-    "scenarios.drive.user_file",
+    "scenarios.drive.user_code.user_code",
+    "scenarios.drive.user_code.user_file",
 )
 """What `locustfile.py` imports. That file itself builds the worker, so Locust alone may import it."""
 for _name in _IMPORTS:

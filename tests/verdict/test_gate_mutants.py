@@ -79,6 +79,7 @@ def one_slow_request() -> Recording:
 
 class _NOTHING_DROPPED:
     DROPPED = 255
+    NO_REQUEST = 255
 
 
 def with_cpu(gate: str, cpu_s: Callable[[float], float]) -> Recording:
