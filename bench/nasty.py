@@ -50,7 +50,7 @@ KEYS: Final = (
     "truncate", "confidence", "clump", "inconclusive", "runs", "vary", "shape", "ramp", "profile", "pareto",
     "uniform", "normal", "constant", "lognormal", "empirical", "least", "low", "high", "mean", "deviation",
     "retry_after", "malformed", "wrong_schema", "empty", "huge", "redirect_loop", "cold_start", "slow_spells",
-    "last",
+    "last", "lacks", "login", "save", "token",
 )  # fmt: skip
 SNIPPETS: Final = (
     b"\t", b"\0", b"\x1b[31m", b"\xff", b"\xc3", b"\xe2\x80\xae", b"\xef\xbb\xbf", b"\r", b"{", b"}", b"[", b"]",

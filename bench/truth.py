@@ -23,7 +23,7 @@ from bench.command_line import bench_parser, exit_code
 from bench.drive_run import drive, open_plan
 from bench.stub_server import Stub
 from harness.units import NS_PER_S
-from scenarios.load import arrivals_ns
+from scenarios.load import PlannedArrivals
 
 RATE_PER_S = 200
 SERVICE_MS = 5.0
@@ -70,8 +70,7 @@ def tailgate(size: Size) -> tuple[list[float], list[float]]:
 
         rows, t0_ns = drive(plan, Path(directory), at_start)
         replies = stub.replies()
-    assert plan.load.schedule is not None
-    planned = arrivals_ns(plan.load.schedule, plan.seed)
+    planned = PlannedArrivals.of(plan.load, plan.seed).at_ns
     truth_ms = [(replies[seq] - t0_ns - at_ns) / 1e6 for seq, at_ns in enumerate(planned) if at_ns >= 0]
     measured = rows[rows["intended_ns"] >= t0_ns]
     seen_ms = (measured["done_ns"] - measured["intended_ns"]) / 1e6

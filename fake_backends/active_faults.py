@@ -17,7 +17,7 @@ from fake_backends.draws import Draws
 from fake_backends.routing.fault_route import AskedRoute, RouteTest, route_test
 from harness.rundir.planned.behaviours import ANSWERING
 from harness.rundir.planned.fault import PlannedFault
-from harness.rundir.rows import FAULT_BITS
+from harness.rundir.rows import FAULT_BITS, LOGIN_SEQ
 from harness.units import NS_PER_MS
 
 _CANARY_DRAW: Final = 0.5
@@ -53,13 +53,14 @@ class ActiveFault:
         """The fault's bit in a row's `faults`; 0 if the plan has more faults than bits."""
         return 1 << self.index if self.index < FAULT_BITS else 0
 
-    def takes_another(self) -> bool:
-        """Whether it may hit one more call, which is counted."""
+    def takes_another(self, seq: int) -> bool:
+        """Whether it may hit one more call, of request `seq`. The call is counted, unless a login makes it."""
         if self.left is None:
             return True
         if not self.left:
             return False
-        self.left -= 1
+        if seq != LOGIN_SEQ:
+            self.left -= 1
         return True
 
     def delay_ms(self, at_ns: int, seq: int, nth: int, *, canary: bool) -> float:
@@ -138,13 +139,13 @@ class ActiveFaults:
             for each in active
             if not each.answering
             and (each.share >= 1 or each.hits.uniform(seq, nth) < each.share)
-            and each.takes_another()
+            and each.takes_another(seq)
         ]
         answering = [each for each in active if each.answering]
         left = self._answers.uniform(seq, nth) if answering else 1.0
         for each in answering:
             if left < each.share:
-                if each.takes_another():
+                if each.takes_another(seq):
                     met.append(each)
                 break
             left -= each.share

@@ -14,7 +14,7 @@ from fake_backends.load_records import LoadRecords
 from fake_backends.providers import IncomingRequest, Response, Routed, provider_named
 from fake_backends.response_writer import Message, Receive
 from harness.rundir.planned.upstream import PlannedUpstream
-from harness.rundir.rows import NO_SEQ
+from harness.rundir.rows import LOGIN_SEQ, NO_SEQ
 from harness.units import NS_PER_MS
 from harness.upstreams.profiles import as_planned, profile_of
 
@@ -100,7 +100,7 @@ class FakeBackend:
         sent_path = scope.get("raw_path") or b""
         raw_path = sent_path.decode("latin-1") if b"%" in sent_path else ""
         method, path = scope["method"], scope["path"]
-        number = None if seq == NO_SEQ else seq
+        number = None if seq in (NO_SEQ, LOGIN_SEQ) else seq
         answer = self.provider.respond(
             IncomingRequest(method, path, scope["query_string"], scope["headers"], body, raw_path, number)
         )

@@ -10,7 +10,7 @@ from fake_backends.forwarding.noticed import NoticedOfOrigins
 from fake_backends.unmatched import UnmatchedCalls
 from harness.correlation import CANARY_HEADER, SEQ_HEADER, TRACE_HEADER, seq_of
 from harness.rundir.planned.fault import PlannedFault
-from harness.rundir.rows import NO_SEQ, RowWriter
+from harness.rundir.rows import LOGIN_SEQ, NO_SEQ, RowWriter
 
 if TYPE_CHECKING:
     from fake_backends.backend import Backend
@@ -38,7 +38,7 @@ class LoadRecords:
     is_closed: bool = False
 
     def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bool]:
-        """The number of the arrival within this load, or NO_SEQ, and whether the call is a canary.
+        """The number of the arrival within this load, or LOGIN_SEQ or NO_SEQ, and whether the call is a canary.
 
         The plain header takes precedence over the trace header. A number below `first_seq` belongs to an earlier load,
         on whose request the service is still working.
@@ -53,6 +53,8 @@ class LoadRecords:
             elif name == _CANARY:
                 canary = True
         sent = plain if plain is not None else traced
+        if sent == LOGIN_SEQ and not canary:
+            return LOGIN_SEQ, False
         if canary or sent is None or not 0 <= sent - self.first_seq < NO_SEQ:
             return NO_SEQ, canary
         return sent - self.first_seq, canary

@@ -74,6 +74,8 @@ def _faults(results: Results) -> Iterator[CheckRow]:
     more = len(results.origins) - ORIGIN_NOTES_MOST
     if more > 0:
         yield CheckRow("warn", "real origins", f"{more} more notes are in results.json")
+    for failed in results.login.notes() if results.login else ():
+        yield CheckRow("warn", "login", failed)
 
 
 def proof_word(fault: FaultResult) -> tuple[Literal["good", "warn", "bad"], str]:

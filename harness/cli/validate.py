@@ -14,10 +14,22 @@ from harness.units import format_count, format_duration, format_share, format_th
 
 if TYPE_CHECKING:
     from harness.scenario import LoadedScenario
-    from harness.scenario.preview import CellPreview, FaultPreview, PhasePreview, RoutePreview, UpstreamPreview
+    from harness.scenario.preview import (
+        CellPreview,
+        FaultPreview,
+        LoginPreview,
+        PhasePreview,
+        RoutePreview,
+        StreamPreview,
+        UpstreamPreview,
+    )
 
 ROUTES_SHOWN: Final = 12
 """Routes of one upstream that are listed."""
+STREAMS_SHOWN: Final = 4
+"""The most streams whose arrivals are shown for each phase; the JSON document has all."""
+OTHERS: Final = "(others)"
+"""Stands for the requests without a rate of their own."""
 
 
 @click.command("validate")
@@ -61,8 +73,11 @@ def _print(loaded: LoadedScenario, cells: list[CellPreview]) -> None:
     shown: list[str] = []
     for cell in cells:
         lines = [
-            f"    {phase.name:<24} {format_duration(phase.length_ms):>8}  {_arrivals(phase)}" for phase in cell.phases
+            f"    {phase.name:<24} {format_duration(phase.length_ms):>8}  {_arrivals(phase, cell.streams)}"
+            for phase in cell.phases
         ]
+        lines += [f"    {_stream(stream)}" for stream in cell.streams]
+        lines += [f"    {_login(cell.login)}"] if cell.login else []
         lines += [f"    fault {fault.name}: {_fault(fault)}" for fault in cell.faults]
         if cell.name:
             same = " as above" if lines == shown else ""
@@ -153,8 +168,28 @@ def _fault(fault: FaultPreview) -> str:
     return f"{fault.text} on {', '.join(fault.upstreams)}{share}, {when}{again}{unmet}"
 
 
-def _arrivals(phase: PhasePreview) -> str:
+def _stream(stream: StreamPreview) -> str:
+    """`stream sign-in: 0/s to 50/s, nothing after 1m 30s`."""
+    name = stream.name or OTHERS
+    low, high = f"{stream.lowest_per_s:g}/s", f"{stream.highest_per_s:g}/s"
+    ends = "" if stream.ends_ms is None else f", nothing after {format_duration(stream.ends_ms)}"
+    return f"stream {name}: {high if low == high else f'{low} to {high}'}{ends}"
+
+
+def _login(login: LoginPreview) -> str:
+    """`login POST /token: 10 sessions sign in before the load, renewed every 10m; no part of what is measured`."""
+    renewed = "" if login.every_ms is None else f", each renewed every {format_duration(login.every_ms)}"
+    return (
+        f"login {login.request}: {format_things(login.users, 'session')} before the load{renewed}; "
+        "no part of what is measured"
+    )
+
+
+def _arrivals(phase: PhasePreview, streams: Sequence[StreamPreview]) -> str:
     stretches = f", in {phase.stretches} stretches" if phase.stretches > 1 else ""
+    if 1 < len(streams) <= STREAMS_SHOWN:
+        each = zip(streams, phase.by_stream, strict=True)
+        stretches += f": {', '.join(f'{stream.name or OTHERS} {format_count(round(n))}' for stream, n in each)}"
     if phase.arrivals is None:
         return f"as the users go{stretches}"
     return f"{format_count(round(phase.arrivals)):>7} arrivals{stretches}"

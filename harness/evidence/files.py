@@ -32,7 +32,8 @@ from harness.rundir.origin_notes import OriginNote, read_origin_notes
 from harness.rundir.plan import Plan
 from harness.rundir.remote.clocks import FILE as CLOCKS
 from harness.rundir.remote.clocks import read_clocks
-from harness.rundir.rows import CALLS, FLAG_CANARY, SAMPLES, BrokenRows, RowLayout, read_rows
+from harness.rundir.rows import CALLS, FLAG_CANARY, LOGIN_SEQ, SAMPLES, BrokenRows, RowLayout, read_rows
+from harness.rundir.sessions.login_record import LoginRecord, read_logins
 from harness.rundir.unmatched import Unmatched, read_unmatched
 from harness.rundir.yardstick import Yardstick, read_yardstick
 
@@ -62,6 +63,7 @@ class RunFiles:
     locustfile_notes: tuple[LocustfileNote, ...] = ()
     clocks: dict[int, WorkerClock] = field(default_factory=dict)
     """The clocks of workers on other machines, by the worker's number."""
+    logins: LoginRecord | None = None
     yardstick: Yardstick | None = None
     broken: list[str] = field(default_factory=list)
 
@@ -79,7 +81,7 @@ def read_run(run_dir: Path) -> RunFiles:
         plan=plan,
         manifest=manifest,
         samples=in_order(samples, SAMPLES),
-        calls=_without_canaries(_call_files(run_dir, plan, broken)),
+        calls=_of_the_load(_call_files(run_dir, plan, broken)),
         entries=_lines(read_journal, run_dir / "faults.ndjson", broken),
         canaries=_lines(read_canaries, run_dir / "canary.ndjson", broken),
         resources=read_resources(run_dir, broken),
@@ -92,6 +94,7 @@ def read_run(run_dir: Path) -> RunFiles:
             note for worker in range(plan.load.workers) for note in read_locustfile_notes(run_dir, worker)
         ),
         clocks=clocks,
+        logins=read_logins(run_dir, plan.load.workers),
         yardstick=read_yardstick(run_dir),
         # a run that ended before its load began has no rows, and its manifest says why
         broken=broken if manifest.t0_ns is not None else [],
@@ -187,10 +190,11 @@ def _call_files(run_dir: Path, plan: Plan, broken: list[str]) -> list[NDArray[An
     return [_rows(path, CALLS, broken) for path in paths]
 
 
-def _without_canaries(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _of_the_load(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The calls without those of canaries and of logins, which are no part of what is measured."""
     calls = parts[0] if len(parts) == 1 else np.concatenate(parts or [np.empty(0, CALLS.dtype())])
-    canary = (calls["flags"] & FLAG_CANARY) != 0
-    return calls[~canary] if canary.any() else calls
+    others = ((calls["flags"] & FLAG_CANARY) != 0) | (calls["seq"] == LOGIN_SEQ)
+    return calls[~others] if others.any() else calls
 
 
 def _clocks(run_dir: Path, plan: Plan, broken: list[str]) -> dict[int, WorkerClock]:

@@ -37,10 +37,11 @@ from harness.rundir.plan import Plan
 from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.rundir.results import Machine
 from harness.rundir.rows import NO_SEQ, Outcome
+from harness.rundir.sessions.login_record import LoginRecord
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
 from harness.units import NS_PER_MS, NS_PER_S, Span, join
-from scenarios.load import arrivals_ns
+from scenarios.load import PlannedArrivals, active_intervals
 
 NEVER: Final = np.iinfo(np.int64).max
 """The latency of a request that did not end ok. It is above every limit."""
@@ -98,7 +99,7 @@ class Evidence:
     samples: NDArray[Any]
     """The row of every request, also the later requests (`part` ≥ 1) of an arrival."""
     calls: NDArray[Any]
-    """The row of every backend call without those of canaries, in the files' order."""
+    """The row of every backend call without those of canaries and of logins, in the files' order."""
     entries: tuple[Entry, ...] = ()
     canaries: tuple[CanaryLine, ...] = ()
     resources: tuple[dict[str, object], ...] = ()
@@ -117,6 +118,8 @@ class Evidence:
     """What the workers noticed of the user's locustfile."""
     clocks: Mapping[int, WorkerClock] = field(default_factory=dict)
     """The clocks of workers on other machines, by number; empty if the workers were on this one."""
+    logins: LoginRecord | None = None
+    """The sessions of the load, and how their renewals went; None: it had none."""
     machine: Machine = field(default_factory=Machine)
     broken: tuple[str, ...] = ()
     """For each damaged or missing file, what is wrong with it."""
@@ -147,6 +150,7 @@ class Evidence:
             metrics=files.metrics,
             locustfile_notes=files.locustfile_notes,
             clocks=files.clocks,
+            logins=files.logins,
             machine=_machine(files.manifest, files.yardstick),
             broken=tuple(files.broken),
             stop_ns=stop_ns,
@@ -263,10 +267,15 @@ class Evidence:
         return bool(self.samples["part"].any())
 
     @cached_property
+    def planned(self) -> PlannedArrivals | None:
+        """Every planned arrival; None in the closed model, which plans no arrivals."""
+        load = self.plan.load
+        return PlannedArrivals.of(load, self.plan.seed) if load.streams else None
+
+    @cached_property
     def planned_offsets_ns(self) -> NDArray[np.int64] | None:
         """The intended time of every planned arrival, from t = 0; None in the closed model, which plans no arrivals."""
-        schedule = self.plan.load.schedule
-        return None if schedule is None else np.asarray(arrivals_ns(schedule, self.plan.seed), dtype=np.int64)
+        return None if self.planned is None else np.asarray(self.planned.at_ns, dtype=np.int64)
 
     @cached_property
     def call_arrivals(self) -> NDArray[np.int64]:
@@ -319,6 +328,27 @@ class Evidence:
         ]
         bad = sum(span.overlap_ns(second) for span in spans for second in late)
         return (sum(span.end_ns - span.begin_ns for span in spans) - bad) / NS_PER_S
+
+    def seconds_with_arrivals(self, phase: str, places: Sequence[int] | None) -> float | None:
+        """How long requests of these places in the plan (None or empty: of all places) could arrive in the phase, in
+        seconds without bad ones; None: all the time.
+
+        The rest of the phase says nothing about it, so it must not count as time in which nothing was slow.
+        """
+        requests = self.plan.load.requests
+        intervals = active_intervals(self.plan.load, tuple(requests[place].name for place in places or ()))
+        if intervals is None:
+            return None
+        active = [
+            Span(self.t0_ns + round(start * NS_PER_MS), self.t0_ns + round(end * NS_PER_MS)) for start, end in intervals
+        ]
+        both = [
+            Span(max(span.begin_ns, other.begin_ns), min(span.end_ns, other.end_ns))
+            for span in self._spans(phase)
+            for other in active
+            if span.overlap_ns(other)
+        ]
+        return self.seconds(both)
 
     def without(self, bad_seconds: frozenset[int]) -> Evidence:
         """The same run as if no request had been due in these seconds, counted from t = 0."""

@@ -69,11 +69,18 @@ def _no_advice(_phase: str, _short_ms: float) -> str:
     return ""
 
 
+def _no_plan(_phase: str, _requests: Sequence[str]) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class ScenarioWindows:
     """The planned windows. `lengths_ms`: the length of each phase by its name. `suggest_longer(phase, lacking_ms)`:
-    what to write in the scenario so that the phase is longer by that much."""
+    what to write in the scenario so that the phase is longer by that much. `rate_per_s(phase, requests)`: the mean
+    planned rate of these requests in the phase, of all requests if none is named; None where it is not planned: with
+    `users`, and with a locustfile, whose arrivals may send several requests each."""
 
     lengths_ms: Mapping[str, float] = field(default_factory=dict)
     faults: Sequence[FirstWindow] = ()
     suggest_longer: Callable[[str, float], str] = _no_advice
+    rate_per_s: Callable[[str, Sequence[str]], float | None] = _no_plan

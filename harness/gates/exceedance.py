@@ -8,7 +8,7 @@ gate FAILs only if it would have failed whatever the remaining arrivals had done
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -23,7 +23,6 @@ from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
 from harness.statistics import Counts, Decision, Rule, batch_sizes, batch_sums, cannot_pass, decide
 from harness.units import NS_PER_S, format_count, format_share
-from scenarios.load import request_index
 
 if TYPE_CHECKING:
     from harness.rundir.results import Ending
@@ -60,8 +59,11 @@ class Population:
         return [self.window(run) for run in pool.runs]
 
     def window(self, run: Evidence) -> Window:
-        """The window of the phase in one run, with only the requests of this population."""
+        """The window of the phase in one run, with only the requests of this population, and only as long as these
+        could arrive."""
         window = run.window(self.phase, every_part=self.every_part)
+        if (seconds := run.seconds_with_arrivals(self.phase, self.counted_requests(run))) is not None:
+            window = replace(window, seconds=seconds)
         if self.request is not None:
             window = window.only(run.rows_of_request(window.samples, self.request))
         if self.asks is not None:
@@ -72,12 +74,14 @@ class Population:
 
     def counted_requests(self, run: Evidence) -> list[int] | None:
         """The places in the plan of the requests that count; None: every request does."""
-        if self.request is None and self.asks is None:
+        if self.request is None and self.asks is None and not self.asking:
             return None
         return [
             place
             for place, request in enumerate(run.plan.load.requests)
-            if self.request in (None, request.name) and (self.asks is None or self.asks in request.asks)
+            if self.request in (None, request.name)
+            and (self.asks is None or self.asks in request.asks)
+            and (not self.asking or request.asks)
         ]
 
 
@@ -149,10 +153,10 @@ def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDAr
     None if the plan cannot tell: a closed model, a population of ok requests or of those that ask upstreams,
     arrivals with several requests, or a request of a locustfile.
     """
-    offsets = run.planned_offsets_ns
-    if offsets is None or population.ok_only or run.has_parts:
+    planned, offsets = run.planned, run.planned_offsets_ns
+    if planned is None or offsets is None or population.ok_only or run.has_parts:
         return None
-    if run.plan.load.locustfile is not None and population.request is not None:
+    if run.plan.load.locustfile is not None and (population.request is not None or population.asks is not None):
         return None
     first, end = np.searchsorted(offsets, (window.start_ns - run.t0_ns, window.end_ns - run.t0_ns)).tolist()
     seqs = np.arange(first, end)
@@ -162,8 +166,7 @@ def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDAr
     if population.asking and not all(request.asks for request in requests):
         return None
     if counted is not None and len(requests) > 1:
-        weights = [request.weight for request in requests]
-        seqs = seqs[[request_index(run.plan.seed, int(seq), weights) in counted for seq in seqs]]
+        seqs = seqs[[planned.request_of(int(seq)) in counted for seq in seqs]]
     return seqs
 
 

@@ -85,7 +85,7 @@ class AdviceContext:
     confidence: float = 0.95
     clump_ms: float = 0.0
     rate_per_s: float = 0.0
-    """The highest planned rate; 0 in the closed model."""
+    """The highest planned rate of the requests that the gate counts; 0 in the closed model."""
 
 
 class Gate(Protocol):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from harness.gates.context import GateDiagnostic, ScenarioWindows
 from harness.gates.gate import MEAN_MOMENTS, AdviceContext, Finding, Gate, GateDefaults, Unit
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.gates.wording.outcomes import advice_on_endings, from_waiting
@@ -20,6 +21,8 @@ from harness.units import Span, parse_rate_per_s
 _RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*x(?=\s|$)\s*")
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -70,6 +73,18 @@ class ThroughputGate(GateDefaults):
 
     def moments(self, confidence: float) -> int:
         return MEAN_MOMENTS
+
+    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
+        planned_per_s = windows.rate_per_s(self.phase, self.requests())
+        if planned_per_s is None or self.limit_per_s is None:
+            return
+        if self.limit_per_s >= planned_per_s:
+            of = f" of `{self.request}`" if self.request else ""
+            yield GateDiagnostic(
+                f"the plan sends {planned_per_s:.4g}/s{of} in `{self.phase}`, so no more than that can end ok",
+                "write a lower limit, or raise the rate",
+                ">",
+            )
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np

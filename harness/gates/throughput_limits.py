@@ -57,21 +57,28 @@ def other_rate(plan: Plan, main: SuccessRate) -> str:
 
 
 def planned_rate(plan: Plan, request: str | None, phase: str) -> float | None:
-    """The mean planned rate of a request (None: of all) in a phase, per second; None in the closed model."""
-    schedule = plan.load.schedule
+    """The mean planned rate of a request (None: of all) in a phase, per second; None in the closed model.
+
+    For a request of a locustfile it is the rate of all arrivals, since which requests they send is not planned.
+    """
+    streams, places = plan.load.streams, plan.load.places((request,) if request else ())
     planned = next((each for each in planned_phases(plan) if each.name == phase), None)
-    if schedule is None or planned is None or not planned.intervals:
+    if not streams or planned is None or not planned.intervals:
         return None
-    requests = plan.load.requests
-    weights = sum(each.weight for each in requests)
-    share = sum(each.weight for each in requests if request in (None, each.name)) / weights if weights else 1.0
     moments = [
         (end - start, start + (end - start) * (point + 0.5) / _POINTS)
         for start, end in planned.intervals
         for point in range(_POINTS)
     ]
     length = sum(width for width, _ in moments)
-    return share * sum(width * rate_at(schedule, at_ms) for width, at_ms in moments) / length
+    return (
+        sum(
+            stream.share(places) * width * rate_at(stream.schedule, at_ms)
+            for stream in streams
+            for width, at_ms in moments
+        )
+        / length
+    )
 
 
 def own_rate(pool: Pool, request: str | None, phase: str) -> SuccessRate | None:

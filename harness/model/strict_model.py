@@ -43,6 +43,11 @@ class StrictModel(BaseModel):
         """The keys as a scenario has them: aliases where fields have one."""
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
+    @classmethod
+    def may_lack(cls, group: tuple[str, ...], raw: dict[str, Any]) -> bool:
+        """Whether this mapping needs no key of a group of `ONE_OF`. Subclasses override it."""
+        return False
+
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         """Errors between fields that are each valid, as (key, refusal). Subclasses override it."""
         yield from ()
@@ -97,7 +102,7 @@ def _follows(error: Any, meant: set[str]) -> bool:
 
 def _broken_groups(part: type[StrictModel], raw: dict[str, Any], meant: set[str]) -> Iterator[InitErrorDetails]:
     for group in part.ONE_OF:
-        if all(raw.get(key) is None for key in group) and not meant & set(group):
+        if all(raw.get(key) is None for key in group) and not meant & set(group) and not part.may_lack(group, raw):
             spelled = ", ".join(f"`{key}`" for key in group[:-1])
             found = refusal(f"one of {spelled} or `{group[-1]}` is missing", f"add {group[0]}: …", at_key=True)
             yield _detail((), found, raw)

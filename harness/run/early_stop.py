@@ -27,7 +27,7 @@ from harness.verdict.bad_seconds.late import lag_limit_ms, late_seconds
 from harness.verdict.bad_seconds.taken import taken_seconds
 from harness.verdict.bad_seconds.waiting import without_waiting
 from harness.verdict.cut_slots import assume_ok
-from scenarios.load import arrivals_ns
+from scenarios.load import PlannedArrivals
 
 
 class FailFast:
@@ -44,15 +44,14 @@ class FailFast:
         self._resources = resources
         self._alpha_fail = round(1 - plan.verdict.confidence, 9) / max(len(gates), 1)
         self._lag_limit_ms = lag_limit_ms([limit for limit in limits if limit is not None])
-        schedule = plan.load.schedule
-        self._offsets = None if schedule is None else np.asarray(arrivals_ns(schedule, plan.seed), dtype=np.int64)
+        self._planned = PlannedArrivals.of(plan.load, plan.seed) if plan.load.streams else None
 
     def reason(self, rows: NDArray[Any], t0_ns: int) -> str | None:
         """Why the run may stop now: a gate's text with its finding; None if no FAIL is certain yet.
 
         `rows`: the requests so far, in any order.
         """
-        if self._offsets is None or not len(rows):
+        if self._planned is None or not len(rows):
             return None
         run = self._so_far(in_order([rows], SAMPLES), t0_ns)
         if self._plan.load.slots_cut:  # a gate must fail even if all dropped arrivals had been answered at once
@@ -97,5 +96,5 @@ class FailFast:
         )
 
     def _cannot_pass(self, gate: Gate, run: Evidence) -> Finding | None:
-        run.planned_offsets_ns = self._offsets  # so that they are not drawn again at every call
+        run.planned = self._planned  # so that they are not drawn again at every call
         return gate.cannot_pass(Pool.of(run), alpha_fail=self._alpha_fail)

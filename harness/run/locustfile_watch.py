@@ -14,7 +14,6 @@ from harness.rundir.locustfile.notes import read_locustfile_notes
 from harness.rundir.locustfile.request_names import all_names, read_names
 from harness.rundir.plan import Plan
 from harness.units import NS_PER_MS, NS_PER_S
-from harness.verdict.gates import name_never_came
 
 NAMES_AFTER_NS: Final = 3 * NS_PER_S
 """So long after the load's start every request that is not rare has come once."""
@@ -65,6 +64,9 @@ class LocustfileWatch:
         if not came and for_ns < NAMES_BY_NS:
             return
         self._named = True
-        for name, text in self._wanted:
-            if name not in came:
+        missing = [(name, text) for name, text in self._wanted if name not in came]
+        if missing:
+            from harness.verdict.gates import name_never_came  # with numpy, which no run needs before its load
+
+            for name, text in missing:
                 yield f"warning: so far `{text}` has nothing to judge: {name_never_came(name, came)}"

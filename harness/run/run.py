@@ -241,12 +241,12 @@ def _rate_warning(plan: Plan) -> str | None:
     """A warning of a rate that is higher than the workers can send, by what `tailgate doctor` measured; None if it is
     not, or nothing was measured."""
     from harness.run.max_rate import MaxRate
-    from scenarios.load import peak_rate_per_s
+    from scenarios.load import planned_peak_per_s
 
-    max_rate, schedule = MaxRate.read(), plan.load.schedule
-    if max_rate is None or schedule is None or plan.load.remote is not None:  # it was measured on this machine
+    max_rate = MaxRate.read()
+    if max_rate is None or not plan.load.streams or plan.load.remote is not None:  # it was measured on this machine
         return None
-    peak, possible = peak_rate_per_s(schedule), max_rate.rate_per_s * plan.load.workers
+    peak, possible = planned_peak_per_s(plan.load), max_rate.rate_per_s * plan.load.workers
     if peak <= possible:
         return None
     workers = format_things(plan.load.workers, "load worker")

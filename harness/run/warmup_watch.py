@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.run.live_stats import LiveSamples, RowTail
 from harness.rundir.plan import Plan
-from harness.rundir.rows import CALLS, FLAG_CANARY, Outcome
+from harness.rundir.rows import CALLS, FLAG_CANARY, LOGIN_SEQ, Outcome
 from harness.units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -74,12 +74,12 @@ class WarmupWatch:
         load = self._plan.load
         if now_ns >= t0_ns + round(load.client_cap_ms * NS_PER_MS) + SETTLE_NS:
             return True  # no request lasts longer than the client cap
-        if load.schedule is None:
+        if not load.streams:
             return False
-        from scenarios.load import arrivals_ns
+        from scenarios.load import PlannedArrivals
 
         half_ns = round(load.warmup_ms / 2 * NS_PER_MS)
-        return rows >= sum(-half_ns <= offset < 0 for offset in arrivals_ns(load.schedule, self._plan.seed))
+        return rows >= sum(-half_ns <= offset < 0 for offset in PlannedArrivals.of(load, self._plan.seed).at_ns)
 
     def uncalled_warning(self, t0_ns: int | None, now_ns: int) -> str | None:
         """A warning of fakes with a fault that were not called by the end of the baseline; returned at most once."""
@@ -105,7 +105,7 @@ class WarmupWatch:
 
     def _read_calls(self, t0_ns: int) -> None:
         calls = self._calls.read()
-        calls = calls[(calls["flags"] & FLAG_CANARY) == 0]
+        calls = calls[((calls["flags"] & FLAG_CANARY) == 0) & (calls["seq"] != LOGIN_SEQ)]
         self._called |= set(calls["upstream"].tolist())
         if not self._settled:
             self._warmup_calls.append(calls[calls["arrived_ns"] < t0_ns])

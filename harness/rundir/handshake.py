@@ -1,8 +1,9 @@
 """RUN_DIR/control: the small JSON files through which the supervisor and the Locust workers agree on begin and end.
 
 Each worker writes `ready-<i>` and waits for the supervisor's `start.json` with the monotonic times; `stop.json` ends
-the load early. Each file is written atomically, so that no reader sees half of it. Every wait has a time limit, since a
-worker must end when its supervisor is gone.
+the load early. A worker that signs in, or runs a locustfile, first waits for `service.json`; `failed-<i>` says why it
+could not sign in. Each file is written atomically, so that no reader sees half of it. Every wait has a time limit,
+since a worker must end when its supervisor is gone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
@@ -41,7 +43,7 @@ def is_ready(run_dir: Path, index: int) -> bool:
 
 
 def write_service_ready(run_dir: Path) -> None:
-    """The service answers, so a locustfile's users may start. Raises OSError."""
+    """The service answers, so a locustfile's users may start, and the load may sign in. Raises OSError."""
     _put(run_dir / FOLDER / _SERVICE, {})
 
 
@@ -111,10 +113,17 @@ class Lease:
         return time.monotonic_ns() - renewed_ns > after_s * NS_PER_S
 
 
+def failure(run_dir: Path, index: int) -> tuple[str, str] | None:
+    """Why worker `index` cannot send, and how to fix it; None if it has reported nothing of the kind."""
+    found = _read(_failed_file(run_dir, index))
+    return (str(found["message"]), str(found["fix"])) if found else None
+
+
 def clear_load(run_dir: Path) -> None:
     """The load is over and the stack goes on, which may have files of its own in the folder."""
     folder = run_dir / FOLDER
-    for file in (*folder.glob("ready-*"), folder / _SERVICE, folder / _START, folder / _STOP):
+    of_workers = (*folder.glob("ready-*"), *folder.glob("failed-*"))
+    for file in (*of_workers, folder / _SERVICE, folder / _START, folder / _STOP):
         file.unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()
@@ -139,6 +148,10 @@ class Handshake:
         """Tell the supervisor that arrivals can be sent from now on."""
         (self._run_dir / FOLDER).mkdir(exist_ok=True)
         mark_ready(self._run_dir, self._index)
+
+    def failed(self, message: str, fix: str) -> None:
+        """Tell the supervisor why this worker cannot send. Both texts are for people and contain no secret."""
+        _put(_failed_file(self._run_dir, self._index), {"message": message, "fix": fix})
 
     def await_service(self, within_s: float = SERVICE_WITHIN_S) -> None:
         """Returns when the service is ready. Raises RigError if that is not told in time."""
@@ -174,7 +187,11 @@ def _ready_file(run_dir: Path, index: int) -> Path:
     return run_dir / FOLDER / f"ready-{index}"
 
 
-def _put(path: Path, document: dict[str, int]) -> None:
+def _failed_file(run_dir: Path, index: int) -> Path:
+    return run_dir / FOLDER / f"failed-{index}"
+
+
+def _put(path: Path, document: Mapping[str, int | str]) -> None:
     draft = path.with_name(f".{path.name}")
     draft.write_text(json.dumps(document) + "\n", encoding="utf-8")
     draft.replace(path)

@@ -1,7 +1,7 @@
 """A plan: everything that a run will do, decided before anything is started, and saved as plan.json.
 
 Workers, supervisor and judge all read this file; none of them reads the scenario again. The arrivals themselves are not
-stored: they follow from `load.schedule` and `seed` by a pure function (`scenarios.load.arrivals`). Times are
+stored: they follow from `load.streams` and `seed` by a pure function (`scenarios.load.planned_arrivals`). Times are
 milliseconds from t = 0, the end of the warm-up.
 """
 

@@ -15,6 +15,7 @@ from harness.rundir.finding_kind import FindingKind
 from harness.rundir.judged.fault_results import FalseAlarm, FaultResult, unmet_notes
 from harness.rundir.locustfile.notes import LocustfileNote
 from harness.rundir.origin_notes import OF_HANDSHAKES, OriginNote
+from harness.rundir.sessions.login_record import LoginRecord
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
 from harness.text import json_text
@@ -300,6 +301,8 @@ class Results(Frozen):
     """What was noticed of real origins, and of handshakes that failed, over the whole run, the warm-up included."""
     locustfile: tuple[LocustfileNote, ...] = ()
     """What was noticed of the user's own locustfile: what has no meaning in the run, and what it did wrong."""
+    login: LoginRecord | None = None
+    """The sessions of the load and how their renewals went, over all runs; None: it has none."""
     cost: tuple[CostResult, ...] = ()
     """The service's resources, one per phase; empty if tailgate did not start the service."""
     cores: tuple[CoresResult | None, ...] = ()
@@ -329,14 +332,15 @@ class Results(Frozen):
     @property
     def notes(self) -> tuple[str, ...]:
         """What every output adds to the verdict: faults that no call of the service met (for a rig failure the reason
-        says so already), upstreams that it never called, and what was noticed of real origins, of handshakes and of the
-        user's locustfile."""
+        says so already), upstreams that it never called, what was noticed of real origins, of handshakes and of the
+        user's locustfile, and renewals of the login that failed."""
         unmet = unmet_notes(self.faults) if self.verdict != "rig_failure" else ()
         listed = ", ".join(self.unheard)
         origins = [note.sentence() for note in self.origins[:ORIGIN_NOTES_MOST]]
         locustfile = [note.sentence() for note in self.locustfile if not note.is_fatal]
         never = [f"no call of the service came to {listed} in the whole run"] if listed else []
-        return (*unmet, *never, *origins, *locustfile[:LOCUSTFILE_NOTES_MOST])
+        login = self.login.notes() if self.login else ()
+        return (*unmet, *never, *origins, *locustfile[:LOCUSTFILE_NOTES_MOST], *login)
 
 
 class CellResult(Frozen):

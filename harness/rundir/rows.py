@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 LAYOUT: Final = 2
 NO_SEQ: Final = 2**64 - 1
 """A call that carried no sequence number."""
+LOGIN_SEQ: Final = 2**62
+"""The number that every login carries in place of an arrival's: calls with it are those of no arrival, and outside of
+what is measured."""
 FLAG_CANARY: Final = 1
 FLAG_ORIGIN_FAILED: Final = 2
 """A call that the real origin behind the forwarder gave no whole answer to; its status is 502."""

@@ -32,6 +32,7 @@ from harness.scenario.names.gate_names import LocatedGate, gate_diagnostics, unr
 from harness.scenario.names.input_files import (
     Inputs,
     column_findings,
+    login_warnings,
     program_findings,
     read_inputs,
     warnings_without_data,
@@ -153,9 +154,11 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
         inputs, input_findings = read_inputs(scenario, tree)
         findings += input_findings.mistakes
         warnings += input_findings.notes
-        if scenario.load.data is None:
+        if scenario.load.data is None and scenario.load.login is None:
             warnings += warnings_without_data(raw)
-        if inputs.columns:
+        if scenario.load.login is not None:
+            warnings += login_warnings(raw, inputs, scenario.load.login.users)
+        if inputs.columns or (scenario.load.login is not None and scenario.load.data is None):
             findings += column_findings(raw, inputs.columns, tuple(scenario.upstreams))
         if not findings and origin.well_formed:
             checked, follow_on, doubtful = _consistency(

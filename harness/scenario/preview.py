@@ -9,11 +9,12 @@ from typing import Any, Final, Literal
 from harness.rundir.phases import Phase, planned_phases
 from harness.rundir.plan import Plan
 from harness.rundir.planned.fault import PlannedFault
+from harness.rundir.planned.load import Stream
 from harness.rundir.planned.routes import PlannedRoute
 from harness.rundir.planned.toxiproxy_network import is_loopback_literal
 from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.scenario.load import LoadedCell, LoadedScenario, dry_plan
-from harness.scenario.planning.arrivals import expected_arrivals
+from harness.scenario.planning.arrivals import expected_arrivals, scheduled_arrivals
 from harness.upstreams.profiles import as_planned
 from harness.upstreams.protocols import PROTOCOLS
 from harness.upstreams.upstream_files import NO_INPUTS
@@ -35,6 +36,21 @@ class PhasePreview:
     length_ms: float
     arrivals: float | None
     stretches: int = 1
+    by_stream: tuple[float, ...] = ()
+    """The expected number in each stream of the cell; empty if there is only one, which has no name."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPreview:
+    """Requests that are planned by one schedule. `name`: of the request with a rate of its own; empty for those that
+    share the rate of the load. `highest_per_s`: the peak, and `lowest_per_s` what is planned at least while it goes on.
+    `ends_ms`: after this time nothing of it arrives, counted from the end of the warm-up; None: it lasts as long as the
+    load."""
+
+    name: str
+    lowest_per_s: float
+    highest_per_s: float
+    ends_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +109,15 @@ class UpstreamPreview:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginPreview:
+    """The sessions that sign in before the load. `every_ms`: how long after it began each is renewed; None: never."""
+
+    request: str
+    users: int
+    every_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CellPreview:
     """`name` is None where there is no matrix. `wall_ms` excludes the drain, which ends when no request is open."""
 
@@ -104,6 +129,9 @@ class CellPreview:
     wall_ms: float
     routes: tuple[RoutePreview, ...] = ()
     upstreams: tuple[UpstreamPreview, ...] = ()
+    streams: tuple[StreamPreview, ...] = ()
+    """Empty if all requests share the rate of the load."""
+    login: LoginPreview | None = None
 
 
 def preview(loaded: LoadedScenario) -> list[CellPreview]:
@@ -112,13 +140,13 @@ def preview(loaded: LoadedScenario) -> list[CellPreview]:
 
 def _cell(cell: LoadedCell) -> CellPreview:
     plan, _ = dry_plan(cell.loaded.checked)
-    schedule = plan.load.schedule
     phases = tuple(
         PhasePreview(
             phase.name,
             phase.seconds * 1000,
-            round(expected_arrivals(schedule, phase), 3) if schedule is not None else None,
+            round(expected_arrivals(plan.load, phase), 3) if plan.load.streams else None,
             len(phase.intervals),
+            _by_stream(plan, phase),
         )
         for phase in sorted(planned_phases(plan), key=_in_time)
         if phase.intervals
@@ -132,7 +160,38 @@ def _cell(cell: LoadedCell) -> CellPreview:
         replace(_upstream(planned, plan), base_path=upstreams.get(planned.name, NO_INPUTS).base_path)
         for planned in plan.upstreams
     )
-    return CellPreview(cell.name, cell.values, cell.expected, phases, faults, wall_ms, routes, listed)
+    streams = tuple(_stream(stream, plan) for stream in plan.load.streams) if _has_own_rates(plan) else ()
+    return CellPreview(
+        cell.name, cell.values, cell.expected, phases, faults, wall_ms, routes, listed, streams, _login(plan)
+    )
+
+
+def _login(plan: Plan) -> LoginPreview | None:
+    login = plan.load.login
+    return None if login is None else LoginPreview(f"{login.method} {login.path}", login.users, login.every_ms)
+
+
+def _has_own_rates(plan: Plan) -> bool:
+    return any(stream.name for stream in plan.load.streams)
+
+
+def _by_stream(plan: Plan, phase: Phase) -> tuple[float, ...]:
+    if not _has_own_rates(plan):
+        return ()
+    return tuple(round(scheduled_arrivals(stream.schedule, phase), 3) for stream in plan.load.streams)
+
+
+def _stream(stream: Stream, plan: Plan) -> StreamPreview:
+    from scenarios.load import peak_rate_per_s
+
+    stages = stream.schedule.stages
+    ends_ms = stream.schedule.start_ms + sum(stage.duration_ms for stage in stages)
+    return StreamPreview(
+        name=stream.name,
+        lowest_per_s=min((min(stage.start_per_s, stage.end_per_s) for stage in stages), default=0.0),
+        highest_per_s=peak_rate_per_s(stream.schedule),
+        ends_ms=round(ends_ms, 3) if stages and ends_ms < plan.load.duration_ms - 0.001 else None,
+    )
 
 
 def _in_time(phase: Phase) -> tuple[bool, float, float]:
@@ -181,12 +240,11 @@ def _bears(planned: PlannedUpstream, plan: Plan) -> str:
 def _calls_per_s(upstream: PlannedUpstream, plan: Plan) -> float | None:
     from scenarios.load import peak_rate_per_s
 
-    if plan.load.schedule is None:
+    if not plan.load.streams:
         return None
-    weights = sum(request.weight for request in plan.load.requests)
-    asked = upstream.asked_by(plan.load.requests)
-    asking = sum(request.weight for request, asks in zip(plan.load.requests, asked, strict=True) if asks)
-    return round(peak_rate_per_s(plan.load.schedule) * asking / weights, 6)
+    asking = frozenset(place for place, asks in enumerate(upstream.asked_by(plan.load.requests)) if asks)
+    streams = plan.load.streams
+    return round(sum(peak_rate_per_s(stream.schedule) * stream.share(asking) for stream in streams), 6)
 
 
 def _route(upstream: str, route: PlannedRoute) -> RoutePreview:

@@ -64,10 +64,9 @@ class Settings:
     @classmethod
     def usual(cls, plan: Plan) -> Settings:
         """What a search does if nothing is asked for. The plan is one whose rate can be searched."""
-        from scenarios.load import peak_rate_per_s
+        from scenarios.load import planned_peak_per_s
 
-        assert plan.load.schedule is not None
-        first_per_s = peak_rate_per_s(plan.load.schedule)
+        first_per_s = planned_peak_per_s(plan.load)
         alpha = round(1 - plan.verdict.confidence, 9)
         return cls(first_per_s, None, within=0.1, refute_ms=60_000.0, soak_ms=120_000.0, alpha=alpha)
 

@@ -1,5 +1,7 @@
 """The plan of one load of a search: the scenario's requests at one rate, judged by the gates of one curve. Pure.
 
+The streams keep their proportions: each has the share of the rate that its highest rate has among those of all.
+
 A load has a part in which it settles (the warm-up, in no gate) and the part that is judged. A fault stands from before
 the judged part until its last request has ended, so nothing that it holds is let go early; its windows in the scenario
 are ignored. Gates that judge a fault's window, the baseline or the whole load are judged over the whole judged part.
@@ -17,7 +19,8 @@ from harness.errors import UsageError
 from harness.gates.parse import parse_gate
 from harness.rundir.plan import LoadPlan, Plan, PlannedGate
 from harness.rundir.planned.fault import FaultWindow, PlannedFault
-from harness.rundir.planned.load import Schedule, Stage
+from harness.rundir.planned.load import PlannedLoad, Schedule, Stage
+from scenarios.load import peak_rate_per_s, planned_peak_per_s
 
 HEADROOM: Final = 1.25
 """Factor on the slots that the rate and the client cap can fill, because arrivals come in bursts."""
@@ -82,13 +85,13 @@ def _over_the_whole(plan: Plan, phases: tuple[str, ...]) -> tuple[PlannedGate, .
 
 def refuse_unsearchable(plan: Plan) -> None:
     """Raises UsageError if the scenario has no rate that a search could change, or no gate that it could judge."""
-    schedule = plan.load.schedule
-    if schedule is None:
+    streams = plan.load.streams
+    if not streams:
         raise UsageError(
             "a search changes the rate, and this scenario has `users`: its rate follows from the answers",
             "give `load.rate`, for this search: --set load.users=null --set load.rate=20/s",
         )
-    if schedule.replay_ms is not None:
+    if any(stream.schedule.replay_ms is not None for stream in streams):
         raise UsageError("a search changes the rate, and this scenario replays a recording", "give `load.rate`")
     if not health_gates(plan).gates:
         listed = "; ".join(f"`{text}`: {reason}" for text, reason in not_judged(plan).items())
@@ -113,11 +116,9 @@ def load_plan(
 ) -> LoadPlan:
     """The load at `rate_per_s` on the stack of `base`, whose slots limit how many requests may be in flight.
 
-    `confidence`: of its gates; None: the scenario's.
+    `rate_per_s`: of all its streams together. `confidence`: of its gates; None: the scenario's.
     """
-    load = base.load
-    assert load.schedule is not None
-    stage = Stage(start_per_s=rate_per_s, end_per_s=rate_per_s, duration_ms=settle_ms + judged_ms)
+    load = _at_rate(base.load, rate_per_s, settle_ms, judged_ms)
     slots = max(1, math.ceil(rate_per_s * load.client_cap_ms / 1000 * HEADROOM))
     faults = tuple(_standing(each, settle_ms, judged_ms + load.drain_ms) for each in base.faults if each.name == fault)
     return LoadPlan(
@@ -130,7 +131,6 @@ def load_plan(
         overrides=base.overrides,
         load=load.model_copy(
             update={
-                "schedule": Schedule(start_ms=-settle_ms, arrivals=load.schedule.arrivals, stages=(stage,)),
                 "warmup_ms": settle_ms,
                 "duration_ms": judged_ms,
                 "max_in_flight": min(slots, base.most_in_flight),
@@ -144,6 +144,22 @@ def load_plan(
         default_gates=base.default_gates,
         verdict=base.verdict if confidence is None else base.verdict.model_copy(update={"confidence": confidence}),
     )
+
+
+def _at_rate(load: PlannedLoad, rate_per_s: float, settle_ms: float, judged_ms: float) -> PlannedLoad:
+    """The load with a steady rate for each stream: its highest planned rate times a factor that all streams share, so
+    that together they have `rate_per_s`."""
+    peak_per_s = planned_peak_per_s(load)
+
+    def steady(schedule: Schedule | None) -> Schedule | None:
+        if schedule is None:
+            return None
+        own_per_s = rate_per_s * (peak_rate_per_s(schedule) / peak_per_s)
+        stage = Stage(start_per_s=own_per_s, end_per_s=own_per_s, duration_ms=settle_ms + judged_ms)
+        return Schedule(start_ms=-settle_ms, arrivals=schedule.arrivals, stages=(stage,))
+
+    requests = tuple(each.model_copy(update={"schedule": steady(each.schedule)}) for each in load.requests)
+    return load.model_copy(update={"schedule": steady(load.schedule), "requests": requests})
 
 
 def _standing(fault: PlannedFault, settle_ms: float, end_ms: float) -> PlannedFault:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from harness.gates.parse import parse_gate
 from harness.rundir.phases import Phase, planned_phases
+from harness.scenario.checks.stream_windows import counted_ms
 from harness.scenario.load import dry_plan
 from harness.scenario.planning.arrivals import expected_arrivals
-from harness.scenario.planning.timeline import request_share
 from harness.search.decision_times import DecisionTimes, decision_times
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ FAULT_LEAST_MS: Final = 5_000.0
 
 @dataclass(frozen=True, slots=True)
 class GateNeeds:
-    """A gate and the lengths of its phase that decide it. `planned_s`: of the phase in one run. `rate_per_s`: of the
-    requests that the gate counts; None in the closed model, where it depends on the answers."""
+    """A gate and the lengths of its phase that decide it. `planned_s`: how long requests that it counts can arrive in
+    the phase of one run. `rate_per_s`: of these requests in that time; None in the closed model, where it depends on
+    the answers."""
 
     text: str
     phase: str
@@ -69,7 +70,7 @@ def _cell(cell: LoadedCell) -> CellNeeds:
     plan, _ = dry_plan(cell.loaded.checked)
     phases = {phase.name: phase for phase in planned_phases(plan)}
     alpha_fail = round(1 - plan.verdict.confidence, 9) / max(len(plan.gates), 1)
-    gates = tuple(_gate(parse_gate(planned.text), plan, phases, cell.loaded, alpha_fail) for planned in plan.gates)
+    gates = tuple(_gate(parse_gate(planned.text), plan, phases, alpha_fail) for planned in plan.gates)
     runs = cell.loaded.scenario.verdict.runs
     load_s = (plan.load.warmup_ms + plan.load.duration_ms) / 1000
     least_ms = _least_ms(plan, phases, gates, runs)
@@ -77,16 +78,15 @@ def _cell(cell: LoadedCell) -> CellNeeds:
     return CellNeeds(cell.name, runs, gates, load_s, least_s)
 
 
-def _gate(gate: Gate, plan: Plan, phases: Mapping[str, Phase], loaded: LoadedScenario, alpha_fail: float) -> GateNeeds:
-    phase, schedule = phases[gate.phase], plan.load.schedule
-    rate_per_s = None
-    if schedule is not None:
-        arrivals = expected_arrivals(schedule, phase) * request_share(loaded.scenario.load, gate)
-        rate_per_s = arrivals / phase.seconds if phase.seconds else 0.0
+def _gate(gate: Gate, plan: Plan, phases: Mapping[str, Phase], alpha_fail: float) -> GateNeeds:
+    phase = phases[gate.phase]
+    planned_s, rate_per_s = counted_ms(plan, phase, gate) / 1000, None
+    if plan.load.streams:
+        rate_per_s = expected_arrivals(plan.load, phase, gate.requests()) / planned_s if planned_s else 0.0
     times = decision_times(
         gate,
         rate_per_s=MANY_PER_S if rate_per_s is None else rate_per_s,
-        planned_s=phase.seconds,
+        planned_s=planned_s,
         clump_ms=plan.verdict.clump_ms,
         confidence=plan.verdict.confidence,
         alpha_fail=alpha_fail,
@@ -94,7 +94,7 @@ def _gate(gate: Gate, plan: Plan, phases: Mapping[str, Phase], loaded: LoadedSce
     after_s = gate.load_needed_after_ms(rate_per_s or 0.0) / 1000
     if times.healthy_s is not None and after_s > times.healthy_s:
         times = DecisionTimes(after_s, times.outage_s, times.half_s, times.twice_s)
-    return GateNeeds(gate.text, gate.phase, phase.seconds, rate_per_s, times)
+    return GateNeeds(gate.text, gate.phase, planned_s, rate_per_s, times)
 
 
 def _least_ms(plan: Plan, phases: Mapping[str, Phase], gates: tuple[GateNeeds, ...], runs: int) -> float | None:
@@ -107,7 +107,8 @@ def _least_ms(plan: Plan, phases: Mapping[str, Phase], gates: tuple[GateNeeds, .
         healthy_s = gate.times.healthy_s
         if healthy_s is None:
             continue
-        needed_ms[gate.phase] = max(needed_ms.get(gate.phase, 0.0), 1000 * healthy_s / runs)
+        with_gaps = phases[gate.phase].seconds / gate.planned_s if gate.planned_s else 1.0
+        needed_ms[gate.phase] = max(needed_ms.get(gate.phase, 0.0), 1000 * healthy_s * with_gaps / runs)
     spare_ms = 0.0
     if plan.faults:
         least_ms = max(BASELINE_LEAST_MS, needed_ms.get("baseline", 0.0))

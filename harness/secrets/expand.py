@@ -16,11 +16,14 @@ from typing import Final
 from harness.errors import UsageError
 from harness.rundir.plan import Plan
 from harness.rundir.planned.load import PlannedRequest
+from harness.rundir.planned.login import PlannedLogin
 from harness.secrets.names import is_named_like_a_secret
 from harness.secrets.redact import SECRET_LENGTH
 
 WORD_LENGTH: Final = 4
 """Characters of the shortest secret that is redacted, and that only as a whole word."""
+DIGITS_LEAST: Final = 16
+"""A number of fewer digits is no token."""
 REFERENCE: Final = r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}"
 """Name and default. A default may not contain braces, or the search for its end would be quadratic in the text."""
 _REFERENCE = re.compile(REFERENCE)
@@ -60,6 +63,12 @@ def is_redactable(name: str, value: str) -> bool:
     return length >= SECRET_LENGTH or (length >= WORD_LENGTH and is_named_like_a_secret(name))
 
 
+def is_redactable_token(name: str, value: str) -> bool:
+    """The same for a value that a login saved. A short number is an id, which stands in many places that say nothing of
+    the login."""
+    return is_redactable(name, value) and not (value.isdigit() and len(value) < DIGITS_LEAST)
+
+
 def short_secrets(text: str, environ: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     """Variables in `text` with a secret's name and a value that is too short to be redacted, with their offsets."""
     for match in _REFERENCE.finditer(text):
@@ -75,8 +84,13 @@ def references_of(plan: Plan) -> Iterator[str]:
     for command in (upstream.command for upstream in plan.upstreams if upstream.command):
         yield from (*command.argv, *command.env.values())
     yield from plan.load.locust_options
-    for request in plan.load.requests:
+    for request in _sent(plan):
         yield from (request.path, request.body or "", *request.headers.values())
+
+
+def _sent(plan: Plan) -> tuple[PlannedRequest | PlannedLogin, ...]:
+    """Every request that the load sends, that of its login included."""
+    return (*plan.load.requests, *((plan.load.login,) if plan.load.login else ()))
 
 
 def known_secrets(plan: Plan, environ: Mapping[str, str]) -> set[str]:
@@ -101,16 +115,19 @@ def refuse_unsendable(plan: Plan, environ: Mapping[str, str]) -> None:
 
 def refuse_unsendable_requests(plan: Plan, environ: Mapping[str, str]) -> None:
     """The same for the requests of the load alone."""
-    requests = plan.load.requests
-    _refuse_unsendable([item for each in requests for item in each.headers.items()], requests, environ)
+    headers = [item for each in _sent(plan) for item in each.headers.items()]
+    paths = [(f"`{request.name}`", request.path) for request in plan.load.requests]
+    paths += [("the login", login.path) for login in (plan.load.login,) if login]
+    _refuse_unsendable(headers, paths, environ)
 
 
 def _refuse_unsendable(
-    headers: Iterable[tuple[str, str]], requests: Iterable[PlannedRequest], environ: Mapping[str, str]
+    headers: Iterable[tuple[str, str]], paths: Iterable[tuple[str, str]], environ: Mapping[str, str]
 ) -> None:
+    """`paths`: whose path it is, and the path."""
     expand = Expander(dict(environ))
     texts = [(f"the header `{name}`", value, HEADER_VALUE) for name, value in headers]
-    texts += [(f"the path of `{request.name}`", request.path, _PATH) for request in requests]
+    texts += [(f"the path of {whose}", path, _PATH) for whose, path in paths]
     for what, text, allowed in texts:
         if _REFERENCE.search(text) and not re.fullmatch(allowed, expand(text)):
             names = ", ".join(f"${{{match[1]}}}" for match in _REFERENCE.finditer(text))

@@ -29,6 +29,7 @@ import psutil
 from harness.errors import RigError, ServiceGone, TailgateError
 from harness.rundir.manifest import RunEnd
 from harness.rundir.plan import Plan
+from harness.rundir.planned.login import LOGIN_WITHIN_S
 from harness.secrets.expand import Expander, refuse_unsendable
 from harness.secrets.redact import redact
 from harness.stack.child_log import log_tail
@@ -145,7 +146,8 @@ class StackClient:
         commands = [upstream.command.ready_within_ms for upstream in self._plan.upstreams if upstream.command]
         within_ms = self._plan.service.ready_within_ms + max(commands, default=0.0)
         within_ms += self._plan.load.remote.join_within_ms if self._plan.load.remote else 0.0
-        give_up = time.monotonic() + UP_S + within_ms / 1000
+        login_s = LOGIN_WITHIN_S if self._plan.load.login else 0.0
+        give_up = time.monotonic() + UP_S + login_s + within_ms / 1000
         while time.monotonic() < give_up:
             event = self._next(TICK_S)
             watch(event)

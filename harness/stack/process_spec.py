@@ -30,3 +30,5 @@ class ProcessSpec:
     log: Path
     raise_limits: bool = True
     keep_signals: bool = False
+    pass_fds: tuple[int, ...] = ()
+    """File descriptors that it inherits besides its output."""

@@ -25,6 +25,7 @@ from harness.verdict.gates import GateVerdict
 from harness.verdict.resource_usage import held
 from harness.verdict.service_alive import SERVICE_ALIVE
 from harness.verdict.validity import RunCheck
+from scenarios.load import planned_peak_per_s
 
 FAULTS_TOLD = 3
 """A sentence describes this many faults; if there are more, it lists their names only."""
@@ -75,19 +76,21 @@ class Failure:
     def context(self) -> AdviceContext:
         """What the gate's advice may mention; the culprit only if it explains the failure."""
         culprit = self.culprit if self.culprit and _upstream_explains(self) else None
-        return context_of(self.plan, culprit.name if culprit else None, self.endings)
+        return context_of(self.plan, self.gate, culprit.name if culprit else None, self.endings)
 
 
-def context_of(plan: Plan, slowest_upstream: str | None = None, endings: tuple[Ending, ...] = ()) -> AdviceContext:
-    """What a gate's advice may mention: of the plan its gateway, confidence, clump and peak rate."""
-    schedule = plan.load.schedule
+def context_of(
+    plan: Plan, gate: Gate, slowest_upstream: str | None = None, endings: tuple[Ending, ...] = ()
+) -> AdviceContext:
+    """What a gate's advice may mention: of the plan its gateway, confidence, clump, and the peak rate of the requests
+    that the gate counts."""
     return AdviceContext(
         gateway_timeout_ms=plan.gateway.timeout_ms,
         slowest_upstream=slowest_upstream,
         endings=endings,
         confidence=plan.verdict.confidence,
         clump_ms=plan.verdict.clump_ms,
-        rate_per_s=max((stage.end_per_s for stage in schedule.stages), default=0.0) if schedule else 0.0,
+        rate_per_s=planned_peak_per_s(plan.load, gate.requests()),
     )
 
 

@@ -45,6 +45,7 @@ from harness.rundir.results import (
     Verdict,
     canonical_json,
 )
+from harness.rundir.sessions.login_record import together
 from harness.units import NS_PER_MS, format_duration
 from harness.verdict import before_fault, explanations
 from harness.verdict.attribution import Attribution
@@ -61,6 +62,7 @@ from harness.verdict.resource_usage import cost_results
 from harness.verdict.service_alive import service_alive
 from harness.verdict.validity import CHECKS, RunCheck, as_check, generator_cpu, rig_findings
 from harness.verdict.warmup import WarmupFailure, failed_warmup
+from scenarios.load import planned_peak_per_s
 
 RESULTS: Final = "results.json"
 UNATTRIBUTED: Final = ("warmup", "guard", "tail")
@@ -109,8 +111,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
     phases = phase_results(pool)
     upstreams = _attributed(pool, phases)
     cost = cost_results(pool, [phase for phase in phases if phase.name not in UNATTRIBUTED])
-    interrupted = _was_interrupted(pool)
-    verdict = _combine(gates, alive, findings, warmup)
+    interrupted, verdict = _was_interrupted(pool), _combine(gates, alive, findings, warmup)
     if (interrupted or _was_aborted(pool)) and verdict == "pass":
         verdict = "inconclusive"  # a reader who sees only the verdict must not take a stopped run for a complete one
     unmet, hidden = unmet_notes(faults), unmet_notes(fault for fault in faults if not fault.proof.one_witness)
@@ -136,6 +137,7 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         unmatched=unmatched_calls(pool.runs),
         origins=origin_notes(pool.runs),
         locustfile=locustfile_notes(pool.runs),
+        login=together(run.logins for run in pool.runs if run.logins is not None),
         cost=cost,
         cores=tuple(map(cores_result, gates.taken)),
         validity=tuple(as_check(finding) for finding in findings),
@@ -310,7 +312,7 @@ def _explain(judged: _Judged, verdict: Verdict) -> tuple[str, str, str]:
         f"`{one.planned.text}` is undecided{more}: {one.finding.reason}",
         f"`{one.planned.text}` could not be decided: {one.finding.reason}.{warned}"
         f"{explanations.but_unmet(judged.unmet)}",
-        one.gate.advice(one.finding, explanations.context_of(plan)),
+        one.gate.advice(one.finding, explanations.context_of(plan, one.gate)),
     )
 
 
@@ -342,8 +344,10 @@ def _scenario_ref(plan: Plan) -> ScenarioRef:
 def _run_ref(pool: Pool) -> RunRef:
     run = pool.runs[0]
     plan, manifest = run.plan, run.manifest
-    schedule = plan.load.schedule
-    rate = max((max(s.start_per_s, s.end_per_s) for s in schedule.stages), default=None) if schedule else None
+    schedules = [stream.schedule for stream in plan.load.streams]
+    # the peak of a recording depends on the length of the stretch in which arrivals are counted, so it is no rate
+    has_rate = bool(schedules) and all(schedule.replay_ms is None for schedule in schedules)
+    rate = planned_peak_per_s(plan.load) if has_rate else None
     return RunRef(
         id=plan.run_id,
         started_at=manifest.started_at,

@@ -14,6 +14,7 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
 from harness.rundir.planned.load import PlannedLoad, PlannedRequest
+from harness.rundir.planned.login import PlannedLogin
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.rows import Outcome
 
@@ -52,7 +53,7 @@ class Checks:
         outcome = self._by_status(status, request, accepted)
         if outcome is not Outcome.OK:
             return outcome, 0
-        if request is not None and request.expect_contains is not None and request.expect_contains.encode() not in body:
+        if request is not None and not has_expected_text(request, body):
             return Outcome.BAD_ANSWER, 0
         try:
             return Outcome.OK, self._answered(body)
@@ -62,10 +63,10 @@ class Checks:
     def _by_status(self, status: int, request: PlannedRequest | None, accepted: bool) -> Outcome:
         if status == GATEWAY_TIMEOUT_STATUS:
             return Outcome.GATEWAY_TIMEOUT
-        ok = accepted or _within(status, self._ok)
+        ok = accepted or within(status, self._ok)
         if request is not None and request.expect_status is not None:
             # an expected status is ok even outside `ok`; a status of `ok` that is not expected is a bad answer
-            if _within(status, request.expect_status):
+            if within(status, request.expect_status):
                 return Outcome.OK
             return Outcome.BAD_ANSWER if ok else Outcome.HTTP_ERROR
         return Outcome.OK if ok else Outcome.HTTP_ERROR
@@ -82,8 +83,15 @@ class Checks:
         return found
 
 
-def _within(status: int, ranges: tuple[tuple[int, int], ...]) -> bool:
+def within(status: int, ranges: tuple[tuple[int, int], ...]) -> bool:
+    """Whether the status is in one of these inclusive ranges."""
     return any(low <= status <= high for low, high in ranges)
+
+
+def has_expected_text(request: PlannedRequest | PlannedLogin, body: bytes) -> bool:
+    """Whether the body contains what it must contain and lacks what it must lack."""
+    contains, lacks = request.expect_contains, request.expect_lacks
+    return (contains is None or contains.encode() in body) and (lacks is None or lacks.encode() not in body)
 
 
 def _names(expression: ParsedResult, body: bytes) -> list[str]:

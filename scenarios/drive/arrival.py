@@ -62,6 +62,8 @@ class Arrival:
     seq: int
     intended_ns: int | None
     request: int = 0
+    turn: int = 0
+    """Its number within its stream, which chooses the row of the data file."""
     alone: bool = False
     """A request outside of a task: an arrival of its own that is complete when the request is reported."""
     began_ns: int | None = None

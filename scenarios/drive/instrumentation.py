@@ -172,9 +172,9 @@ class Instrumentation:
         if exchange.arrival.alone:
             self.finish(exchange.arrival, exchange.ending.outcome, now_ns)
 
-    def arrival(self, seq: int, intended_ns: int | None) -> Arrival:
-        """A new arrival; its request is drawn from seed and `seq`."""
-        return Arrival(seq, intended_ns, request_index(self._seed, seq, self._weights))
+    def user_arrival(self, seq: int) -> Arrival:
+        """A new arrival of the closed model; its request is drawn from seed and `seq`."""
+        return Arrival(seq, None, request_index(self._seed, seq, self._weights), seq)
 
     def open(self, arrival: Arrival) -> None:
         """The arrival is in flight from now on, and must get a row."""

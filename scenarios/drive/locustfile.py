@@ -31,6 +31,7 @@ from harness.secrets.expand import Expander, known_secrets
 from scenarios.drive.command import WorkerId, add_arguments, sends_by_libcurl, worker_id_of
 from scenarios.drive.incomplete import IncompleteAnswers
 from scenarios.drive.instrumentation import Instrumentation
+from scenarios.drive.login.signing_in import SigningIn
 from scenarios.drive.models.closed_model import ClosedModel
 from scenarios.drive.models.open_model import OpenModel, Sender
 from scenarios.drive.models.task_sender import TaskSender
@@ -79,8 +80,11 @@ class Worker:
         self.watch = StopWatch(self.handshake, self.recorder, self.user_code.beat if self.user_code else lambda: None)
         self.is_over = False
         self.planned = None
-        if self.plan.load.locustfile is None:
+        self.signing_in = None
+        if self.user_code is None:
             self.planned = PlannedRequests(self.plan, Expander(os.environ))
+            if self.plan.load.login is not None:
+                self.signing_in = SigningIn(self.plan, place, self.planned, secrets)
         self.classes = self._user_classes()
         self._begun = False
 
@@ -92,17 +96,20 @@ class Worker:
             vars(Arrivals.everything)["locust_tag_set"] = set(environment.parsed_options.tags or ())
             self.user_code.hold_runner(environment, lambda: self.is_over, is_open=self.plan.load.model == "open")
 
-    def await_service(self) -> None:
-        """A locustfile may log in when its users start, so they start when the service is ready."""
+    def await_service(self, environment: Any) -> None:
+        """Before the load: the sessions sign in when the service is ready. A locustfile may log in when its users
+        start, so they start then too. Raises RigError."""
         if self.user_code is not None:
             self.handshake.await_service()
+        if self.signing_in is not None:
+            self.signing_in.begin(environment, self.handshake, self.meter.deadline_s)
 
     def run_open(self, environment: Any) -> None:
         if self._begun:  # Locust may start a user again, when it believes that a worker was away
             return
         self._begun = True
         with report_crash():
-            self.await_service()
+            self.await_service(environment)
             sender = self._sender(environment)
             OpenModel(self.plan, self.place, sender, meter=self.meter, recorder=self.recorder, watch=self.watch).run(
                 self.handshake
@@ -187,7 +194,7 @@ def show_users() -> None:
 
     def hold(environment: Any, **_: object) -> None:
         with report_crash():
-            worker.await_service()
+            worker.await_service(environment)
             model.hold(worker.handshake, environment)
 
     listen(hold, to=events.test_start)

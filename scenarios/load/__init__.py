@@ -1,4 +1,4 @@
-"""Arrival times, and which request each arrival sends: pure functions of a schedule and a seed.
+"""Arrival times, and which request each arrival sends: pure functions of a plan's load and a seed.
 
 The arrivals of a run are not stored. Workers compute them with these functions, and the judge checks the rows by the
 same functions.
@@ -6,37 +6,17 @@ same functions.
 
 from __future__ import annotations
 
-from array import array
-
-from harness.rundir.planned.load import Schedule
-from scenarios.load import constant, poisson, replay, stages
+from scenarios.load.active import active_intervals
 from scenarios.load.choice import request_index
+from scenarios.load.planned_arrivals import PlannedArrivals, planned_peak_per_s
+from scenarios.load.schedules import arrivals_ns, peak_rate_per_s, rate_at
 
-__all__ = ["arrivals_ns", "peak_rate_per_s", "rate_at", "request_index"]
-
-SPACINGS = (("constant", constant.unit_times), ("poisson", poisson.unit_times))
-
-
-def arrivals_ns(schedule: Schedule, seed: int) -> array[int]:
-    """Every arrival in ascending nanoseconds from t = 0 (warm-up negative); entry N is arrival N.
-
-    A stage includes its start and excludes its end, so all are within [start_ms, start_ms + length of the stages).
-    """
-    if schedule.replay_ms is not None:
-        return replay.arrivals_ns(schedule.replay_ms)
-    unit_times = dict(SPACINGS)[schedule.arrivals]
-    return stages.arrivals_ns(schedule.stages, schedule.start_ms, unit_times(seed))
-
-
-def peak_rate_per_s(schedule: Schedule) -> float:
-    """The highest planned rate, arrivals per second."""
-    if schedule.replay_ms is not None:
-        return replay.peak_rate_per_s(schedule.replay_ms)
-    return stages.peak_rate_per_s(schedule.stages)
-
-
-def rate_at(schedule: Schedule, at_ms: float) -> float:
-    """The planned rate at `at_ms` (ms from t = 0), arrivals per second."""
-    if schedule.replay_ms is not None:
-        return replay.rate_at(schedule.replay_ms, at_ms)
-    return stages.rate_at(schedule.stages, schedule.start_ms, at_ms)
+__all__ = [
+    "PlannedArrivals",
+    "active_intervals",
+    "arrivals_ns",
+    "peak_rate_per_s",
+    "planned_peak_per_s",
+    "rate_at",
+    "request_index",
+]

@@ -26,7 +26,8 @@ from harness.rundir.rows import CALLS, SAMPLES, Outcome, RowLayout, RowWriter
 from harness.scenario import catalog_names, load_scenario
 from harness.scenario.load import dry_plan
 from harness.scenario.schema.matrix import Matrix
-from harness.scenario.schema.scenario import Expect, Gateway, Load, Request, Scenario, Service, StagePart, Verdict
+from harness.scenario.schema.requests import Expect, Request, StagePart
+from harness.scenario.schema.scenario import Gateway, Load, Scenario, Service, Verdict
 from harness.upstreams.kinds import UPSTREAMS
 from tests.docs import samples
 

@@ -19,6 +19,7 @@ from locust.env import Environment
 
 from harness.rundir.plan import Plan
 from harness.rundir.rows import Outcome
+from scenarios.drive.arrival import Arrival
 from scenarios.drive.command import WorkerId
 from scenarios.drive.curl.sender import CurlSender
 from scenarios.drive.incomplete import IncompleteAnswers
@@ -77,7 +78,7 @@ def run(job: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
         environment = Environment(host=job["url"], events=fired)
         sender = TaskSender(plan, place, (scenario_user(planned),), environment=environment, meter=meter)
     for turn in range(job["times"]):
-        arrival = meter.arrival(turn, 1)
+        arrival = Arrival(turn, 1, 0, turn)
         meter.open(arrival)
         sender.send(arrival)
         while meter.in_flight:

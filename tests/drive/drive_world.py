@@ -187,7 +187,15 @@ def a_plan(
 class Worker:
     """A real Locust worker, and the supervisor's part of the handshake. Killed at the latest on exit."""
 
-    def __init__(self, plan: Plan, run_dir: Path, index: int = 0, *, service_ready: bool = True) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        run_dir: Path,
+        index: int = 0,
+        pass_fds: tuple[int, ...] = (),
+        *,
+        service_ready: bool = True,
+    ) -> None:
         self.plan = plan
         self.run_dir = run_dir
         self.index = index
@@ -205,6 +213,7 @@ class Worker:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            pass_fds=pass_fds,
             text=True,
         )
 

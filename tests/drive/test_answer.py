@@ -71,6 +71,17 @@ def test_expected_bytes_must_be_in_the_body() -> None:
     assert checks().judge(200, b"Hauptstrasse 1", request)[0] is Outcome.BAD_ANSWER
 
 
+def test_bytes_that_must_be_lacking_make_a_bad_answer_whatever_else_is_in_it() -> None:
+    request = get(expect_lacks="warning: straße")
+    assert checks().judge(200, b"all is well", request)[0] is Outcome.OK
+    assert checks().judge(200, b"", request)[0] is Outcome.OK
+    assert checks().judge(200, "x warning: straße".encode(), request)[0] is Outcome.BAD_ANSWER
+    assert checks().judge(500, "warning: straße".encode(), request)[0] is Outcome.HTTP_ERROR
+    both = get(expect_contains="offers", expect_lacks="partial")
+    found = [checks().judge(200, body, both)[0] for body in (b"offers", b"offers, partial", b"partial", b"none")]
+    assert found == [Outcome.OK, Outcome.BAD_ANSWER, Outcome.BAD_ANSWER, Outcome.BAD_ANSWER]
+
+
 def test_a_status_that_the_locustfile_accepted_is_ok() -> None:
     assert checks().judge(404, b"", accepted=True)[0] is Outcome.OK
     assert checks().judge(504, b"", accepted=True)[0] is Outcome.GATEWAY_TIMEOUT

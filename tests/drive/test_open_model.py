@@ -13,7 +13,7 @@ from harness.rundir.plan import Plan
 from harness.rundir.planned.load import Schedule, Stage
 from harness.rundir.planned.service import PlannedGateway
 from harness.rundir.rows import Outcome
-from scenarios.load import arrivals_ns, request_index
+from scenarios.load import PlannedArrivals, request_index
 from tests.drive.drive_world import Answer, Asked, StubServer, Worker, a_plan, constant, fake, get, run
 
 pytestmark = pytest.mark.stack
@@ -22,8 +22,7 @@ MS = 1_000_000
 
 
 def planned_ns(plan: Plan) -> list[int]:
-    assert plan.load.schedule is not None
-    return list(arrivals_ns(plan.load.schedule, plan.seed))
+    return list(PlannedArrivals.of(plan.load, plan.seed).at_ns)
 
 
 def outcomes(rows: Any) -> Counter[Outcome]:
@@ -161,6 +160,7 @@ def test_each_way_to_fail_has_its_outcome(tmp_path: Path) -> None:
         "/504": Answer(status=504),
         "/expected-404": Answer(status=404),
         "/unexpected-200": Answer(),
+        "/with-warning": Answer(body=b"a warning"),
         "/without-word": Answer(body=b"nothing"),
         "/closed": Answer(close=True),
         "/moved": Answer(status=302, headers={"location": "/ok"}),
@@ -174,6 +174,7 @@ def test_each_way_to_fail_has_its_outcome(tmp_path: Path) -> None:
         "/expected-404": Outcome.OK,
         "/unexpected-200": Outcome.BAD_ANSWER,
         "/without-word": Outcome.BAD_ANSWER,
+        "/with-warning": Outcome.BAD_ANSWER,
         "/closed": Outcome.CONNECTION_ERROR,
         "/cut": Outcome.CONNECTION_ERROR,
         "/moved": Outcome.OK,
@@ -183,6 +184,7 @@ def test_each_way_to_fail_has_its_outcome(tmp_path: Path) -> None:
         "/expected-404": {"expect_status": ((404, 404),)},
         "/unexpected-200": {"expect_status": ((201, 201),)},
         "/without-word": {"expect_contains": "word"},
+        "/with-warning": {"expect_lacks": "warning"},
     }
     requests = tuple(get(path, **checks.get(path, {})) for path in expected)
     with StubServer(lambda asked: answers[asked.path]) as stub:
@@ -196,6 +198,30 @@ def test_each_way_to_fail_has_its_outcome(tmp_path: Path) -> None:
     assert {int(row["seq"]): int(row["request"]) for row in rows} == dict(enumerate(drawn))
     closed = [asked for asked in stub.asked if asked.path == "/closed"]
     assert len(closed) <= 2 * len({asked.seq for asked in closed}), "a request is resent once at most"
+
+
+def test_streams_are_sent_as_planned_each_with_its_own_rows_of_data(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("word\n" + "".join(f"w{number}\n" for number in range(1000)))
+    requests = (
+        get("/shared?{word}", name="shared"),
+        get("/own?{word}", name="own", schedule=constant(30, 600.0)),
+        get("/burst?{word}", name="burst", schedule=constant(50, 200.0)),
+    )
+    with StubServer() as stub:
+        plan = a_plan(stub.url, rate_per_s=10, duration_ms=1000.0, requests=requests, data=str(data))
+        rows, _ = run(plan, tmp_path)
+        asked = {one.seq: one.path for one in stub.asked}
+    planned = PlannedArrivals.of(plan.load, plan.seed)
+    assert [int(row["seq"]) for row in sorted(rows, key=lambda row: int(row["seq"]))] == list(range(10 + 18 + 10))
+    for row in rows:
+        seq = int(row["seq"])
+        assert int(row["request"]) == planned.request_of(seq)
+        assert asked[seq] == requests[planned.request_of(seq)].path.replace("{word}", f"w{planned.turn_of(seq)}")
+    at = planned_ns(plan)
+    assert {int(row["seq"]): int(row["intended_ns"]) for row in rows} == {
+        seq: int(rows["intended_ns"].min()) + at[seq] - at[0] for seq in range(len(at))
+    }
 
 
 def test_nobody_listening_is_a_connection_error(tmp_path: Path) -> None:

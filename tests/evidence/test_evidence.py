@@ -10,7 +10,7 @@ from harness import verdict
 from harness.evidence import NEVER, Evidence
 from harness.evidence.files import in_order
 from harness.rundir.plan import Plan
-from harness.rundir.rows import SAMPLES, Outcome
+from harness.rundir.rows import LOGIN_SEQ, SAMPLES, Outcome
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
 
 
@@ -34,6 +34,15 @@ def test_calls_are_tied_to_arrivals_and_strangers_to_none(tmp_path: Path) -> Non
     made.calls["seq"][:3] = [2**64 - 1, 10**9, 5]
     run = Evidence.load(made.write(tmp_path))
     assert run.call_arrivals[:4].tolist() == [-1, -1, 5, 3]
+
+
+def test_calls_of_logins_are_no_part_of_the_evidence(tmp_path: Path) -> None:
+    made = record(make_plan(upstreams=("azure",)))
+    before = len(made.calls)
+    made.calls["seq"][:3] = LOGIN_SEQ
+    run = Evidence.load(made.write(tmp_path))
+    assert len(run.calls) == before - 3
+    assert (run.call_arrivals >= 0).all()
 
 
 def test_bad_seconds_take_their_arrivals_and_their_time_away(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from fake_backends.active_faults import ActiveFaults
 from fake_backends.routing.fault_route import AskedRoute
 from harness.rundir.planned import behaviours
 from harness.rundir.planned.fault import PlannedFault
-from harness.rundir.rows import FLAG_CANARY
+from harness.rundir.rows import FLAG_CANARY, LOGIN_SEQ
 from tests.fake_backends.fakes import RUN, Got, MakeFakes, fault
 from tests.fake_backends.plans import upstream
 from tests.virtual_time import run
@@ -203,6 +203,13 @@ def test_only_the_first_calls_of_each_window_are_hit() -> None:
     made.lift(0, 0)
     made.apply(0, 1, choosing(first=2))
     assert [bool(made.met_by(seq, 0)) for seq in range(4)] == [True, True, False, False], "the next window"
+
+
+def test_calls_of_logins_are_hit_and_not_counted_among_the_first() -> None:
+    made = standings(choosing(first=2))
+    assert hit(made, range(LOGIN_SEQ, LOGIN_SEQ + 1)) == [(0,)]
+    assert [bool(each) for each in hit(made, range(4))] == [True, True, False, False]
+    assert hit(made, range(LOGIN_SEQ, LOGIN_SEQ + 1)) == [()]
 
 
 def test_the_first_calls_are_counted_after_the_draw_and_on_the_route() -> None:

@@ -16,7 +16,7 @@ from fake_backends.draws import Draws
 from fake_backends.providers import IncomingRequest, Response
 from harness.correlation import run_hash, traceparent
 from harness.rundir.planned.upstream import FakeSpec
-from harness.rundir.rows import FLAG_CANARY, NO_ROUTE, NO_SEQ
+from harness.rundir.rows import FLAG_CANARY, LOGIN_SEQ, NO_ROUTE, NO_SEQ
 from harness.upstreams.profiles import Lognormal
 from tests.fake_backends.fakes import FaultyFakes
 from tests.fake_backends.plans import SEED, upstream
@@ -111,6 +111,8 @@ def test_pages_of_one_request_and_its_retries_draw_anew(fakes: Fakes) -> None:
         ([("traceparent", "00-zz")], NO_SEQ),
         ([("x-tailgate-seq", "-1")], NO_SEQ),
         ([("x-tailgate-seq", str(2**64))], NO_SEQ),
+        ([("x-tailgate-seq", str(LOGIN_SEQ))], LOGIN_SEQ),
+        ([("traceparent", traceparent(RUN, LOGIN_SEQ))], LOGIN_SEQ),
         ([], NO_SEQ),
     ],
 )

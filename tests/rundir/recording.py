@@ -38,7 +38,7 @@ from harness.rundir.unmatched import FILE as UNMATCHED
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick, write_yardstick
 from harness.units import NS_PER_MS
-from scenarios.load import arrivals_ns, request_index
+from scenarios.load import PlannedArrivals
 
 T0_NS = 50_000 * 1_000_000_000
 """Monotonic time of t = 0 in every made-up run."""
@@ -291,15 +291,15 @@ def record(
     without `fault_works` Toxiproxy says yes and does nothing.
     """
     rng = np.random.default_rng(seed)
-    offsets = np.array(_arrivals(plan), dtype=np.int64)
+    planned = PlannedArrivals.of(plan.load, plan.seed)  # made-up runs are of the open model
+    offsets = np.array(planned.at_ns, dtype=np.int64)
     samples = np.zeros(len(offsets), SAMPLES.dtype())
     samples["seq"] = np.arange(len(offsets))
     samples["intended_ns"] = T0_NS + offsets
     lag = np.full(len(offsets), 0.2) if lag_ms is None else lag_ms(offsets / NS_PER_MS)
     samples["sent_ns"] = samples["intended_ns"] + (lag * NS_PER_MS).astype(np.int64)
-    weights = [request.weight for request in plan.load.requests]
-    if len(weights) > 1:
-        samples["request"] = [request_index(plan.seed, seq, weights) for seq in range(len(offsets))]
+    if len(plan.load.requests) > 1:
+        samples["request"] = [planned.request_of(seq) for seq in range(len(offsets))]
     faults = plan.faults if fault_works and fault_reaches_service else ()
     calls, took_ns = _fan_out(plan, faults, samples, rng, policy=policy, deadline_ms=deadline_ms)
     samples["done_ns"] = samples["sent_ns"] + took_ns + 2 * NS_PER_MS
@@ -330,11 +330,6 @@ def write_rows(path: Path, layout: RowLayout, rows: NDArray[Any]) -> None:
     path.write_bytes(data)
     footer = {"layout": LAYOUT, "rows": len(rows), "sha256": hashlib.sha256(data).hexdigest()}
     path.with_name(path.name + ".end").write_text(json.dumps(footer) + "\n", encoding="utf-8")
-
-
-def _arrivals(plan: Plan) -> Sequence[int]:
-    assert plan.load.schedule is not None, "made-up runs are of the open model"
-    return arrivals_ns(plan.load.schedule, plan.seed)
 
 
 def _fan_out(

@@ -44,6 +44,8 @@ def test_the_catalog_fits(path: Path) -> None:
         changed(("request: GET /v1/offers", "requests: [GET /a, {request: POST /b, json: [1]}]")),
         changed(("{rung: timeout}", "{command: [a, '{port}'], env: {A: b}}")),
         changed(("rate: 40/s", "stages: [{rate: 4/s, for: 1m, shape: ramp}]")),
+        changed(("  rate: 40/s\n", ""), ("GET /v1/offers", "{request: GET /v1/offers, rate: 40/s}")),
+        changed(("request: GET /v1/offers", "requests: [GET /a, {request: GET /b, stages: [{rate: 1/s, for: 1m}]}]")),
         changed(("rate: 40/s", "rate: 40/s\n  complete: {jmespath: a}\n  ok: 200")),
     ],
 )
@@ -59,6 +61,7 @@ def test_what_is_right_fits(text: str) -> None:
         ("rate: 40/s", "rate: 40"),
         ("rate: 40/s", "rate: 40/s\n  users: 3"),
         ("  rate: 40/s\n", ""),
+        ("request: GET /v1/offers\n  rate: 40/s", "requests: [GET /a, {request: GET /b, rate: 1/s}]"),
         ("for: 90s", "for: 90"),
         ("for: 90s", "for: 90 seconds"),
         ("for: 90s", "fro: 90s"),

@@ -261,7 +261,7 @@ MESSAGES: list[tuple[tuple[tuple[str, str], ...], str, str]] = [
     ((("name: good", "name: good\nclump: 1s"),), "unknown key `clump`", "`clump` belongs to `verdict`"),
     (
         (("name: good", "name: good\nrate: 40/s"),),
-        *("unknown key `rate`", "`rate` belongs to `load` or a stage of `load.stages`"),
+        *("unknown key `rate`", "`rate` belongs to `load`, a stage of `stages` or a request"),
     ),
     (
         (("rate: 40/s", "rate: 40/s\n  duration: 60s"),),

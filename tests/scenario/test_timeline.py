@@ -35,9 +35,8 @@ def test_the_ladder_as_it_was_reckoned(tmp_path: Path) -> None:
         "after azure-slow": 4.0,
         "whole": 32.0,
     }
-    assert plan.load.schedule is not None
     phases = {phase.name: phase for phase in planned_phases(plan)}
-    assert expected_arrivals(plan.load.schedule, phases["azure-slow"]) == 800
+    assert expected_arrivals(plan.load, phases["azure-slow"]) == 800
     assert plan.load.client_cap_ms == 7000
     assert plan.load.drain_ms == 8000
     assert plan.load.max_in_flight == 350  # 40/s × 7 s × 1.25
@@ -182,7 +181,7 @@ def test_stages_ramps_and_the_warm_up(tmp_path: Path) -> None:
     assert plan.load.duration_ms == 200_000
     assert plan.load.max_in_flight == 1000  # the peak, 80/s
     whole = next(phase for phase in planned_phases(plan) if phase.name == "whole")
-    assert expected_arrivals(plan.load.schedule, whole) == pytest.approx(40 * 100 + 60 * 100)
+    assert expected_arrivals(plan.load, whole) == pytest.approx(40 * 100 + 60 * 100)
 
 
 def test_a_first_ramp_starts_at_nothing_and_says_so(tmp_path: Path) -> None:

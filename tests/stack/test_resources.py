@@ -401,6 +401,7 @@ def test_looking_needs_no_process_to_say_that_there_is_none() -> None:
 
     class Ended:
         name, pid, planned = "sut", gone.pid, False
+        spec = ProcessSpec("sut", ("true",), {}, Path("/"), Path("/nowhere.log"))
 
     assert asyncio.run(ResourceSampler().look([Ended()])) == []  # type: ignore[list-item]
 

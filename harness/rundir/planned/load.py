@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.model.frozen import Frozen
+from harness.rundir.planned.login import PlannedLogin
 from harness.rundir.planned.upstream import Endpoint
 
 
@@ -30,6 +32,27 @@ class Schedule(Frozen):
     replay_ms: tuple[float, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Requests whose arrivals are planned together, by one schedule.
+
+    Those that share the rate of the load are one stream, without a name: each of its arrivals sends one of them, drawn
+    by weight. Each request with a rate of its own is a stream with the request's name.
+    """
+
+    name: str
+    schedule: Schedule
+    requests: tuple[int, ...]
+    """Places in `PlannedLoad.requests`."""
+    weights: tuple[int, ...]
+    """The weight of each of `requests`."""
+
+    def share(self, requests: frozenset[int]) -> float:
+        """The share of its arrivals that send one of `requests`, from 0 to 1."""
+        wanted = sum(weight for place, weight in zip(self.requests, self.weights, strict=True) if place in requests)
+        return wanted / sum(self.weights)
+
+
 class PlannedRequest(Frozen):
     """One kind of request of the load. `expect_status` has inclusive ranges of status codes."""
 
@@ -39,11 +62,14 @@ class PlannedRequest(Frozen):
     headers: dict[str, str] = {}
     body: str | None = None
     weight: int = 1
-    """Its share of the arrivals, relative to the weights of the other requests."""
+    """Its share of the arrivals, relative to the weights of the other requests that share the rate of the load."""
+    schedule: Schedule | None = None
+    """Its own arrivals. None: it shares those of the load."""
     asks: tuple[str, ...]
     """Upstreams whose rows a complete answer contains."""
     expect_status: tuple[tuple[int, int], ...] | None = None
     expect_contains: str | None = None
+    expect_lacks: str | None = None
 
 
 class RemoteWorkers(Frozen):
@@ -61,7 +87,7 @@ class PlannedLoad(Frozen):
 
     model: Literal["open", "closed"]
     schedule: Schedule | None = None
-    """Open model only."""
+    """Open model only: the arrivals of the requests that have no schedule of their own. None: each has one."""
     users: int | None = None
     """Closed model only."""
     workers: int = 1
@@ -78,6 +104,7 @@ class PlannedLoad(Frozen):
     request asks every upstream."""
     allowed_targets: tuple[str, ...] = ()
     """Hosts outside of this machine that may be asked (`--allow-target`)."""
+    login: PlannedLogin | None = None
     data: str | None = None
     warmup_ms: float
     duration_ms: float
@@ -112,3 +139,28 @@ class PlannedLoad(Frozen):
             for name in names
         )
         return self.model_copy(update={"requests": (unnamed, *named)})
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams of arrivals, first the one that shares the rate of the load; none in the closed model."""
+        if self.model == "closed":
+            return ()
+        shared = tuple(place for place, request in enumerate(self.requests) if request.schedule is None)
+        if self.locustfile is not None:  # what an arrival sends is not planned: the first request stands for all
+            shared = (0,)
+        streams = []
+        if self.schedule is not None and shared:
+            streams.append(Stream("", self.schedule, shared, tuple(self.requests[place].weight for place in shared)))
+        for place, request in enumerate(self.requests):
+            if request.schedule is not None:
+                streams.append(Stream(request.name, request.schedule, (place,), (1,)))
+        return tuple(streams)
+
+    def places(self, names: Sequence[str]) -> frozenset[int]:
+        """The places of the requests of these names; of all requests if none is named.
+
+        For a locustfile the first place, whatever is named: it stands for every arrival, which may send any request.
+        """
+        if self.locustfile is not None:
+            return frozenset((0,))
+        return frozenset(place for place, each in enumerate(self.requests) if not names or each.name in names)

@@ -96,10 +96,10 @@ def _by_connection(index: int, fault: Fault, pause_s: float) -> Iterator[Diagnos
 
 def _by_request(checked: CheckedScenario, plan: Plan, index: int, planned: PlannedFault) -> Iterator[Diagnostic]:
     """A fake draws for each request. It affects every canary, whatever the share; a call of the service it may not."""
-    if plan.load.schedule is None:
+    if not plan.load.streams:
         return
     spans = tuple((window.apply_ms, window.remove_ms) for window in planned.windows)
-    requests = expected_arrivals(plan.load.schedule, Phase(planned.name, spans)) * checked.scenario.verdict.runs
+    requests = expected_arrivals(plan.load, Phase(planned.name, spans)) * checked.scenario.verdict.runs
     hits = requests * planned.share
     if math.exp(-hits) > MISSED_AT_MOST:
         least = math.ceil(-1000 * math.log(MISSED_AT_MOST) / max(requests, 1)) / 10

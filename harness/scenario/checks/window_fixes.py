@@ -84,7 +84,7 @@ class WindowFixes:
     def _grows_alone(self) -> bool:
         """Whether the length of the load follows from its phases."""
         load = self.checked.scenario.load
-        return not load.stages and load.replay is None and load.duration_ms is None
+        return not load.is_staged and load.replay is None and load.duration_ms is None
 
     def _fault_ms(self, phase: Phase) -> float:
         """The `for` of the fault whose window this is; 0 if it is none."""
@@ -112,7 +112,7 @@ class WindowFixes:
     def _longer_load(self, short_ms: float) -> str:
         load, now_ms = self.checked.scenario.load, self.checked.timeline.duration_ms
         longer_ms = max(now_ms + short_ms, self.wanted.load_ms)
-        if load.stages or load.replay is not None:
+        if load.is_staged or load.replay is not None:
             return f"let the load last {round_up(longer_ms - now_ms)} longer"
         return f"write load.duration: {round_up(longer_ms)}"
 

@@ -15,7 +15,7 @@ from harness.gates import Gate
 from harness.rundir.phases import Phase
 from harness.rundir.plan import Plan
 from harness.scenario.planning.compile import CheckedScenario
-from harness.scenario.planning.timeline import COMFORT, lowest_rate_per_s, request_share
+from harness.scenario.planning.timeline import COMFORT, lowest_rate_per_s
 from harness.units import duration_literal
 
 AFTER_TAIL_MS: Final = 5_000.0
@@ -31,7 +31,7 @@ def moments_needed_ms(checked: CheckedScenario, gate: Gate, *, comfort: float = 
 
 def decided_ms(checked: CheckedScenario, gate: Gate, *, comfort: float = COMFORT) -> float:
     """As `moments_needed_ms`, and long enough for as many arrivals at the lowest planned rate."""
-    per_ms = lowest_rate_per_s(checked.scenario.load) * request_share(checked.scenario.load, gate) / 1000
+    per_ms = lowest_rate_per_s(checked.scenario.load, gate) / 1000
     verdict = checked.scenario.verdict
     arrivals_ms = gate.moments(verdict.confidence) / (per_ms * verdict.runs) if per_ms else 0.0
     return max(moments_needed_ms(checked, gate, comfort=comfort), arrivals_ms)
@@ -72,10 +72,10 @@ def wanted_lengths(checked: CheckedScenario, plan: Plan, phases: Mapping[str, Ph
 
 def _after_ms(checked: CheckedScenario, fault: str) -> float:
     """How long the load must go on after the fault for the gates on that phase."""
-    rate_per_s = lowest_rate_per_s(checked.scenario.load)
+    load = checked.scenario.load
     phase = f"after {fault}"
     own = (located.gate for located in checked.gates if located.gate.phase == phase)
-    needed_ms = max((gate.load_needed_after_ms(rate_per_s) for gate in own), default=0.0)
+    needed_ms = max((gate.load_needed_after_ms(lowest_rate_per_s(load, gate)) for gate in own), default=0.0)
     wanted_ms = max(needed_ms, judged_ms(checked, phase))
     return round_up_ms(wanted_ms) if wanted_ms else 0.0
 

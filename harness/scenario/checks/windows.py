@@ -15,7 +15,6 @@ from harness.gates import Gate
 from harness.gates.context import FirstWindow, ScenarioWindows
 from harness.rundir.phases import Phase, planned_phases
 from harness.rundir.plan import Plan
-from harness.rundir.planned.load import Schedule
 from harness.scenario.checks.fault_windows import (
     end_needed_ms,
     fault_findings,
@@ -23,6 +22,14 @@ from harness.scenario.checks.fault_windows import (
     overlap,
     overlap_findings,
     share_warnings,
+)
+from harness.scenario.checks.stream_windows import (
+    ROUNDING_MS,
+    counted_ms,
+    planned_rate_per_s,
+    ramp_warnings,
+    rate_to_raise,
+    stage_findings,
 )
 from harness.scenario.checks.window_fixes import RATE_MOST_PER_S, WindowFixes, rate_that_suffices
 from harness.scenario.checks.window_lengths import decided_ms, round_up, wanted_lengths
@@ -34,7 +41,7 @@ from harness.scenario.planning.timeline import (
     COMFORT,
     RECOVERY_MS,
     lowest_rate_per_s,
-    request_share,
+    own_schedule,
     schedule_of,
 )
 from harness.scenario.source.diagnostics import Diagnostic
@@ -42,8 +49,6 @@ from harness.units import duration_literal
 
 DEFAULT_MS: Final = {True: BASELINE_JUDGED_MS, False: RECOVERY_MS}
 """For an empty window whose gates would be decided in any: the baseline, or a phase after a fault."""
-ROUNDING_MS: Final = 0.001
-"""Tolerance for rounding errors: the bounds of a phase are sums of fractions of milliseconds."""
 
 
 @dataclass(slots=True)
@@ -55,7 +60,7 @@ class Diagnostics:
 def check_windows(checked: CheckedScenario, plan: Plan) -> Diagnostics:
     diagnostics = Diagnostics()
     diagnostics.problems += _load(checked)
-    diagnostics.warnings += _load_warnings(checked)
+    diagnostics.warnings += ramp_warnings(checked)
     short: set[str] = set()
     plan_of_gates, phases = _long_enough(checked, plan)
     fixes = WindowFixes(checked, wanted_lengths(checked, plan, phases))
@@ -86,8 +91,12 @@ def _long_enough(checked: CheckedScenario, plan: Plan) -> tuple[Plan, dict[str, 
     needed_ms = max((end_needed_ms(checked, fault) for fault in plan.faults), default=0.0)
     if load.duration_ms is not None and needed_ms > timeline.duration_ms:
         longer = replace(timeline, duration_ms=needed_ms)
+        requests = tuple(
+            planned.model_copy(update={"schedule": own_schedule(written, load, longer)})
+            for planned, written in zip(plan.load.requests, load.written_requests, strict=False)
+        )
         schedule = schedule_of(load, longer, checked.inputs.replay_ms)
-        update = {"duration_ms": needed_ms, "schedule": schedule}
+        update = {"duration_ms": needed_ms, "schedule": schedule, "requests": requests or plan.load.requests}
         plan = plan.model_copy(update={"load": plan.load.model_copy(update=update)})
     return plan, {phase.name: phase for phase in planned_phases(plan)}
 
@@ -104,16 +113,7 @@ def _load(checked: CheckedScenario) -> Iterator[Diagnostic]:
     ):
         last = duration_literal(checked.inputs.replay_ms[-1])
         yield Diagnostic(("load", "replay"), f"the recording ends at {last}, within the warm-up", "write warmup: 0s")
-
-
-def _load_warnings(checked: CheckedScenario) -> Iterator[Diagnostic]:
-    load = checked.scenario.load
-    if load.stages and load.stages[0].shape == "ramp" and checked.timeline.warmup_ms:
-        yield Diagnostic(
-            ("load", "stages", 0),
-            "the first stage ramps up from 0/s, so the warm-up sends nothing",
-            "begin with a step",
-        )
+    yield from stage_findings(checked)
 
 
 # ---------------------------------------------------------------- gates
@@ -136,7 +136,7 @@ class _Windows:
 def _gate(windows: _Windows, named: LocatedGate, diagnostics: Diagnostics) -> None:
     """Checks every window of the gate, so that all that it needs is known at once."""
     gate, checked, plan, phases = named.gate, windows.checked, windows.plan, windows.phases
-    needed_ms = gate.load_needed_after_ms(lowest_rate_per_s(checked.scenario.load))
+    needed_ms = gate.load_needed_after_ms(lowest_rate_per_s(checked.scenario.load, gate))
     overlapped = _overlap_before(plan, gate.phase) if needed_ms else ""
     if overlapped:
         diagnostics.problems.append(Diagnostic(named.path, overlapped, "keep the faults apart in time"))
@@ -159,8 +159,8 @@ def _gate(windows: _Windows, named: LocatedGate, diagnostics: Diagnostics) -> No
     diagnostics.problems += named.diagnostics(gate.window_diagnostics(_as_gates_see(windows, refused)))
     before = len(diagnostics.problems)
     _enough_moments(windows, known, named, diagnostics)
-    if plan.load.schedule is not None and len(diagnostics.problems) == before:
-        diagnostics.problems += _enough_arrivals(checked, plan.load.schedule, known, named)
+    if plan.load.streams and len(diagnostics.problems) == before:
+        diagnostics.problems += _enough_arrivals(checked, plan, known, named)
 
 
 def _as_gates_see(windows: _Windows, refused: frozenset[str]) -> ScenarioWindows:
@@ -179,6 +179,7 @@ def _as_gates_see(windows: _Windows, refused: frozenset[str]) -> ScenarioWindows
             )
             for fault in plan.faults
         ),
+        rate_per_s=lambda phase, requests: planned_rate_per_s(plan, phases[phase], requests),
         suggest_longer=lambda phase, short_ms: windows.fixes.longer(phases[phase], short_ms),
     )
 
@@ -198,7 +199,7 @@ def _load_after(windows: _Windows, phase: Phase, named: LocatedGate, needed_ms: 
     if has_ms >= needed_ms - ROUNDING_MS:
         return
     load = windows.checked.scenario.load
-    rate_per_s = lowest_rate_per_s(load)
+    rate_per_s = lowest_rate_per_s(load, named.gate)
     by_rate = needed_ms > named.gate.load_needed_after_ms(RATE_MOST_PER_S)
     at = f" at {'the lowest rate, ' if load.stages else ''}{rate_per_s:g}/s" if by_rate else ""
     fix = windows.fixes.load_after(phase, needed_ms)
@@ -217,9 +218,10 @@ def _enough_moments(windows: _Windows, known: Sequence[Phase], named: LocatedGat
     checked, plan, verdict = windows.checked, windows.plan, windows.checked.scenario.verdict
     moments = named.gate.moments(verdict.confidence)
     for phase in known if moments else ():
-        has_ms = phase.seconds * 1000 * verdict.runs
+        shown_ms = counted_ms(plan, phase, named.gate)
+        has_ms = shown_ms * verdict.runs
         needed_ms = moments * verdict.clump_ms
-        if has_ms >= needed_ms * COMFORT:
+        if has_ms >= needed_ms * COMFORT or not shown_ms:  # `_enough_arrivals` refuses a phase without any
             continue
         clump_ms = math.floor(has_ms / (moments * COMFORT))
         clump = duration_literal(clump_ms) if clump_ms >= 1 else ""
@@ -228,8 +230,11 @@ def _enough_moments(windows: _Windows, known: Sequence[Phase], named: LocatedGat
         arrivals_ms = _arrivals_needed_ms(checked, plan, phase, named.gate) * verdict.runs
         short_ms = (max(needed_ms * COMFORT, arrivals_ms) - has_ms) / verdict.runs
         fix = windows.fixes.longer(phase, short_ms)
+        least = windows.fixes.least(phase, short_ms, (max(needed_ms, arrivals_ms) - has_ms) / verdict.runs)
+        if shown_ms < phase.seconds * 1000:
+            window += f", and what it counts arrives for {duration_literal(shown_ms)} of it"
+            fix, least = f"let its requests arrive for {round_up(shown_ms + short_ms)}", ""
         if has_ms < needed_ms:
-            least = windows.fixes.least(phase, short_ms, (max(needed_ms, arrivals_ms) - has_ms) / verdict.runs)
             diagnostics.problems.append(
                 Diagnostic(
                     named.path,
@@ -245,25 +250,25 @@ def _enough_moments(windows: _Windows, known: Sequence[Phase], named: LocatedGat
 
 def _arrivals_needed_ms(checked: CheckedScenario, plan: Plan, phase: Phase, gate: Gate) -> float:
     """How long the phase must be, at its rate, for a PASS to be possible; 0 where arrivals are not planned."""
-    if plan.load.schedule is None or not phase.seconds:
+    if not plan.load.streams or not phase.seconds:
         return 0.0
-    per_ms = expected_arrivals(plan.load.schedule, phase) / (phase.seconds * 1000)
-    per_ms *= request_share(checked.scenario.load, gate) * checked.scenario.verdict.runs
+    per_ms = expected_arrivals(plan.load, phase, gate.requests()) / (phase.seconds * 1000)
+    per_ms *= checked.scenario.verdict.runs
     return gate.moments(checked.scenario.verdict.confidence) / per_ms if per_ms else 0.0
 
 
 def _enough_arrivals(
-    checked: CheckedScenario, schedule: Schedule, known: Sequence[Phase], named: LocatedGate
+    checked: CheckedScenario, plan: Plan, known: Sequence[Phase], named: LocatedGate
 ) -> Iterator[Diagnostic]:
     moments = named.gate.moments(checked.scenario.verdict.confidence)
-    share = request_share(checked.scenario.load, named.gate)
+    share, of = rate_to_raise(plan, named.gate)
     for phase in known:
-        arrivals = expected_arrivals(schedule, phase) * share
+        arrivals = expected_arrivals(plan.load, phase, named.gate.requests())
         # the number of arrivals varies around its mean, so a mean that is half a per cent too small is accepted
         if moments and arrivals * checked.scenario.verdict.runs < moments * 0.995:
             rate = math.ceil(moments / max(share * phase.seconds * checked.scenario.verdict.runs, 1e-9))
             yield Diagnostic(
                 named.path,
                 f"`{named.gate.text}` sees about {arrivals:.0f} arrivals in `{phase.name}`, and a PASS needs {moments}",
-                f"raise the rate to {rate}/s there, or make the window longer",
+                f"raise the rate{of} to {rate}/s there, or make the window longer",
             )

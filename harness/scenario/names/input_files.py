@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,7 +18,13 @@ from harness.model.value_types import did_you_mean
 from harness.scenario.names.locustfile_imports import check_locustfile
 from harness.scenario.names.started_scripts import script_findings
 from harness.scenario.schema.scenario import Scenario
-from harness.scenario.schema.template_texts import known_templates, request_texts, texts_with_templates
+from harness.scenario.schema.template_texts import (
+    LOGIN_REQUEST,
+    known_templates,
+    request_texts,
+    saved_names,
+    texts_with_templates,
+)
 from harness.scenario.source.diagnostics import Diagnostic, node_at
 from harness.scenario.source.diagnostics import Path as TreePath
 from harness.scenario.source.tree import MappingNode
@@ -166,19 +173,55 @@ def _csv(found: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def column_findings(raw: Mapping[str, Any], columns: Sequence[str], upstreams: Sequence[str]) -> Iterator[Diagnostic]:
-    """Each `{name}` in requests that is not a column of the data file. `raw`: the scenario's plain tree.
+    """Each `{name}` in requests that is neither a column of the data file nor saved by the login. `raw`: the scenario's
+    plain tree.
 
-    A header may contain templates as well as columns; request lines and bodies may contain columns only.
+    A header may contain templates as well; request lines and bodies may not. The login itself has nothing saved yet.
     """
+    saved = saved_names(raw.get("load"))
+    both = [name for name in saved if name in columns]
+    for name in both:
+        found = f"`{{{name}}}` would be a column of the data file as well as saved by the login"
+        yield Diagnostic(("load", "login", "save", name), found, "choose another name")
     templates = known_templates(raw, upstreams)
     headers = ((path, text) for path, text in texts_with_templates(raw) if path[0] == "load")
-    for known, texts in (((*columns, *templates), headers), (columns, request_texts(raw))):
+    for of_headers, texts in ((templates, headers), ((), request_texts(raw))):
         for path, text in texts:
+            is_login = path[:3] == LOGIN_REQUEST
+            if is_login and not columns:
+                continue  # nothing is filled in there but templates, which are checked as such
+            known = (*columns, *(() if is_login else saved), *of_headers)
             for match in COLUMN.finditer(text):
                 if match[1] and match[1] not in known:
-                    fix = f"{did_you_mean(match[1], known)}; for the text itself write {{{{{match[1]}}}}}"
-                    message = f"`{{{match[1]}}}` is not a column of the data file"
-                    yield Diagnostic(path, message, fix, offset=0 if path[-1] == "json" else match.start())
+                    offset = 0 if path[-1] == "json" else match.start()
+                    yield Diagnostic(path, *_not_filled(match[1], known, saved, columns, is_login), offset=offset)
+
+
+def _not_filled(
+    name: str, known: Sequence[str], saved: Sequence[str], columns: Sequence[str], is_login: bool
+) -> tuple[str, str]:
+    """The message and the fix for a name that nothing fills in."""
+    fix = f"{did_you_mean(name, known)}; for the text itself write {{{{{name}}}}}"
+    if is_login and name in saved:
+        return f"the login saves `{{{name}}}`, so it has none yet when it is sent", "remove it here"
+    if not columns:
+        return f"`{{{name}}}` is not saved by the login", fix
+    return f"`{{{name}}}` is not a column of the data file" + (", nor saved by the login" if saved else ""), fix
+
+
+def login_warnings(raw: Mapping[str, Any], inputs: Inputs, users: int) -> Iterator[Diagnostic]:
+    """A data file with fewer rows than there are sessions, whose logins take a row each."""
+    texts = [*texts_with_templates(raw), *request_texts(raw)]
+    own = [text for path, text in texts if path[: len(LOGIN_REQUEST)] == LOGIN_REQUEST]
+    if inputs.data is None or not any(match[1] in inputs.columns for text in own for match in COLUMN.finditer(text)):
+        return
+    with suppress(OSError, ValueError, csv.Error), Path(inputs.data).open(encoding="utf-8-sig", newline="") as file:
+        rows = sum(1 for _ in islice(csv.DictReader(file), users))
+        if rows < users:
+            message = (
+                f"{Path(inputs.data).name} has {rows} rows for {users} sessions, so several sign in as the same user"
+            )
+            yield Diagnostic(("load", "login"), message, f"write users: {rows}, or add rows")
 
 
 def warnings_without_data(raw: Mapping[str, Any]) -> Iterator[Diagnostic]:

@@ -8,8 +8,10 @@ from typing import Final
 
 from harness.faults import FAULTS
 from harness.model.strict_model import StrictModel
+from harness.scenario.schema.login import Login
 from harness.scenario.schema.matrix import Matrix
-from harness.scenario.schema.scenario import Expect, Gateway, Load, Request, Scenario, Service, StagePart, Verdict
+from harness.scenario.schema.requests import Expect, Request, StagePart
+from harness.scenario.schema.scenario import Gateway, Load, Scenario, Service, Verdict
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.upstreams.kinds import UPSTREAMS
 
@@ -19,16 +21,17 @@ _PLACES: Final[tuple[tuple[str, tuple[type[StrictModel], ...]], ...]] = (
     ("an upstream", UPSTREAMS),
     ("`gateway`", (Gateway,)),
     ("`load`", (Load,)),
-    ("a stage of `load.stages`", (StagePart,)),
+    ("a stage of `stages`", (StagePart,)),
     ("a request", (Request,)),
     ("the `expect` of a request", (Expect,)),
+    ("`load.login`", (Login,)),
     ("a fault", FAULTS),
     ("`verdict`", (Verdict,)),
     ("`matrix`", (Matrix,)),
 )
 NEAR: Final = 0.8
 """How alike a misspelling and the key that it was meant to be must be to outdo a key that is right elsewhere."""
-PLACES_MOST: Final = 2
+PLACES_MOST: Final = 3
 """A key of more places than these says nothing about where it was meant to stand."""
 
 
@@ -45,4 +48,5 @@ def key_hint(finding: Diagnostic) -> Diagnostic:
     places = [place for place, parts in _PLACES if any(key in part.spelled_keys() for part in parts)]
     if not places or len(places) > PLACES_MOST:
         return finding
-    return replace(finding, fix=f"`{key}` belongs to {' or '.join(places)}")
+    listed = f"{', '.join(places[:-1])} or {places[-1]}" if places[1:] else places[0]
+    return replace(finding, fix=f"`{key}` belongs to {listed}")

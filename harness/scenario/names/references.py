@@ -95,8 +95,8 @@ def _unasked(scenario: Scenario, index: int) -> Iterator[Diagnostic]:
 def _requests(scenario: Scenario) -> Iterator[Diagnostic]:
     seen: set[str] = set()
     for index, request in enumerate(scenario.load.written_requests):
-        path: Path = ("load", "request") if scenario.load.request else ("load", "requests", index)
         if request.name in seen:
+            path = scenario.load.path_of(index)
             yield Diagnostic(path, f"two requests are called `{request.name}`", "give one of them a `name`")
         seen.add(request.name)
 

@@ -18,8 +18,10 @@ from harness.faults import ALL, BUT, FAULTS, Fault, default_name, hit_by, target
 from harness.model.value_types import NAME_PATTERN, closest, did_you_mean, name_meant
 from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.scenario.schema.listed import listed_names
-from harness.scenario.schema.scenario import Load, Request, Scenario
+from harness.scenario.schema.requests import Request
+from harness.scenario.schema.scenario import Load, Scenario
 from harness.scenario.schema.template_texts import (
+    LOGIN_REQUEST,
     OWN_PORT,
     known_templates,
     request_parts,
@@ -156,7 +158,8 @@ def _templates(raw: Mapping[str, Any], upstreams: tuple[str, ...]) -> Iterator[D
     # a request's headers may contain columns of the data file; an unknown key may be a misspelled `data`
     with_data = load.get("data") is not None or any(key not in Load.spelled_keys() for key in load)
     for path, text in texts_with_templates(raw):
-        columns = path[0] == "load" and with_data
+        is_login = path[:3] == LOGIN_REQUEST
+        columns = path[0] == "load" and (with_data or (load.get("login") is not None and not is_login))
         for fault in template_faults(text, known, upstreams, keep_unknown=columns):
             yield Diagnostic(path, fault.message, fault.fix, offset=0 if path[1] == "command" else fault.offset)
     for path, text in upstream_command_texts(raw):

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.rundir.phases import Phase
-from harness.rundir.planned.load import Schedule
+from harness.rundir.planned.load import PlannedLoad, Schedule
 
 
-def expected_arrivals(schedule: Schedule, phase: Phase) -> float:
-    """The mean number of arrivals in a phase; the exact number for a recording."""
+def expected_arrivals(load: PlannedLoad, phase: Phase, requests: Sequence[str] = ()) -> float:
+    """The mean number of arrivals in a phase; the exact number for a recording. 0 in the closed model.
+
+    `requests`: only the arrivals that send one of these, by their names.
+    """
+    places = load.places(requests)
+    return sum(scheduled_arrivals(stream.schedule, phase) * stream.share(places) for stream in load.streams)
+
+
+def scheduled_arrivals(schedule: Schedule, phase: Phase) -> float:
+    """The same, of one schedule."""
     if schedule.replay_ms is not None:
         return sum(start <= at_ms < end for at_ms in schedule.replay_ms for start, end in phase.intervals)
     total = 0.0

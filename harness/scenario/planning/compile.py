@@ -7,10 +7,11 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from harness.rundir.plan import LoadPlan, Plan, PlannedGate, PlannedVerdict, StackPlan
 from harness.rundir.planned.load import PlannedLoad, PlannedRequest
+from harness.rundir.planned.login import PlannedLogin
 from harness.rundir.planned.service import PlannedGateway, PlannedService
 from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork
 from harness.rundir.planned.upstream import PlannedUpstream
@@ -20,10 +21,11 @@ from harness.scenario.planning.completeness import complete_of
 from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.planning.placement import placed
 from harness.scenario.planning.plan_faults import plan_faults
-from harness.scenario.planning.timeline import Timeline, schedule_of
+from harness.scenario.planning.timeline import Timeline, own_schedule, schedule_of
 from harness.scenario.schema.locust_options import option_words
-from harness.scenario.schema.scenario import JmesPath, Request, Scenario
-from harness.scenario.schema.templates import CA_TEMPLATE, fill
+from harness.scenario.schema.requests import Expect, Request, SentRequest
+from harness.scenario.schema.scenario import JmesPath, Scenario
+from harness.scenario.schema.templates import CA_TEMPLATE, fill, names_in
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
 from harness.upstreams.upstream_files import NO_INPUTS, ProxyAddresses
@@ -292,39 +294,44 @@ def _aggregator_env(endpoints: _Endpoints) -> dict[str, str]:
 
 
 def _load(checked: CheckedScenario, workers: int, values: dict[str, str]) -> PlannedLoad:
-    from scenarios.load import peak_rate_per_s
-
     scenario, timeline = checked.scenario, checked.timeline
     load = scenario.load
-    schedule = schedule_of(load, timeline, checked.inputs.replay_ms)
-    if schedule is None:
-        in_flight = load.users or 1
-    else:
-        in_flight = math.ceil(round(peak_rate_per_s(schedule) * timeline.client_cap_ms / 1000 * HEADROOM, 6))
     complete = complete_of(scenario, checked.inputs.upstreams)
-    return PlannedLoad(
-        model="closed" if schedule is None else "open",
-        schedule=schedule,
+    planned = PlannedLoad(
+        model="open" if load.users is None else "closed",
+        schedule=schedule_of(load, timeline, checked.inputs.replay_ms),
         users=load.users,
         workers=workers,
-        requests=_requests(scenario, values),
+        requests=_requests(scenario, timeline, values),
         locustfile=checked.inputs.locustfile,
         locust_options=option_words(load.locust_options),
         max_users=load.max_users,
         locustfile_asks=load.asks,
+        login=_login(scenario, checked.inputs.columns, values),
         data=checked.inputs.data,
         warmup_ms=timeline.warmup_ms,
         duration_ms=timeline.duration_ms,
         drain_ms=timeline.drain_ms,
         client_cap_ms=timeline.client_cap_ms,
-        max_in_flight=load.max_in_flight or max(1, in_flight),
+        max_in_flight=load.max_in_flight or 1,
         ok=load.ok,
         complete="jmespath" if isinstance(complete, JmesPath) else complete,
         complete_jmespath=complete.jmespath if isinstance(complete, JmesPath) else None,
     )
+    return planned if load.max_in_flight else planned.model_copy(update={"max_in_flight": _slots(planned)})
 
 
-def _requests(scenario: Scenario, values: dict[str, str]) -> tuple[PlannedRequest, ...]:
+def _slots(load: PlannedLoad) -> int:
+    """How many requests may be open at once: all that arrive, at the highest rate of each stream, within the client
+    cap."""
+    from scenarios.load import planned_peak_per_s
+
+    if load.model == "closed":
+        return load.users or 1
+    return max(1, math.ceil(round(planned_peak_per_s(load) * load.client_cap_ms / 1000 * HEADROOM, 6)))
+
+
+def _requests(scenario: Scenario, timeline: Timeline, values: dict[str, str]) -> tuple[PlannedRequest, ...]:
     """The planned requests. A locustfile counts as one, because its requests are the user's code; that asks whatever
     any of them asks, and has the headers of all."""
     asks = scenario.load.asks
@@ -340,26 +347,58 @@ def _requests(scenario: Scenario, values: dict[str, str]) -> tuple[PlannedReques
                 asks=tuple(name for name in scenario.upstreams if name in asked),
             ),
         )
-    return tuple(_request(scenario, request, values) for request in scenario.load.written_requests)
+    return tuple(_request(scenario, timeline, request, values) for request in scenario.load.written_requests)
 
 
-def _request(scenario: Scenario, request: Request, values: dict[str, str]) -> PlannedRequest:
+def _request(scenario: Scenario, timeline: Timeline, request: Request, values: dict[str, str]) -> PlannedRequest:
+    return PlannedRequest(
+        name=request.name,
+        **_sent(scenario, request, values, scenario.load.headers, filled=scenario.load.login is not None),
+        weight=request.weight,
+        schedule=own_schedule(request, scenario.load, timeline),
+        asks=request.asks if request.asks is not None else tuple(scenario.upstreams),
+    )
+
+
+def _sent(
+    scenario: Scenario, request: SentRequest, values: dict[str, str], shared: Mapping[str, str], *, filled: bool
+) -> dict[str, Any]:
+    """What is sent, and what must come back, as fields of a PlannedRequest or a PlannedLogin.
+
+    `shared`: headers of the load. `filled`: something else than a data file is filled in as well, when it is sent.
+    """
     method, path = request.request.split(" ", 1)
-    headers = {**scenario.service.headers, **scenario.load.headers, **request.headers}
+    headers = {**scenario.service.headers, **shared, **request.headers}
     body = request.body
     if request.json_body is not None:
         body = json.dumps(request.json_body, ensure_ascii=False)
         if not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = "application/json"
-    columns = scenario.load.data is not None
-    return PlannedRequest(
-        name=request.name,
-        method=method,
-        path=path,
-        headers={name: fill(value, values, keep_unknown=columns) for name, value in headers.items()},
-        body=body,
-        weight=request.weight,
-        asks=request.asks if request.asks is not None else tuple(scenario.upstreams),
-        expect_status=request.expect.status if request.expect else None,
-        expect_contains=request.expect.contains if request.expect else None,
+    keep = filled or scenario.load.data is not None
+    expect = request.expect or Expect()
+    return {
+        "method": method,
+        "path": path,
+        "headers": {name: fill(value, values, keep_unknown=keep) for name, value in headers.items()},
+        "body": body,
+        "expect_status": expect.status,
+        "expect_contains": expect.contains,
+        "expect_lacks": expect.lacks,
+    }
+
+
+def _login(scenario: Scenario, columns: Sequence[str], values: dict[str, str]) -> PlannedLogin | None:
+    """The planned login. Of the headers of the load it has those that need nothing of what it saves."""
+    login = scenario.load.login
+    if login is None:
+        return None
+    shared = {name: text for name, text in scenario.load.headers.items() if not names_in(text) & login.save.keys()}
+    sent = _sent(scenario, login.request, values, shared, filled=False)
+    texts = (sent["path"], sent["body"] or "", *sent["headers"].values())
+    return PlannedLogin(
+        **sent,
+        save=login.save,
+        users=login.users,
+        every_ms=login.every_ms,
+        by_row=any(names_in(text) & set(columns) for text in texts),
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from harness.gates import Gate
 from harness.rundir.planned.fault import FaultWindow
 from harness.rundir.planned.load import Schedule, Stage
+from harness.scenario.schema.requests import Request, StagePart
 from harness.scenario.schema.scenario import Load, Scenario
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
@@ -76,23 +77,31 @@ def compute_timeline(
 
 
 def schedule_of(load: Load, timeline: Timeline, replay_ms: tuple[float, ...] | None) -> Schedule | None:
-    """When requests arrive, including the warm-up; None in the closed model."""
-    if load.users is not None:
-        return None
-    start_ms = -timeline.warmup_ms
+    """When the requests arrive that share the rate of the load, including the warm-up; None if there is no such rate:
+    in the closed model, and where each request has a rate of its own."""
     if replay_ms is not None:
         # the recording begins with the warm-up
+        start_ms = -timeline.warmup_ms
         return Schedule(start_ms=start_ms, replay_ms=tuple(at_ms + start_ms for at_ms in replay_ms))
-    if load.rate_per_s is not None:
+    return own_schedule(load, load, timeline)
+
+
+def own_schedule(part: Load | Request, load: Load, timeline: Timeline) -> Schedule | None:
+    """The schedule of a load's or a request's own `rate` or `stages`, including the warm-up; None if it has neither.
+
+    The stages of a request may end before the load; nothing of it arrives from then on.
+    """
+    if part.rate_per_s is not None:
         whole_ms = timeline.warmup_ms + timeline.duration_ms
-        stages = [Stage(start_per_s=load.rate_per_s, end_per_s=load.rate_per_s, duration_ms=whole_ms)]
+        stages = [Stage(start_per_s=part.rate_per_s, end_per_s=part.rate_per_s, duration_ms=whole_ms)]
+    elif part.stages:
+        stages = _stages(part.stages, timeline.warmup_ms)
     else:
-        stages = _stages(load, timeline.warmup_ms)
-    return Schedule(start_ms=start_ms, arrivals=load.arrivals, stages=tuple(stages))
+        return None
+    return Schedule(start_ms=-timeline.warmup_ms, arrivals=load.arrivals, stages=tuple(stages))
 
 
-def _stages(load: Load, warmup_ms: float) -> list[Stage]:
-    parts = load.stages or ()
+def _stages(parts: Sequence[StagePart], warmup_ms: float) -> list[Stage]:
     first_per_s = parts[0].rate_per_s if parts and parts[0].shape == "step" else 0.0
     stages = []
     if warmup_ms:
@@ -105,35 +114,63 @@ def _stages(load: Load, warmup_ms: float) -> list[Stage]:
     return stages
 
 
+def stages_ms(stages: Sequence[StagePart] | None) -> float:
+    """How long these stages last together."""
+    return sum(stage.for_ms for stage in stages or ())
+
+
+def _longest_stages_ms(load: Load) -> float:
+    """The length of the longest stages that a request has of its own; 0 if none has any."""
+    return max((stages_ms(request.stages) for request in load.written_requests), default=0.0)
+
+
 def _own_duration_ms(load: Load, replay_ms: Sequence[float] | None) -> float | None:
     """How long the load lasts, if the scenario says so itself."""
-    if load.stages:
-        return sum(stage.for_ms for stage in load.stages)
+    if load.is_staged:
+        return stages_ms(load.stages) or _longest_stages_ms(load)
     if replay_ms is not None:
         return max(1.0, max(replay_ms, default=0.0) - load.warmup_ms + 1.0)
     return load.duration_ms
 
 
-def lowest_rate_per_s(load: Load) -> float:
-    """The lowest rate at which a gate on a phase after a fault may get requests; 0 if no rate is planned (closed model,
-    replay)."""
-    if load.stages:
-        return min(stage.rate_per_s for stage in load.stages if stage.rate_per_s)
-    return load.rate_per_s or 0.0
+def lowest_rate_per_s(load: Load, gate: Gate | None = None) -> float:
+    """The lowest rate at which the gate may get requests that it counts (None: at which any arrive); 0 if no rate of
+    them is planned (closed model, replay)."""
+    parts: list[tuple[Load | Request, float]] = [(load, counted_share(load, gate))]
+    parts += [(request, float(_counts(gate, request))) for request in load.written_requests if request.has_own_rate]
+    lowest_per_s = sum(share * min(_rates(part)) for part, share in parts)
+    if lowest_per_s:
+        return lowest_per_s
+    # a gap between stages, in which nothing arrives, is no phase to judge
+    return sum(share * min((rate for rate in _rates(part) if rate), default=0.0) for part, share in parts)
+
+
+def _rates(part: Load | Request) -> tuple[float, ...]:
+    return tuple(stage.rate_per_s for stage in part.stages) if part.stages else (part.rate_per_s or 0.0,)
+
+
+def _counts(gate: Gate | None, request: Request) -> bool:
+    return gate is None or not gate.requests() or request.name in gate.requests()
+
+
+def counted_share(load: Load, gate: Gate | None) -> float:
+    """The share of the requests without a rate of their own that the gate counts, from 0 to 1."""
+    shared = [request for request in load.written_requests if not request.has_own_rate]
+    if not shared:  # a locustfile sends them, or there are none
+        return 0.0 if load.written_requests else 1.0
+    return sum(each.weight for each in shared if _counts(gate, each)) / sum(each.weight for each in shared)
 
 
 def _baseline_needed_ms(scenario: Scenario, gates: Sequence[Gate]) -> float:
     """The baseline that every gate on it needs, in whole seconds."""
     on_it = [gate for gate in gates if "baseline" in gate.phases()]
-    verdict, rate_per_s = scenario.verdict, lowest_rate_per_s(scenario.load)
+    verdict = scenario.verdict
     needed_ms = BASELINE_JUDGED_MS if on_it else BASELINE_MS
     for gate in on_it:
         moments = gate.moments(verdict.confidence)
         needed_ms = max(needed_ms, gate.window_needed_ms(), moments * verdict.clump_ms * COMFORT / verdict.runs)
-        if rate_per_s:
-            needed_ms = max(
-                needed_ms, 1000 * moments / (rate_per_s * request_share(scenario.load, gate) * verdict.runs)
-            )
+        if rate_per_s := lowest_rate_per_s(scenario.load, gate):
+            needed_ms = max(needed_ms, 1000 * moments / (rate_per_s * verdict.runs))
     return 1000.0 * math.ceil(round(needed_ms / 1000, 6))
 
 
@@ -141,23 +178,15 @@ def _recovery_needed_ms(scenario: Scenario, gates: Sequence[Gate]) -> float:
     """The recovery that every gate on a phase after a fault needs, rounded up to milliseconds, because the length of a
     phase is compared with it later."""
     needed_ms = RECOVERY_MS
-    rate_per_s = lowest_rate_per_s(scenario.load)
     for gate in gates:
+        rate_per_s = lowest_rate_per_s(scenario.load, gate)
         needed_ms = max(needed_ms, gate.load_needed_after_ms(rate_per_s))
         if gate.phase.startswith("after "):
             moments = gate.moments(scenario.verdict.confidence)
             needed_ms = max(needed_ms, moments * scenario.verdict.clump_ms * COMFORT)
             if rate_per_s:
-                arrivals_per_s = rate_per_s * request_share(scenario.load, gate) * scenario.verdict.runs
-                needed_ms = max(needed_ms, 1000 * moments / arrivals_per_s)
+                needed_ms = max(needed_ms, 1000 * moments / (rate_per_s * scenario.verdict.runs))
     return float(math.ceil(needed_ms))
-
-
-def request_share(load: Load, gate: Gate) -> float:
-    """The share of all requests that the gate counts, from 0 to 1."""
-    weights = {request.name: request.weight for request in load.written_requests}
-    wanted = [weights[name] for name in gate.requests() if name in weights]
-    return sum(wanted) / sum(weights.values()) if wanted else 1.0
 
 
 class _Placement:
@@ -229,7 +258,8 @@ class _Placement:
         if self._own_ms is not None:
             return self._own_ms
         last_ms = max((window.remove_ms for each in windows for window in each), default=None)
-        return last_ms + self._recovery_ms if last_ms is not None else DURATION_MS
+        needed_ms = last_ms + self._recovery_ms if last_ms is not None else DURATION_MS
+        return max(needed_ms, _longest_stages_ms(self._scenario.load))
 
     def _refuse(self, path: tuple[int | str, ...], message: str, fix: str) -> None:
         self.findings.append(Diagnostic(("faults", *path), message, fix, at_key=True))

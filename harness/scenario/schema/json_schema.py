@@ -12,7 +12,7 @@ from harness.faults import FAULTS
 from harness.gates import GATES
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import NAME_PATTERN
-from harness.scenario.schema.scenario import Load, Scenario, Service
+from harness.scenario.schema.scenario import MODELS, Load, Scenario, Service
 from harness.upstreams.kinds import UPSTREAMS
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
@@ -26,10 +26,11 @@ def scenario_schema() -> dict[str, Any]:
     properties = schema["properties"]
     definitions["Fault"] = _fault(definitions)
     definitions["Upstream"] = _upstream(definitions)
-    definitions["Request"] = {
-        "anyOf": [dict(definitions["Request"]["properties"]["request"]), definitions["Request"]],
-        "description": "METHOD PATH, or a mapping",
-    }
+    for model in ("Request", "SentRequest"):
+        definitions[model] = {
+            "anyOf": [dict(definitions[model]["properties"]["request"]), definitions[model]],
+            "description": "METHOD PATH, or a mapping",
+        }
     properties["faults"]["items"] = {"$ref": "#/$defs/Fault"}
     properties["upstreams"] = {
         "type": "object",
@@ -51,7 +52,7 @@ def scenario_schema() -> dict[str, Any]:
         "if": {"required": ["extends"]},
         "else": {
             "required": required,
-            "properties": {"service": _either(Service), "load": _either(Load), "matrix": {"required": varied}},
+            "properties": {"service": _either(Service), "load": _load(), "matrix": {"required": varied}},
         },
     }
 
@@ -109,6 +110,18 @@ def _upstream(definitions: dict[str, Any]) -> dict[str, Any]:
 def _either(part: type[StrictModel]) -> dict[str, Any]:
     groups = [{"oneOf": [{"required": [key]} for key in group]} for group in part.ONE_OF]
     return groups[0] if len(groups) == 1 else {"allOf": groups}
+
+
+def _load() -> dict[str, Any]:
+    """A load has one of MODELS, unless each of its requests has a rate of its own."""
+    own = {"type": "object", "anyOf": [{"required": ["rate"]}, {"required": ["stages"]}]}
+    each_has_one = [
+        {"required": ["request"], "properties": {"request": own}},
+        {"required": ["requests"], "properties": {"requests": {"items": own}}},
+    ]
+    none = {"not": {"anyOf": [{"required": [key]} for key in MODELS]}, "anyOf": each_has_one}
+    models, *others = _either(Load)["allOf"]
+    return {"allOf": [{"oneOf": [*models["oneOf"], none]}, *others]}
 
 
 def _tidied(value: Any) -> Any:

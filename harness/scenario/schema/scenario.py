@@ -7,7 +7,6 @@ file. Attributes carry their unit (`for_ms`); their aliases are the keys in a sc
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -18,12 +17,15 @@ from harness.faults import Fault, parse_fault
 from harness.gates.abort_rule import abort_text
 from harness.gates.parse import gate_text
 from harness.model.command_line import Command
-from harness.model.request_syntax import Environment, Ready, RequestLine, ready_parts
+from harness.model.request_syntax import Environment, Ready, ready_parts
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import Duration, LongerDuration, Name, Rate, Share, kind_of, refusal, written
+from harness.scenario.schema.jmespath_syntax import jmespath_refusal
 from harness.scenario.schema.listed import by_name
 from harness.scenario.schema.locust_options import LocustOptions
+from harness.scenario.schema.login import Login
 from harness.scenario.schema.matrix import Matrix
+from harness.scenario.schema.requests import Request, Stages, rateless
 from harness.scenario.schema.rungs import POLICIES_OF, Rung, cannot_add, unknown_policy
 from harness.scenario.schema.toxiproxy_part import ToxiproxyPart
 from harness.scenario.schema.value_syntax import (
@@ -38,10 +40,10 @@ from harness.scenario.schema.value_syntax import (
     Text,
     alerts_parts,
 )
-from harness.text import is_sanitized, one_line
 from harness.upstreams.kinds import Upstream, parse_upstream
 
-NAME_MOST: Final = 200
+MODELS: Final = ("rate", "users", "stages", "replay")
+"""The keys of a load of which one says when its requests are sent."""
 
 
 class Service(StrictModel):
@@ -120,63 +122,14 @@ class Gateway(StrictModel):
         return None if self.kind == "none" else self.timeout_ms
 
 
-class StagePart(StrictModel):
-    rate_per_s: Rate = Field(alias="rate")
-    for_ms: LongerDuration = Field(alias="for")
-    shape: Literal["step", "ramp"] = Field("step", description="ramp: linear from the stage before (0/s for the first)")
-
-
-class Expect(StrictModel):
-    status: Statuses | None = Field(None, description="Anything else is a bad answer")
-    contains: Text | None = Field(None, description="A text that the body must contain")
-
-
-class Request(StrictModel):
-    """A plain string is short for `request`."""
-
-    SHORT_FOR: ClassVar = "request"
-    AT_MOST_ONE: ClassVar = (("body", "json"),)
-
-    given_name: Text | None = Field(None, alias="name", description="Its name in gates; default: METHOD PATH")
-    request: RequestLine
-    headers: Headers = {}
-    body: str | None = None
-    json_body: Any = Field(None, alias="json", description="Sent as application/json")
-    weight: int = Field(1, ge=1, le=1_000_000, description="How often, relative to the others")
-    asks: tuple[str, ...] | None = Field(None, description="Upstreams that a complete answer contains; default: all")
-    expect: Expect | None = None
-
-    @property
-    def name(self) -> str:
-        return self.given_name or self.request
-
-    def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
-        if any(char in self.name for char in '"\n\t') or not is_sanitized(self.name) or len(self.name) > NAME_MOST:
-            found = f"a request's name is one line of up to {NAME_MOST} characters, without quotes or invisible ones"
-            yield "name", refusal(found, "choose a simpler one, or give the request a `name`")
-        method = self.request.split()[0]
-        for key, value in (("body", self.body), ("json", self.json_body)):
-            if value is not None and method in ("GET", "HEAD"):
-                yield key, refusal(f"a {method} request has no body", "use POST, or remove it")
-
-
 class JmesPath(StrictModel):
     jmespath: Annotated[Text, Field(max_length=500)] = Field(
         description="An expression that lists the upstreams in an answer"
     )
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
-        import jmespath
-        from jmespath.exceptions import JMESPathError
-
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                jmespath.compile(self.jmespath)
-        except (JMESPathError, ValueError) as exc:
-            reason = one_line(str(exc).partition("\n")[0])
-            yield "jmespath", refusal(f"not a JMESPath expression: {reason}", "such as offers[].backend")
-        except RecursionError:
-            yield "jmespath", refusal("this JMESPath expression is nested too deeply", "such as offers[].backend")
+        if found := jmespath_refusal(self.jmespath, "such as offers[].backend"):
+            yield "jmespath", found
 
 
 def _complete(value: Any) -> str | JmesPath:
@@ -200,13 +153,13 @@ def _asks_by_name(value: Any) -> Any:
 
 
 class Load(StrictModel):
-    ONE_OF: ClassVar = (("rate", "users", "stages", "replay"), ("request", "requests", "locustfile"))
+    ONE_OF: ClassVar = (MODELS, ("request", "requests", "locustfile"))
 
     rate_per_s: Rate | None = Field(
         None, alias="rate", description="Open model: arrivals per time, whether or not the service keeps up"
     )
     users: int | None = Field(None, ge=1, le=100_000, description="Closed model: each user waits for its answer")
-    stages: Annotated[tuple[StagePart, ...], Field(min_length=1, max_length=1_000)] | None = None
+    stages: Stages | None = None
     replay: Text | None = Field(None, description="Recorded arrivals: a file with one number per line, in seconds")
     arrivals: Literal["poisson", "constant"] = "poisson"
     request: Request | None = None
@@ -219,6 +172,7 @@ class Load(StrictModel):
     asks: Annotated[dict[Text, tuple[str, ...]], BeforeValidator(_asks_by_name)] | None = Field(
         None, description="Of a locustfile: which upstreams its requests ask, by name; default: each asks all"
     )
+    login: Login | None = Field(None, description="Sessions that sign in before the load; requests use what is saved")
     data: Text | None = Field(None, description="A CSV file with a header line")
     headers: Headers = {}
     warmup_ms: Duration = Field(written("10s"), alias="warmup", description="Before t = 0; no gate counts it")
@@ -250,14 +204,44 @@ class Load(StrictModel):
         """The requests of the scenario; empty with a locustfile."""
         return (self.request,) if self.request else self.requests or ()
 
+    def path_of(self, index: int) -> tuple[str | int, ...]:
+        """Where the request of this place in `written_requests` stands in a scenario."""
+        return ("load", "request") if self.request else ("load", "requests", index)
+
+    @property
+    def shares_no_rate(self) -> bool:
+        """Whether each request has a rate of its own, so that the load needs none."""
+        return bool(self.written_requests) and all(request.has_own_rate for request in self.written_requests)
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether stages determine how long it lasts: its own, or those of its requests, if each has some."""
+        return bool(self.stages) or (
+            self.shares_no_rate and all(request.stages is not None for request in self.written_requests)
+        )
+
+    @classmethod
+    def may_lack(cls, group: tuple[str, ...], raw: dict[str, Any]) -> bool:
+        """A load needs no rate if each of its requests has one."""
+        one, several = raw.get("request"), raw.get("requests")
+        requests = (one,) if one is not None else several if isinstance(several, tuple) else ()
+        own = (
+            isinstance(each, dict) and (each.get("rate") is not None or each.get("stages") is not None)
+            for each in requests
+        )
+        return group == MODELS and bool(requests) and all(own)
+
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         yield from self._locustfile_findings()
-        if self.rate_per_s == 0:
-            yield "rate", refusal("a rate of 0/s sends nothing", "write at least 1/s")
-        if self.stages and not any(stage.rate_per_s for stage in self.stages):
-            yield "stages", refusal("every stage has a rate of 0/s, which sends nothing", "give one a rate")
-        if self.duration_ms is not None and (self.stages or self.replay):
-            own = "stages" if self.stages else "replay"
+        yield from rateless(self.rate_per_s, self.stages)
+        yield from self._own_rates()
+        if self.login is not None and self.locustfile is not None:
+            yield (
+                "login",
+                refusal("a locustfile signs in itself", "do it in `on_start` of its users, or remove `login`"),
+            )
+        if self.duration_ms is not None and (self.is_staged or self.replay):
+            own = "stages" if self.is_staged else "replay"
             yield "duration", refusal(f"`{own}` determines how long the load lasts", "remove `duration`")
         if self.users is not None and "max_in_flight" in self.model_fields_set:
             yield (
@@ -275,6 +259,20 @@ class Load(StrictModel):
             yield "data", refusal("a locustfile reads its own data, so `data` would not be used", "remove `data`")
         if self.max_users is not None and self.users is not None:
             yield "max_users", refusal("`users` says how many users there are", "remove `max_users`")
+
+    def _own_rates(self) -> Iterator[tuple[str, PydanticCustomError]]:
+        """What the load says of a rate that its requests have themselves."""
+        own = [request.name for request in self.written_requests if request.has_own_rate]
+        given = {"rate": self.rate_per_s, "users": self.users, "stages": self.stages, "replay": self.replay}
+        written = next((key for key, value in given.items() if value is not None), None)
+        if not own or written is None:
+            return
+        if self.users is not None:
+            found = f"users wait for their answers, so `{own[0]}` cannot have a rate of its own beside them"
+            yield "users", refusal(found, "write `rate` or `stages` in place of `users`, or `weight` for the request")
+        elif self.shares_no_rate:
+            found = f"each request has a rate of its own, so no request is left for `{written}`"
+            yield written, refusal(found, f"remove `{written}`, or `rate` and `stages` of a request")
 
 
 class Verdict(StrictModel):

@@ -15,6 +15,7 @@ from harness.scenario.source.diagnostics import Path
 
 OWN_PORT: Final = "port"
 """The template for the port on which a started process must listen."""
+LOGIN_REQUEST: Final[Path] = ("load", "login", "request")
 
 
 def request_parts(load: Any) -> Iterator[tuple[Path, Any]]:
@@ -28,6 +29,21 @@ def request_parts(load: Any) -> Iterator[tuple[Path, Any]]:
         yield ("load", "requests", index), each
 
 
+def sent_parts(load: Any) -> Iterator[tuple[Path, Any]]:
+    """Each request that is sent, that of the login included."""
+    yield from request_parts(load)
+    login = load.get("login") if isinstance(load, dict) else None
+    if isinstance(login, dict) and login.get("request") is not None:
+        yield LOGIN_REQUEST, login["request"]
+
+
+def saved_names(load: Any) -> tuple[str, ...]:
+    """The names under which requests use what a login saved."""
+    login = load.get("login") if isinstance(load, dict) else None
+    saved = login.get("save") if isinstance(login, dict) else None
+    return tuple(name for name in saved if isinstance(name, str)) if isinstance(saved, dict) else ()
+
+
 def texts_with_templates(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Every text in which templates and variables are filled in, with its path."""
     service, load = raw.get("service"), raw.get("load")
@@ -36,7 +52,7 @@ def texts_with_templates(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         yield from _values(service, ("service",), "headers")
     if isinstance(load, dict):
         yield from _values(load, ("load",), "headers")
-    for path, request in request_parts(load):
+    for path, request in sent_parts(load):
         if isinstance(request, dict):
             yield from _values(request, path, "headers")
 
@@ -80,7 +96,7 @@ def _upstream_urls(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
 
 def request_texts(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Request lines and bodies."""
-    for path, request in request_parts(raw.get("load")):
+    for path, request in sent_parts(raw.get("load")):
         if isinstance(request, str):
             yield path, request
         elif isinstance(request, dict):

@@ -19,6 +19,7 @@ from harness.stack.events import Event, FaultChanged
 from harness.stack.load.local_workers import LocalWorkers
 from harness.stack.load.phase import LoadPhase
 from harness.stack.load.remote_workers import RemoteTransport
+from harness.stack.load.transport import WorkerTransport
 from harness.stack.monitor import metrics, resources
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes.process import ChildProcess
@@ -51,8 +52,14 @@ class ActiveLoad:
         self.run_dir = run_dir
         self.expand = expand
         self.state = RunState(run_dir, plan, emit, expand.secrets)
-        transport = LocalWorkers if plan.load.remote is None else RemoteTransport
-        self.workers = transport(plan, run_dir, environ, start_child=start_child, on_ready=on_ready)
+        if plan.load.remote is not None:
+            self.workers: WorkerTransport = RemoteTransport(
+                plan, run_dir, environ, start_child=start_child, on_ready=on_ready
+            )
+        else:
+            self.workers = LocalWorkers(
+                plan, run_dir, environ, start_child=start_child, on_ready=on_ready, secrets=expand.secrets
+            )
         self.phase = LoadPhase(plan, self.state, self.workers)
         self.background = BackgroundTasks(self.phase.trouble)
         self.injector: Injector | None = None

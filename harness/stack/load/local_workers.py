@@ -8,6 +8,7 @@ import errno
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from harness.rundir import handshake
 from harness.rundir.locustfile.notes import LocustfileNote, fatal_note
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
+from harness.rundir.planned.login import LOGIN_WITHIN_S, TOKENS_FD_VARIABLE
+from harness.stack.load.token_reader import TokenReader
 from harness.stack.load.transport import MASTER, PREFIX
 from harness.stack.process_spec import KILL_S, ProcessSpec
 from harness.stack.processes.process import ChildProcess
@@ -32,7 +35,8 @@ _DISK_FULL: Final = re.compile(rf"\[Errno ({errno.ENOSPC}|{errno.EFBIG}|{errno.E
 class LocalWorkers:
     """A `WorkerTransport` whose workers are children of this process and whose messages are files in the run directory.
 
-    `start_child` starts a worker. `on_ready` is called with each worker that is ready to send.
+    `start_child` starts a worker. `on_ready` is called with each worker that is ready to send. `secrets`: where the
+    tokens of the workers' sessions are added.
     """
 
     def __init__(
@@ -43,17 +47,21 @@ class LocalWorkers:
         *,
         start_child: Callable[[ProcessSpec], ChildProcess],
         on_ready: Callable[[ChildProcess], None],
+        secrets: set[str],
     ) -> None:
         self._run_dir = run_dir
         self._specs = [_spec(run_dir, environ, index) for index in range(plan.load.workers)]
+        self._signs_in = plan.load.login is not None
+        self._secrets = secrets
+        self._tokens: TokenReader | None = None
         self._start_child = start_child
         self._on_ready = on_ready
         self._children: list[ChildProcess] = []
-        self._awaits_service = plan.load.locustfile is not None
+        self._awaits_service = self._signs_in or plan.load.locustfile is not None
         self._service_ready_s: float | None = None
 
     async def launch(self) -> None:
-        self._children = [self._start_child(spec) for spec in self._specs]
+        self._children = self._started()
         async with asyncio.TaskGroup() as group:
             for index, child in enumerate(self._children):
                 group.create_task(self._until_ready(index, child))
@@ -77,6 +85,9 @@ class LocalWorkers:
 
     async def end(self) -> None:
         await asyncio.gather(*(child.stop(GRACE_S) for child in self._children))
+        if self._tokens:
+            self._tokens.close()
+            self._tokens = None
 
     def kill_overrunning(self) -> list[HarnessFault]:
         late = [child for child in self._children if child.alive]
@@ -87,16 +98,32 @@ class LocalWorkers:
     def rows(self) -> tuple[Path, ...]:
         return tuple(self._run_dir / f"samples-{index}.bin" for index in range(len(self._specs)))
 
+    def _started(self) -> list[ChildProcess]:
+        if not self._signs_in:
+            return [self._start_child(spec) for spec in self._specs]
+        tokens = self._tokens = TokenReader(self._secrets)
+        fd = tokens.write_fd
+        variable = {TOKENS_FD_VARIABLE: str(fd)}
+        try:
+            return [
+                self._start_child(replace(spec, env={**spec.env, **variable}, pass_fds=(fd,))) for spec in self._specs
+            ]
+        finally:
+            tokens.release_writer()
+
     async def _until_ready(self, index: int, worker: ChildProcess) -> None:
         launched_s = time.monotonic()
+        within_s = READY_WITHIN_S + (LOGIN_WITHIN_S if self._signs_in else 0.0)
         while not handshake.is_ready(self._run_dir, index):
             if not worker.alive:
+                if reported := handshake.failure(self._run_dir, index):
+                    raise RigError(*reported)
                 fault = died(worker)
                 raise RigError(fault.message, fault.fix)
             begun_s = self._service_ready_s if self._awaits_service else launched_s
-            if begun_s is not None and time.monotonic() - max(begun_s, launched_s) > READY_WITHIN_S:
+            if begun_s is not None and time.monotonic() - max(begun_s, launched_s) > within_s:
                 raise RigError(
-                    f"{worker.name} was not ready within {READY_WITHIN_S:g} s" + excerpt(worker),
+                    f"{worker.name} was not ready within {within_s:g} s" + excerpt(worker),
                     f"see {worker.log_place}; the machine may be too busy to start Locust",
                 )
             await asyncio.wait([worker.code], timeout=_POLL_S)

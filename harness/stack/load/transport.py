@@ -21,11 +21,11 @@ class WorkerTransport(Protocol):
     """The workers of one load. Times are nanoseconds of this machine's monotonic clock."""
 
     async def launch(self) -> None:
-        """Start each worker and return when every one can send, which those with a locustfile can only after
-        `service_ready`. Raises RigError."""
+        """Start each worker and return when every one can send. Workers with a locustfile and those that sign in can do
+        that only after `service_ready`. Raises RigError."""
 
     def service_ready(self) -> None:
-        """Tell the workers that the service answers: a locustfile's users may log in now. Raises OSError."""
+        """Tell the workers that the service answers: they, or a locustfile's users, may sign in now. Raises OSError."""
 
     def start(self, *, start_ns: int, t0_ns: int) -> None:
         """Let the workers send: the first arrivals are due at `start_ns`, the measured load begins at `t0_ns`.

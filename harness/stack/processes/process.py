@@ -142,6 +142,7 @@ def _popen(spec: ProcessSpec) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             restore_signals=not spec.keep_signals,
+            pass_fds=spec.pass_fds,
         )
 
 

@@ -47,7 +47,7 @@ class StandbyPool:
 
     def take(self, spec: ProcessSpec) -> subprocess.Popen[bytes] | None:
         """The process that now runs `spec`; None if none on standby can: then start it in the usual way."""
-        if spec.argv[:3] != _PYTHON or spec.env != self._environ or not spec.keep_signals:
+        if spec.argv[:3] != _PYTHON or spec.env != self._environ or not spec.keep_signals or spec.pass_fds:
             return None
         for entry in [entry for entry in self._waiting if entry[0] == spec.argv[3]]:
             self._waiting.remove(entry)

@@ -20,7 +20,9 @@ from harness.rundir import handshake
 from harness.rundir.incomplete import FOLDER
 from harness.rundir.journal import read_journal
 from harness.rundir.manifest import TAILGATE, HarnessFault, Manifest, RunEnd
+from harness.rundir.origin_notes import FILE as ORIGIN_NOTES
 from harness.rundir.plan import Plan
+from harness.rundir.unmatched import FILE as UNMATCHED
 from harness.secrets.expand import known_secrets
 from harness.secrets.redact import redact, redact_files
 from harness.stack.injection.borrowed_left import BorrowedLeft
@@ -96,7 +98,9 @@ def _logs(run_dir: Path, pattern: str) -> list[Path]:
 
 
 def _records_of_load(run_dir: Path) -> list[Path]:
-    return [*sorted((run_dir / FOLDER).glob("*.txt")), run_dir / "gateway.ndjson"]
+    # tokens of a login are known to no process that writes these two, and a service may put one into a path
+    of_fakes = (run_dir / UNMATCHED, run_dir / ORIGIN_NOTES)
+    return [*sorted((run_dir / FOLDER).glob("*.txt")), run_dir / "gateway.ndjson", *of_fakes]
 
 
 def redact_interrupted(run_dir: Path) -> None:

@@ -69,7 +69,7 @@ class ClosedModel:
 
     def _arrival(self) -> Arrival:
         seq = next(self._counter) * self._plan.load.workers + self._place.index
-        arrival = self._meter.arrival(seq, None)
+        arrival = self._meter.user_arrival(seq)
         self._meter.open(arrival)
         return arrival
 

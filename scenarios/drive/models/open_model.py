@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Sequence
 from typing import Protocol
 
 import gevent
@@ -25,7 +24,7 @@ from scenarios.drive.instrumentation import Instrumentation
 from scenarios.drive.models.precise_timer import PreciseTimer
 from scenarios.drive.recorder import Recorder
 from scenarios.drive.watch import LOOK_EVERY_S, StopWatch
-from scenarios.load import arrivals_ns, peak_rate_per_s
+from scenarios.load import PlannedArrivals, planned_peak_per_s
 
 SEATS_LEAST = 8
 SEATS_MOST = 500
@@ -62,8 +61,6 @@ class OpenModel:
         recorder: Recorder,
         watch: StopWatch,
     ) -> None:
-        if plan.load.schedule is None:
-            raise ValueError("the open model needs a schedule")
         load = plan.load
         self._plan = plan
         self._place = place
@@ -71,32 +68,30 @@ class OpenModel:
         self._meter = meter
         self._recorder = recorder
         self._watch = watch
-        self._schedule = plan.load.schedule
+        self._peak_per_s = planned_peak_per_s(load) / load.workers
         self._slots = max(1, own_share(load.max_in_flight, load.workers, place.index))
 
     def run(self, handshake: Handshake) -> None:
         """Raises RigError if the supervisor does not answer; exceptions of a user's `on_start` are passed on."""
-        offsets_ns = arrivals_ns(self._schedule, self._plan.seed)[self._place.index :: self._plan.load.workers]
-        per_s = peak_rate_per_s(self._schedule) / self._plan.load.workers
-        self._sender.warm(min(max(SEATS_LEAST, math.ceil(per_s)), self._slots, SEATS_MOST))
+        planned = PlannedArrivals.of(self._plan.load, self._plan.seed)
+        self._sender.warm(min(max(SEATS_LEAST, math.ceil(self._peak_per_s)), self._slots, SEATS_MOST))
         gc.collect()
         gc.freeze()  # garbage collections then skip everything that exists by now
         handshake.ready()
         t0_ns = handshake.t0_ns()
         self._meter.start(t0_ns)
         with PreciseTimer() as timer:
-            self._send(offsets_ns, t0_ns, timer)
+            self._send(planned, t0_ns, timer)
         self._drain(t0_ns + round(self._plan.load.duration_ms * NS_PER_MS))
         self._recorder.close()
         self._sender.stop()
 
-    def _send(self, offsets_ns: Sequence[int], t0_ns: int, timer: PreciseTimer) -> None:
-        workers = self._plan.load.workers
-        for turn, offset_ns in enumerate(offsets_ns):
-            due_ns = t0_ns + offset_ns
+    def _send(self, planned: PlannedArrivals, t0_ns: int, timer: PreciseTimer) -> None:
+        for seq in range(self._place.index, len(planned), self._plan.load.workers):
+            due_ns = t0_ns + planned.at_ns[seq]
             if not self._wait_until(due_ns, timer):
                 return
-            arrival = self._meter.arrival(turn * workers + self._place.index, due_ns)
+            arrival = Arrival(seq, due_ns, planned.request_of(seq), planned.turn_of(seq))
             if self._meter.in_flight >= self._slots:
                 self._sender.all_taken(self._slots)
                 self._meter.finish(arrival, Outcome.DROPPED, time.monotonic_ns())

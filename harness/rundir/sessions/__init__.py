@@ -1,0 +1,1 @@
+"""What a run directory says of the sessions of its load."""

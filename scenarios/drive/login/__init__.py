@@ -1,0 +1,1 @@
+"""Sessions that sign in before the load, are shared by its requests, and are renewed beside it."""
