@@ -117,3 +117,30 @@ def test_a_worker_with_too_few_open_files_for_its_share_takes_no_part(monkeypatc
     with pytest.raises(UsageError, match="this worker may need 1,064 open files, and its limit is 1,000"):
         accepted_plan(given, options(), {})
     accepted_plan(welcome(plan(workers=4, max_in_flight=3_000)), options(), {})
+
+
+def test_a_locustfile_may_ask_only_hosts_that_this_worker_allows() -> None:
+    given = welcome(plan(allowed_targets=("far.example",)))
+    assert accepted_plan(given, options(), {}).load.allowed_targets == ()
+    assert accepted_plan(given, options(allowed=("own.example",)), {}).load.allowed_targets == ("own.example",)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--locustfile=/tmp/evil.py",),
+        ("--region=eu", "-f", "/tmp/evil.py"),
+        ("--tags", "a", "--csv=/tmp/evil"),
+        ("--hos=http://far.example",),
+        ("--tailgate-run=/tmp",),
+        ("--",),
+    ],
+)
+def test_a_plan_brings_no_options_of_locusts_own(words: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="is no option of a locustfile"):
+        accepted_plan(welcome(plan(locust_options=words)), options(), {})
+
+
+def test_options_that_the_locustfile_reads_are_accepted() -> None:
+    words = ("--region=eu", "--fast", "--tags", "a", "b", "--exclude-tags=c", "--note=-x")
+    assert accepted_plan(welcome(plan(locust_options=words)), options(), {}).load.locust_options == words

@@ -13,6 +13,7 @@ from harness import __version__
 from harness.errors import RigError
 from harness.model.frozen import Frozen
 from harness.remote.messages import (
+    FILES_MOST,
     LIVENESS_S,
     Abort,
     Declined,
@@ -229,6 +230,41 @@ def test_the_log_of_a_worker_comes_into_the_run_directory(world: World) -> None:
     world.until_running()
     world.say("b", KeptFile(name="locust.log", data=b"said"))
     assert (world.run_dir / "logs" / "locust-1.log").read_bytes() == b"said"
+
+
+def test_names_and_notes_of_a_locustfile_come_during_the_load_again_and_again(world: World) -> None:
+    world.until_running()
+    for count in range(1, 30):  # more often than a worker may send files
+        world.say("b", KeptFile(name="names-1.ndjson", data=b'"/offers"\n' * count))
+    world.say("b", KeptFile(name="locustfile-1.ndjson", data=b'{"kind": "ignored"}\n'))
+    world.say("b", KeptFile(name="names-0.ndjson", data=b"another worker's"))
+    assert (world.run_dir / "names-1.ndjson").read_bytes() == b'"/offers"\n' * 29
+    assert (world.run_dir / "locustfile-1.ndjson").read_bytes() == b'{"kind": "ignored"}\n'
+    assert not (world.run_dir / "names-0.ndjson").exists()
+    assert not list(world.run_dir.glob(".names*"))
+
+
+def test_a_worker_sends_only_so_many_files(world: World) -> None:
+    world.until_running()
+    for number in range(FILES_MOST + 5):
+        world.say("a", KeptFile(name=f"answers/{number}.txt", data=b"x"))
+    assert len(list((world.run_dir / "answers").iterdir())) == FILES_MOST
+
+
+def test_a_locustfiles_processes_start_when_the_service_is_ready(tmp_path: Path) -> None:
+    users = tmp_path / "users.py"
+    users.write_text("", encoding="utf-8")
+    plan = remote_plan()
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    world = World(run_dir, plan.model_copy(update={"load": plan.load.model_copy(update={"locustfile": str(users)})}))
+    world.join("a", "b")
+    world.run(5)
+    assert not world.got("a", Prepare) and world.relay.stage is RelayStage.JOINING
+    handshake.write_service_ready(run_dir)
+    world.run(0.1)
+    assert world.got("a", Prepare) and world.got("b", Prepare)
+    world.relay.close()
 
 
 def test_workers_get_neither_command_nor_environment_of_the_service(tmp_path: Path) -> None:

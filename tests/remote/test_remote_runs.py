@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.evidence import Evidence
+from harness.rundir.locustfile.request_names import read_names
 from harness.rundir.rows import SAMPLES, read_rows
 from harness.stack.processes.ports import PortLease
 from tests.remote.remote_world import (
@@ -229,3 +230,19 @@ def test_a_locustfile_is_run_from_the_workers_own_copy(tmp_path: Path, load: str
     assert all(check["ok"] for check in ran.results["validity"])
     rows = [read_rows(ran.run_dir / f"samples-{index}.bin", SAMPLES) for index in (0, 1)]
     assert all(len(each) > 20 for each in rows)
+    assert all(read_names(ran.run_dir, 2)), "each worker has delivered the names of its requests"
+    assert not Evidence.load(ran.run_dir).broken
+
+
+@pytest.mark.alone
+@pytest.mark.nightly
+def test_a_mistake_in_a_locustfile_is_named_with_workers_elsewhere(tmp_path: Path) -> None:
+    """By day, `test_locustfile_files` stands for it."""
+    wrong = "from locust import HttpUser, task\nclass A(HttpUser):\n    @task\n    def t(self): {}['id']\n"
+    (tmp_path / "users.py").write_text(wrong, encoding="utf-8")
+    with TrueServer() as server:
+        scenario = SCENARIO.format(host="127.0.0.1", port=server.port, duration="10s")
+        scenario = scenario.replace("rate: 60/s, request: GET /offers", "locustfile: users.py, rate: 60/s")
+        ran, codes = _two_workers(tmp_path, scenario, "--locustfile", "users.py")
+    assert (ran.code, ran.verdict, codes) == (4, "RIG_FAILURE", [4, 4]), ran.stdout + ran.stderr
+    assert "the locustfile raised KeyError: 'id' at users.py:4" in ran.stdout + ran.stderr
