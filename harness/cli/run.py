@@ -76,9 +76,8 @@ def run_command(
 
         loaded = load_all(scenarios, sets, tags)
         display = make_display(quiet=quiet)
-        for one in loaded:
-            for warning in one.warnings:
-                display.note(output.spell(warning, kind="warning"))
+        for warning in (warning for one in loaded for warning in one.warnings):
+            display.note(output.spell(warning, kind="warning"))
         refuse_foreign_targets(targets_of(loaded), allowed)
         refuse_missing_baseline(loaded, baseline)
         options = Options(
@@ -86,8 +85,7 @@ def run_command(
         )
         with Stopper() as stopper:
             outcomes = run_suite(Session(options, display, stopper, head_start), loaded, only)
-            interrupted = stopper.asked
-    code = exit_code(outcomes, interrupted=interrupted)
+            code = exit_code(outcomes, interrupted=stopper.asked)
     output.outcomes(outcomes, code, as_json=as_json, quiet=quiet)
     for outcome in outcomes if open_report else ():
         click.launch(str(outcome.folder / "report.html"))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.evidence import Pool
-from harness.evidence.endings import endings_of
+from harness.evidence.window import endings_of
 from harness.gates import Finding, Gate
 from harness.gates.gate import AdviceContext
 from harness.gates.wording.outcomes import SLOW, causes, from_waiting, headline_of, how_they_ended
