@@ -3,6 +3,7 @@ decided here."""
 
 from __future__ import annotations
 
-from harness.evidence.run import NEVER, Evidence, Pool, Window
+from harness.evidence.run import Evidence, Pool
+from harness.evidence.window import NEVER, Window
 
 __all__ = ["NEVER", "Evidence", "Pool", "Window"]

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence.injections import Injection
-from harness.evidence.run import NEVER, Evidence
+from harness.evidence.run import Evidence
+from harness.evidence.window import NEVER
 from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.rows import FLAG_SHAKEN_ONCE, FLAG_SHAKEN_TWICE
 from harness.rundir.toxics import TOXICS

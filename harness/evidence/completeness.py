@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.evidence.run import Evidence, Window
+from harness.evidence.run import Evidence
+from harness.evidence.window import Window
 from harness.units import Span
 
 

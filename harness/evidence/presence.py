@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.evidence.completeness import asked, expected
-from harness.evidence.run import Evidence, Window
+from harness.evidence.run import Evidence
+from harness.evidence.window import Window
 
 
 @dataclass(frozen=True, slots=True)

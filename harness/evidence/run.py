@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from harness.evidence.joining.calls import arrivals_of_calls, requests_of_calls
 from harness.evidence.joining.clocks import WorkerClock
 from harness.evidence.metrics import MetricSeries, series_of
 from harness.evidence.resources import ResourceSeries
+from harness.evidence.window import NEVER, Window
 from harness.rundir.canaries import CanaryLine
 from harness.rundir.incomplete import IncompleteAnswer
 from harness.rundir.journal import Entry
@@ -41,39 +42,7 @@ from harness.rundir.sessions.login_record import LoginRecord
 from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
 from harness.units import NS_PER_MS, NS_PER_S, Span, join
-from scenarios.load import PlannedArrivals, active_intervals
-
-NEVER: Final = np.iinfo(np.int64).max
-"""The latency of a request that did not end ok. It is above every limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The requests of one phase of one run, in order of intended time.
-
-    `seconds`: how long the phase lasted, without the seconds in which the load generator was late. `cut`: the load was
-    stopped before the phase's end, so it is unknown how the missing requests would have ended.
-    """
-
-    samples: NDArray[Any]
-    latency_ns: NDArray[np.int64]
-    """Done minus intended time; NEVER unless the request ended ok."""
-    index: NDArray[np.int64]
-    """The index of each request in the evidence's `samples`."""
-    seconds: float
-    start_ns: int
-    end_ns: int
-    cut: bool
-
-    def only(self, chosen: NDArray[np.bool_]) -> Window:
-        """The window with only the chosen requests; its times stay."""
-        return replace(self, samples=self.samples[chosen], latency_ns=self.latency_ns[chosen], index=self.index[chosen])
-
-    @property
-    def ok(self) -> NDArray[np.bool_]:
-        """For each request, whether it ended ok."""
-        ok: NDArray[np.bool_] = self.latency_ns != NEVER
-        return ok
+from scenarios.load import PlannedArrivals
 
 
 def _before(samples: NDArray[Any], stop_ns: int) -> NDArray[Any]:
@@ -328,27 +297,6 @@ class Evidence:
         ]
         bad = sum(span.overlap_ns(second) for span in spans for second in late)
         return (sum(span.end_ns - span.begin_ns for span in spans) - bad) / NS_PER_S
-
-    def seconds_with_arrivals(self, phase: str, places: Sequence[int] | None) -> float | None:
-        """How long requests of these places in the plan (None or empty: of all places) could arrive in the phase, in
-        seconds without bad ones; None: all the time.
-
-        The rest of the phase says nothing about it, so it must not count as time in which nothing was slow.
-        """
-        requests = self.plan.load.requests
-        intervals = active_intervals(self.plan.load, tuple(requests[place].name for place in places or ()))
-        if intervals is None:
-            return None
-        active = [
-            Span(self.t0_ns + round(start * NS_PER_MS), self.t0_ns + round(end * NS_PER_MS)) for start, end in intervals
-        ]
-        both = [
-            Span(max(span.begin_ns, other.begin_ns), min(span.end_ns, other.end_ns))
-            for span in self._spans(phase)
-            for other in active
-            if span.overlap_ns(other)
-        ]
-        return self.seconds(both)
 
     def without(self, bad_seconds: frozenset[int]) -> Evidence:
         """The same run as if no request had been due in these seconds, counted from t = 0."""

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from harness.evidence.injections import Injection
-from harness.evidence.run import NEVER, Evidence, Window
+from harness.evidence.run import Evidence
+from harness.evidence.window import NEVER, Window
 from harness.rundir.canaries import Canary, Traffic
 from harness.rundir.planned.fault import PlannedFault
 from harness.units import NS_PER_MS, NS_PER_S, Span, format_duration

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from harness.evidence import Evidence, Pool, Window
 from harness.evidence.completeness import asked
-from harness.evidence.endings import endings_of
+from harness.evidence.window import endings_of
 from harness.gates.gate import DECIDED, Finding, Unit
 from harness.gates.wording.outcomes import SLOW, list_endings
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
 from harness.statistics import Counts, Decision, Rule, batch_sizes, batch_sums, cannot_pass, decide
-from harness.units import NS_PER_S, format_count, format_share
+from harness.units import NS_PER_MS, NS_PER_S, Span, format_count, format_share
+from scenarios.load import active_intervals
 
 if TYPE_CHECKING:
     from harness.rundir.results import Ending
@@ -62,7 +63,7 @@ class Population:
         """The window of the phase in one run, with only the requests of this population, and only as long as these
         could arrive."""
         window = run.window(self.phase, every_part=self.every_part)
-        if (seconds := run.seconds_with_arrivals(self.phase, self.counted_requests(run))) is not None:
+        if (seconds := self._seconds_with_arrivals(run)) is not None:
             window = replace(window, seconds=seconds)
         if self.request is not None:
             window = window.only(run.rows_of_request(window.samples, self.request))
@@ -71,6 +72,23 @@ class Population:
         if self.asking:
             window = window.only(asked(run, window) != 0)
         return window.only(window.ok) if self.ok_only else window
+
+    def _seconds_with_arrivals(self, run: Evidence) -> float | None:
+        """How long requests that count could arrive in the phase, in seconds without bad ones; None: all the time.
+
+        The rest of the phase says nothing about them, so it must not count as time in which nothing was slow.
+        """
+        load = run.plan.load
+        active = active_intervals(load, [load.requests[place].name for place in self.counted_requests(run) or ()])
+        if active is None:
+            return None
+        both = ((max(a, b), min(c, d)) for a, c in run.phase(self.phase).intervals for b, d in active)
+        spans = [
+            Span(run.t0_ns + round(begin_ms * NS_PER_MS), run.t0_ns + round(end_ms * NS_PER_MS))
+            for begin_ms, end_ms in both
+            if begin_ms < end_ms
+        ]
+        return run.seconds(spans)
 
     def counted_requests(self, run: Evidence) -> list[int] | None:
         """The places in the plan of the requests that count; None: every request does."""

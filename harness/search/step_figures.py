@@ -161,7 +161,7 @@ def _span(evidence: Evidence) -> tuple[int, int]:
 
 
 def _quantile_ms(latency_ns: NDArray[np.int64], quantile: float) -> float | None:
-    from harness.evidence.run import NEVER
+    from harness.evidence.window import NEVER
 
     if not len(latency_ns):
         return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.evidence import Pool
-from harness.evidence.endings import endings_of
+from harness.evidence.window import endings_of
 from harness.gates import Finding, Gate
 from harness.gates.gate import AdviceContext
 from harness.gates.wording.outcomes import SLOW, causes, from_waiting, headline_of, how_they_ended

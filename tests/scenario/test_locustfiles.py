@@ -135,6 +135,22 @@ def test_gates_may_name_any_request_of_a_locustfile(folder: Path) -> None:
     assert problems(folder, text) == ()
 
 
+def test_throughput_has_no_planned_bound_since_an_arrival_may_send_several_requests(folder: Path) -> None:
+    for gate in ("throughput > 90/s during", 'throughput for "/v1/offers" > 90/s during'):
+        assert problems(folder, scenario().replace("errors < 1% during", gate)) == ()
+    sent = scenario().replace("locustfile: users.py", "request: GET /v1/offers")
+    assert (
+        "no more than that can end ok" in only_problem(folder, sent.replace("errors < 1%", "throughput > 90/s")).message
+    )
+
+
+def test_every_arrival_may_be_any_request(folder: Path) -> None:
+    load = planned(folder).load.with_names(("a", "b"), ())
+    assert load.places(("a",)) == load.places(()) == {0}
+    (stream,) = load.streams
+    assert stream.share(load.places(("b",))) == 1
+
+
 def test_the_plan_has_what_the_worker_needs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGION_KEY", "a-secret-of-the-test")
     plan = planned(

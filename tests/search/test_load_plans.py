@@ -108,3 +108,41 @@ def test_gates_that_depend_on_how_many_requests_there_are_are_not_judged(tmp_pat
     left = not_judged(planned(tmp_path, "p99 < 2s, max < 5s, errors = 0"))
     assert list(left) == ["max < 5s", "errors = 0"]
     assert all("depends on" in reason for reason in left.values())
+
+
+STREAMS = """\
+name: slow
+service: {rung: timeout}
+upstreams: {azure: {}}
+gateway: {timeout: 5s}
+load:
+  rate: 30/s
+  requests:
+    - GET /a
+    - {name: storm, request: GET /b, stages: [{rate: 0/s, for: 50s}, {rate: 10/s, for: 50s}]}
+    - {name: c, request: GET /c}
+gates: [p99 < 2s]
+"""
+
+
+def test_streams_scale_alike_by_their_highest_rates(tmp_path: Path) -> None:
+    (tmp_path / "scenario.yaml").write_text(STREAMS)
+    base, _ = dry_plan(load_scenario(tmp_path / "scenario.yaml", ()).checked)
+    base = base.model_copy(update={"most_in_flight": 1_000})
+    refuse_unsearchable(base)
+    load = at(base, 100).load
+    found = {
+        stream.name: [(stage.start_per_s, stage.end_per_s, stage.duration_ms) for stage in stream.schedule.stages]
+        for stream in load.streams
+    }
+    assert found == {"": [(75, 75, 17_000)], "storm": [(25, 25, 17_000)]}
+    assert {stream.schedule.start_ms for stream in load.streams} == {-5_000}
+    assert [request.weight for request in load.requests] == [request.weight for request in base.load.requests]
+    assert load.max_in_flight == 1_000, "the slots are those of all streams together"
+
+
+def test_a_load_whose_requests_all_have_rates_can_be_searched(tmp_path: Path) -> None:
+    base = planned(tmp_path, "p99 < 2s", "load.rate=null", "load.request={request: GET /offers, rate: 8/s}")
+    refuse_unsearchable(base)
+    (stream,) = at(base, 70).load.streams
+    assert (stream.name, stream.schedule.stages[0].start_per_s) == ("GET /offers", 70)

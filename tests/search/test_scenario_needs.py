@@ -84,3 +84,16 @@ def test_the_command_says_it_for_people_and_programs(monkeypatch: pytest.MonkeyP
     (ladder,) = document["scenarios"]
     assert ladder["wall_s"] == pytest.approx(sum(cell["wall_s"] for cell in ladder["cells"]))
     assert len(ladder["cells"]) == 6
+
+
+def test_a_gate_on_a_stream_has_its_rate_and_its_time(tmp_path: Path) -> None:
+    storm = "{name: storm, request: GET /b, stages: [{rate: 0/s, for: 100s}, {rate: 20/s, for: 50s}]}"
+    text = SCENARIO.replace("request: GET /offers", f"requests: [GET /a, {storm}]").replace(
+        "p99 < gateway.timeout during azure-latency", "p99 for storm < 8s, p99 < 9s"
+    )
+    (cell,) = needs(tmp_path, text)
+    gates = {gate.text: gate for gate in cell.gates}
+    storm_gate, every = gates["p99 for storm < 8s"], gates["p99 < 9s"]
+    assert [storm_gate.planned_s, storm_gate.rate_per_s] == [pytest.approx(50), pytest.approx(20)]
+    assert every.planned_s == cell.load_s - 10
+    assert every.rate_per_s == pytest.approx((40 * every.planned_s + 20 * 50) / every.planned_s)

@@ -15,10 +15,9 @@ import pytest
 
 from harness import verdict
 from harness.evidence import Evidence, Window
-from harness.evidence import run as evidence
 from harness.evidence.detections.recorded import Cleared
-from harness.evidence.endings import endings_of
 from harness.evidence.meetings import FaultContact
+from harness.evidence.window import NEVER, endings_of
 from harness.gates import exceedance
 from harness.gates.detection import named_judge
 from harness.gates.latency_judge import CutOff
@@ -396,7 +395,7 @@ def swap_latency(latency_ns: Callable[[Evidence], Any]) -> Patch:
 
 def _since_sent(run: Evidence) -> Any:
     latency = run.samples["done_ns"] - run.samples["sent_ns"]
-    latency[run.samples["outcome"] != Outcome.OK] = evidence.NEVER
+    latency[run.samples["outcome"] != Outcome.OK] = NEVER
     return latency
 
 

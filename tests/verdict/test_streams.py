@@ -9,6 +9,7 @@ import pytest
 
 from harness import verdict
 from harness.gates.parse import parse_gate
+from harness.gates.throughput_limits import planned_rate
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.plan import Plan
 from harness.rundir.planned.load import PlannedRequest, Schedule, Stage
@@ -113,3 +114,24 @@ def test_advice_knows_the_rate_of_what_the_gate_counts() -> None:
     plan = two_streams("p99 < 1s")
     rates = [context_of(plan, parse_gate(f"p99{of} < 1s")).rate_per_s for of in ("", " for reads", " for sign-in")]
     assert rates == [60, 40, 20]
+
+
+def test_only_the_time_counts_in_which_requests_that_ask_the_upstream_arrive(tmp_path: Path) -> None:
+    """The reads ask upstreams all the time; where only a storm of 20 s does, `complete` has shown no more than that."""
+    plan = two_streams("complete of azure > 99%", "complete > 99%", storm_ms=20_000)
+    assert verdicts(judged(record(plan), tmp_path / "reads")) == ["pass", "pass"]
+    reads, storm = plan.load.requests
+    swapped = (reads.model_copy(update={"asks": ()}), storm.model_copy(update={"asks": UPSTREAMS}))
+    plan = plan.model_copy(update={"load": plan.load.model_copy(update={"requests": swapped})})
+    results = judged(record(plan), tmp_path / "storm")
+    assert {gate.kind for gate in results.gates[:2]} == {FindingKind.WINDOW_TOO_SHORT}
+
+
+@pytest.mark.parametrize(
+    ("request_name", "phase_per_s"), [("reads", 40.0), ("sign-in", 20 * 60 / 110), (None, 40 + 20 * 60 / 110)]
+)
+def test_main_and_its_successor_are_compared_at_the_rate_of_the_stream(
+    request_name: str | None, phase_per_s: float
+) -> None:
+    found = planned_rate(two_streams("p99 < 1s"), request_name, "whole")
+    assert found == pytest.approx(phase_per_s, rel=0.01)

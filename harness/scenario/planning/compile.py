@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from harness.rundir.plan import LoadPlan, Plan, PlannedGate, PlannedVerdict, StackPlan
-from harness.rundir.planned.load import PlannedLoad, PlannedRequest
-from harness.rundir.planned.login import PlannedLogin
+from harness.rundir.planned.load import PlannedLoad
 from harness.rundir.planned.service import PlannedGateway, PlannedService
 from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork
 from harness.rundir.planned.upstream import PlannedUpstream
@@ -21,11 +19,11 @@ from harness.scenario.planning.completeness import complete_of
 from harness.scenario.planning.gateway_choice import ResolvedGateway
 from harness.scenario.planning.placement import placed
 from harness.scenario.planning.plan_faults import plan_faults
-from harness.scenario.planning.timeline import Timeline, own_schedule, schedule_of
+from harness.scenario.planning.sent_requests import planned_login, planned_requests
+from harness.scenario.planning.timeline import Timeline, schedule_of
 from harness.scenario.schema.locust_options import option_words
-from harness.scenario.schema.requests import Expect, Request, SentRequest
 from harness.scenario.schema.scenario import JmesPath, Scenario
-from harness.scenario.schema.templates import CA_TEMPLATE, fill, names_in
+from harness.scenario.schema.templates import CA_TEMPLATE, fill
 from harness.scenario.source.diagnostics import Diagnostic
 from harness.units import duration_literal
 from harness.upstreams.upstream_files import NO_INPUTS, ProxyAddresses
@@ -302,12 +300,12 @@ def _load(checked: CheckedScenario, workers: int, values: dict[str, str]) -> Pla
         schedule=schedule_of(load, timeline, checked.inputs.replay_ms),
         users=load.users,
         workers=workers,
-        requests=_requests(scenario, timeline, values),
+        requests=planned_requests(scenario, timeline, values),
         locustfile=checked.inputs.locustfile,
         locust_options=option_words(load.locust_options),
         max_users=load.max_users,
         locustfile_asks=load.asks,
-        login=_login(scenario, checked.inputs.columns, values),
+        login=planned_login(scenario, checked.inputs.columns, values),
         data=checked.inputs.data,
         warmup_ms=timeline.warmup_ms,
         duration_ms=timeline.duration_ms,
@@ -329,76 +327,3 @@ def _slots(load: PlannedLoad) -> int:
     if load.model == "closed":
         return load.users or 1
     return max(1, math.ceil(round(planned_peak_per_s(load) * load.client_cap_ms / 1000 * HEADROOM, 6)))
-
-
-def _requests(scenario: Scenario, timeline: Timeline, values: dict[str, str]) -> tuple[PlannedRequest, ...]:
-    """The planned requests. A locustfile counts as one, because its requests are the user's code; that asks whatever
-    any of them asks, and has the headers of all."""
-    asks = scenario.load.asks
-    if scenario.load.locustfile is not None:
-        asked = {name for names in asks.values() for name in names} if asks is not None else set(scenario.upstreams)
-        headers = {**scenario.service.headers, **scenario.load.headers}
-        return (
-            PlannedRequest(
-                name="locustfile",
-                method="GET",
-                path="/",
-                headers={name: fill(value, values) for name, value in headers.items()},
-                asks=tuple(name for name in scenario.upstreams if name in asked),
-            ),
-        )
-    return tuple(_request(scenario, timeline, request, values) for request in scenario.load.written_requests)
-
-
-def _request(scenario: Scenario, timeline: Timeline, request: Request, values: dict[str, str]) -> PlannedRequest:
-    return PlannedRequest(
-        name=request.name,
-        **_sent(scenario, request, values, scenario.load.headers, filled=scenario.load.login is not None),
-        weight=request.weight,
-        schedule=own_schedule(request, scenario.load, timeline),
-        asks=request.asks if request.asks is not None else tuple(scenario.upstreams),
-    )
-
-
-def _sent(
-    scenario: Scenario, request: SentRequest, values: dict[str, str], shared: Mapping[str, str], *, filled: bool
-) -> dict[str, Any]:
-    """What is sent, and what must come back, as fields of a PlannedRequest or a PlannedLogin.
-
-    `shared`: headers of the load. `filled`: something else than a data file is filled in as well, when it is sent.
-    """
-    method, path = request.request.split(" ", 1)
-    headers = {**scenario.service.headers, **shared, **request.headers}
-    body = request.body
-    if request.json_body is not None:
-        body = json.dumps(request.json_body, ensure_ascii=False)
-        if not any(name.lower() == "content-type" for name in headers):
-            headers["Content-Type"] = "application/json"
-    keep = filled or scenario.load.data is not None
-    expect = request.expect or Expect()
-    return {
-        "method": method,
-        "path": path,
-        "headers": {name: fill(value, values, keep_unknown=keep) for name, value in headers.items()},
-        "body": body,
-        "expect_status": expect.status,
-        "expect_contains": expect.contains,
-        "expect_lacks": expect.lacks,
-    }
-
-
-def _login(scenario: Scenario, columns: Sequence[str], values: dict[str, str]) -> PlannedLogin | None:
-    """The planned login. Of the headers of the load it has those that need nothing of what it saves."""
-    login = scenario.load.login
-    if login is None:
-        return None
-    shared = {name: text for name, text in scenario.load.headers.items() if not names_in(text) & login.save.keys()}
-    sent = _sent(scenario, login.request, values, shared, filled=False)
-    texts = (sent["path"], sent["body"] or "", *sent["headers"].values())
-    return PlannedLogin(
-        **sent,
-        save=login.save,
-        users=login.users,
-        every_ms=login.every_ms,
-        by_row=any(names_in(text) & set(columns) for text in texts),
-    )

@@ -1,0 +1,65 @@
+"""The requests of one phase of a run, and how they ended: by outcome, and HTTP errors by their status too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.rundir.results import Ending
+from harness.rundir.rows import Outcome
+
+NEVER: Final = np.iinfo(np.int64).max
+"""The latency of a request that did not end ok. It is above every limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The requests of one phase of one run, in order of intended time.
+
+    `seconds`: how long the phase lasted, without the seconds in which the load generator was late. `cut`: the load was
+    stopped before the phase's end, so it is unknown how the missing requests would have ended.
+    """
+
+    samples: NDArray[Any]
+    latency_ns: NDArray[np.int64]
+    """Done minus intended time; NEVER unless the request ended ok."""
+    index: NDArray[np.int64]
+    """The index of each request in the evidence's `samples`."""
+    seconds: float
+    start_ns: int
+    end_ns: int
+    cut: bool
+
+    def only(self, chosen: NDArray[np.bool_]) -> Window:
+        """The window with only the chosen requests; its times stay."""
+        return replace(self, samples=self.samples[chosen], latency_ns=self.latency_ns[chosen], index=self.index[chosen])
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """For each request, whether it ended ok."""
+        ok: NDArray[np.bool_] = self.latency_ns != NEVER
+        return ok
+
+
+def endings_of(chosen: Iterable[tuple[Window, NDArray[np.bool_]]]) -> tuple[Ending, ...]:
+    """The endings of the chosen requests, the commonest first. `chosen`: windows, each with a mask of its requests.
+
+    A request that ended ok is counted as `slow`, because only its latency can be the reason to choose it.
+    """
+    counts: dict[tuple[int, int], int] = {}
+    for window, which in chosen:
+        rows = window.samples[which]
+        codes = rows["outcome"].astype(np.int64) << 16 | rows["status"]
+        for code, n in zip(*np.unique(codes, return_counts=True), strict=True):
+            outcome = int(code) >> 16
+            status = int(code) & 0xFFFF if outcome == Outcome.HTTP_ERROR else 0
+            counts[outcome, status] = counts.get((outcome, status), 0) + int(n)
+    endings = [
+        Ending(outcome="slow" if outcome == Outcome.OK else Outcome(outcome).name.lower(), status=status or None, n=n)
+        for (outcome, status), n in counts.items()
+    ]
+    return tuple(sorted(endings, key=lambda ending: (-ending.n, ending.outcome, ending.status or 0)))
