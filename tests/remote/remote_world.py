@@ -269,7 +269,13 @@ def machines(count: int, name: str) -> Iterator[list[tuple[str, ...]]]:
 
 def why_no_machines() -> str:
     """Why this machine cannot make namespaces; empty: it can."""
-    for words in (("unshare", "-n", "true"), ("unshare", "-T", "--fork", "--monotonic", "9", "true")):
+    probe = f"tgprobe{os.getpid() % 10_000}"
+    for words in (
+        ("unshare", "-T", "--fork", "--monotonic", "9", "true"),
+        ("unshare", "-n", "ip", "link", "add", probe, "type", "veth", "peer", "name", "there"),
+        ("ip", "netns", "add", probe),
+        ("ip", "netns", "del", probe),
+    ):
         try:
             tried = subprocess.run(words, check=False, capture_output=True, timeout=10)
         except (OSError, subprocess.TimeoutExpired) as exc:
