@@ -18,7 +18,9 @@ def active_intervals(load: PlannedLoad, requests: Sequence[str] = ()) -> tuple[t
         if not stream.share(places):
             continue
         own = tuple(_active(stream))
-        if stream.schedule.replay_ms is not None or (len(own) == 1 and own[0][1] >= load.duration_ms):
+        if stream.schedule.replay_ms is not None:
+            return None
+        if len(own) == 1 and own[0][0] <= stream.schedule.start_ms and own[0][1] >= load.duration_ms:
             return None
         found += own
     joined: list[tuple[float, float]] = []

@@ -17,6 +17,7 @@ from harness.rundir.results import Results
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS
 from harness.verdict.explanations import context_of
+from scenarios.load import active_intervals
 from tests.rundir.recording import T0_NS, Recording, make_plan, record
 
 WHOLE_MS = 110_000
@@ -135,3 +136,8 @@ def test_main_and_its_successor_are_compared_at_the_rate_of_the_stream(
 ) -> None:
     found = planned_rate(two_streams("p99 < 1s"), request_name, "whole")
     assert found == pytest.approx(phase_per_s, rel=0.01)
+
+
+def test_time_before_a_stream_begins_is_no_time_of_it_although_it_lasts_to_the_end() -> None:
+    plan = two_streams("p99 < 1s", storm_ms=WHOLE_MS - 10_000)
+    assert active_intervals(plan.load, ["sign-in"]) == ((10_000, WHOLE_MS),)
