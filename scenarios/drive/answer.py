@@ -30,7 +30,7 @@ class Checks:
 
     def __init__(self, load: PlannedLoad, upstreams: Sequence[PlannedUpstream]) -> None:
         self._ok = load.ok
-        expected = (request.expect_contains for request in load.requests)
+        expected = [text for each in load.requests for text in (each.expect_contains, each.expect_lacks)]
         self._bits = {upstream.name: 1 << upstream.index for upstream in upstreams}
         self._marks: tuple[tuple[bytes, int], ...] = ()
         self._expression: ParsedResult | None = None

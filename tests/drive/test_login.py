@@ -154,7 +154,9 @@ def test_users_who_wait_for_their_answers_have_sessions_as_well(
             worker.await_ready()
             worker.start()
             assert worker.finish() == 0, worker.stderr
-    assert set(map(int, worker.rows()["outcome"])) == {Outcome.OK}
+    outcomes = set(map(int, worker.rows()["outcome"]))
+    assert Outcome.OK in outcomes
+    assert outcomes <= {Outcome.OK, Outcome.UNFINISHED}, "one may be open when the load ends"
     assert len(all_of(pipe)) == 3
     used = {asked.headers["authorization"].removeprefix("Bearer ") for asked in stub.asked if asked.path != "/login"}
     assert used == set(server.tokens), "in turn"
