@@ -5,8 +5,8 @@
 # checks   static checks, then
 # pure     a process for each core. Both depend on no time, so they take at low priority what `waiting` leaves of the
 #          processor. What they say is shown when they are over.
-# waiting  real processes that mostly wait for each other: four tests at once.
-# beside   programs that run for seconds and of which no time is judged: six tests at once.
+# waiting  real processes that mostly wait for each other: four tests at once, three on a slow machine.
+# beside   programs that run for seconds and of which no time is judged: six tests at once, four on a slow machine.
 # alone    what judges a service under load, measures, or looks at all that is left on the machine.
 #
 # Only `pure` imports every test file. The others import those that hold such tests (tests/conftest.py sees that none is
@@ -55,6 +55,21 @@ tell_of() { # NAME
   tell "$1" "$seconds" "$code"
 }
 
+# A slow machine, which needs more than 30 ms to start Python, gets fewer tests at once: else they only wait for a core.
+start_ms=$("$BIN/python" - <<'END'
+import statistics, subprocess, sys, time
+
+def start_ms():
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "pass"], check=True)
+    return 1000 * (time.perf_counter() - began)
+
+print(round(statistics.median(start_ms() for _ in range(9))))
+END
+)
+waiting_at_once=4 beside_at_once=6
+[ "$start_ms" -le 30 ] || { waiting_at_once=3; beside_at_once=4; }
+
 all_began=$(now)
 real=$(grep -rlE --include='test_*.py' 'pytest\.mark\.(stack|browser|alone)' tests)
 (
@@ -62,14 +77,14 @@ real=$(grep -rlE --include='test_*.py' 'pytest\.mark\.(stack|browser|alone)' tes
   in_background pure "$BIN/python" -m pytest -n auto -m "not nightly and not stack and not browser and not alone"
 ) 2>/dev/null & # where the tests are interrupted, its folder is gone
 # shellcheck disable=SC2086 # words are wanted: names of test files hold no spaces
-part waiting "$BIN/python" -m pytest -n 4 --dist loadgroup -m "(stack or browser) and not beside and not nightly and not alone" $real
+part waiting "$BIN/python" -m pytest -n $waiting_at_once --dist loadgroup -m "(stack or browser) and not beside and not nightly and not alone" $real
 wait
 tell_of checks
 tell_of pure
 # shellcheck disable=SC2086
-part beside "$BIN/python" -m pytest -n 6 --dist loadgroup -m "beside and not nightly and not alone" $real
+part beside "$BIN/python" -m pytest -n $beside_at_once --dist loadgroup -m "beside and not nightly and not alone" $real
 # shellcheck disable=SC2086
 part alone "$BIN/python" -m pytest -m "alone and not nightly" $real
 tell all $(($(now) - all_began)) $failed
-printf '\n%s' "$told"
+printf '\nPython starts in %s ms; %s and %s tests at once\n%s' "$start_ms" "$waiting_at_once" "$beside_at_once" "$told"
 exit $failed
