@@ -55,7 +55,7 @@ tell_of() { # NAME
   tell "$1" "$seconds" "$code"
 }
 
-# A slow machine, which needs more than 30 ms to start Python, gets fewer tests at once: else they only wait for a core.
+# A slow machine, which needs more than 20 ms to start Python, gets fewer tests at once: else they only wait for a core.
 start_ms=$("$BIN/python" - <<'END'
 import statistics, subprocess, sys, time
 
@@ -68,7 +68,7 @@ print(round(statistics.median(start_ms() for _ in range(9))))
 END
 )
 waiting_at_once=4 beside_at_once=6
-[ "$start_ms" -le 30 ] || { waiting_at_once=3; beside_at_once=4; }
+[ "$start_ms" -le 20 ] || { waiting_at_once=3; beside_at_once=4; }
 
 all_began=$(now)
 real=$(grep -rlE --include='test_*.py' 'pytest\.mark\.(stack|browser|alone)' tests)
