@@ -8,7 +8,7 @@ split over nine of them would need loads of a minute each. Rates ascend by `ASCE
 (or descend until one holds), then the bracket is halved geometrically until its ends differ by at most `within`. Fresh
 loads decide afterwards: a soak at the best rate is the certificate of a PASS at the error alpha. If it does not pass,
 the next lower rate that held is soaked at alpha ÷ 2, then the next at alpha ÷ 4. One load at the lowest rate that broke
-is the certificate of a FAIL.
+is the certificate of a FAIL; if it does not fail, a higher one that broke is tried.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ASCENT: Final = 1.8
 EXPLORED_MOST: Final = 9
 """Explorative loads of one curve, without those that are repeated."""
 SOAKS_MOST: Final = 3
-REFUTED_MOST: Final = 2
+REFUTED_MOST: Final = 3
 LEAST_PER_S: Final = 1.0
 """A service that breaks at one request a second carries nothing."""
 REPEATS: Final = 2
@@ -168,8 +168,14 @@ def _certify(seen: _Seen, alpha: float) -> Generator[WantedLoad, Outcome, float 
 
 
 def _refute(seen: _Seen, alpha: float) -> Generator[WantedLoad, Outcome, float | None]:
-    """The lowest rate that broke and is shown to; None if none of those tried is."""
-    for tried, rate in enumerate(sorted(seen.broke)[:REFUTED_MOST]):
+    """The lowest rate that broke and is shown to; None if none of those tried is.
+
+    An explorative load may break by chance a little below what the service carries. Then the lowest rate is not shown
+    to fail; one in the middle is tried, and the highest at last, which is the surest to fail.
+    """
+    rates = sorted(seen.broke)
+    candidates = dict.fromkeys((*rates[:1], *rates[len(rates) // 2 : len(rates) // 2 + 1], *rates[-1:]))
+    for tried, rate in enumerate(candidates):
         outcome = yield WantedLoad("refute", rate, alpha=alpha / 2**tried)
         if outcome == "broke":
             return rate

@@ -131,3 +131,16 @@ def test_whatever_the_service_says_the_search_ends_and_certifies_only_what_held(
         assert "held" in said["soak", bracket.certified_per_s]
     if bracket.refuted_per_s is not None:
         assert "broke" in said["refute", bracket.refuted_per_s]
+
+
+def test_a_rate_that_broke_by_chance_is_not_refuted_and_a_higher_one_is() -> None:
+    def service(load: WantedLoad) -> Outcome:
+        if load.purpose == "explore" and load.rate_per_s > 40:
+            return "broke"
+        return carries(60)(load)
+
+    bracket, asked = searched(service)
+    refuted = [load.rate_per_s for load in asked if load.purpose == "refute"]
+    assert refuted == sorted(refuted) and 2 <= len(refuted) <= 3
+    assert bracket.certified_per_s is not None and bracket.refuted_per_s is not None
+    assert bracket.certified_per_s <= 60 < bracket.refuted_per_s
