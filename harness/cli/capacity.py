@@ -111,8 +111,8 @@ def capacity_command(
     asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop)
     display.note(_announcement(cell.loaded, settings, asked.faults))
     with Stopper() as stopper:
-        session = Session(Options(out=out, seed=seed, overrides=sets, workers=workers), display, stopper)
-        folder, results = search_capacity(session, cell, settings, asked)
+        options = Options(out, seed, sets, workers, allowed=allowed)
+        folder, results = search_capacity(Session(options, display, stopper), cell, settings, asked)
     _tell(results, folder, as_json=as_json, quiet=quiet)
     return results.exit_code
 

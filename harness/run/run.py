@@ -108,10 +108,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
     """Run one cell once. Raises RigError if the run could not begin, Interrupted if it was stopped before it began."""
     session.stopper.check()
     scenario = cell.loaded.scenario
-    choice = find_engine(scenario.toxiproxy.url) if scenario.upstreams else NONE
-    if choice.url and is_loopback(urlsplit(choice.url).hostname or ""):
-        _sweep_dead_runs(choice.url)
-    running = _query_running_toxiproxy(scenario, choice)
+    choice, running = choose_toxiproxy(scenario)
     with PortLease() as lease:
         plan = make_plan(
             cell.loaded,
@@ -161,6 +158,17 @@ def _record_yardstick(run_dir: Path, before_ms: float, stopper: Stopper) -> None
     after_ms = None if stopper.asked else yardstick.measure_ms()
     with suppress(OSError):
         write_yardstick(run_dir, Yardstick(before_ms=round(before_ms, 1), after_ms=after_ms and round(after_ms, 1)))
+
+
+def choose_toxiproxy(scenario: Scenario) -> tuple[EngineChoice, RunningToxiproxy | None]:
+    """Which Toxiproxy a run uses, and what one that runs already says of the proxies that the scenario borrows.
+
+    What killed runs left on one of this host is removed. Raises UsageError or RigError if it cannot be used.
+    """
+    choice = find_engine(scenario.toxiproxy.url) if scenario.upstreams else NONE
+    if choice.url and is_loopback(urlsplit(choice.url).hostname or ""):
+        _sweep_dead_runs(choice.url)
+    return choice, _query_running_toxiproxy(scenario, choice)
 
 
 def _query_running_toxiproxy(scenario: Scenario, choice: EngineChoice) -> RunningToxiproxy | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -51,14 +50,6 @@ def _carried(curve: RateCurve) -> str:
     until = f" and not {curve.refuted_per_s:g}/s" if curve.refuted_per_s is not None else ""
     gave_out = " (the load generator ended here)" if curve.ended_by == "generator" else ""
     return f"{least}{curve.certified_per_s:g}/s{until}{gave_out}"
-
-
-def replicas_for(curve: RateCurve, target_per_s: float) -> int | None:
-    """How many instances carry `target_per_s` with one of them missing, if load divides evenly and they share nothing
-    that is full before them; None without a certificate."""
-    if not curve.certified_per_s:
-        return None
-    return math.ceil(target_per_s / curve.certified_per_s) + 1
 
 
 def compare(

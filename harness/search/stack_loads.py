@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from harness.errors import Interrupted, RigError
-from harness.run.run import DRAIN_MARGIN_MS, create_run_dir
+from harness.run.run import DRAIN_MARGIN_MS, choose_toxiproxy, create_run_dir
 from harness.run.run_id import new_run_id
 from harness.rundir.plan import LoadPlan, Plan, PlannedGate
 from harness.scenario.planner import make_plan
@@ -28,7 +28,6 @@ from harness.stack.client import StackClient
 from harness.stack.events import ChildStarted
 from harness.stack.processes.fd_limits import fit_slots
 from harness.stack.processes.ports import PortLease
-from harness.toxiproxy.find import NONE, find_engine
 from harness.units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -123,7 +122,8 @@ class StackLoads:
 
     def _begin(self, run_id: str, run_dir: Path, spec: LoadSpec, number: int) -> None:
         scenario = self._cell.loaded.scenario
-        choice = find_engine(scenario.toxiproxy.url) if scenario.upstreams else NONE
+        options = self._session.options
+        choice, running = choose_toxiproxy(scenario)
         self._lease = PortLease()
         planned = make_plan(
             self._cell.loaded,
@@ -131,10 +131,14 @@ class StackLoads:
             seed=self._seed,
             ports=self._lease.take,
             gateway=resolve_gateway(scenario.gateway.kind),
-            workers=self._session.options.workers,
+            workers=options.workers,
             cell=self._cell.name,
             run_dir=run_dir,
-        ).model_copy(update={"overrides": self._session.options.overrides})
+            toxiproxy=running,
+        ).model_copy(update={"overrides": options.overrides})
+        if planned.load.locustfile is not None:
+            load = planned.load.model_copy(update={"allowed_targets": options.allowed})
+            planned = planned.model_copy(update={"load": load})
         self._base = self._with_slots(planned)
         plan = self._plan(run_id, spec, number)
         create_run_dir(run_dir, plan, self._cell.loaded.text, None)

@@ -10,7 +10,7 @@ from harness.errors import UsageError
 from harness.rundir.results import Machine, ScenarioRef, Tool
 from harness.rundir.searches.capacity import CapacityResults, Limiter, RateCurve
 from harness.rundir.yardstick import Yardstick
-from harness.search.conclusion import compare, replicas_for, sentence_of, verdict_of
+from harness.search.conclusion import compare, sentence_of, verdict_of
 
 THREADS = Limiter(kind="threads", witness="threads: 256 at 200/s and no more at 300/s")
 NOT_KNOWN = Limiter(kind="not_known", witness="not known")
@@ -61,11 +61,6 @@ def test_the_sentence() -> None:
     )
     assert sentence_of([curve(None, 1, ended_by="nothing_holds")]).startswith("carries nothing, down to 1/s")
     assert sentence_of([curve(180, 200)]).endswith("; what stops it is not known")
-
-
-def test_replicas_leave_room_for_one_that_is_gone() -> None:
-    assert replicas_for(curve(180, 200), 1_000) == 7
-    assert replicas_for(curve(None, 200), 1_000) is None
 
 
 def test_it_fell_where_what_fails_now_is_well_below_what_passed_before() -> None:
