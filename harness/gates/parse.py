@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Final
 
-from harness.gates import GATES, Gate, GateSyntaxError
+from harness.gates import GATES, Gate, GateKind, GateSyntaxError
 from harness.gates.syntax.synonyms import meant_gate
 from harness.gates.syntax.tokenizer import SubjectError, Tokens
 from harness.model.value_types import closest, refusal
 
 __all__ = ["GateSyntaxError", "parse_gate"]
 
-_WORDS: Final = tuple(word for kind in GATES for word in kind.WORDS)
+_PERCENTILE: Final = re.compile(r"p\d")
 _KEPT_MOST: Final = 1_000
 """As many parsed gates are kept: more than a scenario and its matrix have."""
 _ABOVE: Final = ("complete", "throughput")
@@ -49,15 +50,14 @@ def parse_gate(text: str) -> Gate:
     GateSyntaxError with the position, the reason and a fix."""
     words = Tokens(text)
     first = words.peek()
-    for kind in GATES:
-        if kind.reads(first):
-            try:
-                gate = kind.parse(words)
-            except SubjectError as exc:
-                fix = _write(_valid(meant_gate(text).texts)) or exc.fix
-                raise GateSyntaxError(exc.message, fix, exc.offset) from None
-            words.end()
-            return gate
+    if kind := _kind_of(first):
+        try:
+            gate = kind.parse(words)
+        except SubjectError as exc:
+            fix = _write(_valid(meant_gate(text).texts)) or exc.fix
+            raise GateSyntaxError(exc.message, fix, exc.offset) from None
+        words.end()
+        return gate
     offset = words.offset
     if not first:
         raise GateSyntaxError("the gate is empty", "p99 < 2s", offset)
@@ -71,7 +71,7 @@ def parse_gate(text: str) -> Gate:
     meant = meant_gate(text)
     if fix := _write(_valid(meant.texts)):
         raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)
-    close = closest(first.lower(), _WORDS)
+    close = closest(first.lower(), GATES)
     fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
     raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)
 
@@ -98,13 +98,19 @@ def _valid(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_gate(text: str) -> bool:
+    words = Tokens(text)
+    kind = _kind_of(words.peek())
+    if kind is None:
+        return False
     try:
-        for kind in GATES:
-            words = Tokens(text)
-            if kind.reads(words.peek()):
-                kind.parse(words)
-                words.end()
-                return True
+        kind.parse(words)
+        words.end()
     except GateSyntaxError:
         return False
-    return False
+    return True
+
+
+def _kind_of(word: str) -> GateKind | None:
+    """The kind of a gate that begins with this word; None if no gate does."""
+    name = "p99" if _PERCENTILE.match(word) else word
+    return GATES.get(name)

@@ -48,7 +48,6 @@ class CompleteGate(GateDefaults):
         "complete of azure > 99% during baseline",
         "complete 6/8 > 99% during azure-latency",
     )
-    WORDS: ClassVar[tuple[str, ...]] = ("complete",)
 
     text: str
     upstream: str | None
@@ -57,10 +56,6 @@ class CompleteGate(GateDefaults):
     limit: float
     """As a fraction: 0.99 for `complete > 99%`."""
     phase: str
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "complete"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

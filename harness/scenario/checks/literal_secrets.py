@@ -13,7 +13,6 @@ from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import texts_with_variables
 from harness.scenario.source.diagnostics import Diagnostic, Path
 from harness.secrets.literal import LiteralSecret, literal_in, literal_in_words, literal_secret
-from harness.upstreams.started import CommandUpstream
 
 _NAMED: Final = ("env", "headers")
 """Mappings whose keys say what the values are."""
@@ -38,8 +37,8 @@ def _commands(scenario: Scenario) -> Iterator[tuple[Path, tuple[str, ...]]]:
     if scenario.service.command is not None:
         yield ("service", "command"), scenario.service.command
     for name, upstream in scenario.upstreams.items():
-        if isinstance(upstream, CommandUpstream):
-            yield ("upstreams", name, "command"), upstream.command
+        if upstream.argv:
+            yield ("upstreams", name, "command"), upstream.argv
 
 
 def _refused(path: Path, found: LiteralSecret) -> Diagnostic:

@@ -29,7 +29,6 @@ from harness.scenario.source.diagnostics import Diagnostic, node_at
 from harness.scenario.source.diagnostics import Path as TreePath
 from harness.scenario.source.tree import MappingNode
 from harness.upstreams.number_files import DAY_S, existing_file, no_larger, numbers_in
-from harness.upstreams.routed_fake import RoutedFake
 from harness.upstreams.upstream_files import KeyPath, UnreadableFile, UpstreamInputs
 
 REPLAY_BYTES_MAX: Final = 50_000_000
@@ -115,10 +114,11 @@ def _recorded_hosts(scenario: Scenario, tree: MappingNode) -> Mapping[Path, Sequ
     """As UpstreamReader has it. A path that cannot be resolved is passed over; its use says why."""
     found: dict[Path, list[str]] = {}
     for name, upstream in scenario.upstreams.items():
-        if isinstance(upstream, RoutedFake) and upstream.har is not None:
+        if upstream.recording is not None:
+            har, host = upstream.recording
             with suppress(OSError, RuntimeError, ValueError):
-                path = _resolved(tree, ("upstreams", name, "har"), upstream.har)
-                found.setdefault(path, []).append(upstream.host or "")
+                path = _resolved(tree, ("upstreams", name, "har"), har)
+                found.setdefault(path, []).append(host)
     return found
 
 
