@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 from harness.gates import GATES, Gate, GateKind, GateSyntaxError
-from harness.gates.syntax.synonyms import meant_gate
 from harness.gates.syntax.tokenizer import SubjectError, Tokens
 from harness.model.value_types import closest, refusal
 
@@ -54,7 +53,7 @@ def parse_gate(text: str) -> Gate:
         try:
             gate = kind.parse(words)
         except SubjectError as exc:
-            fix = _write(_valid(meant_gate(text).texts)) or exc.fix
+            fix = _write(_meant(text)) or exc.fix
             raise GateSyntaxError(exc.message, fix, exc.offset) from None
         words.end()
         return gate
@@ -68,8 +67,7 @@ def parse_gate(text: str) -> Gate:
             "rss < 300MB or cpu < 5ms",
             offset,
         )
-    meant = meant_gate(text)
-    if fix := _write(_valid(meant.texts)):
+    if fix := _write(_meant(text)):
         raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)
     close = closest(first.lower(), GATES)
     fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
@@ -78,7 +76,7 @@ def parse_gate(text: str) -> Gate:
 
 def _fix_of(text: str) -> str:
     """A fix for a gate that was written as a mapping, whose text would be `text`."""
-    texts = _valid((text,)) or _valid(meant_gate(text).texts)
+    texts = _valid((text,)) or _meant(text)
     if texts:
         return _write(texts)
     try:
@@ -86,6 +84,13 @@ def _fix_of(text: str) -> str:
     except GateSyntaxError as exc:
         return f"write a gate as text, `{text}`; in it, {exc.message}: {exc.fix}"
     return ""
+
+
+def _meant(text: str) -> tuple[str, ...]:
+    """The gates that a text which is none may mean."""
+    from harness.gates.syntax.synonyms import meant_gate  # a late import, since most scenarios have no such text
+
+    return _valid(meant_gate(text).texts)
 
 
 def _write(texts: tuple[str, ...]) -> str:

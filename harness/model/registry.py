@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import TypeVar
+from typing import Final, TypeVar
 
 Kind_co = TypeVar("Kind_co", covariant=True)
 
@@ -20,21 +20,21 @@ class Registry(Mapping[str, Kind_co]):
     """
 
     def __init__(self, places: Mapping[str, str]) -> None:
-        self._places = dict(places)
+        self.places: Final = dict(places)
 
     def __getitem__(self, name: str) -> Kind_co:
-        module, attribute = self._places[name].split(":")
+        module, attribute = self.places[name].split(":")
         kind: Kind_co = getattr(import_module(module), attribute)
         return kind
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self.places
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self.places)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.places)
 
     def kinds(self) -> tuple[Kind_co, ...]:
         """Each kind once, in the order of the names. Imports them all."""

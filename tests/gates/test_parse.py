@@ -13,6 +13,7 @@ from harness.gates.latency import LatencyGate
 from harness.gates.latency_limit import Limit
 from harness.gates.parse import parse_gate
 from harness.gates.readings import per_request, resource_gate
+from harness.gates.readings.per_request import PerRequestGate
 from harness.gates.readings.resource_gate import ResourceGate
 from harness.gates.recovery import RecoveryGate
 from harness.gates.shares.complete import CompleteGate
@@ -314,16 +315,13 @@ def test_reading_gates_imports_nothing_heavy() -> None:
     assert out.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("kind", GATES.kinds(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", GATES.kinds(), ids=lambda kind: kind.EXAMPLES[0].split()[0])
 def test_what_a_kind_of_gate_offers_to_editors_is_a_gate(kind: GateKind) -> None:
     assert kind.EXAMPLES
     assert [parse_gate(example).text for example in kind.EXAMPLES] == list(kind.EXAMPLES)
 
 
 def test_the_registry_has_every_word_that_a_kind_knows() -> None:
-    words = {"ShareGate": [], "ResourceGate": [], "PerRequestGate": []}
-    for word, kind in GATES.items():
-        words.setdefault(kind.__name__, []).append(word)
-    assert words["ShareGate"] == list(BAD_OUTCOMES)
-    assert words["ResourceGate"] == list(resource_gate.FIGURES)
-    assert words["PerRequestGate"] == list(per_request.FIGURES)
+    assert [word for word, kind in GATES.items() if kind is ShareGate] == list(BAD_OUTCOMES)
+    assert [word for word, kind in GATES.items() if kind is ResourceGate] == list(resource_gate.FIGURES)
+    assert [word for word, kind in GATES.items() if kind is PerRequestGate] == list(per_request.FIGURES)

@@ -14,6 +14,7 @@ from harness.gates import GATES
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.syntax.tokenizer import Tokens
 from harness.gates.throughput import ThroughputGate
+from harness.model.registry import Registry
 from tests.scenario.world import GOOD, changed, load, only_problem
 
 GATE = "loudness > 7/s during azure-latency"
@@ -42,7 +43,7 @@ class LoudnessGate(ThroughputGate):
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.gates.parse.GATES", {**GATES, "loudness": LoudnessGate})
+    monkeypatch.setattr("harness.gates.parse.GATES", Registry({**GATES.places, "loudness": f"{__name__}:LoudnessGate"}))
 
 
 def test_what_it_needs_of_names_is_refused_in_its_place(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from harness.gates.gate import Finding, Gate, GateDefaults, Unit, moments_for_share
 from harness.gates.shares.margin import MarginGate
-from harness.gates.shares.none_of import NoneGate
 from harness.gates.shares.outcomes import counted, did
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.finding_kind import FindingKind
@@ -50,6 +49,8 @@ class ShareGate(GateDefaults):
         metric = words.take().text
         request = words.request()
         if words.peek() in ("=", "=="):
+            from harness.gates.shares.none_of import NoneGate  # a late import, since most gates allow a share
+
             return NoneGate.parse_rest(words, metric, request)
         _refuse_below_zero(words)
         words.comparison("<", f"{metric} < 1%")

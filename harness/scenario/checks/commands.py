@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Final
 
-from harness.scenario.names.input_files import Inputs, program_findings
+from harness.scenario.names.input_files import Inputs
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
 
@@ -19,6 +19,8 @@ def upstream_program_findings(scenario: Scenario, inputs: Inputs) -> Iterator[Di
     for name, upstream in scenario.upstreams.items():
         cwd = inputs.upstreams[name].cwd
         if upstream.argv and cwd is not None:
+            from harness.scenario.names.programs import program_findings  # a late import, since most start none
+
             yield from program_findings(upstream.argv, upstream.environment, cwd, ("upstreams", name))
 
 

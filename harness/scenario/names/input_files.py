@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-import shlex
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,8 +12,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from harness.model.value_types import did_you_mean
-from harness.scenario.names.locustfile_imports import check_locustfile
-from harness.scenario.names.started_scripts import script_findings
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import (
     LOGIN_REQUEST,
@@ -75,7 +70,7 @@ def read_inputs(scenario: Scenario, tree: MappingNode) -> tuple[Inputs, InputFin
     }
     return Inputs(
         cwd=str((cwd or Path()).absolute()),
-        locustfile=used(("load", "locustfile"), load.locustfile, check_locustfile),
+        locustfile=used(("load", "locustfile"), load.locustfile, _locustfile),
         data=data[0] if data else None,
         columns=data[1] if data else (),
         replay_ms=used(("load", "replay"), load.replay, _arrivals_ms),
@@ -157,6 +152,12 @@ def _folder(found: Path) -> Path:
     return found
 
 
+def _locustfile(found: Path) -> str:
+    from harness.scenario.names.locustfile_imports import check_locustfile  # a late import: most loads have none
+
+    return check_locustfile(found)
+
+
 def _csv(found: Path) -> tuple[str, tuple[str, ...]]:
     """Its path and its columns."""
     try:
@@ -233,37 +234,6 @@ def warnings_without_data(raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
                 message = f"without `load.data`, `{match[0]}` is sent as it stands"
                 fix = f"write `data: FILE.csv`, with a column `{match[1]}`; for the text itself write %7B{match[1]}%7D"
                 yield Diagnostic(path, message, fix, offset=match.start())
-
-
-def program_findings(
-    command: Sequence[str] | None, env: Mapping[str, str], cwd: str, of: TreePath = ("service",)
-) -> Iterator[Diagnostic]:
-    """Checks that the program of a command exists and is executable, unless a template or variable names it. `of`: the
-    part of the scenario that has the command."""
-    at = (*of, "command")
-    program = command[0] if command else ""
-    path = env.get("PATH", os.environ.get("PATH", os.defpath))
-    if not program or "{" in program or (os.sep not in program and "{" in path):
-        return
-    if os.sep not in program:
-        if shutil.which(program, path=path) is not None:
-            yield from script_findings(command or (), env, cwd, of)
-        else:
-            fix = "install it, activate its environment, or give its path, such as ./app"
-            if (Path(cwd) / program).is_file():
-                fix = f"write ./{program}: a program without / in its name is searched on PATH only"
-            yield Diagnostic(at, f"the program `{program}` was not found on PATH", fix)
-        return
-    found = Path(cwd) / program
-    if not found.is_file():
-        what = "is a folder" if found.is_dir() else "does not exist"
-        fix = "the path is relative to `cwd`, by default this file's folder"
-        yield Diagnostic(at, f"the program {found} {what}", fix)
-    elif not os.access(found, os.X_OK):
-        fix = f"chmod +x {shlex.quote(str(found))}, or name its interpreter first"
-        yield Diagnostic(at, f"the program {found} is not executable", fix)
-    else:
-        yield from script_findings(command or (), env, cwd, of)
 
 
 # ---------------------------------------------------------------- recordings: one number per line

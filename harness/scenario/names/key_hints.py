@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from typing import Final
 
@@ -27,6 +26,8 @@ def key_hint(finding: Diagnostic) -> Diagnostic:
     if finding.meant_key is None:
         return finding
     key = str(finding.path[-1])
+    import difflib  # a late import, since most scenarios have no unknown key
+
     if finding.meant_key and difflib.SequenceMatcher(None, key, finding.meant_key).ratio() >= NEAR:
         return finding
     if key == "duration" and ("stages" in finding.path or finding.path[0] == "faults"):

