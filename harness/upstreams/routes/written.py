@@ -22,7 +22,6 @@ from harness.rundir.planned.routes import (
 )
 from harness.upstreams.latency_fields import latency_findings
 from harness.upstreams.profile import LatencyProfile
-from harness.upstreams.recording import Points
 from harness.upstreams.routes.routes_read import ROUTES_MOST
 from harness.upstreams.routes.templates import BadTemplate, Placeholder, params_of, parse_template, parse_tree
 
@@ -149,9 +148,9 @@ class WrittenRoute(RouteAnswer):
     def every_answer(self) -> tuple[RouteAnswer, ...]:
         return self.answers if self.answers is not None else (self,)
 
-    def planned_profile(self, recorded: Points = ()) -> PlannedProfile | None:
+    def planned_profile(self) -> PlannedProfile | None:
         if self.profile:
-            return self.profile.plan(recorded)
+            return self.profile.plan(())
         if self.p50_ms is None or self.p99_ms is None:
             return None
         return PlannedProfile(kind="lognormal", numbers_ms={"p50_ms": self.p50_ms, "p99_ms": self.p99_ms})
