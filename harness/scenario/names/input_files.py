@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from harness.model.tree import MappingNode
 from harness.model.value_types import did_you_mean
 from harness.scenario.names.locustfile_imports import check_locustfile
 from harness.scenario.names.started_scripts import script_findings
@@ -27,7 +28,6 @@ from harness.scenario.schema.template_texts import (
 )
 from harness.scenario.source.diagnostics import Diagnostic, node_at
 from harness.scenario.source.diagnostics import Path as TreePath
-from harness.scenario.source.tree import MappingNode
 from harness.upstreams.number_files import DAY_S, RELATIVE, existing_file, existing_folder, no_larger, numbers_in
 from harness.upstreams.routed_fake import RoutedFake
 from harness.upstreams.upstream_files import KeyPath, UnreadableFile, UpstreamInputs
