@@ -16,27 +16,22 @@ from pathlib import Path
 from typing import Final
 
 from fake_backends.tls.connecting import connected
+from fake_backends.tls.failed_handshakes import NOT_TLS
 from harness.errors import RigError
+from harness.http1 import ALPN_HTTP_1
 from harness.rundir.planned.forwarding import ForwardSpec, StreamSpec
+from harness.tls_channel import unverified_context
 
-HTTP_1: Final = ("http/1.1",)
 NAMES_SHOWN: Final = 5
 _EXPIRED: Final = 10
 _NOT_YET_VALID: Final = 9
 _OTHER_NAME: Final = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h, as the numbers above."""
 _UNKNOWN_ISSUER: Final = (2, 18, 19, 20, 21)
-_NOT_TLS: Final = (
-    "WRONG_VERSION_NUMBER",
-    "HTTP_REQUEST",
-    "UNKNOWN_PROTOCOL",
-    "PACKET_LENGTH_TOO_LONG",
-    "UNEXPECTED_MESSAGE",
-)
 _UNREACHABLE: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
 
 
-def origin_context(ca: Path | None, alpn: Sequence[str] = HTTP_1) -> ssl.SSLContext:
+def origin_context(ca: Path | None, alpn: Sequence[str] = ALPN_HTTP_1) -> ssl.SSLContext:
     """Verifies certificates by the authorities of the system, or only by those in the file `ca`.
 
     `alpn`: the protocols that are offered; empty: none. Raises RigError if the file cannot be used.
@@ -99,7 +94,7 @@ def _connection_error(error: OSError, host: str, port: int, *, in_tls: bool) -> 
 
 
 def _handshake_error(error: ssl.SSLError, where: str) -> RigError:
-    if error.reason in _NOT_TLS:
+    if error.reason in ("HTTP_REQUEST", *NOT_TLS):
         return RigError(f"{where} does not speak TLS", "write http:// in place of https://, or mend the port")
     if isinstance(error, ssl.SSLEOFError):
         return RigError(f"{where} closed the connection in the TLS handshake", "if it speaks no TLS, write http://")
@@ -133,12 +128,9 @@ async def _names_of(host: str, port: int, server_name: str, timeout_s: float) ->
     """The names that the origin's certificate is for, for a message: nothing is trusted because of them."""
     from cryptography import x509
 
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
         async with asyncio.timeout(timeout_s):
-            _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=server_name)
+            _, writer = await asyncio.open_connection(host, port, ssl=unverified_context(), server_hostname=server_name)
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         shown = tls.getpeercert(binary_form=True)
         writer.close()
