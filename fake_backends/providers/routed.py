@@ -19,6 +19,7 @@ from fake_backends.routing.rendering import Render, RequestValues, renderer
 from fake_backends.routing.router import Router
 from harness.rundir.planned.routes import ANY_PATH, PlannedRoute
 from harness.rundir.planned.upstream import FakeSpec
+from harness.text import listed
 from harness.upstreams.routes.answer_sizes import canary_bytes
 from harness.upstreams.routes.nearest_query import nearest_query
 from harness.upstreams.routes.read import read_routes
@@ -64,7 +65,7 @@ class Routed:
         self._healthy = _healthy(mark, canary_bytes(self.routes))
         self._numbers = count()
         self._unmatched: dict[tuple[str, str], Response] = {}
-        self.speaks = _listed(self.routes)
+        self.speaks = listed([route.name for route in self.routes], NAMED_MOST)
 
     def respond(self, request: IncomingRequest) -> Response:
         if request is self.health:
@@ -109,9 +110,3 @@ def _healthy(mark: str, size: int) -> Response:
     """The answer to a canary: it holds the mark, and has as many bytes as the largest answer of a route."""
     body = orjson.dumps({"routes": [{"id": f"canary{mark}"}], "filling": ""})
     return Response.of_json(200, body[:-2] + b"." * max(0, size - len(body)) + body[-2:])
-
-
-def _listed(routes: Sequence[PlannedRoute]) -> str:
-    names = [route.name for route in routes]
-    more = f" and {len(names) - NAMED_MOST} more" if len(names) > NAMED_MOST else ""
-    return f"{', '.join(names[:NAMED_MOST])}{more}"

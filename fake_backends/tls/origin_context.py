@@ -20,6 +20,7 @@ from fake_backends.tls.failed_handshakes import NOT_TLS
 from harness.errors import RigError
 from harness.http1 import ALPN_HTTP_1
 from harness.rundir.planned.forwarding import ForwardSpec, StreamSpec
+from harness.text import listed
 from harness.tls_channel import unverified_context
 
 NAMES_SHOWN: Final = 5
@@ -109,9 +110,8 @@ async def _certificate_error(
     where, code = f"{host}:{port}", error.verify_code
     if code in _OTHER_NAME:
         names = await _names_of(host, port, server_name, timeout_s)
-        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-        listed = (", ".join(names[:NAMES_SHOWN]) or "no name at all") + more
-        message = f"the certificate of {where} is not for {server_name}: it is for {listed}"
+        named = listed(names, NAMES_SHOWN) or "no name at all"
+        message = f"the certificate of {where} is not for {server_name}: it is for {named}"
         return RigError(message, "write the URL with a name of the certificate")
     if code in _UNKNOWN_ISSUER:
         kind = "is self-signed" if code in (18, 19) else "was issued by an authority that is not trusted here"

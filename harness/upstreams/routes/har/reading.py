@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.model.value_types import did_you_mean, shortened
+from harness.text import listed
 from harness.upstreams.routes.har.exchanges import RecordedExchange, exchanges_of
 from harness.upstreams.routes.har.host_recording import HostRecording, exchanges
 from harness.upstreams.routes.routes_read import ROUTES_MOST, RoutesRead, UnreadableRoutes
@@ -130,9 +131,8 @@ class _Reading:
         return (f"{self.no_exchanges:,} of the entries are left out because they are {what}",)
 
     def _counts(self, hosts: list[str]) -> str:
-        shown = ", ".join(f"`{shortened(host)}` ({self.answered[host]:,})" for host in hosts[:_HOSTS_LISTED])
-        more = len(hosts) - _HOSTS_LISTED
-        return f"{len(hosts):,} hosts: {shown}" + (f" and {more:,} more" if more > 0 else "")
+        counts = [f"`{shortened(host)}` ({self.answered[host]:,})" for host in hosts]
+        return f"{len(hosts):,} hosts: {listed(counts, _HOSTS_LISTED)}"
 
 
 def _unanswerable(exchange: RecordedExchange) -> str:
