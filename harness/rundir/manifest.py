@@ -35,6 +35,11 @@ def part_of_upstream(name: str) -> str:
     return f"upstream {name}"
 
 
+def how_ended(code: int) -> str:
+    """For people, as the end of a sentence: `ended with exit code 1`. `code`: as subprocess reports it."""
+    return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
 class ToxiproxyInfo(Frozen):
     kind: Literal["real", "none"]
     """`none`: the scenario has no upstreams, so there is no Toxiproxy."""
@@ -66,7 +71,7 @@ class ProcessExit(Frozen):
             return f"was not ready again within {format_duration(self.not_ready_ms)} of the fault on it"
         if self.stopped:
             return "was stopped by a signal (SIGSTOP)"
-        return f"ended by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"
+        return how_ended(self.code)
 
 
 class HarnessFault(Frozen):
