@@ -11,19 +11,15 @@ import ssl
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.tls_channel import TlsChannel, unverified_context
 from harness.upstreams.probes.foreign import is_tls, not_the
-from harness.upstreams.probes.talk import Talk, Talking, TalkProbe
+from harness.upstreams.probes.talk import Talk, Talking
 
 
-class TlsProbe(TalkProbe):
-    def __init__(self, upstream: PlannedUpstream, *, reads_to_end: bool) -> None:
-        def conversation(talk: Talk) -> Talking[str]:
-            secured = Secured(talk, upstream.origin.host)
-            if not (yield from secured.shake_hands()):
-                return "" if is_tls(talk.start) else not_the("TLS", talk.start)
-            secured.close()
-            return ""
-
-        super().__init__(conversation, reads_to_end=reads_to_end)
+def ask_tls(talk: Talk, upstream: PlannedUpstream) -> Talking[str]:
+    secured = Secured(talk, upstream.origin.host)
+    if not (yield from secured.shake_hands()):
+        return "" if is_tls(talk.start) else not_the("TLS", talk.start)
+    secured.close()
+    return ""
 
 
 class Secured:
