@@ -104,7 +104,7 @@ def _upstream(definitions: dict[str, Any]) -> dict[str, Any]:
         schema = kind.model_json_schema(by_alias=True, ref_template=_REF)
         definitions.update(schema.pop("$defs", {}))
         variants.append(schema)
-    return variants[0] if len(variants) == 1 else {"anyOf": variants}
+    return {"anyOf": variants}
 
 
 def _either(part: type[StrictModel]) -> dict[str, Any]:
