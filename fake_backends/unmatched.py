@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from harness.rundir.ndjson import replace_file
 from harness.rundir.unmatched import FILE, KINDS_MOST, METHOD_MOST, PATH_MOST, Unmatched
 from harness.secrets.redact import redact
 from harness.text import one_line
@@ -53,11 +54,8 @@ class UnmatchedCalls:
         if not self._changed:
             return
         self._changed = False
-        draft = self._path.with_name(f".{FILE}")
-        lines = "".join(f"{line.model_dump_json()}\n" for line in self.lines())
         with suppress(OSError):
-            draft.write_text(lines, encoding="utf-8")
-            draft.replace(self._path)
+            replace_file(self._path, "".join(f"{line.model_dump_json()}\n" for line in self.lines()))
 
     def lines(self) -> list[Unmatched]:
         """The kinds in the order in which they first came; for each upstream, the number of all other calls comes

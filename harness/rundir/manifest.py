@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from harness.model.frozen import Frozen
+from harness.rundir.ndjson import replace_file
 from harness.units import format_duration
 
 SERVICE: Final = "sut"
@@ -118,11 +119,8 @@ class Manifest(Frozen):
     ended: RunEnd | None = None
 
     def write(self, run_dir: Path) -> None:
-        """Replace the file in one step: a reader never sees half of it."""
-        path = run_dir / "manifest.json"
-        draft = path.with_suffix(".json.new")
-        draft.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        draft.replace(path)
+        """Raises OSError."""
+        replace_file(run_dir / "manifest.json", self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def read(cls, run_dir: Path) -> Manifest:
