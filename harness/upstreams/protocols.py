@@ -12,19 +12,6 @@ from typing import Final, Literal
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.upstream import PlannedUpstream
 
-__all__ = [
-    "OURS_PAUSE_S",
-    "PROTOCOLS",
-    "SCHEMES",
-    "CanarySize",
-    "ProtocolName",
-    "ProtocolTraits",
-    "Scheme",
-    "TlsMode",
-    "canary_pause_s",
-    "canary_size",
-]
-
 TlsMode = Literal["terminate", "originate", "passthrough"]
 
 OURS_PAUSE_S: Final = 0.5

@@ -26,20 +26,11 @@ _WITH_CONTENT: Final = (
 )
 
 
-def read_har(path: Path, host: str) -> RoutesRead:
-    """The routes of one host of a recording. Raises UnreadableRoutes.
-
-    `host`: with or without port, in any case; empty if the recording has one host only.
-    """
-    found = read_hosts(path, (host,))[host]
-    if isinstance(found, UnreadableRoutes):
-        raise found
-    return found
-
-
 def read_hosts(path: Path, hosts: Iterable[str]) -> dict[str, RoutesRead | UnreadableRoutes]:
-    """For each of these hosts, spelled as above, its routes or why it has none. The file is read once. Raises
-    OSError."""
+    """For each of these hosts, its routes or why it has none. The file is read once. Raises OSError.
+
+    A host is with or without port, in any case, and empty if the recording has one host only.
+    """
     readings = {host: _Reading(_wanted(host)) for host in hosts}
     try:
         for exchange in exchanges_of(path):
