@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Final, TypeVar
 
-from harness.rundir.canaries import Looks
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.probe import Probe
 
@@ -126,10 +125,3 @@ class TalkProbe(Probe):
         if self._verdict is not None:
             return self._verdict
         return f"cut short after {self.received} bytes" if self.received else "closed without an answer"
-
-    @property
-    def status(self) -> int:
-        return 0
-
-    def looks(self) -> Looks | None:
-        return None
