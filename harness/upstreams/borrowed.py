@@ -40,7 +40,6 @@ def proxy_name(value: Any) -> str:
 
 class BorrowedUpstream(Upstream):
     KIND: ClassVar = "borrowed"
-    ORIGINS: ClassVar = ("proxy",)
     CALLED: ClassVar = "a borrowed proxy"
 
     proxy: Annotated[
@@ -50,9 +49,9 @@ class BorrowedUpstream(Upstream):
     ] = Field(description="Its name on the Toxiproxy at `toxiproxy.url`; naming it is the consent to break it")
     protocol_named: ProtocolName = Field("http", alias="protocol", description="How it is asked whether it lives")
 
-    @classmethod
-    def reads(cls, raw: dict[str, Any]) -> bool:
-        return "proxy" in raw
+    @property
+    def borrowed_proxy(self) -> str:
+        return self.proxy
 
     @property
     def has_known_address(self) -> bool:

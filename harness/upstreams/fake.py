@@ -98,10 +98,6 @@ class CatalogFake(Fake):
     rows: int = Field(400, ge=1, le=5000, description="Offers in its catalog")
     page: int = Field(0, ge=0, le=5000, description="Offers on a page; 0: all at once")
 
-    @classmethod
-    def reads(cls, raw: dict[str, Any]) -> bool:
-        return True
-
     @property
     def wire_shape(self) -> str:
         return self.provider

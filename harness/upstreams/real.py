@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -33,7 +33,6 @@ SECURE: Final = {plain: secure for secure, plain in PLAIN.items()}
 class RealUpstream(Upstream):
     SHORT_FOR: ClassVar = "url"
     KIND: ClassVar = "real"
-    ORIGINS: ClassVar = ("url",)
     CALLED: ClassVar = "an upstream with `url`"
 
     url: Annotated[
@@ -53,10 +52,6 @@ class RealUpstream(Upstream):
     protocol_named: ProtocolName | None = Field(
         None, alias="protocol", description="How it is asked whether it lives, if the scheme does not say it"
     )
-
-    @classmethod
-    def reads(cls, raw: dict[str, Any]) -> bool:
-        return "url" in raw
 
     @property
     def is_forwarded(self) -> bool:
@@ -90,6 +85,10 @@ class RealUpstream(Upstream):
     @property
     def terminates_tls(self) -> bool:
         return self.tls == "terminate"
+
+    @property
+    def needs_address(self) -> bool:
+        return self.url.keeps_host
 
     @property
     def target(self) -> str:

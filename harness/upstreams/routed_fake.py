@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -30,7 +30,6 @@ FileName = Annotated[str, Field(min_length=1)]
 
 class RoutedFake(Fake):
     AT_MOST_ONE: ClassVar = (SOURCES,)
-    ORIGINS: ClassVar = SOURCES
     CALLED: ClassVar = "a fake with routes"
 
     routes: Routes | None = Field(None, description="METHOD PATH: what it answers; * for whatever has no other route")
@@ -39,9 +38,13 @@ class RoutedFake(Fake):
     openapi: FileName | None = Field(None, description="A description of the API: answers by its examples and schemas")
     wiremock: FileName | None = Field(None, description="Stub mappings: the folder that has `mappings`, or one file")
 
-    @classmethod
-    def reads(cls, raw: dict[str, Any]) -> bool:
-        return any(key in raw for key in SOURCES)
+    @property
+    def recording(self) -> tuple[str, str] | None:
+        return (self.har, self.host or "") if self.har is not None else None
+
+    @property
+    def has_written_answers(self) -> bool:
+        return self.routes is not None
 
     @property
     def wire_shape(self) -> str:

@@ -6,7 +6,7 @@ connection through Toxiproxy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
@@ -44,7 +44,6 @@ StartReady = Annotated[
 
 class CommandUpstream(Upstream):
     KIND: ClassVar = "command"
-    ORIGINS: ClassVar = ("command",)
     CALLED: ClassVar = "an upstream with `command`"
 
     command: Command = Field(description="Started without a shell; {port} is the port that it must listen on")
@@ -60,9 +59,13 @@ class CommandUpstream(Upstream):
     )
     observe: bool = Field(True, description="false: no call is recorded, and only connections are seen")
 
-    @classmethod
-    def reads(cls, raw: dict[str, Any]) -> bool:
-        return "command" in raw
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return self.command
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return self.env
 
     @property
     def protocol(self) -> ProtocolName:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -56,8 +56,6 @@ class Upstream(StrictModel):
 
     KIND: ClassVar[str]
     """Its name in a plan, and in `harness.upstreams.probes.PROBES`."""
-    ORIGINS: ClassVar[tuple[str, ...]] = ()
-    """The keys of which each says what answers. A mapping with one of them is an upstream of this kind."""
     CALLED: ClassVar[str] = "an upstream of another kind"
     """The kind in messages."""
 
@@ -69,11 +67,6 @@ class Upstream(StrictModel):
         (), description="How the service spells it besides, in its log or in the labels of its alert"
     )
 
-    @classmethod
-    def reads(cls, raw: dict[str, Any]) -> bool:
-        """Whether a mapping of a scenario is an upstream of this kind."""
-        raise NotImplementedError
-
     @property
     def has_known_address(self) -> bool:
         """Whether a service may be configured with the listener's address before a run."""
@@ -83,6 +76,36 @@ class Upstream(StrictModel):
     def target(self) -> str | None:
         """The URL of what the calls of the service reach in the end, without user, path and query; None: it is ours."""
         return None
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command by which tailgate starts it; empty: tailgate does not start it."""
+        return ()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the scenario adds to the environment of its command."""
+        return {}
+
+    @property
+    def borrowed_proxy(self) -> str | None:
+        """The name of the proxy that exists already on the user's Toxiproxy; None: the proxy is a run's own."""
+        return None
+
+    @property
+    def recording(self) -> tuple[str, str] | None:
+        """The HAR file that it plays, as written, and the host of that file, empty for its only one; None: no file."""
+        return None
+
+    @property
+    def has_written_answers(self) -> bool:
+        """Whether its answers are written in the scenario."""
+        return False
+
+    @property
+    def needs_address(self) -> bool:
+        """Whether its clients must be told the address of the listener, since its name is another one in their URL."""
+        return False
 
     @property
     def wire_shape(self) -> str | None:

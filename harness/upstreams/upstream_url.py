@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 from harness.model.value_types import did_you_mean, kind_of, refusal, shortened
 from harness.rundir.planned.forwarding import UrlParts
-from harness.secrets.expand import REFERENCE
+from harness.secrets.syntax import REFERENCE
 from harness.upstreams.protocols import SCHEMES, Scheme
 
 LONGEST: Final = 2_000

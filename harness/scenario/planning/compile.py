@@ -34,9 +34,9 @@ HEADROOM: Final = 1.25
 """Factor on the slots that the peak rate and the client cap can fill, because arrivals come in bursts."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CheckedScenario:
-    """A scenario and what its checks found, ready to be planned."""
+    """A scenario and what its checks found, ready to be planned. Equal only to itself."""
 
     scenario: Scenario
     timeline: Timeline

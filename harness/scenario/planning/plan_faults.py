@@ -10,7 +10,7 @@ from harness.rundir.planned.fault import FaultWindow, PlannedFault
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.toxics import TOXICS
 from harness.scenario.planning.fault_routes import route_findings
-from harness.scenario.planning.fault_targets import is_forwarded_command, target_findings
+from harness.scenario.planning.fault_targets import target_findings
 from harness.scenario.planning.timeline import Timeline
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
@@ -49,7 +49,7 @@ def plan_faults(
             flights=HANDSHAKE_FLIGHTS if any(in_tls) else 1,
             answer_bytes_most=max((most for _, most in sizes), default=0),
             fakes=all(upstream.records_calls for _, upstream in own),
-            forwarded=any(is_forwarded_command(upstream) for _, upstream in own),
+            forwarded=any(upstream.argv and upstream.records_calls for _, upstream in own),
             seed=seed,
         )
         real = [(name, upstream.protocol) for name, upstream in own if not upstream.records_calls]

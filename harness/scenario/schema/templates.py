@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final
 
 from harness.model.value_types import closest, did_you_mean
-from harness.secrets.expand import REFERENCE
+from harness.secrets.syntax import REFERENCE
 
 FAULTS_MOST: Final = 10
 VARIABLE = re.compile(REFERENCE)

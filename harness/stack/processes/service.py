@@ -19,9 +19,10 @@ from harness.rundir.manifest import SERVICE, how_ended, part_of
 from harness.rundir.plan import StackPlan
 from harness.rundir.planned.ca_variables import CA_VARIABLES
 from harness.rundir.planned.service import PlannedService
-from harness.secrets.expand import REFERENCE, Expander
+from harness.secrets.expand import Expander
 from harness.secrets.names import is_named_like_a_secret
 from harness.secrets.redact import REDACTED
+from harness.secrets.syntax import REFERENCE
 from harness.stack.process_spec import ProcessSpec
 from harness.text import MESSAGE_MOST
 from harness.units import duration_literal

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from harness.http1 import is_header_name
 from harness.rundir.planned.routes import BODILESS, PlannedAnswer, decoded_segment
-from harness.secrets.expand import HEADER_VALUE
+from harness.secrets.syntax import HEADER_VALUE
 from harness.upstreams.routes.har.exchanges import RecordedExchange
 from harness.upstreams.routes.har.secrets import (
     UnreadableJson,
