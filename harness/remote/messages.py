@@ -21,6 +21,8 @@ PING_EVERY_S: Final = 1.0
 ROWS_BYTES_MOST: Final = 256_000
 """The most bytes of rows in one message. A whole number of rows."""
 FILE_BYTES_MOST: Final = 2_000_000
+TOKENS_MOST: Final = 100
+"""The most tokens in one message."""
 FILES_MOST: Final = 16
 """Files that one worker sends beside its rows."""
 
@@ -63,6 +65,13 @@ class Pong(Frozen):
     worker_ns: int
 
 
+class Tokens(Frozen):
+    """What logins of the worker saved, so that it is redacted in the logs of the run. May come again."""
+
+    kind: Literal["tokens"] = "tokens"
+    values: Annotated[tuple[str, ...], Field(max_length=TOKENS_MOST)]
+
+
 class Rows(Frozen):
     """Rows of its file, from row `first` on, in the worker's clock. `sha256`: of `data`."""
 
@@ -82,7 +91,7 @@ class RowsEnd(Frozen):
 
 class KeptFile(Frozen):
     """A file that belongs to the run directory: the log of its Locust process, an answer that was incomplete, names of
-    a locustfile's requests and notes on it. It may come again, and is then whole again."""
+    a locustfile's requests and notes on it, the record of its logins. It may come again, and is then whole again."""
 
     kind: Literal["file"] = "file"
     name: str
@@ -100,6 +109,7 @@ class Failed(Frozen):
 
     kind: Literal["failed"] = "failed"
     message: str
+    fix: str = ""
 
 
 # ---------------------------------------------------------------- to a worker
@@ -178,7 +188,8 @@ class Abort(Frozen):
 
 
 FromWorker = Annotated[
-    Join | Declined | Ready | Pong | Rows | RowsEnd | KeptFile | WorkerFinished | Failed, Field(discriminator="kind")
+    Join | Declined | Ready | Pong | Tokens | Rows | RowsEnd | KeptFile | WorkerFinished | Failed,
+    Field(discriminator="kind"),
 ]
 ToWorker = Annotated[
     Welcome | JoinRefused | Prepare | Ping | Start | Stop | EndNow | RowsTaken | Done | Abort,

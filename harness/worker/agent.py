@@ -20,6 +20,7 @@ from harness.errors import Interrupted, RigError, TailgateError, UsageError
 from harness.remote.curve_keys import read_keys
 from harness.remote.messages import (
     LIVENESS_S,
+    TOKENS_MOST,
     Abort,
     Declined,
     Done,
@@ -34,6 +35,7 @@ from harness.remote.messages import (
     RowsTaken,
     Start,
     Stop,
+    Tokens,
     ToWorker,
     Welcome,
     WorkerFinished,
@@ -41,6 +43,7 @@ from harness.remote.messages import (
 from harness.remote.row_spool import RowSpool
 from harness.rundir import handshake
 from harness.rundir.plan import Plan
+from harness.rundir.planned.login import LOGIN_WITHIN_S
 from harness.rundir.planned.upstream import Endpoint
 from harness.secrets.expand import known_secrets
 from harness.secrets.redact import redact
@@ -97,10 +100,10 @@ def serve(
             agent.join()
             agent.work()
         except TailgateError as exc:
-            agent.report_failure(exc.message)
+            agent.report_failure(exc.message, exc.fix)
             raise
         except OSError as exc:
-            agent.report_failure(f"it could not write its files: {exc}")
+            agent.report_failure(f"it could not write its files: {exc}", "make room on its disk")
             raise RigError(f"the worker could not write its files: {exc}", "make room on its disk") from exc
 
 
@@ -131,6 +134,7 @@ class _Agent:
         self._secrets: set[str] = set()
         self._process: LoadProcess | None = None
         self._prepared_s = 0.0
+        self._ready_within_s = READY_WITHIN_S
         self._ends_ns: int | None = None
         """When the Locust process must have ended; None: the load has not begun."""
         self._is_over = False
@@ -178,19 +182,20 @@ class _Agent:
             self._watch_master()
             if self._process is not None:
                 self._watch_process(self._process)
+                self._tell_tokens(self._process, every=False)
                 for file in self._process.of_locustfile(only_grown=True):
                     self._connection.send(file)
                 for rows in spool.next(time.monotonic_ns()):
                     self._connection.send(rows)
                 self._repeat(self._process, spool)
 
-    def report_failure(self, message: str) -> None:
+    def report_failure(self, message: str, fix: str) -> None:
         """Tells the master why this worker ends, unless the master has ended it."""
         if self._index is None or self._was_aborted:
             return
         for file in self._process.files(self._secrets) if self._process else ():
             self._connection.send(file)
-        self._connection.send(Failed(message=redact(message, self._secrets)))
+        self._connection.send(Failed(message=redact(message, self._secrets), fix=fix))
 
     def _receive(self) -> Iterator[ToWorker]:
         for message in self._connection.receive(_TICK_S):
@@ -215,6 +220,7 @@ class _Agent:
             raise
         self._index = message.index
         self._secrets = known_secrets(plan, self._environ)
+        self._ready_within_s += LOGIN_WITHIN_S if plan.load.login else 0.0
         plan.write(self._run_dir)
         self._report(
             f"worker {message.index + 1} of {plan.load.workers} for run {plan.run_id} of {plan.name}: "
@@ -282,18 +288,28 @@ class _Agent:
         if self._ends_ns is None:
             if self._is_over:
                 raise RigError("its Locust process ended before the load began")
-            if not process.is_ready and now_s - self._prepared_s > READY_WITHIN_S:
-                raise RigError(f"its Locust process was not ready within {READY_WITHIN_S:g} s")
+            if not process.is_ready and now_s - self._prepared_s > self._ready_within_s:
+                raise RigError(f"its Locust process was not ready within {self._ready_within_s:g} s")
         elif not self._is_over and time.monotonic_ns() > self._ends_ns:
             raise RigError("its Locust process did not end after the last arrival and the drain")
+
+    def _tell_tokens(self, process: LoadProcess, *, every: bool) -> None:
+        """Sends what logins saved, since the run must redact it in its logs; what is new, or once more all of it."""
+        fresh = process.new_tokens()
+        self._secrets |= fresh
+        told = sorted(process.tokens if every else fresh)
+        for first in range(0, len(told), TOKENS_MOST):
+            self._connection.send(Tokens(values=tuple(told[first : first + TOKENS_MOST])))
 
     def _repeat(self, process: LoadProcess, spool: RowSpool) -> None:
         """Says once a second what the master must know, since a message is lost when a connection breaks."""
         if time.monotonic() < self._repeat_s:
             return
         if self._ends_ns is None and process.is_ready:
+            self._tell_tokens(process, every=True)
             self._connection.send(Ready())
         elif self._is_over and spool.closed:
+            self._tell_tokens(process, every=True)
             # rows rest on the names of a locustfile's requests, so these are sent until the master has said farewell
             again = process.of_locustfile(only_grown=False)
             for file in again if self._is_finished else process.files(self._secrets):

@@ -34,7 +34,7 @@ class LoginRecord(Frozen):
 
     def write(self, run_dir: Path, worker: int) -> None:
         """Replaces the record. Raises OSError."""
-        path = _file(run_dir, worker)
+        path = logins_file(run_dir, worker)
         draft = path.with_name(f".{path.name}")
         draft.write_text(self.model_dump_json() + "\n", encoding="utf-8")
         draft.replace(path)
@@ -60,8 +60,8 @@ def together(records: Iterable[LoginRecord]) -> LoginRecord | None:
 
 def _read(run_dir: Path, worker: int) -> Iterable[LoginRecord]:
     with suppress(OSError, ValueError):
-        yield LoginRecord.model_validate_json(_file(run_dir, worker).read_bytes())
+        yield LoginRecord.model_validate_json(logins_file(run_dir, worker).read_bytes())
 
 
-def _file(run_dir: Path, worker: int) -> Path:
+def logins_file(run_dir: Path, worker: int) -> Path:
     return run_dir / f"logins-{worker}.json"
