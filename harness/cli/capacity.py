@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from harness.cli.display import output
+from harness.cli.options import Quantity, remote_worker_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
@@ -19,25 +20,7 @@ if TYPE_CHECKING:
 WORDS: Final = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "rig_failure": "RIG_FAILURE"}
 
 
-class _Quantity(click.ParamType[float]):
-    """A rate, a duration or a share, as scenarios have them."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from harness.units import parse_duration_ms, parse_rate_per_s, parse_share
-
-        if isinstance(value, float):
-            return value
-        read = {"rate": parse_rate_per_s, "duration": parse_duration_ms, "share": parse_share}[self.name]
-        try:
-            return read(str(value))
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-
-
-_RATE, _DURATION, _SHARE = _Quantity("rate"), _Quantity("duration"), _Quantity("share")
+_RATE, _DURATION, _SHARE = Quantity("rate"), Quantity("duration"), Quantity("share")
 
 
 @click.command("capacity")
@@ -63,6 +46,7 @@ _RATE, _DURATION, _SHARE = _Quantity("rate"), _Quantity("duration"), _Quantity("
 @click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override a field, such as load.rate=20/s.")
 @click.option("--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine.")
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes.")
+@remote_worker_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--quiet", is_flag=True, help="Only the line VERDICT NAME DIR.")
 def capacity_command(
@@ -84,6 +68,9 @@ def capacity_command(
     sets: tuple[str, ...],
     allowed: tuple[str, ...],
     workers: int,
+    expect_workers: int | None,
+    listen: str | None,
+    token_file: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -95,12 +82,14 @@ def capacity_command(
     """
     from harness.cli.display.live import make_display
     from harness.run.invocation import load_all, targets_of
+    from harness.run.remote_load import workers_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
     from harness.search.capacity_run import Asked, read_capacity, search_capacity
     from harness.target_allowlist import refuse_foreign_targets
 
-    (loaded,) = load_all([scenario], sets, ())
+    workers, remote = workers_of(workers, expect_workers, listen, token_file)
+    (loaded,) = load_all([scenario], sets, (), load_is_elsewhere=remote is not None)
     cell = _cell(loaded, only)
     display = make_display(quiet=quiet)
     for warning in loaded.warnings:
@@ -111,7 +100,7 @@ def capacity_command(
     asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop)
     display.note(_announcement(cell.loaded, settings, asked.faults))
     with Stopper() as stopper:
-        options = Options(out, seed, sets, workers, allowed=allowed)
+        options = Options(out, seed, sets, workers, remote, allowed=allowed)
         folder, results = search_capacity(Session(options, display, stopper), cell, settings, asked)
     _tell(results, folder, as_json=as_json, quiet=quiet)
     return results.exit_code

@@ -7,6 +7,7 @@ folder, which is gone when it ends. It ends by itself when nothing came from the
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -74,6 +75,14 @@ class WorkerOptions:
     allowed: tuple[str, ...] = ()
     locustfile: Path | None = None
     data: Path | None = None
+    join_within_s: float = JOIN_WITHIN_S
+    is_patient: bool = False
+    """Whether a run that takes no more workers, or a door behind which there is none yet, is waited for as one that
+    has not begun is."""
+
+
+class NoRunCame(UsageError):
+    """No run took this worker in the time for which it waits."""
 
 
 def serve(
@@ -143,30 +152,36 @@ class _Agent:
         self._was_aborted = False
 
     def join(self) -> None:
-        """Asks until the master answers. Raises UsageError if it refuses or never answers."""
+        """Asks until the master answers. Raises UsageError if it refuses, NoRunCame if it never answers."""
         address = self._options.master.address
         self._report(f"waiting for a run at {address}")
-        give_up_s, asked, refused_s = time.monotonic() + JOIN_WITHIN_S, 0, 0.0
+        give_up_s, asked, refused_s = time.monotonic() + self._options.join_within_s, 0, 0.0
+        again_s = math.inf
         while time.monotonic() < give_up_s:
             for message in self._receive():
                 if isinstance(message, Welcome):
                     self._accept(message)
                     return
                 if isinstance(message, JoinRefused):
-                    raise UsageError(f"the run at {address} does not take this worker: {message.message}", message.fix)
-            if self._connection.handshakes > asked:  # also when the connection was made anew: an answer may be lost
-                asked = self._connection.handshakes
+                    if not self._options.is_patient:
+                        why = f"the run at {address} does not take this worker: {message.message}"
+                        raise UsageError(why, message.fix)
+                    again_s = time.monotonic() + _REPEAT_S
+            # also when the connection was made anew: an answer may be lost
+            if self._connection.handshakes > asked or time.monotonic() > again_s:
+                asked, again_s = self._connection.handshakes, math.inf
                 self._connection.send(Join(version=__version__, host=socket.gethostname()))
             if not asked and self._connection.refusals and not refused_s:
                 refused_s = time.monotonic()
                 self._report(f"{address} answers, but does not accept this token, or no run is behind it yet")
-            if not asked and refused_s and time.monotonic() - refused_s > REFUSED_S:
+            patience_s = math.inf if self._options.is_patient else REFUSED_S
+            if not asked and refused_s and time.monotonic() - refused_s > patience_s:
                 raise UsageError(
                     f"{address} does not accept the token in {self._options.token_file}, or is no run of tailgate",
                     "copy the token file of `tailgate run --token-file` to this machine",
                 )
-        raise UsageError(
-            f"no run of tailgate answered at {address} within {JOIN_WITHIN_S:g} s",
+        raise NoRunCame(
+            f"no run of tailgate took this worker at {address} within {self._options.join_within_s:g} s",
             "start `tailgate run … --expect-workers N --listen HOST:PORT` there; see whether a firewall is between",
         )
 
