@@ -11,7 +11,7 @@ import pytest
 
 from bench.kill_cell import Seen
 from bench.kill_matrix import END, begin_of, chosen, expected, in_page, run, table, wrong
-from bench.kill_stacks import CELLS, FAKED, FAULTS, ORIGIN, PHASES, SIGNALS, STACKS, Cell
+from bench.kill_stacks import CELLS, FAKED, FAR_LOCUST, FAULTS, ORIGIN, PHASES, SIGNALS, STACKS, Cell
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.scenario.planning.gateway_choice import resolve_gateway
@@ -30,6 +30,7 @@ OF_OTHER_STACKS = (
     Cell("partner-child", "SIGSTOP", "baseline", "command"),
     Cell("forwarder", "SIGKILL", "baseline", "forwarded"),
     Cell("tailgate", "SIGKILL", "down", "borrowed"),
+    Cell(FAR_LOCUST, "SIGKILL", "fault", "elsewhere"),
 )
 
 
