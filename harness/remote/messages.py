@@ -6,7 +6,7 @@ They are Locust's own messages (`locust.rpc.protocol`): a msgpack list of type, 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgpack
 from pydantic import Field, TypeAdapter, ValidationError
@@ -195,16 +195,14 @@ ToWorker = Annotated[
     Welcome | JoinRefused | Prepare | Ping | Start | Stop | EndNow | RowsTaken | Done | Abort,
     Field(discriminator="kind"),
 ]
+_M = TypeVar("_M")
 _FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(FromWorker)
 _TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker)
 
 
 def from_worker(data: object) -> FromWorker:
     """Parses what a worker sent. Raises BrokenMessage."""
-    try:
-        return _FROM_WORKER.validate_python(data)
-    except ValidationError as exc:
-        raise BrokenMessage(str(exc.errors()[0]["msg"])) from exc
+    return _parsed(_FROM_WORKER, data)
 
 
 def pack(message: Frozen, sender: str) -> bytes:
@@ -217,11 +215,16 @@ def unpack_for_worker(raw: bytes) -> ToWorker | None:
     """Parses what came from the master; None for a message of Locust's own. Raises BrokenMessage."""
     try:
         type_, data, _sender = msgpack.unpackb(raw, strict_map_key=False)
-        return _TO_WORKER.validate_python(data) if type_ == TYPE else None
-    except ValidationError as exc:
-        raise BrokenMessage(str(exc.errors()[0]["msg"])) from exc
     except Exception as exc:  # msgpack raises several kinds, and the list may have another length
         raise BrokenMessage(f"not a message: {exc}") from exc
+    return _parsed(_TO_WORKER, data) if type_ == TYPE else None
+
+
+def _parsed(adapter: TypeAdapter[_M], data: object) -> _M:
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as exc:
+        raise BrokenMessage(str(exc.errors()[0]["msg"])) from exc
 
 
 def data_of(message: Frozen) -> dict[str, Any]:

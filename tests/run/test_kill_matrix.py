@@ -85,7 +85,7 @@ def test_its_scenarios_are_valid_and_break_what_the_column_says(name: str, tmp_p
 @pytest.mark.parametrize(
     ("patterns", "stacks", "count"),
     [
-        (["tailgate/SIGKILL/fault"], {FAKED, "borrowed"}, 2),
+        (["tailgate/SIGKILL/fault"], {FAKED, "borrowed", "elsewhere"}, 3),
         (["borrowed/*"], {"borrowed"}, len([cell for cell in CELLS if cell.stack == "borrowed"])),
         (["faked/tailgate/SIGKILL/warm-up"], {FAKED}, 1),
         (["*/partner/SIGSTOP/paused", "origin/SIGTERM/fault"], {"command", "forwarded"}, 2),
