@@ -42,10 +42,6 @@ class LatencyGate(LimitedLatency):
     """Whether the latency is that of the first byte of the body."""
 
     @classmethod
-    def reads(cls, word: str) -> bool:
-        return re.match(r"p\d", word) is not None
-
-    @classmethod
     def parse(cls, words: Tokens) -> Self:
         first = words.take("a percentile", _EXAMPLE)
         quantile, of_what = _quantile(first)

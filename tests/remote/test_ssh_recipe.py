@@ -29,7 +29,7 @@ def recipe() -> str:
     """The shell commands of the page."""
     page = Path("docs/workers.md").read_text(encoding="utf-8")
     (found,) = re.findall(r"## Three hosts by ssh.*?```\n(.*?)```", page, flags=re.DOTALL)
-    return found
+    return str(found)
 
 
 @contextmanager

@@ -14,31 +14,25 @@ from harness.gates.syntax.tokenizer import Tokens
 
 @dataclass(frozen=True, slots=True)
 class AnsweredGate(LimitedLatency):
-    """`WORDS` has one word, the figure. `EXAMPLE_LIMIT`: of messages."""
+    """`FIGURE`: the word that begins the gate. `EXAMPLE_LIMIT`: of messages."""
 
+    FIGURE: ClassVar[str]
     EXAMPLE_LIMIT: ClassVar[str]
 
     @classmethod
-    def reads(cls, word: str) -> bool:
-        return word in cls.WORDS
-
-    @classmethod
     def parse(cls, words: Tokens) -> Self:
-        (figure,) = cls.WORDS
         words.take()
-        upstream = upstream_of(words, figure, cls.EXAMPLE_LIMIT)
+        upstream = upstream_of(words, cls.FIGURE, cls.EXAMPLE_LIMIT)
         request = words.request()
-        words.comparison("<", f"{figure} < {cls.EXAMPLE_LIMIT}")
+        words.comparison("<", f"{cls.FIGURE} < {cls.EXAMPLE_LIMIT}")
         return cls(words.text, upstream, request, parse_limit(words), words.phase())
 
     @property
     def metric(self) -> str:
-        (figure,) = self.WORDS
-        return f"{figure} of {self.upstream}" if self.upstream else figure
+        return f"{self.FIGURE} of {self.upstream}" if self.upstream else self.FIGURE
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
-        (figure,) = self.WORDS
-        return timeout_diagnostics(self.limit, names, f"{figure} < {self.EXAMPLE_LIMIT}")
+        return timeout_diagnostics(self.limit, names, f"{self.FIGURE} < {self.EXAMPLE_LIMIT}")
 
     def headline(self, finding: Finding) -> str:
         if finding.observed is None or finding.limit is None:

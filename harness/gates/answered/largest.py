@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class LargestGate(AnsweredGate):
     EXAMPLES: ClassVar[tuple[str, ...]] = ("max < 5s during baseline", "max < gateway.timeout")
-    WORDS: ClassVar[tuple[str, ...]] = ("max",)
+    FIGURE: ClassVar[str] = "max"
     EXAMPLE_LIMIT: ClassVar[str] = "5s"
 
     @property

@@ -23,7 +23,7 @@ LEFT_OUT_MOST: Final = 0.01
 @dataclass(frozen=True, slots=True)
 class MeanGate(AnsweredGate):
     EXAMPLES: ClassVar[tuple[str, ...]] = ("mean < 300ms during baseline", "mean < 1.2x main")
-    WORDS: ClassVar[tuple[str, ...]] = ("mean",)
+    FIGURE: ClassVar[str] = "mean"
     EXAMPLE_LIMIT: ClassVar[str] = "300ms"
 
     def moments(self, confidence: float) -> int:

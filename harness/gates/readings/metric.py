@@ -40,14 +40,9 @@ class MetricGate(SampledGate):
         "metric pool_in_use{backend=azure} < 20 during azure-latency",
         "metric retries_total < 0.1 during azure-latency",
     )
-    WORDS: ClassVar[tuple[str, ...]] = ("metric",)
 
     of: Series
     in_bytes: bool
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "metric"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

@@ -45,13 +45,8 @@ class PerRequestGate(SampledGate):
     """`limit`: in ms or bytes for each request."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = ("cpu < 5ms during baseline", "log < 2kB during azure-latency")
-    WORDS: ClassVar[tuple[str, ...]] = tuple(FIGURES)
 
     counter: Counter
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word in FIGURES
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

@@ -79,13 +79,8 @@ class ResourceGate(SampledGate):
         "threads < 100 during azure-latency",
         "sockets < 1.5x baseline after azure-latency",
     )
-    WORDS: ClassVar[tuple[str, ...]] = tuple(FIGURES)
 
     resource: Metric
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word in FIGURES
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:
