@@ -25,7 +25,7 @@ from harness.secrets.redact import redact
 from harness.stack.child_log import log_tail
 from harness.stack.load.local_workers import last_error
 from harness.stack.load.token_reader import TokenReader
-from harness.stack.names import RUN_VARIABLE
+from harness.stack.names import FAR_VARIABLE, RUN_VARIABLE
 from harness.stack.process_spec import KILL_S
 from harness.stack.standby.child import raise_open_files
 from scenarios.drive.command import remote_worker_argv
@@ -66,7 +66,7 @@ class LoadProcess:
             try:
                 process = subprocess.Popen(
                     argv,
-                    env={**environ, RUN_VARIABLE: plan.stack_id, **(pipe.variable if pipe else {})},
+                    env={**environ, RUN_VARIABLE: plan.stack_id, FAR_VARIABLE: "1", **(pipe.variable if pipe else {})},
                     cwd=run_dir,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
