@@ -12,6 +12,7 @@ from harness.cli.options import Quantity, remote_worker_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
+    from harness.run.progress import Display
     from harness.rundir.searches.capacity import CapacityResults
     from harness.scenario import LoadedScenario
     from harness.scenario.planner import LoadedCell
@@ -80,7 +81,6 @@ def capacity_command(
     fail, and what stopped the service as far as it can be seen. Exit codes: 0 both are certified, 1 nothing
     holds or it fell, 2 usage or scenario error, 3 nothing certified, 4 the rig failed, 130 interrupted.
     """
-    from harness.cli.display.live import make_display
     from harness.run.invocation import load_all, targets_of
     from harness.run.remote_load import workers_of
     from harness.run.run import Options, Session
@@ -90,10 +90,7 @@ def capacity_command(
 
     workers, remote = workers_of(workers, expect_workers, listen, token_file)
     (loaded,) = load_all([scenario], sets, (), load_is_elsewhere=remote is not None)
-    cell = _cell(loaded, only)
-    display = make_display(quiet=quiet)
-    for warning in loaded.warnings:
-        display.note(output.spell(warning, kind="warning"))
+    cell, display = _cell(loaded, only), _display(loaded, quiet=quiet)
     refuse_foreign_targets(targets_of([loaded]), allowed)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
     base = read_capacity(baseline) if baseline else None
@@ -104,6 +101,16 @@ def capacity_command(
         folder, results = search_capacity(Session(options, display, stopper), cell, settings, asked)
     _tell(results, folder, as_json=as_json, quiet=quiet)
     return results.exit_code
+
+
+def _display(loaded: LoadedScenario, *, quiet: bool) -> Display:
+    """The display of the search, with the warnings about the scenario."""
+    from harness.cli.display.live import make_display
+
+    display = make_display(quiet=quiet)
+    for warning in loaded.warnings:
+        display.note(output.spell(warning, kind="warning"))
+    return display
 
 
 def _faults(named: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...] | None:

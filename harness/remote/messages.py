@@ -65,7 +65,7 @@ class Pong(Frozen):
     worker_ns: int
 
 
-class Tokens(Frozen):
+class SavedTokens(Frozen):
     """What logins of the worker saved, so that it is redacted in the logs of the run. May come again."""
 
     kind: Literal["tokens"] = "tokens"
@@ -188,7 +188,7 @@ class Abort(Frozen):
 
 
 FromWorker = Annotated[
-    Join | Declined | Ready | Pong | Tokens | Rows | RowsEnd | KeptFile | WorkerFinished | Failed,
+    Join | Declined | Ready | Pong | SavedTokens | Rows | RowsEnd | KeptFile | WorkerFinished | Failed,
     Field(discriminator="kind"),
 ]
 ToWorker = Annotated[

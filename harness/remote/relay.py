@@ -34,9 +34,9 @@ from harness.remote.messages import (
     Ready,
     Rows,
     RowsEnd,
+    SavedTokens,
     Start,
     Stop,
-    Tokens,
     Welcome,
     WorkerFinished,
     from_worker,
@@ -155,7 +155,7 @@ class Relay:
                 self._clocks[sender].begin_burst()
             case Pong():
                 self._compare(member, message, now_ns)
-            case Tokens():
+            case SavedTokens():
                 fresh = {*message.values} - self._tokens
                 self._tokens |= fresh
                 self._keep_secret(fresh)

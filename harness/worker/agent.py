@@ -34,9 +34,9 @@ from harness.remote.messages import (
     Prepare,
     Ready,
     RowsTaken,
+    SavedTokens,
     Start,
     Stop,
-    Tokens,
     ToWorker,
     Welcome,
     WorkerFinished,
@@ -314,7 +314,7 @@ class _Agent:
         self._secrets |= fresh
         told = sorted(process.tokens if every else fresh)
         for first in range(0, len(told), TOKENS_MOST):
-            self._connection.send(Tokens(values=tuple(told[first : first + TOKENS_MOST])))
+            self._connection.send(SavedTokens(values=tuple(told[first : first + TOKENS_MOST])))
 
     def _repeat(self, process: LoadProcess, spool: RowSpool) -> None:
         """Says once a second what the master must know, since a message is lost when a connection breaks."""

@@ -18,7 +18,7 @@ from harness.remote.messages import (
     Failed,
     KeptFile,
     Prepare,
-    Tokens,
+    SavedTokens,
     from_worker,
 )
 from harness.rundir import handshake
@@ -59,16 +59,16 @@ def test_sessions_sign_in_when_the_service_is_ready(tmp_path: Path) -> None:
 def test_each_token_is_kept_secret_once_and_stands_in_no_file(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.join("a", "b")
-    world.say("a", Tokens(values=("one", "two")))
-    world.say("b", Tokens(values=("two", "three")))
-    world.say("a", Tokens(values=("one", "two")))
+    world.say("a", SavedTokens(values=("one", "two")))
+    world.say("b", SavedTokens(values=("two", "three")))
+    world.say("a", SavedTokens(values=("one", "two")))
     assert world.kept_secret == [{"one", "two"}, {"three"}, set()]
     assert not any(b"three" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     world.relay.close()
 
 
 def test_a_message_has_only_so_many_tokens() -> None:
-    assert isinstance(from_worker({"kind": "tokens", "values": ["t"] * TOKENS_MOST}), Tokens)
+    assert isinstance(from_worker({"kind": "tokens", "values": ["t"] * TOKENS_MOST}), SavedTokens)
     with pytest.raises(BrokenMessage):
         from_worker({"kind": "tokens", "values": ["t"] * (TOKENS_MOST + 1)})
 
