@@ -93,12 +93,11 @@ def capacity_command(
     cell, display = _cell(loaded, only), _display(loaded, quiet=quiet)
     refuse_foreign_targets(targets_of([loaded]), allowed)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
-    base = read_capacity(baseline) if baseline else None
-    asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop)
+    asked = Asked(_faults(faults, no_faults=no_faults), resume, baseline and read_capacity(baseline), max_drop)
     display.note(_announcement(cell.loaded, settings, asked.faults))
     with Stopper() as stopper:
-        options = Options(out, seed, sets, workers, remote, allowed=allowed)
-        folder, results = search_capacity(Session(options, display, stopper), cell, settings, asked)
+        session = Session(Options(out, seed, sets, workers, remote, allowed=allowed), display, stopper)
+        folder, results = search_capacity(session, cell, settings, asked)
     _tell(results, folder, as_json=as_json, quiet=quiet)
     return results.exit_code
 
