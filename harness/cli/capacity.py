@@ -93,7 +93,7 @@ def capacity_command(
     cell, display = _cell(loaded, only), _display(loaded, quiet=quiet)
     refuse_foreign_targets(targets_of([loaded]), allowed)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
-    asked = Asked(_faults(faults, no_faults=no_faults), resume, baseline and read_capacity(baseline), max_drop)
+    asked = Asked(_faults(faults, no_faults=no_faults), resume, read_capacity(baseline) if baseline else None, max_drop)
     display.note(_announcement(cell.loaded, settings, asked.faults))
     with Stopper() as stopper:
         session = Session(Options(out, seed, sets, workers, remote, allowed=allowed), display, stopper)
