@@ -158,14 +158,14 @@ def test_a_whole_run_with_sessions_of_two_workers(refused: bool, tmp_path: Path)
         told = "".join(worker.stderr for worker in site.workers)
     assert ran.run_dir is not None
     assert_nothing_left(ran.run_dir)
-    for file in ran.run_dir.rglob("*"):
-        assert not file.is_file() or b"t0ken-" not in file.read_bytes(), file.name
     assert "t0ken-" not in ran.stdout + ran.stderr + told
     if refused:
         assert (ran.code, ran.verdict, codes) == (4, "RIG_FAILURE", [4, 4]), ran.stdout + told
         assert "load.login: POST /nowhere was answered 201" in ran.stdout + ran.stderr
         return
     assert (ran.verdict, codes) == ("PASS", [0, 0]), ran.stdout + ran.stderr + told
+    for file in ran.run_dir.rglob("*"):
+        assert not file.is_file() or b"t0ken-" not in file.read_bytes(), file.name
     log = (ran.run_dir / "logs" / "sut.log").read_text(encoding="utf-8")
     assert {name for name in ("bea", "cyd") if re.search(rf"gave \*+ to {name}", log)} == {"bea", "cyd"}, (
         "each worker has its own environment"
