@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from harness.cli.display import output
+from harness.cli.options import Quantity, remote_worker_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
+    from harness.run.progress import Display
     from harness.rundir.searches.capacity import CapacityResults
     from harness.scenario import LoadedScenario
     from harness.scenario.planner import LoadedCell
@@ -19,25 +21,7 @@ if TYPE_CHECKING:
 WORDS: Final = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "rig_failure": "RIG_FAILURE"}
 
 
-class _Quantity(click.ParamType[float]):
-    """A rate, a duration or a share, as scenarios have them."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from harness.units import parse_duration_ms, parse_rate_per_s, parse_share
-
-        if isinstance(value, float):
-            return value
-        read = {"rate": parse_rate_per_s, "duration": parse_duration_ms, "share": parse_share}[self.name]
-        try:
-            return read(str(value))
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-
-
-_RATE, _DURATION, _SHARE = _Quantity("rate"), _Quantity("duration"), _Quantity("share")
+_RATE, _DURATION, _SHARE = Quantity("rate"), Quantity("duration"), Quantity("share")
 
 
 @click.command("capacity")
@@ -63,6 +47,7 @@ _RATE, _DURATION, _SHARE = _Quantity("rate"), _Quantity("duration"), _Quantity("
 @click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override a field, such as load.rate=20/s.")
 @click.option("--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine.")
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes.")
+@remote_worker_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--quiet", is_flag=True, help="Only the line VERDICT NAME DIR.")
 def capacity_command(
@@ -84,6 +69,9 @@ def capacity_command(
     sets: tuple[str, ...],
     allowed: tuple[str, ...],
     workers: int,
+    expect_workers: int | None,
+    listen: str | None,
+    token_file: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -93,28 +81,35 @@ def capacity_command(
     fail, and what stopped the service as far as it can be seen. Exit codes: 0 both are certified, 1 nothing
     holds or it fell, 2 usage or scenario error, 3 nothing certified, 4 the rig failed, 130 interrupted.
     """
-    from harness.cli.display.live import make_display
     from harness.run.invocation import load_all, targets_of
+    from harness.run.remote_load import workers_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
     from harness.search.capacity_run import Asked, read_capacity, search_capacity
     from harness.target_allowlist import refuse_foreign_targets
 
-    (loaded,) = load_all([scenario], sets, ())
-    cell = _cell(loaded, only)
+    workers, remote = workers_of(workers, expect_workers, listen, token_file)
+    (loaded,) = load_all([scenario], sets, (), load_is_elsewhere=remote is not None)
+    cell, display = _cell(loaded, only), _display(loaded, quiet=quiet)
+    refuse_foreign_targets(targets_of([loaded]), allowed)
+    settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
+    asked = Asked(_faults(faults, no_faults=no_faults), resume, read_capacity(baseline) if baseline else None, max_drop)
+    display.note(_announcement(cell.loaded, settings, asked.faults))
+    with Stopper() as stopper:
+        session = Session(Options(out, seed, sets, workers, remote, allowed=allowed), display, stopper)
+        folder, results = search_capacity(session, cell, settings, asked)
+    _tell(results, folder, as_json=as_json, quiet=quiet)
+    return results.exit_code
+
+
+def _display(loaded: LoadedScenario, *, quiet: bool) -> Display:
+    """The display of the search, with the warnings about the scenario."""
+    from harness.cli.display.live import make_display
+
     display = make_display(quiet=quiet)
     for warning in loaded.warnings:
         display.note(output.spell(warning, kind="warning"))
-    refuse_foreign_targets(targets_of([loaded]), allowed)
-    settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
-    base = read_capacity(baseline) if baseline else None
-    asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop)
-    display.note(_announcement(cell.loaded, settings, asked.faults))
-    with Stopper() as stopper:
-        options = Options(out, seed, sets, workers, allowed=allowed)
-        folder, results = search_capacity(Session(options, display, stopper), cell, settings, asked)
-    _tell(results, folder, as_json=as_json, quiet=quiet)
-    return results.exit_code
+    return display
 
 
 def _faults(named: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...] | None:

@@ -16,12 +16,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from harness.errors import Interrupted, RigError
+from harness.run.remote_load import gateway_of, waiting_note, with_remote_workers
 from harness.run.run import DRAIN_MARGIN_MS, choose_toxiproxy, create_run_dir
 from harness.run.run_id import new_run_id
 from harness.rundir.plan import LoadPlan, Plan, PlannedGate
 from harness.scenario.planner import make_plan
 from harness.scenario.planning.compile import with_room_for
-from harness.scenario.planning.gateway_choice import resolve_gateway
 from harness.search.load_plans import load_plan
 from harness.search.thread_load import ThreadLoad
 from harness.stack.client import StackClient
@@ -130,7 +130,7 @@ class StackLoads:
             run_id=run_id,
             seed=self._seed,
             ports=self._lease.take,
-            gateway=resolve_gateway(scenario.gateway.kind),
+            gateway=gateway_of(scenario, options.remote),
             workers=options.workers,
             cell=self._cell.name,
             run_dir=run_dir,
@@ -139,6 +139,9 @@ class StackLoads:
         if planned.load.locustfile is not None:
             load = planned.load.model_copy(update={"allowed_targets": options.allowed})
             planned = planned.model_copy(update={"load": load})
+        if options.remote is not None:
+            planned = with_remote_workers(planned, options.remote)
+            self._session.display.note(waiting_note(planned) or "")
         self._base = self._with_slots(planned)
         plan = self._plan(run_id, spec, number)
         create_run_dir(run_dir, plan, self._cell.loaded.text, None)

@@ -1,7 +1,8 @@
 """Which upstream made slow requests slow: for each phase and upstream its calls, their waits, and the wait it caused.
 
-A request's wait for an upstream is the sum over its calls to it, so that the figures are right for services that ask
-one upstream after the other too. The delay of a fault counts as the upstream's own, since a backend behind a toxic
+Every request counts, so that of an arrival with several the one that was slow is explained by its own calls. Its wait
+for an upstream is the sum over its calls to it, so that the figures are right for services that ask one upstream after
+the other too. The delay of a fault counts as the upstream's own, since a backend behind a toxic
 does not see it. If too few calls can be matched to a request, the shares and the wait caused are unknown.
 """
 
@@ -31,7 +32,7 @@ SLOWEST: Final = 0.99
 class _Calls:
     """One upstream's calls in one run: three arrays with an entry for each call."""
 
-    arrival: NDArray[np.int64]
+    request: NDArray[np.int64]
     """The index of the request in the run's samples that the call belongs to; −1 if it is unknown."""
     arrived_ns: NDArray[np.int64]
     waits_ns: NDArray[np.int64]
@@ -52,8 +53,8 @@ class Attribution:
         Empty if nothing arrived in the phase.
         """
         plan = self._pool.plan
-        windows = [run.window(phase) for run in self._pool.runs]
-        arrivals = sum(len(window.samples) for window in windows)
+        windows = [run.window(phase, every_part=True) for run in self._pool.runs]
+        arrivals = sum(_arrivals(run, window) for run, window in zip(self._pool.runs, windows, strict=True))
         if not arrivals or not plan.upstreams:
             return ()
         share, caused_ms = self._slow(windows)
@@ -82,7 +83,7 @@ class Attribution:
         calls = self._calls[run][upstream]
         if not self._joined:
             return calls.waits_ns[(calls.arrived_ns >= window.start_ns) & (calls.arrived_ns < window.end_ns)]
-        return calls.waits_ns[_inside(calls.arrival, window.index)]
+        return calls.waits_ns[_inside(calls.request, window.index)]
 
     def _slow(self, windows: list[Window]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
         """Two arrays by upstream: in which share of the slow requests it was the slowest, and the mean wait in ms that
@@ -114,7 +115,7 @@ class Attribution:
         waits = np.zeros((len(plan.upstreams), len(slow)))
         for upstream in plan.upstreams:
             calls = self._calls[run_number][upstream.index]
-            at = place[calls.arrival]
+            at = place[calls.request]
             of_slow = at >= 0
             own = np.bincount(at[of_slow], weights=calls.waits_ns[of_slow], minlength=len(slow))
             waits[upstream.index] = np.where(own > 0, own, _held_by_fault_ns(run, upstream, slow))
@@ -124,20 +125,24 @@ class Attribution:
 def _calls(run: Evidence, upstream: int) -> _Calls:
     chosen = np.flatnonzero(run.calls["upstream"] == upstream)
     return _Calls(
-        arrival=run.call_arrivals[chosen],
+        request=run.call_requests[chosen],
         arrived_ns=run.calls["arrived_ns"][chosen],
         waits_ns=call_waits_ns(run, upstream, chosen),
     )
 
 
-def _inside(arrival: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _arrivals(run: Evidence, window: Window) -> int:
+    return int(np.count_nonzero(window.samples["part"] == 0)) if run.has_parts else len(window.samples)
+
+
+def _inside(request: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which calls belong to the requests at `index`. These are nearly always one contiguous range, which is cheap."""
     if not len(index):
-        return np.zeros(len(arrival), np.bool_)
+        return np.zeros(len(request), np.bool_)
     first, last = int(index[0]), int(index[-1])
-    inside: NDArray[np.bool_] = (arrival >= first) & (arrival <= last)
+    inside: NDArray[np.bool_] = (request >= first) & (request <= last)
     if last - first + 1 != len(index):
-        inside &= np.isin(arrival, index)
+        inside &= np.isin(request, index)
     return inside
 
 

@@ -31,7 +31,7 @@ def process(tmp_path: Path) -> Iterator[LoadProcess]:
     (tmp_path / "logs" / "locust.log").write_text("error: the end\n", encoding="utf-8")
     with subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"], env=dict(os.environ)) as ended:
         ended.wait(timeout=20)
-        yield LoadProcess(tmp_path, 1, ended)
+        yield LoadProcess(tmp_path, 1, ended, None)
 
 
 def test_names_are_delivered_as_they_grow_and_all_at_the_end(tmp_path: Path, process: LoadProcess) -> None:

@@ -65,7 +65,13 @@ class World:
         self.now_ns = 100 * NS_PER_S
         self.sent: list[tuple[str, Frozen]] = []
         self.silent: set[str] = set()
-        self.relay = Relay(plan or remote_plan(), run_dir, lambda to, message: self.sent.append((to, message)))
+        self.kept_secret: list[set[str]] = []
+        self.relay = Relay(
+            plan or remote_plan(),
+            run_dir,
+            lambda to, message: self.sent.append((to, message)),
+            lambda tokens: self.kept_secret.append({*tokens}),
+        )
 
     def say(self, sender: str, message: Frozen) -> None:
         self.relay.receive(sender, message.model_dump(), self.now_ns)

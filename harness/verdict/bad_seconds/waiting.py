@@ -70,14 +70,14 @@ def _waited_for_upstreams_ns(run: Evidence, timed_out: NDArray[np.bool_]) -> NDA
     longest_ns = np.zeros(len(run.samples), np.int64)
     answered = run.samples["answered"]
     for upstream in run.plan.upstreams:
-        chosen = np.flatnonzero((run.calls["upstream"] == upstream.index) & (run.call_arrivals >= 0))
+        chosen = np.flatnonzero((run.calls["upstream"] == upstream.index) & (run.call_requests >= 0))
         if not upstream.records_calls or not len(chosen):
             continue
-        calls, arrival = run.calls[chosen], run.call_arrivals[chosen]
+        calls, request = run.calls[chosen], run.call_requests[chosen]
         late_ns = np.where(
             (calls["faults"] == 0) & (calls["due_ns"] > 0), (calls["done_ns"] - calls["due_ns"]).clip(min=0), 0
         )
         waits_ns = (call_waits_ns(run, upstream.index, chosen) - late_ns).clip(min=0)
-        is_in_answer = (answered[arrival] >> np.uint64(upstream.index)) & np.uint64(1) == 1
-        np.maximum.at(longest_ns, arrival, np.where(is_in_answer | timed_out[arrival], waits_ns, 0))
+        is_in_answer = (answered[request] >> np.uint64(upstream.index)) & np.uint64(1) == 1
+        np.maximum.at(longest_ns, request, np.where(is_in_answer | timed_out[request], waits_ns, 0))
     return longest_ns
