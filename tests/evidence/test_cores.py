@@ -62,7 +62,9 @@ def test_all_children_wait_together() -> None:
         made += [
             {"t_ns": T0_NS + t * 10**9, "child": name, "cpu_s": 0.1 * t, "run_delay_s": per_s * t} for t in range(4)
         ]
-    assert cores(made).run_waited_s == pytest.approx([1.0] * (3 - cores(made).first), rel=1e-6)
+    found = cores(made)
+    assert found.rig_waited_s == pytest.approx([0.8] * len(found), rel=1e-6)
+    assert found.rig_used_s == pytest.approx([0.2] * len(found), rel=1e-6)
 
 
 def test_a_service_whose_threads_end_waits_as_the_run_does() -> None:
