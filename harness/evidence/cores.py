@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.rundir.manifest import MACHINE, SERVICE
+from harness.rundir.remote.worker_cpu import HOST
 from harness.units import NS_PER_S
 
 Floats = NDArray[np.float64]
@@ -52,7 +53,8 @@ class CoreSeconds:
     @classmethod
     def of(cls, lines: Lines, t0_ns: int) -> CoreSeconds | None:
         """None if any figure is unknown: the service is none of the run's processes, the system does not give the
-        figure, or the run is of a version that did not record it."""
+        figure, or the run is of a version that did not record it. Load processes of other machines do not count."""
+        lines = [line for line in lines if HOST not in line]
         waited = _curve(lines, SERVICE, "run_delay_s")
         used, others = _curve(lines, SERVICE, "cpu_s"), _curve(lines, MACHINE, "others_cpu_s")
         cores = [

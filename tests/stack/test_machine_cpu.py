@@ -220,14 +220,14 @@ def test_what_a_hypervisor_took_is_told_apart(scene: Proc) -> None:
 
 def test_the_programs_outside_the_run_that_used_most_are_named(scene: Proc) -> None:
     cpu = MachineCpu(scene.folder)
-    for pid, name in ((50, "dd"), (51, "cc1plus"), (52, "cc1plus"), (53, "idle"), (54, "gone"), (SERVICE, "serve")):
+    for pid, name in ((80, "dd"), (81, "cc1plus"), (82, "cc1plus"), (83, "idle"), (84, "gone"), (SERVICE, "serve")):
         scene.process(pid, parent=40 if pid == SERVICE else 1)
         if name != "gone":
             (scene.folder / str(pid) / "comm").write_text(f"{name}\n", encoding="utf-8")
     assert cpu.sample([40], [SERVICE]).others_most == {}
-    for pid, used_s in ((50, 0.3), (51, 0.2), (52, 0.25), (53, 0.04), (54, 0.9), (SERVICE, 1.0)):
-        scene.process(pid, used_s, parent=40 if pid == SERVICE else 1)
-    scene.process(60, 5.0)  # it has come since, and may have used its time long before
+    for pid, own_s in ((80, 0.3), (81, 0.2), (82, 0.25), (83, 0.04), (84, 0.9), (SERVICE, 1.0)):
+        scene.process(pid, own_s, parent=40 if pid == SERVICE else 1)
+    scene.process(90, 5.0)  # it has come since, and may have used its time long before
     assert cpu.sample([40], [SERVICE]).others_most == {"dd": 0.3, "cc1plus": 0.45}
 
 
