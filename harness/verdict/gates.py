@@ -114,6 +114,10 @@ class GateVerdicts:
         gates = tuple(self._without_unsure(one) for one in self.gates)
         return replace(self, gates=gates, rests_on_lag={}, rests_on_cores={})
 
+    def resting_on_cores(self, gate: str) -> GateVerdicts:
+        """The same where an implicit gate fails that cannot be decided without the taken seconds."""
+        return replace(self, rests_on_cores={**self.rests_on_cores, gate: f"`{gate}` cannot be decided"})
+
     def undecided(self, unsure: Mapping[str, str]) -> GateVerdicts:
         """The same with every verdict made inconclusive that rests on a fault of `unsure`: faults of which only one
         witness saw something, by name, each with the reason."""

@@ -212,7 +212,8 @@ def _taken_words(taken: TakenSeconds) -> str:
     assert record is not None
     chosen = taken.in_load or sorted(taken.seconds)
     places = [second - record.first for second in chosen]
-    seconds = format_things(taken.load.stop - taken.load.start, "second")
+    # a run that was stopped before t = 0 has no second of load
+    seconds = format_things(max(taken.load.stop - taken.load.start, len(places)), "second")
     others_s, waited_s, rig_s = (
         float(figures[places].mean()) for figures in (record.others_s, record.waited_s, record.rig_waited_s)
     )
