@@ -100,9 +100,7 @@ def judge(evidence: Evidence | Pool) -> Results:
 
 def _results(pool: Pool, gates: GateVerdicts) -> Results:
     gates = gates.undecided(one_witness_faults(pool)).without_phases(clocks_unsure(pool))
-    alive, warmup = service_alive(pool), failed_warmup(pool)
-    if warmup and warmup.blames_service and held_up_warmup(pool, gates.taken):
-        warmup, gates = None, gates.resting_on_cores(SERVICE_ANSWERS)
+    alive, (warmup, gates) = service_alive(pool), _failed_warmup(pool, gates)
     if gates.has_sure_fail or (alive and alive.finding.verdict == "fail"):
         gates = gates.without_unsure()
     findings, faults = _check(pool, gates, warmup)
@@ -150,6 +148,14 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         next_command=broken.command if broken else "",
         replay=explanations.replay(pool.plan),
     )
+
+
+def _failed_warmup(pool: Pool, gates: GateVerdicts) -> tuple[WarmupFailure | None, GateVerdicts]:
+    """The failure by which the warm-up ended the run; none where others may have made it, and the gates say so."""
+    failure = failed_warmup(pool)
+    if failure and failure.blames_service and held_up_warmup(pool, gates.taken):
+        return None, gates.resting_on_cores(SERVICE_ANSWERS)
+    return failure, gates
 
 
 def _attributed(pool: Pool, phases: Sequence[PhaseResult]) -> tuple[UpstreamResult, ...]:
