@@ -81,6 +81,15 @@ class Rows(Frozen):
     sha256: str
 
 
+class LoadCpu(Frozen):
+    """What its Locust process has used since it began, with what its children used that have ended; once a second.
+    `worker_ns`: when that was, in the worker's clock. It may be lost: the next one has it all."""
+
+    kind: Literal["load_cpu"] = "load_cpu"
+    worker_ns: int
+    cpu_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class RowsEnd(Frozen):
     """Its row file is closed. `sha256`: of the whole file in the worker's clock."""
 
@@ -188,7 +197,7 @@ class Abort(Frozen):
 
 
 FromWorker = Annotated[
-    Join | Declined | Ready | Pong | SavedTokens | Rows | RowsEnd | KeptFile | WorkerFinished | Failed,
+    Join | Declined | Ready | Pong | SavedTokens | Rows | LoadCpu | RowsEnd | KeptFile | WorkerFinished | Failed,
     Field(discriminator="kind"),
 ]
 ToWorker = Annotated[

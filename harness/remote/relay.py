@@ -28,6 +28,7 @@ from harness.remote.messages import (
     Failed,
     Join,
     KeptFile,
+    LoadCpu,
     Ping,
     Pong,
     Prepare,
@@ -49,6 +50,7 @@ from harness.rundir.locustfile.notes import notes_file
 from harness.rundir.locustfile.request_names import names_file
 from harness.rundir.plan import Plan
 from harness.rundir.remote.clocks import ClockLog, ClockReading
+from harness.rundir.remote.worker_cpu import WorkerCpuLog
 from harness.rundir.sessions.login_record import logins_file
 from harness.units import NS_PER_MS, NS_PER_S
 
@@ -120,6 +122,7 @@ class Relay:
         self._keep_secret = keep_secret
         self._tokens: set[str] = set()
         self._clock_log = ClockLog(run_dir)
+        self._cpu_log = WorkerCpuLog(run_dir)
         self._clocks: dict[str, _Clock] = {}
         self._receivers: dict[str, RowReceiver] = {}
         self._offsets: dict[str, int] = {}
@@ -162,6 +165,9 @@ class Relay:
             case Rows() | RowsEnd():
                 receiver = self._receiver(member)
                 self._send(sender, receiver.take(message) if isinstance(message, Rows) else receiver.end(message))
+            case LoadCpu() if self.stage is RelayStage.RUNNING:
+                t_ns = message.worker_ns - self._offsets[member.id]
+                self._cpu_log.add(member.index, member.host, t_ns=t_ns, cpu_s=message.cpu_s)
             case KeptFile():
                 self._keep(member, message)
             case WorkerFinished():
@@ -197,6 +203,7 @@ class Relay:
             case RelayStage.COMPARING if now_ns >= self._ends_ns or all(c.is_settled for c in self._clocks.values()):
                 self._to_all(Done())
                 self._clock_log.close()
+                self._cpu_log.close()
                 self.stage = RelayStage.DONE
 
     def _may_prepare(self) -> bool:
@@ -230,6 +237,7 @@ class Relay:
     def close(self) -> None:
         """Closes the files. Idempotent."""
         self._clock_log.close()
+        self._cpu_log.close()
         for receiver in self._receivers.values():
             receiver.abandon()
 

@@ -71,7 +71,7 @@ class FailFast:
         """Whether a gate that fails surely does so without the seconds in which others took the cores as well, or
         however long they held up its requests."""
         taken = taken_seconds(replace(run, resources=tuple(self._resources())))
-        if not taken.seconds or self._cannot_pass(gate, run.without(late | taken.seconds)):
+        if not taken.seconds or self._cannot_pass(gate, run.without(late | taken.affected)):
             return True
         return self._cannot_pass(gate, without_waiting(run.without(late), taken)) is not None
 

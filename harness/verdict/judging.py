@@ -61,7 +61,7 @@ from harness.verdict.phases import phase_results
 from harness.verdict.resource_usage import cost_results
 from harness.verdict.service_alive import service_alive
 from harness.verdict.validity import CHECKS, RunCheck, as_check, generator_cpu, rig_findings
-from harness.verdict.warmup import WarmupFailure, failed_warmup
+from harness.verdict.warmup import SERVICE_ANSWERS, WarmupFailure, failed_warmup, held_up_warmup
 from scenarios.load import planned_peak_per_s
 
 RESULTS: Final = "results.json"
@@ -100,7 +100,7 @@ def judge(evidence: Evidence | Pool) -> Results:
 
 def _results(pool: Pool, gates: GateVerdicts) -> Results:
     gates = gates.undecided(one_witness_faults(pool)).without_phases(clocks_unsure(pool))
-    alive, warmup = service_alive(pool), failed_warmup(pool)
+    alive, (warmup, gates) = service_alive(pool), _failed_warmup(pool, gates)
     if gates.has_sure_fail or (alive and alive.finding.verdict == "fail"):
         gates = gates.without_unsure()
     findings, faults = _check(pool, gates, warmup)
@@ -148,6 +148,14 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
         next_command=broken.command if broken else "",
         replay=explanations.replay(pool.plan),
     )
+
+
+def _failed_warmup(pool: Pool, gates: GateVerdicts) -> tuple[WarmupFailure | None, GateVerdicts]:
+    """The failure by which the warm-up ended the run; none where others may have made it, and the gates say so."""
+    failure = failed_warmup(pool)
+    if failure and failure.blames_service and held_up_warmup(pool, gates.taken):
+        return None, gates.resting_on_cores(SERVICE_ANSWERS)
+    return failure, gates
 
 
 def _attributed(pool: Pool, phases: Sequence[PhaseResult]) -> tuple[UpstreamResult, ...]:

@@ -189,7 +189,8 @@ def generator_cpu(run: Evidence, resources: Sequence[Mapping[str, object]], *, l
     if busiest is None:
         return RunCheck("generator_cpu", True, "not measured")
     detail = f"the busiest load worker used {format_share(busiest)} of a core"
-    return RunCheck("generator_cpu", lag_ok or busiest < 0.9, detail, "add --workers")
+    fix = "start more workers, and raise --expect-workers" if run.plan.load.remote else "add --workers"
+    return RunCheck("generator_cpu", lag_ok or busiest < 0.9, detail, fix)
 
 
 def _cpu_share(resources: Sequence[Mapping[str, object]], child: str) -> float | None:

@@ -25,8 +25,12 @@ from harness.rundir.results import GateResult
 from harness.rundir.rows import Outcome
 from harness.rundir.unmatched import Unmatched
 from harness.units import NS_PER_MS, format_things
+from harness.verdict.bad_seconds.taken import TakenSeconds
+from harness.verdict.bad_seconds.waiting import without_waiting
 from harness.verdict.validity import RunCheck
 
+SERVICE_ANSWERS: Final = "service-answers"
+"""The gate that only results of a run have that was stopped after its warm-up."""
 LEAST: Final = 10
 """Fewer requests, or fewer calls, are too few to conclude anything."""
 NAMED_MOST: Final = 3
@@ -120,10 +124,10 @@ class WarmupFailure:
     def gate(self) -> GateResult:
         """The failed gate `service-answers`, which only results of such a run contain."""
         return GateResult(
-            id="service-answers",
-            text="service-answers",
+            id=SERVICE_ANSWERS,
+            text=SERVICE_ANSWERS,
             line=0,
-            metric="service-answers",
+            metric=SERVICE_ANSWERS,
             phase="warmup",
             verdict="fail",
             kind=FindingKind.WARMUP_FAILED,
@@ -154,6 +158,16 @@ def failed_warmup(pool: Pool) -> WarmupFailure | None:
         if ended and ended.reason == "warmup_failed" and (failure := _failure_of(run)):
             return failure
     return None
+
+
+def held_up_warmup(pool: Pool, taken: Sequence[TakenSeconds]) -> bool:
+    """Whether others may have made the requests of a warm-up fail, by which a run was stopped: not all of its last half
+    fail if they are believed to have been held up for as long as is possible. `taken`: one for each run."""
+    return any(
+        each.seconds and not all_failed(last_half(run.plan, without_waiting(run, each).samples, run.t0_ns))
+        for run, each in zip(pool.runs, taken, strict=True)
+        if run.manifest.ended is not None and run.manifest.ended.reason == "warmup_failed"
+    )
 
 
 def _failure_of(run: Evidence) -> WarmupFailure | None:

@@ -29,6 +29,7 @@ from harness.remote.messages import (
     Failed,
     Join,
     JoinRefused,
+    LoadCpu,
     Ping,
     Pong,
     Prepare,
@@ -58,6 +59,8 @@ JOIN_WITHIN_S: Final = 120.0
 READY_WITHIN_S: Final = 30.0
 OVERRUN_S: Final = 30.0
 """How long after the planned end and the drain the Locust process may take to end."""
+CPU_EVERY_S: Final = 1.0
+"""How often the master is told how much the Locust process has used."""
 FOLDER_PREFIX: Final = "tailgate-worker-"
 _TICK_S: Final = 0.02
 _REPEAT_S: Final = 1.0
@@ -138,7 +141,7 @@ class _Agent:
         self._connection = connection
         self._processes = processes
         self._heard_s = time.monotonic()
-        self._repeat_s = 0.0
+        self._repeat_s = self._measure_s = 0.0
         self._index: int | None = None
         self._secrets: set[str] = set()
         self._process: LoadProcess | None = None
@@ -202,6 +205,7 @@ class _Agent:
                     self._connection.send(file)
                 for rows in spool.next(time.monotonic_ns()):
                     self._connection.send(rows)
+                self._send_cpu(self._process)
                 self._repeat(self._process, spool)
 
     def report_failure(self, message: str, fix: str) -> None:
@@ -307,6 +311,15 @@ class _Agent:
                 raise RigError(f"its Locust process was not ready within {self._ready_within_s:g} s")
         elif not self._is_over and time.monotonic_ns() > self._ends_ns:
             raise RigError("its Locust process did not end after the last arrival and the drain")
+
+    def _send_cpu(self, process: LoadProcess) -> None:
+        """Once a second while the load is on, how much its process has used."""
+        if self._ends_ns is None or self._is_over or time.monotonic() < self._measure_s:
+            return
+        self._measure_s = time.monotonic() + CPU_EVERY_S
+        worker_ns = time.monotonic_ns()
+        if (cpu_s := process.cpu_s()) is not None:
+            self._connection.send(LoadCpu(worker_ns=worker_ns, cpu_s=cpu_s))
 
     def _tell_tokens(self, process: LoadProcess, *, every: bool) -> None:
         """Sends what logins saved, since the run must redact it in its logs; what is new, or once more all of it."""

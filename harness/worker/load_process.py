@@ -10,6 +10,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
+import psutil
+
 from harness.errors import RigError
 from harness.remote.messages import FILE_BYTES_MOST, FILES_MOST, LIVENESS_S, KeptFile
 from harness.remote.relay import LOCUST_LOG
@@ -121,6 +123,17 @@ class LoadProcess:
         fresh = frozenset(self._pipe.secrets - self._told)
         self._told |= fresh
         return fresh
+
+    def cpu_s(self) -> float | None:
+        """The processor time that it has used, with children that have ended; None if it has ended itself, or if the
+        system does not say."""
+        if self._process.poll() is not None:
+            return None
+        try:
+            times = psutil.Process(self._process.pid).cpu_times()
+        except psutil.Error:
+            return None
+        return times.user + times.system + times.children_user + times.children_system
 
     def of_locustfile(self, *, only_grown: bool) -> Iterator[KeptFile]:
         """The names of a locustfile's requests and the notes on it, from which the Locust process has removed secrets.

@@ -93,6 +93,11 @@ def needs_more_cores_than_it_has() -> Recording:
     return made
 
 
+def nothing_is_left(run: Evidence, _taken: object, **_: object) -> Evidence:
+    """As if taken seconds, which may be all, were a reason to judge nothing."""
+    return run.without(frozenset(range(-9, 200)))
+
+
 def calls_beside_a_busy_machine() -> Recording:
     """A gate on calls fails. No waiting for a core makes calls."""
     return record(make_plan(gates=["calls < 1.5"])).beside(-1, 200)
@@ -129,14 +134,14 @@ MUTANTS = (
     Mutant(
         "a busy machine held against the service",
         beside_a_busy_machine,
-        swap("harness.verdict.bad_seconds.taken.is_taken", lambda waited_s, *_: np.zeros(len(waited_s), np.bool_)),
+        swap("harness.verdict.bad_seconds.taken.is_taken", lambda record: np.zeros(len(record), np.bool_)),
         right="rig_failure",
         wrong="fail",
     ),
     Mutant(
         "a busy machine excuses a service that uses up the cores",
         uses_up_the_cores,
-        swap("harness.verdict.bad_seconds.taken.is_taken", lambda waited_s, *_: waited_s >= 0.1),
+        swap("harness.verdict.bad_seconds.taken.is_taken", lambda record: record.waited_s >= 0.1),
         right="fail",
         wrong="rig_failure",
     ),
@@ -157,21 +162,21 @@ MUTANTS = (
     Mutant(
         "waiting excuses requests that were slower than any waiting",
         slower_than_any_waiting,
-        swap("harness.verdict.gates.without_waiting", lambda run, _taken: run.without(frozenset(range(-9, 200)))),
+        swap("harness.verdict.gates.without_waiting", nothing_is_left),
         right="fail",
         wrong="rig_failure",
     ),
     Mutant(
         "a busy machine excuses errors",
         errors_beside_a_busy_machine,
-        swap("harness.verdict.gates.without_waiting", lambda run, _taken: run.without(frozenset(range(-9, 200)))),
+        swap("harness.verdict.gates.without_waiting", nothing_is_left),
         right="fail",
         wrong="rig_failure",
     ),
     Mutant(
         "a busy machine excuses timeouts",
         timeouts_beside_a_busy_machine,
-        swap("harness.verdict.gates.without_waiting", lambda run, _taken: run.without(frozenset(range(-9, 200)))),
+        swap("harness.verdict.gates.without_waiting", nothing_is_left),
         right="fail",
         wrong="rig_failure",
     ),
@@ -180,7 +185,7 @@ MUTANTS = (
         a_hung_upstream_beside_a_busy_machine,
         swap(
             "harness.verdict.bad_seconds.waiting._waited_for_upstreams_ns",
-            lambda _run, timed_out: np.zeros(len(timed_out), np.int64),
+            lambda _run, timed_out, _reaction_ns: np.zeros(len(timed_out), np.int64),
         ),
         right="fail",
         wrong="rig_failure",
@@ -195,7 +200,7 @@ MUTANTS = (
     Mutant(
         "a busy machine excuses calls",
         calls_beside_a_busy_machine,
-        swap("harness.verdict.gates.without_waiting", lambda run, _taken: run.without(frozenset(range(-9, 200)))),
+        swap("harness.verdict.gates.without_waiting", nothing_is_left),
         right="fail",
         wrong="rig_failure",
     ),
