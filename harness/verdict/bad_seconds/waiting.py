@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from harness.evidence import Evidence
 from harness.evidence.backend_time import call_waits_ns
 from harness.evidence.cores import CoreSeconds
+from harness.evidence.joining.row_table import places_of
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_S
 from harness.verdict.bad_seconds.taken import TakenSeconds
@@ -33,15 +34,20 @@ def without_waiting(run: Evidence, taken: TakenSeconds) -> Evidence:
     """
     if taken.record is None or not taken.seconds or not len(run.samples):
         return run
-    samples = run.samples.copy()
+    samples = run.samples
     latency_ns = samples["done_ns"] - samples["intended_ns"]
     timed_out = np.isin(samples["outcome"], _TIMED_OUT)
     upstreams_ns = np.minimum(_waited_for_upstreams_ns(run, timed_out), latency_ns)
     held_ns = _held_ns(run, taken.record, taken.seconds)
     excused = timed_out & (held_ns >= latency_ns - upstreams_ns) & (2 * upstreams_ns <= latency_ns)
-    samples["done_ns"] -= np.minimum(held_ns, latency_ns - upstreams_ns)
-    samples["outcome"][excused], samples["status"][excused] = Outcome.OK, 200
-    return replace(run, samples=samples)
+    return replace(
+        run,
+        samples=samples.replaced(
+            done_ns=samples["done_ns"] - np.minimum(held_ns, latency_ns - upstreams_ns),
+            outcome=np.where(excused, np.uint8(Outcome.OK), samples["outcome"]),
+            status=np.where(excused, np.uint16(200), samples["status"]),
+        ),
+    )
 
 
 def _held_ns(run: Evidence, record: CoreSeconds, seconds: frozenset[int]) -> NDArray[np.int64]:
@@ -70,7 +76,7 @@ def _waited_for_upstreams_ns(run: Evidence, timed_out: NDArray[np.bool_]) -> NDA
     longest_ns = np.zeros(len(run.samples), np.int64)
     answered = run.samples["answered"]
     for upstream in run.plan.upstreams:
-        chosen = np.flatnonzero((run.calls["upstream"] == upstream.index) & (run.call_arrivals >= 0))
+        chosen = places_of((run.calls["upstream"] == upstream.index) & (run.call_arrivals >= 0))
         if not upstream.records_calls or not len(chosen):
             continue
         calls, arrival = run.calls[chosen], run.call_arrivals[chosen]
