@@ -7,11 +7,10 @@ plan and manifest raises UsageError. Nothing is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from harness.evidence.joining.clocks import WorkerClock
 from harness.evidence.joining.row_table import Places, RowTable
 from harness.evidence.metrics import MetricSeries, series_of
 from harness.evidence.resources import ResourceSeries
-from harness.evidence.window import NEVER, Window
+from harness.evidence.window import NEVER, RecentWindows, Window
 from harness.rundir.canaries import CanaryLine
 from harness.rundir.incomplete import IncompleteAnswer
 from harness.rundir.journal import Entry
@@ -44,8 +43,6 @@ from harness.rundir.unmatched import Unmatched
 from harness.rundir.yardstick import Yardstick
 from harness.units import NS_PER_MS, NS_PER_S, Span, join
 from scenarios.load import PlannedArrivals
-
-WINDOWS_KEPT_MOST: Final = 4
 
 
 def _before(samples: RowTable, stop_ns: int) -> RowTable:
@@ -99,8 +96,7 @@ class Evidence:
     """When the load was stopped: every arrival intended earlier has a row. None: it ran to its planned end."""
     bad_seconds: frozenset[int] = frozenset()
     """Seconds, counted from t = 0, whose arrivals were taken out of `samples` and whose readings do not count."""
-    _windows: dict[Hashable, Window] = field(default_factory=dict, init=False, repr=False)
-    """The windows that were asked for last, the latest at the end."""
+    windows: RecentWindows = field(default_factory=RecentWindows, init=False, repr=False)
 
     @classmethod
     def load(cls, run_dir: Path) -> Evidence:
@@ -277,18 +273,7 @@ class Evidence:
     def window(self, phase: str, *, every_part: bool = False) -> Window:
         """The first request of every arrival of a phase; with `every_part` the later requests too. Arrivals whose task
         sent nothing are left out."""
-        return self.kept_window((phase, every_part), lambda: self._window(phase, every_part=every_part))
-
-    def kept_window(self, key: Hashable, select: Callable[[], Window]) -> Window:
-        """What `select` returns, selected once for all gates and figures that ask for the same `key`. Only the windows
-        that were asked for last are kept, so that memory does not grow with the number of gates."""
-        window = self._windows.pop(key, None)
-        if window is None:
-            window = select()
-        self._windows[key] = window
-        if len(self._windows) > WINDOWS_KEPT_MOST:
-            del self._windows[next(iter(self._windows))]
-        return window
+        return self.windows.get((phase, every_part), lambda: self._window(phase, every_part=every_part))
 
     def _window(self, phase: str, *, every_part: bool) -> Window:
         spans = self._spans(phase)

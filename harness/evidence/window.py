@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,6 +13,7 @@ from harness.evidence.joining.row_table import Places, RowTable, blocks, place_t
 from harness.rundir.results import Ending
 from harness.rundir.rows import Outcome
 
+WINDOWS_KEPT_MOST: Final = 4
 NEVER: Final = np.iinfo(np.int64).max
 """The latency of a request that did not end ok. It is above every limit."""
 
@@ -74,6 +75,23 @@ class Window:
         """For each request, whether it ended ok."""
         ok: NDArray[np.bool_] = self.latency_ns != NEVER
         return ok
+
+
+class RecentWindows:
+    """The windows of one run that were asked for last. Those of all gates together may not fit into memory."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, Window] = {}
+
+    def get(self, key: Hashable, select: Callable[[], Window]) -> Window:
+        """What `select` returns, selected once for all gates and figures that ask for the same `key` in turn."""
+        window = self._kept.pop(key, None)
+        if window is None:
+            window = select()
+        self._kept[key] = window  # the latest comes last
+        if len(self._kept) > WINDOWS_KEPT_MOST:
+            del self._kept[next(iter(self._kept))]
+        return window
 
 
 def endings_of(chosen: Iterable[tuple[Window, NDArray[np.bool_]]]) -> tuple[Ending, ...]:

@@ -62,7 +62,7 @@ class Population:
     def window(self, run: Evidence) -> Window:
         """The window of the phase in one run, with only the requests of this population, and only as long as these
         could arrive."""
-        return run.kept_window(self, lambda: self._window(run))
+        return run.windows.get(self, lambda: self._window(run))
 
     def _window(self, run: Evidence) -> Window:
         window = run.window(self.phase, every_part=self.every_part)
