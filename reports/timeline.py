@@ -90,23 +90,24 @@ def p99_by_group(
     """
     import numpy as np
 
-    inside = (group >= 0) & (group < groups)
-    if not inside.all():
-        group, value_ms = group[inside], value_ms[inside]
-        failed = None if failed is None else failed[inside]
-    n = _counted(group, groups)
-    ends = np.cumsum(n)
-    # rows in order of time are in order of their groups already
-    is_sorted = bool((group[1:] >= group[:-1]).all())
-    # numpy sorts 16-bit integers by radix: a tenth of a comparison sort
-    order = None if is_sorted else np.argsort(group, kind="stable")
+    from harness.evidence.joining.row_table import blocks
+
+    pieces: list[list[Floats]] = [[] for _ in range(groups)]
+    for block in blocks(len(group)):
+        # numpy sorts 16-bit integers by radix: a tenth of a comparison sort
+        order = np.argsort(group[block], kind="stable")
+        ranked = value_ms[block][order]
+        if failed is not None:
+            ranked[failed[block][order]] += _FAILED
+        own, starts = np.unique(group[block][order], return_index=True)
+        for index, rows in zip(own.tolist(), np.split(ranked, starts[1:]), strict=True):
+            if 0 <= index < groups:
+                pieces[index].append(rows)
     value = np.full(groups, np.nan)
+    n = np.array([sum(map(len, each)) for each in pieces], np.int64)
     for index in np.flatnonzero(n):
-        own = slice(ends[index] - n[index], ends[index])
-        rows = own if order is None else order[own]
-        ranked = value_ms[rows] if failed is None else np.where(failed[rows], value_ms[rows] + _FAILED, value_ms[rows])
         rank = (99 * int(n[index]) + 99) // 100 - 1
-        value[index] = np.partition(ranked, rank)[rank]
+        value[index] = np.partition(np.concatenate(pieces[index]), rank)[rank]
     lost = value >= _FAILED / 2
     return Quantiles(np.where(lost, value - _FAILED, value), lost, n)
 
