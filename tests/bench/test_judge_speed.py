@@ -9,8 +9,9 @@ import pytest
 
 from bench.judge_speed import ANONYMOUS_MB_MOST, SORTS_MOST, Judging, make_run
 
-TOLERANCE: Final = 1.5
-"""Beside neighbours the caches hold less, and of one measurement in a suite no median is taken."""
+TOLERANCE: Final = 1.75
+"""Beside neighbours the caches hold less, of one measurement no median is taken, and of the time that a million rows
+take a fifth does not depend on their number."""
 
 
 @pytest.mark.stack
