@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -90,8 +91,8 @@ def batch_sizes(n: int) -> NDArray[np.float64]:
 
 def batch_sums(values: NDArray[Any]) -> NDArray[np.float64]:
     """Sums over 20 batches of equal count (to one)."""
-    running = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
-    return np.diff(running[batch_edges(len(values))]).astype(np.float64)
+    edges = batch_edges(len(values)).tolist()
+    return np.array([values[a:b].sum(dtype=np.int64) for a, b in pairwise(edges)], np.float64)
 
 
 def deflation(tally: Counts, *, seconds: float, clump_s: float) -> float:

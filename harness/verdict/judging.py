@@ -16,7 +16,6 @@ from typing import Final, Literal
 from harness import __version__
 from harness.errors import UsageError
 from harness.evidence import Evidence, Pool
-from harness.evidence.backend_time import joined_share
 from harness.evidence.detections.results import false_alarms
 from harness.evidence.incomplete import incomplete_answers
 from harness.evidence.locustfile_notes import locustfile_notes
@@ -159,8 +158,9 @@ def _failed_warmup(pool: Pool, gates: GateVerdicts) -> tuple[WarmupFailure | Non
 
 
 def _attributed(pool: Pool, phases: Sequence[PhaseResult]) -> tuple[UpstreamResult, ...]:
-    attribution = Attribution(pool)
-    return tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
+    names = [phase.name for phase in phases if phase.name not in UNATTRIBUTED]
+    attribution = Attribution(pool, names)
+    return tuple(upstream for name in names for upstream in attribution.of(name))
 
 
 def write(run_dir: Path) -> Results:
@@ -388,7 +388,7 @@ def _stopped(run: Evidence) -> str | None:
 
 
 def _correlation(pool: Pool) -> Correlation:
-    shares = [share for run in pool.runs if (share := joined_share(run)) is not None]
+    shares = [share for run in pool.runs if (share := run.joined_share) is not None]
     if not shares:
         return Correlation(mode="none", joined_share=None)
     mode: Literal["header", "none"] = "header" if min(shares) > 0 else "none"

@@ -54,7 +54,7 @@ def test_names_are_delivered_as_they_grow_and_all_at_the_end(tmp_path: Path, pro
 
 def test_what_a_load_process_used_is_known_while_it_runs(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
-        running = LoadProcess(tmp_path, 0, busy)
+        running = LoadProcess(tmp_path, 0, busy, None)
         try:
             end_s = time.monotonic() + 20
             while not (used_s := running.cpu_s()) and time.monotonic() < end_s:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from harness import verdict
 from harness.evidence import Evidence
 from harness.evidence.cores import CoreSeconds
+from harness.evidence.joining.row_table import RowTable
 from harness.gates.latency import LatencyGate
 from harness.rundir.detections import Detection
 from harness.rundir.results import Results
@@ -22,7 +22,7 @@ from harness.rundir.rows import Outcome
 from harness.verdict.bad_seconds.taken import backlog_seconds, is_taken, taken_seconds
 from harness.verdict.bad_seconds.waiting import without_waiting
 from tests.rundir.recording import T0_NS, Recording, down_fault, make_plan, record, slow_fault
-from tests.verdict.test_mutants import Mutant, swap
+from tests.verdict.mutant import Mutant, swap
 
 Make = Callable[[], Recording]
 ALL = (-1, 200)
@@ -268,8 +268,10 @@ def _rig_left_out(record: CoreSeconds) -> NDArray[np.bool_]:
     return is_taken(replace(record, rig_waited_s=np.zeros(len(record))))
 
 
-def _first_bytes_as_they_were(samples: NDArray[Any], held_ns: NDArray[np.int64]) -> None:
-    samples["done_ns"] -= held_ns
+def _first_bytes_as_they_were(
+    samples: RowTable, held_ns: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return samples["done_ns"] - held_ns, samples["first_ns"]
 
 
 def _nothing(*_: object, **__: object) -> frozenset[int]:
@@ -337,7 +339,7 @@ MUTANTS = [
     Mutant(
         "late first bytes held against the service",
         first_bytes,
-        swap(f"{WAITING}._answer_earlier", _first_bytes_as_they_were),
+        swap(f"{WAITING}._answered_earlier", _first_bytes_as_they_were),
         right="rig_failure",
         wrong="fail",
     ),

@@ -244,7 +244,7 @@ def test_a_slow_request_is_explained_by_its_own_calls(tmp_path: Path) -> None:
     of_azure["done_ns"] = of_azure["arrived_ns"] + 300 * NS_PER_MS
     recording.samples, recording.calls = np.concatenate([quotes, offers]), np.concatenate([calls, of_azure])
     run = Evidence.load(write(recording, tmp_path, "quotes", "offers"))
-    azure, gcp, _aws = Attribution(Pool.of(run)).of("whole")
+    azure, gcp, _aws = Attribution(Pool.of(run), ["whole"]).of("whole")
     assert (azure.slowest_share, gcp.slowest_share) == (0.0, 1.0)
     assert gcp.wait_caused_ms == pytest.approx(900)
     assert gcp.calls_per_arrival == pytest.approx(1.0, abs=0.01)

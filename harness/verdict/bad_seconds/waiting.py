@@ -10,7 +10,7 @@ was due until its first call came, and how late fakes answered. Where calls came
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from harness.evidence import Evidence, Window
 from harness.evidence.backend_time import call_waits_ns
 from harness.evidence.completeness import expected
 from harness.evidence.cores import CoreSeconds
+from harness.evidence.joining.row_table import RowTable, places_of
 from harness.rundir.rows import ERRORS, NO_SEQ, Outcome
 from harness.units import NS_PER_MS, NS_PER_S
 from harness.verdict.bad_seconds.taken import TakenSeconds
@@ -50,33 +51,35 @@ def without_waiting(run: Evidence, taken: TakenSeconds, *, spare_baseline: bool 
     held = _HeldUp.of(run, taken.record, taken)
     if spare_baseline:
         held = held.outside_baseline(run)
-    samples, calls = run.samples.copy(), run.calls
-    latency_ns = samples["done_ns"] - samples["intended_ns"]
-    timed_out = np.isin(samples["outcome"], _TIMED_OUT)
+    samples = run.samples
+    outcome, latency_ns = samples["outcome"], samples["done_ns"] - samples["intended_ns"]
+    timed_out = np.isin(outcome, _TIMED_OUT)
     upstreams_ns = np.minimum(_waited_for_upstreams_ns(run, timed_out, held.reaction_ns), latency_ns)
     rest_ns = latency_ns - upstreams_ns
     late = held.is_open & (held.reaction_ns >= REACTED_LATE_MS * NS_PER_MS)
     excused = timed_out & (held.ns >= rest_ns) & (2 * upstreams_ns <= latency_ns)
-    excused |= late & np.isin(samples["outcome"], ERRORS) & ~timed_out & (samples["outcome"] != Outcome.DROPPED)
-    _answer_earlier(samples, np.minimum(held.ns, rest_ns))
-    unknown = excused & (samples["first_ns"] == 0)
-    samples["first_ns"][unknown] = samples["done_ns"][unknown]
-    samples["outcome"][excused], samples["status"][excused] = Outcome.OK, 200
-    samples["answered"] |= np.where(late | excused, ~np.uint64(0), ~_expected(run))
-    return replace(run, samples=samples, calls=_calls_in_time(run, calls, late))
+    excused |= late & np.isin(outcome, ERRORS) & ~timed_out & (outcome != Outcome.DROPPED)
+    done_ns, first_ns = _answered_earlier(samples, np.minimum(held.ns, rest_ns))
+    changed = samples.replaced(
+        done_ns=done_ns,
+        first_ns=np.where(excused & (first_ns == 0), done_ns, first_ns),
+        outcome=np.where(excused, np.uint8(Outcome.OK), outcome),
+        status=np.where(excused, np.uint16(200), samples["status"]),
+        answered=samples["answered"] | np.where(late | excused, ~np.uint64(0), ~_expected(run)),
+    )
+    return replace(run, samples=changed, calls=_calls_in_time(run, run.calls, late))
 
 
-def _answer_earlier(samples: NDArray[Any], held_ns: NDArray[np.int64]) -> None:
-    """In place; the first byte comes earlier by as much, but not before the request was due."""
-    begun = samples["first_ns"] > 0
-    samples["done_ns"] -= held_ns
-    earlier_ns = np.maximum(samples["first_ns"] - held_ns, samples["intended_ns"])
-    samples["first_ns"] = np.where(begun, np.minimum(earlier_ns, samples["done_ns"]), 0)
+def _answered_earlier(samples: RowTable, held_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """When each request would have ended, and its first byte come: earlier by as much, but not before it was due."""
+    first_ns, done_ns = samples["first_ns"], samples["done_ns"] - held_ns
+    earlier_ns = np.maximum(first_ns - held_ns, samples["intended_ns"])
+    return done_ns, np.where(first_ns > 0, np.minimum(earlier_ns, done_ns), 0)
 
 
 def _expected(run: Evidence) -> NDArray[np.uint64]:
     """For each request the bits of the upstreams that its answer should hold, by the times at which it really ended."""
-    every = Window(run.samples, run.latency_ns, np.arange(len(run.samples)), 0.0, run.t0_ns, run.t0_ns, False)
+    every = Window(run.samples, run.latency_ns, slice(0, len(run.samples)), 0.0, run.t0_ns, run.t0_ns, False)
     return expected(run, every)
 
 
@@ -148,7 +151,7 @@ def _reactions_ns(run: Evidence) -> NDArray[np.int64]:
     due = (run.samples["intended_ns"] - run.t0_ns) // NS_PER_S
     first, length = int(due.min()), int(np.ptp(due)) + 1
     latest_ns = np.full(length + SPAN_MOST, -1, np.int64)
-    known = np.flatnonzero((run.call_requests >= 0) & (run.calls["seq"] != NO_SEQ))
+    known = places_of((run.call_requests >= 0) & (run.calls["seq"] != NO_SEQ))
     request = run.call_requests[known]
     called_ns = np.full(len(run.samples), _UNKNOWN_NS, np.int64)
     np.minimum.at(
@@ -165,7 +168,7 @@ def _reactions_ns(run: Evidence) -> NDArray[np.int64]:
     return np.where(found_ns < 0, _UNKNOWN_NS, found_ns)
 
 
-def _late_ns(calls: NDArray[Any]) -> NDArray[np.int64]:
+def _late_ns(calls: RowTable) -> NDArray[np.int64]:
     """How much later than due a fake answered each call; 0 where a fault made the answer late, or the client left."""
     is_own = (calls["faults"] == 0) & (calls["due_ns"] > 0)
     late_ns: NDArray[np.int64] = np.where(is_own, (calls["done_ns"] - calls["due_ns"]).clip(min=0), 0)
@@ -184,7 +187,7 @@ def _waited_for_upstreams_ns(
     longest_ns = np.zeros(len(run.samples), np.int64)
     answered = run.samples["answered"]
     for upstream in run.plan.upstreams:
-        chosen = np.flatnonzero((run.calls["upstream"] == upstream.index) & (run.call_requests >= 0))
+        chosen = places_of((run.calls["upstream"] == upstream.index) & (run.call_requests >= 0))
         if not upstream.records_calls or not len(chosen):
             continue
         request = run.call_requests[chosen]
@@ -195,20 +198,20 @@ def _waited_for_upstreams_ns(
     return longest_ns
 
 
-def _calls_in_time(run: Evidence, calls: NDArray[Any], late: NDArray[np.bool_]) -> NDArray[Any]:
+def _calls_in_time(run: Evidence, calls: RowTable, late: NDArray[np.bool_]) -> RowTable:
     """The calls as if fakes had answered when it was due, and no client had left before, in those of `late` requests
     that no fault has touched."""
     if not len(calls):
         return calls
-    own = (calls["faults"] == 0) & (calls["due_ns"] > 0) & (run.call_requests >= 0)
+    due_ns, done_ns, status = calls["due_ns"], calls["done_ns"], calls["status"]
+    own = (calls["faults"] == 0) & (due_ns > 0) & (run.call_requests >= 0)
     own &= late[run.call_requests]
     for upstream in run.plan.upstreams:
         for begin_ns, end_ns in run.injections(upstream.name):
-            touched = (calls["arrived_ns"] < end_ns) & (calls["done_ns"] >= begin_ns)
+            touched = (calls["arrived_ns"] < end_ns) & (done_ns >= begin_ns)
             own &= ~((calls["upstream"] == upstream.index) & touched)
-    left = own & (calls["status"] == 0)
-    changed = calls.copy()
-    changed["status"][left] = 200
-    in_time_ns = np.where(left, calls["due_ns"], np.minimum(calls["done_ns"], calls["due_ns"]))
-    changed["done_ns"] = np.where(own, in_time_ns, calls["done_ns"])
-    return changed
+    left = own & (status == 0)
+    in_time_ns = np.where(left, due_ns, np.minimum(done_ns, due_ns))
+    return calls.replaced(
+        status=np.where(left, status.dtype.type(200), status), done_ns=np.where(own, in_time_ns, done_ns)
+    )
