@@ -1,6 +1,6 @@
 """`tailgate capacity`: the highest rate at which every gate holds, in health and with each fault on, and what stops it.
 
-One stack carries many loads. `harness.search.rate_search` says which load comes next; this module runs it, judges it,
+One stack carries many loads. `harness.search.level_search` says which load comes next; this module runs it, judges it,
 writes it down, and asks again. Each answer is appended to `steps.ndjson` before the next load begins, so a search that
 was interrupted keeps what it has certified and can be taken up again (`resume`).
 
@@ -24,17 +24,18 @@ from harness.rundir.searches.capacity import (
     StepPurpose,
     recorded_steps,
 )
-from harness.search.limiter import limiter_of
-from harness.search.load_plans import CurveGates, fault_gates, health_gates
-from harness.search.rate_search import (
+from harness.search.level_search import (
     EXPLORED_MOST,
     REFUTED_MOST,
     SOAKS_MOST,
     Bracket,
     Outcome,
+    Scale,
     WantedLoad,
-    search_rate,
+    search_levels,
 )
+from harness.search.limiter import limiter_of
+from harness.search.load_plans import CurveGates, fault_gates, health_gates
 from harness.search.stack_loads import LoadSpec, StackLoads
 from harness.search.step_figures import step_of
 
@@ -116,12 +117,8 @@ class CurveSearch:
     ) -> tuple[RateCurve, Exception | None]:
         """The curve, and what ended it early (an interruption, a rig failure), if anything did. `recorded`: the steps
         of an earlier call, whose answers are taken as they are."""
-        search = search_rate(
-            self._settings.first_per_s,
-            self._settings.to_per_s,
-            within=self._settings.within,
-            alpha=self._settings.alpha,
-        )
+        scale = Scale.of_rates(self._settings.first_per_s, self._settings.to_per_s)
+        search = search_levels(scale, within=self._settings.within, alpha=self._settings.alpha)
         ended: Exception | None = None
         bracket: Bracket | None = None
         wanted = next(search)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.rundir.results import Results
-    from harness.search.rate_search import WantedLoad
+    from harness.search.level_search import WantedLoad
     from harness.search.stack_loads import LoadRun
     from harness.verdict.gates import GateVerdict
 

@@ -15,7 +15,7 @@ from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.search import capacity
 from harness.search.capacity import RESTARTS_MOST, CurveSearch, Settings, longest_s, read_steps
-from harness.search.rate_search import WantedLoad
+from harness.search.level_search import WantedLoad
 from harness.search.stack_loads import LoadRun, LoadSpec
 from tests.search.steps import step
 
