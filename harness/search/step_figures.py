@@ -14,10 +14,12 @@ import numpy as np
 from harness.errors import RigError
 from harness.evidence import Evidence, Pool
 from harness.evidence.resources import ResourceSeries
+from harness.gates.quantiles import quantile_bounds
 from harness.rundir.rows import NO_SEQ, Outcome
 from harness.rundir.searches.capacity import LoadStep, StepGate, StepOutcome, StepPurpose, StepUpstream
 from harness.search.stationary import mean_in_flight, not_stationary
-from harness.statistics import nearest_rank
+from harness.search.witnesses.refusals import refused
+from harness.statistics import Rule, nearest_rank
 from harness.units import NS_PER_MS, NS_PER_S, Span
 from harness.verdict import judge
 from harness.verdict.gates import judge_gates
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 
 BUSY_WORKER: Final = 0.8
 """The share of its core from which on a load worker is no witness any more."""
-GENERATOR_CHECKS: Final = ("lag", "generator_cpu", "workers")
+GENERATOR_CHECKS: Final = ("lag", "cores", "generator_cpu", "workers")
+"""The checks of a run that fail where the load generator or the machine gave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ def step_of(
     inside = (rows["intended_ns"] >= begin_ns) & (rows["intended_ns"] < end_ns)
     ended = (rows["done_ns"] >= begin_ns) & (rows["done_ns"] < end_ns)
     latency_ns = evidence.latency_ns[inside]
+    p99_low_ms, p99_high_ms = _p99_bounds_ms(evidence, latency_ns[np.argsort(rows["intended_ns"][inside])])
+    offset_ns = evidence.manifest.wall_offset_ns
     seconds = (end_ns - begin_ns) / NS_PER_S
     spent_s = (rows["done_ns"][inside] - rows["intended_ns"][inside]) / NS_PER_S
     readings = evidence.readings.within([Span(begin_ns, end_ns)], None)
@@ -75,6 +80,8 @@ def step_of(
         completed_per_s=float(ended.sum() / seconds),
         p50_ms=_quantile_ms(latency_ns, 0.5),
         p99_ms=_quantile_ms(latency_ns, 0.99),
+        p99_low_ms=p99_low_ms,
+        p99_high_ms=p99_high_ms,
         in_flight_mean=mean_in_flight(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns),
         little=float(inside.sum() / seconds * spent_s.mean()) if inside.any() else None,
         stationary=judged.stationary,
@@ -84,6 +91,7 @@ def step_of(
         load_cores=_load_cores(evidence, begin_ns, end_ns),
         threads_most=_most(readings.threads),
         sockets_most=_most(readings.sockets),
+        refused=refused(evidence.plan, run.run_dir, (begin_ns + offset_ns) / NS_PER_S, (end_ns + offset_ns) / NS_PER_S),
         upstreams=tuple(_upstream(evidence, index, begin_ns, end_ns) for index in range(len(evidence.plan.upstreams))),
     )
     return step, evidence
@@ -111,10 +119,14 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
             unit=finding.unit,
             breaks=one.gate.breaks(finding),
             verdict=finding.verdict,
+            n=finding.n,
+            exceeded=finding.exceeded,
         )
         for one, finding in zip(verdicts, findings, strict=True)
     )
-    if broken := _rig_reason(results):
+    if (full := _out_of_slots(evidence, results)) and queue is None:
+        return _Judged("generator", full, gates, stationary=True)
+    if not full and (broken := _rig_reason(results)):
         return _Judged("generator", broken, gates, queue is None)
     if any(gate.metric == "service-alive" and gate.verdict == "fail" for gate in results.gates):
         return _Judged("broke", "the service ended during the load", gates, stationary=False)
@@ -122,6 +134,20 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
         return _Judged("broke", f"not stationary: {queue}", gates, stationary=False)
     outcome, reason = _by_gates(gates, verdicts, certifies=load.alpha is not None)
     return _Judged(outcome, reason, gates, stationary=True)
+
+
+def _out_of_slots(evidence: Evidence, results: Results) -> str:
+    """Why it is unknown how the service would have taken arrivals that found no slot; empty if none is missing, or the
+    gates fall or hold without them."""
+    dropped = int((evidence.samples["outcome"] == Outcome.DROPPED).sum())
+    if not evidence.plan.load.slots_cut or not dropped or results.verdict != "rig_failure":
+        return ""
+    if any(not check.ok and check.check != "counts" for check in results.validity):
+        return ""
+    return (
+        f"{dropped:,} arrivals were not sent, since no more than {evidence.plan.load.max_in_flight:,} requests may be "
+        "open at once (`load.max_in_flight`, or the open-file limit)"
+    )
 
 
 def _rig_reason(results: Results) -> str:
@@ -167,6 +193,14 @@ def _quantile_ms(latency_ns: NDArray[np.int64], quantile: float) -> float | None
         return None
     (value,) = nearest_rank(np.sort(latency_ns), [quantile])
     return None if value == NEVER else float(value) / NS_PER_MS
+
+
+def _p99_bounds_ms(evidence: Evidence, latency_ns: NDArray[np.int64]) -> tuple[float | None, float | None]:
+    """At the confidence of the load. `latency_ns`: of its requests, in order of their intended times."""
+    alpha = round(1 - evidence.plan.verdict.confidence, 9)
+    rule = Rule(p0=0.01, clump_s=evidence.clump_s, alpha=alpha, alpha_fail=alpha)
+    bounds = quantile_bounds([latency_ns], evidence.plan.load.duration_ms / 1000, rule)
+    return bounds.low_ms, bounds.high_ms
 
 
 def _cores(readings: ResourceSeries) -> float | None:
