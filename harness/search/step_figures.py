@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from harness.rundir.results import Results
     from harness.search.level_search import WantedLoad
     from harness.search.stack_loads import LoadRun
-    from harness.verdict.gates import GateVerdict
+    from harness.verdict.gates import GateVerdict, GateVerdicts
 
 BUSY_WORKER: Final = 0.8
 """The share of its core from which on a load worker is no witness any more."""
+LOST_MOST: Final = 0.5
+"""A load that broke is a witness if fewer of its seconds than this share were taken by others."""
 GENERATOR_CHECKS: Final = ("lag", "cores", "generator_cpu", "workers")
 """The checks of a run that fail where the load generator or the machine gave out."""
 
@@ -103,7 +105,8 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
     unfinished = int((rows["outcome"] == Outcome.UNFINISHED).sum())
     queue = not_stationary(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns, unfinished=unfinished)
     results = judge(pool)
-    verdicts = judge_gates(pool).gates
+    judged = judge_gates(pool)
+    verdicts = judged.gates
     if load.alpha is not None:
         alpha_fail = load.alpha / max(len(verdicts), 1)
         findings = [one.gate.judge(pool, alpha_fail=alpha_fail) for one in verdicts]
@@ -130,10 +133,22 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
         return _Judged("generator", broken, gates, queue is None)
     if any(gate.metric == "service-alive" and gate.verdict == "fail" for gate in results.gates):
         return _Judged("broke", "the service ended during the load", gates, stationary=False)
+    outcome, reason = _by_gates(gates, judged.gates, certifies=load.alpha is not None)
     if queue is not None:
-        return _Judged("broke", f"not stationary: {queue}", gates, stationary=False)
-    outcome, reason = _by_gates(gates, verdicts, certifies=load.alpha is not None)
-    return _Judged(outcome, reason, gates, stationary=True)
+        outcome, reason = "broke", f"not stationary: {queue}"
+    if outcome == "broke" and (taken := _taken_by_others(judged, evidence)):
+        outcome, reason = "generator", taken
+    return _Judged(outcome, reason, gates, queue is None)
+
+
+def _taken_by_others(judged: GateVerdicts, evidence: Evidence) -> str:
+    """Why a load that broke says nothing of the service: the machine was busy with something else, or the load
+    generator was late, in half of its seconds or more. Empty if it was not."""
+    lost = {*judged.taken[-1].in_load, *judged.late[-1]}
+    seconds = evidence.plan.load.duration_ms / 1000
+    if len(lost) < LOST_MOST * seconds:
+        return ""
+    return f"in {len(lost)} of {seconds:.0f} seconds others took the cores, or the load generator was late"
 
 
 def _out_of_slots(evidence: Evidence, results: Results) -> str:
