@@ -118,7 +118,7 @@ def capacity_command(
             folder, results = search_capacity(Session(options, display, stopper), cell, settings, asked, show)
         finally:
             display.ended()
-    _tell(results, folder, as_json=as_json, quiet=quiet)
+    tell(results, folder, as_json=as_json, quiet=quiet)
     return results.exit_code
 
 
@@ -131,7 +131,8 @@ def _faults(named: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...] | Non
     return () if no_faults else named or None
 
 
-def _tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) -> None:
+def tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) -> None:
+    """Print the answer on stdout. `folder`: the directory of the search."""
     if as_json:
         output.document(results.model_dump(mode="json"))
         return
@@ -180,12 +181,13 @@ def _settings(
 
 
 def _announcement(loaded: LoadedScenario, settings: Settings, faults: tuple[str, ...] | None) -> str:
-    from harness.search.capacity import longest_s
+    from harness.search.capacity import longest_s, usual_s
 
     curves = 1 + (len(loaded.scenario.faults) if faults is None else len(faults))
-    most = format_duration(1000 * curves * longest_s(settings))
+    usual, most = (format_duration(1000 * curves * each(settings)) for each in (usual_s, longest_s))
     named = "health" if curves == 1 else f"health and {curves - 1} with a fault on"
-    return f"{loaded.scenario.name}: capacity, {named}; from {settings.first_per_s:g}/s; at most about {most}"
+    how_long = f"usually about {usual}, at most {most}"
+    return f"{loaded.scenario.name}: capacity, {named}; from {settings.first_per_s:g}/s; {how_long}"
 
 
 def _print(results: CapacityResults) -> None:

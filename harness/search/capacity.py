@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from harness.rundir.plan import Plan
 
 RESTARTS_MOST: Final = 3
+RETURNS_MOST: Final = 2
+"""How often the first rate is tried again where nothing is known of the first try, since the machine was busy."""
 AROUND_LOAD_MS: Final = 1_000.0
 """What a load costs beyond itself: its directory, its workers, its drain and its judging (docs/benchmarks.md)."""
 CORE_LEFT: Final = 0.5
@@ -97,6 +99,13 @@ def longest_s(settings: Settings, *, explored: int = 0, soaked: int = 0, refuted
         + refute * settings.refute_ms
     )
     return (judged_ms + loads * (settings.settle_ms + AROUND_LOAD_MS)) / 1000
+
+
+def usual_s(settings: Settings) -> float:
+    """How long one curve takes if it begins within a decade of the answer, in seconds: six explorative loads of which
+    three break, and a certificate of each kind at once."""
+    judged_ms = 6 * settings.explore_ms + 4 * settings.return_ms + settings.soak_ms + settings.refute_ms
+    return (judged_ms + 12 * (settings.settle_ms + AROUND_LOAD_MS)) / 1000
 
 
 class CurveSearch:
@@ -243,10 +252,13 @@ class CurveSearch:
         held = [step.rate_per_s for step in self._steps if step.outcome == "held" and step.purpose == "explore"]
         if not held:
             return
-        step = self._load(WantedLoad("explore", held[0]), self._settings.return_ms, "return")
-        if step.outcome == "held":
-            return
-        self._note("metastable")
+        for _ in range(RETURNS_MOST):
+            step = self._load(WantedLoad("explore", held[0]), self._settings.return_ms, "return")
+            if step.outcome == "held":
+                return
+            if step.outcome == "broke":
+                self._note("metastable")
+                break
         self._say(f"  it does not carry {held[0]:g}/s any more ({step.reason}); starting the service anew")
         self._renew()
 

@@ -204,3 +204,23 @@ def test_loads_in_which_the_machine_gave_out_are_not_pooled(
     said = iter(["generator", "undecided", "undecided"])
     searched(MadeUp(says=lambda *_: next(said, "held")), plan, tmp_path, monkeypatch, pooled=pooled)
     assert pooled[:3] == [0, 0, 1]
+
+
+def test_a_busy_machine_is_not_taken_for_a_service_that_does_not_come_back(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(100)
+    busy = iter(["generator"])
+    tried: list[int] = []
+
+    def says(_rate_per_s: float, number: int) -> str:
+        if made_up.specs[-1].judged_ms == SETTINGS.return_ms:
+            tried.append(number)
+            return next(busy, "")
+        return ""
+
+    made_up._says = says
+    curve, ended = searched(made_up, plan, tmp_path, monkeypatch)
+    assert ended is None and made_up.renewed == 0
+    assert "metastable" not in curve.findings
+    assert tried[1] == tried[0] + 1, "it was tried once more"
