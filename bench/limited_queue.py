@@ -8,6 +8,7 @@ the time of work of the simulation.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import http.client
 import json
@@ -81,13 +82,7 @@ verdict: {{clump: 10ms}}
     def truth_per_s(self, work_ms: float | None = None) -> float:
         """The rate at which 1 % of the requests of the simulated queue take the limit or longer. `work_ms`: as asked of
         the service; None: as planned."""
-        work_ms = work_ms or self.work_ms
-        low, high = 0.0, self.workers * 1000 / work_ms
-        for _ in range(20):
-            middle = (low + high) / 2
-            slow = exceeding(middle, self.workers, work_ms, self.limit_ms - OVERHEAD_MS)
-            low, high = (middle, high) if slow < SHARE else (low, middle)
-        return (low + high) / 2
+        return _truth_per_s(self.workers, work_ms or self.work_ms, self.limit_ms)
 
     def timed_ms(self) -> float:
         """How long a worker of the idle service is taken by a request, in ms: the median time of an answer, or the
@@ -101,6 +96,16 @@ verdict: {{clump: 10ms}}
                 return (_processor_ms(pid) - before_ms) / ASKED if self.computes else 1000 * median_s
             finally:
                 connection.close()
+
+
+@functools.cache
+def _truth_per_s(workers: int, work_ms: float, limit_ms: float) -> float:
+    low, high = 0.0, workers * 1000 / work_ms
+    for _ in range(12):  # a quarter of a per mille
+        middle = (low + high) / 2
+        slow = exceeding(middle, workers, work_ms, limit_ms - OVERHEAD_MS)
+        low, high = (middle, high) if slow < SHARE else (low, middle)
+    return (low + high) / 2
 
 
 def exceeding(rate_per_s: float, workers: int, work_ms: float, limit_ms: float, seed: int = 1) -> float:

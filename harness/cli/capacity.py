@@ -95,7 +95,7 @@ def capacity_command(
     fail, and what stopped the service as far as it can be seen. Exit codes: 0 both are certified, 1 nothing
     holds or it fell, 2 usage or scenario error, 3 nothing certified, 4 the rig failed, 130 interrupted.
     """
-    from harness.cli.display.search_panel import make_search_display
+    from harness.cli.display.search_panel import closing, make_search_display
     from harness.run.invocation import load_all, targets_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
@@ -109,17 +109,13 @@ def capacity_command(
         display.note(output.spell(warning, kind="warning"))
     refuse_foreign_targets(targets_of([loaded]), allowed)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
-    base = read_capacity(baseline) if baseline else None
-    asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop, target)
+    before = read_capacity(baseline) if baseline else None
+    asked = Asked(_faults(faults, no_faults=no_faults), resume, before, max_drop, target)
     display.note(_announcement(cell.loaded, settings, asked.faults))
-    with Stopper() as stopper:
-        options = Options(out, seed, sets, workers, allowed=allowed)
-        try:
-            folder, results = search_capacity(Session(options, display, stopper), cell, settings, asked, show)
-        finally:
-            display.ended()
-    tell(results, folder, as_json=as_json, quiet=quiet)
-    return results.exit_code
+    with Stopper() as stopper, closing(display):
+        session = Session(Options(out, seed, sets, workers, allowed=allowed), display, stopper)
+        folder, results = search_capacity(session, cell, settings, asked, show)
+    return tell(results, folder, as_json=as_json, quiet=quiet)
 
 
 def _faults(named: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...] | None:
@@ -131,14 +127,15 @@ def _faults(named: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...] | Non
     return () if no_faults else named or None
 
 
-def tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) -> None:
-    """Print the answer on stdout. `folder`: the directory of the search."""
+def tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) -> int:
+    """Print the answer on stdout; the exit code. `folder`: the directory of the search."""
     if as_json:
         output.document(results.model_dump(mode="json"))
-        return
+        return results.exit_code
     if not quiet:
         _print(results)
     output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
+    return results.exit_code
 
 
 def _cell(loaded: LoadedScenario, only: str | None) -> LoadedCell:

@@ -141,6 +141,8 @@ def _count(
     grew = at_broke >= GREW * at_first and overloaded.in_flight_mean >= GREW * before.in_flight_mean
     if not grew or at_most > PLATEAU * at_broke or overloaded is broke:
         return None
+    if what == "sockets" and overloaded.in_flight_mean <= at_most:
+        return None  # each request has one of its own, so their number is that of the requests that came in time
     witness = (
         f"{what}: {at_most} at {broke.rate_per_s:g}/s and no more at {overloaded.rate_per_s:g}/s, while requests in "
         f"flight rose to {overloaded.in_flight_mean:.0f}"

@@ -144,8 +144,8 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
 def _taken_by_others(judged: GateVerdicts, evidence: Evidence) -> str:
     """Why a load that broke says nothing of the service: the machine was busy with something else, or the load
     generator was late, in half of its seconds or more. Empty if it was not."""
-    lost = {*judged.taken[-1].in_load, *judged.late[-1]}
     seconds = evidence.plan.load.duration_ms / 1000
+    lost = {second for second in (*judged.taken[-1].in_load, *judged.late[-1]) if 0 <= second < seconds}
     if len(lost) < LOST_MOST * seconds:
         return ""
     return f"in {len(lost)} of {seconds:.0f} seconds others took the cores, or the load generator was late"

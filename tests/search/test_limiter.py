@@ -91,6 +91,16 @@ def test_a_queue_of_connections_that_fills_since_the_processor_is_full_is_not_wh
     assert stopped_by(**{**same(), "broke": {"refused": 200, "cpu_cores": 1.95}}) == "cpu"
 
 
+def test_sockets_that_are_those_of_the_requests_themselves_stop_nothing() -> None:
+    """A service without a limit of sockets, whose queue of requests was as long in a long load as in a steeper one."""
+
+    def has(count: int, in_flight: float) -> dict[str, Any]:
+        return {"sockets_most": count, "in_flight_mean": in_flight}
+
+    collapsed = {"first": has(8, 4), "held": has(20, 10), "broke": has(420, 180), "most": has(425, 260)}
+    assert stopped_by(**collapsed) == "not_known"
+
+
 def test_figures_that_are_unknown_name_nothing() -> None:
     unknown = {"cpu_cores": None, "busiest_thread": None, "threads_most": None, "sockets_most": None}
     assert stopped_by(**same(**unknown)) == "not_known"

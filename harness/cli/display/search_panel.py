@@ -4,7 +4,8 @@ elsewhere a line for each load that has ended. Everything goes to stderr."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,15 @@ def make_search_display(*, quiet: bool) -> tuple[Display, Show]:
         return Lines(), _nothing
     panel = SearchPanel(console)
     return panel, panel.show
+
+
+@contextmanager
+def closing(display: Display) -> Iterator[None]:
+    """Take down what is shown in place, however the search ends."""
+    try:
+        yield
+    finally:
+        display.ended()
 
 
 def _nothing(_state: SearchState) -> None:
