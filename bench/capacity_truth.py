@@ -18,10 +18,11 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final
@@ -32,7 +33,7 @@ from harness.model.frozen import Frozen
 from harness.run.progress import NullDisplay
 from harness.run.run import Options, Session
 from harness.run.signals import Stopper
-from harness.rundir.searches.capacity import CapacityResults
+from harness.rundir.searches.capacity import CapacityResults, LoadStep
 from harness.scenario import load_scenario
 from harness.scenario.planner import cells
 from harness.search.capacity import Settings
@@ -43,6 +44,7 @@ AT_ONCE: Final = 3
 MINUTES: Final = 60.0
 WITHOUT_TRUTH_MOST: Final = 0.1
 WITHIN: Final = 0.15
+SETTLE_MS: Final = 1_500.0
 INTERRUPTED: Final = "interrupted"
 FIRST: Final = 0.4
 """The first rate, as a share of the truth."""
@@ -63,6 +65,7 @@ SERVICES: Final = (
 
 class Found(Frozen):
     """What search `number` said of a service, beside the truth. `loads`: purpose, rate, outcome and p99 (ms) of each.
+    `around_s`: what a load took beyond its settling and its length, the median without those that start a stack.
     `failed`: why there is no answer; empty if there is one."""
 
     number: int
@@ -77,6 +80,7 @@ class Found(Frozen):
     findings: tuple[str, ...] = ()
     loads: tuple[tuple[str, float, str, float | None], ...] = ()
     seconds: float = 0.0
+    around_s: float | None = None
     failed: str = ""
 
     @property
@@ -89,6 +93,12 @@ class Found(Frozen):
         told = "" if self.holds_truth else f"  WITHOUT THE TRUTH {self.failed}".rstrip()
         wrong = "" if self.limiter_is_right else "  WRONG LIMITER"
         return f"{self.service:<40} truth {self.truth_per_s:7.1f}/s  found {bracket:<18} {self.limiter}{told}{wrong}"
+
+
+def _around_s(steps: Sequence[LoadStep]) -> float | None:
+    """The first load, and the first after a collapse, start a stack too; they are few, so the median passes them."""
+    around = [step.wall_s - step.seconds - SETTLE_MS / 1000 for step in steps if step.wall_s is not None]
+    return round(statistics.median(around), 3) if around else None
 
 
 class _Notes(NullDisplay):
@@ -131,6 +141,7 @@ def search(limited: Limited, number: int, stopper: Stopper) -> Found:
             "findings": tuple(curve.findings),
             "loads": tuple((step.purpose, step.rate_per_s, step.outcome, step.p99_ms) for step in curve.steps),
             "seconds": round(time.monotonic() - begun_s, 1),
+            "around_s": _around_s(curve.steps),
             "failed": INTERRUPTED if results.interrupted else failed,
         }
     )
@@ -145,7 +156,7 @@ def _capacity(folder: Path, session: Session) -> CapacityResults:
         refute_ms=12_000,
         soak_ms=12_000,
         alpha=0.05,
-        settle_ms=1_500,
+        settle_ms=SETTLE_MS,
         explore_ms=6_000,
         return_ms=2_000,
     )
@@ -189,6 +200,9 @@ def summary(found: Iterable[Found]) -> tuple[str, bool]:
     for kind in dict.fromkeys(one.kind for one in every):
         of_kind = [one for one in every if one.kind == kind]
         lines.append(f"{kind:<10} {len(of_kind)} searches, {sum(not one.holds_truth for one in of_kind)} without")
+    around = [one.around_s for one in every if one.around_s is not None]
+    if around:
+        lines.append(f"a load took {statistics.median(around):.2f} s beyond itself")
     without = sum(not one.holds_truth for one in every)
     wrong = sum(not one.limiter_is_right for one in every)
     lines.append(f"{len(every)} searches, {without} brackets without the truth, {wrong} wrong limiters")

@@ -41,10 +41,11 @@ class SearchState:
     def __str__(self) -> str:
         """On one line, without what is certified."""
         load = self.load
+        left_s = load.length_s - load.at_s
+        left = f"{format_duration(1000 * left_s)} of it left" if left_s > 0 else "its last requests"
         return (
             f"curve {self.number} of {self.curves}, {load.fault or 'health'} · "
-            f"{load.purpose} at {load.rate_per_s:g}/s · "
-            f"{format_duration(1000 * max(0.0, load.length_s - load.at_s))} of it left · "
+            f"{load.purpose} at {load.rate_per_s:g}/s · {left} · "
             f"at most {format_duration(1000 * self.left_s)} in all"
         )
 

@@ -98,3 +98,13 @@ def test_loads_in_which_nothing_could_be_judged_need_a_higher_rate() -> None:
     assert would_decide([nothing], PLAN) == (
         "at 1/s nothing came that `p99 of azure < 1s` could judge; a higher --from would decide it"
     )
+
+
+def test_where_the_load_generator_gave_out_the_answer_says_at_which_rate_and_why() -> None:
+    late = step(64.8, "generator", reason="17 arrivals were not sent")
+    steps = [step(20), step(36), late, soak(36, "held", gate("pass"))]
+    assert (
+        would_decide(steps, PLAN) == "at 64.8/s the load generator or the machine gave out: 17 arrivals were not sent"
+    )
+    refuted = step(50, "broke", purpose="refute")
+    assert would_decide([*steps, refuted], PLAN) == ""

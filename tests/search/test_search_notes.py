@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
+from harness.run.progress import NullDisplay
+from harness.run.run import Options, Session
+from harness.run.signals import Stopper
 from harness.rundir.plan import Plan
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
+from harness.scenario.planner import cells
 from harness.search.capacity_run import curves_of
 from harness.search.load_plans import (
     fault_gates,
@@ -19,6 +23,7 @@ from harness.search.load_plans import (
     refuse_unsearchable,
     search_notes,
 )
+from harness.search.stack_loads import StackLoads
 
 SCENARIO = """\
 name: slow
@@ -66,6 +71,19 @@ def test_slots_that_the_scenario_limits_are_said_to_end_the_search(tmp_path: Pat
     (note,) = search_notes(planned(tmp_path), (None,), 50)
     assert note.startswith("load.max_in_flight: no more than 50 requests are open at once")
     assert note.endswith("the answer is `at least`")
+
+
+@pytest.mark.parametrize(("slots", "most"), [("50", 50), ("null", 80_000_000)])
+def test_a_stack_has_the_slots_that_the_scenario_writes_or_those_of_the_highest_rate(
+    tmp_path: Path, slots: str, most: int
+) -> None:
+    (tmp_path / "scenario.yaml").write_text(SCENARIO)
+    loaded = load_scenario(tmp_path / "scenario.yaml", (f"load.max_in_flight={slots}",))
+    plan = dry_plan(loaded.checked)[0]
+    session = Session(Options(tmp_path), NullDisplay(), Stopper())
+    loads = StackLoads(session, cells(loaded)[0], tmp_path, seed=0, most_per_s=40_000)
+    found = loads._with_slots(plan).most_in_flight
+    assert found == most if slots != "null" else plan.load.max_in_flight < found <= most
 
 
 def test_a_scenario_whose_only_gates_depend_on_how_many_requests_there_are_is_refused(tmp_path: Path) -> None:

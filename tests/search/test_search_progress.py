@@ -33,6 +33,7 @@ def test_it_says_which_load_of_which_curve_and_how_long_is_left() -> None:
     state = shown(load())
     assert str(state) == ("curve 2 of 3, azure-slow · explore at 64.8/s · 12.0 s of it left · at most 11m 40s in all")
     assert state.left_s == 300 + 400
+    assert "explore at 64.8/s · its last requests · " in str(shown(load(at_s=17.0)))
 
 
 def test_what_is_certified_so_far_is_that_of_all_curves() -> None:

@@ -147,7 +147,7 @@ class RateCurve(Frozen):
     findings: tuple[CapacityFinding, ...] = ()
     limiter: Limiter
     would_decide: str = ""
-    """Where a certificate is missing since its loads were undecided: what would decide it, a sentence."""
+    """A sentence where a certificate is missing: what would decide it, or where and why the load generator gave out."""
     steps: tuple[LoadStep, ...]
 
 

@@ -24,9 +24,14 @@ ROUND_S: Final = 10
 
 
 def would_decide(steps: Sequence[LoadStep], plan: Plan) -> str:
-    """A sentence about the undecided soak of the highest rate, or about explorative loads that had nothing to judge;
-    empty if a soak passed, or no load was undecided."""
+    """A sentence about the lowest rate at which the load generator gave out if nothing is refuted, about the undecided
+    soak of the highest rate if none passed, or about explorative loads that had nothing to judge. Empty: nothing is
+    missing."""
     soaks = [step for step in steps if step.purpose == "soak"]
+    gave_out = [step for step in steps if step.outcome == "generator" and step.purpose != "return"]
+    if gave_out and not any(step.outcome == "broke" for step in steps if step.purpose == "refute"):
+        step = min(gave_out, key=lambda each: each.rate_per_s)
+        return f"at {step.rate_per_s:g}/s the load generator or the machine gave out: {step.reason}"
     undecided = [step for step in soaks if step.outcome == "undecided"]
     if any(step.outcome == "held" for step in soaks):
         return ""
