@@ -75,7 +75,7 @@ def search_capacity(
     folder = asked.resume or session.options.out / slug(cell.loaded.scenario.name) / new_run_id()
     if not asked.resume:
         make_folder(folder)
-    cores = _cores()
+    cores = usable_cores()
     capacities = {u.name: u.fake.capacity for u in plan.upstreams if u.fake is not None and u.fake.capacity is not None}
     before_ms = yardstick.measure_ms()
     curves: list[RateCurve] = []
@@ -155,7 +155,7 @@ def _results(
     )
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """The cores that this process and its children may use: its affinity, or its cgroup's quota if that is less."""
     cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     with suppress(OSError, ValueError):

@@ -46,15 +46,16 @@ class _Judged:
 
 
 def step_of(
-    run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Sequence[Evidence]
+    run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Sequence[Evidence], *, steady: bool = True
 ) -> tuple[LoadStep, Evidence]:
-    """The step of a load that is over, and its evidence. `before`: loads that are pooled with it.
+    """The step of a load that is over, and its evidence. `before`: loads that are pooled with it. `steady`: a fault
+    stands for the whole load or for none of it; else requests in flight rise and fall with it, which shows no queue.
 
     Raises RigError if the load cannot be judged and the load generator is not the reason.
     """
     evidence = Evidence.load(run.run_dir)
     pool = Pool((*before, evidence))
-    judged = _judge(pool, evidence, load)
+    judged = _judge(pool, evidence, load, steady=steady)
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     inside = (rows["intended_ns"] >= begin_ns) & (rows["intended_ns"] < end_ns)
@@ -89,11 +90,13 @@ def step_of(
     return step, evidence
 
 
-def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
+def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, *, steady: bool) -> _Judged:
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     unfinished = int((rows["outcome"] == Outcome.UNFINISHED).sum())
-    queue = not_stationary(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns, unfinished=unfinished)
+    queue = None
+    if steady or unfinished:
+        queue = not_stationary(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns, unfinished=unfinished)
     results = judge(pool)
     verdicts = judge_gates(pool).gates
     if load.alpha is not None:
