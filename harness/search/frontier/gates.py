@@ -1,7 +1,8 @@
 """Which gates judge the loads of one curve of a frontier search. Pure.
 
 What must hold while an upstream is bad, the scenario says in the `during` gates of its faults on that upstream. A
-scenario without any is judged by its gates of health, and one without those by the `during` gates of other faults. An
+scenario without any is judged by its gates on the whole run, which hold with and without faults; one without those by
+its gates on the baseline, or else by the `during` gates of other faults, which were written for something else. An
 outage is judged by the recovery gate alone: the question is whether the service comes back.
 """
 
@@ -57,10 +58,10 @@ def _steady(plan: Plan, upstream: str) -> tuple[tuple[PlannedGate, ...], bool]:
     """
     alone = tuple(fault.name for fault in plan.faults if fault.upstreams == (upstream,))
     among = tuple(fault.name for fault in plan.faults if upstream in fault.upstreams)
-    for phases in (alone, among):
+    for phases in (alone, among, ("whole",)):
         if own := over_the_whole(plan, phases):
             return own, False
-    for phases in (("whole", "baseline"), tuple(fault.name for fault in plan.faults)):
+    for phases in (("baseline",), tuple(fault.name for fault in plan.faults)):
         if others := over_the_whole(plan, phases):
             return others, True
     return (), True

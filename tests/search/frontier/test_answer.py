@@ -1,0 +1,71 @@
+"""What the curves of a frontier search say together, in a verdict and in sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.rundir.searches.frontier import FrontierCurve
+from harness.search.frontier.answer import frontier_sentence, frontier_verdict
+from harness.search.frontier.steps import lowest_broken
+from tests.search.frontier.scenarios import curve, level_step
+
+NOT_BACK = "`recovery < 15s after azure-outage` failed"
+
+
+@pytest.mark.parametrize(
+    ("curves", "verdict"),
+    [
+        ([curve(900, 1_200)], "pass"),
+        ([curve(60_000, None, at_least=True, ended_by="to")], "pass"),
+        ([curve(900, None, ended_by="undecided")], "inconclusive"),
+        ([curve(None, 1_200, ended_by="undecided")], "inconclusive"),
+        ([curve(900, 1_200), curve(None, 25, ended_by="nothing_holds")], "fail"),
+        ([curve(None, None, ended_by="unhealthy")], "fail"),
+        ([curve(900, 1_200), curve(None, None, ended_by="rig")], "rig_failure"),
+        ([curve(900, None, ended_by="interrupted")], "inconclusive"),
+        ([], "inconclusive"),
+    ],
+)
+def test_the_verdict(curves: list[FrontierCurve], verdict: str) -> None:
+    assert frontier_verdict(curves) == verdict
+
+
+def test_the_sentence_of_one_upstream() -> None:
+    both = [curve(900, 1_200), curve(40_000, 75_000, kind="outage", broke=NOT_BACK)]
+    assert frontier_sentence(both) == (
+        "azure may answer up to 900 ms later; at 1.2 s `p99 < 2s` failed. "
+        "It may hang for 40 s; after 75 s `recovery < 15s after azure-outage` failed."
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (curve(1.0, None, kind="hang", unit="share", at_least=True, ended_by="to"), "may leave every call unanswered"),
+        (
+            curve(0.5, None, kind="errors", unit="share", at_least=True, ended_by="to"),
+            "may fail in 50.0 % of its calls",
+        ),
+        (curve(0.02, 0.03, kind="errors", unit="share"), "may fail in up to 2.00 % of its calls; at 3.00 % `p99"),
+        (curve(120_000, None, kind="outage", at_least=True, ended_by="to"), "may hang for 120 s, and nothing longer"),
+        (curve(None, 25, ended_by="nothing_holds"), "may not even answer 25 ms later: `p99 < 2s` failed"),
+        (curve(900, None, at_least=True, ended_by="generator"), "up to 900 ms later at least (the load generator"),
+        (curve(900, None, ended_by="undecided"), "up to 900 ms later; from where on it may not is not certified"),
+        (curve(None, None, ended_by="undecided"), "has no level of latency that could be certified."),
+        (curve(None, None, ended_by="unhealthy", broke="`x` fell"), "does not hold without any fault (`x` fell)"),
+    ],
+)
+def test_the_sentence_of_each_end(found: FrontierCurve, says: str) -> None:
+    assert says in frontier_sentence([found])
+
+
+def test_the_break_that_is_named_is_that_of_the_lowest_level_that_was_shown_to_fail() -> None:
+    steps = [
+        level_step(None, purpose="health"),
+        level_step(3_000, "broke", reason="explored"),
+        level_step(None, "broke", purpose="return", reason="not back"),
+        level_step(3_000, "broke", purpose="refute", reason="shown"),
+    ]
+    assert lowest_broken(steps) == steps[3]
+    assert lowest_broken(steps[:3]) == steps[1]
+    assert lowest_broken(steps[:1]) is None
