@@ -46,16 +46,23 @@ class _Judged:
 
 
 def step_of(
-    run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Sequence[Evidence], *, steady: bool = True
+    run: LoadRun,
+    load: WantedLoad,
+    purpose: StepPurpose,
+    before: Sequence[Evidence],
+    *,
+    steady: bool = True,
+    excusing: tuple[str, ...] = GENERATOR_CHECKS,
 ) -> tuple[LoadStep, Evidence]:
     """The step of a load that is over, and its evidence. `before`: loads that are pooled with it. `steady`: a fault
     stands for the whole load or for none of it; else requests in flight rise and fall with it, which shows no queue.
+    `excusing`: where one of these checks failed, the outcome is `generator`, and not a failure of the rig.
 
     Raises RigError if the load cannot be judged and the load generator is not the reason.
     """
     evidence = Evidence.load(run.run_dir)
     pool = Pool((*before, evidence))
-    judged = _judge(pool, evidence, load, steady=steady)
+    judged = _judge(pool, evidence, load, steady=steady, excusing=excusing)
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     inside = (rows["intended_ns"] >= begin_ns) & (rows["intended_ns"] < end_ns)
@@ -90,7 +97,7 @@ def step_of(
     return step, evidence
 
 
-def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, *, steady: bool) -> _Judged:
+def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, *, steady: bool, excusing: tuple[str, ...]) -> _Judged:
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     unfinished = int((rows["outcome"] == Outcome.UNFINISHED).sum())
@@ -117,7 +124,7 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, *, steady: bool) ->
         )
         for one, finding in zip(verdicts, findings, strict=True)
     )
-    if broken := _rig_reason(results):
+    if broken := _rig_reason(results, excusing):
         return _Judged("generator", broken, gates, queue is None)
     if any(gate.metric == "service-alive" and gate.verdict == "fail" for gate in results.gates):
         return _Judged("broke", "the service ended during the load", gates, stationary=False)
@@ -127,12 +134,12 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, *, steady: bool) ->
     return _Judged(outcome, reason, gates, stationary=True)
 
 
-def _rig_reason(results: Results) -> str:
+def _rig_reason(results: Results, excusing: tuple[str, ...]) -> str:
     """Why the load generator or the machine gave out; empty if it did not. Raises RigError for any other reason."""
     if results.verdict != "rig_failure":
         return ""
     failed = [check for check in results.validity if not check.ok]
-    of_generator = [check for check in failed if check.check in GENERATOR_CHECKS]
+    of_generator = [check for check in failed if check.check in excusing]
     if of_generator:
         return of_generator[0].detail
     raise RigError(results.reason, "see the directory of this load, whose evidence is kept")

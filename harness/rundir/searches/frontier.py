@@ -26,7 +26,8 @@ FrontierEnd = Literal["bracket", "to", "generator", "nothing_holds", "undecided"
 
 
 class FrontierStep(LoadStep):
-    """One load with the fault at one level. `level`: null: without the fault (`health`, `return`)."""
+    """One load with the fault at one level. `level`: null: without the fault (`health`, `return`). The outcome
+    `generator` says nothing of the level: the machine gave out, or nothing proves that the fault was there."""
 
     level: float | None
     fault_seen: str = ""

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import Interrupted, RigError, ServiceGone
-from harness.rundir.searches.capacity import LoadStep, StepPurpose
+from harness.errors import Interrupted, RigError, ServiceGone, UsageError
+from harness.rundir.searches.capacity import LoadStep, StepOutcome, StepPurpose
 from harness.rundir.searches.frontier import FrontierCurve, FrontierStep, RecordedFrontierStep
 from harness.search.capacity import RESTARTS_MOST
 from harness.search.frontier.kinds import level_text
@@ -36,64 +36,77 @@ class FrontierCurveSearch:
         self._folder = folder
         self._say = say
         self._steps: list[FrontierStep] = []
+        self._recorded: list[FrontierStep] = []
         self._restarts = 0
         self._pooled: list[Evidence] = []
 
     def run(self, recorded: list[FrontierStep], cores: float | None) -> tuple[FrontierCurve, Exception | None]:
         """The curve, and what ended it early (an interruption, a rig failure), if anything did. `recorded`: the steps
-        of an earlier call, whose answers are taken as they are."""
+        of an earlier call, whose answers are taken as they are. Raises UsageError if they are of another search."""
         ended: Exception | None = None
         bracket: Bracket | None = None
-        left = list(recorded)
+        self._recorded = list(recorded)
         try:
-            if self._is_healthy(left):
-                bracket = self._search(left)
+            if self._without_fault("health", ("generator", "broke")).outcome == "held":
+                bracket = self._search()
         except (Interrupted, RigError, ServiceGone) as exc:
             ended = exc
         return curve_of(self._loads, self._steps, bracket, ended, cores), ended
 
-    def _is_healthy(self, recorded: list[FrontierStep]) -> bool:
-        if recorded:
-            self._steps.append(recorded.pop(0))
-        else:
-            self._load(None, "health")
-        return self._steps[-1].outcome == "held"
-
-    def _search(self, recorded: list[FrontierStep]) -> Bracket:
+    def _search(self) -> Bracket:
         settings = self._loads.settings
         search = search_levels(self._loads.scale, within=settings.within, alpha=settings.alpha)
         wanted = next(search)
         while True:
             try:
-                wanted = search.send(self._answer(wanted, recorded))
+                wanted = search.send(self._answer(wanted))
             except StopIteration as stop:
                 bracket: Bracket = stop.value
                 return bracket
 
-    def _answer(self, wanted: WantedLoad, recorded: list[FrontierStep]) -> Outcome:
-        if recorded:
-            step = recorded.pop(0)
-            self._steps.append(step)
-            while recorded and recorded[0].purpose == "return":
-                self._steps.append(recorded.pop(0))
-            return step.outcome
+    def _answer(self, wanted: WantedLoad) -> Outcome:
+        """How the load ended; it is run once more if the first says nothing, since the machine gave out."""
         if not wanted.pooled:
             self._pooled = []
-        step = self._load(wanted, wanted.purpose)
-        if step.outcome == "broke":
+        step = self._next(wanted, wanted.purpose)
+        if step.outcome == "generator":
+            step = self._next(wanted, wanted.purpose)
+        if step.outcome == "broke" and step.run:
             self._come_back()
-        return step.outcome
+        return "undecided" if step.outcome == "generator" else step.outcome
 
     def _come_back(self) -> None:
         """After a load that broke: without the fault the gates must hold, or the service is started anew."""
-        step = self._load(None, "return")
-        if step.outcome in ("held", "generator"):
+        step = self._without_fault("return", ("generator",))
+        if step.outcome == "held" or not step.run:
             return
         self._say(f"  without the fault it does not come back ({step.reason}); starting the service anew")
         self._renew()
 
+    def _without_fault(self, purpose: StepPurpose, again: tuple[StepOutcome, ...]) -> FrontierStep:
+        """The load without the fault, once more if the first ended as one of `again`. Before the search that is also a
+        load that broke: a short one may break by chance, and that the service is not well would be the answer."""
+        step = self._next(None, purpose)
+        return self._next(None, purpose) if step.outcome in again else step
+
+    def _next(self, wanted: WantedLoad | None, purpose: StepPurpose) -> FrontierStep:
+        """The next step: the recorded one, or that of a load which is run now. `wanted`: None: without the fault."""
+        if not self._recorded:
+            step = self._load(wanted, purpose)
+        else:
+            step = self._recorded.pop(0)
+            self._steps.append(step)
+            if (step.purpose, step.level) != (purpose, wanted.level if wanted else None):
+                raise UsageError(
+                    "the steps in the directory are those of a search with other options",
+                    "give the same --from, --to and --within",
+                )
+        if not step.run:  # the service ended under it
+            self._renew()
+        return step
+
     def _load(self, wanted: WantedLoad | None, purpose: StepPurpose) -> FrontierStep:
-        """Run a load, judge it and keep what it says. `wanted`: None: without the fault."""
+        """Run a load, judge it and keep what it says."""
         confidence = None if wanted is None or wanted.alpha is None else 1 - wanted.alpha
         loads = self._loads
         spec = loads.without_fault(purpose) if wanted is None else loads.at(wanted.level, purpose, confidence)
@@ -101,13 +114,11 @@ class FrontierCurveSearch:
             run = self._stack.run(spec)
         except ServiceGone:
             step = _died(wanted, purpose, spec.rate_per_s)
-            self._keep(step)
-            self._renew()
-            return step
-        before = self._pooled if wanted is not None and wanted.pooled else ()
-        step, evidence = frontier_step(run, loads, wanted, purpose, before)
-        if wanted is not None:
-            self._pooled.append(evidence)
+        else:
+            before = self._pooled if wanted is not None and wanted.pooled else ()
+            step, evidence = frontier_step(run, loads, wanted, purpose, before)
+            if wanted is not None and step.outcome != "generator":
+                self._pooled.append(evidence)
         self._keep(step)
         return step
 

@@ -34,7 +34,9 @@ def curve_of(
     soaked = [step.level for step in steps if step.purpose == "soak" and step.outcome == "held"]
     refuted = [step.level for step in steps if step.purpose == "refute" and step.outcome == "broke"]
     broke = lowest_broken(steps)
-    early: FrontierEnd = "interrupted" if isinstance(ended, Interrupted) else "rig" if ended else "unhealthy"
+    early: FrontierEnd = (
+        "interrupted" if isinstance(ended, Interrupted) else "rig" if ended else _without_bracket(steps)
+    )
     return FrontierCurve(
         upstream=loads.target.upstream,
         kind=loads.target.kind,
@@ -49,6 +51,11 @@ def curve_of(
         gates=tuple(gate.text for gate in loads.gates.broken),
         steps=tuple(steps),
     )
+
+
+def _without_bracket(steps: Sequence[FrontierStep]) -> FrontierEnd:
+    """Why nothing was searched although nothing went wrong: the loads without the fault broke, or said nothing."""
+    return "unhealthy" if any(step.outcome == "broke" for step in steps) else "undecided"
 
 
 def lowest_broken(steps: Sequence[FrontierStep]) -> FrontierStep | None:

@@ -95,7 +95,9 @@ def test_the_answers_hold_the_truth_and_stay_within_the_scale(tmp_path: Path, li
 def test_a_service_that_does_not_hold_without_any_fault_is_not_broken(tmp_path: Path) -> None:
     made_up = MadeUp(says=lambda _level, _number: "broke")
     curve, ended = searched(made_up, loads_of(tmp_path), tmp_path)
-    assert (curve.ended_by, len(made_up.specs), ended) == ("unhealthy", 1, None)
+    assert (curve.ended_by, len(made_up.specs), ended) == ("unhealthy", 2, None)
+    once = MadeUp(says=lambda _level, number: "broke" if number == 1 else "")
+    assert searched(once, loads_of(tmp_path), tmp_path)[0].ended_by == "bracket", "it broke by chance"
 
 
 def test_after_each_load_that_broke_it_must_hold_without_the_fault(tmp_path: Path) -> None:
@@ -162,6 +164,23 @@ def test_an_interruption_keeps_what_was_certified_and_can_be_taken_up_again(tmp_
         assert len(again.specs) <= len(whole.steps) - after
 
 
+def test_a_load_in_which_the_machine_gave_out_is_run_once_more_also_a_certificate(tmp_path: Path) -> None:
+    every_other = MadeUp(1_000, lambda _level, number: "generator" if number % 2 else "")
+    curve, _ = searched(every_other, loads_of(tmp_path), tmp_path)
+    assert curve.certified is not None and curve.refuted is not None
+    assert "undecided_levels" not in curve.findings
+    recorded = read_frontier_steps(tmp_path, (AZURE,))[AZURE]
+    again = MadeUp()
+    resumed, _ = searched(again, loads_of(tmp_path), tmp_path, recorded)
+    assert (resumed.steps, again.specs) == (curve.steps, []), "a search that was over is not run again"
+
+
+def test_steps_of_a_search_with_other_options_cannot_be_taken_up(tmp_path: Path) -> None:
+    recorded = [level_step(None, purpose="health"), level_step(77, purpose="explore")]
+    with pytest.raises(UsageError, match="other options"):
+        searched(MadeUp(), loads_of(tmp_path), tmp_path, recorded)
+
+
 def test_a_directory_without_steps_or_of_another_search_cannot_be_taken_up(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no steps"):
         read_frontier_steps(tmp_path, (AZURE,))
@@ -171,3 +190,12 @@ def test_a_directory_without_steps_or_of_another_search_cannot_be_taken_up(tmp_p
     (tmp_path / "steps.ndjson").write_text("{}\n{}\n")
     with pytest.raises(UsageError, match="cannot be read"):
         read_frontier_steps(tmp_path, (AZURE,))
+
+
+def test_a_load_without_the_fault_that_says_nothing_is_repeated_once(tmp_path: Path) -> None:
+    made_up = MadeUp(1_000, lambda level, number: "generator" if level is None and number == 1 else "")
+    curve, _ = searched(made_up, loads_of(tmp_path), tmp_path)
+    assert [step.purpose for step in curve.steps[:3]] == ["health", "health", "explore"]
+    assert curve.ended_by == "bracket"
+    never, ended = searched(MadeUp(says=lambda _level, _number: "generator"), loads_of(tmp_path), tmp_path)
+    assert (never.ended_by, len(never.steps), ended) == ("undecided", 2, None)
