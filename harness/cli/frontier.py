@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 KINDS: Final = ("latency", "errors", "hang", "outage")
 WITHIN: Final = 0.25
-WITHIN_OF_ALL: Final = 1.0
-"""A factor of two."""
 LONG_S: Final = 1800.0
 """`--all` takes no longer unless it is confirmed."""
 _DURATION, _SHARE = SearchQuantity("duration"), SearchQuantity("share")
@@ -95,7 +94,7 @@ def frontier_command(
     for warning in loaded.warnings:
         display.note(output.spell(warning, kind="warning"))
     refuse_foreign_targets(targets_of([loaded]), allowed)
-    settings = _settings(cell, within or (WITHIN_OF_ALL if every else WITHIN), step=step, soak=soak)
+    settings = _settings(cell, within, every=every, step=step, soak=soak)
     search = _planned(cell, settings, upstream, kind, levels=(first, most))
     display.note(_announcement(search))
     _refuse_long(search, confirmed=yes or not every)
@@ -128,11 +127,12 @@ def _refuse_words(
         raise UsageError("--within must be between 1% and 400%", "--within 25%")
 
 
-def _settings(cell: LoadedCell, within: float, *, step: float, soak: float) -> FrontierSettings:
+def _settings(cell: LoadedCell, within: float | None, *, every: bool, step: float, soak: float) -> FrontierSettings:
     from harness.search.frontier.level_loads import FrontierSettings
 
-    alpha = round(1 - cell.loaded.scenario.verdict.confidence, 9)
-    return FrontierSettings(within=within, refute_ms=step, soak_ms=soak, alpha=alpha)
+    usual = FrontierSettings.of_all(cell)
+    width = within if within is not None else usual.within if every else WITHIN
+    return replace(usual, within=width, refute_ms=step, soak_ms=soak)
 
 
 def _planned(

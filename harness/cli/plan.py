@@ -77,6 +77,8 @@ def _print(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) 
         shown = lines
     if search := _search_most(loaded):
         output.say(f"  `tailgate capacity` takes at most about {search} for each cell")
+    if search := _frontier_most(loaded):
+        output.say(f"  `tailgate frontier --all` takes at most about {search} for each cell")
     output.say("  times are of a gate's phase, with slow requests spread evenly; those in spells need longer")
 
 
@@ -93,6 +95,17 @@ def _search_most(loaded: LoadedScenario) -> str:
         return ""
     curves = 1 + sum(not fault.on_service for fault in plan.faults)
     return _duration(curves * longest_s(Settings.usual(plan)))
+
+
+def _frontier_most(loaded: LoadedScenario) -> str:
+    """How long a frontier search of all upstreams of one cell takes at most; empty if none is possible."""
+    from harness.search.frontier.frontier_run import plan_all
+    from harness.search.frontier.level_loads import FrontierSettings
+
+    try:
+        return _duration(plan_all(loaded.cells[0], FrontierSettings.of_all(loaded.cells[0])).longest_s)
+    except UsageError:
+        return ""
 
 
 def _lines(cell: CellNeeds) -> list[str]:

@@ -15,6 +15,7 @@ from harness.gates.parse import parse_gate
 from harness.rundir.plan import Plan
 from harness.rundir.planned.fault import FaultWindow
 from harness.rundir.searches.capacity import StepPurpose
+from harness.scenario.planner import LoadedCell
 from harness.scenario.planning.compile import CheckedScenario
 from harness.search.frontier.gates import LevelGates
 from harness.search.frontier.kinds import waited_ms
@@ -33,6 +34,8 @@ BESIDE_LOAD_MS: Final = 2_000.0
 """What a load takes beside its arrivals: making it ready, judging it."""
 STACK_MS: Final = 15_000.0
 """Starting and ending a stack."""
+WITHIN_OF_ALL: Final = 1.0
+"""The brackets of a search of every upstream: a factor of two."""
 _THRESHOLDS: Final = 60
 
 
@@ -48,6 +51,12 @@ class FrontierSettings:
     explore_ms: float = 12_000.0
     return_ms: float = 4_000.0
     baseline_ms: float = 10_000.0
+
+    @classmethod
+    def of_all(cls, cell: LoadedCell) -> FrontierSettings:
+        """What a search of every upstream does if nothing else is asked for."""
+        alpha = round(1 - cell.loaded.scenario.verdict.confidence, 9)
+        return cls(within=WITHIN_OF_ALL, refute_ms=60_000.0, soak_ms=120_000.0, alpha=alpha)
 
 
 @dataclass(frozen=True, slots=True)
