@@ -96,8 +96,9 @@ def frontier_command(
     refuse_foreign_targets(targets_of([loaded]), allowed)
     settings = _settings(cell, within, every=every, step=step, soak=soak)
     search = _planned(cell, settings, upstream, kind, levels=(first, most))
-    display.note(_announcement(search))
-    _refuse_long(search, confirmed=yes or not every)
+    longest_s = search.longest_s
+    display.note(_announcement(search, longest_s))
+    _refuse_long(longest_s, confirmed=yes or not every)
     with Stopper() as stopper:
         options = Options(out, seed, sets, workers, allowed=allowed)
         folder, results = search_frontier(Session(options, display, stopper), search, resume)
@@ -163,22 +164,22 @@ def _level(kind: FrontierKind, option: str, text: str | None) -> float | None:
         raise UsageError(f"{option} {text}, for --kind {kind}: {exc}", fix) from exc
 
 
-def _announcement(search: PlannedSearch) -> str:
+def _announcement(search: PlannedSearch, longest_s: float) -> str:
     listed = "; ".join(f"{curve.target.upstream} {curve.target.kind}" for curve in search.curves)
     lines = [
         f"{search.cell.loaded.scenario.name}: frontier of {listed}; at {search.curves[0].rate_per_s:g}/s; "
-        f"at most about {format_duration(1000 * search.longest_s)}"
+        f"at most about {format_duration(1000 * longest_s)}"
     ]
     lines += [f"not searched: {reason}" for reason in search.left_out.values()]
     return "\n".join(lines)
 
 
-def _refuse_long(search: PlannedSearch, *, confirmed: bool) -> None:
+def _refuse_long(longest_s: float, *, confirmed: bool) -> None:
     from harness.errors import UsageError
 
-    if not confirmed and search.longest_s > LONG_S:
+    if not confirmed and longest_s > LONG_S:
         raise UsageError(
-            f"--all may take up to about {format_duration(1000 * search.longest_s)} here; nothing was started",
+            f"--all may take up to about {format_duration(1000 * longest_s)} here; nothing was started",
             "give --yes, or shorten it with --step and --soak, or search one with --upstream and --kind",
         )
 

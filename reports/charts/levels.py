@@ -11,9 +11,11 @@ from markupsafe import Markup
 
 from harness.rundir.searches.frontier import FrontierCurve, FrontierStep
 from harness.units import format_exact_duration
-from reports.charts.plot import LogMs, Plot, Scale
+from reports.charts.plot import Amount, LogMs, Plot, Scale
 
 COLOURS: Final = 6
+ROOM: Final = 1.2
+"""Above the limit of a recovery, for one that did not come."""
 _LABEL_GAP: Final = 0.08  # of the height: one line of small print
 
 
@@ -47,28 +49,45 @@ def by_level(curves: Sequence[FrontierCurve], label: str) -> Markup | None:
     Up: the p99 of each load, or for an outage how long the service took to recover. A load in which the request at that
     rank failed, or after which it did not recover, is drawn at the top. The gate's limit is a line across.
     """
-    points = {
+    lines = {
         curve.upstream: [(step.level or 0.0, _figure_ms(curve, step)) for step in _drawn(curve)] for curve in curves
     }
-    levels = [level for line in points.values() for level, _ in line]
+    levels = [level for line in lines.values() for level, _ in line]
     if not levels:
         return None
     limit_ms = _limit_ms(curves)
-    known = [figure for line in points.values() for _, figure in line if figure is not None]
-    y = LogMs.around([*known, *([limit_ms] if limit_ms else [])])
+    known = [figure for line in lines.values() for _, figure in line if figure is not None]
+    up = _Upwards.of([*known, *([limit_ms] if limit_ms else [])], recovery=curves[0].kind == "outage")
     x: Scale = LogMs.around(levels) if curves[0].unit == "ms" else LogShare.around(levels)
-    plot = Plot(label, x, y, css="rates", right_ch=max(len(curve.upstream) for curve in curves) + 1)
+    plot = Plot(label, x, up.scale, css="rates", right_ch=max(len(curve.upstream) for curve in curves) + 1)
     if limit_ms:
-        plot.level(limit_ms, "limit", format_exact_duration(limit_ms))
+        plot.level(limit_ms / up.unit_ms, "limit", format_exact_duration(limit_ms))
     ends = []
-    for number, (name, line) in enumerate(points.items()):
-        drawn = [(level, y.high_ms if figure is None else figure) for level, figure in line]
+    for number, (name, line) in enumerate(lines.items()):
+        drawn = [(level, up.top if figure is None else figure / up.unit_ms) for level, figure in line]
         css = f"c{number % COLOURS}"
         plot.line(drawn, css)
         if drawn:
             ends.append((drawn[-1][1], name, css))
     plot.ends(ends, _LABEL_GAP)
     return plot.render()
+
+
+@dataclass(frozen=True, slots=True)
+class _Upwards:
+    """The axis upwards. A recovery may take no time at all, so its axis is linear, in seconds."""
+
+    scale: Scale
+    top: float
+    unit_ms: float
+
+    @classmethod
+    def of(cls, figures_ms: Sequence[float], *, recovery: bool) -> _Upwards:
+        if recovery:
+            seconds = Amount.up_to((ROOM * figure / 1000 for figure in figures_ms), " s")
+            return cls(seconds, seconds.high, 1000.0)
+        log = LogMs.around(figures_ms)
+        return cls(log, log.high_ms, 1.0)
 
 
 def _drawn(curve: FrontierCurve) -> list[FrontierStep]:
@@ -85,8 +104,7 @@ def _figure_ms(curve: FrontierCurve, step: FrontierStep) -> float | None:
     """What is drawn of a load; None: it is beyond everything."""
     if curve.kind != "outage":
         return step.p99_ms
-    back_ms = step.gates[0].observed if step.gates else None
-    return None if back_ms is None else max(back_ms, 1.0)
+    return step.gates[0].observed if step.gates else None
 
 
 def _limit_ms(curves: Sequence[FrontierCurve]) -> float | None:

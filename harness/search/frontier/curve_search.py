@@ -21,6 +21,7 @@ from harness.search.frontier.level_loads import LevelLoads
 from harness.search.frontier.level_step import frontier_step
 from harness.search.frontier.steps import curve_of
 from harness.search.level_search import Bracket, Outcome, WantedLoad, search_levels
+from harness.units import format_duration
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence
@@ -142,11 +143,15 @@ def describe_level(step: FrontierStep, loads: LevelLoads) -> str:
     """`  azure latency    explore   900 ms  held: p99 980 ms, 12.1 in flight` for people."""
     kind = loads.target.kind
     level = "no fault" if step.level is None else level_text(kind, step.level)
-    p99 = "failed" if step.p99_ms is None else f"{step.p99_ms:,.0f} ms"
-    what = f"p99 {p99}, {step.in_flight_mean:.1f} in flight" if step.n else "nothing arrived"
-    if loads.is_outage and step.level is not None and step.gates:
-        what = step.gates[0].text if step.outcome == "held" else step.reason
-    reason = "" if step.outcome == "held" or what == step.reason else f" ({step.reason})"
+    judged = step.gates[0] if loads.is_outage and step.level is not None and step.gates else None
+    if judged is not None:
+        what = f"back after {format_duration(judged.observed)}" if judged.observed is not None else "not back"
+    elif step.n:
+        p99 = "failed" if step.p99_ms is None else f"{step.p99_ms:,.0f} ms"
+        what = f"p99 {p99}, {step.in_flight_mean:.1f} in flight"
+    else:
+        what = "nothing arrived"
+    reason = "" if step.outcome == "held" else f" ({step.reason})"
     return f"  {loads.target.upstream} {kind:<8} {step.purpose:<8} {level:>9}  {step.outcome}: {what}{reason}"
 
 
