@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -74,11 +75,9 @@ def frontier_command(
 ) -> int:
     """Find how slow, how broken or how long gone an upstream may be before a gate falls.
 
-    At the scenario's rate: the highest level that passed a soak, and the lowest that was shown to fail.
-    latency: every answer comes so much later. errors, hang: a share of the calls is answered 503, or never.
-    outage: the length of a hang after which the service no longer recovers. Exit codes: 0 both are
-    certified, 1 even the least breaks, 2 usage or scenario error, 3 nothing certified, 4 the rig failed,
-    130 interrupted.
+    At the scenario's rate, the highest level that passed a soak and the lowest that was shown to fail: of a
+    delay (latency), of a share of calls that fail or are never answered (errors, hang), of the length of a
+    hang of all calls, after which the service must recover (outage). Exit codes are those of capacity.
     """
     from harness.cli.display.live import make_display
     from harness.run.invocation import load_all, targets_of
@@ -96,19 +95,21 @@ def frontier_command(
     refuse_foreign_targets(targets_of([loaded]), allowed)
     settings = _settings(cell, within, every=every, step=step, soak=soak)
     search = _planned(cell, settings, upstream, kind, levels=(first, most))
-    longest_s = search.longest_s
-    display.note(_announcement(search, longest_s))
-    _refuse_long(longest_s, confirmed=yes or not every)
+    _announce(search, display.note, confirmed=yes or not every)
+    options = Options(out, seed, sets, workers, allowed=allowed)
     with Stopper() as stopper:
-        options = Options(out, seed, sets, workers, allowed=allowed)
         folder, results = search_frontier(Session(options, display, stopper), search, resume)
+    _show(results, folder, as_json=as_json, quiet=quiet)
+    return results.exit_code
+
+
+def _show(results: FrontierResults, folder: Path, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         output.document(results.model_dump(mode="json"))
-        return results.exit_code
+        return
     if not quiet:
         _print(results)
     output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
-    return results.exit_code
 
 
 def _refuse_words(
@@ -164,19 +165,18 @@ def _level(kind: FrontierKind, option: str, text: str | None) -> float | None:
         raise UsageError(f"{option} {text}, for --kind {kind}: {exc}", fix) from exc
 
 
-def _announcement(search: PlannedSearch, longest_s: float) -> str:
+def _announce(search: PlannedSearch, note: Callable[[str], None], *, confirmed: bool) -> None:
+    """Say what will be searched and how long it may take. Raises UsageError if that is long and not confirmed."""
+    from harness.errors import UsageError
+
+    longest_s = search.longest_s
     listed = "; ".join(f"{curve.target.upstream} {curve.target.kind}" for curve in search.curves)
     lines = [
         f"{search.cell.loaded.scenario.name}: frontier of {listed}; at {search.curves[0].rate_per_s:g}/s; "
         f"at most about {format_duration(1000 * longest_s)}"
     ]
     lines += [f"not searched: {reason}" for reason in search.left_out.values()]
-    return "\n".join(lines)
-
-
-def _refuse_long(longest_s: float, *, confirmed: bool) -> None:
-    from harness.errors import UsageError
-
+    note("\n".join(lines))
     if not confirmed and longest_s > LONG_S:
         raise UsageError(
             f"--all may take up to about {format_duration(1000 * longest_s)} here; nothing was started",

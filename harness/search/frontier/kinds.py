@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from harness.errors import UsageError
 from harness.rundir.searches.frontier import FrontierKind, LevelUnit
-from harness.search.level_search import Scale
+from harness.search.level_search import LevelScale
 from harness.units import duration_literal, format_exact_duration, format_share, parse_duration_ms, parse_share
 
 ASCENT: Final = 3.0
@@ -21,7 +21,7 @@ class KindTraits:
     something of ours must see them."""
 
     unit: LevelUnit
-    scale: Scale
+    scale: LevelScale
     fields: Callable[[float], Mapping[str, Any]]
     on_calls: bool = False
 
@@ -33,20 +33,20 @@ def _share_field(share: float) -> str:
 KINDS: Final[dict[FrontierKind, KindTraits]] = {
     # shorter delays cannot be distinguished from those of a busy machine; a caller that waits a minute waits for ever
     "latency": KindTraits(
-        "ms", Scale(500.0, 25.0, 60_000.0, ASCENT), lambda level: {"latency": duration_literal(level)}
+        "ms", LevelScale(500.0, 25.0, 60_000.0, ASCENT), lambda level: {"latency": duration_literal(level)}
     ),
     "errors": KindTraits(
-        "share", Scale(0.05, 0.001, 1.0, ASCENT), lambda level: {"status": 503, "share": _share_field(level)}, True
+        "share", LevelScale(0.05, 0.001, 1.0, ASCENT), lambda level: {"status": 503, "share": _share_field(level)}, True
     ),
     "hang": KindTraits(
-        "share", Scale(0.05, 0.001, 1.0, ASCENT), lambda level: {"hang": True, "share": _share_field(level)}, True
+        "share", LevelScale(0.05, 0.001, 1.0, ASCENT), lambda level: {"hang": True, "share": _share_field(level)}, True
     ),
     # a shorter hang may end before two canaries were held by it
-    "outage": KindTraits("ms", Scale(10_000.0, 5_000.0, 120_000.0, ASCENT), lambda _level: {"hang": True}),
+    "outage": KindTraits("ms", LevelScale(10_000.0, 5_000.0, 120_000.0, ASCENT), lambda _level: {"hang": True}),
 }
 
 
-def scale_of(kind: FrontierKind, first: float | None, most: float | None) -> Scale:
+def scale_of(kind: FrontierKind, first: float | None, most: float | None) -> LevelScale:
     """The kind's scale from `first` to `most`; None: where it usually begins and ends. Raises UsageError."""
     usual = KINDS[kind].scale
     end = usual.most if most is None else most
@@ -64,7 +64,7 @@ def scale_of(kind: FrontierKind, first: float | None, most: float | None) -> Sca
             f"--from {level_text(kind, first)} is above --to {level_text(kind, end)}",
             "give a higher --to, or a lower --from",
         )
-    return Scale(begin, usual.least, end, usual.ascent)
+    return LevelScale(begin, usual.least, end, usual.ascent)
 
 
 def parse_level(kind: FrontierKind, text: str) -> float:

@@ -20,7 +20,7 @@ from harness.scenario.planning.compile import CheckedScenario
 from harness.search.frontier.gates import LevelGates
 from harness.search.frontier.kinds import waited_ms
 from harness.search.frontier.upstream_faults import FrontierTarget, planned_fault
-from harness.search.level_search import Outcome, Scale, search_levels
+from harness.search.level_search import LevelScale, Outcome, search_levels
 from harness.search.load_plans import FAULT_BEFORE_MS
 from harness.search.stack_loads import LoadSpec
 from scenarios.load import planned_peak_per_s
@@ -67,7 +67,7 @@ class LevelLoads:
     plan: Plan
     target: FrontierTarget
     gates: LevelGates
-    scale: Scale
+    scale: LevelScale
     settings: FrontierSettings
 
     @property
