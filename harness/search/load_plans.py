@@ -129,6 +129,7 @@ def load_plan(
     load = _at_rate(base.load, rate_per_s, settle_ms, judged_ms)
     slots = max(1, math.ceil(rate_per_s * load.client_cap_ms / 1000 * HEADROOM))
     standing = (_standing(each, settle_ms, judged_ms + load.drain_ms) for each in base.faults if each.name == fault)
+    parsed = [parse_gate(gate.text) for gate in gates]
     return LoadPlan(
         run_id=run_id,
         name=base.name,
@@ -149,6 +150,8 @@ def load_plan(
         guard_ms=guard_ms,
         faults=(*standing, *placed),
         gates=tuple(gates),
+        metrics=tuple(dict.fromkeys(series.text for gate in parsed if (series := gate.series) is not None)),
+        times_first_byte=any(gate.uses_first_byte for gate in parsed),
         default_gates=base.default_gates,
         verdict=base.verdict if confidence is None else base.verdict.model_copy(update={"confidence": confidence}),
     )

@@ -10,12 +10,13 @@ from click.testing import CliRunner
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 
 from harness.cli.frontier import frontier_command
+from harness.cli.plan import plan_command
 from harness.errors import TailgateError
 from harness.rundir.results import canonical_json
 from harness.rundir.searches.frontier import FrontierResults
 from harness.scenario.schema.json_schema import frontier_schema
 from reports.searches.frontier_page import page
-from tests.search.frontier.scenarios import curve, level_step, results
+from tests.search.frontier.scenarios import cell_of, curve, level_step, results
 
 ONE = ("azure-slow", "--upstream", "azure", "--kind")
 
@@ -100,3 +101,15 @@ def test_the_document_is_as_its_schema_says_and_is_read_again() -> None:
     text = canonical_json(shown())
     Draft7Validator(frontier_schema()).validate(json.loads(text))
     assert canonical_json(FrontierResults.model_validate_json(text)) == text
+
+
+def test_the_plan_of_a_scenario_says_how_long_a_search_of_all_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.search.around.around_load_s", lambda: 2.0)
+    cell_of(tmp_path, "p99 < 2s", upstreams="{azure: {}}")
+    said = CliRunner().invoke(plan_command, [str(tmp_path / "scenario.yaml")], standalone_mode=False)
+    assert "`tailgate frontier --all` takes at most about" in said.output
+    cell_of(tmp_path, "p99 < 2s", upstreams="{raw: 'tcp://127.0.0.1:1'}", faults="")
+    said = CliRunner().invoke(plan_command, [str(tmp_path / "scenario.yaml")], standalone_mode=False)
+    assert said.exception is None and "frontier" not in said.output
