@@ -4,7 +4,6 @@ start."""
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -28,6 +27,8 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         pass
+    import socket  # a late import, since most hosts are addresses
+
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:

@@ -25,6 +25,8 @@ from reports.redacted import shown
 
 _WHOLE_MOST: Final = 500_000
 _TEMPLATES: Final = Path(__file__).parent / "templates"
+_FRAME: Final = "page.html.j2"
+"""What every page extends."""
 _FILTERS: Final = {
     "ms": formatting.ms,
     "rank": formatting.rank,
@@ -60,6 +62,13 @@ def render(template: str, context: Mapping[str, Any], *, chart: bool) -> str:
             **context,
         )
     )
+
+
+def prepare_template(template: str) -> None:
+    """Compile the template and the one that it extends, which takes longer than to render it. `render` does it
+    otherwise."""
+    for name in (_FRAME, template):
+        _environment().get_template(name)
 
 
 def embedded_json(value: Any) -> Markup:

@@ -6,7 +6,6 @@ import gc
 import importlib
 import os
 import sys
-import traceback
 from typing import Final
 
 import click
@@ -118,6 +117,8 @@ def _run_command(argv: list[str] | None) -> None:
         output.error(exc, as_json="--json" in words)
         sys.exit(exc.exit_code)
     except Exception as exc:  # the top of the process: Python's own exit code 1 would read as "a gate failed"
+        import traceback
+
         sys.stderr.write(sanitize(traceback.format_exc()))
         defect = RigError(
             f"a defect of tailgate: {type(exc).__name__}: {one_line(str(exc))}", "report it, with the lines above"

@@ -14,6 +14,7 @@ from harness.model.value_types import refusal
 
 class BlackholeFault(Fault):
     KIND: ClassVar = "blackhole"
+    ACTS_ON: ClassVar = "listener"
 
     blackhole: Literal[True] = Field(description="Answer no attempt to connect; `hang` accepts connections")
 

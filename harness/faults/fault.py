@@ -144,8 +144,15 @@ class Fault(StrictModel):
     DRAWN: ClassVar[Literal["connection", "request"]] = "connection"
     """What `share` is drawn for in this kind of fault; `draws` is right for a single fault."""
 
+    ACTS_ON: ClassVar[Literal["connections", "listener", "process"]] = "connections"
+    """What tailgate must have in its hands for this kind: connections through Toxiproxy, the port on which they are
+    accepted, or the process that is called."""
+
     ON_SERVICE: ClassVar[bool] = False
     """Whether it can act on the service under test."""
+
+    ON_UPSTREAMS: ClassVar[bool] = True
+    """Whether it can act on an upstream."""
 
     given_name: Name | None = Field(
         None, alias="name", description="The name that gates use; default: <upstream>-<kind>, such as azure-latency"
@@ -190,6 +197,11 @@ class Fault(StrictModel):
         return hit_by(self.targets, upstreams)
 
     @property
+    def on_service(self) -> bool:
+        """Whether it acts on the service under test."""
+        return SERVICE_TARGET in self.targets
+
+    @property
     def by_call(self) -> bool:
         """Whether it must tell one call from another, besides what `share` draws."""
         return self.route is not None or self.first is not None
@@ -218,7 +230,7 @@ class Fault(StrictModel):
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         """What does not fit together in the fields: the key that it concerns, and a refusal with a fix."""
-        if SERVICE_TARGET in self.targets and not self.ON_SERVICE:
+        if self.on_service and not self.ON_SERVICE:
             problem = f"`{self.KIND}` breaks an upstream; the service under test can be killed, paused and restarted"
             yield "upstream", refusal(problem, "name an upstream, or write kill, pause or restart")
         if self.by_call and self.draws != "request":

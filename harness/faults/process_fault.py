@@ -10,24 +10,20 @@ from pydantic_core import PydanticCustomError
 from harness.faults.fault import ALL, Effect, Fault
 from harness.model.value_types import refusal
 from harness.rundir.planned.fault import Proof
-from harness.rundir.planned.process_act import SERVICE_TARGET, ProcessAct
+from harness.rundir.planned.process_act import ProcessAct
 
 IN_PROC: Proof = Proof(kind="process")
 """The state of the process in /proc proves the fault, and requests or calls show that it was met."""
 
 
 class ProcessFault(Fault):
+    ACTS_ON: ClassVar = "process"
     ON_SERVICE: ClassVar = True
     ACT: ClassVar[ProcessAct]
 
     @property
     def text(self) -> str:
         return self.KIND
-
-    @property
-    def on_service(self) -> bool:
-        """Whether it acts on the service under test."""
-        return SERVICE_TARGET in self.targets
 
     def service_effect(self) -> Effect:
         return Effect(held_ms=0.0, proof=IN_PROC, process=self.ACT)

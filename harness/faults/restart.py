@@ -13,6 +13,7 @@ from harness.faults.process_fault import ProcessFault
 class RestartFault(ProcessFault):
     KIND: ClassVar = "restart"
     ACT: ClassVar = "restart"
+    ON_UPSTREAMS: ClassVar = False
 
     restart: Literal[True] = Field(
         description="SIGTERM, and started again at once; the service only. It must be ready again within `for`"

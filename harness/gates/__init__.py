@@ -8,72 +8,49 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from harness.gates.answered.largest import LargestGate
-from harness.gates.answered.mean import MeanGate
-from harness.gates.calls import CallsGate
-from harness.gates.detection.cleared import ClearedGate
-from harness.gates.detection.named import DetectedGate
 from harness.gates.gate import Finding, Gate
-from harness.gates.latency import LatencyGate
-from harness.gates.readings.metric import MetricGate
-from harness.gates.readings.per_request import PerRequestGate
-from harness.gates.readings.resource_gate import ResourceGate
-from harness.gates.recovery import RecoveryGate
-from harness.gates.shares.complete import CompleteGate
-from harness.gates.shares.share import ShareGate
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
-from harness.gates.throughput import ThroughputGate
+from harness.model.registry import Registry
+
+__all__ = ["GATES", "Finding", "Gate", "GateKind", "GateSyntaxError"]
 
 
 class GateKind(Protocol):
-    """The class of a kind of gate. `parse_gate` uses the first kind that `reads` the first word of a gate's text."""
+    """The class of a kind of gate."""
 
     @property
     def EXAMPLES(self) -> tuple[str, ...]:
         """Gates of this kind as in a scenario, which editors propose from the JSON schema."""
 
-    @property
-    def WORDS(self) -> tuple[str, ...]:
-        """First words of gates of this kind, to propose for a misspelled one."""
-
-    def reads(self, word: str) -> bool: ...
-
     def parse(self, words: Tokens) -> Gate: ...
 
 
-GATES: Final[tuple[GateKind, ...]] = (
-    LatencyGate,
-    MeanGate,
-    LargestGate,
-    ShareGate,
-    CompleteGate,
-    CallsGate,
-    ThroughputGate,
-    RecoveryGate,
-    ResourceGate,
-    PerRequestGate,
-    MetricGate,
-    DetectedGate,
-    ClearedGate,
+GATES: Final[Registry[GateKind]] = Registry(
+    {
+        "p99": "harness.gates.latency:LatencyGate",
+        "mean": "harness.gates.answered.mean:MeanGate",
+        "max": "harness.gates.answered.largest:LargestGate",
+        "errors": "harness.gates.shares.share:ShareGate",
+        "timeouts": "harness.gates.shares.share:ShareGate",
+        "http_error": "harness.gates.shares.share:ShareGate",
+        "gateway_timeout": "harness.gates.shares.share:ShareGate",
+        "client_timeout": "harness.gates.shares.share:ShareGate",
+        "connection_error": "harness.gates.shares.share:ShareGate",
+        "bad_answer": "harness.gates.shares.share:ShareGate",
+        "dropped": "harness.gates.shares.share:ShareGate",
+        "unfinished": "harness.gates.shares.share:ShareGate",
+        "complete": "harness.gates.shares.complete:CompleteGate",
+        "calls": "harness.gates.calls:CallsGate",
+        "throughput": "harness.gates.throughput:ThroughputGate",
+        "recovery": "harness.gates.recovery:RecoveryGate",
+        "rss": "harness.gates.readings.resource_gate:ResourceGate",
+        "threads": "harness.gates.readings.resource_gate:ResourceGate",
+        "sockets": "harness.gates.readings.resource_gate:ResourceGate",
+        "cpu": "harness.gates.readings.per_request:PerRequestGate",
+        "log": "harness.gates.readings.per_request:PerRequestGate",
+        "metric": "harness.gates.readings.metric:MetricGate",
+        "named": "harness.gates.detection.named:DetectedGate",
+        "cleared": "harness.gates.detection.cleared:ClearedGate",
+    }
 )
-
-__all__ = [
-    "GATES",
-    "CallsGate",
-    "ClearedGate",
-    "CompleteGate",
-    "DetectedGate",
-    "Finding",
-    "Gate",
-    "GateKind",
-    "GateSyntaxError",
-    "LargestGate",
-    "LatencyGate",
-    "MeanGate",
-    "MetricGate",
-    "PerRequestGate",
-    "RecoveryGate",
-    "ResourceGate",
-    "ShareGate",
-    "ThroughputGate",
-]
+"""By the first word of a gate's text. Every percentile is of the kind of `p99`."""

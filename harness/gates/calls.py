@@ -34,7 +34,6 @@ _NOT_JOINED = "too few backend calls can be tied to a request (the service drops
 @dataclass(frozen=True, slots=True)
 class CallsGate(GateDefaults):
     EXAMPLES: ClassVar[tuple[str, ...]] = ("calls to azure for by-gcp < 0.01",)
-    WORDS: ClassVar[tuple[str, ...]] = ("calls",)
 
     text: str
     upstream: str | None
@@ -42,10 +41,6 @@ class CallsGate(GateDefaults):
     limit: float
     """Calls per arrival."""
     phase: str
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "calls"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from harness.gates.wording.figures import format_figure
 from harness.gates.wording.outcomes import advice_on_endings
@@ -228,8 +228,6 @@ class GateDefaults:
     """The answers that are right for most kinds of gate, so that a kind states only where it differs."""
 
     __slots__ = ()
-
-    WORDS: ClassVar[tuple[str, ...]] = ()
 
     @property
     def uses_gateway_timeout(self) -> bool:

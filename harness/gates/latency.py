@@ -47,10 +47,6 @@ class LatencyGate(GateDefaults):
     phase: str
 
     @classmethod
-    def reads(cls, word: str) -> bool:
-        return re.match(r"p\d", word) is not None
-
-    @classmethod
     def parse(cls, words: Tokens) -> Self:
         first = words.take("a percentile", _EXAMPLE)
         quantile, of_what = _quantile(first)

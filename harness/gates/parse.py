@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Final
 
-from harness.gates import GATES, Gate, GateSyntaxError
-from harness.gates.syntax.synonyms import meant_gate
+from harness.gates import GATES, Gate, GateKind, GateSyntaxError
 from harness.gates.syntax.tokenizer import SubjectError, Tokens
 from harness.model.value_types import closest, refusal
 
 __all__ = ["GateSyntaxError", "parse_gate"]
 
-_WORDS: Final = tuple(word for kind in GATES for word in kind.WORDS)
+_PERCENTILE: Final = re.compile(r"p\d")
 _KEPT_MOST: Final = 1_000
 """As many parsed gates are kept: more than a scenario and its matrix have."""
 _ABOVE: Final = ("complete", "throughput")
@@ -49,15 +49,14 @@ def parse_gate(text: str) -> Gate:
     GateSyntaxError with the position, the reason and a fix."""
     words = Tokens(text)
     first = words.peek()
-    for kind in GATES:
-        if kind.reads(first):
-            try:
-                gate = kind.parse(words)
-            except SubjectError as exc:
-                fix = _write(_valid(meant_gate(text).texts)) or exc.fix
-                raise GateSyntaxError(exc.message, fix, exc.offset) from None
-            words.end()
-            return gate
+    if kind := _kind_of(first):
+        try:
+            gate = kind.parse(words)
+        except SubjectError as exc:
+            fix = _write(_meant(text)) or exc.fix
+            raise GateSyntaxError(exc.message, fix, exc.offset) from None
+        words.end()
+        return gate
     offset = words.offset
     if not first:
         raise GateSyntaxError("the gate is empty", "p99 < 2s", offset)
@@ -68,17 +67,16 @@ def parse_gate(text: str) -> Gate:
             "rss < 300MB or cpu < 5ms",
             offset,
         )
-    meant = meant_gate(text)
-    if fix := _write(_valid(meant.texts)):
+    if fix := _write(_meant(text)):
         raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)
-    close = closest(first.lower(), _WORDS)
+    close = closest(first.lower(), GATES)
     fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
     raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)
 
 
 def _fix_of(text: str) -> str:
     """A fix for a gate that was written as a mapping, whose text would be `text`."""
-    texts = _valid((text,)) or _valid(meant_gate(text).texts)
+    texts = _valid((text,)) or _meant(text)
     if texts:
         return _write(texts)
     try:
@@ -86,6 +84,13 @@ def _fix_of(text: str) -> str:
     except GateSyntaxError as exc:
         return f"write a gate as text, `{text}`; in it, {exc.message}: {exc.fix}"
     return ""
+
+
+def _meant(text: str) -> tuple[str, ...]:
+    """The gates that a text which is none may mean."""
+    from harness.gates.syntax.synonyms import meant_gate  # a late import, since most scenarios have no such text
+
+    return _valid(meant_gate(text).texts)
 
 
 def _write(texts: tuple[str, ...]) -> str:
@@ -98,13 +103,19 @@ def _valid(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_gate(text: str) -> bool:
+    words = Tokens(text)
+    kind = _kind_of(words.peek())
+    if kind is None:
+        return False
     try:
-        for kind in GATES:
-            words = Tokens(text)
-            if kind.reads(words.peek()):
-                kind.parse(words)
-                words.end()
-                return True
+        kind.parse(words)
+        words.end()
     except GateSyntaxError:
         return False
-    return False
+    return True
+
+
+def _kind_of(word: str) -> GateKind | None:
+    """The kind of a gate that begins with this word; None if no gate does."""
+    name = "p99" if _PERCENTILE.match(word) else word
+    return GATES.get(name)

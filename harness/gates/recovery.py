@@ -33,15 +33,10 @@ def window_ms(rate_per_s: float) -> float:
 @dataclass(frozen=True, slots=True)
 class RecoveryGate(GateDefaults):
     EXAMPLES: ClassVar[tuple[str, ...]] = ("recovery < 15s after azure-latency",)
-    WORDS: ClassVar[tuple[str, ...]] = ("recovery",)
 
     text: str
     fault: str
     limit_ms: float
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "recovery"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ThroughputGate(GateDefaults):
     EXAMPLES: ClassVar[tuple[str, ...]] = ("throughput > 39/s", "throughput > 0.8x main")
-    WORDS: ClassVar[tuple[str, ...]] = ("throughput",)
 
     text: str
     request: str | None
@@ -42,10 +41,6 @@ class ThroughputGate(GateDefaults):
     """None: `factor` times main's."""
     factor: float | None
     phase: str
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "throughput"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -36,6 +35,8 @@ def closest(word: str, known: Iterable[str]) -> str:
     """The known name that is most similar to `word`; empty if none is similar."""
     if len(word) > _WORD_MOST:  # comparing is quadratic in the length
         return ""
+    import difflib  # a late import, since most names are right
+
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
 
 

@@ -1,8 +1,9 @@
 """Imports the modules of judging and reporting during the warm-up, so that the verdict need not wait for them.
 
 numpy, scipy, pandas and jinja2 take longer to import than a run takes to judge. A thread of low priority imports them,
-so that the processes of the load come first. This only saves time: a module that was not imported here, or could not
-be, is imported when it is used.
+so that the processes of the load come first. A module with `prepare()` has more to do that needs no run, such as
+compiling the report's template. This only saves time: what was not done here, or could not be, is done when it is
+needed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from harness.rundir.plan import Plan
 
 MODULES: Final = (
     "harness.verdict",
+    "harness.rundir.results",
     "harness.gates.batch_means",
     "harness.gates.detection.named_judge",
     "harness.gates.exceedance",
@@ -41,7 +43,7 @@ _END_WITHIN_S: Final = 10.0
 
 
 class Preload:
-    """A context manager. At its end no further import begins, and the one under way is waited for."""
+    """A context manager. At its end no further module is loaded, and the one under way is waited for."""
 
     def __init__(self, modules: tuple[str, ...] = MODULES) -> None:
         self._modules = modules
@@ -72,5 +74,12 @@ class Preload:
         for module in self._modules:
             if self._ended.is_set():
                 return
-            with suppress(Exception):  # the judge imports it again, and raises the error in the main thread
-                import_module(module)
+            with suppress(Exception):  # the judge does it again, and raises the error in the main thread
+                load(module)
+
+
+def load(name: str) -> None:
+    """Import a module, and do what it can do before the run is over."""
+    module = import_module(name)
+    if hasattr(module, "prepare"):
+        module.prepare()

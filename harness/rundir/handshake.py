@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from harness.errors import RigError
+from harness.rundir.ndjson import replace_file
 from harness.units import NS_PER_S
 
 FOLDER: Final = "control"
@@ -192,9 +193,7 @@ def _failed_file(run_dir: Path, index: int) -> Path:
 
 
 def _put(path: Path, document: Mapping[str, int | str]) -> None:
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(json.dumps(document) + "\n", encoding="utf-8")
-    draft.replace(path)
+    replace_file(path, json.dumps(document) + "\n")
 
 
 def _read(path: Path) -> dict[str, Any] | None:

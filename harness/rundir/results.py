@@ -363,6 +363,13 @@ class MatrixResults(Frozen):
     cells: tuple[CellResult, ...]
 
 
+def prepare() -> None:
+    """Build the validators of all parts of results. Otherwise each is built when it is first used."""
+    for part in tuple(globals().values()):
+        if isinstance(part, type) and issubclass(part, Frozen):
+            part.model_rebuild()
+
+
 def canonical_json(document: Frozen) -> str:
     """The bytes of results.json: sorted keys, floats to six significant digits, infinities refused."""
     return json_text(_rounded(document.model_dump(mode="json"))) + "\n"

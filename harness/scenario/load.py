@@ -10,15 +10,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from harness.errors import Problem, ScenarioError
 from harness.gates.parse import parse_gate
+from harness.model.tree import MappingNode, plain
 from harness.rundir.plan import Plan
 from harness.scenario.checks.addresses import address_warnings
 from harness.scenario.checks.commands import container_warnings, upstream_program_findings
@@ -33,7 +34,6 @@ from harness.scenario.names.input_files import (
     Inputs,
     column_findings,
     login_warnings,
-    program_findings,
     read_inputs,
     warnings_without_data,
 )
@@ -49,7 +49,9 @@ from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.catalog import find_scenario, scenario_argument
 from harness.scenario.source.diagnostics import Diagnostic, findings_of, in_cells, in_order, locate, node_at
 from harness.scenario.source.merge import read_scenario
-from harness.scenario.source.tree import MappingNode, plain
+
+_PLANS_KEPT_MOST: Final = 200
+"""More cells than people put into a matrix. Of more, the plans are made again when they are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,9 @@ def _analyse(tree: MappingNode, origin: _Origin, parse: ParseGate) -> _Analysis:
             )
             findings += follow_on
             warnings += doubtful
-        if not any(found.path == ("service", "cwd") for found in input_findings.mistakes):
+        if scenario.service.command and not any(found.path == ("service", "cwd") for found in input_findings.mistakes):
+            from harness.scenario.names.programs import program_findings  # a late import, as rungs and URLs need none
+
             findings += program_findings(scenario.service.command, scenario.service.env, inputs.cwd)
         findings += upstream_program_findings(scenario, inputs)
     return _Analysis(
@@ -206,14 +210,16 @@ def _consistency(
     return checked, [*findings, *unprovable, *diagnostics.problems], diagnostics.warnings
 
 
-def dry_plan(checked: CheckedScenario) -> tuple[Plan, list[Diagnostic]]:
-    """A plan with invented ports, for calculations, and what cannot be proven in it."""
+@lru_cache(maxsize=_PLANS_KEPT_MOST)
+def dry_plan(checked: CheckedScenario) -> tuple[Plan, tuple[Diagnostic, ...]]:
+    """A plan with invented ports, for calculations, and what cannot be proven in it. Made once for each scenario."""
     kind = checked.scenario.gateway.kind
     gateway = ResolvedGateway("client") if kind == "auto" else ResolvedGateway(kind)
     ports = count(20_000)
-    return compile_plan(
+    plan, unprovable = compile_plan(
         checked, run_id="00000000-000000-0000", seed=checked.scenario.seed, ports=lambda: next(ports), gateway=gateway
     )
+    return plan, tuple(unprovable)
 
 
 # ---------------------------------------------------------------- the cells of a matrix

@@ -15,7 +15,6 @@ from harness.rundir.planned.toxiproxy_network import is_loopback_literal
 from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.scenario.load import LoadedCell, LoadedScenario, dry_plan
 from harness.scenario.planning.arrivals import expected_arrivals, scheduled_arrivals
-from harness.upstreams.profiles import as_planned
 from harness.upstreams.protocols import PROTOCOLS
 from harness.upstreams.upstream_files import NO_INPUTS
 
@@ -250,6 +249,8 @@ def _calls_per_s(upstream: PlannedUpstream, plan: Plan) -> float | None:
 def _route(upstream: str, route: PlannedRoute) -> RoutePreview:
     if route.profile is None:
         return RoutePreview(upstream, route.name, None, None, route.recorded)
+    from harness.upstreams.profiles import as_planned  # a late import, since most scenarios have no recorded route
+
     latency_ms = as_planned(route.profile).latency_ms
     shows_p99 = route.recorded is None or route.recorded >= EXCHANGES_LEAST
     p50_ms, p99_ms = (round(latency_ms(share), 6) for share in (0.5, 0.99))

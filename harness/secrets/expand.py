@@ -19,15 +19,13 @@ from harness.rundir.planned.load import PlannedRequest
 from harness.rundir.planned.login import PlannedLogin
 from harness.secrets.names import is_named_like_a_secret
 from harness.secrets.redact import SECRET_LENGTH
+from harness.secrets.syntax import HEADER_VALUE, REFERENCE
 
 WORD_LENGTH: Final = 4
 """Characters of the shortest secret that is redacted, and that only as a whole word."""
 DIGITS_LEAST: Final = 16
 """A number of fewer digits is no token."""
-REFERENCE: Final = r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}"
-"""Name and default. A default may not contain braces, or the search for its end would be quadratic in the text."""
 _REFERENCE = re.compile(REFERENCE)
-HEADER_VALUE: Final = r"[\t\x20-\x7e\xa0-\xff]*"
 _PATH: Final = r"[\x21-\x7e]*"
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from harness.secrets.expand import REFERENCE
 from harness.secrets.names import holds_a_secret, words_of
+from harness.secrets.syntax import REFERENCE
 
 _PLAIN: Final = re.compile(
     r"true|false|yes|no|on|off|[01]|none|null|basic|bearer|\S{1,300}\.(pem|key|crt|p12|jks|json)"

@@ -8,7 +8,6 @@ else is redacted here.
 from __future__ import annotations
 
 import base64
-import html
 import json
 import os
 import re
@@ -38,6 +37,8 @@ _BASE64_LEAST: Final = 8
 @lru_cache(maxsize=256)
 def encodings_of(secret: str) -> tuple[str, ...]:
     """Every encoding of the secret that may be printed, the longest first."""
+    import html  # a late import, since most scenarios have no secret
+
     found: set[str] = set()
     for text in (secret, secret.strip(), *_lines(secret)):
         found |= {

@@ -17,7 +17,6 @@ from harness.model.value_types import kind_of, refusal, shortened
 from harness.rundir.planned.forwarding import UrlParts
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
-from harness.upstreams.protocols import CanarySize, canary_size
 from harness.upstreams.upstream import Upstream
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
 
@@ -41,7 +40,6 @@ def proxy_name(value: Any) -> str:
 
 class BorrowedUpstream(Upstream):
     KIND: ClassVar = "borrowed"
-    ORIGINS: ClassVar = ("proxy",)
     CALLED: ClassVar = "a borrowed proxy"
 
     proxy: Annotated[
@@ -51,16 +49,17 @@ class BorrowedUpstream(Upstream):
     ] = Field(description="Its name on the Toxiproxy at `toxiproxy.url`; naming it is the consent to break it")
     protocol_named: ProtocolName = Field("http", alias="protocol", description="How it is asked whether it lives")
 
-    @classmethod
-    def reads(cls, raw: dict[str, Any]) -> bool:
-        return "proxy" in raw
-
     @property
-    def records_calls(self) -> bool:
-        return False
+    def borrowed_proxy(self) -> str:
+        return self.proxy
 
     @property
     def has_known_address(self) -> bool:
+        return True
+
+    @property
+    def has_password(self) -> bool:
+        """This is unknown, so the smaller answer is assumed."""
         return True
 
     @property
@@ -82,17 +81,6 @@ class BorrowedUpstream(Upstream):
             listener=listener.model_copy(update={"port": self.port}) if self.port else listener,
             origin=found.origin if found else _NOT_YET_KNOWN,
             borrowed=self.proxy,
-            canary_bytes=self._canary_size().least,
+            canary_bytes=self.canary.least,
             url_parts=UrlParts(scheme=self.protocol),
         )
-
-    def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
-        size = self._canary_size()
-        return size.least, size.most
-
-    def request_bytes(self) -> int:
-        return self._canary_size().sent
-
-    def _canary_size(self) -> CanarySize:
-        """Whether the server wants a password is unknown, so the smaller answer is assumed."""
-        return canary_size(self.protocol, has_password=True)

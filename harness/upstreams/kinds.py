@@ -8,24 +8,30 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from harness.model.registry import Registry
 from harness.model.value_types import kind_of, refusal
-from harness.upstreams.borrowed import BorrowedUpstream
 from harness.upstreams.fake import CatalogFake
-from harness.upstreams.real import RealUpstream
-from harness.upstreams.routed_fake import RoutedFake
-from harness.upstreams.started import CommandUpstream
 from harness.upstreams.upstream import GENERIC, Upstream
 
-__all__ = ["GENERIC", "UPSTREAMS", "Upstream", "parse_upstream"]
+__all__ = ["GENERIC", "UPSTREAMS", "Upstream", "parse_upstream", "upstream_kinds"]
 
-UPSTREAMS: Final[tuple[type[Upstream], ...]] = (
-    RealUpstream,
-    CommandUpstream,
-    BorrowedUpstream,
-    RoutedFake,
-    CatalogFake,
+UPSTREAMS: Final[Registry[type[Upstream]]] = Registry(
+    {
+        "url": "harness.upstreams.real:RealUpstream",
+        "command": "harness.upstreams.started:CommandUpstream",
+        "proxy": "harness.upstreams.borrowed:BorrowedUpstream",
+        "routes": "harness.upstreams.routed_fake:RoutedFake",
+        "har": "harness.upstreams.routed_fake:RoutedFake",
+        "openapi": "harness.upstreams.routed_fake:RoutedFake",
+        "wiremock": "harness.upstreams.routed_fake:RoutedFake",
+    }
 )
-"""A mapping belongs to the first kind that reads it. A fake with a catalog reads every mapping, so it comes last."""
+"""By the keys of which each says what answers. A mapping with none of them is a `CatalogFake`."""
+
+
+def upstream_kinds() -> tuple[type[Upstream], ...]:
+    """Every kind. Imports them all."""
+    return (*UPSTREAMS.kinds(), CatalogFake)
 
 
 def parse_upstream(raw: Any) -> Upstream:
@@ -33,10 +39,11 @@ def parse_upstream(raw: Any) -> Upstream:
     if isinstance(raw, Upstream):
         return raw
     if isinstance(raw, str):
-        return RealUpstream.model_validate(raw)
+        return UPSTREAMS["url"].model_validate(raw)
     if not isinstance(raw, dict):
         raise refusal(f"expected a mapping, not {kind_of(raw)}", "{} is a fake with the default latency")
-    kind = next(kind for kind in UPSTREAMS if kind.reads(raw))
+    origin = next((key for key in UPSTREAMS if key in raw), None)
+    kind = UPSTREAMS[origin] if origin else CatalogFake
     if errors := list(_other_origins(kind, raw)):
         raise ValidationError.from_exception_data(kind.__name__, errors)
     errors = list(_of_other_kinds(kind, raw))
@@ -56,10 +63,10 @@ def parse_upstream(raw: Any) -> Upstream:
 
 def _other_origins(kind: type[Upstream], raw: dict[str, Any]) -> Iterator[InitErrorDetails]:
     """An error for each key that names another origin than the first one of the mapping does."""
-    first = next((key for key in raw if key in kind.ORIGINS and raw[key] is not None), None)
-    others = [key for other in UPSTREAMS if other is not kind for key in other.ORIGINS]
-    for key in (key for key in raw if first is not None and key in others and raw[key] is not None):
-        message = f"`{key}` and `{first}` exclude each other"
+    written = [key for key in raw if key in UPSTREAMS and raw[key] is not None]
+    own = [key for key in written if UPSTREAMS[key] is kind]
+    for key in (key for key in written if own and key not in own):
+        message = f"`{key}` and `{own[0]}` exclude each other"
         yield _error(key, message, "an upstream has one origin: keep one of them")
 
 
@@ -67,7 +74,7 @@ def _of_other_kinds(kind: type[Upstream], raw: dict[str, Any]) -> Iterator[InitE
     """An error for each key that upstreams have, but not those of this kind."""
     own = kind.spelled_keys()
     for key in raw:
-        places = [other.CALLED for other in UPSTREAMS if key in other.spelled_keys()] if key not in own else []
+        places = [other.CALLED for other in upstream_kinds() if key in other.spelled_keys()] if key not in own else []
         if places:
             fix = f"remove it: `{key}` is for {', '.join(dict.fromkeys(places))}"
             yield _error(key, f"{kind.CALLED} has no `{key}`", fix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -18,7 +18,7 @@ from harness.upstreams.routes.answer_sizes import canary_bytes, most_bytes
 from harness.upstreams.routes.files import files_of
 from harness.upstreams.routes.mark import has_mark
 from harness.upstreams.routes.read import digest_of, read_file
-from harness.upstreams.routes.templates import params_of
+from harness.upstreams.routes.templates import escaped, params_of
 from harness.upstreams.routes.written import Routes, planned_routes, route_findings
 from harness.upstreams.upstream_files import NO_INPUTS, UnreadableFile, UpstreamInputs, UpstreamReader
 
@@ -30,7 +30,6 @@ FileName = Annotated[str, Field(min_length=1)]
 
 class RoutedFake(Fake):
     AT_MOST_ONE: ClassVar = (SOURCES,)
-    ORIGINS: ClassVar = SOURCES
     CALLED: ClassVar = "a fake with routes"
 
     routes: Routes | None = Field(None, description="METHOD PATH: what it answers; * for whatever has no other route")
@@ -39,9 +38,13 @@ class RoutedFake(Fake):
     openapi: FileName | None = Field(None, description="A description of the API: answers by its examples and schemas")
     wiremock: FileName | None = Field(None, description="Stub mappings: the folder that has `mappings`, or one file")
 
-    @classmethod
-    def reads(cls, raw: dict[str, Any]) -> bool:
-        return any(key in raw for key in SOURCES)
+    @property
+    def recording(self) -> tuple[str, str] | None:
+        return (self.har, self.host or "") if self.har is not None else None
+
+    @property
+    def has_written_answers(self) -> bool:
+        return self.routes is not None
 
     @property
     def wire_shape(self) -> str:
@@ -110,9 +113,8 @@ def _check_files(pattern: str, route: str, folder: Path) -> None:
     inside = "put the file into the folder of the scenario or below it, and write its path from there"
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise UnreadableFile(f"`{pattern}` leads out of the folder of the scenario", inside)
-    escaped = str(folder).replace("{", "{{").replace("}", "}}")
     try:
-        found = files_of(f"{escaped}/{pattern}", params_of(route))
+        found = files_of(f"{escaped(str(folder))}/{pattern}", params_of(route))
     except OSError as exc:
         raise UnreadableFile(f"`{pattern}` cannot be used: {exc.strerror}", inside) from exc
     except ValueError as exc:

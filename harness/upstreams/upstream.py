@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import kind_of, refusal, shortened
+from harness.rundir.planned.forwarding import CANARY_BODY_BYTES
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.upstream import PlannedUpstream
-from harness.upstreams.protocols import PROTOCOLS
+from harness.upstreams.protocols import CanarySize, canary_size
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
 
 SPELLINGS_MOST: Final = 20
 SPELLING_CHARACTERS_MOST: Final = 100
+CANARY_REQUEST_BYTES: Final = 100
 GENERIC: Final = "generic"
 """The wire shape that the reference aggregator speaks."""
 
@@ -40,13 +43,19 @@ Spelling = Annotated[
 ]
 
 
+def past_the_listener() -> PydanticCustomError:
+    """What is wrong with an upstream that speaks Kafka, if it has no fixed port."""
+    return refusal(
+        "a Kafka client connects to the address that the broker advertises, and so past the listener",
+        "give it a fixed `port`, and let the broker advertise 127.0.0.1 with that port",
+    )
+
+
 class Upstream(StrictModel):
     """A backend that the service asks, reached through a listener of Toxiproxy."""
 
     KIND: ClassVar[str]
     """Its name in a plan, and in `harness.upstreams.probes.PROBES`."""
-    ORIGINS: ClassVar[tuple[str, ...]] = ()
-    """The keys of which each says what answers. A mapping with one of them is an upstream of this kind."""
     CALLED: ClassVar[str] = "an upstream of another kind"
     """The kind in messages."""
 
@@ -58,11 +67,6 @@ class Upstream(StrictModel):
         (), description="How the service spells it besides, in its log or in the labels of its alert"
     )
 
-    @classmethod
-    def reads(cls, raw: dict[str, Any]) -> bool:
-        """Whether a mapping of a scenario is an upstream of this kind."""
-        raise NotImplementedError
-
     @property
     def has_known_address(self) -> bool:
         """Whether a service may be configured with the listener's address before a run."""
@@ -72,6 +76,36 @@ class Upstream(StrictModel):
     def target(self) -> str | None:
         """The URL of what the calls of the service reach in the end, without user, path and query; None: it is ours."""
         return None
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command by which tailgate starts it; empty: tailgate does not start it."""
+        return ()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the scenario adds to the environment of its command."""
+        return {}
+
+    @property
+    def borrowed_proxy(self) -> str | None:
+        """The name of the proxy that exists already on the user's Toxiproxy; None: the proxy is a run's own."""
+        return None
+
+    @property
+    def recording(self) -> tuple[str, str] | None:
+        """The HAR file that it plays, as written, and the host of that file, empty for its only one; None: no file."""
+        return None
+
+    @property
+    def has_written_answers(self) -> bool:
+        """Whether its answers are written in the scenario."""
+        return False
+
+    @property
+    def needs_address(self) -> bool:
+        """Whether its clients must be told the address of the listener, since its name is another one in their URL."""
+        return False
 
     @property
     def wire_shape(self) -> str | None:
@@ -94,6 +128,11 @@ class Upstream(StrictModel):
         return ""
 
     @property
+    def has_password(self) -> bool:
+        """Whether the server may ask for a password, which a canary does not have."""
+        return False
+
+    @property
     def protocol(self) -> ProtocolName:
         """How a canary asks it. Kinds with a probe of their own may keep this."""
         return "tcp"
@@ -114,8 +153,11 @@ class Upstream(StrictModel):
 
     def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
         """The least size of the answer to a canary, and the most that a healthy answer can have, in bytes."""
-        raise NotImplementedError
+        return self.canary.least, self.canary.most
 
-    def request_bytes(self) -> int:
-        """The least size of what a canary sends, in bytes."""
-        return PROTOCOLS[self.protocol].size.sent
+    @property
+    def canary(self) -> CanarySize:
+        """The sizes of a canary, as far as they do not depend on files."""
+        if self.records_calls:
+            return CanarySize(CANARY_BODY_BYTES, CANARY_BODY_BYTES, CANARY_REQUEST_BYTES)
+        return canary_size(self.protocol, has_password=self.has_password)

@@ -16,17 +16,23 @@ from reports.charts.percentiles import Curve
 from reports.charts.plot import LogMs
 from reports.detections import named_without_fault, who_was_named
 from reports.history import Band, History, bands, history_of
-from reports.page import embedded_json, render
+from reports.page import embedded_json, prepare_template, render
 from reports.quoted import quoted
 from reports.redacted import redacted_document, shown
 from reports.subject import Subject
 from reports.timeline import Quantiles
 
 FILES: Final = ("report.html",)
+_TEMPLATE: Final = "report.html.j2"
 _NOT_DRAWN: Final = ("warmup", "guard", "tail", "whole")
 _MOST_REPLAYED: Final = 20
 _UNMATCHED_MOST: Final = 20
 _CALM_MS: Final = 20.0  # a wait below this is not worth a colour
+
+
+def prepare() -> None:
+    """What can be done before a run is over."""
+    prepare_template(_TEMPLATE)
 
 
 def write(subject: Subject, out: Path) -> list[Path]:
@@ -89,7 +95,7 @@ def page(subject: Subject) -> str:
             "percentile_columns": list(table.columns),
             "percentile_rows": [(name, row.tolist()) for name, row in table.iterrows()],
         }
-    return render("report.html.j2", context, chart=history is not None)
+    return render(_TEMPLATE, context, chart=history is not None)
 
 
 def _resources(subject: Subject, shading: Sequence[Band]) -> dict[str, Any]:

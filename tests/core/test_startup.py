@@ -59,3 +59,15 @@ main(["validate", "no-fault"])
 def test_a_run_has_no_event_loop_of_its_own_to_import() -> None:
     program = "import sys, harness.run.invocation, harness.cli.display.live; print('asyncio' in sys.modules)"
     assert _run(program).strip() == "False"
+
+
+def test_the_aggregator_imports_its_client_without_a_command_line() -> None:
+    program = """
+import sys
+from aggregator.__main__ import leave_out_httpx_cli
+leave_out_httpx_cli() if "without" in sys.argv else None
+import aggregator.backends.transport, httpx
+print(*({"rich", "pygments"} & set(sys.modules)), callable(httpx.main))
+"""
+    assert _run(program, "without").strip() == "True"
+    assert "rich" in _run(program), "httpx imports its command line otherwise"

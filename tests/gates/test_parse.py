@@ -7,20 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gates import (
-    GATES,
-    CallsGate,
-    CompleteGate,
-    GateKind,
-    GateSyntaxError,
-    LatencyGate,
-    RecoveryGate,
-    ResourceGate,
-    ShareGate,
-    ThroughputGate,
-)
+from harness.gates import GATES, GateKind, GateSyntaxError
+from harness.gates.calls import CallsGate
+from harness.gates.latency import LatencyGate
 from harness.gates.latency_limit import Limit
 from harness.gates.parse import parse_gate
+from harness.gates.readings import per_request, resource_gate
+from harness.gates.readings.per_request import PerRequestGate
+from harness.gates.readings.resource_gate import ResourceGate
+from harness.gates.recovery import RecoveryGate
+from harness.gates.shares.complete import CompleteGate
+from harness.gates.shares.outcomes import BAD_OUTCOMES
+from harness.gates.shares.share import ShareGate
+from harness.gates.throughput import ThroughputGate
 
 
 def test_a_latency_gate_with_everything() -> None:
@@ -316,8 +315,13 @@ def test_reading_gates_imports_nothing_heavy() -> None:
     assert out.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("kind", GATES, ids=lambda kind: kind.__name__)
-def test_what_a_kind_of_gate_offers_to_editors_and_for_slips_is_of_that_kind(kind: GateKind) -> None:
+@pytest.mark.parametrize("kind", GATES.kinds(), ids=lambda kind: kind.EXAMPLES[0].split()[0])
+def test_what_a_kind_of_gate_offers_to_editors_is_a_gate(kind: GateKind) -> None:
     assert kind.EXAMPLES
-    assert all(kind.reads(example.split()[0]) and parse_gate(example).text == example for example in kind.EXAMPLES)
-    assert all(kind.reads(word) for word in kind.WORDS)
+    assert [parse_gate(example).text for example in kind.EXAMPLES] == list(kind.EXAMPLES)
+
+
+def test_the_registry_has_every_word_that_a_kind_knows() -> None:
+    assert [word for word, kind in GATES.items() if kind is ShareGate] == list(BAD_OUTCOMES)
+    assert [word for word, kind in GATES.items() if kind is ResourceGate] == list(resource_gate.FIGURES)
+    assert [word for word, kind in GATES.items() if kind is PerRequestGate] == list(per_request.FIGURES)

@@ -9,9 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from harness.gates import GateSyntaxError, LargestGate, LatencyGate, MeanGate, ShareGate, ThroughputGate
+from harness.gates import GateSyntaxError
+from harness.gates.answered.largest import LargestGate
+from harness.gates.answered.mean import MeanGate
+from harness.gates.latency import LatencyGate
 from harness.gates.parse import gate_text, parse_gate
 from harness.gates.shares.none_of import NoneGate
+from harness.gates.shares.share import ShareGate
+from harness.gates.throughput import ThroughputGate
 from harness.model.meant_quantities import durations_meant
 from harness.units import parse_duration_ms
 

@@ -31,13 +31,23 @@ GATES = (
 )
 """One of each family, since gates import what they judge with when they do."""
 PROGRAM = f"""
-import importlib, sys
+import sys
 from pathlib import Path
 import harness.run.invocation
+from harness.run.preload import load
+from harness.gates.parse import parse_gate
+for gate in {GATES!r}:  # as reading the scenario does
+    parse_gate(gate)
 for module in {MODULES!r}:
-    importlib.import_module(module)
+    load(module)
 before = set(sys.modules)
 from harness.run.run import judge_and_report
+import jinja2
+from harness.rundir.results import Results
+assert Results.__pydantic_complete__
+def refuse(*_, **__):
+    raise AssertionError("a template is compiled when the run is over")
+jinja2.Environment.compile = refuse
 judge_and_report(Path(sys.argv[1]))
 ours, others = ("harness", "reports", "scenarios"), {{"numpy", "scipy", "pandas", "jinja2"}}
 found = set(sys.modules) - before
@@ -140,6 +150,19 @@ def test_every_module_is_imported_once_whatever_happens_to_another(imports: Impo
         loading.start(plan_of(WARMUP_LEAST_MS))
         _await(imports, 3)
     assert imports.names == ["a", "gone", "b"]
+
+
+def test_a_module_that_can_do_more_before_the_run_is_over_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def found(name: str) -> ModuleType:
+        module = ModuleType(name)
+        module.prepare = lambda: done.append(name)  # type: ignore[attr-defined]
+        return module
+
+    monkeypatch.setattr(preload, "import_module", found)
+    preload.load("a")
+    assert done == ["a"]
 
 
 def test_a_short_warmup_leaves_it_to_the_judge(imports: Imports) -> None:

@@ -187,32 +187,36 @@ def test_without_a_gateway_the_client_cap_bounds_what_is_held(tmp_path: Path) ->
 
 
 def test_the_registry_is_what_the_contract_lists() -> None:
-    assert [kind.KIND for kind in FAULTS] == [
-        "latency",
-        "bandwidth",
-        "hang",
-        "reset",
-        "slow_close",
-        "slicer",
-        "limit_data",
-        "down",
-        "blackhole",
-        "toxic",
-        "status",
-        "drip",
-        "truncate",
-        "malformed",
-        "wrong_schema",
-        "empty",
-        "huge",
-        "redirect_loop",
-        "cold_start",
-        "slow_spells",
-        "ramp",
-        "capacity",
-        "kill",
-        "pause",
-        "restart",
-    ]
-    for kind in FAULTS:
+    assert (
+        [kind.KIND for kind in FAULTS.values()]
+        == list(FAULTS)
+        == [
+            "latency",
+            "bandwidth",
+            "hang",
+            "reset",
+            "slow_close",
+            "slicer",
+            "limit_data",
+            "down",
+            "blackhole",
+            "toxic",
+            "status",
+            "drip",
+            "truncate",
+            "malformed",
+            "wrong_schema",
+            "empty",
+            "huge",
+            "redirect_loop",
+            "cold_start",
+            "slow_spells",
+            "ramp",
+            "capacity",
+            "kill",
+            "pause",
+            "restart",
+        ]
+    )
+    for kind in FAULTS.values():
         assert kind.KIND in kind.spelled_keys()

@@ -10,9 +10,11 @@ from typing import Self
 
 import pytest
 
-from harness.gates import GATES, ThroughputGate
+from harness.gates import GATES
 from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
 from harness.gates.syntax.tokenizer import Tokens
+from harness.gates.throughput import ThroughputGate
+from harness.model.registry import Registry
 from tests.scenario.world import GOOD, changed, load, only_problem
 
 GATE = "loudness > 7/s during azure-latency"
@@ -20,10 +22,6 @@ GATE = "loudness > 7/s during azure-latency"
 
 @dataclass(frozen=True, slots=True)
 class LoudnessGate(ThroughputGate):
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "loudness"
-
     @classmethod
     def parse(cls, words: Tokens) -> Self:
         words.take()
@@ -45,7 +43,7 @@ class LoudnessGate(ThroughputGate):
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.gates.parse.GATES", (*GATES, LoudnessGate))
+    monkeypatch.setattr("harness.gates.parse.GATES", Registry({**GATES.places, "loudness": f"{__name__}:LoudnessGate"}))
 
 
 def test_what_it_needs_of_names_is_refused_in_its_place(tmp_path: Path) -> None:
@@ -64,6 +62,6 @@ def test_what_it_needs_of_windows_comes_with_a_fix_of_the_scenario(tmp_path: Pat
 
 def test_the_scenario_knows_no_single_kind_of_gate() -> None:
     root = Path(__file__).parents[2] / "harness" / "scenario"
-    kinds = "|".join(re.escape(str(getattr(kind, "__name__", kind))) for kind in GATES)
+    kinds = "|".join(re.escape(str(getattr(kind, "__name__", kind))) for kind in GATES.kinds())
     known = {path.name: found for path in root.rglob("*.py") if (found := re.findall(kinds, path.read_text("utf-8")))}
     assert known == {}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.upstreams.fake import CatalogFake
 from harness.upstreams.kinds import UPSTREAMS
 from tests.scenario.world import changed, only_problem, problems
 
@@ -26,7 +27,8 @@ def scenario(upstream: str) -> str:
 
 
 def test_the_table_has_every_origin() -> None:
-    assert sorted(ORIGINS) == sorted(key for kind in UPSTREAMS for key in kind.ORIGINS)
+    assert sorted(ORIGINS) == sorted(UPSTREAMS) == sorted(CatalogFake.ALSO_MEANT)
+    assert [key for key, kind in UPSTREAMS.items() if key not in kind.spelled_keys()] == []
 
 
 @pytest.mark.parametrize(("first", "second"), list(combinations(ORIGINS, 2)))

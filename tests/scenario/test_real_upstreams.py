@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
 from harness.errors import Problem
+from harness.model.registry import Registry
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
 from harness.scenario.load import dry_plan
@@ -26,10 +27,6 @@ class Spoken(Upstream):
     KIND: ClassVar = "spoken"
 
     speaks: ProtocolName
-
-    @classmethod
-    def reads(cls, raw: dict[str, Any]) -> bool:
-        return "speaks" in raw
 
     @property
     def protocol(self) -> ProtocolName:
@@ -55,7 +52,7 @@ class Spoken(Upstream):
 
 @pytest.fixture(autouse=True)
 def _spoken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinds, "UPSTREAMS", (Spoken, *kinds.UPSTREAMS))
+    monkeypatch.setattr(kinds, "UPSTREAMS", Registry({"speaks": f"{__name__}:Spoken", **kinds.UPSTREAMS.places}))
 
 
 def scenario(protocol: str, fault: str = "latency: 60s", gates: str = "p99 < gateway.timeout during db-fault") -> str:

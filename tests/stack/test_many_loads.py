@@ -144,7 +144,7 @@ def test_a_service_that_died_between_two_loads_makes_the_next_impossible(loads: 
         _fly(stack)
         stack.end_load()
         loads.scene.kill("stub_service")
-        with pytest.raises(RigError, match="the service ended with signal 9 before it was ready"):
+        with pytest.raises(RigError, match="the service ended by signal 9 before it was ready"):
             stack.load(loads.plan(1), loads.folder(1))
     assert_nothing_left(loads.first, loads.folder(0))
     assert not (loads.folder(1) / "control").exists()

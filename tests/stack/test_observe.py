@@ -21,7 +21,7 @@ from harness.stack.monitor.observe import observe
 from harness.stack.processes.own_tls import client_context
 from harness.tls_channel import TlsChannel
 from harness.upstreams.fake import Fake
-from harness.upstreams.kinds import UPSTREAMS
+from harness.upstreams.kinds import upstream_kinds
 from harness.upstreams.probes import PROBES, Observation, Probe, probe_of
 from tests.rundir.recording import make_plan
 
@@ -119,7 +119,7 @@ def answers(*pieces: bytes, pause_s: float = 0.0, then_stays: bool = False) -> S
 
 
 def test_every_kind_of_our_own_has_a_probe() -> None:
-    assert {kind.KIND for kind in UPSTREAMS if issubclass(kind, Fake)} <= set(PROBES)
+    assert {kind.KIND for kind in upstream_kinds() if issubclass(kind, Fake)} <= set(PROBES)
 
 
 def test_a_whole_answer_is_ok_and_its_first_byte_has_a_time() -> None:

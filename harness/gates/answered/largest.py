@@ -26,17 +26,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class LargestGate(GateDefaults):
     EXAMPLES: ClassVar[tuple[str, ...]] = ("max < 5s during baseline", "max < gateway.timeout")
-    WORDS: ClassVar[tuple[str, ...]] = ("max",)
 
     text: str
     upstream: str | None
     request: str | None
     limit: Limit
     phase: str
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "max"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

@@ -28,17 +28,12 @@ LEFT_OUT_MOST: Final = 0.01
 @dataclass(frozen=True, slots=True)
 class MeanGate(GateDefaults):
     EXAMPLES: ClassVar[tuple[str, ...]] = ("mean < 300ms during baseline", "mean < 1.2x main")
-    WORDS: ClassVar[tuple[str, ...]] = ("mean",)
 
     text: str
     upstream: str | None
     request: str | None
     limit: Limit
     phase: str
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "mean"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

@@ -43,15 +43,10 @@ _EXAMPLE = "cleared within 30s after FAULT"
 @dataclass(frozen=True, slots=True)
 class ClearedGate(DetectionGate):
     EXAMPLES: ClassVar[tuple[str, ...]] = ("cleared within 30s after azure-latency",)
-    WORDS: ClassVar[tuple[str, ...]] = ("cleared",)
 
     text: str
     fault: str
     limit_ms: float
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "cleared"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

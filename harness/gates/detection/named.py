@@ -41,17 +41,12 @@ def unreadable_service(alerts: str) -> GateDiagnostic:
 @dataclass(frozen=True, slots=True)
 class DetectedGate(DetectionGate):
     EXAMPLES: ClassVar[tuple[str, ...]] = ("named azure within 5s during azure-latency",)
-    WORDS: ClassVar[tuple[str, ...]] = ("named",)
 
     text: str
     upstream: str
     limit_ms: float
     fault: str | None
     """None: every fault that breaks the upstream."""
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "named"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

@@ -38,7 +38,6 @@ class MetricGate(GateDefaults):
         "metric pool_in_use{backend=azure} < 20 during azure-latency",
         "metric retries_total < 0.1 during azure-latency",
     )
-    WORDS: ClassVar[tuple[str, ...]] = ("metric",)
 
     text: str
     of: Series
@@ -47,10 +46,6 @@ class MetricGate(GateDefaults):
     factor: float | None
     in_bytes: bool
     phase: str
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "metric"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

@@ -43,7 +43,6 @@ _AFTER: Final = "after "
 @dataclass(frozen=True, slots=True)
 class PerRequestGate(GateDefaults):
     EXAMPLES: ClassVar[tuple[str, ...]] = ("cpu < 5ms during baseline", "log < 2kB during azure-latency")
-    WORDS: ClassVar[tuple[str, ...]] = tuple(FIGURES)
 
     text: str
     metric: Counter
@@ -51,10 +50,6 @@ class PerRequestGate(GateDefaults):
     """In ms or bytes for each request; None: `factor` times the baseline's."""
     factor: float | None
     phase: str
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word in FIGURES
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

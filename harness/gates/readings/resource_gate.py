@@ -77,7 +77,6 @@ class ResourceGate(GateDefaults):
         "threads < 100 during azure-latency",
         "sockets < 1.5x baseline after azure-latency",
     )
-    WORDS: ClassVar[tuple[str, ...]] = tuple(FIGURES)
 
     text: str
     metric: Metric
@@ -85,10 +84,6 @@ class ResourceGate(GateDefaults):
     """In bytes, or a number; None: `factor` times the baseline's highest reading."""
     factor: float | None
     phase: str
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word in FIGURES
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
 from harness.gates.context import GateDiagnostic, ScenarioNames
 from harness.gates.gate import AdviceContext, Finding, Gate, GateDefaults, Unit, moments_for_share
-from harness.gates.shares.missing import who_is_missing
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.finding_kind import FindingKind
 
@@ -48,7 +47,6 @@ class CompleteGate(GateDefaults):
         "complete of azure > 99% during baseline",
         "complete 6/8 > 99% during azure-latency",
     )
-    WORDS: ClassVar[tuple[str, ...]] = ("complete",)
 
     text: str
     upstream: str | None
@@ -57,10 +55,6 @@ class CompleteGate(GateDefaults):
     limit: float
     """As a fraction: 0.99 for `complete > 99%`."""
     phase: str
-
-    @classmethod
-    def reads(cls, word: str) -> bool:
-        return word == "complete"
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:
@@ -158,6 +152,7 @@ class CompleteGate(GateDefaults):
 
     def _finding(self, pool: Pool, population: Population, decision: Decision) -> Finding:
         from harness.gates.exceedance import ShareWords, finding_of
+        from harness.gates.shares.missing import who_is_missing
 
         missing = None
         if decision.verdict != "pass":

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from harness.gates.gate import Finding, Gate, GateDefaults, Unit, moments_for_share
 from harness.gates.shares.margin import MarginGate
-from harness.gates.shares.none_of import NoneGate
-from harness.gates.shares.outcomes import BAD_OUTCOMES, counted, did
+from harness.gates.shares.outcomes import counted, did
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.rundir.finding_kind import FindingKind
 
@@ -36,7 +35,6 @@ class ShareGate(GateDefaults):
         "errors = 0 during baseline",
         "errors < main + 0.5% during azure-latency",
     )
-    WORDS: ClassVar[tuple[str, ...]] = tuple(BAD_OUTCOMES)
 
     text: str
     metric: str
@@ -47,14 +45,12 @@ class ShareGate(GateDefaults):
     phase: str
 
     @classmethod
-    def reads(cls, word: str) -> bool:
-        return word in BAD_OUTCOMES
-
-    @classmethod
     def parse(cls, words: Tokens) -> Gate:
         metric = words.take().text
         request = words.request()
         if words.peek() in ("=", "=="):
+            from harness.gates.shares.none_of import NoneGate  # a late import, since most gates allow a share
+
             return NoneGate.parse_rest(words, metric, request)
         _refuse_below_zero(words)
         words.comparison("<", f"{metric} < 1%")

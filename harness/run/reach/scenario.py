@@ -21,7 +21,6 @@ from harness.scenario.load import dry_plan
 from harness.scenario.planner import cells
 from harness.stack.threads import in_thread
 from harness.target_allowlist import is_loopback
-from harness.upstreams.real import RealUpstream
 
 if TYPE_CHECKING:
     from harness.scenario import LoadedScenario
@@ -63,7 +62,7 @@ def _tries(loaded: LoadedScenario, environ: Mapping[str, str], allowed: Sequence
             planned, what = plan.upstream(name), f"upstream {name}"
             if planned.command is not None:
                 found.setdefault((what, planned.command.cwd, *planned.command.argv), _command(planned, environ))
-            elif isinstance(upstream, RealUpstream):
+            elif upstream.target is not None:
                 from_here = plan.network.is_shared
                 found.setdefault((what, upstream.target), _origin(planned, upstream.target, allowed, from_here))
     return found

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.model.frozen import Frozen
+from harness.rundir.ndjson import replace_file
 from harness.units import format_count, format_things
 
 
@@ -34,10 +35,7 @@ class LoginRecord(Frozen):
 
     def write(self, run_dir: Path, worker: int) -> None:
         """Replaces the record. Raises OSError."""
-        path = _file(run_dir, worker)
-        draft = path.with_name(f".{path.name}")
-        draft.write_text(self.model_dump_json() + "\n", encoding="utf-8")
-        draft.replace(path)
+        replace_file(_file(run_dir, worker), self.model_dump_json() + "\n")
 
 
 def read_logins(run_dir: Path, workers: int) -> LoginRecord | None:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Final
 
-from harness.scenario.names.input_files import Inputs, program_findings
+from harness.scenario.names.input_files import Inputs
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
-from harness.upstreams.started import CommandUpstream
 
 CONTAINER_CLIENTS: Final = ("docker", "podman", "nerdctl", "docker-compose", "podman-compose")
 """Programs that have another process start what runs."""
@@ -19,16 +18,18 @@ def upstream_program_findings(scenario: Scenario, inputs: Inputs) -> Iterator[Di
     """The commands of upstreams whose program does not exist or is not executable."""
     for name, upstream in scenario.upstreams.items():
         cwd = inputs.upstreams[name].cwd
-        if isinstance(upstream, CommandUpstream) and cwd is not None:
-            yield from program_findings(upstream.command, upstream.env, cwd, ("upstreams", name))
+        if upstream.argv and cwd is not None:
+            from harness.scenario.names.programs import program_findings  # a late import, since most start none
+
+            yield from program_findings(upstream.argv, upstream.environment, cwd, ("upstreams", name))
 
 
 def container_warnings(scenario: Scenario) -> Iterator[Diagnostic]:
     """Warns of commands that start a container: tailgate can end or stop their client only."""
     for name, upstream in scenario.upstreams.items():
-        if not isinstance(upstream, CommandUpstream):
+        if not upstream.argv:
             continue
-        program = PurePath(upstream.command[0]).name
+        program = PurePath(upstream.argv[0]).name
         if program in CONTAINER_CLIENTS:
             yield Diagnostic(
                 ("upstreams", name, "command"),

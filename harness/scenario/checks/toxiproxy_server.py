@@ -11,9 +11,6 @@ from harness.rundir.planned.toxiproxy_network import ToxiproxyNetwork, is_addres
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.toxiproxy_part import unreachable
 from harness.scenario.source.diagnostics import Diagnostic
-from harness.upstreams.borrowed import BorrowedUpstream
-from harness.upstreams.real import RealUpstream
-from harness.upstreams.started import CommandUpstream
 
 
 def toxiproxy_findings(scenario: Scenario) -> Iterator[Diagnostic]:
@@ -35,9 +32,7 @@ def _without_address(scenario: Scenario, network: ToxiproxyNetwork) -> Iterator[
     """Databases whose clients must be told the listener's address, while only its name is known."""
     if is_address(network.reach):
         return
-    verified = [
-        name for name, each in scenario.upstreams.items() if isinstance(each, RealUpstream) and each.url.keeps_host
-    ]
+    verified = [name for name, each in scenario.upstreams.items() if each.needs_address]
     if verified:
         yield (
             "reach",
@@ -63,7 +58,8 @@ def refuse_unreachable(scenario: Scenario, url: str) -> None:
 
 def borrowed_proxies(scenario: Scenario) -> dict[str, str]:
     """The names of the borrowed proxies by those of their upstreams."""
-    return {name: each.proxy for name, each in scenario.upstreams.items() if isinstance(each, BorrowedUpstream)}
+    proxies = {name: each.borrowed_proxy for name, each in scenario.upstreams.items()}
+    return {name: proxy for name, proxy in proxies.items() if proxy is not None}
 
 
 def _unreachable(scenario: Scenario, network: ToxiproxyNetwork) -> Iterator[tuple[str, str, str]]:
@@ -76,7 +72,7 @@ def _unreachable(scenario: Scenario, network: ToxiproxyNetwork) -> Iterator[tupl
 def _needs_this_machine(scenario: Scenario) -> bool:
     """Whether Toxiproxy must reach something that listens on this machine."""
     targets = [upstream.target for upstream in scenario.upstreams.values()]
-    if _has_fakes(scenario) or any(isinstance(each, CommandUpstream) for each in scenario.upstreams.values()):
+    if _has_fakes(scenario) or any(each.argv for each in scenario.upstreams.values()):
         return True
     return any(is_loopback_literal(urlsplit(each).hostname or "") for each in targets if each)
 

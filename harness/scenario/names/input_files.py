@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-import shlex
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,9 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from harness.model.tree import MappingNode
 from harness.model.value_types import did_you_mean
-from harness.scenario.names.locustfile_imports import check_locustfile
-from harness.scenario.names.started_scripts import script_findings
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import (
     LOGIN_REQUEST,
@@ -27,13 +23,10 @@ from harness.scenario.schema.template_texts import (
 )
 from harness.scenario.source.diagnostics import Diagnostic, node_at
 from harness.scenario.source.diagnostics import Path as TreePath
-from harness.scenario.source.tree import MappingNode
-from harness.upstreams.number_files import DAY_S, existing_file, no_larger, numbers_in
-from harness.upstreams.routed_fake import RoutedFake
+from harness.upstreams.number_files import DAY_S, RELATIVE, existing_file, existing_folder, no_larger, numbers_in
 from harness.upstreams.upstream_files import KeyPath, UnreadableFile, UpstreamInputs
 
 REPLAY_BYTES_MAX: Final = 50_000_000
-RELATIVE: Final = "the path is relative to this file"
 
 COLUMN: Final = re.compile(r"\{\{[A-Za-z_][A-Za-z0-9_.-]*\}\}|\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 """`{column}` in a text, with its name as the group; or a name in doubled braces (no group), which is plain text."""
@@ -68,7 +61,7 @@ def read_inputs(scenario: Scenario, tree: MappingNode) -> tuple[Inputs, InputFin
 
     service, load = scenario.service, scenario.load
     data = used(("load", "data"), load.data, _csv)
-    cwd = used(("service", "cwd"), service.cwd, _folder) if service.command else tree.place.source.folder
+    cwd = used(("service", "cwd"), service.cwd, existing_folder) if service.command else tree.place.source.folder
     recorded = _recorded_hosts(scenario, tree)
     upstreams = {
         name: upstream.read_inputs(_UpstreamReader(tree, ("upstreams", name), findings, scenario.seed, recorded))
@@ -76,7 +69,7 @@ def read_inputs(scenario: Scenario, tree: MappingNode) -> tuple[Inputs, InputFin
     }
     return Inputs(
         cwd=str((cwd or Path()).absolute()),
-        locustfile=used(("load", "locustfile"), load.locustfile, check_locustfile),
+        locustfile=used(("load", "locustfile"), load.locustfile, _locustfile),
         data=data[0] if data else None,
         columns=data[1] if data else (),
         replay_ms=used(("load", "replay"), load.replay, _arrivals_ms),
@@ -115,10 +108,11 @@ def _recorded_hosts(scenario: Scenario, tree: MappingNode) -> Mapping[Path, Sequ
     """As UpstreamReader has it. A path that cannot be resolved is passed over; its use says why."""
     found: dict[Path, list[str]] = {}
     for name, upstream in scenario.upstreams.items():
-        if isinstance(upstream, RoutedFake) and upstream.har is not None:
+        if upstream.recording is not None:
+            har, host = upstream.recording
             with suppress(OSError, RuntimeError, ValueError):
-                path = _resolved(tree, ("upstreams", name, "har"), upstream.har)
-                found.setdefault(path, []).append(upstream.host or "")
+                path = _resolved(tree, ("upstreams", name, "har"), har)
+                found.setdefault(path, []).append(host)
     return found
 
 
@@ -151,10 +145,10 @@ class _UpstreamReader:
         self.findings.notes.append(Diagnostic((*self.path, *key), message, at_key=True))
 
 
-def _folder(found: Path) -> Path:
-    if not found.is_dir():
-        raise UnreadableFile(f"{found} is not a folder", RELATIVE)
-    return found
+def _locustfile(found: Path) -> str:
+    from harness.scenario.names.locustfile_imports import check_locustfile  # a late import: most loads have none
+
+    return check_locustfile(found)
 
 
 def _csv(found: Path) -> tuple[str, tuple[str, ...]]:
@@ -233,37 +227,6 @@ def warnings_without_data(raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
                 message = f"without `load.data`, `{match[0]}` is sent as it stands"
                 fix = f"write `data: FILE.csv`, with a column `{match[1]}`; for the text itself write %7B{match[1]}%7D"
                 yield Diagnostic(path, message, fix, offset=match.start())
-
-
-def program_findings(
-    command: Sequence[str] | None, env: Mapping[str, str], cwd: str, of: TreePath = ("service",)
-) -> Iterator[Diagnostic]:
-    """Checks that the program of a command exists and is executable, unless a template or variable names it. `of`: the
-    part of the scenario that has the command."""
-    at = (*of, "command")
-    program = command[0] if command else ""
-    path = env.get("PATH", os.environ.get("PATH", os.defpath))
-    if not program or "{" in program or (os.sep not in program and "{" in path):
-        return
-    if os.sep not in program:
-        if shutil.which(program, path=path) is not None:
-            yield from script_findings(command or (), env, cwd, of)
-        else:
-            fix = "install it, activate its environment, or give its path, such as ./app"
-            if (Path(cwd) / program).is_file():
-                fix = f"write ./{program}: a program without / in its name is searched on PATH only"
-            yield Diagnostic(at, f"the program `{program}` was not found on PATH", fix)
-        return
-    found = Path(cwd) / program
-    if not found.is_file():
-        what = "is a folder" if found.is_dir() else "does not exist"
-        fix = "the path is relative to `cwd`, by default this file's folder"
-        yield Diagnostic(at, f"the program {found} {what}", fix)
-    elif not os.access(found, os.X_OK):
-        fix = f"chmod +x {shlex.quote(str(found))}, or name its interpreter first"
-        yield Diagnostic(at, f"the program {found} is not executable", fix)
-    else:
-        yield from script_findings(command or (), env, cwd, of)
 
 
 # ---------------------------------------------------------------- recordings: one number per line

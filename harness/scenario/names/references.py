@@ -13,7 +13,6 @@ from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import texts_with_variables
 from harness.scenario.schema.templates import missing_variables
 from harness.scenario.source.diagnostics import Diagnostic, Path
-from harness.secrets.expand import WORD_LENGTH, short_secrets
 from harness.upstreams.upstream import GENERIC
 
 WITHOUT_OFFSET = ("request", "json")
@@ -115,7 +114,15 @@ def variable_findings(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Ite
 
 def secret_warnings(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Diagnostic]:
     """Warns of secrets that are too short to be redacted in logs."""
-    for path, text in texts_with_variables(raw):
+    texts = [(path, text) for path, text in texts_with_variables(raw) if "${" in text]
+    if not texts:
+        return
+    from harness.secrets.expand import (
+        WORD_LENGTH,
+        short_secrets,
+    )  # a late import, since most scenarios have no variable
+
+    for path, text in texts:
         for name, offset in short_secrets(text, environ):
             yield Diagnostic(
                 path,

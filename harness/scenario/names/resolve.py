@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic_core import PydanticCustomError
 
-from harness.faults import ALL, BUT, FAULTS, Fault, default_name, hit_by, targets_of
+from harness.faults import ALL, BUT, FAULTS, Fault, default_name, hit_by, kinds_in, targets_of
 from harness.model.value_types import NAME_PATTERN, closest, did_you_mean, name_meant
 from harness.rundir.planned.process_act import SERVICE_TARGET
 from harness.scenario.schema.listed import listed_names
@@ -87,8 +87,8 @@ def _upstreams(written: Any) -> tuple[str, ...] | None:
 def _fault(written: Any, upstreams: tuple[str, ...] | None) -> FaultName:
     if not isinstance(written, dict):
         return FaultName(ANY)
-    kinds = [kind for kind in FAULTS if kind.KIND in written]
-    keys = kinds[0].spelled_keys() if len(kinds) == 1 else Fault.spelled_keys()
+    kinds = kinds_in(written)
+    keys = FAULTS[kinds[0]].spelled_keys() if len(kinds) == 1 else Fault.spelled_keys()
     try:
         targets = targets_of(written["upstream"]) if written.get("upstream") else ()
     except PydanticCustomError:
@@ -97,10 +97,10 @@ def _fault(written: Any, upstreams: tuple[str, ...] | None) -> FaultName:
     if name is not None:
         return FaultName(name if isinstance(name, str) and re.fullmatch(NAME_PATTERN, name) else ANY, targets)
     # an unknown key may be a misspelled `name`
-    strays = [key for key in written if key not in keys and key not in {kind.KIND for kind in FAULTS}]
+    strays = [key for key in written if key not in keys and key not in FAULTS]
     if any(closest(key, keys) in ("", "name") for key in strays if kinds):
         return FaultName(ANY, targets)
-    kind = kinds[0].KIND if len(kinds) == 1 else ANY
+    kind = kinds[0] if len(kinds) == 1 else ANY
     sound = targets and all(
         name in (ALL, SERVICE_TARGET) or upstreams is None or name.removeprefix(BUT) in upstreams for name in targets
     )

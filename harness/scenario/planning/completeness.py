@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.scenario.schema.scenario import JmesPath, Scenario
 from harness.scenario.source.diagnostics import Diagnostic
-from harness.upstreams.routed_fake import RoutedFake
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
 
 
@@ -49,5 +48,4 @@ def mark_fix(scenario: Scenario, names: Sequence[str]) -> str:
 
 def _may_be_marked(scenario: Scenario, name: str) -> bool:
     """Whether the answers of the upstream are written in the scenario."""
-    upstream = scenario.upstreams[name]
-    return isinstance(upstream, RoutedFake) and upstream.routes is not None
+    return scenario.upstreams[name].has_written_answers

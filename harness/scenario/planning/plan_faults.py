@@ -10,7 +10,7 @@ from harness.rundir.planned.fault import FaultWindow, PlannedFault
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.toxics import TOXICS
 from harness.scenario.planning.fault_routes import route_findings
-from harness.scenario.planning.fault_targets import is_forwarded_command, target_findings
+from harness.scenario.planning.fault_targets import target_findings
 from harness.scenario.planning.timeline import Timeline
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
@@ -44,12 +44,12 @@ def plan_faults(
         context = FaultContext(
             hold_ms=hold_ms,
             answer_bytes=min((least for least, _ in sizes), default=0) + (HANDSHAKE_ANSWER_BYTES if shaken else 0),
-            request_bytes=min((upstream.request_bytes() for _, upstream in own), default=0)
+            request_bytes=min((upstream.canary.sent for _, upstream in own), default=0)
             + (HANDSHAKE_REQUEST_BYTES if shaken else 0),
             flights=HANDSHAKE_FLIGHTS if any(in_tls) else 1,
             answer_bytes_most=max((most for _, most in sizes), default=0),
             fakes=all(upstream.records_calls for _, upstream in own),
-            forwarded=any(is_forwarded_command(upstream) for _, upstream in own),
+            forwarded=any(upstream.argv and upstream.records_calls for _, upstream in own),
             seed=seed,
         )
         real = [(name, upstream.protocol) for name, upstream in own if not upstream.records_calls]

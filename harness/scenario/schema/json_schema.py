@@ -13,11 +13,11 @@ from harness.gates import GATES
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import NAME_PATTERN
 from harness.scenario.schema.scenario import MODELS, Load, Scenario, Service
-from harness.upstreams.kinds import UPSTREAMS
+from harness.upstreams.kinds import upstream_kinds
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
 _REF: Final = "#/$defs/{model}"
-_GATES: Final = tuple(example for kind in GATES for example in kind.EXAMPLES)
+_GATES: Final = tuple(example for kind in GATES.kinds() for example in kind.EXAMPLES)
 
 
 def scenario_schema() -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _fault(definitions: dict[str, Any]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     dependencies: dict[str, list[str]] = {}
     shared = {"name", "at", "for", "every", "upstream", "stream", "share", "met", "route", "first"}
-    for kind in FAULTS:
+    for kind in FAULTS.values():
         schema = kind.model_json_schema(by_alias=True, ref_template=_REF)
         definitions.update(schema.get("$defs", {}))
         for key, value in schema["properties"].items():
@@ -101,18 +101,18 @@ def _fault(definitions: dict[str, Any]) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": properties,
         "required": ["upstream", "for"],
-        "oneOf": [{"required": [kind.KIND]} for kind in FAULTS],
+        "oneOf": [{"required": [kind]} for kind in FAULTS],
         "dependencies": dependencies,
     }
 
 
 def _upstream(definitions: dict[str, Any]) -> dict[str, Any]:
     variants = []
-    for kind in UPSTREAMS:
+    for kind in upstream_kinds():
         schema = kind.model_json_schema(by_alias=True, ref_template=_REF)
         definitions.update(schema.pop("$defs", {}))
         variants.append(schema)
-    return variants[0] if len(variants) == 1 else {"anyOf": variants}
+    return {"anyOf": variants}
 
 
 def _either(part: type[StrictModel]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from harness.http1 import is_header_name
 from harness.model.request_syntax import check_request_line
 from harness.model.value_types import kind_of, not_text, refusal, shortened
-from harness.secrets.expand import HEADER_VALUE
+from harness.secrets.syntax import HEADER_VALUE
 from harness.text import is_sanitized, one_line
 
 ALERTS_OF_A_RUNG: Final = "GET /metrics aggregator_backend_degraded"

@@ -16,9 +16,9 @@ import orjson
 from jmespath.exceptions import JMESPathError
 
 from harness.rundir.planned.login import PlannedLogin
-from harness.secrets.expand import HEADER_VALUE
 from harness.secrets.names import is_named_like_a_secret
 from harness.secrets.redact import REDACTED, redact_beginning
+from harness.secrets.syntax import HEADER_VALUE
 from harness.text import one_line
 from scenarios.drive.answer import has_expected_text, within
 

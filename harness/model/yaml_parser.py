@@ -15,36 +15,42 @@ from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
 from harness.errors import Problem
-from harness.scenario.source.tree import MappingNode, Node, Position, Scalar, ScalarNode, SequenceNode, Source
+from harness.model.tree import MappingNode, Node, Position, Scalar, ScalarNode, SequenceNode, Source
 
 NODES_MAX: Final = 20_000
-"""Keys and values; an alias counts as often as what it stands for."""
 DEPTH_MAX: Final = 64
 BYTES_MAX: Final = 1_000_000
-_UNHOLDABLE: Final = re.compile("[\x00\ud800-\udfff]")
+UNHOLDABLE: Final = re.compile("[\x00\ud800-\udfff]")
 """NUL and lone surrogates. Escapes in double quotes can produce them; no argument, file name, header or UTF-8 file may
 contain them."""
 
 
 def parse(
-    text: str, source: Source, *, noun: str = "scenario", merges: bool = False, not_yaml: str = "not YAML"
+    text: str,
+    source: Source,
+    *,
+    noun: str = "scenario",
+    merges: bool = False,
+    not_yaml: str = "not YAML",
+    nodes_most: int = NODES_MAX,
 ) -> tuple[Node | None, tuple[Problem, ...]]:
     """The document in `text` (None: empty) and what is wrong with its structure. Never raises.
 
     `noun`: what the document is, for messages. `not_yaml`: how the message of a syntax error begins. `merges`: whether
-    `<<` merges mappings, as YAML 1.1 has it and compose files use it.
+    `<<` merges mappings, as YAML 1.1 has it and compose files use it. `nodes_most`: keys and values; an alias counts as
+    often as what it stands for.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
     from ruamel.yaml.reader import ReaderError
 
-    reader = _Reader(source, noun, merges=merges)
+    reader = _Reader(source, noun, merges=merges, nodes_most=nodes_most)
     try:
         node = reader.document(YAML(typ="safe", pure=True).parse(text))
     except _Refused as exc:
         return None, (*reader.problems, exc.problem)
     except MarkedYAMLError as exc:
-        return None, (_syntax_problem(exc, source, not_yaml),)
+        return None, (_syntax_problem(exc, source, noun, not_yaml),)
     except ReaderError as exc:
         before = text[: exc.position]
         place = Position(source, before.count("\n") + 1, len(before) - before.rfind("\n"))
@@ -66,10 +72,11 @@ class _Refused(Exception):
 class _Reader:
     """Builds a tree from the parser's events, and collects problems."""
 
-    def __init__(self, source: Source, noun: str, *, merges: bool) -> None:
+    def __init__(self, source: Source, noun: str, *, merges: bool, nodes_most: int) -> None:
         self._source = source
         self._noun = noun
         self._merges = merges
+        self._nodes_most = nodes_most
         self._events: Iterator[Any] = iter(())
         self._anchors: dict[str, tuple[Node, int] | None] = {}
         """The node of each anchor and its number of nodes; None while the node is still being read."""
@@ -124,7 +131,7 @@ class _Reader:
         match type(event).__name__:
             case "ScalarEvent":
                 text = str(event.value)
-                if found := _UNHOLDABLE.search(text):
+                if found := UNHOLDABLE.search(text):
                     self._report(
                         place, path, f"a text may not contain the character U+{ord(found[0]):04X}", "remove it"
                     )
@@ -152,7 +159,8 @@ class _Reader:
             elif key == "<<" and self._merges:
                 merged += self._merge_sources(value, key_place, inner)
             elif key == "<<":
-                self._report(key_place, inner, "merge keys (`<<`) are not part of YAML 1.2", "use `extends`")
+                fix = "use `extends`" if self._noun == "scenario" else "write them out"
+                self._report(key_place, inner, "merge keys (`<<`) are not part of YAML 1.2", fix)
             elif key in entries:
                 first = f"the first is on line {keys[key].line}; keep one"
                 self._report(key_place, inner, f"`{key}` is written twice", first)
@@ -182,8 +190,8 @@ class _Reader:
 
     def _counted(self, nodes: int, place: Position) -> None:
         self._count += nodes
-        if self._count > NODES_MAX:
-            what = f"a {self._noun} has at most {NODES_MAX:,} keys and values, with aliases written out"
+        if self._count > self._nodes_most:
+            what = f"a {self._noun} has at most {self._nodes_most:,} keys and values, with aliases written out"
             self._refuse(place, "", what, "write a shorter one")
 
     def _refuse(self, place: Position, path: str, message: str, fix: str) -> NoReturn:
@@ -225,7 +233,7 @@ _TRAP_MOST: Final = 1_000
 _TEMPLATE: Final = re.compile(r"(?<![\"'{$\w])[^\s\"',{}\[\]]*(\{[a-z][a-z0-9.-]*\})")
 
 
-def _syntax_problem(exc: Any, source: Source, not_yaml: str) -> Problem:
+def _syntax_problem(exc: Any, source: Source, noun: str, not_yaml: str) -> Problem:
     mark = exc.problem_mark or exc.context_mark
     if mark is None:
         return Problem(source.name, 0, 0, "", f"{not_yaml}: {exc.problem or exc.context}")
@@ -233,7 +241,7 @@ def _syntax_problem(exc: Any, source: Source, not_yaml: str) -> Problem:
     what = str(exc.problem or exc.context or "cannot be read").replace("\n", " ")
     if "<document start>" in what:
         return place.problem(
-            "", "nothing may follow here: the scenario has ended", "correct the indentation, or remove this"
+            "", f"nothing may follow here: the {noun} has ended", "correct the indentation, or remove this"
         )
     if "\\t" in what or "'\t'" in what:
         return place.problem("", "YAML is indented with spaces, and this is a tab", "indent with spaces")

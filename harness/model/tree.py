@@ -1,6 +1,6 @@
-"""A scenario as a tree in which every key and value has its file, line and column. It is independent of YAML.
+"""A document as a tree in which every key and value has its file, line and column. It is independent of YAML.
 
-`harness.scenario.source.yaml_parser` builds it from a text; merging and `--set` keep the positions.
+`harness.model.yaml_parser` builds it from a text; merging and `--set` keep the positions.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ class MappingNode:
 Node = ScalarNode | SequenceNode | MappingNode
 
 
-def plain(node: Node) -> Any:
-    """The tree as dicts, tuples and scalars, the types that strict pydantic models accept."""
+def plain(node: Node, sequence: type[tuple[Any, ...]] | type[list[Any]] = tuple) -> Any:
+    """The tree as dicts, sequences and scalars. Strict pydantic models accept tuples, and JSON has lists."""
     if isinstance(node, ScalarNode):
         return node.value
     if isinstance(node, SequenceNode):
-        return tuple(plain(item) for item in node.items)
-    return {key: plain(value) for key, value in node.entries.items()}
+        return sequence(plain(item, sequence) for item in node.items)
+    return {key: plain(value, sequence) for key, value in node.entries.items()}

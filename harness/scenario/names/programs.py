@@ -1,4 +1,5 @@
-"""Checks what a command starts by way of another program: the script of an interpreter, the program of `env`.
+"""Checks that the program of a command exists, and what it starts in turn: the script of an interpreter, the program of
+`env`.
 
 It refuses only what cannot start for certain: a script whose name ends as one and that does not exist, and a program
 that is not on PATH. Options before them, templates and variables are not looked into.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
@@ -24,10 +26,38 @@ _FOUND_AS: Final = ("", ".js", ".json", ".node")
 _ASSIGNMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=", re.DOTALL)
 
 
-def script_findings(
+def program_findings(
     command: Sequence[str], env: Mapping[str, str], cwd: str, of: TreePath = ("service",)
 ) -> Iterator[Diagnostic]:
-    """`of`: the part of the scenario that has the command. `env`: its variables, above those of this process."""
+    """Checks that the program of a command exists and is executable, unless a template or variable names it. `of`: the
+    part of the scenario that has the command. `env`: its variables, above those of this process."""
+    at = (*of, "command")
+    program = command[0]
+    path = env.get("PATH", os.environ.get("PATH", os.defpath))
+    if not program or "{" in program or (os.sep not in program and "{" in path):
+        return
+    if os.sep not in program:
+        if shutil.which(program, path=path) is not None:
+            yield from _script_findings(command, env, cwd, of)
+        else:
+            fix = "install it, activate its environment, or give its path, such as ./app"
+            if (Path(cwd) / program).is_file():
+                fix = f"write ./{program}: a program without / in its name is searched on PATH only"
+            yield Diagnostic(at, f"the program `{program}` was not found on PATH", fix)
+        return
+    found = Path(cwd) / program
+    if not found.is_file():
+        what = "is a folder" if found.is_dir() else "does not exist"
+        fix = "the path is relative to `cwd`, by default this file's folder"
+        yield Diagnostic(at, f"the program {found} {what}", fix)
+    elif not os.access(found, os.X_OK):
+        fix = f"chmod +x {shlex.quote(str(found))}, or name its interpreter first"
+        yield Diagnostic(at, f"the program {found} is not executable", fix)
+    else:
+        yield from _script_findings(command, env, cwd, of)
+
+
+def _script_findings(command: Sequence[str], env: Mapping[str, str], cwd: str, of: TreePath) -> Iterator[Diagnostic]:
     path = env.get("PATH", os.environ.get("PATH", os.defpath))
     started = _after_env(command)
     if not started or "{" in path:
