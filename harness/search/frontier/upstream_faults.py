@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.errors import UsageError
-from harness.faults import FAULTS, Fault
+from harness.faults import Fault, parse_fault
 from harness.rundir.planned.fault import FaultWindow, PlannedFault
 from harness.rundir.searches.frontier import FrontierKind
 from harness.scenario.names.references import consistency_findings
@@ -62,11 +62,8 @@ def searched_cell(cell: LoadedCell, targets: tuple[FrontierTarget, ...]) -> Load
 
 
 def _fault(target: FrontierTarget, level: float) -> Fault:
-    fields = dict(KINDS[target.kind].fields(level))
-    kind = next(each for each in FAULTS if each.KIND in fields)
-    return kind.model_validate(
-        {**fields, "name": target.fault, "upstream": target.upstream, "for": "60s", "met": "optional"}
-    )
+    always = {"name": target.fault, "upstream": target.upstream, "for": "60s", "met": "optional"}
+    return parse_fault({**KINDS[target.kind].fields(level), **always})
 
 
 def _refuse_unknown(checked: CheckedScenario, target: FrontierTarget) -> None:
