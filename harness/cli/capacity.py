@@ -54,6 +54,7 @@ _RATE, _DURATION, _SHARE = SearchQuantity("rate"), SearchQuantity("duration"), S
     "--baseline", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An earlier capacity.json."
 )
 @click.option("--max-drop", type=_SHARE, default="10%", show_default=True, help="How far it may fall against it.")
+@click.option("--target", type=_RATE, help="Say how many replicas carry this rate while one of them is gone.")
 @click.option("--resume", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Go on with this search.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path(".runs"), show_default=True,
@@ -78,6 +79,7 @@ def capacity_command(
     only: str | None,
     baseline: Path | None,
     max_drop: float,
+    target: float | None,
     resume: Path | None,
     out: Path,
     seed: int | None,
@@ -93,7 +95,7 @@ def capacity_command(
     fail, and what stopped the service as far as it can be seen. Exit codes: 0 both are certified, 1 nothing
     holds or it fell, 2 usage or scenario error, 3 nothing certified, 4 the rig failed, 130 interrupted.
     """
-    from harness.cli.display.live import make_display
+    from harness.cli.display.search_panel import closing, make_search_display
     from harness.run.invocation import load_all, targets_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
@@ -102,19 +104,18 @@ def capacity_command(
 
     (loaded,) = load_all([scenario], sets, ())
     cell = cell_of(loaded, only)
-    display = make_display(quiet=quiet)
+    display, show = make_search_display(quiet=quiet)
     for warning in loaded.warnings:
         display.note(output.spell(warning, kind="warning"))
     refuse_foreign_targets(targets_of([loaded]), allowed)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
-    base = read_capacity(baseline) if baseline else None
-    asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop)
+    before = read_capacity(baseline) if baseline else None
+    asked = Asked(_faults(faults, no_faults=no_faults), resume, before, max_drop, target)
     display.note(_announcement(cell.loaded, settings, asked.faults))
-    with Stopper() as stopper:
-        options = Options(out, seed, sets, workers, allowed=allowed)
-        folder, results = search_capacity(Session(options, display, stopper), cell, settings, asked)
-    _tell(results, folder, as_json=as_json, quiet=quiet)
-    return results.exit_code
+    with Stopper() as stopper, closing(display):
+        session = Session(Options(out, seed, sets, workers, allowed=allowed), display, stopper)
+        folder, results = search_capacity(session, cell, settings, asked, show)
+    return tell(results, folder, as_json=as_json, quiet=quiet)
 
 
 def _faults(named: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...] | None:
@@ -126,13 +127,15 @@ def _faults(named: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...] | Non
     return () if no_faults else named or None
 
 
-def _tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) -> None:
+def tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) -> int:
+    """Print the answer on stdout; the exit code. `folder`: the directory of the search."""
     if as_json:
         output.document(results.model_dump(mode="json"))
-        return
+        return results.exit_code
     if not quiet:
         _print(results)
     output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
+    return results.exit_code
 
 
 def cell_of(loaded: LoadedScenario, only: str | None) -> LoadedCell:
@@ -176,12 +179,13 @@ def _settings(
 
 
 def _announcement(loaded: LoadedScenario, settings: Settings, faults: tuple[str, ...] | None) -> str:
-    from harness.search.capacity import longest_s
+    from harness.search.capacity import longest_s, usual_s
 
     curves = 1 + (len(loaded.scenario.faults) if faults is None else len(faults))
-    most = format_duration(1000 * curves * longest_s(settings))
+    usual, most = (format_duration(1000 * curves * each(settings)) for each in (usual_s, longest_s))
     named = "health" if curves == 1 else f"health and {curves - 1} with a fault on"
-    return f"{loaded.scenario.name}: capacity, {named}; from {settings.first_per_s:g}/s; at most about {most}"
+    how_long = f"usually about {usual}, at most {most}"
+    return f"{loaded.scenario.name}: capacity, {named}; from {settings.first_per_s:g}/s; {how_long}"
 
 
 def _print(results: CapacityResults) -> None:
@@ -194,8 +198,12 @@ def _print(results: CapacityResults) -> None:
         output.say(f"{curve.fault or 'health':<{width}}  {carries:>12}  {fails:>10}  {curve.limiter.witness}")
         if curve.findings:
             output.say(f"{'':<{width}}  findings: {', '.join(curve.findings)}")
+        if curve.would_decide:
+            output.say(f"{'':<{width}}  {curve.would_decide}")
     for text, reason in results.not_judged.items():
         output.say(f"not judged: `{text}`: {reason}")
     if results.compared:
         output.say(results.compared)
     output.say(results.sentence)
+    if results.replicas:
+        output.say(f"{results.replicas.sentence}, {results.replicas.assumption}")

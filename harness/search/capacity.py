@@ -10,6 +10,7 @@ hold any more (the finding `metastable`), the service is started anew, at most `
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from harness.rundir.searches.capacity import (
     StepPurpose,
     recorded_steps,
 )
+from harness.search.answers.would_decide import would_decide
 from harness.search.level_search import (
     EXPLORED_MOST,
     REFUTED_MOST,
@@ -36,6 +38,7 @@ from harness.search.level_search import (
 )
 from harness.search.limiter import limiter_of
 from harness.search.load_plans import CurveGates, fault_gates, health_gates
+from harness.search.search_progress import LoadUnderWay
 from harness.search.stack_loads import LoadSpec, StackLoads
 from harness.search.step_figures import step_of
 
@@ -44,6 +47,10 @@ if TYPE_CHECKING:
     from harness.rundir.plan import Plan
 
 RESTARTS_MOST: Final = 3
+RETURNS_MOST: Final = 2
+"""How often the first rate is tried again where nothing is known of the first try, since the machine was busy."""
+AROUND_LOAD_MS: Final = 1_000.0
+"""What a load costs beyond itself: its directory, its workers, its drain and its judging (docs/benchmarks.md)."""
 CORE_LEFT: Final = 0.5
 """Where less than this of the machine's cores was left, the answer is that of the machine."""
 
@@ -77,18 +84,33 @@ class Settings:
         return self.to_per_s or 1_000 * self.first_per_s
 
 
-def longest_s(settings: Settings) -> float:
-    """How long one curve takes at most if no load has to be repeated and the service always comes back, in seconds."""
-    explored = EXPLORED_MOST * (settings.settle_ms + settings.explore_ms)
-    returns = EXPLORED_MOST * (settings.settle_ms + settings.return_ms) / 2
-    certified = SOAKS_MOST * (settings.settle_ms + settings.soak_ms) + REFUTED_MOST * (
-        settings.settle_ms + settings.refute_ms
+def longest_s(settings: Settings, *, explored: int = 0, soaked: int = 0, refuted: int = 0) -> float:
+    """How long one curve takes at most if no load has to be repeated and the service always comes back, in seconds.
+
+    `explored`, `soaked`, `refuted`: how many loads for each purpose are over already.
+    """
+    explore, soak, refute = EXPLORED_MOST - explored, SOAKS_MOST - soaked, REFUTED_MOST - refuted
+    returns = explore / 2  # half of them break
+    loads = explore + returns + soak + refute
+    judged_ms = (
+        explore * settings.explore_ms
+        + returns * settings.return_ms
+        + soak * settings.soak_ms
+        + refute * settings.refute_ms
     )
-    return (explored + returns + certified) / 1000
+    return (judged_ms + loads * (settings.settle_ms + AROUND_LOAD_MS)) / 1000
+
+
+def usual_s(settings: Settings) -> float:
+    """How long one curve takes if it begins within a decade of the answer, in seconds: six explorative loads of which
+    three break, and a certificate of each kind at once."""
+    judged_ms = 6 * settings.explore_ms + 4 * settings.return_ms + settings.soak_ms + settings.refute_ms
+    return (judged_ms + 12 * (settings.settle_ms + AROUND_LOAD_MS)) / 1000
 
 
 class CurveSearch:
-    """The search of one curve on a stack that others share. `say`: a line of progress for people."""
+    """The search of one curve on a stack that others share. `say`: a line of progress for people; `show`: the load
+    that is under way, several times a second."""
 
     def __init__(
         self,
@@ -99,6 +121,8 @@ class CurveSearch:
         settings: Settings,
         folder: Path,
         say: Callable[[str], None],
+        show: Callable[[LoadUnderWay], None] = lambda _: None,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loads = loads
         self._plan = plan
@@ -106,6 +130,8 @@ class CurveSearch:
         self._settings = settings
         self._folder = folder
         self._say = say
+        self._show = show
+        self._clock_s = clock_s
         self._gates: CurveGates = health_gates(plan) if fault is None else fault_gates(plan, fault)
         self._steps: list[LoadStep] = []
         self._findings: list[CapacityFinding] = ["gates_of_faults"] if self._gates.borrowed else []
@@ -163,14 +189,47 @@ class CurveSearch:
             fault=self._fault,
             confidence=None if load.alpha is None else 1 - load.alpha,
         )
+        begun_s = self._clock_s()
         try:
-            run = self._loads.run(spec)
+            run = self._loads.run(spec, lambda at_s: self._show(self._under_way(spec, purpose, at_s)))
         except ServiceGone:
             return self._died(load, purpose)
         step, evidence = step_of(run, load, purpose, self._pooled if load.pooled else ())
-        self._pooled.append(evidence)
+        step = step.model_copy(update={"wall_s": round(self._clock_s() - begun_s, 3)})
+        if step.outcome != "generator":
+            self._pooled.append(evidence)
         self._keep(step)
         return step
+
+    def _under_way(self, spec: LoadSpec, purpose: StepPurpose, at_s: float) -> LoadUnderWay:
+        """`at_s`: seconds since the load began."""
+        over = {each: sum(step.purpose == each for step in self._steps) for each in ("explore", "soak", "refute")}
+        certifying = purpose in ("soak", "refute") or over["soak"] > 0
+        left_s = longest_s(
+            self._settings,
+            explored=EXPLORED_MOST if certifying else min(over["explore"], EXPLORED_MOST - 1),
+            soaked=SOAKS_MOST if purpose == "refute" or over["refute"] else min(over["soak"], SOAKS_MOST - 1),
+            refuted=min(over["refute"], REFUTED_MOST - 1),
+        )
+        length_s = (spec.settle_ms + spec.judged_ms) / 1000
+        return LoadUnderWay(
+            fault=self._fault,
+            purpose=purpose,
+            rate_per_s=spec.rate_per_s,
+            at_s=min(at_s, length_s),
+            length_s=length_s,
+            certified_per_s=self._certified(),
+            refuted_per_s=self._refuted(),
+            curve_left_s=max(0.0, left_s - at_s, length_s - at_s),
+        )
+
+    def _certified(self) -> float | None:
+        soaked = [step.rate_per_s for step in self._steps if step.purpose == "soak" and step.outcome == "held"]
+        return max(soaked, default=None)
+
+    def _refuted(self) -> float | None:
+        refuted = [step.rate_per_s for step in self._steps if step.purpose == "refute" and step.outcome == "broke"]
+        return min(refuted, default=None)
 
     def _died(self, load: WantedLoad, purpose: StepPurpose) -> LoadStep:
         """The service ended under the load: it broke, and the next load starts another one."""
@@ -193,10 +252,13 @@ class CurveSearch:
         held = [step.rate_per_s for step in self._steps if step.outcome == "held" and step.purpose == "explore"]
         if not held:
             return
-        step = self._load(WantedLoad("explore", held[0]), self._settings.return_ms, "return")
-        if step.outcome == "held":
-            return
-        self._note("metastable")
+        for _ in range(RETURNS_MOST):
+            step = self._load(WantedLoad("explore", held[0]), self._settings.return_ms, "return")
+            if step.outcome == "held":
+                return
+            if step.outcome == "broke":
+                self._note("metastable")
+                break
         self._say(f"  it does not carry {held[0]:g}/s any more ({step.reason}); starting the service anew")
         self._renew()
 
@@ -223,15 +285,14 @@ class CurveSearch:
             self._note("undecided_rates")
         if cores and any(_cores_used(step) > cores - CORE_LEFT for step in self._steps if step.outcome == "broke"):
             self._note("no_core_left")
-        soaked = [s.rate_per_s for s in self._steps if s.purpose == "soak" and s.outcome == "held"]
-        refuted = [s.rate_per_s for s in self._steps if s.purpose == "refute" and s.outcome == "broke"]
         return RateCurve(
             fault=self._fault,
-            certified_per_s=max(soaked, default=None),
-            refuted_per_s=min(refuted, default=None),
+            certified_per_s=self._certified(),
+            refuted_per_s=self._refuted(),
             at_least=bool(bracket and bracket.at_least),
             ended_by=bracket.ended_by if bracket else "interrupted" if isinstance(ended, Interrupted) else "rig",
             findings=tuple(self._findings),
+            would_decide=would_decide(self._steps, self._plan),
             limiter=limiter_of([s for s in self._steps if s.purpose != "return"], cores=cores, capacities=capacities),
             steps=tuple(self._steps),
         )

@@ -11,7 +11,8 @@ split over nine of them would need loads of a minute each. Levels ascend by the 
 one breaks (or descend until one holds), then the bracket is halved geometrically until its ends differ by at most
 `within`. Fresh loads decide afterwards: a soak at the best level is the certificate of a PASS at the error alpha. If it
 does not pass, the next lower level that held is soaked at alpha ÷ 2, then the next at alpha ÷ 4. One load at the lowest
-level that broke is the certificate of a FAIL; if it does not fail, a higher one that broke is tried.
+level that broke is the certificate of a FAIL; if it does not fail, a higher one that broke is tried. A load in which
+the load generator or the machine gave out is run once more.
 """
 
 from __future__ import annotations
@@ -65,8 +66,10 @@ class LevelScale:
         higher = _rounded(level * self.ascent)
         return higher if self.most is None else min(self.most, higher)
 
-    def below(self, level: float) -> float:
-        return max(self.least, _rounded(level / self.ascent))
+    def below(self, level: float, broken: int = 1) -> float:
+        """The next level where `broken` have broken and none has held: each step is longer than the one before, so that
+        the least level is reached from wherever a search began."""
+        return max(self.least, _rounded(level / self.ascent**broken))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ def _explore(seen: _Seen, scale: LevelScale, within: float) -> Generator[WantedL
             lowest = min(seen.broke | seen.undecided | seen.generator)
             if lowest <= scale.least:
                 return _ended_at_least(seen, lowest)
-            level = scale.below(lowest)
+            level = scale.below(lowest, len(seen.broke | seen.undecided | seen.generator))
         elif high is None:
             if scale.most is not None and low >= scale.most:
                 return "to"
@@ -190,11 +193,20 @@ def _ended_at_least(seen: _Seen, level: float) -> EndedBy:
 
 def _try(seen: _Seen, level: float) -> Generator[WantedLoad, Outcome, None]:
     for pooled in range(REPEATS):
-        outcome = yield WantedLoad("explore", level, pooled=pooled)
+        outcome = yield from _asked(WantedLoad("explore", level, pooled=pooled))
         if outcome != "undecided":
             {"held": seen.held, "broke": seen.broke, "generator": seen.generator}[outcome].add(level)
             return
     seen.undecided.add(level)
+
+
+def _asked(load: WantedLoad) -> Generator[WantedLoad, Outcome, Outcome]:
+    """How the load ended. Where the load generator or the machine gave out it is run once more, since what took the
+    cores may be over."""
+    outcome = yield load
+    if outcome == "generator":
+        outcome = yield load
+    return outcome
 
 
 def _certify(seen: _Seen, alpha: float) -> Generator[WantedLoad, Outcome, float | None]:
@@ -202,7 +214,7 @@ def _certify(seen: _Seen, alpha: float) -> Generator[WantedLoad, Outcome, float 
     ceiling = min(seen.broke, default=math.inf)
     levels = sorted((level for level in seen.held if level < ceiling), reverse=True)
     for tried, level in enumerate(levels[:SOAKS_MOST]):
-        outcome = yield WantedLoad("soak", level, alpha=alpha / 2**tried)
+        outcome = yield from _asked(WantedLoad("soak", level, alpha=alpha / 2**tried))
         if outcome == "held":
             return level
         if outcome == "broke":
@@ -220,7 +232,7 @@ def _refute(seen: _Seen, alpha: float) -> Generator[WantedLoad, Outcome, float |
     levels = sorted(seen.broke)
     candidates = dict.fromkeys((*levels[:1], *levels[len(levels) // 2 : len(levels) // 2 + 1], *levels[-1:]))
     for tried, level in enumerate(candidates):
-        outcome = yield WantedLoad("refute", level, alpha=alpha / 2**tried)
+        outcome = yield from _asked(WantedLoad("refute", level, alpha=alpha / 2**tried))
         if outcome == "broke":
             return level
     return None
@@ -232,5 +244,5 @@ def _rounded(level: float) -> float:
 
 
 def loads_most() -> int:
-    """How many loads one curve takes at most."""
-    return EXPLORED_MOST * REPEATS + SOAKS_MOST + REFUTED_MOST
+    """How many loads one curve takes at most; each may be run once more."""
+    return 2 * (EXPLORED_MOST * REPEATS + SOAKS_MOST + REFUTED_MOST)

@@ -83,6 +83,21 @@ def over_the_whole(plan: Plan, phases: tuple[str, ...]) -> tuple[PlannedGate, ..
     return tuple(texts.values())
 
 
+def search_notes(plan: Plan, faults: Sequence[str | None], slots: int | None) -> list[str]:
+    """What the user should know of a search before it begins, a sentence each. `faults`: of its curves; `slots`: the
+    scenario's own `load.max_in_flight`, if it has one."""
+    notes = []
+    placed = [fault.name for fault in plan.faults if fault.name in faults]
+    if placed:
+        notes.append(f"{', '.join(placed)}: on for a whole curve; `at`, `for` and `every` are ignored")
+    if slots is not None:
+        notes.append(
+            f"load.max_in_flight: no more than {slots:,} requests are open at once; where a rate needs more, the "
+            "answer is `at least`"
+        )
+    return notes
+
+
 def refuse_without_rate(plan: Plan) -> None:
     """Raises UsageError if the scenario plans no rate at which the loads of a search could be sent."""
     streams = plan.load.streams

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.capacity_truth import Limited
+from bench.limited_queue import Limited
 from harness import verdict
 from harness.run.progress import NullDisplay
 from harness.run.run import Options, Session
@@ -36,7 +36,7 @@ def scenario(folder: Path) -> Path:
     path.write_text(
         f"""\
 name: limited
-service: {{command: {json.dumps(POOL.argv)}, ready: GET /healthz within 20s}}
+service: {{command: {json.dumps(POOL.argv())}, ready: GET /healthz within 20s}}
 gateway: {{timeout: 5s}}
 load: {{request: GET /, rate: 10/s}}
 gates: [p50 < 400ms]

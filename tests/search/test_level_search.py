@@ -122,6 +122,28 @@ def test_a_rate_that_is_refuted_below_a_certified_one_is_a_finding() -> None:
     assert bracket.not_monotone == (bracket.refuted is not None and bracket.refuted <= (bracket.certified or 0))
 
 
+def test_a_load_in_which_the_machine_gave_out_is_run_once_more() -> None:
+    disturbed: set[tuple[str, float]] = set()
+
+    def service(load: WantedLoad) -> Outcome:
+        if (load.purpose, load.level) not in disturbed:
+            disturbed.add((load.purpose, load.level))
+            return "generator"
+        return carries(100)(load)
+
+    bracket, asked = searched(service)
+    quiet, once = searched(carries(100))
+    assert (bracket.certified, bracket.refuted) == (quiet.certified, quiet.refuted)
+    assert asked == [load for load in once for _ in range(2)]
+
+
+@pytest.mark.parametrize("first", [20, 1_000, 50_000])
+def test_the_floor_is_reached_from_wherever_a_search_begins(first: float) -> None:
+    bracket, asked = searched(carries(0), first)
+    assert (bracket.ended_by, bracket.refuted) == ("nothing_holds", 1)
+    assert len([load for load in asked if load.purpose == "explore"]) <= EXPLORED_MOST
+
+
 @given(seed=st.integers(0, 10_000))
 def test_whatever_the_service_says_the_search_ends_and_certifies_only_what_held(seed: int) -> None:
     draw = random.Random(seed)
@@ -184,5 +206,5 @@ def test_what_is_undecided_at_the_least_level_is_not_said_to_hold_nothing() -> N
 
 
 def test_loads_that_are_used_up_above_the_least_level_say_nothing_of_it() -> None:
-    bracket, asked = searched(carries(0), first_per_s=5_000)
+    bracket, asked = searched(carries(0), first_per_s=1e12)
     assert bracket.ended_by == "undecided" and min(load.level for load in asked) > 1

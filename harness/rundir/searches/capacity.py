@@ -16,7 +16,15 @@ STEPS = "steps.ndjson"
 
 CapacityVerdict = Literal["pass", "fail", "inconclusive", "rig_failure"]
 LimiterKind = Literal[
-    "cpu", "one_thread", "threads", "sockets", "upstream_calls", "upstream_capacity", "upstream_slower", "not_known"
+    "cpu",
+    "one_thread",
+    "threads",
+    "sockets",
+    "upstream_calls",
+    "upstream_capacity",
+    "upstream_slower",
+    "gateway_refusals",
+    "not_known",
 ]
 CapacityFinding = Literal[
     "not_monotone", "metastable", "restarted", "undecided_rates", "no_core_left", "gates_of_faults"
@@ -42,6 +50,10 @@ class StepGate(Frozen):
     breaks: bool
     """By the point estimate, whether or not that is sure."""
     verdict: Literal["pass", "fail", "inconclusive"]
+    n: int = 0
+    """How many requests or readings were judged."""
+    exceeded: int | None = None
+    """How many of them count against the gate; null: it is not decided by a share."""
 
 
 class StepUpstream(Frozen):
@@ -69,6 +81,9 @@ class LoadStep(Frozen):
     p50_ms: float | None
     p99_ms: float | None
     """null: the request at that rank failed, or none came."""
+    p99_low_ms: float | None = None
+    p99_high_ms: float | None = None
+    """The bounds of p99 at the confidence of the load; null: infinite, or the load is too short for a bound."""
     in_flight_mean: float
     little: float | None
     """Little's law: arrivals a second times the mean latency of what ended; in_flight_mean is near it if the load was
@@ -83,7 +98,13 @@ class LoadStep(Frozen):
     """Cores that the load generator used on average."""
     threads_most: int | None
     sockets_most: int | None
+    refused: int | None = None
+    """Requests for which no connection to the service was made within a second: by the gateway's log, or by the load
+    generator where there is no gateway. null: nobody saw that."""
     upstreams: tuple[StepUpstream, ...] = ()
+    wall_s: float | None = None
+    """Wall clock of the load with its settling, its drain and its judging, and the start of the stack before the first.
+    """
 
 
 class RecordedStep(Frozen):
@@ -126,7 +147,28 @@ class RateCurve(Frozen):
     ended_by: Literal["bracket", "to", "generator", "nothing_holds", "undecided", "interrupted", "rig"]
     findings: tuple[CapacityFinding, ...] = ()
     limiter: Limiter
+    would_decide: str = ""
+    """Where a certificate is missing since its loads were undecided: what would decide it, a sentence."""
     steps: tuple[LoadStep, ...]
+
+
+class CurveReplicas(Frozen):
+    """How many replicas carry the target with this fault on (null: in health). `replicas` null: no rate is known."""
+
+    fault: str | None
+    certified_per_s: float | None
+    replicas: int | None
+    at_most: bool
+    """Whether fewer may do, since the service may carry more than was certified."""
+
+
+class ReplicaPlan(Frozen):
+    """How many replicas carry `target_per_s` while one of them is gone."""
+
+    target_per_s: float
+    assumption: str
+    sentence: str
+    curves: tuple[CurveReplicas, ...]
 
 
 class CapacityResults(Frozen):
@@ -147,4 +189,6 @@ class CapacityResults(Frozen):
     compared: str = ""
     """What the comparison with a baseline said; empty without one."""
     not_judged: dict[str, str]
+    replicas: ReplicaPlan | None = None
+    """null: no target was asked for."""
     curves: tuple[RateCurve, ...]
