@@ -43,6 +43,16 @@ GENERATOR_CHECKS: Final = ("lag", "cores", "generator_cpu", "workers")
 
 
 @dataclass(frozen=True, slots=True)
+class LoadRules:
+    """How a load is judged beside its gates. `steady`: a fault stands for the whole load or for none of it; else
+    requests in flight rise and fall with it, which shows no queue. `excusing`: where one of these checks failed, the
+    outcome is `generator`, and not a failure of the rig."""
+
+    steady: bool = True
+    excusing: tuple[str, ...] = GENERATOR_CHECKS
+
+
+@dataclass(frozen=True, slots=True)
 class _Judged:
     outcome: StepOutcome
     reason: str
@@ -51,23 +61,15 @@ class _Judged:
 
 
 def step_of(
-    run: LoadRun,
-    load: WantedLoad,
-    purpose: StepPurpose,
-    before: Sequence[Evidence],
-    *,
-    steady: bool = True,
-    excusing: tuple[str, ...] = GENERATOR_CHECKS,
+    run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Sequence[Evidence], rules: LoadRules | None = None
 ) -> tuple[LoadStep, Evidence]:
-    """The step of a load that is over, and its evidence. `before`: loads that are pooled with it. `steady`: a fault
-    stands for the whole load or for none of it; else requests in flight rise and fall with it, which shows no queue.
-    `excusing`: where one of these checks failed, the outcome is `generator`, and not a failure of the rig.
+    """The step of a load that is over, and its evidence. `before`: loads that are pooled with it.
 
     Raises RigError if the load cannot be judged and the load generator is not the reason.
     """
     evidence = Evidence.load(run.run_dir)
     pool = Pool((*before, evidence))
-    judged = _judge(pool, evidence, load, steady=steady, excusing=excusing)
+    judged = _judge(pool, evidence, load, rules or LoadRules())
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     inside = (rows["intended_ns"] >= begin_ns) & (rows["intended_ns"] < end_ns)
@@ -107,12 +109,12 @@ def step_of(
     return step, evidence
 
 
-def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, *, steady: bool, excusing: tuple[str, ...]) -> _Judged:
+def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, rules: LoadRules) -> _Judged:
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     unfinished = int((rows["outcome"] == Outcome.UNFINISHED).sum())
     queue = None
-    if steady or unfinished:
+    if rules.steady or unfinished:
         queue = not_stationary(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns, unfinished=unfinished)
     results = judge(pool)
     judged = judge_gates(pool)
@@ -139,7 +141,7 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, *, steady: bool, ex
     )
     if (full := _out_of_slots(evidence, results)) and queue is None:
         return _Judged("generator", full, gates, stationary=True)
-    if not full and (broken := _rig_reason(results, excusing)):
+    if not full and (broken := _rig_reason(results, rules.excusing)):
         return _Judged("generator", broken, gates, queue is None)
     if any(gate.metric == "service-alive" and gate.verdict == "fail" for gate in results.gates):
         return _Judged("broke", "the service ended during the load", gates, stationary=False)

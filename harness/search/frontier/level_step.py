@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from harness.rundir.searches.capacity import StepPurpose
 from harness.rundir.searches.frontier import FrontierStep
 from harness.search.level_search import WantedLoad
-from harness.search.step_figures import GENERATOR_CHECKS, step_of
+from harness.search.step_figures import GENERATOR_CHECKS, LoadRules, step_of
 from harness.verdict.faults.proof import prove_faults
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def frontier_step(
     alpha = wanted.alpha if wanted is not None else None
     judged_alpha = loads.settings.alpha if has_outage and alpha is None else alpha
     load = WantedLoad("explore", loads.rate_per_s, alpha=judged_alpha)
-    step, evidence = step_of(run, load, purpose, before, steady=not has_outage, excusing=SAYS_NOTHING)
+    step, evidence = step_of(run, load, purpose, before, LoadRules(steady=not has_outage, excusing=SAYS_NOTHING))
     proofs = [proof.result for proof in prove_faults(evidence)]
     fields = step.model_dump()
     fields.update(

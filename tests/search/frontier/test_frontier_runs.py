@@ -72,18 +72,16 @@ def searched(
     return search_frontier(Session(Options(out=folder / "runs"), NullDisplay(), Stopper()), planned)
 
 
-def test_a_service_that_waits_for_its_slowest_upstream_has_both_answers(tmp_path: Path) -> None:
-    """The one search by day; the nightly ones below differ from it in the kind, and in how they end."""
-    folder, results = searched(tmp_path, "latency", 400, 2_000)
+def test_an_upstream_that_may_be_as_slow_as_anything_that_is_tried(tmp_path: Path) -> None:
+    """The one search by day. The nightly ones below differ from it in the kind, and in how they end: a load that breaks
+    on a busy machine says nothing, so the other answer needs a quiet one."""
+    folder, results = searched(tmp_path, "latency", 200, 500)
     (curve,) = results.curves
     assert results.verdict == "pass", (results.sentence, curve.steps)
-    assert (curve.certified, curve.refuted) == (400, 1_200)
-    assert (curve.broken_gate, curve.ended_by) == ("p50 < 900ms", "bracket")
-    assert "azure may answer up to 400 ms later; at 1.2 s `p50 < 900ms`" in results.sentence
+    assert (curve.certified, curve.refuted, curve.at_least, curve.ended_by) == (500, None, True, "to")
+    assert results.sentence == "azure may answer 500 ms later, and nothing higher was tried."
     said = [step for step in curve.steps if step.outcome != "generator"]  # a busy machine may cost a repetition
-    assert [step.purpose for step in said] == [
-        "health", "explore", "explore", "return", "soak", "refute", "return"
-    ]  # fmt: skip
+    assert [step.purpose for step in said] == ["health", "explore", "explore", "soak"]
     for step in said:
         again = verdict.write_any(folder / step.run)
         assert again.run.load.rate_per_s == 20
@@ -96,6 +94,20 @@ def test_a_service_that_waits_for_its_slowest_upstream_has_both_answers(tmp_path
     assert [line.step.run for line in recorded_frontier_steps(folder)] == [step.run for step in curve.steps]
     assert (folder / "report.html").stat().st_size > 5_000
     assert not orphans.members(plans[0]["stack_id"])
+
+
+@pytest.mark.nightly  # by day the search above, and tests/search/frontier/test_frontier_curve.py
+def test_a_service_that_waits_for_its_slowest_upstream_has_both_answers(tmp_path: Path) -> None:
+    _, results = searched(tmp_path, "latency", 400, 2_000)
+    (curve,) = results.curves
+    assert results.verdict == "pass", (results.sentence, curve.steps)
+    assert (curve.certified, curve.refuted) == (400, 1_200)
+    assert (curve.broken_gate, curve.ended_by) == ("p50 < 900ms", "bracket")
+    assert "azure may answer up to 400 ms later; at 1.2 s `p50 < 900ms`" in results.sentence
+    said = [step for step in curve.steps if step.outcome != "generator"]
+    assert [step.purpose for step in said] == [
+        "health", "explore", "explore", "return", "soak", "refute", "return"
+    ]  # fmt: skip
 
 
 @pytest.mark.nightly  # by day the latency above, and tests/search/frontier/test_level_loads.py for what differs

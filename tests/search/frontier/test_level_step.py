@@ -13,6 +13,7 @@ from harness.search.frontier import level_step as module
 from harness.search.frontier.level_step import SAYS_NOTHING, frontier_step
 from harness.search.level_search import WantedLoad
 from harness.search.stack_loads import LoadRun
+from harness.search.step_figures import LoadRules
 from tests.search.frontier.test_level_loads import loads_of
 from tests.search.steps import step
 
@@ -27,8 +28,10 @@ class Judge:
     met: bool = True
     asked: dict[str, Any] = field(default_factory=dict)
 
-    def step_of(self, _run: LoadRun, load: WantedLoad, purpose: str, _before: object, **how: Any) -> tuple[Any, str]:
-        self.asked = {"alpha": load.alpha, "rate_per_s": load.rate_per_s, **how}
+    def step_of(
+        self, _run: LoadRun, load: WantedLoad, purpose: str, _before: object, rules: LoadRules
+    ) -> tuple[Any, str]:
+        self.asked = {"alpha": load.alpha, "rate_per_s": load.rate_per_s, "rules": rules, "steady": rules.steady}
         return step(load.rate_per_s, self.outcome, purpose=purpose, alpha=load.alpha), "evidence"
 
     def prove(self, _evidence: object) -> list[Any]:
@@ -47,7 +50,8 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
 def test_a_level_is_no_rate(judge: Judge, tmp_path: Path) -> None:
     found, _ = frontier_step(RUN, loads_of(tmp_path), WantedLoad("explore", 900), "explore", ())
     assert (found.level, found.rate_per_s, found.fault_seen, found.fault_met) == (900, 40, "met status 503", True)
-    assert judge.asked == {"alpha": None, "rate_per_s": 40, "steady": True, "excusing": SAYS_NOTHING}
+    assert (judge.asked["alpha"], judge.asked["rate_per_s"]) == (None, 40)
+    assert judge.asked["rules"] == LoadRules(steady=True, excusing=SAYS_NOTHING)
 
 
 def test_an_outage_is_decided_by_its_gate_in_every_load_and_is_not_steady(judge: Judge, tmp_path: Path) -> None:
