@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WORDS: Final = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "rig_failure": "RIG_FAILURE"}
 
 
-class _Quantity(click.ParamType[float]):
+class SearchQuantity(click.ParamType[float]):
     """A rate, a duration or a share, as scenarios have them."""
 
     def __init__(self, name: str) -> None:
@@ -37,7 +37,7 @@ class _Quantity(click.ParamType[float]):
             self.fail(str(exc), param, ctx)
 
 
-_RATE, _DURATION, _SHARE = _Quantity("rate"), _Quantity("duration"), _Quantity("share")
+_RATE, _DURATION, _SHARE = SearchQuantity("rate"), SearchQuantity("duration"), SearchQuantity("share")
 
 
 @click.command("capacity")
@@ -103,7 +103,7 @@ def capacity_command(
     from harness.target_allowlist import refuse_foreign_targets
 
     (loaded,) = load_all([scenario], sets, ())
-    cell = _cell(loaded, only)
+    cell = cell_of(loaded, only)
     display, show = make_search_display(quiet=quiet)
     for warning in loaded.warnings:
         display.note(output.spell(warning, kind="warning"))
@@ -138,7 +138,8 @@ def tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) 
     return results.exit_code
 
 
-def _cell(loaded: LoadedScenario, only: str | None) -> LoadedCell:
+def cell_of(loaded: LoadedScenario, only: str | None) -> LoadedCell:
+    """The cell of that name; of a scenario without a matrix the only one. Raises UsageError."""
     from harness.errors import UsageError
     from harness.scenario.planner import cells
 

@@ -79,6 +79,9 @@ def _print(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) 
         usual, most = map(_duration, capacity_s)
         each = " for each cell" if len(cells) > 1 else ""
         output.say(f"  `tailgate capacity` usually takes about {usual}{each}, at most {most}")
+    if search := _frontier_most(loaded):
+        each = " for each cell" if len(cells) > 1 else ""
+        output.say(f"  `tailgate frontier --all` takes at most about {search}{each}")
     output.say("  times are of a gate's phase, with slow requests spread evenly; those in spells need longer")
 
 
@@ -96,6 +99,17 @@ def _capacity_s(loaded: LoadedScenario) -> tuple[float, float] | None:
     curves = 1 + sum(not fault.on_service for fault in plan.faults)
     settings = Settings.usual(plan)
     return curves * usual_s(settings), curves * longest_s(settings)
+
+
+def _frontier_most(loaded: LoadedScenario) -> str:
+    """How long a frontier search of all upstreams of one cell takes at most; empty if none is possible."""
+    from harness.search.frontier.frontier_run import plan_all
+    from harness.search.frontier.level_loads import FrontierSettings
+
+    try:
+        return _duration(plan_all(loaded.cells[0], FrontierSettings.of_all(loaded.cells[0])).longest_s)
+    except UsageError:
+        return ""
 
 
 def _lines(cell: CellNeeds) -> list[str]:

@@ -31,8 +31,8 @@ from harness.search.level_search import (
     REFUTED_MOST,
     SOAKS_MOST,
     Bracket,
+    LevelScale,
     Outcome,
-    Scale,
     WantedLoad,
     search_levels,
 )
@@ -143,7 +143,7 @@ class CurveSearch:
     ) -> tuple[RateCurve, Exception | None]:
         """The curve, and what ended it early (an interruption, a rig failure), if anything did. `recorded`: the steps
         of an earlier call, whose answers are taken as they are."""
-        scale = Scale.of_rates(self._settings.first_per_s, self._settings.to_per_s)
+        scale = LevelScale.of_rates(self._settings.first_per_s, self._settings.to_per_s)
         search = search_levels(scale, within=self._settings.within, alpha=self._settings.alpha)
         ended: Exception | None = None
         bracket: Bracket | None = None

@@ -92,7 +92,7 @@ def search_capacity(
         loads.count_from(sum(1 for _ in folder.glob("load-*")))
         curves, ended = _curves(session, loads, plan, recorded, settings=settings, folder=folder, show=show)
     machine = Machine(
-        cores=_cores(),
+        cores=usable_cores(),
         platform=platform.platform(),
         yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None),
     )
@@ -121,7 +121,7 @@ def _curves(
     show: Callable[[SearchState], None],
 ) -> tuple[list[RateCurve], Exception | None]:
     """The curves of the faults of `recorded`, and what ended them early, if anything did."""
-    cores = _cores()
+    cores = usable_cores()
     capacities = {u.name: u.fake.capacity for u in plan.upstreams if u.fake is not None and u.fake.capacity is not None}
     progress = SearchProgress(len(recorded), longest_s(settings), show)
     for fault, steps in recorded.items():
@@ -183,7 +183,7 @@ def _results(
     )
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """The cores that this process and its children may use: its affinity, or its cgroup's quota if that is less."""
     cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     with suppress(OSError, ValueError):

@@ -1,7 +1,7 @@
 """The search for the highest level at which every gate holds: which load comes next, given how those before it ended.
 
 A level is a magnitude of which more is worse: a rate of requests, the delay of an upstream, the share of its calls that
-fail, the length of its outage. A `Scale` says where its search begins and between which ends it stays.
+fail, the length of its outage. A `LevelScale` says where its search begins and between which ends it stays.
 
 Pure: a generator that yields the load it wants and is sent how that load ended. So a search can be tested against a
 simulated service, and one that was interrupted goes on by being sent the recorded answers again.
@@ -40,7 +40,7 @@ EndedBy = Literal["bracket", "to", "generator", "nothing_holds", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class LevelScale:
     """The levels of one search, in a unit of their own. `most`: its hard end; None: it has none.
 
     A service that breaks at `least` holds at no level. `ascent`: the factor from one level to the next as long as none
@@ -53,7 +53,7 @@ class Scale:
     ascent: float
 
     @classmethod
-    def of_rates(cls, first_per_s: float, to_per_s: float | None) -> Scale:
+    def of_rates(cls, first_per_s: float, to_per_s: float | None) -> LevelScale:
         """Requests a second, from `first_per_s` and never above `to_per_s`."""
         return cls(first_per_s, LEAST_PER_S, to_per_s, RATES_ASCENT)
 
@@ -133,7 +133,7 @@ class _Seen:
 Search = Generator[WantedLoad, Outcome, Bracket]
 
 
-def search_levels(scale: Scale, *, within: float, alpha: float) -> Search:
+def search_levels(scale: LevelScale, *, within: float, alpha: float) -> Search:
     """Search the levels of `scale` until the bracket is at most `within` wide (0.1 is 10 %)."""
     seen = _Seen()
     ended_by = yield from _explore(seen, scale, within)
@@ -158,7 +158,7 @@ def _ended_by(explored: EndedBy, certified: float | None, refuted: float | None)
     return "bracket" if certified is not None and refuted is not None else "undecided"
 
 
-def _explore(seen: _Seen, scale: Scale, within: float) -> Generator[WantedLoad, Outcome, EndedBy]:
+def _explore(seen: _Seen, scale: LevelScale, within: float) -> Generator[WantedLoad, Outcome, EndedBy]:
     level = scale.begin
     for _ in range(EXPLORED_MOST):
         yield from _try(seen, level)

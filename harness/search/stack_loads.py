@@ -20,6 +20,7 @@ from harness.errors import Interrupted, RigError
 from harness.run.run import DRAIN_MARGIN_MS, choose_toxiproxy, create_run_dir
 from harness.run.run_id import new_run_id
 from harness.rundir.plan import LoadPlan, Plan, PlannedGate
+from harness.rundir.planned.fault import PlannedFault
 from harness.scenario.planner import make_plan
 from harness.scenario.planning.compile import with_room_for
 from harness.scenario.planning.gateway_choice import resolve_gateway
@@ -42,7 +43,9 @@ SERVICE: Final = "sut"
 
 @dataclass(frozen=True, slots=True)
 class LoadSpec:
-    """What a load is. `fault`: the one that stands; None: health. `confidence`: of its gates; None: the scenario's."""
+    """What a load is. `fault`: the one of the scenario that stands; None: none of them. `confidence`: of its gates;
+    None: the scenario's. `placed`: faults of the search's own, with their windows; `guard_ms`: the guard before those.
+    """
 
     rate_per_s: float
     settle_ms: float
@@ -50,6 +53,8 @@ class LoadSpec:
     gates: tuple[PlannedGate, ...]
     fault: str | None = None
     confidence: float | None = None
+    placed: tuple[PlannedFault, ...] = ()
+    guard_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,8 @@ class StackLoads:
             confidence=spec.confidence,
             first_seq=number * SEQ_PER_LOAD,
             seed=self._seed + number,
+            placed=spec.placed,
+            guard_ms=spec.guard_ms,
         )
 
     def _watch(self, event: object) -> None:

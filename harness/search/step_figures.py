@@ -43,6 +43,16 @@ GENERATOR_CHECKS: Final = ("lag", "cores", "generator_cpu", "workers")
 
 
 @dataclass(frozen=True, slots=True)
+class LoadRules:
+    """How a load is judged beside its gates. `steady`: a fault stands for the whole load or for none of it; else
+    requests in flight rise and fall with it, which shows no queue. `excusing`: where one of these checks failed, the
+    outcome is `generator`, and not a failure of the rig."""
+
+    steady: bool = True
+    excusing: tuple[str, ...] = GENERATOR_CHECKS
+
+
+@dataclass(frozen=True, slots=True)
 class _Judged:
     outcome: StepOutcome
     reason: str
@@ -51,7 +61,7 @@ class _Judged:
 
 
 def step_of(
-    run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Sequence[Evidence]
+    run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Sequence[Evidence], rules: LoadRules | None = None
 ) -> tuple[LoadStep, Evidence]:
     """The step of a load that is over, and its evidence. `before`: loads that are pooled with it.
 
@@ -59,7 +69,7 @@ def step_of(
     """
     evidence = Evidence.load(run.run_dir)
     pool = Pool((*before, evidence))
-    judged = _judge(pool, evidence, load)
+    judged = _judge(pool, evidence, load, rules or LoadRules())
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     inside = (rows["intended_ns"] >= begin_ns) & (rows["intended_ns"] < end_ns)
@@ -99,11 +109,13 @@ def step_of(
     return step, evidence
 
 
-def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
+def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, rules: LoadRules) -> _Judged:
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     unfinished = int((rows["outcome"] == Outcome.UNFINISHED).sum())
-    queue = not_stationary(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns, unfinished=unfinished)
+    queue = None
+    if rules.steady or unfinished:
+        queue = not_stationary(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns, unfinished=unfinished)
     results = judge(pool)
     judged = judge_gates(pool)
     verdicts = judged.gates
@@ -129,7 +141,7 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
     )
     if (full := _out_of_slots(evidence, results)) and queue is None:
         return _Judged("generator", full, gates, stationary=True)
-    if not full and (broken := _rig_reason(results)):
+    if not full and (broken := _rig_reason(results, rules.excusing)):
         return _Judged("generator", broken, gates, queue is None)
     if any(gate.metric == "service-alive" and gate.verdict == "fail" for gate in results.gates):
         return _Judged("broke", "the service ended during the load", gates, stationary=False)
@@ -165,12 +177,12 @@ def _out_of_slots(evidence: Evidence, results: Results) -> str:
     )
 
 
-def _rig_reason(results: Results) -> str:
+def _rig_reason(results: Results, excusing: tuple[str, ...]) -> str:
     """Why the load generator or the machine gave out; empty if it did not. Raises RigError for any other reason."""
     if results.verdict != "rig_failure":
         return ""
     failed = [check for check in results.validity if not check.ok]
-    of_generator = [check for check in failed if check.check in GENERATOR_CHECKS]
+    of_generator = [check for check in failed if check.check in excusing]
     if of_generator:
         return of_generator[0].detail
     raise RigError(results.reason, "see the directory of this load, whose evidence is kept")

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.search.level_search import EXPLORED_MOST, Bracket, Outcome, Scale, WantedLoad, loads_most, search_levels
+from harness.search.level_search import (
+    EXPLORED_MOST,
+    Bracket,
+    LevelScale,
+    Outcome,
+    WantedLoad,
+    loads_most,
+    search_levels,
+)
 
 Service = Callable[[WantedLoad], Outcome]
 OUTCOMES: tuple[Outcome, ...] = ("held", "broke", "undecided", "generator")
@@ -18,7 +26,7 @@ OUTCOMES: tuple[Outcome, ...] = ("held", "broke", "undecided", "generator")
 def searched(
     service: Service, first_per_s: float = 20, to_per_s: float | None = None, within: float = 0.1
 ) -> tuple[Bracket, list[WantedLoad]]:
-    search = search_levels(Scale.of_rates(first_per_s, to_per_s), within=within, alpha=0.05)
+    search = search_levels(LevelScale.of_rates(first_per_s, to_per_s), within=within, alpha=0.05)
     asked = [next(search)]
     while True:
         assert len(asked) <= loads_most()
@@ -166,10 +174,10 @@ def test_a_rate_that_broke_by_chance_is_not_refuted_and_a_higher_one_is() -> Non
     assert bracket.certified <= 60 < bracket.refuted
 
 
-SHARES = Scale(first=0.01, least=0.001, most=1.0, ascent=3.0)
+SHARES = LevelScale(first=0.01, least=0.001, most=1.0, ascent=3.0)
 
 
-def searched_on(scale: Scale, service: Service, within: float = 0.1) -> tuple[Bracket, list[WantedLoad]]:
+def searched_on(scale: LevelScale, service: Service, within: float = 0.1) -> tuple[Bracket, list[WantedLoad]]:
     search = search_levels(scale, within=within, alpha=0.05)
     asked = [next(search)]
     while True:

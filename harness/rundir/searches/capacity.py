@@ -31,8 +31,9 @@ CapacityFinding = Literal[
 ]
 
 
-StepPurpose = Literal["explore", "soak", "refute", "return"]
-"""`return`: after a load that broke, whether the service carries the curve's first rate again."""
+StepPurpose = Literal["explore", "soak", "refute", "return", "health"]
+"""`return`: after a load that broke, whether the service is as it was before. `health`: before a search over the levels
+of a fault, whether the gates hold without it."""
 StepOutcome = Literal["held", "broke", "undecided", "generator"]
 """`generator`: the load generator or the machine gave out first."""
 
