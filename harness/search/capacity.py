@@ -5,13 +5,14 @@ writes it down, and asks again. Each answer is appended to `steps.ndjson` before
 was interrupted keeps what it has certified and can be taken up again (`resume`).
 
 Between loads the service must come back: after a load that broke, the curve's first rate is tried again. If it does not
-hold any more (the finding `metastable`), the service is started anew, at most `RESTARTS_MOST` times.
+hold any more, the service is started anew, at most `RESTARTS_MOST` times. It is `metastable` if it then carries that
+rate; else the rate had held by chance, and half of it is tried from then on. A service that ended is started anew too.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from harness.errors import Interrupted, RigError, ServiceGone, UsageError
 from harness.rundir.searches.capacity import (
     CapacityFinding,
+    Limiter,
     LoadStep,
     RateCurve,
     RecordedStep,
@@ -51,6 +53,7 @@ RETURNS_MOST: Final = 2
 """How often the first rate is tried again where nothing is known of the first try, since the machine was busy."""
 AROUND_LOAD_MS: Final = 1_000.0
 """What a load costs beyond itself: its directory, its workers, its drain and its judging (docs/benchmarks.md)."""
+UNFINISHED: Final = Limiter(kind="not_known", witness="not known yet: the search ended early")
 CORE_LEFT: Final = 0.5
 """Where less than this of the machine's cores was left, the answer is that of the machine."""
 
@@ -134,7 +137,6 @@ class CurveSearch:
         self._clock_s = clock_s
         self._gates: CurveGates = health_gates(plan) if fault is None else fault_gates(plan, fault)
         self._steps: list[LoadStep] = []
-        self._findings: list[CapacityFinding] = ["gates_of_faults"] if self._gates.borrowed else []
         self._restarts = 0
         self._pooled: list[Evidence] = []
 
@@ -165,12 +167,12 @@ class CurveSearch:
             while recorded and recorded[0].purpose == "return":
                 self._steps.append(recorded.pop(0))
             return step.outcome
-        outcome = self._try(load)
-        if outcome == "broke":
+        step = self._try(load)
+        if step.outcome == "broke" and step.service_ended is None:
             self._come_back()
-        return outcome
+        return step.outcome
 
-    def _try(self, load: WantedLoad) -> Outcome:
+    def _try(self, load: WantedLoad) -> LoadStep:
         judged_ms = {
             "explore": self._settings.explore_ms, "soak": self._settings.soak_ms, "refute": self._settings.refute_ms
         }[load.purpose]  # fmt: skip
@@ -178,7 +180,7 @@ class CurveSearch:
             self._pooled = []
         step = self._load(load, judged_ms, load.purpose)
         self._say(f"{describe_step(step, self._fault)}")
-        return step.outcome
+        return step
 
     def _load(self, load: WantedLoad, judged_ms: float, purpose: StepPurpose) -> LoadStep:
         spec = LoadSpec(
@@ -192,13 +194,16 @@ class CurveSearch:
         begun_s = self._clock_s()
         try:
             run = self._loads.run(spec, lambda at_s: self._show(self._under_way(spec, purpose, at_s)))
-        except ServiceGone:
-            return self._died(load, purpose)
-        step, evidence = step_of(run, load, purpose, self._pooled if load.pooled else ())
-        step = step.model_copy(update={"wall_s": round(self._clock_s() - begun_s, 3)})
-        if step.outcome != "generator":
-            self._pooled.append(evidence)
+        except ServiceGone as exc:
+            step = died(load, purpose, exc.message)
+        else:
+            step, evidence = step_of(run, load, purpose, self._pooled if load.pooled else ())
+            step = step.model_copy(update={"wall_s": round(self._clock_s() - begun_s, 3)})
+            if step.outcome != "generator":
+                self._pooled.append(evidence)
         self._keep(step)
+        if step.service_ended is not None:
+            self._loads.renew()  # the next load starts another one
         return step
 
     def _under_way(self, spec: LoadSpec, purpose: StepPurpose, at_s: float) -> LoadUnderWay:
@@ -231,36 +236,29 @@ class CurveSearch:
         refuted = [step.rate_per_s for step in self._steps if step.purpose == "refute" and step.outcome == "broke"]
         return min(refuted, default=None)
 
-    def _died(self, load: WantedLoad, purpose: StepPurpose) -> LoadStep:
-        """The service ended under the load: it broke, and the next load starts another one."""
-        self._renew()
-        step = LoadStep(
-            purpose=purpose, rate_per_s=load.rate_per_s, run="", seconds=0, outcome="broke",
-            reason="the service ended during the load", alpha=load.alpha, n=0, completed_per_s=0, p50_ms=None,
-            p99_ms=None, in_flight_mean=0, little=None, stationary=False, gates=(), cpu_cores=None,
-            busiest_thread=None, load_cores=None, threads_most=None, sockets_most=None,
-        )  # fmt: skip
-        self._keep(step)
-        return step
-
     def _keep(self, step: LoadStep) -> None:
         self._steps.append(step)
         RecordedStep(fault=self._fault, step=step).append(self._folder)
 
     def _come_back(self) -> None:
         """After a load that broke: the curve's first rate must hold again, or the service is started anew."""
-        held = [step.rate_per_s for step in self._steps if step.outcome == "held" and step.purpose == "explore"]
-        if not held:
+        rate_per_s = return_rate(self._steps)
+        if rate_per_s is None:
             return
-        for _ in range(RETURNS_MOST):
-            step = self._load(WantedLoad("explore", held[0]), self._settings.return_ms, "return")
-            if step.outcome == "held":
-                return
-            if step.outcome == "broke":
-                self._note("metastable")
-                break
-        self._say(f"  it does not carry {held[0]:g}/s any more ({step.reason}); starting the service anew")
+        step = self._return(rate_per_s)
+        if step.outcome == "held" or step.service_ended is not None:
+            return
+        self._say(f"  it does not carry {rate_per_s:g}/s any more ({step.reason}); starting the service anew")
         self._renew()
+        self._return(rate_per_s)
+
+    def _return(self, rate_per_s: float) -> LoadStep:
+        """A short load at this rate; again if nothing is known of the first, since the machine was busy."""
+        for _ in range(RETURNS_MOST):
+            step = self._load(WantedLoad("explore", rate_per_s), self._settings.return_ms, "return")
+            if step.outcome != "generator":
+                break
+        return step
 
     def _renew(self) -> None:
         self._restarts += 1
@@ -269,37 +267,69 @@ class CurveSearch:
                 f"the service had to be started anew more than {RESTARTS_MOST} times",
                 "begin at a lower rate (--from), or look at the logs of the loads that broke",
             )
-        self._note("restarted")
         self._loads.renew()
-
-    def _note(self, finding: CapacityFinding) -> None:
-        if finding not in self._findings:
-            self._findings.append(finding)
 
     def _curve(
         self, bracket: Bracket | None, ended: Exception | None, cores: float | None, capacities: dict[str, int]
     ) -> RateCurve:
-        if bracket and bracket.not_monotone:
-            self._note("not_monotone")
-        if bracket and bracket.undecided:
-            self._note("undecided_rates")
-        if cores and any(_cores_used(step) > cores - CORE_LEFT for step in self._steps if step.outcome == "broke"):
-            self._note("no_core_left")
         return RateCurve(
             fault=self._fault,
             certified_per_s=self._certified(),
             refuted_per_s=self._refuted(),
             at_least=bool(bracket and bracket.at_least),
             ended_by=bracket.ended_by if bracket else "interrupted" if isinstance(ended, Interrupted) else "rig",
-            findings=tuple(self._findings),
+            findings=self._findings(bracket, cores),
             would_decide=would_decide(self._steps, self._plan),
-            limiter=limiter_of([s for s in self._steps if s.purpose != "return"], cores=cores, capacities=capacities),
+            limiter=_limiter(self._steps, cores, capacities, is_whole=bracket is not None),
             steps=tuple(self._steps),
         )
+
+    def _findings(self, bracket: Bracket | None, cores: float | None) -> tuple[CapacityFinding, ...]:
+        broke = [step for step in self._steps if step.outcome == "broke"]
+        returns = [step for step in self._steps if step.purpose == "return"]
+        found: dict[CapacityFinding, bool] = {
+            "gates_of_faults": self._gates.borrowed,
+            "metastable": ("broke", "held") in _returned_twice(self._steps),
+            "restarted": any(each.outcome != "held" for each in returns) or any(each.service_ended for each in broke),
+            "not_monotone": bracket is not None and bracket.not_monotone,
+            "undecided_rates": bracket is not None and bool(bracket.undecided),
+            "no_core_left": cores is not None and any(_cores_used(step) > cores - CORE_LEFT for step in broke),
+        }
+        return tuple(name for name, holds in found.items() if holds)
+
+
+def _returned_twice(steps: Sequence[LoadStep]) -> list[tuple[str, str]]:
+    """The outcomes of each two returns in a row: of the service as it was, and of the one that was started anew."""
+    pairs = zip(steps, steps[1:], strict=False)
+    return [(one.outcome, two.outcome) for one, two in pairs if one.purpose == two.purpose == "return"]
+
+
+def return_rate(steps: Sequence[LoadStep]) -> float | None:
+    """The rate at which the service must come back, in 1/s: the first that held, halved for each time that a service
+    which was started anew did not carry it; None as long as none has held."""
+    held = [step.rate_per_s for step in steps if step.outcome == "held" and step.purpose == "explore"]
+    if not held:
+        return None
+    return held[0] / 2 ** _returned_twice(steps).count(("broke", "broke"))
+
+
+def _limiter(steps: Sequence[LoadStep], cores: float | None, capacities: dict[str, int], *, is_whole: bool) -> Limiter:
+    found = limiter_of([step for step in steps if step.purpose != "return"], cores=cores, capacities=capacities)
+    return found if is_whole or found.kind != "not_known" else UNFINISHED
 
 
 def _cores_used(step: LoadStep) -> float:
     return (step.cpu_cores or 0.0) + (step.load_cores or 0.0)
+
+
+def died(load: WantedLoad, purpose: StepPurpose, how: str) -> LoadStep:
+    """The step of a load during whose start the service ended; `how`: for people."""
+    return LoadStep(
+        purpose=purpose, rate_per_s=load.level, run="", seconds=0, outcome="broke", reason=how, service_ended=how,
+        alpha=load.alpha, n=0, completed_per_s=0, p50_ms=None, p99_ms=None, in_flight_mean=0, little=None,
+        stationary=False, gates=(), cpu_cores=None, busiest_thread=None, load_cores=None, threads_most=None,
+        sockets_most=None,
+    )  # fmt: skip
 
 
 def describe_step(step: LoadStep, fault: str | None) -> str:

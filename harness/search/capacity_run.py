@@ -6,16 +6,13 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.errors import Interrupted, RigError, ServiceGone, UsageError
 from harness.run import yardstick
-from harness.run.invocation import slug
-from harness.run.run import make_folder
-from harness.run.run_id import new_run_id
 from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
 from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, LoadStep, RateCurve
 from harness.rundir.yardstick import Yardstick
@@ -24,6 +21,7 @@ from harness.search.answers.replicas import replicas_for
 from harness.search.capacity import CurveSearch, Settings, longest_s, read_steps
 from harness.search.conclusion import compare, sentence_of, verdict_of
 from harness.search.load_plans import not_judged, refuse_unsearchable, search_notes
+from harness.search.search_folder import asked_search, search_folder
 from harness.search.search_progress import SearchProgress, SearchState
 from harness.search.stack_loads import StackLoads
 
@@ -80,14 +78,13 @@ def search_capacity(
     plan, _ = dry_plan(cell.loaded.checked)
     refuse_unsearchable(plan)
     faults = curves_of(plan, asked.faults)
-    recorded = read_steps(asked.resume, faults) if asked.resume else {fault: [] for fault in faults}
-    folder = asked.resume or session.options.out / slug(cell.loaded.scenario.name) / new_run_id()
-    if not asked.resume:
-        make_folder(folder)
+    seed = cell.loaded.scenario.seed if session.options.seed is None else session.options.seed
+    this = asked_search("capacity", plan, seed, asdict(settings))
+    folder = search_folder(session.options.out, cell.loaded.scenario.name, asked.resume, this)
+    recorded = read_steps(folder, faults) if asked.resume else {fault: [] for fault in faults}
     for note in search_notes(plan, faults, cell.loaded.scenario.load.max_in_flight):
         session.display.note(f"note: {note}")
     before_ms = yardstick.measure_ms()
-    seed = cell.loaded.scenario.seed if session.options.seed is None else session.options.seed
     with StackLoads(session, cell, folder, seed=seed, most_per_s=settings.most_per_s) as loads:
         loads.count_from(sum(1 for _ in folder.glob("load-*")))
         curves, ended = _curves(session, loads, plan, recorded, settings=settings, folder=folder, show=show)

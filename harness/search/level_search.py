@@ -18,7 +18,7 @@ the load generator or the machine gave out is run once more.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -137,7 +137,7 @@ def search_levels(scale: LevelScale, *, within: float, alpha: float) -> Search:
     """Search the levels of `scale` until the bracket is at most `within` wide (0.1 is 10 %)."""
     seen = _Seen()
     ended_by = yield from _explore(seen, scale, within)
-    certified = yield from _certify(seen, alpha)
+    certified = yield from _certify(seen, _soaked_levels(seen, scale, within), alpha)
     refuted = yield from _refute(seen, alpha)
     refuted_soaks = [level for level in seen.broke if certified is not None and level <= certified]
     lowest = min((level for level in (refuted, *refuted_soaks) if level is not None), default=None)
@@ -209,11 +209,21 @@ def _asked(load: WantedLoad) -> Generator[WantedLoad, Outcome, Outcome]:
     return outcome
 
 
-def _certify(seen: _Seen, alpha: float) -> Generator[WantedLoad, Outcome, float | None]:
-    """The highest level whose soak passes; None if none of those tried did."""
+def _soaked_levels(seen: _Seen, scale: LevelScale, within: float) -> list[float]:
+    """The levels to soak, one after another until one passes: those that held, from the highest down, then lower ones,
+    since the lowest may have held by chance."""
     ceiling = min(seen.broke, default=math.inf)
-    levels = sorted((level for level in seen.held if level < ceiling), reverse=True)
-    for tried, level in enumerate(levels[:SOAKS_MOST]):
+    levels = sorted((level for level in seen.held if level < ceiling), reverse=True)[:SOAKS_MOST]
+    for step in range(1, SOAKS_MOST + 1 - len(levels)):
+        lower = _rounded(levels[-1] / (1 + within) ** step) if levels else 0.0
+        if lower >= scale.least:
+            levels.append(lower)
+    return levels
+
+
+def _certify(seen: _Seen, levels: Sequence[float], alpha: float) -> Generator[WantedLoad, Outcome, float | None]:
+    """The highest of the levels whose soak passes; None if none did."""
+    for tried, level in enumerate(levels):
         outcome = yield from _asked(WantedLoad("soak", level, alpha=alpha / 2**tried))
         if outcome == "held":
             return level

@@ -38,7 +38,8 @@ def limiter_of(steps: Sequence[LoadStep], *, cores: float | None, capacities: di
     first = min(held, key=lambda step: step.rate_per_s, default=None)
     overloaded = max((step for step in steps if step.outcome == "broke"), key=lambda step: step.rate_per_s)
     return (
-        _cpu(broke, cores)
+        _service_ended(broke)
+        or _cpu(broke, cores)
         or _one_thread(broke)
         or _upstream_capacity(broke, capacities)
         or _upstream_slower(first, broke)
@@ -48,6 +49,12 @@ def limiter_of(steps: Sequence[LoadStep], *, cores: float | None, capacities: di
         or _count(first, before, broke, overloaded, "sockets")
         or NOT_KNOWN
     )
+
+
+def _service_ended(broke: LoadStep) -> Limiter | None:
+    if broke.service_ended is None:
+        return None
+    return Limiter(kind="service_ended", witness=f"its own end, at {broke.rate_per_s:g}/s: {broke.service_ended}")
 
 
 def _cpu(broke: LoadStep, cores: float | None) -> Limiter | None:

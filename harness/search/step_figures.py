@@ -15,6 +15,7 @@ from harness.errors import RigError
 from harness.evidence import Evidence, Pool
 from harness.evidence.resources import ResourceSeries
 from harness.gates.quantiles import quantile_bounds
+from harness.rundir.finding_kind import FindingKind
 from harness.rundir.rows import NO_SEQ, Outcome
 from harness.rundir.searches.capacity import LoadStep, StepGate, StepOutcome, StepPurpose, StepUpstream
 from harness.search.stationary import mean_in_flight, not_stationary
@@ -58,6 +59,7 @@ class _Judged:
     reason: str
     gates: tuple[StepGate, ...]
     stationary: bool
+    service_ended: str | None = None
 
 
 def step_of(
@@ -97,6 +99,7 @@ def step_of(
         in_flight_mean=mean_in_flight(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns),
         little=float(inside.sum() / seconds * spent_s.mean()) if inside.any() else None,
         stationary=judged.stationary,
+        service_ended=judged.service_ended,
         gates=judged.gates,
         cpu_cores=_cores(readings),
         busiest_thread=run.busiest_thread,
@@ -139,12 +142,13 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, rules: LoadRules) -
         )
         for one, finding in zip(verdicts, findings, strict=True)
     )
+    ended = next((gate.reason for gate in results.gates if gate.kind == FindingKind.SERVICE_ENDED), None)
+    if ended is not None:
+        return _Judged("broke", ended, gates, stationary=False, service_ended=ended)
     if (full := _out_of_slots(evidence, results)) and queue is None:
         return _Judged("generator", full, gates, stationary=True)
     if not full and (broken := _rig_reason(results, rules.excusing)):
         return _Judged("generator", broken, gates, queue is None)
-    if any(gate.metric == "service-alive" and gate.verdict == "fail" for gate in results.gates):
-        return _Judged("broke", "the service ended during the load", gates, stationary=False)
     outcome, reason = _by_gates(gates, judged.gates, certifies=load.alpha is not None)
     if queue is not None:
         outcome, reason = "broke", f"not stationary: {queue}"

@@ -24,6 +24,7 @@ LimiterKind = Literal[
     "upstream_capacity",
     "upstream_slower",
     "gateway_refusals",
+    "service_ended",
     "not_known",
 ]
 CapacityFinding = Literal[
@@ -102,6 +103,8 @@ class LoadStep(Frozen):
     """Requests for which no connection to the service was made within a second: by the gateway's log, or by the load
     generator where there is no gateway. null: nobody saw that."""
     upstreams: tuple[StepUpstream, ...] = ()
+    service_ended: str | None = None
+    """How the service ended during the load, for people; null: it did not."""
     wall_s: float | None = None
     """Wall clock of the load with its settling, its drain and its judging, and the start of the stack before the first.
     """

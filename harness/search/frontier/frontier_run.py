@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.errors import Interrupted, RigError, ServiceGone, UsageError
 from harness.run import yardstick
-from harness.run.invocation import slug
-from harness.run.run import make_folder
-from harness.run.run_id import new_run_id
 from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
 from harness.rundir.searches.frontier import FILE, FrontierCurve, FrontierKind, FrontierResults
 from harness.rundir.yardstick import Yardstick
@@ -28,6 +25,7 @@ from harness.search.frontier.level_loads import STACK_MS, FrontierSettings, Leve
 from harness.search.frontier.steps import read_frontier_steps
 from harness.search.frontier.upstream_faults import FrontierTarget, planned_fault, searched_cell
 from harness.search.load_plans import not_judged, refuse_without_rate
+from harness.search.search_folder import asked_search, search_folder
 from harness.search.stack_loads import StackLoads
 
 if TYPE_CHECKING:
@@ -51,6 +49,15 @@ class PlannedSearch:
     def longest_s(self) -> float:
         """How long it takes at most if no load has to be repeated and the service always comes back."""
         return STACK_MS / 1000 + sum(curve.longest_s() for curve in self.curves)
+
+    @property
+    def asked(self) -> dict[str, float | str | None]:
+        """What decides how its loads are sent and judged, beside the scenario."""
+        found: dict[str, float | str | None] = dict(asdict(self.settings))
+        for curve in self.curves:
+            name = f"{curve.target.upstream} {curve.target.kind}"
+            found |= {f"{name} from": curve.scale.begin, f"{name} to": curve.scale.most}
+        return found
 
 
 def plan_one(
@@ -106,13 +113,12 @@ def search_frontier(
     the stack does not come up.
     """
     targets = tuple(curve.target for curve in search.curves)
-    recorded = read_frontier_steps(resume, targets) if resume else {target: [] for target in targets}
     scenario = search.cell.loaded.scenario
-    folder = resume or session.options.out / slug(scenario.name) / new_run_id()
-    if not resume:
-        make_folder(folder)
-    cores, before_ms = usable_cores(), yardstick.measure_ms()
     seed = scenario.seed if session.options.seed is None else session.options.seed
+    this = asked_search("frontier", search.curves[0].plan, seed, search.asked)
+    folder = search_folder(session.options.out, scenario.name, resume, this)
+    recorded = read_frontier_steps(folder, targets) if resume else {target: [] for target in targets}
+    cores, before_ms = usable_cores(), yardstick.measure_ms()
     rate_per_s = search.curves[0].rate_per_s
     curves: list[FrontierCurve] = []
     ended: Exception | None = None
