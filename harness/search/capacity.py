@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -289,7 +290,7 @@ class CurveSearch:
         returns = [step for step in self._steps if step.purpose == "return"]
         found: dict[CapacityFinding, bool] = {
             "gates_of_faults": self._gates.borrowed,
-            "metastable": ("broke", "held") in _returned_twice(self._steps),
+            "metastable": ("broke", "held") in returned_twice(self._steps),
             "restarted": any(each.outcome != "held" for each in returns) or any(each.service_ended for each in broke),
             "not_monotone": bracket is not None and bracket.not_monotone,
             "undecided_rates": bracket is not None and bool(bracket.undecided),
@@ -298,10 +299,9 @@ class CurveSearch:
         return tuple(name for name, holds in found.items() if holds)
 
 
-def _returned_twice(steps: Sequence[LoadStep]) -> list[tuple[str, str]]:
+def returned_twice(steps: Sequence[LoadStep]) -> list[tuple[str, str]]:
     """The outcomes of each two returns in a row: of the service as it was, and of the one that was started anew."""
-    pairs = zip(steps, steps[1:], strict=False)
-    return [(one.outcome, two.outcome) for one, two in pairs if one.purpose == two.purpose == "return"]
+    return [(one.outcome, two.outcome) for one, two in pairwise(steps) if one.purpose == two.purpose == "return"]
 
 
 def return_rate(steps: Sequence[LoadStep]) -> float | None:
@@ -310,7 +310,7 @@ def return_rate(steps: Sequence[LoadStep]) -> float | None:
     held = [step.rate_per_s for step in steps if step.outcome == "held" and step.purpose == "explore"]
     if not held:
         return None
-    return held[0] / 2 ** _returned_twice(steps).count(("broke", "broke"))
+    return held[0] / 2.0 ** returned_twice(steps).count(("broke", "broke"))
 
 
 def _limiter(steps: Sequence[LoadStep], cores: float | None, capacities: dict[str, int], *, is_whole: bool) -> Limiter:

@@ -108,15 +108,37 @@ def test_one_that_does_not_come_back_is_metastable_and_started_anew(
     assert ended is None or isinstance(ended, RigError)
 
 
-def test_one_that_has_to_be_started_anew_again_and_again_ends_the_search(
+def test_one_that_dies_above_a_rate_is_started_anew_each_time_and_that_is_what_stops_it(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_up = MadeUp(says=lambda rate_per_s, _: ServiceGone("it died") if rate_per_s > 3 else "held")
     curve, ended = searched(made_up, plan, tmp_path, monkeypatch)
-    assert isinstance(ended, RigError)
-    assert made_up.renewed == RESTARTS_MOST
-    assert curve.ended_by == "rig"
-    assert all(each.reason == "the service ended during the load" for each in curve.steps if each.outcome == "broke")
+    assert ended is None
+    assert curve.certified_per_s is not None and curve.refuted_per_s is not None
+    assert curve.certified_per_s <= 3 < curve.refuted_per_s
+    assert made_up.renewed == sum(each.service_ended is not None for each in curve.steps) > RESTARTS_MOST
+    assert curve.limiter.kind == "service_ended" and "it died" in curve.limiter.witness
+    assert "restarted" in curve.findings and "metastable" not in curve.findings
+
+
+def test_a_rate_that_held_by_chance_is_no_return_and_the_service_not_metastable(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(19, says=lambda rate_per_s, number: "held" if number == 1 else "")
+    curve, ended = searched(made_up, plan, tmp_path, monkeypatch)
+    assert ended is None
+    assert "metastable" not in curve.findings and "restarted" in curve.findings
+    returns = [each.rate_per_s for each in curve.steps if each.purpose == "return"]
+    assert returns[:3] == [20, 20, 10] and made_up.renewed == 1
+    assert curve.certified_per_s is not None and 16 < curve.certified_per_s <= 19, "a lower rate is soaked"
+
+
+def test_a_search_that_ended_early_does_not_say_that_nothing_stopped_the_service(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(100, says=lambda _, number: Interrupted("stop") if number > 2 else "")
+    curve, _ = searched(made_up, plan, tmp_path, monkeypatch)
+    assert curve.limiter.witness == "not known yet: the search ended early"
 
 
 def stopped_after(loads: int) -> Says:

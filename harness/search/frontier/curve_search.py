@@ -2,8 +2,9 @@
 
 `harness.search.level_search` says which load comes next. Before the first one a load without the fault must hold, since
 a service that breaks in health has no frontier. After each load that broke the service must come back: a load without
-the fault is tried, and if its gates do not hold (the finding `metastable`) the service is started anew, at most
-`RESTARTS_MOST` times. Each answer is appended to `steps.ndjson` before the next load begins.
+the fault is tried, and if its gates do not hold the service is started anew, at most `RESTARTS_MOST` times; it is
+`metastable` if they hold then. A service that ended is started anew too. Each answer is appended to `steps.ndjson`
+before the next load begins.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import Interrupted, RigError, ServiceGone, UsageError
-from harness.rundir.searches.capacity import LoadStep, StepOutcome, StepPurpose
+from harness.rundir.searches.capacity import StepOutcome, StepPurpose
 from harness.rundir.searches.frontier import FrontierCurve, FrontierStep, RecordedFrontierStep
-from harness.search.capacity import RESTARTS_MOST
+from harness.search.capacity import RESTARTS_MOST, died
 from harness.search.frontier.kinds import level_text
 from harness.search.frontier.level_loads import LevelLoads
 from harness.search.frontier.level_step import frontier_step
@@ -72,17 +73,18 @@ class FrontierCurveSearch:
         step = self._next(wanted, wanted.purpose)
         if step.outcome == "generator":
             step = self._next(wanted, wanted.purpose)
-        if step.outcome == "broke" and step.run:
+        if step.outcome == "broke" and step.service_ended is None:
             self._come_back()
         return "undecided" if step.outcome == "generator" else step.outcome
 
     def _come_back(self) -> None:
         """After a load that broke: without the fault the gates must hold, or the service is started anew."""
         step = self._without_fault("return", ("generator",))
-        if step.outcome == "held" or not step.run:
+        if step.outcome == "held" or step.service_ended is not None:
             return
         self._say(f"  without the fault it does not come back ({step.reason}); starting the service anew")
         self._renew()
+        self._without_fault("return", ("generator",))
 
     def _without_fault(self, purpose: StepPurpose, again: tuple[StepOutcome, ...]) -> FrontierStep:
         """The load without the fault, once more if the first ended as one of `again`. Before the search that is also a
@@ -102,8 +104,8 @@ class FrontierCurveSearch:
                     "the steps in the directory are those of a search with other options",
                     "give the same --from, --to and --within",
                 )
-        if not step.run:  # the service ended under it
-            self._renew()
+        if step.service_ended is not None:
+            self._stack.renew()  # the next load starts another one
         return step
 
     def _load(self, wanted: WantedLoad | None, purpose: StepPurpose) -> FrontierStep:
@@ -113,8 +115,8 @@ class FrontierCurveSearch:
         spec = loads.without_fault(purpose) if wanted is None else loads.at(wanted.level, purpose, confidence)
         try:
             run = self._stack.run(spec)
-        except ServiceGone:
-            step = _died(wanted, purpose, spec.rate_per_s)
+        except ServiceGone as exc:
+            step = _died(wanted, purpose, spec.rate_per_s, exc.message)
         else:
             before = self._pooled if wanted is not None and wanted.pooled else ()
             step, evidence = frontier_step(run, loads, wanted, purpose, before)
@@ -155,12 +157,8 @@ def describe_level(step: FrontierStep, loads: LevelLoads) -> str:
     return f"  {loads.target.upstream} {kind:<8} {step.purpose:<8} {level:>9}  {step.outcome}: {what}{reason}"
 
 
-def _died(wanted: WantedLoad | None, purpose: StepPurpose, rate_per_s: float) -> FrontierStep:
-    """The service ended under the load: it broke, and the next load starts another one."""
-    step = LoadStep(
-        purpose=purpose, rate_per_s=rate_per_s, run="", seconds=0, outcome="broke",
-        reason="the service ended during the load", alpha=wanted.alpha if wanted else None, n=0, completed_per_s=0,
-        p50_ms=None, p99_ms=None, in_flight_mean=0, little=None, stationary=False, gates=(), cpu_cores=None,
-        busiest_thread=None, load_cores=None, threads_most=None, sockets_most=None,
-    )  # fmt: skip
-    return FrontierStep.model_validate({**step.model_dump(), "level": wanted.level if wanted else None})
+def _died(wanted: WantedLoad | None, purpose: StepPurpose, rate_per_s: float, how: str) -> FrontierStep:
+    """The service ended while the load was being started."""
+    load = WantedLoad("explore", rate_per_s, alpha=wanted.alpha if wanted else None)
+    fields = died(load, purpose, how).model_dump()
+    return FrontierStep.model_validate({**fields, "level": wanted.level if wanted else None})

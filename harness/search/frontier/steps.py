@@ -14,7 +14,7 @@ from harness.rundir.searches.frontier import (
     FrontierStep,
     recorded_frontier_steps,
 )
-from harness.search.capacity import CORE_LEFT
+from harness.search.capacity import CORE_LEFT, returned_twice
 from harness.search.frontier.kinds import KINDS
 from harness.search.frontier.upstream_faults import FrontierTarget
 
@@ -79,10 +79,10 @@ def _findings(
     steps: Sequence[FrontierStep], bracket: Bracket | None, cores: float | None
 ) -> tuple[FrontierFinding, ...]:
     found: list[FrontierFinding] = []
-    failed_return = [step for step in steps if step.purpose == "return" and step.outcome in ("broke", "undecided")]
-    if failed_return:
+    if ("broke", "held") in returned_twice(steps):
         found.append("metastable")
-    if failed_return or any(not step.run for step in steps):
+    failed_return = any(step.purpose == "return" and step.outcome != "held" for step in steps)
+    if failed_return or any(step.service_ended is not None for step in steps):
         found.append("restarted")
     if bracket and bracket.not_monotone:
         found.append("not_monotone")

@@ -125,7 +125,7 @@ def test_one_that_does_not_come_back_is_metastable_and_started_anew(tmp_path: Pa
     assert curve.certified is not None
 
 
-def test_one_that_dies_again_and_again_ends_the_search(tmp_path: Path) -> None:
+def test_one_that_dies_again_and_again_holds_at_no_level(tmp_path: Path) -> None:
     made_up = MadeUp()
 
     def run(spec: LoadSpec) -> LoadRun:
@@ -136,10 +136,20 @@ def test_one_that_dies_again_and_again_ends_the_search(tmp_path: Path) -> None:
 
     made_up.run = run  # type: ignore[method-assign]
     curve, ended = searched(made_up, loads_of(tmp_path), tmp_path)
+    assert ended is None
+    assert curve.ended_by == "nothing_holds"
+    assert made_up.renewed == sum(each.service_ended is not None for each in curve.steps) > 1
+    assert curve.broke == "it died"
+    assert "restarted" in curve.findings and "metastable" not in curve.findings
+
+
+def test_one_that_does_not_come_back_when_it_is_started_anew_either_is_not_metastable(tmp_path: Path) -> None:
+    made_up = MadeUp()
+    made_up.says = lambda spec, number: "broke" if number > 2 else ""
+    curve, ended = searched(made_up, loads_of(tmp_path), tmp_path)
     assert isinstance(ended, RigError)
-    assert (made_up.renewed, curve.ended_by) == (RESTARTS_MOST, "rig")
-    assert curve.broke == "the service ended during the load"
-    assert "restarted" in curve.findings
+    assert made_up.renewed == RESTARTS_MOST
+    assert "restarted" in curve.findings and "metastable" not in curve.findings
 
 
 def stopped_after(loads: int) -> Says:
