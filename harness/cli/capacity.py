@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from harness.search.capacity import Settings
     from harness.search.search_progress import SearchState
 
+CERTIFIED_LEAST_MS: Final = 3_000.0
+"""A load that is shorter certifies nothing at any rate."""
 WORDS: Final = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "rig_failure": "RIG_FAILURE"}
 _RATE, _DURATION, _SHARE = Quantity("rate"), Quantity("duration"), Quantity("share")
 
@@ -85,26 +88,34 @@ def capacity_command(
     holds or it fell, 2 usage or scenario error, 3 nothing certified, 4 the rig failed, 130 interrupted.
     """
     from harness.cli.display.search_panel import closing
-    from harness.run.invocation import load_all, targets_of
     from harness.run.remote_load import workers_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
     from harness.search.capacity_run import Asked, read_capacity, search_capacity
-    from harness.target_allowlist import refuse_foreign_targets
 
     workers, remote = workers_of(workers, expect_workers, listen, token_file)
-    (loaded,) = load_all([scenario], sets, (), load_is_elsewhere=remote is not None)
-    cell = cell_of(loaded, only)
-    display, show = _display(loaded, quiet=quiet)
-    refuse_foreign_targets(targets_of([loaded]), allowed)
+    loaded = _loaded(scenario, sets, allowed, load_is_elsewhere=remote is not None)
+    cell, (display, show) = cell_of(loaded, only), _display(loaded, quiet=quiet)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
-    before = read_capacity(baseline) if baseline else None
-    asked = Asked(_faults(faults, no_faults=no_faults), resume, before, max_drop, target)
+    base = read_capacity(baseline) if baseline else None
+    asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop, target)
     display.note(_announcement(cell.loaded, settings, asked.faults))
     with Stopper() as stopper, closing(display):
         session = Session(Options(out, seed, sets, workers, remote, allowed=allowed), display, stopper)
         folder, results = search_capacity(session, cell, settings, asked, show)
     return tell(results, folder, as_json=as_json, quiet=quiet)
+
+
+def _loaded(
+    scenario: str, sets: tuple[str, ...], allowed: tuple[str, ...], *, load_is_elsewhere: bool
+) -> LoadedScenario:
+    """Raises ScenarioErrors, and UsageError for a target that is not allowed."""
+    from harness.run.invocation import load_all, targets_of
+    from harness.target_allowlist import refuse_foreign_targets
+
+    (loaded,) = load_all([scenario], sets, (), load_is_elsewhere=load_is_elsewhere)
+    refuse_foreign_targets(targets_of([loaded]), allowed)
+    return loaded
 
 
 def _display(loaded: LoadedScenario, *, quiet: bool) -> tuple[Display, Callable[[SearchState], None]]:
@@ -133,6 +144,8 @@ def tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) 
         return results.exit_code
     if not quiet:
         _print(results)
+        if results.interrupted or results.verdict == "rig_failure":
+            output.say(f"to go on from here, add to the same command: --resume {shlex.quote(str(folder))}")
     output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
     return results.exit_code
 
@@ -151,6 +164,8 @@ def cell_of(loaded: LoadedScenario, only: str | None) -> LoadedCell:
     for cell in every:
         if only is None or cell.name == only:
             return cell
+    if len(every) == 1:
+        raise UsageError("this scenario is no matrix, so it has no cells", "leave out --only")
     raise UsageError(f"no cell is called {only}", f"cells: {', '.join(cell.name or '' for cell in every)}")
 
 
@@ -160,9 +175,18 @@ def _settings(
     from harness.errors import UsageError
     from harness.scenario.planning.timeline import lowest_rate_per_s
     from harness.search.capacity import Settings
+    from harness.search.level_search import LEAST_PER_S
 
     own = lowest_rate_per_s(loaded.scenario.load)
-    first_per_s = first if first is not None else own or 10.0
+    first_per_s = first if first is not None else max(LEAST_PER_S, own or 10.0)
+    if first_per_s < LEAST_PER_S:
+        raise UsageError(f"--from {first_per_s:g}/s is below the lowest rate that is tried", "--from 1/s, or higher")
+    for option, length_ms in (("--step", step), ("--soak", soak)):
+        if length_ms < CERTIFIED_LEAST_MS:
+            raise UsageError(
+                f"{option} {format_duration(length_ms)} is too short to certify anything",
+                f"{option} {format_duration(CERTIFIED_LEAST_MS)} or longer",
+            )
     if to is not None and to < first_per_s:
         raise UsageError(f"--to {to:g}/s is below --from {first_per_s:g}/s", "give a higher --to, or a lower --from")
     if not 0.01 <= within <= 1:
@@ -201,6 +225,8 @@ def _print(results: CapacityResults) -> None:
             output.say(f"{'':<{width}}  {curve.would_decide}")
     for text, reason in results.not_judged.items():
         output.say(f"not judged: `{text}`: {reason}")
+    for name in results.not_begun:
+        output.say(f"not begun: {name}")
     if results.compared:
         output.say(results.compared)
     output.say(results.sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,8 @@ def _show(results: FrontierResults, folder: Path, *, as_json: bool, quiet: bool)
         return
     if not quiet:
         _print(results)
+        if results.interrupted or results.verdict == "rig_failure":
+            output.say(f"to go on from here, add to the same command: --resume {shlex.quote(str(folder))}")
     output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
 
 
@@ -205,4 +208,6 @@ def _print(results: FrontierResults) -> None:
         output.say(f"not judged: `{text}`: {reason}")
     for reason in results.not_searched.values():
         output.say(f"not searched: {reason}")
+    for name in results.not_begun:
+        output.say(f"not begun: {name}")
     output.say(results.sentence)

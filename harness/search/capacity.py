@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 from harness.errors import Interrupted, RigError, ServiceGone, UsageError
 from harness.rundir.searches.capacity import (
     CapacityFinding,
+    CurveEnd,
     Limiter,
     LoadStep,
     RateCurve,
@@ -28,6 +29,7 @@ from harness.rundir.searches.capacity import (
     StepPurpose,
     recorded_steps,
 )
+from harness.search.answers.hopeless import Hopeless, hopeless
 from harness.search.answers.would_decide import would_decide
 from harness.search.level_search import (
     EXPLORED_MOST,
@@ -152,7 +154,7 @@ class CurveSearch:
         bracket: Bracket | None = None
         wanted = next(search)
         try:
-            while bracket is None:
+            while bracket is None and hopeless(self._steps) is None:
                 try:
                     wanted = search.send(self._answer(wanted, recorded))
                 except StopIteration as stop:
@@ -273,14 +275,15 @@ class CurveSearch:
     def _curve(
         self, bracket: Bracket | None, ended: Exception | None, cores: float | None, capacities: dict[str, int]
     ) -> RateCurve:
+        given_up = None if bracket or ended else hopeless(self._steps)
         return RateCurve(
             fault=self._fault,
             certified_per_s=self._certified(),
             refuted_per_s=self._refuted(),
             at_least=bool(bracket and bracket.at_least),
-            ended_by=bracket.ended_by if bracket else "interrupted" if isinstance(ended, Interrupted) else "rig",
+            ended_by=_ended_by(bracket, given_up, ended),
             findings=self._findings(bracket, cores),
-            would_decide=would_decide(self._steps, self._plan),
+            would_decide=given_up.why if given_up else would_decide(self._steps, self._plan),
             limiter=_limiter(self._steps, cores, capacities, is_whole=bracket is not None),
             steps=tuple(self._steps),
         )
@@ -311,6 +314,14 @@ def return_rate(steps: Sequence[LoadStep]) -> float | None:
     if not held:
         return None
     return held[0] / 2.0 ** returned_twice(steps).count(("broke", "broke"))
+
+
+def _ended_by(bracket: Bracket | None, given_up: Hopeless | None, ended: Exception | None) -> CurveEnd:
+    if bracket is not None:
+        return bracket.ended_by
+    if given_up is not None:
+        return given_up.ended_by
+    return "interrupted" if isinstance(ended, Interrupted) else "rig"
 
 
 def _limiter(steps: Sequence[LoadStep], cores: float | None, capacities: dict[str, int], *, is_whole: bool) -> Limiter:

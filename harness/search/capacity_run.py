@@ -77,6 +77,11 @@ def search_capacity(
     """
     plan, _ = dry_plan(cell.loaded.checked)
     refuse_unsearchable(plan)
+    if asked.baseline and asked.baseline.scenario.name != cell.loaded.scenario.name:
+        raise UsageError(
+            f"the baseline is of {asked.baseline.scenario.name}, and this scenario is {cell.loaded.scenario.name}",
+            "give a capacity.json of the same scenario",
+        )
     faults = curves_of(plan, asked.faults)
     seed = cell.loaded.scenario.seed if session.options.seed is None else session.options.seed
     this = asked_search("capacity", plan, seed, asdict(settings))
@@ -175,6 +180,7 @@ def _results(
         sentence=sentence_of(curves),
         compared=compared,
         not_judged=not_judged(plan),
+        not_begun=tuple(fault or "health" for fault in curves_of(plan, asked.faults)[len(curves) :]),
         replicas=None if asked.target_per_s is None else replicas_for(asked.target_per_s, curves),
         curves=tuple(curves),
     )

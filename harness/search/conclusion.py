@@ -45,7 +45,9 @@ def sentence_of(curves: Sequence[RateCurve]) -> str:
 
 def _carried(curve: RateCurve) -> str:
     if curve.certified_per_s is None:
-        return "nothing that could be certified" if curve.ended_by != "nothing_holds" else "nothing, down to 1/s"
+        lowest_per_s = min((step.rate_per_s for step in curve.steps), default=1.0)
+        nothing = f"nothing, down to {lowest_per_s:g}/s"
+        return nothing if curve.ended_by == "nothing_holds" else "nothing that could be certified"
     least = "at least " if curve.at_least else ""
     until = f" and not {curve.refuted_per_s:g}/s" if curve.refuted_per_s is not None else ""
     gave_out = " (the load generator ended here)" if curve.ended_by == "generator" else ""

@@ -60,6 +60,7 @@ class _Judged:
     gates: tuple[StepGate, ...]
     stationary: bool
     service_ended: str | None = None
+    nothing_for: str | None = None
 
 
 def step_of(
@@ -100,6 +101,8 @@ def step_of(
         little=float(inside.sum() / seconds * spent_s.mean()) if inside.any() else None,
         stationary=judged.stationary,
         service_ended=judged.service_ended,
+        failed_alike=_failed_alike(rows["outcome"][inside], rows["status"][inside]),
+        nothing_for=judged.nothing_for if inside.any() else None,
         gates=judged.gates,
         cpu_cores=_cores(readings),
         busiest_thread=run.busiest_thread,
@@ -149,12 +152,13 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, rules: LoadRules) -
         return _Judged("generator", full, gates, stationary=True)
     if not full and (broken := _rig_reason(results, rules.excusing)):
         return _Judged("generator", broken, gates, queue is None)
+    nothing = next((one.finding.reason for one in verdicts if not one.finding.n), None)
     outcome, reason = _by_gates(gates, judged.gates, certifies=load.alpha is not None)
     if queue is not None:
         outcome, reason = "broke", f"not stationary: {queue}"
     if outcome == "broke" and (taken := _taken_by_others(judged, evidence)):
         outcome, reason = "generator", taken
-    return _Judged(outcome, reason, gates, queue is None)
+    return _Judged(outcome, reason, gates, queue is None, nothing_for=nothing)
 
 
 def _taken_by_others(judged: GateVerdicts, evidence: Evidence) -> str:
@@ -215,6 +219,13 @@ def _span(evidence: Evidence) -> tuple[int, int]:
     """The judged part of the load, absolute."""
     begin_ns = evidence.t0_ns
     return begin_ns, begin_ns + round(evidence.plan.load.duration_ms * NS_PER_MS)
+
+
+def _failed_alike(outcome: NDArray[np.uint8], status: NDArray[np.uint16]) -> str | None:
+    """`HTTP 500` if every request was answered so; None if one was not, or if they ran out of time."""
+    if not len(outcome) or (outcome != Outcome.HTTP_ERROR).any() or (status != status[0]).any():
+        return None
+    return f"HTTP {int(status[0])}"
 
 
 def _quantile_ms(latency_ns: NDArray[np.int64], quantile: float) -> float | None:

@@ -58,7 +58,8 @@ def searched(
 ) -> tuple[RateCurve, Exception | None]:
     def step_of(run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Any) -> tuple[LoadStep, object]:
         options.get("pooled", []).append(len(before))
-        made = step(load.rate_per_s, made_up.outcomes[-1], purpose=purpose, alpha=load.alpha, run=run.run_dir.name)
+        figures = {"purpose": purpose, "alpha": load.alpha, "run": run.run_dir.name, **options.get("figures", {})}
+        made = step(load.rate_per_s, made_up.outcomes[-1], **figures)
         return made, object()
 
     monkeypatch.setattr(capacity, "step_of", step_of)
@@ -246,3 +247,31 @@ def test_a_busy_machine_is_not_taken_for_a_service_that_does_not_come_back(
     assert ended is None and made_up.renewed == 0
     assert "metastable" not in curve.findings
     assert tried[1] == tried[0] + 1, "it was tried once more"
+
+
+def test_errors_that_no_rate_explains_end_the_curve(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(says=lambda _rate, _number: "broke")
+    curve, ended = searched(made_up, plan, tmp_path, monkeypatch, figures={"failed_alike": "HTTP 500"})
+    assert (len(made_up.specs), curve.ended_by, ended) == (2, "nothing_holds", None)
+    assert curve.would_decide == (
+        "every request was answered HTTP 500, at 11.1/s and at 20/s; the log of the service may say why"
+    )
+
+
+def test_a_gate_that_has_nothing_to_judge_ends_the_curve(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(says=lambda _rate, _number: "undecided")
+    nothing = "the locustfile sent no request called `baskt`; it sent `basket`"
+    curve, ended = searched(made_up, plan, tmp_path, monkeypatch, figures={"nothing_for": nothing})
+    assert (len(made_up.specs), curve.ended_by, ended) == (2, "undecided", None)
+    assert curve.would_decide == nothing
+
+
+def test_a_service_that_runs_out_of_time_is_searched_down(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curve, _ = searched(MadeUp(2), plan, tmp_path, monkeypatch)
+    assert curve.ended_by == "bracket"

@@ -35,6 +35,9 @@ CapacityFinding = Literal[
 StepPurpose = Literal["explore", "soak", "refute", "return", "health"]
 """`return`: after a load that broke, whether the service is as it was before. `health`: before a search over the levels
 of a fault, whether the gates hold without it."""
+CurveEnd = Literal["bracket", "to", "generator", "nothing_holds", "undecided", "interrupted", "rig"]
+"""`bracket`: it has both answers. `to`, `generator`: nothing broke up to the highest rate, or up to where the load
+generator gave out."""
 StepOutcome = Literal["held", "broke", "undecided", "generator"]
 """`generator`: the load generator or the machine gave out first."""
 
@@ -105,6 +108,10 @@ class LoadStep(Frozen):
     upstreams: tuple[StepUpstream, ...] = ()
     service_ended: str | None = None
     """How the service ended during the load, for people; null: it did not."""
+    failed_alike: str | None = None
+    """How every judged request failed at once, which no rate explains: `HTTP 500`. null: they did not."""
+    nothing_for: str | None = None
+    """Why a gate had nothing to judge although requests came, for people; null: every gate had something."""
     wall_s: float | None = None
     """Wall clock of the load with its settling, its drain and its judging, and the start of the stack before the first.
     """
@@ -147,11 +154,12 @@ class RateCurve(Frozen):
     certified_per_s: float | None
     refuted_per_s: float | None
     at_least: bool
-    ended_by: Literal["bracket", "to", "generator", "nothing_holds", "undecided", "interrupted", "rig"]
+    ended_by: CurveEnd
     findings: tuple[CapacityFinding, ...] = ()
     limiter: Limiter
     would_decide: str = ""
-    """A sentence where a certificate is missing: what would decide it, or where and why the load generator gave out."""
+    """A sentence where a certificate is missing: what would decide it, where and why the load generator gave out, or
+    why no rate could change anything."""
     steps: tuple[LoadStep, ...]
 
 
@@ -192,6 +200,8 @@ class CapacityResults(Frozen):
     compared: str = ""
     """What the comparison with a baseline said; empty without one."""
     not_judged: dict[str, str]
+    not_begun: tuple[str, ...] = ()
+    """The curves that were asked for and not begun, since the search ended early: the fault, or `health`."""
     replicas: ReplicaPlan | None = None
     """null: no target was asked for."""
     curves: tuple[RateCurve, ...]

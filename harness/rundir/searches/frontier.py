@@ -98,4 +98,6 @@ class FrontierResults(Frozen):
     sentence: str
     not_judged: dict[str, str]
     not_searched: dict[str, str] = {}
+    not_begun: tuple[str, ...] = ()
+    """The curves that were asked for and not begun, since the search ended early: `azure latency`."""
     curves: tuple[FrontierCurve, ...]

@@ -173,5 +173,6 @@ def _results(
         sentence=frontier_sentence(curves),
         not_judged=unjudged(first.plan, tuple(curve.gates for curve in search.curves)),
         not_searched=search.left_out,
+        not_begun=tuple(f"{each.target.upstream} {each.target.kind}" for each in search.curves[len(curves) :]),
         curves=tuple(curves),
     )
