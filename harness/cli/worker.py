@@ -35,11 +35,11 @@ def worker_command(
     hosts that this command allows as well, and `${VAR}` comes from the environment here. The command serves one
     load. Exit codes: 0 every row has arrived, 2 it could not take part, 4 the load failed, 130 interrupted.
     """
-    from harness.run.remote_load import parse_address
+    from harness.run.remote_load import parse_master
     from harness.run.signals import Stopper
     from harness.worker.agent import WorkerOptions, serve
 
-    options = WorkerOptions(parse_address(master, "HOST:PORT"), token_file, allowed, locustfile, data)
+    options = WorkerOptions(parse_master(master), token_file, allowed, locustfile, data)
     with Stopper() as stopper:
         serve(options, os.environ, lambda text: output.say(text, err=True), lambda: stopper.asked)
     return 0
