@@ -77,6 +77,11 @@ def _print(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) 
         shown = lines
     if search := _search_most(loaded):
         output.say(f"  `tailgate capacity` takes at most about {search} for each cell")
+    if any(gate.every_arrival for cell in cells for gate in cell.gates):
+        output.say(
+            "  `for NAME` of a locustfile: as if every arrival sent that request; where one in ten does, it takes ten "
+            "times as long"
+        )
     output.say("  times are of a gate's phase, with slow requests spread evenly; those in spells need longer")
 
 
