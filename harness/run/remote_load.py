@@ -113,9 +113,9 @@ class JoinedWatch:
         if len(self._known) == self._of:
             return
         here = read_joined(self._run_dir)
-        for name in here:
+        for number, name in enumerate(here, 1):
             if name not in self._known:
-                self._say(f"{name} is here, {len(here)} of {self._of}")
+                self._say(f"{name} is here, {number} of {self._of}")
         self._known = here
 
 

@@ -80,6 +80,9 @@ def test_who_has_joined_is_said_once(tmp_path: Path) -> None:
     handshake.write_joined(tmp_path, ["worker 1 (a)", "worker 2 (b)"])
     watch.look()
     assert said == ["worker 1 (a) is here, 1 of 2", "worker 2 (b) is here, 2 of 2"]
+    said.clear()
+    JoinedWatch(plan, tmp_path, said.append).look()
+    assert said == ["worker 1 (a) is here, 1 of 2", "worker 2 (b) is here, 2 of 2"]
 
 
 def test_options_that_belong_together(tmp_path: Path) -> None:
