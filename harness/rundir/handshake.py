@@ -190,7 +190,11 @@ class Handshake:
 
     def is_orphan(self) -> bool:
         """Whether the process that started this one is gone, or gives no sign of life although it once did."""
-        return os.getppid() != self._parent or self._parent_alive.is_over(PARENT_SILENT_S)
+        return self.is_abandoned() or self._parent_alive.is_over(PARENT_SILENT_S)
+
+    def is_abandoned(self) -> bool:
+        """Whether the process that started this one is gone."""
+        return os.getppid() != self._parent
 
     def show_life(self) -> None:
         """Called at least once a second."""

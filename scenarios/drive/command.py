@@ -7,6 +7,7 @@ contains no Python modules.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ class WorkerId:
     index: int
     token_file: Path | None = None
     """The token of the load's master on another machine; None: there is no master."""
+
+    def tidy_up(self) -> None:
+        """Removes what a `tailgate worker` that is gone has left: its temporary folder, in which this process runs."""
+        if self.token_file is not None:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
 
 
 def worker_argv(run_dir: Path, index: int) -> list[str]:

@@ -35,7 +35,7 @@ class LoginRecord(Frozen):
 
     def write(self, run_dir: Path, worker: int) -> None:
         """Replaces the record. Raises OSError."""
-        replace_file(_file(run_dir, worker), self.model_dump_json() + "\n")
+        replace_file(logins_file(run_dir, worker), self.model_dump_json() + "\n")
 
 
 def read_logins(run_dir: Path, workers: int) -> LoginRecord | None:
@@ -58,8 +58,8 @@ def together(records: Iterable[LoginRecord]) -> LoginRecord | None:
 
 def _read(run_dir: Path, worker: int) -> Iterable[LoginRecord]:
     with suppress(OSError, ValueError):
-        yield LoginRecord.model_validate_json(_file(run_dir, worker).read_bytes())
+        yield LoginRecord.model_validate_json(logins_file(run_dir, worker).read_bytes())
 
 
-def _file(run_dir: Path, worker: int) -> Path:
+def logins_file(run_dir: Path, worker: int) -> Path:
     return run_dir / f"logins-{worker}.json"
