@@ -132,7 +132,7 @@ def _when(phase: str) -> str:
 def _describe_phase(phase: PhaseResult) -> str:
     missing = sorted((each for each in phase.present if each.missing), key=_expected_share)
     excused = [each for each in phase.present if not each.missing and each.share is not None and each.share < 1]
-    whole = sum(each.share == 1 for each in phase.present)
+    whole = [each.upstream for each in phase.present if each.share == 1]
     groups = alike([(each.upstream, _expected_share(each)) for each in missing])
     parts = [f"{names} in {share}" for names, _, share in groups]
     if parts:
@@ -140,9 +140,9 @@ def _describe_phase(phase: PhaseResult) -> str:
     if more := len(missing) - sum(several for _, several, _ in groups):
         parts.append(f"{more} more below 100 %")
     if whole and missing:
-        parts.append(f"{whole} others 100 %" if whole > 1 else "the other 100 %")
+        parts.append(f"{len(whole)} others 100 %" if len(whole) > 1 else "the other 100 %")
     elif whole:
-        parts.append(f"{whole} in 100 % of the answers")
+        parts.append(f"{some(whole)} in 100 % of the answers")
     if excused:
         parts.append(f"{some([each.upstream for each in excused])} under a fault")
     return ", ".join(parts)

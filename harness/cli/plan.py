@@ -82,6 +82,11 @@ def _print(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) 
     if search := _frontier_most(loaded):
         each = " for each cell" if len(cells) > 1 else ""
         output.say(f"  `tailgate frontier --all` takes at most about {search}{each}")
+    if any(gate.every_arrival for cell in cells for gate in cell.gates):
+        output.say(
+            "  `for NAME` of a locustfile: as if every arrival sent that request; where one in ten does, it takes ten "
+            "times as long"
+        )
     output.say("  times are of a gate's phase, with slow requests spread evenly; those in spells need longer")
 
 

@@ -50,12 +50,12 @@ def worker_command(
     load, or with --keep as many as come. Exit codes: 0 every row has arrived, 2 it could not take part, 4 a load
     failed, 130 interrupted.
     """
-    from harness.run.remote_load import parse_address
+    from harness.run.remote_load import parse_master
     from harness.run.signals import Stopper
     from harness.worker.agent import WorkerOptions, serve
     from harness.worker.keeper import serve_many
 
-    options = WorkerOptions(parse_address(master, "HOST:PORT"), token_file, allowed, locustfile, data)
+    options = WorkerOptions(parse_master(master), token_file, allowed, locustfile, data)
 
     def report(text: str) -> None:
         output.say(text, err=True)

@@ -210,9 +210,9 @@ def _clocks(run_dir: Path, plan: Plan, broken: list[str]) -> dict[int, WorkerClo
     clocks = clocks_of(_lines(read_clocks, run_dir, broken))
     for index in range(plan.load.workers):
         if index not in clocks:
-            broken.append(f"{CLOCKS} does not say how the clock of worker {index} compares with ours")
+            broken.append(f"{CLOCKS} does not say how the clock of worker {index + 1} compares with ours")
         elif clocks[index].jumped:
-            broken.append(f"the clock of worker {index} ({clocks[index].host}) jumped during the load")
+            broken.append(f"the clock of worker {index + 1} ({clocks[index].host}) jumped during the load")
     return clocks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -13,12 +14,9 @@ from harness.gates.gate import MEAN_MOMENTS, Finding, GateVerdict, Unit
 from harness.gates.reference.limits import Limits
 from harness.rundir.finding_kind import FindingKind
 from harness.statistics import mean_bounds
-from harness.units import format_duration, format_exact_duration
+from harness.units import duration_literal, format_duration, format_exact_duration, format_things
 
-_UNDECIDED: Final = {
-    FindingKind.TOO_FEW: "the phase holds too few independent moments to be sure",
-    FindingKind.TOO_CLOSE: "too close to the limit to be sure",
-}
+_UNDECIDED: Final = {FindingKind.TOO_CLOSE: "too close to the limit to be sure"}
 
 
 def moments_of(n: int, seconds: float, clump_s: float) -> float:
@@ -86,10 +84,23 @@ def judge_mean(
         below=below,
         alphas=(alpha, alpha_fail / spent),
     )
-    reason = f"{_UNDECIDED[kind]}: {comparison}" if kind in _UNDECIDED else comparison
+    why = _few(n, seconds, settings.clump_ms) if kind is FindingKind.TOO_FEW else _UNDECIDED.get(kind, "")
+    reason = f"{why}: {comparison}" if why else comparison
     return replace(
         finding, verdict=verdict, kind=kind, reason=reason, observed=observed, low=max(low, 0.0), high=high, seen=seen
     )
+
+
+def _few(n: int, seconds: float, clump_ms: float) -> str:
+    """What there is too little of, and how much is needed: requests, or time for independent moments."""
+    if moments_of(n, seconds, clump_ms / 1000) >= n:
+        found = (
+            f"the phase has {format_things(n, 'request')} of those that the gate counts, and {MEAN_MOMENTS} are needed"
+        )
+        needed = duration_literal(math.ceil(seconds * MEAN_MOMENTS / n) * 1000)
+        return f"{found} to be sure (raise the rate, or let it last {needed})"
+    needed = duration_literal(math.ceil(MEAN_MOMENTS * clump_ms / 1000) * 1000)
+    return f"the phase lasts {format_duration(seconds * 1000)}, and {needed} are needed to be sure"
 
 
 def _figure(value: float, unit: Unit) -> str:

@@ -13,6 +13,8 @@ from harness.model.value_types import closest, refusal
 __all__ = ["GateSyntaxError", "parse_gate"]
 
 _PERCENTILE: Final = re.compile(r"p\d")
+_FOR_BEHIND: Final = re.compile(r'([^<>="]+)([<>=][^"]*?) (for (?:"[^"]*"|\S+))(.*)')
+"""A gate whose `for REQUEST` follows the limit: its subject, comparison with limit, request, and the rest."""
 _KEPT_MOST: Final = 1_000
 """As many parsed gates are kept: more than a scenario and its matrix have."""
 _ABOVE: Final = ("complete", "throughput")
@@ -55,7 +57,10 @@ def parse_gate(text: str) -> Gate:
         except SubjectError as exc:
             fix = _write(_meant(text)) or exc.fix
             raise GateSyntaxError(exc.message, fix, exc.offset) from None
-        words.end()
+        try:
+            words.end()
+        except GateSyntaxError as exc:
+            raise GateSyntaxError(exc.message, _for_in_front(text) or exc.fix, exc.offset) from None
         return gate
     offset = words.offset
     if not first:
@@ -72,6 +77,19 @@ def parse_gate(text: str) -> Gate:
     close = closest(first.lower(), GATES)
     fix = f"did you mean `{close}`?" if close else "a gate begins with p99, errors, timeouts, complete, calls …"
     raise GateSyntaxError(f"`{first}` is not something a gate can measure", fix, offset)
+
+
+def _for_in_front(text: str) -> str:
+    """The fix for `for REQUEST` behind the limit: the gate with it before the comparison, where it belongs, or without
+    it where a kind of gate has none. Empty if the text has none there, or is no gate in either way."""
+    match = _FOR_BEHIND.fullmatch(text)
+    if match is None:
+        return ""
+    subject, limit, request, rest = (each.strip() for each in match.groups())
+    if fix := _write(_valid((f"{subject} {request} {limit} {rest}".strip(),))):
+        return fix
+    alone = _write(_valid((f"{subject} {limit} {rest}".strip(),)))
+    return f"`{subject.partition(' ')[0]}` is of the whole service and has no `for`: {alone}" if alone else ""
 
 
 def _fix_of(text: str) -> str:

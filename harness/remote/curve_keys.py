@@ -31,6 +31,7 @@ _BEAT_MS: Final = 2_000
 _SILENCE_MS: Final = 8_000
 """ZeroMQ closes a connection on which nothing came for this long, and the worker connects anew."""
 _MAKE: Final = "head -c 32 /dev/urandom | base64 > token && chmod 600 token"
+_COPY: Final = "copy the token file of `tailgate run --token-file` to this machine"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -66,20 +67,24 @@ class CurveKeys:
         _bound(socket)
 
 
-def read_keys(path: Path) -> CurveKeys:
-    """The keys of the token in a file. Raises UsageError if it cannot be used, or if others may read it."""
+def read_keys(path: Path, *, of_the_run: bool = True) -> CurveKeys:
+    """The keys of the token in a file. Raises UsageError if it cannot be used, or if others may read it.
+
+    `of_the_run`: the file is that of the run itself. A worker has a copy of it, for which it cannot make another one.
+    """
     try:
         mode = path.stat().st_mode
         with path.open("rb") as file:
             token = file.read(TOKEN_MOST + 1).strip()
     except OSError as exc:
-        raise UsageError(f"the token file {path} cannot be read: {exc.strerror}", f"make one: {_MAKE}") from exc
+        fix = f"make one: {_MAKE}" if of_the_run else _COPY
+        raise UsageError(f"the token file {path} cannot be read: {exc.strerror}", fix) from exc
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UsageError(f"the token file {path} may be read or written by others", f"chmod 600 {path}")
     if not TOKEN_LEAST <= len(token) <= TOKEN_MOST:
         raise UsageError(
             f"the token in {path} has {len(token)} bytes; it must have {TOKEN_LEAST} to {TOKEN_MOST}",
-            f"make one, and copy it to every machine: {_MAKE}",
+            f"make one, and copy it to every machine: {_MAKE}" if of_the_run else _COPY,
         )
     return CurveKeys.of(token)
 

@@ -178,7 +178,10 @@ class Relay:
     def tick(self, now_ns: int) -> None:
         """Does what is due; called every few milliseconds. Raises RigError and OSError."""
         if lost := self.roster.lost(now_ns):
-            raise RigError(f"{lost.name} was lost: nothing came from it for {LIVENESS_S:g} s")
+            raise RigError(
+                f"{lost.name} was lost: nothing came from it for {LIVENESS_S:g} s",
+                "see that worker's terminal: was it killed, did its machine sleep, or is the network cut",
+            )
         for member in self.roster.members:
             if (number := self._clocks[member.id].due(now_ns)) is not None:
                 self._send(member.id, Ping(number=number))
@@ -249,7 +252,11 @@ class Relay:
         answer = self.roster.join(sender, message, now_ns)
         if isinstance(answer, Welcome):
             self._clocks.setdefault(sender, _Clock())
+            self._note_joined()
         self._send(sender, answer)
+
+    def _note_joined(self) -> None:
+        handshake.write_joined(self._run_dir, [member.name for member in self.roster.members])
 
     def _decline(self, member: Member, message: Declined) -> None:
         """Raises RigError once the Locust processes were started: the worker's part of the plan has no sender then."""
@@ -258,6 +265,7 @@ class Relay:
             raise RigError(self.declined, message.fix)
         self.roster.leave(member.id)
         del self._clocks[member.id]
+        self._note_joined()
 
     def _compare(self, member: Member, message: Pong, now_ns: int) -> None:
         clock = self._clocks[member.id]

@@ -32,8 +32,8 @@ class Member:
 
     @property
     def name(self) -> str:
-        """For people: `worker 1 (host-b)`."""
-        return f"worker {self.index} ({self.host})"
+        """For people, counted from 1 as the worker itself says it: `worker 1 (host-b)`."""
+        return f"worker {self.index + 1} ({self.host})"
 
 
 class Roster:

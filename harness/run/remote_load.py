@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
+from harness.rundir.handshake import read_joined
 from harness.rundir.plan import Plan
 from harness.rundir.planned.load import RemoteWorkers
 from harness.rundir.planned.upstream import Endpoint
 from harness.scenario.planning.gateway_choice import ResolvedGateway, resolve_gateway
+from harness.stack.processes.ports import holder_of
 from harness.target_allowlist import is_loopback
 from harness.units import format_things
 
@@ -20,13 +25,19 @@ if TYPE_CHECKING:
 EXAMPLE = "0.0.0.0:5557"
 
 
-def parse_address(text: str, option: str) -> Endpoint:
-    """`HOST:PORT` or `[IPv6]:PORT`. Raises UsageError."""
+def parse_address(text: str, option: str, examples: str = f"{EXAMPLE} or [::1]:5557") -> Endpoint:
+    """`HOST:PORT` or `[IPv6]:PORT`. `option`: what has this address, for people. Raises UsageError."""
     host, colon, port = text.rpartition(":")
     host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UsageError(f"{option} needs HOST:PORT, not {text!r}", f"write it like {EXAMPLE} or [::1]:5557")
+        raise UsageError(f"{option} needs HOST:PORT, not {text!r}", f"write it like {examples}")
     return Endpoint(host=host, port=int(port))
+
+
+def parse_master(text: str) -> Endpoint:
+    """Where a worker finds its run. Raises UsageError."""
+    host = text if text and ":" not in text else "192.0.2.10"
+    return parse_address(text, "the address of the run", f"{host}:5557, with the host and the port of its --listen")
 
 
 def workers_of(
@@ -66,6 +77,46 @@ def with_remote_workers(plan: Plan, remote: RemoteWorkers) -> Plan:
             "give `service.url` an address that they reach, with gateway: {kind: client}; or --listen 127.0.0.1:PORT",
         )
     return plan.model_copy(update={"load": plan.load.model_copy(update={"remote": remote})})
+
+
+def refuse_unusable(address: Endpoint) -> None:
+    """Raises UsageError if workers cannot be waited for there: another process listens on the port, or the address is
+    not of this machine. Only a test of that: the port is free again when this returns."""
+    try:
+        (family, kind, protocol, _, place), *_ = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            by = f" by {holder}" if (holder := holder_of(address.port)) else ""
+            raise UsageError(
+                f"--listen {address.address}: the port is in use{by}", "give --listen another port"
+            ) from exc
+        raise UsageError(
+            f"--listen {address.address}: cannot be listened on: {exc.strerror}",
+            "give --listen an address of this machine, or 0.0.0.0 for all of them",
+        ) from exc
+
+
+class JoinedWatch:
+    """Says which workers have joined, as they do."""
+
+    def __init__(self, plan: Plan, run_dir: Path, say: Callable[[str], None]) -> None:
+        self._of = plan.load.workers if plan.load.remote is not None else 0
+        self._run_dir = run_dir
+        self._say = say
+        self._known: tuple[str, ...] = ()
+
+    def look(self) -> None:
+        """Says what is new since the last call: `worker 1 (host-b) is here, 1 of 2`."""
+        if len(self._known) == self._of:
+            return
+        here = read_joined(self._run_dir)
+        for number, name in enumerate(here, 1):
+            if name not in self._known:
+                self._say(f"{name} is here, {number} of {self._of}")
+        self._known = here
 
 
 def gateway_of(scenario: Scenario, remote: RemoteWorkers | None) -> ResolvedGateway:

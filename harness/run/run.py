@@ -31,7 +31,7 @@ from harness.run.head_start import HeadStart
 from harness.run.locustfile_watch import LocustfileWatch
 from harness.run.preload import Preload
 from harness.run.progress import Display, EarlyStop, ProgressMonitor
-from harness.run.remote_load import gateway_of, waiting_note, with_remote_workers
+from harness.run.remote_load import JoinedWatch, gateway_of, refuse_unusable, waiting_note, with_remote_workers
 from harness.run.warmup_watch import WarmupWatch
 from harness.rundir.yardstick import Yardstick, write_yardstick
 from harness.scenario.checks.toxiproxy_server import borrowed_proxies, refuse_unreachable
@@ -41,6 +41,7 @@ from harness.stack.commands import StopReason
 from harness.stack.events import Event
 from harness.stack.processes.fd_limits import fit_slots, slots_note
 from harness.stack.processes.ports import PortLease
+from harness.stack.run_state import RunState, fault_of
 from harness.target_allowlist import is_loopback
 from harness.text import split_quote
 from harness.toxiproxy.find import NONE, EngineChoice, find_engine
@@ -125,6 +126,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
             plan = plan.model_copy(update={"load": load})
         if session.options.remote is not None:
             plan = with_remote_workers(plan, session.options.remote)
+            refuse_unusable(session.options.remote.listen)
         if scenario.load.max_in_flight is None:
             plan = fit_slots(plan)
         create_run_dir(run_dir, plan, cell.loaded.text, session.options.baseline)
@@ -283,8 +285,11 @@ def _run_stack(session: Session, plan: Plan, run_dir: Path, lease: PortLease, ch
     early_stop = _early_stop(plan, run_dir, fail_fast=session.options.fail_fast)
     watch = ProgressMonitor(plan, run_dir, session.display, early_stop=early_stop)
 
+    joined = JoinedWatch(plan, run_dir, session.display.note)
+
     def starting(event: Event | None) -> None:
         session.stopper.check()
+        joined.look()
         if event:
             watch.event(event)
 
@@ -300,8 +305,11 @@ def _run_stack(session: Session, plan: Plan, run_dir: Path, lease: PortLease, ch
         except _Overrun:
             raise
         except (RigError, ServiceGone) as exc:
-            if not (run_dir / "manifest.json").exists():
-                raise
+            if not (run_dir / "manifest.json").exists():  # it ended before anything was started
+                never = RunState(run_dir, plan, watch.event)
+                never.trouble(fault_of(exc, "manifest.json"))
+                never.end_for("rig")
+                never.close(None)
             if exc.message not in watch.reported:  # the results have the rest: the end of a log, and what to do
                 session.display.note(split_quote(exc.message)[0])
 

@@ -2,8 +2,9 @@
 
 Each worker writes `ready-<i>` and waits for the supervisor's `start.json` with the monotonic times; `stop.json` ends
 the load early. A worker that signs in, or runs a locustfile, first waits for `service.json`; `failed-<i>` says why it
-could not sign in. Each file is written atomically, so that no reader sees half of it. Every wait has a time limit,
-since a worker must end when its supervisor is gone.
+could not sign in. `joined.json` names the workers on other machines that are there already. Each file is written
+atomically, so that no reader sees half of it. Every wait has a time limit, since a worker must end when its supervisor
+is gone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
@@ -31,6 +32,7 @@ SERVICE_WITHIN_S: Final = 3600.0
 _START: Final = "start.json"
 _SERVICE: Final = "service.json"
 _STOP: Final = "stop.json"
+_JOINED: Final = "joined.json"
 
 
 def prepare(run_dir: Path) -> None:
@@ -64,6 +66,17 @@ def write_stop(run_dir: Path, *, at_ns: int) -> None:
 def mark_ready(run_dir: Path, index: int) -> None:
     """Worker `index` is ready. Written by itself, or for it by whoever speaks to it. Raises OSError."""
     _put(_ready_file(run_dir, index), {"pid": os.getpid()})
+
+
+def write_joined(run_dir: Path, names: Sequence[str]) -> None:
+    """These workers on other machines take part so far. Raises OSError."""
+    replace_file(run_dir / FOLDER / _JOINED, json.dumps({"names": list(names)}) + "\n")
+
+
+def read_joined(run_dir: Path) -> tuple[str, ...]:
+    """The names of the workers on other machines that take part so far, in the order in which they joined."""
+    joined = _read(run_dir / FOLDER / _JOINED)
+    return tuple(map(str, joined["names"])) if joined else ()
 
 
 def read_start(run_dir: Path) -> tuple[int, int] | None:
@@ -124,7 +137,7 @@ def clear_load(run_dir: Path) -> None:
     """The load is over and the stack goes on, which may have files of its own in the folder."""
     folder = run_dir / FOLDER
     of_workers = (*folder.glob("ready-*"), *folder.glob("failed-*"))
-    for file in (*of_workers, folder / _SERVICE, folder / _START, folder / _STOP):
+    for file in (*of_workers, folder / _SERVICE, folder / _START, folder / _STOP, folder / _JOINED):
         file.unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()

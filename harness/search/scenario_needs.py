@@ -42,6 +42,9 @@ class GateNeeds:
     planned_s: float
     rate_per_s: float | None
     times: DecisionTimes
+    every_arrival: bool = False
+    """The rate is that of the whole load, as if every arrival sent what the gate counts: which requests a locustfile
+    sends is not known before it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ def _gate(gate: Gate, plan: Plan, phases: Mapping[str, Phase], alpha_fail: float
     after_s = gate.load_needed_after_ms(rate_per_s or 0.0) / 1000
     if times.healthy_s is not None and after_s > times.healthy_s:
         times = DecisionTimes(after_s, times.outage_s, times.half_s, times.twice_s)
-    return GateNeeds(gate.text, gate.phase, planned_s, rate_per_s, times)
+    every_arrival = plan.load.locustfile is not None and bool(gate.requests())
+    return GateNeeds(gate.text, gate.phase, planned_s, rate_per_s, times, every_arrival)
 
 
 def _least_ms(plan: Plan, phases: Mapping[str, Phase], gates: tuple[GateNeeds, ...], runs: int) -> float | None:

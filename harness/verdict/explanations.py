@@ -136,8 +136,8 @@ def why_failed(failure: Failure, cost: Sequence[CostResult] = ()) -> str:
     """
     gate, finding, phase, culprit = failure.gate, failure.finding, failure.phase, failure.culprit
     faulted = _faulted(failure.plan, gate.phase)
-    if finding.kind == FindingKind.SERVICE_ENDED:
-        return f"{finding.reason[:1].upper()}{finding.reason[1:]}; {gate.significance}"
+    if finding.kind == FindingKind.SERVICE_ENDED:  # whatever fault was on then
+        return gate.significance
     if gate.significance:
         return f"{gate.significance} The fault was {faulted}." if faulted else gate.significance
     waiting: list[str] = []

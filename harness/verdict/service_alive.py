@@ -23,7 +23,7 @@ class ServiceAliveGate(GateDefaults):
 
     @property
     def significance(self) -> str:
-        return "what was measured until then says nothing about it."
+        return "It was not told to stop, and what the other gates measured is only of the time before."
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         deaths = [

@@ -100,7 +100,7 @@ def serve(
     Raises UsageError if the worker cannot take part, Interrupted if `is_stopped`, RigError for every other end; nothing
     is left of it then. `parent`: where the temporary folder is made.
     """
-    keys = read_keys(options.token_file)
+    keys = read_keys(options.token_file, of_the_run=False)
     remove_abandoned(FOLDER_PREFIX, parent)
     with (
         temp_dir(FOLDER_PREFIX, parent) as run_dir,
@@ -153,6 +153,10 @@ class _Agent:
         self._is_finished = False
         self._is_done = False
         self._was_aborted = False
+        self._last_ns = 0
+        """When the planned load ends; 0: it has not begun."""
+        self._was_cut = False
+        """The run ended the load before its planned end."""
 
     def join(self) -> None:
         """Asks until the master answers. Raises UsageError if it refuses, NoRunCame if it never answers."""
@@ -253,14 +257,17 @@ class _Agent:
             case Start() if self._ends_ns is None:
                 self._begin(message)
             case Stop():
+                self._was_cut = True
                 handshake.write_stop(self._run_dir, at_ns=message.at_ns)
             case EndNow() if self._process is not None:
+                self._was_cut = self._was_cut or time.monotonic_ns() < self._last_ns
                 self._process.end_now()
             case RowsTaken():
                 spool.taken(message, time.monotonic_ns())
             case Done():
                 self._is_done = True
-                self._report("the load is over, and every row has arrived")
+                what = "the run ended the load early" if self._was_cut else "the load is over"
+                self._report(f"{what}, and every row has arrived")
 
     def _start_process(self) -> None:
         assert self._index is not None
@@ -285,6 +292,7 @@ class _Agent:
             )
         handshake.write_start(self._run_dir, start_ns=message.start_ns, t0_ns=message.t0_ns)
         load = Plan.read(self._run_dir).load
+        self._last_ns = message.t0_ns + round(load.duration_ms * NS_PER_MS)
         whole_ms = load.duration_ms + load.drain_ms
         self._ends_ns = message.t0_ns + round(whole_ms * NS_PER_MS + OVERRUN_S * NS_PER_S)
         self._report("the load begins")

@@ -58,6 +58,7 @@ def test_a_mean_is_decided_by_its_bounds(limit: str, verdict: str, kind: Finding
 def test_a_mean_needs_independent_moments(tmp_path: Path) -> None:
     finding = found("mean < 1s", steady(duration_ms=29_000), tmp_path)
     assert (finding.verdict, finding.kind) == ("inconclusive", FindingKind.TOO_FEW)
+    assert finding.reason.startswith("the phase lasts 29.0 s, and 30s are needed to be sure: ")
 
 
 def test_a_mean_says_what_it_leaves_out_and_is_silent_above_one_in_a_hundred(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ pool_in_use{backend="azure",host="b"} 4
 pool_in_use{backend="gcp",host="a"} 9
 # TYPE retries_total counter
 retries_total 12
+# TYPE quotes counter
+quotes_total 8
 # TYPE wait_seconds histogram
 wait_seconds_bucket{le="1"} 2
 wait_seconds_count 3
@@ -68,6 +70,8 @@ def test_what_is_no_series_is_refused(text: str) -> None:
         ("pool_in_use{backend=azure,host=b}", 4.0, "gauge"),
         ("pool_in_use", 16.0, "gauge"),
         ("retries_total", 12.0, "counter"),
+        ("quotes_total", 8.0, "counter"),
+        ("quotes", 8.0, "counter"),
         ("wait_seconds_count", 3.0, "other"),
         ("untyped", 5.0, "other"),
     ],
@@ -82,7 +86,7 @@ def test_samples_of_one_series_are_added_up(series: str, value: float, kind: Met
     [
         ("pool_in_use{backend=oci}", "none of its samples has these labels"),
         ("pool_used", "it has pool_in_use"),
-        ("zzz", "no metric of that name, among 7 others"),
+        ("zzz", "no metric of that name, among 8 others"),
         ("broken", "no finite number"),
     ],
 )

@@ -46,3 +46,6 @@ def test_a_token_file_that_is_not_there_is_named_with_the_way_to_make_one(tmp_pa
     with pytest.raises(UsageError, match="cannot be read: No such file") as refused:
         read_keys(tmp_path / "none")
     assert "head -c 32 /dev/urandom" in refused.value.fix
+    with pytest.raises(UsageError) as copied:
+        read_keys(tmp_path / "none", of_the_run=False)
+    assert copied.value.fix == "copy the token file of `tailgate run --token-file` to this machine"

@@ -77,7 +77,7 @@ def test_a_worker_ends_with_what_its_locustfile_did(tmp_path: Path, process: Loa
 def test_the_run_says_what_the_locustfile_of_a_worker_elsewhere_did(tmp_path: Path) -> None:
     plan = make_plan()
     plan.model_copy(update={"load": plan.load.model_copy(update={"workers": 3})}).write(tmp_path)
-    line = "error: worker 2 (far) failed: it ended"
+    line = "error: worker 2 (far) failed: it ended; fix: see its terminal"
     master = cast(
         "ChildProcess",
         SimpleNamespace(
@@ -88,7 +88,8 @@ def test_the_run_says_what_the_locustfile_of_a_worker_elsewhere_did(tmp_path: Pa
             log_place="logs/locust-master.log",
         ),
     )
-    assert died(master).message == "worker 2 (far) failed: it ended"
+    alone = died(master)
+    assert (alone.message, alone.fix) == ("worker 2 (far) failed: it ended", "see its terminal")
     notes_file(tmp_path, 2).write_text(RAISED.model_dump_json() + "\n", encoding="utf-8")
     fault: Any = died(master)
     assert (fault.message, fault.fix, fault.part) == (RAISED.said(), RAISED.remedy, "locustfile")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,16 @@ from harness.cli import main
 from harness.cli.worker import worker_command
 from harness.errors import ScenarioError, UsageError
 from harness.run.invocation import load_all
-from harness.run.remote_load import parse_address, remote_workers, waiting_note, with_remote_workers
+from harness.run.remote_load import (
+    JoinedWatch,
+    parse_address,
+    parse_master,
+    refuse_unusable,
+    remote_workers,
+    waiting_note,
+    with_remote_workers,
+)
+from harness.rundir import handshake
 from harness.rundir.plan import Plan
 from harness.rundir.planned.load import RemoteWorkers
 from harness.rundir.planned.upstream import Endpoint
@@ -33,6 +44,45 @@ def test_addresses(text: str, host: str, port: int) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--listen needs HOST:PORT"):
         parse_address(text, "--listen")
+
+
+def test_a_worker_is_told_which_address_to_write() -> None:
+    with pytest.raises(UsageError, match=r"^the address of the run needs HOST:PORT, not '10\.1\.2\.3'") as refused:
+        parse_master("10.1.2.3")
+    assert refused.value.fix == "write it like 10.1.2.3:5557, with the host and the port of its --listen"
+    assert parse_master("[::1]:5557") == Endpoint(host="::1", port=5557)
+
+
+def test_a_port_that_another_process_listens_on_is_refused_before_the_run() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = Endpoint(host="127.0.0.1", port=taken.getsockname()[1])
+        with pytest.raises(UsageError) as refused:
+            refuse_unusable(address)
+    assert refused.value.message.startswith(f"--listen {address.address}: the port is in use by ")
+    assert f"(pid {os.getpid()})" in refused.value.message
+    refuse_unusable(address)
+    with pytest.raises(UsageError, match="cannot be listened on") as foreign:
+        refuse_unusable(Endpoint(host="192.0.2.1", port=address.port))
+    assert "an address of this machine" in foreign.value.fix
+
+
+def test_who_has_joined_is_said_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    far = RemoteWorkers(listen=Endpoint(host="0.0.0.0", port=5557), token_file="/t/token")
+    plan = with_remote_workers(_plan("http://10.1.1.1:80"), far)
+    plan = plan.model_copy(update={"load": plan.load.model_copy(update={"workers": 2})})
+    watch = JoinedWatch(plan, tmp_path, said.append)
+    watch.look()
+    handshake.prepare(tmp_path)
+    handshake.write_joined(tmp_path, ["worker 1 (a)"])
+    watch.look()
+    watch.look()
+    handshake.write_joined(tmp_path, ["worker 1 (a)", "worker 2 (b)"])
+    watch.look()
+    assert said == ["worker 1 (a) is here, 1 of 2", "worker 2 (b) is here, 2 of 2"]
+    said.clear()
+    JoinedWatch(plan, tmp_path, said.append).look()
+    assert said == ["worker 1 (a) is here, 1 of 2", "worker 2 (b) is here, 2 of 2"]
 
 
 def test_options_that_belong_together(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from harness.errors import UsageError
 from harness.model.frozen import Frozen
 from harness.remote.curve_keys import read_keys
 from harness.remote.messages import Join, JoinRefused, Ping, ToWorker, Welcome, pack
+from harness.rundir import handshake
 from harness.rundir.planned.load import RemoteWorkers
 from harness.rundir.planned.upstream import Endpoint
 from harness.stack.processes.ports import PortLease
@@ -49,6 +50,7 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     """Expects one worker."""
     folder = tmp_path_factory.mktemp("master")
     make_token(folder / "token")
+    handshake.prepare(folder)
     with PortLease() as lease:
         address = Endpoint(port=lease.take())
         plan = make_plan()

@@ -178,8 +178,9 @@ def test_who_is_silent_for_ten_seconds_is_lost(world: World, begun: bool) -> Non
         world.until_running()
     world.silent.add("b")
     world.run(LIVENESS_S - 1)
-    with pytest.raises(RigError, match=r"worker 1 \(host-b\) was lost: nothing came from it for 10 s"):
+    with pytest.raises(RigError, match=r"worker 2 \(host-b\) was lost: nothing came from it for 10 s") as lost:
         world.run(2)
+    assert "that worker's terminal" in lost.value.fix
 
 
 def test_what_load_processes_use_is_recorded_in_our_clock(world: World) -> None:
@@ -233,7 +234,8 @@ def test_who_joins_twice_is_one_and_who_is_unknown_is_sent_away(world: World) ->
 def test_a_place_that_is_declined_goes_to_the_next(world: World) -> None:
     world.join("a", "b")
     world.say("a", Declined(message="no such file"))
-    assert world.relay.declined == "worker 0 (host-a) does not take part: no such file"
+    assert world.relay.declined == "worker 1 (host-a) does not take part: no such file"
+    assert handshake.read_joined(world.run_dir) == ("worker 2 (host-b)",)
     world.join("c")
     welcome = world.got("c", Welcome)[0]
     assert isinstance(welcome, Welcome) and welcome.index == 0
@@ -241,7 +243,7 @@ def test_a_place_that_is_declined_goes_to_the_next(world: World) -> None:
 
 def test_a_worker_that_fails_is_named(world: World) -> None:
     world.until_running()
-    with pytest.raises(RigError, match=r"worker 0 \(host-a\) failed: out of luck"):
+    with pytest.raises(RigError, match=r"worker 1 \(host-a\) failed: out of luck"):
         world.say("a", Failed(message="out of luck"))
 
 

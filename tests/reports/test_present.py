@@ -49,6 +49,16 @@ def test_the_missing_come_first_then_all_others_then_whom_a_fault_excuses() -> N
     ]
 
 
+def test_who_was_in_every_answer_is_named_beside_a_fault() -> None:
+    two = during("prices-503", here("prices", faulted=100), here("stock"))
+    many = during("x", here("prices", faulted=100), *(here(f"p{number}") for number in range(8)))
+    gates = [gate("fail", phase=name).model_copy(update={"text": "complete > 99%"}) for name in ("prices-503", "x")]
+    assert [text for _, text in present.describe(made(two, many, gates=tuple(gates)))] == [
+        "stock in 100 % of the answers, prices under a fault",
+        "p0, p1, p2 and 5 more in 100 % of the answers, prices under a fault",
+    ]
+
+
 @pytest.mark.parametrize("name", ["whole", "guard", "tail", "warmup"])
 def test_phases_that_others_repeat_are_told_for_their_gate_only(name: str) -> None:
     mixed = made(during(name, here("gcp", missing=1)))

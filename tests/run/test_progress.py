@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from harness.cli.display.live import LINE_EVERY_MS, Lines
+from harness.cli.display.live import LINE_EVERY_MS, Lines, Panel, describe_event
 from harness.run.progress import OVER, SETTLE_NS, TICK_NS, EndedPhase, NullDisplay, Progress, ProgressMonitor, phase_at
 from harness.rundir.phases import Phase
 from harness.rundir.rows import SAMPLES, Outcome, RowWriter
@@ -190,6 +192,36 @@ def test_a_line_says_how_a_phase_went_and_what_is_now(capsys: pytest.CaptureFixt
         "9.8 s  guard: no request has ended",
         "9.8 s  slow: 4 requests, 0 failed, p99 30.5 ms",
     ]
+
+
+@pytest.mark.parametrize(("columns", "left_out"), [(120, ()), (85, ("504",)), (80, ("504", "left")), (40, "all")])
+def test_a_narrow_terminal_drops_fields_and_cuts_none(columns: int, left_out: tuple[str, ...] | str) -> None:
+    raw = io.StringIO()
+    console = Console(file=raw, force_terminal=True, width=columns, color_system=None, highlight=False)
+    fields = {
+        "phase": "prices-slow",
+        "left": "1.50 s of it left",
+        "rate": "0/s answered",
+        "p99": "p99 so far an error",
+        "504": "0 × 504",
+        "fault": "fault: prices-slow",
+    }
+    state = replace(at(9_000, "prices-slow", n=3), p99_ms=float("inf"), active=("prices-slow",))
+    panel = Panel(console)
+    panel.began(make_plan(), Path(), "header")
+    panel.progress(state)
+    panel.ended()
+    line = next(line for line in raw.getvalue().splitlines() if "p99" in line)
+    if left_out == "all":
+        assert not [name for name in ("504", "left", "rate") if fields[name] in line]
+        return
+    assert "…" not in line
+    assert [name for name in fields if fields[name] in line] == [name for name in fields if name not in left_out]
+
+
+def test_the_end_of_a_load_promises_no_rows() -> None:
+    """A worker that was lost leaves none."""
+    assert describe_event(LoadDone()) == "load      over, every worker has ended"
 
 
 def test_a_long_phase_has_a_line_every_thirty_seconds(capsys: pytest.CaptureFixture[str]) -> None:

@@ -235,6 +235,8 @@ def test_a_port_in_use_names_who_has_it(tmp_path: Path, toxiproxy_env: dict[str,
     assert ran.code == 4
     assert f"port {port} (the listener of upstream azure) is in use by" in ran.stderr
     assert f"(pid {os.getpid()})" in ran.stderr
+    assert ran.verdict == "RIG_FAILURE"
+    assert "rig    ✗ the listener of upstream azure" in ran.stdout
 
 
 @pytest.mark.beside

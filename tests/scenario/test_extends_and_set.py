@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
 from harness.errors import ScenarioError
+from harness.model.tree import plain
 from harness.scenario import load_scenario
+from harness.scenario.source.merge import read_scenario
 from harness.scenario.source.overrides import OverrideError, parse_path
 from tests.scenario.world import GOOD, LADDER, changed, load, only_problem, problems, write
 
@@ -150,3 +153,29 @@ def test_a_bad_matrix(tmp_path: Path, matrix: str, message: str) -> None:
     problem = only_problem(tmp_path, f"{GOOD}matrix: {matrix}\n")
     assert message in problem.message
     assert problem.line == 15
+
+
+def test_set_to_null_removes_a_key_as_in_a_file(tmp_path: Path) -> None:
+    text = changed(("rate: 40/s", "rate: 40/s\n  abort_if: [errors > 20% for 10s]"))
+    assert load(tmp_path, text).scenario.load.abort_if
+    assert not load(tmp_path, text, "load.abort_if=null").scenario.load.abort_if
+    assert load(tmp_path, text, "load.nothing=null").scenario.load.rate_per_s == 40
+
+
+@pytest.mark.parametrize(
+    ("value", "fix", "gates"),
+    [
+        ('[p90 for "/q?s=[s]" < 1s]', "each text of the list", ('p90 for "/q?s=[s]" < 1s',)),
+        ("[it's: a: b]", "each text of the list", ("it's: a: b",)),
+        ("a: b: c", "the text", "a: b: c"),
+    ],
+)
+def test_what_is_no_yaml_is_shown_in_quotes(value: str, fix: str, gates: object, tmp_path: Path) -> None:
+    """The setting that is proposed has the text as it was meant."""
+    merged = read_scenario(write(tmp_path, GOOD), [f"gates={value}"])
+    (problem,) = merged.problems
+    assert problem.fix.startswith(f"put {fix} in quotes: --set ")
+    (setting,) = shlex.split(problem.fix.partition("--set ")[2])
+    again = read_scenario(write(tmp_path, GOOD), [setting])
+    assert not again.problems and again.tree is not None
+    assert plain(again.tree.entries["gates"]) == gates

@@ -74,6 +74,21 @@ def test_without_a_planned_rate_moments_are_what_is_missing(tmp_path: Path) -> N
     assert cell.gates[0].times.healthy_s == pytest.approx(29.9, abs=0.7)
 
 
+def test_of_a_locustfile_a_gate_on_a_request_is_as_if_every_arrival_sent_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a locustfile sends is not known before it runs, and the output says so."""
+    (tmp_path / "users.py").write_text("from locust import FastHttpUser, task\n")
+    text = SCENARIO.replace("request: GET /offers", "locustfile: users.py").replace("errors <", "errors for login <")
+    (cell,) = needs(tmp_path, text)
+    assert [gate.every_arrival for gate in cell.gates] == [False, True]
+    monkeypatch.setattr("harness.search.around.around_load_s", lambda: 2.0)
+    path = str(tmp_path / "scenario.yaml")
+    assert "as if every arrival sent that request" in CliRunner().invoke(plan_command, [path]).output
+    (tmp_path / "scenario.yaml").write_text(text.replace(" for login", ""))
+    assert "as if every arrival" not in CliRunner().invoke(plan_command, [path]).output
+
+
 def test_the_command_says_it_for_people_and_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.search.around.around_load_s", lambda: 2.0)
     said = CliRunner().invoke(plan_command, ["azure-slow", "ladder"], standalone_mode=False)

@@ -85,8 +85,10 @@ def test_the_command_by_hand_starts_the_same_in_a_shell(plan: Plan, tmp_path: Pa
 
 def test_a_secret_written_out_is_not_in_the_command_by_hand(plan: Plan, tmp_path: Path) -> None:
     plan = _serve(plan, argv=("serve",), env={"DB_PASS": "hunter2", "API_TOKEN": "${T}", "SIZE": "3"})
-    command = service.command_by_hand(plan.service, tmp_path / service.ENV_FILE)
-    assert command == "cd . && env API_TOKEN=\"${T}\" DB_PASS='***' SIZE=3 serve"
+    env_file = tmp_path / service.ENV_FILE
+    assert service.command_by_hand(plan.service, env_file) == f"(set -a && . {env_file} && cd . && serve)"
+    plan = _serve(plan, argv=("serve",), env={"API_TOKEN": "${T}", "SIZE": "3"})
+    assert service.command_by_hand(plan.service, env_file) == 'cd . && env API_TOKEN="${T}" SIZE=3 serve'
 
 
 def test_a_relative_command_is_relative_to_its_folder(plan: Plan, tmp_path: Path) -> None:

@@ -278,8 +278,9 @@ def test_a_service_that_dies_after_it_was_ready_fails(tmp_path: Path) -> None:
     )
     results = verdict.judge(Evidence.load(made.write(tmp_path)))
     assert (results.verdict, results.exit_code) == ("fail", 1)
-    assert "The service ended by signal 11, 40.0 s after t = 0" in results.why
-    assert "Segmentation fault" in results.why
+    assert "The service ended by signal 11, 40.0 s after t = 0" in results.reason
+    assert "Segmentation fault" in results.reason
+    assert results.why == "It was not told to stop, and what the other gates measured is only of the time before."
     assert "logs/sut.log" in results.next
 
 

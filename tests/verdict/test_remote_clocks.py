@@ -117,10 +117,10 @@ def test_clocks_that_are_known_too_badly_decide_nothing_on_phases(tmp_path: Path
 
 def test_a_clock_that_jumped_or_is_unknown_is_a_rig_failure(tmp_path: Path) -> None:
     jumped = judged(write(remote(), tmp_path / "a", jump_ms=50))
-    assert (jumped.verdict, "the clock of worker 0 (b) jumped" in jumped.reason) == ("rig_failure", True)
+    assert (jumped.verdict, "the clock of worker 1 (b) jumped" in jumped.reason) == ("rig_failure", True)
     unknown = judged(write(remote(), tmp_path / "b", lost=1))
     assert unknown.verdict == "rig_failure"
-    assert f"{FILE} does not say how the clock of worker 1 compares with ours" in unknown.reason
+    assert f"{FILE} does not say how the clock of worker 2 compares with ours" in unknown.reason
 
 
 def test_a_run_is_replayed_with_its_workers_elsewhere(tmp_path: Path) -> None:

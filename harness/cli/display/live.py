@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from harness.run.progress import DRAIN, OVER, Display, EndedPhase, NullDisplay, Progress
 from harness.stack.events import ChildDied, ChildReady, Event, FaultChanged, LoadDone, LoadStarted, RigTrouble
@@ -16,6 +16,7 @@ from harness.text import paragraph, split_quote
 from harness.units import format_count, format_duration, format_things
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console, RenderableType
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
     from harness.rundir.plan import Plan
 
+_GAP: Final = 2
+"""Columns between the fields of the status line."""
+_LEFT_OUT: Final = ("left", "rate")
+"""The fields of the status line that a narrow terminal does without, the first one first; before them `0 × 504`."""
 LINE_EVERY_MS = 30_000
 """A line is written at least this often (ms of run time), even if the phase does not change."""
 
@@ -62,7 +67,7 @@ def _described(event: Event) -> str | None:
         case RigTrouble(fault=fault):
             return f"trouble   {split_quote(fault.message)[0]}"  # the summary shows the log, with what to do
         case LoadDone():
-            return "load      done, every row is on disk"
+            return "load      over, every worker has ended"
     return None
 
 
@@ -97,6 +102,17 @@ def _describe_requests(n: int, errors: int, p99_ms: float | None) -> str:
     if not n:
         return "no request has ended"
     return f"{format_things(n, 'request')}, {format_count(errors)} failed, p99 {describe_p99(p99_ms)}"
+
+
+def _fitting(widths: Mapping[str, int], most: int, left_out: Sequence[str]) -> tuple[str, ...]:
+    """The fields of the status line that fit into `most` columns whole. Those in `left_out` go, the first one first,
+    and no other does, since the phase, the latency and the fault are what a person looks for."""
+    shown = list(widths)
+    for name in left_out:
+        if sum(widths[each] for each in shown) + _GAP * (len(shown) - 1) <= most:
+            break
+        shown.remove(name)
+    return tuple(shown)
 
 
 @dataclass(slots=True)
@@ -184,20 +200,23 @@ class Panel:
         from rich.text import Text
 
         at_timeout = self._gateway_ms is not None and (progress.p99_ms or 0) >= self._gateway_ms
-        grid = Table.grid(padding=(0, 2))
-        for _ in range(6):
-            grid.add_column(no_wrap=True)
-        grid.add_row(
-            Text(progress.phase, style="bold"),
-            Text(f"{format_duration(progress.phase_left_ms)} of it left", style="dim"),
-            Text(f"{progress.rate_per_s:.0f}/s answered"),
-            Text(f"p99 so far {describe_p99(progress.p99_ms)}", style="red" if at_timeout else ""),
-            Text(f"{progress.gateway_timeouts} × 504", style="red" if progress.gateway_timeouts else "dim"),
-            Text(
+        fields = {
+            "phase": Text(progress.phase, style="bold"),
+            "left": Text(f"{format_duration(progress.phase_left_ms)} of it left", style="dim"),
+            "rate": Text(f"{progress.rate_per_s:.0f}/s answered"),
+            "p99": Text(f"p99 so far {describe_p99(progress.p99_ms)}", style="red" if at_timeout else ""),
+            "504": Text(f"{progress.gateway_timeouts} × 504", style="red" if progress.gateway_timeouts else "dim"),
+            "fault": Text(
                 f"fault: {', '.join(progress.active)}" if progress.active else "no fault",
                 style="yellow" if progress.active else "dim",
             ),
-        )
+        }
+        left_out = (*_LEFT_OUT, "504") if progress.gateway_timeouts else ("504", *_LEFT_OUT)
+        shown = _fitting({name: each.cell_len for name, each in fields.items()}, self.console.width, left_out)
+        grid = Table.grid(padding=(0, _GAP))
+        for _ in shown:
+            grid.add_column(no_wrap=True)
+        grid.add_row(*(fields[name] for name in shown))
         done = max(0.0, progress.t_ms)  # it is negative during the warm-up
         bar = ProgressBar(total=max(progress.end_ms, 1), completed=done, width=48)
         left = Text(f" {format_duration(max(0.0, progress.end_ms - progress.t_ms))} left", style="dim")

@@ -142,7 +142,8 @@ class Tokens:
         if word.text.startswith('"'):
             return word.text[1:-1]
         if not NAME.fullmatch(word.text):
-            raise GateSyntaxError(f"`{word.text}` is not a request's name; quote it", 'for "GET /offers"', word.offset)
+            own = f'for "{word.text}"' if word.text.startswith("/") else 'for "GET /offers"'
+            raise GateSyntaxError(f"`{word.text}` is not a request's name; quote it", own, word.offset)
         return word.text
 
     def share(self, fix: str) -> float:

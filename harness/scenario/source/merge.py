@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,13 +140,22 @@ def _with_set(tree: MappingNode | None, one: str) -> tuple[MappingNode | None, t
         return tree, (place.problem("", str(exc), "write --set PATH=VALUE, such as load.rate=20/s"),)
     value, problems = parse(value_text, source, not_yaml="the value is not YAML")
     if problems:
-        return tree, (place.problem(path_text, problems[0].message, "put the value in quotes"),)
+        return tree, (place.problem(path_text, problems[0].message, _quoted(path_text, value_text)),)
     if tree is None:
         return None, ()
     try:
         return apply_override(tree, path, value or ScalarNode(place, None), place), ()
     except OverrideError as exc:
         return tree, (place.problem(path_text, str(exc), "see the scenario for what there is"),)
+
+
+def _quoted(path_text: str, value_text: str) -> str:
+    """The setting with its text in quotes: in a list of one, the text within [ ]. As a shell takes it."""
+    inner = value_text.strip()
+    is_list = inner.startswith("[") and inner.endswith("]")
+    text = (inner[1:-1].strip() if is_list else inner).replace("'", "''")
+    setting = shlex.quote(f"{path_text}=['{text}']" if is_list else f"{path_text}='{text}'")
+    return f"put {'each text of the list' if is_list else 'the text'} in quotes: --set {setting}"
 
 
 def _empty(source: Source) -> Problem:

@@ -30,7 +30,9 @@ def parse_path(text: str) -> Path:
 
 
 def apply_override(root: MappingNode, path: Path, value: Node, place: Position) -> MappingNode:
-    """The tree with the value at the path. Creates missing mappings on the way, but no list entries.
+    """The tree with the value at the path; null removes the key there, as in a file that extends another.
+
+    Creates missing mappings on the way, but no list entries.
 
     Raises OverrideError.
     """
@@ -60,5 +62,7 @@ def _assigned(node: Node, path: Path, value: Node, place: Position, walked: str)
         raise OverrideError(f"`{walked}` is a list; write {walked}[0].{step}")
     if not isinstance(node, MappingNode):
         raise OverrideError(f"`{walked}` is not a mapping, so it has no `{step}`")
+    if not rest and isinstance(value, ScalarNode) and value.value is None:
+        return node.without(step)
     inner = node.entries.get(step, ScalarNode(place, None) if rest else value)
     return node.with_entry(step, _assigned(inner, tuple(rest), value, place, here), place)

@@ -28,6 +28,8 @@ READY_WITHIN_S: Final = 30.0
 GRACE_S: Final = 2.0
 END_S: Final = GRACE_S + KILL_S
 _POLL_S: Final = 0.01
+_FIX_FOLLOWS: Final = "; fix: "
+"""Between message and fix in the one line with which the master ends."""
 _DISK_FULL: Final = re.compile(rf"\[Errno ({errno.ENOSPC}|{errno.EFBIG}|{errno.EDQUOT})\]")
 
 
@@ -143,13 +145,13 @@ def died(worker: ChildProcess) -> HarnessFault:
     error = last_error(worker.log_tail(200))
     disk = _DISK_FULL.search(error) is not None
     message = f"{worker.name} ended with {why}: {error}"
+    fix = f"see {worker.log_place}"
+    if Plan.read(worker.spec.cwd).load.locustfile is not None:
+        fix += "; if the error is in your locustfile, mend it there"
     if worker.name == MASTER and code > 0:
-        message = error.removeprefix("error: ")
-    return HarnessFault(
-        check="files" if disk else "workers",
-        message=message,
-        fix=DISK_FIX if disk else f"see {worker.log_place}; if the error is in your locustfile, mend it there",
-    )
+        message, _, own_fix = error.removeprefix("error: ").partition(_FIX_FOLLOWS)
+        fix = own_fix or fix
+    return HarnessFault(check="files" if disk else "workers", message=message, fix=DISK_FIX if disk else fix)
 
 
 def _fatal_note(worker: ChildProcess) -> LocustfileNote | None:

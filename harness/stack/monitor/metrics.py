@@ -29,6 +29,7 @@ TIMEOUT_S: Final = 1.0
 LINE_MOST: Final = 4_096
 """In characters. A longer line is not parsed: the parser's time grows with the square of a line's labels."""
 _NAMES_SHOWN: Final = 3
+_TOTAL: Final = "_total"
 _NAME: Final = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]{0,99}(?=[{ ])")
 _TYPES: Final[Mapping[str, MetricType]] = {"gauge": "gauge", "counter": "counter"}
 
@@ -98,7 +99,7 @@ def _read_one(lines: Sequence[str], series: Series, t_ns: int) -> MetricReading:
         found = [sample.value for sample in family.samples if series.selects(sample.name, sample.labels)]
         if found:
             values += found
-            kind = _TYPES.get(family.type, "other")
+            kind = _type_of(family, own)
     total = math.fsum(values) if all(map(math.isfinite, values)) else math.nan
     if values and math.isfinite(total):
         return MetricReading(t_ns=t_ns, series=series.text, value=total, type=kind)
@@ -106,9 +107,18 @@ def _read_one(lines: Sequence[str], series: Series, t_ns: int) -> MetricReading:
     return MetricReading(t_ns=t_ns, series=series.text, value=None, type=kind, failed=failed)
 
 
+def _type_of(family: Metric, lines: Sequence[str]) -> MetricType:
+    """The TYPE line may name a counter without the `_total` of its samples, as in OpenMetrics. The parser, which is for
+    the older format, knows no type of such samples."""
+    named = family.name.removesuffix(_TOTAL)
+    if family.type == "unknown" and named != family.name and f"# TYPE {named} counter" in map(str.strip, lines):
+        return "counter"
+    return _TYPES.get(family.type, "other")
+
+
 def _may_be_of(line: str, series: Series) -> bool:
     """Whether the line is a sample of that name or its TYPE; the parser finds out whether it really is."""
-    return line.startswith(series.name) or (line.startswith("# TYPE ") and series.name.removesuffix("_total") in line)
+    return line.startswith(series.name) or (line.startswith("# TYPE ") and series.name.removesuffix(_TOTAL) in line)
 
 
 def _families(lines: Sequence[str]) -> list[Metric]:

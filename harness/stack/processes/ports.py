@@ -66,6 +66,7 @@ class PortLease:
         raise RigError(
             f"port {port} ({purpose}) is in use" + (f" by {holder}" if holder else ""),
             "give the scenario another port; or, if a proxy of your Toxiproxy listens there, borrow it: {proxy: NAME}",
+            part=purpose,
         )
 
     @property

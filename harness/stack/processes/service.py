@@ -21,7 +21,6 @@ from harness.rundir.planned.ca_variables import CA_VARIABLES
 from harness.rundir.planned.service import PlannedService
 from harness.secrets.expand import Expander
 from harness.secrets.names import is_named_like_a_secret
-from harness.secrets.redact import REDACTED
 from harness.secrets.syntax import REFERENCE
 from harness.stack.process_spec import ProcessSpec
 from harness.text import MESSAGE_MOST
@@ -84,7 +83,7 @@ def never_ready(plan: StackPlan, child: ChildProcess | None, why: str) -> RigErr
     return RigError(
         f"the service was not ready within {within}: {asked} on port {service.port}: {why}" + lines,
         f"see {child.log_place}; does it listen on {{port}}? `service.ready` sets what is asked and how long; "
-        f"to start it by hand:\n  {by_hand}",
+        f"this command starts it by hand\n  {by_hand}",
         part=part_of(NAME),
     )
 
@@ -92,15 +91,15 @@ def never_ready(plan: StackPlan, child: ChildProcess | None, why: str) -> RigErr
 def command_by_hand(service: PlannedService, env_file: Path) -> str:
     """The shell command that starts the service in its folder and with its environment.
 
-    `${VAR}` stays a reference, which the shell expands. A literal value whose name looks like a secret becomes `***`.
-    If the environment is too long for a message, the command reads it from sut.env.
+    `${VAR}` stays a reference, which the shell expands. If the environment is too long for a message, or has a literal
+    value whose name looks like a secret, the command reads it from sut.env.
     """
     folder, command = shlex.quote(service.cwd), _command(service)
-    env = [f"{name}={_for_a_shell(_masked(name, value))}" for name, value in sorted(service.env.items())]
+    env = [f"{name}={_for_a_shell(value)}" for name, value in sorted(service.env.items())]
     if not env:
         return f"cd {folder} && {command}"
     whole = f"cd {folder} && env {' '.join(env)} {command}"
-    if len(whole) < MESSAGE_MOST:
+    if len(whole) < MESSAGE_MOST and not any(map(_is_written_secret, service.env, service.env.values())):
         return whole
     return f"(set -a && . {shlex.quote(str(env_file.absolute()))} && cd {folder} && {command})"
 
@@ -123,8 +122,8 @@ def _assigned(value: str) -> str:
     return value if shlex.quote(plain) == plain or not plain else _for_a_shell(value)
 
 
-def _masked(name: str, value: str) -> str:
-    return REDACTED if is_named_like_a_secret(name) and not _REFERENCE.search(value) else value
+def _is_written_secret(name: str, value: str) -> bool:
+    return is_named_like_a_secret(name) and not _REFERENCE.search(value)
 
 
 def _for_a_shell(text: str) -> str:
