@@ -19,7 +19,7 @@ from harness.correlation import run_hash
 from harness.rundir.plan import Plan
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS
-from scenarios.drive.answer import Checks
+from scenarios.drive.answer import Checks, how_answered
 from scenarios.drive.arrival import Arrival, Exchange, RequestEnd, headers
 from scenarios.drive.deadline import set_deadline, widen_timeouts
 from scenarios.drive.failures import is_past_deadline, outcome_of
@@ -45,6 +45,8 @@ class RequestContext:
     """How many requests the user has sent, those outside of arrivals included."""
     is_healthy: bool = True
     """Every request of its latest arrival that sent any was ok."""
+    answered: str = ""
+    """How its latest request in `on_start` ended, as a clause: `POST login was answered 401: no such user`."""
     caught: list[tuple[Any, str]] = field(default_factory=list)
     """The answers with `catch_response` of the running task, each with the line that asked for it."""
 
@@ -80,6 +82,9 @@ class RequestRules(Protocol):
 
     def never_entered(self, where: str) -> None:
         """An answer with `catch_response` was not used in a `with` block."""
+
+    def sent_in_on_start(self, name: str) -> None:
+        """`on_start` has sent a request of that name."""
 
     def sends_without_end(self) -> None:
         """A task has sent more requests than any task should for one arrival."""
@@ -149,6 +154,7 @@ class Instrumentation:
         response: Any = None,
         exception: BaseException | None = None,
         context: dict[str, Any] | None = None,
+        request_type: str = "",
         **_rest: object,
     ) -> None:
         """Listener of Locust's `request` event: one request has ended."""
@@ -161,6 +167,9 @@ class Instrumentation:
             if desk is not None:
                 desk.sent += 1
             arrival = desk.take() if desk is not None else None
+            if arrival is None and desk is not None and self.user_code is not None:
+                desk.answered = how_answered(f"{request_type} {name}".strip(), response, exception)
+                self.user_code.sent_in_on_start(name)
             if arrival is None or arrival.closed:
                 return
             exchange = arrival.begin(now_ns - int((response_time or 0.0) * NS_PER_MS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from harness.errors import RigError
 from harness.rundir.locustfile.notes import FATAL, LocustfileNote, read_locustfile_notes
 from harness.rundir.rows import Outcome
+from scenarios.drive.answer import how_answered
 from scenarios.drive.arrival import Arrival, RequestEnd
 from scenarios.drive.command import shares_of
 from scenarios.drive.user_code.position import Positions
@@ -106,6 +108,33 @@ def test_repeated_notes_are_one_line_and_a_count(tmp_path: Path) -> None:
         ("ignored", "wait_time of A is ignored", 1),
         ("stopped", "runner.quit(***)", 4),
     ]
+
+
+def test_an_on_start_that_fails_before_the_load_says_what_the_service_had_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scenarios.drive.user_code.watcher.die", refuse)
+    watcher = LocustfileWatcher(tmp_path, 0, tmp_path / "users.py", lambda text: text.replace("hunter2secret", "***"))
+    code = compile("answer = {}\nanswer['data']\n", str(tmp_path / "users.py"), "exec")
+    with pytest.raises(KeyError) as caught:
+        exec(code)
+    answer = SimpleNamespace(status_code=401, content=b'{"detail": "hunter2secret is no user"}')
+    with pytest.raises(Refused, match="on_start"):
+        watcher.start_failed(caught.value, how_answered("POST login", answer, None))
+    (note,) = read_locustfile_notes(tmp_path, 0)
+    assert note.said() == (
+        "the locustfile's on_start raised at users.py:2: KeyError: 'data', after POST login was answered 401: "
+        '{"detail": "*** is no user"}'
+    )
+
+
+def test_how_a_request_ended_is_one_clause() -> None:
+    assert how_answered("GET /", SimpleNamespace(status_code=200, content=b""), None) == "GET / was answered 200"
+    lost = SimpleNamespace(status_code=0, content=None)
+    assert how_answered("GET /", lost, OSError("refused")) == "GET / got no answer (OSError: refused)"
+    assert how_answered("send line", None, None) == "send line got no answer"
+    long = how_answered("GET /", SimpleNamespace(status_code=500, content=b"x" * 10_000), None)
+    assert len(long) < 200
 
 
 @pytest.mark.parametrize("kind", FATAL)

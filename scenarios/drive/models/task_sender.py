@@ -63,12 +63,14 @@ class TaskSender:
         self._troubles = ErrorLog()
 
     def warm(self, count: int) -> None:
-        """Passes on exceptions of a user's `on_start`. One that had sent nothing ends the process: the locustfile is to
-        blame."""
+        """An exception of `on_start` of a locustfile's user ends the process: without that user the load cannot begin.
+        Passes on exceptions of the scenario's own users."""
         try:
             self._seats.warm(count)
         except UserStartFailed as exc:
-            if self._locustfile is not None and not exc.has_sent:
+            if self._locustfile is not None and exc.has_sent:
+                self._locustfile.start_failed(exc.error, exc.answered)
+            if self._locustfile is not None:
                 self._locustfile.raised(exc.error, FIX_NEW_USER)
                 self._locustfile.close()
             raise exc.error from None

@@ -60,6 +60,9 @@ class LocustfileRequests:
     def never_entered(self, where: str) -> NoReturn:
         self.watcher.never_entered(where)
 
+    def sent_in_on_start(self, name: str) -> None:
+        self.watcher.sent_in_on_start(name)
+
     def sends_without_end(self) -> NoReturn:
         """Ends the process: a task has sent more than REQUESTS_MOST requests."""
         text = f"it sent more than {REQUESTS_MOST:,} requests for one arrival"
