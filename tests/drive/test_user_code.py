@@ -14,10 +14,11 @@ from harness.rundir.locustfile.notes import FATAL, LocustfileNote, read_locustfi
 from harness.rundir.rows import Outcome
 from scenarios.drive.answer import how_answered
 from scenarios.drive.arrival import Arrival, RequestEnd
-from scenarios.drive.command import shares_of
-from scenarios.drive.user_code.position import Positions
+from scenarios.drive.command import shares_of, worker_argv, worker_id_of
+from scenarios.drive.user_code.position import Positions, missing_file_hint
 from scenarios.drive.user_code.target_guard import TargetGuard
 from scenarios.drive.user_code.watcher import LocustfileWatcher
+from tests.drive.drive_world import a_plan
 
 MS = 1_000_000
 
@@ -126,6 +127,28 @@ def test_an_on_start_that_fails_before_the_load_says_what_the_service_had_answer
         "the locustfile's on_start raised at users.py:2: KeyError: 'data', after POST login was answered 401: "
         '{"detail": "*** is no user"}'
     )
+
+
+def test_a_relative_path_that_is_not_found_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as missing:
+        Path("skus.csv").read_text()
+    assert missing_file_hint(missing.value) == f" (looked for in {tmp_path}, where tailgate was started)"
+    with pytest.raises(FileNotFoundError) as missing:
+        (tmp_path / "skus.csv").read_text()
+    assert missing_file_hint(missing.value) == ""
+    assert missing_file_hint(KeyError("skus.csv")) == ""
+
+
+def test_a_locustfile_runs_where_it_was_started_and_a_scenario_needs_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for locustfile, folder in ((str(tmp_path / "users.py"), tmp_path / "elsewhere"), (None, None)):
+        a_plan("http://127.0.0.1:9", locustfile=locustfile).write(tmp_path)
+        words = worker_argv(tmp_path, 0)
+        assert worker_id_of(words[words.index("-f") :]).folder == folder
 
 
 def test_how_a_request_ended_is_one_clause() -> None:

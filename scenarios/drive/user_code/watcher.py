@@ -17,7 +17,7 @@ from harness.rundir.locustfile.notes import NOTES_MOST, TEXT_MOST, LocustfileNot
 from harness.rundir.locustfile.request_names import NAMES_MOST, RequestNameBook, clean_name
 from harness.text import one_line
 from scenarios.drive.recorder import die
-from scenarios.drive.user_code.position import Positions
+from scenarios.drive.user_code.position import Positions, missing_file_hint
 
 log = logging.getLogger("tailgate.worker")
 
@@ -118,4 +118,5 @@ class LocustfileWatcher:
 
 
 def _described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return text + missing_file_hint(error)
