@@ -36,8 +36,8 @@ class WorkerId:
 def worker_argv(run_dir: Path, index: int) -> list[str]:
     """The command that runs worker `index` (from 0) of the plan in `run_dir`. Reads plan.json.
 
-    A user's own locustfile will run in the folder in which this is called. Exit 0: every row written and the file closed.
-    Otherwise the last line of stderr says why.
+    A user's own locustfile will run in the folder in which this is called. Exit 0: every row written and the file
+    closed. Otherwise the last line of stderr says why.
     """
     plan = Plan.read(run_dir)
     users = own_share(plan.load.users, plan.load.workers, index) if plan.load.users is not None else 1
