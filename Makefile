@@ -1,4 +1,4 @@
-# The two commands of the README: `make demo` and `make test`. Each does everything from a bare clone.
+# The commands of the README: `make demo`, `make capacity` and `make test`. Each does everything from a bare clone.
 # PYTHON=python3.12 picks the interpreter (3.11 or newer).
 
 PYTHON ?= python3
@@ -9,16 +9,17 @@ BIN    := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test nightly check wheel lock clean
+.PHONY: help setup demo capacity test nightly check wheel lock clean
 
 help:
-	@echo "make demo    watch a 504 incident happen and be cured (the set-up, then six loads of 35 s)"
-	@echo "make test    static checks, and every test but the nightly ones"
-	@echo "make nightly the long ones: the whole ladder table and kill matrix, the fuzzer, the soak (over three hours)"
-	@echo "make setup   the virtual environment and Toxiproxy, which the two above call themselves"
-	@echo "make check   formatting, lint, types, import contracts"
-	@echo "make wheel   dist/tailgate: the wheel, its locked requirements and the documents, for machines without a clone"
-	@echo "make lock    renew the hashed requirements (needs uv)"
+	@echo "make demo     watch a 504 incident happen and be cured (the set-up, then six loads of 35 s)"
+	@echo "make capacity find out what rate a service carries, in health and with a slow backend (usually eight minutes)"
+	@echo "make test     static checks, and every test but the nightly ones"
+	@echo "make nightly  the long ones: the whole ladder table and kill matrix, the fuzzer, the soak (over three hours)"
+	@echo "make setup    the virtual environment and Toxiproxy, which those above call themselves"
+	@echo "make check    formatting, lint, types, import contracts"
+	@echo "make wheel    dist/tailgate: the wheel, its locked requirements and the documents, for machines without a clone"
+	@echo "make lock     renew the hashed requirements (needs uv)"
 
 setup: $(VENV)/.app
 	@$(BIN)/python -m compileall -q harness scenarios fake_backends reports aggregator
@@ -43,6 +44,10 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.app
 
 demo: setup
 	@$(BIN)/tailgate run ladder
+
+# One version of the service: one that times out its calls. The first line says how long it takes.
+capacity: setup
+	@$(BIN)/tailgate capacity ladder --only timeout --within 20% --soak 60s --step 30s --target 500/s
 
 test: setup $(VENV)/.dev
 	@tests/system_packages.sh

@@ -150,7 +150,7 @@ CLUMP_S: Final = 0.1
 ALPHAS: Final = (0.05, 0.05)
 
 
-def mean_of(model: Model, seconds: int) -> Draw:
+def mean_of(model: Model, seconds: int, clump_s: float = CLUMP_S) -> Draw:
     """`mean < 1`: one arrival in 20 takes eleven times as long as the others, each with its own noise."""
 
     def draw(rng: np.random.Generator, truth: int) -> str:
@@ -159,7 +159,7 @@ def mean_of(model: Model, seconds: int) -> Draw:
         own = rng.lognormal(-0.125, 0.5, n)  # of mean 1
         latency = own * np.where(slow, 11.0, 1.0) * (0.8, 1.0, 1.25)[truth] / 1.5
         sums, sizes = batch_sums(np.round(latency * 1e6)) / 1e6, batch_sizes(n)
-        moments = moments_of(n, seconds, CLUMP_S)
+        moments = moments_of(n, seconds, clump_s)
         return decide_mean(sums, sizes, moments=moments, limit=Limits.exactly(1.0), below=True, alphas=ALPHAS)[0]
 
     return draw
@@ -217,7 +217,9 @@ def none_at_all(model: Model, seconds: int) -> Draw:
 OTHERS: Final[tuple[tuple[str, str, int, Draw], ...]] = (
     ("`mean < T`", "independent", 60, mean_of(independent, 60)),
     ("`mean < T`", "bursts of 5", 60, mean_of(bursts(5), 60)),
+    ("`mean < T`", "bursts of 5", 300, mean_of(bursts(5), 300)),
     ("`mean < T`", "bursts of 20", 300, mean_of(bursts(20), 300)),
+    ("`mean < T`", "bursts of 100, clump 2.5 s", 1_500, mean_of(bursts(100), 1_500, clump_s=2.5)),
     ("`throughput > R`", "independent", 60, throughput_of(independent, 60)),
     ("`throughput > R`", "bursts of 20", 300, throughput_of(bursts(20), 300)),
     ("`errors < main + 0.5%`", "independent", 300, against_main(independent, 300)),
@@ -245,7 +247,7 @@ def other_table(repetitions: int, seed: int) -> str:
             " / ".join(f"{100 * share:.0f}" for share in other_shares(draw, truth, repetitions, rng))
             for truth in range(len(TRUTHS))
         ]
-        lines.append(_row([gate, model, f"{seconds} s", *cells]))
+        lines.append(_row([gate, model, f"{seconds:,} s", *cells]))
     return "\n".join(lines)
 
 

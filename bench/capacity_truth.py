@@ -1,192 +1,242 @@
 """Whether `tailgate capacity` finds what a service really carries: searches of services whose limit is known.
 
-    python -m bench.capacity_truth            # 80 searches, three at once, in under an hour
+    python -m bench.capacity_truth                              # 80 searches in under an hour
     python -m bench.capacity_truth --only pool --searches 3
+    python -m bench.capacity_truth --out found.ndjson --minutes 20
+    python -m bench.capacity_truth --resume found.ndjson        # goes on where that one ended
 
 The truth of a queue is not its workers divided by their time: a p99 fails earlier. It is the rate at which a seeded
 simulation of the same queue (Poisson arrivals, first come first served, fixed times) puts exactly the share that the
 gate allows at or above its limit. At most one bracket in ten may lack it; a limiter may be named only by its witness.
+
+Services that sleep are searched several at once, those that compute one by one when the others are done. Each search is
+printed, and written as a line of JSON, as soon as it is over.
 """
 
 from __future__ import annotations
 
 import argparse
-import heapq
+import functools
 import json
+import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final
 
-import numpy as np
+from bench.limited_queue import Limited
+from harness.errors import TailgateError
+from harness.model.frozen import Frozen
+from harness.run.progress import NullDisplay
+from harness.run.run import Options, Session
+from harness.run.signals import Stopper
+from harness.rundir.searches.capacity import CapacityResults, LoadStep
+from harness.scenario import load_scenario
+from harness.scenario.planner import cells
+from harness.search.capacity import Settings
+from harness.search.capacity_run import Asked, search_capacity
 
-from harness.rundir.searches.capacity import CapacityResults
-
-SERVICE: Final = Path(__file__).with_name("limited_service.py")
-ARRIVALS: Final = 200_000
 SEARCHES: Final = 80
 AT_ONCE: Final = 3
+MINUTES: Final = 60.0
 WITHOUT_TRUTH_MOST: Final = 0.1
-OVERHEAD_MS: Final = 4.0
-"""What gateway, sockets and the load generator add to a request; the truth is taken for limits of this much less."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limited:
-    """A service and its gate: p99 below `limit_ms`. `limiter`: the kinds that may be named; None: nothing else."""
-
-    kind: str
-    workers: int
-    work_ms: float
-    limit_ms: float
-    limiters: tuple[str, ...] = ("not_known",)
-
-    @property
-    def argv(self) -> list[str]:
-        figures = [f"{self.work_ms:g}"] if self.kind == "cpu" else [str(self.workers), f"{self.work_ms:g}"]
-        return [sys.executable, str(SERVICE), "{port}", self.kind, *figures]
-
-    def truth_per_s(self) -> float:
-        """The rate at which 1 % of the requests of the simulated queue take the limit or longer."""
-        low, high = 0.0, self.workers * 1000 / self.work_ms
-        for _ in range(20):
-            middle = (low + high) / 2
-            slow = exceeding(middle, self.workers, self.work_ms, self.limit_ms - OVERHEAD_MS)
-            low, high = (middle, high) if slow < 0.01 else (low, middle)
-        return (low + high) / 2
-
+WITHIN: Final = 0.15
+SETTLE_MS: Final = 1_500.0
+INTERRUPTED: Final = "interrupted"
+FIRST: Final = 0.4
+"""The first rate, as a share of the truth."""
 
 SERVICES: Final = (
     Limited("pool", 4, 50, 150),
-    Limited("pool", 8, 100, 250),
-    Limited("pool", 2, 20, 100),
-    Limited("pool", 16, 150, 400),
-    Limited("cpu", 1, 8, 100, ("one_thread", "cpu")),
-    Limited("cpu", 1, 15, 200, ("one_thread", "cpu")),
+    Limited("threads", 32, 200, 400, ("threads", "upstream_calls")),
     Limited("collapse", 4, 50, 250),
+    Limited("pool", 8, 100, 250),
+    Limited("threads", 12, 120, 350, ("threads", "upstream_calls")),
     Limited("collapse", 8, 80, 350),
+    Limited("pool", 2, 20, 100),
+    Limited("cpu", 1, 8, 100, ("one_thread", "cpu")),
+    Limited("pool", 16, 150, 400),
+    Limited("cpu", 1, 15, 200, ("one_thread", "cpu")),
 )
 
 
-def exceeding(rate_per_s: float, workers: int, work_ms: float, limit_ms: float, seed: int = 1) -> float:
-    """The share of requests that take `limit_ms` or longer in a queue of `workers` that each take `work_ms`."""
-    arrived_ms = np.cumsum(np.random.default_rng(seed).exponential(1000 / max(rate_per_s, 1e-9), ARRIVALS))
-    free = [0.0] * workers
-    slow = 0
-    for at in arrived_ms.tolist():
-        done = max(at, heapq.heappop(free)) + work_ms
-        heapq.heappush(free, done)
-        slow += done - at >= limit_ms
-    return slow / ARRIVALS
+class Found(Frozen):
+    """What search `number` said of a service, beside the truth. `loads`: purpose, rate, outcome and p99 (ms) of each.
+    `around_s`: what a load took beyond its settling and its length, the median without those that start a stack.
+    `failed`: why there is no answer; empty if there is one."""
 
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a search said of a service, beside the truth."""
-
-    limited: Limited
+    number: int
+    service: str
+    kind: str
     truth_per_s: float
-    certified_per_s: float | None
-    refuted_per_s: float | None
-    limiter: str
-    findings: tuple[str, ...]
+    timed_ms: float
+    certified_per_s: float | None = None
+    refuted_per_s: float | None = None
+    limiter: str = "not_known"
+    limiter_is_right: bool = True
+    findings: tuple[str, ...] = ()
+    loads: tuple[tuple[str, float, str, float | None], ...] = ()
+    seconds: float = 0.0
+    around_s: float | None = None
+    failed: str = ""
 
     @property
     def holds_truth(self) -> bool:
         low, high = self.certified_per_s, self.refuted_per_s
         return low is not None and high is not None and low <= self.truth_per_s <= high
 
-    @property
-    def limiter_is_right(self) -> bool:
-        return self.limiter in ("not_known", *self.limited.limiters)
-
     def __str__(self) -> str:
-        service = self.limited
         bracket = f"{self.certified_per_s or 0:g} to {self.refuted_per_s or 0:g}/s"
-        told = "" if self.holds_truth else "  WITHOUT THE TRUTH"
+        told = "" if self.holds_truth else f"  WITHOUT THE TRUTH {self.failed}".rstrip()
         wrong = "" if self.limiter_is_right else "  WRONG LIMITER"
-        name = f"{service.kind} {service.workers} x {service.work_ms:g} ms, p99 < {service.limit_ms:g} ms"
-        return f"{name:<40} truth {self.truth_per_s:7.1f}/s  found {bracket:<18} {self.limiter}{told}{wrong}"
+        return f"{self.service:<40} truth {self.truth_per_s:7.1f}/s  found {bracket:<18} {self.limiter}{told}{wrong}"
 
 
-def search(limited: Limited, seed: int, folder: Path, *, within: str = "15%") -> Found:
-    """One search by the command itself, with loads of six seconds."""
-    truth = limited.truth_per_s()
-    scenario = folder / "scenario.yaml"
-    command = json.dumps(limited.argv)
-    scenario.write_text(
-        f"""\
-name: limited
-service: {{command: {command}, ready: GET /healthz within 20s}}
-gateway: {{timeout: 5s}}
-load: {{request: GET /, rate: {truth / 2.5:.3g}/s}}
-gates: [p99 < {limited.limit_ms:g}ms]
-verdict: {{clump: 10ms}}
-""",
-        encoding="utf-8",
+def _around_s(steps: Sequence[LoadStep]) -> float | None:
+    """The first load, and the first after a collapse, start a stack too; they are few, so the median passes them."""
+    around = [step.wall_s - step.seconds - SETTLE_MS / 1000 for step in steps if step.wall_s is not None]
+    return round(statistics.median(around), 3) if around else None
+
+
+class _Notes(NullDisplay):
+    """Keeps the last note, which is the reason of a rig failure."""
+
+    last = ""
+
+    def note(self, text: str) -> None:
+        self.last = text
+
+
+@functools.cache
+def truth_of(limited: Limited) -> tuple[float, float]:
+    """The rate that it carries, and how long its idle service takes in ms."""
+    timed_ms = limited.timed_ms()
+    return limited.truth_per_s(timed_ms), timed_ms
+
+
+def search(limited: Limited, number: int, stopper: Stopper) -> Found:
+    """One search by the command's own code, with loads of six seconds."""
+    truth_per_s, timed_ms = truth_of(limited)
+    found = Found(number=number, service=limited.name, kind=limited.kind, truth_per_s=truth_per_s, timed_ms=timed_ms)
+    begun_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="tailgate-truth-") as name:
+        folder = Path(name)
+        (folder / "scenario.yaml").write_text(limited.scenario(FIRST * truth_per_s), encoding="utf-8")
+        notes = _Notes()
+        try:
+            results = _capacity(folder, Session(Options(out=folder / "runs", seed=number), notes, stopper))
+        except TailgateError as exc:
+            return found.model_copy(update={"failed": exc.message})
+    (curve,) = results.curves
+    failed = notes.last if curve.ended_by == "rig" else ""
+    return found.model_copy(
+        update={
+            "certified_per_s": curve.certified_per_s,
+            "refuted_per_s": curve.refuted_per_s,
+            "limiter": curve.limiter.kind,
+            "limiter_is_right": curve.limiter.kind in ("not_known", *limited.limiters),
+            "findings": tuple(curve.findings),
+            "loads": tuple((step.purpose, step.rate_per_s, step.outcome, step.p99_ms) for step in curve.steps),
+            "seconds": round(time.monotonic() - begun_s, 1),
+            "around_s": _around_s(curve.steps),
+            "failed": INTERRUPTED if results.interrupted else failed,
+        }
     )
-    (curve,) = _capacity(scenario, folder, seed, within).curves
-    return Found(limited, truth, curve.certified_per_s, curve.refuted_per_s, curve.limiter.kind, tuple(curve.findings))
 
 
-def _capacity(scenario: Path, folder: Path, seed: int, within: str) -> CapacityResults:
-    from harness.run.progress import NullDisplay
-    from harness.run.run import Options, Session
-    from harness.run.signals import Stopper
-    from harness.scenario import load_scenario
-    from harness.scenario.planner import cells
-    from harness.search.capacity import Settings
-    from harness.search.capacity_run import Asked, search_capacity
-    from harness.units import parse_share
-
-    loaded = load_scenario(scenario)
+def _capacity(folder: Path, session: Session) -> CapacityResults:
+    loaded = load_scenario(folder / "scenario.yaml")
     settings = Settings(
         first_per_s=loaded.scenario.load.rate_per_s or 1.0,
         to_per_s=None,
-        within=parse_share(within),
+        within=WITHIN,
         refute_ms=12_000,
         soak_ms=12_000,
         alpha=0.05,
-        settle_ms=1_500,
+        settle_ms=SETTLE_MS,
         explore_ms=6_000,
         return_ms=2_000,
     )
-    session = Session(Options(out=folder / "runs", seed=seed), NullDisplay(), Stopper())
     _, results = search_capacity(session, cells(loaded)[0], settings, Asked((), None, None, 0.1))
     return results
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="tailgate-truth-") as folder:
-        yield Path(folder)
+def searches(wanted: dict[int, Limited], at_once: int, end_s: float, stopper: Stopper) -> Iterator[Found]:
+    """Each as soon as it is over: those that sleep first, `at_once` of them, then those that compute, one by one. None
+    begins after `end_s` (of the monotonic clock), or after a signal."""
+
+    def begun(number: int) -> Found | None:
+        if time.monotonic() > end_s or stopper.asked:
+            return None
+        found = search(wanted[number], number, stopper)
+        return None if found.failed == INTERRUPTED else found
+
+    asleep = [number for number, limited in wanted.items() if not limited.computes]
+    for limited in {wanted[number] for number in asleep}:
+        truth_of(limited)  # timed before anything runs beside it
+    with ThreadPoolExecutor(at_once) as pool:
+        for future in as_completed([pool.submit(begun, number) for number in asleep]):
+            if (found := future.result()) is not None:
+                yield found
+    for number in wanted.keys() - asleep:
+        if (found := begun(number)) is not None:
+            yield found
 
 
-def _search(number: int, services: tuple[Limited, ...]) -> Found:
-    with _folder() as folder:
-        return search(services[number % len(services)], number, folder)
+def known(path: Path) -> list[Found]:
+    """The searches that a file holds; none if there is no such file."""
+    if not path.exists():
+        return []
+    return [Found.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def summary(found: Iterable[Found]) -> tuple[str, bool]:
+    """A line for each kind and one for all, and whether that is good enough."""
+    every = list(found)
+    lines = []
+    for kind in dict.fromkeys(one.kind for one in every):
+        of_kind = [one for one in every if one.kind == kind]
+        lines.append(f"{kind:<10} {len(of_kind)} searches, {sum(not one.holds_truth for one in of_kind)} without")
+    around = [one.around_s for one in every if one.around_s is not None]
+    if around:
+        lines.append(f"a load took {statistics.median(around):.2f} s beyond itself")
+    without = sum(not one.holds_truth for one in every)
+    wrong = sum(not one.limiter_is_right for one in every)
+    lines.append(f"{len(every)} searches, {without} brackets without the truth, {wrong} wrong limiters")
+    return "\n".join(lines), without <= WITHOUT_TRUTH_MOST * len(every) and not wrong
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--searches", type=int, default=SEARCHES)
-    parser.add_argument("--only", help="services of this kind only")
-    parser.add_argument("--at-once", type=int, default=AT_ONCE)
+    parser.add_argument("--only", action="append", help="services of this kind only; may be given again")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="searches of services that sleep")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="no search begins after that")
+    parser.add_argument("--out", type=Path, help="a line of JSON for each search; default: nothing is written")
+    parser.add_argument("--resume", type=Path, help="go on with this file of --out")
     options = parser.parse_args()
-    services = tuple(each for each in SERVICES if options.only in (None, each.kind))
-    found: list[Found] = []
-    with ThreadPoolExecutor(options.at_once) as pool:
-        for one in pool.map(lambda number: _search(number, services), range(options.searches)):
+    services = [each for each in SERVICES if not options.only or each.kind in options.only]
+    if not services:
+        parser.error(f"--only is one of {', '.join(dict.fromkeys(each.kind for each in SERVICES))}")
+    file = options.resume or options.out
+    found = known(options.resume) if options.resume else []
+    done = {one.number for one in found}
+    wanted = {number: services[number % len(services)] for number in range(options.searches) if number not in done}
+    with Stopper() as stopper:
+        for one in searches(wanted, options.at_once, time.monotonic() + 60 * options.minutes, stopper):
             found.append(one)
             print(one, flush=True)
-    without = sum(not one.holds_truth for one in found)
-    wrong = sum(not one.limiter_is_right for one in found)
-    print(f"{len(found)} searches, {without} brackets without the truth, {wrong} wrong limiters")
-    return int(without > WITHOUT_TRUTH_MOST * len(found) or wrong > 0)
+            if file:
+                with file.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps(one.model_dump(mode="json")) + "\n")
+    told, good = summary(found)
+    print(told)
+    if len(found) < options.searches:
+        print(f"{options.searches - len(found)} searches have not been run")
+    return int(not good)
 
 
 if __name__ == "__main__":

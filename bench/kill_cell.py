@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +19,12 @@ from typing import Final
 
 import psutil
 
-from bench.kill_stacks import LEGACY, ORIGIN, STACKS, WORDS, Cell
+from bench.far_workers import FarWorkers
+from bench.kill_stacks import FAR, FAR_WORKERS, LEGACY, ORIGIN, STACKS, WORDS, Cell
 from bench.left_behind import left_of, ports_of
 from bench.origin_server import OriginServer
 from bench.others_toxiproxy import OthersToxiproxy
+from bench.tailgate_command import TAILGATE
 from harness.rundir.journal import read_journal
 from harness.rundir.manifest import Manifest
 from harness.rundir.plan import Plan
@@ -64,12 +65,14 @@ class Run:
         *,
         scenario: str,
         times: int = 1,
+        far: FarWorkers | None = None,
     ) -> None:
         self.folder = folder
         self.temp, self.cache, self.work = folder / "tmp", folder / "cache", folder / "work"
         for each in (self.temp, self.cache, self.work):
             each.mkdir(exist_ok=True)
         (self.work / "scenario.yaml").write_text(scenario, encoding="utf-8")
+        self.far = far
         self.env = {
             **{name: value for name, value in os.environ.items() if name not in ("TOXIPROXY_URL", "NO_COLOR")},
             "TMPDIR": str(self.temp),
@@ -79,7 +82,7 @@ class Run:
         }
         self._log = (folder / "said.log").open("wb")
         self.process = subprocess.Popen(
-            [tailgate(), "run", *["scenario.yaml"] * times],
+            [TAILGATE, "run", *["scenario.yaml"] * times, *(far.words if far else ())],
             cwd=self.work,
             env=self.env,
             stdin=subprocess.DEVNULL,
@@ -114,7 +117,7 @@ class Run:
     def judge(self, run_dir: Path) -> tuple[int, str]:
         """`tailgate judge`: its exit code and its last line."""
         answer = subprocess.run(
-            [tailgate(), "judge", str(run_dir)], env=self.env, capture_output=True, text=True, timeout=60, check=False
+            [TAILGATE, "judge", str(run_dir)], env=self.env, capture_output=True, text=True, timeout=60, check=False
         )
         said = (answer.stdout.strip() or answer.stderr.strip()).splitlines()
         return answer.returncode, said[-1] if said else ""
@@ -125,13 +128,11 @@ class Run:
             self.process.kill()
         self.process.wait()
         self._log.close()
+        if self.far:
+            self.far.close()
         for run_dir in self.run_dirs:
             for member in members(Plan.read(run_dir).run_id):
                 member.process.kill()
-
-
-def tailgate() -> str:
-    return str(Path(sys.executable).with_name("tailgate"))
 
 
 def has_come(phase: str, run_dir: Path) -> bool:
@@ -170,6 +171,7 @@ class Surroundings:
 
     others: OthersToxiproxy | None = None
     origin: OriginServer | None = None
+    far: FarWorkers | None = None
 
     @classmethod
     @contextmanager
@@ -182,9 +184,11 @@ class Surroundings:
             if stack.borrows or cell.phase == "others":
                 lent = {LEGACY: found.origin.port} if found.origin else {}
                 found.others = OthersToxiproxy(place, toxiproxy, lent)
+            if stack.load_is_elsewhere:
+                found.far = FarWorkers(place, FAR_WORKERS)
             yield found
         finally:
-            for each in (found.others, found.origin):
+            for each in (found.others, found.origin, found.far):
                 if each:
                     each.close()
 
@@ -198,7 +202,7 @@ def play(cell: Cell, folder: Path, toxiproxy: Path, *, keep: bool = False) -> Se
         with Surroundings.around(cell, place, toxiproxy) as around:
             origin, others = around.origin, around.others
             text = STACKS[cell.stack].text(cell.phase, origin.port if origin else None, others.url if others else None)
-            run = Run(place, toxiproxy, others, scenario=text)
+            run = Run(place, toxiproxy, others, scenario=text, far=around.far)
             try:
                 _play(seen, run, around)
             except (TimeoutError, subprocess.TimeoutExpired, psutil.Error, OSError) as exc:
@@ -230,19 +234,21 @@ def _play(seen: Seen, run: Run, around: Surroundings) -> None:
         run.process.wait(ENDS_WITHIN_S)
         begin = time.monotonic()
     counts_from = begin if not cell.shows_later else _until_fault_ends(run, run_dir)
-    stopped_itself = cell.actor == "tailgate" and number == signal.SIGSTOP
+    stopped_itself = cell.actor in ("tailgate", FAR) and number == signal.SIGSTOP
     while True:
-        seen.left = left_of(run, run_dir, ports, with_tailgate=not stopped_itself)
+        seen.left = left_of(run, run_dir, ports, except_for=target.pid if stopped_itself else None)
         if not seen.left or time.monotonic() - counts_from > LEFT_WITHIN_S:
             break
         time.sleep(0.05)
     seen.clean_s = None if seen.left else time.monotonic() - begin
     if stopped_itself:
         target.send_signal(signal.SIGCONT)
+        if around.far:
+            around.far.wait(LEFT_WITHIN_S)
     seen.code = run.process.wait(GOES_ON_WITHIN_S)
     if others and theirs_stops:
         target.send_signal(signal.SIGCONT)
-        subprocess.run([tailgate(), "toxiproxy", "sweep", "--url", others.url], env=run.env, check=True, timeout=60)
+        subprocess.run([TAILGATE, "toxiproxy", "sweep", "--url", others.url], env=run.env, check=True, timeout=60)
     if others and (cell.actor != "toxiproxy" or theirs_stops):
         seen.left += others.changed()
     seen.judged, seen.verdict = run.judge(run_dir)
@@ -263,6 +269,8 @@ def _find(cell: Cell, run: Run, run_dir: Path, around: Surroundings) -> psutil.P
         return psutil.Process(around.others.process.pid)
     if cell.actor == ORIGIN and around.origin:
         return psutil.Process(around.origin.process.pid)
+    if cell.actor == FAR and around.far:
+        return psutil.Process(around.far.processes[0].pid)
     for member in members(Plan.read(run_dir).run_id):
         if any(WORDS[cell.actor] in word for word in member.process.cmdline()):
             return member.process

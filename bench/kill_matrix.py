@@ -1,7 +1,7 @@
 """Each process of a run killed, told to end and stopped, in each phase: what is left after 15 s, and what is said.
 
     python -m bench.kill_matrix                                   all of it, about forty minutes
-    python -m bench.kill_matrix --only 'borrowed/*'               a stack: faked, command, forwarded, borrowed
+    python -m bench.kill_matrix --only 'borrowed/*'               a stack: faked, command, forwarded, borrowed …
     python -m bench.kill_matrix --only 'tailgate/SIGKILL/fault'   cells by pattern, of any stack; may be repeated
     python -m bench.kill_matrix --table docs/kill-matrix.md       puts what was seen into that page, by whole stacks
 

@@ -30,7 +30,13 @@ PARTNER, PARTNER_CHILD = "partner", "partner-child"
 LEGACY: Final = "legacy_api"
 """The name of the proxy that a run borrows."""
 
+RELAY, FAR, FAR_LOCUST = "relay", "worker elsewhere", "its locust"
+"""Of a load from `tailgate worker`: Locust's master, the command itself, and the process that it starts."""
+FAR_WORKERS: Final = 2
+
 WORDS: Final = {
+    RELAY: "scenarios.drive.remote.master",
+    FAR_LOCUST: "scenarios.drive.locust_worker",
     "supervisor": "harness.stack.supervisor.supervisor",
     "toxiproxy": BINARY,
     "fakes": "fake_backends",
@@ -58,6 +64,8 @@ class KillStack:
     """The run uses a proxy on a Toxiproxy of others."""
     forwards: bool = False
     """The run has an upstream at `ORIGIN_PORT`, which speaks HTTPS."""
+    load_is_elsewhere: bool = False
+    """`FAR_WORKERS` commands `tailgate worker` send the load."""
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -173,6 +181,18 @@ STACKS: Final = {
             },
             _of_partner(f"{{proxy: {LEGACY}}}") + "toxiproxy: {url: TOXIPROXY_URL}\n",
             borrows=True,
+        ),
+        KillStack(
+            "elsewhere",
+            {
+                "tailgate": ("fault",),
+                "supervisor": ("fault",),
+                RELAY: ("baseline", "fault"),
+                FAR: ("baseline", "fault"),
+                FAR_LOCUST: ("baseline", "fault"),
+            },
+            _OF_FAKES,
+            load_is_elsewhere=True,
         ),
     )
 }

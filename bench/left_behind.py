@@ -30,13 +30,20 @@ def ports_of(run_dir: Path, *, ours: bool, listeners: bool = True) -> list[int]:
     return ports
 
 
-def left_of(run: Run, run_dir: Path, ports: list[int], *, with_tailgate: bool) -> list[str]:
-    """What of the run is still there: processes, listeners, locks, temporary files."""
+def left_of(run: Run, run_dir: Path, ports: list[int], *, except_for: int | None = None) -> list[str]:
+    """What of the run is still there: processes, listeners, locks, temporary files; on its workers' side as well.
+
+    `except_for`: a command that is stopped, by its process id, and so cannot end nor remove its files.
+    """
+    far = run.far.processes if run.far else []
+    commands = [("tailgate", run.process), *(("tailgate worker", each) for each in far)]
     left = [f"process {_name(member.process)}" for member in members(Plan.read(run_dir).run_id)]
-    if with_tailgate and run.process.poll() is None:
-        left.append("process tailgate")
+    left += [f"process {name}" for name, each in commands if each.pid != except_for and each.poll() is None]
     left += [f"a listener on {port}" for port in ports if _listens(port)]
-    left += [name for folder in (run.temp, run.cache) for name in _files(folder)]
+    folders = [run.temp, run.cache]
+    if run.far:
+        folders += [run.far.temp_of(each) for each in run.far.processes if each.pid != except_for]
+    left += [name for folder in folders for name in _files(folder)]
     left += [path.name for path in run_dir.iterdir() if path.name == "control" or path.suffix == ".new"]
     return left
 

@@ -87,7 +87,7 @@ def watch(folder: Path, runs: int) -> tuple[list[Moment], list[str]]:
             code = run.process.wait(RUN_WITHIN_S)
             left = [] if code == 0 else [f"exit {code}: {run.said()[-500:]}"]
             for run_dir in run.run_dirs:
-                left += left_of(run, run_dir, ports_of(run_dir, ours=False), with_tailgate=True)
+                left += left_of(run, run_dir, ports_of(run_dir, ours=False))
         finally:
             run.close()
         return moments, left + others.changed()

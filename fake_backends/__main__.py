@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import functools
 import os
-import resource
 import socket
 import ssl
 import sys
@@ -63,7 +62,6 @@ def main(argv: list[str]) -> int:
             raise UsageError("the run directory is needed, and nothing else")
         run_dir = Path(argv[0])
         plan = _read_plan(run_dir)
-        _raise_open_file_limit()
         asyncio.run(_check_origins(plan))  # before anything listens, so what listens can be used
         contexts = listener_contexts(plan, os.environ)
         with bound(_at_origins(plan), plan.network.bind_host) as sockets:
@@ -212,14 +210,6 @@ def _close(load: LoadRecords) -> None:
 
 def _why(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-
-
-def _raise_open_file_limit() -> None:
-    """Calls that are held keep sockets open, so take all that the system allows, as a service started by Go or systemd
-    would."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS refuses "infinity"; the old limit then stays
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

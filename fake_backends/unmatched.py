@@ -9,31 +9,25 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
+from harness.rundir.ndjson import replace_file
 from harness.rundir.unmatched import FILE, KINDS_MOST, METHOD_MOST, PATH_MOST, Unmatched
 from harness.secrets.redact import redact
 from harness.text import one_line
+
+if TYPE_CHECKING:
+    from fake_backends.backend import Backend
 
 _LOOKED_AT: Final = 2_000
 """Characters of a path by which kinds of calls are distinguished."""
 _Kind = tuple[str, str, int]
 
 
-class Describes(Protocol):
-    """An upstream that can say what it answers."""
-
-    def speaks(self) -> str:
-        """For people: what it answers."""
-
-    def nearest(self, method: str, path: str) -> str:
-        """The route that is most like a request without a route; empty if that is unknown."""
-
-
 class UnmatchedCalls:
     """The counts of one process of fakes. `upstreams`: each fake by its name."""
 
-    def __init__(self, run_dir: Path, upstreams: Mapping[str, Describes], secrets: Collection[str] = ()) -> None:
+    def __init__(self, run_dir: Path, upstreams: Mapping[str, Backend], secrets: Collection[str] = ()) -> None:
         self._path = run_dir / FILE
         self._upstreams = upstreams
         self._secrets = secrets
@@ -60,11 +54,8 @@ class UnmatchedCalls:
         if not self._changed:
             return
         self._changed = False
-        draft = self._path.with_name(f".{FILE}")
-        lines = "".join(f"{line.model_dump_json()}\n" for line in self.lines())
         with suppress(OSError):
-            draft.write_text(lines, encoding="utf-8")
-            draft.replace(self._path)
+            replace_file(self._path, "".join(f"{line.model_dump_json()}\n" for line in self.lines()))
 
     def lines(self) -> list[Unmatched]:
         """The kinds in the order in which they first came; for each upstream, the number of all other calls comes

@@ -12,6 +12,8 @@ from typing import Final
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """The methods that a scenario may write."""
+ALPN_HTTP_1: Final = ("http/1.1",)
+"""As TLS offers it."""
 HEAD_BYTES_MOST: Final = 64 * 1024
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.\d (\d{3})(?!\d)")

@@ -88,6 +88,19 @@ def cut(text: str, most: int) -> str:
     return f"{text[:most]}… (cut, {len(text):,} characters)"
 
 
+def listed(names: Sequence[str], most: int) -> str:
+    """`a, b, c`; of more than `most` the first, and how many more there are: `a, b and 9 more`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def enumerated(names: Sequence[str], most: int) -> str:
+    """As `listed`, with an `and` before the last one of a few: `a, b and c`."""
+    if len(names) < 2 or len(names) > most:
+        return listed(names, most)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def shorten(message: str) -> str:
     """A message that quotes untrusted texts in backticks: long quotes are shortened, the rest stays."""
     return cut(_QUOTED.sub(lambda match: f"`{match[1][:60]}…`", message), MESSAGE_MOST)

@@ -8,9 +8,19 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
+from functools import cache
 from typing import Final
 
 CHUNK_BYTES: Final = 64 * 1024
+
+
+@cache
+def unverified_context() -> ssl.SSLContext:
+    """A client's context that accepts any certificate: for what is ours, and where nothing is told or believed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class TlsChannel:
@@ -20,7 +30,7 @@ class TlsChannel:
     """
 
     def __init__(self, context: ssl.SSLContext, *, server_side: bool = False, server_name: str | None = None) -> None:
-        """`server_name`: of the peer, for its certificate and for SNI; clients only."""
+        """`server_name`: of the peer, for its certificate and, unless it is an address, for SNI; clients only."""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side, server_name)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.evidence import Evidence
+    from harness.evidence.joining.row_table import Places
     from harness.rundir.planned.upstream import PlannedUpstream
     from reports.subject import Subject
 
@@ -112,14 +113,14 @@ def history_of(subject: Subject) -> History | None:
     evidence = subject.evidence
     if evidence is None or evidence.manifest.t0_ns is None:
         return None
-    rows = evidence.samples[np.searchsorted(evidence.intended_ns, evidence.t0_ns) :]
+    rows = evidence.samples[int(np.searchsorted(evidence.intended_ns, evidence.t0_ns)) :]
     rows = rows[rows["part"] == 0] if evidence.has_parts else rows
     if evidence.silent_arrivals:
         rows = rows[rows["outcome"] != Outcome.NO_REQUEST]
     if not len(rows):
         return None
-    intended_ms = _since(rows["intended_ns"], evidence.t0_ns)
-    end_ms = float(intended_ms.max()) + 1.0
+    intended_ns = rows["intended_ns"]
+    end_ms = float(intended_ns[-1] - evidence.t0_ns) / NS_PER_MS + 1.0
     end_ms = max(end_ms, evidence.plan.load.duration_ms) if subject.results.run.stopped is None else end_ms
     windows = bands(subject)
     edges_ms = [cut for band in windows for cut in (band.start_ms, band.end_ms)]
@@ -127,19 +128,21 @@ def history_of(subject: Subject) -> History | None:
     bins = timeline.bins_for(0.0, end_ms, [*edges_ms, *fine_ms], len(rows))
     load_bins = timeline.bins_for(0.0, end_ms, edges_ms, len(rows))
     outcome = rows["outcome"]
-    bin_of = bins.of(intended_ms)
+    bin_of = _bins_of(bins, intended_ns, evidence.t0_ns)
     # a dropped request has no end of its own: it would have waited for as long as the client waits
-    waited_ms = _since(rows["done_ns"], evidence.t0_ns) - intended_ms
+    waited_ms = (rows["done_ns"] - intended_ns) / NS_PER_MS
     waited_ms[outcome == Outcome.DROPPED] = evidence.plan.load.client_cap_ms
+    end_to_end = timeline.p99_by_group(bin_of, len(bins), waited_ms, outcome != Outcome.OK)
+    del waited_ms  # of millions of rows it is large
     lines = _lines(evidence, bins)
     return History(
         bins=bins,
-        end_to_end=timeline.p99_by_group(bin_of, len(bins), waited_ms, outcome != Outcome.OK),
+        end_to_end=end_to_end,
         not_ok=timeline.outcomes_by_bin(bins, bin_of, outcome)[Outcome.OK + 1 :].sum(axis=0),
         lines=lines[:MOST_LINES],
         left_out=max(0, len(lines) - MOST_LINES),
         load_bins=load_bins,
-        outcomes=timeline.outcomes_by_bin(load_bins, load_bins.of(intended_ms), outcome),
+        outcomes=timeline.outcomes_by_bin(load_bins, _bins_of(load_bins, intended_ns, evidence.t0_ns), outcome),
         flow=_flow(evidence, load_bins),
     )
 
@@ -148,17 +151,21 @@ def _lines(evidence: Evidence, bins: Bins) -> tuple[UpstreamLine, ...]:
     """One upstream after the other: of millions of calls only one upstream's figures are in memory at a time."""
     import numpy as np
 
+    from harness.evidence.joining.row_table import blocks, places_of
+
     faulted = [upstream for fault in evidence.plan.faults for upstream in fault.upstreams]
-    called = np.ascontiguousarray(evidence.calls["upstream"])
     lines = []
     for upstream in evidence.plan.upstreams:
-        mine = np.flatnonzero(called == upstream.index)
-        done_ns = evidence.calls["done_ns"][mine]
-        took_ms = (done_ns - evidence.calls["arrived_ns"][mine]) / NS_PER_MS
-        if upstream.name in faulted:
-            took_ms = _with_faults_ms(evidence, upstream, mine, took_ms)
+        is_mine = evidence.calls["upstream"] == upstream.index
+        mine, calls = places_of(is_mine), evidence.calls[is_mine]
+        took_ms = np.empty(len(mine))
+        for block in blocks(len(mine)):
+            own = calls[block]
+            took_ms[block] = (own["done_ns"] - own["arrived_ns"]) / NS_PER_MS
+            if upstream.name in faulted:
+                took_ms[block] = _with_faults_ms(evidence, upstream, mine[block], took_ms[block])
         # by the answer's moment: that, not the call's, decides whether a downstream fault meets it
-        p99 = timeline.p99_by_group(bins.of(_since(done_ns, evidence.t0_ns)), len(bins), took_ms)
+        p99 = timeline.p99_by_group(_bins_of(bins, calls["done_ns"], evidence.t0_ns), len(bins), took_ms)
         for sliver in np.flatnonzero(bins.slivers).tolist():  # a call or two: drawn as the bin before it went on
             p99.value_ms[sliver] = p99.value_ms[max(sliver - 1, 0)]
         if p99.n.any():
@@ -168,7 +175,7 @@ def _lines(evidence: Evidence, bins: Bins) -> tuple[UpstreamLine, ...]:
 
 
 def _with_faults_ms(
-    evidence: Evidence, upstream: PlannedUpstream, mine: NDArray[np.intp], took_ms: NDArray[np.float64]
+    evidence: Evidence, upstream: PlannedUpstream, mine: Places, took_ms: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """What each call cost its caller, and would have cost a patient one while a known delay stood.
 
@@ -178,7 +185,7 @@ def _with_faults_ms(
 
     from harness.evidence.backend_time import call_waits_ns
 
-    done_ns = evidence.calls["done_ns"][mine]
+    done_ns = evidence.calls[mine]["done_ns"]
     standing_ms, met = timeline.standing_ms(done_ns, _windows(evidence, upstream.name))
     waited_ms = call_waits_ns(evidence, upstream.index, mine) / NS_PER_MS
     return np.where(met, np.maximum(took_ms + standing_ms, waited_ms), took_ms)
@@ -199,12 +206,26 @@ def _windows(evidence: Evidence, upstream: str) -> list[tuple[int, int, float]]:
 
 
 def _flow(evidence: Evidence, bins: Bins) -> Flow:
+    from harness.evidence.joining.row_table import blocks
+
     rows = evidence.samples
     if evidence.silent_arrivals:
         rows = rows[rows["outcome"] != Outcome.NO_REQUEST]
+    pieces = (rows[block] for block in blocks(len(rows)))
+    t0_ns = evidence.t0_ns
     return timeline.flow_by_bin(
-        bins, _since(rows["sent_ns"], evidence.t0_ns), _since(rows["done_ns"], evidence.t0_ns), rows["outcome"]
+        bins, ((_since(own["sent_ns"], t0_ns), _since(own["done_ns"], t0_ns), own["outcome"]) for own in pieces)
     )
+
+
+def _bins_of(bins: Bins, t_ns: NDArray[np.int64], t0_ns: int) -> NDArray[np.signedinteger]:
+    """The bin of each absolute time."""
+    import numpy as np
+
+    from harness.evidence.joining.row_table import blocks
+
+    found = [bins.of(_since(t_ns[block], t0_ns)) for block in blocks(len(t_ns))]
+    return np.concatenate(found or [bins.of(np.empty(0))])
 
 
 def _since(t_ns: NDArray[Any], t0_ns: int) -> NDArray[np.float64]:

@@ -94,8 +94,8 @@ def cores_card(subject: Subject, bands: Sequence[Band]) -> CoresCard | None:
     seconds = sum(to - begin for begin, to in found.taken)
     return CoresCard(
         detail=f"seconds per second, on {format_things(found.cores, 'core')} that the service may use",
-        taken=f"Shaded: {format_things(seconds, 'second')} in which others took the cores while the service waited "
-        "for one. A FAIL that does not hold without them is a rig failure."
+        taken=f"Shaded: {format_things(seconds, 'second')} in which others took the cores while the service or the rig "
+        "waited for one. A FAIL that does not hold without them is a rig failure."
         if seconds
         else "",
         markup=cores.chart(record, found.taken, end_ms, bands),

@@ -1,8 +1,8 @@
 """A run along time: percentiles, outcomes and load in bins that are cut where a fault begins or ends.
 
 Each bin speaks of its own rows alone. Nothing is smoothed and no bin straddles a fault's edge: either
-would show latency rising before the fault. Rows are numpy arrays as `records` lays them out; one pass
-and one radix sort, so that millions of rows take well under a second.
+would show latency rising before the fault. Of millions of rows each bin's are handled alone, so that the copies that
+are made of them stay small.
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ class Bins:
 
         return np.diff(self.edges_ms) < self.width_ms / 4
 
-    def of(self, t_ms: Floats) -> NDArray[np.intp]:
+    def of(self, t_ms: Floats) -> NDArray[np.signedinteger]:
         """Each time's bin; -1 or len(self) outside."""
         import numpy as np
 
-        return np.searchsorted(self.edges_ms, t_ms, side="right") - 1
+        small = np.int16 if len(self) < 2**15 else np.int64
+        return (np.searchsorted(self.edges_ms, t_ms, side="right") - 1).astype(small)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _bearable(bins: float, n: int) -> bool:
 
 
 def p99_by_group(
-    group: NDArray[np.intp], groups: int, value_ms: Floats, failed: NDArray[np.bool_] | None = None
+    group: NDArray[np.signedinteger], groups: int, value_ms: Floats, failed: NDArray[np.bool_] | None = None
 ) -> Quantiles:
     """Nearest-rank p99 of each group's own rows, failures ranked after every success.
 
@@ -89,21 +90,24 @@ def p99_by_group(
     """
     import numpy as np
 
-    inside = (group >= 0) & (group < groups)
-    if not inside.all():
-        group, value_ms = group[inside], value_ms[inside]
-        failed = None if failed is None else failed[inside]
-    ranked = value_ms if failed is None else np.where(failed, value_ms + _FAILED, value_ms)
-    # numpy sorts 16-bit integers by radix: a tenth of a comparison sort
-    order = np.argsort(group.astype(np.uint16 if groups < 2**16 else np.int64), kind="stable")
-    ranked = ranked[order]
-    n = np.bincount(group, minlength=groups).astype(np.int64)
-    ends = np.cumsum(n)
+    from harness.evidence.joining.row_table import blocks
+
+    pieces: list[list[Floats]] = [[] for _ in range(groups)]
+    for block in blocks(len(group)):
+        # numpy sorts 16-bit integers by radix: a tenth of a comparison sort
+        order = np.argsort(group[block], kind="stable")
+        ranked = value_ms[block][order]
+        if failed is not None:
+            ranked[failed[block][order]] += _FAILED
+        own, starts = np.unique(group[block][order], return_index=True)
+        for index, rows in zip(own.tolist(), np.split(ranked, starts[1:]), strict=True):
+            if 0 <= index < groups:
+                pieces[index].append(rows)
     value = np.full(groups, np.nan)
+    n = np.array([sum(map(len, each)) for each in pieces], np.int64)
     for index in np.flatnonzero(n):
-        rows = ranked[ends[index] - n[index] : ends[index]]
         rank = (99 * int(n[index]) + 99) // 100 - 1
-        value[index] = np.partition(rows, rank)[rank]
+        value[index] = np.partition(np.concatenate(pieces[index]), rank)[rank]
     lost = value >= _FAILED / 2
     return Quantiles(np.where(lost, value - _FAILED, value), lost, n)
 
@@ -135,27 +139,32 @@ class Flow:
     in_flight: NDArray[np.int64]
 
 
-def outcomes_by_bin(bins: Bins, bin_of: NDArray[np.intp], outcome: NDArray[np.uint8]) -> NDArray[np.int64]:
+def outcomes_by_bin(bins: Bins, bin_of: NDArray[np.signedinteger], outcome: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Counts, outcomes × bins, of arrivals by intended time."""
     import numpy as np
 
-    inside = (bin_of >= 0) & (bin_of < len(bins))
-    cell = outcome[inside].astype(np.int64) * len(bins) + bin_of[inside]
-    counts = np.bincount(cell, minlength=len(Outcome) * len(bins))
-    return counts[: len(Outcome) * len(bins)].reshape(len(Outcome), len(bins)).astype(np.int64)
+    counts = np.zeros((len(Outcome), len(bins)), np.int64)
+    for kind in np.flatnonzero(_counted(outcome, len(Outcome))).tolist():
+        counts[kind] = _counted(bin_of[outcome == kind], len(bins))
+    return counts
 
 
-def flow_by_bin(bins: Bins, sent_ms: Floats, done_ms: Floats, outcome: NDArray[np.uint8]) -> Flow:
-    """By the times of sending and of the last byte. A dropped request was never sent."""
+def flow_by_bin(bins: Bins, rows: Iterable[tuple[Floats, Floats, NDArray[np.uint8]]]) -> Flow:
+    """`rows`, piece by piece: the times in ms of sending and of the last byte, and the outcomes. A dropped request was
+    never sent."""
     import numpy as np
 
-    was_sent = outcome != Outcome.DROPPED
-    sent = _counts(bins, sent_ms[was_sent])
-    done = _counts(bins, done_ms[was_sent])
-    ok = _counts(bins, done_ms[outcome == Outcome.OK])
+    sent, done, ok = (np.zeros(len(bins), np.int64) for _ in range(3))
+    open_at_start = 0
+    for sent_ms, done_ms, outcome in rows:
+        was_sent = outcome != Outcome.DROPPED
+        sent += _counted(bins.of(sent_ms[was_sent]), len(bins))
+        done += _counted(bins.of(done_ms[was_sent]), len(bins))
+        ok += _counted(bins.of(done_ms[outcome == Outcome.OK]), len(bins))
+        # the counts before the first edge are those of the warm-up, still open or not
+        before = [int((t_ms[was_sent] < bins.edges_ms[0]).sum()) for t_ms in (sent_ms, done_ms)]
+        open_at_start += before[0] - before[1]
     widths_s = np.diff(bins.edges_ms) / 1000
-    # the counts before the first edge are those of the warm-up, still open or not
-    open_at_start = int((sent_ms[was_sent] < bins.edges_ms[0]).sum() - (done_ms[was_sent] < bins.edges_ms[0]).sum())
     return Flow(_per_s(bins, sent, widths_s), _per_s(bins, ok, widths_s), open_at_start + np.cumsum(sent - done))
 
 
@@ -170,8 +179,14 @@ def _per_s(bins: Bins, counts: NDArray[np.int64], widths_s: Floats) -> Floats:
     return rates
 
 
-def _counts(bins: Bins, t_ms: Floats) -> NDArray[np.int64]:
+def _counted(group: NDArray[np.integer], groups: int) -> NDArray[np.int64]:
+    """How many rows each group has; those of no group are passed over."""
     import numpy as np
 
-    of = bins.of(t_ms)
-    return np.bincount(of[(of >= 0) & (of < len(bins))], minlength=len(bins)).astype(np.int64)
+    from harness.evidence.joining.row_table import blocks
+
+    counts = np.zeros(groups, np.int64)
+    for block in blocks(len(group)):  # numpy makes a copy in 64 bits first
+        own = group[block]
+        counts += np.bincount(own[(own >= 0) & (own < groups)], minlength=groups)
+    return counts

@@ -7,18 +7,8 @@ monitor    reports when a backend becomes degraded, and when it is normal again
 watch      puts a monitor around the calls that are made to a backend
 """
 
-from aggregator.monitoring.logs import LINES_PER_S, FaultLog, JsonFormatter, log, log_to_stderr
-from aggregator.monitoring.metrics import BUCKETS_S, HasState, Metrics
+from aggregator.monitoring.logs import FaultLog, log, log_to_stderr
+from aggregator.monitoring.metrics import Metrics
 from aggregator.monitoring.watch import Watch
 
-__all__ = [
-    "BUCKETS_S",
-    "LINES_PER_S",
-    "FaultLog",
-    "HasState",
-    "JsonFormatter",
-    "Metrics",
-    "Watch",
-    "log",
-    "log_to_stderr",
-]
+__all__ = ["FaultLog", "Metrics", "Watch", "log", "log_to_stderr"]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from harness.rundir.ndjson import replace_file
 from harness.rundir.origin_notes import FILE, TEXT_MOST, OriginNote, OriginNoteKind
 from harness.text import one_line
 
@@ -37,10 +38,8 @@ class NoticedOfOrigins:
         if not self._changed:
             return
         self._changed = False
-        draft = self._path.with_name(f".{FILE}")
         with suppress(OSError):
-            draft.write_text("".join(f"{note.model_dump_json()}\n" for note in self.notes()), encoding="utf-8")
-            draft.replace(self._path)
+            replace_file(self._path, "".join(f"{note.model_dump_json()}\n" for note in self.notes()))
 
     def notes(self) -> list[OriginNote]:
         return [

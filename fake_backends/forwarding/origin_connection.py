@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, cast
@@ -64,8 +63,6 @@ class OriginConnection(asyncio.Protocol):
         """Why the connection is over; None: it is not."""
         self._was_reset = False
         self.is_idle = True
-        self.head_ns = 0
-        """When the last head came, on the monotonic clock."""
 
     # ---------------------------------------------------------------- asyncio.Protocol
 
@@ -135,7 +132,6 @@ class OriginConnection(asyncio.Protocol):
                 break
             if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
                 raise OriginFailure("not_http", "answered with something else than an HTTP answer")
-        self.head_ns = time.monotonic_ns()
         return OriginHead(event.status_code, list(event.headers), _closes(event, has_body=not self._is_head_request))
 
     async def body(self) -> bytes:

@@ -6,6 +6,7 @@ Answers of a route are given in turn, so unlike those of the catalogs they depen
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -19,8 +20,8 @@ from fake_backends.routing.rendering import Render, RequestValues, renderer
 from fake_backends.routing.router import Router
 from harness.rundir.planned.routes import ANY_PATH, PlannedRoute
 from harness.rundir.planned.upstream import FakeSpec
+from harness.text import listed
 from harness.upstreams.routes.answer_sizes import canary_bytes
-from harness.upstreams.routes.nearest_query import nearest_query
 from harness.upstreams.routes.read import read_routes
 from harness.upstreams.routes.templates import params_of
 
@@ -29,6 +30,9 @@ NAMED_MOST: Final = 5
 """Routes that are listed for people."""
 REPLIES_KEPT: Final = 200
 """Replies to unmatched requests that are kept by method and path, since finding the nearest route takes a while."""
+
+
+Query = tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
@@ -64,7 +68,7 @@ class Routed:
         self._healthy = _healthy(mark, canary_bytes(self.routes))
         self._numbers = count()
         self._unmatched: dict[tuple[str, str], Response] = {}
-        self.speaks = _listed(self.routes)
+        self.speaks = listed([route.name for route in self.routes], NAMED_MOST)
 
     def respond(self, request: IncomingRequest) -> Response:
         if request is self.health:
@@ -73,7 +77,9 @@ class Routed:
         if found is None:
             return self._no_route(request)
         by_query = self._answers[found.route]
-        answers = by_query.get(None) or by_query[nearest_query(request.pairs, [q for q in by_query if q is not None])]
+        answers = (
+            by_query.get(None) or by_query[_nearest(request.pairs, [query for query in by_query if query is not None])]
+        )
         params = dict(zip(self._params[found.route], found.params, strict=False))
         answer = answers.next()(RequestValues(request, params, next(self._numbers)))
         if answer is None:
@@ -97,21 +103,27 @@ class Routed:
         return self._unmatched[key]
 
 
-def _answers_of(route: PlannedRoute, number: int, mark: str) -> dict[tuple[tuple[str, str], ...] | None, _Answers]:
+def _answers_of(route: PlannedRoute, number: int, mark: str) -> dict[Query | None, _Answers]:
     """The route's answers by the query that they were recorded with. Raises ValueError and OSError."""
-    by_query: dict[tuple[tuple[str, str], ...] | None, _Answers] = {}
+    by_query: dict[Query | None, _Answers] = {}
     for answer in route.answers:
         by_query.setdefault(answer.query, _Answers()).renders.append(renderer(answer, route, number, mark))
     return by_query
+
+
+def _nearest(sent: Sequence[tuple[str, str]], recorded: Sequence[Query]) -> Query:
+    """The recorded query that shares the most pairs with `sent`; among those the one with the most names in common and
+    the fewest pairs beyond it, then the earliest. `recorded` is not empty."""
+
+    def likeness(query: Query) -> tuple[int, int, int]:
+        pairs = (Counter(sent) & Counter(query)).total()
+        names = (Counter(name for name, _ in sent) & Counter(name for name, _ in query)).total()
+        return pairs, names, -abs(len(sent) - len(query))
+
+    return max(recorded, key=likeness)
 
 
 def _healthy(mark: str, size: int) -> Response:
     """The answer to a canary: it holds the mark, and has as many bytes as the largest answer of a route."""
     body = orjson.dumps({"routes": [{"id": f"canary{mark}"}], "filling": ""})
     return Response.of_json(200, body[:-2] + b"." * max(0, size - len(body)) + body[-2:])
-
-
-def _listed(routes: Sequence[PlannedRoute]) -> str:
-    names = [route.name for route in routes]
-    more = f" and {len(names) - NAMED_MOST} more" if len(names) > NAMED_MOST else ""
-    return f"{', '.join(names[:NAMED_MOST])}{more}"

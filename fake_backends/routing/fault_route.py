@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fake_backends.providers.exchange import IncomingRequest
 from fake_backends.routing.router import Router
-from harness.rundir.planned.routes import ANY_PATH, PlannedRoute
+from harness.rundir.planned.routes import ANY_PATH, PlannedRoute, method_and_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,8 @@ def route_test(route: str, names: Sequence[str]) -> RouteTest:
     if names:
         numbers = frozenset(number for number, name in enumerate(names) if name == route)
         # where a route for any path answers with an error, the call counts as one without a route
-        is_for_the_rest = _method_and_path(route)[1] == ANY_PATH
+        is_for_the_rest = method_and_path(route)[1] == ANY_PATH
         return lambda asked: asked.number in numbers or (is_for_the_rest and asked.number is None)
-    method, path = _method_and_path(route)
+    method, path = method_and_path(route)
     router = Router([PlannedRoute(method=method, path=path, answers=())])
     return lambda asked: router.find(IncomingRequest(asked.method, asked.path, raw_path=asked.raw_path)) is not None
-
-
-def _method_and_path(route: str) -> tuple[str, str]:
-    """`GET /items/{id}` and `*`, which is any method and any path, in their two parts."""
-    method, _, path = route.partition(" ")
-    return method, path or ANY_PATH

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from fake_backends.providers.exchange import IncomingRequest, Response
-from harness.rundir.planned.routes import PlannedAnswer, PlannedRoute
+from harness.rundir.planned.routes import BODILESS, PlannedAnswer, PlannedRoute
 from harness.upstreams.routes.files import files_of
 from harness.upstreams.routes.templates import Placeholder, params_of, parse_template, parse_tree
 
@@ -20,8 +20,6 @@ Headers = tuple[tuple[bytes, bytes], ...]
 Render = Callable[["RequestValues"], Response | None]
 """The answer to a call; None if the route has none for these parameters."""
 Part = bytes | Placeholder
-BODILESS: Final = (204, 205, 304)
-"""Statuses whose answers have no body."""
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain; charset=utf-8"
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from fake_backends.providers.exchange import IncomingRequest
 from fake_backends.routing.conditions import Condition
-from harness.rundir.planned.routes import ANY_METHOD, ANY_PATH, PlannedRoute
+from harness.rundir.planned.routes import ANY_METHOD, ANY_PATH, PlannedRoute, decoded_segment
 from harness.upstreams.routes.templates import PARAMETER, params_of
 
 SEGMENTS_MOST: Final = 100
@@ -122,7 +122,7 @@ class Router:
             return
         nodes = [self._root]
         for segment in segments:
-            decoded = _decoded(segment)
+            decoded = decoded_segment(segment)
             nodes = [
                 each for node in nodes for each in (node.literals.get(decoded), node.param if segment else None) if each
             ]
@@ -147,13 +147,6 @@ def _template_segments(path: str) -> tuple[str | None, ...]:
 
 def _segments(raw_path: str) -> list[str]:
     return raw_path.split("/")
-
-
-def _decoded(segment: str) -> str:
-    """Percent-decoded except for `%2F`, which is no separator."""
-    if "%" not in segment:
-        return segment
-    return "%2F".join(unquote(part) for part in segment.replace("%2f", "%2F").split("%2F"))
 
 
 def _shared(asked: Sequence[str], template: str) -> int:

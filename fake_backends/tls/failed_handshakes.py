@@ -22,7 +22,7 @@ _CERTIFICATE: Final = (
 )
 _EXPIRED: Final = ("SSLV3_ALERT_CERTIFICATE_EXPIRED",)
 _PLAIN_HTTP: Final = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST")
-_NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "UNEXPECTED_MESSAGE")
+NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "UNEXPECTED_MESSAGE")
 _NOTHING_COMMON: Final = (
     "UNSUPPORTED_PROTOCOL",
     "NO_SHARED_CIPHER",
@@ -89,7 +89,7 @@ class WatchedContext(ssl.SSLContext):
             return "it takes the certificate for expired", "set the clock of the service"
         if code in _PLAIN_HTTP:
             return "it sent plain HTTP, and TLS is spoken there", _SPEAK
-        if code in _NOT_TLS:
+        if code in NOT_TLS:
             return "it sent something that is not TLS", _SPEAK
         if code in _NOTHING_COMMON:
             return "it offers no version or cipher of TLS that is in use here", "let the service offer TLS 1.2 or 1.3"

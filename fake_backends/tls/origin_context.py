@@ -16,27 +16,23 @@ from pathlib import Path
 from typing import Final
 
 from fake_backends.tls.connecting import connected
+from fake_backends.tls.failed_handshakes import NOT_TLS
 from harness.errors import RigError
+from harness.http1 import ALPN_HTTP_1
 from harness.rundir.planned.forwarding import ForwardSpec, StreamSpec
+from harness.text import listed
+from harness.tls_channel import unverified_context
 
-HTTP_1: Final = ("http/1.1",)
 NAMES_SHOWN: Final = 5
 _EXPIRED: Final = 10
 _NOT_YET_VALID: Final = 9
 _OTHER_NAME: Final = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h, as the numbers above."""
 _UNKNOWN_ISSUER: Final = (2, 18, 19, 20, 21)
-_NOT_TLS: Final = (
-    "WRONG_VERSION_NUMBER",
-    "HTTP_REQUEST",
-    "UNKNOWN_PROTOCOL",
-    "PACKET_LENGTH_TOO_LONG",
-    "UNEXPECTED_MESSAGE",
-)
 _UNREACHABLE: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
 
 
-def origin_context(ca: Path | None, alpn: Sequence[str] = HTTP_1) -> ssl.SSLContext:
+def origin_context(ca: Path | None, alpn: Sequence[str] = ALPN_HTTP_1) -> ssl.SSLContext:
     """Verifies certificates by the authorities of the system, or only by those in the file `ca`.
 
     `alpn`: the protocols that are offered; empty: none. Raises RigError if the file cannot be used.
@@ -99,7 +95,7 @@ def _connection_error(error: OSError, host: str, port: int, *, in_tls: bool) -> 
 
 
 def _handshake_error(error: ssl.SSLError, where: str) -> RigError:
-    if error.reason in _NOT_TLS:
+    if error.reason in ("HTTP_REQUEST", *NOT_TLS):
         return RigError(f"{where} does not speak TLS", "write http:// in place of https://, or mend the port")
     if isinstance(error, ssl.SSLEOFError):
         return RigError(f"{where} closed the connection in the TLS handshake", "if it speaks no TLS, write http://")
@@ -114,9 +110,8 @@ async def _certificate_error(
     where, code = f"{host}:{port}", error.verify_code
     if code in _OTHER_NAME:
         names = await _names_of(host, port, server_name, timeout_s)
-        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-        listed = (", ".join(names[:NAMES_SHOWN]) or "no name at all") + more
-        message = f"the certificate of {where} is not for {server_name}: it is for {listed}"
+        named = listed(names, NAMES_SHOWN) or "no name at all"
+        message = f"the certificate of {where} is not for {server_name}: it is for {named}"
         return RigError(message, "write the URL with a name of the certificate")
     if code in _UNKNOWN_ISSUER:
         kind = "is self-signed" if code in (18, 19) else "was issued by an authority that is not trusted here"
@@ -133,12 +128,9 @@ async def _names_of(host: str, port: int, server_name: str, timeout_s: float) ->
     """The names that the origin's certificate is for, for a message: nothing is trusted because of them."""
     from cryptography import x509
 
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
         async with asyncio.timeout(timeout_s):
-            _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=server_name)
+            _, writer = await asyncio.open_connection(host, port, ssl=unverified_context(), server_hostname=server_name)
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         shown = tls.getpeercert(binary_form=True)
         writer.close()

@@ -18,6 +18,7 @@ from fake_backends.tls.failed_handshakes import WatchedContext
 from fake_backends.tls.pem import certificates_in, read_certificates
 from fake_backends.tls.system_cas import system_certificates
 from harness.errors import RigError
+from harness.http1 import ALPN_HTTP_1
 from harness.temp_dirs import temp_dir
 
 KEY_FOLDER: Final = "tailgate-key-"
@@ -25,7 +26,6 @@ OWN_NAMES: Final = ("127.0.0.1", "::1", "localhost")
 VALID: Final = timedelta(hours=24)
 EARLIER: Final = timedelta(minutes=10)
 """The certificate is valid from this long before now, for clients whose clock is slow."""
-HTTP_1: Final = ("http/1.1",)
 
 
 class RunCertificates:
@@ -46,7 +46,7 @@ class RunCertificates:
         self.ca_pem = authority.cert_pem.bytes()
         """The authority's certificate, without its key. The key is forgotten here."""
 
-    def server_context(self, alpn: Sequence[str] = HTTP_1) -> WatchedContext:
+    def server_context(self, alpn: Sequence[str] = ALPN_HTTP_1) -> WatchedContext:
         """For listeners. `alpn`: the protocols that they offer; empty: they offer none. Raises RigError."""
         context = WatchedContext(self.names)
         context.minimum_version = ssl.TLSVersion.TLSv1_2

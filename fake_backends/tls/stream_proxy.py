@@ -16,10 +16,11 @@ import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from fake_backends.tls.connecting import connected, why_not
 from harness.rundir.origin_notes import OriginNoteKind
+from harness.rundir.planned.forwarding import StreamSpec
 from harness.tls_channel import CHUNK_BYTES, TlsChannel
 
 CONNECT_S: Final = 10.0
@@ -39,22 +40,10 @@ Tell = Callable[[OriginNoteKind, str], None]
 """Takes the kind of a note and its text, once for each connection that the note is about."""
 
 
-class OriginAddress(Protocol):
-    """A host, which is a name or an address, and a port."""
-
-    @property
-    def host(self) -> str: ...
-
-    @property
-    def port(self) -> int: ...
-
-
 class StreamProxy:
     """A running proxy. `close` ends it and every connection, and returns when no task of it is left."""
 
     def __init__(self, listener: socket.socket, way: _Way, open_most: int) -> None:
-        self.refused = 0
-        """Connections that were reset because `open_most` were open already."""
         self._listener = listener
         self._way = way
         self._open_most = open_most
@@ -83,7 +72,6 @@ class StreamProxy:
                 await asyncio.sleep(_ACCEPT_AGAIN_S)
                 continue
             if len(self._connections) >= self._open_most:
-                self.refused += 1
                 self._way.tell("too_many", str(self._open_most))
                 _reset(client)
                 continue
@@ -96,29 +84,28 @@ class StreamProxy:
 
 async def serve(
     listener: socket.socket,
-    origin: OriginAddress,
+    origin: StreamSpec,
     *,
     server_context: ssl.SSLContext | None,
     client_context: ssl.SSLContext | None,
     server_name: str,
-    tell: Tell = lambda _kind, _text: None,
-    open_most: int | None = None,
+    tell: Tell,
 ) -> StreamProxy:
     """Carry the connections of a listening socket to the origin, until the returned proxy is closed.
 
     `server_context`: the TLS that clients speak; `client_context`: the TLS that the origin speaks; None: that side is
     plain. `server_name`: for SNI and the origin's certificate. `tell` hears of each connection that came to nothing.
-    `open_most`: connections at once, at most as many as the open-file limit allows; a further one is reset.
+    At most OPEN_MOST connections are open at once, and as many as the open-file limit allows; a further one is reset.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     room = OPEN_MOST if soft == resource.RLIM_INFINITY else max(1, (soft - _FILES_KEPT) // _FILES_A_CONNECTION)
-    most = min(OPEN_MOST, room, open_most if open_most is not None else OPEN_MOST)
-    return StreamProxy(listener, _Way(origin, server_context, client_context, server_name, tell), most)
+    way = _Way(origin, server_context, client_context, server_name, tell)
+    return StreamProxy(listener, way, min(OPEN_MOST, room))
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    origin: OriginAddress
+    origin: StreamSpec
     server_context: ssl.SSLContext | None
     client_context: ssl.SSLContext | None
     server_name: str

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.http1 import ALPN_HTTP_1
 from harness.rundir.plan import StackPlan
 from harness.rundir.planned.ca_variables import CA_VARIABLES
 from harness.secrets.expand import Expander
@@ -24,12 +25,12 @@ def listener_contexts(plan: StackPlan, environ: Mapping[str, str]) -> dict[str, 
     """
     if plan.ca_file is None:
         return {}
-    from fake_backends.tls.run_ca import HTTP_1, RunCertificates  # its imports cost a fifth of a second
+    from fake_backends.tls.run_ca import RunCertificates  # its imports cost a fifth of a second
 
     certificates = RunCertificates(_origin_names(plan))
     certificates.write_bundle(Path(plan.ca_file), dict(trusted_files(plan, environ)))
     return {
-        upstream.name: certificates.server_context(() if upstream.stream else HTTP_1)
+        upstream.name: certificates.server_context(() if upstream.stream else ALPN_HTTP_1)
         for upstream in plan.upstreams
         if upstream.terminates_tls
     }

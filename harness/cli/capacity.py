@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from harness.cli.display import output
+from harness.cli.options import Quantity, remote_worker_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.run.progress import Display
     from harness.rundir.searches.capacity import CapacityResults
     from harness.scenario import LoadedScenario
     from harness.scenario.planner import LoadedCell
     from harness.search.capacity import Settings
+    from harness.search.search_progress import SearchState
 
 WORDS: Final = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "rig_failure": "RIG_FAILURE"}
-
-
-class _Quantity(click.ParamType[float]):
-    """A rate, a duration or a share, as scenarios have them."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from harness.units import parse_duration_ms, parse_rate_per_s, parse_share
-
-        if isinstance(value, float):
-            return value
-        read = {"rate": parse_rate_per_s, "duration": parse_duration_ms, "share": parse_share}[self.name]
-        try:
-            return read(str(value))
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-
-
-_RATE, _DURATION, _SHARE = _Quantity("rate"), _Quantity("duration"), _Quantity("share")
+_RATE, _DURATION, _SHARE = Quantity("rate"), Quantity("duration"), Quantity("share")
 
 
 @click.command("capacity")
@@ -54,6 +39,7 @@ _RATE, _DURATION, _SHARE = _Quantity("rate"), _Quantity("duration"), _Quantity("
     "--baseline", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An earlier capacity.json."
 )
 @click.option("--max-drop", type=_SHARE, default="10%", show_default=True, help="How far it may fall against it.")
+@click.option("--target", type=_RATE, help="Say how many replicas carry this rate while one of them is gone.")
 @click.option("--resume", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Go on with this search.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path(".runs"), show_default=True,
@@ -63,6 +49,7 @@ _RATE, _DURATION, _SHARE = _Quantity("rate"), _Quantity("duration"), _Quantity("
 @click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override a field, such as load.rate=20/s.")
 @click.option("--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine.")
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes.")
+@remote_worker_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--quiet", is_flag=True, help="Only the line VERDICT NAME DIR.")
 def capacity_command(
@@ -78,12 +65,16 @@ def capacity_command(
     only: str | None,
     baseline: Path | None,
     max_drop: float,
+    target: float | None,
     resume: Path | None,
     out: Path,
     seed: int | None,
     sets: tuple[str, ...],
     allowed: tuple[str, ...],
     workers: int,
+    expect_workers: int | None,
+    listen: str | None,
+    token_file: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -93,28 +84,37 @@ def capacity_command(
     fail, and what stopped the service as far as it can be seen. Exit codes: 0 both are certified, 1 nothing
     holds or it fell, 2 usage or scenario error, 3 nothing certified, 4 the rig failed, 130 interrupted.
     """
-    from harness.cli.display.live import make_display
+    from harness.cli.display.search_panel import closing
     from harness.run.invocation import load_all, targets_of
+    from harness.run.remote_load import workers_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
     from harness.search.capacity_run import Asked, read_capacity, search_capacity
     from harness.target_allowlist import refuse_foreign_targets
 
-    (loaded,) = load_all([scenario], sets, ())
-    cell = _cell(loaded, only)
-    display = make_display(quiet=quiet)
-    for warning in loaded.warnings:
-        display.note(output.spell(warning, kind="warning"))
+    workers, remote = workers_of(workers, expect_workers, listen, token_file)
+    (loaded,) = load_all([scenario], sets, (), load_is_elsewhere=remote is not None)
+    cell = cell_of(loaded, only)
+    display, show = _display(loaded, quiet=quiet)
     refuse_foreign_targets(targets_of([loaded]), allowed)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
-    base = read_capacity(baseline) if baseline else None
-    asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop)
+    before = read_capacity(baseline) if baseline else None
+    asked = Asked(_faults(faults, no_faults=no_faults), resume, before, max_drop, target)
     display.note(_announcement(cell.loaded, settings, asked.faults))
-    with Stopper() as stopper:
-        options = Options(out, seed, sets, workers, allowed=allowed)
-        folder, results = search_capacity(Session(options, display, stopper), cell, settings, asked)
-    _tell(results, folder, as_json=as_json, quiet=quiet)
-    return results.exit_code
+    with Stopper() as stopper, closing(display):
+        session = Session(Options(out, seed, sets, workers, remote, allowed=allowed), display, stopper)
+        folder, results = search_capacity(session, cell, settings, asked, show)
+    return tell(results, folder, as_json=as_json, quiet=quiet)
+
+
+def _display(loaded: LoadedScenario, *, quiet: bool) -> tuple[Display, Callable[[SearchState], None]]:
+    """The display of the search, with the warnings about the scenario, and what shows a load that is under way."""
+    from harness.cli.display.search_panel import make_search_display
+
+    display, show = make_search_display(quiet=quiet)
+    for warning in loaded.warnings:
+        display.note(output.spell(warning, kind="warning"))
+    return display, show
 
 
 def _faults(named: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...] | None:
@@ -126,16 +126,19 @@ def _faults(named: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...] | Non
     return () if no_faults else named or None
 
 
-def _tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) -> None:
+def tell(results: CapacityResults, folder: Path, *, as_json: bool, quiet: bool) -> int:
+    """Print the answer on stdout; the exit code. `folder`: the directory of the search."""
     if as_json:
         output.document(results.model_dump(mode="json"))
-        return
+        return results.exit_code
     if not quiet:
         _print(results)
     output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
+    return results.exit_code
 
 
-def _cell(loaded: LoadedScenario, only: str | None) -> LoadedCell:
+def cell_of(loaded: LoadedScenario, only: str | None) -> LoadedCell:
+    """The cell of that name; of a scenario without a matrix the only one. Raises UsageError."""
     from harness.errors import UsageError
     from harness.scenario.planner import cells
 
@@ -175,12 +178,13 @@ def _settings(
 
 
 def _announcement(loaded: LoadedScenario, settings: Settings, faults: tuple[str, ...] | None) -> str:
-    from harness.search.capacity import longest_s
+    from harness.search.capacity import longest_s, usual_s
 
     curves = 1 + (len(loaded.scenario.faults) if faults is None else len(faults))
-    most = format_duration(1000 * curves * longest_s(settings))
+    usual, most = (format_duration(1000 * curves * each(settings)) for each in (usual_s, longest_s))
     named = "health" if curves == 1 else f"health and {curves - 1} with a fault on"
-    return f"{loaded.scenario.name}: capacity, {named}; from {settings.first_per_s:g}/s; at most about {most}"
+    how_long = f"usually about {usual}, at most {most}"
+    return f"{loaded.scenario.name}: capacity, {named}; from {settings.first_per_s:g}/s; {how_long}"
 
 
 def _print(results: CapacityResults) -> None:
@@ -193,8 +197,12 @@ def _print(results: CapacityResults) -> None:
         output.say(f"{curve.fault or 'health':<{width}}  {carries:>12}  {fails:>10}  {curve.limiter.witness}")
         if curve.findings:
             output.say(f"{'':<{width}}  findings: {', '.join(curve.findings)}")
+        if curve.would_decide:
+            output.say(f"{'':<{width}}  {curve.would_decide}")
     for text, reason in results.not_judged.items():
         output.say(f"not judged: `{text}`: {reason}")
     if results.compared:
         output.say(results.compared)
     output.say(results.sentence)
+    if results.replicas:
+        output.say(f"{results.replicas.sentence}, {results.replicas.assumption}")

@@ -46,11 +46,14 @@ def compare_command(base: Path, head: Path, max_ratio: float, allow_unlike: bool
     for difference in found.differences:
         output.say(f"unlike: {difference.text}")
     width = max(len(row.phase) for row in found.rows)
-    for row in found.rows:
+    labels = [f"{row.metric} for {row.request}" if row.request else row.metric for row in found.rows]
+    label_width = max(map(len, labels))
+    for label, row in zip(labels, found.rows, strict=True):
         ratio = "?" if row.ratio is None else f"{row.ratio:.2f}"
+        figures = f"{latency(row.base_ms):>9} → {latency(row.head_ms):>9}   × {ratio:<5}"
         low, high = ("?" if bound is None else f"{bound:.2f}" for bound in (row.low, row.high))
-        figures = f"{latency(row.base_ms):>9} → {latency(row.head_ms):>9}   × {ratio:<5} [{low}, {high}]"
-        output.say(f"{row.phase:<{width}}  {row.metric}  {figures:<46} {row.verdict}")
+        figures += "" if row.verdict == "shown" else f" [{low}, {high}]"
+        output.say(f"{row.phase:<{width}}  {label:<{label_width}}  {figures:<46} {row.verdict}")
     if found.reason:
         output.say(f"\n{found.reason}; figures of such runs decide nothing\nfix: run both again on a quiet machine")
     words = {"worse": "WORSE", "fine": "FINE", "unknown": "INCONCLUSIVE"}

@@ -75,24 +75,41 @@ def _print(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) 
         if lines != shown:
             output.say("\n".join(lines))
         shown = lines
-    if search := _search_most(loaded):
-        output.say(f"  `tailgate capacity` takes at most about {search} for each cell")
+    if capacity_s := _capacity_s(loaded):
+        usual, most = map(_duration, capacity_s)
+        each = " for each cell" if len(cells) > 1 else ""
+        output.say(f"  `tailgate capacity` usually takes about {usual}{each}, at most {most}")
+    if search := _frontier_most(loaded):
+        each = " for each cell" if len(cells) > 1 else ""
+        output.say(f"  `tailgate frontier --all` takes at most about {search}{each}")
     output.say("  times are of a gate's phase, with slow requests spread evenly; those in spells need longer")
 
 
-def _search_most(loaded: LoadedScenario) -> str:
-    """How long a capacity search of one cell takes at most; empty if none is possible."""
+def _capacity_s(loaded: LoadedScenario) -> tuple[float, float] | None:
+    """How long a capacity search of one cell takes usually, and at most; None if none is possible."""
     from harness.scenario.load import dry_plan
-    from harness.search.capacity import Settings, longest_s
+    from harness.search.capacity import Settings, longest_s, usual_s
     from harness.search.load_plans import refuse_unsearchable
 
     plan, _ = dry_plan(loaded.cells[0].loaded.checked)
     try:
         refuse_unsearchable(plan)
     except UsageError:
-        return ""
+        return None
     curves = 1 + sum(not fault.on_service for fault in plan.faults)
-    return _duration(curves * longest_s(Settings.usual(plan)))
+    settings = Settings.usual(plan)
+    return curves * usual_s(settings), curves * longest_s(settings)
+
+
+def _frontier_most(loaded: LoadedScenario) -> str:
+    """How long a frontier search of all upstreams of one cell takes at most; empty if none is possible."""
+    from harness.search.frontier.frontier_run import plan_all
+    from harness.search.frontier.level_loads import FrontierSettings
+
+    try:
+        return _duration(plan_all(loaded.cells[0], FrontierSettings.of_all(loaded.cells[0])).longest_s)
+    except UsageError:
+        return ""
 
 
 def _lines(cell: CellNeeds) -> list[str]:
@@ -121,9 +138,11 @@ def _duration(seconds: float | None) -> str:
 
 
 def _document(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) -> dict[str, Any]:
+    capacity_s = _capacity_s(loaded)
     return {
         "name": loaded.scenario.name,
         "file": str(loaded.path),
         "wall_s": round(sum(cell.wall_s(around_s) for cell in cells), 1),
+        "capacity": capacity_s and {"usual_s": round(capacity_s[0], 1), "most_s": round(capacity_s[1], 1)},
         "cells": [{**asdict(cell), "wall_s": round(cell.wall_s(around_s), 1)} for cell in cells],
     }

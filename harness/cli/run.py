@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.display import output
+from harness.cli.options import remote_worker_options
 
 if TYPE_CHECKING:
     from harness.run.progress import Display
@@ -37,16 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option("--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine.")
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes.")
-@click.option(
-    "--expect-workers", type=click.IntRange(1, 64), metavar="N", help="Wait for so many `tailgate worker` instead."
-)
-@click.option("--listen", metavar="HOST:PORT", help="Where they connect to.")
-@click.option(
-    "--token-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The secret shared with them.",
-)
+@remote_worker_options
 @click.option("--fail-fast", is_flag=True, help="Stop as soon as a gate has failed whatever else may come.")
 @click.option(
     "--baseline",

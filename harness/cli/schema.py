@@ -1,4 +1,4 @@
-"""`tailgate schema`: prints the JSON Schema of scenarios, of results.json or of capacity.json."""
+"""`tailgate schema`: prints the JSON Schema of scenarios, of results.json, capacity.json or frontier.json."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from harness.cli.display import output
 
 
 @click.command("schema")
-@click.argument("what", type=click.Choice(["scenario", "results", "capacity"]), default="scenario")
+@click.argument("what", type=click.Choice(["scenario", "results", "capacity", "frontier"]), default="scenario")
 def schema_command(what: str) -> int:
-    """Print the JSON Schema of scenarios (the default), of results.json or of capacity.json.
+    """Print the JSON Schema of scenarios (the default), of results.json, capacity.json or frontier.json.
 
     For completion in an editor: `tailgate schema > scenario.schema.json`, and begin a scenario with
     `# yaml-language-server: $schema=./scenario.schema.json`.
@@ -21,6 +21,7 @@ def schema_command(what: str) -> int:
         "scenario": json_schema.scenario_schema,
         "results": json_schema.results_schema,
         "capacity": json_schema.capacity_schema,
+        "frontier": json_schema.frontier_schema,
     }
     output.document(of[what]())
     return 0

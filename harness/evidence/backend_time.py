@@ -9,47 +9,80 @@ handshake, and of how many flights. What a toxic adds by the size of a flight, s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence.injections import Injection
+from harness.evidence.joining.row_table import Places, RowTable, blocks
 from harness.evidence.run import Evidence
 from harness.evidence.window import NEVER
 from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.rows import FLAG_SHAKEN_ONCE, FLAG_SHAKEN_TWICE
 from harness.rundir.toxics import TOXICS
-from harness.units import NS_PER_MS, NS_PER_S
+from harness.units import NS_PER_MS, NS_PER_S, Span
 
 _RELEASED_NS: Final = NS_PER_S
 """By then the call of a handshake has come that the removal of the toxic has released."""
 
 
-def call_waits_ns(run: Evidence, upstream: int, chosen: NDArray[np.intp]) -> NDArray[np.int64]:
+def call_waits_ns(run: Evidence, upstream: int, chosen: Places) -> NDArray[np.int64]:
     """The wait in ns for each of the `chosen` rows of `run.calls`, which all are calls to `upstream` (its index)."""
-    calls = run.calls[chosen]
-    arrived_ns = calls["arrived_ns"]
-    own_ns: NDArray[np.int64] = calls["done_ns"] - arrived_ns
-    added_ns = np.zeros(len(calls), np.int64)
-    arrival = run.call_requests[chosen]
-    sent_ns = np.where(arrival >= 0, run.samples["sent_ns"][arrival] if len(run.samples) else 0, 0)
-    flights = _flights(calls["flags"])
-    shaken_ns = np.zeros(len(calls), np.int64)
-    name = run.plan.upstreams[upstream].name
-    for injection in run.journalled:
-        span = injection.touched(run.end_ns)
-        if injection.upstream == name and span is not None:
-            inside = (arrived_ns < span[1]) & (calls["done_ns"] >= span[0])
-            fault = next(fault for fault in run.plan.faults if fault.name == injection.fault)
-            added_ns[inside] += _added_ns(fault, injection, run.end_ns, calls["bytes"][inside], arrived_ns[inside])
-            after = (flights > 0) & (arrived_ns >= span[0]) & (arrived_ns < span[1] + _RELEASED_NS)
-            shaken_ns[after] += _handshake_ns(fault, flights[after], arrived_ns[after] - span[0])
-    request_end_ns = np.where(arrival >= 0, run.samples["done_ns"][arrival] if len(run.samples) else 0, NEVER)
-    room_ns = np.maximum(request_end_ns - arrived_ns - own_ns, 0)
-    waits_ns: NDArray[np.int64] = own_ns + np.minimum(added_ns, room_ns)
-    waits_ns += np.minimum(shaken_ns, np.maximum(arrived_ns - sent_ns, 0))
+    waits_ns = np.empty(len(chosen), np.int64)
+    for block in blocks(len(chosen)):
+        waits_ns[block] = _waits_ns(run, upstream, chosen[block])
     return waits_ns
+
+
+def _waits_ns(run: Evidence, upstream: int, chosen: Places) -> NDArray[np.int64]:
+    calls = run.calls[chosen]
+    arrived_ns, done_ns = calls["arrived_ns"], calls["done_ns"]
+    waits_ns: NDArray[np.int64] = done_ns - arrived_ns
+    flights = _flights(calls["flags"])
+    name = run.plan.upstreams[upstream].name
+    touching = [
+        (injection, span)
+        for injection in run.journalled
+        if injection.upstream == name and (span := injection.touched(run.end_ns)) is not None
+    ]
+    # most calls of a run are far from any fault, and waited for the backend alone
+    near = np.zeros(len(calls), np.bool_)
+    for _, span in touching:
+        near |= (arrived_ns < span[1]) & (done_ns >= span[0])
+        near |= (flights > 0) & (arrived_ns >= span[0]) & (arrived_ns < span[1] + _RELEASED_NS)
+    if near.any():
+        waits_ns[near] += _delays_ns(run, touching, calls[near], run.call_requests[chosen[near]], flights[near])
+    return waits_ns
+
+
+def _delays_ns(
+    run: Evidence,
+    touching: Sequence[tuple[Injection, Span]],
+    calls: RowTable,
+    request: Places,
+    flights: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """What the faults of these windows added to each call, in ns. `request`: the place of its request in the samples,
+    -1 if that is unknown; `flights`: of the handshake before it."""
+    arrived_ns, done_ns = calls["arrived_ns"], calls["done_ns"]
+    added_ns = np.zeros(len(calls), np.int64)
+    shaken_ns = np.zeros(len(calls), np.int64)
+    for injection, span in touching:
+        inside = (arrived_ns < span[1]) & (done_ns >= span[0])
+        fault = next(fault for fault in run.plan.faults if fault.name == injection.fault)
+        added_ns[inside] += _added_ns(fault, injection, run.end_ns, calls["bytes"][inside], arrived_ns[inside])
+        after = (flights > 0) & (arrived_ns >= span[0]) & (arrived_ns < span[1] + _RELEASED_NS)
+        shaken_ns[after] += _handshake_ns(fault, flights[after], arrived_ns[after] - span[0])
+    known = request >= 0
+    sent_ns, request_end_ns = np.zeros(len(calls), np.int64), np.full(len(calls), NEVER)
+    requests = run.samples[request[known]]
+    sent_ns[known], request_end_ns[known] = requests["sent_ns"], requests["done_ns"]
+    room_ns = np.maximum(request_end_ns - done_ns, 0)
+    delays_ns: NDArray[np.int64] = np.minimum(added_ns, room_ns)
+    delays_ns += np.minimum(shaken_ns, np.maximum(arrived_ns - sent_ns, 0))
+    return delays_ns
 
 
 def _added_ns(
@@ -90,10 +123,3 @@ def _handshake_ns(fault: PlannedFault, flights: NDArray[np.int64], active_ns: ND
         delay_ms = fault.delay_ms
     held_ns: NDArray[np.int64] = np.minimum(np.rint(flights * delay_ms * NS_PER_MS), active_ns).astype(np.int64)
     return held_ns
-
-
-def joined_share(run: Evidence) -> float | None:
-    """The share of the backends' calls since the warm-up began that were matched to a request; None without calls."""
-    during = run.calls["arrived_ns"] >= run.t0_ns - round(run.plan.load.warmup_ms * NS_PER_MS)
-    total = int(np.count_nonzero(during))
-    return int(np.count_nonzero(during & (run.call_arrivals >= 0))) / total if total else None

@@ -18,8 +18,17 @@ from harness.units import Span
 
 def complete(run: Evidence, window: Window) -> NDArray[np.bool_]:
     """For each request of the window, whether its answer is complete."""
-    whole: NDArray[np.bool_] = window.ok & (lacking(run, window) == 0)
+    whole = np.empty(len(window), np.bool_)
+    for block, piece in window.pieces():
+        whole[block] = piece.ok & (lacking(run, piece) == 0)
     return whole
+
+
+def asks_any(run: Evidence, window: Window) -> NDArray[np.bool_]:
+    """For each request of the window, whether it asks an upstream."""
+    by_request = np.array([bool(request.asks) for request in run.plan.load.requests])
+    asks: NDArray[np.bool_] = by_request[window.samples["request"]]
+    return asks
 
 
 def lacking(run: Evidence, window: Window) -> NDArray[np.uint64]:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from harness.errors import UsageError
 from harness.evidence.detections.recorded import Detections
 from harness.evidence.joining.clocks import WorkerClock, clocks_of
+from harness.evidence.joining.row_table import Places, RowTable, place_type
 from harness.evidence.resources import parse_reading
 from harness.rundir.canaries import CanaryLine, read_canaries
 from harness.rundir.detections import FILE as NOTICES
@@ -47,9 +48,9 @@ class RunFiles:
 
     plan: Plan
     manifest: Manifest
-    samples: NDArray[Any]
+    samples: RowTable
     """Rows of requests in order of intended time."""
-    calls: NDArray[Any]
+    calls: RowTable
     """Rows of backend calls, without those of canaries."""
     entries: tuple[Entry, ...]
     canaries: tuple[CanaryLine, ...]
@@ -80,7 +81,7 @@ def read_run(run_dir: Path) -> RunFiles:
     return RunFiles(
         plan=plan,
         manifest=manifest,
-        samples=in_order(samples, SAMPLES),
+        samples=in_order(samples),
         calls=_of_the_load(_call_files(run_dir, plan, broken)),
         entries=_lines(read_journal, run_dir / "faults.ndjson", broken),
         canaries=_lines(read_canaries, run_dir / "canary.ndjson", broken),
@@ -140,21 +141,26 @@ def read_resources(run_dir: Path, broken: list[str]) -> tuple[dict[str, object],
     return readings
 
 
-def in_order(parts: Sequence[NDArray[Any]], layout: RowLayout) -> NDArray[Any]:
-    """All rows in order of intended time. Dense sequence numbers give that order without sorting."""
-    rows = np.concatenate(parts) if len(parts) != 1 else parts[0]
-    if not len(rows):
-        return np.empty(0, layout.dtype())
+def in_order(parts: Sequence[NDArray[Any]]) -> RowTable:
+    """All rows of samples in order of intended time. Dense sequence numbers give that order without sorting."""
+    rows = RowTable.of(parts, SAMPLES, keep=("intended_ns", "done_ns"))
+    if (order := _places_by_seq(rows)) is not None:
+        dense = rows.ordered(order)
+        intended_ns = dense["intended_ns"]
+        if (intended_ns[1:] >= intended_ns[:-1]).all():
+            return dense
+    order = np.lexsort((rows["part"], rows["seq"], rows["intended_ns"]))
+    return rows.ordered(order.astype(place_type(len(rows))))
+
+
+def _places_by_seq(rows: RowTable) -> Places | None:
+    """Where the row of each number is; None unless each number below that of the rows has one."""
     seq = rows["seq"]
-    if int(seq.max()) == len(rows) - 1:
-        order = np.full(len(rows), -1, np.int64)
-        order[seq.astype(np.int64)] = np.arange(len(rows))
-        if order.min() >= 0:
-            dense: NDArray[Any] = rows[order]
-            if (np.diff(dense["intended_ns"]) >= 0).all():
-                return dense
-    by_time: NDArray[Any] = rows[np.lexsort((rows["part"], seq, rows["intended_ns"]))]
-    return by_time
+    if int(seq.max(initial=0)) != len(rows) - 1:
+        return None
+    order: Places = np.full(len(rows), -1, place_type(len(rows)))
+    order[seq.astype(np.int64)] = np.arange(len(rows), dtype=order.dtype)
+    return order if order.min() >= 0 else None
 
 
 def _read_head(run_dir: Path) -> tuple[Plan, Manifest]:
@@ -190,9 +196,9 @@ def _call_files(run_dir: Path, plan: Plan, broken: list[str]) -> list[NDArray[An
     return [_rows(path, CALLS, broken) for path in paths]
 
 
-def _of_the_load(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _of_the_load(parts: Sequence[NDArray[Any]]) -> RowTable:
     """The calls without those of canaries and of logins, which are no part of what is measured."""
-    calls = parts[0] if len(parts) == 1 else np.concatenate(parts or [np.empty(0, CALLS.dtype())])
+    calls = RowTable.of(parts, CALLS)
     others = ((calls["flags"] & FLAG_CANARY) != 0) | (calls["seq"] == LOGIN_SEQ)
     return calls[~others] if others.any() else calls
 

@@ -29,6 +29,7 @@ def _of_run(run: Evidence, folder: str) -> list[IncompleteAnswerResult]:
     if not run.incomplete:
         return []
     window = run.window("whole", every_part=True)
+    window = window.only(np.isin(window.samples["seq"], [kept.seq for kept in run.incomplete]))
     lacks = lacking(run, window)
     samples, ok = window.samples, window.ok
     answers = []
@@ -36,16 +37,16 @@ def _of_run(run: Evidence, folder: str) -> list[IncompleteAnswerResult]:
         rows = np.flatnonzero((samples["seq"] == kept.seq) & (samples["part"] == kept.part) & ok & (lacks != 0))
         if not len(rows):
             continue
-        row, bits = samples[rows[0]], int(lacks[rows[0]])
-        at_ms = (int(row["intended_ns"]) - run.t0_ns) / NS_PER_MS
+        row, bits = samples.row(int(rows[0])), int(lacks[rows[0]])
+        at_ms = (row["intended_ns"] - run.t0_ns) / NS_PER_MS
         answers.append(
             IncompleteAnswerResult(
                 seq=kept.seq,
                 part=kept.part,
                 at_ms=at_ms,
                 phase=_phase(run, at_ms),
-                request=run.plan.load.requests[int(row["request"])].name,
-                status=int(row["status"]),
+                request=run.plan.load.requests[row["request"]].name,
+                status=row["status"],
                 missing=tuple(upstream.name for upstream in run.plan.upstreams if bits >> upstream.index & 1),
                 file=f"{folder}{kept.file}" if kept.file else None,
                 bytes=kept.bytes,

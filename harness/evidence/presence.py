@@ -46,13 +46,15 @@ def presences(of: Iterable[tuple[Evidence, Window]]) -> tuple[Presence, ...]:
     counts: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
     asked_of: set[str] = set()
     for run, window in of:
-        every, ok = asked(run, window), window.ok
-        bits, due, held = every[ok], expected(run, window)[ok], window.samples["answered"][ok]
-        asked_by_any = int(np.bitwise_or.reduce(every)) if len(every) else 0
-        for upstream in run.plan.upstreams:
-            bit = np.uint64(1 << upstream.index)
-            if asked_by_any & int(bit):
-                asked_of.add(upstream.name)
-            own = [np.count_nonzero(each & bit) for each in (bits, bits & held, due, due & ~held)]
-            counts[upstream.name] = counts.get(upstream.name, np.zeros(4, np.int64)) + np.array(own, np.int64)
+        counts = {upstream.name: counts.get(upstream.name, np.zeros(4, np.int64)) for upstream in run.plan.upstreams}
+        for _, piece in window.pieces():
+            every, ok = asked(run, piece), piece.ok
+            bits, due, held = every[ok], expected(run, piece)[ok], piece.samples["answered"][ok]
+            asked_by_any = int(np.bitwise_or.reduce(every))
+            for upstream in run.plan.upstreams:
+                bit = np.uint64(1 << upstream.index)
+                if asked_by_any & int(bit):
+                    asked_of.add(upstream.name)
+                own = [np.count_nonzero(each & bit) for each in (bits, bits & held, due, due & ~held)]
+                counts[upstream.name] += np.array(own, np.int64)
     return tuple(Presence(name, *own.tolist()) for name, own in counts.items() if name in asked_of)

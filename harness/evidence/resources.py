@@ -22,7 +22,7 @@ LISTENING: Final = "LISTEN"
 """The state of sockets that wait for connections. They are not counted, because they do not leak."""
 _STATE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,15}")
 _FIGURES: Final = ("rss_bytes", "threads", "fds", "cpu_s", "log_bytes")
-_OTHER_FIGURES: Final = ("run_delay_s", "cores", "others_cpu_s", "pressure_s")
+_OTHER_FIGURES: Final = ("run_delay_s", "cores", "others_cpu_s", "stolen_cpu_s", "pressure_s")
 """Figures of a line that `harness.evidence.cores` reads."""
 
 Floats = NDArray[np.float64]

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +21,10 @@ from harness.evidence.files import read_run
 from harness.evidence.injections import Injection, injections_of, real_windows
 from harness.evidence.joining.calls import arrivals_of_calls, requests_of_calls
 from harness.evidence.joining.clocks import WorkerClock
+from harness.evidence.joining.row_table import Places, RowTable
 from harness.evidence.metrics import MetricSeries, series_of
 from harness.evidence.resources import ResourceSeries
-from harness.evidence.window import NEVER, Window
+from harness.evidence.window import NEVER, RecentWindows, Window
 from harness.rundir.canaries import CanaryLine
 from harness.rundir.incomplete import IncompleteAnswer
 from harness.rundir.journal import Entry
@@ -45,7 +45,7 @@ from harness.units import NS_PER_MS, NS_PER_S, Span, join
 from scenarios.load import PlannedArrivals
 
 
-def _before(samples: NDArray[Any], stop_ns: int) -> NDArray[Any]:
+def _before(samples: RowTable, stop_ns: int) -> RowTable:
     """The rows of arrivals intended before the stop. Workers go on sending until they have received it."""
     late = samples["seq"][(samples["part"] == 0) & (samples["intended_ns"] >= stop_ns)]
     return samples[~np.isin(samples["seq"], late)] if len(late) else samples
@@ -65,9 +65,9 @@ class Evidence:
     run_dir: Path
     plan: Plan
     manifest: Manifest
-    samples: NDArray[Any]
+    samples: RowTable
     """The row of every request, also the later requests (`part` ≥ 1) of an arrival."""
-    calls: NDArray[Any]
+    calls: RowTable
     """The row of every backend call without those of canaries and of logins, in the files' order."""
     entries: tuple[Entry, ...] = ()
     canaries: tuple[CanaryLine, ...] = ()
@@ -96,6 +96,7 @@ class Evidence:
     """When the load was stopped: every arrival intended earlier has a row. None: it ran to its planned end."""
     bad_seconds: frozenset[int] = frozenset()
     """Seconds, counted from t = 0, whose arrivals were taken out of `samples` and whose readings do not count."""
+    windows: RecentWindows = field(default_factory=RecentWindows, init=False, repr=False)
 
     @classmethod
     def load(cls, run_dir: Path) -> Evidence:
@@ -219,9 +220,9 @@ class Evidence:
             spans = [Span(span.begin_ns, min(span.end_ns, stop_ns)) for span in spans if span.begin_ns < stop_ns]
         return series_of(self.metrics, series, spans).apart_from(self.bad_seconds, self.t0_ns)
 
-    @cached_property
+    @property
     def intended_ns(self) -> NDArray[np.int64]:
-        return np.ascontiguousarray(self.samples["intended_ns"])
+        return self.samples["intended_ns"]
 
     @cached_property
     def latency_ns(self) -> NDArray[np.int64]:
@@ -238,37 +239,53 @@ class Evidence:
     @cached_property
     def planned(self) -> PlannedArrivals | None:
         """Every planned arrival; None in the closed model, which plans no arrivals."""
+        return self.draw_plan()
+
+    def draw_plan(self) -> PlannedArrivals | None:
+        """The same, drawn for a caller that needs it once: of millions of arrivals it is large."""
         load = self.plan.load
         return PlannedArrivals.of(load, self.plan.seed) if load.streams else None
 
-    @cached_property
+    @property
     def planned_offsets_ns(self) -> NDArray[np.int64] | None:
         """The intended time of every planned arrival, from t = 0; None in the closed model, which plans no arrivals."""
         return None if self.planned is None else np.asarray(self.planned.at_ns, dtype=np.int64)
 
     @cached_property
-    def call_arrivals(self) -> NDArray[np.int64]:
+    def call_arrivals(self) -> Places:
         """For each call the index in `samples` of the arrival it belongs to; −1 if it carries no known number."""
         return arrivals_of_calls(self.samples, self.calls)
 
     @cached_property
-    def call_requests(self) -> NDArray[np.int64]:
+    def call_requests(self) -> Places:
         """For each call the index in `samples` of the request that it belongs to: of an arrival with several, the last
         one that was sent before the call arrived; −1 if it carries no known number."""
         return requests_of_calls(self.samples, self.calls, self.call_arrivals) if self.has_parts else self.call_arrivals
 
+    @cached_property
+    def joined_share(self) -> float | None:
+        """The share of the backends' calls since the warm-up began that were matched to a request; None without
+        calls."""
+        during = self.calls["arrived_ns"] >= self.t0_ns - round(self.plan.load.warmup_ms * NS_PER_MS)
+        total = int(np.count_nonzero(during))
+        return int(np.count_nonzero(during & (self.call_arrivals >= 0))) / total if total else None
+
     def window(self, phase: str, *, every_part: bool = False) -> Window:
         """The first request of every arrival of a phase; with `every_part` the later requests too. Arrivals whose task
         sent nothing are left out."""
+        return self.windows.get((phase, every_part), lambda: self._window(phase, every_part=every_part))
+
+    def _window(self, phase: str, *, every_part: bool) -> Window:
         spans = self._spans(phase)
         bounds = [np.searchsorted(self.intended_ns, span).tolist() for span in spans]
-        index = np.concatenate([np.arange(first, end) for first, end in bounds] or [np.empty(0, np.int64)])
         # a slice copies nothing; only guard and tail may consist of several spans
-        where = slice(*bounds[0]) if len(bounds) == 1 else index
-        samples, latency = self.samples[where], self.latency_ns[where]
+        place: slice | Places = slice(*bounds[0]) if bounds else slice(0, 0)
+        if len(bounds) > 1:
+            place = np.concatenate([np.arange(first, end) for first, end in bounds])
         start_ns, end_ns = (spans[0].begin_ns, spans[-1].end_ns) if spans else (self.t0_ns, self.t0_ns)
         cut = self.stop_ns is not None and self.stop_ns < end_ns
-        window = Window(samples, latency, index, self.seconds(spans), start_ns, end_ns, cut)
+        samples, latency_ns = self.samples[place], self.latency_ns[place]
+        window = Window(samples, latency_ns, place, self.seconds(spans), start_ns, end_ns, cut)
         if self.silent_arrivals:
             window = window.only(window.samples["outcome"] != Outcome.NO_REQUEST)
         return window if every_part or not self.has_parts else window.only(window.samples["part"] == 0)
@@ -329,7 +346,7 @@ class Evidence:
         """The names that the requests of the locustfile had; empty without a locustfile."""
         return tuple(r.name for i, r in enumerate(self.plan.load.requests) if i) if self.plan.load.locustfile else ()
 
-    def rows_of_request(self, samples: NDArray[Any], name: str) -> NDArray[np.bool_]:
+    def rows_of_request(self, samples: RowTable, name: str) -> NDArray[np.bool_]:
         """Which of these rows count for the request of that name.
 
         An arrival of a locustfile that was dropped, or still waited for a user when the load ended, may have been any

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.evidence.joining.row_table import RowTable
 from harness.evidence.run import Evidence
 from harness.rundir.rows import NO_ROUTE, NO_SEQ
 from harness.rundir.unmatched import Unmatched
@@ -33,8 +34,8 @@ class CallCounts:
     """How many different arrivals the numbered calls belong to."""
 
     @classmethod
-    def of(cls, calls: NDArray[Any]) -> CallCounts:
-        """`calls`: a structured array of `rows.CALLS`, without the calls of canaries."""
+    def of(cls, calls: NDArray[Any] | RowTable) -> CallCounts:
+        """`calls`: rows of `rows.CALLS`, without the calls of canaries."""
         numbered, matched = calls["seq"] != NO_SEQ, calls["route"] != NO_ROUTE
         return cls(
             numbered=int(np.count_nonzero(numbered)),

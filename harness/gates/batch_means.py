@@ -1,4 +1,4 @@
-"""Decides gates on a mean by batch means: a Student-t bound on each side, and a least number of independent moments."""
+"""Decides gates on a mean by batch means: a bound on each side, and a least number of independent moments."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def decide_mean(
     """The verdict on sums ÷ sizes, arrays of shape (batches,). `alphas`: the error of a PASS, and that of a FAIL."""
     if moments < MEAN_MOMENTS:
         return "inconclusive", FindingKind.TOO_FEW
-    low, high = mean_bounds(sums, sizes, alphas[0])
-    sure_low, sure_high = mean_bounds(sums, sizes, alphas[1])
+    low, high = mean_bounds(sums, sizes, alphas[0], spells_add=below)
+    sure_low, sure_high = mean_bounds(sums, sizes, alphas[1], spells_add=below)
     if (sure_low >= limit.failing) if below else (sure_high <= limit.failing):
         return "fail", FindingKind.EXCEEDED
     if (high < limit.passing) if below else (low > limit.passing):
@@ -62,8 +62,9 @@ def judge_mean(
     """Decide the ratio of totals, sums ÷ sizes (one entry per batch), against `limit`, from `n` arrivals in `seconds`.
 
     It must be below the limit, or above it if `below` is False. A PASS has the error that the plan's confidence leaves,
-    a FAIL the error `alpha_fail`; half of each if the limit is a measured figure. The bounds are Student's t on the
-    batch means (`harness.statistics.mean_bounds`).
+    a FAIL the error `alpha_fail`; half of each if the limit is a measured figure. The bounds are those of
+    `harness.statistics.mean_bounds`: spells are taken to raise what must stay below its limit, and to lower what must
+    stay above it.
     """
     empty = "no request arrived in this phase"
     finding = Finding("inconclusive", empty, limit.shown, unit, "<" if below else ">", FindingKind.NO_ARRIVALS, n=n)
@@ -73,7 +74,7 @@ def judge_mean(
     observed = float(sums.sum() / sizes.sum())
     spent = 2 if limit.error_shared else 1
     alpha = round(1 - settings.confidence, 9) / spent
-    low, high = mean_bounds(sums, sizes, alpha)
+    low, high = mean_bounds(sums, sizes, alpha, spells_add=below)
     seen = f"{_figure(observed, unit)} ({_figure(max(low, 0.0), unit)} to {_figure(high, unit)})"
     shown = format_exact_duration(limit.shown) if unit == "ms" else f"{limit.shown:.6g}"
     comparison = f"{seen}, and it must be {'below' if below else 'above'} {shown}"

@@ -96,7 +96,6 @@ class CallsGate(GateDefaults):
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         import numpy as np
 
-        from harness.evidence.backend_time import joined_share
         from harness.gates.batch_means import judge_mean
         from harness.gates.exceedance import JOINED_LEAST, Population, ShareWords, describe_stopped, finding_of, rule_of
         from harness.gates.reference.limits import Limits
@@ -112,7 +111,7 @@ class CallsGate(GateDefaults):
         if not any(len(run.calls) for run in pool.runs):
             reason = "no backend call was recorded at all; does the service use its addresses?"
             return self._inconclusive(FindingKind.NO_CALLS, reason)
-        joined = all((share := joined_share(run)) is None or share >= JOINED_LEAST for run in pool.runs)
+        joined = all((share := run.joined_share) is None or share >= JOINED_LEAST for run in pool.runs)
         if self.request is not None and not joined:
             return self._inconclusive(FindingKind.NOT_JOINED, _NOT_JOINED)
         batches = [_batches(self, run, w, joined) for run, w in zip(pool.runs, windows, strict=True)]
@@ -172,7 +171,7 @@ def _batches(
     n = len(window.samples)
     if joined:
         for_request = np.bincount(arrivals[arrivals >= 0], minlength=len(run.samples))
-        return batch_sums(for_request[window.index]), batch_sizes(n)
+        return batch_sums(for_request[window.place]), batch_sizes(n)
     intended = window.samples["intended_ns"]
     inner = intended[batch_edges(n)[1:-1]] if n else np.full(len(batch_edges(n)) - 2, window.end_ns)
     edges = np.concatenate([[window.start_ns], inner, [window.end_ns]])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence import Evidence, Pool, Window
-from harness.evidence.completeness import asked
+from harness.evidence.completeness import asked, asks_any
 from harness.evidence.window import endings_of
 from harness.gates.gate import DECIDED, Finding, Unit
 from harness.gates.wording.outcomes import SLOW, list_endings
@@ -62,6 +62,9 @@ class Population:
     def window(self, run: Evidence) -> Window:
         """The window of the phase in one run, with only the requests of this population, and only as long as these
         could arrive."""
+        return run.windows.get(self, lambda: self._window(run))
+
+    def _window(self, run: Evidence) -> Window:
         window = run.window(self.phase, every_part=self.every_part)
         if (seconds := self._seconds_with_arrivals(run)) is not None:
             window = replace(window, seconds=seconds)
@@ -70,7 +73,7 @@ class Population:
         if self.asks is not None:
             window = window.only(asked(run, window) & np.uint64(1 << run.plan.upstream(self.asks).index) != 0)
         if self.asking:
-            window = window.only(asked(run, window) != 0)
+            window = window.only(asks_any(run, window))
         return window.only(window.ok) if self.ok_only else window
 
     def _seconds_with_arrivals(self, run: Evidence) -> float | None:
@@ -184,7 +187,7 @@ def _planned_seqs(run: Evidence, window: Window, population: Population) -> NDAr
     if population.asking and not all(request.asks for request in requests):
         return None
     if counted is not None and len(requests) > 1:
-        seqs = seqs[[planned.request_of(int(seq)) in counted for seq in seqs]]
+        seqs = seqs[np.isin(planned.requests_of(seqs), counted)]
     return seqs
 
 

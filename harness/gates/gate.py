@@ -1,6 +1,6 @@
 """The interface of every gate: a parsed text that can judge evidence. Each kind of gate has a file of its own.
 
-Parsing a gate imports neither numpy nor scipy: `judge` imports what it needs when it is called.
+Parsing a gate imports neither numpy nor scipy, nor what words a verdict: each method imports what it needs.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from harness.gates.wording.figures import format_figure
-from harness.gates.wording.outcomes import advice_on_endings
-from harness.gates.wording.undecided import what_would_decide
 from harness.rundir.finding_kind import FindingKind
 
 if TYPE_CHECKING:
@@ -321,11 +318,16 @@ class GateDefaults:
         return f"`{self.text}` did not hold, {finding.reason}"
 
     def advice(self: Gate, finding: Finding, ctx: AdviceContext) -> str:
+        from harness.gates.wording.outcomes import advice_on_endings
+        from harness.gates.wording.undecided import what_would_decide
+
         if finding.verdict == "inconclusive":
             return what_would_decide(self, finding.kind, ctx)
         return advice_on_endings(ctx)
 
     def format(self, value: float) -> str:
+        from harness.gates.wording.figures import format_figure
+
         return format_figure(self.unit, value)
 
 

@@ -8,12 +8,12 @@ first byte of the body in place of the last.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
-from harness.gates.gate import Finding, Gate, GateDefaults, moments_for_share
-from harness.gates.latency_limit import Limit, parse_limit, timeout_diagnostics
+from harness.gates.context import GateDiagnostic, ScenarioNames
+from harness.gates.gate import Finding, moments_for_share
+from harness.gates.latency_limit import LimitedLatency, parse_limit, timeout_diagnostics, upstream_of
 from harness.gates.syntax.tokenizer import GateSyntaxError, Token, Tokens
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _EXAMPLE = "p99 < 2s during FAULT"
 
 
 @dataclass(frozen=True, slots=True)
-class LatencyGate(GateDefaults):
+class LatencyGate(LimitedLatency):
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "p99 < gateway.timeout during azure-latency",
         "p99 < 2s during baseline",
@@ -35,30 +35,34 @@ class LatencyGate(GateDefaults):
         "p99(ttfb) < 500ms during baseline",
     )
 
-    text: str
     quantile: float
     """0.99 for p99."""
     ok_only: bool
     first_byte: bool
     """Whether the latency is that of the first byte of the body."""
-    upstream: str | None
-    request: str | None
-    limit: Limit
-    phase: str
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:
         first = words.take("a percentile", _EXAMPLE)
         quantile, of_what = _quantile(first)
         offset = words.offset
-        upstream = words.name("an upstream's name", "p99 of UPSTREAM < 1s") if words.accept("of") else None
+        upstream = upstream_of(words, "p99", "1s")
         request = words.request()
         words.comparison("<", _EXAMPLE)
         limit = parse_limit(words)
         if upstream and of_what == "ttfb":
             reason = "the first byte is that of the service's answer, and not of an upstream's"
             raise GateSyntaxError(reason, f"write `{words.text.replace('(ttfb)', '', 1)}`", offset)
-        return cls(words.text, quantile, of_what == "ok", of_what == "ttfb", upstream, request, limit, words.phase())
+        return cls(
+            words.text,
+            upstream,
+            request,
+            limit,
+            words.phase(),
+            quantile=quantile,
+            ok_only=of_what == "ok",
+            first_byte=of_what == "ttfb",
+        )
 
     @property
     def p0(self) -> float:
@@ -76,39 +80,12 @@ class LatencyGate(GateDefaults):
         return self.first_byte
 
     @property
-    def uses_gateway_timeout(self) -> bool:
-        return self.limit.is_gateway_timeout
-
-    @property
-    def uses_main(self) -> bool:
-        return self.limit.of == "main"
-
-    def phases(self) -> tuple[str, ...]:
-        return (self.phase, "baseline") if self.limit.of == "baseline" else (self.phase,)
-
-    def upstreams(self) -> tuple[str, ...]:
-        return (self.upstream,) if self.upstream else ()
-
-    def requests(self) -> tuple[str, ...]:
-        return (self.request,) if self.request else ()
-
-    @property
-    def counts_calls(self) -> bool:
-        return self.upstream is not None
-
-    @property
     def allowed_share(self) -> float | None:
         return self.p0 if self.limit.factor is None else None
 
     def moments(self, confidence: float) -> int:
         # half of the error of a ratio is spent on the quantile that it compares with
         return moments_for_share(self.p0, confidence if self.limit.factor is None else (1 + confidence) / 2)
-
-    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
-        return self.limit.in_ms(gateway_timeout_ms)
-
-    def window_needed_ms(self) -> float:
-        return 0.0
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
         yield from timeout_diagnostics(self.limit, names, "p99 < 2s")
@@ -118,9 +95,6 @@ class LatencyGate(GateDefaults):
                 f"write `{self.text.replace('(ttfb)', '', 1)}`, or send the requests by `load.requests`",
                 "(ttfb)",
             )
-
-    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
-        return ()
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         from harness.gates.latency_judge import judge
@@ -133,9 +107,6 @@ class LatencyGate(GateDefaults):
         finding = self.judge(pool, alpha_fail=alpha_fail)
         return finding if finding.verdict == "fail" else None
 
-    def in_baseline(self) -> Gate | None:
-        return None if self.limit.factor is not None else replace(self, phase="baseline")
-
     def breaks(self, finding: Finding) -> bool:
         return bool(finding.n) and finding.exceeded is not None and finding.exceeded / finding.n >= self.p0
 
@@ -146,7 +117,7 @@ class LatencyGate(GateDefaults):
 
     def headline(self, finding: Finding) -> str:
         limit = self.format(finding.limit or 0.0)
-        quantile = self.text.partition("<")[0].strip()  # with its `of UPSTREAM` and `for REQUEST`
+        quantile = self.figure
         if finding.observed is not None:
             return f"{quantile} was {self.format(finding.observed)}, not below {limit}"
         if finding.censored_at_ms is None:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence import NEVER, Evidence, Pool, Window
-from harness.evidence.backend_time import call_waits_ns, joined_share
+from harness.evidence.backend_time import call_waits_ns
+from harness.evidence.joining.row_table import Places, places_of
 from harness.gates.exceedance import (
     JOINED_LEAST,
     InconclusiveReason,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from harness.gates.latency import LatencyGate
     from harness.rundir.results import Ending
 
-Owners = Callable[[Evidence], NDArray[np.int64]]
+Owners = Callable[[Evidence], Places]
 """For each call of a run, the index in its samples of what the call counts for."""
 
 
@@ -142,7 +143,7 @@ def call_latencies(
     run; NEVER for a call that failed."""
     if not pool.plan.upstream(upstream).records_calls:
         return InconclusiveReason(FindingKind.NOT_RECORDED, f"the calls to {upstream} are not recorded")
-    if any((joined_share(run) or 0.0) < JOINED_LEAST for run in pool.runs):
+    if any((run.joined_share or 0.0) < JOINED_LEAST for run in pool.runs):
         reason = "too few backend calls can be tied to a request (the service drops both headers)"
         return InconclusiveReason(FindingKind.NOT_JOINED, reason)
     return [
@@ -155,13 +156,13 @@ def owners(request: str | None) -> Owners:
     return lambda run: run.call_arrivals if request is None else run.call_requests
 
 
-def _call_latency_ns(run: Evidence, window: Window, upstream: str, owners: NDArray[np.int64]) -> NDArray[np.int64]:
+def _call_latency_ns(run: Evidence, window: Window, upstream: str, owners: Places) -> NDArray[np.int64]:
     """The latencies in ns of the calls to one upstream that the requests of this window led to; NEVER for a call that
     the backend did not answer with 2xx or 3xx."""
     index = run.plan.upstream(upstream).index
     inside = np.zeros(len(run.samples) + 1, np.bool_)  # the last entry is for calls that belong to no known request
-    inside[window.index] = True
-    chosen = np.flatnonzero((run.calls["upstream"] == index) & inside[owners])
+    inside[window.place] = True
+    chosen = places_of((run.calls["upstream"] == index) & inside[owners])
     chosen = chosen[np.argsort(owners[chosen], kind="stable")]
     waits_ns = call_waits_ns(run, index, chosen)
     status = run.calls["status"][chosen]
@@ -267,12 +268,13 @@ def cut_off_of(gate: LatencyGate, pool: Pool) -> CutOff | None:
     gateway_ms = cap_ms if plan.gateway.timeout_ms is None else plan.gateway.timeout_ms
     if gate.upstream is not None:
         return None if _most_calls_failed_with_a_status(gate, gate.upstream, pool) else CutOff(gateway_ms, None)
-    rows = np.concatenate([window.samples for window in _population(gate).windows(pool)])
-    outcome, waited_ms = rows["outcome"], (rows["done_ns"] - rows["intended_ns"]) / NS_PER_MS
+    rows = [window.samples for window in _population(gate).windows(pool)]
+    outcome = np.concatenate([own["outcome"] for own in rows])
+    waited_ms = np.concatenate([(own["done_ns"] - own["intended_ns"]) / NS_PER_MS for own in rows])
     cut_off_ms = np.where(outcome == Outcome.UNFINISHED, waited_ms, 0.0)
     for kind, at_ms in ((Outcome.GATEWAY_TIMEOUT, gateway_ms), (Outcome.CLIENT_TIMEOUT, cap_ms)):
         cut_off_ms = np.where((outcome == kind) & (waited_ms >= CUT_OFF_LEAST * at_ms), at_ms, cut_off_ms)
-    at_rank = np.argsort(cut_off_ms, kind="stable")[max(0, int(np.ceil(round(gate.quantile * len(rows), 6))) - 1)]
+    at_rank = np.argsort(cut_off_ms, kind="stable")[max(0, int(np.ceil(round(gate.quantile * len(outcome), 6))) - 1)]
     found_ms = float(cut_off_ms[at_rank])
     return CutOff(found_ms, Outcome(int(outcome[at_rank])).name.lower()) if found_ms > 0 else None
 
@@ -282,7 +284,7 @@ def _most_calls_failed_with_a_status(gate: LatencyGate, upstream: str, pool: Poo
     statuses = []
     for run, window in zip(pool.runs, _population(gate).windows(pool), strict=True):
         inside = np.zeros(len(run.samples) + 1, np.bool_)
-        inside[window.index] = True
+        inside[window.place] = True
         own = run.calls[
             (run.calls["upstream"] == run.plan.upstream(upstream).index) & inside[owners(gate.request)(run)]
         ]

@@ -1,16 +1,24 @@
-"""The limit of a gate on a latency: a duration, `gateway.timeout`, or a multiple of the baseline's or main's figure."""
+"""The limit of a gate on a latency: a duration, `gateway.timeout`, or a multiple of the baseline's or main's figure.
+
+`LimitedLatency` is what all gates with such a limit share.
+"""
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
 
 from harness.gates.context import GateDiagnostic, ScenarioNames
+from harness.gates.gate import Finding, Gate, GateDefaults
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.model.meant_quantities import durations_meant
 from harness.units import parse_duration_ms
+
+if TYPE_CHECKING:
+    from harness.evidence import Pool
 
 _LIMITS: Final = "2s, gateway.timeout, 1.5x baseline or 1.5x main"
 _RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)x?")
@@ -68,3 +76,59 @@ def _ratio(words: Tokens, number: str, offset: int) -> Limit:
         return Limit(factor=factor, of="main")
     fix = f"{number}x baseline or {number}x main"
     raise GateSyntaxError(f"a limit cannot be a multiple of `{of.text}`", fix, of.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitedLatency(GateDefaults, ABC):
+    """`[of UPSTREAM] [for REQUEST] < LIMIT [PHASE]`, of whatever figure the subclass is about."""
+
+    text: str
+    upstream: str | None
+    """None: of requests to the service."""
+    request: str | None
+    limit: Limit
+    phase: str
+
+    @property
+    @abstractmethod
+    def metric(self) -> str: ...
+
+    @abstractmethod
+    def judge(self, pool: Pool, *, alpha_fail: float) -> Finding: ...
+
+    @property
+    def uses_gateway_timeout(self) -> bool:
+        return self.limit.is_gateway_timeout
+
+    @property
+    def uses_main(self) -> bool:
+        return self.limit.of == "main"
+
+    def phases(self) -> tuple[str, ...]:
+        return (self.phase, "baseline") if self.limit.of == "baseline" else (self.phase,)
+
+    def upstreams(self) -> tuple[str, ...]:
+        return (self.upstream,) if self.upstream else ()
+
+    def requests(self) -> tuple[str, ...]:
+        return (self.request,) if self.request else ()
+
+    @property
+    def counts_calls(self) -> bool:
+        return self.upstream is not None
+
+    def latency_limit_ms(self, gateway_timeout_ms: float | None) -> float | None:
+        return self.limit.in_ms(gateway_timeout_ms)
+
+    def in_baseline(self) -> Gate | None:
+        return None if self.limit.factor is not None else replace(self, phase="baseline")
+
+    @property
+    def figure(self) -> str:
+        """As the gate writes it, with its `of UPSTREAM` and `for REQUEST`: `mean of azure`."""
+        return self.text.partition("<")[0].strip()
+
+
+def upstream_of(words: Tokens, figure: str, limit: str) -> str | None:
+    """Takes `of UPSTREAM`; None if it is not there. `figure` and `limit` stand in the example of a message."""
+    return words.name("an upstream's name", f"{figure} of UPSTREAM < {limit}") if words.accept("of") else None

@@ -90,7 +90,7 @@ def own_rate(pool: Pool, request: str | None, phase: str) -> SuccessRate | None:
     sums, seconds = (np.concatenate([batch[part] for batch in batches]) for part in (0, 1))
     if seconds.sum() <= 0:
         return None
-    low, high = mean_bounds(sums, seconds, round(1 - pool.plan.verdict.confidence, 9) / 2)
+    low, high = mean_bounds(sums, seconds, round(1 - pool.plan.verdict.confidence, 9) / 2, spells_add=False)
     return SuccessRate(
         request=request,
         phase=phase,

@@ -6,7 +6,7 @@ They are Locust's own messages (`locust.rpc.protocol`): a msgpack list of type, 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgpack
 from pydantic import Field, TypeAdapter, ValidationError
@@ -21,6 +21,8 @@ PING_EVERY_S: Final = 1.0
 ROWS_BYTES_MOST: Final = 256_000
 """The most bytes of rows in one message. A whole number of rows."""
 FILE_BYTES_MOST: Final = 2_000_000
+TOKENS_MOST: Final = 100
+"""The most tokens in one message."""
 FILES_MOST: Final = 16
 """Files that one worker sends beside its rows."""
 
@@ -63,6 +65,13 @@ class Pong(Frozen):
     worker_ns: int
 
 
+class SavedTokens(Frozen):
+    """What logins of the worker saved, so that it is redacted in the logs of the run. May come again."""
+
+    kind: Literal["tokens"] = "tokens"
+    values: Annotated[tuple[str, ...], Field(max_length=TOKENS_MOST)]
+
+
 class Rows(Frozen):
     """Rows of its file, from row `first` on, in the worker's clock. `sha256`: of `data`."""
 
@@ -70,6 +79,15 @@ class Rows(Frozen):
     first: int
     data: bytes
     sha256: str
+
+
+class LoadCpu(Frozen):
+    """What its Locust process has used since it began, with what its children used that have ended; once a second.
+    `worker_ns`: when that was, in the worker's clock. It may be lost: the next one has it all."""
+
+    kind: Literal["load_cpu"] = "load_cpu"
+    worker_ns: int
+    cpu_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class RowsEnd(Frozen):
@@ -82,7 +100,7 @@ class RowsEnd(Frozen):
 
 class KeptFile(Frozen):
     """A file that belongs to the run directory: the log of its Locust process, an answer that was incomplete, names of
-    a locustfile's requests and notes on it. It may come again, and is then whole again."""
+    a locustfile's requests and notes on it, the record of its logins. It may come again, and is then whole again."""
 
     kind: Literal["file"] = "file"
     name: str
@@ -100,6 +118,7 @@ class Failed(Frozen):
 
     kind: Literal["failed"] = "failed"
     message: str
+    fix: str = ""
 
 
 # ---------------------------------------------------------------- to a worker
@@ -178,22 +197,21 @@ class Abort(Frozen):
 
 
 FromWorker = Annotated[
-    Join | Declined | Ready | Pong | Rows | RowsEnd | KeptFile | WorkerFinished | Failed, Field(discriminator="kind")
+    Join | Declined | Ready | Pong | SavedTokens | Rows | LoadCpu | RowsEnd | KeptFile | WorkerFinished | Failed,
+    Field(discriminator="kind"),
 ]
 ToWorker = Annotated[
     Welcome | JoinRefused | Prepare | Ping | Start | Stop | EndNow | RowsTaken | Done | Abort,
     Field(discriminator="kind"),
 ]
+_M = TypeVar("_M")
 _FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(FromWorker)
 _TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker)
 
 
 def from_worker(data: object) -> FromWorker:
     """Parses what a worker sent. Raises BrokenMessage."""
-    try:
-        return _FROM_WORKER.validate_python(data)
-    except ValidationError as exc:
-        raise BrokenMessage(str(exc.errors()[0]["msg"])) from exc
+    return _parsed(_FROM_WORKER, data)
 
 
 def pack(message: Frozen, sender: str) -> bytes:
@@ -206,11 +224,16 @@ def unpack_for_worker(raw: bytes) -> ToWorker | None:
     """Parses what came from the master; None for a message of Locust's own. Raises BrokenMessage."""
     try:
         type_, data, _sender = msgpack.unpackb(raw, strict_map_key=False)
-        return _TO_WORKER.validate_python(data) if type_ == TYPE else None
-    except ValidationError as exc:
-        raise BrokenMessage(str(exc.errors()[0]["msg"])) from exc
     except Exception as exc:  # msgpack raises several kinds, and the list may have another length
         raise BrokenMessage(f"not a message: {exc}") from exc
+    return _parsed(_TO_WORKER, data) if type_ == TYPE else None
+
+
+def _parsed(adapter: TypeAdapter[_M], data: object) -> _M:
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as exc:
+        raise BrokenMessage(str(exc.errors()[0]["msg"])) from exc
 
 
 def data_of(message: Frozen) -> dict[str, Any]:

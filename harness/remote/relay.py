@@ -8,7 +8,7 @@ Whatever makes a verdict impossible is raised as RigError; the caller then tells
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum, auto
 from pathlib import Path
 from typing import Final
@@ -28,12 +28,14 @@ from harness.remote.messages import (
     Failed,
     Join,
     KeptFile,
+    LoadCpu,
     Ping,
     Pong,
     Prepare,
     Ready,
     Rows,
     RowsEnd,
+    SavedTokens,
     Start,
     Stop,
     Welcome,
@@ -48,6 +50,8 @@ from harness.rundir.locustfile.notes import notes_file
 from harness.rundir.locustfile.request_names import names_file
 from harness.rundir.plan import Plan
 from harness.rundir.remote.clocks import ClockLog, ClockReading
+from harness.rundir.remote.worker_cpu import WorkerCpuLog
+from harness.rundir.sessions.login_record import logins_file
 from harness.units import NS_PER_MS, NS_PER_S
 
 BURST: Final = 20
@@ -99,14 +103,26 @@ class _Clock:
 
 
 class Relay:
-    """One load. Times are `now_ns` of our monotonic clock."""
+    """One load. Times are `now_ns` of our monotonic clock.
 
-    def __init__(self, plan: Plan, run_dir: Path, send: Callable[[str, Frozen], None]) -> None:
+    `send`: to a worker. `keep_secret` is given the tokens that logins of workers saved, each once.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        run_dir: Path,
+        send: Callable[[str, Frozen], None],
+        keep_secret: Callable[[Collection[str]], None],
+    ) -> None:
         """Raises OSError."""
         self._plan = plan
         self._run_dir = run_dir
         self._send = send
+        self._keep_secret = keep_secret
+        self._tokens: set[str] = set()
         self._clock_log = ClockLog(run_dir)
+        self._cpu_log = WorkerCpuLog(run_dir)
         self._clocks: dict[str, _Clock] = {}
         self._receivers: dict[str, RowReceiver] = {}
         self._offsets: dict[str, int] = {}
@@ -142,15 +158,22 @@ class Relay:
                 self._clocks[sender].begin_burst()
             case Pong():
                 self._compare(member, message, now_ns)
+            case SavedTokens():
+                fresh = {*message.values} - self._tokens
+                self._tokens |= fresh
+                self._keep_secret(fresh)
             case Rows() | RowsEnd():
                 receiver = self._receiver(member)
                 self._send(sender, receiver.take(message) if isinstance(message, Rows) else receiver.end(message))
+            case LoadCpu() if self.stage is RelayStage.RUNNING:
+                t_ns = message.worker_ns - self._offsets[member.id]
+                self._cpu_log.add(member.index, member.host, t_ns=t_ns, cpu_s=message.cpu_s)
             case KeptFile():
                 self._keep(member, message)
             case WorkerFinished():
                 self._finish(member)
             case Failed():
-                raise RigError(f"{member.name} failed: {message.message}")
+                raise RigError(f"{member.name} failed: {message.message}", message.fix)
 
     def tick(self, now_ns: int) -> None:
         """Does what is due; called every few milliseconds. Raises RigError and OSError."""
@@ -180,11 +203,12 @@ class Relay:
             case RelayStage.COMPARING if now_ns >= self._ends_ns or all(c.is_settled for c in self._clocks.values()):
                 self._to_all(Done())
                 self._clock_log.close()
+                self._cpu_log.close()
                 self.stage = RelayStage.DONE
 
     def _may_prepare(self) -> bool:
-        """A locustfile may log in when its users start, so its processes start when the service is ready."""
-        return self._plan.load.locustfile is None or handshake.is_service_ready(self._run_dir)
+        """What logs in before the load is started when the service is ready."""
+        return not self._plan.load.awaits_service or handshake.is_service_ready(self._run_dir)
 
     def _repeat(self, member: Member) -> None:
         """Tells a worker again what it must know: a message is lost when a connection breaks."""
@@ -213,6 +237,7 @@ class Relay:
     def close(self) -> None:
         """Closes the files. Idempotent."""
         self._clock_log.close()
+        self._cpu_log.close()
         for receiver in self._receivers.values():
             receiver.abandon()
 
@@ -300,7 +325,7 @@ class Relay:
             (self._run_dir / "logs" / f"locust-{member.index}.log").write_bytes(message.data)
         elif message.name == index_name(member.index) and member.id in self._offsets:
             (self._run_dir / message.name).write_bytes(_in_our_clock(message.data, self._offsets[member.id]))
-        elif message.name in (file(self._run_dir, member.index).name for file in (names_file, notes_file)):
+        elif message.name in (file(self._run_dir, member.index).name for file in (names_file, notes_file, logins_file)):
             draft = self._run_dir / f".{message.name}"  # the run reads them during the load
             draft.write_bytes(message.data)
             draft.replace(self._run_dir / message.name)

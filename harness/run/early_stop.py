@@ -13,16 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence import Evidence, Pool
 from harness.evidence.files import in_order
+from harness.evidence.joining.row_table import RowTable
 from harness.gates import Finding, Gate
 from harness.gates.parse import parse_gate
 from harness.rundir.manifest import Manifest, ToxiproxyInfo
 from harness.rundir.plan import Plan
-from harness.rundir.rows import CALLS, SAMPLES
+from harness.rundir.rows import CALLS
 from harness.verdict.bad_seconds.late import lag_limit_ms, late_seconds
 from harness.verdict.bad_seconds.taken import taken_seconds
 from harness.verdict.bad_seconds.waiting import without_waiting
@@ -53,7 +53,7 @@ class FailFast:
         """
         if self._planned is None or not len(rows):
             return None
-        run = self._so_far(in_order([rows], SAMPLES), t0_ns)
+        run = self._so_far(in_order([rows]), t0_ns)
         if self._plan.load.slots_cut:  # a gate must fail even if all dropped arrivals had been answered at once
             run = assume_ok(run)
         late = late_seconds(run, self._lag_limit_ms)
@@ -71,11 +71,11 @@ class FailFast:
         """Whether a gate that fails surely does so without the seconds in which others took the cores as well, or
         however long they held up its requests."""
         taken = taken_seconds(replace(run, resources=tuple(self._resources())))
-        if not taken.seconds or self._cannot_pass(gate, run.without(late | taken.seconds)):
+        if not taken.seconds or self._cannot_pass(gate, run.without(late | taken.affected)):
             return True
         return self._cannot_pass(gate, without_waiting(run.without(late), taken)) is not None
 
-    def _so_far(self, rows: NDArray[Any], t0_ns: int) -> Evidence:
+    def _so_far(self, rows: RowTable, t0_ns: int) -> Evidence:
         """The evidence of the run so far, as of a run that was stopped at t = 0."""
         manifest = Manifest(
             run_id=self._plan.run_id,
@@ -91,7 +91,7 @@ class FailFast:
             plan=self._plan,
             manifest=manifest,
             samples=rows,
-            calls=np.empty(0, CALLS.dtype()),
+            calls=RowTable.of([], CALLS),
             stop_ns=t0_ns,  # no phase is complete yet, since rows come late and in any order
         )
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 RECENT_NS = 5_000_000_000
 """The rate is computed over this time."""
+FIRST_ROWS = 4096
+"""Rows for which there is room at first."""
 FLUSH_NS = 1_000_000_000
 """Workers append at least this often, so a request that ended more recently may not be on disk yet."""
 
@@ -50,7 +52,9 @@ class LiveSamples:
     run_dir: Path
     workers: int
     _tails: list[RowTail] = field(init=False)
-    _parts: list[NDArray[Any]] = field(init=False, default_factory=list)
+    _buffer: NDArray[Any] | None = field(init=False, default=None)
+    """Twice as long whenever it is full, so that a row is copied once or twice in however long a run."""
+    _used: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self._tails = [RowTail(self.run_dir / f"samples-{index}.bin") for index in range(self.workers)]
@@ -59,10 +63,18 @@ class LiveSamples:
         """Read the new rows, and return all rows so far."""
         import numpy as np
 
-        self._parts += [rows for tail in self._tails if len(rows := tail.read())]
-        if len(self._parts) > 1:
-            self._parts = [np.concatenate(self._parts)]
-        return self._parts[0] if self._parts else np.empty(0, SAMPLES.dtype())
+        buffer = np.empty(FIRST_ROWS, SAMPLES.dtype()) if self._buffer is None else self._buffer
+        for tail in self._tails:
+            rows = tail.read()
+            end = self._used + len(rows)
+            if end > len(buffer):
+                longer = np.empty(max(end, 2 * len(buffer)), buffer.dtype)
+                longer[: self._used] = buffer[: self._used]
+                buffer = longer
+            buffer[self._used : end] = rows
+            self._used = end
+        self._buffer = buffer
+        return buffer[: self._used]
 
 
 @dataclass(frozen=True, slots=True)

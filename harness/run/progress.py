@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TICK_NS = 500_000_000
+IDLE_TO_BUSY = 19
+"""After a tick the monitor rests this many times as long as it took: it uses about a twentieth of a core."""
+REST_MOST = 0.02
+"""But it rests no longer than this share of the load so far, by which a decision of `--fail-fast` may be late."""
 SETTLE_NS = FLUSH_NS + TICK_NS
 """So long after the end of a phase its requests are on disk, but for those that are still open."""
 
@@ -164,18 +168,28 @@ class ProgressMonitor:
         now_ns = self.clock_ns()
         if self.t0_ns is None or now_ns < self._next_tick_ns:
             return None
-        self._next_tick_ns = now_ns + TICK_NS
+        stop = self._tick(now_ns, self.t0_ns)
+        self._next_tick_ns = max(now_ns + TICK_NS, self._rested_ns(now_ns, self.clock_ns(), self.t0_ns))
+        return stop
+
+    def _rested_ns(self, began_ns: int, ended_ns: int, t0_ns: int) -> int:
+        """When the next tick may begin after one that lasted from `began_ns` to `ended_ns`. Every tick looks at all
+        rows so far, which takes longer as the run goes on, and the cores are the load's."""
+        rest_ns = min((ended_ns - began_ns) * IDLE_TO_BUSY, round((ended_ns - t0_ns) * REST_MOST))
+        return ended_ns + max(0, rest_ns)
+
+    def _tick(self, now_ns: int, t0_ns: int) -> EarlyStop | None:
         rows = self._live.update()
-        t_ms = (now_ns - self.t0_ns) / NS_PER_MS
+        t_ms = (now_ns - t0_ns) / NS_PER_MS
         name, start_ms, phase_end_ms = phase_at(self._phases, t_ms, self.plan.load.duration_ms)
         if self._under_way is None or self._under_way.name != name:
             self._end_phase(min(t_ms, self._under_way.end_ms) if self._under_way else t_ms)
             self._under_way = _Span(name, start_ms, phase_end_ms)
         settled = [span for span in self._unreported if t_ms >= span.end_ms + SETTLE_NS / NS_PER_MS]
         del self._unreported[: len(settled)]
-        ended = tuple(self._figures(span, rows, self.t0_ns) for span in settled)
-        self.display.progress(self._state(self._under_way, rows, self.t0_ns, now_ns, ended))
-        return self.early_stop(rows, self.t0_ns) if self.early_stop else None
+        ended = tuple(self._figures(span, rows, t0_ns) for span in settled)
+        self.display.progress(self._state(self._under_way, rows, t0_ns, now_ns, ended))
+        return self.early_stop(rows, t0_ns) if self.early_stop else None
 
     def _load_is_over(self) -> None:
         """Every row is on disk: report the phases that have not been reported yet, the one under way too."""

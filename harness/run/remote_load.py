@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
 from harness.rundir.plan import Plan
 from harness.rundir.planned.load import RemoteWorkers
 from harness.rundir.planned.upstream import Endpoint
+from harness.scenario.planning.gateway_choice import ResolvedGateway, resolve_gateway
 from harness.target_allowlist import is_loopback
 from harness.units import format_things
+
+if TYPE_CHECKING:
+    from harness.scenario.schema.scenario import Scenario
 
 EXAMPLE = "0.0.0.0:5557"
 
@@ -53,12 +58,7 @@ def remote_workers(listen: str | None, token_file: Path | None) -> RemoteWorkers
 
 
 def with_remote_workers(plan: Plan, remote: RemoteWorkers) -> Plan:
-    """The plan with its workers elsewhere. Raises UsageError if they could not reach its target, or need sessions."""
-    if plan.load.login is not None:
-        raise UsageError(
-            "sessions (`load.login`) sign in on this machine only, and the workers are on others",
-            "leave --expect-workers out, or give the requests a token that does not need a login",
-        )
+    """The plan with its workers elsewhere. Raises UsageError if they could not reach its target."""
     target = urlsplit(plan.gateway.target).hostname or ""
     if is_loopback(target) and not is_loopback(remote.listen.host):
         raise UsageError(
@@ -66,6 +66,12 @@ def with_remote_workers(plan: Plan, remote: RemoteWorkers) -> Plan:
             "give `service.url` an address that they reach, with gateway: {kind: client}; or --listen 127.0.0.1:PORT",
         )
     return plan.model_copy(update={"load": plan.load.model_copy(update={"remote": remote})})
+
+
+def gateway_of(scenario: Scenario, remote: RemoteWorkers | None) -> ResolvedGateway:
+    """nginx listens on this machine's loopback, where workers on other machines do not reach it."""
+    is_elsewhere = remote is not None and not is_loopback(remote.listen.host)
+    return resolve_gateway("client" if is_elsewhere and scenario.gateway.kind == "auto" else scenario.gateway.kind)
 
 
 def waiting_note(plan: Plan) -> str | None:

@@ -31,12 +31,11 @@ from harness.run.head_start import HeadStart
 from harness.run.locustfile_watch import LocustfileWatch
 from harness.run.preload import Preload
 from harness.run.progress import Display, EarlyStop, ProgressMonitor
-from harness.run.remote_load import waiting_note, with_remote_workers
+from harness.run.remote_load import gateway_of, waiting_note, with_remote_workers
 from harness.run.warmup_watch import WarmupWatch
 from harness.rundir.yardstick import Yardstick, write_yardstick
 from harness.scenario.checks.toxiproxy_server import borrowed_proxies, refuse_unreachable
 from harness.scenario.planner import RunningToxiproxy, make_plan
-from harness.scenario.planning.gateway_choice import ResolvedGateway, resolve_gateway
 from harness.stack.client import StackClient
 from harness.stack.commands import StopReason
 from harness.stack.events import Event
@@ -115,7 +114,7 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
             run_id=run_id,
             seed=seed,
             ports=lease.take,
-            gateway=_gateway(scenario, session.options.remote),
+            gateway=gateway_of(scenario, session.options.remote),
             workers=session.options.workers,
             cell=cell.name,
             run_dir=run_dir,
@@ -144,12 +143,6 @@ def run_once(session: Session, cell: LoadedCell, *, run_dir: Path, run_id: str, 
     if not (run_dir / "plan.json").exists():
         raise RigError(f"{run_dir} was removed during the run", "keep it until the run is over, then run again")
     return judge_and_report(run_dir)
-
-
-def _gateway(scenario: Scenario, remote: RemoteWorkers | None) -> ResolvedGateway:
-    """nginx listens on this machine's loopback, where workers on other machines do not reach it."""
-    is_elsewhere = remote is not None and not is_loopback(remote.listen.host)
-    return resolve_gateway("client" if is_elsewhere and scenario.gateway.kind == "auto" else scenario.gateway.kind)
 
 
 def _record_yardstick(run_dir: Path, before_ms: float, stopper: Stopper) -> None:

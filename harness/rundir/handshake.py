@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from harness.errors import RigError
+from harness.rundir.ndjson import replace_file
 from harness.units import NS_PER_S
 
 FOLDER: Final = "control"
@@ -176,7 +177,11 @@ class Handshake:
 
     def is_orphan(self) -> bool:
         """Whether the process that started this one is gone, or gives no sign of life although it once did."""
-        return os.getppid() != self._parent or self._parent_alive.is_over(PARENT_SILENT_S)
+        return self.is_abandoned() or self._parent_alive.is_over(PARENT_SILENT_S)
+
+    def is_abandoned(self) -> bool:
+        """Whether the process that started this one is gone."""
+        return os.getppid() != self._parent
 
     def show_life(self) -> None:
         """Called at least once a second."""
@@ -192,9 +197,7 @@ def _failed_file(run_dir: Path, index: int) -> Path:
 
 
 def _put(path: Path, document: Mapping[str, int | str]) -> None:
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(json.dumps(document) + "\n", encoding="utf-8")
-    draft.replace(path)
+    replace_file(path, json.dumps(document) + "\n")
 
 
 def _read(path: Path) -> dict[str, Any] | None:

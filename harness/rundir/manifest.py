@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from harness.model.frozen import Frozen
+from harness.rundir.ndjson import replace_file
 from harness.units import format_duration
 
 SERVICE: Final = "sut"
@@ -33,6 +34,11 @@ def part_of(child: str) -> str:
 def part_of_upstream(name: str) -> str:
     """As `part_of`, of a real server or a command behind an upstream."""
     return f"upstream {name}"
+
+
+def how_ended(code: int) -> str:
+    """For people, as the end of a sentence: `ended with exit code 1`. `code`: as subprocess reports it."""
+    return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 class ToxiproxyInfo(Frozen):
@@ -66,7 +72,7 @@ class ProcessExit(Frozen):
             return f"was not ready again within {format_duration(self.not_ready_ms)} of the fault on it"
         if self.stopped:
             return "was stopped by a signal (SIGSTOP)"
-        return f"ended by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"
+        return how_ended(self.code)
 
 
 class HarnessFault(Frozen):
@@ -113,11 +119,8 @@ class Manifest(Frozen):
     ended: RunEnd | None = None
 
     def write(self, run_dir: Path) -> None:
-        """Replace the file in one step: a reader never sees half of it."""
-        path = run_dir / "manifest.json"
-        draft = path.with_suffix(".json.new")
-        draft.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        draft.replace(path)
+        """Raises OSError."""
+        replace_file(run_dir / "manifest.json", self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def read(cls, run_dir: Path) -> Manifest:

@@ -1,4 +1,5 @@
-"""The one reader of files that hold a JSON document a line, which a run writes while it goes.
+"""The one reader of files that hold a JSON document a line, which a run writes while it goes, and the one way to
+replace a small file of JSON.
 
 A process that is killed, or a power cut, leaves a last line without its line end: where that one cannot be read it is
 passed over. Any other line that cannot be read is damage, and each file decides what damage means.
@@ -51,6 +52,14 @@ def read_ndjson(
             pass_over(damage)
         else:
             yield parsed
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write the whole file in one step: a reader never sees half of it, and where this raises OSError the old one is
+    still there."""
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
 
 
 def readable_lines(path: Path, parse: Parse[Line], *, bytes_most: int) -> tuple[Line, ...]:

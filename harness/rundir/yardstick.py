@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from harness.model.frozen import Frozen
+from harness.rundir.ndjson import replace_file
 
 FILE: Final = "yardstick.json"
 
@@ -30,11 +31,8 @@ class Yardstick(Frozen):
 
 
 def write_yardstick(run_dir: Path, yardstick: Yardstick) -> None:
-    """Replace the file in one step. Raises OSError."""
-    path = run_dir / FILE
-    draft = path.with_suffix(".json.new")
-    draft.write_text(yardstick.model_dump_json() + "\n", encoding="utf-8")
-    draft.replace(path)
+    """Raises OSError."""
+    replace_file(run_dir / FILE, yardstick.model_dump_json() + "\n")
 
 
 def read_yardstick(run_dir: Path) -> Yardstick | None:

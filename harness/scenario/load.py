@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from harness.errors import Problem, ScenarioError
 from harness.gates.parse import parse_gate
+from harness.model.tree import MappingNode, plain
 from harness.rundir.plan import Plan
 from harness.scenario.checks.addresses import address_warnings
 from harness.scenario.checks.commands import container_warnings, upstream_program_findings
@@ -48,7 +49,6 @@ from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.catalog import find_scenario, scenario_argument
 from harness.scenario.source.diagnostics import Diagnostic, findings_of, in_cells, in_order, locate, node_at
 from harness.scenario.source.merge import read_scenario
-from harness.scenario.source.tree import MappingNode, plain
 
 _PLANS_KEPT_MOST: Final = 200
 """More cells than people put into a matrix. Of more, the plans are made again when they are needed."""

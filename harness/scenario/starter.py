@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from typing import Any, Final
 
+from harness.model.tree import MappingNode, Node, ScalarNode, SequenceNode
 from harness.scenario.load import LoadedScenario
 from harness.scenario.schema.scenario import Scenario
-from harness.scenario.source.tree import MappingNode, Node, ScalarNode, SequenceNode
 
 STARTER: Final = """\
 # A scenario for tailgate: the load, the faults, and the gates that must hold meanwhile.

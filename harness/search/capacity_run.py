@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.errors import Interrupted, RigError, ServiceGone, UsageError
 from harness.run import yardstick
-from harness.run.invocation import slug
-from harness.run.run import make_folder
-from harness.run.run_id import new_run_id
 from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
-from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, RateCurve
+from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, LoadStep, RateCurve
 from harness.rundir.yardstick import Yardstick
 from harness.scenario.load import dry_plan
-from harness.search.capacity import CurveSearch, Settings, read_steps
+from harness.search.answers.replicas import replicas_for
+from harness.search.capacity import CurveSearch, Settings, longest_s, read_steps
 from harness.search.conclusion import compare, sentence_of, verdict_of
-from harness.search.load_plans import not_judged, refuse_unsearchable
+from harness.search.load_plans import not_judged, refuse_unsearchable, search_notes
+from harness.search.search_folder import asked_search, search_folder
+from harness.search.search_progress import SearchProgress, SearchState
 from harness.search.stack_loads import StackLoads
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the command line asked for besides the search's settings. `faults`: None: every fault of the scenario.
-    `resume`: the directory of an interrupted search. `baseline`: an earlier capacity.json."""
+    `resume`: the directory of an interrupted search. `baseline`: an earlier capacity.json. `target_per_s`: the rate for
+    which replicas are planned."""
 
     faults: tuple[str, ...] | None
     resume: Path | None
     baseline: CapacityResults | None
     max_drop: float
+    target_per_s: float | None = None
 
 
 def read_capacity(path: Path) -> CapacityResults:
@@ -62,37 +64,32 @@ def curves_of(plan: Plan, wanted: tuple[str, ...] | None) -> tuple[str | None, .
 
 
 def search_capacity(
-    session: Session, cell: LoadedCell, settings: Settings, asked: Asked
+    session: Session,
+    cell: LoadedCell,
+    settings: Settings,
+    asked: Asked,
+    show: Callable[[SearchState], None] = lambda _: None,
 ) -> tuple[Path, CapacityResults]:
-    """Search every curve. An interruption ends it early; what was certified by then is in the results.
+    """Search every curve. An interruption ends it early; what was certified by then is in the results. `show`: called
+    several times a second with the load that is under way.
 
     Raises UsageError before anything is started, RigError if the stack does not come up.
     """
     plan, _ = dry_plan(cell.loaded.checked)
     refuse_unsearchable(plan)
     faults = curves_of(plan, asked.faults)
-    recorded = read_steps(asked.resume, faults) if asked.resume else {fault: [] for fault in faults}
-    folder = asked.resume or session.options.out / slug(cell.loaded.scenario.name) / new_run_id()
-    if not asked.resume:
-        make_folder(folder)
-    cores = _cores()
-    capacities = {u.name: u.fake.capacity for u in plan.upstreams if u.fake is not None and u.fake.capacity is not None}
-    before_ms = yardstick.measure_ms()
-    curves: list[RateCurve] = []
-    ended: Exception | None = None
     seed = cell.loaded.scenario.seed if session.options.seed is None else session.options.seed
+    this = asked_search("capacity", plan, seed, asdict(settings))
+    folder = search_folder(session.options.out, cell.loaded.scenario.name, asked.resume, this)
+    recorded = read_steps(folder, faults) if asked.resume else {fault: [] for fault in faults}
+    for note in search_notes(plan, faults, cell.loaded.scenario.load.max_in_flight):
+        session.display.note(f"note: {note}")
+    before_ms = yardstick.measure_ms()
     with StackLoads(session, cell, folder, seed=seed, most_per_s=settings.most_per_s) as loads:
         loads.count_from(sum(1 for _ in folder.glob("load-*")))
-        for fault in faults:
-            if ended is not None:
-                break
-            search = CurveSearch(loads, plan, fault, settings=settings, folder=folder, say=session.display.note)
-            curve, ended = search.run(recorded[fault], cores, capacities)
-            curves.append(curve)
-            if isinstance(ended, RigError | ServiceGone):
-                session.display.note(f"{ended.message}\nfix: {ended.fix}")
+        curves, ended = _curves(session, loads, plan, recorded, settings=settings, folder=folder, show=show)
     machine = Machine(
-        cores=cores,
+        cores=usable_cores(),
         platform=platform.platform(),
         yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None),
     )
@@ -108,6 +105,33 @@ def search_capacity(
     )
     write(folder, results)
     return folder, results
+
+
+def _curves(
+    session: Session,
+    loads: StackLoads,
+    plan: Plan,
+    recorded: dict[str | None, list[LoadStep]],
+    *,
+    settings: Settings,
+    folder: Path,
+    show: Callable[[SearchState], None],
+) -> tuple[list[RateCurve], Exception | None]:
+    """The curves of the faults of `recorded`, and what ended them early, if anything did."""
+    cores = usable_cores()
+    capacities = {u.name: u.fake.capacity for u in plan.upstreams if u.fake is not None and u.fake.capacity is not None}
+    progress = SearchProgress(len(recorded), longest_s(settings), show)
+    for fault, steps in recorded.items():
+        search = CurveSearch(
+            loads, plan, fault, settings=settings, folder=folder, say=session.display.note, show=progress.update
+        )
+        curve, ended = search.run(steps, cores, capacities)
+        progress.ended.append(curve)
+        if isinstance(ended, RigError | ServiceGone):
+            session.display.note(f"{ended.message}\nfix: {ended.fix}")
+        if ended is not None:
+            return progress.ended, ended
+    return progress.ended, None
 
 
 def write(folder: Path, results: CapacityResults) -> None:
@@ -151,11 +175,12 @@ def _results(
         sentence=sentence_of(curves),
         compared=compared,
         not_judged=not_judged(plan),
+        replicas=None if asked.target_per_s is None else replicas_for(asked.target_per_s, curves),
         curves=tuple(curves),
     )
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """The cores that this process and its children may use: its affinity, or its cgroup's quota if that is less."""
     cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     with suppress(OSError, ValueError):

@@ -56,15 +56,16 @@ def decision_times(
         return DecisionTimes(max(seconds), None, None, None)
     rule = Rule(p0=share, clump_s=clump_ms / 1000, alpha=round(1 - confidence, 9), alpha_fail=alpha_fail)
     return DecisionTimes(
-        healthy_s=_least_s(0.0, "pass", rate_per_s, rule),
+        healthy_s=least_s(0.0, "pass", rate_per_s, rule),
         outage_s=_outage_s(round(planned_s * rate_per_s), planned_s, rule),
-        half_s=_least_s(share / 2, "pass", rate_per_s, rule),
-        twice_s=_least_s(2 * share, "fail", rate_per_s, rule) if 2 * share <= 1 else None,
+        half_s=least_s(share / 2, "pass", rate_per_s, rule),
+        twice_s=least_s(2 * share, "fail", rate_per_s, rule) if 2 * share <= 1 else None,
     )
 
 
-def _least_s(slow_share: float, verdict: Literal["pass", "fail"], rate_per_s: float, rule: Rule) -> float | None:
-    """The least length of a window in which `slow_share` of the arrivals, spread evenly, gives `verdict`."""
+def least_s(slow_share: float, verdict: Literal["pass", "fail"], rate_per_s: float, rule: Rule) -> float | None:
+    """The least length of a window in which `slow_share` of the arrivals, spread evenly, gives `verdict`; None if a day
+    is too short."""
     if rate_per_s <= 0:
         return None
     holds_since: int | None = None

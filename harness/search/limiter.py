@@ -2,7 +2,8 @@
 
 A limiter is named only with a witness: a figure that reached its bound while the load still grew. Limits inside the
 service, such as a semaphore, have no outside witness; then the answer is that it is not known. The witnesses are tried
-from the surest to the least sure.
+from the surest to the least sure: threads before the calls that they make, and refused connections after whatever may
+have let their queue fill up.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ AT_CAPACITY: Final = 0.95
 PLATEAU: Final = 1.05
 """A count that grew by less than this factor while the rate grew by `GREW` stands at a plateau."""
 GREW: Final = 1.2
+REFUSED_LEAST: Final = 0.01
+"""The share of a load's requests from which on those that found no connection stopped the service."""
 SLOWER: Final = 1.5
 """An upstream whose own time grew by this factor is slower."""
 NOT_KNOWN: Final = Limiter(kind="not_known", witness="not known: nothing that can be seen from outside reached a bound")
@@ -35,15 +38,23 @@ def limiter_of(steps: Sequence[LoadStep], *, cores: float | None, capacities: di
     first = min(held, key=lambda step: step.rate_per_s, default=None)
     overloaded = max((step for step in steps if step.outcome == "broke"), key=lambda step: step.rate_per_s)
     return (
-        _cpu(broke, cores)
+        _service_ended(broke)
+        or _cpu(broke, cores)
         or _one_thread(broke)
         or _upstream_capacity(broke, capacities)
         or _upstream_slower(first, broke)
-        or _upstream_calls(before, broke, overloaded)
         or _count(first, before, broke, overloaded, "threads")
+        or _upstream_calls(before, broke, overloaded)
+        or _gateway_refusals(broke)
         or _count(first, before, broke, overloaded, "sockets")
         or NOT_KNOWN
     )
+
+
+def _service_ended(broke: LoadStep) -> Limiter | None:
+    if broke.service_ended is None:
+        return None
+    return Limiter(kind="service_ended", witness=f"its own end, at {broke.rate_per_s:g}/s: {broke.service_ended}")
 
 
 def _cpu(broke: LoadStep, cores: float | None) -> Limiter | None:
@@ -109,6 +120,17 @@ def _upstream_calls(before: LoadStep | None, broke: LoadStep, overloaded: LoadSt
     return None
 
 
+def _gateway_refusals(broke: LoadStep) -> Limiter | None:
+    """A queue of connections that is full: the service takes no more of them, or takes them a second late."""
+    if not broke.refused or not broke.n or broke.refused < REFUSED_LEAST * broke.n:
+        return None
+    witness = (
+        f"refused connections: {broke.refused:,} of {broke.n:,} requests found no connection to the service within "
+        f"a second at {broke.rate_per_s:g}/s (its queue of connections is full)"
+    )
+    return Limiter(kind="gateway_refusals", witness=witness, figures={"refused": float(broke.refused)})
+
+
 def _named(step: LoadStep, name: str) -> StepUpstream | None:
     return next((upstream for upstream in step.upstreams if upstream.name == name), None)
 
@@ -126,6 +148,8 @@ def _count(
     grew = at_broke >= GREW * at_first and overloaded.in_flight_mean >= GREW * before.in_flight_mean
     if not grew or at_most > PLATEAU * at_broke or overloaded is broke:
         return None
+    if what == "sockets" and overloaded.in_flight_mean <= at_most:
+        return None  # each request has one of its own, so their number is that of the requests that came in time
     witness = (
         f"{what}: {at_most} at {broke.rate_per_s:g}/s and no more at {overloaded.rate_per_s:g}/s, while requests in "
         f"flight rose to {overloaded.in_flight_mean:.0f}"

@@ -39,28 +39,28 @@ class CurveGates:
 
 def health_gates(plan: Plan) -> CurveGates:
     """The gates on the whole load and the baseline; those on the faults' windows if there are none."""
-    own = _over_the_whole(plan, ("whole", "baseline"))
+    own = over_the_whole(plan, ("whole", "baseline"))
     if own:
         return CurveGates(own)
-    return CurveGates(_over_the_whole(plan, tuple(fault.name for fault in plan.faults)), borrowed=True)
+    return CurveGates(over_the_whole(plan, tuple(fault.name for fault in plan.faults)), borrowed=True)
 
 
 def fault_gates(plan: Plan, fault: str) -> CurveGates:
     """The gates on the fault's window; those of health if it has none of its own."""
-    own = _over_the_whole(plan, (fault,))
-    return CurveGates(own) if own else CurveGates(_over_the_whole(plan, ("whole", "baseline")), borrowed=True)
+    own = over_the_whole(plan, (fault,))
+    return CurveGates(own) if own else CurveGates(over_the_whole(plan, ("whole", "baseline")), borrowed=True)
 
 
 def not_judged(plan: Plan) -> dict[str, str]:
     """The gates that no curve judges, with the reason."""
     found = {}
     for planned in plan.gates:
-        if (reason := _why_not(planned)) is not None:
+        if (reason := why_not_judged(planned)) is not None:
             found[planned.text] = reason
     return found
 
 
-def _why_not(planned: PlannedGate) -> str | None:
+def why_not_judged(planned: PlannedGate) -> str | None:
     gate = parse_gate(planned.text)
     if gate.phase.startswith("after "):
         return "a fault is on for its whole curve, so nothing comes after it"
@@ -73,26 +73,46 @@ def _why_not(planned: PlannedGate) -> str | None:
     return None
 
 
-def _over_the_whole(plan: Plan, phases: tuple[str, ...]) -> tuple[PlannedGate, ...]:
+def over_the_whole(plan: Plan, phases: tuple[str, ...]) -> tuple[PlannedGate, ...]:
     """The gates on these phases that a search can judge, without their phases; each text once."""
     texts: dict[str, PlannedGate] = {}
     for planned in plan.gates:
-        if parse_gate(planned.text).phase in phases and _why_not(planned) is None:
+        if parse_gate(planned.text).phase in phases and why_not_judged(planned) is None:
             text = _DURING.sub("", planned.text)
             texts.setdefault(text, planned.model_copy(update={"text": text}))
     return tuple(texts.values())
 
 
-def refuse_unsearchable(plan: Plan) -> None:
-    """Raises UsageError if the scenario has no rate that a search could change, or no gate that it could judge."""
+def search_notes(plan: Plan, faults: Sequence[str | None], slots: int | None) -> list[str]:
+    """What the user should know of a search before it begins, a sentence each. `faults`: of its curves; `slots`: the
+    scenario's own `load.max_in_flight`, if it has one."""
+    notes = []
+    placed = [fault.name for fault in plan.faults if fault.name in faults]
+    if placed:
+        notes.append(f"{', '.join(placed)}: on for a whole curve; `at`, `for` and `every` are ignored")
+    if slots is not None:
+        notes.append(
+            f"load.max_in_flight: no more than {slots:,} requests are open at once; where a rate needs more, the "
+            "answer is `at least`"
+        )
+    return notes
+
+
+def refuse_without_rate(plan: Plan) -> None:
+    """Raises UsageError if the scenario plans no rate at which the loads of a search could be sent."""
     streams = plan.load.streams
     if not streams:
         raise UsageError(
-            "a search changes the rate, and this scenario has `users`: its rate follows from the answers",
+            "a search sends at a planned rate, and this scenario has `users`: its rate follows from the answers",
             "give `load.rate`, for this search: --set load.users=null --set load.rate=20/s",
         )
     if any(stream.schedule.replay_ms is not None for stream in streams):
-        raise UsageError("a search changes the rate, and this scenario replays a recording", "give `load.rate`")
+        raise UsageError("a search sends at a planned rate, and this scenario replays a recording", "give `load.rate`")
+
+
+def refuse_unsearchable(plan: Plan) -> None:
+    """Raises UsageError if the scenario has no rate that a search could change, or no gate that it could judge."""
+    refuse_without_rate(plan)
     if not health_gates(plan).gates:
         listed = "; ".join(f"`{text}`: {reason}" for text, reason in not_judged(plan).items())
         raise UsageError(
@@ -113,14 +133,18 @@ def load_plan(
     confidence: float | None,
     first_seq: int,
     seed: int,
+    placed: tuple[PlannedFault, ...] = (),
+    guard_ms: float = 0.0,
 ) -> LoadPlan:
     """The load at `rate_per_s` on the stack of `base`, whose slots limit how many requests may be in flight.
 
-    `rate_per_s`: of all its streams together. `confidence`: of its gates; None: the scenario's.
+    `rate_per_s`: of all its streams together. `confidence`: of its gates; None: the scenario's. `fault`: the one of the
+    scenario that stands for the whole load. `placed`: faults of the search's own, with their windows.
     """
     load = _at_rate(base.load, rate_per_s, settle_ms, judged_ms)
     slots = max(1, math.ceil(rate_per_s * load.client_cap_ms / 1000 * HEADROOM))
-    faults = tuple(_standing(each, settle_ms, judged_ms + load.drain_ms) for each in base.faults if each.name == fault)
+    standing = (_standing(each, settle_ms, judged_ms + load.drain_ms) for each in base.faults if each.name == fault)
+    parsed = [parse_gate(gate.text) for gate in gates]
     return LoadPlan(
         run_id=run_id,
         name=base.name,
@@ -138,9 +162,11 @@ def load_plan(
                 "first_seq": first_seq,
             }
         ),
-        guard_ms=0.0,
-        faults=faults,
+        guard_ms=guard_ms,
+        faults=(*standing, *placed),
         gates=tuple(gates),
+        metrics=tuple(dict.fromkeys(series.text for gate in parsed if (series := gate.series) is not None)),
+        times_first_byte=any(gate.uses_first_byte for gate in parsed),
         default_gates=base.default_gates,
         verdict=base.verdict if confidence is None else base.verdict.model_copy(update={"confidence": confidence}),
     )

@@ -10,18 +10,20 @@ Every load has a run directory of its own below `folder`, with a plan and eviden
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from harness.errors import Interrupted, RigError
+from harness.run.remote_load import gateway_of, waiting_note, with_remote_workers
 from harness.run.run import DRAIN_MARGIN_MS, choose_toxiproxy, create_run_dir
 from harness.run.run_id import new_run_id
 from harness.rundir.plan import LoadPlan, Plan, PlannedGate
+from harness.rundir.planned.fault import PlannedFault
 from harness.scenario.planner import make_plan
 from harness.scenario.planning.compile import with_room_for
-from harness.scenario.planning.gateway_choice import resolve_gateway
 from harness.search.load_plans import load_plan
 from harness.search.thread_load import ThreadLoad
 from harness.stack.client import StackClient
@@ -41,7 +43,9 @@ SERVICE: Final = "sut"
 
 @dataclass(frozen=True, slots=True)
 class LoadSpec:
-    """What a load is. `fault`: the one that stands; None: health. `confidence`: of its gates; None: the scenario's."""
+    """What a load is. `fault`: the one of the scenario that stands; None: none of them. `confidence`: of its gates;
+    None: the scenario's. `placed`: faults of the search's own, with their windows; `guard_ms`: the guard before those.
+    """
 
     rate_per_s: float
     settle_ms: float
@@ -49,6 +53,8 @@ class LoadSpec:
     gates: tuple[PlannedGate, ...]
     fault: str | None = None
     confidence: float | None = None
+    placed: tuple[PlannedFault, ...] = ()
+    guard_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +88,11 @@ class StackLoads:
     ) -> None:
         self.renew()
 
-    def run(self, spec: LoadSpec) -> LoadRun:
-        """Run one load to its end. Raises Interrupted if the user stops it; RigError or ServiceGone if the stack
-        ends."""
+    def run(self, spec: LoadSpec, tick: Callable[[float], None] = lambda _: None) -> LoadRun:
+        """Run one load to its end. `tick`: called several times a second with the seconds since it began.
+
+        Raises Interrupted if the user stops it; RigError or ServiceGone if the stack ends.
+        """
         self._session.stopper.check()
         run_id = new_run_id()
         number = self._count
@@ -99,7 +107,7 @@ class StackLoads:
         assert self._stack is not None
         threads = ThreadLoad(self._service_pid)
         self._stack.go()
-        self._follow(spec, threads)
+        self._follow(spec, threads, tick)
         self._stack.end_load()
         if self._session.stopper.asked:
             raise Interrupted("the search was stopped; what it has certified is kept")
@@ -130,7 +138,7 @@ class StackLoads:
             run_id=run_id,
             seed=self._seed,
             ports=self._lease.take,
-            gateway=resolve_gateway(scenario.gateway.kind),
+            gateway=gateway_of(scenario, options.remote),
             workers=options.workers,
             cell=self._cell.name,
             run_dir=run_dir,
@@ -139,6 +147,9 @@ class StackLoads:
         if planned.load.locustfile is not None:
             load = planned.load.model_copy(update={"allowed_targets": options.allowed})
             planned = planned.model_copy(update={"load": load})
+        if options.remote is not None:
+            planned = with_remote_workers(planned, options.remote)
+            self._session.display.note(waiting_note(planned) or "")
         self._base = self._with_slots(planned)
         plan = self._plan(run_id, spec, number)
         create_run_dir(run_dir, plan, self._cell.loaded.text, None)
@@ -146,11 +157,13 @@ class StackLoads:
         self._stack.up(self._watch)
 
     def _with_slots(self, planned: Plan) -> Plan:
-        """The plan whose stack has room for the highest rate, as far as the open-file limit allows."""
+        """The plan whose stack has room for the highest rate, as far as the scenario's own number of slots or the
+        open-file limit allows."""
         spec = LoadSpec(self._most_per_s, 0.0, 1_000.0, planned.gates)
-        wide = planned.model_copy(update={"most_in_flight": 2**31})
+        written = self._cell.loaded.scenario.load.max_in_flight
+        wide = planned.model_copy(update={"most_in_flight": written or 2**31})
         widest = Plan.of(planned.stack, self._load_plan(wide, planned.run_id, spec, 0))
-        fitted = widest if self._cell.loaded.scenario.load.max_in_flight else fit_slots(widest)
+        fitted = widest if written else fit_slots(widest)
         room = with_room_for(planned.stack, [planned.model_copy(update={"load": fitted.load})])
         return Plan.of(room, planned)
 
@@ -171,6 +184,8 @@ class StackLoads:
             confidence=spec.confidence,
             first_seq=number * SEQ_PER_LOAD,
             seed=self._seed + number,
+            placed=spec.placed,
+            guard_ms=spec.guard_ms,
         )
 
     def _watch(self, event: object) -> None:
@@ -178,7 +193,7 @@ class StackLoads:
         if isinstance(event, ChildStarted) and event.child == SERVICE:
             self._service_pid = event.pid
 
-    def _follow(self, spec: LoadSpec, threads: ThreadLoad) -> None:
+    def _follow(self, spec: LoadSpec, threads: ThreadLoad, tick: Callable[[float], None]) -> None:
         """Until every row is on disk. The user's stop ends the load early; what was recorded stays."""
         assert self._stack is not None and self._base is not None
         most_ms = spec.settle_ms + spec.judged_ms + self._base.load.drain_ms + DRAIN_MARGIN_MS
@@ -192,6 +207,7 @@ class StackLoads:
                 if event.event in ("load_done", "down"):
                     return
             threads.look(begin_ns, end_ns)
+            tick((time.monotonic_ns() - now_ns) / NS_PER_S)
             if self._session.stopper.asked and not stopped:
                 stopped = True
                 self._stack.stop(time.monotonic_ns(), "interrupted")

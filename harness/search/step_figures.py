@@ -14,10 +14,13 @@ import numpy as np
 from harness.errors import RigError
 from harness.evidence import Evidence, Pool
 from harness.evidence.resources import ResourceSeries
+from harness.gates.quantiles import quantile_bounds
+from harness.rundir.finding_kind import FindingKind
 from harness.rundir.rows import NO_SEQ, Outcome
 from harness.rundir.searches.capacity import LoadStep, StepGate, StepOutcome, StepPurpose, StepUpstream
 from harness.search.stationary import mean_in_flight, not_stationary
-from harness.statistics import nearest_rank
+from harness.search.witnesses.refusals import refused
+from harness.statistics import Rule, nearest_rank
 from harness.units import NS_PER_MS, NS_PER_S, Span
 from harness.verdict import judge
 from harness.verdict.gates import judge_gates
@@ -28,13 +31,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.rundir.results import Results
-    from harness.search.rate_search import WantedLoad
+    from harness.search.level_search import WantedLoad
     from harness.search.stack_loads import LoadRun
-    from harness.verdict.gates import GateVerdict
+    from harness.verdict.gates import GateVerdict, GateVerdicts
 
 BUSY_WORKER: Final = 0.8
 """The share of its core from which on a load worker is no witness any more."""
-GENERATOR_CHECKS: Final = ("lag", "generator_cpu", "workers")
+LOST_MOST: Final = 0.5
+"""A load that broke is a witness if fewer of its seconds than this share were taken by others."""
+GENERATOR_CHECKS: Final = ("lag", "cores", "generator_cpu", "workers")
+"""The checks of a run that fail where the load generator or the machine gave out."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRules:
+    """How a load is judged beside its gates. `steady`: a fault stands for the whole load or for none of it; else
+    requests in flight rise and fall with it, which shows no queue. `excusing`: where one of these checks failed, the
+    outcome is `generator`, and not a failure of the rig."""
+
+    steady: bool = True
+    excusing: tuple[str, ...] = GENERATOR_CHECKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +59,11 @@ class _Judged:
     reason: str
     gates: tuple[StepGate, ...]
     stationary: bool
+    service_ended: str | None = None
 
 
 def step_of(
-    run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Sequence[Evidence]
+    run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Sequence[Evidence], rules: LoadRules | None = None
 ) -> tuple[LoadStep, Evidence]:
     """The step of a load that is over, and its evidence. `before`: loads that are pooled with it.
 
@@ -54,12 +71,14 @@ def step_of(
     """
     evidence = Evidence.load(run.run_dir)
     pool = Pool((*before, evidence))
-    judged = _judge(pool, evidence, load)
+    judged = _judge(pool, evidence, load, rules or LoadRules())
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     inside = (rows["intended_ns"] >= begin_ns) & (rows["intended_ns"] < end_ns)
     ended = (rows["done_ns"] >= begin_ns) & (rows["done_ns"] < end_ns)
     latency_ns = evidence.latency_ns[inside]
+    p99_low_ms, p99_high_ms = _p99_bounds_ms(evidence, latency_ns[np.argsort(rows["intended_ns"][inside])])
+    offset_ns = evidence.manifest.wall_offset_ns
     seconds = (end_ns - begin_ns) / NS_PER_S
     spent_s = (rows["done_ns"][inside] - rows["intended_ns"][inside]) / NS_PER_S
     readings = evidence.readings.within([Span(begin_ns, end_ns)], None)
@@ -75,27 +94,34 @@ def step_of(
         completed_per_s=float(ended.sum() / seconds),
         p50_ms=_quantile_ms(latency_ns, 0.5),
         p99_ms=_quantile_ms(latency_ns, 0.99),
+        p99_low_ms=p99_low_ms,
+        p99_high_ms=p99_high_ms,
         in_flight_mean=mean_in_flight(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns),
         little=float(inside.sum() / seconds * spent_s.mean()) if inside.any() else None,
         stationary=judged.stationary,
+        service_ended=judged.service_ended,
         gates=judged.gates,
         cpu_cores=_cores(readings),
         busiest_thread=run.busiest_thread,
         load_cores=_load_cores(evidence, begin_ns, end_ns),
         threads_most=_most(readings.threads),
         sockets_most=_most(readings.sockets),
+        refused=refused(evidence.plan, run.run_dir, (begin_ns + offset_ns) / NS_PER_S, (end_ns + offset_ns) / NS_PER_S),
         upstreams=tuple(_upstream(evidence, index, begin_ns, end_ns) for index in range(len(evidence.plan.upstreams))),
     )
     return step, evidence
 
 
-def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
+def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, rules: LoadRules) -> _Judged:
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     unfinished = int((rows["outcome"] == Outcome.UNFINISHED).sum())
-    queue = not_stationary(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns, unfinished=unfinished)
+    queue = None
+    if rules.steady or unfinished:
+        queue = not_stationary(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns, unfinished=unfinished)
     results = judge(pool)
-    verdicts = judge_gates(pool).gates
+    judged = judge_gates(pool)
+    verdicts = judged.gates
     if load.alpha is not None:
         alpha_fail = load.alpha / max(len(verdicts), 1)
         findings = [one.gate.judge(pool, alpha_fail=alpha_fail) for one in verdicts]
@@ -111,25 +137,56 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad) -> _Judged:
             unit=finding.unit,
             breaks=one.gate.breaks(finding),
             verdict=finding.verdict,
+            n=finding.n,
+            exceeded=finding.exceeded,
         )
         for one, finding in zip(verdicts, findings, strict=True)
     )
-    if broken := _rig_reason(results):
+    ended = next((gate.reason for gate in results.gates if gate.kind == FindingKind.SERVICE_ENDED), None)
+    if ended is not None:
+        return _Judged("broke", ended, gates, stationary=False, service_ended=ended)
+    if (full := _out_of_slots(evidence, results)) and queue is None:
+        return _Judged("generator", full, gates, stationary=True)
+    if not full and (broken := _rig_reason(results, rules.excusing)):
         return _Judged("generator", broken, gates, queue is None)
-    if any(gate.metric == "service-alive" and gate.verdict == "fail" for gate in results.gates):
-        return _Judged("broke", "the service ended during the load", gates, stationary=False)
+    outcome, reason = _by_gates(gates, judged.gates, certifies=load.alpha is not None)
     if queue is not None:
-        return _Judged("broke", f"not stationary: {queue}", gates, stationary=False)
-    outcome, reason = _by_gates(gates, verdicts, certifies=load.alpha is not None)
-    return _Judged(outcome, reason, gates, stationary=True)
+        outcome, reason = "broke", f"not stationary: {queue}"
+    if outcome == "broke" and (taken := _taken_by_others(judged, evidence)):
+        outcome, reason = "generator", taken
+    return _Judged(outcome, reason, gates, queue is None)
 
 
-def _rig_reason(results: Results) -> str:
+def _taken_by_others(judged: GateVerdicts, evidence: Evidence) -> str:
+    """Why a load that broke says nothing of the service: the machine was busy with something else, or the load
+    generator was late, in half of its seconds or more. Empty if it was not."""
+    seconds = evidence.plan.load.duration_ms / 1000
+    lost = {second for second in (*judged.taken[-1].in_load, *judged.late[-1]) if 0 <= second < seconds}
+    if len(lost) < LOST_MOST * seconds:
+        return ""
+    return f"in {len(lost)} of {seconds:.0f} seconds others took the cores, or the load generator was late"
+
+
+def _out_of_slots(evidence: Evidence, results: Results) -> str:
+    """Why it is unknown how the service would have taken arrivals that found no slot; empty if none is missing, or the
+    gates fall or hold without them."""
+    dropped = int((evidence.samples["outcome"] == Outcome.DROPPED).sum())
+    if not evidence.plan.load.slots_cut or not dropped or results.verdict != "rig_failure":
+        return ""
+    if any(not check.ok and check.check != "counts" for check in results.validity):
+        return ""
+    return (
+        f"{dropped:,} arrivals were not sent, since no more than {evidence.plan.load.max_in_flight:,} requests may be "
+        "open at once (`load.max_in_flight`, or the open-file limit)"
+    )
+
+
+def _rig_reason(results: Results, excusing: tuple[str, ...]) -> str:
     """Why the load generator or the machine gave out; empty if it did not. Raises RigError for any other reason."""
     if results.verdict != "rig_failure":
         return ""
     failed = [check for check in results.validity if not check.ok]
-    of_generator = [check for check in failed if check.check in GENERATOR_CHECKS]
+    of_generator = [check for check in failed if check.check in excusing]
     if of_generator:
         return of_generator[0].detail
     raise RigError(results.reason, "see the directory of this load, whose evidence is kept")
@@ -167,6 +224,14 @@ def _quantile_ms(latency_ns: NDArray[np.int64], quantile: float) -> float | None
         return None
     (value,) = nearest_rank(np.sort(latency_ns), [quantile])
     return None if value == NEVER else float(value) / NS_PER_MS
+
+
+def _p99_bounds_ms(evidence: Evidence, latency_ns: NDArray[np.int64]) -> tuple[float | None, float | None]:
+    """At the confidence of the load. `latency_ns`: of its requests, in order of their intended times."""
+    alpha = round(1 - evidence.plan.verdict.confidence, 9)
+    rule = Rule(p0=0.01, clump_s=evidence.clump_s, alpha=alpha, alpha_fail=alpha)
+    bounds = quantile_bounds([latency_ns], evidence.plan.load.duration_ms / 1000, rule)
+    return bounds.low_ms, bounds.high_ms
 
 
 def _cores(readings: ResourceSeries) -> float | None:

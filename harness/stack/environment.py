@@ -36,6 +36,7 @@ from harness.stack.processes.process import ChildProcess
 from harness.stack.processes.restartable import RestartableProcess, await_ready
 from harness.stack.run_state import NO_ENGINE, disk_error
 from harness.stack.standby.pool import FAKES, StandbyPool
+from harness.stack.standby.pool import WORKER as WORKER_MODULE
 from harness.stack.threads import in_thread
 
 if TYPE_CHECKING:
@@ -113,7 +114,15 @@ class Environment:
             await gateway.switch_log(nginx, run_dir / gateway.ACCESS_LOG)
         self._watch_children()
         await _all_of(self.load.workers.launch, lambda: self._then_tell_workers(self._check_running_stack()))
+        self._prepare_next_load()
         self.load.phase.arm(self.children.values())
+
+    def _prepare_next_load(self) -> None:
+        """Start the workers of a load after this one, which import while this one settles."""
+        self.standby.end([WORKER_MODULE])
+        if self.load.plan.load.remote is None:
+            for _ in range(self.load.plan.load.workers):
+                self.standby.start(WORKER_MODULE)
 
     def forget_workers(self) -> None:
         """Drop the workers of the load that has ended from `children`: the next load has nothing to do with them."""

@@ -17,7 +17,6 @@ from harness.model.value_types import kind_of, refusal, shortened
 from harness.rundir.planned.forwarding import UrlParts
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
-from harness.upstreams.protocols import CanarySize, canary_size
 from harness.upstreams.upstream import Upstream
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs
 
@@ -59,6 +58,11 @@ class BorrowedUpstream(Upstream):
         return True
 
     @property
+    def has_password(self) -> bool:
+        """This is unknown, so the smaller answer is assumed."""
+        return True
+
+    @property
     def protocol(self) -> ProtocolName:
         return self.protocol_named
 
@@ -77,17 +81,6 @@ class BorrowedUpstream(Upstream):
             listener=listener.model_copy(update={"port": self.port}) if self.port else listener,
             origin=found.origin if found else _NOT_YET_KNOWN,
             borrowed=self.proxy,
-            canary_bytes=self._canary_size().least,
+            canary_bytes=self.canary.least,
             url_parts=UrlParts(scheme=self.protocol),
         )
-
-    def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
-        size = self._canary_size()
-        return size.least, size.most
-
-    def request_bytes(self) -> int:
-        return self._canary_size().sent
-
-    def _canary_size(self) -> CanarySize:
-        """Whether the server wants a password is unknown, so the smaller answer is assumed."""
-        return canary_size(self.protocol, has_password=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -18,8 +18,6 @@ from harness.upstreams.profile import LatencyProfile
 from harness.upstreams.providers import PROVIDERS, ProviderName
 from harness.upstreams.upstream import Upstream
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
-
-CANARY_REQUEST_BYTES: Final = 100
 
 
 class Fake(Upstream):
@@ -51,9 +49,6 @@ class Fake(Upstream):
     @property
     def protocol(self) -> ProtocolName:
         return "http"
-
-    def request_bytes(self) -> int:
-        return CANARY_REQUEST_BYTES
 
     def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
         empirical = self.profile.empirical if self.profile else None

@@ -13,6 +13,7 @@ from harness.upstreams.recording import Points, points_of
 from harness.upstreams.upstream_files import UnreadableFile
 
 LATENCIES_BYTES_MAX: Final = 5_000_000
+RELATIVE: Final = "the path is relative to this file"
 DAY_S: Final = 86_400.0
 OTHER_UNITS: Final = frozenset({"s", "sec", "secs", "second", "seconds", "us", "µs", "ns", "min", "minutes"})
 
@@ -21,7 +22,14 @@ def existing_file(found: Path) -> Path:
     """The path. Raises UnreadableFile if it is no file."""
     if not found.is_file():
         what = "is a folder" if found.is_dir() else "does not exist"
-        raise UnreadableFile(f"{found} {what}", "the path is relative to this file")
+        raise UnreadableFile(f"{found} {what}", RELATIVE)
+    return found
+
+
+def existing_folder(found: Path) -> Path:
+    """The path. Raises UnreadableFile if it is no folder."""
+    if not found.is_dir():
+        raise UnreadableFile(f"{found} is not a folder", RELATIVE)
     return found
 
 

@@ -12,19 +12,6 @@ from typing import Final, Literal
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.upstream import PlannedUpstream
 
-__all__ = [
-    "OURS_PAUSE_S",
-    "PROTOCOLS",
-    "SCHEMES",
-    "CanarySize",
-    "ProtocolName",
-    "ProtocolTraits",
-    "Scheme",
-    "TlsMode",
-    "canary_pause_s",
-    "canary_size",
-]
-
 TlsMode = Literal["terminate", "originate", "passthrough"]
 
 OURS_PAUSE_S: Final = 0.5
@@ -48,18 +35,16 @@ class ProtocolTraits:
 
     `title`: for people. `default_port`: None where a URL must name one. `size`: of a canary to a server that asks for
     no password. `size_denied`: the same for a server that refuses a canary without a password; None: it makes no
-    difference. `server_first`: the server speaks before it was asked anything. `fault_pause_s`, `idle_pause_s`: between
-    two canaries to a real server, during a fault and otherwise. `tls_modes`: how tailgate may deal with TLS to it; the
-    protocols without `terminate` and `originate` start TLS inside their own exchange or have none. `shows`: the faults
-    on connections that a canary to a real server can show; empty: all of them. `why_passthrough`: why tailgate can
-    neither add nor remove TLS, for people; empty: it can.
+    difference. `fault_pause_s`, `idle_pause_s`: between two canaries to a real server, during a fault and otherwise.
+    `tls_modes`: how tailgate may deal with TLS to it; the protocols without `terminate` and `originate` start TLS
+    inside their own exchange or have none. `shows`: the faults on connections that a canary to a real server can show;
+    empty: all of them. `why_passthrough`: why tailgate can neither add nor remove TLS, for people; empty: it can.
     """
 
     title: str
     default_port: int | None
     size: CanarySize
     size_denied: CanarySize | None = None
-    server_first: bool = False
     fault_pause_s: float = 2.0
     idle_pause_s: float = 10.0
     tls_modes: tuple[TlsMode, ...] = ("passthrough",)
@@ -89,7 +74,7 @@ PROTOCOLS: Final[Mapping[ProtocolName, ProtocolTraits]] = {
     # the server repeats the name of an option that it does not know
     "postgres": ProtocolTraits("PostgreSQL", 5432, CanarySize(1_000, BYTES_MOST, 1_000), why_passthrough=_INSIDE),
     # a greeting and a refusal
-    "mysql": ProtocolTraits("MySQL", 3306, CanarySize(80, BYTES_MOST, 60), server_first=True, why_passthrough=_INSIDE),
+    "mysql": ProtocolTraits("MySQL", 3306, CanarySize(80, BYTES_MOST, 60), why_passthrough=_INSIDE),
     # the server repeats what PING carries, unless it wants a password first
     "redis": ProtocolTraits(
         "Redis",

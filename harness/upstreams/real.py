@@ -14,13 +14,12 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from harness.model.value_types import refusal
-from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec, StreamSpec
+from harness.rundir.planned.forwarding import ForwardSpec, StreamSpec
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
-from harness.upstreams.fake import CANARY_REQUEST_BYTES
 from harness.upstreams.number_files import no_larger
-from harness.upstreams.protocols import PROTOCOLS, CanarySize, TlsMode, canary_size
-from harness.upstreams.upstream import Upstream
+from harness.upstreams.protocols import PROTOCOLS, TlsMode
+from harness.upstreams.upstream import Upstream, past_the_listener
 from harness.upstreams.upstream_files import NO_INPUTS, UnreadableFile, UpstreamInputs, UpstreamReader
 from harness.upstreams.upstream_url import UpstreamUrl, parse_url
 
@@ -80,6 +79,10 @@ class RealUpstream(Upstream):
         return self.url.traits.canary
 
     @property
+    def has_password(self) -> bool:
+        return self.url.has_password
+
+    @property
     def terminates_tls(self) -> bool:
         return self.tls == "terminate"
 
@@ -120,22 +123,10 @@ class RealUpstream(Upstream):
             origin=origin,
             forward=forward,
             stream=stream,
-            canary_bytes=0 if self.is_forwarded else self._canary_size().least,
+            canary_bytes=0 if self.is_forwarded else self.canary.least,
             terminates_tls=self.terminates_tls,
             url_parts=self.url.parts(self._given_scheme()),
         )
-
-    def request_bytes(self) -> int:
-        return CANARY_REQUEST_BYTES if self.is_forwarded else self._canary_size().sent
-
-    def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
-        if self.is_forwarded:
-            return CANARY_BODY_BYTES, CANARY_BODY_BYTES
-        size = self._canary_size()
-        return size.least, size.most
-
-    def _canary_size(self) -> CanarySize:
-        return canary_size(self.protocol, has_password=self.url.has_password)
 
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         modes = self._tls_modes()
@@ -163,14 +154,8 @@ class RealUpstream(Upstream):
             yield "observe", refusal(found, "remove `observe`", at_key=True)
         if not self.observe and self.tls in ("originate", "terminate"):
             yield "observe", refusal(f"`tls: {self.tls}` is done where calls are observed", "remove `observe`")
-        if self.url.traits.protocol in ("kafka",) and self.port is None:
-            yield (
-                "url",
-                refusal(
-                    "a Kafka client connects to the address that the broker advertises, and so past the listener",
-                    "give it a fixed `port`, and let the broker advertise 127.0.0.1 with that port",
-                ),
-            )
+        if self.url.traits.protocol == "kafka" and self.port is None:
+            yield "url", past_the_listener()
 
     def _tls_modes(self) -> tuple[TlsMode, ...]:
         possible = PROTOCOLS[self.url.traits.protocol].tls_modes

@@ -18,7 +18,7 @@ from harness.upstreams.routes.answer_sizes import canary_bytes, most_bytes
 from harness.upstreams.routes.files import files_of
 from harness.upstreams.routes.mark import has_mark
 from harness.upstreams.routes.read import digest_of, read_file
-from harness.upstreams.routes.templates import params_of
+from harness.upstreams.routes.templates import escaped, params_of
 from harness.upstreams.routes.written import Routes, planned_routes, route_findings
 from harness.upstreams.upstream_files import NO_INPUTS, UnreadableFile, UpstreamInputs, UpstreamReader
 
@@ -113,9 +113,8 @@ def _check_files(pattern: str, route: str, folder: Path) -> None:
     inside = "put the file into the folder of the scenario or below it, and write its path from there"
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise UnreadableFile(f"`{pattern}` leads out of the folder of the scenario", inside)
-    escaped = str(folder).replace("{", "{{").replace("}", "}}")
     try:
-        found = files_of(f"{escaped}/{pattern}", params_of(route))
+        found = files_of(f"{escaped(str(folder))}/{pattern}", params_of(route))
     except OSError as exc:
         raise UnreadableFile(f"`{pattern}` cannot be used: {exc.strerror}", inside) from exc
     except ValueError as exc:

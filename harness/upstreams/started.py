@@ -17,13 +17,13 @@ from harness.model.command_line import Command
 from harness.model.request_syntax import READY_WITHIN, Environment, check_ready, ready_parts
 from harness.model.value_types import refusal
 from harness.rundir.planned.command import PlannedCommand
-from harness.rundir.planned.forwarding import CANARY_BODY_BYTES, ForwardSpec, UrlParts
+from harness.rundir.planned.forwarding import ForwardSpec, UrlParts
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
-from harness.upstreams.fake import CANARY_REQUEST_BYTES
-from harness.upstreams.protocols import PROTOCOLS, canary_size
-from harness.upstreams.upstream import Upstream
-from harness.upstreams.upstream_files import NO_INPUTS, UnreadableFile, UpstreamInputs, UpstreamReader
+from harness.upstreams.number_files import existing_folder
+from harness.upstreams.protocols import PROTOCOLS
+from harness.upstreams.upstream import Upstream, past_the_listener
+from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
 
 PORT: Final = "{port}"
 
@@ -84,7 +84,7 @@ class CommandUpstream(Upstream):
         return "remove `observe: false`" if self.protocol == "http" and not self.observe else ""
 
     def read_inputs(self, reader: UpstreamReader) -> UpstreamInputs:
-        cwd = reader.use(("cwd",), self.cwd, _folder) if self.cwd else reader.folder(("command",))
+        cwd = reader.use(("cwd",), self.cwd, existing_folder) if self.cwd else reader.folder(("command",))
         return UpstreamInputs(cwd=str((cwd or Path()).absolute()))
 
     def plan(
@@ -103,7 +103,7 @@ class CommandUpstream(Upstream):
             listener=listener,
             origin=Endpoint(port=ports() if forwarded else own_port),
             forward=ForwardSpec(scheme="http", host="127.0.0.1", port=own_port) if forwarded else None,
-            canary_bytes=0 if forwarded else canary_size(self.protocol).least,
+            canary_bytes=0 if forwarded else self.canary.least,
             command=PlannedCommand(
                 argv=self.command,
                 env=self.env,
@@ -116,15 +116,6 @@ class CommandUpstream(Upstream):
             url_parts=UrlParts(scheme=self.protocol),
         )
 
-    def request_bytes(self) -> int:
-        return CANARY_REQUEST_BYTES if self.is_forwarded else canary_size(self.protocol).sent
-
-    def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
-        if self.is_forwarded:
-            return CANARY_BODY_BYTES, CANARY_BODY_BYTES
-        size = canary_size(self.protocol)
-        return size.least, size.most
-
     def findings(self) -> Iterator[tuple[str, PydanticCustomError]]:
         if not any(PORT in text for text in (*self.command, *self.env.values())):
             fix = f'put {PORT} into the command, or `PORT: "{PORT}"` into `env`'
@@ -136,9 +127,7 @@ class CommandUpstream(Upstream):
         if self.protocol != "http" and not self.observe:
             yield "observe", refusal(f"the calls of {title} are not observed anyway", "remove `observe`", at_key=True)
         if self.protocol == "kafka" and self.port is None:
-            found = "a Kafka client connects to the address that the broker advertises, and so past the listener"
-            fix = "give it a fixed `port`, and let the broker advertise 127.0.0.1 with that port"
-            yield "protocol", refusal(found, fix)
+            yield "protocol", past_the_listener()
 
     @property
     def _ready_parts(self) -> tuple[str, str | None, float]:
@@ -147,9 +136,3 @@ class CommandUpstream(Upstream):
             method, _, within_ms = ready_parts(f"GET / {self.ready or ''}".strip())
             return method, None, within_ms
         return ready_parts(self.ready)
-
-
-def _folder(found: Path) -> Path:
-    if not found.is_dir():
-        raise UnreadableFile(f"{found} is not a folder", "the path is relative to this file")
-    return found

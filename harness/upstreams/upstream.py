@@ -7,16 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import kind_of, refusal, shortened
+from harness.rundir.planned.forwarding import CANARY_BODY_BYTES
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.upstream import PlannedUpstream
-from harness.upstreams.protocols import PROTOCOLS
+from harness.upstreams.protocols import CanarySize, canary_size
 from harness.upstreams.upstream_files import NO_INPUTS, UpstreamInputs, UpstreamReader
 
 SPELLINGS_MOST: Final = 20
 SPELLING_CHARACTERS_MOST: Final = 100
+CANARY_REQUEST_BYTES: Final = 100
 GENERIC: Final = "generic"
 """The wire shape that the reference aggregator speaks."""
 
@@ -38,6 +41,14 @@ Spelling = Annotated[
     BeforeValidator(_spelling),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": SPELLING_CHARACTERS_MOST}),
 ]
+
+
+def past_the_listener() -> PydanticCustomError:
+    """What is wrong with an upstream that speaks Kafka, if it has no fixed port."""
+    return refusal(
+        "a Kafka client connects to the address that the broker advertises, and so past the listener",
+        "give it a fixed `port`, and let the broker advertise 127.0.0.1 with that port",
+    )
 
 
 class Upstream(StrictModel):
@@ -117,6 +128,11 @@ class Upstream(StrictModel):
         return ""
 
     @property
+    def has_password(self) -> bool:
+        """Whether the server may ask for a password, which a canary does not have."""
+        return False
+
+    @property
     def protocol(self) -> ProtocolName:
         """How a canary asks it. Kinds with a probe of their own may keep this."""
         return "tcp"
@@ -137,8 +153,11 @@ class Upstream(StrictModel):
 
     def answer_bytes(self, inputs: UpstreamInputs = NO_INPUTS) -> tuple[int, int]:
         """The least size of the answer to a canary, and the most that a healthy answer can have, in bytes."""
-        raise NotImplementedError
+        return self.canary.least, self.canary.most
 
-    def request_bytes(self) -> int:
-        """The least size of what a canary sends, in bytes."""
-        return PROTOCOLS[self.protocol].size.sent
+    @property
+    def canary(self) -> CanarySize:
+        """The sizes of a canary, as far as they do not depend on files."""
+        if self.records_calls:
+            return CanarySize(CANARY_BODY_BYTES, CANARY_BODY_BYTES, CANARY_REQUEST_BYTES)
+        return canary_size(self.protocol, has_password=self.has_password)

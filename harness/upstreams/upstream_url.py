@@ -7,7 +7,6 @@ be known before anything starts.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -77,7 +76,7 @@ class UpstreamUrl:
         return parse_qs(self.rest.partition("?")[2].partition("#")[0])
 
 
-def parse_url(value: Any, known: Mapping[str, Scheme] = SCHEMES) -> UpstreamUrl:
+def parse_url(value: Any) -> UpstreamUrl:
     """Raises pydantic's error with a fix."""
     if not isinstance(value, str):
         raise refusal(f"expected a URL, not {kind_of(value)}", _FIX)
@@ -92,15 +91,15 @@ def parse_url(value: Any, known: Mapping[str, Scheme] = SCHEMES) -> UpstreamUrl:
             raise refusal("scheme and host must be known before anything starts", fix)
         raise refusal(f"`{shortened(text)}` is not a URL", _FIX)
     scheme = match[1].lower()
-    if scheme not in known:
-        raise refusal(f"`{scheme}` is no scheme of a protocol that is known", did_you_mean(scheme, known))
+    if scheme not in SCHEMES:
+        raise refusal(f"`{scheme}` is no scheme of a protocol that is known", did_you_mean(scheme, SCHEMES))
     authority, rest = _split_authority(hidden[match.end() :])
     user, at, address = authority.rpartition("@")
-    host, port = _address(address, known[scheme], scheme)
+    host, port = _address(address, SCHEMES[scheme], scheme)
     _refuse_password(user)
-    if known[scheme].protocol in _HTTP:
+    if SCHEMES[scheme].protocol in _HTTP:
         _refuse_token(user)
-    return UpstreamUrl(scheme, known[scheme], _shown(user, variables) + at, host, port, _shown(rest, variables))
+    return UpstreamUrl(scheme, SCHEMES[scheme], _shown(user, variables) + at, host, port, _shown(rest, variables))
 
 
 _MARK: Final = "\ue000"

@@ -32,13 +32,18 @@ def assume_ok(run: Evidence, *, in_baseline: bool = True, elsewhere: bool = True
     whether this is assumed of those in the baseline, and of all others."""
     dropped = run.samples["outcome"] == Outcome.DROPPED
     baseline = np.zeros(len(dropped), np.bool_)
-    baseline[run.window("baseline", every_part=True).index] = True
+    baseline[run.window("baseline", every_part=True).place] = True
     chosen = dropped & np.where(baseline, in_baseline, elsewhere)
-    samples = run.samples.copy()
-    samples["outcome"][chosen], samples["status"][chosen] = Outcome.OK, 200
-    samples["done_ns"][chosen] = samples["intended_ns"][chosen]
-    samples["answered"][chosen] = ~np.uint64(0)
-    return replace(run, samples=samples)
+    samples = run.samples
+    return replace(
+        run,
+        samples=samples.replaced(
+            outcome=np.where(chosen, np.uint8(Outcome.OK), samples["outcome"]),
+            status=np.where(chosen, np.uint16(200), samples["status"]),
+            done_ns=np.where(chosen, samples["intended_ns"], samples["done_ns"]),
+            answered=np.where(chosen, ~np.uint64(0), samples["answered"]),
+        ),
+    )
 
 
 def depends_on_dropped(gate: Gate, pool: Pool, verdict: str, judge: Judge) -> bool:

@@ -116,6 +116,8 @@ def _upstream_explains(failure: Failure) -> bool:
     observed_ms = failure.finding.observed if failure.finding.unit == "ms" else None
     if observed_ms is not None and wait_ms < EXPLAINS_LEAST * observed_ms:
         return False
+    if any(cause.outcome == "bad_answer" for cause in causes(failure.endings)[:1]):  # it had its answer in time
+        return False
     return from_waiting(failure.endings) or wait_ms >= WAIT_LEAST_MS
 
 

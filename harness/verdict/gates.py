@@ -10,7 +10,8 @@ inconclusive.
 
 A late generator sends its arrivals in a bunch, and a bunch can do anything to a service, so any FAIL may rest on lag.
 Others that take the cores make the service work as it always does, but later. So a FAIL rests on them only if it does
-not hold either when requests are believed to have been held up by them for as long as that is possible.
+not hold either when requests are believed to have been held up by them for as long as that is possible. The seconds in
+which the run worked off what had queued up are left out with them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Final
 
 from harness.evidence import Pool
 from harness.gates import Finding, Gate
+from harness.gates.detection.outcome import DetectionGate
 from harness.gates.parse import parse_gate
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.locustfile.notes import LocustfileNote
@@ -112,6 +114,10 @@ class GateVerdicts:
         any more."""
         gates = tuple(self._without_unsure(one) for one in self.gates)
         return replace(self, gates=gates, rests_on_lag={}, rests_on_cores={})
+
+    def resting_on_cores(self, gate: str) -> GateVerdicts:
+        """The same where an implicit gate fails that cannot be decided without the taken seconds."""
+        return replace(self, rests_on_cores={**self.rests_on_cores, gate: f"`{gate}` cannot be decided"})
 
     def undecided(self, unsure: Mapping[str, str]) -> GateVerdicts:
         """The same with every verdict made inconclusive that rests on a fault of `unsure`: faults of which only one
@@ -227,12 +233,21 @@ class _JudgedAgain:
         its requests."""
         if not any(taken.seconds for taken in self._taken) or not _may_change(one):
             return ""
-        change = self._change(one, self._without_taken)
+        failed = one.finding.verdict == "fail"
+        pool = self._unheld(one) if failed else self._pool
+        change = self._change(one, pool.without(self._affected))
         if not change and not self.change_without_late(one):
-            change = self._change(one, self._without_both)
-        if not change or (one.finding.verdict == "fail" and self._verdict(one, self._without_waiting) == "fail"):
+            change = self._change(one, pool.without(self._late_or_affected))
+        if not change or (failed and self._holds_without_waiting(one)):
             return ""
         return change
+
+    def _holds_without_waiting(self, one: GateVerdict) -> bool:
+        """Whether a gate fails however long others held up its requests. When the service named an upstream is judged
+        without the seconds alone: nothing says how much earlier it would have."""
+        if isinstance(one.gate, DetectionGate):
+            return False
+        return self._verdict(one, self._unheld(one).without(self._late)) == "fail"
 
     def _change(self, one: GateVerdict, clean: Pool) -> str:
         verdict = self._verdict(one, clean)
@@ -250,24 +265,40 @@ class _JudgedAgain:
         return self._pool.without(self._late)
 
     @cached_property
-    def _without_taken(self) -> Pool:
-        return self._pool.without([taken.seconds for taken in self._taken])
+    def _affected(self) -> list[frozenset[int]]:
+        return [taken.affected for taken in self._taken]
 
     @cached_property
-    def _without_both(self) -> Pool:
-        return self._pool.without([late | taken.seconds for late, taken in zip(self._late, self._taken, strict=True)])
+    def _late_or_affected(self) -> list[frozenset[int]]:
+        return [late | affected for late, affected in zip(self._late, self._affected, strict=True)]
+
+    def _unheld(self, one: GateVerdict) -> Pool:
+        """As if others had held up no request. A baseline without waiting would be quicker than any that the service
+        can be compared with, so a gate that compares with it gets the measured one."""
+        return self._unheld_after_baseline if _compares(one) else self._unheld_everywhere
 
     @cached_property
-    def _without_waiting(self) -> Pool:
-        runs = zip(self._without_late.runs, self._taken, strict=True)
-        return Pool(tuple(without_waiting(run, taken) for run, taken in runs))
+    def _unheld_everywhere(self) -> Pool:
+        return self._without_waiting(spare_baseline=False)
+
+    @cached_property
+    def _unheld_after_baseline(self) -> Pool:
+        return self._without_waiting(spare_baseline=True)
+
+    def _without_waiting(self, *, spare_baseline: bool) -> Pool:
+        runs = zip(self._pool.runs, self._taken, strict=True)
+        return Pool(tuple(without_waiting(run, taken, spare_baseline=spare_baseline) for run, taken in runs))
+
+
+def _compares(one: GateVerdict) -> bool:
+    """Whether the gate compares its phase with the baseline."""
+    return one.gate.phase != "baseline" and "baseline" in one.gate.phases()
 
 
 def _may_change(one: GateVerdict) -> bool:
     """Whether a verdict can rest on seconds that make requests slow: a FAIL, and a PASS by comparison with a
     baseline."""
-    compares = one.gate.phase != "baseline" and "baseline" in one.gate.phases()
-    return one.finding.verdict == "fail" or (one.finding.verdict == "pass" and compares)
+    return one.finding.verdict == "fail" or (one.finding.verdict == "pass" and _compares(one))
 
 
 def _judge(gate: Gate, pool: Pool, alpha_fail: float) -> Finding:

@@ -16,7 +16,6 @@ from typing import Final, Literal
 from harness import __version__
 from harness.errors import UsageError
 from harness.evidence import Evidence, Pool
-from harness.evidence.backend_time import joined_share
 from harness.evidence.detections.results import false_alarms
 from harness.evidence.incomplete import incomplete_answers
 from harness.evidence.locustfile_notes import locustfile_notes
@@ -61,7 +60,7 @@ from harness.verdict.phases import phase_results
 from harness.verdict.resource_usage import cost_results
 from harness.verdict.service_alive import service_alive
 from harness.verdict.validity import CHECKS, RunCheck, as_check, generator_cpu, rig_findings
-from harness.verdict.warmup import WarmupFailure, failed_warmup
+from harness.verdict.warmup import SERVICE_ANSWERS, WarmupFailure, failed_warmup, held_up_warmup
 from scenarios.load import planned_peak_per_s
 
 RESULTS: Final = "results.json"
@@ -100,7 +99,7 @@ def judge(evidence: Evidence | Pool) -> Results:
 
 def _results(pool: Pool, gates: GateVerdicts) -> Results:
     gates = gates.undecided(one_witness_faults(pool)).without_phases(clocks_unsure(pool))
-    alive, warmup = service_alive(pool), failed_warmup(pool)
+    alive, (warmup, gates) = service_alive(pool), _failed_warmup(pool, gates)
     if gates.has_sure_fail or (alive and alive.finding.verdict == "fail"):
         gates = gates.without_unsure()
     findings, faults = _check(pool, gates, warmup)
@@ -150,9 +149,18 @@ def _results(pool: Pool, gates: GateVerdicts) -> Results:
     )
 
 
+def _failed_warmup(pool: Pool, gates: GateVerdicts) -> tuple[WarmupFailure | None, GateVerdicts]:
+    """The failure by which the warm-up ended the run; none where others may have made it, and the gates say so."""
+    failure = failed_warmup(pool)
+    if failure and failure.blames_service and held_up_warmup(pool, gates.taken):
+        return None, gates.resting_on_cores(SERVICE_ANSWERS)
+    return failure, gates
+
+
 def _attributed(pool: Pool, phases: Sequence[PhaseResult]) -> tuple[UpstreamResult, ...]:
-    attribution = Attribution(pool)
-    return tuple(u for phase in phases if phase.name not in UNATTRIBUTED for u in attribution.of(phase.name))
+    names = [phase.name for phase in phases if phase.name not in UNATTRIBUTED]
+    attribution = Attribution(pool, names)
+    return tuple(upstream for name in names for upstream in attribution.of(name))
 
 
 def write(run_dir: Path) -> Results:
@@ -380,7 +388,7 @@ def _stopped(run: Evidence) -> str | None:
 
 
 def _correlation(pool: Pool) -> Correlation:
-    shares = [share for run in pool.runs if (share := joined_share(run)) is not None]
+    shares = [share for run in pool.runs if (share := run.joined_share) is not None]
     if not shares:
         return Correlation(mode="none", joined_share=None)
     mode: Literal["header", "none"] = "header" if min(shares) > 0 else "none"

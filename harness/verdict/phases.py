@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.evidence import NEVER, Pool, Window
-from harness.evidence.completeness import asked, complete
+from harness.evidence.completeness import asks_any, complete
 from harness.evidence.presence import presences
 from harness.rundir.phases import Phase
 from harness.rundir.results import REQUESTS_MOST, LatencySummary, PhaseResult, PresenceResult, RequestResult
@@ -91,7 +91,7 @@ def _requests(pool: Pool, phase: str) -> tuple[RequestResult, ...]:
 def _complete_share(pool: Pool, windows: Sequence[Window]) -> float | None:
     """Of the requests that ask upstreams; None if there was none."""
     pairs = list(zip(pool.runs, windows, strict=True))
-    asking = [(run, window.only(asked(run, window) != 0)) for run, window in pairs]
+    asking = [(run, window.only(asks_any(run, window))) for run, window in pairs]
     n = sum(len(window.samples) for _, window in asking)
     return sum(int(complete(run, window).sum()) for run, window in asking) / n if n else None
 

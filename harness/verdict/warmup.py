@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.evidence.joining.row_table import AnyRows, RowTable
 from harness.evidence.run import Evidence, Pool
 from harness.evidence.unmatched import CallCounts, unmatched_calls
 from harness.gates.parse import parse_gate
@@ -25,8 +26,12 @@ from harness.rundir.results import GateResult
 from harness.rundir.rows import Outcome
 from harness.rundir.unmatched import Unmatched
 from harness.units import NS_PER_MS, format_things
+from harness.verdict.bad_seconds.taken import TakenSeconds
+from harness.verdict.bad_seconds.waiting import without_waiting
 from harness.verdict.validity import RunCheck
 
+SERVICE_ANSWERS: Final = "service-answers"
+"""The gate that only results of a run have that was stopped after its warm-up."""
 LEAST: Final = 10
 """Fewer requests, or fewer calls, are too few to conclude anything."""
 NAMED_MOST: Final = 3
@@ -49,11 +54,11 @@ def none_matches(calls: CallCounts, arrivals: int) -> bool:
     return calls.numbered >= LEAST or (calls.others >= LEAST and 2 * calls.others >= arrivals)
 
 
-def asked_in_vain(plan: Plan, calls: NDArray[Any], arrivals: int) -> tuple[str, ...]:
+def asked_in_vain(plan: Plan, calls: NDArray[Any] | RowTable, arrivals: int) -> tuple[str, ...]:
     """The upstreams because of which a run cannot end well, in the plan's order; empty if there is none.
 
     The service got nothing from them that they have, and the run is about them: a fault or a gate names them, or every
-    request asks them, or the service got nothing from any other upstream either. `calls`: a structured array of
+    request asks them, or the service got nothing from any other upstream either. `calls`: rows of
     `rows.CALLS`, the calls of the warm-up without those of canaries; `arrivals`: how many requests it had.
     """
     counts = {
@@ -85,19 +90,19 @@ def _named(plan: Plan) -> set[str]:
     return names
 
 
-def last_half(plan: Plan, samples: NDArray[Any], t0_ns: int) -> NDArray[Any]:
+def last_half(plan: Plan, samples: AnyRows, t0_ns: int) -> AnyRows:
     """The first requests of the arrivals intended in the second half of the warm-up.
 
-    `samples`: a structured array of `rows.SAMPLES`; so is the result. `t0_ns`: the end of the warm-up.
+    `samples`: rows of `rows.SAMPLES`; so is the result. `t0_ns`: the end of the warm-up.
     """
     since_ns = t0_ns - round(plan.load.warmup_ms / 2 * NS_PER_MS)
     intended = samples["intended_ns"]
     sent = (samples["part"] == 0) & (samples["outcome"] != Outcome.NO_REQUEST)
-    rows: NDArray[Any] = samples[(intended >= since_ns) & (intended < t0_ns) & sent]
+    rows: AnyRows = samples[(intended >= since_ns) & (intended < t0_ns) & sent]
     return rows
 
 
-def all_failed(rows: NDArray[Any]) -> bool:
+def all_failed(rows: NDArray[Any] | RowTable) -> bool:
     """Whether there are enough requests to conclude from, and none of them ended ok."""
     return len(rows) >= LEAST and not (rows["outcome"] == Outcome.OK).any()
 
@@ -120,10 +125,10 @@ class WarmupFailure:
     def gate(self) -> GateResult:
         """The failed gate `service-answers`, which only results of such a run contain."""
         return GateResult(
-            id="service-answers",
-            text="service-answers",
+            id=SERVICE_ANSWERS,
+            text=SERVICE_ANSWERS,
             line=0,
-            metric="service-answers",
+            metric=SERVICE_ANSWERS,
             phase="warmup",
             verdict="fail",
             kind=FindingKind.WARMUP_FAILED,
@@ -156,6 +161,16 @@ def failed_warmup(pool: Pool) -> WarmupFailure | None:
     return None
 
 
+def held_up_warmup(pool: Pool, taken: Sequence[TakenSeconds]) -> bool:
+    """Whether others may have made the requests of a warm-up fail, by which a run was stopped: not all of its last half
+    fail if they are believed to have been held up for as long as is possible. `taken`: one for each run."""
+    return any(
+        each.seconds and not all_failed(last_half(run.plan, without_waiting(run, each).samples, run.t0_ns))
+        for run, each in zip(pool.runs, taken, strict=True)
+        if run.manifest.ended is not None and run.manifest.ended.reason == "warmup_failed"
+    )
+
+
 def _failure_of(run: Evidence) -> WarmupFailure | None:
     arrivals = run.samples[(run.samples["intended_ns"] < run.t0_ns) & (run.samples["part"] == 0)]
     in_warmup = run.calls[run.calls["arrived_ns"] < run.t0_ns]
@@ -169,7 +184,7 @@ def _failure_of(run: Evidence) -> WarmupFailure | None:
     return _failing_answers(run, rows) if reached else _unreachable(run, rows)
 
 
-def _unmatched(run: Evidence, names: tuple[str, ...], rows: NDArray[Any], *, blames_service: bool) -> WarmupFailure:
+def _unmatched(run: Evidence, names: tuple[str, ...], rows: RowTable, *, blames_service: bool) -> WarmupFailure:
     lines = [line for line in unmatched_calls([run]) if line.upstream in names and line.path is not None]
     listed = [f"{line.upstream} has no {line.asked}: {line.answered()}" for line in lines]
     detail = f" ({_some(listed, '; ')})" if listed else ""
@@ -205,7 +220,7 @@ def _some(texts: Sequence[str], separator: str = ", ") -> str:
     return separator.join([*texts[:NAMED_MOST], *more])
 
 
-def _failing_answers(run: Evidence, rows: NDArray[Any]) -> WarmupFailure:
+def _failing_answers(run: Evidence, rows: RowTable) -> WarmupFailure:
     reason = "every request of the last half of the warm-up failed, before any fault"
     statuses = np.unique(rows["status"])
     status = int(statuses[0]) if len(statuses) == 1 and statuses[0] >= 400 else 0
@@ -226,7 +241,7 @@ def _failing_answers(run: Evidence, rows: NDArray[Any]) -> WarmupFailure:
     )
 
 
-def _unreachable(run: Evidence, rows: NDArray[Any]) -> WarmupFailure:
+def _unreachable(run: Evidence, rows: RowTable) -> WarmupFailure:
     reason = f"no request of the warm-up got an answer from {run.plan.gateway.target}. {_ended_as(rows).rstrip('.')}"
     return WarmupFailure(
         reason=reason,
@@ -237,7 +252,7 @@ def _unreachable(run: Evidence, rows: NDArray[Any]) -> WarmupFailure:
     )
 
 
-def _ended_as(rows: NDArray[Any]) -> str:
+def _ended_as(rows: RowTable) -> str:
     """`Of its 200 requests, 150 ended as http_error and 50 as gateway_timeout.`"""
     counts: Mapping[str, int] = {
         outcome.name.lower(): int(np.count_nonzero(rows["outcome"] == outcome))

@@ -48,9 +48,10 @@ def accepted_plan(message: Welcome, options: WorkerOptions, environ: Mapping[str
     expand = Expander(environ)
     for text in references_of(plan):
         expand(text)
-    for request in plan.load.requests:
-        if not expand(request.path).startswith("/") and plan.load.locustfile is None:
-            raise UsageError(f"{request.path} is no path on {plan.gateway.target}", "begin it with a slash")
+    paths = [request.path for request in plan.load.requests if plan.load.locustfile is None]
+    for path in (*paths, *((plan.load.login.path,) if plan.load.login else ())):
+        if not expand(path).startswith("/"):
+            raise UsageError(f"{path} is no path on {plan.gateway.target}", "begin it with a slash")
     refuse_unsendable_requests(plan, environ)
     _refuse_too_few_files(own_share(plan.load.max_in_flight, plan.load.workers, message.index))
     return plan

@@ -7,6 +7,7 @@ folder, which is gone when it ends. It ends by itself when nothing came from the
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ from harness.errors import Interrupted, RigError, TailgateError, UsageError
 from harness.remote.curve_keys import read_keys
 from harness.remote.messages import (
     LIVENESS_S,
+    TOKENS_MOST,
     Abort,
     Declined,
     Done,
@@ -27,11 +29,13 @@ from harness.remote.messages import (
     Failed,
     Join,
     JoinRefused,
+    LoadCpu,
     Ping,
     Pong,
     Prepare,
     Ready,
     RowsTaken,
+    SavedTokens,
     Start,
     Stop,
     ToWorker,
@@ -41,6 +45,7 @@ from harness.remote.messages import (
 from harness.remote.row_spool import RowSpool
 from harness.rundir import handshake
 from harness.rundir.plan import Plan
+from harness.rundir.planned.login import LOGIN_WITHIN_S
 from harness.rundir.planned.upstream import Endpoint
 from harness.secrets.expand import known_secrets
 from harness.secrets.redact import redact
@@ -54,6 +59,8 @@ JOIN_WITHIN_S: Final = 120.0
 READY_WITHIN_S: Final = 30.0
 OVERRUN_S: Final = 30.0
 """How long after the planned end and the drain the Locust process may take to end."""
+CPU_EVERY_S: Final = 1.0
+"""How often the master is told how much the Locust process has used."""
 FOLDER_PREFIX: Final = "tailgate-worker-"
 _TICK_S: Final = 0.02
 _REPEAT_S: Final = 1.0
@@ -71,6 +78,14 @@ class WorkerOptions:
     allowed: tuple[str, ...] = ()
     locustfile: Path | None = None
     data: Path | None = None
+    join_within_s: float = JOIN_WITHIN_S
+    is_patient: bool = False
+    """Whether a run that takes no more workers, or a door behind which there is none yet, is waited for as one that
+    has not begun is."""
+
+
+class NoRunCame(UsageError):
+    """No run took this worker in the time for which it waits."""
 
 
 def serve(
@@ -97,10 +112,10 @@ def serve(
             agent.join()
             agent.work()
         except TailgateError as exc:
-            agent.report_failure(exc.message)
+            agent.report_failure(exc.message, exc.fix)
             raise
         except OSError as exc:
-            agent.report_failure(f"it could not write its files: {exc}")
+            agent.report_failure(f"it could not write its files: {exc}", "make room on its disk")
             raise RigError(f"the worker could not write its files: {exc}", "make room on its disk") from exc
 
 
@@ -126,11 +141,12 @@ class _Agent:
         self._connection = connection
         self._processes = processes
         self._heard_s = time.monotonic()
-        self._repeat_s = 0.0
+        self._repeat_s = self._measure_s = 0.0
         self._index: int | None = None
         self._secrets: set[str] = set()
         self._process: LoadProcess | None = None
         self._prepared_s = 0.0
+        self._ready_within_s = READY_WITHIN_S
         self._ends_ns: int | None = None
         """When the Locust process must have ended; None: the load has not begun."""
         self._is_over = False
@@ -139,30 +155,36 @@ class _Agent:
         self._was_aborted = False
 
     def join(self) -> None:
-        """Asks until the master answers. Raises UsageError if it refuses or never answers."""
+        """Asks until the master answers. Raises UsageError if it refuses, NoRunCame if it never answers."""
         address = self._options.master.address
         self._report(f"waiting for a run at {address}")
-        give_up_s, asked, refused_s = time.monotonic() + JOIN_WITHIN_S, 0, 0.0
+        give_up_s, asked, refused_s = time.monotonic() + self._options.join_within_s, 0, 0.0
+        again_s = math.inf
         while time.monotonic() < give_up_s:
             for message in self._receive():
                 if isinstance(message, Welcome):
                     self._accept(message)
                     return
                 if isinstance(message, JoinRefused):
-                    raise UsageError(f"the run at {address} does not take this worker: {message.message}", message.fix)
-            if self._connection.handshakes > asked:  # also when the connection was made anew: an answer may be lost
-                asked = self._connection.handshakes
+                    if not self._options.is_patient:
+                        why = f"the run at {address} does not take this worker: {message.message}"
+                        raise UsageError(why, message.fix)
+                    again_s = time.monotonic() + _REPEAT_S
+            # also when the connection was made anew: an answer may be lost
+            if self._connection.handshakes > asked or time.monotonic() > again_s:
+                asked, again_s = self._connection.handshakes, math.inf
                 self._connection.send(Join(version=__version__, host=socket.gethostname()))
             if not asked and self._connection.refusals and not refused_s:
                 refused_s = time.monotonic()
                 self._report(f"{address} answers, but does not accept this token, or no run is behind it yet")
-            if not asked and refused_s and time.monotonic() - refused_s > REFUSED_S:
+            patience_s = math.inf if self._options.is_patient else REFUSED_S
+            if not asked and refused_s and time.monotonic() - refused_s > patience_s:
                 raise UsageError(
                     f"{address} does not accept the token in {self._options.token_file}, or is no run of tailgate",
                     "copy the token file of `tailgate run --token-file` to this machine",
                 )
-        raise UsageError(
-            f"no run of tailgate answered at {address} within {JOIN_WITHIN_S:g} s",
+        raise NoRunCame(
+            f"no run of tailgate took this worker at {address} within {self._options.join_within_s:g} s",
             "start `tailgate run … --expect-workers N --listen HOST:PORT` there; see whether a firewall is between",
         )
 
@@ -178,19 +200,21 @@ class _Agent:
             self._watch_master()
             if self._process is not None:
                 self._watch_process(self._process)
+                self._tell_tokens(self._process, every=False)
                 for file in self._process.of_locustfile(only_grown=True):
                     self._connection.send(file)
                 for rows in spool.next(time.monotonic_ns()):
                     self._connection.send(rows)
+                self._send_cpu(self._process)
                 self._repeat(self._process, spool)
 
-    def report_failure(self, message: str) -> None:
+    def report_failure(self, message: str, fix: str) -> None:
         """Tells the master why this worker ends, unless the master has ended it."""
         if self._index is None or self._was_aborted:
             return
         for file in self._process.files(self._secrets) if self._process else ():
             self._connection.send(file)
-        self._connection.send(Failed(message=redact(message, self._secrets)))
+        self._connection.send(Failed(message=redact(message, self._secrets), fix=fix))
 
     def _receive(self) -> Iterator[ToWorker]:
         for message in self._connection.receive(_TICK_S):
@@ -215,6 +239,7 @@ class _Agent:
             raise
         self._index = message.index
         self._secrets = known_secrets(plan, self._environ)
+        self._ready_within_s += LOGIN_WITHIN_S if plan.load.login else 0.0
         plan.write(self._run_dir)
         self._report(
             f"worker {message.index + 1} of {plan.load.workers} for run {plan.run_id} of {plan.name}: "
@@ -282,18 +307,37 @@ class _Agent:
         if self._ends_ns is None:
             if self._is_over:
                 raise RigError("its Locust process ended before the load began")
-            if not process.is_ready and now_s - self._prepared_s > READY_WITHIN_S:
-                raise RigError(f"its Locust process was not ready within {READY_WITHIN_S:g} s")
+            if not process.is_ready and now_s - self._prepared_s > self._ready_within_s:
+                raise RigError(f"its Locust process was not ready within {self._ready_within_s:g} s")
         elif not self._is_over and time.monotonic_ns() > self._ends_ns:
             raise RigError("its Locust process did not end after the last arrival and the drain")
+
+    def _send_cpu(self, process: LoadProcess) -> None:
+        """Once a second while the load is on, how much its process has used."""
+        if self._ends_ns is None or self._is_over or time.monotonic() < self._measure_s:
+            return
+        self._measure_s = time.monotonic() + CPU_EVERY_S
+        worker_ns = time.monotonic_ns()
+        if (cpu_s := process.cpu_s()) is not None:
+            self._connection.send(LoadCpu(worker_ns=worker_ns, cpu_s=cpu_s))
+
+    def _tell_tokens(self, process: LoadProcess, *, every: bool) -> None:
+        """Sends what logins saved, since the run must redact it in its logs; what is new, or once more all of it."""
+        fresh = process.new_tokens()
+        self._secrets |= fresh
+        told = sorted(process.tokens if every else fresh)
+        for first in range(0, len(told), TOKENS_MOST):
+            self._connection.send(SavedTokens(values=tuple(told[first : first + TOKENS_MOST])))
 
     def _repeat(self, process: LoadProcess, spool: RowSpool) -> None:
         """Says once a second what the master must know, since a message is lost when a connection breaks."""
         if time.monotonic() < self._repeat_s:
             return
         if self._ends_ns is None and process.is_ready:
+            self._tell_tokens(process, every=True)
             self._connection.send(Ready())
         elif self._is_over and spool.closed:
+            self._tell_tokens(process, every=True)
             # rows rest on the names of a locustfile's requests, so these are sent until the master has said farewell
             again = process.of_locustfile(only_grown=False)
             for file in again if self._is_finished else process.files(self._secrets):

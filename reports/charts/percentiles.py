@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
 
@@ -14,7 +14,7 @@ from harness.units import NS_PER_MS, format_duration, format_exact_duration
 from reports.charts.plot import LogMs, Plot
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from harness.evidence.joining.row_table import RowTable
 
 MEDIAN_NINES: Final = math.log10(2)
 _STEP: Final = 0.04  # of a nine, between two points of a line
@@ -50,18 +50,21 @@ class _Nines:
         return ticks
 
 
-def curve(phase: str, rows: NDArray[Any]) -> Curve | None:
-    """From a phase's sample rows, nearest rank; failures rank after every success, at the time they ended."""
+def curve(phase: str, rows: RowTable) -> Curve | None:
+    """From the rows of a phase's first requests, by nearest rank. Failures rank after every success, at the time they
+    ended."""
     import numpy as np
 
-    rows = rows[rows["part"] == 0]
     n = len(rows)
     if not n:
         return None
-    took_ms = (rows["done_ns"] - rows["intended_ns"]) / NS_PER_MS
     good = rows["outcome"] == Outcome.OK
-    ranked = np.concatenate([np.sort(took_ms[good]), np.sort(took_ms[~good])])
+    ranked = (rows["done_ns"] - rows["intended_ns"]) / NS_PER_MS
     failed_from = int(good.sum())
+    if failed_from < n:
+        ranked = np.concatenate([ranked[good], ranked[~good]])
+    ranked[:failed_from].sort()
+    ranked[failed_from:].sort()
     most = min(_MOST_NINES, math.log10(n)) if n > 1 else 0.0
     points = []
     grid = [step * _STEP for step in range(int(most / _STEP) + 1)]

@@ -121,6 +121,15 @@ class Plot:
     def line(self, points: Sequence[tuple[float, float]], css: str) -> None:
         self._shapes.append(Markup('<path class="line {}" d="{}"/>').format(css, self._path(points)))
 
+    def dot(self, x: float, y: float, css: str) -> None:
+        """A round mark that keeps its size: a stroke of no length with round ends."""
+        at = Markup("M{:.1f} {:.1f}h0").format(self.x.at(x) * _SIDE, (1 - self.y.at(y)) * _SIDE)
+        self._shapes.append(Markup('<path class="dot {}" d="{}"/>').format(css, at))
+
+    def bar(self, x: float, low: float, high: float, css: str) -> None:
+        """A vertical line from `low` to `high`: an interval."""
+        self._shapes.append(Markup('<path class="bar {}" d="{}"/>').format(css, self._path([(x, low), (x, high)])))
+
     def area(self, upper: Sequence[tuple[float, float]], lower: Sequence[tuple[float, float]], css: str) -> None:
         outline = self._path([*upper, *reversed(lower)])
         self._shapes.append(Markup('<path class="area {}" d="{}Z"/>').format(css, outline))
@@ -140,11 +149,17 @@ class Plot:
             self._words.append(Markup('<span class="lv {}" style="{}">{}</span>').format(css, style, shown(word)))
 
     def ends(self, words: Sequence[tuple[float, str, str]], gap: float) -> None:
-        """Names (value, word, css) at the right edge, pushed apart to `gap` (a share of the height)."""
+        """Names (value, word, css) at the right edge, pushed apart to `gap` (a share of the height), and down where
+        they would rise above the plot."""
+        ordered = sorted(words, key=lambda item: item[0])
         placed: list[float] = []
-        for value, word, css in sorted(words, key=lambda item: item[0]):
-            at = max(self.y.at(value), placed[-1] + gap if placed else 0.0)
-            placed.append(at)
+        for value, _, _ in ordered:
+            placed.append(max(self.y.at(value), placed[-1] + gap if placed else 0.0))
+        highest = max(1.0, gap * (len(placed) - 1))
+        for index in reversed(range(len(placed))):
+            placed[index] = min(placed[index], highest)
+            highest = placed[index] - gap
+        for at, (_, word, css) in zip(placed, ordered, strict=True):
             span = Markup('<span class="end {}" style="bottom:{:.2f}%">{}</span>')
             self._words.append(span.format(css, at * 100, shown(word)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,20 +14,24 @@ from harness.units import format_exact_duration
 from reports.charts.plot import Amount, LogMs, Plot, Scale
 
 COLOURS: Final = 6
+FEW_IN_FLIGHT: Final = 0.1
+"""A mean number of open requests below this is drawn as this."""
 _LABEL_GAP: Final = 0.08  # of the height: one line of small print
 
 
 @dataclass(frozen=True, slots=True)
-class LogPerS:
-    """Requests a second on a log axis: the same ratio has the same room."""
+class LogAmount:
+    """Rates and counts on a log axis: the same ratio has the same room. `suffix` follows each tick's number."""
 
     low: float
     high: float
+    suffix: str = ""
 
     @classmethod
-    def around(cls, rates: Iterable[float]) -> LogPerS:
-        known = list(rates) or [1.0, 10.0]
-        return cls(min(known) * 0.9, max(known) * 1.1)
+    def around(cls, figures: Iterable[float], suffix: str = "", least: float = 1e-9) -> LogAmount:
+        """Room for all of them; those below `least` are at the low end."""
+        known = [max(figure, least) for figure in figures] or [1.0, 10.0]
+        return cls(min(known) * 0.9, max(known) * 1.1, suffix)
 
     def at(self, value: float) -> float:
         share = math.log(max(value, 1e-9) / self.low) / math.log(self.high / self.low)
@@ -38,36 +42,53 @@ class LogPerS:
         spoken = (1, 2, 5) if self.high / self.low < 50 else (1,)
         marks = [(factor * 10.0**power, factor) for power in range(first, last + 1) for factor in range(1, 10)]
         inside = [(value, factor) for value, factor in marks if self.low <= value <= self.high]
-        return [(self.at(value), f"{value:g}/s" if factor in spoken else "") for value, factor in inside]
+        return [(self.at(value), f"{value:,.6g}{self.suffix}" if factor in spoken else "") for value, factor in inside]
 
 
 def latency(curves: Sequence[RateCurve], limit_ms: float | None) -> Markup:
-    """p99 by rate, a line for each curve; a step whose p99 failed is drawn at the top."""
+    """p99 by rate with its interval, a line for each curve. What failed is at the top, as is an infinite bound."""
     steps = [step for curve in curves for step in drawn(curve)]
-    known = [step.p99_ms for step in steps if step.p99_ms is not None]
+    figures = [figure for step in steps for figure in (step.p99_ms, step.p99_low_ms, step.p99_high_ms)]
+    known = [figure for figure in figures if figure is not None]
     scale = LogMs.around([*known, *([limit_ms] if limit_ms else [])])
-    plot = _plot(curves, "p99 by rate", scale)
+    plot = _plot(curves, "p99 by rate, with its interval", scale)
     if limit_ms:
-        plot.level(limit_ms, "limit", format_exact_duration(limit_ms))
+        plot.level(limit_ms, "limit", f"limit {format_exact_duration(limit_ms)}")
+    for step, css in _steps(curves):
+        if step.p99_low_ms is not None:
+            high_ms = scale.high_ms if step.p99_high_ms is None else step.p99_high_ms
+            plot.bar(step.rate_per_s, step.p99_low_ms, high_ms, css)
     _lines(plot, curves, lambda step: scale.high_ms if step.p99_ms is None else step.p99_ms)
     return plot.render()
 
 
 def in_flight(curves: Sequence[RateCurve]) -> Markup:
-    """The mean number of open requests by rate. Where the load was stationary it is rate times mean latency."""
-    scale = Amount.up_to(step.in_flight_mean for curve in curves for step in drawn(curve))
-    plot = _plot(curves, "requests in flight by rate", scale)
+    """The mean number of open requests by rate, and rate times mean latency (Little's law) as a dashed line."""
+    steps = [step for curve in curves for step in drawn(curve)]
+    scale = LogAmount.around(
+        (figure for step in steps for figure in (step.in_flight_mean, step.little or step.in_flight_mean)),
+        least=FEW_IN_FLIGHT,
+    )
+    plot = _plot(curves, "requests in flight by rate, and rate times mean latency", scale)
+    _lines(plot, curves, lambda step: _or_nan(step.little), dashed=True)
     _lines(plot, curves, lambda step: step.in_flight_mean)
     return plot.render()
 
 
-def cores(curves: Sequence[RateCurve]) -> Markup | None:
-    """The cores that the service used by rate; None where they are unknown."""
-    known = [step.cpu_cores for curve in curves for step in drawn(curve) if step.cpu_cores is not None]
+def cores(curves: Sequence[RateCurve], machine_cores: int | None) -> Markup | None:
+    """The cores that the service used by rate, and those of the load generator as a dashed line; None where neither is
+    known. `machine_cores`: how many both may use together."""
+    steps = [step for curve in curves for step in drawn(curve)]
+    known = [used for step in steps for used in (step.cpu_cores, step.load_cores) if used is not None]
     if not known:
         return None
-    plot = _plot(curves, "cores of the service by rate", Amount.up_to(known))
-    _lines(plot, curves, lambda step: math.nan if step.cpu_cores is None else step.cpu_cores)
+    shows_machine = machine_cores is not None and max(known) > machine_cores / 2
+    scale = Amount.up_to([*known, float(machine_cores or 0) if shows_machine else 0.0])
+    plot = _plot(curves, "cores of the service and of the load generator by rate", scale)
+    if shows_machine and machine_cores:
+        plot.level(machine_cores, "limit", f"{machine_cores} cores")
+    _lines(plot, curves, lambda step: _or_nan(step.load_cores), dashed=True)
+    _lines(plot, curves, lambda step: _or_nan(step.cpu_cores))
     return plot.render()
 
 
@@ -83,20 +104,38 @@ def drawn(curve: RateCurve) -> list[LoadStep]:
 
 
 def _plot(curves: Sequence[RateCurve], label: str, y: Scale) -> Plot:
-    rates = LogPerS.around(step.rate_per_s for curve in curves for step in drawn(curve))
+    rates = LogAmount.around((step.rate_per_s for curve in curves for step in drawn(curve)), "/s")
     return Plot(label, rates, y, css="rates", right_ch=max((len(_name(curve)) for curve in curves), default=0) + 1)
 
 
-def _lines(plot: Plot, curves: Sequence[RateCurve], value: Callable[[LoadStep], float]) -> None:
+def _steps(curves: Sequence[RateCurve]) -> Iterator[tuple[LoadStep, str]]:
+    """Every step that is drawn, with the class of its curve."""
+    for number, curve in enumerate(curves):
+        yield from ((step, f"c{number % COLOURS}") for step in drawn(curve))
+
+
+def _lines(
+    plot: Plot, curves: Sequence[RateCurve], value: Callable[[LoadStep], float], *, dashed: bool = False
+) -> None:
+    """A line for each curve with a mark at each load, a large one where it certified. `dashed`: the line alone."""
     ends = []
     for number, curve in enumerate(curves):
         points = [(step.rate_per_s, value(step)) for step in drawn(curve)]
         css = f"c{number % COLOURS}"
-        plot.line(points, css)
+        plot.line(points, f"{css} dashed" if dashed else css)
         last = next((y for _, y in reversed(points) if not math.isnan(y)), None)
         if last is not None:
             ends.append((last, _name(curve), css))
+    if dashed:
+        return
+    for step, css in _steps(curves):
+        if not math.isnan(value(step)):
+            plot.dot(step.rate_per_s, value(step), css if step.alpha is None else f"{css} certified")
     plot.ends(ends, _LABEL_GAP)
+
+
+def _or_nan(figure: float | None) -> float:
+    return math.nan if figure is None else figure
 
 
 def _name(curve: RateCurve) -> str:

@@ -18,6 +18,8 @@ from reports.subject import Subject
 
 FILES: Final = ("gates.csv", "phases.csv")
 REQUESTS: Final = "requests.csv"
+EQUALS: Final = "="
+"""The comparison of `errors = 0`. Alone it is no formula."""
 _FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
@@ -38,7 +40,7 @@ def _write(table: pd.DataFrame, path: Path) -> None:
 
 
 def _inert(value: Any) -> Any:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or value == EQUALS:
         return value
     text = " ".join(shown(value).split("\n")).replace("\t", " ")
     return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

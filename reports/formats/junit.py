@@ -41,10 +41,14 @@ def suite(results: Results, *, name: str, warns: bool) -> ET.Element:
     properties = ET.SubElement(element, "properties")
     for key, value in (("verdict", results.verdict), ("seed", str(results.scenario.seed)), ("replay", results.replay)):
         ET.SubElement(properties, "property", {"name": key, "value": shown(value)})
+    if results.run.stopped:
+        ET.SubElement(properties, "property", {"name": "stopped", "value": shown(results.run.stopped)})
     for note in results.notes:
         ET.SubElement(properties, "property", {"name": "note", "value": shown(note)})
     rig = results.verdict == "rig_failure"
-    if rig or not results.gates:
+    # a run that was stopped passes no gate of those that were decided before: it must not be green
+    unsaid = results.verdict == "inconclusive" and all(gate.verdict == "pass" for gate in results.gates)
+    if rig or not results.gates or unsaid:
         case = _case(element, results, "the rig" if rig else "a verdict", 0)
         if rig:
             body = [results.reason, *results.log_lines, results.why, results.next, results.next_command]

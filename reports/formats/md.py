@@ -45,6 +45,7 @@ def summary(subject: Subject) -> str:
     for label, text in (("Why", results.why), ("Next", results.next)):
         lines += [f"- **{label}**: {prose(text)}"] if text else []
     lines += [f"- **By hand**: {code(results.next_command)}"] if results.next_command else []
+    lines += [f"- **Stopped early**: {prose(results.run.stopped)}"] if results.run.stopped else []
     lines += [f"- **Replay**: {code(results.replay)}", ""]
     if results.gates:
         lines += [*_gates(results), ""]

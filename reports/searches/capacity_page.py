@@ -38,7 +38,7 @@ def page(results: CapacityResults) -> str:
             "word": results.verdict.replace("_", " ").upper(),
             "latency": rates.latency(curves, _limit_ms(curves)) if curves else "",
             "in_flight": rates.in_flight(curves) if curves else "",
-            "cores": rates.cores(curves) if curves else None,
+            "cores": rates.cores(curves, results.machine.cores) if curves else None,
             "rows": [_row(curve) for curve in results.curves],
             "results_json": embedded_json(redacted_document(results.model_dump(mode="json"))),
         },

@@ -8,6 +8,7 @@ tailgate was started, as under Locust.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ class WorkerId:
     """The token of the load's master on another machine; None: there is no master."""
     folder: Path | None = None
     """Where relative paths in a user's own locustfile count from; None: in the run directory."""
+
+    def tidy_up(self) -> None:
+        """Removes what a `tailgate worker` that is gone has left: its temporary folder, in which this process runs."""
+        if self.token_file is not None:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
 
 
 def worker_argv(run_dir: Path, index: int) -> list[str]:

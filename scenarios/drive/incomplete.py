@@ -16,6 +16,7 @@ from typing import Final
 
 from harness.rundir.incomplete import BYTES_MOST, FOLDER, KEPT_MOST, IncompleteAnswer, answer_name, index_name
 from harness.rundir.locustfile.request_names import clean_name
+from harness.rundir.ndjson import replace_file
 from harness.rundir.plan import Plan
 from harness.secrets.redact import redact, redact_beginning
 from harness.text import sanitize
@@ -141,11 +142,8 @@ class IncompleteAnswers:
 
     def _write_index(self) -> None:
         """Rewrites the index, which has at most KEPT_MOST lines."""
-        draft = self._index.with_name(f".{self._index.name}")
-        lines = "".join(f"{kept.answer.model_dump_json()}\n" for kept in self._kept)
         try:
-            draft.write_text(lines, encoding="utf-8")
-            draft.replace(self._index)
+            replace_file(self._index, "".join(f"{kept.answer.model_dump_json()}\n" for kept in self._kept))
         except OSError as exc:
             self._full = True
             log.warning("%s cannot be written, so incomplete answers are no longer kept: %s", self._index.name, exc)

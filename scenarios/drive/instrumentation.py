@@ -8,9 +8,9 @@ counts from its arrival's intended time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 from locust import User
@@ -27,6 +27,9 @@ from scenarios.drive.first_byte import CURRENT
 from scenarios.drive.incomplete import IncompleteAnswers
 from scenarios.drive.recorder import Recorder
 from scenarios.load import request_index
+
+if TYPE_CHECKING:
+    from scenarios.drive.user_code.requests import LocustfileRequests
 
 CONTEXT_KEY = "tailgate"
 REQUESTS_MOST: Final = 1_000
@@ -62,34 +65,6 @@ class RequestContext:
         return self.stray()
 
 
-class RequestRules(Protocol):
-    """What measuring needs to know of a user's own locustfile."""
-
-    def number(self, name: str) -> int:
-        """The number of a request's name, for its row."""
-
-    def is_elsewhere(self, url: Any) -> bool:
-        """Whether a request goes to another server than the service."""
-
-    def headers_for(self, client: Any, given: Mapping[str, str] | None) -> dict[str, str]:
-        """The headers of a request to the service."""
-
-    def name_of(self, client: Any, url: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-        """The name of a request as far as it is known when it is sent."""
-
-    def position(self) -> str:
-        """The line of the locustfile that is running."""
-
-    def never_entered(self, where: str) -> None:
-        """An answer with `catch_response` was not used in a `with` block."""
-
-    def sent_in_on_start(self, name: str) -> None:
-        """`on_start` has sent a request of that name."""
-
-    def sends_without_end(self) -> None:
-        """A task has sent more requests than any task should for one arrival."""
-
-
 def context_of(user: Any) -> RequestContext:
     """The context of an instance that `Instrumentation.attach` was called with."""
     desk: RequestContext = user.tailgate_desk
@@ -100,7 +75,7 @@ class Instrumentation:
     """Turns what clients report into rows. One per worker."""
 
     def __init__(
-        self, plan: Plan, recorder: Recorder, incomplete: IncompleteAnswers, user_code: RequestRules | None = None
+        self, plan: Plan, recorder: Recorder, incomplete: IncompleteAnswers, user_code: LocustfileRequests | None = None
     ) -> None:
         load = plan.load
         self._recorder = recorder
@@ -285,6 +260,8 @@ class Instrumentation:
         failure = outcome_of(error, status)
         if failure is not None and failure is not Outcome.BAD_ANSWER:
             return RequestEnd(failure, status, 0, length, index)
+        if failure is Outcome.BAD_ANSWER and error is not None and self.user_code is not None:
+            self.user_code.failed_check(name, error)
         if not status:  # a client without HTTP reported no error
             return RequestEnd(failure or Outcome.OK, 0, 0, length, index)
         body = b"" if exchange.streamed else (response.content or b"")

@@ -78,7 +78,8 @@ class Worker:
         self.meter = Instrumentation(
             self.plan, self.recorder, incomplete, self.user_code.requests if self.user_code else None
         )
-        self.watch = StopWatch(self.handshake, self.recorder, self.user_code.beat if self.user_code else lambda: None)
+        beat = self.user_code.beat if self.user_code else lambda: None
+        self.watch = StopWatch(self.handshake, self.recorder, beat, tidy_up=place.tidy_up)
         self.is_over = False
         self.planned = None
         self.signing_in = None

@@ -17,9 +17,17 @@ LOOK_EVERY_S = 0.1
 class StopWatch:
     """Runs until the process ends. `stop_at_ns`: the monotonic time at which the load ends early; None: it does not."""
 
-    def __init__(self, handshake: Handshake, recorder: Recorder, beat: Callable[[], None] = lambda: None) -> None:
-        """`beat`: called at every check."""
+    def __init__(
+        self,
+        handshake: Handshake,
+        recorder: Recorder,
+        beat: Callable[[], None] = lambda: None,
+        *,
+        tidy_up: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`beat`: called at every check. `tidy_up`: called last if the parent is gone, which would have done it."""
         self._beat = beat
+        self._tidy_up = tidy_up
         self._handshake = handshake
         self._recorder = recorder
         self.stop_at_ns: int | None = None
@@ -37,6 +45,8 @@ class StopWatch:
             self._beat()
             if self._handshake.is_orphan():
                 self._recorder.close()
+                if self._handshake.is_abandoned():
+                    self._tidy_up()
                 die("the process that started this worker is gone")
             if self.stop_at_ns is None:
                 self.stop_at_ns = self._handshake.stop_at_ns()

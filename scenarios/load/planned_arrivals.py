@@ -10,10 +10,15 @@ import hashlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.rundir.planned.load import PlannedLoad, Stream
-from scenarios.load.choice import request_index
-from scenarios.load.schedules import arrivals_ns, peak_rate_per_s
+from scenarios.load.choice import request_index, request_indices
+from scenarios.load.schedules import MANY, arrivals_ns, peak_rate_per_s
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +58,18 @@ class PlannedArrivals:
         stream = self.streams[self.owner[seq] if self.owner else 0]
         return stream.requests[request_index(self.seed, self.turn_of(seq), stream.weights)]
 
+    def requests_of(self, seqs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`request_of` each of these arrivals; an array of the same shape."""
+        import numpy as np
+
+        owner = np.asarray(self.owner)[seqs] if self.owner else np.zeros(len(seqs), np.uint32)
+        turn = np.asarray(self.turn)[seqs] if self.turn else seqs
+        requests = np.empty(len(seqs), np.int64)
+        for index, stream in enumerate(self.streams):
+            own = owner == index
+            requests[own] = np.asarray(stream.requests)[request_indices(self.seed, turn[own], stream.weights)]
+        return requests
+
 
 def planned_peak_per_s(load: PlannedLoad, requests: Sequence[str] = ()) -> float:
     """The sum of the streams' highest planned rates, arrivals per second; 0 in the closed model.
@@ -72,6 +89,8 @@ def stream_seed(seed: int, name: str) -> int:
 
 def _merged(each: Sequence[array[int]]) -> tuple[array[int], array[int], array[int]]:
     """Times, streams and numbers within the stream, by time; arrivals at the same time in the order of the streams."""
+    if sum(map(len, each)) >= MANY:
+        return _many_merged(each)
     times: array[int] = array("q")
     owner: array[int] = array("I")
     turn: array[int] = array("I")
@@ -84,4 +103,19 @@ def _merged(each: Sequence[array[int]]) -> tuple[array[int], array[int], array[i
         array("q", [times[place] for place in order]),
         array("I", [owner[place] for place in order]),
         array("I", [turn[place] for place in order]),
+    )
+
+
+def _many_merged(each: Sequence[array[int]]) -> tuple[array[int], array[int], array[int]]:
+    """What `_merged` returns, by arrays of numpy."""
+    import numpy as np
+
+    times = np.concatenate([np.asarray(own) for own in each])
+    order = np.argsort(times, kind="stable")
+    owner = np.repeat(np.arange(len(each), dtype=np.uint32), [len(own) for own in each])
+    turn = np.concatenate([np.arange(len(own), dtype=np.uint32) for own in each])
+    return (
+        array("q", times[order].tobytes()),
+        array("I", owner[order].tobytes()),
+        array("I", turn[order].tobytes()),
     )

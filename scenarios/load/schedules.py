@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from array import array
+from typing import Final
 
 from harness.rundir.planned.load import Schedule
 from scenarios.load import constant, poisson, replay, stages
 
-SPACINGS = (("constant", constant.unit_times), ("poisson", poisson.unit_times))
+SPACINGS: Final = {"constant": constant, "poisson": poisson}
+MANY: Final = 200_000
+"""From so many arrivals on, an import of numpy takes less time than it saves."""
 
 
 def arrivals_ns(schedule: Schedule, seed: int) -> array[int]:
@@ -17,8 +20,11 @@ def arrivals_ns(schedule: Schedule, seed: int) -> array[int]:
     """
     if schedule.replay_ms is not None:
         return replay.arrivals_ns(schedule.replay_ms)
-    unit_times = dict(SPACINGS)[schedule.arrivals]
-    return stages.arrivals_ns(schedule.stages, schedule.start_ms, unit_times(seed))
+    spacing = SPACINGS[schedule.arrivals]
+    if sum(map(stages.expected, schedule.stages)) < MANY:
+        return stages.arrivals_ns(schedule.stages, schedule.start_ms, spacing.unit_times(seed))
+    blocks = spacing.unit_time_blocks(seed, stages.BLOCK)
+    return stages.many_arrivals_ns(schedule.stages, schedule.start_ms, blocks)
 
 
 def peak_rate_per_s(schedule: Schedule) -> float:

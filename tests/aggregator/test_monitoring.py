@@ -11,7 +11,7 @@ import pytest
 
 from aggregator.antipatterns import Antipatterns
 from aggregator.backends import pages
-from aggregator.monitoring import LINES_PER_S, FaultLog, JsonFormatter
+from aggregator.monitoring.logs import LINES_PER_S, FaultLog, JsonFormatter
 from aggregator.policies.deadline import DeadlineExceeded
 from aggregator.trace import Trace
 from tests.aggregator.world import DEADLINE_S, Mock, Reply, World

@@ -105,7 +105,7 @@ SHORT_FORMS: Final = {
         ),
         whole_runs=True,
     ),
-    "judge_speed": ShortForm(("--short",), (row("20,000", *numbers(4)),)),
+    "judge_speed": ShortForm(("--short",), (row("20,000", "20,000", *numbers(5)),), as_module=True),
     "kill_matrix": ShortForm(
         ("--only", "faked/tailgate/SIGKILL/warm-up", "--jobs", "1"),
         (row("tailgate SIGKILL", rf"killed, judged 130 · {N} s"), "1 of 1 cells as they should be"),

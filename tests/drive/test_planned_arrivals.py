@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +109,19 @@ def test_a_recording_beside_a_rate() -> None:
     planned = PlannedArrivals.of(load, 0)
     assert Counter(planned.owner) == {0: 3, 1: 50}
     assert planned.at_ns[:3].tolist() == [0, 1_000_000, 5_000_000]
+
+
+def test_many_arrivals_of_several_streams_are_merged_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    twin = get(
+        "/twin", name="twin", schedule=at(5, arrivals="constant")
+    )  # each of its arrivals has one of STEADY beside
+    load = load_of(*READS, STEADY, STORM, twin, schedule=at(20))
+    few = PlannedArrivals.of(load, 5)
+    monkeypatch.setattr("scenarios.load.planned_arrivals.MANY", 1)
+    many = PlannedArrivals.of(load, 5)
+    assert (many.at_ns, many.owner, many.turn) == (few.at_ns, few.owner, few.turn)
+    seqs = np.arange(len(few))[3::2]
+    assert many.requests_of(seqs).tolist() == [few.request_of(int(seq)) for seq in seqs]
 
 
 def test_the_peak_is_the_sum_of_the_streams_and_that_of_a_request_its_share() -> None:

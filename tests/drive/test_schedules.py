@@ -7,12 +7,14 @@ import time
 from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.rundir.planned.load import Schedule, Stage
-from scenarios.load import arrivals_ns, peak_rate_per_s, rate_at, request_index
+from scenarios.load import arrivals_ns, peak_rate_per_s, rate_at, request_index, schedules, stages
+from scenarios.load.choice import request_indices
 
 RATES = st.floats(0, 200)
 STAGES = st.lists(
@@ -95,6 +97,37 @@ def test_poisson_arrivals_are_these_for_ever() -> None:
     """A run made by one version of Python or tailgate must be judged the same by another."""
     found = arrivals_ns(steady(10, 1000, arrivals="poisson"), 42)
     assert list(found[:4]) == [102_006_029, 104_538_913, 136_701_319, 161_959_938]
+
+
+@given(SCHEDULES, st.integers(-5, 2**64), st.sampled_from([1, 7, 1000]))
+def test_many_arrivals_are_to_the_nanosecond_those_that_a_worker_computes_one_by_one(
+    schedule: Schedule, seed: int, block: int
+) -> None:
+    """A worker without numpy and a judge with it plan one run. The blocks end within stages and between them."""
+    spacing = schedules.SPACINGS[schedule.arrivals]
+    many = stages.many_arrivals_ns(schedule.stages, schedule.start_ms, spacing.unit_time_blocks(seed, block))
+    assert many == arrivals_ns(schedule, seed)
+
+
+@pytest.mark.parametrize("arrivals", ["poisson", "constant"])
+def test_from_many_arrivals_on_they_are_computed_by_arrays(arrivals: str) -> None:
+    long = steady(1000, schedules.MANY + 500, start_ms=-1000, arrivals=arrivals)
+    spacing = schedules.SPACINGS[arrivals]
+    found = arrivals_ns(long, 11)
+    assert len(found) > schedules.MANY * 0.99
+    assert found == stages.arrivals_ns(long.stages, long.start_ms, spacing.unit_times(11))
+
+
+@given(
+    st.integers(-5, 2**64),
+    st.lists(st.integers(0, 2**50), max_size=20),
+    st.lists(st.integers(0, 2**33), min_size=1, max_size=5).filter(any),
+)
+def test_which_requests_many_arrivals_send_is_what_each_of_them_sends(
+    seed: int, seqs: list[int], weights: list[int]
+) -> None:
+    found = request_indices(seed, np.array(seqs, np.int64), weights)
+    assert found.tolist() == [request_index(seed, seq, weights) for seq in seqs]
 
 
 def test_a_replay_is_the_recording_in_order() -> None:

@@ -103,11 +103,15 @@ def test_repeated_notes_are_one_line_and_a_count(tmp_path: Path) -> None:
     for _ in range(5):
         watcher.note("stopped", "runner.quit(hunter2secret)", "users.py:3")
     watcher.note("ignored", "wait_time of A is ignored")
+    for _ in range(3):
+        watcher.note("bad_answer", '`buy`: the locustfile said "no price"', "users.py:5")
     watcher.close()
     assert [(note.kind, note.text, note.n) for note in read_locustfile_notes(tmp_path, 0)] == [
         ("stopped", "runner.quit(***)", 1),
         ("ignored", "wait_time of A is ignored", 1),
+        ("bad_answer", '`buy`: the locustfile said "no price"', 1),
         ("stopped", "runner.quit(***)", 4),
+        ("bad_answer", '`buy`: the locustfile said "no price"', 2),
     ]
 
 

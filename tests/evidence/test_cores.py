@@ -62,7 +62,9 @@ def test_all_children_wait_together() -> None:
         made += [
             {"t_ns": T0_NS + t * 10**9, "child": name, "cpu_s": 0.1 * t, "run_delay_s": per_s * t} for t in range(4)
         ]
-    assert cores(made).run_waited_s == pytest.approx([1.0] * (3 - cores(made).first), rel=1e-6)
+    found = cores(made)
+    assert found.rig_waited_s == pytest.approx([0.8] * len(found), rel=1e-6)
+    assert found.rig_used_s == pytest.approx([0.2] * len(found), rel=1e-6)
 
 
 def test_a_service_whose_threads_end_waits_as_the_run_does() -> None:
@@ -72,6 +74,43 @@ def test_a_service_whose_threads_end_waits_as_the_run_does() -> None:
         {"t_ns": T0_NS + t * 10**9, "child": "backends", "cpu_s": 0.1 * t, "run_delay_s": 0.79 * t} for t in range(4)
     ]
     assert cores(made).waited_s == pytest.approx([0.6] * (3 - cores(made).first))
+
+
+def test_load_processes_elsewhere_have_nothing_to_do_with_these_cores() -> None:
+    made = lines([0, 1, 2, 3])
+    far = [
+        {"t_ns": T0_NS + t * 10**9, "child": "locust-0", "host": "far", "cpu_s": 0.9 * t, "run_delay_s": 2.0 * t}
+        for t in range(4)
+    ]
+    assert cores(made + far).rig_used_s == pytest.approx([0.0, 0.0], abs=1e-9)
+    assert cores(made + far).rig_waited_s == pytest.approx([0.0, 0.0], abs=1e-9)
+
+
+def test_nothing_held_the_run_up_for_longer_than_others_used() -> None:
+    assert cores(lines([-1, 0, 1, 2], waited=1.5, others=1.0)).held_s == pytest.approx([1.0, 1.0])
+    assert cores(lines([-1, 0, 1, 2], waited=0.5, others=1.0)).held_s == pytest.approx([0.5, 0.5])
+
+
+def test_what_a_hypervisor_took_held_the_run_up_as_well() -> None:
+    made = lines([-1, 0, 1, 2], waited=0.1, others=1.0)
+    for line in made:
+        if line["child"] == "machine":
+            line["stolen_cpu_s"] = line["others_cpu_s"] * 0.8
+    found = cores(made)
+    assert found.stolen_s == pytest.approx([0.8, 0.8])
+    assert found.held_s == pytest.approx([0.9, 0.9])
+
+
+def test_the_run_is_idle_while_nothing_of_it_runs_or_waits() -> None:
+    assert cores(lines([-1, 0, 1, 2], used=0.3, waited=0.2)).idle_s == pytest.approx([0.5, 0.5])
+    assert cores(lines([-1, 0, 1, 2], used=0.7, waited=0.6)).idle_s == pytest.approx([0.0, 0.0])
+
+
+def test_who_used_most_is_known_by_the_second() -> None:
+    made = lines([0, 1, 2])
+    made[3]["others_most"] = {"dd": 0.5, "odd": "much"}
+    made[5]["others_most"] = None
+    assert cores(made).used_most == ((1, "dd", 0.5),)
 
 
 @pytest.mark.parametrize("missing", ["run_delay_s", "cpu_s", "others_cpu_s", "cores"])

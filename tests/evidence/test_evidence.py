@@ -9,6 +9,8 @@ import numpy as np
 from harness import verdict
 from harness.evidence import NEVER, Evidence
 from harness.evidence.files import in_order
+from harness.evidence.joining.row_table import RowTable
+from harness.evidence.window import WINDOWS_KEPT_MOST, RecentWindows, Window
 from harness.rundir.plan import Plan
 from harness.rundir.rows import LOGIN_SEQ, SAMPLES, Outcome
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
@@ -21,12 +23,29 @@ def test_rows_come_in_any_order_and_are_read_by_intended_time(tmp_path: Path) ->
     assert (np.diff(run.intended_ns) >= 0).all()
 
 
+def test_a_window_is_selected_once_while_it_is_among_the_last_that_were_asked_for() -> None:
+    kept, made = RecentWindows(), []
+    empty = RowTable.of([], SAMPLES)
+
+    def ask(key: int) -> Window:
+        def select() -> Window:
+            made.append(key)
+            return Window(empty, np.empty(0, np.int64), slice(0, 0), 0.0, key, key, cut=False)
+
+        return kept.get(key, select)
+
+    assert ask(0) is ask(0)
+    for key in (*range(1, WINDOWS_KEPT_MOST), 0, WINDOWS_KEPT_MOST, 0, 1):
+        assert ask(key).start_ns == key
+    assert made == [*range(WINDOWS_KEPT_MOST + 1), 1]
+
+
 def test_gaps_and_doubles_are_kept_for_the_count_to_find() -> None:
     rows = np.zeros(4, SAMPLES.dtype())
     rows["seq"] = [7, 1, 1, 3]
     rows["intended_ns"] = [70, 10, 10, 30]
-    assert in_order([rows[:2], rows[2:]], SAMPLES)["seq"].tolist() == [1, 1, 3, 7]
-    assert len(in_order([rows[:0]], SAMPLES)) == 0
+    assert in_order([rows[:2], rows[2:]])["seq"].tolist() == [1, 1, 3, 7]
+    assert len(in_order([rows[:0]])) == 0
 
 
 def test_calls_are_tied_to_arrivals_and_strangers_to_none(tmp_path: Path) -> None:

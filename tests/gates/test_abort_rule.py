@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,17 @@ from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fau
 from tests.scenario.world import GOOD, changed, load, only_problem, plan_of
 
 RULE = "errors > 20% for 10s"
+
+
+def always(*_: object) -> list[tuple[float, float]]:
+    return [(-2_000.0, float("inf"))]
+
+
+def measured(*_: object) -> list[tuple[float, float]]:
+    return [(0.0, float("inf"))]
+
+
+ANY = {"timeouts": tuple(outcome for outcome in Outcome if outcome is not Outcome.OK)}
 
 
 def failing(from_ms: float, to_ms: float, one_in: int = 2, *gates: str) -> Recording:
@@ -113,6 +125,64 @@ def test_the_warm_up_counts_too() -> None:
     assert stopped[0] <= 0
 
 
+def test_exactly_the_share_ends_nothing() -> None:
+    made = failing(-2_000, 120_000, 5)
+    assert aborts_at_ms("errors > 21% for 10s", made) is None
+    rows = made.samples[(made.samples["seq"] >= 100) & (made.samples["seq"] < 200)]
+    rows["done_ns"] = T0_NS + 10_000 * 1_000_000  # a hundred, of which twenty failed
+    assert AbortRule.parse(RULE).reason(made.plan, rows, T0_NS) is None
+    rows["outcome"][1] = Outcome.HTTP_ERROR
+    assert AbortRule.parse(RULE).reason(made.plan, rows, T0_NS) is not None
+
+
+# ---------------------------------------------------------------- mistakes that it could make
+
+
+def only_dropped() -> Recording:
+    made = failing(5_000, 30_000)
+    made.samples["outcome"][made.samples["outcome"] == Outcome.HTTP_ERROR] = Outcome.DROPPED
+    return made
+
+
+def a_few_that_failed() -> Recording:
+    made = failing(-2_000, 30_000, 1)
+    made.samples = made.samples[made.samples["seq"] % 100 == 0]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("mistake", "rule", "made", "target", "value"),
+    [
+        ("a fault's own failures end the run", RULE, lambda: failing(40_000, 90_000), "_intervals", always),
+        ("few requests are enough", RULE, a_few_that_failed, "REQUESTS_LEAST", 1),
+        ("any failure is a timeout", "timeouts > 20% for 10s", lambda: failing(5_000, 30_000), "BAD_OUTCOMES", ANY),
+        ("a named phase is not read", f"{RULE} during baseline", lambda: failing(40_000, 90_000), "_intervals", always),
+    ],
+)
+def test_a_mistake_that_ends_a_sound_run(mistake: str, rule: str, made: Any, target: str, value: Any) -> None:
+    _changes_whether_it_ends(mistake, rule, made(), target, value, ends=False)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "rule", "made", "target", "value"),
+    [
+        ("the warm-up does not count", "errors > 20% for 1s", lambda: failing(-2_000, -100, 1), "_intervals", measured),
+        ("what was dropped is no error", RULE, only_dropped, "BAD_OUTCOMES", {"errors": (Outcome.HTTP_ERROR,)}),
+        ("many requests are needed", RULE, lambda: failing(5_000, 30_000), "REQUESTS_LEAST", 10_000),
+    ],
+)
+def test_a_mistake_that_lets_harm_go_on(mistake: str, rule: str, made: Any, target: str, value: Any) -> None:
+    _changes_whether_it_ends(mistake, rule, made(), target, value, ends=True)
+
+
+def _changes_whether_it_ends(mistake: str, rule: str, made: Recording, target: str, value: Any, *, ends: bool) -> None:
+    assert (aborts_at_ms(rule, made) is not None) == ends
+    where = "AbortRule._intervals" if target == "_intervals" else target
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"harness.gates.abort_rule.{where}", value)
+        assert (aborts_at_ms(rule, made) is not None) != ends, mistake
+
+
 # ---------------------------------------------------------------- judged
 
 
@@ -123,6 +193,9 @@ def test_an_aborted_run_never_passes(tmp_path: Path) -> None:
     assert [gate.verdict for gate in results.gates] == ["pass", "pass"]  # with service-alive
     assert (results.verdict, results.exit_code) == ("inconclusive", 3)
     assert results.run.stopped == "aborted by `errors > 20% for 10s`, at 60.0 s"
+    with pytest.MonkeyPatch.context() as patch:  # a judge that overlooks the stop lets it pass
+        patch.setattr("harness.verdict.judging._was_aborted", lambda _pool: False)
+        assert verdict.judge(Evidence.load(tmp_path)).verdict == "pass"
 
 
 def test_a_gate_that_is_cut_is_undecided_unless_it_fails_whatever_comes(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.upstream import Endpoint
 from harness.stack.monitor.observe import observe
 from harness.upstreams.probes import Observation
-from harness.upstreams.protocols import PROTOCOLS
 from tests.protocols.test_probes import ALIVE, HTTP_ANSWER, TLS_ALERT, probe
 from tests.stack.test_observe import Ports, served
 from tests.toxiproxy.world import free_port
@@ -41,7 +40,7 @@ def speaks(protocol: ProtocolName, *answers: bytes, then_closes: bool = False) -
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for number, answer in enumerate(answers):
-            if protocol != "tcp" and (number or not PROTOCOLS[protocol].server_first):
+            if protocol != "tcp" and (number or protocol != "mysql"):
                 await reader.read(8_192)
             writer.write(answer)
             await writer.drain()

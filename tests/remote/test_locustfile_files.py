@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,7 +32,7 @@ def process(tmp_path: Path) -> Iterator[LoadProcess]:
     (tmp_path / "logs" / "locust.log").write_text("error: the end\n", encoding="utf-8")
     with subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"], env=dict(os.environ)) as ended:
         ended.wait(timeout=20)
-        yield LoadProcess(tmp_path, 1, ended)
+        yield LoadProcess(tmp_path, 1, ended, None)
 
 
 def test_names_are_delivered_as_they_grow_and_all_at_the_end(tmp_path: Path, process: LoadProcess) -> None:
@@ -49,6 +50,19 @@ def test_names_are_delivered_as_they_grow_and_all_at_the_end(tmp_path: Path, pro
     notes_file(tmp_path, 1).write_text(RAISED.model_dump_json() + "\n", encoding="utf-8")
     assert grown() == ["locustfile-1.ndjson"]
     assert {file.name for file in process.files(())} == {"names-1.ndjson", "locustfile-1.ndjson", "locust.log"}
+
+
+def test_what_a_load_process_used_is_known_while_it_runs(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        running = LoadProcess(tmp_path, 0, busy, None)
+        try:
+            end_s = time.monotonic() + 20
+            while not (used_s := running.cpu_s()) and time.monotonic() < end_s:
+                time.sleep(0.01)
+            assert used_s
+        finally:
+            busy.kill()
+    assert running.cpu_s() is None
 
 
 def test_a_worker_ends_with_what_its_locustfile_did(tmp_path: Path, process: LoadProcess) -> None:

@@ -1,6 +1,7 @@
 """A worker, a master or a machine that goes: the run is a rig failure that names it, and nothing is left anywhere.
 
-By day one of them is tried, a Locust process that is killed. `make nightly` tries them all.
+By day a cell of the kill matrix tries one of them, a Locust process that is killed (`tests/run/test_kill_matrix.py`).
+`make nightly` tries them all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from harness.stack.processes.ports import PortLease
 from tests.remote.remote_world import Site, TrueServer, a_site
 from tests.run.real_runs import GONE_WITHIN_S, Ran, Running, assert_nothing_left
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.nightly]
 
 SCENARIO = """\
 name: near
@@ -90,7 +91,6 @@ def _reason(ran: Ran) -> str:
 
 
 def test_a_locust_process_that_is_killed_is_named_and_the_others_end(tmp_path: Path) -> None:
-    """The day's representative of this file."""
     with near(tmp_path) as run:
         run.locust_of(0).kill()
         reason = _reason(run.end())
@@ -99,7 +99,6 @@ def test_a_locust_process_that_is_killed_is_named_and_the_others_end(tmp_path: P
         assert run.site.left() == []
 
 
-@pytest.mark.nightly
 def test_a_worker_that_is_killed_is_lost_and_its_locust_process_ends_by_itself(tmp_path: Path) -> None:
     with near(tmp_path) as run:
         run.site.workers[1].process.kill()
@@ -107,7 +106,6 @@ def test_a_worker_that_is_killed_is_lost_and_its_locust_process_ends_by_itself(t
         assert run.assert_workers_gone() == [4, -9]
 
 
-@pytest.mark.nightly
 @pytest.mark.parametrize("which", ["locust", "worker"])
 def test_a_worker_that_hangs_is_lost(tmp_path: Path, which: str) -> None:
     """Either of its two processes may hang. The one that lives ends the other, or itself."""
@@ -139,7 +137,6 @@ def _master(run: Near) -> psutil.Process:
     return run.running.child("scenarios.drive.remote.master")
 
 
-@pytest.mark.nightly
 @pytest.mark.parametrize("kill", [_kill_master, _kill_everything_here])
 def test_workers_whose_master_is_gone_end_by_themselves(tmp_path: Path, kill: Callable[[Near], None]) -> None:
     with near(tmp_path) as run:
@@ -153,7 +150,6 @@ def test_workers_whose_master_is_gone_end_by_themselves(tmp_path: Path, kill: Ca
             run.running.process.communicate(timeout=30)
 
 
-@pytest.mark.nightly
 def test_a_full_disk_on_a_workers_side_is_named(tmp_path: Path) -> None:
     """Its files may have 12 kB: the plan fits in, and the rows of five seconds do not."""
     with near(tmp_path, prefix=("sh", "-c", 'ulimit -f 24; exec "$0" "$@"')) as run:
@@ -164,7 +160,6 @@ def test_a_full_disk_on_a_workers_side_is_named(tmp_path: Path) -> None:
         assert run.assert_workers_gone() == [4, 4]
 
 
-@pytest.mark.nightly
 def test_ctrl_c_on_a_worker_ends_the_load_everywhere(tmp_path: Path) -> None:
     with near(tmp_path) as run:
         run.site.workers[0].process.send_signal(signal.SIGINT)
@@ -172,7 +167,6 @@ def test_ctrl_c_on_a_worker_ends_the_load_everywhere(tmp_path: Path) -> None:
         assert sorted(run.assert_workers_gone()) == [4, 130]
 
 
-@pytest.mark.nightly
 def test_ctrl_c_on_the_run_keeps_what_was_measured(tmp_path: Path) -> None:
     with near(tmp_path) as run:
         time.sleep(3)
@@ -189,7 +183,6 @@ OWN_SERVICE = SCENARIO.replace(
 ).replace("GET /offers", "GET /")
 
 
-@pytest.mark.nightly
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_service_that_ends_is_still_the_services_fault(tmp_path: Path, number: signal.Signals) -> None:
     """Killed, it leaves no request open. Stopped, it leaves some, and their rows must come all the same."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from harness.remote.messages import (
     Join,
     JoinRefused,
     KeptFile,
+    LoadCpu,
     Ping,
     Pong,
     Prepare,
@@ -40,6 +42,7 @@ from harness.rundir.plan import Plan
 from harness.rundir.planned.load import RemoteWorkers
 from harness.rundir.planned.upstream import Endpoint
 from harness.rundir.remote.clocks import read_clocks
+from harness.rundir.remote.worker_cpu import FILE as RESOURCES
 from harness.rundir.rows import SAMPLES, read_rows
 from harness.units import NS_PER_MS, NS_PER_S
 from tests.rundir.recording import make_plan
@@ -65,7 +68,13 @@ class World:
         self.now_ns = 100 * NS_PER_S
         self.sent: list[tuple[str, Frozen]] = []
         self.silent: set[str] = set()
-        self.relay = Relay(plan or remote_plan(), run_dir, lambda to, message: self.sent.append((to, message)))
+        self.kept_secret: list[set[str]] = []
+        self.relay = Relay(
+            plan or remote_plan(),
+            run_dir,
+            lambda to, message: self.sent.append((to, message)),
+            lambda tokens: self.kept_secret.append({*tokens}),
+        )
 
     def say(self, sender: str, message: Frozen) -> None:
         self.relay.receive(sender, message.model_dump(), self.now_ns)
@@ -171,6 +180,30 @@ def test_who_is_silent_for_ten_seconds_is_lost(world: World, begun: bool) -> Non
     world.run(LIVENESS_S - 1)
     with pytest.raises(RigError, match=r"worker 1 \(host-b\) was lost: nothing came from it for 10 s"):
         world.run(2)
+
+
+def test_what_load_processes_use_is_recorded_in_our_clock(world: World) -> None:
+    """At most every half second, and while the load is on alone."""
+    world.join("a", "b")
+    world.say("b", LoadCpu(worker_ns=AHEAD_NS["b"], cpu_s=9.0))
+    world.until_ready()
+    world.say("b", LoadCpu(worker_ns=AHEAD_NS["b"] + world.now_ns, cpu_s=0.1))
+    world.until_running()
+    begin_ns = world.now_ns
+    for after_ms, cpu_s in ((0, 0.5), (400, 0.6), (500, 0.75), (1_500, 1.5)):
+        world.say("b", LoadCpu(worker_ns=AHEAD_NS["b"] + begin_ns + after_ms * NS_PER_MS, cpu_s=cpu_s))
+    lines = [json.loads(line) for line in (world.run_dir / RESOURCES).read_text(encoding="utf-8").splitlines()]
+    assert [(line["child"], line["host"], line["cpu_s"]) for line in lines] == [
+        ("locust-1", "host-b", cpu_s) for cpu_s in (0.5, 0.75, 1.5)
+    ]
+    assert lines[0]["t_ns"] == pytest.approx(begin_ns, abs=NS_PER_MS)
+
+
+@pytest.mark.parametrize("cpu_s", [-1.0, float("nan"), float("inf"), "much"])
+def test_a_figure_that_is_none_is_not_recorded(world: World, cpu_s: object) -> None:
+    world.until_running()
+    world.relay.receive("b", {"kind": "load_cpu", "worker_ns": 5, "cpu_s": cpu_s}, world.now_ns)
+    assert not (world.run_dir / RESOURCES).read_bytes()
 
 
 def test_who_has_finished_is_not_missed(world: World) -> None:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.evidence import Evidence
+from harness.evidence.resources import ResourceSeries
 from harness.rundir.locustfile.request_names import read_names
 from harness.rundir.rows import SAMPLES, read_rows
 from harness.stack.processes.ports import PortLease
@@ -119,6 +121,17 @@ def test_times_are_in_our_clock_to_within_what_is_said(far: FarRun) -> None:
     for clock in evidence.clocks.values():
         true_ns = 0 if clock.applied_ns < 1e9 else OFFSET_S * 1e9
         assert (abs(clock.offset_ns + clock.applied_ns - true_ns) <= clock.uncertainty_ns + 1).all()
+
+
+@pytest.mark.alone
+def test_what_each_worker_used_is_known(far: FarRun) -> None:
+    """Once a second of the 16; what was lost while the network was cut, the next reading has."""
+    for index in range(3):
+        used_s = ResourceSeries.of(far.evidence.resources, f"locust-{index}").cpu_s
+        assert len(used_s) >= 8
+        assert (np.diff(used_s) >= 0).all() and used_s[-1] > used_s[0]
+    (cpu,) = (check for check in far.ran.results["validity"] if check["check"] == "generator_cpu")
+    assert cpu["detail"].startswith("the busiest load worker used ")
 
 
 @pytest.mark.alone

@@ -3,12 +3,11 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from harness.evidence.joining.row_table import RowTable
 from harness.rundir.results import GateResult
 from harness.rundir.rows import SAMPLES, Outcome
 from reports import formatting, frame
@@ -102,11 +101,11 @@ def test_axes_have_round_steps() -> None:
     assert [word for _, word in Amount.up_to([37.0], "/s").ticks()] == ["0/s", "10/s", "20/s", "30/s", "40/s"]
 
 
-def _rows(latencies_ms: list[float], lost: int) -> NDArray[Any]:
+def _rows(latencies_ms: list[float], lost: int) -> RowTable:
     rows = np.zeros(len(latencies_ms), SAMPLES.dtype())
     rows["done_ns"] = (np.array(latencies_ms) * 1e6).astype(np.int64)
     rows["outcome"][:lost] = Outcome.CONNECTION_ERROR
-    return rows
+    return RowTable.of([rows], SAMPLES)
 
 
 def test_a_percentile_curve_keeps_failures_for_its_end() -> None:

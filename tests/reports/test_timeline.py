@@ -75,7 +75,7 @@ def test_in_flight_knows_what_the_warm_up_left_open_and_that_a_drop_was_never_se
     sent = np.array([-500.0, 100.0, 100.0])
     done = np.array([700.0, 5_000.0, 100.0])
     outcome = np.array([Outcome.OK, Outcome.OK, Outcome.DROPPED], dtype=np.uint8)
-    flow = flow_by_bin(bins, sent, done, outcome)
+    flow = flow_by_bin(bins, [(sent, done, outcome)])
     assert flow.in_flight.tolist() == [2, 1]
     assert flow.sent_per_s.tolist() == [2.0, 0.0]
     assert flow.ok_per_s.tolist() == [0.0, 2.0]

@@ -122,5 +122,5 @@ def test_a_doom_that_holds_without_those_seconds_stops() -> None:
 
 
 def test_a_doom_that_no_waiting_explains_stops() -> None:
-    made = record(make_plan(faults=[slow_fault()], gates=GATES), policy="parallel").beside(-1, 200, waited_s=0.5)
+    made = record(make_plan(faults=[slow_fault()], gates=GATES), policy="parallel").beside(-1, 200, waited_s=0.2)
     assert stops_at_ms(made) is not None

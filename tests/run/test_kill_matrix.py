@@ -11,7 +11,7 @@ import pytest
 
 from bench.kill_cell import Seen
 from bench.kill_matrix import END, begin_of, chosen, expected, in_page, run, table, wrong
-from bench.kill_stacks import CELLS, FAKED, FAULTS, ORIGIN, PHASES, SIGNALS, STACKS, Cell
+from bench.kill_stacks import CELLS, FAKED, FAR_LOCUST, FAULTS, ORIGIN, PHASES, SIGNALS, STACKS, Cell
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.scenario.planning.gateway_choice import resolve_gateway
@@ -30,6 +30,7 @@ OF_OTHER_STACKS = (
     Cell("partner-child", "SIGSTOP", "baseline", "command"),
     Cell("forwarder", "SIGKILL", "baseline", "forwarded"),
     Cell("tailgate", "SIGKILL", "down", "borrowed"),
+    Cell(FAR_LOCUST, "SIGKILL", "fault", "elsewhere"),
 )
 
 
@@ -84,7 +85,7 @@ def test_its_scenarios_are_valid_and_break_what_the_column_says(name: str, tmp_p
 @pytest.mark.parametrize(
     ("patterns", "stacks", "count"),
     [
-        (["tailgate/SIGKILL/fault"], {FAKED, "borrowed"}, 2),
+        (["tailgate/SIGKILL/fault"], {FAKED, "borrowed", "elsewhere"}, 3),
         (["borrowed/*"], {"borrowed"}, len([cell for cell in CELLS if cell.stack == "borrowed"])),
         (["faked/tailgate/SIGKILL/warm-up"], {FAKED}, 1),
         (["*/partner/SIGSTOP/paused", "origin/SIGTERM/fault"], {"command", "forwarded"}, 2),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.run.live_stats import LiveSamples, snapshot
+from harness.run.live_stats import FIRST_ROWS, LiveSamples, snapshot
 from harness.rundir.rows import SAMPLES, Outcome, RowWriter
 
 MS = 1_000_000
@@ -29,6 +29,21 @@ def test_only_whole_new_rows_are_read(tmp_path: Path) -> None:
             file.write(b"half a row")
         assert live.update()["seq"].tolist() == [0, 1]
         assert live.update()["seq"].tolist() == [0, 1]
+
+
+def test_a_row_is_copied_once_or_twice_in_however_long_a_run(tmp_path: Path) -> None:
+    live = LiveSamples(tmp_path, workers=1)
+    with RowWriter(tmp_path / "samples-0.bin", SAMPLES) as writer:
+        places = set()
+        for tick in range(64):
+            for seq in range(tick * FIRST_ROWS // 8, (tick + 1) * FIRST_ROWS // 8):
+                _append(writer, seq, 5)
+            writer.flush()
+            rows = live.update()
+            assert rows["seq"].tolist() == list(range(len(rows)))
+            places.add(rows.__array_interface__["data"][0])
+    assert len(rows) == 8 * FIRST_ROWS
+    assert len(places) <= 4, "the rows move when their number has doubled, not at every tick"
 
 
 def test_a_failed_request_ranks_as_infinite(tmp_path: Path) -> None:

@@ -200,3 +200,41 @@ def test_a_long_phase_has_a_line_every_thirty_seconds(capsys: pytest.CaptureFixt
         "30.0 s  baseline, 1.50 s of it left, 30 requests, 1 failed, p99 20.5 ms so far",
         "60.0 s  baseline, 1.50 s of it left, 60 requests, 1 failed, p99 20.5 ms so far",
     ]
+
+
+# ---------------------------------------------------------------- how often a long run is looked at
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "took_ms", "next_ms"),
+    [
+        (60_000, 1, 60_500),  # the usual case: every half second
+        (60_000, 100, 61_302),  # a slow machine early in a run: no more than 2 % of the load late
+        (3_000_000, 100, 3_002_000),  # a twentieth of a core
+        (3_000_000, 1_500, 3_030_000),
+        (3_000_000, 5_000, 3_065_100),
+        (-1_000, 800, -200),  # imports in the warm-up
+    ],
+)
+def test_a_tick_that_takes_long_is_followed_by_a_rest(
+    tmp_path: Path, at_ms: float, took_ms: float, next_ms: float
+) -> None:
+    now_ms = at_ms
+    ticks: list[float] = []
+
+    def looked(_rows: object, _t0_ns: int) -> None:
+        nonlocal now_ms
+        ticks.append(now_ms)
+        now_ms += took_ms
+
+    plan = make_plan(duration_ms=4_000_000)
+    monitor = ProgressMonitor(
+        plan, tmp_path, NullDisplay(), early_stop=looked, clock_ns=lambda: T0_NS + round(now_ms * NS_PER_MS)
+    )
+    monitor.event(LoadStarted(t0_ns=T0_NS))
+    monitor.tick()
+    now_ms = next_ms - 1
+    monitor.tick()
+    now_ms = next_ms
+    monitor.tick()
+    assert ticks == [at_ms, next_ms]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -233,20 +233,35 @@ class Recording:
         others_s: float = 1.6,
         waited_s: float = 1.2,
         used_s: float = 0.3,
+        rig_waited_s: float = 0.0,
         cores: int = 2,
+        programs: Mapping[str, float] | None = None,
     ) -> Recording:
         """Readings of the cores as a run leaves them: with these figures (seconds per second) in the seconds from
         `from_s` to before `to_s`, and in all others with a service that has the cores nearly for itself."""
-        total = {"others": 0.0, "waited": 0.0, "used": 0.0}
+        usual = {"others": 0.05, "waited": 0.02, "used": 0.3, "rig": 0.0, "rig_used": 0.1}
+        busy = {"others": others_s, "waited": waited_s, "used": used_s, "rig": rig_waited_s, "rig_used": 0.1}
+        total = dict.fromkeys(usual, 0.0)
         for second in range(-1, round(self.plan.load.duration_ms / 1000) + 10):
             t_ns = T0_NS + second * 1_000_000_000
+            is_busy = from_s <= second < to_s
+            machine = {"cores": cores, "others_cpu_s": total["others"], "pressure_s": 0.0}
             self.resources += [
                 {"t_ns": t_ns, "child": "sut", "cpu_s": total["used"], "run_delay_s": total["waited"]},
-                {"t_ns": t_ns, "child": "machine", "cores": cores, "others_cpu_s": total["others"], "pressure_s": 0.0},
+                {"t_ns": t_ns, "child": "backends", "cpu_s": total["rig_used"], "run_delay_s": total["rig"]},
+                {"t_ns": t_ns, "child": "machine", **machine, "others_most": dict(programs or {}) if is_busy else {}},
             ]
-            busy = from_s <= second < to_s
-            for name, figure, usual in (("others", others_s, 0.05), ("waited", waited_s, 0.02), ("used", used_s, 0.3)):
-                total[name] += figure if busy else usual
+            for name, figure in (busy if is_busy else usual).items():
+                total[name] += figure
+        return self
+
+    def calls_later(self, from_ms: float, to_ms: float, by_ms: float) -> Recording:
+        """The calls that come in [from, to) come, and are due and end, so much later. See `slowed` for the requests."""
+        t_ms = (self.calls["arrived_ns"] - T0_NS) / NS_PER_MS
+        chosen, by_ns = (t_ms >= from_ms) & (t_ms < to_ms), round(by_ms * NS_PER_MS)
+        for name in ("arrived_ns", "done_ns"):
+            self.calls[name][chosen] += by_ns
+        self.calls["due_ns"][chosen & (self.calls["due_ns"] > 0)] += by_ns
         return self
 
     def slowed(self, from_ms: float, to_ms: float, by_ms: float) -> Recording:

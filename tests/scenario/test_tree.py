@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import Problem
-from harness.scenario.source.tree import MappingNode, Node, ScalarNode, SequenceNode, Source, plain
-from harness.scenario.source.yaml_parser import parse
+from harness.model.tree import MappingNode, Node, ScalarNode, SequenceNode, Source, plain
+from harness.model.yaml_parser import parse
 
 
 def read(text: str) -> tuple[Node | None, tuple[Problem, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.rundir.searches.capacity import LoadStep, StepUpstream
+from harness.rundir.searches.capacity import LoadStep, StepGate, StepUpstream
 
 
 def step(rate_per_s: float, outcome: str = "held", **figures: Any) -> LoadStep:
@@ -40,3 +40,9 @@ def upstream(name: str = "azure", **figures: Any) -> StepUpstream:
     return StepUpstream.model_validate(
         {"name": name, "calls_per_s": 10.0, "p50_ms": 50.0, "in_flight_mean": 1.0, "in_flight_most": 3, **figures}
     )
+
+
+def gate(text: str, limit: float, **figures: Any) -> StepGate:
+    """A latency gate that held."""
+    known = {"text": text, "observed": limit / 2, "low": None, "high": None, "limit": limit, "unit": "ms"}
+    return StepGate.model_validate({**known, "breaks": False, "verdict": "pass", **figures})

@@ -13,18 +13,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.capacity_truth import Limited
+from bench.limited_queue import Limited
 from harness import verdict
 from harness.run.progress import NullDisplay
 from harness.run.run import Options, Session
 from harness.run.signals import Stopper
 from harness.rundir.results import canonical_json
+from harness.rundir.rows import SAMPLES, read_rows
 from harness.rundir.searches.capacity import recorded_steps
 from harness.scenario import load_scenario
 from harness.scenario.planner import cells
 from harness.search.capacity import Settings
 from harness.search.capacity_run import Asked, search_capacity
 from harness.stack.processes import orphans
+from tests.run import test_session_runs as sessions
 
 pytestmark = [pytest.mark.stack, pytest.mark.beside]
 POOL = Limited("pool", 4, 20, 400)
@@ -36,7 +38,7 @@ def scenario(folder: Path) -> Path:
     path.write_text(
         f"""\
 name: limited
-service: {{command: {json.dumps(POOL.argv)}, ready: GET /healthz within 20s}}
+service: {{command: {json.dumps(POOL.argv())}, ready: GET /healthz within 20s}}
 gateway: {{timeout: 5s}}
 load: {{request: GET /, rate: 10/s}}
 gates: [p50 < 400ms]
@@ -68,6 +70,29 @@ def test_a_service_that_carries_every_rate_up_to_the_highest(tmp_path: Path) -> 
     assert [line.step.run for line in recorded_steps(folder)] == [step.run for step in curve.steps]
     assert (folder / "report.html").stat().st_size > 5_000
     assert not orphans.members(plans[0]["stack_id"])
+
+
+@pytest.mark.nightly  # by day tests/search/test_load_plans.py plans streams, and tests/run runs them with logins
+def test_logins_streams_and_two_workers_are_searched_as_one_rate(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.yaml"
+    path.write_text(sessions.SCENARIO)
+    loaded = load_scenario(path)
+    settings = Settings(
+        first_per_s=10, to_per_s=18, within=0.1, refute_ms=3_000, soak_ms=5_000, alpha=0.05,
+        settle_ms=1_500, explore_ms=3_000, return_ms=1_000,
+    )  # fmt: skip
+    session = Session(Options(out=tmp_path / "runs", workers=2), NullDisplay(), Stopper())
+    folder, results = search_capacity(session, cells(loaded)[0], settings, Asked(None, None, None, 0.1))
+    assert [curve.fault for curve in results.curves] == [None, "azure-latency"]
+    for curve in results.curves:
+        assert curve.ended_by in ("to", "bracket", "undecided"), results.sentence
+        for step in curve.steps:
+            rows = [read_rows(folder / step.run / f"samples-{worker}.bin", SAMPLES) for worker in range(2)]
+            assert all(len(part) for part in rows), "both workers sent"
+            streams = [int((part["request"] == number).sum()) for number in range(2) for part in rows]
+            reads, orders = sum(streams[:2]), sum(streams[2:])
+            assert reads == pytest.approx(orders, rel=0.6), "both have 15/s at most, so each has half of the rate"
+            assert step.n == pytest.approx(step.rate_per_s * step.seconds, rel=0.6)
 
 
 def begun(folder: Path, *words: str) -> subprocess.Popen[str]:

@@ -15,7 +15,8 @@ from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.search import capacity
 from harness.search.capacity import RESTARTS_MOST, CurveSearch, Settings, longest_s, read_steps
-from harness.search.rate_search import WantedLoad
+from harness.search.level_search import WantedLoad
+from harness.search.search_progress import LoadUnderWay
 from harness.search.stack_loads import LoadRun, LoadSpec
 from tests.search.steps import step
 
@@ -34,8 +35,9 @@ class MadeUp:
         self.renewed = 0
         self.outcomes: list[str] = []
 
-    def run(self, spec: LoadSpec) -> LoadRun:
+    def run(self, spec: LoadSpec, tick: Callable[[float], None]) -> LoadRun:
         self.specs.append(spec)
+        tick(0.5)
         said = self._says(spec.rate_per_s, len(self.specs)) if self._says else ""
         if isinstance(said, Exception):
             raise said
@@ -55,12 +57,15 @@ def searched(
     made_up: MadeUp, plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any
 ) -> tuple[RateCurve, Exception | None]:
     def step_of(run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Any) -> tuple[LoadStep, object]:
+        options.get("pooled", []).append(len(before))
         made = step(load.rate_per_s, made_up.outcomes[-1], purpose=purpose, alpha=load.alpha, run=run.run_dir.name)
         return made, object()
 
     monkeypatch.setattr(capacity, "step_of", step_of)
     fault, recorded = options.get("fault"), options.get("recorded", [])
-    search = CurveSearch(made_up, plan, fault, settings=SETTINGS, folder=folder, say=lambda _: None)  # type: ignore[arg-type]
+    further = {name: options[name] for name in ("show", "clock_s") if name in options}
+    loads: Any = made_up
+    search = CurveSearch(loads, plan, fault, settings=SETTINGS, folder=folder, say=lambda _: None, **further)
     return search.run(recorded, 2, {})
 
 
@@ -103,15 +108,37 @@ def test_one_that_does_not_come_back_is_metastable_and_started_anew(
     assert ended is None or isinstance(ended, RigError)
 
 
-def test_one_that_has_to_be_started_anew_again_and_again_ends_the_search(
+def test_one_that_dies_above_a_rate_is_started_anew_each_time_and_that_is_what_stops_it(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_up = MadeUp(says=lambda rate_per_s, _: ServiceGone("it died") if rate_per_s > 3 else "held")
     curve, ended = searched(made_up, plan, tmp_path, monkeypatch)
-    assert isinstance(ended, RigError)
-    assert made_up.renewed == RESTARTS_MOST
-    assert curve.ended_by == "rig"
-    assert all(each.reason == "the service ended during the load" for each in curve.steps if each.outcome == "broke")
+    assert ended is None
+    assert curve.certified_per_s is not None and curve.refuted_per_s is not None
+    assert curve.certified_per_s <= 3 < curve.refuted_per_s
+    assert made_up.renewed == sum(each.service_ended is not None for each in curve.steps) > RESTARTS_MOST
+    assert curve.limiter.kind == "service_ended" and "it died" in curve.limiter.witness
+    assert "restarted" in curve.findings and "metastable" not in curve.findings
+
+
+def test_a_rate_that_held_by_chance_is_no_return_and_the_service_not_metastable(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(19, says=lambda rate_per_s, number: "held" if number == 1 else "")
+    curve, ended = searched(made_up, plan, tmp_path, monkeypatch)
+    assert ended is None
+    assert "metastable" not in curve.findings and "restarted" in curve.findings
+    returns = [each.rate_per_s for each in curve.steps if each.purpose == "return"]
+    assert returns[:3] == [20, 20, 10] and made_up.renewed == 1
+    assert curve.certified_per_s is not None and 16 < curve.certified_per_s <= 19, "a lower rate is soaked"
+
+
+def test_a_search_that_ended_early_does_not_say_that_nothing_stopped_the_service(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(100, says=lambda _, number: Interrupted("stop") if number > 2 else "")
+    curve, _ = searched(made_up, plan, tmp_path, monkeypatch)
+    assert curve.limiter.witness == "not known yet: the search ended early"
 
 
 def stopped_after(loads: int) -> Says:
@@ -170,3 +197,52 @@ def test_how_long_it_may_take_is_known_before() -> None:
     """Nine explorative loads in four minutes, then the certificates."""
     certificates_s = 3 * 45 + 2 * 25
     assert longest_s(SETTINGS) - certificates_s < 240
+
+
+def test_while_a_load_is_under_way_it_says_what_is_certified_and_how_long_is_left(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[LoadUnderWay] = []
+    searched(MadeUp(100), plan, tmp_path, monkeypatch, show=seen.append)
+    assert [load.purpose for load in seen][-3:] == ["soak", "refute", "return"]
+    assert {(load.at_s, load.fault) for load in seen} == {(0.5, None)}
+    assert [load.certified_per_s is None for load in seen[-3:]] == [True, False, False]
+    left = [load.curve_left_s for load in seen if load.purpose != "return"]
+    assert left == sorted(left, reverse=True), "the time left falls with every load"
+    assert seen[0].curve_left_s == pytest.approx(longest_s(SETTINGS) - 0.5)
+    assert all(load.curve_left_s >= load.length_s - load.at_s for load in seen)
+
+
+def test_each_step_says_what_it_cost_in_all(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(10_000))
+    curve, _ = searched(MadeUp(100), plan, tmp_path, monkeypatch, clock_s=lambda: float(next(times)))
+    assert {step.wall_s for step in curve.steps} == {1.0}
+
+
+def test_loads_in_which_the_machine_gave_out_are_not_pooled(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pooled: list[int] = []
+    said = iter(["generator", "undecided", "undecided"])
+    searched(MadeUp(says=lambda *_: next(said, "held")), plan, tmp_path, monkeypatch, pooled=pooled)
+    assert pooled[:3] == [0, 0, 1]
+
+
+def test_a_busy_machine_is_not_taken_for_a_service_that_does_not_come_back(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(100)
+    busy = iter(["generator"])
+    tried: list[int] = []
+
+    def says(_rate_per_s: float, number: int) -> str:
+        if made_up.specs[-1].judged_ms == SETTINGS.return_ms:
+            tried.append(number)
+            return next(busy, "")
+        return ""
+
+    made_up._says = says
+    curve, ended = searched(made_up, plan, tmp_path, monkeypatch)
+    assert ended is None and made_up.renewed == 0
+    assert "metastable" not in curve.findings
+    assert tried[1] == tried[0] + 1, "it was tried once more"

@@ -66,6 +66,41 @@ def test_a_count_that_grew_and_then_stood_still(what: str) -> None:
     assert growing == "not_known"
 
 
+def test_threads_are_named_before_the_calls_that_they_make() -> None:
+    def has(count: int, in_flight: float) -> dict[str, Any]:
+        calls = upstream("gcp", in_flight_most=count - 4, in_flight_mean=count - 4.5)
+        return {"threads_most": count, "in_flight_mean": in_flight, "upstreams": (calls,)}
+
+    found = {"first": has(10, 2), "held": has(40, 20), "broke": has(64, 40), "most": has(64, 300)}
+    assert stopped_by(**found) == "threads"
+    without = {name: {**figures, "threads_most": 64} for name, figures in found.items()}
+    assert stopped_by(**without) == "upstream_calls"
+
+
+def test_connections_that_were_refused() -> None:
+    full = {"refused": 30, "n": 480}
+    assert stopped_by(**{**same(), "broke": full}) == "gateway_refusals"
+    found = limiter_of([step(10), step(40, "broke", **full)], cores=2, capacities={})
+    assert found.witness.startswith("refused connections: 30 of 480 requests found no connection")
+    assert found.figures == {"refused": 30}
+    for too_few in ({"refused": 4, "n": 480}, {"refused": None, "n": 480}, {"refused": 0, "n": 0}):
+        assert stopped_by(**{**same(), "broke": too_few}) == "not_known"
+
+
+def test_a_queue_of_connections_that_fills_since_the_processor_is_full_is_not_what_stops_it() -> None:
+    assert stopped_by(**{**same(), "broke": {"refused": 200, "cpu_cores": 1.95}}) == "cpu"
+
+
+def test_sockets_that_are_those_of_the_requests_themselves_stop_nothing() -> None:
+    """A service without a limit of sockets, whose queue of requests was as long in a long load as in a steeper one."""
+
+    def has(count: int, in_flight: float) -> dict[str, Any]:
+        return {"sockets_most": count, "in_flight_mean": in_flight}
+
+    collapsed = {"first": has(8, 4), "held": has(20, 10), "broke": has(420, 180), "most": has(425, 260)}
+    assert stopped_by(**collapsed) == "not_known"
+
+
 def test_figures_that_are_unknown_name_nothing() -> None:
     unknown = {"cpu_cores": None, "busiest_thread": None, "threads_most": None, "sockets_most": None}
     assert stopped_by(**same(**unknown)) == "not_known"

@@ -146,3 +146,10 @@ def test_a_load_whose_requests_all_have_rates_can_be_searched(tmp_path: Path) ->
     refuse_unsearchable(base)
     (stream,) = at(base, 70).load.streams
     assert (stream.name, stream.schedule.stages[0].start_per_s) == ("GET /offers", 70)
+
+
+def test_what_a_gate_is_about_is_recorded_in_its_loads(tmp_path: Path) -> None:
+    base = planned(tmp_path, "p99(ttfb) < 2s, metric aggregator_requests_total < 2")
+    load = at(base, 20)
+    assert load.times_first_byte and load.metrics == base.metrics != ()
+    assert not at(planned(tmp_path, "p99 < 2s"), 20).times_first_byte

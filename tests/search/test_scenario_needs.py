@@ -79,11 +79,13 @@ def test_the_command_says_it_for_people_and_programs(monkeypatch: pytest.MonkeyP
     said = CliRunner().invoke(plan_command, ["azure-slow", "ladder"], standalone_mode=False)
     assert "azure-slow: `tailgate run` takes about 2m 57s here" in said.output
     assert "cell parallel as above" in said.output
+    assert "`tailgate capacity` usually takes about" in said.output
     document = json.loads(CliRunner().invoke(plan_command, ["ladder", "--json"], standalone_mode=False).output)
     assert document["kind"] == "plan"
     (ladder,) = document["scenarios"]
     assert ladder["wall_s"] == pytest.approx(sum(cell["wall_s"] for cell in ladder["cells"]))
     assert len(ladder["cells"]) == 6
+    assert 0 < ladder["capacity"]["usual_s"] < ladder["capacity"]["most_s"] < 2 * 20 * 60
 
 
 def test_a_gate_on_a_stream_has_its_rate_and_its_time(tmp_path: Path) -> None:

@@ -60,10 +60,9 @@ def test_the_last_word_says_whose_fault_it_is(lines: list[str], part: str, messa
     ids=["forwarder", "stream"],
 )
 def test_a_real_server_that_refuses_connections_is_called_by_its_name(
-    fields: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fields: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Port 1 of this machine takes no connections. What the process prints is what the test above reads."""
-    monkeypatch.setattr(process, "_raise_open_file_limit", lambda: None)
     pay = upstream("pay").model_copy(update={"kind": "url", "fake": None, **fields})
     plan(pay).write(tmp_path)
     assert process.main([str(tmp_path)]) == 4

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.stack.names import RUN_VARIABLE
+from harness.stack.names import FAR_VARIABLE, RUN_VARIABLE
 from harness.stack.processes import detached
 from harness.stack.processes.detached import Detached
 
@@ -23,6 +23,10 @@ class Made:
     pid: int
     began: float = 1.0
     parent: int | None = None
+    is_far: bool = False
+
+    def environ(self) -> dict[str, str]:
+        return {FAR_VARIABLE: "1"} if self.is_far else {}
 
     def parents(self) -> list[Made]:
         return [] if self.parent is None else [Made(self.parent)]
@@ -89,3 +93,9 @@ def test_a_pid_that_another_process_has_now_is_asked_anew(before: str, now: str,
 def test_what_another_child_has_started_in_a_session_of_its_own_is_not_the_services(host: Host) -> None:
     host.tells = {Made(1001, parent=900): OURS, Made(1002, parent=800): OURS}
     assert host.look(900) == [1002]
+
+
+def test_a_load_generator_that_tailgate_worker_has_started_here_is_not_the_services(host: Host) -> None:
+    """It has the run in its environment too, and another session."""
+    host.tells = {Made(1001): OURS, Made(1002, is_far=True): OURS}
+    assert host.look() == [1001]

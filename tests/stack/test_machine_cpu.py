@@ -209,6 +209,28 @@ def test_steal_is_others_time(scene: Proc) -> None:
     assert others_s(scene, 0.4, 0.0, 0.4, 0.0, steal_s=0.5) == pytest.approx(0.5)
 
 
+def test_what_a_hypervisor_took_is_told_apart(scene: Proc) -> None:
+    """On a core that the service may use; a core whose counter falls has taken nothing."""
+    cpu = MachineCpu(scene.folder)
+    assert cpu.sample([40], [SERVICE]).stolen_cpu_s == 0.0
+    for steal_s, total_s in ((0.5, 0.5), (0.8, 0.8), (0.1, 0.8)):
+        scene.cores(0.4, 0.0, steal_s=steal_s)
+        assert cpu.sample([40], [SERVICE]).stolen_cpu_s == pytest.approx(total_s)
+
+
+def test_the_programs_outside_the_run_that_used_most_are_named(scene: Proc) -> None:
+    cpu = MachineCpu(scene.folder)
+    for pid, name in ((80, "dd"), (81, "cc1plus"), (82, "cc1plus"), (83, "idle"), (84, "gone"), (SERVICE, "serve")):
+        scene.process(pid, parent=40 if pid == SERVICE else 1)
+        if name != "gone":
+            (scene.folder / str(pid) / "comm").write_text(f"{name}\n", encoding="utf-8")
+    assert cpu.sample([40], [SERVICE]).others_most == {}
+    for pid, own_s in ((80, 0.3), (81, 0.2), (82, 0.25), (83, 0.04), (84, 0.9), (SERVICE, 1.0)):
+        scene.process(pid, own_s, parent=40 if pid == SERVICE else 1)
+    scene.process(90, 5.0)  # it has come since, and may have used its time long before
+    assert cpu.sample([40], [SERVICE]).others_most == {"dd": 0.3, "cc1plus": 0.45}
+
+
 def test_interrupts_are_nobodys(scene: Proc) -> None:
     """The columns irq and softirq hold 77 and 88 ticks a core."""
     assert read_cores(scene.folder)[0].used_s == 0.0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from harness.errors import RigError
@@ -25,6 +26,7 @@ from harness.rundir.rows import NO_SEQ
 from harness.stack.client import StackClient
 from harness.stack.events import FaultChanged
 from harness.stack.processes import orphans
+from harness.stack.standby.pool import WORKER
 from harness.verdict import judge
 from tests.stack.stack_scene import Scene, assert_nothing_left, make_plan, until_done
 
@@ -75,6 +77,11 @@ def _pids(loads: Loads) -> dict[str, int]:
     return {name: loads.scene.pid_of(word) for name, word in words.items()}
 
 
+def _on_standby(loads: Loads) -> set[int]:
+    members = [member.process for member in orphans.members(loads.first.run_id)]
+    return {each.pid for each in members if {"harness.stack.standby.child", WORKER} <= set(each.cmdline())}
+
+
 def _gateway_seqs(folder: Path) -> list[int]:
     lines = (folder / "gateway.ndjson").read_text().splitlines()
     return [int(seq) for line in lines if (seq := json.loads(line)["seq"])]
@@ -88,8 +95,11 @@ def test_three_loads_each_with_their_own_records(loads: Loads) -> None:
         assert _fly(stack) == []
         ends.append(stack.end_load())
         for number, latency_ms in ((1, 300), (2, 0)):
+            waiting = _on_standby(loads)
             stack.load(loads.plan(number, latency_ms=latency_ms, window=(300, 900)), loads.folder(number))
             assert _pids(loads) == pids, "the stack stays"
+            assert len(waiting) == number - 1, "a later load has a worker on standby for the one after it"
+            assert all(psutil.pid_exists(pid) for pid in waiting), "which is that load's worker now"
             happened = _fly(stack)
             assert ("applied" in happened) == ("verified" in happened) == (latency_ms > 0)
             ends.append(stack.end_load())
@@ -144,7 +154,7 @@ def test_a_service_that_died_between_two_loads_makes_the_next_impossible(loads: 
         _fly(stack)
         stack.end_load()
         loads.scene.kill("stub_service")
-        with pytest.raises(RigError, match="the service ended with signal 9 before it was ready"):
+        with pytest.raises(RigError, match="the service ended by signal 9 before it was ready"):
             stack.load(loads.plan(1), loads.folder(1))
     assert_nothing_left(loads.first, loads.folder(0))
     assert not (loads.folder(1) / "control").exists()

@@ -15,7 +15,7 @@ def line(token: str) -> bytes:
 
 async def read(*pieces: bytes, close_early: bool = False) -> set[str]:
     secrets: set[str] = {"known"}
-    reader = TokenReader(secrets)
+    reader = TokenReader(secrets, asyncio.get_running_loop())
     fd = os.dup(reader.write_fd)
     reader.release_writer()
     for piece in pieces:
@@ -45,7 +45,7 @@ def test_a_torn_line_is_added_as_it_is() -> None:
 def test_a_line_without_end_does_not_grow_for_ever() -> None:
     async def many() -> set[str]:
         secrets: set[str] = set()
-        reader = TokenReader(secrets)
+        reader = TokenReader(secrets, asyncio.get_running_loop())
         for _ in range(40):
             os.write(reader.write_fd, b"x" * 60_000)
             await asyncio.sleep(0)
@@ -59,3 +59,18 @@ def test_a_line_without_end_does_not_grow_for_ever() -> None:
     found = asyncio.run(many())
     assert "after" in found
     assert max(map(len, found)) < 1_100_000
+
+
+def test_without_a_loop_it_reads_when_it_is_asked() -> None:
+    reader = TokenReader(set())
+    fd = os.dup(reader.write_fd)
+    reader.release_writer()
+    os.write(fd, line("one"))
+    reader.read()
+    assert reader.secrets == {"one"}
+    os.write(fd, line("two"))
+    os.close(fd)
+    reader.read()
+    reader.read()  # the other end is gone, which is no error
+    assert reader.secrets == {"one", "two"}
+    reader.close()

@@ -27,7 +27,7 @@ BREACHES = [
     ("Imports go down the house only", "harness/rundir/rows.py", "import harness.evidence"),
     ("Inside the harness every module has its layer", "harness/errors.py", "import harness.rundir.plan"),
     ("The rooms of the stack are layers", "harness/stack/processes/ports.py", "import harness.stack.environment"),
-    ("The rooms of the scenario are layers", "harness/scenario/source/tree.py", "import harness.scenario.load"),
+    ("The rooms of the scenario are layers", "harness/scenario/source/merge.py", "import harness.scenario.load"),
     ("The rooms of a run are layers", "harness/run/signals.py", "import harness.run.run"),
 ]
 

@@ -25,7 +25,7 @@ from harness.scenario.planning.plan_faults import (
 from harness.stack.processes import probe
 from harness.stack.processes.own_tls import client_context
 from harness.toxiproxy.client import ToxiproxyClient
-from harness.upstreams.fake import CANARY_REQUEST_BYTES
+from harness.upstreams.upstream import CANARY_REQUEST_BYTES
 from tests.toxiproxy.wire import Seen, play
 from tests.toxiproxy.world import plan, upstream
 

@@ -11,11 +11,19 @@ from typing import Any
 import pytest
 
 from harness.rundir.planned.routes import PlannedAnswer, PlannedRoute
-from harness.upstreams.routes.har import read_har
+from harness.upstreams.routes.har import read_hosts
 from harness.upstreams.routes.routes_read import RoutesRead, UnreadableRoutes
 
 Entry = dict[str, Any]
 URL = "https://api.example.com/v1/search?to=BER"
+
+
+def read_har(path: Path, host: str) -> RoutesRead:
+    """The routes of one host of a recording. Raises UnreadableRoutes."""
+    found = read_hosts(path, (host,))[host]
+    if isinstance(found, UnreadableRoutes):
+        raise found
+    return found
 
 
 def pairs(given: Sequence[tuple[str, str]]) -> list[dict[str, str]]:

@@ -13,12 +13,12 @@ from typing import Any, Final
 import pytest
 
 from harness.upstreams.routes import read as read_module
-from harness.upstreams.routes.har import entries, read_har, read_hosts, reading
+from harness.upstreams.routes.har import entries, read_hosts, reading
 from harness.upstreams.routes.har.exchanges import RecordedExchange, exchanges_of
 from harness.upstreams.routes.read import read_routes
 from harness.upstreams.routes.routes_read import RoutesRead, UnreadableRoutes
 from tests.scenario.world import load, plan_of
-from tests.upstreams.har_files import URL, document, entry, mitmproxy_entry, written
+from tests.upstreams.har_files import URL, document, entry, mitmproxy_entry, read_har, written
 
 WRONG: Final[tuple[Any, ...]] = (None, 7, -1, 1.5, 10**15, 1e300, True, "", "x", [], [None, 1], {}, {"item": [1]})
 

@@ -10,13 +10,16 @@ import pytest
 
 from harness import verdict
 from harness.cli.group import main
+from harness.evidence import Evidence
 from harness.gates.reference.machine import machine_difference
 from harness.rundir.plan import Plan
 from harness.rundir.planned.fault import FaultWindow
 from harness.rundir.planned.load import PlannedRequest, Schedule, Stage
 from harness.rundir.planned.upstream import Endpoint
 from harness.rundir.yardstick import Yardstick, read_yardstick
+from harness.verdict.comparison import compare as judge_pair
 from harness.verdict.likeness import plan_differences
+from tests.gates.test_resource_gate import reading
 from tests.rundir.recording import Recording, make_plan, record, slow_fault
 
 Change = Callable[[Plan], Plan]
@@ -224,3 +227,104 @@ def test_a_damaged_yardstick_is_none(tmp_path: Path) -> None:
     (folder / "yardstick.json").write_text('{"before_ms": ')
     assert read_yardstick(folder) is None
     assert verdict.write(folder).run.machine.yardstick is None
+
+
+# ---------------------------------------------------------------- figures beside the quantiles
+
+
+def rows_of(folder: Path, changed: Callable[[Recording], None], plan: Plan | None = None) -> dict[tuple[str, str], str]:
+    """The verdicts of the rows of the baseline by metric and request; BASE is unchanged."""
+    base, head = (
+        run_dir(folder / name, plan or a_plan(), change) for name, change in (("base", steady), ("head", changed))
+    )
+    found = judge_pair(Evidence.load(base), Evidence.load(head), 1.1)
+    return {(row.metric, row.request or ""): row.verdict for row in found.rows if row.phase == "baseline"}
+
+
+def steady(made: Recording) -> None:
+    rows = made.samples
+    rows["sent_ns"] = rows["intended_ns"]
+    rows["first_ns"], rows["done_ns"] = rows["intended_ns"] + 50_000_000, rows["intended_ns"] + 100_000_000
+
+
+def test_first_bytes_can_be_worse_where_the_last_ones_are_not(tmp_path: Path) -> None:
+    def late_first_bytes(made: Recording) -> None:
+        steady(made)
+        made.samples["first_ns"] += 20_000_000
+
+    rows = rows_of(tmp_path, late_first_bytes)
+    assert rows["p99", ""] in ("fine", "too_short") and rows["p50", ""] == "fine"
+    assert rows["p99(ttfb)", ""] in ("worse", "too_short")
+    assert rows["mean", ""] == "fine"
+
+
+def test_a_mean_can_be_worse_where_no_quantile_is(tmp_path: Path) -> None:
+    """p50 and p90 are the same; one request in fifty takes three seconds."""
+
+    def a_heavy_tail(made: Recording) -> None:
+        steady(made)
+        made.samples["done_ns"][made.samples["seq"] % 50 == 0] += 2_900_000_000
+
+    rows = rows_of(tmp_path, a_heavy_tail)
+    assert (rows["p50", ""], rows["p90", ""], rows["mean", ""]) == ("fine", "fine", "worse")
+
+
+def test_first_bytes_that_a_run_does_not_know_are_not_compared(tmp_path: Path) -> None:
+    def unknown(made: Recording) -> None:
+        steady(made)
+        made.samples["first_ns"] = 0
+
+    assert ("p99(ttfb)", "") not in rows_of(tmp_path, unknown)
+
+
+def test_single_requests_are_compared_where_there_are_several(tmp_path: Path) -> None:
+    plan = a_plan()
+    (one,) = plan.load.requests[:1]
+    requests = (one, one.model_copy(update={"name": "orders"}))
+    plan = plan.model_copy(update={"load": plan.load.model_copy(update={"requests": requests})})
+
+    def slow_orders(made: Recording) -> None:
+        in_turn(made)
+        made.samples["done_ns"][made.samples["request"] == 1] += 50_000_000
+
+    def in_turn(made: Recording) -> None:
+        steady(made)
+        made.samples["request"] = made.samples["seq"] % 2
+
+    base, head = (run_dir(tmp_path / name, plan, change) for name, change in (("b", in_turn), ("h", slow_orders)))
+    found = judge_pair(Evidence.load(base), Evidence.load(head), 1.1)
+    named = {row.request: row.ratio for row in found.rows if row.phase == "baseline" and row.request}
+    assert named == {one.name: 1.0, "orders": 1.5}
+    assert {row.request for row in judge_pair(Evidence.load(base), Evidence.load(base), 1.1).rows} == {
+        None,
+        one.name,
+        "orders",
+    }
+
+
+def test_processor_time_is_shown_and_decides_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def using(cpu_s: float) -> Callable[[Recording], None]:
+        def change(made: Recording) -> None:
+            steady(made)
+            made.resources = [reading(t + 0.5, cpu_s=10 + cpu_s * (t + 2)) for t in range(-2, 115)]
+
+        return change
+
+    base, head = (run_dir(tmp_path / str(cpu_s), a_plan(), using(cpu_s)) for cpu_s in (0.2, 0.6))
+    code, out, _ = compare(capsys, base, head)
+    assert code == 0, out
+    line = next(line for line in out.splitlines() if line.startswith("baseline") and " cpu " in line)
+    assert line.split()[-1] == "shown" and "× 3.0" in line
+    assert "4.90 ms →" in line and "14.7 ms" in line
+
+
+def test_an_undecided_mean_leaves_the_verdict_alone(tmp_path: Path) -> None:
+    def one_long_spell(made: Recording) -> None:
+        steady(made)
+        made.samples["done_ns"][1_000:1_010] += 1_900_000_000
+
+    base, head = (run_dir(tmp_path / name, a_plan(), change) for name, change in (("b", steady), ("h", one_long_spell)))
+    found = judge_pair(Evidence.load(base), Evidence.load(head), 1.1)
+    by_metric = {row.metric: row.verdict for row in found.rows if row.phase == "baseline"}
+    assert by_metric["mean"] == "unknown"
+    assert (found.verdict, found.exit_code) == ("fine", 0), by_metric

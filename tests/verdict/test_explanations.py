@@ -54,6 +54,12 @@ def slow_by(wait_ms: float, observed_ms: float | None, endings: tuple[Ending, ..
     return Failure(make_plan(), parse_gate("p90 < 1s"), finding, None, stock, endings)
 
 
+def test_no_upstream_is_blamed_for_answers_that_failed_a_check() -> None:
+    failure = slow_by(500.0, None, (Ending(outcome="bad_answer", n=40), Ending(outcome="slow", n=10)))
+    assert "stock" not in why_failed(failure)
+    assert failure.context.slowest_upstream is None
+
+
 @pytest.mark.parametrize(
     ("wait_ms", "observed_ms", "is_named"),
     [(98.8, 2_750.0, False), (274.0, 2_750.0, False), (276.0, 2_750.0, True), (2_000.0, None, True), (0.0, None, True)],

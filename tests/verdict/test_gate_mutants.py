@@ -15,7 +15,9 @@ from harness.evidence import Evidence
 from harness.evidence.completeness import complete
 from harness.gates.answered.mean_judge import _answered as _real_answered
 from harness.gates.readings.growth import Growth
+from harness.gates.readings.growth import growth as _real_growth
 from harness.gates.readings.metric_judge import _level as _real_level
+from harness.gates.readings.per_request import FIGURES
 from harness.gates.shares.share_bounds import bounds_of
 from harness.rundir.metrics.readings import MetricReading
 from harness.rundir.rows import Outcome
@@ -23,7 +25,7 @@ from harness.rundir.yardstick import Yardstick
 from harness.units import NS_PER_MS, NS_PER_S
 from tests.gates.test_resource_gate import reading
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
-from tests.verdict.test_mutants import Mutant, Patch, swap
+from tests.verdict.mutant import Mutant, Patch, swap
 
 
 def one_failure() -> Recording:
@@ -99,6 +101,32 @@ def a_worker_ended() -> Recording:
     return with_cpu("cpu < 8ms", lambda t: 0.2 * t + (40.0 if t < 50 else 0.0))
 
 
+def with_log(gate: str, log_bytes: Callable[[float], float], *, every_s: int = 1) -> Recording:
+    made = record(make_plan(gates=[gate]))
+    made.resources = [reading(t + 0.5, log_bytes=round(9_000_000 + log_bytes(t))) for t in range(-2, 112, every_s)]
+    return made
+
+
+def a_log_of_half_the_requests() -> Recording:
+    """4 kB a second: 100 bytes for each of 40 arrivals, 200 for each that was sent."""
+    made = with_log("log < 150B", lambda t: 4_000 * t)
+    made.samples["outcome"][made.samples["seq"] % 2 == 0] = Outcome.DROPPED
+    return made
+
+
+def a_log_begun_anew() -> Recording:
+    """Halfway the log was cut short, after it had grown beyond the limit, and it hardly grew from then on."""
+    return with_log("log < 150B", lambda t: 4_000 * t if t < 50 else 0.0)
+
+
+def a_talkative_service() -> Recording:
+    return with_log("log < 50B", lambda t: 4_000 * t)
+
+
+def a_log_seldom_looked_at() -> Recording:
+    return with_log("log < 150B", lambda t: 4_000 * t, every_s=30)
+
+
 def too_short_for_a_mean() -> Recording:
     return record(make_plan(gates=["mean < 1s"], duration_ms=20_000))
 
@@ -122,6 +150,10 @@ def no_such_metric() -> Recording:
 
 def _mean_level(gate: Any, run: Any, series: Any, phase: str) -> Any:
     return replace(_real_level(gate, run, series, phase), highest=float(series.values.mean()))
+
+
+def _as_if_nothing_fell(*arguments: Any) -> Any:
+    return replace(_real_growth(*arguments), fell=False)
 
 
 def _without_the_slowest(gate: Any, pool: Any) -> Any:
@@ -191,6 +223,34 @@ MUTANTS = (
         wrong="fail",
     ),
     Mutant(
+        "log: divided by the planned arrivals, not by what ended",
+        a_log_of_half_the_requests,
+        swap("harness.gates.readings.growth.Outcome", _NOTHING_DROPPED),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "log: what was written before the file was cut short is forgotten",
+        a_log_begun_anew,
+        swap("harness.gates.readings.per_request_judge.growth", _as_if_nothing_fell),
+        right="inconclusive",
+        wrong="pass",
+    ),
+    Mutant(
+        "log: processor time read in its place",
+        a_talkative_service,
+        lambda patch: patch.setitem(FIGURES, "log", "cpu_s"),
+        right="fail",
+        wrong="pass",
+    ),
+    Mutant(
+        "log: few readings are enough",
+        a_log_seldom_looked_at,
+        swap("harness.gates.readings.per_request_judge.READINGS_LEAST", 1),
+        right="inconclusive",
+        wrong="pass",
+    ),
+    Mutant(
         "metric: a gauge's mean for its highest reading",
         a_full_pool,
         swap("harness.gates.readings.metric_judge._level", _mean_level),
@@ -237,11 +297,7 @@ MUTANTS = (
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.mistake)
 def test_the_mistake_changes_a_verdict(mutant: Mutant, tmp_path: Path) -> None:
-    run = Evidence.load(mutant.make().write(tmp_path))
-    assert verdict.judge(run).verdict == mutant.right
-    with pytest.MonkeyPatch.context() as patch:
-        mutant.patch(patch)
-        assert verdict.judge(Evidence.load(tmp_path)).verdict == mutant.wrong
+    mutant.changes_a_verdict(tmp_path)
 
 
 @pytest.mark.parametrize(

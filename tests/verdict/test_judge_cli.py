@@ -189,7 +189,7 @@ def test_a_head_that_only_fails_is_surely_worse(tmp_path: Path, capsys: pytest.C
     base, head = incident("timeout").write(tmp_path / "base"), incident("parallel").write(tmp_path / "head")
     code, out = run(capsys, "compare", str(base), str(head), "--max-ratio", "2")
     assert code == 1
-    assert "azure-slow        p99     1.00 s →         ∞" in out
+    assert "azure-slow        p99      1.00 s →         ∞" in out
 
 
 def test_a_rig_failure_is_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from harness.evidence import Evidence, Pool
 from harness.evidence.locustfile_notes import locustfile_notes
@@ -16,6 +17,8 @@ from harness.rundir.locustfile.request_names import RequestNameBook
 from harness.rundir.plan import Plan
 from harness.rundir.results import Results
 from harness.rundir.rows import Outcome
+from harness.units import NS_PER_MS
+from harness.verdict.attribution import Attribution
 from harness.verdict.bad_seconds.late import send_lag_ns
 from harness.verdict.judging import judge, write_judged
 from reports.report import write_reports
@@ -259,3 +262,28 @@ def test_calls_belong_to_the_request_of_the_task_that_was_sent_before_them(tmp_p
 def test_without_later_requests_a_call_belongs_to_its_arrival(tmp_path: Path) -> None:
     run = Evidence.load(write(alternating(record(locustfile_plan("errors < 1%")), 1), tmp_path, "look"))
     assert run.call_requests is run.call_arrivals
+
+
+def test_a_slow_request_is_explained_by_its_own_calls(tmp_path: Path) -> None:
+    """A task waits 900 ms for gcp, and then asks azure five times at once, each for 300 ms: gcp made it slow."""
+    recording = record(locustfile_plan("p99 < 1s"))
+    quotes = recording.samples
+    offers = quotes.copy()
+    quotes["sent_ns"], quotes["done_ns"] = quotes["intended_ns"], quotes["intended_ns"] + 900 * NS_PER_MS
+    offers["intended_ns"] = offers["sent_ns"] = quotes["done_ns"]
+    offers["done_ns"], offers["part"] = offers["sent_ns"] + 300 * NS_PER_MS, 1
+    quotes["request"], offers["request"] = 1, 2
+    calls = recording.calls[recording.calls["upstream"] == 1]
+    intended_ns = quotes["intended_ns"][calls["seq"]]
+    calls["arrived_ns"], calls["done_ns"] = intended_ns, intended_ns + 900 * NS_PER_MS
+    of_azure = np.repeat(calls, 5)
+    of_azure["upstream"] = 0
+    of_azure["arrived_ns"] = np.repeat(calls["done_ns"], 5)
+    of_azure["done_ns"] = of_azure["arrived_ns"] + 300 * NS_PER_MS
+    recording.samples, recording.calls = np.concatenate([quotes, offers]), np.concatenate([calls, of_azure])
+    run = Evidence.load(write(recording, tmp_path, "quotes", "offers"))
+    azure, gcp, _aws = Attribution(Pool.of(run), ["whole"]).of("whole")
+    assert (azure.slowest_share, gcp.slowest_share) == (0.0, 1.0)
+    assert gcp.wait_caused_ms == pytest.approx(900)
+    assert gcp.calls_per_arrival == pytest.approx(1.0, abs=0.01)
+    assert azure.calls_per_arrival == pytest.approx(5.0, abs=0.1)

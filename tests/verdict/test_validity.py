@@ -15,6 +15,8 @@ from harness.evidence import Evidence
 from harness.rundir.canaries import Connections
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.manifest import HarnessFault, ProcessExit, RunEnd
+from harness.rundir.planned.load import RemoteWorkers
+from harness.rundir.planned.upstream import Endpoint
 from harness.rundir.results import Results
 from tests.rundir.recording import T0_NS, Recording, down_fault, make_plan, record, slow_fault
 
@@ -322,6 +324,19 @@ def test_a_busy_generator_is_blamed_only_together_with_lag(tmp_path: Path) -> No
     results = judged(made, tmp_path)
     assert results.verdict == "pass"
     assert {one.check: one.detail for one in results.validity}["generator_cpu"].endswith("97.0 % of a core")
+
+
+def test_busy_load_processes_elsewhere_are_blamed_together_with_lag(tmp_path: Path) -> None:
+    """The second worker is on another machine, and takes its whole core."""
+    made = late_between(20_000, 40_000, 1_500)
+    remote = RemoteWorkers(listen=Endpoint(port=1), token_file="/token")
+    made.plan = made.plan.model_copy(update={"load": made.plan.load.model_copy(update={"remote": remote})})
+    made.resources = [
+        {"t_ns": t * 10**9, "child": "locust-0", "host": "far", "cpu_s": t * 0.97, "run_delay_s": None}
+        for t in range(60)
+    ]
+    (cpu,) = (one for one in judged(made, tmp_path).validity if one.check == "generator_cpu")
+    assert (cpu.ok, cpu.detail) == (False, "the busiest load worker used 97.0 % of a core")
 
 
 # ---------------------------------------------------------------- the guard

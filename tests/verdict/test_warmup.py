@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -224,3 +224,41 @@ def test_calls_are_counted_by_number_and_route() -> None:
     assert CallCounts.of(calls) == CallCounts(2, 1, 2, 1, arrivals=2)
     calls["seq"] = [1, 1, 1, NO_SEQ]
     assert CallCounts.of(calls) == CallCounts(3, 2, 1, 0, arrivals=1)
+
+
+# ---------------------------------------------------------------- was it the machine?
+
+
+def timed_out(called_late_ms: float = 0.0, **others: Any) -> Recording:
+    """Every request gets a 504 after 2 s, beside others that take the cores."""
+    made = failing(stopped(), Outcome.GATEWAY_TIMEOUT, 504)
+    made.samples["done_ns"] = made.samples["sent_ns"] + 2_000_000_000
+    made.calls["arrived_ns"] += round(called_late_ms * 1e6)
+    made.beside(-1, 5, **others)
+    made.resources = [line for line in made.resources if line["t_ns"] <= T0_NS + 5_000_000_000]
+    return made
+
+
+def test_a_warm_up_that_others_held_up_says_nothing_about_the_service(tmp_path: Path) -> None:
+    results = judged(timed_out(1_500, waited_s=1.8), tmp_path)
+    assert (results.verdict, results.exit_code) == ("rig_failure", 4)
+    assert results.reason.startswith("the machine was busy with something else: in 3 of 3 seconds (0 s to 3 s)")
+    assert results.reason.endswith("and without those seconds `service-answers` cannot be decided")
+    assert "service-answers" not in {gate.id for gate in results.gates}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{"others_s": 0.4}, {"waited_s": 0.05}, {"waited_s": 0.3}, {"used_s": 1.7}],
+    ids=["little", "nothing waited", "it waited too little", "it used more than they"],
+)
+def test_a_warm_up_that_nothing_held_up_is_a_fail(others: dict[str, float], tmp_path: Path) -> None:
+    results = judged(timed_out(**others), tmp_path)
+    assert results.verdict == "fail"
+    assert "service-answers" in {gate.id for gate in results.gates}
+
+
+def test_errors_of_a_warm_up_beside_others_are_the_services(tmp_path: Path) -> None:
+    """Its calls came at once, so nothing had queued up."""
+    made = timed_out()
+    assert judged(failing(made, Outcome.HTTP_ERROR, 500), tmp_path).verdict == "fail"

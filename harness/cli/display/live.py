@@ -31,10 +31,15 @@ def make_display(*, quiet: bool) -> Display:
     """The display that fits where stderr goes."""
     if quiet:
         return NullDisplay()
+    console = make_console()
+    return Panel(console) if console.is_terminal and not console.is_dumb_terminal else Lines()
+
+
+def make_console() -> Console:
+    """rich's console on stderr, which takes texts as they are."""
     from rich.console import Console
 
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    return Panel(console) if console.is_terminal and not console.is_dumb_terminal else Lines()
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def describe_event(event: Event) -> str | None:

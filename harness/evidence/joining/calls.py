@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+
+from harness.evidence.joining.row_table import Places, RowTable, blocks, place_type
 
 
-def arrivals_of_calls(samples: NDArray[Any], calls: NDArray[Any]) -> NDArray[np.int64]:
+def arrivals_of_calls(samples: RowTable, calls: RowTable) -> Places:
     """For each call the index in `samples` of the first request of the arrival whose number it carries; −1 if it
     carries no known number."""
     first = np.flatnonzero(samples["part"] == 0)
     seq = samples["seq"][first].astype(np.int64)
-    index_of = np.full(int(seq.max(initial=-1)) + 2, -1, np.int64)
+    index_of: Places = np.full(int(seq.max(initial=-1)) + 2, -1, place_type(len(samples)))
     index_of[seq] = first
-    known = np.minimum(calls["seq"], len(index_of) - 1).astype(np.int64)
-    arrivals: NDArray[np.int64] = index_of[known]
+    del first, seq
+    last = np.uint64(len(index_of) - 1)
+    arrivals: Places = np.empty(len(calls), index_of.dtype)
+    for block in blocks(len(calls)):
+        arrivals[block] = index_of[np.minimum(calls[block]["seq"], last).astype(np.int64)]
     return arrivals
 
 
-def requests_of_calls(samples: NDArray[Any], calls: NDArray[Any], arrivals: NDArray[np.int64]) -> NDArray[np.int64]:
+def requests_of_calls(samples: RowTable, calls: RowTable, arrivals: Places) -> Places:
     """For each call the index in `samples` of the last request of its arrival that was sent before the call arrived;
     where there is none, what `arrivals` (of `arrivals_of_calls`) says."""
     requests = len(samples)
@@ -35,5 +37,5 @@ def requests_of_calls(samples: NDArray[Any], calls: NDArray[Any], arrivals: NDAr
     own = is_call[order]
     belongs[order[own] - requests] = latest[own]
     same = (belongs >= 0) & (samples["seq"][belongs] == calls["seq"])
-    found: NDArray[np.int64] = np.where(same, belongs, arrivals)
+    found: Places = np.where(same, belongs, arrivals).astype(arrivals.dtype)
     return found

@@ -11,9 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
+from harness.gates.context import GateDiagnostic, ScenarioNames
 from harness.gates.gate import AdviceContext, Finding, GateDefaults, Unit
 from harness.gates.readings.per_request import READINGS_LEAST, WINDOW_MS_LEAST
+from harness.gates.readings.sampled_gate import SampledGate, phase_of
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.model.meant_quantities import numbers_meant
 from harness.rundir.finding_kind import FindingKind
@@ -29,23 +30,19 @@ _EXAMPLE: Final = "metric pool_in_use{backend=azure} < 20"
 _SERIES: Final = re.compile(r"[^\s<>{}=]+(?:\{[^{}]*\})?")
 _RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*x(?=\s|$)\s*")
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
-_AFTER: Final = "after "
 
 
 @dataclass(frozen=True, slots=True)
-class MetricGate(GateDefaults):
+class MetricGate(SampledGate):
+    """`limit`: a number, or bytes; None: `factor` times the baseline's own figure."""
+
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "metric pool_in_use{backend=azure} < 20 during azure-latency",
         "metric retries_total < 0.1 during azure-latency",
     )
 
-    text: str
     of: Series
-    limit: float | None
-    """A number, or bytes; None: `factor` times the baseline's own figure."""
-    factor: float | None
     in_bytes: bool
-    phase: str
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:
@@ -56,10 +53,7 @@ class MetricGate(GateDefaults):
         factor = _factor(words)
         in_bytes = factor is None and not _NUMBER.fullmatch(words.peek())
         limit = None if factor is not None else _limit(words, in_bytes=in_bytes)
-        phase = words.phase()
-        if factor is not None and phase == "baseline":
-            raise GateSyntaxError("the baseline would be compared with itself", _EXAMPLE, offset)
-        return cls(words.text, series, limit, factor, in_bytes, phase)
+        return cls(words.text, limit, factor, phase_of(words, factor, _EXAMPLE, offset), series, in_bytes)
 
     @property
     def metric(self) -> str:
@@ -74,34 +68,17 @@ class MetricGate(GateDefaults):
         return self.of
 
     @property
-    def is_back(self) -> bool:
-        """Whether it is about the phase after a fault, where of a gauge only the last readings count."""
-        return self.phase.startswith(_AFTER)
-
-    def phases(self) -> tuple[str, ...]:
-        return (self.phase,) if self.factor is None else (self.phase, "baseline")
-
-    def load_needed_after_ms(self, rate_per_s: float) -> float:
-        return WINDOW_MS_LEAST if self.is_back else 0.0
-
-    def window_needed_ms(self) -> float:
+    def window_ms_least(self) -> float:
         return WINDOW_MS_LEAST
+
+    @property
+    def needs(self) -> str:
+        return f"{READINGS_LEAST} readings of the service's metrics need {duration_literal(WINDOW_MS_LEAST)}"
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
         if not names.has_metrics:
             message = "the scenario does not say where the service's metrics are"
             yield GateDiagnostic(message, "write service.metrics: GET /metrics", "metric")
-
-    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
-        """A phase that is too short for enough readings. A phase after a fault is checked by `load_needed_after_ms`."""
-        for phase in self.phases():
-            length_ms = windows.lengths_ms[phase]
-            if length_ms < WINDOW_MS_LEAST and not phase.startswith(_AFTER):
-                yield GateDiagnostic(
-                    f"the window `{phase}` of `{self.text}` is {duration_literal(length_ms)} long; {READINGS_LEAST} "
-                    f"readings of the service's metrics need {duration_literal(WINDOW_MS_LEAST)}",
-                    windows.suggest_longer(phase, WINDOW_MS_LEAST - length_ms),
-                )
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         from harness.gates.readings.metric_judge import judge

@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
-from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
+from harness.gates.context import GateDiagnostic, ScenarioNames
 from harness.gates.gate import AdviceContext, Finding, Gate, GateDefaults, Unit
+from harness.gates.readings.sampled_gate import SampledGate, not_started, phase_of
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.model.meant_quantities import durations_meant, sizes_meant
 from harness.rundir.finding_kind import FindingKind
@@ -37,19 +38,15 @@ _LOOK_FOR: Final[dict[Counter, str]] = {
     "log": "Read logs/sut.log of this phase: a traceback for each failed call grows with the rate and fills the disk.",
 }
 _RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)(x?)")
-_AFTER: Final = "after "
 
 
 @dataclass(frozen=True, slots=True)
-class PerRequestGate(GateDefaults):
+class PerRequestGate(SampledGate):
+    """`limit`: in ms or bytes for each request."""
+
     EXAMPLES: ClassVar[tuple[str, ...]] = ("cpu < 5ms during baseline", "log < 2kB during azure-latency")
 
-    text: str
-    metric: Counter
-    limit: float | None
-    """In ms or bytes for each request; None: `factor` times the baseline's."""
-    factor: float | None
-    phase: str
+    counter: Counter
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:
@@ -59,10 +56,11 @@ class PerRequestGate(GateDefaults):
         offset = words.offset
         factor = _factor(words, metric)
         limit = None if factor is not None else _limit(words, metric)
-        phase = words.phase()
-        if factor is not None and phase == "baseline":
-            raise GateSyntaxError("the baseline would be compared with itself", _EXAMPLES[metric], offset)
-        return cls(words.text, metric, limit, factor, phase)
+        return cls(words.text, limit, factor, phase_of(words, factor, _EXAMPLES[metric], offset), metric)
+
+    @property
+    def metric(self) -> Counter:
+        return self.counter
 
     @property
     def figure(self) -> str:
@@ -77,32 +75,16 @@ class PerRequestGate(GateDefaults):
     def uses_resources(self) -> bool:
         return True
 
-    def phases(self) -> tuple[str, ...]:
-        return (self.phase,) if self.factor is None else (self.phase, "baseline")
-
-    def load_needed_after_ms(self, rate_per_s: float) -> float:
-        return WINDOW_MS_LEAST if self.phase.startswith(_AFTER) else 0.0
-
-    def window_needed_ms(self) -> float:
+    @property
+    def window_ms_least(self) -> float:
         return WINDOW_MS_LEAST
 
-    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
-        if not names.starts_service:
-            yield GateDiagnostic(
-                f"tailgate does not start the service at `url`, so it cannot measure its {self.metric}",
-                "let tailgate start it by `service.command`, or remove the gate",
-            )
+    @property
+    def needs(self) -> str:
+        return f"{READINGS_LEAST} readings of the service need {duration_literal(WINDOW_MS_LEAST)}"
 
-    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
-        """A phase that is too short for enough readings. A phase after a fault is checked by `load_needed_after_ms`."""
-        for phase in self.phases():
-            length_ms = windows.lengths_ms[phase]
-            if length_ms < WINDOW_MS_LEAST and not phase.startswith(_AFTER):
-                yield GateDiagnostic(
-                    f"the window `{phase}` of `{self.text}` is {duration_literal(length_ms)} long; {READINGS_LEAST} "
-                    f"readings of the service need {duration_literal(WINDOW_MS_LEAST)}",
-                    windows.suggest_longer(phase, WINDOW_MS_LEAST - length_ms),
-                )
+    def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
+        return not_started(names, self.metric)
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         from harness.gates.readings.per_request_judge import judge

@@ -13,8 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
-from harness.gates.context import GateDiagnostic, ScenarioNames, ScenarioWindows
+from harness.gates.context import GateDiagnostic, ScenarioNames
 from harness.gates.gate import AdviceContext, Finding, GateDefaults, Unit
+from harness.gates.readings.sampled_gate import SampledGate, not_started, phase_of
 from harness.gates.syntax.tokenizer import GateSyntaxError, Tokens
 from harness.model.meant_quantities import numbers_meant, sizes_meant
 from harness.rundir.finding_kind import FindingKind
@@ -67,23 +68,19 @@ _STATE_LEAST: Final = 0.25
 _MOST: Final = 1e18
 _NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)(x?)")
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)%")
-_AFTER: Final = "after "
 
 
 @dataclass(frozen=True, slots=True)
-class ResourceGate(GateDefaults):
+class ResourceGate(SampledGate):
+    """`limit`: in bytes, or a number; None: `factor` times the baseline's highest reading."""
+
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "rss < 300MB",
         "threads < 100 during azure-latency",
         "sockets < 1.5x baseline after azure-latency",
     )
 
-    text: str
-    metric: Metric
-    limit: float | None
-    """In bytes, or a number; None: `factor` times the baseline's highest reading."""
-    factor: float | None
-    phase: str
+    resource: Metric
 
     @classmethod
     def parse(cls, words: Tokens) -> Self:
@@ -92,10 +89,11 @@ class ResourceGate(GateDefaults):
         words.comparison("<", _example(metric))
         offset = words.offset
         limit, factor = _limit(words, metric)
-        phase = words.phase()
-        if factor is not None and phase == "baseline":
-            raise GateSyntaxError("the baseline would be compared with itself", _example(metric), offset)
-        return cls(words.text, metric, limit, factor, phase)
+        return cls(words.text, limit, factor, phase_of(words, factor, _example(metric), offset), metric)
+
+    @property
+    def metric(self) -> Metric:
+        return self.resource
 
     @property
     def figure(self) -> str:
@@ -111,14 +109,7 @@ class ResourceGate(GateDefaults):
         return True
 
     @property
-    def is_back(self) -> bool:
-        """Whether it is about the phase after a fault, where what the fault caused must be released in the end, so only
-        the phase's last readings count."""
-        return self.phase.startswith(_AFTER)
-
-    @property
     def window_ms_least(self) -> float:
-        """How long a phase must last to have enough readings."""
         return _WINDOW_MS_LEAST[self.metric]
 
     @property
@@ -128,32 +119,12 @@ class ResourceGate(GateDefaults):
             return "sockets are counted every 2 s where counting them takes long"
         return "the service is measured once a second"
 
-    def phases(self) -> tuple[str, ...]:
-        return (self.phase,) if self.factor is None else (self.phase, "baseline")
-
-    def load_needed_after_ms(self, rate_per_s: float) -> float:
-        return self.window_ms_least if self.is_back else 0.0
-
-    def window_needed_ms(self) -> float:
-        return self.window_ms_least
+    @property
+    def needs(self) -> str:
+        return f"a PASS needs {duration_literal(self.window_ms_least)}, since {self.pace}"
 
     def name_diagnostics(self, names: ScenarioNames) -> Iterable[GateDiagnostic]:
-        if not names.starts_service:
-            yield GateDiagnostic(
-                f"tailgate does not start the service at `url`, so it cannot measure its {self.metric}",
-                "let tailgate start it by `service.command`, or remove the gate",
-            )
-
-    def window_diagnostics(self, windows: ScenarioWindows) -> Iterable[GateDiagnostic]:
-        """A phase that is too short for enough readings. A phase after a fault is checked by `load_needed_after_ms`."""
-        for phase in self.phases():
-            length_ms = windows.lengths_ms[phase]
-            if length_ms < self.window_ms_least and not phase.startswith(_AFTER):
-                yield GateDiagnostic(
-                    f"the window `{phase}` of `{self.text}` is {duration_literal(length_ms)} long; "
-                    f"a PASS needs {duration_literal(self.window_ms_least)}, since {self.pace}",
-                    windows.suggest_longer(phase, self.window_ms_least - length_ms),
-                )
+        return not_started(names, self.metric)
 
     def judge(self, pool: Pool, *, alpha_fail: float) -> Finding:
         from harness.gates.readings.resource_judge import judge

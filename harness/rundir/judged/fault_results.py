@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from harness.model.frozen import Frozen
+from harness.text import enumerated
 
 NAMES_MOST: Final = 4
 """So many upstreams are named that share a note; the others are counted."""
@@ -134,13 +135,6 @@ def unmet_notes(faults: Iterable[FaultResult]) -> tuple[str, ...]:
     notes: dict[str, None] = {}
     for fault in noted:
         names = list(silent.get(fault.name, ())) if fault.never_asked else []
-        several = f"{_some(names)} were never asked while they were broken ({fault.name})"
+        several = f"{enumerated(names, NAMES_MOST)} were never asked while they were broken ({fault.name})"
         notes[several if len(names) > 1 else fault.note] = None
     return tuple(notes)
-
-
-def _some(names: Sequence[str]) -> str:
-    """`azure, gcp and 9 more`: the first NAMES_MOST, and how many others there are."""
-    if len(names) > NAMES_MOST:
-        return f"{', '.join(names[:NAMES_MOST])} and {len(names) - NAMES_MOST} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

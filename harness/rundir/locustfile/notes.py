@@ -21,7 +21,7 @@ TEXT_MOST: Final = 300
 _READ_MOST: Final = 1_000_000
 
 LocustfileNoteKind = Literal[
-    "ignored", "exit_code", "stopped", "many_names", "no_request", "waited", "asks_unseen", "in_on_start",
+    "ignored", "exit_code", "stopped", "many_names", "no_request", "waited", "asks_unseen", "in_on_start", "bad_answer",
     "on_start", "raised", "without_with", "host", "endless", "stuck", "exit",
 ]  # fmt: skip
 FATAL: Final = ("on_start", "raised", "without_with", "host", "endless", "stuck", "exit")
@@ -45,6 +45,7 @@ _SAID: Final[dict[LocustfileNoteKind, str]] = {
     "waited": "{share} arrivals waited before their first request, {text}; that is part of their latency",
     "asks_unseen": "`load.asks` names `{text}`, which is the name of no request that came",
     "in_on_start": "the locustfile sends `{text}` in on_start{at}, whose requests no gate counts",
+    "bad_answer": "{share} × `bad_answer`{at}: {text}",
     "on_start": "the locustfile's on_start raised{at}: {text}",
     "raised": "the locustfile raised {text}{at}, before anything was sent, in {share} tasks",
     "without_with": "the locustfile asks with `catch_response` and without `with`{at}, so no answer is reported",
@@ -64,6 +65,8 @@ class LocustfileNote(Frozen):
     request; `text` says for how long), and `asks_unseen` (`load.asks` names a request, `text`, that never came).
     `in_on_start`: `on_start` sent a request called `text`, which is in no gate. It is not reported by itself, but
     explains a gate that names the request.
+
+    `bad_answer`: why requests became one, as `text` and `where` say; `n` of them.
 
     Fatal: `on_start`: before the load it raised after a request; `text` says what, and how the service had answered.
     `raised`: `n` of `of` tasks raised before they sent anything. `without_with`: an answer with `catch_response`

@@ -141,6 +141,12 @@ class PlannedLoad(Frozen):
         return self.model_copy(update={"requests": (unnamed, *named)})
 
     @property
+    def awaits_service(self) -> bool:
+        """Whether something is sent before the load, so that workers wait until the service is ready: sessions sign
+        in, and a locustfile's users may."""
+        return self.login is not None or self.locustfile is not None
+
+    @property
     def streams(self) -> tuple[Stream, ...]:
         """The streams of arrivals, first the one that shares the rate of the load; none in the closed model."""
         if self.model == "closed":

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal
+from urllib.parse import unquote
 
 from harness.model.frozen import Frozen
 
 ANY_METHOD: Final = "*"
 ANY_PATH: Final = "*"
+BODILESS: Final = (204, 205, 304)
+"""Statuses whose answers have no body."""
 
 ConditionPlace = Literal["url", "path", "query", "header"]
 ConditionTest = Literal["equals", "contains", "matches", "absent", "present"]
@@ -93,6 +96,19 @@ class PlannedRoute(Frozen):
     def name(self) -> str:
         """`GET /v2/airports/{code}`, `* /health`, or `*` for whatever comes."""
         return self.path if self.path == ANY_PATH and self.method == ANY_METHOD else f"{self.method} {self.path}"
+
+
+def method_and_path(name: str) -> tuple[str, str]:
+    """A route's name, `GET /items/{id}` or `*`, in its two parts."""
+    method, _, path = name.partition(" ")
+    return method, path or ANY_PATH
+
+
+def decoded_segment(segment: str, errors: str = "replace") -> str:
+    """Percent-decoded except for `%2F`, which is no separator. Raises UnicodeDecodeError if `errors` is `strict`."""
+    if "%" not in segment:
+        return segment
+    return "%2F".join(unquote(part, errors=errors) for part in segment.replace("%2f", "%2F").split("%2F"))
 
 
 class RouteSource(Frozen):

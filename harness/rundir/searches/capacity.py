@@ -16,15 +16,25 @@ STEPS = "steps.ndjson"
 
 CapacityVerdict = Literal["pass", "fail", "inconclusive", "rig_failure"]
 LimiterKind = Literal[
-    "cpu", "one_thread", "threads", "sockets", "upstream_calls", "upstream_capacity", "upstream_slower", "not_known"
+    "cpu",
+    "one_thread",
+    "threads",
+    "sockets",
+    "upstream_calls",
+    "upstream_capacity",
+    "upstream_slower",
+    "gateway_refusals",
+    "service_ended",
+    "not_known",
 ]
 CapacityFinding = Literal[
     "not_monotone", "metastable", "restarted", "undecided_rates", "no_core_left", "gates_of_faults"
 ]
 
 
-StepPurpose = Literal["explore", "soak", "refute", "return"]
-"""`return`: after a load that broke, whether the service carries the curve's first rate again."""
+StepPurpose = Literal["explore", "soak", "refute", "return", "health"]
+"""`return`: after a load that broke, whether the service is as it was before. `health`: before a search over the levels
+of a fault, whether the gates hold without it."""
 StepOutcome = Literal["held", "broke", "undecided", "generator"]
 """`generator`: the load generator or the machine gave out first."""
 
@@ -41,6 +51,10 @@ class StepGate(Frozen):
     breaks: bool
     """By the point estimate, whether or not that is sure."""
     verdict: Literal["pass", "fail", "inconclusive"]
+    n: int = 0
+    """How many requests or readings were judged."""
+    exceeded: int | None = None
+    """How many of them count against the gate; null: it is not decided by a share."""
 
 
 class StepUpstream(Frozen):
@@ -68,6 +82,9 @@ class LoadStep(Frozen):
     p50_ms: float | None
     p99_ms: float | None
     """null: the request at that rank failed, or none came."""
+    p99_low_ms: float | None = None
+    p99_high_ms: float | None = None
+    """The bounds of p99 at the confidence of the load; null: infinite, or the load is too short for a bound."""
     in_flight_mean: float
     little: float | None
     """Little's law: arrivals a second times the mean latency of what ended; in_flight_mean is near it if the load was
@@ -82,7 +99,15 @@ class LoadStep(Frozen):
     """Cores that the load generator used on average."""
     threads_most: int | None
     sockets_most: int | None
+    refused: int | None = None
+    """Requests for which no connection to the service was made within a second: by the gateway's log, or by the load
+    generator where there is no gateway. null: nobody saw that."""
     upstreams: tuple[StepUpstream, ...] = ()
+    service_ended: str | None = None
+    """How the service ended during the load, for people; null: it did not."""
+    wall_s: float | None = None
+    """Wall clock of the load with its settling, its drain and its judging, and the start of the stack before the first.
+    """
 
 
 class RecordedStep(Frozen):
@@ -125,7 +150,28 @@ class RateCurve(Frozen):
     ended_by: Literal["bracket", "to", "generator", "nothing_holds", "undecided", "interrupted", "rig"]
     findings: tuple[CapacityFinding, ...] = ()
     limiter: Limiter
+    would_decide: str = ""
+    """A sentence where a certificate is missing: what would decide it, or where and why the load generator gave out."""
     steps: tuple[LoadStep, ...]
+
+
+class CurveReplicas(Frozen):
+    """How many replicas carry the target with this fault on (null: in health). `replicas` null: no rate is known."""
+
+    fault: str | None
+    certified_per_s: float | None
+    replicas: int | None
+    at_most: bool
+    """Whether fewer may do, since the service may carry more than was certified."""
+
+
+class ReplicaPlan(Frozen):
+    """How many replicas carry `target_per_s` while one of them is gone."""
+
+    target_per_s: float
+    assumption: str
+    sentence: str
+    curves: tuple[CurveReplicas, ...]
 
 
 class CapacityResults(Frozen):
@@ -146,4 +192,6 @@ class CapacityResults(Frozen):
     compared: str = ""
     """What the comparison with a baseline said; empty without one."""
     not_judged: dict[str, str]
+    replicas: ReplicaPlan | None = None
+    """null: no target was asked for."""
     curves: tuple[RateCurve, ...]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.model.frozen import Frozen
+from harness.rundir.ndjson import replace_file
 from harness.units import format_count, format_things
 
 
@@ -34,10 +35,7 @@ class LoginRecord(Frozen):
 
     def write(self, run_dir: Path, worker: int) -> None:
         """Replaces the record. Raises OSError."""
-        path = _file(run_dir, worker)
-        draft = path.with_name(f".{path.name}")
-        draft.write_text(self.model_dump_json() + "\n", encoding="utf-8")
-        draft.replace(path)
+        replace_file(logins_file(run_dir, worker), self.model_dump_json() + "\n")
 
 
 def read_logins(run_dir: Path, workers: int) -> LoginRecord | None:
@@ -60,8 +58,8 @@ def together(records: Iterable[LoginRecord]) -> LoginRecord | None:
 
 def _read(run_dir: Path, worker: int) -> Iterable[LoginRecord]:
     with suppress(OSError, ValueError):
-        yield LoginRecord.model_validate_json(_file(run_dir, worker).read_bytes())
+        yield LoginRecord.model_validate_json(logins_file(run_dir, worker).read_bytes())
 
 
-def _file(run_dir: Path, worker: int) -> Path:
+def logins_file(run_dir: Path, worker: int) -> Path:
     return run_dir / f"logins-{worker}.json"

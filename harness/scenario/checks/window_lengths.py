@@ -11,36 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from harness.gates import Gate
 from harness.rundir.phases import Phase
 from harness.rundir.plan import Plan
 from harness.scenario.planning.compile import CheckedScenario
-from harness.scenario.planning.timeline import COMFORT, lowest_rate_per_s
+from harness.scenario.planning.timeline import COMFORT, decided_ms, lowest_rate_per_s
 from harness.units import duration_literal
 
 AFTER_TAIL_MS: Final = 5_000.0
 """How long the window of a fault must go on beside the time for which it holds requests."""
 
 
-def moments_needed_ms(checked: CheckedScenario, gate: Gate, *, comfort: float = COMFORT) -> float:
-    """How long a window must be for the gate to decide, whatever arrives in it; 0: any length will do."""
-    verdict = checked.scenario.verdict
-    moments_ms = gate.moments(verdict.confidence) * verdict.clump_ms * comfort / verdict.runs
-    return max(moments_ms, gate.window_needed_ms())
-
-
-def decided_ms(checked: CheckedScenario, gate: Gate, *, comfort: float = COMFORT) -> float:
-    """As `moments_needed_ms`, and long enough for as many arrivals at the lowest planned rate."""
-    per_ms = lowest_rate_per_s(checked.scenario.load, gate) / 1000
-    verdict = checked.scenario.verdict
-    arrivals_ms = gate.moments(verdict.confidence) / (per_ms * verdict.runs) if per_ms else 0.0
-    return max(moments_needed_ms(checked, gate, comfort=comfort), arrivals_ms)
-
-
 def judged_ms(checked: CheckedScenario, phase: str, *, comfort: float = COMFORT) -> float:
     """As `decided_ms`, for every gate on this phase; 0 if there is none."""
     gates = (located.gate for located in checked.gates if phase in located.gate.phases())
-    return max((decided_ms(checked, gate, comfort=comfort) for gate in gates), default=0.0)
+    return max((decided_ms(checked.scenario, gate, comfort=comfort) for gate in gates), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)

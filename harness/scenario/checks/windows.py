@@ -32,7 +32,7 @@ from harness.scenario.checks.stream_windows import (
     stage_findings,
 )
 from harness.scenario.checks.window_fixes import RATE_MOST_PER_S, WindowFixes, rate_that_suffices
-from harness.scenario.checks.window_lengths import decided_ms, round_up, wanted_lengths
+from harness.scenario.checks.window_lengths import round_up, wanted_lengths
 from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.planning.arrivals import expected_arrivals
 from harness.scenario.planning.compile import CheckedScenario
@@ -40,6 +40,7 @@ from harness.scenario.planning.timeline import (
     BASELINE_JUDGED_MS,
     COMFORT,
     RECOVERY_MS,
+    decided_ms,
     lowest_rate_per_s,
     own_schedule,
     schedule_of,
@@ -144,7 +145,7 @@ def _gate(windows: _Windows, named: LocatedGate, diagnostics: Diagnostics) -> No
     own = [phases[name] for name in gate.phases() if name not in windows.short]
     empty = [phase for phase in own if not phase.intervals]
     for phase in empty:
-        wanted_ms = max(decided_ms(checked, gate), needed_ms if phase.name == gate.phase else 0.0)
+        wanted_ms = max(decided_ms(checked.scenario, gate), needed_ms if phase.name == gate.phase else 0.0)
         diagnostics.problems.append(
             Diagnostic(
                 named.path,

@@ -9,6 +9,7 @@ from typing import Final
 from harness.errors import UsageError
 from harness.scenario.draft.parts import DraftUpstream, upstream_name
 from harness.scenario.draft.paths import relative_path
+from harness.text import listed
 from harness.upstreams.routes.har.answers import ExchangeLeftOut, Seen, answer_of, path_of
 from harness.upstreams.routes.har.exchanges import exchanges_of
 from harness.upstreams.routes.har.reading import HOSTS_MOST
@@ -91,11 +92,11 @@ def upstreams_of_har(path: Path, folder: Path, taken: frozenset[str]) -> tuple[l
         )
     notes = []
     if own:
-        notes.append(f"hosts in {path.name} that a browser calls for itself: {_listed(own)}")
+        notes.append(f"hosts in {path.name} that a browser calls for itself: {listed(own, _LISTED)}")
     if unusable := [host for host in rest if not counts[host].is_usable]:
-        notes.append(f"hosts in {path.name} without an answer that a fake can give again: {_listed(unusable)}")
+        notes.append(f"hosts in {path.name} without an answer that a fake can give again: {listed(unusable, _LISTED)}")
     if more := usable[HOSTS_TAKEN:]:
-        notes.append(f"hosts in {path.name} beyond the {HOSTS_TAKEN} with most exchanges: {_listed(more)}")
+        notes.append(f"hosts in {path.name} beyond the {HOSTS_TAKEN} with most exchanges: {listed(more, _LISTED)}")
     return upstreams, notes
 
 
@@ -127,8 +128,3 @@ def _counted(path: Path) -> dict[str, _HostCount]:
     except UnreadableRoutes as exc:
         raise UsageError(exc.message, exc.fix) from exc
     return counts
-
-
-def _listed(hosts: list[str]) -> str:
-    more = f" and {len(hosts) - _LISTED} more" if len(hosts) > _LISTED else ""
-    return ", ".join(hosts[:_LISTED]) + more

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from harness.scenario.draft.parts import Draft, DraftService, DraftUpstream, variable_name
-from harness.text import one_line
+from harness.text import enumerated, one_line
 
 WIDTH: Final = 110
 COMMENT_MOST: Final = 2_000
@@ -211,8 +211,9 @@ def _faults(draft: Draft) -> Iterator[str]:
     yield _fault_line(broken)
     others = [upstream for upstream in draft.upstreams if upstream is not broken]
     if others:
+        names = enumerated([other.name for other in others], NAMED_MOST)
         yield from _comment(
-            f"CHECK: nothing breaks {_named(others)} yet. For those that the service must survive as well, remove the "
+            f"CHECK: nothing breaks {names} yet. For those that the service must survive as well, remove the "
             "# here and before their gates below. The faults follow one another, so each makes the run longer.",
             2,
         )
@@ -224,13 +225,6 @@ def _faults(draft: Draft) -> Iterator[str]:
     yield from _gates_of(broken, "  - ")
     for other in others:
         yield from _gates_of(other, "  # - ")
-
-
-def _named(upstreams: list[DraftUpstream]) -> str:
-    names = [upstream.name for upstream in upstreams]
-    if len(names) > NAMED_MOST:
-        return f"{', '.join(names[:NAMED_MOST])} and {len(names) - NAMED_MOST} more"
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _gates_of(upstream: DraftUpstream, before: str) -> Iterator[str]:

@@ -11,13 +11,14 @@ from typing import Final
 from pydantic_core import PydanticCustomError
 
 from harness.errors import Problem, ScenarioError
+from harness.model.tree import MappingNode, Node, ScalarNode, SequenceNode, Source
 from harness.model.value_types import shortened
+from harness.model.yaml_parser import parse
+from harness.rundir.planned.protocol import ProtocolName
 from harness.scenario.draft.parts import DATABASE_RANK, HTTP_RANK, UPSTREAMS_MOST, DraftUpstream, upstream_name
 from harness.scenario.draft.source_kind import UNDONE, broken_json, source_text
-from harness.scenario.source.tree import MappingNode, Node, ScalarNode, SequenceNode, Source
-from harness.scenario.source.yaml_parser import parse
 from harness.upstreams.borrowed import proxy_name
-from harness.upstreams.protocols import PROTOCOLS, ProtocolName
+from harness.upstreams.protocols import PROTOCOLS
 
 DEFAULT_URL: Final = "http://127.0.0.1:8474"
 """Where the server has its API unless it is told otherwise."""

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 
 from harness.gates import Gate, GateSyntaxError
+from harness.model.tree import MappingNode, ScalarNode, SequenceNode
 from harness.scenario.names.gate_names import LocatedGate
 from harness.scenario.names.resolve import Names, sole_fault
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.source.diagnostics import Diagnostic
-from harness.scenario.source.tree import MappingNode, ScalarNode, SequenceNode
 
 ParseGate = Callable[[str], Gate]
 """`harness.gates.parse.parse_gate`, or a caching version of it."""

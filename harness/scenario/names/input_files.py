@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from harness.model.tree import MappingNode
 from harness.model.value_types import did_you_mean
 from harness.scenario.schema.scenario import Scenario
 from harness.scenario.schema.template_texts import (
@@ -22,12 +23,10 @@ from harness.scenario.schema.template_texts import (
 )
 from harness.scenario.source.diagnostics import Diagnostic, node_at
 from harness.scenario.source.diagnostics import Path as TreePath
-from harness.scenario.source.tree import MappingNode
-from harness.upstreams.number_files import DAY_S, existing_file, no_larger, numbers_in
+from harness.upstreams.number_files import DAY_S, RELATIVE, existing_file, existing_folder, no_larger, numbers_in
 from harness.upstreams.upstream_files import KeyPath, UnreadableFile, UpstreamInputs
 
 REPLAY_BYTES_MAX: Final = 50_000_000
-RELATIVE: Final = "the path is relative to this file"
 
 COLUMN: Final = re.compile(r"\{\{[A-Za-z_][A-Za-z0-9_.-]*\}\}|\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 """`{column}` in a text, with its name as the group; or a name in doubled braces (no group), which is plain text."""
@@ -62,7 +61,7 @@ def read_inputs(scenario: Scenario, tree: MappingNode) -> tuple[Inputs, InputFin
 
     service, load = scenario.service, scenario.load
     data = used(("load", "data"), load.data, _csv)
-    cwd = used(("service", "cwd"), service.cwd, _folder) if service.command else tree.place.source.folder
+    cwd = used(("service", "cwd"), service.cwd, existing_folder) if service.command else tree.place.source.folder
     recorded = _recorded_hosts(scenario, tree)
     upstreams = {
         name: upstream.read_inputs(_UpstreamReader(tree, ("upstreams", name), findings, scenario.seed, recorded))
@@ -144,12 +143,6 @@ class _UpstreamReader:
 
     def note(self, key: KeyPath, message: str) -> None:
         self.findings.notes.append(Diagnostic((*self.path, *key), message, at_key=True))
-
-
-def _folder(found: Path) -> Path:
-    if not found.is_dir():
-        raise UnreadableFile(f"{found} is not a folder", RELATIVE)
-    return found
 
 
 def _locustfile(found: Path) -> str:

@@ -69,7 +69,7 @@ def compile_plan(
     """A stack and one load on it, and a diagnostic for each fault that nothing could prove. With any of these the plan
     must not be run."""
     stack = compile_stack(checked, stack_id=run_id, ports=ports, gateway=gateway, ca_file=ca_file, toxiproxy=toxiproxy)
-    load, findings = compile_load(checked, stack, run_id=run_id, seed=seed, workers=workers, cell=cell)
+    load, findings = _compile_load(checked, stack, run_id=run_id, seed=seed, workers=workers, cell=cell)
     return Plan.of(with_room_for(stack, [load]), load), findings
 
 
@@ -128,20 +128,9 @@ def with_room_for(stack: StackPlan, loads: Sequence[LoadPlan]) -> StackPlan:
     )
 
 
-def compile_load(
-    checked: CheckedScenario,
-    stack: StackPlan,
-    *,
-    run_id: str,
-    seed: int,
-    workers: int = 1,
-    cell: str | None = None,
-    first_seq: int = 0,
+def _compile_load(
+    checked: CheckedScenario, stack: StackPlan, *, run_id: str, seed: int, workers: int, cell: str | None
 ) -> tuple[LoadPlan, list[Diagnostic]]:
-    """One load for this stack. `checked` may differ from the stack's scenario in load, faults and gates only.
-
-    `first_seq` must be larger than any number that an earlier load on the stack has sent.
-    """
     scenario, timeline = checked.scenario, checked.timeline
     faults, findings = plan_faults(scenario, checked.inputs.upstreams, timeline, seed)
     values = _template_values(stack.upstreams, stack.gateway, stack.service.port, stack.ca_file)
@@ -152,7 +141,7 @@ def compile_load(
         seed=seed,
         scenario_file=checked.file,
         scenario_sha256=checked.sha256,
-        load=_load(checked, workers, values).model_copy(update={"first_seq": first_seq}),
+        load=_load(checked, workers, values),
         guard_ms=timeline.guard_ms,
         faults=faults,
         gates=tuple(

@@ -39,7 +39,8 @@ def _process_findings(scenario: Scenario, fault: Fault, path: Path) -> Iterator[
             yield Diagnostic(path, found, "let tailgate start it by `service.command`, or remove the fault")
         return
     if not fault.ON_UPSTREAMS:
-        yield Diagnostic(path, "`restart` is for the service under test", "write `upstream: service`, or use `kill`")
+        found = f"`{fault.KIND}` is for the service under test"
+        yield Diagnostic(path, found, "write `upstream: service`, or use `kill`")
         return
     started = [name for name, upstream in scenario.upstreams.items() if upstream.argv]
     others = [name for name in fault.hits(scenario.upstreams) if name not in started]

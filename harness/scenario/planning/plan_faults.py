@@ -44,7 +44,7 @@ def plan_faults(
         context = FaultContext(
             hold_ms=hold_ms,
             answer_bytes=min((least for least, _ in sizes), default=0) + (HANDSHAKE_ANSWER_BYTES if shaken else 0),
-            request_bytes=min((upstream.request_bytes() for _, upstream in own), default=0)
+            request_bytes=min((upstream.canary.sent for _, upstream in own), default=0)
             + (HANDSHAKE_REQUEST_BYTES if shaken else 0),
             flights=HANDSHAKE_FLIGHTS if any(in_tls) else 1,
             answer_bytes_most=max((most for _, most in sizes), default=0),

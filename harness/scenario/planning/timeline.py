@@ -161,16 +161,19 @@ def counted_share(load: Load, gate: Gate | None) -> float:
     return sum(each.weight for each in shared if _counts(gate, each)) / sum(each.weight for each in shared)
 
 
+def decided_ms(scenario: Scenario, gate: Gate, *, comfort: float = COMFORT) -> float:
+    """How long a window must be for the gate to decide, with as many arrivals at the lowest planned rate; 0: any length
+    will do."""
+    verdict = scenario.verdict
+    moments, per_ms = gate.moments(verdict.confidence), lowest_rate_per_s(scenario.load, gate) / 1000
+    arrivals_ms = moments / (per_ms * verdict.runs) if per_ms else 0.0
+    return max(moments * verdict.clump_ms * comfort / verdict.runs, gate.window_needed_ms(), arrivals_ms)
+
+
 def _baseline_needed_ms(scenario: Scenario, gates: Sequence[Gate]) -> float:
     """The baseline that every gate on it needs, in whole seconds."""
     on_it = [gate for gate in gates if "baseline" in gate.phases()]
-    verdict = scenario.verdict
-    needed_ms = BASELINE_JUDGED_MS if on_it else BASELINE_MS
-    for gate in on_it:
-        moments = gate.moments(verdict.confidence)
-        needed_ms = max(needed_ms, gate.window_needed_ms(), moments * verdict.clump_ms * COMFORT / verdict.runs)
-        if rate_per_s := lowest_rate_per_s(scenario.load, gate):
-            needed_ms = max(needed_ms, 1000 * moments / (rate_per_s * verdict.runs))
+    needed_ms = max(BASELINE_JUDGED_MS if on_it else BASELINE_MS, *(decided_ms(scenario, gate) for gate in on_it), 0.0)
     return 1000.0 * math.ceil(round(needed_ms / 1000, 6))
 
 

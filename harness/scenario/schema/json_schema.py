@@ -76,6 +76,14 @@ def capacity_schema() -> dict[str, Any]:
     return {"$schema": DRAFT, **schema, "title": "tailgate capacity.json"}
 
 
+def frontier_schema() -> dict[str, Any]:
+    """The schema of frontier.json."""
+    from harness.rundir.searches.frontier import FrontierResults
+
+    schema = FrontierResults.model_json_schema(mode="serialization", ref_template=_REF)
+    return {"$schema": DRAFT, **schema, "title": "tailgate frontier.json"}
+
+
 def _fault(definitions: dict[str, Any]) -> dict[str, Any]:
     """All kinds in one flat object, so that an editor offers every key and marks a second kind as an error."""
     properties: dict[str, Any] = {}
@@ -104,7 +112,7 @@ def _upstream(definitions: dict[str, Any]) -> dict[str, Any]:
         schema = kind.model_json_schema(by_alias=True, ref_template=_REF)
         definitions.update(schema.pop("$defs", {}))
         variants.append(schema)
-    return variants[0] if len(variants) == 1 else {"anyOf": variants}
+    return {"anyOf": variants}
 
 
 def _either(part: type[StrictModel]) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from harness.model.strict_model import StrictModel
+from harness.model.tree import MappingNode, Node, SequenceNode, plain
 from harness.model.value_types import did_you_mean, kind_of, refusal
 from harness.scenario.schema.value_syntax import VERDICTS
 from harness.scenario.source.diagnostics import Diagnostic, node_at
 from harness.scenario.source.overrides import OverrideError, apply_override, parse_path
-from harness.scenario.source.tree import MappingNode, Node, SequenceNode, plain
 from harness.text import folder_name
 
 CELLS_MAX: Final = 100

@@ -14,7 +14,6 @@ from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from harness.faults import Fault, parse_fault
-from harness.gates.abort_rule import abort_text
 from harness.gates.parse import gate_text
 from harness.model.command_line import Command
 from harness.model.request_syntax import Environment, Ready, ready_parts
@@ -152,6 +151,12 @@ def _asks_by_name(value: Any) -> Any:
     return value
 
 
+def _abort_text(value: Any) -> Any:
+    from harness.gates.abort_rule import abort_text  # a late import, since most loads have no safety stop
+
+    return abort_text(value)
+
+
 class Load(StrictModel):
     ONE_OF: ClassVar = (MODELS, ("request", "requests", "locustfile"))
 
@@ -193,7 +198,7 @@ class Load(StrictModel):
         None, alias="timeout", description="When the load generator gives up; default gateway.timeout + 5s"
     )
     max_in_flight: int | None = Field(None, ge=1, le=1_000_000)
-    abort_if: Annotated[tuple[Annotated[Text, BeforeValidator(abort_text)], ...], Field(max_length=20)] = Field(
+    abort_if: Annotated[tuple[Annotated[Text, BeforeValidator(_abort_text)], ...], Field(max_length=20)] = Field(
         (), description="Safety stops, such as errors > 20% for 10s: they end the load, and the run cannot pass"
     )
     ok: Statuses = Field(written("200-399"), description="Statuses that count as ok")

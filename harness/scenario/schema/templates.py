@@ -24,13 +24,11 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TemplateFault:
-    """A mistake in a template. `offset`: characters from the beginning of the text. `upstream`: the name of an upstream
-    that does not exist, if that is the mistake."""
+    """A mistake in a template. `offset`: characters from the beginning of the text."""
 
     message: str
     fix: str
     offset: int
-    upstream: str = ""
 
 
 CA_TEMPLATE: Final = "ca"
@@ -87,16 +85,14 @@ def _unknown(name: str, names: tuple[str, ...], upstreams: tuple[str, ...], offs
         message = "there is no `{ca}`: no upstream terminates TLS, so the run has no certificate authority"
         return TemplateFault(message, "add `tls: terminate` to an upstream; write {{ for a brace", offset)
     upstream, dot, part = name.rpartition(".")
-    missing = ""
     if dot and part in PARTS and upstream not in (*upstreams, "gateway", "service"):
         # the part is right, so look for a similar upstream; the most similar template could be another upstream's
         close = closest(upstream, upstreams)
         meant = f"did you mean `{close}.{part}`?" if close else did_you_mean("", upstreams, otherwise="add `upstreams`")
         message = f"there is no template `{{{name}}}`: there is no upstream `{upstream}`"
-        missing = upstream
     else:
         meant, message = did_you_mean(name, names), f"there is no template `{{{name}}}`"
-    return TemplateFault(message, f"{meant}; write {{{{ for a brace", offset, missing)
+    return TemplateFault(message, f"{meant}; write {{{{ for a brace", offset)
 
 
 def missing_variables(text: str, environ: Mapping[str, str]) -> Iterator[tuple[str, int]]:

@@ -1,1 +1,1 @@
-"""From files to one tree of values with positions: YAML, `extends`, `--set`, the catalog, and diagnostics on it."""
+"""From files to one tree of values with positions: `extends`, `--set`, the catalog, and diagnostics on it."""

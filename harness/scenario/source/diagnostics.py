@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from harness.errors import Problem
-from harness.scenario.source.tree import MappingNode, Node, Position, ScalarNode, SequenceNode
+from harness.model.tree import MappingNode, Node, Position, ScalarNode, SequenceNode
 
 Path = tuple[str | int, ...]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import Problem
+from harness.model.tree import MappingNode, Position, ScalarNode, Source
 from harness.model.value_types import closest
+from harness.model.yaml_parser import BYTES_MAX, parse
 from harness.scenario.source.catalog import catalog_names
 from harness.scenario.source.overrides import OverrideError, apply_override, parse_path
-from harness.scenario.source.tree import MappingNode, Position, ScalarNode, Source
-from harness.scenario.source.yaml_parser import BYTES_MAX, parse
 
 DEPTH_MAX = 5
 _WRITE_ONE = "`tailgate init` writes a scenario to start from"

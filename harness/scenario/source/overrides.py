@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from harness.model.tree import MappingNode, Node, Position, ScalarNode, SequenceNode
+from harness.model.yaml_parser import DEPTH_MAX
 from harness.scenario.source.diagnostics import Path
-from harness.scenario.source.tree import MappingNode, Node, Position, ScalarNode, SequenceNode
-from harness.scenario.source.yaml_parser import DEPTH_MAX
 
 _STEP = re.compile(r"([^.\[\]\s][^.\[\]]*)((?:\[\d{1,6}\])*)")
 

@@ -44,7 +44,6 @@ _BOX: Final = re.compile(
     r"[╭┌┏][─━]+ ?(?P<title>[^─━]*?) ?[─━]*[╮┐┓]\s*$"
     r"|\+-+ (?P<ascii>Traceback \(most[^-]*|Sub-exception #\d+) -+\+\s*$"
 )
-_CORNERS: Final = "╭┌┏"
 _SIDES: Final = "│┃|"
 _BOTTOM: Final = re.compile(r"[╰└┗][─━]|\+-")
 

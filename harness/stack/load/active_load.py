@@ -54,7 +54,7 @@ class ActiveLoad:
         self.state = RunState(run_dir, plan, emit, expand.secrets)
         if plan.load.remote is not None:
             self.workers: WorkerTransport = RemoteTransport(
-                plan, run_dir, environ, start_child=start_child, on_ready=on_ready
+                plan, run_dir, environ, start_child=start_child, on_ready=on_ready, secrets=expand.secrets
             )
         else:
             self.workers = LocalWorkers(

@@ -8,7 +8,6 @@ import errno
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from harness.rundir import handshake
 from harness.rundir.locustfile.notes import LocustfileNote, fatal_note
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
-from harness.rundir.planned.login import LOGIN_WITHIN_S, TOKENS_FD_VARIABLE
+from harness.rundir.planned.login import LOGIN_WITHIN_S
 from harness.stack.load.token_reader import TokenReader
 from harness.stack.load.transport import MASTER, PREFIX
 from harness.stack.process_spec import KILL_S, ProcessSpec
@@ -57,7 +56,7 @@ class LocalWorkers:
         self._start_child = start_child
         self._on_ready = on_ready
         self._children: list[ChildProcess] = []
-        self._awaits_service = self._signs_in or plan.load.locustfile is not None
+        self._awaits_service = plan.load.awaits_service
         self._service_ready_s: float | None = None
 
     async def launch(self) -> None:
@@ -101,13 +100,9 @@ class LocalWorkers:
     def _started(self) -> list[ChildProcess]:
         if not self._signs_in:
             return [self._start_child(spec) for spec in self._specs]
-        tokens = self._tokens = TokenReader(self._secrets)
-        fd = tokens.write_fd
-        variable = {TOKENS_FD_VARIABLE: str(fd)}
+        tokens = self._tokens = TokenReader(self._secrets, asyncio.get_running_loop())
         try:
-            return [
-                self._start_child(replace(spec, env={**spec.env, **variable}, pass_fds=(fd,))) for spec in self._specs
-            ]
+            return [self._start_child(tokens.lent(spec)) for spec in self._specs]
         finally:
             tokens.release_writer()
 

@@ -18,7 +18,9 @@ from harness.rundir import handshake
 from harness.rundir.manifest import HarnessFault
 from harness.rundir.plan import Plan
 from harness.rundir.planned.load import RemoteWorkers
+from harness.rundir.planned.login import LOGIN_WITHIN_S
 from harness.stack.load import local_workers
+from harness.stack.load.token_reader import TokenReader
 from harness.stack.load.transport import MASTER
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes.process import ChildProcess
@@ -33,7 +35,10 @@ _POLL_S: Final = 0.02
 
 
 class RemoteTransport:
-    """A `WorkerTransport` for the workers of `plan.load.remote`."""
+    """A `WorkerTransport` for the workers of `plan.load.remote`.
+
+    `secrets`: where the tokens of their sessions are added.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class RemoteTransport:
         *,
         start_child: Callable[[ProcessSpec], ChildProcess],
         on_ready: Callable[[ChildProcess], None],
+        secrets: set[str],
     ) -> None:
         assert plan.load.remote is not None, "workers of this machine have another transport"
         self._remote: RemoteWorkers = plan.load.remote
@@ -53,11 +59,16 @@ class RemoteTransport:
         self._start_child = start_child
         self._on_ready = on_ready
         self._master: ChildProcess | None = None
-        self._awaits_service = plan.load.locustfile is not None
+        self._awaits_service = plan.load.awaits_service
+        self._ready_within_s = READY_WITHIN_S
+        self._tokens: TokenReader | None = None
+        if plan.load.login is not None:
+            self._ready_within_s += LOGIN_WITHIN_S
+            self._tokens = TokenReader(secrets, asyncio.get_running_loop())
         self._service_ready_s: float | None = None
 
     async def launch(self) -> None:
-        self._master = master = self._start_child(self._spec)
+        self._master = master = self._started()
         joined_by_s = time.monotonic() + self._remote.join_within_ms / 1000
         while missing := [i for i in range(self._count) if not handshake.is_ready(self._run_dir, i)]:
             if not master.alive:
@@ -75,10 +86,18 @@ class RemoteTransport:
     def _give_up_s(self, joined_by_s: float) -> float:
         """A locustfile's workers are started when the service is ready, for which others wait, and not for ever."""
         if not self._awaits_service:
-            return joined_by_s + READY_WITHIN_S
+            return joined_by_s + self._ready_within_s
         if self._service_ready_s is None:
             return math.inf
-        return max(joined_by_s, self._service_ready_s) + READY_WITHIN_S
+        return max(joined_by_s, self._service_ready_s) + self._ready_within_s
+
+    def _started(self) -> ChildProcess:
+        if self._tokens is None:
+            return self._start_child(self._spec)
+        try:
+            return self._start_child(self._tokens.lent(self._spec))
+        finally:
+            self._tokens.release_writer()
 
     def service_ready(self) -> None:
         self._service_ready_s = time.monotonic()
@@ -100,6 +119,9 @@ class RemoteTransport:
     async def end(self) -> None:
         if self._master:
             await self._master.stop(GRACE_S)
+        if self._tokens:
+            self._tokens.close()
+            self._tokens = None
 
     def kill_overrunning(self) -> list[HarnessFault]:
         if not self._master or not self._master.alive:

@@ -18,7 +18,7 @@ import contextlib
 import os
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,9 @@ from harness.stack.processes.procfs import PROC
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _USER, _NICE, _SYSTEM, _STEAL = 1, 2, 3, 8
 """Fields of a line `cpuN` of /proc/stat (proc_stat(5)); the time of guests is part of user time."""
+_MOST_PROCESSES: Final = 8
+_MOST_LEAST_S: Final = 0.05
+"""Of the processes outside the run so many are named in a sample, if they used at least so much since the last one."""
 _FIRST_NAMESPACE: Final = "pid:[4026531836]"
 """The pid namespace in which every process of the machine can be seen (PROC_PID_INIT_INO of Linux)."""
 
@@ -38,8 +41,10 @@ class MachineSample:
     """The machine at one moment. A figure is None if the system does not give it.
 
     `cores`: how many cores the service may use. `others_cpu_s`: the seconds that others used of them since the first
-    sample. `pressure_s`: how long at least one process of the machine had waited for a core, since boot
-    (/proc/pressure/cpu; in a container it may be that of its host).
+    sample, and `stolen_cpu_s` the part of it that a hypervisor took. `pressure_s`: how long at least one process of the
+    machine had waited for a core, since boot (/proc/pressure/cpu; in a container it may be that of its host).
+    `others_most`: the programs outside the run that used most since the sample before, on any core, by name, in
+    seconds; those of other containers cannot be seen.
     """
 
     t_ns: int
@@ -47,6 +52,8 @@ class MachineSample:
     cores: int | None
     others_cpu_s: float | None
     pressure_s: float | None
+    stolen_cpu_s: float | None = None
+    others_most: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class MachineCpu:
         self._proc = proc
         self._before: tuple[Table, Mapping[int, CoreTimes], set[int]] | None = None
         """The process table, the cores, and the pids of the run, at the last sample."""
-        self._others_s = 0.0
+        self._others_s = self._stolen_s = 0.0
         self._sees_all = _sees_all(proc)
 
     def sample(self, run: Iterable[int], service: Collection[int]) -> MachineSample:
@@ -72,15 +79,39 @@ class MachineCpu:
         if tailgate did not start it. Then nothing is known of the cores and of others."""
         t_ns = time.monotonic_ns()
         cores = _allowed(service)
-        others_s = None
+        others_s = stolen_s = None
+        most: dict[str, float] = {}
         with contextlib.suppress(OSError, ValueError, IndexError):
             table, times = read_table(self._proc), read_cores(self._proc)
             own = with_descendants(table, run)
             if self._before and cores:
                 self._others_s += self._others_between(table, times, own, cores)
-            others_s = round(self._others_s, 3) if cores else None
+                self._stolen_s += self._stolen_between(times, cores)
+                most = self._others_most(table, own)
+            others_s, stolen_s = (round(self._others_s, 3), round(self._stolen_s, 3)) if cores else (None, None)
             self._before = table, times, own
-        return MachineSample(t_ns, MACHINE, len(cores) or None, others_s, _pressure_s(self._proc))
+        return MachineSample(t_ns, MACHINE, len(cores) or None, others_s, _pressure_s(self._proc), stolen_s, most)
+
+    def _stolen_between(self, times: Mapping[int, CoreTimes], cores: Collection[int]) -> float:
+        assert self._before is not None
+        before = self._before[1]
+        known = [core for core in cores if core in times and core in before]
+        return max(0.0, sum(times[core].steal_s - before[core].steal_s for core in known))
+
+    def _others_most(self, table: Table, own: set[int]) -> dict[str, float]:
+        """By program, the most first: of the few processes that used most, those that used something to speak of."""
+        assert self._before is not None
+        before = self._before[0]
+        grown = {
+            pid: table[pid].own_s - before[pid].own_s
+            for pid in table.keys() - own
+            if pid in before and before[pid].start_ticks == table[pid].start_ticks
+        }
+        found: dict[str, float] = {}
+        for pid in sorted(grown, key=lambda pid: -grown[pid])[:_MOST_PROCESSES]:
+            if grown[pid] >= _MOST_LEAST_S and (name := _program(self._proc, pid)):
+                found[name] = round(found.get(name, 0.0) + grown[pid], 3)
+        return found
 
     def _others_between(
         self, table: Table, times: Mapping[int, CoreTimes], own: set[int], cores: Collection[int]
@@ -128,6 +159,14 @@ def _sees_all(proc: Path) -> bool:
         return (proc / "self" / "ns" / "pid").readlink() == Path(_FIRST_NAMESPACE)
     except OSError:
         return False
+
+
+def _program(proc: Path, pid: int) -> str:
+    """The name of a process's program; empty if it has ended."""
+    try:
+        return (proc / str(pid) / "comm").read_bytes().decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
 
 
 def _pressure_s(proc: Path) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -15,14 +14,13 @@ from harness.correlation import CONTROL_HEADER, LOAD_PATH, READY_PATH, RUN_DIR_H
 from harness.errors import RigError
 from harness.rundir.manifest import part_of
 from harness.rundir.plan import StackPlan
-from harness.rundir.planned.upstream import Endpoint, PlannedUpstream
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes import probe
 from harness.stack.processes.own_tls import client_context, scheme_of
 from harness.stack.processes.process import ChildProcess
 
 NAME: Final = "backends"
-PAUSE_S: Final = 0.05
 READY_WITHIN_S: Final = 15.0
 GRACE_S: Final = 2.0
 SWITCH_S: Final = 5.0
@@ -67,7 +65,12 @@ async def ready(plan: StackPlan, child: ChildProcess) -> None:
     try:
         await asyncio.gather(
             *(_answered(fake, child) for fake in fakes),
-            *(_accepting(upstream.origin, child) for upstream in plan.upstreams if upstream.stream),
+            # the process listens for a stream once it has reached the real server
+            *(
+                probe.until_connected(upstream.origin.host, upstream.origin.port, READY_WITHIN_S, child)
+                for upstream in plan.upstreams
+                if upstream.stream
+            ),
         )
     except probe.NotReady as exc:
         tail = child.log_excerpt()
@@ -79,23 +82,6 @@ async def ready(plan: StackPlan, child: ChildProcess) -> None:
             f"see {child.log_place}",
             part=part_of(NAME),
         ) from exc
-
-
-async def _accepting(origin: Endpoint, child: ChildProcess) -> None:
-    """The process listens for a stream once it has reached the real server. Raises probe.NotReady."""
-    until = time.monotonic() + READY_WITHIN_S
-    while True:
-        try:
-            _, writer = await asyncio.open_connection(origin.host, origin.port)
-        except OSError as exc:
-            if child.code.done():
-                raise probe.NotReady(f"ended with exit code {child.code.result()}") from exc
-            if time.monotonic() > until:
-                raise probe.NotReady(f"nothing listens on {origin.address}") from exc
-            await asyncio.sleep(PAUSE_S)
-        else:
-            writer.close()
-            return
 
 
 async def _answered(fake: PlannedUpstream, child: ChildProcess) -> None:

@@ -1,7 +1,8 @@
 """Finds processes of the service that have left its process tree: daemons with their own session and init as parent.
 
 They are found by TAILGATE_RUN in their environment, as `orphans` finds them; a process that removes the variable is not
-found. Processes in our own session, in the session of another child or below it, or of another run are left out.
+found. Processes in our own session, in the session of another child or below it, of another run or of `tailgate worker`
+are left out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Collection, Iterable
 
 import psutil
 
-from harness.stack.names import RUN_VARIABLE
+from harness.stack.names import FAR_VARIABLE, RUN_VARIABLE
 from harness.stack.processes.orphans import run_of
 from harness.stack.processes.process import ChildProcess
 
@@ -42,8 +43,11 @@ class Detached:
         return [process for process, run in runs.items() if run_id and run == run_id and not self._is_foreign(process)]
 
     def _is_foreign(self, process: psutil.Process) -> bool:
-        """Whether the process is in our session, in another child's or below it in the tree, or has ended."""
+        """Whether the process is in our session, in another child's or below it in the tree, of a worker elsewhere
+        that is on this machine all the same, or has ended."""
         try:
+            if FAR_VARIABLE in process.environ():
+                return True
             session = os.getsid(process.pid)
             if session == self._own_session or session in self._others:
                 return True

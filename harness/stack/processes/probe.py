@@ -17,6 +17,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from harness.http1 import HttpExchange
+from harness.rundir.manifest import how_ended
 from harness.stack.processes.process import ChildProcess
 
 ATTEMPT_S: Final = 2.0
@@ -72,7 +73,7 @@ async def until_answered(
     last = ""
     while (left_s := begin + within_s - time.monotonic()) > 0:
         if child and not child.alive:
-            raise NotReady(f"ended with exit code {child.code.result()}")
+            raise NotReady(how_ended(child.code.result()))
         attempt_s = min(ATTEMPT_S, left_s)
         try:
             answer = await get(url, method=method, headers=headers, timeout_s=attempt_s, context=context)
@@ -87,6 +88,23 @@ async def until_answered(
             last = f"answered {answer.status}"
         await _pause(child)
     raise NotReady(last or "no attempt was made")
+
+
+async def until_connected(host: str, port: int, within_s: float, child: ChildProcess) -> float:
+    """Milliseconds until a TCP connection was accepted. Raises NotReady."""
+    begin = time.monotonic()
+    while (left_s := begin + within_s - time.monotonic()) > 0:
+        if not child.alive:
+            raise NotReady(how_ended(child.code.result()))
+        try:
+            async with asyncio.timeout(min(ATTEMPT_S, left_s)):
+                _, writer = await asyncio.open_connection(host, port)
+        except OSError:  # TimeoutError too
+            await _pause(child)
+            continue
+        writer.close()
+        return (time.monotonic() - begin) * 1000
+    raise NotReady(f"nothing accepts connections on {host}:{port}")
 
 
 async def _pause(child: ChildProcess | None) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import RigError
-from harness.rundir.manifest import SERVICE, part_of
+from harness.rundir.manifest import SERVICE, how_ended, part_of
 from harness.rundir.plan import StackPlan
 from harness.rundir.planned.ca_variables import CA_VARIABLES
 from harness.rundir.planned.service import PlannedService
@@ -75,10 +75,8 @@ def never_ready(plan: StackPlan, child: ChildProcess | None, why: str) -> RigErr
         service.model_copy(update={"env": {**service.env, **_ca_variables(plan)}}), child.spec.log.parents[1] / ENV_FILE
     )
     if not child.alive:
-        code = child.code.result()
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return RigError(
-            f"the service ended with {how} before it was ready" + (lines or "; its log is empty"),
+            f"the service {how_ended(child.code.result())} before it was ready" + (lines or "; its log is empty"),
             f"run it by hand; its log is {child.log_place}\n  {by_hand}",
             part=part_of(NAME),
         )

@@ -5,14 +5,12 @@ Each is ready before the service starts. What it says about itself goes to its o
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from harness.errors import RigError
-from harness.rundir.manifest import UPSTREAM_PREFIX, part_of
+from harness.rundir.manifest import UPSTREAM_PREFIX, how_ended, part_of
 from harness.rundir.plan import StackPlan
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.secrets.expand import Expander
@@ -24,7 +22,6 @@ from harness.units import duration_literal
 
 GRACE_S: Final = 2.0
 HOST: Final = "127.0.0.1"
-_ATTEMPT_S: Final = 1.0
 
 
 def specs(plan: StackPlan, run_dir: Path, environ: Mapping[str, str], expand: Expander) -> dict[str, ProcessSpec]:
@@ -53,28 +50,11 @@ async def ready(upstream: PlannedUpstream, child: ChildProcess, within_ms: float
     within_s = (within_ms or command.ready_within_ms) / 1000
     try:
         if command.ready_path is None:
-            return await _until_connected(command.port, within_s, child)
+            return await probe.until_connected(HOST, command.port, within_s, child)
         url = f"http://{HOST}:{command.port}{command.ready_path}"
         return await probe.until_answered(url, within_s=within_s, child=child, method=command.ready_method)
     except probe.NotReady as exc:
         raise _never_ready(upstream, child, str(exc)) from exc
-
-
-async def _until_connected(port: int, within_s: float, child: ChildProcess) -> float:
-    """Milliseconds until a TCP connection was accepted. Raises probe.NotReady."""
-    begin = time.monotonic()
-    while (left_s := begin + within_s - time.monotonic()) > 0:
-        if not child.alive:
-            raise probe.NotReady("it ended")
-        try:
-            async with asyncio.timeout(min(_ATTEMPT_S, left_s)):
-                _, writer = await asyncio.open_connection(HOST, port)
-        except OSError:  # TimeoutError too
-            await asyncio.wait([child.code], timeout=probe.PAUSE_S)
-            continue
-        writer.close()
-        return (time.monotonic() - begin) * 1000
-    raise probe.NotReady("no connection was accepted")
 
 
 def _never_ready(upstream: PlannedUpstream, child: ChildProcess, why: str) -> RigError:
@@ -83,7 +63,7 @@ def _never_ready(upstream: PlannedUpstream, child: ChildProcess, why: str) -> Ri
     lines = "".join(f"\n  {line}" for line in child.log_excerpt())
     if not child.alive:
         return RigError(
-            f"the command of the upstream `{upstream.name}` {ended(child)} before it was ready"
+            f"the command of the upstream `{upstream.name}` {how_ended(child.code.result())} before it was ready"
             + (lines or "; its log is empty"),
             f"run it by hand; its log is {child.log_place}",
             part=part_of(child.name),
@@ -95,9 +75,3 @@ def _never_ready(upstream: PlannedUpstream, child: ChildProcess, why: str) -> Ri
         f"see {child.log_place}; does it listen on {{port}}? `ready` sets what is asked and how long",
         part=part_of(child.name),
     )
-
-
-def ended(child: ChildProcess) -> str:
-    """For people: how a child that is not alive has ended."""
-    code = child.code.result()
-    return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -1,8 +1,9 @@
 """The supervisor's processes on standby: started before the plan is known, and handed out by the module they run.
 
 Importing Locust, or all of a fake backend, takes longer than everything that such a process does until it is ready.
-Processes on standby import while tailgate still reads the scenario. Each has the run's id in its environment, leads a
-session of its own, as every child does, and ends when the supervisor does: its stdin is a pipe.
+Processes on standby import while tailgate still reads the scenario, or while the load before theirs settles. Each has
+the run's id in its environment, leads a session of its own, as every child does, and ends when the supervisor does: its
+stdin is a pipe.
 """
 
 from __future__ import annotations

@@ -7,21 +7,23 @@ The supervisor imports this, so nothing here imports the models of scenarios.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, Protocol
 
 from harness.rundir.planned.protocol import ProtocolName
 from harness.rundir.planned.upstream import PlannedUpstream
-from harness.upstreams.probes.amqp import AmqpProbe
+from harness.upstreams.probes.amqp import ask_amqp
 from harness.upstreams.probes.fake import FakeProbe
-from harness.upstreams.probes.grpc import GrpcProbe
+from harness.upstreams.probes.grpc import ask_grpc
 from harness.upstreams.probes.http import HttpProbe
-from harness.upstreams.probes.kafka import KafkaProbe
-from harness.upstreams.probes.mysql import MysqlProbe
-from harness.upstreams.probes.postgres import PostgresProbe
+from harness.upstreams.probes.kafka import ask_kafka
+from harness.upstreams.probes.mysql import ask_mysql
+from harness.upstreams.probes.postgres import ask_postgres
 from harness.upstreams.probes.probe import Observation, Outcome, Probe
-from harness.upstreams.probes.redis import RedisProbe
+from harness.upstreams.probes.redis import ask_redis
+from harness.upstreams.probes.talk import TalkProbe
 from harness.upstreams.probes.tcp import TcpProbe
-from harness.upstreams.probes.tls import TlsProbe
+from harness.upstreams.probes.tls import ask_tls
 
 __all__ = ["PROBES", "SPOKEN", "Observation", "Outcome", "Probe", "ProbeKind", "probe_of"]
 
@@ -38,14 +40,14 @@ PROBES: Final[dict[str, ProbeKind]] = {
 
 SPOKEN: Final[Mapping[ProtocolName, ProbeKind]] = {
     "http": HttpProbe,
-    "https": TlsProbe,
-    "tls": TlsProbe,
-    "grpc": GrpcProbe,
-    "postgres": PostgresProbe,
-    "mysql": MysqlProbe,
-    "redis": RedisProbe,
-    "kafka": KafkaProbe,
-    "amqp": AmqpProbe,
+    "https": partial(TalkProbe, ask_tls),
+    "tls": partial(TalkProbe, ask_tls),
+    "grpc": partial(TalkProbe, ask_grpc),
+    "postgres": partial(TalkProbe, ask_postgres),
+    "mysql": partial(TalkProbe, ask_mysql),
+    "redis": partial(TalkProbe, ask_redis),
+    "kafka": partial(TalkProbe, ask_kafka),
+    "amqp": partial(TalkProbe, ask_amqp),
     "tcp": TcpProbe,
 }
 """By the protocol, for every server that is not ours."""

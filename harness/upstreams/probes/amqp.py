@@ -8,7 +8,7 @@ from typing import Final
 
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.foreign import not_the
-from harness.upstreams.probes.talk import Talk, Talking, TalkProbe
+from harness.upstreams.probes.talk import Talk, Talking
 
 HEADER: Final = b"AMQP\0\0\x09\x01"
 _METHOD: Final = 1
@@ -18,12 +18,7 @@ _END: Final = b"\xce"
 _MOST: Final = 32 * 1024
 
 
-class AmqpProbe(TalkProbe):
-    def __init__(self, _upstream: PlannedUpstream, *, reads_to_end: bool) -> None:
-        super().__init__(_conversation, reads_to_end=reads_to_end)
-
-
-def _conversation(talk: Talk) -> Talking[str]:
+def ask_amqp(talk: Talk, _upstream: PlannedUpstream) -> Talking[str]:
     talk.say(HEADER)
     head = yield from talk.take(7)
     if head[:4] == b"AMQP":

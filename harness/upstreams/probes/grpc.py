@@ -7,7 +7,7 @@ from typing import Final
 
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.foreign import not_the
-from harness.upstreams.probes.talk import Talk, Talking, TalkProbe
+from harness.upstreams.probes.talk import Talk, Talking
 
 _SETTINGS: Final = 4
 _GOAWAY: Final = 7
@@ -25,12 +25,7 @@ REQUEST: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(_SETTINGS, 0)
 _FAREWELL: Final = _frame(_SETTINGS, _ACK) + _frame(_GOAWAY, 0, bytes(8))
 
 
-class GrpcProbe(TalkProbe):
-    def __init__(self, _upstream: PlannedUpstream, *, reads_to_end: bool) -> None:
-        super().__init__(_conversation, reads_to_end=reads_to_end)
-
-
-def _conversation(talk: Talk) -> Talking[str]:
+def ask_grpc(talk: Talk, _upstream: PlannedUpstream) -> Talking[str]:
     talk.say(REQUEST)
     head = yield from talk.take(9)
     size, kind, flags, stream = int.from_bytes(head[:3], "big"), head[3], head[4], head[5:]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Final
 
 from harness.http1 import HttpExchange
-from harness.rundir.canaries import Looks
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.foreign import is_tls, not_the
 from harness.upstreams.probes.probe import Probe
@@ -63,6 +62,3 @@ class HttpProbe(Probe):
     @property
     def status(self) -> int:
         return self._exchange.status
-
-    def looks(self) -> Looks | None:
-        return None

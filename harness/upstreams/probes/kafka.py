@@ -10,7 +10,7 @@ from typing import Final
 
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.foreign import not_the
-from harness.upstreams.probes.talk import Talk, Talking, TalkProbe
+from harness.upstreams.probes.talk import Talk, Talking
 
 _API_VERSIONS: Final = 18
 _CORRELATION: Final = 0x7461_696C
@@ -23,12 +23,7 @@ _UNSUPPORTED_VERSION: Final = 35
 """A broker that no longer knows version 0 says so in the shape of version 0."""
 
 
-class KafkaProbe(TalkProbe):
-    def __init__(self, _upstream: PlannedUpstream, *, reads_to_end: bool) -> None:
-        super().__init__(_conversation, reads_to_end=reads_to_end)
-
-
-def _conversation(talk: Talk) -> Talking[str]:
+def ask_kafka(talk: Talk, _upstream: PlannedUpstream) -> Talking[str]:
     talk.say(REQUEST)
     size = int.from_bytes((yield from talk.take(4)), "big", signed=True)
     if not _LEAST <= size <= _MOST:

@@ -11,7 +11,7 @@ from typing import Final
 
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.foreign import not_the
-from harness.upstreams.probes.talk import Talk, Talking, TalkProbe
+from harness.upstreams.probes.talk import Talk, Talking
 
 _PROTOCOL: Final = 10
 _ERROR: Final = 0xFF
@@ -39,12 +39,7 @@ UNAVAILABLE: Final = {
 """Errors with which a server refuses everyone from here, by their number."""
 
 
-class MysqlProbe(TalkProbe):
-    def __init__(self, _upstream: PlannedUpstream, *, reads_to_end: bool) -> None:
-        super().__init__(_conversation, reads_to_end=reads_to_end)
-
-
-def _conversation(talk: Talk) -> Talking[str]:
+def ask_mysql(talk: Talk, _upstream: PlannedUpstream) -> Talking[str]:
     _, greeting = yield from _packet(talk, first=True)
     if not greeting:
         return not_the("MySQL", talk.start)

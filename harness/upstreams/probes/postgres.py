@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.foreign import is_tls, not_the
-from harness.upstreams.probes.talk import Talk, Talking, TalkProbe
+from harness.upstreams.probes.talk import Talk, Talking
 from harness.upstreams.probes.tls import Secured
 
 SSL_REQUEST: Final = struct.pack("!II", 8, 80877103)
@@ -29,29 +29,25 @@ _UNAVAILABLE: Final = (b"53", b"57", b"58", b"XX")
 """Classes of SQLSTATE with which a server refuses everyone: no resources, starting or stopping, broken."""
 
 
-class PostgresProbe(TalkProbe):
-    def __init__(self, upstream: PlannedUpstream, *, reads_to_end: bool) -> None:
-        def conversation(talk: Talk) -> Talking[str]:
-            talk.say(SSL_REQUEST)
-            answer = yield from talk.take(1)
-            if answer == b"E":
-                return (yield from _refusal_of(talk, talk))
-            if answer not in (b"S", b"N") or talk.waiting:
-                # more than one byte before the session began is what another protocol says
-                return not_the("PostgreSQL", talk.start)
-            if answer == b"N":
-                talk.say(STARTUP)
-                return (yield from _session(talk, talk))
-            secured = Secured(talk, upstream.origin.host)
-            if not (yield from secured.shake_hands()):
-                # an alert: its TLS does not suit us, but it lives
-                return "" if is_tls(talk.start[1:]) else not_the("PostgreSQL", talk.start)
-            secured.say(STARTUP)
-            verdict = yield from _session(secured, talk)
-            secured.close()
-            return verdict
-
-        super().__init__(conversation, reads_to_end=reads_to_end)
+def ask_postgres(talk: Talk, upstream: PlannedUpstream) -> Talking[str]:
+    talk.say(SSL_REQUEST)
+    answer = yield from talk.take(1)
+    if answer == b"E":
+        return (yield from _refusal_of(talk, talk))
+    if answer not in (b"S", b"N") or talk.waiting:
+        # more than one byte before the session began is what another protocol says
+        return not_the("PostgreSQL", talk.start)
+    if answer == b"N":
+        talk.say(STARTUP)
+        return (yield from _session(talk, talk))
+    secured = Secured(talk, upstream.origin.host)
+    if not (yield from secured.shake_hands()):
+        # an alert: its TLS does not suit us, but it lives
+        return "" if is_tls(talk.start[1:]) else not_the("PostgreSQL", talk.start)
+    secured.say(STARTUP)
+    verdict = yield from _session(secured, talk)
+    secured.close()
+    return verdict
 
 
 class _Line(Protocol):

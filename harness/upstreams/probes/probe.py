@@ -14,7 +14,8 @@ Outcome = Literal["ok", "held", "failed"]
 class Probe(Protocol):
     """One exchange on a fresh connection through an upstream's listener. It carries no credential.
 
-    A class that names this one as its base gets the usual answers for `hangs_up`, `quiet_ms` and `fall_quiet`.
+    A class that names this one as its base gets the usual answers for `hangs_up`, `quiet_ms`, `fall_quiet`, `status`
+    and `looks`.
     """
 
     @property
@@ -55,9 +56,11 @@ class Probe(Protocol):
     @property
     def status(self) -> int:
         """A status code as in HTTP; 0 if none came, or if the protocol has none."""
+        return 0
 
     def looks(self) -> Looks | None:
         """What a whole answer contains; None if the protocol does not say, or if it is too large to be parsed."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)

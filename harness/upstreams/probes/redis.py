@@ -10,7 +10,7 @@ from typing import Final
 
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.foreign import not_the
-from harness.upstreams.probes.talk import Talk, Talking, TalkProbe
+from harness.upstreams.probes.talk import Talk, Talking
 
 REPEATED: Final = b"tailgate" * 512
 REQUEST: Final = b"*2\r\n$4\r\nPING\r\n$%d\r\n%b\r\n" % (len(REPEATED), REPEATED)
@@ -23,12 +23,7 @@ _REASONS: Final = {
 }
 
 
-class RedisProbe(TalkProbe):
-    def __init__(self, _upstream: PlannedUpstream, *, reads_to_end: bool) -> None:
-        super().__init__(_conversation, reads_to_end=reads_to_end)
-
-
-def _conversation(talk: Talk) -> Talking[str]:
+def ask_redis(talk: Talk, _upstream: PlannedUpstream) -> Talking[str]:
     talk.say(REQUEST)
     kind = yield from talk.take(1)
     if kind == b"$":

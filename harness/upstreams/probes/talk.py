@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Final, TypeVar
 
-from harness.rundir.canaries import Looks
+from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.probe import Probe
 
 START_BYTES: Final = 24
@@ -72,7 +72,7 @@ class Talk:
         return line
 
 
-Conversation = Callable[[Talk], Talking[str]]
+Conversation = Callable[[Talk, PlannedUpstream], Talking[str]]
 """Returns what is wrong with the server; empty: it lives."""
 
 
@@ -83,11 +83,11 @@ class TalkProbe(Probe):
     end of the connection.
     """
 
-    def __init__(self, conversation: Conversation, *, reads_to_end: bool) -> None:
+    def __init__(self, conversation: Conversation, upstream: PlannedUpstream, *, reads_to_end: bool) -> None:
         self._talk = Talk()
         self._reads_to_end = reads_to_end
         self._verdict: str | None = None
-        self._conversation = conversation(self._talk)
+        self._conversation = conversation(self._talk, upstream)
         self._go_on()
         self._request = self._talk.drain()
 
@@ -125,10 +125,3 @@ class TalkProbe(Probe):
         if self._verdict is not None:
             return self._verdict
         return f"cut short after {self.received} bytes" if self.received else "closed without an answer"
-
-    @property
-    def status(self) -> int:
-        return 0
-
-    def looks(self) -> Looks | None:
-        return None

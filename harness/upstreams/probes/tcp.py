@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.rundir.canaries import Looks
 from harness.rundir.planned.upstream import PlannedUpstream
 from harness.upstreams.probes.probe import Probe
 
@@ -53,10 +52,3 @@ class TcpProbe(Probe):
     @property
     def fault(self) -> str:
         return "" if self._lives else "closed at once"
-
-    @property
-    def status(self) -> int:
-        return 0
-
-    def looks(self) -> Looks | None:
-        return None

@@ -74,6 +74,20 @@ def parse_tree(tree: Any, params: Sequence[str] = ()) -> Any:
     return tree
 
 
+def escaped(text: str) -> str:
+    """The template, or the literal in a route's path, that stands for `text` itself."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def escaped_tree(tree: Any) -> Any:
+    """As `escaped`, of a JSON document with its strings."""
+    if isinstance(tree, dict):
+        return {key: escaped_tree(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [escaped_tree(value) for value in tree]
+    return escaped(tree) if isinstance(tree, str) else tree
+
+
 def params_of(path: str) -> tuple[str, ...]:
     """The names of a path's parameters, in order."""
     return tuple(match[1] for segment in path.split("/") if (match := PARAMETER.fullmatch(segment)))

@@ -12,10 +12,16 @@ from pydantic_core import PydanticCustomError
 from harness.http1 import METHODS, is_header_name
 from harness.model.strict_model import StrictModel
 from harness.model.value_types import LongerDuration, did_you_mean, kind_of, refusal
-from harness.rundir.planned.routes import ANY_METHOD, ANY_PATH, PlannedAnswer, PlannedProfile, PlannedRoute
+from harness.rundir.planned.routes import (
+    ANY_METHOD,
+    ANY_PATH,
+    PlannedAnswer,
+    PlannedProfile,
+    PlannedRoute,
+    method_and_path,
+)
 from harness.upstreams.latency_fields import latency_findings
 from harness.upstreams.profile import LatencyProfile
-from harness.upstreams.recording import Points
 from harness.upstreams.routes.routes_read import ROUTES_MOST
 from harness.upstreams.routes.templates import BadTemplate, Placeholder, params_of, parse_template, parse_tree
 
@@ -142,9 +148,9 @@ class WrittenRoute(RouteAnswer):
     def every_answer(self) -> tuple[RouteAnswer, ...]:
         return self.answers if self.answers is not None else (self,)
 
-    def planned_profile(self, recorded: Points = ()) -> PlannedProfile | None:
+    def planned_profile(self) -> PlannedProfile | None:
         if self.profile:
-            return self.profile.plan(recorded)
+            return self.profile.plan(())
         if self.p50_ms is None or self.p99_ms is None:
             return None
         return PlannedProfile(kind="lognormal", numbers_ms={"p50_ms": self.p50_ms, "p99_ms": self.p99_ms})
@@ -217,7 +223,7 @@ def planned_routes(routes: Mapping[str, WrittenRoute], folder: Path) -> tuple[Pl
     """`folder`: what relative files are relative to."""
     planned = []
     for pattern, route in routes.items():
-        method, path = _method_and_path(pattern)
+        method, path = method_and_path(pattern)
         planned.append(
             PlannedRoute(
                 method=method,
@@ -230,11 +236,6 @@ def planned_routes(routes: Mapping[str, WrittenRoute], folder: Path) -> tuple[Pl
     return tuple(planned)
 
 
-def _method_and_path(pattern: str) -> tuple[str, str]:
-    method, _, path = pattern.partition(" ")
-    return method, path or ANY_PATH
-
-
 Where = tuple[str | int, ...]
 
 
@@ -243,7 +244,7 @@ def route_findings(routes: Mapping[str, WrittenRoute]) -> Iterator[tuple[Where, 
     text."""
     seen: dict[str, str] = {}
     for pattern, route in routes.items():
-        method, path = _method_and_path(pattern)
+        method, path = method_and_path(pattern)
         params = params_of(path)
         shape = "/".join("{}" if params_of(segment) else segment for segment in path.split("/"))
         if (first := seen.setdefault(f"{method} {shape}", pattern)) != pattern:

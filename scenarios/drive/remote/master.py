@@ -33,6 +33,7 @@ from harness.remote.curve_keys import read_keys
 from harness.remote.messages import TYPE, data_of
 from harness.remote.relay import Relay, RelayStage
 from harness.rundir.plan import Plan
+from scenarios.drive.login.token_pipe import TokenPipe
 from scenarios.drive.recorder import die
 from scenarios.drive.remote.secure_sockets import secure
 from scenarios.drive.user_code.target_guard import TargetGuard
@@ -90,7 +91,7 @@ def run(run_dir: Path) -> None:
         raise RigError("the plan has no workers on other machines")
     secure(read_keys(Path(remote.token_file)))
     runner = _listening(plan, remote.listen.host, remote.listen.port)
-    runner.relay = relay = Relay(plan, run_dir, runner.tell)
+    runner.relay = relay = Relay(plan, run_dir, runner.tell, TokenPipe(os.environ).report)
     gevent.signal_handler(signal.SIGTERM, _leave, relay)
     log.info("waiting for %d workers on %s", plan.load.workers, remote.listen.address)
     try:

@@ -18,8 +18,8 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 class LocustfileRequests:
-    """`scenarios.drive.instrumentation.RequestRules` for a locustfile. `headers`: those of the scenario, with every
-    `${VAR}` expanded."""
+    """What measuring needs to know of a user's own locustfile. `headers`: those of the scenario, with every `${VAR}`
+    expanded."""
 
     def __init__(self, plan: Plan, headers: Mapping[str, str], watcher: LocustfileWatcher, guard: TargetGuard) -> None:
         self.watcher: Final = watcher
@@ -28,6 +28,7 @@ class LocustfileRequests:
         self._service = {_address(plan.gateway.target), _address(plan.service.url)}
 
     def number(self, name: str) -> int:
+        """The number of a request's name, for its row."""
         return self.watcher.number(name)
 
     def is_elsewhere(self, url: Any) -> bool:
@@ -58,7 +59,11 @@ class LocustfileRequests:
         return self.watcher.positions.of_caller()
 
     def never_entered(self, where: str) -> NoReturn:
+        """Ends the process: an answer with `catch_response` was not used in a `with` block."""
         self.watcher.never_entered(where)
+
+    def failed_check(self, name: str, error: BaseException) -> None:
+        self.watcher.note("bad_answer", f'`{name}`: the locustfile said "{error}"', self.position())
 
     def sent_in_on_start(self, name: str) -> None:
         self.watcher.sent_in_on_start(name)

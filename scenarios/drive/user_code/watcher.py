@@ -95,7 +95,7 @@ class LocustfileWatcher:
     def close(self) -> None:
         """The load is over: writes the counts of repeated notes, and ends the process if tasks raised."""
         for (kind, text, where), count in self._counts.items():
-            if count > 1 and kind == "stopped":
+            if count > 1 and kind in ("stopped", "bad_answer"):
                 self._write(LocustfileNote(kind=kind, text=self._text(text), where=where, n=count - 1))
         self._counts.clear()
         self._fail_raised()

@@ -15,7 +15,7 @@ import pytest
 from fake_backends.tls import stream_proxy
 from fake_backends.tls.run_ca import RunCertificates
 from fake_backends.tls.stream_proxy import StreamProxy, serve
-from harness.rundir.planned.upstream import Endpoint
+from harness.rundir.planned.forwarding import StreamSpec
 from harness.tls_channel import TlsChannel
 from tests.fake_backends.tls.certificates import certificates, listening, port_of, served, trusting
 
@@ -73,19 +73,18 @@ class Talk:
 
 @contextlib.asynccontextmanager
 async def proxied(
-    port: int, client_tls: bool, origin_tls: bool, *, open_most: int | None = None, told: Told | None = None
+    port: int, client_tls: bool, origin_tls: bool, *, told: Told | None = None
 ) -> AsyncIterator[tuple[StreamProxy, int]]:
     """A proxy in front of that port; yields it and its own port. No task of it is left in the end."""
     before = asyncio.all_tasks()
     with listening() as listener:
         proxy = await serve(
             listener,
-            Endpoint(port=port),
+            StreamSpec(host="127.0.0.1", port=port, originates=origin_tls),
             server_context=certificates().server_context(()) if client_tls else None,
             client_context=trusting(certificates()) if origin_tls else None,
             server_name="pay.example",
             tell=lambda kind, text: told.append((kind, text)) if told is not None else None,
-            open_most=open_most,
         )
         try:
             yield proxy, port_of(listener)
@@ -274,7 +273,8 @@ def test_handshakes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     run(scene)
 
 
-def test_no_more_connections_are_open_than_allowed_and_the_others_are_reset() -> None:
+def test_no_more_connections_are_open_than_allowed_and_the_others_are_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_proxy, "OPEN_MOST", 2)
     told: Told = []
 
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -284,7 +284,7 @@ def test_no_more_connections_are_open_than_allowed_and_the_others_are_reset() ->
     async def scene() -> None:
         async with (
             served(hold, None) as origin,
-            proxied(origin, False, False, open_most=2, told=told) as (proxy, port),
+            proxied(origin, False, False, told=told) as (proxy, port),
             talking(port, False) as one,
             talking(port, False) as two,
         ):
@@ -294,7 +294,7 @@ def test_no_more_connections_are_open_than_allowed_and_the_others_are_reset() ->
             with pytest.raises(ConnectionResetError):
                 async with talking(port, False) as third:
                     await third.receive()
-            assert (proxy.open, proxy.refused) == (2, 1)
+            assert proxy.open == 2
             await one.end()
             assert await one.rest() == b""
             for _ in range(500):

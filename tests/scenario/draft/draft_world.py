@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from harness.errors import ScenarioError, UsageError
+from harness.model.tree import Source, plain
+from harness.model.yaml_parser import parse
 from harness.scenario import load_scenario
 from harness.scenario.draft import Draft, draft_sources, drafted, scenario_text
-from harness.scenario.source.tree import Source, plain
-from harness.scenario.source.yaml_parser import parse
 
 DESCRIPTION = """\
 openapi: 3.0.3

@@ -119,7 +119,7 @@ def test_only_the_first_operations_become_requests(tmp_path: Path) -> None:
     [
         ("swagger: '2.0'\npaths: {}", "descriptions by `Swagger 2.0` are not understood"),
         ("openapi: 3.0.0\npaths: {}", "the description is not valid"),
-        ("openapi: 3.0.0\n bad: [", "is not YAML in line"),
+        ("openapi: 3.0.0\n bad: [", "line 2: d.yaml is not YAML"),
         (DESCRIPTION.replace("{code}:\n", "{code}:\n    $ref: 'https://x.example/y'\n"), "is to another host"),
     ],
 )

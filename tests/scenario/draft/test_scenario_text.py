@@ -7,11 +7,11 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from harness.model.tree import Source, plain
+from harness.model.yaml_parser import parse
 from harness.scenario.draft import Draft
 from harness.scenario.draft.parts import DraftRequest, DraftService, DraftUpstream
 from harness.scenario.draft.scenario_text import yaml_scalar
-from harness.scenario.source.tree import Source, plain
-from harness.scenario.source.yaml_parser import parse
 from tests.scenario.draft.draft_world import tree_of
 
 # NUL and lone surrogates are in no YAML file: where texts come from, they are refused

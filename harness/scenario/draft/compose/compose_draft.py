@@ -29,6 +29,7 @@ from harness.scenario.draft.parts import (
     upstream_name,
 )
 from harness.scenario.draft.paths import relative_path
+from harness.text import listed
 
 _LISTED: Final = 20
 _ADDRESS_VARIABLE: Final = re.compile(r"(?i)^(.*?)_?(?:BASE_?)?(?:API_?)?(?:URL|URI|ENDPOINT|API|BASE)$")
@@ -62,7 +63,7 @@ def draft_of_compose(project: ComposeProject, wanted: str, folder: Path, environ
         )
     unused = [name for name in others if names[name] not in {upstream.name for upstream in upstreams}]
     if unused:
-        notes.append(f"services that `{service.name}` neither names nor depends on: {_listed(unused)}")
+        notes.append(f"services that `{service.name}` neither names nor depends on: {_quoted(unused)}")
     env = _with_whole_urls(_with_ports(env, translator), upstreams)
     return Draft(
         name=f"{service.name} with a slow upstream",
@@ -88,13 +89,12 @@ def chosen_service(project: ComposeProject, wanted: str) -> ComposeService:
     names = [one.name for one in fitting] if fitting else list(services)
     raise UsageError(
         f"it is not clear which service is under test: {which} both built and published",
-        f"add --service NAME, one of {_listed(names)}",
+        f"add --service NAME, one of {_quoted(names)}",
     )
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(f"`{name}`" for name in names[:_LISTED]) + more
+def _quoted(names: list[str]) -> str:
+    return listed([f"`{name}`" for name in names], _LISTED)
 
 
 # ---------------------------------------------------------------- the environment

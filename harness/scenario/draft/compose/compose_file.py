@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import Problem, ScenarioError, UsageError
+from harness.model.tree import MappingNode, Node, ScalarNode, Source
 from harness.model.value_types import did_you_mean
+from harness.model.yaml_parser import parse
 from harness.scenario.draft.compose.compose_service import ComposeService, ServiceReader, raw_text
 from harness.scenario.draft.source_kind import UNDONE, source_text
-from harness.scenario.source.tree import MappingNode, Node, ScalarNode, Source
-from harness.scenario.source.yaml_parser import parse
 
 EXTENDS_MOST: Final = 5
 """Services that extend each other."""

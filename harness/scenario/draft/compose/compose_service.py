@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from harness.errors import Problem
+from harness.model.tree import MappingNode, Node, Position, ScalarNode, SequenceNode
 from harness.scenario.draft.compose.interpolation import evaluated
-from harness.scenario.source.tree import MappingNode, Node, Position, ScalarNode, SequenceNode
 
 RANGE_MOST: Final = 1_000
 """Ports of one range."""

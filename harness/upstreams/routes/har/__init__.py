@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from harness.upstreams.routes.har.reading import read_har, read_hosts
+from harness.upstreams.routes.har.reading import read_hosts
 
-__all__ = ["read_har", "read_hosts"]
+__all__ = ["read_hosts"]

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from harness.http1 import is_header_name
-from harness.rundir.planned.routes import PlannedAnswer
+from harness.rundir.planned.routes import BODILESS, PlannedAnswer, decoded_segment
 from harness.secrets.syntax import HEADER_VALUE
 from harness.upstreams.routes.har.exchanges import RecordedExchange
 from harness.upstreams.routes.har.secrets import (
@@ -24,6 +24,7 @@ from harness.upstreams.routes.har.secrets import (
     pairs_without_secrets,
     urls_without_secrets,
 )
+from harness.upstreams.routes.templates import escaped
 
 BODY_BYTES_MOST: Final = 5_000_000
 QUERY_PAIRS_MOST: Final = 1_000
@@ -31,7 +32,6 @@ HEADER_MOST: Final = 8_192
 """Characters of one header's value."""
 LeftOut = Literal["no_body", "large_body", "bad_body", "bad_query"]
 
-_BODILESS: Final = (204, 205, 304)
 _CONNECTION: Final = frozenset(("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"))
 """Fields for one connection only (RFC 9110, section 7.6.1; RFC 9112); `proxy-…` and what Connection names are too."""
 _NOT_REPLAYED: Final = frozenset(("content-encoding", "content-length", "set-cookie", "set-cookie2", "date", "alt-svc"))
@@ -73,7 +73,7 @@ def answer_of(exchange: RecordedExchange, seen: Seen) -> PlannedAnswer:
 
 
 def path_of(raw: str, seen: Seen) -> str:
-    """A route's path for a recorded one: decoded except for `%2F`, braces doubled, `;jsessionid=…` left out."""
+    """A route's path for a recorded one, without `;jsessionid=…`."""
     return "/".join(_segment(segment, seen) for segment in raw.split("/"))
 
 
@@ -82,8 +82,7 @@ def _segment(raw: str, seen: Seen) -> str:
         return "" if pairs_without_secrets([(unquote(match[1]), "")], seen.secrets) == () else match[0]
 
     kept = _PATH_PARAMETER.sub(parameter, raw) if ";" in raw else raw
-    decoded = "%2F".join(unquote(part) for part in kept.replace("%2f", "%2F").split("%2F"))
-    return decoded.replace("{", "{{").replace("}", "}}")
+    return escaped(decoded_segment(kept))
 
 
 def _query(raw: str, seen: Seen) -> tuple[tuple[str, str], ...]:
@@ -101,7 +100,7 @@ def _query(raw: str, seen: Seen) -> tuple[tuple[str, str], ...]:
 
 def _body(exchange: RecordedExchange, seen: Seen) -> tuple[bytes, bool]:
     """The body, and whether it was made from text and therefore is UTF-8 whatever its recorded charset."""
-    if exchange.method == "HEAD" or exchange.status in _BODILESS:
+    if exchange.method == "HEAD" or exchange.status in BODILESS:
         return b"", False
     if not exchange.text:
         if exchange.is_body_elsewhere or _size(exchange):
@@ -190,7 +189,7 @@ def _headers(exchange: RecordedExchange, seen: Seen, *, is_unicode: bool) -> Ite
     for name, recorded in pairs_without_secrets(lines, seen.secrets):
         value = urls_without_secrets(_adapted(name.lower(), recorded, exchange, is_unicode=is_unicode), seen.secrets)
         if is_header_name(name) and len(value) <= HEADER_MOST and _HEADER_VALUE.fullmatch(value):
-            yield name, value.replace("{", "{{").replace("}", "}}")
+            yield name, escaped(value)
         else:
             seen.unsendable_headers += 1
 

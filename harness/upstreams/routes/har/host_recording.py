@@ -10,6 +10,7 @@ from typing import Final
 
 from harness.model.value_types import shortened
 from harness.rundir.planned.routes import PlannedAnswer, PlannedProfile, PlannedRoute
+from harness.text import listed
 from harness.upstreams.recording import points_of
 from harness.upstreams.routes.har.answers import ExchangeLeftOut, Seen, answer_of, path_of
 from harness.upstreams.routes.har.exchanges import RecordedExchange
@@ -98,10 +99,10 @@ class HostRecording:
         named = {f"{method} {path}": route for (method, path), route in self._routes.items()}
         cut = [name for name, route in named.items() if route.exchanges > len(route.answers)]
         if cut:
-            yield f"of {listed(cut)} only the first {ANSWERS_MOST} answers are kept; latencies come from all exchanges"
+            yield f"of {_quoted(cut)} only the first {ANSWERS_MOST} answers are kept; latencies come from all exchanges"
         untimed = [name for name, route in named.items() if not route.latencies_ms]
         if untimed:
-            yield f"the recording has no latency for {listed(untimed)}, so the latency of the upstream is used there"
+            yield f"the recording has no latency for {_quoted(untimed)}, so the latency of the upstream is used there"
         unchanged = sum(answer.status == 304 for route in named.values() for answer in route.answers)
         if unchanged:
             yield (
@@ -112,7 +113,7 @@ class HostRecording:
 
     def _notes_of_changes(self) -> Iterator[str]:
         if self._seen.secrets:
-            names = listed(sorted(self._seen.secrets))
+            names = _quoted(sorted(self._seen.secrets))
             yield f"values were removed because their names say that they are secrets: {names}"
         if count := self._seen.unsendable_headers:
             left_out, them = ("header was", "it") if count == 1 else ("headers were", "them")
@@ -129,11 +130,8 @@ def exchanges(count: int) -> str:
     return f"{count:,} {'exchange is' if count == 1 else 'exchanges are'}"
 
 
-def listed(names: Sequence[str]) -> str:
-    """The first five, each in backticks, and how many more there are."""
-    shown = ", ".join(f"`{shortened(name)}`" for name in names[:_LISTED])
-    more = len(names) - _LISTED
-    return f"{shown} and {more:,} more" if more > 0 else shown
+def _quoted(names: Sequence[str]) -> str:
+    return listed([f"`{shortened(name)}`" for name in names], _LISTED)
 
 
 def _profile(latencies_ms: Sequence[float]) -> PlannedProfile | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.model.value_types import did_you_mean, shortened
+from harness.text import listed
 from harness.upstreams.routes.har.exchanges import RecordedExchange, exchanges_of
 from harness.upstreams.routes.har.host_recording import HostRecording, exchanges
 from harness.upstreams.routes.routes_read import ROUTES_MOST, RoutesRead, UnreadableRoutes
@@ -25,20 +26,11 @@ _WITH_CONTENT: Final = (
 )
 
 
-def read_har(path: Path, host: str) -> RoutesRead:
-    """The routes of one host of a recording. Raises UnreadableRoutes.
-
-    `host`: with or without port, in any case; empty if the recording has one host only.
-    """
-    found = read_hosts(path, (host,))[host]
-    if isinstance(found, UnreadableRoutes):
-        raise found
-    return found
-
-
 def read_hosts(path: Path, hosts: Iterable[str]) -> dict[str, RoutesRead | UnreadableRoutes]:
-    """For each of these hosts, spelled as above, its routes or why it has none. The file is read once. Raises
-    OSError."""
+    """For each of these hosts, its routes or why it has none. The file is read once. Raises OSError.
+
+    A host is with or without port, in any case, and empty if the recording has one host only.
+    """
     readings = {host: _Reading(_wanted(host)) for host in hosts}
     try:
         for exchange in exchanges_of(path):
@@ -130,9 +122,8 @@ class _Reading:
         return (f"{self.no_exchanges:,} of the entries are left out because they are {what}",)
 
     def _counts(self, hosts: list[str]) -> str:
-        shown = ", ".join(f"`{shortened(host)}` ({self.answered[host]:,})" for host in hosts[:_HOSTS_LISTED])
-        more = len(hosts) - _HOSTS_LISTED
-        return f"{len(hosts):,} hosts: {shown}" + (f" and {more:,} more" if more > 0 else "")
+        counts = [f"`{shortened(host)}` ({self.answered[host]:,})" for host in hosts]
+        return f"{len(hosts):,} hosts: {listed(counts, _HOSTS_LISTED)}"
 
 
 def _unanswerable(exchange: RecordedExchange) -> str:

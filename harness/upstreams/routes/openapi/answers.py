@@ -10,16 +10,16 @@ from random import Random
 from typing import Any, Final
 
 from harness.http1 import is_header_name
-from harness.rundir.planned.routes import PlannedAnswer
+from harness.rundir.planned.routes import BODILESS, PlannedAnswer
 from harness.upstreams.routes.openapi.document import Document, shortened
 from harness.upstreams.routes.openapi.samples import Sampler
 from harness.upstreams.routes.routes_read import UnreadableRoutes
+from harness.upstreams.routes.templates import escaped, escaped_tree
 
 BODY_MOST: Final = 1_000_000
 """Characters of one body as JSON."""
 BODIES_MOST: Final = 20_000_000
 """Characters of all bodies together."""
-_BODILESS: Final = (204, 205, 304)
 _OWN_HEADERS: Final = (
     "content-type",
     "content-length",
@@ -28,7 +28,6 @@ _OWN_HEADERS: Final = (
     "connection",
     "trailer",
 )
-_INT64: Final = 2**63
 
 
 class AnswerMaker:
@@ -53,7 +52,7 @@ class AnswerMaker:
         sampler = Sampler(self._document.target, Random(f"{self._seed} {name}"))
         headers = self._headers(response.get("headers"), sampler)
         content = self._document.followed(response.get("content"))
-        if not isinstance(content, dict) or not content or status in _BODILESS or name.startswith("HEAD "):
+        if not isinstance(content, dict) or not content or status in BODILESS or name.startswith("HEAD "):
             return PlannedAnswer(status=status, headers=headers)
         media = _preferred(content)
         written = self._document.followed(content[media])
@@ -63,7 +62,7 @@ class AnswerMaker:
         if _is_json(media):
             self._weigh(body, name)
             kept = headers if _bare(media) == "application/json" or "*" in media else _typed(media, headers)
-            return PlannedAnswer(status=status, headers=kept, has_json=True, json_tree=_literal(body))
+            return PlannedAnswer(status=status, headers=kept, has_json=True, json_tree=escaped_tree(body))
         if isinstance(body, str):
             self._weigh(body, name)
             return PlannedAnswer(status=status, headers=_typed(media, headers), text=body)
@@ -93,7 +92,7 @@ class AnswerMaker:
             value = self._body(header, sampler, name)
             text = value if isinstance(value, str) else json.dumps(value, default=str)
             if text.isascii() and text.isprintable() and len(text) <= 4_000:
-                found.append((name, _escaped(text)))
+                found.append((name, escaped(text)))
         return tuple(found)
 
     def _weigh(self, body: Any, name: str) -> None:
@@ -139,7 +138,7 @@ def _preferred(content: Mapping[str, Any]) -> str:
 
 def _typed(media: str, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     usable = media.isascii() and media.isprintable() and "/" in media and "*" not in media
-    return (("Content-Type", _escaped(media)), *headers) if usable else headers
+    return (("Content-Type", escaped(media)), *headers) if usable else headers
 
 
 def _unwrapped(example: Any) -> Any:
@@ -150,21 +149,3 @@ def _unwrapped(example: Any) -> Any:
         except (ValueError, RecursionError):
             return example
     return example
-
-
-def _escaped(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def _literal(tree: Any) -> Any:
-    """The document with braces in strings doubled, since strings are templates; integers beyond 64 bits, which JSON
-    encoders refuse, as floating point."""
-    if isinstance(tree, str):
-        return _escaped(tree)
-    if isinstance(tree, dict):
-        return {key: _literal(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_literal(value) for value in tree]
-    if isinstance(tree, int) and not isinstance(tree, bool) and not -_INT64 <= tree < 2 * _INT64:
-        return float(tree)
-    return tree

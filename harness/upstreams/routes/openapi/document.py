@@ -8,23 +8,20 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
+from harness.model.tree import Source, plain
+from harness.model.yaml_parser import DEPTH_MAX, UNHOLDABLE, parse
 from harness.upstreams.routes.routes_read import UnreadableRoutes
 
 BYTES_MOST: Final = 10_000_000
 NODES_MOST: Final = 500_000
 """Keys and values; a YAML alias counts as often as what it stands for."""
-DEPTH_MOST: Final = 64
 HOPS_MOST: Final = 32
 """References that lead to references."""
-_UNHOLDABLE: Final = re.compile("[\x00\ud800-\udfff]")
-_INT: Final = re.compile(r"[-+]?[0-9]{1,30}")
-_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]{1,300}|[0-9]{1,300}(\.[0-9]{0,300})?)([eE][-+]?[0-9]{1,3})?")
 _ERRORS_MOST: Final = 50
 
 
@@ -102,18 +99,13 @@ def _parsed(text: str, path: Path) -> Any:
 
 
 def _parsed_yaml(text: str, path: Path) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        return _YamlTree().document(YAML(typ="safe", pure=True).parse(text))
-    except MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise UnreadableRoutes(f"{path.name} is not YAML{where}: {exc.problem or exc.context}", "correct it") from exc
-    except (YAMLError, ValueError) as exc:
-        first = str(exc).strip().partition("\n")[0]
-        raise UnreadableRoutes(f"{path.name} is not YAML: {first}", "correct it") from exc
+    source = Source(path.name, path.parent, tuple(text.split("\n")))
+    not_yaml = f"{path.name} is not YAML"
+    node, problems = parse(text, source, noun="description", not_yaml=not_yaml, nodes_most=NODES_MOST)
+    if problems:
+        where = f"line {problems[0].line}: " if problems[0].line else ""
+        raise UnreadableRoutes(f"{where}{problems[0].message}", problems[0].fix or "correct it")
+    return None if node is None else plain(node, list)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -131,83 +123,6 @@ def _finite(text: str) -> float:
     return value
 
 
-class _YamlTree:
-    """Builds a tree from the parser's events by the core schema of YAML 1.2, within bounds."""
-
-    def __init__(self) -> None:
-        self._events: Iterator[Any] = iter(())
-        self._anchors: dict[str, tuple[Any, int]] = {}
-        self._count = 0
-
-    def document(self, events: Iterator[Any]) -> Any:
-        self._events = events
-        documents = [
-            self._read(event, 0)
-            for event in events
-            if type(event).__name__ in ("ScalarEvent", "SequenceStartEvent", "MappingStartEvent", "AliasEvent")
-        ]
-        if len(documents) > 1:
-            raise UnreadableRoutes("the file contains several YAML documents", "leave one description in the file")
-        return documents[0] if documents else None
-
-    def _read(self, event: Any, depth: int) -> Any:
-        before = self._count
-        self._counted(1)
-        if depth > DEPTH_MOST:
-            raise UnreadableRoutes(f"there are more than {DEPTH_MOST} levels", "make the description flatter")
-        kind = type(event).__name__
-        if kind == "AliasEvent":
-            if event.anchor not in self._anchors:
-                raise UnreadableRoutes(
-                    f"line {event.start_mark.line + 1}: no complete value `&{event.anchor}` stands before this alias",
-                    "write the value out",
-                )
-            node, size = self._anchors[event.anchor]
-            self._counted(size - 1)
-            return node
-        if kind == "ScalarEvent":
-            node = str(event.value) if event.style else _core_scalar(str(event.value))
-        elif kind == "SequenceStartEvent":
-            node = []
-            while type(inner := next(self._events)).__name__ != "SequenceEndEvent":
-                node.append(self._read(inner, depth + 1))
-        else:
-            node = self._mapping(depth)
-        if event.anchor is not None:
-            self._anchors[event.anchor] = (node, self._count - before)
-        return node
-
-    def _mapping(self, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        while type(event := next(self._events)).__name__ != "MappingEndEvent":
-            line = event.start_mark.line + 1
-            self._counted(1)
-            if type(event).__name__ != "ScalarEvent":
-                raise UnreadableRoutes(f"line {line}: a key must be text", "write `key: value`")
-            key = str(event.value)
-            if key == "<<" and not event.style:
-                raise UnreadableRoutes(f"line {line}: merge keys (`<<`) are not part of YAML 1.2", "write them out")
-            if key in found:
-                raise UnreadableRoutes(f"line {line}: the key `{shortened(key)}` stands twice", "keep one of them")
-            found[key] = self._read(next(self._events), depth + 1)
-        return found
-
-    def _counted(self, nodes: int) -> None:
-        self._count += nodes
-        if self._count > NODES_MOST:
-            _too_many_nodes()
-
-
-def _core_scalar(text: str) -> Any:
-    if text in ("", "~", "null", "Null", "NULL"):
-        return None
-    if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
-        return text[0] in "tT"
-    if _INT.fullmatch(text):
-        return int(text)
-    return float(text) if _FLOAT.fullmatch(text) and math.isfinite(float(text)) else text
-
-
 def _check_bounds(tree: Any) -> None:
     """Raises UnreadableRoutes. An alias's value is visited as often as it is written."""
     count = 0
@@ -216,21 +131,18 @@ def _check_bounds(tree: Any) -> None:
         node, depth = waiting.pop()
         count += 1
         if count > NODES_MOST:
-            _too_many_nodes()
-        if depth > DEPTH_MOST:
-            raise UnreadableRoutes(f"there are more than {DEPTH_MOST} levels", "make the description flatter")
+            raise UnreadableRoutes(
+                f"the description has more than {NODES_MOST:,} keys and values",
+                "leave out operations that are not called",
+            )
+        if depth > DEPTH_MAX:
+            raise UnreadableRoutes(f"there are more than {DEPTH_MAX} levels", "make the description flatter")
         if isinstance(node, dict):
             waiting += [(inner, depth + 1) for pair in node.items() for inner in pair]
         elif isinstance(node, list):
             waiting += [(inner, depth + 1) for inner in node]
-        elif isinstance(node, str) and (found := _UNHOLDABLE.search(node)):
+        elif isinstance(node, str) and (found := UNHOLDABLE.search(node)):
             raise UnreadableRoutes(f"a text contains the character U+{ord(found[0]):04X}", "remove the character")
-
-
-def _too_many_nodes() -> NoReturn:
-    raise UnreadableRoutes(
-        f"the description has more than {NODES_MOST:,} keys and values", "leave out operations that are not called"
-    )
 
 
 def _checked(tree: Any) -> Document:

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from harness.rundir.planned.routes import PlannedRoute
+from harness.rundir.planned.routes import PlannedRoute, decoded_segment
 from harness.units import format_things
 from harness.upstreams.routes.openapi.answers import AnswerMaker
 from harness.upstreams.routes.openapi.document import Document, read_document, shortened
 from harness.upstreams.routes.routes_read import ROUTES_MOST, RoutesRead, UnreadableRoutes
+from harness.upstreams.routes.templates import escaped
 
 METHODS: Final = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 SEGMENTS_MOST: Final = 64
@@ -113,11 +114,10 @@ def _planned_path(template: str, notes: dict[str, None]) -> str:
 
 
 def _planned_segment(segment: str, used: set[str], notes: dict[str, None]) -> str:
-    """`{param}`, or a literal that is percent-decoded except for `%2F` and has its braces doubled."""
+    """`{param}`, or a literal as PlannedRoute has it."""
     names = _PARAMETER.findall(segment)
     if not names:
-        literal = "%2F".join(unquote(part) for part in re.split("%2[fF]", segment))
-        return literal.replace("{", "{{").replace("}", "}}")
+        return escaped(decoded_segment(segment))
     if not _PARAMETER.fullmatch(segment):
         notes.setdefault(f"`{shortened(segment)}` matches any segment of a path: parameters are whole segments")
     name = re.sub("[^A-Za-z0-9_-]", "_", "_".join(names))[:100]

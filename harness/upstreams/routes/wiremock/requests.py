@@ -6,10 +6,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote
 
-from harness.rundir.planned.routes import ANY_METHOD, ANY_PATH, ConditionPlace, ConditionTest, PlannedCondition
+from harness.rundir.planned.routes import (
+    ANY_METHOD,
+    ANY_PATH,
+    ConditionPlace,
+    ConditionTest,
+    PlannedCondition,
+    decoded_segment,
+)
 from harness.upstreams.routes.patterns import PATTERN_MOST, compile_pattern
+from harness.upstreams.routes.templates import escaped
 from harness.upstreams.routes.wiremock.nodes import StubPlace, kind_of_json, members, quoted, text_of
 
 URL_MOST: Final = 4_000
@@ -43,7 +50,6 @@ _OTHER_MATCHERS: Final = dict.fromkeys(
 )
 _METHOD: Final = re.compile(r"[A-Z]{1,20}(-[A-Z]{1,20})?")
 _PARAMETER: Final = re.compile(r"\{([^{}]+)\}")
-_ENCODED_SLASH: Final = re.compile("%2F", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +109,12 @@ def _literal_path(path: str, place: StubPlace) -> str:
 
 
 def _literal(segment: str, place: StubPlace) -> str:
-    """A segment as PlannedRoute has it: percent-decoded except for the slash, and each brace twice."""
+    """A segment as PlannedRoute has it."""
     try:
-        decoded = "%2F".join(unquote(part, errors="strict") for part in _ENCODED_SLASH.split(segment))
+        return escaped(decoded_segment(segment, errors="strict"))
     except UnicodeDecodeError:
         place.refuse(f"`{quoted(segment)}` is not percent-encoded UTF-8")
         return ""
-    return escape_braces(decoded)
 
 
 def _template_path(template: str, place: StubPlace) -> str:
@@ -183,8 +188,3 @@ def _pattern(value: Any, place: StubPlace) -> str:
     except ValueError as exc:
         place.refuse(str(exc))
     return text
-
-
-def escape_braces(text: str) -> str:
-    """Text as a literal in a path or a template."""
-    return text.replace("{", "{{").replace("}", "}}")

@@ -12,6 +12,7 @@ from harness.http1 import is_header_name
 from harness.rundir.planned.routes import BrokenAnswer, PlannedAnswer, PlannedProfile
 from harness.upstreams.profiles import as_planned
 from harness.upstreams.profiles.profile import LONGEST_MS, NORMAL
+from harness.upstreams.routes.templates import escaped, escaped_tree
 from harness.upstreams.routes.wiremock.nodes import (
     StubPlace,
     kind_of_json,
@@ -21,7 +22,7 @@ from harness.upstreams.routes.wiremock.nodes import (
     text_of,
     whole_number_of,
 )
-from harness.upstreams.routes.wiremock.requests import NAME_MOST, escape_braces
+from harness.upstreams.routes.wiremock.requests import NAME_MOST
 from harness.upstreams.routes.wiremock.stub_folder import FILE_BYTES_MOST, StubFolder
 
 STATUS_MESSAGE: Final = "status message"
@@ -117,7 +118,7 @@ def _headers(value: Any, place: StubPlace) -> tuple[tuple[str, str], ...]:
             if name.lower() in _FRAMING_HEADERS:
                 framed = True
             else:
-                found.append((name, escape_braces(text)))
+                found.append((name, escaped(text)))
     if len(found) > HEADERS_MOST:
         place.refuse(f"has {len(found):,} headers, and at most {HEADERS_MOST} are sent")
     place.reading.seen[FRAMING] += framed
@@ -133,7 +134,7 @@ def _body(given: dict[str, Any], place: StubPlace, folder: StubFolder) -> dict[s
         return {}
     key, value, here = keys[0], given[keys[0]], place.at(keys[0])
     if key == "jsonBody":
-        return {"has_json": True, "json_tree": _escaped(value)}
+        return {"has_json": True, "json_tree": escaped_tree(value)}
     text = text_of(value, here, FILE_BYTES_MOST)
     if text is None:
         return {}
@@ -146,15 +147,6 @@ def _body(given: dict[str, Any], place: StubPlace, folder: StubFolder) -> dict[s
     except ValueError as exc:
         here.refuse(f"is not base64: {exc}")
         return {}
-
-
-def _escaped(tree: Any) -> Any:
-    """A JSON document whose strings are literals as templates. It is not nested deeper than a file may be."""
-    if isinstance(tree, dict):
-        return {key: _escaped(item) for key, item in tree.items()}
-    if isinstance(tree, list):
-        return [_escaped(item) for item in tree]
-    return escape_braces(tree) if isinstance(tree, str) else tree
 
 
 def _latency(given: dict[str, Any], place: StubPlace) -> PlannedProfile | None:

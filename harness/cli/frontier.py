@@ -1,0 +1,208 @@
+"""`tailgate frontier`: how slow, how broken, how long gone an upstream may be before a gate falls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from harness.cli.capacity import WORDS, cell_of
+from harness.cli.display import output
+from harness.cli.options import Quantity
+from harness.units import format_duration
+
+if TYPE_CHECKING:
+    from harness.rundir.searches.frontier import FrontierKind, FrontierResults
+    from harness.scenario.planner import LoadedCell
+    from harness.search.frontier.frontier_run import PlannedSearch
+    from harness.search.frontier.level_loads import FrontierSettings
+
+KINDS: Final = ("latency", "errors", "hang", "outage")
+WITHIN: Final = 0.25
+LONG_S: Final = 1800.0
+"""`--all` takes no longer unless it is confirmed."""
+_DURATION, _SHARE = Quantity("duration"), Quantity("share")
+
+
+@click.command("frontier")
+@click.argument("scenario")
+@click.option("--upstream", metavar="NAME", help="The upstream that is broken.")
+@click.option("--kind", type=click.Choice(KINDS), help="How it is broken.")
+@click.option("--all", "every", is_flag=True, help="Latency and outage of each upstream, within a factor of two.")
+@click.option("--yes", is_flag=True, help="With --all: also if it may take more than 30 minutes.")
+@click.option("--from", "first", metavar="LEVEL", help="The first level: 500ms, 5% … by default that of the kind.")
+@click.option(
+    "--to", "most", metavar="LEVEL", help="No higher level is tried; by default 60s, 100% or an outage of 2m."
+)
+@click.option("--within", type=_SHARE, help="How far apart the two answers may be; default: 25%, 100% with --all.")
+@click.option("--step", type=_DURATION, default="60s", show_default=True, help="The load that certifies a FAIL.")
+@click.option("--soak", type=_DURATION, default="2m", show_default=True, help="The load that certifies a PASS.")
+@click.option("--only", metavar="CELL", help="The cell of a matrix.")
+@click.option("--resume", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Go on with this search.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path(".runs"), show_default=True,
+    help="Where the directory of the search goes.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), help="Instead of the scenario's.")
+@click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override a field, such as load.rate=20/s.")
+@click.option("--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine.")
+@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--quiet", is_flag=True, help="Only the line VERDICT NAME DIR.")
+def frontier_command(
+    *,
+    scenario: str,
+    upstream: str | None,
+    kind: FrontierKind | None,
+    every: bool,
+    yes: bool,
+    first: str | None,
+    most: str | None,
+    within: float | None,
+    step: float,
+    soak: float,
+    only: str | None,
+    resume: Path | None,
+    out: Path,
+    seed: int | None,
+    sets: tuple[str, ...],
+    allowed: tuple[str, ...],
+    workers: int,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Find how slow, how broken or how long gone an upstream may be before a gate falls.
+
+    At the scenario's rate, the highest level that passed a soak and the lowest that was shown to fail: of a
+    delay (latency), of a share of calls that fail or are never answered (errors, hang), of the length of a
+    hang of all calls, after which the service must recover (outage). Exit codes are those of capacity.
+    """
+    from harness.cli.display.live import make_display
+    from harness.run.invocation import load_all, targets_of
+    from harness.run.run import Options, Session
+    from harness.run.signals import Stopper
+    from harness.search.frontier.frontier_run import search_frontier
+    from harness.target_allowlist import refuse_foreign_targets
+
+    _refuse_words(upstream, kind, every=every, levels=(first, most), within=within)
+    (loaded,) = load_all([scenario], sets, ())
+    cell = cell_of(loaded, only)
+    display = make_display(quiet=quiet)
+    for warning in loaded.warnings:
+        display.note(output.spell(warning, kind="warning"))
+    refuse_foreign_targets(targets_of([loaded]), allowed)
+    settings = _settings(cell, within, every=every, step=step, soak=soak)
+    search = _planned(cell, settings, upstream, kind, levels=(first, most))
+    _announce(search, display.note, confirmed=yes or not every)
+    options = Options(out, seed, sets, workers, allowed=allowed)
+    with Stopper() as stopper:
+        folder, results = search_frontier(Session(options, display, stopper), search, resume)
+    _show(results, folder, as_json=as_json, quiet=quiet)
+    return results.exit_code
+
+
+def _show(results: FrontierResults, folder: Path, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        output.document(results.model_dump(mode="json"))
+        return
+    if not quiet:
+        _print(results)
+    output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
+
+
+def _refuse_words(
+    upstream: str | None, kind: str | None, *, every: bool, levels: tuple[str | None, ...], within: float | None
+) -> None:
+    from harness.errors import UsageError
+
+    if every and (upstream or kind or any(levels)):
+        raise UsageError("--all excludes --upstream, --kind, --from and --to", "leave out --all, or the others")
+    if not every and not (upstream and kind):
+        lacks = "--kind" if upstream else "--upstream"
+        raise UsageError(
+            f"{lacks} is missing: one curve is about one upstream and one kind of fault",
+            f"--upstream NAME --kind {'|'.join(KINDS)}, or --all",
+        )
+    if within is not None and not 0.01 <= within <= 4:
+        raise UsageError("--within must be between 1% and 400%", "--within 25%")
+
+
+def _settings(cell: LoadedCell, within: float | None, *, every: bool, step: float, soak: float) -> FrontierSettings:
+    from harness.search.frontier.level_loads import FrontierSettings
+
+    usual = FrontierSettings.of_all(cell)
+    width = within if within is not None else usual.within if every else WITHIN
+    return replace(usual, within=width, refute_ms=step, soak_ms=soak)
+
+
+def _planned(
+    cell: LoadedCell,
+    settings: FrontierSettings,
+    upstream: str | None,
+    kind: FrontierKind | None,
+    *,
+    levels: tuple[str | None, str | None],
+) -> PlannedSearch:
+    from harness.search.frontier.frontier_run import plan_all, plan_one
+    from harness.search.frontier.upstream_faults import FrontierTarget
+
+    if upstream is None or kind is None:
+        return plan_all(cell, settings)
+    first, most = _level(kind, "--from", levels[0]), _level(kind, "--to", levels[1])
+    return plan_one(cell, FrontierTarget(upstream, kind), settings, first, most)
+
+
+def _level(kind: FrontierKind, option: str, text: str | None) -> float | None:
+    from harness.errors import UsageError
+    from harness.search.frontier.kinds import parse_level
+
+    try:
+        return None if text is None else parse_level(kind, text)
+    except ValueError as exc:
+        fix = "write 500ms, 40s or 5%, as the kind has it"
+        raise UsageError(f"{option} {text}, for --kind {kind}: {exc}", fix) from exc
+
+
+def _announce(search: PlannedSearch, note: Callable[[str], None], *, confirmed: bool) -> None:
+    """Say what will be searched and how long it may take. Raises UsageError if that is long and not confirmed."""
+    from harness.errors import UsageError
+
+    longest_s = search.longest_s
+    listed = "; ".join(f"{curve.target.upstream} {curve.target.kind}" for curve in search.curves)
+    lines = [
+        f"{search.cell.loaded.scenario.name}: frontier of {listed}; at {search.curves[0].rate_per_s:g}/s; "
+        f"at most about {format_duration(1000 * longest_s)}"
+    ]
+    lines += [f"not searched: {reason}" for reason in search.left_out.values()]
+    note("\n".join(lines))
+    if not confirmed and longest_s > LONG_S:
+        raise UsageError(
+            f"--all may take up to about {format_duration(1000 * longest_s)} here; nothing was started",
+            "give --yes, or shorten it with --step and --soak, or search one with --upstream and --kind",
+        )
+
+
+def _print(results: FrontierResults) -> None:
+    from harness.search.frontier.kinds import level_text
+
+    rows = [("upstream", "kind", "holds up to", "breaks at", "what breaks")]
+    for curve in results.curves:
+        least = ">= " if curve.at_least else ""
+        holds = "-" if curve.certified is None else f"{least}{level_text(curve.kind, curve.certified)}"
+        breaks = "-" if curve.refuted is None else level_text(curve.kind, curve.refuted)
+        rows.append((curve.upstream, curve.kind, holds, breaks, curve.broke or "-"))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    findings = ["", *(", ".join(curve.findings) for curve in results.curves)]
+    for row, found in zip(rows, findings, strict=True):
+        cells = (row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]), row[3].rjust(widths[3]))
+        output.say("  ".join((*cells, row[4])))
+        if found:
+            output.say(f"{'':<{widths[0]}}  findings: {found}")
+    for text, reason in results.not_judged.items():
+        output.say(f"not judged: `{text}`: {reason}")
+    for reason in results.not_searched.values():
+        output.say(f"not searched: {reason}")
+    output.say(results.sentence)

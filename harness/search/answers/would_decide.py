@@ -1,0 +1,81 @@
+"""What would decide a certificate that is missing: how long its load would have to be. Pure.
+
+An undecided soak has shown a share of requests that count against a gate. If the same share goes on, spread evenly,
+some length decides the gate: the length at which it passes if the share is below the one that is allowed, or fails if
+it is above. That is the best case, since slow requests that come in spells need longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from harness.gates.parse import parse_gate
+from harness.rundir.searches.capacity import LoadStep, StepGate
+from harness.search.decision_times import least_s
+from harness.statistics import Rule
+from harness.units import duration_literal, format_duration
+
+if TYPE_CHECKING:
+    from harness.rundir.plan import Plan
+
+ROUND_S: Final = 10
+"""Lengths are said in steps of this."""
+
+
+def would_decide(steps: Sequence[LoadStep], plan: Plan) -> str:
+    """A sentence about the lowest rate at which the load generator gave out if nothing is refuted, about the undecided
+    soak of the highest rate if none passed, or about explorative loads that had nothing to judge. Empty: nothing is
+    missing."""
+    soaks = [step for step in steps if step.purpose == "soak"]
+    gave_out = [step for step in steps if step.outcome == "generator" and step.purpose != "return"]
+    if gave_out and not any(step.outcome == "broke" for step in steps if step.purpose == "refute"):
+        step = min(gave_out, key=lambda each: each.rate_per_s)
+        return f"at {step.rate_per_s:g}/s the load generator or the machine gave out: {step.reason}"
+    undecided = [step for step in soaks if step.outcome == "undecided"]
+    if any(step.outcome == "held" for step in soaks):
+        return ""
+    if not undecided:
+        empty = [step for step in steps if step.purpose == "explore" and step.outcome == "undecided"]
+        return f"at {empty[-1].rate_per_s:g}/s {empty[-1].reason}; a higher --from would decide it" if empty else ""
+    step = max(undecided, key=lambda each: each.rate_per_s)
+    open_ = [gate for gate in step.gates if gate.verdict == "inconclusive"]
+    told = f"at {step.rate_per_s:g}/s {format_duration(1000 * step.seconds)} left "
+    if not open_:
+        return f"{told}it undecided"
+    lengths = [_length_s(gate, step, plan) for gate in open_]
+    gates = ", ".join(f"`{gate.text}`{_share(gate)}" for gate in open_)
+    if any(length is None for length in lengths):
+        return f"{told}{gates} undecided, and no soak of a day would decide it: its share is at the limit"
+    longest_s = max(length for length in lengths if length is not None)
+    rounded_s = ROUND_S * (int(longest_s // ROUND_S) + 1)
+    soak = duration_literal(1000.0 * rounded_s)
+    return f"{told}{gates} undecided; --soak {soak} would decide it{_if(open_)}"
+
+
+def _length_s(gate: StepGate, step: LoadStep, plan: Plan) -> float | None:
+    """Seconds of the load that decide the gate at its share so far; of a gate that no share decides, twice the load."""
+    allowed = parse_gate(gate.text).allowed_share
+    if allowed is None or gate.exceeded is None or not gate.n:
+        return 2 * step.seconds
+    share = gate.exceeded / gate.n
+    alpha = step.alpha or round(1 - plan.verdict.confidence, 9)
+    rule = Rule(
+        p0=allowed,
+        clump_s=plan.verdict.clump_ms / 1000,
+        alpha=alpha,
+        alpha_fail=alpha / max(len(step.gates), 1),
+    )
+    length_s = least_s(share, "pass" if share < allowed else "fail", gate.n / step.seconds, rule)
+    return None if length_s is None else max(length_s, step.seconds)
+
+
+def _share(gate: StepGate) -> str:
+    if gate.exceeded is None or not gate.n:
+        return ""
+    return f" ({gate.exceeded:,} of {gate.n:,} requests count against it)"
+
+
+def _if(gates: Sequence[StepGate]) -> str:
+    """The assumption, where there is a share that could come in spells."""
+    return " if that share goes on and comes evenly" if any(gate.exceeded for gate in gates) else ""

@@ -1,0 +1,177 @@
+"""One `tailgate frontier`: prepares the stack, searches every curve, and writes frontier.json and its page."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import __version__
+from harness.errors import Interrupted, RigError, ServiceGone, UsageError
+from harness.run import yardstick
+from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
+from harness.rundir.searches.frontier import FILE, FrontierCurve, FrontierKind, FrontierResults
+from harness.rundir.yardstick import Yardstick
+from harness.scenario.load import dry_plan
+from harness.scenario.planning.timeline import RECOVERY_MS
+from harness.search.capacity_run import usable_cores
+from harness.search.frontier.answer import frontier_sentence, frontier_verdict
+from harness.search.frontier.curve_search import FrontierCurveSearch
+from harness.search.frontier.gates import level_gates, unjudged
+from harness.search.frontier.kinds import scale_of
+from harness.search.frontier.level_loads import STACK_MS, FrontierSettings, LevelLoads
+from harness.search.frontier.steps import read_frontier_steps
+from harness.search.frontier.upstream_faults import FrontierTarget, planned_fault, searched_cell
+from harness.search.load_plans import not_judged, refuse_without_rate
+from harness.search.search_folder import asked_search, search_folder
+from harness.search.stack_loads import StackLoads
+
+if TYPE_CHECKING:
+    from harness.run.run import Session
+    from harness.scenario.planner import LoadedCell
+
+ALL_KINDS: tuple[FrontierKind, ...] = ("latency", "outage")
+"""What `--all` searches of each upstream."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSearch:
+    """The curves of a search, before anything is started. `left_out`: what an upstream cannot have, with the reason."""
+
+    cell: LoadedCell
+    curves: tuple[LevelLoads, ...]
+    settings: FrontierSettings
+    left_out: dict[str, str]
+
+    @property
+    def longest_s(self) -> float:
+        """How long it takes at most if no load has to be repeated and the service always comes back."""
+        return STACK_MS / 1000 + sum(curve.longest_s() for curve in self.curves)
+
+    @property
+    def asked(self) -> dict[str, float | str | None]:
+        """What decides how its loads are sent and judged, beside the scenario."""
+        found: dict[str, float | str | None] = dict(asdict(self.settings))
+        for curve in self.curves:
+            name = f"{curve.target.upstream} {curve.target.kind}"
+            found |= {f"{name} from": curve.scale.begin, f"{name} to": curve.scale.most}
+        return found
+
+
+def plan_one(
+    cell: LoadedCell, target: FrontierTarget, settings: FrontierSettings, first: float | None, most: float | None
+) -> PlannedSearch:
+    """The search of one upstream and kind, from the level `first` to `most` (None: as the kind usually does). Raises
+    UsageError if it cannot be."""
+    return PlannedSearch(cell, (_curve(cell, target, settings, first, most),), settings, {})
+
+
+def plan_all(cell: LoadedCell, settings: FrontierSettings) -> PlannedSearch:
+    """Latency and outage of each upstream. Raises UsageError if there is none of which anything can be searched."""
+    curves: list[LevelLoads] = []
+    left_out: dict[str, str] = {}
+    refuse_without_rate(dry_plan(cell.loaded.checked)[0])
+    for upstream in cell.loaded.scenario.upstreams:
+        for kind in ALL_KINDS:
+            try:
+                curves.append(_curve(cell, FrontierTarget(upstream, kind), settings, None, None))
+            except UsageError as exc:
+                left_out[f"{upstream}, {kind}"] = exc.message
+    if not curves:
+        reason = next(iter(left_out.values()), "the scenario has no upstreams")
+        raise UsageError(f"there is nothing to search: {reason}", "name an upstream that can be broken")
+    return PlannedSearch(cell, tuple(curves), settings, left_out)
+
+
+def _curve(
+    cell: LoadedCell, target: FrontierTarget, settings: FrontierSettings, first: float | None, most: float | None
+) -> LevelLoads:
+    checked = cell.loaded.checked
+    plan, _ = dry_plan(checked)
+    refuse_without_rate(plan)
+    scale = scale_of(target.kind, first, most)
+    planned_fault(checked, target, scale.begin)
+    recovery_ms = checked.scenario.load.recovery_ms or RECOVERY_MS
+    gates = level_gates(plan, target.upstream, target.kind, fault=target.fault, recovery_ms=recovery_ms)
+    if not gates.broken:
+        listed = "; ".join(f"`{text}`: {reason}" for text, reason in not_judged(plan).items())
+        raise UsageError(
+            f"no gate of this scenario can be judged while a fault stands ({listed or 'it has none'})",
+            "add a gate on the whole load, such as `p99 < 1s` or `errors < 1%`",
+        )
+    return LevelLoads(checked, plan, target, gates, scale, settings)
+
+
+def search_frontier(
+    session: Session, search: PlannedSearch, resume: Path | None = None
+) -> tuple[Path, FrontierResults]:
+    """Search every curve. An interruption ends it early; what was certified by then is in the results.
+
+    `resume`: the directory of a search that was interrupted. Raises UsageError before anything is started, RigError if
+    the stack does not come up.
+    """
+    targets = tuple(curve.target for curve in search.curves)
+    scenario = search.cell.loaded.scenario
+    seed = scenario.seed if session.options.seed is None else session.options.seed
+    this = asked_search("frontier", search.curves[0].plan, seed, search.asked)
+    folder = search_folder(session.options.out, scenario.name, resume, this)
+    recorded = read_frontier_steps(folder, targets) if resume else {target: [] for target in targets}
+    cores, before_ms = usable_cores(), yardstick.measure_ms()
+    rate_per_s = search.curves[0].rate_per_s
+    curves: list[FrontierCurve] = []
+    ended: Exception | None = None
+    cell = searched_cell(search.cell, targets)
+    with StackLoads(session, cell, folder, seed=seed, most_per_s=rate_per_s) as stack:
+        stack.count_from(sum(1 for _ in folder.glob("load-*")))
+        for loads in search.curves:
+            if ended is not None:
+                break
+            of_one = FrontierCurveSearch(stack, loads, folder=folder, say=session.display.note)
+            curve, ended = of_one.run(recorded[loads.target], cores)
+            curves.append(curve)
+            if isinstance(ended, RigError | ServiceGone):
+                session.display.note(f"{ended.message}\nfix: {ended.fix}")
+    machine = Machine(
+        cores=cores, platform=platform.platform(), yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None)
+    )
+    results = _results(search, curves, machine=machine, seed=seed, interrupted=isinstance(ended, Interrupted))
+    write_frontier(folder, results)
+    return folder, results
+
+
+def write_frontier(folder: Path, results: FrontierResults) -> None:
+    """frontier.json and report.html. Raises RigError if they cannot be written."""
+    from reports.searches.frontier_page import write_page
+
+    try:
+        (folder / FILE).write_text(canonical_json(results), encoding="utf-8")
+        write_page(results, folder)
+    except OSError as exc:
+        raise RigError(f"{folder} cannot be written: {exc.strerror}", "free some space; the steps are kept") from exc
+
+
+def _results(
+    search: PlannedSearch, curves: Sequence[FrontierCurve], *, machine: Machine, seed: int, interrupted: bool
+) -> FrontierResults:
+    verdict = frontier_verdict(curves)
+    if interrupted and verdict == "pass":
+        verdict = "inconclusive"  # curves that were asked for are missing
+    loaded = search.cell.loaded
+    first = search.curves[0]
+    return FrontierResults(
+        tool=Tool(version=__version__),
+        verdict=verdict,
+        exit_code=130 if interrupted else EXIT_CODE[verdict],
+        interrupted=interrupted,
+        scenario=ScenarioRef(name=loaded.scenario.name, file=loaded.checked.file, sha256=loaded.sha256, seed=seed),
+        machine=machine,
+        confidence=round(1 - search.settings.alpha, 9),
+        within=search.settings.within,
+        rate_per_s=first.rate_per_s,
+        sentence=frontier_sentence(curves),
+        not_judged=unjudged(first.plan, tuple(curve.gates for curve in search.curves)),
+        not_searched=search.left_out,
+        curves=tuple(curves),
+    )

@@ -1,0 +1,258 @@
+"""The search for the highest level at which every gate holds: which load comes next, given how those before it ended.
+
+A level is a magnitude of which more is worse: a rate of requests, the delay of an upstream, the share of its calls that
+fail, the length of its outage. A `LevelScale` says where its search begins and between which ends it stays.
+
+Pure: a generator that yields the load it wants and is sent how that load ended. So a search can be tested against a
+simulated service, and one that was interrupted goes on by being sent the recorded answers again.
+
+Explorative loads only steer. They are short, are judged by their point estimate and certify nothing; the same error
+split over nine of them would need loads of a minute each. Levels ascend by the scale's factor from the first one until
+one breaks (or descend until one holds), then the bracket is halved geometrically until its ends differ by at most
+`within`. Fresh loads decide afterwards: a soak at the best level is the certificate of a PASS at the error alpha. If it
+does not pass, the next lower level that held is soaked at alpha ÷ 2, then the next at alpha ÷ 4. One load at the lowest
+level that broke is the certificate of a FAIL; if it does not fail, a higher one that broke is tried. A load in which
+the load generator or the machine gave out is run once more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+EXPLORED_MOST: Final = 9
+"""Explorative loads of one curve, without those that are repeated."""
+SOAKS_MOST: Final = 3
+REFUTED_MOST: Final = 3
+RATES_ASCENT: Final = 1.8
+"""Four steps cover a decade."""
+LEAST_PER_S: Final = 1.0
+"""A service that breaks at one request a second carries nothing."""
+REPEATS: Final = 2
+"""How often an undecided load is run, all of them pooled."""
+
+Purpose = Literal["explore", "soak", "refute"]
+Outcome = Literal["held", "broke", "undecided", "generator"]
+"""`generator`: the load generator or the machine gave out first, so nothing is known of the service at this level."""
+EndedBy = Literal["bracket", "to", "generator", "nothing_holds", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelScale:
+    """The levels of one search, in a unit of their own. `most`: its hard end; None: it has none.
+
+    A service that breaks at `least` holds at no level. `ascent`: the factor from one level to the next as long as none
+    has broken, or none has held.
+    """
+
+    first: float
+    least: float
+    most: float | None
+    ascent: float
+
+    @classmethod
+    def of_rates(cls, first_per_s: float, to_per_s: float | None) -> LevelScale:
+        """Requests a second, from `first_per_s` and never above `to_per_s`."""
+        return cls(first_per_s, LEAST_PER_S, to_per_s, RATES_ASCENT)
+
+    @property
+    def begin(self) -> float:
+        """The first level that is tried."""
+        return self.first if self.most is None else min(self.first, self.most)
+
+    def above(self, level: float) -> float:
+        higher = _rounded(level * self.ascent)
+        return higher if self.most is None else min(self.most, higher)
+
+    def below(self, level: float, broken: int = 1) -> float:
+        """The next level where `broken` have broken and none has held: each step is longer than the one before, so that
+        the least level is reached from wherever a search began."""
+        return max(self.least, _rounded(level / self.ascent**broken))
+
+
+@dataclass(frozen=True, slots=True)
+class WantedLoad:
+    """A load that the search wants. `alpha`: the error that its certificate may have; None: it only steers.
+
+    `pooled`: how many loads before it, at this level and for this purpose, are judged together with it.
+    """
+
+    purpose: Purpose
+    level: float
+    alpha: float | None = None
+    pooled: int = 0
+
+    @property
+    def rate_per_s(self) -> float:
+        """The level of a search over rates."""
+        return self.level
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """What a search found, in the unit of its levels; None: there is no such certificate.
+
+    `explored_held` and `explored_broke` are what the explorative loads showed, the levels that steer and prove nothing.
+    """
+
+    certified: float | None
+    refuted: float | None
+    ended_by: EndedBy
+    explored_held: tuple[float, ...]
+    explored_broke: tuple[float, ...]
+    undecided: tuple[float, ...]
+    not_monotone: bool = False
+    """A level was refuted below one that was certified."""
+
+    @property
+    def at_least(self) -> bool:
+        """Whether the service may hold at a higher level than any that was tried."""
+        return self.ended_by in ("to", "generator")
+
+
+@dataclass(slots=True)
+class _Seen:
+    held: set[float] = field(default_factory=set)
+    broke: set[float] = field(default_factory=set)
+    undecided: set[float] = field(default_factory=set)
+    generator: set[float] = field(default_factory=set)
+
+    @property
+    def low(self) -> float | None:
+        """The highest level that held below every level that broke."""
+        ceiling = min(self.broke, default=math.inf)
+        return max((level for level in self.held if level < ceiling), default=None)
+
+    @property
+    def high(self) -> float | None:
+        return min(self.broke | self.undecided | self.generator, default=None)
+
+
+Search = Generator[WantedLoad, Outcome, Bracket]
+
+
+def search_levels(scale: LevelScale, *, within: float, alpha: float) -> Search:
+    """Search the levels of `scale` until the bracket is at most `within` wide (0.1 is 10 %)."""
+    seen = _Seen()
+    ended_by = yield from _explore(seen, scale, within)
+    certified = yield from _certify(seen, _soaked_levels(seen, scale, within), alpha)
+    refuted = yield from _refute(seen, alpha)
+    refuted_soaks = [level for level in seen.broke if certified is not None and level <= certified]
+    lowest = min((level for level in (refuted, *refuted_soaks) if level is not None), default=None)
+    return Bracket(
+        certified=certified,
+        refuted=refuted,
+        ended_by=_ended_by(ended_by, certified, refuted),
+        explored_held=tuple(sorted(seen.held)),
+        explored_broke=tuple(sorted(seen.broke)),
+        undecided=tuple(sorted(seen.undecided)),
+        not_monotone=certified is not None and lowest is not None and lowest <= certified,
+    )
+
+
+def _ended_by(explored: EndedBy, certified: float | None, refuted: float | None) -> EndedBy:
+    if explored != "bracket":
+        return explored
+    return "bracket" if certified is not None and refuted is not None else "undecided"
+
+
+def _explore(seen: _Seen, scale: LevelScale, within: float) -> Generator[WantedLoad, Outcome, EndedBy]:
+    level = scale.begin
+    for _ in range(EXPLORED_MOST):
+        yield from _try(seen, level)
+        low, high = seen.low, seen.high
+        if low is None:
+            lowest = min(seen.broke | seen.undecided | seen.generator)
+            if lowest <= scale.least:
+                return _ended_at_least(seen, lowest)
+            level = scale.below(lowest, len(seen.broke | seen.undecided | seen.generator))
+        elif high is None:
+            if scale.most is not None and low >= scale.most:
+                return "to"
+            level = scale.above(low)
+        else:
+            middle = _rounded(math.sqrt(low * high))
+            if high / low <= 1 + within or not low < middle < high:
+                break
+            level = middle
+    if seen.low is None:
+        return "undecided"  # the loads are used up above the least level
+    if seen.high is None:
+        return "to"  # the loads are used up and every one held
+    return "generator" if seen.high in seen.generator else "bracket"
+
+
+def _ended_at_least(seen: _Seen, level: float) -> EndedBy:
+    """Why a search ends at the least level, where nothing has held."""
+    if level in seen.broke:
+        return "nothing_holds"
+    return "generator" if level in seen.generator else "undecided"
+
+
+def _try(seen: _Seen, level: float) -> Generator[WantedLoad, Outcome, None]:
+    for pooled in range(REPEATS):
+        outcome = yield from _asked(WantedLoad("explore", level, pooled=pooled))
+        if outcome != "undecided":
+            {"held": seen.held, "broke": seen.broke, "generator": seen.generator}[outcome].add(level)
+            return
+    seen.undecided.add(level)
+
+
+def _asked(load: WantedLoad) -> Generator[WantedLoad, Outcome, Outcome]:
+    """How the load ended. Where the load generator or the machine gave out it is run once more, since what took the
+    cores may be over."""
+    outcome = yield load
+    if outcome == "generator":
+        outcome = yield load
+    return outcome
+
+
+def _soaked_levels(seen: _Seen, scale: LevelScale, within: float) -> list[float]:
+    """The levels to soak, one after another until one passes: those that held, from the highest down, then lower ones,
+    since the lowest may have held by chance."""
+    ceiling = min(seen.broke, default=math.inf)
+    levels = sorted((level for level in seen.held if level < ceiling), reverse=True)[:SOAKS_MOST]
+    for step in range(1, SOAKS_MOST + 1 - len(levels)):
+        lower = _rounded(levels[-1] / (1 + within) ** step) if levels else 0.0
+        if lower >= scale.least:
+            levels.append(lower)
+    return levels
+
+
+def _certify(seen: _Seen, levels: Sequence[float], alpha: float) -> Generator[WantedLoad, Outcome, float | None]:
+    """The highest of the levels whose soak passes; None if none did."""
+    for tried, level in enumerate(levels):
+        outcome = yield from _asked(WantedLoad("soak", level, alpha=alpha / 2**tried))
+        if outcome == "held":
+            return level
+        if outcome == "broke":
+            seen.broke.add(level)
+            seen.held.discard(level)
+    return None
+
+
+def _refute(seen: _Seen, alpha: float) -> Generator[WantedLoad, Outcome, float | None]:
+    """The lowest level that broke and is shown to; None if none of those tried is.
+
+    An explorative load may break by chance a little below what the service carries. Then the lowest level is not shown
+    to fail; one in the middle is tried, and the highest at last, which is the surest to fail.
+    """
+    levels = sorted(seen.broke)
+    candidates = dict.fromkeys((*levels[:1], *levels[len(levels) // 2 : len(levels) // 2 + 1], *levels[-1:]))
+    for tried, level in enumerate(candidates):
+        outcome = yield from _asked(WantedLoad("refute", level, alpha=alpha / 2**tried))
+        if outcome == "broke":
+            return level
+    return None
+
+
+def _rounded(level: float) -> float:
+    """Three digits: levels are for people, and finer ones cannot be told apart."""
+    return float(f"{level:.3g}")
+
+
+def loads_most() -> int:
+    """How many loads one curve takes at most; each may be run once more."""
+    return 2 * (EXPLORED_MOST * REPEATS + SOAKS_MOST + REFUTED_MOST)

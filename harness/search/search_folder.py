@@ -1,0 +1,80 @@
+"""The directory of a search: a new one, or that of a search which was interrupted and asked the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.run.invocation import slug
+from harness.run.run import make_folder
+from harness.run.run_id import new_run_id
+from harness.rundir.searches.asked import AskedSearch
+
+if TYPE_CHECKING:
+    from harness.rundir.plan import Plan
+
+
+def search_folder(out: Path, name: str, resume: Path | None, asked: AskedSearch) -> Path:
+    """A new directory below `out` that says what was `asked`, or `resume`, whose loads go on.
+
+    Raises UsageError if `resume` is no directory of a search, or was asked something else.
+    """
+    if resume is None:
+        folder = out / slug(name) / new_run_id()
+        make_folder(folder)
+        asked.write(folder)
+        return folder
+    try:
+        before = AskedSearch.read(resume)
+    except (OSError, ValueError) as exc:
+        raise UsageError(
+            f"{resume} does not say what was searched there, so its loads cannot be used",
+            f"give the directory of a `tailgate {asked.command}` that was interrupted",
+        ) from exc
+    if differs := _differences(before, asked):
+        raise UsageError(
+            f"the loads in {resume} are those of another search: {', '.join(differs)}",
+            "give the scenario and the options of that search, or start anew without --resume",
+        )
+    return resume
+
+
+def asked_search(command: str, plan: Plan, seed: int, settings: Mapping[str, float | str | None]) -> AskedSearch:
+    """What a search with this plan and these settings asks. Raises UsageError if a file of the load cannot be read."""
+    same = plan.model_copy(update={"run_id": "", "seed": seed}).model_dump_json(exclude={"scenario_file", "overrides"})
+    files = {"locustfile": plan.load.locustfile, "data": plan.load.data}
+    return AskedSearch(
+        command=command,
+        scenario=hashlib.sha256(same.encode()).hexdigest(),
+        files={use: _digest(Path(path)) for use, path in files.items() if path is not None},
+        settings=dict(settings),
+    )
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be read: {exc.strerror}", "see `load` of the scenario") from exc
+
+
+def _differences(before: AskedSearch, now: AskedSearch) -> list[str]:
+    """What is not the same, for people: `the scenario differs`, `soak_ms was 15000 and is 20000`."""
+    if before.command != now.command:
+        return [f"it is of `tailgate {before.command}`"]
+    told = ["the scenario differs, or what --set and --seed make of it"] if before.scenario != now.scenario else []
+    for use in sorted({*before.files, *now.files}):
+        if before.files.get(use) != now.files.get(use):
+            told.append(f"the file of load.{use} differs")
+    for name in sorted({*before.settings, *now.settings}):
+        was, now_is = before.settings.get(name), now.settings.get(name)
+        if was != now_is:
+            told.append(f"{name} was {_shown(was)} and is {_shown(now_is)}")
+    return told
+
+
+def _shown(value: float | str | None) -> str:
+    return "none" if value is None else value if isinstance(value, str) else f"{value:g}"

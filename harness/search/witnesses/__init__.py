@@ -1,0 +1,1 @@
+"""What was seen from outside of the service while a load ran."""

@@ -1,0 +1,114 @@
+"""What a service did at each level of a fault that a frontier search tried: its p99, or how long it took to recover."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+
+from harness.rundir.searches.frontier import FrontierCurve, FrontierStep
+from harness.units import format_exact_duration
+from reports.charts.plot import Amount, LogMs, Plot, Scale
+
+COLOURS: Final = 6
+ROOM: Final = 1.2
+"""Above the limit of a recovery, for one that did not come."""
+_LABEL_GAP: Final = 0.08  # of the height: one line of small print
+
+
+@dataclass(frozen=True, slots=True)
+class LogShare:
+    """Shares on a log axis, in percent."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, shares: Iterable[float]) -> LogShare:
+        known = list(shares) or [0.01, 1.0]
+        return cls(min(known) * 0.8, max(known) * 1.2)
+
+    def at(self, value: float) -> float:
+        share = math.log(max(value, 1e-9) / self.low) / math.log(self.high / self.low)
+        return min(1.0, max(0.0, share))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        first, last = math.floor(math.log10(self.low)), math.floor(math.log10(self.high))
+        spoken = (1, 2, 5) if self.high / self.low < 50 else (1,)
+        marks = [(factor * 10.0**power, factor) for power in range(first, last + 1) for factor in range(1, 10)]
+        inside = [(value, factor) for value, factor in marks if self.low <= value <= min(self.high, 1.0)]
+        return [(self.at(value), f"{100 * value:g} %" if factor in spoken else "") for value, factor in inside]
+
+
+def by_level(curves: Sequence[FrontierCurve], label: str) -> Markup | None:
+    """One line for each curve, all of one kind; None if no load of them can be drawn.
+
+    Up: the p99 of each load, or for an outage how long the service took to recover. A load in which the request at that
+    rank failed, or after which it did not recover, is drawn at the top. The gate's limit is a line across.
+    """
+    lines = {
+        curve.upstream: [(step.level or 0.0, _figure_ms(curve, step)) for step in _drawn(curve)] for curve in curves
+    }
+    levels = [level for line in lines.values() for level, _ in line]
+    if not levels:
+        return None
+    limit_ms = _limit_ms(curves)
+    known = [figure for line in lines.values() for _, figure in line if figure is not None]
+    up = _Upwards.of([*known, *([limit_ms] if limit_ms else [])], recovery=curves[0].kind == "outage")
+    x: Scale = LogMs.around(levels) if curves[0].unit == "ms" else LogShare.around(levels)
+    plot = Plot(label, x, up.scale, css="rates", right_ch=max(len(curve.upstream) for curve in curves) + 1)
+    if limit_ms:
+        plot.level(limit_ms / up.unit_ms, "limit", format_exact_duration(limit_ms))
+    ends = []
+    for number, (name, line) in enumerate(lines.items()):
+        drawn = [(level, up.top if figure is None else figure / up.unit_ms) for level, figure in line]
+        css = f"c{number % COLOURS}"
+        plot.line(drawn, css)
+        if drawn:
+            ends.append((drawn[-1][1], name, css))
+    plot.ends(ends, _LABEL_GAP)
+    return plot.render()
+
+
+@dataclass(frozen=True, slots=True)
+class _Upwards:
+    """The axis upwards. A recovery may take no time at all, so its axis is linear, in seconds."""
+
+    scale: Scale
+    top: float
+    unit_ms: float
+
+    @classmethod
+    def of(cls, figures_ms: Sequence[float], *, recovery: bool) -> _Upwards:
+        if recovery:
+            seconds = Amount.up_to((ROOM * figure / 1000 for figure in figures_ms), " s")
+            return cls(seconds, seconds.high, 1000.0)
+        log = LogMs.around(figures_ms)
+        return cls(log, log.high_ms, 1.0)
+
+
+def _drawn(curve: FrontierCurve) -> list[FrontierStep]:
+    """The loads with the fault in order of their level: of several at one level the longest."""
+    best: dict[float, FrontierStep] = {}
+    for step in curve.steps:
+        if step.level is not None and step.n:
+            before = best.get(step.level)
+            best[step.level] = step if before is None or step.seconds >= before.seconds else before
+    return [best[level] for level in sorted(best)]
+
+
+def _figure_ms(curve: FrontierCurve, step: FrontierStep) -> float | None:
+    """What is drawn of a load; None: it is beyond everything."""
+    if curve.kind != "outage":
+        return step.p99_ms
+    return step.gates[0].observed if step.gates else None
+
+
+def _limit_ms(curves: Sequence[FrontierCurve]) -> float | None:
+    """The limit of the first gate on p99, or of the recovery gate of outages."""
+    first = "recovery" if curves[0].kind == "outage" else "p99"
+    gates = (gate for curve in curves for step in curve.steps for gate in step.gates)
+    return next((gate.limit for gate in gates if gate.text.startswith(first) and gate.unit == "ms"), None)

@@ -1,0 +1,211 @@
+"""A curve's search with loads that are made up: what it runs, what it keeps, and how it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.errors import Interrupted, RigError, ServiceGone, UsageError
+from harness.rundir.searches.frontier import FrontierCurve, FrontierKind, FrontierStep, RecordedFrontierStep
+from harness.search.capacity import RESTARTS_MOST
+from harness.search.frontier import curve_search
+from harness.search.frontier.curve_search import FrontierCurveSearch
+from harness.search.frontier.level_loads import LevelLoads
+from harness.search.frontier.steps import read_frontier_steps
+from harness.search.frontier.upstream_faults import FrontierTarget
+from harness.search.stack_loads import LoadRun, LoadSpec
+from tests.search.frontier.scenarios import level_step
+from tests.search.frontier.test_level_loads import loads_of
+
+AZURE = FrontierTarget("azure", "latency")
+Says = Callable[[float | None, int], str | Exception]
+"""The outcome of the load at that level (None: without the fault) and number, or what it raises; empty: the usual."""
+
+
+class MadeUp:
+    """Loads of a service that holds up to `limit`. Counts what was asked of it."""
+
+    def __init__(self, limit: float = 1_000, says: Says | None = None) -> None:
+        self.limit = limit
+        self.says = says
+        self.specs: list[LoadSpec] = []
+        self.renewed = 0
+
+    def run(self, spec: LoadSpec) -> LoadRun:
+        self.specs.append(spec)
+        return LoadRun(Path(f"load-{len(self.specs):03d}"), None)
+
+    def renew(self) -> None:
+        self.renewed += 1
+
+
+def searched(
+    made_up: MadeUp, loads: LevelLoads, folder: Path, recorded: list[FrontierStep] | None = None
+) -> tuple[FrontierCurve, Exception | None]:
+    def judged(
+        run: LoadRun, loads: LevelLoads, wanted: Any, purpose: str, before: object
+    ) -> tuple[FrontierStep, object]:
+        level = None if wanted is None else wanted.level
+        said = made_up.says(level, len(made_up.specs)) if made_up.says else ""
+        if isinstance(said, Exception):
+            raise said
+        outcome = said or ("held" if level is None or level <= made_up.limit else "broke")
+        alpha = wanted.alpha if wanted else None
+        return level_step(level, outcome, purpose=purpose, alpha=alpha, run=run.run_dir.name), object()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(curve_search, "frontier_step", judged)
+        search = FrontierCurveSearch(made_up, loads, folder=folder, say=lambda _: None)  # type: ignore[arg-type]
+        return search.run(recorded or [], 2)
+
+
+@pytest.mark.parametrize("kind", ["latency", "errors", "hang", "outage"])
+def test_a_search_ends_with_both_answers(tmp_path: Path, kind: FrontierKind) -> None:
+    limit = {"latency": 1_000.0, "errors": 0.02, "hang": 0.3, "outage": 40_000.0}[kind]
+    made_up = MadeUp(limit)
+    curve, ended = searched(made_up, loads_of(tmp_path, kind), tmp_path)
+    assert ended is None
+    assert curve.certified is not None and curve.refuted is not None
+    assert curve.certified <= limit < curve.refuted <= 1.27 * curve.certified
+    assert (made_up.renewed, curve.findings) == (0, ())
+    assert curve.steps[0].purpose == "health"
+    assert {len(spec.placed) for spec in made_up.specs} == {0, 1}
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(limit=st.floats(10, 100_000))
+def test_the_answers_hold_the_truth_and_stay_within_the_scale(tmp_path: Path, limit: float) -> None:
+    curve, _ = searched(MadeUp(limit), loads_of(tmp_path), tmp_path)
+    levels = [step.level for step in curve.steps if step.level is not None]
+    assert min(levels) >= 25 and max(levels) <= 60_000
+    if limit < 25:
+        assert (curve.ended_by, curve.certified, curve.refuted) == ("nothing_holds", None, 25)
+    elif limit >= 60_000:
+        assert (curve.ended_by, curve.certified, curve.at_least) == ("to", 60_000, True)
+    else:
+        assert curve.certified is not None and curve.refuted is not None
+        assert curve.certified <= limit < curve.refuted
+
+
+def test_a_service_that_does_not_hold_without_any_fault_is_not_broken(tmp_path: Path) -> None:
+    made_up = MadeUp(says=lambda _level, _number: "broke")
+    curve, ended = searched(made_up, loads_of(tmp_path), tmp_path)
+    assert (curve.ended_by, len(made_up.specs), ended) == ("unhealthy", 2, None)
+    once = MadeUp(says=lambda _level, number: "broke" if number == 1 else "")
+    assert searched(once, loads_of(tmp_path), tmp_path)[0].ended_by == "bracket", "it broke by chance"
+
+
+def test_after_each_load_that_broke_it_must_hold_without_the_fault(tmp_path: Path) -> None:
+    curve, _ = searched(MadeUp(1_000), loads_of(tmp_path), tmp_path)
+    for before, after in zip(curve.steps, curve.steps[1:], strict=False):
+        if before.outcome == "broke":
+            assert (after.purpose, after.level) == ("return", None)
+
+
+def test_one_that_does_not_come_back_is_metastable_and_started_anew(tmp_path: Path) -> None:
+    made_up = MadeUp(1_000)
+    collapsed_at = -1
+
+    def says(level: float | None, _number: int) -> str:
+        nonlocal collapsed_at
+        if level is not None and level > 1_400 and collapsed_at < 0:
+            collapsed_at = made_up.renewed
+        return "broke" if collapsed_at == made_up.renewed else ""
+
+    made_up.says = says
+    curve, ended = searched(made_up, loads_of(tmp_path), tmp_path)
+    assert ended is None
+    assert made_up.renewed == 1
+    assert {"metastable", "restarted"} <= set(curve.findings)
+    assert curve.certified is not None
+
+
+def test_one_that_dies_again_and_again_holds_at_no_level(tmp_path: Path) -> None:
+    made_up = MadeUp()
+
+    def run(spec: LoadSpec) -> LoadRun:
+        made_up.specs.append(spec)
+        if spec.placed:
+            raise ServiceGone("it died")
+        return LoadRun(Path("load"), None)
+
+    made_up.run = run  # type: ignore[method-assign]
+    curve, ended = searched(made_up, loads_of(tmp_path), tmp_path)
+    assert ended is None
+    assert curve.ended_by == "nothing_holds"
+    assert made_up.renewed == sum(each.service_ended is not None for each in curve.steps) > 1
+    assert curve.broke == "it died"
+    assert "restarted" in curve.findings and "metastable" not in curve.findings
+
+
+def test_one_that_does_not_come_back_when_it_is_started_anew_either_is_not_metastable(tmp_path: Path) -> None:
+    made_up = MadeUp()
+    made_up.says = lambda spec, number: "broke" if number > 2 else ""
+    curve, ended = searched(made_up, loads_of(tmp_path), tmp_path)
+    assert isinstance(ended, RigError)
+    assert made_up.renewed == RESTARTS_MOST
+    assert "restarted" in curve.findings and "metastable" not in curve.findings
+
+
+def stopped_after(loads: int) -> Says:
+    return lambda _, number: Interrupted("stop") if number > loads else ""
+
+
+def test_an_interruption_keeps_what_was_certified_and_can_be_taken_up_again(tmp_path: Path) -> None:
+    loads = loads_of(tmp_path)
+    (tmp_path / "whole").mkdir()
+    whole, _ = searched(MadeUp(1_000), loads, tmp_path / "whole")
+    for after in range(1, len(whole.steps)):
+        folder = tmp_path / str(after)
+        folder.mkdir()
+        stopped, ended = searched(MadeUp(1_000, stopped_after(after)), loads, folder)
+        assert isinstance(ended, Interrupted)
+        assert (stopped.ended_by, len(stopped.steps)) == ("interrupted", after)
+        recorded = read_frontier_steps(folder, (AZURE,))[AZURE]
+        again = MadeUp(1_000)
+        resumed, ended = searched(again, loads, folder, recorded)
+        assert ended is None
+        assert (resumed.certified, resumed.refuted) == (whole.certified, whole.refuted)
+        assert len(again.specs) <= len(whole.steps) - after
+
+
+def test_a_load_in_which_the_machine_gave_out_is_run_once_more_also_a_certificate(tmp_path: Path) -> None:
+    every_other = MadeUp(1_000, lambda _level, number: "generator" if number % 2 else "")
+    curve, _ = searched(every_other, loads_of(tmp_path), tmp_path)
+    assert curve.certified is not None and curve.refuted is not None
+    assert "undecided_levels" not in curve.findings
+    recorded = read_frontier_steps(tmp_path, (AZURE,))[AZURE]
+    again = MadeUp()
+    resumed, _ = searched(again, loads_of(tmp_path), tmp_path, recorded)
+    assert (resumed.steps, again.specs) == (curve.steps, []), "a search that was over is not run again"
+
+
+def test_steps_of_a_search_with_other_options_cannot_be_taken_up(tmp_path: Path) -> None:
+    recorded = [level_step(None, purpose="health"), level_step(77, purpose="explore")]
+    with pytest.raises(UsageError, match="other options"):
+        searched(MadeUp(), loads_of(tmp_path), tmp_path, recorded)
+
+
+def test_a_directory_without_steps_or_of_another_search_cannot_be_taken_up(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no steps"):
+        read_frontier_steps(tmp_path, (AZURE,))
+    RecordedFrontierStep(upstream="gcp", kind="outage", step=level_step(9_000)).append(tmp_path)
+    with pytest.raises(UsageError, match="has a curve for gcp, outage"):
+        read_frontier_steps(tmp_path, (AZURE,))
+    (tmp_path / "steps.ndjson").write_text("{}\n{}\n")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_frontier_steps(tmp_path, (AZURE,))
+
+
+def test_a_load_without_the_fault_that_says_nothing_is_repeated_once(tmp_path: Path) -> None:
+    made_up = MadeUp(1_000, lambda level, number: "generator" if level is None and number == 1 else "")
+    curve, _ = searched(made_up, loads_of(tmp_path), tmp_path)
+    assert [step.purpose for step in curve.steps[:3]] == ["health", "health", "explore"]
+    assert curve.ended_by == "bracket"
+    never, ended = searched(MadeUp(says=lambda _level, _number: "generator"), loads_of(tmp_path), tmp_path)
+    assert (never.ended_by, len(never.steps), ended) == ("undecided", 2, None)

@@ -1,0 +1,110 @@
+"""What follows from a search's curves: replicas for a target, and what would decide a rate that was left undecided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.rundir.plan import Plan
+from harness.rundir.searches.capacity import LoadStep, StepGate
+from harness.search.answers.replicas import ASSUMPTION, replicas_for
+from harness.search.answers.would_decide import would_decide
+from tests.rundir.recording import make_plan
+from tests.search.steps import step
+from tests.search.test_conclusion import curve
+
+# ---------------------------------------------------------------- replicas
+
+
+@pytest.mark.parametrize(("target", "replicas"), [(1, 2), (180, 2), (180.1, 3), (500, 4), (540, 4), (541, 5)])
+def test_one_replica_more_than_carry_the_target(target: float, replicas: int) -> None:
+    (planned,) = replicas_for(target, [curve(180, 200)]).curves
+    assert planned.replicas == replicas
+
+
+def test_each_curve_has_its_own_number_and_the_assumption_stands_beside() -> None:
+    planned = replicas_for(500, [curve(180, 200), curve(140, 160, "azure-slow")])
+    assert planned.sentence == (
+        "500/s with one replica gone: 4 replicas (3 × 180/s); with azure-slow on 5 replicas (4 × 140/s)"
+    )
+    assert planned.assumption == ASSUMPTION
+
+
+def test_of_a_rate_that_is_only_a_lower_bound_the_number_is_an_upper_one() -> None:
+    planned = replicas_for(500, [curve(180, None, at_least=True), curve(None, 1, "azure-slow")])
+    assert [each.at_most for each in planned.curves] == [True, False]
+    assert "at most 4 replicas" in planned.sentence
+    assert "with azure-slow on not known, since no rate is certified" in planned.sentence
+    assert replicas_for(500, []).sentence.endswith("nothing was measured")
+
+
+# ---------------------------------------------------------------- what would decide
+
+
+def gate(verdict: str, *, exceeded: int | None = 0, n: int = 2_400, text: str = "p99 < 300ms") -> StepGate:
+    return StepGate.model_validate(
+        {"text": text, "observed": 1, "low": None, "high": None, "limit": 300, "unit": "ms", "breaks": False}
+        | {"verdict": verdict, "exceeded": exceeded, "n": n}
+    )
+
+
+def soak(rate_per_s: float, outcome: str, *gates: StepGate, **fields: Any) -> LoadStep:
+    return step(rate_per_s, outcome, purpose="soak", alpha=0.05, seconds=120.0, gates=gates, **fields)
+
+
+PLAN: Plan = make_plan()
+
+
+def test_a_soak_that_was_too_short_for_its_share_says_how_long_decides_it() -> None:
+    said = would_decide([soak(20, "undecided", gate("inconclusive", exceeded=19))], PLAN)
+    assert said.startswith(
+        "at 20/s 2m 00s left `p99 < 300ms` (19 of 2,400 requests count against it) undecided; --soak "
+    )
+    length_s = float(said.partition("--soak ")[2].partition("s ")[0])
+    assert 600 <= length_s <= 900
+    assert said.endswith("if that share goes on and comes evenly")
+
+
+def test_a_share_above_the_limit_is_decided_by_a_fail() -> None:
+    said = would_decide([soak(20, "undecided", gate("inconclusive", exceeded=30))], PLAN)
+    assert "--soak" in said
+
+
+def test_a_share_at_the_limit_is_decided_by_no_soak() -> None:
+    said = would_decide([soak(20, "undecided", gate("inconclusive", exceeded=24))], PLAN)
+    assert said.endswith("no soak of a day would decide it: its share is at the limit")
+
+
+def test_a_gate_that_no_share_decides_needs_twice_the_load() -> None:
+    said = would_decide([soak(20, "undecided", gate("inconclusive", exceeded=None, text="throughput > 30/s"))], PLAN)
+    assert said == "at 20/s 2m 00s left `throughput > 30/s` undecided; --soak 250s would decide it"
+
+
+def test_the_highest_undecided_rate_is_the_one_that_is_spoken_of() -> None:
+    undecided = gate("inconclusive", exceeded=19)
+    assert would_decide([soak(36, "undecided", undecided), soak(20, "undecided", undecided)], PLAN).startswith(
+        "at 36/s"
+    )
+
+
+def test_where_a_soak_passed_nothing_is_missing() -> None:
+    assert would_decide([soak(36, "undecided", gate("inconclusive")), soak(20, "held", gate("pass"))], PLAN) == ""
+    assert would_decide([step(20), step(36, "broke")], PLAN) == ""
+
+
+def test_loads_in_which_nothing_could_be_judged_need_a_higher_rate() -> None:
+    nothing = step(1, "undecided", reason="nothing came that `p99 of azure < 1s` could judge")
+    assert would_decide([nothing], PLAN) == (
+        "at 1/s nothing came that `p99 of azure < 1s` could judge; a higher --from would decide it"
+    )
+
+
+def test_where_the_load_generator_gave_out_the_answer_says_at_which_rate_and_why() -> None:
+    late = step(64.8, "generator", reason="17 arrivals were not sent")
+    steps = [step(20), step(36), late, soak(36, "held", gate("pass"))]
+    assert (
+        would_decide(steps, PLAN) == "at 64.8/s the load generator or the machine gave out: 17 arrivals were not sent"
+    )
+    refuted = step(50, "broke", purpose="refute")
+    assert would_decide([*steps, refuted], PLAN) == ""

@@ -1,0 +1,79 @@
+"""How one load ended, of recordings that are made up: what blames the service, and what the machine or the slots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.rundir.rows import Outcome
+from harness.rundir.searches.capacity import LoadStep
+from harness.search.level_search import WantedLoad
+from harness.search.stack_loads import LoadRun
+from harness.search.step_figures import step_of
+from tests.rundir.recording import Recording, make_plan, record
+
+GATE = "p99 < 800ms"
+EXPLORE = WantedLoad("explore", 40)
+SOAK = WantedLoad("soak", 40, alpha=0.05)
+
+
+def recording(duration_ms: float = 60_000, **load: Any) -> Recording:
+    plan = make_plan(duration_ms=duration_ms, gates=(GATE,), guard_ms=0)
+    return record(plan.model_copy(update={"load": plan.load.model_copy(update=load)}))
+
+
+def judged(made: Recording, folder: Path, load: WantedLoad = EXPLORE) -> LoadStep:
+    step, _ = step_of(LoadRun(made.write(folder / "load-000"), 0.4), load, load.purpose, ())
+    return step
+
+
+def test_a_load_that_held_has_its_figures(tmp_path: Path) -> None:
+    step = judged(recording(), tmp_path, SOAK)
+    assert (step.outcome, step.reason, step.stationary) == ("held", "every gate passed", True)
+    assert step.n == pytest.approx(2_400, rel=0.1)
+    assert step.p99_low_ms is not None and step.p99_high_ms is not None and step.p99_ms is not None
+    assert step.p99_low_ms <= step.p99_ms <= step.p99_high_ms
+    assert step.in_flight_mean == pytest.approx(step.little or 0, rel=0.1)
+    assert (step.refused, step.busiest_thread) == (0, 0.4)
+    assert [(gate.text, gate.exceeded, gate.verdict) for gate in step.gates] == [(GATE, 0, "pass")]
+
+
+def test_of_a_load_too_short_for_a_bound_there_is_none(tmp_path: Path) -> None:
+    assert judged(recording(duration_ms=6_000), tmp_path).p99_high_ms is None
+
+
+@pytest.mark.parametrize("load", [EXPLORE, SOAK])
+def test_slow_requests_break_it(tmp_path: Path, load: WantedLoad) -> None:
+    step = judged(recording().slowed(0, 60_000, 900), tmp_path, load)
+    assert step.outcome == "broke" and GATE in step.reason
+
+
+def test_a_load_that_broke_while_others_took_the_cores_says_nothing_of_the_service(tmp_path: Path) -> None:
+    step = judged(recording().slowed(10_000, 50_000, 900).beside(10, 50), tmp_path)
+    assert step.outcome == "generator", step.reason
+    some = judged(recording().slowed(0, 60_000, 900).beside(10, 14), tmp_path / "some")
+    assert some.outcome == "broke"
+
+
+def dropped(made: Recording, every: int) -> Recording:
+    """Arrivals that found no slot."""
+    rows = np.flatnonzero(made.samples["seq"] % every == 0)
+    made.samples["outcome"][rows] = Outcome.DROPPED
+    made.samples["status"][rows] = 0
+    made.samples["done_ns"][rows] = made.samples["intended_ns"][rows]
+    made.calls = made.calls[~np.isin(made.calls["seq"], made.samples["seq"][rows])]
+    return made
+
+
+def test_where_the_slots_that_the_scenario_allows_are_full_the_service_is_not_blamed(tmp_path: Path) -> None:
+    step = judged(dropped(recording(max_in_flight=8, slots_cut=True), 30), tmp_path)
+    assert step.outcome == "generator"
+    assert "no more than 8 requests may be open at once" in step.reason
+
+
+def test_a_service_that_broke_anyhow_is_blamed_with_full_slots_too(tmp_path: Path) -> None:
+    step = judged(dropped(recording(max_in_flight=8, slots_cut=True).slowed(0, 60_000, 900), 30), tmp_path, SOAK)
+    assert step.outcome == "broke"
