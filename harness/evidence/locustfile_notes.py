@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,9 +22,10 @@ WAITED_US: Final = 10_000
 
 def locustfile_notes(runs: Iterable[Evidence]) -> tuple[LocustfileNote, ...]:
     """The notes with their counts added up, in the order in which they came; those from the rows last."""
+    runs = tuple(runs)
     found: dict[tuple[str, str, str], LocustfileNote] = {}
     for run in runs:
-        for note in (*run.locustfile_notes, *_of_rows(run)):
+        for note in (*filter(lambda each: each.is_news, run.locustfile_notes), *_of_rows(run)):
             key = note.kind, note.text if note.kind != "waited" else "", note.where
             before = found.get(key)
             if before is None:
@@ -32,7 +33,17 @@ def locustfile_notes(runs: Iterable[Evidence]) -> tuple[LocustfileNote, ...]:
             elif note.kind != "ignored":  # each worker ignores the same
                 of = None if note.of is None or before.of is None else before.of + note.of
                 found[key] = before.model_copy(update={"n": before.n + note.n, "of": of})
-    return tuple(found.values())
+    return (*found.values(), *_asks_unseen(runs))
+
+
+def _asks_unseen(runs: Sequence[Evidence]) -> Iterator[LocustfileNote]:
+    """The names in `load.asks` that no request had in any run, if any request came at all: `complete` looks at none of
+    them then."""
+    came = {name for run in runs for name in run.locustfile_names}
+    asks = runs[0].plan.load.locustfile_asks if runs else None
+    if came and asks:
+        fix = "write the name as Locust reports it: the `name` of the request, else its path"
+        yield from (LocustfileNote(kind="asks_unseen", text=name, fix=fix) for name in asks if name not in came)
 
 
 def _of_rows(run: Evidence) -> Iterator[LocustfileNote]:

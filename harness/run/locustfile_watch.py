@@ -49,7 +49,7 @@ class LocustfileWatch:
         for worker in range(self._plan.load.workers):
             for note in read_locustfile_notes(self._run_dir, worker):
                 said = note.said()
-                if not note.is_fatal and said not in self._told:
+                if note.is_news and not note.is_fatal and said not in self._told:
                     self._told.add(said)
                     yield f"note: {said}"
 
@@ -66,7 +66,11 @@ class LocustfileWatch:
         self._named = True
         missing = [(name, text) for name, text in self._wanted if name not in came]
         if missing:
-            from harness.verdict.gates import name_never_came  # with numpy, which no run needs before its load
+            from harness.verdict.gates import name_never_came, sent_in_on_start  # with numpy, not needed before a load
 
+            notes = [
+                note for one in range(self._plan.load.workers) for note in read_locustfile_notes(self._run_dir, one)
+            ]
             for name, text in missing:
-                yield f"warning: so far `{text}` has nothing to judge: {name_never_came(name, came)}"
+                why = sent_in_on_start(name, notes) or name_never_came(name, came)
+                yield f"warning: so far `{text}` has nothing to judge: {why}"

@@ -28,6 +28,8 @@ class FindingKind(StrEnum):
     NO_ARRIVALS = "no_arrivals"
     NAME_NEVER_CAME = "name_never_came"
     """The locustfile sent no request with the name that the gate is about."""
+    NAME_IN_ON_START = "name_in_on_start"
+    """Only `on_start` sent requests with that name, which are in no gate."""
     ABOVE_NOT_SURELY = "above_not_surely"
     """Above the limit, but perhaps by a single event."""
     TOO_FEW = "too_few"

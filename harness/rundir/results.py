@@ -154,7 +154,8 @@ class PresenceResult(Frozen):
 
 
 class RequestResult(Frozen):
-    """The requests of one name in one phase, each from its intended time, or from the end of the one before it."""
+    """The requests of one name in one phase: the first of each task from its intended time, later ones from when they
+    were sent."""
 
     name: str
     n: int

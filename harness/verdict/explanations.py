@@ -34,6 +34,8 @@ BLAMED_LEAST = 0.5
 
 WAIT_LEAST_MS = 20.0
 """A shorter wait for an upstream is no reason for a request to fail."""
+EXPLAINS_LEAST = 0.1
+"""Nor does a wait explain a slow request if it is a smaller share of its latency."""
 
 
 def replay(plan: Plan) -> str:
@@ -110,7 +112,13 @@ def failure_of(
 def _upstream_explains(failure: Failure) -> bool:
     """Whether the slowest upstream explains the failure: most bad requests waited too long, or waited for it."""
     assert failure.culprit is not None
-    return from_waiting(failure.endings) or (failure.culprit.wait_caused_ms or 0.0) >= WAIT_LEAST_MS
+    wait_ms = failure.culprit.wait_caused_ms or 0.0
+    observed_ms = failure.finding.observed if failure.finding.unit == "ms" else None
+    if observed_ms is not None and wait_ms < EXPLAINS_LEAST * observed_ms:
+        return False
+    if any(cause.outcome == "bad_answer" for cause in causes(failure.endings)[:1]):  # it had its answer in time
+        return False
+    return from_waiting(failure.endings) or wait_ms >= WAIT_LEAST_MS
 
 
 def headline(failure: Failure) -> str:

@@ -16,7 +16,7 @@ which the run worked off what had queued up are left out with them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Final
@@ -26,6 +26,7 @@ from harness.gates import Finding, Gate
 from harness.gates.detection.outcome import DetectionGate
 from harness.gates.parse import parse_gate
 from harness.rundir.finding_kind import FindingKind
+from harness.rundir.locustfile.notes import LocustfileNote
 from harness.rundir.plan import PlannedGate
 from harness.rundir.results import GateResult
 from harness.units import NS_PER_MS, format_duration
@@ -302,7 +303,7 @@ def _may_change(one: GateVerdict) -> bool:
 
 def _judge(gate: Gate, pool: Pool, alpha_fail: float) -> Finding:
     if unknown := unknown_names(gate, pool):
-        return Finding("inconclusive", unknown, None, "ms", "<", FindingKind.NAME_NEVER_CAME)
+        return Finding("inconclusive", unknown[0], None, "ms", "<", unknown[1])
     try:
         return gate.judge(pool, alpha_fail=alpha_fail)
     except Exception as exc:  # a gate that breaks must not cost the other gates their verdicts
@@ -310,14 +311,23 @@ def _judge(gate: Gate, pool: Pool, alpha_fail: float) -> Finding:
         return Finding("inconclusive", reason, None, "ms", "<", FindingKind.NOT_JUDGED)
 
 
-def unknown_names(gate: Gate, pool: Pool) -> str:
-    """Why a gate on requests of a locustfile cannot be judged: none had the name; empty if there were some."""
+def unknown_names(gate: Gate, pool: Pool) -> tuple[str, FindingKind] | None:
+    """Why a gate on requests of a locustfile cannot be judged: none of its tasks had the name. None if some had."""
     if pool.plan.load.locustfile is None:
-        return ""
+        return None
+    notes = [note for run in pool.runs for note in run.locustfile_notes]
     for name in gate.requests():
         if all(run.request_index(name) is None for run in pool.runs):
-            return name_never_came(name, dict.fromkeys(n for run in pool.runs for n in run.locustfile_names))
-    return ""
+            if in_on_start := sent_in_on_start(name, notes):
+                return in_on_start, FindingKind.NAME_IN_ON_START
+            came = dict.fromkeys(n for run in pool.runs for n in run.locustfile_names)
+            return name_never_came(name, came), FindingKind.NAME_NEVER_CAME
+    return None
+
+
+def sent_in_on_start(name: str, notes: Iterable[LocustfileNote]) -> str:
+    """A clause that says so if `on_start` sent the requests of that name; empty if it did not."""
+    return next((note.said() for note in notes if note.kind == "in_on_start" and note.text == name), "")
 
 
 def name_never_came(name: str, came: Collection[str]) -> str:

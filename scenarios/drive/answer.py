@@ -6,7 +6,7 @@ It works on status codes and bodies; `failures` classifies what went wrong befor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import jmespath
 import orjson
@@ -19,6 +19,8 @@ from harness.rundir.planned.upstream import PlannedUpstream
 from harness.rundir.rows import Outcome
 
 GATEWAY_TIMEOUT_STATUS = 504
+BODY_SHOWN_MOST: Final = 120
+"""Bytes of an answer that a message shows."""
 
 
 class BadAnswer(Exception):
@@ -81,6 +83,16 @@ class Checks:
             if mark in body:
                 found |= bit
         return found
+
+
+def how_answered(request: str, response: Any, error: BaseException | None) -> str:
+    """A clause on how a request ended: `POST login was answered 401: no such user`. It may contain secrets."""
+    status = int(getattr(response, "status_code", 0) or 0)
+    if not status:
+        return f"{request} got no answer{f' ({type(error).__name__}: {error})' if error else ''}"
+    body = getattr(response, "content", None) or b""
+    shown = body[:BODY_SHOWN_MOST].decode("utf-8", "replace") if isinstance(body, bytes) else ""
+    return f"{request} was answered {status}{f': {shown}' if shown else ''}"
 
 
 def within(status: int, ranges: tuple[tuple[int, int], ...]) -> bool:

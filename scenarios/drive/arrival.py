@@ -37,8 +37,8 @@ class RequestEnd:
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request of an arrival. Latency counts from `since_ns`: the intended time for `part` 0, the end of the request
-    before for later parts."""
+    """One request of an arrival. Latency counts from `since_ns`: the intended time for `part` 0, the time at which the
+    task sends it for later parts, because what the task does between two requests is its user's think time."""
 
     arrival: Arrival
     part: int
@@ -88,9 +88,7 @@ class Arrival:
         """Starts a request that is sent now."""
         if self.intended_ns is None:
             self.intended_ns = now_ns
-        since_ns = self.intended_ns
-        if self.exchanges:  # requests that overlap have no previous end to count from
-            since_ns = self.exchanges[-1].done_ns or now_ns
+        since_ns = now_ns if self.exchanges else self.intended_ns
         exchange = Exchange(self, len(self.exchanges), since_ns, now_ns)
         self.exchanges.append(exchange)
         return exchange

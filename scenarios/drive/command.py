@@ -1,7 +1,8 @@
 """The command line of a Locust worker, written and read in one place; imports no Locust.
 
 The process must be started in the run directory: Locust puts its working directory on `sys.path`, and the run directory
-contains no Python modules.
+contains no Python modules. Once Locust is imported, a user's own locustfile is loaded and run in the folder where
+tailgate was started, as under Locust.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class WorkerId:
     index: int
     token_file: Path | None = None
     """The token of the load's master on another machine; None: there is no master."""
+    folder: Path | None = None
+    """Where relative paths in a user's own locustfile count from; None: in the run directory."""
 
     def tidy_up(self) -> None:
         """Removes what a `tailgate worker` that is gone has left: its temporary folder, in which this process runs."""
@@ -39,7 +42,8 @@ class WorkerId:
 def worker_argv(run_dir: Path, index: int) -> list[str]:
     """The command that runs worker `index` (from 0) of the plan in `run_dir`. Reads plan.json.
 
-    Exit 0: every row written and the file closed. Otherwise the last line of stderr says why.
+    A user's own locustfile will run in the folder in which this is called. Exit 0: every row written and the file
+    closed. Otherwise the last line of stderr says why.
     """
     plan = Plan.read(run_dir)
     users = own_share(plan.load.users, plan.load.workers, index) if plan.load.users is not None else 1
@@ -64,6 +68,8 @@ def _locust(plan: Plan, mode: Sequence[str], run_dir: Path, index: int) -> list[
     argv += ["--host", plan.gateway.target]
     argv += ["--exit-code-on-error", "0", "--only-summary", "--skip-log-setup"]
     argv += plan.load.locust_options
+    if plan.load.locustfile is not None:
+        argv += ["--tailgate-folder", str(Path.cwd())]
     return [*argv, "--tailgate-run", str(run_dir.absolute()), "--tailgate-worker", str(index)]
 
 
@@ -72,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tailgate-run", type=Path, required=True)
     parser.add_argument("--tailgate-worker", type=int, required=True)
     parser.add_argument("--tailgate-token", type=Path)
+    parser.add_argument("--tailgate-folder", type=Path)
 
 
 def worker_id_of(argv: Sequence[str]) -> WorkerId:
@@ -79,7 +86,7 @@ def worker_id_of(argv: Sequence[str]) -> WorkerId:
     parser = argparse.ArgumentParser(prog="tailgate worker", allow_abbrev=False, add_help=False)
     add_arguments(parser)
     known, _ = parser.parse_known_args(argv)
-    return WorkerId(known.tailgate_run, known.tailgate_worker, known.tailgate_token)
+    return WorkerId(known.tailgate_run, known.tailgate_worker, known.tailgate_token, known.tailgate_folder)
 
 
 def sends_by_libcurl(load: PlannedLoad) -> bool:

@@ -19,7 +19,7 @@ from harness.correlation import run_hash
 from harness.rundir.plan import Plan
 from harness.rundir.rows import Outcome
 from harness.units import NS_PER_MS
-from scenarios.drive.answer import Checks
+from scenarios.drive.answer import Checks, how_answered
 from scenarios.drive.arrival import Arrival, Exchange, RequestEnd, headers
 from scenarios.drive.deadline import set_deadline, widen_timeouts
 from scenarios.drive.failures import is_past_deadline, outcome_of
@@ -48,6 +48,8 @@ class RequestContext:
     """How many requests the user has sent, those outside of arrivals included."""
     is_healthy: bool = True
     """Every request of its latest arrival that sent any was ok."""
+    answered: str = ""
+    """How its latest request in `on_start` ended, as a clause: `POST login was answered 401: no such user`."""
     caught: list[tuple[Any, str]] = field(default_factory=list)
     """The answers with `catch_response` of the running task, each with the line that asked for it."""
 
@@ -127,6 +129,7 @@ class Instrumentation:
         response: Any = None,
         exception: BaseException | None = None,
         context: dict[str, Any] | None = None,
+        request_type: str = "",
         **_rest: object,
     ) -> None:
         """Listener of Locust's `request` event: one request has ended."""
@@ -139,6 +142,9 @@ class Instrumentation:
             if desk is not None:
                 desk.sent += 1
             arrival = desk.take() if desk is not None else None
+            if arrival is None and desk is not None and self.user_code is not None:
+                desk.answered = how_answered(f"{request_type} {name}".strip(), response, exception)
+                self.user_code.sent_in_on_start(name)
             if arrival is None or arrival.closed:
                 return
             exchange = arrival.begin(now_ns - int((response_time or 0.0) * NS_PER_MS))
@@ -254,6 +260,8 @@ class Instrumentation:
         failure = outcome_of(error, status)
         if failure is not None and failure is not Outcome.BAD_ANSWER:
             return RequestEnd(failure, status, 0, length, index)
+        if failure is Outcome.BAD_ANSWER and error is not None and self.user_code is not None:
+            self.user_code.failed_check(name, error)
         if not status:  # a client without HTTP reported no error
             return RequestEnd(failure or Outcome.OK, 0, 0, length, index)
         body = b"" if exchange.streamed else (response.content or b"")

@@ -38,6 +38,7 @@ from scenarios.drive.models.task_sender import TaskSender
 from scenarios.drive.planned_requests import PlannedRequests
 from scenarios.drive.recorder import Recorder, die
 from scenarios.drive.scenario_user import scenario_user
+from scenarios.drive.user_code.position import missing_file_hint
 from scenarios.drive.user_code.user_code import UserCode, expanded_options
 from scenarios.drive.user_code.user_file import keep_tagged, load_user_classes
 from scenarios.drive.watch import StopWatch
@@ -57,7 +58,7 @@ def report_crash() -> Iterator[None]:
         raise
     except BaseException as exc:  # also sys.exit in a locustfile: a worker that exits early has failed
         traceback.print_exc()
-        die(traceback.format_exception_only(exc)[-1].strip())
+        die(traceback.format_exception_only(exc)[-1].strip() + missing_file_hint(exc))
 
 
 class Worker:
@@ -143,6 +144,8 @@ class Worker:
     def _user_classes(self) -> tuple[type[User], ...]:
         load = self.plan.load
         if self.user_code is not None and load.locustfile is not None:
+            if self.place.folder is not None:
+                os.chdir(self.place.folder)
             return load_user_classes(
                 Path(load.locustfile), self.user_code.watcher, arrivals_are_planned=load.model == "open"
             )

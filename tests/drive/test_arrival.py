@@ -14,13 +14,13 @@ def done(exchange: Exchange, at_ns: int, outcome: Outcome = Outcome.OK) -> None:
     exchange.ending = RequestEnd(outcome, 200, 0b11, 64)
 
 
-def test_the_first_request_counts_from_the_intended_time_and_the_next_from_its_end() -> None:
+def test_the_first_request_counts_from_the_intended_time_and_the_next_from_when_it_is_sent() -> None:
     arrival = Arrival(5, intended_ns=100)
     done(arrival.begin(130), 200)
     done(arrival.begin(250), 300)
     assert [(*row[:3], row[4], row[11]) for row in arrival.rows(400, LOST)] == [
         (5, 100, 130, 200, 0),
-        (5, 200, 250, 300, 1),
+        (5, 250, 250, 300, 1),
     ]
 
 

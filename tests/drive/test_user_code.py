@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -11,11 +12,13 @@ import pytest
 from harness.errors import RigError
 from harness.rundir.locustfile.notes import FATAL, LocustfileNote, read_locustfile_notes
 from harness.rundir.rows import Outcome
+from scenarios.drive.answer import how_answered
 from scenarios.drive.arrival import Arrival, RequestEnd
-from scenarios.drive.command import shares_of
-from scenarios.drive.user_code.position import Positions
+from scenarios.drive.command import shares_of, worker_argv, worker_id_of
+from scenarios.drive.user_code.position import Positions, missing_file_hint
 from scenarios.drive.user_code.target_guard import TargetGuard
 from scenarios.drive.user_code.watcher import LocustfileWatcher
+from tests.drive.drive_world import a_plan
 
 MS = 1_000_000
 
@@ -100,12 +103,65 @@ def test_repeated_notes_are_one_line_and_a_count(tmp_path: Path) -> None:
     for _ in range(5):
         watcher.note("stopped", "runner.quit(hunter2secret)", "users.py:3")
     watcher.note("ignored", "wait_time of A is ignored")
+    for _ in range(3):
+        watcher.note("bad_answer", '`buy`: the locustfile said "no price"', "users.py:5")
     watcher.close()
     assert [(note.kind, note.text, note.n) for note in read_locustfile_notes(tmp_path, 0)] == [
         ("stopped", "runner.quit(***)", 1),
         ("ignored", "wait_time of A is ignored", 1),
+        ("bad_answer", '`buy`: the locustfile said "no price"', 1),
         ("stopped", "runner.quit(***)", 4),
+        ("bad_answer", '`buy`: the locustfile said "no price"', 2),
     ]
+
+
+def test_an_on_start_that_fails_before_the_load_says_what_the_service_had_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scenarios.drive.user_code.watcher.die", refuse)
+    watcher = LocustfileWatcher(tmp_path, 0, tmp_path / "users.py", lambda text: text.replace("hunter2secret", "***"))
+    code = compile("answer = {}\nanswer['data']\n", str(tmp_path / "users.py"), "exec")
+    with pytest.raises(KeyError) as caught:
+        exec(code)
+    answer = SimpleNamespace(status_code=401, content=b'{"detail": "hunter2secret is no user"}')
+    with pytest.raises(Refused, match="on_start"):
+        watcher.start_failed(caught.value, how_answered("POST login", answer, None))
+    (note,) = read_locustfile_notes(tmp_path, 0)
+    assert note.said() == (
+        "the locustfile's on_start raised at users.py:2: KeyError: 'data', after POST login was answered 401: "
+        '{"detail": "*** is no user"}'
+    )
+
+
+def test_a_relative_path_that_is_not_found_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as missing:
+        Path("skus.csv").read_text()
+    assert missing_file_hint(missing.value) == f" (looked for in {tmp_path}, where tailgate was started)"
+    with pytest.raises(FileNotFoundError) as missing:
+        (tmp_path / "skus.csv").read_text()
+    assert missing_file_hint(missing.value) == ""
+    assert missing_file_hint(KeyError("skus.csv")) == ""
+
+
+def test_a_locustfile_runs_where_it_was_started_and_a_scenario_needs_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for locustfile, folder in ((str(tmp_path / "users.py"), tmp_path / "elsewhere"), (None, None)):
+        a_plan("http://127.0.0.1:9", locustfile=locustfile).write(tmp_path)
+        words = worker_argv(tmp_path, 0)
+        assert worker_id_of(words[words.index("-f") :]).folder == folder
+
+
+def test_how_a_request_ended_is_one_clause() -> None:
+    assert how_answered("GET /", SimpleNamespace(status_code=200, content=b""), None) == "GET / was answered 200"
+    lost = SimpleNamespace(status_code=0, content=None)
+    assert how_answered("GET /", lost, OSError("refused")) == "GET / got no answer (OSError: refused)"
+    assert how_answered("send line", None, None) == "send line got no answer"
+    long = how_answered("GET /", SimpleNamespace(status_code=500, content=b"x" * 10_000), None)
+    assert len(long) < 200
 
 
 @pytest.mark.parametrize("kind", FATAL)

@@ -35,12 +35,20 @@ def by_seq(rows: Any) -> dict[int, list[Any]]:
 
 
 @pytest.mark.parametrize("base", ["FastHttpUser", "HttpUser"])
-def test_a_plain_user_class_is_measured_from_its_intended_times(tmp_path: Path, base: str) -> None:
+def test_a_plain_user_class_is_measured_from_its_intended_times(
+    tmp_path: Path, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its relative paths count from the folder where the run was started, and not from the run directory."""
+    (tmp_path / "started-here").mkdir()
+    (tmp_path / "started-here" / "skus.csv").write_text("1\n2\n")
+    monkeypatch.chdir(tmp_path / "started-here")
     file = write(
         tmp_path,
         f"""
         import neighbour
         from locust import {base}, between, task
+
+        SKUS = open("skus.csv").read().split()
 
         class Visitor({base}):
             wait_time = between(5, 9)
@@ -51,7 +59,7 @@ def test_a_plain_user_class_is_measured_from_its_intended_times(tmp_path: Path, 
             @task
             def look_and_buy(self):
                 self.client.get("/look", name="look", headers={{"x-mine": neighbour.MINE}})
-                self.client.post("/buy", json={{"n": 1}})
+                self.client.post("/buy", json={{"n": len(SKUS), "of": open("skus.csv").readline()}})
         """,
     )
     (tmp_path / "theirs" / "neighbour.py").write_text("MINE = 'yes'\n")
@@ -62,7 +70,7 @@ def test_a_plain_user_class_is_measured_from_its_intended_times(tmp_path: Path, 
     assert sorted(arrivals) == list(range(20))
     for seq, (look, buy) in arrivals.items():
         assert int(look["intended_ns"]) == worker.t0_ns + seq * 50 * MS
-        assert int(buy["intended_ns"]) == int(look["done_ns"])
+        assert int(buy["intended_ns"]) == int(buy["sent_ns"]) >= int(look["done_ns"])
         assert (int(look["part"]), int(buy["part"])) == (0, 1)
         assert (int(look["request"]), int(buy["request"])) == (1, 2)
     assert set(rows["outcome"]) == {Outcome.OK}
@@ -73,8 +81,9 @@ def test_a_plain_user_class_is_measured_from_its_intended_times(tmp_path: Path, 
     assert {asked.seq for asked in looks} == set(range(20))
     assert {asked.headers["x-mine"] for asked in looks} == {"yes"}
     assert read_names(tmp_path, 1) == (("look", "/buy"),)
-    assert [note.text for note in read_locustfile_notes(tmp_path, 0)] == [
-        "wait_time of Visitor is ignored: arrivals are planned"
+    assert [(note.kind, note.text, note.where) for note in read_locustfile_notes(tmp_path, 0)] == [
+        ("ignored", "wait_time of Visitor is ignored between tasks: arrivals are planned", ""),
+        ("in_on_start", "/login", "locustfile.py:11"),
     ]
 
 

@@ -31,6 +31,17 @@ def test_a_gate_on_a_name_that_does_not_come_is_told_once_within_seconds(tmp_pat
     assert watch.news(T0_NS, at(6)) == ()
 
 
+def test_a_name_that_only_on_start_sends_is_told_as_that_and_is_no_note(tmp_path: Path) -> None:
+    watch = LocustfileWatch(locustfile_plan("errors for login < 1%"), tmp_path)
+    RequestNameBook(tmp_path, 0).number("look")
+    note = LocustfileNote(kind="in_on_start", text="login", where="users.py:9")
+    notes_file(tmp_path, 0).write_text(f"{note.model_dump_json()}\n")
+    assert watch.news(T0_NS, at(4)) == (
+        "warning: so far `errors for login < 1%` has nothing to judge: the locustfile sends `login` in on_start at "
+        "users.py:9, whose requests no gate counts",
+    )
+
+
 def test_a_load_that_has_sent_nothing_yet_gets_longer(tmp_path: Path) -> None:
     watch = LocustfileWatch(locustfile_plan("p99 for look < 1s"), tmp_path)
     assert watch.news(T0_NS, at(10)) == ()

@@ -75,7 +75,7 @@ CASES: list[Case] = [
     ((TIMEOUTS_504,), "got a 504", GATEWAY_MS, "gateway_timeout", "Bound how long a request may take"),
     ((CUT_OFF_BY_CLIENT, few(TIMEOUTS_504)), "timed out in the load generator", CAP_MS, "client_timeout", "Bound how"),
     ((REFUSED, few(TIMEOUTS_504)), "were refused or lost their connection", None, None, "an accept queue that is full"),
-    ((UNREADABLE, few(TIMEOUTS_504)), "got an answer that could not be read", None, None, "Compare an answer's body"),
+    ((UNREADABLE, few(TIMEOUTS_504)), "got an answer that failed a check", None, None, "Compare an answer's body"),
     ((DROPPED, few(TIMEOUTS_504)), "found no free slot and were dropped", None, None, "`load.max_in_flight`"),
     ((STILL_OPEN, few(ERRORS_500)), "were still open when the drain ended", 5_000.0, "unfinished", "Bound how long"),
 ]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.evidence import Evidence, Pool
+from harness.evidence.locustfile_notes import locustfile_notes
 from harness.rundir.finding_kind import FindingKind
 from harness.rundir.locustfile.notes import LocustfileNote, notes_file
 from harness.rundir.locustfile.request_names import RequestNameBook
@@ -83,6 +84,43 @@ def test_a_name_that_never_came_is_inconclusive_and_lists_those_that_did(tmp_pat
     assert gate(results).kind is FindingKind.NAME_NEVER_CAME
     assert gate(results).reason.endswith("no request called `nonexisting`; it sent `look`, `/buy`")
     assert results.next.startswith("Write the name as Locust reports it")
+
+
+def test_a_name_that_only_on_start_sends_is_inconclusive_and_says_so(tmp_path: Path) -> None:
+    recording = alternating(record(locustfile_plan("errors for login < 1%")), 1)
+    write(recording, tmp_path, "look")
+    note = LocustfileNote(kind="in_on_start", text="login", where="users.py:9")
+    notes_file(tmp_path, 0).write_text(f"{note.model_dump_json()}\n")
+    results = judge(Evidence.load(tmp_path))
+    assert gate(results).kind is FindingKind.NAME_IN_ON_START
+    assert gate(results).reason == (
+        "the locustfile sends `login` in on_start at users.py:9, whose requests no gate counts"
+    )
+    assert results.next.startswith("Write that request as a task")
+    assert results.locustfile == (), "it explains a gate and is no news by itself"
+
+
+def test_a_name_that_tasks_send_too_is_judged(tmp_path: Path) -> None:
+    recording = alternating(record(locustfile_plan("errors for login < 1%")), 1)
+    write(recording, tmp_path, "login")
+    notes_file(tmp_path, 0).write_text(LocustfileNote(kind="in_on_start", text="login").model_dump_json() + "\n")
+    assert gate(judge(Evidence.load(tmp_path))).verdict == "pass"
+
+
+def test_a_name_in_asks_that_never_came_is_noted(tmp_path: Path) -> None:
+    plan = locustfile_plan("errors < 1%", locustfile_asks={"offers": ALL, "nope": ("gcp",)})
+    write(alternating(record(plan), 1), tmp_path, "offers")
+    (note,) = judge(Evidence.load(tmp_path)).locustfile
+    assert note.sentence().startswith("`load.asks` names `nope`, which is the name of no request that came; fix: ")
+
+
+def test_a_name_in_asks_that_came_in_one_run_of_a_pool_is_not_noted(tmp_path: Path) -> None:
+    plan = locustfile_plan("errors < 1%", locustfile_asks={"offers": ALL, "rare": ("gcp",)})
+    runs = []
+    for number, names in enumerate((("offers",), ("offers", "rare"))):
+        (tmp_path / str(number)).mkdir()
+        runs.append(Evidence.load(write(alternating(record(plan), 1), tmp_path / str(number), *names)))
+    assert [note.kind for note in locustfile_notes(runs)] == []
 
 
 def test_an_arrival_that_was_dropped_may_have_been_any_request(tmp_path: Path) -> None:

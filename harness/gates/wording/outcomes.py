@@ -62,7 +62,10 @@ def _connection_error(_: AdviceContext) -> str:
 
 
 def _bad_answer(_: AdviceContext) -> str:
-    return "Compare an answer's body with what the scenario expects of it (`load.complete`): it could not be read."
+    return (
+        "Compare an answer's body with what is expected of it: `load.complete`, `expect`, or the locustfile, whose own "
+        "failures and exceptions the notes of this run count."
+    )
 
 
 def _dropped(_: AdviceContext) -> str:
@@ -75,7 +78,7 @@ OUTCOMES: Final[dict[str, OutcomeWords]] = {
     "gateway_timeout": OutcomeWords("got a 504", _bound),
     "client_timeout": OutcomeWords("timed out in the load generator", _bound),
     "connection_error": OutcomeWords("were refused or lost their connection", _connection_error),
-    "bad_answer": OutcomeWords("got an answer that could not be read", _bad_answer),
+    "bad_answer": OutcomeWords("got an answer that failed a check", _bad_answer),
     "dropped": OutcomeWords("found no free slot and were dropped", _dropped),
     "unfinished": OutcomeWords("were still open when the drain ended", _bound),
 }

@@ -15,6 +15,8 @@ _POOL: Final = "Repeat the fault or pool several runs (`verdict: {runs: 3}`, or 
 _ADVICE: Final = {
     FindingKind.STOPPED: "Let the run go on to its end.",
     FindingKind.NAME_NEVER_CAME: "Write the name as Locust reports it: the `name` of the request, else its path.",
+    FindingKind.NAME_IN_ON_START: "Write that request as a task, or leave out the gate: each user instance runs "
+    "`on_start` once, before its tasks, so its requests do not come at the planned rate.",
     FindingKind.GUARD_TOO_SHORT: "Lengthen `load.guard` beyond the longest healthy request.",
     FindingKind.CLOCKS_UNSURE: "Use workers with a better network to this machine, or write a longer `load.guard`.",
     FindingKind.ONE_WITNESS: "Start that Toxiproxy with -proxy-metrics, or let the fault last longer than the service "

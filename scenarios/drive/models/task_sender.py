@@ -63,12 +63,14 @@ class TaskSender:
         self._troubles = ErrorLog()
 
     def warm(self, count: int) -> None:
-        """Passes on exceptions of a user's `on_start`. One that had sent nothing ends the process: the locustfile is to
-        blame."""
+        """An exception of `on_start` of a locustfile's user ends the process: without that user the load cannot begin.
+        Passes on exceptions of the scenario's own users."""
         try:
             self._seats.warm(count)
         except UserStartFailed as exc:
-            if self._locustfile is not None and not exc.has_sent:
+            if self._locustfile is not None and exc.has_sent:
+                self._locustfile.start_failed(exc.error, exc.answered)
+            if self._locustfile is not None:
                 self._locustfile.raised(exc.error, FIX_NEW_USER)
                 self._locustfile.close()
             raise exc.error from None
@@ -147,6 +149,11 @@ class TaskSender:
         if seat is not None:
             user = seat.user
             user.environment.events.user_error.fire(user_instance=user, exception=error, tb=error.__traceback__)
+        if watcher is not None:
+            name = arrival.exchanges[-1].name if arrival.exchanges else "a task that sent nothing"
+            watcher.note(
+                "bad_answer", f"`{name}`: {type(error).__name__} was raised", watcher.positions.of_error(error)
+            )
         arrival.spoil(Outcome.BAD_ANSWER)
         self._troubles.note(error)
         return Outcome.BAD_ANSWER

@@ -30,12 +30,13 @@ STOP_WITHIN_S = 5.0
 
 class UserStartFailed(Exception):
     """`__init__` or `on_start` of a user raised. `has_sent`: it had sent a request by then, so the
-    service may be why."""
+    service may be why. `answered`: how the latest of them ended, as a clause; empty: unknown."""
 
-    def __init__(self, error: BaseException, *, has_sent: bool) -> None:
+    def __init__(self, error: BaseException, *, has_sent: bool, answered: str = "") -> None:
         super().__init__(str(error))
         self.error = error
         self.has_sent = has_sent
+        self.answered = answered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +135,7 @@ class UserPool:
         except StopUser:
             raise
         except Exception as exc:
-            raise UserStartFailed(exc, has_sent=desk.sent > 0) from exc
+            raise UserStartFailed(exc, has_sent=desk.sent > 0, answered=desk.answered) from exc
         finally:
             self._meter.off_work()
         return UserSlot(kind, user, desk, TaskRunner(user))

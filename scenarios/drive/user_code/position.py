@@ -36,6 +36,15 @@ class Positions:
         return ""
 
 
+def missing_file_hint(error: BaseException) -> str:
+    """What to add to the message of a file that was looked for by a relative path and not found: in which folder. Empty
+    for every other error."""
+    name = error.filename if isinstance(error, FileNotFoundError) else None
+    if not isinstance(name, str) or Path(name).is_absolute():
+        return ""
+    return f" (looked for in {Path.cwd()}, where tailgate was started)"
+
+
 def _callers(frame: FrameType | None) -> Iterable[tuple[str, int]]:
     while frame is not None:
         yield frame.f_code.co_filename, frame.f_lineno

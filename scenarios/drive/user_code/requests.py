@@ -62,6 +62,12 @@ class LocustfileRequests:
         """Ends the process: an answer with `catch_response` was not used in a `with` block."""
         self.watcher.never_entered(where)
 
+    def failed_check(self, name: str, error: BaseException) -> None:
+        self.watcher.note("bad_answer", f'`{name}`: the locustfile said "{error}"', self.position())
+
+    def sent_in_on_start(self, name: str) -> None:
+        self.watcher.sent_in_on_start(name)
+
     def sends_without_end(self) -> NoReturn:
         """Ends the process: a task has sent more than REQUESTS_MOST requests."""
         text = f"it sent more than {REQUESTS_MOST:,} requests for one arrival"

@@ -64,6 +64,6 @@ def keep_tagged(classes: tuple[type[User], ...], options: Namespace) -> None:
 def _note_ignored(user_class: type[User], watcher: LocustfileWatcher) -> None:
     name = user_class.__name__
     if user_class.wait_time is not User.wait_time or user_class.wait_function or user_class.min_wait:
-        watcher.note("ignored", f"wait_time of {name} is ignored: arrivals are planned")
+        watcher.note("ignored", f"wait_time of {name} is ignored between tasks: arrivals are planned")
     if user_class.fixed_count:
         watcher.note("ignored", f"fixed_count of {name} is ignored: classes are drawn by weight")

@@ -14,10 +14,10 @@ from typing import Any, Final, NoReturn
 import gevent
 
 from harness.rundir.locustfile.notes import NOTES_MOST, TEXT_MOST, LocustfileNote, LocustfileNoteKind, notes_file
-from harness.rundir.locustfile.request_names import NAMES_MOST, RequestNameBook
+from harness.rundir.locustfile.request_names import NAMES_MOST, RequestNameBook, clean_name
 from harness.text import one_line
 from scenarios.drive.recorder import die
-from scenarios.drive.user_code.position import Positions
+from scenarios.drive.user_code.position import Positions, missing_file_hint
 
 log = logging.getLogger("tailgate.worker")
 
@@ -69,10 +69,20 @@ class LocustfileWatcher:
         """A task, or `on_start`, raised before it had sent anything."""
         self._raised += 1
         if self._first_raised is None:
-            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            self._first_raised = text, self.positions.of_error(error), fix
+            self._first_raised = _described(error), self.positions.of_error(error), fix
             log.error("a task of the locustfile raised before it sent anything", exc_info=error)
             gevent.spawn_later(COUNT_RAISED_S, self._fail_raised)
+
+    def sent_in_on_start(self, name: str) -> None:
+        """`on_start` has sent a request of that name, which is in no gate."""
+        self.note("in_on_start", clean_name(self._clean(name)), self.positions.of_caller())
+
+    def start_failed(self, error: BaseException, answered: str) -> NoReturn:
+        """`on_start` raised before the load, after requests of which the latest was `answered` so. Ends the process."""
+        log.error("on_start of the locustfile raised", exc_info=error)
+        after = f", after {answered}" if answered else ""
+        where = self.positions.of_error(error)
+        self.fail(LocustfileNote(kind="on_start", text=f"{_described(error)}{after}", where=where))
 
     def never_entered(self, where: str) -> NoReturn:
         """An answer with `catch_response` was not used in a `with` block."""
@@ -85,7 +95,7 @@ class LocustfileWatcher:
     def close(self) -> None:
         """The load is over: writes the counts of repeated notes, and ends the process if tasks raised."""
         for (kind, text, where), count in self._counts.items():
-            if count > 1 and kind == "stopped":
+            if count > 1 and kind in ("stopped", "bad_answer"):
                 self._write(LocustfileNote(kind=kind, text=self._text(text), where=where, n=count - 1))
         self._counts.clear()
         self._fail_raised()
@@ -105,3 +115,8 @@ class LocustfileWatcher:
                 file.write(note.model_dump_json() + "\n")
         except OSError as exc:
             log.warning("%s cannot be written: %s", self._path.name, exc)
+
+
+def _described(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return text + missing_file_hint(error)
