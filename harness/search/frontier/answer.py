@@ -60,7 +60,7 @@ def answer_of(curve: FrontierCurve) -> str:
         if curve.ended_by == "nothing_holds":
             return f"{_NOT_EVEN[kind].format(level=least)}: {curve.broke}"
         broken = f"; at {level_text(kind, curve.refuted)} {curve.broke}" if curve.refuted is not None else ""
-        return f"has no level of {kind} that could be certified{broken}"
+        return f"has no level of {kind} that could be certified{broken or _silence(curve)}"
     level = level_text(kind, curve.certified)
     if curve.refuted is not None:
         when = "after" if kind == "outage" else "at"
@@ -68,5 +68,11 @@ def answer_of(curve: FrontierCurve) -> str:
     if curve.ended_by == "generator":
         return f"{_MAY[kind].format(level=level)} at least (the load generator ended here)"
     if not curve.at_least:
-        return f"{_MAY[kind].format(level=level)}; from where on it may not is not certified"
+        return f"{_MAY[kind].format(level=level)}; from where on it may not is not certified{_silence(curve)}"
     return _WHOLLY[kind] if kind in _WHOLLY and curve.certified >= 1 else _AT_LEAST[kind].format(level=level)
+
+
+def _silence(curve: FrontierCurve) -> str:
+    """Why the last load that said nothing did so, in brackets; empty if each said something."""
+    silent = [step for step in curve.steps if step.outcome in ("generator", "undecided")]
+    return f" ({silent[-1].reason})" if silent else ""

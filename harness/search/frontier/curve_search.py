@@ -1,7 +1,7 @@
 """The search of one curve of the frontier: one upstream, one kind of fault, on a stack that others share.
 
 `harness.search.level_search` says which load comes next. Before the first one a load without the fault must hold, since
-a service that breaks in health has no frontier. After each load that broke the service must come back: a load without
+a service that breaks in health has no frontier. After each load that did not hold it must come back: a load without
 the fault is tried, and if its gates do not hold the service is started anew, at most `RESTARTS_MOST` times; it is
 `metastable` if they hold then. A service that ended is started anew too. Each answer is appended to `steps.ndjson`
 before the next load begins.
@@ -70,15 +70,20 @@ class FrontierCurveSearch:
         """How the load ended; it is run once more if the first says nothing, since the machine gave out."""
         if not wanted.pooled:
             self._pooled = []
-        step = self._next(wanted, wanted.purpose)
+        step = self._with_fault(wanted)
         if step.outcome == "generator":
-            step = self._next(wanted, wanted.purpose)
-        if step.outcome == "broke" and step.service_ended is None:
-            self._come_back()
+            step = self._with_fault(wanted)
         return "undecided" if step.outcome == "generator" else step.outcome
 
+    def _with_fault(self, wanted: WantedLoad) -> FrontierStep:
+        """The load, and the way back from it. One that says nothing may have broken the service all the same."""
+        step = self._next(wanted, wanted.purpose)
+        if step.outcome != "held" and step.service_ended is None:
+            self._come_back()
+        return step
+
     def _come_back(self) -> None:
-        """After a load that broke: without the fault the gates must hold, or the service is started anew."""
+        """After a load that did not hold: without the fault the gates must hold, or the service is started anew."""
         step = self._without_fault("return", ("generator",))
         if step.outcome == "held" or step.service_ended is not None:
             return

@@ -32,7 +32,7 @@ class Service:
     async def _ask(self) -> None:
         reader, writer = await asyncio.open_connection(self._host, self._port)
         try:
-            writer.write(f"GET /v1/offers HTTP/1.1\r\nHost: {self._host}\r\nConnection: close\r\n\r\n".encode())
+            writer.write(f"GET /offers HTTP/1.1\r\nHost: {self._host}\r\nConnection: close\r\n\r\n".encode())
             await writer.drain()
             await reader.read()
         finally:

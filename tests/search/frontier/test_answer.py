@@ -89,3 +89,9 @@ def test_a_line_of_progress_says_how_the_load_ended(tmp_path: Path) -> None:
     assert describe_level(level_step(40_000, gates=(gate,)), outage).endswith("40 s  held: back after 2.50 s")
     never = level_step(40_000, "broke", gates=({**gate, "observed": None},), reason="it fell")
     assert describe_level(never, outage).endswith("broke: not back (it fell)")
+
+
+@pytest.mark.parametrize("certified", [None, 900.0])
+def test_what_could_not_be_certified_says_why(certified: float | None) -> None:
+    steps = (level_step(500, "generator", reason="before"), level_step(900, "undecided", reason="too few came"))
+    assert frontier_sentence([curve(certified, None, ended_by="undecided", steps=steps)]).endswith("(too few came).")

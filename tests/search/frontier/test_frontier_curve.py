@@ -175,14 +175,38 @@ def test_an_interruption_keeps_what_was_certified_and_can_be_taken_up_again(tmp_
 
 
 def test_a_load_in_which_the_machine_gave_out_is_run_once_more_also_a_certificate(tmp_path: Path) -> None:
-    every_other = MadeUp(1_000, lambda _level, number: "generator" if number % 2 else "")
-    curve, _ = searched(every_other, loads_of(tmp_path), tmp_path)
+    times: dict[float, int] = {}
+
+    def says(level: float | None, _number: int) -> str:
+        if level is None:
+            return ""
+        times[level] = times.get(level, 0) + 1
+        return "generator" if times[level] % 2 else ""
+
+    curve, _ = searched(MadeUp(1_000, says), loads_of(tmp_path), tmp_path)
     assert curve.certified is not None and curve.refuted is not None
     assert "undecided_levels" not in curve.findings
     recorded = read_frontier_steps(tmp_path, (AZURE,))[AZURE]
     again = MadeUp()
     resumed, _ = searched(again, loads_of(tmp_path), tmp_path, recorded)
     assert (resumed.steps, again.specs) == (curve.steps, []), "a search that was over is not run again"
+
+
+def test_a_service_that_fell_in_a_load_that_says_nothing_is_started_anew_before_the_next(tmp_path: Path) -> None:
+    made_up = MadeUp(1_000)
+    fell_at = -1
+
+    def says(level: float | None, _number: int) -> str:
+        nonlocal fell_at
+        if level is not None and level > 1_000 and fell_at < 0:
+            fell_at = made_up.renewed
+            return "generator"
+        return "broke" if fell_at == made_up.renewed else ""
+
+    made_up.says = says
+    curve, ended = searched(made_up, loads_of(tmp_path), tmp_path)
+    assert ended is None and made_up.renewed == 1
+    assert curve.certified is not None and curve.certified <= 1_000 < (curve.refuted or 0)
 
 
 def test_steps_of_a_search_with_other_options_cannot_be_taken_up(tmp_path: Path) -> None:

@@ -98,7 +98,8 @@ def test_an_upstream_that_may_be_as_slow_as_anything_that_is_tried(tmp_path: Pat
 
 @pytest.mark.nightly  # by day the search above, and tests/search/frontier/test_frontier_curve.py
 def test_a_service_that_waits_for_its_slowest_upstream_has_both_answers(tmp_path: Path) -> None:
-    _, results = searched(tmp_path, "latency", 400, 2_000)
+    longer = replace(SHORT, explore_ms=4_000, refute_ms=5_000)
+    _, results = searched(tmp_path, "latency", 400, 2_000, settings=longer)
     (curve,) = results.curves
     assert results.verdict == "pass", (results.sentence, curve.steps)
     assert (curve.certified, curve.refuted) == (400, 1_200)
