@@ -22,6 +22,8 @@ PLATEAU: Final = 1.05
 GREW: Final = 1.2
 REFUSED_LEAST: Final = 0.01
 """The share of a load's requests from which on those that found no connection stopped the service."""
+CARRIED_LEAST: Final = 0.5
+"""What stands at a plateau must have grown by so many for each request in flight at the highest rate that held."""
 SLOWER: Final = 1.5
 """An upstream whose own time grew by this factor is slower."""
 NOT_KNOWN: Final = Limiter(kind="not_known", witness="not known: nothing that can be seen from outside reached a bound")
@@ -148,6 +150,8 @@ def _count(
     grew = at_broke >= GREW * at_first and overloaded.in_flight_mean >= GREW * before.in_flight_mean
     if not grew or at_most > PLATEAU * at_broke or overloaded is broke:
         return None
+    if at_broke - at_first < CARRIED_LEAST * before.in_flight_mean:
+        return None  # one more helper thread is no pool that carries the requests
     if what == "sockets" and overloaded.in_flight_mean <= at_most:
         return None  # each request has one of its own, so their number is that of the requests that came in time
     witness = (

@@ -66,6 +66,13 @@ def test_a_count_that_grew_and_then_stood_still(what: str) -> None:
     assert growing == "not_known"
 
 
+def test_a_thread_more_is_no_pool_that_carries_the_requests() -> None:
+    def has(count: int, in_flight: float) -> dict[str, Any]:
+        return {"threads_most": count, "in_flight_mean": in_flight}
+
+    assert stopped_by(first=has(1, 1), held=has(1, 4), broke=has(2, 40), most=has(2, 300)) == "not_known"
+
+
 def test_threads_are_named_before_the_calls_that_they_make() -> None:
     def has(count: int, in_flight: float) -> dict[str, Any]:
         calls = upstream("gcp", in_flight_most=count - 4, in_flight_mean=count - 4.5)

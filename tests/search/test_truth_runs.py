@@ -21,7 +21,7 @@ from harness.scenario.planner import cells
 from harness.search.capacity import Settings
 from harness.search.capacity_run import Asked, search_capacity
 
-pytestmark = [pytest.mark.stack, pytest.mark.beside]
+pytestmark = pytest.mark.stack
 POOL = Limited("pool", 4, 20, 150)
 THREADS = Limited("threads", 24, 160, 400, ("threads", "upstream_calls"))
 COLLAPSE = Limited("collapse", 4, 20, 250)
@@ -42,27 +42,17 @@ def searched(limited: Limited, folder: Path) -> CapacityResults:
     return search_capacity(session, cells(loaded)[0], settings, Asked((), None, None, 0.1))[1]
 
 
-@pytest.fixture(scope="module")
-def curves(tmp_path_factory: pytest.TempPathFactory) -> dict[Limited, RateCurve]:
+def search_all(folder: Path) -> dict[Limited, RateCurve]:
     """One start of each service, at the same time: they sleep, so that none takes the others' cores."""
-    folder = tmp_path_factory.mktemp("truth")
     services = (POOL, THREADS, COLLAPSE)
     with ThreadPoolExecutor(len(services)) as pool:
         found = pool.map(lambda limited: searched(limited, folder / limited.kind), services)
         return {limited: results.curves[0] for limited, results in zip(services, found, strict=True)}
 
 
-def complete(curve: RateCurve) -> RateCurve:
-    """The curve, if the machine left the service and the load generator in peace; what a search finds else is less."""
-    if disturbed := [step.reason for step in curve.steps if step.outcome == "generator"]:
-        pytest.skip(f"the machine was busy with something else: {disturbed[0]}")
-    return curve
-
-
-@pytest.mark.parametrize("limited", [POOL, THREADS, COLLAPSE], ids=lambda limited: limited.kind)
-def test_what_is_certified_is_true_and_no_limiter_is_wrong(curves: dict[Limited, RateCurve], limited: Limited) -> None:
-    """On a busy machine too, where less is certified."""
-    curve, truth_per_s = curves[limited], limited.truth_per_s()
+def refuse_untrue(limited: Limited, curve: RateCurve) -> None:
+    """What must hold on a busy machine too, where less is certified."""
+    truth_per_s = limited.truth_per_s()
     said = [(step.purpose, step.rate_per_s, step.outcome, step.reason) for step in curve.steps]
     assert curve.ended_by != "rig", said
     assert curve.certified_per_s is None or curve.certified_per_s <= truth_per_s, said
@@ -71,17 +61,28 @@ def test_what_is_certified_is_true_and_no_limiter_is_wrong(curves: dict[Limited,
     assert limited is COLLAPSE or "metastable" not in curve.findings
 
 
-@pytest.mark.parametrize("limited", [POOL, THREADS, COLLAPSE], ids=lambda limited: limited.kind)
-def test_the_bracket_has_both_ends(curves: dict[Limited, RateCurve], limited: Limited) -> None:
-    curve = complete(curves[limited])
+def refuse_incomplete(limited: Limited, curve: RateCurve) -> None:
+    """What a search finds besides, where the machine leaves the service and the load generator in peace."""
     assert curve.certified_per_s is not None and curve.refuted_per_s is not None, curve.steps
+    if limited is THREADS:
+        assert curve.limiter.kind in THREADS.limiters and curve.limiter.figures, curve.limiter
+    if limited is COLLAPSE:
+        assert {"metastable", "restarted"} <= set(curve.findings)
 
 
-def test_threads_that_a_slow_upstream_fills_are_named_with_their_figures(curves: dict[Limited, RateCurve]) -> None:
-    limiter = complete(curves[THREADS]).limiter
-    assert limiter.kind in THREADS.limiters, limiter
-    assert limiter.figures
+@pytest.mark.beside
+def test_what_is_certified_is_true_and_no_limiter_is_wrong(tmp_path: Path) -> None:
+    """The brackets have both ends where nothing else disturbed the loads; at night they must
+    (`test_the_brackets_have_both_ends`)."""
+    for limited, curve in search_all(tmp_path).items():
+        refuse_untrue(limited, curve)
+        if all(step.outcome != "generator" for step in curve.steps):
+            refuse_incomplete(limited, curve)
 
 
-def test_a_service_that_does_not_come_back_is_said_to_and_started_anew(curves: dict[Limited, RateCurve]) -> None:
-    assert {"metastable", "restarted"} <= set(complete(curves[COLLAPSE]).findings)
+@pytest.mark.alone
+@pytest.mark.nightly
+def test_the_brackets_have_both_ends(tmp_path: Path) -> None:
+    for limited, curve in search_all(tmp_path).items():
+        refuse_untrue(limited, curve)
+        refuse_incomplete(limited, curve)

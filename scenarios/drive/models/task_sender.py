@@ -146,14 +146,13 @@ class TaskSender:
                 watcher.raised(error, FIX_NEW_USER)
             elif not arrival.exchanges and seat is not None and seat.desk.is_healthy:
                 watcher.raised(error)
+            else:
+                name = f"`{arrival.exchanges[-1].name}`" if arrival.exchanges else "a task that sent nothing"
+                text = f"{name}: {type(error).__name__} was raised"
+                watcher.note("bad_answer", text, watcher.positions.of_error(error))
         if seat is not None:
             user = seat.user
             user.environment.events.user_error.fire(user_instance=user, exception=error, tb=error.__traceback__)
-        if watcher is not None:
-            name = arrival.exchanges[-1].name if arrival.exchanges else "a task that sent nothing"
-            watcher.note(
-                "bad_answer", f"`{name}`: {type(error).__name__} was raised", watcher.positions.of_error(error)
-            )
         arrival.spoil(Outcome.BAD_ANSWER)
         self._troubles.note(error)
         return Outcome.BAD_ANSWER
