@@ -68,7 +68,9 @@ def test_a_run_directory_removed_in_mid_run(tmp_path: Path, toxiproxy_env: dict[
     run_dir = running.wait_for(_began)
     plan = Plan.read(run_dir)
     begin = time.monotonic()
-    shutil.rmtree(run_dir)
+    while run_dir.exists():  # the run may just have written another file
+        shutil.rmtree(run_dir, ignore_errors=True)
+        assert time.monotonic() - begin < 10
     ran = running.end()
     assert time.monotonic() - begin < 10, "it is noticed at once, not at the end"
     _rig_failure(ran, "was removed during the run")

@@ -116,7 +116,8 @@ def test_one_that_was_stopped_ends_as_quickly_as_any(tmp_path: Path) -> None:
 
 
 def test_open_files_are_raised_for_our_own_and_never_for_the_service(tmp_path: Path) -> None:
-    program = "import resource; print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    # one text, since each piece that print is given is written by itself, and may be read before the next
+    program = "import resource; print('%d %d' % resource.getrlimit(resource.RLIMIT_NOFILE))"
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     low = (256, before[1])
 
