@@ -23,9 +23,11 @@ class Service:
 
     async def answer(self) -> None:
         begun = time.monotonic()
-        await self._ask()
-        if time.monotonic() - begun > PATIENCE_S:
-            self._lost += 1
+        try:
+            await self._ask()
+        finally:  # also where the connection is reset when the outage ends
+            if time.monotonic() - begun > PATIENCE_S:
+                self._lost += 1
         if self._lost:
             await asyncio.sleep(WORK_S * self._lost)
 
