@@ -39,7 +39,8 @@ _REDIRECTS: Final = (b"location", b"content-location")
 def towards_origin(
     headers: Iterable[tuple[bytes, bytes]], spec: ForwardSpec, run: str, *, codings: Codings = "any"
 ) -> Headers:
-    """The headers of a request as the origin gets them. `run`: the hash of the run, whose own headers stay here.
+    """The headers of a request as the origin gets them; names are in lower case. `run`: the hash of the run, whose own
+    headers stay here.
     `codings`: how the origin may compress its answer, of the ways that the service accepts."""
     held = list(headers)
     dropped = _OF_CONNECTION | _named_in_connection(held) | {b"host", b"expect"}
@@ -53,7 +54,7 @@ def towards_origin(
         and not (name == _TRACE and seq_of(run, value.decode("latin-1")) is not None)
     ]
     if any(name == b"transfer-encoding" for name, _ in held):
-        kept = [(name, value) for name, value in kept if name != b"content-length"]
+        kept = [(name, value) for name, value in kept if name != b"content-length"]  # RFC 9112, section 6.3
         kept.append((b"transfer-encoding", b"chunked"))
     if codings == "none":
         kept.append((b"accept-encoding", b"identity"))
@@ -83,20 +84,21 @@ class Links:
         self.pattern = re.compile(rf"(?i)(?://|\\/\\/){host}{port}".encode())
 
     def rewritten(self, headers: Headers, listener: bytes) -> tuple[Headers, bool]:
-        """The headers with redirects to the origin turned to `listener` (`http://127.0.0.1:9001`), and whether another
-        absolute link is left in them."""
-        elsewhere = False
+        """The headers with redirects to the origin turned to `listener` (`http://127.0.0.1:9001`), and whether one that
+        is left can lead the service past the listener: a redirect to another host, or a `Link` to the origin, which is
+        not rewritten."""
+        bypasses = False
         found: Headers = []
         for name, value in headers:
             if name in _REDIRECTS:
                 match = self._absolute.match(value)
                 absolute = re.match(rb"(?i)https?://|//", value) is not None
-                elsewhere = elsewhere or (absolute and not match and not value.startswith(listener))
+                bypasses = bypasses or (absolute and not match and not value.startswith(listener))
                 found.append((name, listener + value[match.end() :] if match else value))
             else:
-                elsewhere = elsewhere or (name == b"link" and self.pattern.search(value) is not None)
+                bypasses = bypasses or (name == b"link" and self.pattern.search(value) is not None)
                 found.append((name, value))
-        return found, elsewhere
+        return found, bypasses
 
 
 def _named_in_connection(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:

@@ -2,8 +2,8 @@
 
 Each direction is one loop: receive a piece, send all of it, and only then receive the next one. So a sender that is
 faster than the receiver is held up by its own connection, and memory is bounded. What the bytes say is neither looked
-at nor logged. There are no retries: an origin that refuses a connection has the client's connection reset, and that is
-counted.
+at nor logged. There are no retries: if the origin refuses a connection, the client's connection is reset, and that is
+reported.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ Tell = Callable[[OriginNoteKind, str], None]
 class StreamProxy:
     """A running proxy. `close` ends it and every connection, and returns when no task of it is left."""
 
-    def __init__(self, listener: socket.socket, way: _Way, open_most: int) -> None:
+    def __init__(self, listener: socket.socket, config: _ProxyConfig, open_most: int) -> None:
         self._listener = listener
-        self._way = way
+        self._config = config
         self._open_most = open_most
         self._connections: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.create_task(self._accept())
@@ -72,12 +72,12 @@ class StreamProxy:
                 await asyncio.sleep(_ACCEPT_AGAIN_S)
                 continue
             if len(self._connections) >= self._open_most:
-                self._way.tell("too_many", str(self._open_most))
+                self._config.tell("too_many", str(self._open_most))
                 _reset(client)
                 continue
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            task = loop.create_task(_carry(client, self._way))
+            task = loop.create_task(_serve_connection(client, self._config))
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
 
@@ -99,12 +99,14 @@ async def serve(
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     room = OPEN_MOST if soft == resource.RLIM_INFINITY else max(1, (soft - _FILES_KEPT) // _FILES_A_CONNECTION)
-    way = _Way(origin, server_context, client_context, server_name, tell)
-    return StreamProxy(listener, way, min(OPEN_MOST, room))
+    config = _ProxyConfig(origin, server_context, client_context, server_name, tell)
+    return StreamProxy(listener, config, min(OPEN_MOST, room))
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _ProxyConfig:
+    """What every connection of one proxy needs."""
+
     origin: StreamSpec
     server_context: ssl.SSLContext | None
     client_context: ssl.SSLContext | None
@@ -139,7 +141,9 @@ class _End:
             return await loop.sock_recv(self.sock, CHUNK_BYTES)
         while (data := self.tls.read()) is None:
             if not self._sending.locked():
-                await self._flush()  # records that reading has called for
+                # Reading may have called for records to send. A task that is sending sends them too, and to wait for it
+                # would hold up reading.
+                await self._flush()
             self.tls.received(await loop.sock_recv(self.sock, CHUNK_BYTES))
         return data
 
@@ -151,8 +155,8 @@ class _End:
             await self._flush()
 
     async def end(self, *, was_cut: bool) -> None:
-        """Send no more; the other direction stays open. `was_cut`: the sender did not say that this was all, so in TLS
-        the receiver is not told so either."""
+        """Close this direction; the other one stays open. `was_cut`: the sender's TLS ended without close_notify. Then
+        none is sent here either, so that the receiver sees that something is missing."""
         if self.tls is None or was_cut:
             self.sock.shutdown(socket.SHUT_WR)
         else:
@@ -162,22 +166,24 @@ class _End:
     async def _flush(self) -> None:
         if self.tls is None:
             return
-        async with self._sending:  # both directions call for records of this side
+        async with self._sending:  # the tasks of both directions send on this socket
             while pending := self.tls.to_send():
                 await asyncio.get_running_loop().sock_sendall(self.sock, pending)
 
 
-async def _carry(client_socket: socket.socket, way: _Way) -> None:
+async def _serve_connection(client_socket: socket.socket, config: _ProxyConfig) -> None:
     """One connection, from its acceptance to its end. An error on either side resets both."""
     with contextlib.ExitStack() as opened:
         opened.callback(client_socket.close)
-        client = _End(client_socket, TlsChannel(way.server_context, server_side=True) if way.server_context else None)
+        client = _End(
+            client_socket, TlsChannel(config.server_context, server_side=True) if config.server_context else None
+        )
         try:
             # the origin first: a client that it refuses shall not get as far as a handshake
-            origin = await _to_origin(way, opened)
+            origin = await _to_origin(config, opened)
             try:
                 await client.shake(CLIENT_HANDSHAKE_S)
-                await _both_ways(client, origin)
+                await _relay(client, origin)
             except OSError:  # TimeoutError too
                 _reset(origin.sock)
                 raise
@@ -185,45 +191,45 @@ async def _carry(client_socket: socket.socket, way: _Way) -> None:
             _reset(client_socket)
 
 
-async def _to_origin(way: _Way, opened: contextlib.ExitStack) -> _End:
+async def _to_origin(config: _ProxyConfig, opened: contextlib.ExitStack) -> _End:
     """A connection on which the origin speaks TLS already, if it does at all. Raises OSError, and tells of it."""
     try:
-        sock = await connected(way.origin.host, way.origin.port, CONNECT_S)
+        sock = await connected(config.origin.host, config.origin.port, CONNECT_S)
         opened.callback(sock.close)
-        context = way.client_context
-        origin = _End(sock, TlsChannel(context, server_name=way.server_name) if context else None)
+        context = config.client_context
+        origin = _End(sock, TlsChannel(context, server_name=config.server_name) if context else None)
         try:
             await origin.shake(ORIGIN_HANDSHAKE_S)
         except OSError:
             _reset(sock)
             raise
     except OSError as error:
-        way.tell("no_connection", why_not(error, CONNECT_S))
+        config.tell("no_connection", why_not(error, CONNECT_S))
         raise
     return origin
 
 
-async def _both_ways(client: _End, origin: _End) -> None:
+async def _relay(client: _End, origin: _End) -> None:
     """Raises the first OSError of either direction."""
     try:
         async with asyncio.TaskGroup() as group:
             ways = (
-                group.create_task(_one_way(client, origin)),
-                group.create_task(_one_way(origin, client)),
+                group.create_task(_relay_direction(client, origin)),
+                group.create_task(_relay_direction(origin, client)),
             )
-            group.create_task(_bounded(*ways))
+            group.create_task(_limit_half_open(*ways))
     except ExceptionGroup as failed:
         first = failed.exceptions[0]
         raise first from None
 
 
-async def _one_way(source: _End, sink: _End) -> None:
+async def _relay_direction(source: _End, sink: _End) -> None:
     while data := await source.receive():
         await sink.send(data)
     await sink.end(was_cut=source.tls is not None and source.tls.was_cut)
 
 
-async def _bounded(*ways: asyncio.Task[None]) -> None:
+async def _limit_half_open(*ways: asyncio.Task[None]) -> None:
     """Once one direction has ended, the other one has HALF_OPEN_S to end."""
     await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     _, left = await asyncio.wait(ways, timeout=HALF_OPEN_S)

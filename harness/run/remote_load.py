@@ -120,7 +120,8 @@ class JoinedWatch:
 
 
 def gateway_of(scenario: Scenario, remote: RemoteWorkers | None) -> ResolvedGateway:
-    """nginx listens on this machine's loopback, where workers on other machines do not reach it."""
+    """The gateway of a run. `auto` means `client` if workers run on other machines, since nginx listens on this
+    machine's loopback, which they do not reach; a `--listen` on loopback means workers on this machine."""
     is_elsewhere = remote is not None and not is_loopback(remote.listen.host)
     return resolve_gateway("client" if is_elsewhere and scenario.gateway.kind == "auto" else scenario.gateway.kind)
 

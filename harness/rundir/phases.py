@@ -3,10 +3,14 @@
 Before a run the windows are the plan's, afterwards the journal's (applied acknowledged, removal requested). Times are
 milliseconds from t = 0; every interval is half open, [start, end).
 
-    warmup t < 0; no gate counts it guard the stretch before each window: its arrivals may be in flight when the fault
-    begins baseline from t = 0 to the first guard NAME a fault's: first applied to last removed - H tail the last H of
-    each fault: its removal releases at once the requests that it holds after NAME from a fault's last removal to the
-    next guard, or to the end of the load whole t >= 0, guard and tail included
+- `warmup`: t < 0. No gate counts it.
+- `baseline`: from t = 0 to the start of the first guard.
+- `guard`: `guard_ms` before each window of a fault. A request that begins here may be in flight when the fault begins.
+- NAME, one phase for each fault: from its first application to its last removal, less H. H is how long the fault can
+  hold a request (`PlannedFault.held_ms`).
+- `tail`: the last H of each fault. Its removal releases at once all requests that it still holds.
+- `after NAME`: from the last removal of a fault to the next guard, or to the end of the load.
+- `whole`: from t = 0 to the end of the load, guards and tails included.
 """
 
 from __future__ import annotations
@@ -46,7 +50,8 @@ def planned_phases(plan: Plan) -> tuple[Phase, ...]:
 
 
 def phases_of(plan: Plan, windows: Mapping[str, Sequence[FaultWindow]], *, unsure_ms: float = 0.0) -> tuple[Phase, ...]:
-    """Every phase of a run in the order of the table above (faults in the plan's order).
+    """Every phase of a run: warmup, baseline, guard, each fault, tail, after each fault, whole. Faults are in the
+    plan's order.
 
     `unsure_ms`: by how much the times of arrivals may be wrong. Arrivals so close to a border belong to no phase, so
     every interval is shorter by it at both ends, and H, how long a request can be held, is longer by it.

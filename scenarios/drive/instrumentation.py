@@ -67,8 +67,8 @@ class RequestContext:
 
 def context_of(user: Any) -> RequestContext:
     """The context of an instance that `Instrumentation.attach` was called with."""
-    desk: RequestContext = user.tailgate_desk
-    return desk
+    user_context: RequestContext = user.tailgate_desk
+    return user_context
 
 
 class Instrumentation:
@@ -107,15 +107,15 @@ class Instrumentation:
         """Must be called once for each class, before it has instances."""
         widen_timeouts(user_class, self.deadline_s)
 
-    def attach(self, user: Any, desk: RequestContext) -> None:
+    def attach(self, user: Any, user_context: RequestContext) -> None:
         """Measures this instance's client from now on. Unknown clients are measured by their `request` events."""
-        user.tailgate_desk = desk
+        user.tailgate_desk = user_context
         if set_deadline(user, self.deadline_s):
-            user.client.request = self._measured(user.client, desk)
+            user.client.request = self._measured(user.client, user_context)
 
-    def at_work(self, desk: RequestContext) -> None:
+    def at_work(self, user_context: RequestContext) -> None:
         """The running greenlet works on this context, so `request` events of unknown clients in it belong to it."""
-        self._by_greenlet[gevent.getcurrent()] = desk
+        self._by_greenlet[gevent.getcurrent()] = user_context
 
     def off_work(self) -> None:
         self._by_greenlet.pop(gevent.getcurrent(), None)
@@ -138,12 +138,12 @@ class Instrumentation:
         if exchange is ELSEWHERE:
             return
         if exchange is None:
-            desk = self._by_greenlet.get(gevent.getcurrent())
-            if desk is not None:
-                desk.sent += 1
-            arrival = desk.take() if desk is not None else None
-            if arrival is None and desk is not None and self.user_code is not None:
-                desk.answered = how_answered(f"{request_type} {name}".strip(), response, exception)
+            user_context = self._by_greenlet.get(gevent.getcurrent())
+            if user_context is not None:
+                user_context.sent += 1
+            arrival = user_context.take() if user_context is not None else None
+            if arrival is None and user_context is not None and self.user_code is not None:
+                user_context.answered = how_answered(f"{request_type} {name}".strip(), response, exception)
                 self.user_code.sent_in_on_start(name)
             if arrival is None or arrival.closed:
                 return
@@ -195,14 +195,14 @@ class Instrumentation:
             silent = arrival.sent_nothing and self.user_code is not None
             self.finish(arrival, Outcome.NO_REQUEST if silent else Outcome.UNFINISHED, now_ns)
 
-    def end_task(self, desk: RequestContext) -> None:
+    def end_task(self, user_context: RequestContext) -> None:
         """A task of a locustfile has ended: each of its answers with `catch_response` must have been used by now."""
-        caught, desk.caught = desk.caught, []
+        caught, user_context.caught = user_context.caught, []
         for response, where in caught:
             if self.user_code is not None and not getattr(response, "_entered", True):
                 self.user_code.never_entered(where)
 
-    def _measured(self, client: Any, desk: RequestContext) -> Callable[..., Any]:
+    def _measured(self, client: Any, user_context: RequestContext) -> Callable[..., Any]:
         send, code = client.request, self.user_code
 
         def request(method: str, url: str, *args: Any, **kwargs: Any) -> Any:
@@ -215,14 +215,14 @@ class Instrumentation:
             where = code.position() if kwargs.get("catch_response") else ""
             response = measured(method, url, *args, **kwargs)
             if kwargs.get("catch_response"):
-                desk.caught.append((response, where))
+                user_context.caught.append((response, where))
             return response
 
         def measured(method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-            if desk.arrival is None and desk.stray is not None:
-                self.end_task(desk)  # in a TaskSet of the closed model each request is by itself
-            arrival = desk.take()
-            desk.sent += 1
+            if user_context.arrival is None and user_context.stray is not None:
+                self.end_task(user_context)  # in a TaskSet of the closed model each request is by itself
+            arrival = user_context.take()
+            user_context.sent += 1
             if arrival is None:  # a request in on_start or on_stop belongs to no arrival
                 return send(method, url, *args, **kwargs)
             exchange = arrival.begin(time.monotonic_ns())

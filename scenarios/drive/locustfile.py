@@ -75,7 +75,7 @@ class Worker:
         self.user_code = UserCode.of(self.plan, place, os.environ, secrets)
         if self.user_code is not None:
             self.user_code.watcher.before_exit = self.recorder.close
-        self.meter = Instrumentation(
+        self.instrumentation = Instrumentation(
             self.plan, self.recorder, incomplete, self.user_code.requests if self.user_code else None
         )
         beat = self.user_code.beat if self.user_code else lambda: None
@@ -104,7 +104,7 @@ class Worker:
         if self.user_code is not None:
             self.handshake.await_service()
         if self.signing_in is not None:
-            self.signing_in.begin(environment, self.handshake, self.meter.deadline_s)
+            self.signing_in.begin(environment, self.handshake, self.instrumentation.deadline_s)
 
     def run_open(self, environment: Any) -> None:
         if self._begun:  # Locust may start a user again, when it believes that a worker was away
@@ -113,9 +113,14 @@ class Worker:
         with report_crash():
             self.await_service(environment)
             sender = self._sender(environment)
-            OpenModel(self.plan, self.place, sender, meter=self.meter, recorder=self.recorder, watch=self.watch).run(
-                self.handshake
-            )
+            OpenModel(
+                self.plan,
+                self.place,
+                sender,
+                instrumentation=self.instrumentation,
+                recorder=self.recorder,
+                watch=self.watch,
+            ).run(self.handshake)
         self.is_over = True
         gevent.spawn(environment.runner.quit)  # in another greenlet, since it kills the current one
 
@@ -123,7 +128,7 @@ class Worker:
         """Sends nothing more and closes the row file, whatever is in flight. May be called more than once."""
         self.is_over = True
         self.watch.stop_at_ns = self.watch.ends_ns(time.monotonic_ns())
-        self.meter.abandon()
+        self.instrumentation.abandon()
         self.recorder.close()
         if self.user_code is not None:
             self.user_code.end(environment)
@@ -135,10 +140,15 @@ class Worker:
             except ImportError as exc:
                 fix = "install it anew, or remove it, and FastHttpUser sends"
                 raise RigError(f"pycurl is installed and cannot be imported ({exc}): {fix}") from exc
-            return CurlSender(self.plan, self.planned, self.meter)
+            return CurlSender(self.plan, self.planned, self.instrumentation)
         watcher = self.user_code.watcher if self.user_code else None
         return TaskSender(
-            self.plan, self.place, self.classes, environment=environment, meter=self.meter, locustfile=watcher
+            self.plan,
+            self.place,
+            self.classes,
+            environment=environment,
+            instrumentation=self.instrumentation,
+            locustfile=watcher,
         )
 
     def _user_classes(self) -> tuple[type[User], ...]:
@@ -193,7 +203,7 @@ def show_users() -> None:
         Arrivals.abstract = False
         return
     watcher = worker.user_code.watcher if worker.user_code else None
-    model = ClosedModel(worker.plan, worker.place, worker.meter, worker.watch, watcher)
+    model = ClosedModel(worker.plan, worker.place, worker.instrumentation, worker.watch, watcher)
     globals().update(model.measured(worker.classes))
 
     def hold(environment: Any, **_: object) -> None:
@@ -225,5 +235,5 @@ with report_crash():
         join_master(worker.place.token_file)
 worker.watch.start()
 listen(add_arguments, to=events.init_command_line_parser)
-listen(worker.meter.on_request, to=events.request)
+listen(worker.instrumentation.on_request, to=events.request)
 listen(on_end, to=events.test_stop)

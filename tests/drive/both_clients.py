@@ -67,21 +67,23 @@ def plan_of(job: dict[str, Any]) -> Plan:
 def run(job: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
     plan, rows = plan_of(job), _Rows()
     place = WorkerId(folder, 0)
-    meter = Instrumentation(plan, rows, IncompleteAnswers(plan, place))  # type: ignore[arg-type]
+    instrumentation = Instrumentation(plan, rows, IncompleteAnswers(plan, place))  # type: ignore[arg-type]
     planned = PlannedRequests(plan, str)
     sender: Sender
     if job["client"] == "libcurl":
-        sender = CurlSender(plan, planned, meter)
+        sender = CurlSender(plan, planned, instrumentation)
     else:
         fired = type(events)()
-        fired.request.add_listener(meter.on_request)  # type: ignore[no-untyped-call]
+        fired.request.add_listener(instrumentation.on_request)  # type: ignore[no-untyped-call]
         environment = Environment(host=job["url"], events=fired)
-        sender = TaskSender(plan, place, (scenario_user(planned),), environment=environment, meter=meter)
+        sender = TaskSender(
+            plan, place, (scenario_user(planned),), environment=environment, instrumentation=instrumentation
+        )
     for turn in range(job["times"]):
         arrival = Arrival(turn, 1, 0, turn)
-        meter.open(arrival)
+        instrumentation.open(arrival)
         sender.send(arrival)
-        while meter.in_flight:
+        while instrumentation.in_flight:
             gevent.sleep(0.002)
         gevent.sleep(PAUSE_S)
     sender.stop()

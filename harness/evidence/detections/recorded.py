@@ -53,8 +53,12 @@ class Detections:
 
     @classmethod
     def of(cls, lines: Iterable[Recorded]) -> Detections:
-        """From the lines of notices.ndjson. A line that stands for several detections becomes two, the first and the
-        last, each at its time."""
+        """From the records of notices.ndjson.
+
+        A record that stands for several lines becomes two detections: one at the time of the first line, which counts
+        all lines but the last, and one at the time of the last. `since_ns` of an alert is the time of its first
+        detection since it was last normal.
+        """
         raised: list[TimedDetection] = []
         normal: list[Detection] = []
         unread: list[LogGap] = []
@@ -157,8 +161,11 @@ class Cleared:
 
 
 def cleared(run: Evidence, upstream: str, source: Source, removed_ns: int, end_ns: int) -> Cleared:
-    """When, between a fault's removal and `end_ns`, the log named the upstream for the last time, or the alert returned
-    to normal; `removed_ns` if that was before the removal."""
+    """When a source stopped naming the upstream, at the earliest `removed_ns`.
+
+    A log: at its last detection in [removed_ns, end_ns) outside bad seconds. An alert: when it first returned to normal
+    after its last detection; None if it was still raised at `end_ns`.
+    """
     assert run.notices is not None
     own = [d for d in run.notices.between(0, end_ns, upstream) if d.source == source]
     after = [d for d in own if d.t_ns >= removed_ns and not in_bad_second(run, d.t_ns)]

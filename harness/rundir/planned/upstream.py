@@ -58,7 +58,8 @@ class PlannedUpstream(Frozen):
     listener: Endpoint
     """Where the service and tailgate reach Toxiproxy's listener."""
     origin: Endpoint
-    """Where Toxiproxy connects to, as we reach it."""
+    """The address behind the listener, as this machine reaches it. Toxiproxy may know it by another name if it runs in
+    another network."""
     borrowed: str | None = None
     """The name of the user's proxy on the user's Toxiproxy; None: the run creates a proxy of its own."""
     terminates_tls: bool = False
@@ -73,8 +74,8 @@ class PlannedUpstream(Frozen):
     """Set if the supervisor starts what answers: at the origin, or behind the forwarder there."""
     url_parts: UrlParts = Field(default_factory=UrlParts)
     canary_bytes: int = 0
-    """How many bytes a canary receives at least, as the plan assumes where a fault's proof depends on it. 0: it assumes
-    nothing."""
+    """The plan assumes that the answer to a canary has at least so many bytes, where the proof of a fault depends on
+    that. 0: it assumes nothing."""
 
     @property
     def url(self) -> str:
@@ -92,8 +93,8 @@ class PlannedUpstream(Frozen):
         return self.answers_http
 
     def asked_by(self, requests: Sequence[PlannedRequest]) -> tuple[bool, ...]:
-        """For each request, whether it may ask this upstream. If nothing records the calls and no request names it in
-        `asks`, each of them may."""
+        """For each request, whether it may call this upstream. Requests say so in `asks`. If none of them names it,
+        any may where calls are not recorded; where they are, the records show it."""
         named = tuple(self.name in request.asks for request in requests)
         if self.records_calls or any(named):
             return named

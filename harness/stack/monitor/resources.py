@@ -7,7 +7,8 @@ the service alone. A thread takes the samples, so that neither a service with th
 hangs delays the supervisor; the `t_ns` of a late sample shows that it is late. A child that was stopped by a signal
 (SIGSTOP) or runs out of files is reported, and so is a run directory that was removed. Nothing is judged here.
 
-The command of an upstream may start what answers in its place, so any stopped process of its session counts.
+The command of an upstream may be a wrapper that starts the real server as another process. So an upstream counts as
+stopped if any process of its session is.
 """
 
 from __future__ import annotations
@@ -129,14 +130,15 @@ class ResourceSampler:
             return []
         try:
             others = [child for child in children if child.name != service.NAME]
-            # asked first: a fault that stops a child says so before, and takes it back after the child has continued
+            # read before the states of the processes: a planned fault sets it before SIGSTOP and takes it back after
+            # SIGCONT, so in this order a planned stop is never reported
             planned = {child.pid for child in children if child.planned}
             families = [(child, self._family(child, others)) for child in children]
             seen = [
                 (
                     child,
                     measure(child, each, self._counter, self._delays),
-                    child.pid not in planned and any(map(_is_stopped, _answering(child, each))),
+                    child.pid not in planned and any(map(_is_stopped, _watched_for_stop(child, each))),
                 )
                 for child, each in families
             ]
@@ -165,15 +167,17 @@ Families = Sequence[tuple[ChildProcess, list[psutil.Process]]]
 def _pids_of_run(families: Families) -> set[int]:
     """Tailgate, the supervisor (this process), its children, and what the service has detached."""
     pids = {os.getpid(), os.getppid(), *(child.pid for child, _ in families)}
-    return (pids | {process.pid for _, family in families for process in family}) - {INIT}  # tailgate may have ended
+    return (pids | {process.pid for _, family in families for process in family}) - {
+        INIT
+    }  # our parent, once tailgate has ended
 
 
 def _pids_of_service(families: Families) -> list[int]:
     return [process.pid for child, family in families if child.name == service.NAME for process in family]
 
 
-def _answering(child: ChildProcess, family: list[psutil.Process]) -> list[psutil.Process]:
-    """The processes of the child of which none may be stopped."""
+def _watched_for_stop(child: ChildProcess, family: list[psutil.Process]) -> list[psutil.Process]:
+    """The processes that are looked at for SIGSTOP: if one of them is stopped, the child counts as stopped."""
     return session.members(child.pid) if child.name.startswith(UPSTREAM_PREFIX) else family
 
 
@@ -229,7 +233,7 @@ def _figures(process: psutil.Process) -> _Figures | None:
         with process.oneshot():
             thread = procfs.living_thread(process.pid) if procfs.leader_exited(process) else None
             cpu_s, threads = _or_none(lambda: _cpu_s(process)), _or_none(process.num_threads)
-            if thread is not None:
+            if thread is not None:  # psutil takes a process whose main thread has ended for a zombie
                 return _Figures(cpu_s, procfs.rss_bytes(thread), threads, _or_none(lambda: procfs.fds(thread)))
             if process.status() == psutil.STATUS_ZOMBIE:
                 return _Figures(cpu_s, 0, 0, 0)  # dead, and waits for its parent: it uses nothing

@@ -26,17 +26,18 @@ def unmet(run: Evidence, fault: PlannedFault, upstream: str, contact: FaultConta
     """Why the service did not meet the fault, and what to do; None if it met the fault, or need not have met it."""
     if fault.on_service:
         return _no_request(run, fault, contact)
-    if contact.happened:
+    if contact.happened:  # a connection or a refused attempt is a contact too, so a call may still never have come
         return _never_heard(run, fault, upstream) or _only_unmatched_calls(run, upstream)
     if run.broken or _was_cut_short(run, fault):
         return None  # the calls may be in rows that are lost, or would have come after the stop; other checks say so
     if contact.blind and not contact.calls:
-        return None  # one witness only: its gates are inconclusive
+        # this machine may not see the service's connections, so that none was seen proves nothing
+        return None  # the fault's gates are inconclusive
     if contact.calls:
-        return None if fault.met == "optional" else _none_was_hit(fault, upstream, contact)
+        return None if fault.met == "optional" else _broke_no_call(fault, upstream, contact)
     if contact.standing:
         return None if fault.met == "optional" else _held_connections(fault, upstream, contact.standing)
-    if not contact.asked.total and not contact.unwatched:
+    if not contact.asked.total and not contact.unwatched:  # no call in the whole run, and no attempt can be hidden
         return _never_heard(run, fault, upstream) or _never_called(run, fault, upstream)
     if fault.met == "optional":
         return None
@@ -148,10 +149,10 @@ def _only_unmatched_calls(run: Evidence, upstream: str) -> tuple[str, str] | Non
     )
 
 
-def _none_was_hit(fault: PlannedFault, upstream: str, contact: FaultContact) -> tuple[str, str]:
+def _broke_no_call(fault: PlannedFault, upstream: str, contact: FaultContact) -> tuple[str, str]:
     """The problem of a fault that broke none of the calls that came while it was active."""
     came = format_things(contact.calls, "call")
-    if fault.proof.kind == "called":
+    if fault.proof.kind == "called":  # a limit of capacity: no canary sees it, only the fake's records of calls do
         return (
             f"`{fault.name}` ({fault.text}) never delayed a call: {came} of the service came to {upstream} while it "
             "was active, and none had to wait",

@@ -30,17 +30,17 @@ WIRES_KEPT: Final = 1024
 class CurlSender:
     """A Sender of the open model. Last in, first out: the handle used last most likely has an open connection."""
 
-    def __init__(self, plan: Plan, planned: PlannedRequests, meter: Instrumentation) -> None:
+    def __init__(self, plan: Plan, planned: PlannedRequests, instrumentation: Instrumentation) -> None:
         self._planned = planned
-        self._meter = meter
+        self._instrumentation = instrumentation
         self._first_seq = plan.load.first_seq
         self._run = run_hash(plan.run_id)
         self._target = Target.of(plan.gateway.target)
         self._wire_of = lru_cache(maxsize=WIRES_KEPT)(self._new_wire)
-        self._needles = meter.needles
+        self._needles = instrumentation.needles
         self._held_most = HELD_MOST_PARSED if plan.load.complete == "jmespath" else HELD_MOST
-        self._deadline_ms = round(meter.deadline_s * 1000)
-        self._troubles = ErrorLog()
+        self._deadline_ms = round(instrumentation.deadline_s * 1000)
+        self._error_log = ErrorLog()
         self._free: list[Transfer] = []
         self._all: list[Transfer] = []  # libcurl calls handles back when it closes their connections: they must live
         self._multi = Multi(self._done)
@@ -57,7 +57,7 @@ class CurlSender:
             wire = transfer.first = self._wire_of(self._planned.of(arrival))
             transfer.aim(wire, self._marks(arrival))
         except (ValueError, pycurl.error) as exc:
-            self._troubles.note(exc)
+            self._error_log.note(exc)
             self._finish(transfer, exchange, Outcome.BAD_ANSWER, 0)
             return
         self._multi.start(transfer.curl)
@@ -71,7 +71,7 @@ class CurlSender:
             if transfer.exchange is not None:
                 self._multi.abort(transfer.curl)
         self._multi.close()
-        self._troubles.tell()
+        self._error_log.tell()
 
     def _new(self) -> Transfer:
         transfer = Transfer(
@@ -104,7 +104,7 @@ class CurlSender:
                 self._follow(transfer, exchange, status, url, now_ns)
                 return
         exchange.done_ns = now_ns
-        self._finish(transfer, exchange, outcome_of(code, transfer.answer, self._meter.late), status)
+        self._finish(transfer, exchange, outcome_of(code, transfer.answer, self._instrumentation.late), status)
 
     def _follow(self, transfer: Transfer, exchange: Exchange, status: int, url: str, now_ns: int) -> None:
         transfer.hops += 1
@@ -115,7 +115,7 @@ class CurlSender:
             self._finish(transfer, exchange, Outcome.CONNECTION_ERROR, 0)
             return
         if left_ms <= 0:
-            self._finish(transfer, exchange, self._meter.late, 0)
+            self._finish(transfer, exchange, self._instrumentation.late, 0)
             return
         try:
             transfer.aim(redirected(transfer.wire, status, url, transfer.first), self._marks(exchange.arrival))
@@ -133,10 +133,12 @@ class CurlSender:
             exchange.first_ns = answer.first_ns
             if failure is None:
                 exchange.first_ns = exchange.first_ns or exchange.done_ns or 0  # an empty body: the end of the headers
-                exchange.ending = self._meter.judge(exchange, arrival.request, status, answer.content(), answer.size)
+                exchange.ending = self._instrumentation.judge(
+                    exchange, arrival.request, status, answer.content(), answer.size
+                )
             else:
                 exchange.ending = RequestEnd(failure, status, request=arrival.request)
-            self._meter.finish(arrival, exchange.ending.outcome, exchange.done_ns or exchange.sent_ns)
+            self._instrumentation.finish(arrival, exchange.ending.outcome, exchange.done_ns or exchange.sent_ns)
             arrival.exchanges.clear()  # a cycle would wait for the garbage collector
         transfer.release()
         self._free.append(transfer)

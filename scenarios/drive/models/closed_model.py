@@ -36,13 +36,13 @@ class ClosedModel:
         self,
         plan: Plan,
         place: WorkerId,
-        meter: Instrumentation,
+        instrumentation: Instrumentation,
         watch: StopWatch,
         locustfile: LocustfileWatcher | None = None,
     ) -> None:
         self._plan = plan
         self._place = place
-        self._meter = meter
+        self._instrumentation = instrumentation
         self._watch = watch
         self._locustfile = locustfile
         self._counter = count()
@@ -56,7 +56,7 @@ class ClosedModel:
         load = self._plan.load
         handshake.ready()
         t0_ns = handshake.t0_ns()
-        self._meter.start(t0_ns)
+        self._instrumentation.start(t0_ns)
         start_ns = t0_ns - round(load.warmup_ms * NS_PER_MS)
         gevent.sleep(max(0, start_ns - time.monotonic_ns()) / NS_PER_S)
         gevent.spawn(self._end, environment, t0_ns + round(load.duration_ms * NS_PER_MS))
@@ -69,8 +69,8 @@ class ClosedModel:
 
     def _arrival(self) -> Arrival:
         seq = next(self._counter) * self._plan.load.workers + self._place.index
-        arrival = self._meter.user_arrival(seq)
-        self._meter.open(arrival)
+        arrival = self._instrumentation.user_arrival(seq)
+        self._instrumentation.open(arrival)
         return arrival
 
     def _stray(self) -> Arrival:
@@ -79,12 +79,12 @@ class ClosedModel:
         return arrival
 
     def _subclass(self, user_class: Any) -> type[User]:
-        meter, stray = self._meter, self._stray
-        meter.prepare(user_class)
+        instrumentation, stray = self._instrumentation, self._stray
+        instrumentation.prepare(user_class)
 
         def init(user: User, environment: Any) -> None:
             user_class.__init__(user, environment)
-            meter.attach(user, RequestContext())
+            instrumentation.attach(user, RequestContext())
 
         def run(user: User) -> None:
             try:
@@ -95,7 +95,7 @@ class ClosedModel:
                 self._locustfile.exited(exc)
 
         def on_start(user: User) -> None:
-            meter.at_work(context_of(user))
+            instrumentation.at_work(context_of(user))
             try:
                 user_class.on_start(user)  # its requests belong to no arrival
             except Exception as exc:
@@ -106,7 +106,7 @@ class ClosedModel:
 
         def on_stop(user: User) -> None:
             context_of(user).stray = None
-            meter.off_work()
+            instrumentation.off_work()
             user_class.on_stop(user)
 
         measured: type[User] = type(
@@ -121,14 +121,14 @@ class ClosedModel:
 
     def _as_arrival(self, task: Any) -> Callable[[User], None]:
         def arrive(user: User) -> None:
-            desk = context_of(user)
-            desk.arrival = arrival = self._arrival()
+            user_context = context_of(user)
+            user_context.arrival = arrival = self._arrival()
             outcome: Outcome | None = None
             if self._locustfile is not None:
                 self._locustfile.tasks += 1
             try:
                 task(user)
-                self._meter.end_task(desk)
+                self._instrumentation.end_task(user_context)
             except gevent.GreenletExit:
                 outcome = Outcome.UNFINISHED
                 raise
@@ -137,17 +137,17 @@ class ClosedModel:
             except Exception as exc:
                 outcome = Outcome.BAD_ANSWER
                 arrival.spoil(outcome)
-                self._meter.end_task(desk)
-                if self._locustfile is not None and not arrival.exchanges and desk.is_healthy:
+                self._instrumentation.end_task(user_context)
+                if self._locustfile is not None and not arrival.exchanges and user_context.is_healthy:
                     self._locustfile.raised(exc)
                 raise
             finally:
-                desk.arrival = None
+                user_context.arrival = None
                 if arrival.exchanges or outcome is not None:
-                    desk.remember(arrival)
-                    self._meter.finish(arrival, outcome or Outcome.BAD_ANSWER, time.monotonic_ns())
+                    user_context.remember(arrival)
+                    self._instrumentation.finish(arrival, outcome or Outcome.BAD_ANSWER, time.monotonic_ns())
                 else:
-                    self._meter.forget(arrival)
+                    self._instrumentation.forget(arrival)
 
         vars(arrive).update(vars(task))  # weights and tags
         return arrive

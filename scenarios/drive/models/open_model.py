@@ -57,7 +57,7 @@ class OpenModel:
         place: WorkerId,
         sender: Sender,
         *,
-        meter: Instrumentation,
+        instrumentation: Instrumentation,
         recorder: Recorder,
         watch: StopWatch,
     ) -> None:
@@ -65,7 +65,7 @@ class OpenModel:
         self._plan = plan
         self._place = place
         self._sender = sender
-        self._meter = meter
+        self._instrumentation = instrumentation
         self._recorder = recorder
         self._watch = watch
         self._peak_per_s = planned_peak_per_s(load) / load.workers
@@ -79,7 +79,7 @@ class OpenModel:
         gc.freeze()  # garbage collections then skip everything that exists by now
         handshake.ready()
         t0_ns = handshake.t0_ns()
-        self._meter.start(t0_ns)
+        self._instrumentation.start(t0_ns)
         with PreciseTimer() as timer:
             self._send(planned, t0_ns, timer)
         self._drain(t0_ns + round(self._plan.load.duration_ms * NS_PER_MS))
@@ -92,11 +92,11 @@ class OpenModel:
             if not self._wait_until(due_ns, timer):
                 return
             arrival = Arrival(seq, due_ns, planned.request_of(seq), planned.turn_of(seq))
-            if self._meter.in_flight >= self._slots:
+            if self._instrumentation.in_flight >= self._slots:
                 self._sender.all_taken(self._slots)
-                self._meter.finish(arrival, Outcome.DROPPED, time.monotonic_ns())
+                self._instrumentation.finish(arrival, Outcome.DROPPED, time.monotonic_ns())
                 continue
-            self._meter.open(arrival)
+            self._instrumentation.open(arrival)
             self._sender.send(arrival)
 
     def _wait_until(self, due_ns: int, timer: PreciseTimer) -> bool:
@@ -118,7 +118,7 @@ class OpenModel:
         drain_ns = round(self._plan.load.drain_ms * NS_PER_MS)
         while True:
             over_ns = time.monotonic_ns() - self._watch.ends_ns(planned_ns)
-            if over_ns >= drain_ns or (over_ns >= 0 and not self._meter.in_flight):
+            if over_ns >= drain_ns or (over_ns >= 0 and not self._instrumentation.in_flight):
                 break
             gevent.sleep(0.01)
-        self._meter.abandon()
+        self._instrumentation.abandon()

@@ -47,7 +47,7 @@ class TaskSender:
         classes: Sequence[type[User]],
         *,
         environment: Any,
-        meter: Instrumentation,
+        instrumentation: Instrumentation,
         locustfile: LocustfileWatcher | None = None,
     ) -> None:
         load = plan.load
@@ -56,17 +56,17 @@ class TaskSender:
         most = None
         if load.max_users is not None:
             most = shares_of(own_share(load.max_users, load.workers, place.index), self._class_weights)
-        self._seats = UserPool(classes, environment, meter, most)
-        self._meter = meter
+        self._users = UserPool(classes, environment, instrumentation, most)
+        self._instrumentation = instrumentation
         self._locustfile = locustfile
         self._greenlets: dict[gevent.Greenlet, Arrival] = {}
-        self._troubles = ErrorLog()
+        self._error_log = ErrorLog()
 
     def warm(self, count: int) -> None:
         """An exception of `on_start` of a locustfile's user ends the process: without that user the load cannot begin.
         Passes on exceptions of the scenario's own users."""
         try:
-            self._seats.warm(count)
+            self._users.warm(count)
         except UserStartFailed as exc:
             if self._locustfile is not None and exc.has_sent:
                 self._locustfile.start_failed(exc.error, exc.answered)
@@ -92,47 +92,47 @@ class TaskSender:
 
     def stop(self) -> None:
         gevent.killall(list(self._greenlets), timeout=2)
-        self._seats.stop()
-        self._troubles.tell()
+        self._users.stop()
+        self._error_log.tell()
 
     def _serve(self, arrival: Arrival) -> None:
         """Serves one arrival in a greenlet of its own, which is killed at the end of the drain."""
-        seat = None
+        slot = None
         outcome = Outcome.NO_REQUEST  # if the task sent no request
         if self._locustfile is not None:
             arrival.began_ns = time.monotonic_ns()
         try:
-            seat = self._seats.take(request_index(self._seed, arrival.seq, self._class_weights))
+            slot = self._users.take(request_index(self._seed, arrival.seq, self._class_weights))
             arrival.has_user = True
-            seat.desk.arrival = arrival
-            self._meter.at_work(seat.desk)
+            slot.user_context.arrival = arrival
+            self._instrumentation.at_work(slot.user_context)
             if self._locustfile is not None:
                 self._locustfile.tasks += 1
-            seat.turns.take(partial(request_index, self._seed + 1, arrival.seq))
+            slot.task_runner.take(partial(request_index, self._seed + 1, arrival.seq))
         except gevent.GreenletExit:
             return
         except StopUser:
-            if seat is not None:
-                self._seats.retire(seat)
-                seat.desk.arrival, seat = None, None
+            if slot is not None:
+                self._users.retire(slot)
+                slot.user_context.arrival, slot = None, None
         except NOT_FAILURES:
             pass
         except (Exception, SystemExit, gevent.Timeout) as exc:  # a task may raise anything
-            outcome = self._failed(arrival, seat, exc)
+            outcome = self._failed(arrival, slot, exc)
         finally:
-            self._meter.off_work()
+            self._instrumentation.off_work()
             self._greenlets.pop(gevent.getcurrent(), None)
         if arrival.exchanges and outcome is Outcome.NO_REQUEST:
             outcome = Outcome.BAD_ANSWER  # of a request whose end was not reported
-        if seat is not None:
-            self._meter.end_task(seat.desk)
-            seat.desk.remember(arrival)
-        self._meter.finish(arrival, outcome, time.monotonic_ns())
-        if seat is not None:
-            seat.desk.arrival = None
-            self._seats.put_back(seat)
+        if slot is not None:
+            self._instrumentation.end_task(slot.user_context)
+            slot.user_context.remember(arrival)
+        self._instrumentation.finish(arrival, outcome, time.monotonic_ns())
+        if slot is not None:
+            slot.user_context.arrival = None
+            self._users.put_back(slot)
 
-    def _failed(self, arrival: Arrival, seat: UserSlot | None, exc: BaseException) -> Outcome:
+    def _failed(self, arrival: Arrival, slot: UserSlot | None, exc: BaseException) -> Outcome:
         """The outcome of an arrival whose task raised; ends the process if the locustfile is to blame."""
         watcher = self._locustfile
         error = exc.error if isinstance(exc, UserStartFailed) else exc
@@ -144,15 +144,15 @@ class TaskSender:
                 return Outcome.NO_REQUEST
             if isinstance(exc, UserStartFailed) and not exc.has_sent:
                 watcher.raised(error, FIX_NEW_USER)
-            elif not arrival.exchanges and seat is not None and seat.desk.is_healthy:
+            elif not arrival.exchanges and slot is not None and slot.user_context.is_healthy:
                 watcher.raised(error)
             else:
                 name = f"`{arrival.exchanges[-1].name}`" if arrival.exchanges else "a task that sent nothing"
                 text = f"{name}: {type(error).__name__} was raised"
                 watcher.note("bad_answer", text, watcher.positions.of_error(error))
-        if seat is not None:
-            user = seat.user
+        if slot is not None:
+            user = slot.user
             user.environment.events.user_error.fire(user_instance=user, exception=error, tb=error.__traceback__)
         arrival.spoil(Outcome.BAD_ANSWER)
-        self._troubles.note(error)
+        self._error_log.note(error)
         return Outcome.BAD_ANSWER

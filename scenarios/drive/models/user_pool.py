@@ -1,8 +1,9 @@
 """A pool of user instances for arrivals, each with a client of its own: last in, first out.
 
-The last one used most likely has an open connection, and there are never more instances than arrivals in flight at
-once, nor more than `max_users`; arrivals wait for one in order. `on_start` runs once for each; as many as one second's
-arrivals need are created before the load starts.
+The instance that was used last is used again first, since its connection is most likely still open. `warm` creates as
+many as one second's arrivals need before the load starts; after that one is created only if none is free. There are
+never more of a class than `most` (the worker's share of `load.max_users`); arrivals then wait for one in order.
+`on_start` runs once for each instance.
 """
 
 from __future__ import annotations
@@ -41,11 +42,13 @@ class UserStartFailed(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UserSlot:
+    """One user instance of the pool, with what runs its tasks."""
+
     kind: int
     """Index of its class."""
     user: User
-    desk: RequestContext
-    turns: TaskRunner
+    user_context: RequestContext
+    task_runner: TaskRunner
 
 
 class UserPool:
@@ -55,18 +58,18 @@ class UserPool:
         self,
         classes: Sequence[type[User]],
         environment: Any,
-        meter: Instrumentation,
+        instrumentation: Instrumentation,
         most: Sequence[int] | None = None,
     ) -> None:
         self._classes = classes
         self._environment = environment
-        self._meter = meter
+        self._instrumentation = instrumentation
         self._free: tuple[list[UserSlot], ...] = tuple([] for _ in classes)
         self._most = most
         self._permits = None if most is None else tuple(BoundedSemaphore(each) for each in most)
         for user_class in classes:
             user_class.host = environment.host
-            meter.prepare(user_class)
+            instrumentation.prepare(user_class)
 
     def take(self, kind: int) -> UserSlot:
         """A free instance of class `kind`, else a new one; waits if there may be no more. Raises UserStartFailed, and
@@ -82,13 +85,13 @@ class UserPool:
             self._release(kind)
             raise
 
-    def put_back(self, seat: UserSlot) -> None:
-        self._free[seat.kind].append(seat)
-        self._release(seat.kind)
+    def put_back(self, slot: UserSlot) -> None:
+        self._free[slot.kind].append(slot)
+        self._release(slot.kind)
 
-    def retire(self, seat: UserSlot) -> None:
+    def retire(self, slot: UserSlot) -> None:
         """The instance has stopped itself; the next arrival may create another one."""
-        self._release(seat.kind)
+        self._release(slot.kind)
 
     def warm(self, count: int) -> None:
         """Creates `count` instances of each class in advance, or as many as there may be, for at most WARM_WITHIN_S.
@@ -109,7 +112,7 @@ class UserPool:
 
     def stop(self) -> None:
         """Runs `on_stop` of every free instance, within STOP_WITHIN_S; exceptions do not matter."""
-        users = [seat.user for free in self._free for seat in free if type(seat.user).on_stop is not User.on_stop]
+        users = [slot.user for free in self._free for slot in free if type(slot.user).on_stop is not User.on_stop]
         stopping = [gevent.spawn(user.on_stop) for user in users]
         gevent.joinall(stopping, timeout=STOP_WITHIN_S)
         gevent.killall([late for late in stopping if not late.dead], timeout=1)
@@ -125,17 +128,17 @@ class UserPool:
             return None
 
     def _new(self, kind: int) -> UserSlot:
-        desk = RequestContext()
-        self._meter.at_work(desk)
+        user_context = RequestContext()
+        self._instrumentation.at_work(user_context)
         try:
             user: Any = self._classes[kind](self._environment)
             user._taskset_instance = DefaultTaskSet(user)  # `self.wait()` in a task asks it
-            self._meter.attach(user, desk)
+            self._instrumentation.attach(user, user_context)
             user.on_start()
         except StopUser:
             raise
         except Exception as exc:
-            raise UserStartFailed(exc, has_sent=desk.sent > 0, answered=desk.answered) from exc
+            raise UserStartFailed(exc, has_sent=user_context.sent > 0, answered=user_context.answered) from exc
         finally:
-            self._meter.off_work()
-        return UserSlot(kind, user, desk, TaskRunner(user))
+            self._instrumentation.off_work()
+        return UserSlot(kind, user, user_context, TaskRunner(user))

@@ -64,7 +64,7 @@ class StubResponse:
 
 
 def read_response(value: Any, place: StubPlace, folder: StubFolder) -> StubResponse:
-    """What was refused has a harmless default in the result, which is not used then."""
+    """A value that is refused is replaced by a default; the result is not used then, since the stub is refused."""
     given = members(value, place, _KEYS, _NOT_SUPPORTED)
     status = whole_number_of(given.get("status", 200), place.at("status"), 200, 599) or 200
     headers = _headers(given.get("headers", {}), place.at("headers"))
@@ -73,16 +73,16 @@ def read_response(value: Any, place: StubPlace, folder: StubFolder) -> StubRespo
         # WireMock then sends nothing of what the stub says besides
         answer = PlannedAnswer(broken=_fault(given["fault"], place.at("fault")))
     else:
-        _remark(given, answer, place)
+        _count_notes(given, answer, place)
     return StubResponse(answer, _latency(given, place))
 
 
-def _remark(given: dict[str, Any], answer: PlannedAnswer, place: StubPlace) -> None:
+def _count_notes(given: dict[str, Any], answer: PlannedAnswer, place: StubPlace) -> None:
     seen = place.reading.seen
     seen[STATUS_MESSAGE] += "statusMessage" in given
-    # header values and the strings of a JSON body are templates already, in which each brace stands twice
-    escaped = [answer.json_tree, [value for _, value in answer.headers]]
-    seen[TEMPLATE] += _has("{{{{", escaped) or "{{" in (answer.text or "") or b"{{" in (answer.data or b"")
+    # each brace of header values and of strings in a JSON body was doubled, so WireMock's `{{` stands as `{{{{`
+    doubled = [answer.json_tree, [value for _, value in answer.headers]]
+    seen[TEMPLATE] += _has("{{{{", doubled) or "{{" in (answer.text or "") or b"{{" in (answer.data or b"")
 
 
 def _has(text: str, tree: Any) -> bool:
