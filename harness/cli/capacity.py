@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from harness.cli.display import output
-from harness.cli.options import Quantity, remote_worker_options
+from harness.cli.options import Quantity, remote_worker_options, search_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CERTIFIED_LEAST_MS: Final = 3_000.0
 """A load that is shorter certifies nothing at any rate."""
 WORDS: Final = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "rig_failure": "RIG_FAILURE"}
-_RATE, _DURATION, _SHARE = Quantity("rate"), Quantity("duration"), Quantity("share")
+_RATE, _SHARE = Quantity("rate"), Quantity("share")
 
 
 @click.command("capacity")
@@ -33,28 +33,15 @@ _RATE, _DURATION, _SHARE = Quantity("rate"), Quantity("duration"), Quantity("sha
 @click.option("--from", "first", type=_RATE, help="The first rate that is tried; default: the scenario's.")
 @click.option("--to", type=_RATE, help="No higher rate is tried.")
 @click.option("--within", type=_SHARE, default="10%", show_default=True, help="How far apart the two answers may be.")
-@click.option("--step", type=_DURATION, default="60s", show_default=True, help="The load that certifies a FAIL.")
-@click.option("--soak", type=_DURATION, default="2m", show_default=True, help="The load that certifies a PASS.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="Only this fault's curve beside that of health.")
 @click.option("--no-faults", is_flag=True, help="Only health.")
-@click.option("--only", metavar="CELL", help="The cell of a matrix.")
 @click.option(
     "--baseline", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An earlier capacity.json."
 )
 @click.option("--max-drop", type=_SHARE, default="10%", show_default=True, help="How far it may fall against it.")
 @click.option("--target", type=_RATE, help="Say how many replicas carry this rate while one of them is gone.")
-@click.option("--resume", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Go on with this search.")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path(".runs"), show_default=True,
-    help="Where the directory of the search goes.",
-)  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), help="Instead of the scenario's.")
-@click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override a field, such as load.rate=20/s.")
-@click.option("--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine.")
-@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes.")
+@search_options
 @remote_worker_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-@click.option("--quiet", is_flag=True, help="Only the line VERDICT NAME DIR.")
 def capacity_command(
     *,
     scenario: str,

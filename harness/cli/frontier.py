@@ -12,7 +12,7 @@ import click
 
 from harness.cli.capacity import WORDS, cell_of
 from harness.cli.display import output
-from harness.cli.options import Quantity
+from harness.cli.options import Quantity, search_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ KINDS: Final = ("latency", "errors", "hang", "outage")
 WITHIN: Final = 0.25
 LONG_S: Final = 1800.0
 """`--all` takes no longer unless it is confirmed."""
-_DURATION, _SHARE = Quantity("duration"), Quantity("share")
+_SHARE = Quantity("share")
 
 
 @click.command("frontier")
@@ -39,20 +39,7 @@ _DURATION, _SHARE = Quantity("duration"), Quantity("share")
     "--to", "most", metavar="LEVEL", help="No higher level is tried; by default 60s, 100% or an outage of 2m."
 )
 @click.option("--within", type=_SHARE, help="How far apart the two answers may be; default: 25%, 100% with --all.")
-@click.option("--step", type=_DURATION, default="60s", show_default=True, help="The load that certifies a FAIL.")
-@click.option("--soak", type=_DURATION, default="2m", show_default=True, help="The load that certifies a PASS.")
-@click.option("--only", metavar="CELL", help="The cell of a matrix.")
-@click.option("--resume", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Go on with this search.")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path(".runs"), show_default=True,
-    help="Where the directory of the search goes.",
-)  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), help="Instead of the scenario's.")
-@click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override a field, such as load.rate=20/s.")
-@click.option("--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine.")
-@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-@click.option("--quiet", is_flag=True, help="Only the line VERDICT NAME DIR.")
+@search_options
 def frontier_command(
     *,
     scenario: str,

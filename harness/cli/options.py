@@ -1,4 +1,4 @@
-"""Options that several commands share: values with a unit, and a load that comes from other machines."""
+"""Options that several commands share: values with a unit, searches over loads, and a load from other machines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Quantity(click.ParamType[float]):
             self.fail(str(exc), param, ctx)
 
 
-_OPTIONS = (
+_REMOTE_WORKERS = (
     click.option(
         "--expect-workers", type=click.IntRange(1, 64), metavar="N", help="Wait for so many `tailgate worker` instead."
     ),
@@ -43,6 +43,44 @@ _OPTIONS = (
 
 def remote_worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `--expect-workers`, `--listen` and `--token-file`, which `harness.run.remote_load.workers_of` reads."""
-    for option in reversed(_OPTIONS):
+    for option in reversed(_REMOTE_WORKERS):
+        command = option(command)
+    return command
+
+
+_SEARCH = (
+    click.option(
+        "--step", type=Quantity("duration"), default="60s", show_default=True, help="The load that certifies a FAIL."
+    ),
+    click.option(
+        "--soak", type=Quantity("duration"), default="2m", show_default=True, help="The load that certifies a PASS."
+    ),
+    click.option("--only", metavar="CELL", help="The cell of a matrix."),
+    click.option(
+        "--resume", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Go on with this search."
+    ),
+    click.option(
+        "--out",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path(".runs"),
+        show_default=True,
+        help="Where the directory of the search goes.",
+    ),
+    click.option("--seed", type=click.IntRange(0), help="Instead of the scenario's."),
+    click.option(
+        "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override a field, such as load.rate=20/s."
+    ),
+    click.option(
+        "--allow-target", "allowed", multiple=True, metavar="HOST", help="Allow load to a host off this machine."
+    ),
+    click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Locust processes."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
+    click.option("--quiet", is_flag=True, help="Only the line VERDICT NAME DIR."),
+)
+
+
+def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds what `tailgate capacity` and `tailgate frontier` have in common."""
+    for option in reversed(_SEARCH):
         command = option(command)
     return command

@@ -117,16 +117,20 @@ class LoadStep(Frozen):
     """
 
 
-class RecordedStep(Frozen):
-    """A line of steps.ndjson: a step of the curve of `fault`; null: of health."""
-
-    fault: str | None
-    step: LoadStep
+class StepRecord(Frozen):
+    """A line of steps.ndjson."""
 
     def append(self, folder: Path) -> None:
         """Raises OSError."""
         with (folder / STEPS).open("a", encoding="utf-8") as file:
             file.write(self.model_dump_json() + "\n")
+
+
+class RecordedStep(StepRecord):
+    """A step of the curve of `fault`; null: of health."""
+
+    fault: str | None
+    step: LoadStep
 
 
 def recorded_steps(folder: Path) -> list[RecordedStep]:

@@ -8,7 +8,7 @@ from typing import Literal
 from harness.model.frozen import Frozen
 from harness.rundir.ndjson import read_ndjson
 from harness.rundir.results import Machine, ScenarioRef, Tool
-from harness.rundir.searches.capacity import STEPS, LoadStep
+from harness.rundir.searches.capacity import STEPS, LoadStep, StepRecord
 
 FILE = "frontier.json"
 """Its name, in the directory of the search."""
@@ -36,17 +36,12 @@ class FrontierStep(LoadStep):
     """Whether a call of the service met the fault; null without one."""
 
 
-class RecordedFrontierStep(Frozen):
-    """A line of steps.ndjson: a step of the curve of this upstream and kind."""
+class RecordedFrontierStep(StepRecord):
+    """A step of the curve of this upstream and kind."""
 
     upstream: str
     kind: FrontierKind
     step: FrontierStep
-
-    def append(self, folder: Path) -> None:
-        """Raises OSError."""
-        with (folder / STEPS).open("a", encoding="utf-8") as file:
-            file.write(self.model_dump_json() + "\n")
 
 
 def recorded_frontier_steps(folder: Path) -> list[RecordedFrontierStep]:
