@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.evidence.joining.clocks import DRIFT, WorkerClock, clocks_of
@@ -47,6 +47,7 @@ def test_the_best_of_several_exchanges_counts() -> None:
     begin_ns=st.integers(-(10**15), 10**15),
     count=st.integers(1, 40),
 )
+@example(seed=906, ppm=490.0, begin_ns=0, count=1)  # the way back takes next to nothing
 def test_the_true_offset_is_always_within_what_is_said(seed: int, ppm: float, begin_ns: int, count: int) -> None:
     """Whatever the two ways of an exchange take, and however the clock drifts, as long as the kernel may slew so."""
     rng = random.Random(seed)
@@ -61,7 +62,7 @@ def test_the_true_offset_is_always_within_what_is_said(seed: int, ppm: float, be
     clock = clock_of(readings, applied_ns=0)
     assert not clock.jumped
     wrong = np.abs(clock.offset_ns - [true_ns(at_ns) for at_ns in clock.t_ns.tolist()])
-    assert (wrong <= clock.uncertainty_ns + 2).all()
+    assert (wrong <= clock.uncertainty_ns + 1).all()  # the worker's clock is read in whole ns
 
 
 def test_a_drift_is_followed() -> None:

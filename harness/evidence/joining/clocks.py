@@ -77,7 +77,8 @@ def _clock(base: ClockReading, own: Sequence[ClockReading]) -> WorkerClock:
     middles = (asked[:-1] + asked[1:]) // 2
     t_ns = np.concatenate([asked, middles])
     offset = np.array([each.offset_ns - base.offset_ns for each in own], dtype=np.float64)
-    uncertainty = np.array([each.uncertainty_ns for each in own], dtype=np.float64)
+    within_exchange = 1 + DRIFT  # a clock is read at some moment of its exchange, and drifts until the middle of it
+    uncertainty = np.array([each.uncertainty_ns for each in own], dtype=np.float64) * within_exchange
     unknown = np.full(len(middles), np.inf)
     low = np.concatenate([offset - uncertainty, -unknown])
     high = np.concatenate([offset + uncertainty, unknown])
