@@ -59,7 +59,8 @@ def test_a_service_that_carries_every_rate_up_to_the_highest(tmp_path: Path) -> 
     assert results.verdict == "pass", results.sentence
     (curve,) = results.curves
     assert (curve.certified_per_s, curve.refuted_per_s, curve.at_least) == (18, None, True)
-    assert [step.purpose for step in curve.steps] == ["explore", "explore", "soak"]
+    said = [step.purpose for step in curve.steps if step.outcome != "generator"]  # a busy machine may take a load
+    assert said == ["explore", "explore", "soak"]
     for step in curve.steps:
         again = verdict.write_any(folder / step.run)
         assert again.run.load.rate_per_s == step.rate_per_s
