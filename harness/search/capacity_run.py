@@ -17,9 +17,10 @@ from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canoni
 from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, LoadStep, RateCurve
 from harness.rundir.yardstick import Yardstick
 from harness.scenario.load import dry_plan
+from harness.search.answers.conclusion import compare, sentence_of, verdict_of
 from harness.search.answers.replicas import replicas_for
-from harness.search.capacity import CurveSearch, Settings, longest_s, read_steps
-from harness.search.conclusion import compare, sentence_of, verdict_of
+from harness.search.capacity import RateLoads, Settings, rate_curve, read_steps
+from harness.search.curve_driver import CurveDriver
 from harness.search.load_plans import not_judged, refuse_unsearchable, search_notes
 from harness.search.search_folder import asked_search, search_folder
 from harness.search.search_progress import SearchProgress, SearchState
@@ -90,9 +91,9 @@ def search_capacity(
     for note in search_notes(plan, faults, cell.loaded.scenario.load.max_in_flight):
         session.display.note(f"note: {note}")
     before_ms = yardstick.measure_ms()
-    with StackLoads(session, cell, folder, seed=seed, most_per_s=settings.most_per_s) as loads:
-        loads.count_from(sum(1 for _ in folder.glob("load-*")))
-        curves, ended = _curves(session, loads, plan, recorded, settings=settings, folder=folder, show=show)
+    with StackLoads(session, cell, folder, seed=seed, most_per_s=settings.most_per_s) as stack:
+        stack.count_from(sum(1 for _ in folder.glob("load-*")))
+        curves, ended = _curves(session, stack, plan, recorded, settings=settings, folder=folder, show=show)
     machine = Machine(
         cores=usable_cores(),
         platform=platform.platform(),
@@ -114,7 +115,7 @@ def search_capacity(
 
 def _curves(
     session: Session,
-    loads: StackLoads,
+    stack: StackLoads,
     plan: Plan,
     recorded: dict[str | None, list[LoadStep]],
     *,
@@ -125,18 +126,19 @@ def _curves(
     """The curves of the faults of `recorded`, and what ended them early, if anything did."""
     cores = usable_cores()
     capacities = {u.name: u.fake.capacity for u in plan.upstreams if u.fake is not None and u.fake.capacity is not None}
-    progress = SearchProgress(len(recorded), longest_s(settings), show)
-    for fault, steps in recorded.items():
-        search = CurveSearch(
-            loads, plan, fault, settings=settings, folder=folder, say=session.display.note, show=progress.update
-        )
-        curve, ended = search.run(steps, cores, capacities)
-        progress.ended.append(curve)
-        if isinstance(ended, RigError | ServiceGone):
-            session.display.note(f"{ended.message}\nfix: {ended.fix}")
-        if ended is not None:
-            return progress.ended, ended
-    return progress.ended, None
+    curves: list[RateCurve] = []
+    every = [RateLoads(plan, fault, settings) for fault in recorded]
+    progress = SearchProgress([each.times.longest_ms() / 1000 for each in every], show)
+    for loads in every:
+        driver = CurveDriver(stack, loads, folder=folder, say=session.display.note, show=progress.update)
+        searched = driver.run(recorded[loads.fault])
+        progress.ended.append(searched.certified)
+        curves.append(rate_curve(loads, searched, cores, capacities))
+        if isinstance(searched.ended, RigError | ServiceGone):
+            session.display.note(f"{searched.ended.message}\nfix: {searched.ended.fix}")
+        if searched.ended is not None:
+            return curves, searched.ended
+    return curves, None
 
 
 def write(folder: Path, results: CapacityResults) -> None:

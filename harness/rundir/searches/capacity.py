@@ -116,6 +116,11 @@ class LoadStep(Frozen):
     """Wall clock of the load with its settling, its drain and its judging, and the start of the stack before the first.
     """
 
+    @property
+    def searched_level(self) -> float:
+        """What the search of its curve changes from load to load."""
+        return self.rate_per_s
+
 
 class StepRecord(Frozen):
     """A line of steps.ndjson."""

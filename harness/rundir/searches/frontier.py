@@ -35,6 +35,10 @@ class FrontierStep(LoadStep):
     fault_met: bool | None = None
     """Whether a call of the service met the fault; null without one."""
 
+    @property
+    def searched_level(self) -> float:
+        return self.level or 0.0
+
 
 class RecordedFrontierStep(StepRecord):
     """A step of the curve of this upstream and kind."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +17,18 @@ from harness.rundir.yardstick import Yardstick
 from harness.scenario.load import dry_plan
 from harness.scenario.planning.timeline import RECOVERY_MS
 from harness.search.capacity_run import usable_cores
+from harness.search.curve_driver import CurveDriver
 from harness.search.frontier.answer import frontier_sentence, frontier_verdict
-from harness.search.frontier.curve_search import FrontierCurveSearch
+from harness.search.frontier.curve_search import LevelCurve
 from harness.search.frontier.gates import level_gates, unjudged
 from harness.search.frontier.kinds import scale_of
-from harness.search.frontier.level_loads import STACK_MS, FrontierSettings, LevelLoads
-from harness.search.frontier.steps import read_frontier_steps
+from harness.search.frontier.level_loads import FrontierSettings, LevelLoads
+from harness.search.frontier.steps import curve_of, read_frontier_steps
 from harness.search.frontier.upstream_faults import FrontierTarget, planned_fault, searched_cell
 from harness.search.load_plans import not_judged, refuse_without_rate
 from harness.search.search_folder import asked_search, search_folder
+from harness.search.search_progress import SearchProgress, SearchState
+from harness.search.search_times import STACK_MS
 from harness.search.stack_loads import StackLoads
 
 if TYPE_CHECKING:
@@ -46,9 +49,13 @@ class PlannedSearch:
     left_out: dict[str, str]
 
     @property
-    def longest_s(self) -> float:
+    def usual_ms(self) -> float:
+        return STACK_MS + sum(curve.times.usual_ms() for curve in self.curves)
+
+    @property
+    def longest_ms(self) -> float:
         """How long it takes at most if no load has to be repeated and the service always comes back."""
-        return STACK_MS / 1000 + sum(curve.longest_s() for curve in self.curves)
+        return STACK_MS + sum(curve.times.longest_ms() for curve in self.curves)
 
     @property
     def asked(self) -> dict[str, float | str | None]:
@@ -105,11 +112,15 @@ def _curve(
 
 
 def search_frontier(
-    session: Session, search: PlannedSearch, resume: Path | None = None
+    session: Session,
+    search: PlannedSearch,
+    resume: Path | None = None,
+    show: Callable[[SearchState], None] = lambda _: None,
 ) -> tuple[Path, FrontierResults]:
     """Search every curve. An interruption ends it early; what was certified by then is in the results.
 
-    `resume`: the directory of a search that was interrupted. Raises UsageError before anything is started, RigError if
+    `resume`: the directory of a search that was interrupted. `show`: called several times a second with the load that
+    is under way. Raises UsageError before anything is started, RigError if
     the stack does not come up.
     """
     targets = tuple(curve.target for curve in search.curves)
@@ -125,12 +136,17 @@ def search_frontier(
     cell = searched_cell(search.cell, targets)
     with StackLoads(session, cell, folder, seed=seed, most_per_s=rate_per_s) as stack:
         stack.count_from(sum(1 for _ in folder.glob("load-*")))
+        progress = SearchProgress([each.times.longest_ms() / 1000 for each in search.curves], show)
         for loads in search.curves:
             if ended is not None:
                 break
-            of_one = FrontierCurveSearch(stack, loads, folder=folder, say=session.display.note)
-            curve, ended = of_one.run(recorded[loads.target], cores)
-            curves.append(curve)
+            driver = CurveDriver(
+                stack, LevelCurve(loads), folder=folder, say=session.display.note, show=progress.update
+            )
+            searched = driver.run(recorded[loads.target])
+            progress.ended.append(searched.certified)
+            curves.append(curve_of(loads, searched, cores))
+            ended = searched.ended
             if isinstance(ended, RigError | ServiceGone):
                 session.display.note(f"{ended.message}\nfix: {ended.fix}")
     machine = Machine(

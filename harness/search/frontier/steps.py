@@ -14,7 +14,8 @@ from harness.rundir.searches.frontier import (
     FrontierStep,
     recorded_frontier_steps,
 )
-from harness.search.capacity import CORE_LEFT, returned_twice
+from harness.search.capacity import CORE_LEFT
+from harness.search.curve_driver import SearchedCurve, certified_level, refuted_level, returned_twice
 from harness.search.frontier.kinds import KINDS
 from harness.search.frontier.upstream_faults import FrontierTarget
 
@@ -23,16 +24,9 @@ if TYPE_CHECKING:
     from harness.search.level_search import Bracket
 
 
-def curve_of(
-    loads: LevelLoads,
-    steps: Sequence[FrontierStep],
-    bracket: Bracket | None,
-    ended: Exception | None,
-    cores: float | None,
-) -> FrontierCurve:
-    """The curve of these steps. `bracket`: None: the search did not end, by `ended` or since health did not hold."""
-    soaked = [step.level for step in steps if step.purpose == "soak" and step.outcome == "held"]
-    refuted = [step.level for step in steps if step.purpose == "refute" and step.outcome == "broke"]
+def curve_of(loads: LevelLoads, searched: SearchedCurve[FrontierStep], cores: float | None) -> FrontierCurve:
+    """The curve of these steps; without a bracket the search was ended early, or health did not hold."""
+    steps, bracket, ended = searched.steps, searched.bracket, searched.ended
     broke = lowest_broken(steps)
     early: FrontierEnd = (
         "interrupted" if isinstance(ended, Interrupted) else "rig" if ended else _without_bracket(steps)
@@ -41,15 +35,15 @@ def curve_of(
         upstream=loads.target.upstream,
         kind=loads.target.kind,
         unit=KINDS[loads.target.kind].unit,
-        certified=max((level for level in soaked if level is not None), default=None),
-        refuted=min((level for level in refuted if level is not None), default=None),
+        certified=certified_level(steps),
+        refuted=refuted_level(steps),
         at_least=bool(bracket and bracket.at_least),
         ended_by=bracket.ended_by if bracket else early,
         findings=(*loads.gates.findings, *_findings(steps, bracket, cores)),
         broken_gate=_broken_gate(broke),
         broke=broke.reason if broke else "",
         gates=tuple(gate.text for gate in loads.gates.broken),
-        steps=tuple(steps),
+        steps=steps,
     )
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from harness.errors import Interrupted, RigError, ServiceGone, UsageError
 from harness.rundir.searches.frontier import FrontierCurve, FrontierKind, FrontierStep, RecordedFrontierStep
-from harness.search.capacity import RESTARTS_MOST
+from harness.search.curve_driver import RESTARTS_MOST, CurveDriver
 from harness.search.frontier import curve_search
-from harness.search.frontier.curve_search import FrontierCurveSearch
+from harness.search.frontier.curve_search import LevelCurve
 from harness.search.frontier.level_loads import LevelLoads
-from harness.search.frontier.steps import read_frontier_steps
+from harness.search.frontier.steps import curve_of, read_frontier_steps
 from harness.search.frontier.upstream_faults import FrontierTarget
 from harness.search.stack_loads import LoadRun, LoadSpec
 from tests.search.frontier.scenarios import level_step
@@ -36,7 +36,8 @@ class MadeUp:
         self.specs: list[LoadSpec] = []
         self.renewed = 0
 
-    def run(self, spec: LoadSpec) -> LoadRun:
+    def run(self, spec: LoadSpec, tick: Callable[[float], None]) -> LoadRun:
+        tick(0.5)
         self.specs.append(spec)
         return LoadRun(Path(f"load-{len(self.specs):03d}"), None)
 
@@ -60,8 +61,9 @@ def searched(
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(curve_search, "frontier_step", judged)
-        search = FrontierCurveSearch(made_up, loads, folder=folder, say=lambda _: None)  # type: ignore[arg-type]
-        return search.run(recorded or [], 2)
+        stack: Any = made_up
+        found = CurveDriver(stack, LevelCurve(loads), folder=folder, say=lambda _: None).run(recorded or [])
+        return curve_of(loads, found, 2), found.ended
 
 
 @pytest.mark.parametrize("kind", ["latency", "errors", "hang", "outage"])
@@ -128,13 +130,13 @@ def test_one_that_does_not_come_back_is_metastable_and_started_anew(tmp_path: Pa
 def test_one_that_dies_again_and_again_holds_at_no_level(tmp_path: Path) -> None:
     made_up = MadeUp()
 
-    def run(spec: LoadSpec) -> LoadRun:
+    def run(spec: LoadSpec, tick: object) -> LoadRun:
         made_up.specs.append(spec)
         if spec.placed:
             raise ServiceGone("it died")
         return LoadRun(Path("load"), None)
 
-    made_up.run = run  # type: ignore[method-assign]
+    made_up.run = run  # type: ignore[method-assign, assignment]
     curve, ended = searched(made_up, loads_of(tmp_path), tmp_path)
     assert ended is None
     assert curve.ended_by == "nothing_holds"

@@ -1,0 +1,123 @@
+"""How long the search of one curve takes, before and while it runs: it is run against services that are made up. Pure.
+
+`longest_ms` is the worst of all ways that a search can go if no load has to be repeated and the service always comes
+back: its explorative loads hold or break in whatever order, no soak passes, the last load that could refute does, and
+at the end of each load requests are open for as long as the drain allows. `usual_ms` is the median over services whose
+limit lies up to a decade below or above the first level, and which break sharply at it.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from harness.search.level_search import LevelScale, Outcome, WantedLoad, search_levels
+from harness.units import format_duration
+
+BESIDE_LOAD_MS: Final = 1_000.0
+"""What a load costs beside its arrivals and its drain: its directory, its workers and its judging."""
+STACK_MS: Final = 15_000.0
+"""Starting and ending a stack."""
+_DECADE: Final = 10.0
+_LIMITS_PER_DECADE: Final = 30
+
+_Loads = list[tuple[WantedLoad, Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTimes:
+    """What decides how long a search over `scale` takes. Times are in ms of wall clock.
+
+    `sent_ms`: how long a load sends requests; `return_ms`, `health_ms`: the load after one that broke, and the one
+    before the search (0: there is none). `drain_ms`: how long requests may be open after the last arrival; `open_ms`:
+    how long those of a load that broke are, at a service that holds up to a limit. `returns_at_once`: there is a return
+    from the first load on; else only once a load has held.
+    """
+
+    scale: LevelScale
+    within: float
+    alpha: float
+    sent_ms: Callable[[WantedLoad], float]
+    open_ms: Callable[[WantedLoad, float], float]
+    drain_ms: float
+    return_ms: float
+    health_ms: float = 0.0
+    returns_at_once: bool = False
+
+    def longest_ms(self, answered: Sequence[Outcome] = ()) -> float:
+        """At most, from the load on that follows these answers; without any also what comes before the search."""
+        longest_ms, path = 0.0, list[Outcome]()
+        while True:
+            loads = self._run(_Worst(path), answered)
+            if loads and loads[-1][0].purpose == "refute":
+                loads[-1] = (loads[-1][0], "broke")  # which it may as well do, and then the service must come back
+            longest_ms = max(longest_ms, self._ms(loads, None, has_held="held" in answered))
+            path = [outcome for load, outcome in loads if load.purpose == "explore"]
+            while path and path[-1] == "broke":
+                path.pop()
+            if not path:
+                return longest_ms + (0.0 if answered else self._beside(self.health_ms, self.drain_ms))
+            path[-1] = "broke"
+
+    def longest_return_ms(self) -> float:
+        """At most, of one load after one that broke."""
+        return self._beside(self.return_ms, self.drain_ms)
+
+    def usual_ms(self) -> float:
+        """The median over services with limits around the first level, each as likely as the others."""
+        powers = (number / _LIMITS_PER_DECADE for number in range(-_LIMITS_PER_DECADE, _LIMITS_PER_DECADE + 1))
+        limits = [self.scale.begin * _DECADE**power for power in powers]
+        return self._beside(self.health_ms, 0.0) + statistics.median(map(self._of_service_ms, limits))
+
+    def _of_service_ms(self, limit: float) -> float:
+        loads = self._run(lambda load: "held" if load.level <= limit else "broke", ())
+        return self._ms(loads, limit, has_held=False)
+
+    def _run(self, answer: Callable[[WantedLoad], Outcome], answered: Sequence[Outcome]) -> _Loads:
+        """The loads of a search after those that are `answered`, with their outcomes."""
+        search = search_levels(self.scale, within=self.within, alpha=self.alpha)
+        given, loads = iter(answered), _Loads()
+        wanted = next(search)
+        while True:
+            outcome = next(given, None)
+            if outcome is None:
+                outcome = answer(wanted)
+                loads.append((wanted, outcome))
+            try:
+                wanted = search.send(outcome)
+            except StopIteration:
+                return loads
+
+    def _ms(self, loads: _Loads, limit: float | None, *, has_held: bool) -> float:
+        """`limit`: of the service; None: it is unknown, so requests are open as long as they can be."""
+        total_ms = 0.0
+        for load, outcome in loads:
+            broke, has_held = outcome == "broke", has_held or outcome == "held"
+            of_limit_ms = min(self.drain_ms, self.open_ms(load, limit)) if limit is not None and broke else 0.0
+            total_ms += self._beside(self.sent_ms(load), self.drain_ms if limit is None else of_limit_ms)
+            if broke and (has_held or self.returns_at_once):
+                total_ms += self._beside(self.return_ms, self.drain_ms if limit is None else 0.0)
+        return total_ms
+
+    def _beside(self, sent_ms: float, open_ms: float) -> float:
+        return sent_ms + open_ms + BESIDE_LOAD_MS if sent_ms else 0.0
+
+
+class _Worst:
+    """The answers of a service whose explorative loads end along `path` and then hold, and of which nothing can be
+    certified at once."""
+
+    def __init__(self, path: Sequence[Outcome]) -> None:
+        self._path = iter(path)
+
+    def __call__(self, load: WantedLoad) -> Outcome:
+        if load.purpose == "explore":
+            return next(self._path, "held")
+        return "broke" if load.purpose == "soak" else "held"
+
+
+def times_text(usual_ms: float, longest_ms: float) -> str:
+    """`usually about 12m, at most 31m`."""
+    return f"usually about {format_duration(usual_ms)}, at most {format_duration(longest_ms)}"
