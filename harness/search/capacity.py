@@ -22,7 +22,6 @@ from harness.rundir.searches.capacity import (
     LoadStep,
     RateCurve,
     RecordedStep,
-    StepOutcome,
     StepPurpose,
     recorded_steps,
 )
@@ -100,7 +99,6 @@ class RateLoads:
     """The loads of one curve (`harness.search.curve_driver.CurveRules`). `fault`: None: of health."""
 
     health_load = None
-    returns_after: tuple[StepOutcome, ...] = ("broke",)
 
     def __init__(self, plan: Plan, fault: str | None, settings: Settings) -> None:
         self.plan = plan

@@ -42,15 +42,11 @@ class CurveRules(Protocol[Step]):
 
     @property
     def times(self) -> SearchTimes:
-        """The scale, how wide the bracket may be, and the error of its certificates; how long its loads take."""
+        """The scale, how wide the bracket may be, the error; how long loads take, and after which it must come back."""
 
     @property
     def health_load(self) -> WantedLoad | None:
         """The load that must hold before the search; None: there is none."""
-
-    @property
-    def returns_after(self) -> tuple[StepOutcome, ...]:
-        """The outcomes after which the service must come back."""
 
     def spec(self, load: WantedLoad, purpose: StepPurpose) -> LoadSpec:
         """The load to run."""
@@ -155,7 +151,7 @@ class CurveDriver(Generic[Step]):
             self._pooled = {}
         step = self._next(wanted, wanted.purpose)
         self._answers.append(step.outcome)
-        if step.outcome in self._rules.returns_after and step.service_ended is None:
+        if step.outcome in self._rules.times.returns_after and step.service_ended is None:
             self._come_back()
         return step.outcome
 

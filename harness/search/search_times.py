@@ -32,8 +32,8 @@ class SearchTimes:
 
     `sent_ms`: how long a load sends requests; `return_ms`, `health_ms`: the load after one that broke, and the one
     before the search (0: there is none). `drain_ms`: how long requests may be open after the last arrival; `open_ms`:
-    how long those of a load that broke are, at a service that holds up to a limit. `returns_at_once`: there is a return
-    from the first load on; else only once a load has held.
+    how long those of a load that broke are, at a service that holds up to a limit. `returns_after`: the outcomes after
+    which the service must come back. `returns_at_once`: it must from the first load on; else once a load has held.
     """
 
     scale: LevelScale
@@ -44,13 +44,14 @@ class SearchTimes:
     drain_ms: float
     return_ms: float
     health_ms: float = 0.0
+    returns_after: tuple[Outcome, ...] = ("broke",)
     returns_at_once: bool = False
 
     def longest_ms(self, answered: Sequence[Outcome] = ()) -> float:
         """At most, from the load on that follows these answers; without any also what comes before the search."""
         longest_ms, path = 0.0, list[Outcome]()
         while True:
-            loads = self._run(_Worst(path), answered)
+            loads = self._run(self._worst(path), answered)
             if loads and loads[-1][0].purpose == "refute":
                 loads[-1] = (loads[-1][0], "broke")  # which it may as well do, and then the service must come back
             longest_ms = max(longest_ms, self._ms(loads, None, has_held="held" in answered))
@@ -90,6 +91,13 @@ class SearchTimes:
             except StopIteration:
                 return loads
 
+    def _worst(self, path: Sequence[Outcome]) -> Callable[[WantedLoad], Outcome]:
+        """The answers of a service whose explorative loads end along `path` and then hold, and of which nothing is
+        certified at once."""
+        ends = iter(path)
+        certificates: dict[str, Outcome] = {"soak": "broke", "refute": "undecided"}
+        return lambda load: next(ends, "held") if load.purpose == "explore" else certificates[load.purpose]
+
     def _ms(self, loads: _Loads, limit: float | None, *, has_held: bool) -> float:
         """`limit`: of the service; None: it is unknown, so requests are open as long as they can be."""
         total_ms = 0.0
@@ -97,25 +105,12 @@ class SearchTimes:
             broke, has_held = outcome == "broke", has_held or outcome == "held"
             of_limit_ms = min(self.drain_ms, self.open_ms(load, limit)) if limit is not None and broke else 0.0
             total_ms += self._beside(self.sent_ms(load), self.drain_ms if limit is None else of_limit_ms)
-            if broke and (has_held or self.returns_at_once):
+            if outcome in self.returns_after and (has_held or self.returns_at_once):
                 total_ms += self._beside(self.return_ms, self.drain_ms if limit is None else 0.0)
         return total_ms
 
     def _beside(self, sent_ms: float, open_ms: float) -> float:
         return sent_ms + open_ms + BESIDE_LOAD_MS if sent_ms else 0.0
-
-
-class _Worst:
-    """The answers of a service whose explorative loads end along `path` and then hold, and of which nothing can be
-    certified at once."""
-
-    def __init__(self, path: Sequence[Outcome]) -> None:
-        self._path = iter(path)
-
-    def __call__(self, load: WantedLoad) -> Outcome:
-        if load.purpose == "explore":
-            return next(self._path, "held")
-        return "broke" if load.purpose == "soak" else "held"
 
 
 def times_text(usual_ms: float, longest_ms: float) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from harness.rundir.searches.capacity import StepOutcome, StepPurpose
+from harness.rundir.searches.capacity import StepPurpose
 from harness.rundir.searches.frontier import FrontierStep, RecordedFrontierStep
 from harness.search.capacity import died
 from harness.search.frontier.kinds import level_text
@@ -30,7 +30,6 @@ class LevelCurve:
     """See `harness.search.curve_driver.CurveRules`."""
 
     health_load = WITHOUT_FAULT
-    returns_after: tuple[StepOutcome, ...] = ("broke", "undecided", "generator")
 
     def __init__(self, loads: LevelLoads) -> None:
         self.loads = loads

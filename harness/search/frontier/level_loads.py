@@ -109,6 +109,7 @@ class LevelLoads:
             drain_ms=self.plan.load.drain_ms,
             return_ms=sum(self._lengths(None, "return")),
             health_ms=sum(self._lengths(None, "health")),
+            returns_after=("broke", "undecided", "generator"),  # a load that says nothing may have broken it as well
             returns_at_once=True,
         )
 
