@@ -3,25 +3,31 @@
 `longest_ms` is the worst of all ways that a search can go if no load has to be repeated and the service always comes
 back: its explorative loads hold or break in whatever order, no soak passes, the last load that could refute does, and
 at the end of each load requests are open for as long as the drain allows. `usual_ms` is the median over services whose
-limit lies up to a decade below or above the first level, and which break sharply at it.
+limit lies up to a decade below or above the first level. What a load shows of a limit differs by chance, so that some
+certificates take a second load, as those of real services do.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Final
 
 from harness.search.level_search import LevelScale, Outcome, WantedLoad, search_levels
 from harness.units import format_duration
 
-BESIDE_LOAD_MS: Final = 1_000.0
-"""What a load costs beside its arrivals and its drain: its directory, its workers and its judging."""
+BESIDE_LOAD_MS: Final = 2_000.0
+"""What a load costs beside its arrivals and a queue that it leaves: its directory, its workers, its last requests and
+its judging (docs/benchmarks.md)."""
 STACK_MS: Final = 15_000.0
 """Starting and ending a stack."""
 _DECADE: Final = 10.0
 _LIMITS_PER_DECADE: Final = 30
+_LIMIT_SPREAD: Final = 0.1
+"""The standard deviation, relative, of the limit that one load shows."""
 
 _Loads = list[tuple[WantedLoad, Outcome]]
 
@@ -68,13 +74,15 @@ class SearchTimes:
 
     def usual_ms(self) -> float:
         """The median over services with limits around the first level, each as likely as the others."""
-        powers = (number / _LIMITS_PER_DECADE for number in range(-_LIMITS_PER_DECADE, _LIMITS_PER_DECADE + 1))
-        limits = [self.scale.begin * _DECADE**power for power in powers]
-        return self._beside(self.health_ms, 0.0) + statistics.median(map(self._of_service_ms, limits))
+        powers = [number / _LIMITS_PER_DECADE for number in range(-_LIMITS_PER_DECADE, _LIMITS_PER_DECADE + 1)]
+        each_ms = [self._of_service_ms(self.scale.begin * _DECADE**power, Random(power)) for power in powers]
+        return self._beside(self.health_ms, 0.0) + statistics.median(each_ms)
 
-    def _of_service_ms(self, limit: float) -> float:
-        loads = self._run(lambda load: "held" if load.level <= limit else "broke", ())
-        return self._ms(loads, limit, has_held=False)
+    def _of_service_ms(self, limit: float, chance: Random) -> float:
+        def answer(load: WantedLoad) -> Outcome:
+            return "held" if load.level <= limit * math.exp(chance.gauss(0.0, _LIMIT_SPREAD)) else "broke"
+
+        return self._ms(self._run(answer, ()), limit, has_held=False)
 
     def _run(self, answer: Callable[[WantedLoad], Outcome], answered: Sequence[Outcome]) -> _Loads:
         """The loads of a search after those that are `answered`, with their outcomes."""
