@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from harness.errors import Interrupted, UsageError
+from harness.errors import Interrupted
 from harness.rundir.searches.capacity import (
     CapacityFinding,
     CurveEnd,
@@ -31,6 +31,7 @@ from harness.search.curve_driver import SearchedCurve, certified_level, refuted_
 from harness.search.level_search import Bracket, LevelScale, WantedLoad
 from harness.search.limiter import limiter_of
 from harness.search.load_plans import CurveGates, fault_gates, health_gates
+from harness.search.search_folder import recorded_by_curve
 from harness.search.search_times import SearchTimes
 from harness.search.stack_loads import LoadRun, LoadSpec
 from harness.search.step_figures import step_of
@@ -96,7 +97,7 @@ class Settings:
 
 
 class RateLoads:
-    """The loads of one curve (`harness.search.curve_driver.CurveRules`). `fault`: None: of health."""
+    """The loads of one curve (`harness.search.curve_rules.CurveRules`). `fault`: None: of health."""
 
     health_load = None
 
@@ -143,11 +144,10 @@ class RateLoads:
         return RecordedStep(fault=self.fault, step=step)
 
 
-def rate_curve(
-    loads: RateLoads, searched: SearchedCurve[LoadStep], cores: float | None, capacities: dict[str, int]
-) -> RateCurve:
-    """What the steps of a curve say together. `capacities`: of the fakes that have one, by upstream."""
-    steps, bracket = searched.steps, searched.bracket
+def rate_curve(loads: RateLoads, searched: SearchedCurve[LoadStep], cores: float | None) -> RateCurve:
+    """What the steps of a curve say together. `cores`: of the machine."""
+    steps, bracket, fakes = searched.steps, searched.bracket, [(u.name, u.fake) for u in loads.plan.upstreams]
+    capacities = {name: fake.capacity for name, fake in fakes if fake is not None and fake.capacity is not None}
     given_up = None if bracket or searched.ended else hopeless(steps)
     return RateCurve(
         fault=loads.fault,
@@ -216,17 +216,7 @@ def died(load: WantedLoad, purpose: StepPurpose, how: str) -> LoadStep:
 
 def read_steps(folder: Path, faults: tuple[str | None, ...]) -> dict[str | None, list[LoadStep]]:
     """The recorded steps of every curve. Raises UsageError if the folder has none, or has those of other curves."""
-    try:
-        lines = recorded_steps(folder)
-    except (OSError, ValueError) as exc:
-        raise UsageError(f"the steps in {folder} cannot be read: {exc}", "search anew") from exc
-    if not lines:
-        raise UsageError(
-            f"{folder} holds no steps of a search", "give the directory of a `tailgate capacity` that was interrupted"
-        )
-    strange = [line.fault for line in lines if line.fault not in faults]
-    if strange:
-        raise UsageError(
-            f"{folder} has a curve for {strange[0] or 'health'}, and this search has none", "give the same --fault"
-        )
-    return {fault: [line.step for line in lines if line.fault == fault] for fault in faults}
+    found = recorded_by_curve(
+        folder, "capacity", recorded_steps, [(fault,) for fault in faults], "give the same --fault"
+    )
+    return {fault: [line.step for line in found[fault,]] for fault in faults}

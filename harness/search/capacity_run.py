@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
-from harness.errors import Interrupted, RigError, ServiceGone, UsageError
+from harness.errors import Interrupted, RigError, UsageError
 from harness.run import yardstick
 from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
-from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, LoadStep, RateCurve
+from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, RateCurve
 from harness.rundir.yardstick import Yardstick
 from harness.scenario.load import dry_plan
 from harness.search.answers.conclusion import compare, sentence_of, verdict_of
 from harness.search.answers.replicas import replicas_for
 from harness.search.capacity import RateLoads, Settings, rate_curve, read_steps
-from harness.search.curve_driver import CurveDriver
+from harness.search.curve_driver import search_curves
 from harness.search.load_plans import not_judged, refuse_unsearchable, search_notes
 from harness.search.search_folder import asked_search, search_folder
-from harness.search.search_progress import SearchProgress, SearchState
+from harness.search.search_progress import SearchState
 from harness.search.stack_loads import StackLoads
 
 if TYPE_CHECKING:
@@ -93,11 +93,12 @@ def search_capacity(
     before_ms = yardstick.measure_ms()
     with StackLoads(session, cell, folder, seed=seed, most_per_s=settings.most_per_s) as stack:
         stack.count_from(sum(1 for _ in folder.glob("load-*")))
-        curves, ended = _curves(session, stack, plan, recorded, settings=settings, folder=folder, show=show)
+        every = [(RateLoads(plan, fault, settings), recorded[fault]) for fault in faults]
+        found = search_curves(stack, every, folder=folder, say=session.display.note, show=show)
+    cores = usable_cores()
+    curves = [rate_curve(loads, searched, cores) for (loads, _), searched in zip(every, found, strict=False)]
     machine = Machine(
-        cores=usable_cores(),
-        platform=platform.platform(),
-        yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None),
+        cores=cores, platform=platform.platform(), yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None)
     )
     results = _results(
         cell,
@@ -107,38 +108,10 @@ def search_capacity(
         machine=machine,
         plan=plan,
         seed=seed,
-        interrupted=isinstance(ended, Interrupted),
+        interrupted=isinstance(found[-1].ended, Interrupted),
     )
     write(folder, results)
     return folder, results
-
-
-def _curves(
-    session: Session,
-    stack: StackLoads,
-    plan: Plan,
-    recorded: dict[str | None, list[LoadStep]],
-    *,
-    settings: Settings,
-    folder: Path,
-    show: Callable[[SearchState], None],
-) -> tuple[list[RateCurve], Exception | None]:
-    """The curves of the faults of `recorded`, and what ended them early, if anything did."""
-    cores = usable_cores()
-    capacities = {u.name: u.fake.capacity for u in plan.upstreams if u.fake is not None and u.fake.capacity is not None}
-    curves: list[RateCurve] = []
-    every = [RateLoads(plan, fault, settings) for fault in recorded]
-    progress = SearchProgress([each.times.longest_ms() / 1000 for each in every], show)
-    for loads in every:
-        driver = CurveDriver(stack, loads, folder=folder, say=session.display.note, show=progress.update)
-        searched = driver.run(recorded[loads.fault])
-        progress.ended.append(searched.certified)
-        curves.append(rate_curve(loads, searched, cores, capacities))
-        if isinstance(searched.ended, RigError | ServiceGone):
-            session.display.note(f"{searched.ended.message}\nfix: {searched.ended.fix}")
-        if searched.ended is not None:
-            return curves, searched.ended
-    return curves, None
 
 
 def write(folder: Path, results: CapacityResults) -> None:

@@ -2,7 +2,7 @@
 
 `harness.search.level_search` says which load comes next. Each step is appended to `steps.ndjson` before the next load
 begins, so a search that was interrupted keeps what it has certified and is taken up again: the recorded steps are
-answers as those of new loads are. `CurveRules` is what differs between searches over rates and over a fault's levels.
+answers as those of new loads are. `harness.search.curve_rules` is what differs between the kinds of search.
 
 After a load that may have harmed the service it must come back: a load that it carried before is tried. If that one
 does not hold, the service is started anew, at most `RESTARTS_MOST` times in a search, and it is tried again. A service
@@ -16,63 +16,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic
 
 from harness.errors import Interrupted, RigError, ServiceGone, UsageError
 from harness.evidence import Evidence
-from harness.rundir.searches.capacity import LoadStep, StepOutcome, StepPurpose, StepRecord
+from harness.rundir.searches.capacity import LoadStep, StepOutcome, StepPurpose
+from harness.search.curve_rules import CurveRules, Step, describe_step
 from harness.search.level_search import Bracket, Outcome, WantedLoad, search_levels
-from harness.search.search_progress import LoadUnderWay, certified_text
-from harness.search.search_times import SearchTimes
+from harness.search.search_progress import LoadUnderWay, SearchProgress, SearchState, certified_text
 
 if TYPE_CHECKING:
-    from harness.search.stack_loads import LoadRun, LoadSpec, StackLoads
+    from harness.search.stack_loads import LoadSpec, StackLoads
 
 RESTARTS_MOST: Final = 3
-
-Step = TypeVar("Step", bound=LoadStep)
-
-
-class CurveRules(Protocol[Step]):
-    """What one kind of search tells the driver. A `WantedLoad` of level 0 has no fault."""
-
-    @property
-    def curve(self) -> str:
-        """Its name, for people."""
-
-    @property
-    def times(self) -> SearchTimes:
-        """The scale, how wide the bracket may be, the error; how long loads take, and after which it must come back."""
-
-    @property
-    def health_load(self) -> WantedLoad | None:
-        """The load that must hold before the search; None: there is none."""
-
-    def spec(self, load: WantedLoad, purpose: StepPurpose) -> LoadSpec:
-        """The load to run."""
-
-    def judged(
-        self, run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Sequence[Evidence]
-    ) -> tuple[Step, Evidence]:
-        """The step of a load that is over, pooled with those before. Raises RigError if it cannot be judged."""
-
-    def died(self, load: WantedLoad, purpose: StepPurpose, how: str) -> Step:
-        """The step of a load during whose start the service ended."""
-
-    def return_load(self, steps: Sequence[Step]) -> WantedLoad | None:
-        """The load that shows that the service came back; None: it has carried none."""
-
-    def is_hopeless(self, steps: Sequence[Step]) -> bool:
-        """Whether no further load could change what these showed."""
-
-    def seen(self, step: Step) -> str:
-        """What the service did, for people; empty: as in every search."""
-
-    def level_text(self, level: float) -> str:
-        """A level with its unit."""
-
-    def record(self, step: Step) -> StepRecord:
-        """The line of steps.ndjson."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +40,28 @@ class SearchedCurve(Generic[Step]):
     bracket: Bracket | None
     ended: Exception | None
     certified: str
+
+
+def search_curves(
+    stack: StackLoads,
+    every: Sequence[tuple[CurveRules[Step], Sequence[Step]]],
+    *,
+    folder: Path,
+    say: Callable[[str], None],
+    show: Callable[[SearchState], None],
+) -> list[SearchedCurve[Step]]:
+    """One curve after another, each with the steps of an earlier call; up to the one that is ended early."""
+    progress = SearchProgress([rules.times.longest_ms() / 1000 for rules, _ in every], show)
+    found: list[SearchedCurve[Step]] = []
+    for rules, recorded in every:
+        searched = CurveDriver(stack, rules, folder=folder, say=say, show=progress.update).run(recorded)
+        found.append(searched)
+        progress.ended.append(searched.certified)
+        if isinstance(searched.ended, RigError | ServiceGone):
+            say(f"{searched.ended.message}\nfix: {searched.ended.fix}")
+        if searched.ended is not None:
+            break
+    return found
 
 
 class CurveDriver(Generic[Step]):
@@ -275,12 +253,3 @@ def refuted_level(steps: Sequence[LoadStep]) -> float | None:
 def returned_twice(steps: Sequence[LoadStep]) -> list[tuple[str, str]]:
     """The outcomes of each two returns in a row: of the service as it was, and of the one that was started anew."""
     return [(one.outcome, two.outcome) for one, two in pairwise(steps) if one.purpose == two.purpose == "return"]
-
-
-def describe_step(step: Step, rules: CurveRules[Step]) -> str:
-    """`  azure-slow       explore        36/s  held: p99 410 ms, 12.0 in flight` for people."""
-    p99 = "failed" if step.p99_ms is None else f"{step.p99_ms:,.0f} ms"
-    seen = f"p99 {p99}, {step.in_flight_mean:.1f} in flight" if step.n else "nothing arrived"
-    reason = "" if step.outcome == "held" else f" ({step.reason})"
-    load = f"{rules.curve:<16} {step.purpose:<8} {rules.level_text(step.searched_level):>10}"
-    return f"  {load}  {step.outcome}: {rules.seen(step) or seen}{reason}"

@@ -69,7 +69,7 @@ def searched(
     stack: Any = made_up
     loads = RateLoads(plan, fault, SETTINGS)
     found = CurveDriver(stack, loads, folder=folder, say=lambda _: None, **further).run(recorded)
-    return rate_curve(loads, found, 2, {}), found.ended
+    return rate_curve(loads, found, 2), found.ended
 
 
 def test_a_search_ends_with_both_answers(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,8 +122,16 @@ class LoadStep(Frozen):
         return self.rate_per_s
 
 
+CurveKey = tuple[str | None, ...]
+"""What tells the curves of a search apart: the fault, or the upstream and the kind."""
+
+
 class StepRecord(Frozen):
     """A line of steps.ndjson."""
+
+    @property
+    def curve(self) -> CurveKey:
+        raise NotImplementedError
 
     def append(self, folder: Path) -> None:
         """Raises OSError."""
@@ -136,6 +144,10 @@ class RecordedStep(StepRecord):
 
     fault: str | None
     step: LoadStep
+
+    @property
+    def curve(self) -> CurveKey:
+        return (self.fault,)
 
 
 def recorded_steps(folder: Path) -> list[RecordedStep]:

@@ -27,7 +27,7 @@ WITHOUT_FAULT: Final = WantedLoad("explore", 0.0)
 
 
 class LevelCurve:
-    """See `harness.search.curve_driver.CurveRules`."""
+    """See `harness.search.curve_rules.CurveRules`."""
 
     health_load = WITHOUT_FAULT
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
-from harness.errors import Interrupted, RigError, ServiceGone, UsageError
+from harness.errors import Interrupted, RigError, UsageError
 from harness.run import yardstick
 from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
 from harness.rundir.searches.frontier import FILE, FrontierCurve, FrontierKind, FrontierResults
@@ -17,7 +17,7 @@ from harness.rundir.yardstick import Yardstick
 from harness.scenario.load import dry_plan
 from harness.scenario.planning.timeline import RECOVERY_MS
 from harness.search.capacity_run import usable_cores
-from harness.search.curve_driver import CurveDriver
+from harness.search.curve_driver import search_curves
 from harness.search.frontier.answer import frontier_sentence, frontier_verdict
 from harness.search.frontier.curve_search import LevelCurve
 from harness.search.frontier.gates import level_gates, unjudged
@@ -27,7 +27,7 @@ from harness.search.frontier.steps import curve_of, read_frontier_steps
 from harness.search.frontier.upstream_faults import FrontierTarget, planned_fault, searched_cell
 from harness.search.load_plans import not_judged, refuse_without_rate
 from harness.search.search_folder import asked_search, search_folder
-from harness.search.search_progress import SearchProgress, SearchState
+from harness.search.search_progress import SearchState
 from harness.search.search_times import STACK_MS
 from harness.search.stack_loads import StackLoads
 
@@ -131,28 +131,16 @@ def search_frontier(
     recorded = read_frontier_steps(folder, targets) if resume else {target: [] for target in targets}
     cores, before_ms = usable_cores(), yardstick.measure_ms()
     rate_per_s = search.curves[0].rate_per_s
-    curves: list[FrontierCurve] = []
-    ended: Exception | None = None
     cell = searched_cell(search.cell, targets)
     with StackLoads(session, cell, folder, seed=seed, most_per_s=rate_per_s) as stack:
         stack.count_from(sum(1 for _ in folder.glob("load-*")))
-        progress = SearchProgress([each.times.longest_ms() / 1000 for each in search.curves], show)
-        for loads in search.curves:
-            if ended is not None:
-                break
-            driver = CurveDriver(
-                stack, LevelCurve(loads), folder=folder, say=session.display.note, show=progress.update
-            )
-            searched = driver.run(recorded[loads.target])
-            progress.ended.append(searched.certified)
-            curves.append(curve_of(loads, searched, cores))
-            ended = searched.ended
-            if isinstance(ended, RigError | ServiceGone):
-                session.display.note(f"{ended.message}\nfix: {ended.fix}")
+        every = [(LevelCurve(loads), recorded[loads.target]) for loads in search.curves]
+        found = search_curves(stack, every, folder=folder, say=session.display.note, show=show)
+    curves = [curve_of(loads, searched, cores) for loads, searched in zip(search.curves, found, strict=False)]
     machine = Machine(
         cores=cores, platform=platform.platform(), yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None)
     )
-    results = _results(search, curves, machine=machine, seed=seed, interrupted=isinstance(ended, Interrupted))
+    results = _results(search, curves, machine=machine, seed=seed, interrupted=isinstance(found[-1].ended, Interrupted))
     write_frontier(folder, results)
     return folder, results
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import Interrupted, UsageError
+from harness.errors import Interrupted
 from harness.rundir.searches.frontier import (
     FrontierCurve,
     FrontierEnd,
@@ -18,6 +18,7 @@ from harness.search.capacity import CORE_LEFT
 from harness.search.curve_driver import SearchedCurve, certified_level, refuted_level, returned_twice
 from harness.search.frontier.kinds import KINDS
 from harness.search.frontier.upstream_faults import FrontierTarget
+from harness.search.search_folder import recorded_by_curve
 
 if TYPE_CHECKING:
     from harness.search.frontier.level_loads import LevelLoads
@@ -90,21 +91,7 @@ def _findings(
 
 def read_frontier_steps(folder: Path, targets: Sequence[FrontierTarget]) -> dict[FrontierTarget, list[FrontierStep]]:
     """The recorded steps of every curve. Raises UsageError if the folder has none, or has those of other curves."""
-    try:
-        lines = recorded_frontier_steps(folder)
-    except (OSError, ValueError) as exc:
-        raise UsageError(f"the steps in {folder} cannot be read: {exc}", "search anew") from exc
-    if not lines:
-        raise UsageError(
-            f"{folder} holds no steps of a search", "give the directory of a `tailgate frontier` that was interrupted"
-        )
-    found: dict[FrontierTarget, list[FrontierStep]] = {target: [] for target in targets}
-    for line in lines:
-        target = FrontierTarget(line.upstream, line.kind)
-        if target not in found:
-            raise UsageError(
-                f"{folder} has a curve for {line.upstream}, {line.kind}, and this search has none",
-                "give the same --upstream and --kind, or --all",
-            )
-        found[target].append(line.step)
-    return found
+    keys = {target: (target.upstream, target.kind) for target in targets}
+    fix = "give the same --upstream and --kind, or --all"
+    found = recorded_by_curve(folder, "frontier", recorded_frontier_steps, list(keys.values()), fix)
+    return {target: [line.step for line in found[key]] for target, key in keys.items()}

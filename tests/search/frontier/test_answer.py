@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.rundir.searches.frontier import FrontierCurve
-from harness.search.curve_driver import describe_step
+from harness.search.curve_rules import describe_step
 from harness.search.frontier.answer import frontier_sentence, frontier_verdict
 from harness.search.frontier.curve_search import LevelCurve
 from harness.search.frontier.steps import lowest_broken
