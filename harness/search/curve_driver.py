@@ -217,7 +217,9 @@ class CurveDriver(Generic[Step]):
     def _left_ms(self, purpose: StepPurpose) -> float:
         """How long the curve still takes at most, from the beginning of a load for this purpose on."""
         times = self._rules.times
-        return times.longest_ms(self._answers) + (times.longest_return_ms() if purpose == "return" else 0.0)
+        return times.longest_ms(None if purpose == "health" else self._answers) + (
+            times.longest_return_ms() if purpose == "return" else 0.0
+        )
 
     def _under_way(
         self, spec: LoadSpec, load: WantedLoad, purpose: StepPurpose, *, at_s: float, left_s: float

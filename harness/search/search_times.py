@@ -53,8 +53,10 @@ class SearchTimes:
     returns_after: tuple[Outcome, ...] = ("broke",)
     returns_at_once: bool = False
 
-    def longest_ms(self, answered: Sequence[Outcome] = ()) -> float:
-        """At most, from the load on that follows these answers; without any also what comes before the search."""
+    def longest_ms(self, answered: Sequence[Outcome] | None = None) -> float:
+        """At most, from the load on that follows these answers; None: with what comes before the search."""
+        if answered is None:
+            return self._beside(self.health_ms, self.drain_ms) + self.longest_ms(())
         longest_ms, path = 0.0, list[Outcome]()
         while True:
             loads = self._run(self._worst(path), answered)
@@ -65,7 +67,7 @@ class SearchTimes:
             while path and path[-1] == "broke":
                 path.pop()
             if not path:
-                return longest_ms + (0.0 if answered else self._beside(self.health_ms, self.drain_ms))
+                return longest_ms
             path[-1] = "broke"
 
     def longest_return_ms(self) -> float:
