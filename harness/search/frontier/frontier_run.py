@@ -50,6 +50,7 @@ class PlannedSearch:
 
     @property
     def usual_ms(self) -> float:
+        """How long it takes, as the median over services that are made up; at most: `longest_ms`."""
         return STACK_MS + sum(curve.times.usual_ms() for curve in self.curves)
 
     @property
