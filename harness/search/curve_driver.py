@@ -142,7 +142,7 @@ class CurveDriver(Generic[Step]):
             return
         if not self._recorded:
             at = self._rules.level_text(load.level)
-            self._say(f"  {self._rules.curve} does not come back at {at} ({step.reason}); starting the service anew")
+            self._say(f"  the service did not come back ({at}: {step.reason}); starting it anew")
         self._renew()
         self._repeated(load, "return", ("generator",))
 
@@ -217,9 +217,8 @@ class CurveDriver(Generic[Step]):
     def _left_ms(self, purpose: StepPurpose) -> float:
         """How long the curve still takes at most, from the beginning of a load for this purpose on."""
         times = self._rules.times
-        return times.longest_ms(None if purpose == "health" else self._answers) + (
-            times.longest_return_ms() if purpose == "return" else 0.0
-        )
+        left_ms = times.longest_ms(None if purpose == "health" else self._answers)
+        return left_ms + (times.longest_return_ms() if purpose == "return" else 0.0)
 
     def _under_way(
         self, spec: LoadSpec, load: WantedLoad, purpose: StepPurpose, *, at_s: float, left_s: float

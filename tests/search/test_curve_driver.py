@@ -148,10 +148,10 @@ def test_a_service_that_never_comes_back_is_started_anew_so_often_and_no_more(ca
     found = case.search(lambda _load, number: "broke" if number > 2 else "")
     assert isinstance(found.ended, RigError) and "more than 3 times" in found.ended.message
     assert len(case.stack.renewed) == RESTARTS_MOST
-    assert sum("starting the service anew" in text for text in case.said) == RESTARTS_MOST + 1
+    assert sum("starting it anew" in text for text in case.said) == RESTARTS_MOST + 1
     resumed = case.search(recorded=case.recorded(), number=len(found.steps))
     assert isinstance(resumed.ended, RigError), "a search has so many restarts, however often it is taken up"
-    assert sum("starting the service anew" in text for text in case.said) == 1, "those before are not said again"
+    assert sum("starting it anew" in text for text in case.said) == 1, "those before are not said again"
 
 
 def test_a_service_that_ended_is_started_anew_before_the_next_load_also_after_an_interruption(case: Case) -> None:
