@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from harness.search.level_search import LevelScale, Outcome, WantedLoad, search_levels
+from harness.search.level_search import SOAKS_MOST, LevelScale, Outcome, WantedLoad, search_levels
 from harness.units import format_duration
 
 BESIDE_LOAD_MS: Final = 2_000.0
@@ -59,10 +59,11 @@ class SearchTimes:
             return self._beside(self.health_ms, self.drain_ms) + self.longest_ms(())
         longest_ms, path = 0.0, list[Outcome]()
         while True:
-            loads = self._run(self._worst(path), answered)
-            if loads and loads[-1][0].purpose == "refute":
-                loads[-1] = (loads[-1][0], "broke")  # which it may as well do, and then the service must come back
-            longest_ms = max(longest_ms, self._ms(loads, None, has_held="held" in answered))
+            for broken in range(SOAKS_MOST + 1):
+                loads = self._run(_uncertified(path, broken), answered)
+                if loads and loads[-1][0].purpose == "refute":
+                    loads[-1] = (loads[-1][0], "broke")  # which it may as well do, and then the service must come back
+                longest_ms = max(longest_ms, self._ms(loads, None, has_held="held" in answered))
             path = [outcome for load, outcome in loads if load.purpose == "explore"]
             while path and path[-1] == "broke":
                 path.pop()
@@ -101,13 +102,6 @@ class SearchTimes:
             except StopIteration:
                 return loads
 
-    def _worst(self, path: Sequence[Outcome]) -> Callable[[WantedLoad], Outcome]:
-        """The answers of a service whose explorative loads end along `path` and then hold, and of which nothing is
-        certified at once."""
-        ends = iter(path)
-        certificates: dict[str, Outcome] = {"soak": "broke", "refute": "undecided"}
-        return lambda load: next(ends, "held") if load.purpose == "explore" else certificates[load.purpose]
-
     def _ms(self, loads: _Loads, limit: float | None, *, has_held: bool) -> float:
         """`limit`: of the service; None: it is unknown, so requests are open as long as they can be."""
         total_ms = 0.0
@@ -121,6 +115,20 @@ class SearchTimes:
 
     def _beside(self, sent_ms: float, open_ms: float) -> float:
         return sent_ms + open_ms + BESIDE_LOAD_MS if sent_ms else 0.0
+
+
+def _uncertified(path: Sequence[Outcome], broken: int) -> Callable[[WantedLoad], Outcome]:
+    """The answers of a service of which nothing is certified at once. `path`: how its explorative loads end; those
+    after it hold. `broken`: how many soaks break, the highest ones, since what they break at may be refuted later."""
+    explored = iter(path)
+    soaks: Iterator[Outcome] = iter(["broke"] * broken)
+
+    def answer(load: WantedLoad) -> Outcome:
+        if load.purpose == "explore":
+            return next(explored, "held")
+        return next(soaks, "undecided") if load.purpose == "soak" else "undecided"
+
+    return answer
 
 
 def times_text(usual_ms: float, longest_ms: float) -> str:
