@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic
@@ -75,7 +75,7 @@ class CurveDriver(Generic[Step]):
         *,
         folder: Path,
         say: Callable[[str], None],
-        show: Callable[[LoadUnderWay], None] = lambda _: None,
+        show: Callable[[LoadUnderWay], None] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stack = stack
@@ -181,12 +181,10 @@ class CurveDriver(Generic[Step]):
     def _load(self, load: WantedLoad, purpose: StepPurpose) -> Step:
         """Run a load, judge it and keep what it says."""
         spec, before = self._rules.spec(load, purpose), self._before(load)
-        left_s = self._left_ms(purpose) / 1000
+        tick = self._ticker(spec, load, purpose)
         begun_s = self._clock_s()
         try:
-            run = self._stack.run(
-                spec, lambda at_s: self._show(self._under_way(spec, load, purpose, at_s=at_s, left_s=left_s))
-            )
+            run = self._stack.run(spec, tick)
         except ServiceGone as exc:
             step = self._rules.died(load, purpose, exc.message)
         else:
@@ -214,26 +212,30 @@ class CurveDriver(Generic[Step]):
                 found.append(evidence)
         return found
 
+    def _ticker(self, spec: LoadSpec, load: WantedLoad, purpose: StepPurpose) -> Callable[[float], None]:
+        """Shows the load that is under way; is called with the seconds since it began."""
+        if (show := self._show) is None:
+            return lambda _at_s: None
+        length_s = (spec.settle_ms + spec.judged_ms) / 1000
+        left_s = self._left_ms(purpose) / 1000  # takes a moment, so not while the load is sent
+        fixed = LoadUnderWay(
+            curve=self._rules.curve,
+            purpose=purpose,
+            level=self._rules.level_text(load.level),
+            at_s=0.0,
+            length_s=length_s,
+            certified=self._certified(),
+            curve_left_s=left_s,
+        )
+        return lambda at_s: show(
+            replace(fixed, at_s=min(at_s, length_s), curve_left_s=max(0.0, left_s - at_s, length_s - at_s))
+        )
+
     def _left_ms(self, purpose: StepPurpose) -> float:
         """How long the curve still takes at most, from the beginning of a load for this purpose on."""
         times = self._rules.times
         left_ms = times.longest_ms(None if purpose == "health" else self._answers)
         return left_ms + (times.longest_return_ms() if purpose == "return" else 0.0)
-
-    def _under_way(
-        self, spec: LoadSpec, load: WantedLoad, purpose: StepPurpose, *, at_s: float, left_s: float
-    ) -> LoadUnderWay:
-        """`at_s`: seconds since the load began; `left_s`: how long the curve took at most from then on."""
-        length_s = (spec.settle_ms + spec.judged_ms) / 1000
-        return LoadUnderWay(
-            curve=self._rules.curve,
-            purpose=purpose,
-            level=self._rules.level_text(load.level),
-            at_s=min(at_s, length_s),
-            length_s=length_s,
-            certified=self._certified(),
-            curve_left_s=max(0.0, left_s - at_s, length_s - at_s),
-        )
 
     def _certified(self) -> str:
         found = certified_level(self._steps), refuted_level(self._steps)

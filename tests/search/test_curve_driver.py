@@ -72,9 +72,9 @@ class Case:
         self.pooled: list[list[object]] = []
 
     def search(
-        self, says: Says | None = None, recorded: Sequence[LoadStep] = (), *, number: int = 0
+        self, says: Says | None = None, recorded: Sequence[LoadStep] = (), *, number: int = 0, shows: bool = False
     ) -> SearchedCurve[Any]:
-        """`number`: of the loads that ran before."""
+        """`number`: of the loads that ran before. `shows`: what is under way is shown, which takes some time."""
         self.stack = MadeUpStack(number, self._ends)
         self.said, self.seen, self.pooled = [], [], []
 
@@ -91,8 +91,9 @@ class Case:
 
         self.rules.judged = judged
         stack: Any = self.stack
+        show = self.seen.append if shows else None
         driver: CurveDriver[Any] = CurveDriver(
-            stack, self.rules, folder=self.folder, say=self.said.append, show=self.seen.append, clock_s=lambda: 0.0
+            stack, self.rules, folder=self.folder, say=self.said.append, show=show, clock_s=lambda: 0.0
         )
         return driver.run(recorded)
 
@@ -225,7 +226,7 @@ def test_where_its_evidence_cannot_be_read_the_repetition_is_judged_alone_and_it
 
 
 def test_what_is_shown_while_it_goes_has_the_level_with_its_unit_and_a_time_that_falls(case: Case) -> None:
-    whole = case.search()
+    whole = case.search(shows=True)
     assert [load.purpose for load in case.seen] == [each.purpose for each in whole.steps]
     assert {load.curve for load in case.seen} == {"health" if case.of_rates else "azure latency"}
     assert case.seen[1].level == ("36/s" if case.of_rates else "500 ms")

@@ -51,7 +51,7 @@ def along(path: Sequence[Outcome]) -> Callable[[WantedLoad], Outcome]:
     return lambda _load: next(answers, "held")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), breaks=st.floats(0, 1), kind=st.sampled_from(["rates", "latency", "outage"]))
 def test_no_search_whose_loads_hold_or_break_takes_longer_from_any_load_on(
     tmp_path: Path, seed: int, breaks: float, kind: str
