@@ -19,6 +19,7 @@ from harness.rundir.yardstick import Yardstick
 from harness.scenario.load import dry_plan
 from harness.search.answers.conclusion import compare, sentence_of, verdict_of
 from harness.search.answers.replicas import replicas_for
+from harness.search.answers.short_soak import refuse_short_soak
 from harness.search.capacity import RateLoads, Settings, rate_curve, read_steps
 from harness.search.curve_driver import search_curves
 from harness.search.load_plans import not_judged, refuse_unsearchable, search_notes
@@ -84,6 +85,8 @@ def search_capacity(
             "give a capacity.json of the same scenario",
         )
     faults = curves_of(plan, asked.faults)
+    rules = [RateLoads(plan, fault, settings) for fault in faults]
+    refuse_short_soak(plan, [gate for each in rules for gate in each.gates.gates], settings.soak_ms, None)
     seed = cell.loaded.scenario.seed if session.options.seed is None else session.options.seed
     this = asked_search("capacity", plan, seed, asdict(settings))
     folder = search_folder(session.options.out, cell.loaded.scenario.name, asked.resume, this)
@@ -93,7 +96,7 @@ def search_capacity(
     before_ms = yardstick.measure_ms()
     with StackLoads(session, cell, folder, seed=seed, most_per_s=settings.most_per_s) as stack:
         stack.count_from(sum(1 for _ in folder.glob("load-*")))
-        every = [(RateLoads(plan, fault, settings), recorded[fault]) for fault in faults]
+        every = [(each, recorded[each.fault]) for each in rules]
         found = search_curves(stack, every, folder=folder, say=session.display.note, show=show)
     cores = usable_cores()
     curves = [rate_curve(loads, searched, cores) for (loads, _), searched in zip(every, found, strict=False)]

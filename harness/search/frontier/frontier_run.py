@@ -16,6 +16,7 @@ from harness.rundir.searches.frontier import FILE, FrontierCurve, FrontierKind, 
 from harness.rundir.yardstick import Yardstick
 from harness.scenario.load import dry_plan
 from harness.scenario.planning.timeline import RECOVERY_MS
+from harness.search.answers.short_soak import refuse_short_soak
 from harness.search.capacity_run import usable_cores
 from harness.search.curve_driver import search_curves
 from harness.search.frontier.answer import frontier_sentence, frontier_verdict
@@ -121,10 +122,10 @@ def search_frontier(
     """Search every curve. An interruption ends it early; what was certified by then is in the results.
 
     `resume`: the directory of a search that was interrupted. `show`: called several times a second with the load that
-    is under way. Raises UsageError before anything is started, RigError if
-    the stack does not come up.
+    is under way. Raises UsageError before anything is started, RigError if the stack does not come up.
     """
     targets = tuple(curve.target for curve in search.curves)
+    _refuse_short_soak(search)
     scenario = search.cell.loaded.scenario
     seed = scenario.seed if session.options.seed is None else session.options.seed
     this = asked_search("frontier", search.curves[0].plan, seed, search.asked)
@@ -144,6 +145,13 @@ def search_frontier(
     results = _results(search, curves, machine=machine, seed=seed, interrupted=isinstance(found[-1].ended, Interrupted))
     write_frontier(folder, results)
     return folder, results
+
+
+def _refuse_short_soak(search: PlannedSearch) -> None:
+    """Raises UsageError if a gate could not pass in a soak. Those of an outage are as long as its gate needs."""
+    for curve in search.curves:
+        if not curve.is_outage:
+            refuse_short_soak(curve.plan, curve.gates.broken, search.settings.soak_ms, curve.rate_per_s)
 
 
 def write_frontier(folder: Path, results: FrontierResults) -> None:
