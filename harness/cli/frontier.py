@@ -12,7 +12,7 @@ import click
 
 from harness.cli.capacity import WORDS, cell_of
 from harness.cli.display import output
-from harness.cli.options import Quantity, search_options
+from harness.cli.options import Quantity, remote_worker_options, search_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _SHARE = Quantity("share")
 )
 @click.option("--within", type=_SHARE, help="How far apart the two answers may be; default: 25%, 100% with --all.")
 @search_options
+@remote_worker_options
 def frontier_command(
     *,
     scenario: str,
@@ -59,6 +60,9 @@ def frontier_command(
     sets: tuple[str, ...],
     allowed: tuple[str, ...],
     workers: int,
+    expect_workers: int | None,
+    listen: str | None,
+    token_file: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -70,13 +74,15 @@ def frontier_command(
     """
     from harness.cli.display.live import make_display
     from harness.run.invocation import load_all, targets_of
+    from harness.run.remote_load import workers_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
     from harness.search.frontier.frontier_run import search_frontier
     from harness.target_allowlist import refuse_foreign_targets
 
     _refuse_words(upstream, kind, every=every, levels=(first, most), within=within)
-    (loaded,) = load_all([scenario], sets, ())
+    workers, remote = workers_of(workers, expect_workers, listen, token_file)
+    (loaded,) = load_all([scenario], sets, (), load_is_elsewhere=remote is not None)
     cell = cell_of(loaded, only)
     display = make_display(quiet=quiet)
     for warning in loaded.warnings:
@@ -85,7 +91,7 @@ def frontier_command(
     settings = _settings(cell, within, every=every, step=step, soak=soak)
     search = _planned(cell, settings, upstream, kind, levels=(first, most))
     _announce(search, display.note, confirmed=yes or not every)
-    options = Options(out, seed, sets, workers, allowed=allowed)
+    options = Options(out, seed, sets, workers, remote, allowed=allowed)
     with Stopper() as stopper:
         folder, results = search_frontier(Session(options, display, stopper), search, resume)
     _show(results, folder, as_json=as_json, quiet=quiet)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness import __version__
 from harness.errors import Interrupted, RigError, ServiceGone, UsageError
 from harness.run import yardstick
+from harness.run.remote_load import refuse_unusable_workers
 from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
 from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, LoadStep, RateCurve
 from harness.rundir.yardstick import Yardstick
@@ -83,6 +84,7 @@ def search_capacity(
             "give a capacity.json of the same scenario",
         )
     faults = curves_of(plan, asked.faults)
+    refuse_unusable_workers(plan, session.options.remote)
     seed = cell.loaded.scenario.seed if session.options.seed is None else session.options.seed
     this = asked_search("capacity", plan, seed, asdict(settings))
     folder = search_folder(session.options.out, cell.loaded.scenario.name, asked.resume, this)

@@ -108,3 +108,8 @@ def test_where_the_load_generator_gave_out_the_answer_says_at_which_rate_and_why
     )
     refuted = step(50, "broke", purpose="refute")
     assert would_decide([*steps, refuted], PLAN) == ""
+
+
+def test_a_load_whose_generator_gave_out_below_a_rate_that_passed_leaves_nothing_open() -> None:
+    killed = step(20, "generator", reason="locust-0 ended with signal 9")
+    assert would_decide([killed, step(20), step(36), soak(36, "held", gate("pass"))], PLAN) == ""

@@ -151,6 +151,7 @@ def test_an_interruption_keeps_what_was_certified_and_can_be_taken_up_again(
 ) -> None:
     whole, _ = searched(MadeUp(100), plan, tmp_path, monkeypatch)
     loads = len(whole.steps)
+    assert {step.purpose for step in whole.steps[1:]} == {"explore", "return", "soak", "refute"}
     for after in range(1, loads):
         folder = tmp_path / str(after)
         folder.mkdir()
@@ -160,7 +161,11 @@ def test_an_interruption_keeps_what_was_certified_and_can_be_taken_up_again(
         )  # fmt: skip
         assert isinstance(ended, Interrupted)
         assert stopped.ended_by == "interrupted"
-        assert len(stopped.steps) == after
+        kept, answered = (
+            [(step.purpose, step.rate_per_s, step.outcome) for step in steps]
+            for steps in (stopped.steps, whole.steps[:after])
+        )
+        assert kept == answered, "also what was certified, whatever load came then"
         recorded = read_steps(folder, (None,))[None]
         resumed, ended = searched(MadeUp(100), plan, folder, monkeypatch, recorded=recorded)
         assert ended is None

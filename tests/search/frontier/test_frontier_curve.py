@@ -160,6 +160,7 @@ def test_an_interruption_keeps_what_was_certified_and_can_be_taken_up_again(tmp_
     loads = loads_of(tmp_path)
     (tmp_path / "whole").mkdir()
     whole, _ = searched(MadeUp(1_000), loads, tmp_path / "whole")
+    assert {step.purpose for step in whole.steps[1:]} == {"explore", "return", "soak", "refute"}
     for after in range(1, len(whole.steps)):
         folder = tmp_path / str(after)
         folder.mkdir()
