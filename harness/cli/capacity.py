@@ -81,7 +81,7 @@ def capacity_command(
     from harness.search.capacity_run import Asked, read_capacity, search_capacity
 
     workers, remote = workers_of(workers, expect_workers, listen, token_file)
-    loaded = _loaded(scenario, sets, allowed, load_is_elsewhere=remote is not None)
+    loaded = load_searched(scenario, sets, allowed, load_is_elsewhere=remote is not None)
     cell, (display, show) = cell_of(loaded, only), _display(loaded, quiet=quiet)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
     base = read_capacity(baseline) if baseline else None
@@ -93,10 +93,10 @@ def capacity_command(
     return tell(results, folder, as_json=as_json, quiet=quiet)
 
 
-def _loaded(
+def load_searched(
     scenario: str, sets: tuple[str, ...], allowed: tuple[str, ...], *, load_is_elsewhere: bool
 ) -> LoadedScenario:
-    """Raises ScenarioErrors, and UsageError for a target that is not allowed."""
+    """The scenario of a search. Raises ScenarioErrors, and UsageError for a target that is not allowed."""
     from harness.run.invocation import load_all, targets_of
     from harness.target_allowlist import refuse_foreign_targets
 

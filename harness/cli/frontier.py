@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from harness.cli.capacity import WORDS, cell_of
+from harness.cli.capacity import WORDS, cell_of, load_searched
 from harness.cli.display import output
 from harness.cli.options import Quantity, remote_worker_options, search_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
+    from harness.run.progress import Display
     from harness.rundir.searches.frontier import FrontierKind, FrontierResults
+    from harness.scenario import LoadedScenario
     from harness.scenario.planner import LoadedCell
     from harness.search.frontier.frontier_run import PlannedSearch
     from harness.search.frontier.level_loads import FrontierSettings
@@ -72,41 +74,46 @@ def frontier_command(
     delay (latency), of a share of calls that fail or are never answered (errors, hang), of the length of a
     hang of all calls, after which the service must recover (outage). Exit codes are those of capacity.
     """
-    from harness.cli.display.live import make_display
-    from harness.run.invocation import load_all, targets_of
     from harness.run.remote_load import workers_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
     from harness.search.frontier.frontier_run import search_frontier
-    from harness.target_allowlist import refuse_foreign_targets
 
     _refuse_words(upstream, kind, every=every, levels=(first, most), within=within)
     workers, remote = workers_of(workers, expect_workers, listen, token_file)
-    (loaded,) = load_all([scenario], sets, (), load_is_elsewhere=remote is not None)
-    cell = cell_of(loaded, only)
+    loaded = load_searched(scenario, sets, allowed, load_is_elsewhere=remote is not None)
+    cell, display = cell_of(loaded, only), _display(loaded, quiet=quiet)
+    search = _planned(
+        cell, _settings(cell, within, every=every, step=step, soak=soak), upstream, kind, levels=(first, most)
+    )
+    _announce(search, display.note, confirmed=yes or not every)
+    with Stopper() as stopper:
+        session = Session(Options(out, seed, sets, workers, remote, allowed=allowed), display, stopper)
+        folder, results = search_frontier(session, search, resume)
+    return _show(results, folder, as_json=as_json, quiet=quiet)
+
+
+def _display(loaded: LoadedScenario, *, quiet: bool) -> Display:
+    """The display of the search, with the warnings about the scenario."""
+    from harness.cli.display.live import make_display
+
     display = make_display(quiet=quiet)
     for warning in loaded.warnings:
         display.note(output.spell(warning, kind="warning"))
-    refuse_foreign_targets(targets_of([loaded]), allowed)
-    settings = _settings(cell, within, every=every, step=step, soak=soak)
-    search = _planned(cell, settings, upstream, kind, levels=(first, most))
-    _announce(search, display.note, confirmed=yes or not every)
-    options = Options(out, seed, sets, workers, remote, allowed=allowed)
-    with Stopper() as stopper:
-        folder, results = search_frontier(Session(options, display, stopper), search, resume)
-    _show(results, folder, as_json=as_json, quiet=quiet)
-    return results.exit_code
+    return display
 
 
-def _show(results: FrontierResults, folder: Path, *, as_json: bool, quiet: bool) -> None:
+def _show(results: FrontierResults, folder: Path, *, as_json: bool, quiet: bool) -> int:
+    """Print the answer on stdout; the exit code."""
     if as_json:
         output.document(results.model_dump(mode="json"))
-        return
+        return results.exit_code
     if not quiet:
         _print(results)
         if results.interrupted or results.verdict == "rig_failure":
             output.say(f"to go on from here, add to the same command: --resume {shlex.quote(str(folder))}")
     output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
+    return results.exit_code
 
 
 def _refuse_words(
