@@ -31,13 +31,14 @@ NOT_KNOWN: Final = Limiter(kind="not_known", witness="not known: nothing that ca
 def limiter_of(steps: Sequence[LoadStep], *, cores: float | None, capacities: dict[str, int]) -> Limiter:
     """The limiter by the steps of one curve. `cores`: how many the service may use; None: unknown. `capacities`: of the
     fakes that have one, by upstream."""
-    broke = min((step for step in steps if step.outcome == "broke"), key=lambda step: step.rate_per_s, default=None)
+    broken = [step for step in steps if step.outcome == "broke"]
+    broke = min(broken, key=lambda step: (step.rate_per_s, -step.seconds), default=None)
     if broke is None:
         return Limiter(kind="not_known", witness="nothing broke, so nothing stopped it")
     held = [step for step in steps if step.outcome == "held" and step.rate_per_s < broke.rate_per_s]
     before = max(held, key=lambda step: step.rate_per_s, default=None)
     first = min(held, key=lambda step: step.rate_per_s, default=None)
-    overloaded = max((step for step in steps if step.outcome == "broke"), key=lambda step: step.rate_per_s)
+    overloaded = max(broken, key=lambda step: (step.rate_per_s, step.seconds))
     return (
         _service_ended(broke)
         or _cpu(broke, cores)

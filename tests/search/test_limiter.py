@@ -60,7 +60,8 @@ FULL: dict[str, Any] = {"open_most": 5, "open_mean": 4.9, "open_limit": 5, "refi
         ({"connections_most": 1}, "upstream_calls"),
         ({"connections_most": 8}, "not_known"),
         ({"open_mean": 1.0}, "not_known"),
-        ({"refill_ratio": 0.9}, "not_known"),
+        ({"refill_ratio": 0.4}, "not_known"),
+        ({"open_mean": 4.7}, "not_known"),
         ({"refill_ratio": None}, "not_known"),
         ({"open_limit": None}, "not_known"),
     ],
@@ -95,7 +96,7 @@ def test_a_thread_more_is_no_pool_that_carries_the_requests() -> None:
 
 def test_threads_are_named_before_the_calls_that_they_make() -> None:
     def has(count: int, in_flight: float) -> dict[str, Any]:
-        calls = upstream("gcp", open_limit=count - 4, open_mean=count - 4.5, refill_ratio=0.1)
+        calls = upstream("gcp", open_limit=count - 4, open_mean=count - 4.1, refill_ratio=0.1)
         return {"threads_most": count, "in_flight_mean": in_flight, "upstreams": (calls,)}
 
     found = {"first": has(10, 2), "held": has(40, 20), "broke": has(64, 40), "most": has(64, 300)}

@@ -6,7 +6,9 @@ client keeps as many as it once needed, most of them idle. So all of this must h
 lowest rate and in the one that broke at the highest:
 
 1. The limit that fits best is nearly the same in both (`PLATEAU`).
-2. It is filled: on average `FULL` of it or more is open. Delays that Toxiproxy injects are part of a call's time.
+2. It is filled: on average `FULL` of it or more is open, and a place that is free is taken again within
+   `REFILLED_WITHIN_S` (Little's law: free places by calls a second). Delays that Toxiproxy injects are part of a call's
+   time.
 3. Calls begin as others end: `refill_ratio` (`harness.search.witnesses.open_calls`) is at most `REFILLS`. A bottleneck
    elsewhere does not know when a call ends.
 4. No connection is idle, where connections were counted: a client with idle ones does not wait for one. Fewer
@@ -24,7 +26,8 @@ from harness.rundir.searches.capacity import Limiter, LoadStep, StepUpstream
 PLATEAU: Final = 1.05
 """A count that grew by less than this factor while the rate grew stands at a plateau."""
 FULL: Final = 0.9
-REFILLS: Final = 0.5
+REFILLED_WITHIN_S: Final = 0.02
+REFILLS: Final = 0.3
 
 
 def limited_calls(broke: LoadStep, overloaded: LoadStep) -> Limiter | None:
@@ -55,6 +58,8 @@ def _are_limited(loads: tuple[StepUpstream, StepUpstream]) -> bool:
 
 def _is_refilled(upstream: StepUpstream) -> bool:
     limit, mean, ratio = upstream.open_limit, upstream.open_mean, upstream.refill_ratio
-    if limit is None or mean is None or ratio is None or mean < FULL * limit or ratio > REFILLS:
+    if limit is None or mean is None or ratio is None or not upstream.calls_per_s:
+        return False
+    if mean < FULL * limit or limit - mean > REFILLED_WITHIN_S * upstream.calls_per_s or ratio > REFILLS:
         return False
     return upstream.connections_most is None or upstream.connections_most <= PLATEAU * limit + 1

@@ -15,8 +15,8 @@ and ends in order of time from 0: then begin k + N follows end k at once, howeve
   `begin[k + m] - begin[k]` for all m < N: behind a bottleneck that works in a fixed time the begins repeat themselves
   after as many as it works on at once.
 
-The ratio is that to the larger of the two. It stays at 1 and above without a limit, unless a bottleneck elsewhere takes
-as long as a call and works on as many at once; nothing that is seen from outside tells these apart.
+The ratio is that to the larger of the two. Without a limit it is about 1, and seldom below 0.7, unless a bottleneck
+elsewhere takes as long as a call and works on as many at once; nothing that is seen from outside tells these apart.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ from harness.units import NS_PER_MS
 if TYPE_CHECKING:
     from harness.rundir.planned.fault import PlannedFault
 
-LIMIT_LEAST: Final = 0.9
-"""The limit is sought from this share of the most open calls on: who gives up ends a little before the request does."""
+LIMIT_LEAST: Final = 0.95
+"""The limit is sought from this share of the most open calls on, or one less: a call that is given up ends a little
+before its request does."""
+RESOLUTION_NS: Final = 0.1 * NS_PER_MS
+"""A smaller spread is none: what it consists of is not the service's."""
 PAIRS_LEAST: Final = 30
 PAIRS_MOST: Final = 1_000
 READINGS_LEAST: Final = 4
@@ -109,12 +112,12 @@ def open_calls(begun_ns: Times, ended_ns: Times, begin_ns: int, end_ns: int) -> 
     later = np.arange(max(first, most, last - PAIRS_MOST), last)
     if len(later) < PAIRS_LEAST:
         return OpenCalls(mean, most)
-    least = max(1, math.floor(LIMIT_LEAST * most))
+    least = max(1, min(most - 1, math.floor(LIMIT_LEAST * most)))
     refill = {count: _spread(begun[later] - ended[later - count]) for count in range(least, most + 1)}
     limit = min(refill, key=lambda count: refill[count])
     repeats = [_spread(begun[later] - begun[later - count]) for count in range(1, limit + 1)]
-    other = max(repeats[-1], min(repeats[:-1], default=0.0))
-    return OpenCalls(mean, most, limit, refill[limit] / other if other > 0 else None)
+    other = max(repeats[-1], min(repeats[:-1], default=RESOLUTION_NS))
+    return OpenCalls(mean, most, limit, refill[limit] / other)
 
 
 def listener_use(lines: Iterable[CanaryLine], upstream: str, begin_ns: int, end_ns: int) -> ListenerUse:
@@ -136,4 +139,4 @@ def _spread(times: Times) -> float:
     """The distance of the quartiles."""
     low, high = len(times) // 4, len(times) - 1 - len(times) // 4
     ordered = np.partition(times, (low, high))  # np.percentile takes ten times as long
-    return float(ordered[high] - ordered[low])
+    return max(RESOLUTION_NS, float(ordered[high] - ordered[low]))
