@@ -301,5 +301,5 @@ def test_too_little_says_nothing() -> None:
     assert (short.most, short.limit, short.refill_ratio) == (1, None, None)
     lines = [Connections(upstream="azure", t_ns=second * 10**9, count=8) for second in range(2)]
     assert listener_use(lines, "azure", 0, 10**10).most is None
-    unread = [*lines, Connections(upstream="azure", t_ns=3 * 10**9, count=None, detail="refused")]
+    unread = [*lines, Connections(upstream="azure", t_ns=2 * 10**9, count=None, detail="refused")]
     assert listener_use(unread, "azure", 0, 10**10).most is None

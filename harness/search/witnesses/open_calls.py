@@ -43,7 +43,7 @@ RESOLUTION_NS: Final = 0.1 * NS_PER_MS
 """A smaller spread is none: what it consists of is not the service's."""
 PAIRS_LEAST: Final = 30
 PAIRS_MOST: Final = 1_000
-READINGS_LEAST: Final = 4
+READINGS_LEAST: Final = 3
 Times = NDArray[np.int64]
 
 
