@@ -82,7 +82,7 @@ def capacity_command(
 
     workers, remote = workers_of(workers, expect_workers, listen, token_file)
     loaded = load_searched(scenario, sets, allowed, load_is_elsewhere=remote is not None)
-    cell, (display, show) = cell_of(loaded, only), _display(loaded, quiet=quiet)
+    cell, (display, show) = cell_of(loaded, only), search_display(loaded, quiet=quiet)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
     base = read_capacity(baseline) if baseline else None
     asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop, target)
@@ -105,7 +105,7 @@ def load_searched(
     return loaded
 
 
-def _display(loaded: LoadedScenario, *, quiet: bool) -> tuple[Display, Callable[[SearchState], None]]:
+def search_display(loaded: LoadedScenario, *, quiet: bool) -> tuple[Display, Callable[[SearchState], None]]:
     """The display of the search, with the warnings about the scenario, and what shows a load that is under way."""
     from harness.cli.display.search_panel import make_search_display
 
@@ -189,12 +189,15 @@ def _settings(
 
 
 def _announcement(loaded: LoadedScenario, settings: Settings, faults: tuple[str, ...] | None) -> str:
-    from harness.search.capacity import longest_s, usual_s
+    from harness.scenario.load import dry_plan
+    from harness.search.capacity_run import curves_of
+    from harness.search.search_times import STACK_MS, times_text
 
-    curves = 1 + (len(loaded.scenario.faults) if faults is None else len(faults))
-    usual, most = (format_duration(1000 * curves * each(settings)) for each in (usual_s, longest_s))
+    plan, _ = dry_plan(loaded.checked)
+    curves = len(curves_of(plan, faults))
+    times = settings.times(plan.load.drain_ms)
+    how_long = times_text(STACK_MS + curves * times.usual_ms(), STACK_MS + curves * times.longest_ms())
     named = "health" if curves == 1 else f"health and {curves - 1} with a fault on"
-    how_long = f"usually about {usual}, at most {most}"
     return f"{loaded.scenario.name}: capacity, {named}; from {settings.first_per_s:g}/s; {how_long}"
 
 

@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from harness.cli.capacity import WORDS, cell_of, load_searched
+from harness.cli.capacity import WORDS, cell_of, load_searched, search_display
 from harness.cli.display import output
 from harness.cli.options import Quantity, remote_worker_options, search_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
-    from harness.run.progress import Display
     from harness.rundir.searches.frontier import FrontierKind, FrontierResults
-    from harness.scenario import LoadedScenario
     from harness.scenario.planner import LoadedCell
     from harness.search.frontier.frontier_run import PlannedSearch
     from harness.search.frontier.level_loads import FrontierSettings
 
 KINDS: Final = ("latency", "errors", "hang", "outage")
 WITHIN: Final = 0.25
-LONG_S: Final = 1800.0
+LONG_MS: Final = 1_800_000.0
 """`--all` takes no longer unless it is confirmed."""
 _SHARE = Quantity("share")
 
@@ -74,6 +72,7 @@ def frontier_command(
     delay (latency), of a share of calls that fail or are never answered (errors, hang), of the length of a
     hang of all calls, after which the service must recover (outage). Exit codes are those of capacity.
     """
+    from harness.cli.display.search_panel import closing
     from harness.run.remote_load import workers_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
@@ -82,25 +81,15 @@ def frontier_command(
     _refuse_words(upstream, kind, every=every, levels=(first, most), within=within)
     workers, remote = workers_of(workers, expect_workers, listen, token_file)
     loaded = load_searched(scenario, sets, allowed, load_is_elsewhere=remote is not None)
-    cell, display = cell_of(loaded, only), _display(loaded, quiet=quiet)
+    cell, (display, show) = cell_of(loaded, only), search_display(loaded, quiet=quiet)
     search = _planned(
         cell, _settings(cell, within, every=every, step=step, soak=soak), upstream, kind, levels=(first, most)
     )
     _announce(search, display.note, confirmed=yes or not every)
-    with Stopper() as stopper:
+    with Stopper() as stopper, closing(display):
         session = Session(Options(out, seed, sets, workers, remote, allowed=allowed), display, stopper)
-        folder, results = search_frontier(session, search, resume)
+        folder, results = search_frontier(session, search, resume, show)
     return _show(results, folder, as_json=as_json, quiet=quiet)
-
-
-def _display(loaded: LoadedScenario, *, quiet: bool) -> Display:
-    """The display of the search, with the warnings about the scenario."""
-    from harness.cli.display.live import make_display
-
-    display = make_display(quiet=quiet)
-    for warning in loaded.warnings:
-        display.note(output.spell(warning, kind="warning"))
-    return display
 
 
 def _show(results: FrontierResults, folder: Path, *, as_json: bool, quiet: bool) -> int:
@@ -172,18 +161,19 @@ def _level(kind: FrontierKind, option: str, text: str | None) -> float | None:
 def _announce(search: PlannedSearch, note: Callable[[str], None], *, confirmed: bool) -> None:
     """Say what will be searched and how long it may take. Raises UsageError if that is long and not confirmed."""
     from harness.errors import UsageError
+    from harness.search.search_times import times_text
 
-    longest_s = search.longest_s
+    longest_ms = search.longest_ms
     listed = "; ".join(f"{curve.target.upstream} {curve.target.kind}" for curve in search.curves)
     lines = [
         f"{search.cell.loaded.scenario.name}: frontier of {listed}; at {search.curves[0].rate_per_s:g}/s; "
-        f"at most about {format_duration(1000 * longest_s)}"
+        f"{times_text(search.usual_ms, longest_ms)}"
     ]
     lines += [f"not searched: {reason}" for reason in search.left_out.values()]
     note("\n".join(lines))
-    if not confirmed and longest_s > LONG_S:
+    if not confirmed and longest_ms > LONG_MS:
         raise UsageError(
-            f"--all may take up to about {format_duration(1000 * longest_s)} here; nothing was started",
+            f"--all may take up to about {format_duration(longest_ms)} here; nothing was started",
             "give --yes, or shorten it with --step and --soak, or search one with --upstream and --kind",
         )
 
