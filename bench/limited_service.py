@@ -4,22 +4,28 @@
     python bench/limited_service.py PORT cpu WORK_MS
     python bench/limited_service.py PORT collapse WORKERS WORK_MS
     python bench/limited_service.py PORT threads WORKERS UPSTREAM_URL
+    python bench/limited_service.py PORT connections WORKERS UPSTREAM_URL
+    python bench/limited_service.py PORT backlog LENGTH WORK_MS
 
 `pool`: so many requests are worked on at once, each for a fixed time; more wait in a queue without bound. `cpu`: one
 event loop that computes for a fixed processor time a request. `collapse`: a pool whose callers give up: each request
 that waited for longer than `PATIENCE_S` has been sent again by then, and the old one is worked on all the same. Once
 the queue is that long it never empties by itself. `threads`: so many threads, started as they are needed; each asks the
-upstream and waits for its answer.
+upstream and waits for its answer. `connections`: an event loop whose pool has so many connections to the upstream; a
+request waits until one is free. `backlog`: one connection is accepted, answered and closed after the other, and the
+kernel keeps a queue of so many in between.
 """
 
 from __future__ import annotations
 
 import asyncio
 import http.client
+import socket
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -96,6 +102,41 @@ class Threads:
             raise
 
 
+class Connections:
+    """A pool of connections that are kept, opened as they are needed; the one that was used last is taken first."""
+
+    def __init__(self, most: int, upstream_url: str) -> None:
+        self._free = asyncio.Semaphore(most)
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        address = urlsplit(upstream_url)
+        self._host, self._port = address.hostname, address.port
+
+    async def answer(self, head: bytes) -> None:
+        own = [line for line in head.split(b"\r\n") if line.lower().startswith(SEQ_HEADER.encode())]
+        async with self._free:
+            reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
+            try:
+                writer.write(b"\r\n".join([b"GET / HTTP/1.1", b"Host: upstream", *own, b"", b""]))
+                answer = await reader.readuntil(b"\r\n\r\n")
+                lengths = [line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+                await reader.readexactly(int(lengths[0].partition(b":")[2]))
+            except BaseException:
+                writer.close()
+                raise
+            self._idle.append((reader, writer))
+
+
+def serve_one_by_one(port: int, backlog: int, work_s: float) -> None:
+    with socket.create_server(("127.0.0.1", port), backlog=backlog) as server:
+        while True:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.settimeout(UPSTREAM_TIMEOUT_S)
+                if not connection.recv(65_536).startswith(HEALTH):
+                    time.sleep(work_s)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+
+
 async def serve(port: int, service: Limited) -> None:
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -117,10 +158,15 @@ async def serve(port: int, service: Limited) -> None:
 def main() -> None:
     port, kind, *figures = sys.argv[1:]
     service: Limited
+    if kind == "backlog":
+        serve_one_by_one(int(port), int(figures[0]), float(figures[1]) / 1000)
+        return
     if kind == "cpu":
         service = Processor(float(figures[0]) / 1000)
     elif kind == "threads":
         service = Threads(int(figures[0]), figures[1])
+    elif kind == "connections":
+        service = Connections(int(figures[0]), figures[1])
     else:
         service = Pool(int(figures[0]), float(figures[1]) / 1000, collapses=kind == "collapse")
     asyncio.run(serve(int(port), service))

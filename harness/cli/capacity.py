@@ -81,8 +81,8 @@ def capacity_command(
     from harness.search.capacity_run import Asked, read_capacity, search_capacity
 
     workers, remote = workers_of(workers, expect_workers, listen, token_file)
-    loaded = _loaded(scenario, sets, allowed, load_is_elsewhere=remote is not None)
-    cell, (display, show) = cell_of(loaded, only), _display(loaded, quiet=quiet)
+    loaded = load_searched(scenario, sets, allowed, load_is_elsewhere=remote is not None)
+    cell, (display, show) = cell_of(loaded, only), search_display(loaded, quiet=quiet)
     settings = _settings(cell.loaded, first=first, to=to, within=within, step=step, soak=soak)
     base = read_capacity(baseline) if baseline else None
     asked = Asked(_faults(faults, no_faults=no_faults), resume, base, max_drop, target)
@@ -93,10 +93,10 @@ def capacity_command(
     return tell(results, folder, as_json=as_json, quiet=quiet)
 
 
-def _loaded(
+def load_searched(
     scenario: str, sets: tuple[str, ...], allowed: tuple[str, ...], *, load_is_elsewhere: bool
 ) -> LoadedScenario:
-    """Raises ScenarioErrors, and UsageError for a target that is not allowed."""
+    """The scenario of a search. Raises ScenarioErrors, and UsageError for a target that is not allowed."""
     from harness.run.invocation import load_all, targets_of
     from harness.target_allowlist import refuse_foreign_targets
 
@@ -105,7 +105,7 @@ def _loaded(
     return loaded
 
 
-def _display(loaded: LoadedScenario, *, quiet: bool) -> tuple[Display, Callable[[SearchState], None]]:
+def search_display(loaded: LoadedScenario, *, quiet: bool) -> tuple[Display, Callable[[SearchState], None]]:
     """The display of the search, with the warnings about the scenario, and what shows a load that is under way."""
     from harness.cli.display.search_panel import make_search_display
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from harness.cli.capacity import WORDS, cell_of
+from harness.cli.capacity import WORDS, cell_of, load_searched, search_display
 from harness.cli.display import output
-from harness.cli.options import Quantity, search_options
+from harness.cli.options import Quantity, remote_worker_options, search_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _SHARE = Quantity("share")
 )
 @click.option("--within", type=_SHARE, help="How far apart the two answers may be; default: 25%, 100% with --all.")
 @search_options
+@remote_worker_options
 def frontier_command(
     *,
     scenario: str,
@@ -59,6 +60,9 @@ def frontier_command(
     sets: tuple[str, ...],
     allowed: tuple[str, ...],
     workers: int,
+    expect_workers: int | None,
+    listen: str | None,
+    token_file: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -68,39 +72,37 @@ def frontier_command(
     delay (latency), of a share of calls that fail or are never answered (errors, hang), of the length of a
     hang of all calls, after which the service must recover (outage). Exit codes are those of capacity.
     """
-    from harness.cli.display.search_panel import closing, make_search_display
-    from harness.run.invocation import load_all, targets_of
+    from harness.cli.display.search_panel import closing
+    from harness.run.remote_load import workers_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
     from harness.search.frontier.frontier_run import search_frontier
-    from harness.target_allowlist import refuse_foreign_targets
 
     _refuse_words(upstream, kind, every=every, levels=(first, most), within=within)
-    (loaded,) = load_all([scenario], sets, ())
-    cell = cell_of(loaded, only)
-    display, show = make_search_display(quiet=quiet)
-    for warning in loaded.warnings:
-        display.note(output.spell(warning, kind="warning"))
-    refuse_foreign_targets(targets_of([loaded]), allowed)
-    settings = _settings(cell, within, every=every, step=step, soak=soak)
-    search = _planned(cell, settings, upstream, kind, levels=(first, most))
+    workers, remote = workers_of(workers, expect_workers, listen, token_file)
+    loaded = load_searched(scenario, sets, allowed, load_is_elsewhere=remote is not None)
+    cell, (display, show) = cell_of(loaded, only), search_display(loaded, quiet=quiet)
+    search = _planned(
+        cell, _settings(cell, within, every=every, step=step, soak=soak), upstream, kind, levels=(first, most)
+    )
     _announce(search, display.note, confirmed=yes or not every)
-    options = Options(out, seed, sets, workers, allowed=allowed)
     with Stopper() as stopper, closing(display):
-        folder, results = search_frontier(Session(options, display, stopper), search, resume, show)
-    _show(results, folder, as_json=as_json, quiet=quiet)
-    return results.exit_code
+        session = Session(Options(out, seed, sets, workers, remote, allowed=allowed), display, stopper)
+        folder, results = search_frontier(session, search, resume, show)
+    return _show(results, folder, as_json=as_json, quiet=quiet)
 
 
-def _show(results: FrontierResults, folder: Path, *, as_json: bool, quiet: bool) -> None:
+def _show(results: FrontierResults, folder: Path, *, as_json: bool, quiet: bool) -> int:
+    """Print the answer on stdout; the exit code."""
     if as_json:
         output.document(results.model_dump(mode="json"))
-        return
+        return results.exit_code
     if not quiet:
         _print(results)
         if results.interrupted or results.verdict == "rig_failure":
             output.say(f"to go on from here, add to the same command: --resume {shlex.quote(str(folder))}")
     output.say(f"{WORDS[results.verdict]} {results.scenario.name} {folder}")
+    return results.exit_code
 
 
 def _refuse_words(

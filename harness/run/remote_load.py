@@ -99,6 +99,14 @@ def refuse_unusable(address: Endpoint) -> None:
         ) from exc
 
 
+def refuse_unusable_workers(plan: Plan, remote: RemoteWorkers | None) -> None:
+    """For a search, before its directory is made and anything is started. `plan`: a dry one of the scenario. Raises
+    UsageError if workers on other machines could not reach the target, or cannot be waited for."""
+    if remote is not None:
+        with_remote_workers(plan, remote)
+        refuse_unusable(remote.listen)
+
+
 class JoinedWatch:
     """Says which workers have joined, as they do."""
 

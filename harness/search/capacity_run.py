@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness import __version__
 from harness.errors import Interrupted, RigError, UsageError
 from harness.run import yardstick
+from harness.run.remote_load import refuse_unusable_workers
 from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
 from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, RateCurve
 from harness.rundir.yardstick import Yardstick
@@ -85,6 +86,7 @@ def search_capacity(
             "give a capacity.json of the same scenario",
         )
     faults = curves_of(plan, asked.faults)
+    refuse_unusable_workers(plan, session.options.remote)
     rules = [RateLoads(plan, fault, settings) for fault in faults]
     refuse_short_soak(plan, [gate for each in rules for gate in each.gates.gates], settings.soak_ms, None)
     seed = cell.loaded.scenario.seed if session.options.seed is None else session.options.seed

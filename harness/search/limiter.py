@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from harness.rundir.searches.capacity import Limiter, LoadStep, StepUpstream
+from harness.rundir.searches.capacity import Limiter, LoadStep
+from harness.search.witnesses.call_limit import PLATEAU, limited_calls
 
 BUSY: Final = 0.9
 """The share of its cores, or a thread's share of one core, from which on the processor is the limit."""
 AT_CAPACITY: Final = 0.95
 """The share of a fake's `capacity` from which on it was full."""
-PLATEAU: Final = 1.05
-"""A count that grew by less than this factor while the rate grew by `GREW` stands at a plateau."""
 GREW: Final = 1.2
 REFUSED_LEAST: Final = 0.01
 """The share of a load's requests from which on those that found no connection stopped the service."""
@@ -32,13 +31,14 @@ NOT_KNOWN: Final = Limiter(kind="not_known", witness="not known: nothing that ca
 def limiter_of(steps: Sequence[LoadStep], *, cores: float | None, capacities: dict[str, int]) -> Limiter:
     """The limiter by the steps of one curve. `cores`: how many the service may use; None: unknown. `capacities`: of the
     fakes that have one, by upstream."""
-    broke = min((step for step in steps if step.outcome == "broke"), key=lambda step: step.rate_per_s, default=None)
+    broken = [step for step in steps if step.outcome == "broke"]
+    broke = min(broken, key=lambda step: (step.rate_per_s, -step.seconds), default=None)
     if broke is None:
         return Limiter(kind="not_known", witness="nothing broke, so nothing stopped it")
     held = [step for step in steps if step.outcome == "held" and step.rate_per_s < broke.rate_per_s]
     before = max(held, key=lambda step: step.rate_per_s, default=None)
     first = min(held, key=lambda step: step.rate_per_s, default=None)
-    overloaded = max((step for step in steps if step.outcome == "broke"), key=lambda step: step.rate_per_s)
+    overloaded = max(broken, key=lambda step: (step.rate_per_s, step.seconds))
     return (
         _service_ended(broke)
         or _cpu(broke, cores)
@@ -103,23 +103,9 @@ def _upstream_slower(first: LoadStep | None, broke: LoadStep) -> Limiter | None:
 
 
 def _upstream_calls(before: LoadStep | None, broke: LoadStep, overloaded: LoadStep) -> Limiter | None:
-    """A pool of connections: the calls open at an upstream stay at one number however many requests wait."""
     if before is None or overloaded.in_flight_mean < GREW * before.in_flight_mean:
         return None
-    for upstream in broke.upstreams:
-        at = [_named(step, upstream.name) for step in (broke, overloaded)]
-        most = [each.in_flight_most for each in at if each is not None and each.in_flight_most is not None]
-        means = [each.in_flight_mean for each in at if each is not None and each.in_flight_mean is not None]
-        if len(most) < 2 or not most[0] or max(most) > PLATEAU * min(most) or min(means) < BUSY * max(most):
-            continue
-        calls_per_s = upstream.calls_per_s or 0.0
-        witness = (
-            f"calls to {upstream.name}: {max(most)} open at once and never more, while requests in flight rose to "
-            f"{overloaded.in_flight_mean:.0f} (a pool of connections)"
-        )
-        figures = {"in_flight_most": float(max(most)), "calls_per_s": calls_per_s}
-        return Limiter(kind="upstream_calls", witness=witness, figures=figures)
-    return None
+    return limited_calls(broke, overloaded)
 
 
 def _gateway_refusals(broke: LoadStep) -> Limiter | None:
@@ -131,10 +117,6 @@ def _gateway_refusals(broke: LoadStep) -> Limiter | None:
         f"a second at {broke.rate_per_s:g}/s (its queue of connections is full)"
     )
     return Limiter(kind="gateway_refusals", witness=witness, figures={"refused": float(broke.refused)})
-
-
-def _named(step: LoadStep, name: str) -> StepUpstream | None:
-    return next((upstream for upstream in step.upstreams if upstream.name == name), None)
 
 
 def _count(

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from harness.errors import Interrupted, RigError
-from harness.run.remote_load import gateway_of, waiting_note, with_remote_workers
+from harness.run.remote_load import JoinedWatch, gateway_of, waiting_note, with_remote_workers
 from harness.run.run import DRAIN_MARGIN_MS, choose_toxiproxy, create_run_dir
 from harness.run.run_id import new_run_id
 from harness.rundir.plan import LoadPlan, Plan, PlannedGate
@@ -78,6 +78,8 @@ class StackLoads:
         self._stack: StackClient | None = None
         self._base: Plan | None = None
         self._service_pid: int | None = None
+        self._joined: JoinedWatch | None = None
+        self._said: set[str] = set()
         self._count = 0
 
     def __enter__(self) -> Self:
@@ -103,6 +105,7 @@ class StackLoads:
         else:
             plan = self._plan(run_id, spec, number)
             create_run_dir(run_dir, plan, self._cell.loaded.text, None)
+            self._joined = JoinedWatch(plan, run_dir, self._say_once)
             self._stack.load(plan, run_dir, self._watch)
         assert self._stack is not None
         threads = ThreadLoad(self._service_pid)
@@ -153,6 +156,7 @@ class StackLoads:
         self._base = self._with_slots(planned)
         plan = self._plan(run_id, spec, number)
         create_run_dir(run_dir, plan, self._cell.loaded.text, None)
+        self._joined = JoinedWatch(plan, run_dir, self._say_once)
         self._stack = StackClient(run_dir, plan, self._lease, choice)
         self._stack.up(self._watch)
 
@@ -190,8 +194,16 @@ class StackLoads:
 
     def _watch(self, event: object) -> None:
         self._session.stopper.check()
+        if self._joined is not None:
+            self._joined.look()
         if isinstance(event, ChildStarted) and event.child == SERVICE:
             self._service_pid = event.pid
+
+    def _say_once(self, text: str) -> None:
+        """Workers join anew for each load. That the same ones are back need not be said."""
+        if text not in self._said:
+            self._said.add(text)
+            self._session.display.note(text)
 
     def _follow(self, spec: LoadSpec, threads: ThreadLoad, tick: Callable[[float], None]) -> None:
         """Until every row is on disk. The user's stop ends the load early; what was recorded stays."""

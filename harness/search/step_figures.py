@@ -7,7 +7,7 @@ that it may have. In both a load that was not stationary broke, whatever the gat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -16,10 +16,11 @@ from harness.evidence import Evidence, Pool
 from harness.evidence.resources import ResourceSeries
 from harness.gates.quantiles import quantile_bounds
 from harness.rundir.finding_kind import FindingKind
-from harness.rundir.rows import NO_SEQ, Outcome
-from harness.rundir.searches.capacity import LoadStep, StepGate, StepOutcome, StepPurpose, StepUpstream
+from harness.rundir.rows import Outcome
+from harness.rundir.searches.capacity import LoadStep, StepGate, StepOutcome, StepPurpose
 from harness.search.stationary import mean_in_flight, not_stationary
 from harness.search.witnesses.refusals import refused
+from harness.search.witnesses.upstream_figures import upstream_figures
 from harness.statistics import Rule, nearest_rank
 from harness.units import NS_PER_MS, NS_PER_S, Span
 from harness.verdict import judge
@@ -110,7 +111,7 @@ def step_of(
         threads_most=_most(readings.threads),
         sockets_most=_most(readings.sockets),
         refused=refused(evidence.plan, run.run_dir, (begin_ns + offset_ns) / NS_PER_S, (end_ns + offset_ns) / NS_PER_S),
-        upstreams=tuple(_upstream(evidence, index, begin_ns, end_ns) for index in range(len(evidence.plan.upstreams))),
+        upstreams=tuple(upstream_figures(evidence, each, begin_ns, end_ns) for each in evidence.plan.upstreams),
     )
     return step, evidence
 
@@ -265,33 +266,3 @@ def _load_cores(evidence: Evidence, begin_ns: int, end_ns: int) -> float | None:
 def _most(figures: NDArray[np.float64]) -> int | None:
     known = figures[~np.isnan(figures)]
     return int(known.max()) if len(known) else None
-
-
-def _upstream(evidence: Evidence, index: int, begin_ns: int, end_ns: int) -> StepUpstream:
-    planned = evidence.plan.upstreams[index]
-    if not planned.records_calls:
-        return StepUpstream(name=planned.name, calls_per_s=None, p50_ms=None, in_flight_mean=None, in_flight_most=None)
-    calls: NDArray[Any] = evidence.calls[
-        (evidence.calls["upstream"] == planned.index) & (evidence.calls["seq"] != NO_SEQ)
-    ]
-    inside = calls[(calls["arrived_ns"] >= begin_ns) & (calls["arrived_ns"] < end_ns)]
-    seconds = (end_ns - begin_ns) / NS_PER_S
-    took_ms = np.sort(inside["done_ns"] - inside["arrived_ns"]) / NS_PER_MS
-    half = (begin_ns + end_ns) // 2
-    return StepUpstream(
-        name=planned.name,
-        calls_per_s=float(len(inside) / seconds),
-        p50_ms=float(nearest_rank(took_ms, [0.5])[0]) if len(took_ms) else None,
-        in_flight_mean=mean_in_flight(calls["arrived_ns"], calls["done_ns"], half, end_ns),
-        in_flight_most=_most_at_once(calls, begin_ns, end_ns),
-    )
-
-
-def _most_at_once(calls: NDArray[Any], begin_ns: int, end_ns: int) -> int:
-    """The largest number of calls that were open at one moment of [begin, end)."""
-    arrived, done = np.sort(calls["arrived_ns"]), np.sort(calls["done_ns"])
-    moments = arrived[(arrived >= begin_ns) & (arrived < end_ns)]
-    if not len(moments):
-        return 0
-    open_ = np.searchsorted(arrived, moments, "right") - np.searchsorted(done, moments, "right")
-    return int(open_.max())

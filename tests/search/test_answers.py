@@ -112,6 +112,11 @@ def test_where_the_load_generator_gave_out_the_answer_says_at_which_rate_and_why
     assert would_decide([*steps, refuted], PLAN) == ""
 
 
+def test_a_load_whose_generator_gave_out_below_a_rate_that_passed_leaves_nothing_open() -> None:
+    killed = step(20, "generator", reason="locust-0 ended with signal 9")
+    assert would_decide([killed, step(20), step(36), soak(36, "held", gate("pass"))], PLAN) == ""
+
+
 # ---------------------------------------------------------------- a soak that is too short
 
 

@@ -48,12 +48,33 @@ def test_an_upstream_that_became_slower() -> None:
     assert stopped_by(**same(**fast)) == "not_known"
 
 
-def test_calls_that_stay_at_one_number_while_requests_pile_up() -> None:
-    pool = {"upstreams": (upstream(in_flight_most=5, in_flight_mean=4.9),)}
+FULL: dict[str, Any] = {"open_most": 5, "open_mean": 4.9, "open_limit": 5, "refill_ratio": 0.1}
+"""A pool of five connections, each of which takes another call as soon as one has ended."""
+
+
+@pytest.mark.parametrize(
+    ("figures", "found"),
+    [
+        ({}, "upstream_calls"),
+        ({"connections_most": 5}, "upstream_calls"),
+        ({"connections_most": 1}, "upstream_calls"),
+        ({"connections_most": 8}, "not_known"),
+        ({"open_mean": 1.0}, "not_known"),
+        ({"refill_ratio": 0.4}, "not_known"),
+        ({"open_mean": 4.7}, "not_known"),
+        ({"refill_ratio": None}, "not_known"),
+        ({"open_limit": None}, "not_known"),
+    ],
+)
+def test_calls_that_stay_at_one_number_while_requests_pile_up(figures: dict[str, Any], found: str) -> None:
+    pool = {"upstreams": (upstream(**{**FULL, **figures}),)}
     piled = {"in_flight_mean": 80.0, **pool}
-    assert stopped_by(first=pool, held=pool, broke=pool, most=piled) == "upstream_calls"
-    idle = {"upstreams": (upstream(in_flight_most=5, in_flight_mean=1.0),)}
-    assert stopped_by(first=idle, held=idle, broke=idle, most={"in_flight_mean": 80.0, **idle}) == "not_known"
+    assert stopped_by(first=pool, held=pool, broke=pool, most=piled) == found
+
+
+def test_calls_of_which_more_were_open_in_the_steeper_load_are_not_limited() -> None:
+    pool, more = {"upstreams": (upstream(**FULL),)}, {"upstreams": (upstream(**{**FULL, "open_limit": 6}),)}
+    assert stopped_by(first=pool, held=pool, broke=pool, most={"in_flight_mean": 80.0, **more}) == "not_known"
 
 
 @pytest.mark.parametrize("what", ["threads", "sockets"])
@@ -75,7 +96,7 @@ def test_a_thread_more_is_no_pool_that_carries_the_requests() -> None:
 
 def test_threads_are_named_before_the_calls_that_they_make() -> None:
     def has(count: int, in_flight: float) -> dict[str, Any]:
-        calls = upstream("gcp", in_flight_most=count - 4, in_flight_mean=count - 4.5)
+        calls = upstream("gcp", open_limit=count - 4, open_mean=count - 4.1, refill_ratio=0.1)
         return {"threads_most": count, "in_flight_mean": in_flight, "upstreams": (calls,)}
 
     found = {"first": has(10, 2), "held": has(40, 20), "broke": has(64, 40), "most": has(64, 300)}

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.rundir.planned.fault import PlannedToxic
 from harness.rundir.rows import Outcome
 from harness.rundir.searches.capacity import LoadStep
 from harness.search.level_search import WantedLoad
 from harness.search.stack_loads import LoadRun
 from harness.search.step_figures import step_of
-from tests.rundir.recording import Recording, make_plan, record
+from tests.rundir.recording import Recording, make_plan, record, slow_fault
 
 GATE = "p99 < 800ms"
 EXPLORE = WantedLoad("explore", 40)
@@ -56,6 +57,28 @@ def test_a_load_that_broke_while_others_took_the_cores_says_nothing_of_the_servi
     assert step.outcome == "generator", step.reason
     some = judged(recording().slowed(0, 60_000, 900).beside(10, 14), tmp_path / "some")
     assert some.outcome == "broke"
+
+
+def delayed(by_ms: int, deadline_ms: float) -> Recording:
+    """An upstream whose answers Toxiproxy delays for the whole load, and a service that waits for each so long."""
+    fault = slow_fault(apply_ms=-1_000, remove_ms=70_000, delay_ms=by_ms).model_copy(
+        update={"toxics": (PlannedToxic(type="latency", stream="downstream", attributes={"latency": by_ms}),)}
+    )
+    plan = make_plan(duration_ms=60_000, gates=(GATE,), guard_ms=0, faults=[fault], gateway_timeout_ms=90_000)
+    return record(plan, policy="timeout", deadline_ms=deadline_ms)
+
+
+@pytest.mark.parametrize(("by_ms", "deadline_ms", "open_s"), [(500, 2_000.0, 0.56), (60_000, 1_000.0, 1.0)])
+def test_calls_are_open_for_the_service_until_their_delay_has_passed_or_their_request_has_ended(
+    tmp_path: Path, by_ms: int, deadline_ms: float, open_s: float
+) -> None:
+    azure, gcp, _ = judged(delayed(by_ms, deadline_ms), tmp_path).upstreams
+    assert azure.in_flight_mean == pytest.approx(40 * 0.065, rel=0.15), "what the upstream sees"
+    assert azure.open_mean == pytest.approx(40 * open_s, rel=0.1)
+    assert azure.open_mean is not None and azure.open_most is not None and azure.open_most > azure.open_mean
+    assert azure.refill_ratio is not None and azure.refill_ratio > 0.8, "nothing limits them"
+    assert (gcp.open_mean, gcp.open_most) == pytest.approx((gcp.in_flight_mean, gcp.in_flight_most), rel=0.3)
+    assert azure.connections_most is not None and gcp.connections_most is None
 
 
 def dropped(made: Recording, every: int) -> Recording:

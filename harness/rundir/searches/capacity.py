@@ -61,13 +61,26 @@ class StepGate(Frozen):
 
 
 class StepUpstream(Frozen):
-    """What the service asked of one upstream during a step. null: its calls are not recorded."""
+    """What the service asked of one upstream during a step. null: its calls are not recorded.
+
+    `in_flight`: calls that are with the upstream. `open`: those that the service has open, with the time for which a
+    fault delays them; null: too few. `connections`: of the service to the upstream; null: they are counted only where a
+    fault of the load acts on it.
+    """
 
     name: str
     calls_per_s: float | None
     p50_ms: float | None
     in_flight_mean: float | None
     in_flight_most: int | None
+    open_mean: float | None = None
+    open_most: int | None = None
+    open_limit: int | None = None
+    """The number that fits best as their limit."""
+    refill_ratio: float | None = None
+    """How closely calls begin as others end, if that is the limit: about 1 or more without any, near 0 at one."""
+    connections_mean: float | None = None
+    connections_most: int | None = None
 
 
 class LoadStep(Frozen):

@@ -24,11 +24,14 @@ ROUND_S: Final = 10
 
 
 def would_decide(steps: Sequence[LoadStep], plan: Plan) -> str:
-    """A sentence about the lowest rate at which the load generator gave out if nothing is refuted, about the undecided
-    soak of the highest rate if none passed, or about explorative loads that had nothing to judge. Empty: nothing is
-    missing."""
+    """A sentence about the lowest rate above what passed at which the load generator gave out if nothing is refuted,
+    about the undecided soak of the highest rate if none passed, or about explorative loads that had nothing to judge.
+    Empty: nothing is missing."""
     soaks = [step for step in steps if step.purpose == "soak"]
-    gave_out = [step for step in steps if step.outcome == "generator" and step.purpose != "return"]
+    passed = max((step.rate_per_s for step in soaks if step.outcome == "held"), default=0.0)
+    gave_out = [
+        step for step in steps if step.outcome == "generator" and step.purpose != "return" and step.rate_per_s > passed
+    ]
     if gave_out and not any(step.outcome == "broke" for step in steps if step.purpose == "refute"):
         step = min(gave_out, key=lambda each: each.rate_per_s)
         return f"at {step.rate_per_s:g}/s the load generator or the machine gave out: {step.reason}"

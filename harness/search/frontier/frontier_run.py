@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness import __version__
 from harness.errors import Interrupted, RigError, UsageError
 from harness.run import yardstick
+from harness.run.remote_load import refuse_unusable_workers
 from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
 from harness.rundir.searches.frontier import FILE, FrontierCurve, FrontierKind, FrontierResults
 from harness.rundir.yardstick import Yardstick
@@ -124,6 +125,7 @@ def search_frontier(
     `resume`: the directory of a search that was interrupted. `show`: called several times a second with the load that
     is under way. Raises UsageError before anything is started, RigError if the stack does not come up.
     """
+    refuse_unusable_workers(search.curves[0].plan, session.options.remote)
     targets = tuple(curve.target for curve in search.curves)
     _refuse_short_soak(search)
     scenario = search.cell.loaded.scenario
