@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,9 +19,14 @@ import pytest
 from harness.rundir.journal import read_journal
 from harness.rundir.plan import Plan
 from harness.toxiproxy.client import ToxiproxyClient
-from tests.run.real_runs import INCIDENT, LIGHT_INCIDENT, TAILGATE, Running, assert_nothing_left, run
+from tests.run.real_runs import INCIDENT, LIGHT_INCIDENT, TAILGATE, Running, assert_failed, assert_nothing_left, run
 
 pytestmark = pytest.mark.stack
+
+
+FALLEN = "[errors < 10% during azure-slow, p50 < 10s]"
+"""What a service without a timeout breaks. No latency limit is shorter, so that up to 100 ms of send lag do not matter:
+with one of 2 s, a busy machine makes most seconds late, and the FAIL a rig failure."""
 
 
 @pytest.mark.alone
@@ -68,7 +72,8 @@ def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
     """The service waits for the slow backend: real 504s of a real gateway."""
-    ran = run(tmp_path, LIGHT_INCIDENT, "--set", "service.rung=parallel", "--json", env=toxiproxy_env)
+    sets = ("--set", "service.rung=parallel", "--set", f"gates={FALLEN}")
+    ran = run(tmp_path, LIGHT_INCIDENT, *sets, "--json", env=toxiproxy_env)
     assert ran.code == 1, ran.stdout + ran.stderr
     assert ran.run_dir is not None
     assert json.loads(ran.stdout)["verdict"] == "fail"
@@ -80,7 +85,7 @@ def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_
     assert gateway_504 >= phase["outcomes"]["gateway_timeout"]
     before = (ran.run_dir / "results.json").read_bytes()
     judge = [TAILGATE, "judge", str(ran.run_dir)]
-    assert subprocess.run(judge, check=False, capture_output=True).returncode == 1
+    assert subprocess.run(judge, check=False, capture_output=True).returncode == ran.code
     assert (ran.run_dir / "results.json").read_bytes() == before
     os.truncate(ran.run_dir / "samples-0.bin", 64 * 10 + 5)
     judged = subprocess.run(judge, check=False, capture_output=True, text=True)
@@ -91,13 +96,16 @@ def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_
 @pytest.mark.nightly
 def test_fail_fast_stops_and_the_judge_agrees(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     """By day test_early_stop.py decides when, and test_warmup_runs.py stops runs."""
-    scenario = LIGHT_INCIDENT.replace("for: 7s", "for: 30s")
-    ran = run(tmp_path, scenario, "--set", "service.rung=parallel", "--fail-fast", env=toxiproxy_env)
-    assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
+    scenario = LIGHT_INCIDENT.replace(
+        "for: 7s", "for: 120s"
+    )  # late seconds do not count, so a busy machine stops later
+    sets = ("--set", "service.rung=parallel", "--set", f"gates={FALLEN}")
+    ran = run(tmp_path, scenario, *sets, "--fail-fast", env=toxiproxy_env)
+    assert_failed(ran)
     assert "a gate could no longer pass" in ran.results["run"]["stopped"]
     assert "can no longer pass" in ran.stderr
     whole = next(phase for phase in ran.results["phases"] if phase["name"] == "whole")
-    assert whole["n"] < 0.7 * 20 * 33
+    assert whole["n"] < 0.7 * 20 * 123
 
 
 # ---------------------------------------------------------------- who is to blame
@@ -171,12 +179,11 @@ def test_interrupted_runs_are_judged_as_such(
 
 
 @pytest.mark.beside
-def test_a_second_ctrl_c_skips_the_judging_never_the_rollback(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+def test_a_second_signal_skips_the_judging_never_the_rollback(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
     running.process.send_signal(signal.SIGINT)
-    time.sleep(0.1)  # a signal that is still pending would swallow the second one
-    running.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.SIGTERM)  # a SIGINT that is still pending would swallow another one
     ran = running.end()
     assert ran.code == 130
     assert not (run_dir / "results.json").exists()
@@ -306,7 +313,8 @@ def test_a_task_that_raises_before_it_sends_is_the_locustfiles_fault(
     assert "raised LookupError: no catalogue at buyer.py:16, before anything was sent, in" in ran.stderr
     assert ran.run_dir is not None
     results = json.loads((ran.run_dir / "results.json").read_text())
-    assert [note["kind"] for note in results["locustfile"] if note["kind"] != "ignored"] == ["raised"]
+    kinds = {note["kind"] for note in results["locustfile"]}
+    assert "raised" in kinds and kinds <= {"raised", "ignored", "waited"}
 
 
 @pytest.mark.beside
@@ -325,7 +333,7 @@ def test_a_users_locustfile_is_driven_at_the_planned_times_and_quiet_says_one_li
     assert set(kinds[2:]) <= {"waited"}
     whole = next(phase for phase in results["phases"] if phase["name"] == "whole")
     assert whole["no_request"] > 0
-    assert whole["outcomes"] == {"ok": whole["n"]}
+    assert whole["outcomes"]["ok"] > 0.9 * whole["n"], "all but those that a busy machine held up"
     assert {request["name"] for request in whole["requests"]} == {"page", "offers"}
 
 
@@ -448,9 +456,14 @@ class _Answers(BaseHTTPRequestHandler):
         return
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 512
+    """A connection that finds the queue full waits for a second."""
+
+
 @pytest.mark.beside
 def test_a_service_by_url_without_faults_or_gateway(tmp_path: Path) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+    server = _Server(("127.0.0.1", 0), _Answers)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         ran = run(

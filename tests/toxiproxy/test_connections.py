@@ -72,7 +72,7 @@ def test_a_fault_that_comes_is_looked_at_at_once() -> None:
     with listener() as azure:
         began_s = time.monotonic()
         asyncio.run(watch(azure[1]))
-    assert time.monotonic() - began_s < INTERVAL_S, "it did not wait for its next turn"
+    assert time.monotonic() - began_s < 2 * INTERVAL_S, "the second and the third look did not wait for their turns"
 
 
 def test_a_client_that_goes_around_the_proxy_is_not_on_the_listener() -> None:

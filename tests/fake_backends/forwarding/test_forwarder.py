@@ -427,7 +427,7 @@ def test_a_late_answer_is_the_origins_own(tmp_path: Path) -> None:
             assert (await it.get()).endswith(b"2]}")
             assert len(it.origin.requests) == 1
             rows = it.rows()
-            assert 299 <= late_ms(rows)[0] < 2_000
+            assert 299 <= late_ms(rows)[0] < 10_000
             assert rows["faults"].tolist() == [1]
 
     finish(main())
@@ -494,7 +494,7 @@ def test_a_capacity_queues_calls_before_the_origin(tmp_path: Path) -> None:
             await origin.head(reader, 1)
             open_now += 1
             most = max(most, open_now)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)  # until the others have come, also on a busy machine
             open_now -= 1
             writer.write(JSON)
             await writer.drain()

@@ -316,7 +316,8 @@ def test_a_proxy_that_is_closed_ends_its_connections() -> None:
             proxied(origin, False, False) as (proxy, port),
             talking(port, False) as talk,
         ):
-            await asyncio.sleep(0.05)
+            await talk.send(b"x\n")
+            assert await talk.receive() == b"x\n"
             assert proxy.open == 1
             await proxy.close()
             assert await talk.receive() == b""
