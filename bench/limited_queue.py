@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 SERVICE: Final = Path(__file__).with_name("limited_service.py")
 ARRIVALS: Final = 200_000
@@ -111,13 +112,17 @@ def _truth_per_s(workers: int, work_ms: float, limit_ms: float) -> float:
 def exceeding(rate_per_s: float, workers: int, work_ms: float, limit_ms: float, seed: int = 1) -> float:
     """The share of requests that take `limit_ms` or longer in a queue of `workers` that each take `work_ms`."""
     arrived_ms = np.cumsum(np.random.default_rng(seed).exponential(1000 / max(rate_per_s, 1e-9), ARRIVALS))
+    return float((done_ms(arrived_ms, workers, work_ms) - arrived_ms >= limit_ms).mean())
+
+
+def done_ms(arrived_ms: NDArray[np.float64], workers: int, work_ms: float) -> NDArray[np.float64]:
+    """When each request of the queue is done, first come first served; shape (requests,), as the sorted arrivals."""
     free = [0.0] * workers
-    slow = 0
-    for at in arrived_ms.tolist():
-        done = max(at, heapq.heappop(free)) + work_ms
-        heapq.heappush(free, done)
-        slow += done - at >= limit_ms
-    return slow / ARRIVALS
+    done = np.empty(len(arrived_ms))
+    for number, at in enumerate(arrived_ms.tolist()):
+        done[number] = max(at, heapq.heappop(free)) + work_ms
+        heapq.heappush(free, float(done[number]))
+    return done
 
 
 def _answer_s(connection: http.client.HTTPConnection) -> float:

@@ -138,7 +138,7 @@ def search_levels(scale: LevelScale, *, within: float, alpha: float) -> Search:
     seen = _Seen()
     ended_by = yield from _explore(seen, scale, within)
     certified = yield from _certify(seen, _soaked_levels(seen, scale, within), alpha)
-    refuted = yield from _refute(seen, alpha)
+    refuted = yield from _refute(_refuted_levels(seen, scale, within), alpha)
     refuted_soaks = [level for level in seen.broke if certified is not None and level <= certified]
     lowest = min((level for level in (refuted, *refuted_soaks) if level is not None), default=None)
     return Bracket(
@@ -233,15 +233,25 @@ def _certify(seen: _Seen, levels: Sequence[float], alpha: float) -> Generator[Wa
     return None
 
 
-def _refute(seen: _Seen, alpha: float) -> Generator[WantedLoad, Outcome, float | None]:
-    """The lowest level that broke and is shown to; None if none of those tried is.
+def _refuted_levels(seen: _Seen, scale: LevelScale, within: float) -> list[float]:
+    """The levels to refute, one after another until one fails: the lowest, the middle and the highest of those that
+    broke, then higher ones.
 
-    An explorative load may break by chance a little below what the service carries. Then the lowest level is not shown
-    to fail; one in the middle is tried, and the highest at last, which is the surest to fail.
+    An explorative load may break by chance a little below what the service carries, and just above it a certificate is
+    too short to show that the gate fails. A higher level is the surer to fail.
     """
-    levels = sorted(seen.broke)
-    candidates = dict.fromkeys((*levels[:1], *levels[len(levels) // 2 : len(levels) // 2 + 1], *levels[-1:]))
-    for tried, level in enumerate(candidates):
+    broke = sorted(seen.broke)
+    levels = list(dict.fromkeys((*broke[:1], *broke[len(broke) // 2 : len(broke) // 2 + 1], *broke[-1:])))
+    for step in range(1, REFUTED_MOST + 1 - len(levels)):
+        higher = _rounded(broke[-1] * (1 + within) ** step) if broke else math.inf
+        if math.isfinite(higher) and (scale.most is None or higher <= scale.most):
+            levels.append(higher)
+    return levels
+
+
+def _refute(levels: Sequence[float], alpha: float) -> Generator[WantedLoad, Outcome, float | None]:
+    """The lowest of the levels that is shown to fail; None if none of them is."""
+    for tried, level in enumerate(levels):
         outcome = yield from _asked(WantedLoad("refute", level, alpha=alpha / 2**tried))
         if outcome == "broke":
             return level

@@ -16,11 +16,14 @@ from scipy.special import stdtrit
 
 BATCHES: Final = 12
 """The last two thirds of the window are cut into as many stretches; the mean number in flight is taken in each."""
+READINGS: Final = 50
+"""In each stretch."""
 CONFIDENCE: Final = 0.95
 RISE_LEAST: Final = 0.1
 """A rise below this share of the mean number in flight is no queue, however sure it is."""
 SIGMAS: Final = 2.6
-"""A difference of numbers in flight below so many standard deviations is chance."""
+"""A difference of numbers in flight below so many standard deviations is chance. They vary as Poisson counts do, or by
+more where requests wait together, as those that share one slow call."""
 COMPLETED_LEAST: Final = 0.99
 """Of the arrivals of the window's last half, the share that must have ended in it."""
 
@@ -37,14 +40,16 @@ def not_stationary(
         return f"{unfinished:,} requests were still open when the drain ended"
     intended, done = np.sort(intended_ns), np.sort(done_ns)
     begin = begin_ns + (end_ns - begin_ns) // 3
-    in_flight = _means_in_flight(intended, done, begin, end_ns)
-    rise = _rise(in_flight)
-    if rise is not None:
-        return f"requests in flight still rose at the end, from {in_flight[0]:.0f} to {in_flight[-1]:.0f}"
+    in_flight = _in_flight_over(intended, done, begin, end_ns)
+    rise, spread = _line(in_flight)
+    means = in_flight.reshape(BATCHES, -1).mean(axis=1)
+    if _rises(means, rise, spread):
+        return f"requests in flight still rose at the end, from {means[0]:.0f} to {means[-1]:.0f}"
     half = (begin_ns + end_ns) // 2
     arrived, ended = (np.diff(np.searchsorted(times, (half, end_ns)))[0] for times in (intended, done))
-    # the difference is that of the numbers in flight at both ends, each of which varies as a Poisson count does
-    noise = SIGMAS * math.sqrt(max(1.0, _in_flight(intended, done, half) + _in_flight(intended, done, end_ns)))
+    # the difference is that of the numbers in flight at both ends
+    poisson = math.sqrt(max(1.0, _in_flight(intended, done, half) + _in_flight(intended, done, end_ns)))
+    noise = SIGMAS * max(poisson, math.sqrt(2) * spread)
     if arrived and ended < COMPLETED_LEAST * arrived and arrived - ended > noise:
         return f"{ended:,} requests ended in the last half of the load, and {arrived:,} arrived"
     return None
@@ -58,29 +63,33 @@ def mean_in_flight(intended_ns: NDArray[np.int64], done_ns: NDArray[np.int64], b
     return float(np.maximum(open_ns, 0).sum() / (end_ns - begin_ns))
 
 
-def _means_in_flight(intended: NDArray[Any], done: NDArray[Any], begin_ns: int, end_ns: int) -> NDArray[np.float64]:
-    edges = np.linspace(begin_ns, end_ns, BATCHES * 50 + 1)
-    counts = np.searchsorted(intended, edges[:-1], "right") - np.searchsorted(done, edges[:-1], "right")
-    means: NDArray[np.float64] = counts.reshape(BATCHES, -1).mean(axis=1)
-    return means
+def _in_flight_over(intended: NDArray[Any], done: NDArray[Any], begin_ns: int, end_ns: int) -> NDArray[np.float64]:
+    """How many requests were open at `BATCHES * READINGS` moments of [begin, end)."""
+    moments = np.linspace(begin_ns, end_ns, BATCHES * READINGS + 1)[:-1]
+    counts = np.searchsorted(intended, moments, "right") - np.searchsorted(done, moments, "right")
+    return counts.astype(np.float64)
 
 
 def _in_flight(intended: NDArray[Any], done: NDArray[Any], at_ns: int) -> int:
     return int(np.searchsorted(intended, at_ns, "right") - np.searchsorted(done, at_ns, "right"))
 
 
-def _rise(means: NDArray[np.float64]) -> float | None:
-    """By how much a straight line through the means rises; None if that is not sure, or too little to be a queue.
+def _line(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The straight line through values at equal distances: how much it rises from the first to the last, and the
+    standard deviation of the values about it."""
+    x = np.linspace(-0.5, 0.5, len(values))
+    slope = float((x * values).sum() / (x * x).sum())
+    return slope, float((values - values.mean() - slope * x).std())
 
-    The slope's one-sided t test (n - 2 degrees of freedom). Neighbouring means are not independent, so the rise must
-    also exceed `SIGMAS` standard deviations of a Poisson count of that mean.
+
+def _rises(means: NDArray[np.float64], rise: float, spread: float) -> bool:
+    """Whether it is sure that requests in flight rise, and by enough to be a queue.
+
+    The slope's one-sided t test over the means of the stretches (n - 2 degrees of freedom). Neighbouring means are not
+    independent, so the rise must also exceed `SIGMAS` standard deviations of single readings.
     """
-    x = np.arange(len(means)) - (len(means) - 1) / 2
-    slope = float((x * means).sum() / (x * x).sum())
-    rest = means - means.mean() - slope * x
-    error = math.sqrt(float((rest * rest).sum()) / (len(means) - 2) / float((x * x).sum()))
-    rise = slope * (len(means) - 1)
-    least = max(RISE_LEAST * means.mean(), SIGMAS * math.sqrt(max(means.mean(), 1.0)))
-    if rise <= least or slope <= float(stdtrit(len(means) - 2, CONFIDENCE)) * error:
-        return None
-    return rise
+    slope, spread_of_means = _line(means)
+    x = np.linspace(-0.5, 0.5, len(means))
+    error = spread_of_means * math.sqrt(len(means) / (len(means) - 2) / float((x * x).sum()))
+    least = max(RISE_LEAST * means.mean(), SIGMAS * max(math.sqrt(max(means.mean(), 1.0)), spread))
+    return rise > least and slope > float(stdtrit(len(means) - 2, CONFIDENCE)) * error

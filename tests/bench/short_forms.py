@@ -74,6 +74,11 @@ SHORT_FORMS: Final = {
             row("`errors = 0`", "bursts of 5", "60 s", *(VERDICTS,) * 3),
         ),
     ),
+    "capacity_odds": ShortForm(
+        ("--searches", "10"),
+        tuple(row(*lengths, *(rf"{N} %",) * 4) for lengths in (("6 s", "12 s", "12 s"), ("12 s", "120 s", "60 s"))),
+        as_module=True,
+    ),
     "capacity_truth": ShortForm(
         ("--searches", "1", "--only", "pool"),
         (rf"pool .* truth +{N}/s  found .*", r"1 searches, \d brackets without the truth, \d wrong limiters"),

@@ -161,6 +161,30 @@ def test_whatever_the_service_says_the_search_ends_and_certifies_only_what_held(
         assert "broke" in said["refute", bracket.refuted]
 
 
+def test_where_every_rate_that_broke_is_too_near_the_limit_higher_ones_are_refuted() -> None:
+    """Just above what it carries a certificate is too short to show that the gate fails."""
+
+    def service(load: WantedLoad) -> Outcome:
+        if load.purpose == "refute":
+            return "broke" if load.rate_per_s >= 118 else "undecided"
+        return carries(100)(load)
+
+    bracket, asked = searched(service, first_per_s=60)
+    assert bracket.explored_broke == (108,)
+    refutes = [(load.rate_per_s, load.alpha) for load in asked if load.purpose == "refute"]
+    assert refutes == [(108, 0.05), (119, 0.025)]
+    assert (bracket.refuted, bracket.ended_by) == (119, "bracket")
+
+
+def test_no_rate_beyond_the_highest_is_refuted() -> None:
+    def service(load: WantedLoad) -> Outcome:
+        return "undecided" if load.purpose == "refute" else carries(100)(load)
+
+    bracket, asked = searched(service, first_per_s=60, to_per_s=110)
+    assert [load.rate_per_s for load in asked if load.purpose == "refute"] == [108]
+    assert (bracket.refuted, bracket.ended_by) == (None, "undecided")
+
+
 def test_a_rate_that_broke_by_chance_is_not_refuted_and_a_higher_one_is() -> None:
     def service(load: WantedLoad) -> Outcome:
         if load.purpose == "explore" and load.rate_per_s > 40:

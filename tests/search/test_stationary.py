@@ -47,6 +47,31 @@ def test_one_that_does_not_is_not(load: float) -> None:
     assert len(missed) <= (3 if load == 1.1 else 0), missed
 
 
+def in_clumps(seed: int, seconds: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """40 requests a second to an upstream that hangs for 1 s now and then. There are four things to ask it for, and who
+    asks for the same one shares the call that is open. So the numbers in flight vary by more than Poisson counts."""
+    draw = np.random.default_rng(seed)
+    arrived = np.cumsum(draw.exponential(1 / 40, int(seconds * 60)))
+    arrived = arrived[arrived < seconds]
+    things = draw.integers(0, 4, len(arrived))
+    until = np.zeros(4)
+    done = []
+    for at, thing in zip(arrived, things, strict=True):
+        if at >= until[thing]:
+            until[thing] = at + (1.0 if draw.uniform() < 0.15 else 0.07)
+        done.append(max(until[thing], at + 0.01))
+    return (arrived * S).astype(np.int64), (np.array(done) * S).astype(np.int64)
+
+
+def test_requests_that_wait_together_are_no_queue() -> None:
+    refused = []
+    for seed in range(200):
+        intended, done = in_clumps(seed, 17)
+        if reason := not_stationary(intended, done, 5 * S, 17 * S, unfinished=0):
+            refused.append(reason)
+    assert len(refused) <= 4, refused
+
+
 def test_the_reason_has_figures() -> None:
     assert "requests in flight still rose at the end, from" in (judged(1.5, 1) or "")
 
