@@ -227,6 +227,17 @@ def test_redirects_to_the_origin_lead_to_the_listener_and_other_links_are_counte
             ((kind, text, calls),) = [(note.kind, note.text, note.calls) for note in it.noticed()]
             assert (kind, text, calls) == ("link", f"http://127.0.0.1:{it.origin.port}", 2)
 
+        def linked(origin: Origin) -> Script:
+            here = f"http://127.0.0.1:{origin.port}"
+            body = json.dumps({"next": f"{here}/2"}).encode()
+            return answers(ok(body, "content-type: application/json", f'link: <{here}/2>; rel="next"'))(origin)
+
+        async with rig(tmp_path, linked) as it:
+            await it.get()
+            assert [(note.kind, note.text, note.calls) for note in it.noticed()] == [
+                ("link", f"http://127.0.0.1:{it.origin.port}", 1)
+            ]
+
     finish(main())
 
 
