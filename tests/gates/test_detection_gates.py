@@ -14,7 +14,7 @@ from harness import verdict
 from harness.evidence import Evidence, Pool
 from harness.gates import Finding
 from harness.gates.parse import parse_gate
-from harness.rundir.detections import Detection, LogGap, Mention, Recorded, Source
+from harness.rundir.detections import Detection, DetectionGap, Mention, Recorded, Source
 from harness.rundir.plan import Plan
 from harness.rundir.planned.fault import FaultWindow, PlannedFault
 from harness.rundir.planned.service import PlannedService
@@ -46,17 +46,17 @@ def at(
     )
 
 
-def unread(seconds: float, source: Source, text: str = "1,000 bytes were skipped") -> LogGap:
-    return LogGap(t_ns=T0_NS + round(seconds * 1e9), source=source, text=text, skipped_bytes=1_000)
+def gap(seconds: float, source: Source, text: str = "1,000 bytes were skipped") -> DetectionGap:
+    return DetectionGap(t_ns=T0_NS + round(seconds * 1e9), source=source, text=text, skipped_bytes=1_000)
 
 
 def plan_of(gate: str, *faults: PlannedFault) -> Plan:
     return make_plan(faults=faults or [slow_fault()], gates=[gate], duration_ms=140_000)
 
 
-def played(gate: str, notices: Sequence[Recorded] | None, *faults: PlannedFault) -> Recording:
+def played(gate: str, detections: Sequence[Recorded] | None, *faults: PlannedFault) -> Recording:
     made = record(plan_of(gate, *faults), policy="timeout")
-    made.notices = None if notices is None else list(notices)
+    made.detections = None if detections is None else list(detections)
     return made
 
 
@@ -100,8 +100,8 @@ def test_an_alert_is_a_witness_too(tmp_path: Path) -> None:
         ([at(36), at(36, "gcp", "alert")], "gcp was healthy and was named 1.00 s after azure-slow came, by its alert"),
         ([at(36, "gcp")], "gcp was healthy"),
         ([at(36, "azure", "alert", normal=True)], "azure was not named"),
-        ([unread(36, "alert")], "azure was not named"),
-        ([unread(50, "log")], "azure was not named"),
+        ([gap(36, "alert")], "azure was not named"),
+        ([gap(50, "log")], "azure was not named"),
     ],
 )
 def test_named_late_wrongly_or_not_at_all(notices: list[Recorded], reason: str, tmp_path: Path) -> None:
@@ -162,20 +162,20 @@ def test_what_could_not_be_read_may_have_named_a_healthy_one(tmp_path: Path) -> 
     def verdict_of(folder: str, *lines: Recorded) -> str:
         return judged(tmp_path / folder, played(NAMED, [at(36), *lines])).verdict
 
-    assert verdict_of("log", unread(50, "log")) == "inconclusive"
-    assert verdict_of("before", unread(30, "log"), unread(98, "log")) == "pass"
-    assert verdict_of("alert", at(1, source="alert", normal=True), unread(50, "alert")) == "inconclusive"
-    assert verdict_of("mute", unread(50, "alert")) == "pass", "an alert that never spoke is no witness"
-    since = unread(97.5, "log").model_copy(update={"since_ns": T0_NS + 96 * 10**9})
+    assert verdict_of("log", gap(50, "log")) == "inconclusive"
+    assert verdict_of("before", gap(30, "log"), gap(98, "log")) == "pass"
+    assert verdict_of("alert", at(1, source="alert", normal=True), gap(50, "alert")) == "inconclusive"
+    assert verdict_of("mute", gap(50, "alert")) == "pass", "an alert that never spoke is no witness"
+    since = gap(97.5, "log").model_copy(update={"since_ns": T0_NS + 96 * 10**9})
     assert verdict_of("since", since) == "inconclusive", "what was said from then on is not known"
 
 
 def test_an_alert_that_nobody_could_ask_is_no_silence(tmp_path: Path) -> None:
     normal = at(1, source="alert", normal=True)
-    unasked: list[Recorded] = [normal, unread(36, "alert", "the alert could not be read")]
+    unasked: list[Recorded] = [normal, gap(36, "alert", "the alert could not be read")]
     gate = judged(tmp_path / "named", played(NAMED, unasked))
     assert (gate.verdict, gate.reason) == ("inconclusive", "the alert could not be read")
-    late: list[Recorded] = [at(36), normal, unread(130, "alert", "the alert could not be read")]
+    late: list[Recorded] = [at(36), normal, gap(130, "alert", "the alert could not be read")]
     assert judged(tmp_path / "cleared", played(CLEARED, late)).verdict == "inconclusive"
 
 
@@ -308,16 +308,16 @@ def test_an_alert_that_flaps_says_nothing(tmp_path: Path) -> None:
 
 
 def test_a_line_without_a_level_is_told(tmp_path: Path) -> None:
-    def unheeded(seconds: float, text: str, lines: int = 1, upstream: str = "azure") -> Mention:
+    def mention(seconds: float, text: str, lines: int = 1, upstream: str = "azure") -> Mention:
         return Mention(t_ns=T0_NS + round(seconds * 1e9), upstream=upstream, lines=lines, text=text)
 
     held = [
-        unheeded(20, "INFO azure 1"),
-        unheeded(34, "azure long before"),
-        unheeded(37, "INFO azure 2", 5),
-        unheeded(38, "azure: timed out", 36),
-        unheeded(39, "gcp: fine", upstream="gcp"),
-        unheeded(99, "azure: late"),
+        mention(20, "INFO azure 1"),
+        mention(34, "azure long before"),
+        mention(37, "INFO azure 2", 5),
+        mention(38, "azure: timed out", 36),
+        mention(39, "gcp: fine", upstream="gcp"),
+        mention(99, "azure: late"),
     ]
     found = results(tmp_path / "a", played(NAMED, held))
     assert found.verdict == "fail"
@@ -327,7 +327,7 @@ def test_a_line_without_a_level_is_told(tmp_path: Path) -> None:
     )
     assert "with a level that tailgate knows" in found.next
     assert "held `" not in judged(tmp_path / "b", played(NAMED, held[:2])).reason
-    assert "one line contained `azure`" in judged(tmp_path / "c", played(NAMED, [unheeded(37, "x")])).reason
+    assert "one line contained `azure`" in judged(tmp_path / "c", played(NAMED, [mention(37, "x")])).reason
 
 
 def test_an_alert_that_never_spoke_is_told(tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_an_alert_that_never_spoke_is_told(tmp_path: Path) -> None:
     assert f"by its log ({never})" in passed.reason
     assert passed_on_one_witness([passed]) == [f"{NAMED}: {passed.reason}"]
     assert f"({never})" in by_command(at(36), gate=CLEARED).gates[0].reason
-    failed = by_command(unread(1, "alert", "the alert could not be read: answered 404"))
+    failed = by_command(gap(1, "alert", "the alert could not be read: answered 404"))
     assert failed.verdict == "fail"
     assert f"{never} (the alert could not be read: answered 404)" in failed.gates[0].reason
     assert failed.next.startswith("Correct `service.alerts`")
@@ -353,7 +353,7 @@ def test_an_alert_that_never_spoke_is_told(tmp_path: Path) -> None:
 
 
 def test_what_nobody_could_read_is_no_silence(tmp_path: Path) -> None:
-    gate = judged(tmp_path / "log", played(NAMED, [unread(36, "log")]))
+    gate = judged(tmp_path / "log", played(NAMED, [gap(36, "log")]))
     assert gate.verdict == "inconclusive"
     assert "could not be read in time" in gate.reason
     old = judged(tmp_path / "old", played(NAMED, None))
@@ -370,9 +370,7 @@ def test_a_service_by_url_has_its_alert_alone(tmp_path: Path) -> None:
     assert judged(tmp_path / "yes", by_url(played(NAMED, [at(36, source="alert")]))).verdict == "pass"
     normal = [at(1, source="alert", normal=True)]
     assert judged(tmp_path / "no", by_url(played(NAMED, normal))).verdict == "fail"
-    lost = judged(
-        tmp_path / "lost", by_url(played(NAMED, [*normal, unread(36, "alert", "the alert could not be read")]))
-    )
+    lost = judged(tmp_path / "lost", by_url(played(NAMED, [*normal, gap(36, "alert", "the alert could not be read")])))
     assert (lost.verdict, lost.reason) == ("inconclusive", "the alert could not be read")
     never = judged(tmp_path / "never", by_url(played(NAMED, [])))
     assert never.verdict == "inconclusive"
@@ -456,7 +454,7 @@ def alert(begin_s: int, end_s: int) -> list[Detection]:
         ([at(36), at(100)], 2_998),
         (alert(37, 105), 7_998),
         ([*alert(37, 110), at(112)], 14_998),
-        ([at(36), at(100), unread(104, "alert")], 2_998),
+        ([at(36), at(100), gap(104, "alert")], 2_998),
     ],
     ids=["silent at once", "a last line", "an alert", "both", "an alert that was never raised"],
 )
@@ -500,11 +498,11 @@ def test_nobody_knows_whether_it_cleared(tmp_path: Path) -> None:
     assert "too early" in reason("b", played(CLEARED, [at(36)]).stopped(110_000, "fail_fast"))
     unreadable: list[Recorded] = [
         *noisy("azure", 37, 99, "alert"),
-        unread(99.5, "alert", "the alert could not be read"),
+        gap(99.5, "alert", "the alert could not be read"),
     ]
     assert "when last seen; then the alert could not be read" in reason("c", played(CLEARED, unreadable))
     assert "so it proves nothing" in reason("d", played(CLEARED, noisy("azure", 1, 140)))
-    assert "could not be read in time" in reason("e", played(CLEARED, [at(36), unread(130, "log")]))
+    assert "could not be read in time" in reason("e", played(CLEARED, [at(36), gap(130, "log")]))
     assert "has no record" in reason("f", played(CLEARED, None))
 
 
@@ -522,7 +520,7 @@ def test_every_upstream_of_the_fault_must_clear(tmp_path: Path) -> None:
         (NAMED, [at(36), at(37, "gcp")], "Name only the backend whose own call failed"),
         (NAMED, [at(50, text="ERROR {}: gcp was healthy and was named")], "Give up on a call well before"),
         (NAMED, [], "Log a line of WARNING or ERROR"),
-        (NAMED, [at(36), unread(50, "log")], "See notices.ndjson"),
+        (NAMED, [at(36), gap(50, "log")], "See notices.ndjson"),
         (NAMED, noisy("azure", 1, 140), "Find out why it is named when nothing is wrong"),
         (CLEARED, [*noisy("azure", 36, 140)], "See logs/sut.log for what still failed"),
         (CLEARED, alert(37, 130), "Let the alert fall back"),

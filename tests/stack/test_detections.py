@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.rundir.detections import FILE, Detection, LogGap, Mention, Recorded, read_detections, without_digits
+from harness.rundir.detections import FILE, Detection, DetectionGap, Mention, Recorded, read_detections, without_digits
 from harness.rundir.planned.service import PlannedService
 from harness.stack.detection import log_tail
 from harness.stack.detection.alert_poll import AlertPoll, _ask, poll_forever
 from harness.stack.detection.detection_book import TEXT_MOST, TEXTS_MOST, DetectionBook
 from harness.stack.detection.log_matcher import plain
-from harness.stack.detection.log_tail import BEHIND_MOST_BYTES, LOOK_BYTES, LogTail, tail_forever
+from harness.stack.detection.log_tail import BEHIND_MOST_BYTES, SLICE_BYTES, LogTail, tail_forever
 from harness.stack.processes import probe
 from harness.text import is_sanitized
 from harness.units import NS_PER_S
@@ -115,9 +115,9 @@ def test_an_upstream_that_is_named_all_the_time_takes_four_lines_a_second(book: 
 
 def test_lines_that_name_nobody_are_counted_and_take_a_line_in_two_seconds(book: DetectionBook, tmp_path: Path) -> None:
     for at_ms in range(0, 10_000, 5):
-        book.unheeded("azure", f"INFO azure {at_ms}", at_ms * MS)
+        book.mention("azure", f"INFO azure {at_ms}", at_ms * MS)
         book.flush(at_ms * MS)
-    book.unheeded("gcp", "gcp s3cr3t-9f8e7d", 0)
+    book.mention("gcp", "gcp s3cr3t-9f8e7d", 0)
     book.flush()
     found = [line for line in lines(tmp_path) if isinstance(line, Mention) and line.upstream == "azure"]
     assert (found[0].lines, found[0].text, found[1].text) == (1, "INFO azure 0", "INFO azure 5")
@@ -143,7 +143,7 @@ def test_a_line_of_the_log_that_names_nobody(book: DetectionBook, tmp_path: Path
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_what_others_wrote_is_legible_and_short(text: str, book: DetectionBook, tmp_path: Path) -> None:
     book.raised("azure", "log", text * 50, 0)
-    book.unread("alert", text * 50, 0, 0)
+    book.gap("alert", text * 50, 0, 0)
     for line in lines(tmp_path):
         assert is_sanitized(line.text)
         assert "\n" not in line.text
@@ -153,7 +153,7 @@ def test_what_others_wrote_is_legible_and_short(text: str, book: DetectionBook, 
 def test_no_secret_is_written(book: DetectionBook, tmp_path: Path) -> None:
     book.raised("azure", "log", "ERROR azure: token s3cr3t-9f8e7d", 0)
     book.raised("gcp", "log", "x" * 245 + " s3cr3t-9f8e7d", 0)
-    book.unread("alert", "cannot log in with s3cr3t-9f8e7d", 0, 0)
+    book.gap("alert", "cannot log in with s3cr3t-9f8e7d", 0, 0)
     text = (tmp_path / FILE).read_text(encoding="utf-8")
     assert "s3cr" not in text
     assert text.count("***") == 3
@@ -216,7 +216,7 @@ def test_a_log_that_comes_later_and_one_that_is_emptied(book: DetectionBook, tmp
     append(log, "ERROR gcp\n")
     tail.look(book)
     assert named(tmp_path, book) == ["azure", "gcp"]
-    (lost,) = (line for line in lines(tmp_path) if isinstance(line, LogGap))
+    (lost,) = (line for line in lines(tmp_path) if isinstance(line, DetectionGap))
     assert "was emptied" in lost.text
     assert lost.since_ns is not None
     assert lost.since_ns <= lost.t_ns
@@ -233,7 +233,7 @@ def test_a_log_that_is_emptied_and_as_long_again_is_read_from_its_beginning(
     log.write_text("INFO 2 start\nERROR azure\n" + "ERROR gcp\n" * 3, encoding="utf-8")
     tail.look(book)
     assert named(tmp_path, book) == ["azure", "gcp", "gcp", "gcp"]
-    assert any(isinstance(line, LogGap) for line in lines(tmp_path))
+    assert any(isinstance(line, DetectionGap) for line in lines(tmp_path))
     tail.finish(book)
 
 
@@ -254,7 +254,7 @@ def test_what_is_no_file_is_not_read(kind: str, book: DetectionBook, tmp_path: P
 def test_a_look_reads_a_bounded_part(book: DetectionBook, tmp_path: Path) -> None:
     log = tmp_path / "sut.log"
     tail = LogTail(log, PLAN.upstreams)
-    append(log, "INFO nothing to see here\n" * (2 * LOOK_BYTES // 25) + "ERROR azure\n")
+    append(log, "INFO nothing to see here\n" * (2 * SLICE_BYTES // 25) + "ERROR azure\n")
     tail.look(book)
     assert named(tmp_path, book) == []
     tail.look(book)
@@ -270,8 +270,8 @@ def test_a_flood_is_skipped_but_for_its_end_and_counted(book: DetectionBook, tmp
     append(log, b"." * flood + b" ERROR gcp: the end of a line\nERROR azure\n")
     assert not tail.look(book), "all is read, or told as unread"
     assert named(tmp_path, book) == ["azure"], "the line we came into in its middle is not read"
-    (skipped,) = (line for line in lines(tmp_path) if isinstance(line, LogGap))
-    assert flood - LOOK_BYTES < skipped.skipped_bytes < flood
+    (skipped,) = (line for line in lines(tmp_path) if isinstance(line, DetectionGap))
+    assert flood - SLICE_BYTES < skipped.skipped_bytes < flood
     assert skipped.since_ns is not None
     assert skipped.since_ns < skipped.t_ns
     tail.finish(book)
@@ -297,14 +297,14 @@ def test_what_was_not_read_for_half_a_second_is_skipped(
     log = tmp_path / "sut.log"
     monkeypatch.setattr(log_tail, "time", _Clock(0.15))
     tail = LogTail(log, PLAN.upstreams)
-    append(log, "INFO nothing to see here\n" * (10 * LOOK_BYTES // 25) + "ERROR azure\n")
+    append(log, "INFO nothing to see here\n" * (10 * SLICE_BYTES // 25) + "ERROR azure\n")
     looks = 1
     while tail.look(book):
         looks += 1
     assert looks < 5
     assert named(tmp_path, book) == ["azure"]
-    (skipped,) = (line for line in lines(tmp_path) if isinstance(line, LogGap))
-    assert skipped.skipped_bytes > 5 * LOOK_BYTES
+    (skipped,) = (line for line in lines(tmp_path) if isinstance(line, DetectionGap))
+    assert skipped.skipped_bytes > 5 * SLICE_BYTES
     tail.finish(book)
 
 
@@ -323,7 +323,7 @@ def test_whom_we_read_of_late_is_told_with_a_doubt(
     clock.now_s = 4.0
     append(log, "ERROR azure\n")
     tail.look(book)
-    (late,) = (line for line in lines(tmp_path) if isinstance(line, LogGap))
+    (late,) = (line for line in lines(tmp_path) if isinstance(line, DetectionGap))
     assert late.text == "it was read 2.0 s late"
     tail.finish(book)
 
@@ -333,7 +333,7 @@ def test_a_line_without_end_is_kept_in_part(book: DetectionBook, tmp_path: Path)
     tail = LogTail(log, PLAN.upstreams)
     append(log, b"ERROR azure ")
     for _ in range(20):
-        append(log, b"x" * LOOK_BYTES)
+        append(log, b"x" * SLICE_BYTES)
         tail.look(book)
     append(log, b"\nERROR gcp \xff\xfe\n")
     tail.look(book)
@@ -358,7 +358,7 @@ def test_the_last_words_are_read_when_it_ends(book: DetectionBook, tmp_path: Pat
 def test_all_that_is_left_are_last_words_too(book: DetectionBook, tmp_path: Path) -> None:
     log = tmp_path / "sut.log"
     tail = LogTail(log, PLAN.upstreams)
-    append(log, "INFO nothing to see here\n" * (3 * LOOK_BYTES // 25) + "ERROR azure\nERROR gcp failed")
+    append(log, "INFO nothing to see here\n" * (3 * SLICE_BYTES // 25) + "ERROR azure\nERROR gcp failed")
     tail.finish(book)
     assert named(tmp_path, book) == ["azure", "gcp"], "and so is a line that nobody ended"
 
@@ -369,9 +369,9 @@ def test_an_end_that_takes_too_long_is_told(
     log = tmp_path / "sut.log"
     monkeypatch.setattr(log_tail, "time", _Clock(0.2))
     tail = LogTail(log, PLAN.upstreams)
-    append(log, "INFO nothing to see here\n" * (9 * LOOK_BYTES // 25) + "ERROR azure\n")
+    append(log, "INFO nothing to see here\n" * (9 * SLICE_BYTES // 25) + "ERROR azure\n")
     tail.finish(book)
-    assert any(isinstance(line, LogGap) for line in lines(tmp_path))
+    assert any(isinstance(line, DetectionGap) for line in lines(tmp_path))
 
 
 # ---------------------------------------------------------------- the alert
@@ -549,7 +549,7 @@ def test_a_service_that_is_not_there_is_no_error_of_ours(tmp_path: Path) -> None
 
     asyncio.run(scene())
     (line,) = lines(tmp_path)
-    assert isinstance(line, LogGap)
+    assert isinstance(line, DetectionGap)
     assert line.source == "alert"
     assert line.since_ns is not None
     assert line.since_ns < line.t_ns
@@ -561,7 +561,7 @@ def test_a_service_that_is_not_there_is_no_error_of_ours(tmp_path: Path) -> None
 def test_a_long_line_is_quoted_where_it_names_somebody(book: DetectionBook, tmp_path: Path) -> None:
     line = f"ERROR {'x ' * 400}azure did not answer {'y ' * 400}"
     book.raised("azure", "log", line, 0, at=line.index("azure"))
-    book.unheeded("azure", line, 0, at=line.index("azure"))
+    book.mention("azure", line, 0, at=line.index("azure"))
     assert len(lines(tmp_path)) == 2
     for notice in lines(tmp_path):
         assert notice.text.startswith("…")

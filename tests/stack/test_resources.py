@@ -51,7 +51,7 @@ Scene = Callable[[ChildProcess], Coroutine[Any, Any, None]]
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a sample may take longer than a run waits for one."""
-    monkeypatch.setattr(resources, "LOOK_S", 60.0)
+    monkeypatch.setattr(resources, "SAMPLE_WITHIN_S", 60.0)
 
 
 def _with_child(
@@ -352,7 +352,7 @@ def test_a_system_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest
         hangs.wait(20)
         return resources.ResourceSample(1, child.name, child.pid, 0.0, 1, 1, 1, None)
 
-    monkeypatch.setattr(resources, "LOOK_S", 0.05)
+    monkeypatch.setattr(resources, "SAMPLE_WITHIN_S", 0.05)
     monkeypatch.setattr(resources, "measure", measured)
 
     async def scene(child: ChildProcess) -> None:
