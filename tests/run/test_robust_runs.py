@@ -91,7 +91,7 @@ def test_a_disk_that_fills_up_while_reports_are_written(tmp_path: Path, toxiprox
     """All rows fit, the largest report does not: what was measured is kept, and judged when there is room again."""
     # nginx writes the largest of the rows
     scenario = LIGHT_INCIDENT.replace("{timeout: 2s}", "{kind: client, timeout: 2s}")
-    ran = Running(tmp_path, scenario, env=toxiproxy_env, file_limit_bytes=124_000).end()
+    ran = Running(tmp_path, scenario, env=toxiproxy_env, file_limit_bytes=80_000).end()
     _rig_failure(ran, "cannot be written")
     assert ran.run_dir is not None
     assert_nothing_left(ran.run_dir, within_s=1)
