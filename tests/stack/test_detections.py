@@ -27,6 +27,26 @@ PLAN = make_plan(upstreams=("azure", "gcp"))
 MS = 1_000_000
 
 
+class _Clock:
+    """Of the tail's: so many seconds later each time it is asked."""
+
+    def __init__(self, step_s: float) -> None:
+        self._step_s, self.now_s = step_s, 0.0
+
+    def monotonic_ns(self) -> int:
+        return round(self.monotonic() * 1e9)
+
+    def monotonic(self) -> float:
+        self.now_s += self._step_s
+        return self.now_s
+
+
+@pytest.fixture(autouse=True)
+def in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read late is told so; a test that is not about that has all the time it needs."""
+    monkeypatch.setattr(log_tail, "time", _Clock(0.0001))
+
+
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[DetectionBook]:
     made = DetectionBook(tmp_path, {"s3cr3t-9f8e7d"})
@@ -275,20 +295,6 @@ def test_a_flood_is_skipped_but_for_its_end_and_counted(book: DetectionBook, tmp
     assert skipped.since_ns is not None
     assert skipped.since_ns < skipped.t_ns
     tail.finish(book)
-
-
-class _Clock:
-    """Of the tail's: so many seconds later each time it is asked."""
-
-    def __init__(self, step_s: float) -> None:
-        self._step_s, self.now_s = step_s, 0.0
-
-    def monotonic_ns(self) -> int:
-        return round(self.monotonic() * 1e9)
-
-    def monotonic(self) -> float:
-        self.now_s += self._step_s
-        return self.now_s
 
 
 def test_what_was_not_read_for_half_a_second_is_skipped(
