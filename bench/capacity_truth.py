@@ -23,6 +23,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -200,12 +201,15 @@ def known(path: Path) -> list[Found]:
 
 
 def summary(found: Iterable[Found]) -> tuple[str, bool]:
-    """A line for each kind and one for all, and whether that is good enough."""
+    """A table with a row for each service, a line for all, and whether that is good enough."""
     every = list(found)
-    lines = []
-    for kind in dict.fromkeys(one.kind for one in every):
-        of_kind = [one for one in every if one.kind == kind]
-        lines.append(f"{kind:<10} {len(of_kind)} searches, {sum(not one.holds_truth for one in of_kind)} without")
+    lines = [
+        "| service | truth | searches | without it | carries | fails at | limiters named |",
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    lines += [
+        _row([one for one in every if one.service == service]) for service in sorted({one.service for one in every})
+    ]
     around = [one.around_s for one in every if one.around_s is not None]
     if around:
         lines.append(f"a load took {statistics.median(around):.2f} s beyond itself")
@@ -213,6 +217,26 @@ def summary(found: Iterable[Found]) -> tuple[str, bool]:
     wrong = sum(not one.limiter_is_right for one in every)
     lines.append(f"{len(every)} searches, {without} brackets without the truth, {wrong} wrong limiters")
     return "\n".join(lines), without <= WITHOUT_TRUTH_MOST * len(every) and not wrong
+
+
+def _row(of_one: Sequence[Found]) -> str:
+    """What the searches of one service found; the rates are medians."""
+
+    def median(rates: Iterable[float | None]) -> str:
+        known = [rate for rate in rates if rate is not None]
+        return f"{statistics.median(known):.3g}/s" if known else "-"
+
+    named = Counter(one.limiter for one in of_one if one.limiter != "not_known")
+    cells = (
+        of_one[0].service,
+        median(one.truth_per_s for one in of_one),
+        str(len(of_one)),
+        str(sum(not one.holds_truth for one in of_one)),
+        median(one.certified_per_s for one in of_one),
+        median(one.refuted_per_s for one in of_one),
+        ", ".join(f"{kind} {count}" for kind, count in named.most_common()) or "none",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> int:
