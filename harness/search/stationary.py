@@ -43,7 +43,8 @@ def not_stationary(
     in_flight = _in_flight_over(intended, done, begin, end_ns)
     rise, spread = _line(in_flight)
     means = in_flight.reshape(BATCHES, -1).mean(axis=1)
-    if _rises(means, rise, spread):
+    apart = (end_ns - begin) / max(_open_ns(in_flight, intended, begin, end_ns), 1.0)
+    if _rises(means, rise, spread, apart):
         return f"requests in flight still rose at the end, from {means[0]:.0f} to {means[-1]:.0f}"
     half = (begin_ns + end_ns) // 2
     arrived, ended = (np.diff(np.searchsorted(times, (half, end_ns)))[0] for times in (intended, done))
@@ -82,14 +83,23 @@ def _line(values: NDArray[np.float64]) -> tuple[float, float]:
     return slope, float((values - values.mean() - slope * x).std())
 
 
-def _rises(means: NDArray[np.float64], rise: float, spread: float) -> bool:
+def _open_ns(in_flight: NDArray[np.float64], intended: NDArray[Any], begin_ns: int, end_ns: int) -> float:
+    """How long a request is open, by Little's law: the mean number in flight by the rate of arrivals."""
+    arrived = int(np.diff(np.searchsorted(intended, (begin_ns, end_ns)))[0])
+    return float(in_flight.mean()) * (end_ns - begin_ns) / max(arrived, 1)
+
+
+def _rises(means: NDArray[np.float64], rise: float, spread: float, apart: float) -> bool:
     """Whether it is sure that requests in flight rise, and by enough to be a queue.
 
     The slope's one-sided t test over the means of the stretches (n - 2 degrees of freedom). Neighbouring means are not
-    independent, so the rise must also exceed `SIGMAS` standard deviations of single readings.
+    independent, so the rise must also exceed `SIGMAS` standard deviations: of single readings, or of the rise of a line
+    through `apart` independent ones, which is sqrt(12 / apart) times as much, whichever is more. Numbers in flight are
+    independent once all requests of the one have ended at the other.
     """
     slope, spread_of_means = _line(means)
     x = np.linspace(-0.5, 0.5, len(means))
     error = spread_of_means * math.sqrt(len(means) / (len(means) - 2) / float((x * x).sum()))
-    least = max(RISE_LEAST * means.mean(), SIGMAS * max(math.sqrt(max(means.mean(), 1.0)), spread))
+    deviation = max(math.sqrt(max(means.mean(), 1.0)), spread) * max(1.0, math.sqrt(12 / apart))
+    least = max(RISE_LEAST * means.mean(), SIGMAS * deviation)
     return rise > least and slope > float(stdtrit(len(means) - 2, CONFIDENCE)) * error

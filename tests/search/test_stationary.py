@@ -87,6 +87,15 @@ def test_a_service_whose_every_request_takes_long_is_stationary_after_it_has_set
     assert not_stationary(intended, done, 10 * S, 40 * S, unfinished=0) is None
 
 
+def test_requests_that_are_open_for_a_quarter_of_the_load_are_no_queue() -> None:
+    refused = []
+    for seed in range(200):
+        intended, done = served(30, 17, 10_000, 3.0, seed)
+        if reason := not_stationary(intended, done, 5 * S, 17 * S, unfinished=0):
+            refused.append(reason)
+    assert len(refused) <= 5, refused
+
+
 def test_littles_law() -> None:
     intended, done = served(100, 60, 1_000, 0.25, 5)
     assert mean_in_flight(intended, done, 10 * S, 60 * S) == pytest.approx(25, rel=0.1)

@@ -211,12 +211,23 @@ def test_throughput(tmp_path: Path) -> None:
     assert [one.verdict for one in results.gates[:3]] == ["pass", "fail", "inconclusive"]
 
 
-def recovering(tmp_path: Path, *, slow_for_ms: float, limit: str = "15s", load_ms: float = 140_000) -> Results:
-    """A service that stays slow (500 ms more) for a while after the fault of 35 to 95 s is gone."""
+def recovering(
+    tmp_path: Path,
+    *,
+    slow_for_ms: float,
+    limit: str = "15s",
+    load_ms: float = 140_000,
+    slower_ms: float = 500,
+    usual_ms: float | None = None,
+) -> Results:
+    """A service that stays slow for a while after the fault of 35 to 95 s is gone. `usual_ms`: how long every request
+    takes otherwise; None: as recorded."""
     gates = [f"recovery < {limit} after azure-down"]
     made = record(make_plan(faults=[down_fault()], gates=gates, duration_ms=load_ms))
     t_ms = (made.samples["intended_ns"] - T0_NS) / 1e6
-    made.samples["done_ns"][(t_ms >= 95_000) & (t_ms < 95_000 + slow_for_ms)] += 500_000_000
+    if usual_ms is not None:
+        made.samples["done_ns"] = made.samples["intended_ns"] + round(usual_ms * 1e6)
+    made.samples["done_ns"][(t_ms >= 95_000) & (t_ms < 95_000 + slow_for_ms)] += round(slower_ms * 1e6)
     return verdict.judge(Evidence.load(made.write(tmp_path)))
 
 
@@ -238,6 +249,18 @@ def test_a_service_that_never_comes_back_is_metastable(tmp_path: Path) -> None:
     results = recovering(tmp_path, slow_for_ms=999_000)
     assert results.verdict == "fail"
     assert "metastable" in results.gates[0].reason
+
+
+@pytest.mark.parametrize(
+    ("usual_ms", "slower_ms", "expected"),
+    [(8, 9.9, "pass"), (8, 10.1, "fail"), (100, 24.9, "pass"), (100, 25.1, "fail")],
+)
+def test_as_fast_as_before_is_a_quarter_slower_or_ten_ms(
+    usual_ms: float, slower_ms: float, expected: str, tmp_path: Path
+) -> None:
+    """A quarter of 8 ms is what any busy machine adds."""
+    results = recovering(tmp_path, slow_for_ms=999_000, slower_ms=slower_ms, usual_ms=usual_ms)
+    assert results.gates[0].verdict == expected, results.gates[0].reason
 
 
 def test_load_that_ends_too_early_decides_no_recovery(tmp_path: Path) -> None:
