@@ -189,12 +189,15 @@ def _settings(
 
 
 def _announcement(loaded: LoadedScenario, settings: Settings, faults: tuple[str, ...] | None) -> str:
-    from harness.search.capacity import longest_s, usual_s
+    from harness.scenario.load import dry_plan
+    from harness.search.capacity_run import curves_of
+    from harness.search.search_times import STACK_MS, times_text
 
-    curves = 1 + (len(loaded.scenario.faults) if faults is None else len(faults))
-    usual, most = (format_duration(1000 * curves * each(settings)) for each in (usual_s, longest_s))
+    plan, _ = dry_plan(loaded.checked)
+    curves = len(curves_of(plan, faults))
+    times = settings.times(plan.load.drain_ms)
+    how_long = times_text(STACK_MS + curves * times.usual_ms(), STACK_MS + curves * times.longest_ms())
     named = "health" if curves == 1 else f"health and {curves - 1} with a fault on"
-    how_long = f"usually about {usual}, at most {most}"
     return f"{loaded.scenario.name}: capacity, {named}; from {settings.first_per_s:g}/s; {how_long}"
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 KINDS: Final = ("latency", "errors", "hang", "outage")
 WITHIN: Final = 0.25
-LONG_S: Final = 1800.0
+LONG_MS: Final = 1_800_000.0
 """`--all` takes no longer unless it is confirmed."""
 _SHARE = Quantity("share")
 
@@ -68,7 +68,7 @@ def frontier_command(
     delay (latency), of a share of calls that fail or are never answered (errors, hang), of the length of a
     hang of all calls, after which the service must recover (outage). Exit codes are those of capacity.
     """
-    from harness.cli.display.live import make_display
+    from harness.cli.display.search_panel import closing, make_search_display
     from harness.run.invocation import load_all, targets_of
     from harness.run.run import Options, Session
     from harness.run.signals import Stopper
@@ -78,7 +78,7 @@ def frontier_command(
     _refuse_words(upstream, kind, every=every, levels=(first, most), within=within)
     (loaded,) = load_all([scenario], sets, ())
     cell = cell_of(loaded, only)
-    display = make_display(quiet=quiet)
+    display, show = make_search_display(quiet=quiet)
     for warning in loaded.warnings:
         display.note(output.spell(warning, kind="warning"))
     refuse_foreign_targets(targets_of([loaded]), allowed)
@@ -86,8 +86,8 @@ def frontier_command(
     search = _planned(cell, settings, upstream, kind, levels=(first, most))
     _announce(search, display.note, confirmed=yes or not every)
     options = Options(out, seed, sets, workers, allowed=allowed)
-    with Stopper() as stopper:
-        folder, results = search_frontier(Session(options, display, stopper), search, resume)
+    with Stopper() as stopper, closing(display):
+        folder, results = search_frontier(Session(options, display, stopper), search, resume, show)
     _show(results, folder, as_json=as_json, quiet=quiet)
     return results.exit_code
 
@@ -159,18 +159,19 @@ def _level(kind: FrontierKind, option: str, text: str | None) -> float | None:
 def _announce(search: PlannedSearch, note: Callable[[str], None], *, confirmed: bool) -> None:
     """Say what will be searched and how long it may take. Raises UsageError if that is long and not confirmed."""
     from harness.errors import UsageError
+    from harness.search.search_times import times_text
 
-    longest_s = search.longest_s
+    longest_ms = search.longest_ms
     listed = "; ".join(f"{curve.target.upstream} {curve.target.kind}" for curve in search.curves)
     lines = [
         f"{search.cell.loaded.scenario.name}: frontier of {listed}; at {search.curves[0].rate_per_s:g}/s; "
-        f"at most about {format_duration(1000 * longest_s)}"
+        f"{times_text(search.usual_ms, longest_ms)}"
     ]
     lines += [f"not searched: {reason}" for reason in search.left_out.values()]
     note("\n".join(lines))
-    if not confirmed and longest_s > LONG_S:
+    if not confirmed and longest_ms > LONG_MS:
         raise UsageError(
-            f"--all may take up to about {format_duration(1000 * longest_s)} here; nothing was started",
+            f"--all may take up to about {format_duration(longest_ms)} here; nothing was started",
             "give --yes, or shorten it with --step and --soak, or search one with --upstream and --kind",
         )
 

@@ -79,9 +79,10 @@ def _print(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) 
         usual, most = map(_duration, capacity_s)
         each = " for each cell" if len(cells) > 1 else ""
         output.say(f"  `tailgate capacity` usually takes about {usual}{each}, at most {most}")
-    if search := _frontier_most(loaded):
+    if frontier_s := _frontier_s(loaded):
+        usual, most = map(_duration, frontier_s)
         each = " for each cell" if len(cells) > 1 else ""
-        output.say(f"  `tailgate frontier --all` takes at most about {search}{each}")
+        output.say(f"  `tailgate frontier --all` usually takes about {usual}{each}, at most {most}")
     if any(gate.every_arrival for cell in cells for gate in cell.gates):
         output.say(
             "  `for NAME` of a locustfile: as if every arrival sent that request; where one in ten does, it takes ten "
@@ -93,8 +94,9 @@ def _print(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) 
 def _capacity_s(loaded: LoadedScenario) -> tuple[float, float] | None:
     """How long a capacity search of one cell takes usually, and at most; None if none is possible."""
     from harness.scenario.load import dry_plan
-    from harness.search.capacity import Settings, longest_s, usual_s
+    from harness.search.capacity import Settings
     from harness.search.load_plans import refuse_unsearchable
+    from harness.search.search_times import STACK_MS
 
     plan, _ = dry_plan(loaded.cells[0].loaded.checked)
     try:
@@ -102,19 +104,20 @@ def _capacity_s(loaded: LoadedScenario) -> tuple[float, float] | None:
     except UsageError:
         return None
     curves = 1 + sum(not fault.on_service for fault in plan.faults)
-    settings = Settings.usual(plan)
-    return curves * usual_s(settings), curves * longest_s(settings)
+    times = Settings.usual(plan).times(plan.load.drain_ms)
+    return (STACK_MS + curves * times.usual_ms()) / 1000, (STACK_MS + curves * times.longest_ms()) / 1000
 
 
-def _frontier_most(loaded: LoadedScenario) -> str:
-    """How long a frontier search of all upstreams of one cell takes at most; empty if none is possible."""
+def _frontier_s(loaded: LoadedScenario) -> tuple[float, float] | None:
+    """How long a frontier search of all upstreams of one cell takes usually, and at most; None if none is possible."""
     from harness.search.frontier.frontier_run import plan_all
     from harness.search.frontier.level_loads import FrontierSettings
 
     try:
-        return _duration(plan_all(loaded.cells[0], FrontierSettings.of_all(loaded.cells[0])).longest_s)
+        search = plan_all(loaded.cells[0], FrontierSettings.of_all(loaded.cells[0]))
     except UsageError:
-        return ""
+        return None
+    return search.usual_ms / 1000, search.longest_ms / 1000
 
 
 def _lines(cell: CellNeeds) -> list[str]:

@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
-from harness.errors import Interrupted, RigError, ServiceGone, UsageError
+from harness.errors import Interrupted, RigError, UsageError
 from harness.run import yardstick
 from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
-from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, LoadStep, RateCurve
+from harness.rundir.searches.capacity import FILE, CapacityResults, CapacityVerdict, RateCurve
 from harness.rundir.yardstick import Yardstick
 from harness.scenario.load import dry_plan
+from harness.search.answers.conclusion import compare, sentence_of, verdict_of
 from harness.search.answers.replicas import replicas_for
-from harness.search.capacity import CurveSearch, Settings, longest_s, read_steps
-from harness.search.conclusion import compare, sentence_of, verdict_of
+from harness.search.answers.short_soak import refuse_short_soak
+from harness.search.capacity import RateLoads, Settings, rate_curve, read_steps
+from harness.search.curve_driver import search_curves
 from harness.search.load_plans import not_judged, refuse_unsearchable, search_notes
 from harness.search.search_folder import asked_search, search_folder
-from harness.search.search_progress import SearchProgress, SearchState
+from harness.search.search_progress import SearchState
 from harness.search.stack_loads import StackLoads
 
 if TYPE_CHECKING:
@@ -83,6 +85,8 @@ def search_capacity(
             "give a capacity.json of the same scenario",
         )
     faults = curves_of(plan, asked.faults)
+    rules = [RateLoads(plan, fault, settings) for fault in faults]
+    refuse_short_soak(plan, [gate for each in rules for gate in each.gates.gates], settings.soak_ms, None)
     seed = cell.loaded.scenario.seed if session.options.seed is None else session.options.seed
     this = asked_search("capacity", plan, seed, asdict(settings))
     folder = search_folder(session.options.out, cell.loaded.scenario.name, asked.resume, this)
@@ -90,13 +94,14 @@ def search_capacity(
     for note in search_notes(plan, faults, cell.loaded.scenario.load.max_in_flight):
         session.display.note(f"note: {note}")
     before_ms = yardstick.measure_ms()
-    with StackLoads(session, cell, folder, seed=seed, most_per_s=settings.most_per_s) as loads:
-        loads.count_from(sum(1 for _ in folder.glob("load-*")))
-        curves, ended = _curves(session, loads, plan, recorded, settings=settings, folder=folder, show=show)
+    with StackLoads(session, cell, folder, seed=seed, most_per_s=settings.most_per_s) as stack:
+        stack.count_from(sum(1 for _ in folder.glob("load-*")))
+        every = [(each, recorded[each.fault]) for each in rules]
+        found = search_curves(stack, every, folder=folder, say=session.display.note, show=show)
+    cores = usable_cores()
+    curves = [rate_curve(loads, searched, cores) for (loads, _), searched in zip(every, found, strict=False)]
     machine = Machine(
-        cores=usable_cores(),
-        platform=platform.platform(),
-        yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None),
+        cores=cores, platform=platform.platform(), yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None)
     )
     results = _results(
         cell,
@@ -106,37 +111,10 @@ def search_capacity(
         machine=machine,
         plan=plan,
         seed=seed,
-        interrupted=isinstance(ended, Interrupted),
+        interrupted=isinstance(found[-1].ended, Interrupted),
     )
     write(folder, results)
     return folder, results
-
-
-def _curves(
-    session: Session,
-    loads: StackLoads,
-    plan: Plan,
-    recorded: dict[str | None, list[LoadStep]],
-    *,
-    settings: Settings,
-    folder: Path,
-    show: Callable[[SearchState], None],
-) -> tuple[list[RateCurve], Exception | None]:
-    """The curves of the faults of `recorded`, and what ended them early, if anything did."""
-    cores = usable_cores()
-    capacities = {u.name: u.fake.capacity for u in plan.upstreams if u.fake is not None and u.fake.capacity is not None}
-    progress = SearchProgress(len(recorded), longest_s(settings), show)
-    for fault, steps in recorded.items():
-        search = CurveSearch(
-            loads, plan, fault, settings=settings, folder=folder, say=session.display.note, show=progress.update
-        )
-        curve, ended = search.run(steps, cores, capacities)
-        progress.ended.append(curve)
-        if isinstance(ended, RigError | ServiceGone):
-            session.display.note(f"{ended.message}\nfix: {ended.fix}")
-        if ended is not None:
-            return progress.ended, ended
-    return progress.ended, None
 
 
 def write(folder: Path, results: CapacityResults) -> None:

@@ -44,18 +44,20 @@ class LevelScale:
     """The levels of one search, in a unit of their own. `most`: its hard end; None: it has none.
 
     A service that breaks at `least` holds at no level. `ascent`: the factor from one level to the next as long as none
-    has broken, or none has held.
+    has broken, or none has held. `generator_ends`: a higher level asks more of the load generator, so a level at which
+    that gave out is an end of the search; else such a level is undecided.
     """
 
     first: float
     least: float
     most: float | None
     ascent: float
+    generator_ends: bool = False
 
     @classmethod
     def of_rates(cls, first_per_s: float, to_per_s: float | None) -> LevelScale:
         """Requests a second, from `first_per_s` and never above `to_per_s`."""
-        return cls(first_per_s, LEAST_PER_S, to_per_s, RATES_ASCENT)
+        return cls(first_per_s, LEAST_PER_S, to_per_s, RATES_ASCENT, generator_ends=True)
 
     @property
     def begin(self) -> float:
@@ -161,7 +163,7 @@ def _ended_by(explored: EndedBy, certified: float | None, refuted: float | None)
 def _explore(seen: _Seen, scale: LevelScale, within: float) -> Generator[WantedLoad, Outcome, EndedBy]:
     level = scale.begin
     for _ in range(EXPLORED_MOST):
-        yield from _try(seen, level)
+        yield from _try(seen, level, scale)
         low, high = seen.low, seen.high
         if low is None:
             lowest = min(seen.broke | seen.undecided | seen.generator)
@@ -191,9 +193,11 @@ def _ended_at_least(seen: _Seen, level: float) -> EndedBy:
     return "generator" if level in seen.generator else "undecided"
 
 
-def _try(seen: _Seen, level: float) -> Generator[WantedLoad, Outcome, None]:
+def _try(seen: _Seen, level: float, scale: LevelScale) -> Generator[WantedLoad, Outcome, None]:
     for pooled in range(REPEATS):
         outcome = yield from _asked(WantedLoad("explore", level, pooled=pooled))
+        if outcome == "generator" and not scale.generator_ends:
+            outcome = "undecided"
         if outcome != "undecided":
             {"held": seen.held, "broke": seen.broke, "generator": seen.generator}[outcome].add(level)
             return

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import UsageError
 from harness.run.invocation import slug
 from harness.run.run import make_folder
 from harness.run.run_id import new_run_id
 from harness.rundir.searches.asked import AskedSearch
+from harness.rundir.searches.capacity import CurveKey, StepRecord
 
 if TYPE_CHECKING:
     from harness.rundir.plan import Plan
+
+Line = TypeVar("Line", bound=StepRecord)
 
 
 def search_folder(out: Path, name: str, resume: Path | None, asked: AskedSearch) -> Path:
@@ -40,6 +43,26 @@ def search_folder(out: Path, name: str, resume: Path | None, asked: AskedSearch)
             "give the scenario and the options of that search, or start anew without --resume",
         )
     return resume
+
+
+def recorded_by_curve(
+    folder: Path, command: str, read: Callable[[Path], Sequence[Line]], curves: Sequence[CurveKey], fix: str
+) -> dict[CurveKey, list[Line]]:
+    """The recorded steps of every curve of a search. Raises UsageError if the folder has none, or, with this `fix`, if
+    it has those of other curves."""
+    try:
+        lines = read(folder)
+    except (OSError, ValueError) as exc:
+        raise UsageError(f"the steps in {folder} cannot be read: {exc}", "search anew") from exc
+    if not lines:
+        raise UsageError(
+            f"{folder} holds no steps of a search", f"give the directory of a `tailgate {command}` that was interrupted"
+        )
+    for line in lines:
+        if line.curve not in curves:
+            name = ", ".join(part or "health" for part in line.curve)
+            raise UsageError(f"{folder} has a curve for {name}, and this search has none", fix)
+    return {curve: [line for line in lines if line.curve == curve] for curve in curves}
 
 
 def asked_search(command: str, plan: Plan, seed: int, settings: Mapping[str, float | str | None]) -> AskedSearch:

@@ -25,7 +25,7 @@ from harness.rundir.planned.fault import PlannedFault
 from harness.scenario.planner import make_plan
 from harness.scenario.planning.compile import with_room_for
 from harness.search.load_plans import load_plan
-from harness.search.thread_load import ThreadLoad
+from harness.search.witnesses.thread_load import ThreadLoad
 from harness.stack.client import StackClient
 from harness.stack.events import ChildStarted
 from harness.stack.processes.fd_limits import fit_slots

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.rundir.searches.capacity import CapacityResults, Limiter, LoadStep, RateCurve
+from harness.search.answers.conclusion import sentence_of
 from harness.search.answers.replicas import replicas_for
-from harness.search.conclusion import sentence_of
 from tests.search.steps import gate, step
 from tests.search.test_conclusion import results
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from harness.errors import UsageError
 from harness.rundir.plan import Plan
 from harness.rundir.searches.capacity import LoadStep, StepGate
 from harness.search.answers.replicas import ASSUMPTION, replicas_for
+from harness.search.answers.short_soak import refuse_short_soak
 from harness.search.answers.would_decide import would_decide
 from tests.rundir.recording import make_plan
 from tests.search.steps import step
@@ -108,3 +110,31 @@ def test_where_the_load_generator_gave_out_the_answer_says_at_which_rate_and_why
     )
     refuted = step(50, "broke", purpose="refute")
     assert would_decide([*steps, refuted], PLAN) == ""
+
+
+# ---------------------------------------------------------------- a soak that is too short
+
+
+def refused_soak(gates: list[str], soak_ms: float, rate_per_s: float | None = None) -> UsageError:
+    plan = make_plan(gates=gates)
+    with pytest.raises(UsageError) as caught:
+        refuse_short_soak(plan, plan.gates, soak_ms, rate_per_s)
+    return caught.value
+
+
+def test_a_soak_in_which_a_gate_could_not_pass_is_refused_with_the_length_that_could() -> None:
+    error = refused_soak(["errors < 5%", "p99 < 2s"], 15_000)
+    assert error.message == "--soak 15.0 s is too short: `p99 < 2s` needs 29.9 s, with nothing slow, to pass"
+    assert "--soak 29.9s or longer" in error.fix
+
+
+def test_where_the_rate_is_known_as_many_requests_must_come_too() -> None:
+    error = refused_soak(["p99 < 2s"], 120_000, 2.0)
+    assert "`p99 < 2s` needs 2m 30s at 2/s" in error.message
+    assert "--soak 149.5s or longer" in error.fix
+
+
+@pytest.mark.parametrize(("soak_ms", "rate_per_s"), [(29_900, None), (29_900, 10.0), (120_000, 2.5)])
+def test_a_soak_that_is_long_enough_is_taken(soak_ms: float, rate_per_s: float | None) -> None:
+    plan = make_plan(gates=["p99 < 2s", "errors < 5%"])
+    refuse_short_soak(plan, plan.gates, soak_ms, rate_per_s)

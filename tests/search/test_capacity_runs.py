@@ -125,7 +125,7 @@ def stack_id(folder: Path) -> str:
     return found
 
 
-@pytest.mark.nightly  # by day tests/search/test_curve_search.py interrupts at each load, and tests/stack a later load
+@pytest.mark.nightly  # by day tests/search/test_curve_driver.py interrupts at each load, and tests/stack a later load
 def test_ctrl_c_keeps_what_is_known_and_the_search_is_taken_up_again(tmp_path: Path) -> None:
     process = begun(tmp_path, "--to", "30/s", "--soak", "5s")
     folder = await_steps(tmp_path, 1)

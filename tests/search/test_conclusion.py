@@ -10,7 +10,7 @@ from harness.errors import UsageError
 from harness.rundir.results import Machine, ScenarioRef, Tool
 from harness.rundir.searches.capacity import CapacityResults, Limiter, RateCurve
 from harness.rundir.yardstick import Yardstick
-from harness.search.conclusion import compare, sentence_of, verdict_of
+from harness.search.answers.conclusion import compare, sentence_of, verdict_of
 
 THREADS = Limiter(kind="threads", witness="threads: 256 at 200/s and no more at 300/s")
 NOT_KNOWN = Limiter(kind="not_known", witness="not known")

@@ -11,20 +11,19 @@ from harness.cli.display.live import Lines
 from harness.cli.display.search_panel import SearchPanel, make_search_display
 from harness.run.progress import NullDisplay
 from harness.search.search_progress import LoadUnderWay, SearchProgress, SearchState, certified_text
-from tests.search.test_conclusion import curve
 
 
 def load(**fields: object) -> LoadUnderWay:
     known: dict[str, object] = {
-        "fault": "azure-slow", "purpose": "explore", "rate_per_s": 64.8, "at_s": 5.0, "length_s": 17.0,
-        "certified_per_s": None, "refuted_per_s": None, "curve_left_s": 300.0,
+        "curve": "azure-slow", "purpose": "explore", "level": "64.8/s", "at_s": 5.0, "length_s": 17.0,
+        "certified": "", "curve_left_s": 300.0,
     }  # fmt: skip
     return LoadUnderWay(**{**known, **fields})  # type: ignore[arg-type]
 
 
 def shown(progress_of: LoadUnderWay) -> SearchState:
     seen: list[SearchState] = []
-    progress = SearchProgress(3, 400.0, seen.append, [curve(180, 200)])
+    progress = SearchProgress([500.0, 300.0, 400.0], seen.append, ["health 180/s and not 200/s"])
     progress.update(progress_of)
     return seen[0]
 
@@ -38,16 +37,16 @@ def test_it_says_which_load_of_which_curve_and_how_long_is_left() -> None:
 
 def test_what_is_certified_so_far_is_that_of_all_curves() -> None:
     assert shown(load()).certified == ("health 180/s and not 200/s",)
-    assert shown(load(certified_per_s=140.0)).certified == ("health 180/s and not 200/s", "azure-slow 140/s")
-    assert certified_text(None, None, 20) == "health not 20/s"
+    assert shown(load(certified="azure-slow 140/s")).certified == ("health 180/s and not 200/s", "azure-slow 140/s")
+    assert certified_text("health", None, "20/s") == "health not 20/s"
 
 
 def test_a_panel_shows_it_in_place_and_notes_above() -> None:
     written = io.StringIO()
     panel = SearchPanel(Console(file=written, force_terminal=True, width=120))
-    panel.show(shown(load(certified_per_s=140.0)))
+    panel.show(shown(load(certified="azure-slow 140/s")))
     panel.note("  health  explore  36/s  held")
-    panel.show(shown(load(at_s=16.0, certified_per_s=140.0)))
+    panel.show(shown(load(at_s=16.0, certified="azure-slow 140/s")))
     panel.ended()
     panel.ended()
     text = written.getvalue()

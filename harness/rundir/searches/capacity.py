@@ -116,9 +116,22 @@ class LoadStep(Frozen):
     """Wall clock of the load with its settling, its drain and its judging, and the start of the stack before the first.
     """
 
+    @property
+    def searched_level(self) -> float:
+        """What the search of its curve changes from load to load."""
+        return self.rate_per_s
+
+
+CurveKey = tuple[str | None, ...]
+"""What tells the curves of a search apart: the fault, or the upstream and the kind."""
+
 
 class StepRecord(Frozen):
     """A line of steps.ndjson."""
+
+    @property
+    def curve(self) -> CurveKey:
+        raise NotImplementedError
 
     def append(self, folder: Path) -> None:
         """Raises OSError."""
@@ -131,6 +144,10 @@ class RecordedStep(StepRecord):
 
     fault: str | None
     step: LoadStep
+
+    @property
+    def curve(self) -> CurveKey:
+        return (self.fault,)
 
 
 def recorded_steps(folder: Path) -> list[RecordedStep]:

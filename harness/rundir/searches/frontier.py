@@ -8,7 +8,7 @@ from typing import Literal
 from harness.model.frozen import Frozen
 from harness.rundir.ndjson import read_ndjson
 from harness.rundir.results import Machine, ScenarioRef, Tool
-from harness.rundir.searches.capacity import STEPS, LoadStep, StepRecord
+from harness.rundir.searches.capacity import STEPS, CurveKey, LoadStep, StepRecord
 
 FILE = "frontier.json"
 """Its name, in the directory of the search."""
@@ -35,6 +35,10 @@ class FrontierStep(LoadStep):
     fault_met: bool | None = None
     """Whether a call of the service met the fault; null without one."""
 
+    @property
+    def searched_level(self) -> float:
+        return self.level or 0.0
+
 
 class RecordedFrontierStep(StepRecord):
     """A step of the curve of this upstream and kind."""
@@ -42,6 +46,10 @@ class RecordedFrontierStep(StepRecord):
     upstream: str
     kind: FrontierKind
     step: FrontierStep
+
+    @property
+    def curve(self) -> CurveKey:
+        return (self.upstream, self.kind)
 
 
 def recorded_frontier_steps(folder: Path) -> list[RecordedFrontierStep]:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
-from harness.errors import Interrupted, RigError, ServiceGone, UsageError
+from harness.errors import Interrupted, RigError, UsageError
 from harness.run import yardstick
 from harness.rundir.results import EXIT_CODE, Machine, ScenarioRef, Tool, canonical_json
 from harness.rundir.searches.frontier import FILE, FrontierCurve, FrontierKind, FrontierResults
 from harness.rundir.yardstick import Yardstick
 from harness.scenario.load import dry_plan
 from harness.scenario.planning.timeline import RECOVERY_MS
+from harness.search.answers.short_soak import refuse_short_soak
 from harness.search.capacity_run import usable_cores
+from harness.search.curve_driver import search_curves
 from harness.search.frontier.answer import frontier_sentence, frontier_verdict
-from harness.search.frontier.curve_search import FrontierCurveSearch
+from harness.search.frontier.curve_search import LevelCurve
 from harness.search.frontier.gates import level_gates, unjudged
 from harness.search.frontier.kinds import scale_of
-from harness.search.frontier.level_loads import STACK_MS, FrontierSettings, LevelLoads
-from harness.search.frontier.steps import read_frontier_steps
+from harness.search.frontier.level_loads import FrontierSettings, LevelLoads
+from harness.search.frontier.steps import curve_of, read_frontier_steps
 from harness.search.frontier.upstream_faults import FrontierTarget, planned_fault, searched_cell
 from harness.search.load_plans import not_judged, refuse_without_rate
 from harness.search.search_folder import asked_search, search_folder
+from harness.search.search_progress import SearchState
+from harness.search.search_times import STACK_MS
 from harness.search.stack_loads import StackLoads
 
 if TYPE_CHECKING:
@@ -46,9 +50,14 @@ class PlannedSearch:
     left_out: dict[str, str]
 
     @property
-    def longest_s(self) -> float:
+    def usual_ms(self) -> float:
+        """How long it takes, as the median over services that are made up; at most: `longest_ms`."""
+        return STACK_MS + sum(curve.times.usual_ms() for curve in self.curves)
+
+    @property
+    def longest_ms(self) -> float:
         """How long it takes at most if no load has to be repeated and the service always comes back."""
-        return STACK_MS / 1000 + sum(curve.longest_s() for curve in self.curves)
+        return STACK_MS + sum(curve.times.longest_ms() for curve in self.curves)
 
     @property
     def asked(self) -> dict[str, float | str | None]:
@@ -105,14 +114,18 @@ def _curve(
 
 
 def search_frontier(
-    session: Session, search: PlannedSearch, resume: Path | None = None
+    session: Session,
+    search: PlannedSearch,
+    resume: Path | None = None,
+    show: Callable[[SearchState], None] = lambda _: None,
 ) -> tuple[Path, FrontierResults]:
     """Search every curve. An interruption ends it early; what was certified by then is in the results.
 
-    `resume`: the directory of a search that was interrupted. Raises UsageError before anything is started, RigError if
-    the stack does not come up.
+    `resume`: the directory of a search that was interrupted. `show`: called several times a second with the load that
+    is under way. Raises UsageError before anything is started, RigError if the stack does not come up.
     """
     targets = tuple(curve.target for curve in search.curves)
+    _refuse_short_soak(search)
     scenario = search.cell.loaded.scenario
     seed = scenario.seed if session.options.seed is None else session.options.seed
     this = asked_search("frontier", search.curves[0].plan, seed, search.asked)
@@ -120,25 +133,25 @@ def search_frontier(
     recorded = read_frontier_steps(folder, targets) if resume else {target: [] for target in targets}
     cores, before_ms = usable_cores(), yardstick.measure_ms()
     rate_per_s = search.curves[0].rate_per_s
-    curves: list[FrontierCurve] = []
-    ended: Exception | None = None
     cell = searched_cell(search.cell, targets)
     with StackLoads(session, cell, folder, seed=seed, most_per_s=rate_per_s) as stack:
         stack.count_from(sum(1 for _ in folder.glob("load-*")))
-        for loads in search.curves:
-            if ended is not None:
-                break
-            of_one = FrontierCurveSearch(stack, loads, folder=folder, say=session.display.note)
-            curve, ended = of_one.run(recorded[loads.target], cores)
-            curves.append(curve)
-            if isinstance(ended, RigError | ServiceGone):
-                session.display.note(f"{ended.message}\nfix: {ended.fix}")
+        every = [(LevelCurve(loads), recorded[loads.target]) for loads in search.curves]
+        found = search_curves(stack, every, folder=folder, say=session.display.note, show=show)
+    curves = [curve_of(loads, searched, cores) for loads, searched in zip(search.curves, found, strict=False)]
     machine = Machine(
         cores=cores, platform=platform.platform(), yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None)
     )
-    results = _results(search, curves, machine=machine, seed=seed, interrupted=isinstance(ended, Interrupted))
+    results = _results(search, curves, machine=machine, seed=seed, interrupted=isinstance(found[-1].ended, Interrupted))
     write_frontier(folder, results)
     return folder, results
+
+
+def _refuse_short_soak(search: PlannedSearch) -> None:
+    """Raises UsageError if a gate could not pass in a soak. Those of an outage are as long as its gate needs."""
+    for curve in search.curves:
+        if not curve.is_outage:
+            refuse_short_soak(curve.plan, curve.gates.broken, search.settings.soak_ms, curve.rate_per_s)
 
 
 def write_frontier(folder: Path, results: FrontierResults) -> None:

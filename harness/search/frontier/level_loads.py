@@ -7,7 +7,6 @@ after it the load goes on for as long as its recovery gate needs.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,8 +19,9 @@ from harness.scenario.planning.compile import CheckedScenario
 from harness.search.frontier.gates import LevelGates
 from harness.search.frontier.kinds import waited_ms
 from harness.search.frontier.upstream_faults import FrontierTarget, planned_fault
-from harness.search.level_search import LevelScale, Outcome, search_levels
+from harness.search.level_search import LevelScale
 from harness.search.load_plans import FAULT_BEFORE_MS
+from harness.search.search_times import SearchTimes
 from harness.search.stack_loads import LoadSpec
 from scenarios.load import planned_peak_per_s
 
@@ -30,13 +30,8 @@ BASELINE_ARRIVALS: Final = 200
 AFTER_MARGIN_MS: Final = 2_000.0
 """The load after an outage is longer than what its gate needs, which depends on how many requests came."""
 AFTER_FACTOR: Final = 1.1
-BESIDE_LOAD_MS: Final = 2_000.0
-"""What a load takes beside its arrivals: making it ready, judging it."""
-STACK_MS: Final = 15_000.0
-"""Starting and ending a stack."""
 WITHIN_OF_ALL: Final = 1.0
 """The brackets of a search of every upstream: a factor of two."""
-_THRESHOLDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,31 +97,21 @@ class LevelLoads:
             guard_ms=self.plan.guard_ms if self.is_outage else 0.0,
         )
 
-    def longest_s(self) -> float:
-        """How long the curve takes at most if no load has to be repeated and the service always comes back: the
-        longest search of all services that hold up to some level."""
-        first, last = math.log(self.scale.least / 2), math.log((self.scale.most or self.scale.first) * 2)
-        limits = [math.exp(first + (last - first) * number / _THRESHOLDS) for number in range(_THRESHOLDS + 1)]
-        return (self._ms(None, "health", "held") + max(map(self._search_ms, limits))) / 1000
-
-    def _search_ms(self, limit: float) -> float:
-        """How long the search takes with a service that holds up to this level."""
-        search = search_levels(self.scale, within=self.settings.within, alpha=self.settings.alpha)
-        wanted, total_ms = next(search), 0.0
-        while True:
-            outcome: Outcome = "held" if wanted.level <= limit else "broke"
-            total_ms += self._ms(wanted.level, wanted.purpose, outcome)
-            if outcome == "broke":
-                total_ms += self._ms(None, "return", "held")
-            try:
-                wanted = search.send(outcome)
-            except StopIteration:
-                return total_ms
-
-    def _ms(self, level: float | None, purpose: StepPurpose, outcome: Outcome) -> float:
-        """The wall clock of one load. The requests of one that broke may be open until their callers give up."""
-        open_ms = self.plan.load.drain_ms if outcome == "broke" else 0.0
-        return sum(self._lengths(level, purpose)) + open_ms + BESIDE_LOAD_MS
+    @property
+    def times(self) -> SearchTimes:
+        """How long the curve takes. Requests of a load that broke may be open until their callers give up."""
+        return SearchTimes(
+            self.scale,
+            within=self.settings.within,
+            alpha=self.settings.alpha,
+            sent_ms=lambda load: sum(self._lengths(load.level, load.purpose)),
+            open_ms=lambda _load, _limit: self.plan.load.drain_ms,
+            drain_ms=self.plan.load.drain_ms,
+            return_ms=sum(self._lengths(None, "return")),
+            health_ms=sum(self._lengths(None, "health")),
+            returns_after=("broke", "undecided", "generator"),  # a load that says nothing may have broken it as well
+            returns_at_once=True,
+        )
 
     def _lengths(self, level: float | None, purpose: StepPurpose) -> tuple[float, float]:
         """How long a load settles and is judged, in ms. `level`: None: it has no fault."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import Interrupted, UsageError
+from harness.errors import Interrupted
 from harness.rundir.searches.frontier import (
     FrontierCurve,
     FrontierEnd,
@@ -14,25 +14,20 @@ from harness.rundir.searches.frontier import (
     FrontierStep,
     recorded_frontier_steps,
 )
-from harness.search.capacity import CORE_LEFT, returned_twice
+from harness.search.capacity import CORE_LEFT
+from harness.search.curve_driver import SearchedCurve, certified_level, refuted_level, returned_twice
 from harness.search.frontier.kinds import KINDS
 from harness.search.frontier.upstream_faults import FrontierTarget
+from harness.search.search_folder import recorded_by_curve
 
 if TYPE_CHECKING:
     from harness.search.frontier.level_loads import LevelLoads
     from harness.search.level_search import Bracket
 
 
-def curve_of(
-    loads: LevelLoads,
-    steps: Sequence[FrontierStep],
-    bracket: Bracket | None,
-    ended: Exception | None,
-    cores: float | None,
-) -> FrontierCurve:
-    """The curve of these steps. `bracket`: None: the search did not end, by `ended` or since health did not hold."""
-    soaked = [step.level for step in steps if step.purpose == "soak" and step.outcome == "held"]
-    refuted = [step.level for step in steps if step.purpose == "refute" and step.outcome == "broke"]
+def curve_of(loads: LevelLoads, searched: SearchedCurve[FrontierStep], cores: float | None) -> FrontierCurve:
+    """The curve of these steps; without a bracket the search was ended early, or health did not hold."""
+    steps, bracket, ended = searched.steps, searched.bracket, searched.ended
     broke = lowest_broken(steps)
     early: FrontierEnd = (
         "interrupted" if isinstance(ended, Interrupted) else "rig" if ended else _without_bracket(steps)
@@ -41,15 +36,15 @@ def curve_of(
         upstream=loads.target.upstream,
         kind=loads.target.kind,
         unit=KINDS[loads.target.kind].unit,
-        certified=max((level for level in soaked if level is not None), default=None),
-        refuted=min((level for level in refuted if level is not None), default=None),
+        certified=certified_level(steps),
+        refuted=refuted_level(steps),
         at_least=bool(bracket and bracket.at_least),
         ended_by=bracket.ended_by if bracket else early,
         findings=(*loads.gates.findings, *_findings(steps, bracket, cores)),
         broken_gate=_broken_gate(broke),
         broke=broke.reason if broke else "",
         gates=tuple(gate.text for gate in loads.gates.broken),
-        steps=tuple(steps),
+        steps=steps,
     )
 
 
@@ -96,21 +91,7 @@ def _findings(
 
 def read_frontier_steps(folder: Path, targets: Sequence[FrontierTarget]) -> dict[FrontierTarget, list[FrontierStep]]:
     """The recorded steps of every curve. Raises UsageError if the folder has none, or has those of other curves."""
-    try:
-        lines = recorded_frontier_steps(folder)
-    except (OSError, ValueError) as exc:
-        raise UsageError(f"the steps in {folder} cannot be read: {exc}", "search anew") from exc
-    if not lines:
-        raise UsageError(
-            f"{folder} holds no steps of a search", "give the directory of a `tailgate frontier` that was interrupted"
-        )
-    found: dict[FrontierTarget, list[FrontierStep]] = {target: [] for target in targets}
-    for line in lines:
-        target = FrontierTarget(line.upstream, line.kind)
-        if target not in found:
-            raise UsageError(
-                f"{folder} has a curve for {line.upstream}, {line.kind}, and this search has none",
-                "give the same --upstream and --kind, or --all",
-            )
-        found[target].append(line.step)
-    return found
+    keys = {target: (target.upstream, target.kind) for target in targets}
+    fix = "give the same --upstream and --kind, or --all"
+    found = recorded_by_curve(folder, "frontier", recorded_frontier_steps, list(keys.values()), fix)
+    return {target: [line.step for line in found[key]] for target, key in keys.items()}

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.rundir.searches.frontier import FrontierCurve
+from harness.search.curve_rules import describe_step
 from harness.search.frontier.answer import frontier_sentence, frontier_verdict
-from harness.search.frontier.curve_search import describe_level
+from harness.search.frontier.curve_search import LevelCurve
 from harness.search.frontier.steps import lowest_broken
 from tests.search.frontier.scenarios import curve, level_step
 from tests.search.frontier.test_level_loads import loads_of
@@ -76,19 +77,19 @@ def test_the_break_that_is_named_is_that_of_the_lowest_level_that_was_shown_to_f
 
 
 def test_a_line_of_progress_says_how_the_load_ended(tmp_path: Path) -> None:
-    latency, outage = loads_of(tmp_path), loads_of(tmp_path, "outage")
-    assert describe_level(level_step(900, p99_ms=980.0), latency) == (
-        "  azure latency  explore     900 ms  held: p99 980 ms, 4.0 in flight"
+    latency, outage = LevelCurve(loads_of(tmp_path)), LevelCurve(loads_of(tmp_path, "outage"))
+    assert describe_step(level_step(900, p99_ms=980.0), latency) == (
+        "  azure latency    explore      900 ms  held: p99 980 ms, 4.0 in flight"
     )
     broke = level_step(None, "broke", purpose="return", n=0, reason="why")
-    assert describe_level(broke, latency).endswith("return    no fault  broke: nothing arrived (why)")
+    assert describe_step(broke, latency).endswith("return     no fault  broke: nothing arrived (why)")
     gate = {
         "text": "recovery < 15s after azure-outage", "low": None, "high": None, "limit": 15_000, "unit": "ms",
         "breaks": False, "verdict": "pass", "observed": 2_500.0,
     }  # fmt: skip
-    assert describe_level(level_step(40_000, gates=(gate,)), outage).endswith("40 s  held: back after 2.50 s")
+    assert describe_step(level_step(40_000, gates=(gate,)), outage).endswith("40 s  held: back after 2.50 s")
     never = level_step(40_000, "broke", gates=({**gate, "observed": None},), reason="it fell")
-    assert describe_level(never, outage).endswith("broke: not back (it fell)")
+    assert describe_step(never, outage).endswith("broke: not back (it fell)")
 
 
 @pytest.mark.parametrize("certified", [None, 900.0])

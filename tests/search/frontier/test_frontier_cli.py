@@ -55,7 +55,7 @@ def test_mistakes_are_refused_before_anything_starts(words: tuple[str, ...], say
 def test_all_says_its_time_first_and_needs_a_yes_beyond_half_an_hour(tmp_path: Path) -> None:
     said, printed = refusal("azure-slow", "--all", "--out", str(tmp_path / "runs"))
     assert "--all may take up to about" in said and "--yes" in said
-    assert "azure latency; azure outage" in printed and "at most about" in printed
+    assert "azure latency; azure outage" in printed and "usually about" in printed and "at most" in printed
     assert not (tmp_path / "runs").exists()
 
 
@@ -109,7 +109,7 @@ def test_the_plan_of_a_scenario_says_how_long_a_search_of_all_may_take(
     monkeypatch.setattr("harness.search.around.around_load_s", lambda: 2.0)
     cell_of(tmp_path, "p99 < 2s", upstreams="{azure: {}}")
     said = CliRunner().invoke(plan_command, [str(tmp_path / "scenario.yaml")], standalone_mode=False)
-    assert "`tailgate frontier --all` takes at most about" in said.output
+    assert "`tailgate frontier --all` usually takes about" in said.output
     cell_of(tmp_path, "p99 < 2s", upstreams="{raw: 'tcp://127.0.0.1:1'}", faults="")
     said = CliRunner().invoke(plan_command, [str(tmp_path / "scenario.yaml")], standalone_mode=False)
     assert said.exception is None and "frontier" not in said.output

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import Interrupted, RigError, ServiceGone, UsageError
+from harness.errors import RigError, ServiceGone, UsageError
 from harness.rundir.searches.frontier import FrontierCurve, FrontierKind, FrontierStep, RecordedFrontierStep
-from harness.search.capacity import RESTARTS_MOST
+from harness.search.curve_driver import RESTARTS_MOST, CurveDriver
 from harness.search.frontier import curve_search
-from harness.search.frontier.curve_search import FrontierCurveSearch
+from harness.search.frontier.curve_search import LevelCurve
 from harness.search.frontier.level_loads import LevelLoads
-from harness.search.frontier.steps import read_frontier_steps
+from harness.search.frontier.steps import curve_of, read_frontier_steps
 from harness.search.frontier.upstream_faults import FrontierTarget
 from harness.search.stack_loads import LoadRun, LoadSpec
 from tests.search.frontier.scenarios import level_step
@@ -36,7 +36,8 @@ class MadeUp:
         self.specs: list[LoadSpec] = []
         self.renewed = 0
 
-    def run(self, spec: LoadSpec) -> LoadRun:
+    def run(self, spec: LoadSpec, tick: Callable[[float], None]) -> LoadRun:
+        tick(0.5)
         self.specs.append(spec)
         return LoadRun(Path(f"load-{len(self.specs):03d}"), None)
 
@@ -60,8 +61,9 @@ def searched(
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(curve_search, "frontier_step", judged)
-        search = FrontierCurveSearch(made_up, loads, folder=folder, say=lambda _: None)  # type: ignore[arg-type]
-        return search.run(recorded or [], 2)
+        stack: Any = made_up
+        found = CurveDriver(stack, LevelCurve(loads), folder=folder, say=lambda _: None).run(recorded or [])
+        return curve_of(loads, found, 2), found.ended
 
 
 @pytest.mark.parametrize("kind", ["latency", "errors", "hang", "outage"])
@@ -128,7 +130,7 @@ def test_one_that_does_not_come_back_is_metastable_and_started_anew(tmp_path: Pa
 def test_one_that_dies_again_and_again_holds_at_no_level(tmp_path: Path) -> None:
     made_up = MadeUp()
 
-    def run(spec: LoadSpec) -> LoadRun:
+    def run(spec: LoadSpec, tick: object) -> LoadRun:
         made_up.specs.append(spec)
         if spec.placed:
             raise ServiceGone("it died")
@@ -150,28 +152,6 @@ def test_one_that_does_not_come_back_when_it_is_started_anew_either_is_not_metas
     assert isinstance(ended, RigError)
     assert made_up.renewed == RESTARTS_MOST
     assert "restarted" in curve.findings and "metastable" not in curve.findings
-
-
-def stopped_after(loads: int) -> Says:
-    return lambda _, number: Interrupted("stop") if number > loads else ""
-
-
-def test_an_interruption_keeps_what_was_certified_and_can_be_taken_up_again(tmp_path: Path) -> None:
-    loads = loads_of(tmp_path)
-    (tmp_path / "whole").mkdir()
-    whole, _ = searched(MadeUp(1_000), loads, tmp_path / "whole")
-    for after in range(1, len(whole.steps)):
-        folder = tmp_path / str(after)
-        folder.mkdir()
-        stopped, ended = searched(MadeUp(1_000, stopped_after(after)), loads, folder)
-        assert isinstance(ended, Interrupted)
-        assert (stopped.ended_by, len(stopped.steps)) == ("interrupted", after)
-        recorded = read_frontier_steps(folder, (AZURE,))[AZURE]
-        again = MadeUp(1_000)
-        resumed, ended = searched(again, loads, folder, recorded)
-        assert ended is None
-        assert (resumed.certified, resumed.refuted) == (whole.certified, whole.refuted)
-        assert len(again.specs) <= len(whole.steps) - after
 
 
 def test_a_load_in_which_the_machine_gave_out_is_run_once_more_also_a_certificate(tmp_path: Path) -> None:
@@ -207,12 +187,6 @@ def test_a_service_that_fell_in_a_load_that_says_nothing_is_started_anew_before_
     curve, ended = searched(made_up, loads_of(tmp_path), tmp_path)
     assert ended is None and made_up.renewed == 1
     assert curve.certified is not None and curve.certified <= 1_000 < (curve.refuted or 0)
-
-
-def test_steps_of_a_search_with_other_options_cannot_be_taken_up(tmp_path: Path) -> None:
-    recorded = [level_step(None, purpose="health"), level_step(77, purpose="explore")]
-    with pytest.raises(UsageError, match="other options"):
-        searched(MadeUp(), loads_of(tmp_path), tmp_path, recorded)
 
 
 def test_a_directory_without_steps_or_of_another_search_cannot_be_taken_up(tmp_path: Path) -> None:

@@ -94,11 +94,13 @@ def test_without_the_fault_there_is_none(tmp_path: Path) -> None:
 def test_the_longest_search_is_known_before_and_soon(tmp_path: Path) -> None:
     loads = loads_of(tmp_path)
     began = time.process_time()
-    longest_s = loads.longest_s()
+    longest_s = loads.times.longest_ms() / 1000
     assert time.process_time() - began < 5
-    certificates_s = 3 * (5 + 60 + 40) + 3 * (5 + 60 + 20)
-    assert 100 < longest_s < 9 * (5 + 60 + 12 + 20) + certificates_s
-    assert loads_of(tmp_path, within=0.01).longest_s() > longest_s > loads_of(tmp_path, within=1.0).longest_s()
+    returns_s, drain_s = 5 + 4 + 1 + 11, 11
+    certificates_s = 3 * (5 + 60 + 40 + 1 + drain_s) + 3 * (5 + 60 + 20 + 1 + drain_s) + 4 * returns_s
+    assert 100 < longest_s < 33 + 9 * (5 + 60 + 12 + 1 + drain_s + returns_s) + certificates_s
+    narrow, wide = (loads_of(tmp_path, within=within).times.longest_ms() / 1000 for within in (0.01, 1.0))
+    assert narrow > longest_s > wide
 
 
 def test_all_are_latency_and_outage_of_each_and_what_cannot_be_is_said(tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_all_are_latency_and_outage_of_each_and_what_cannot_be_is_said(tmp_path:
     assert [(each.target.upstream, each.target.kind) for each in every.curves] == [
         ("azure", "latency"), ("azure", "outage"), ("gcp", "latency"), ("gcp", "outage")
     ]  # fmt: skip
-    assert every.longest_s == pytest.approx(15 + sum(each.longest_s() for each in every.curves))
+    assert every.longest_ms == pytest.approx(15_000 + sum(each.times.longest_ms() for each in every.curves))
     raw = plan_all(cell_of(tmp_path, GATES, upstreams="{azure: {}, raw: 'tcp://127.0.0.1:1'}"), SETTINGS)
     assert list(raw.left_out) == ["raw, latency", "raw, outage"]
     assert len(raw.curves) == 2
