@@ -32,7 +32,7 @@ from harness.stack.processes.orphans import members
 from harness.units import NS_PER_MS
 
 LEFT_WITHIN_S: Final = 15.0
-GOES_ON_WITHIN_S: Final = 15.0
+GOES_ON_WITHIN_S: Final = 45.0
 ENDS_WITHIN_S: Final = 45.0
 """A run that the signal does not end."""
 _UP_WITHIN_S: Final = 90.0
@@ -226,10 +226,8 @@ def _play(seen: Seen, run: Run, around: Surroundings) -> None:
     theirs_stops = others is not None and cell.actor == "toxiproxy" and number == signal.SIGSTOP
     if theirs_stops:  # nobody but it can close its listeners
         ports = ports_of(run_dir, ours=False, listeners=False)
-    seen.gone_already = not target.is_running() or target.status() == psutil.STATUS_ZOMBIE
     begin = time.monotonic()
-    if not seen.gone_already:
-        target.send_signal(number)
+    seen.gone_already = not _sent(target, number)
     if cell.goes_on:
         run.process.wait(ENDS_WITHIN_S)
         begin = time.monotonic()
@@ -252,6 +250,17 @@ def _play(seen: Seen, run: Run, around: Surroundings) -> None:
     if others and (cell.actor != "toxiproxy" or theirs_stops):
         seen.left += others.changed()
     seen.judged, seen.verdict = run.judge(run_dir)
+
+
+def _sent(target: psutil.Process, number: signal.Signals) -> bool:
+    """Send the signal; False where the process has ended."""
+    try:
+        if target.status() == psutil.STATUS_ZOMBIE:
+            return False
+        target.send_signal(number)
+    except psutil.NoSuchProcess:
+        return False
+    return True
 
 
 def _until_fault_ends(run: Run, run_dir: Path) -> float:

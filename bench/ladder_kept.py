@@ -75,6 +75,8 @@ class Seen:
 
     verdict: str
     failed: tuple[str, ...] = ()
+    is_busy: bool = False
+    """It is a rig failure for nothing but a machine that was busy with something else."""
 
     def __str__(self) -> str:
         return f"{self.verdict} ({', '.join(self.failed)})" if self.failed else self.verdict

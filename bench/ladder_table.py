@@ -131,7 +131,8 @@ def _without(name: str, path: Sequence[str]) -> dict[str, None]:
 def _seen(place: Path, cell: Mapping[str, str]) -> Seen:
     results = json.loads((place / cell["results"]).read_text(encoding="utf-8"))
     if results["verdict"] == "rig_failure":
-        return Seen("rig_failure", (results["reason"],))
+        broken = {check["check"] for check in results["validity"] if not check["ok"]}
+        return Seen("rig_failure", (results["reason"],), is_busy=broken <= {"lag", "cores", "generator_cpu"})
     failed = [_name(gate) for gate in results["gates"] if gate["verdict"] == "fail"]
     return Seen(results["verdict"], tuple(dict.fromkeys(failed)))
 

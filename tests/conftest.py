@@ -110,13 +110,13 @@ def real_toxiproxy(toxiproxy_binary: Path) -> Iterator[str]:
 
 
 def _await_version(url: str) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while True:
         try:
             ToxiproxyClient(url, timeout_s=1).version()
             return
         except RigError:
-            assert time.monotonic() < end, "Toxiproxy did not answer within 10 s"
+            assert time.monotonic() < end, "Toxiproxy did not answer within 30 s"
             time.sleep(0.02)
 
 

@@ -41,6 +41,8 @@ class ForwardedCall(Call):
     noticed: NoticedOfOrigins = field(kw_only=True)
     upstream: str = field(kw_only=True)
     unasked: Response = field(init=False)
+    has_link: bool = field(default=False, init=False)
+    """A link to the origin was noted: once is enough for one answer."""
 
     def __post_init__(self) -> None:
         Call.__post_init__(self)
@@ -50,6 +52,11 @@ class ForwardedCall(Call):
     def asks_origin(self) -> bool:
         """False: a fault answers in the origin's place, or holds the call for good."""
         return self.answer is self.unasked and all(held_ns < float("inf") for _, held_ns in self.holds)
+
+    def note_link(self) -> None:
+        """Its answer has a link to the origin, in the headers or in the body."""
+        self.has_link = True
+        self.noticed.note(self.upstream, "link", self.forwarder.spec.address)
 
     async def answer_to(self, scope: Message, receive: Receive, send: Send) -> bool:
         """As `Call.answer_to`. A call that the origin did not answer is broken off as the origin broke it."""
@@ -148,11 +155,13 @@ class _Exchange:
 
     async def _pass_on(self, origin: OriginConnection, head: OriginHead) -> bool:
         call = self.call
-        headers, elsewhere = call.forwarder.links.rewritten(
+        headers, bypasses = call.forwarder.links.rewritten(
             towards_service(head.headers, head.status, closes=head.closes or not self.body.is_taken), self._listener()
         )
-        if elsewhere:
+        if "redirect" in bypasses:
             call.noticed.note(call.upstream, "redirect", "")
+        if "link" in bypasses:
+            call.note_link()
         call.begun, call.status = True, head.status
         if all(leaves_body_alone(active) for active in call.met):
             await self._stream(origin, head.status, headers)
@@ -219,7 +228,7 @@ class _BodyWatch:
         self._status, self._headers = status, headers
         fields = dict(headers)
         kind = fields.get(b"content-type", b"")
-        self._looks = any(word in kind for word in (b"json", b"text", b"xml"))
+        self._looks = not call.has_link and any(word in kind for word in (b"json", b"text", b"xml"))
         self._decoder = Decoder(headers, LOOKED_INTO_BYTES)
         self._tail = b""
         self._kept: bytearray | None = bytearray() if call.forwarder.wants(status, headers) else None
@@ -232,7 +241,7 @@ class _BodyWatch:
             looked_at = self._tail + text
             found = self._call.forwarder.links.pattern.search(looked_at)
             if found:
-                self._call.noticed.note(self._call.upstream, "link", self._call.forwarder.spec.address)
+                self._call.note_link()
             self._looks = not found and self._decoder.is_readable
             self._tail = looked_at[-self._call.forwarder.links.LONGEST :]
         if self._kept is not None:

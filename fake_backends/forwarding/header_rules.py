@@ -15,6 +15,8 @@ from harness.correlation import TRACE_HEADER, seq_of
 from harness.rundir.planned.forwarding import DEFAULT_PORTS, ForwardSpec
 
 Headers = list[tuple[bytes, bytes]]
+Bypass = Literal["redirect", "link"]
+"""What in an answer's headers can lead a service past the listener: see `Links.rewritten`."""
 Codings = Literal["any", "readable", "none"]
 """`readable`: those that `content_coding` can look into."""
 
@@ -83,22 +85,24 @@ class Links:
         self._absolute = re.compile(rf"(?i)(?:{spec.scheme}:)?//{host}{port}".encode())
         self.pattern = re.compile(rf"(?i)(?://|\\/\\/){host}{port}".encode())
 
-    def rewritten(self, headers: Headers, listener: bytes) -> tuple[Headers, bool]:
-        """The headers with redirects to the origin turned to `listener` (`http://127.0.0.1:9001`), and whether one that
-        is left can lead the service past the listener: a redirect to another host, or a `Link` to the origin, which is
-        not rewritten."""
-        bypasses = False
+    def rewritten(self, headers: Headers, listener: bytes) -> tuple[Headers, frozenset[Bypass]]:
+        """The headers with redirects to the origin turned to `listener` (`http://127.0.0.1:9001`), and how those that
+        are left can lead the service past the listener: by a redirect to another host, or by a `Link` to the origin,
+        which is not rewritten."""
+        bypasses: set[Bypass] = set()
         found: Headers = []
         for name, value in headers:
             if name in _REDIRECTS:
                 match = self._absolute.match(value)
                 absolute = re.match(rb"(?i)https?://|//", value) is not None
-                bypasses = bypasses or (absolute and not match and not value.startswith(listener))
+                if absolute and not match and not value.startswith(listener):
+                    bypasses.add("redirect")
                 found.append((name, listener + value[match.end() :] if match else value))
             else:
-                bypasses = bypasses or (name == b"link" and self.pattern.search(value) is not None)
+                if name == b"link" and self.pattern.search(value):
+                    bypasses.add("link")
                 found.append((name, value))
-        return found, bypasses
+        return found, frozenset(bypasses)
 
 
 def _named_in_connection(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:

@@ -20,7 +20,7 @@ from harness.evidence.joining.clocks import WorkerClock, clocks_of
 from harness.evidence.joining.row_table import Places, RowTable, place_type
 from harness.evidence.resources import parse_reading
 from harness.rundir.canaries import CanaryLine, read_canaries
-from harness.rundir.detections import FILE as NOTICES
+from harness.rundir.detections import FILE as DETECTIONS
 from harness.rundir.detections import read_detections
 from harness.rundir.incomplete import IncompleteAnswer, read_incomplete
 from harness.rundir.journal import Entry, read_journal
@@ -55,7 +55,7 @@ class RunFiles:
     entries: tuple[Entry, ...]
     canaries: tuple[CanaryLine, ...]
     resources: tuple[dict[str, object], ...]
-    notices: Detections | None
+    detections: Detections | None
     """None: the run has no file of detections."""
     incomplete: tuple[IncompleteAnswer, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
@@ -86,7 +86,7 @@ def read_run(run_dir: Path) -> RunFiles:
         entries=_lines(read_journal, run_dir / "faults.ndjson", broken),
         canaries=_lines(read_canaries, run_dir / "canary.ndjson", broken),
         resources=read_resources(run_dir, broken),
-        notices=_notices(run_dir / NOTICES, broken),
+        detections=_detections(run_dir / DETECTIONS, broken),
         incomplete=read_incomplete(run_dir, plan.load.workers),
         unmatched=read_unmatched(run_dir),
         origin_notes=read_origin_notes(run_dir),
@@ -216,7 +216,7 @@ def _clocks(run_dir: Path, plan: Plan, broken: list[str]) -> dict[int, WorkerClo
     return clocks
 
 
-def _notices(path: Path, broken: list[str]) -> Detections | None:
+def _detections(path: Path, broken: list[str]) -> Detections | None:
     """None if there is no such file, as in runs of older versions."""
     return Detections.of(_lines(read_detections, path, broken)) if path.exists() else None
 

@@ -25,7 +25,7 @@ from harness.units import NS_PER_MS, Span
 
 
 @dataclass(frozen=True, slots=True)
-class CallsApart:
+class CallsOutside:
     """The service's calls to an upstream outside a fault's windows. Times are in ms."""
 
     total: int
@@ -41,7 +41,7 @@ class FaultContact:
 
     stood_ms: float
     """How long the fault was active."""
-    asked: CallsApart
+    calls_outside: CallsOutside
     calls: int
     """Calls that came while it was active."""
     hit: int | None
@@ -95,7 +95,7 @@ def contact_of(run: Evidence, fault: PlannedFault, upstream: str, injections: Se
     begin_ns = min((i.applied_ns for i in injections if i.applied_ns is not None), default=run.end_ns)
     contact = FaultContact(
         stood_ms=sum(injection.stood_ms(run.end_ns) for injection in injections),
-        asked=_calls_apart(run, calls["arrived_ns"], begin_ns),
+        calls_outside=_calls_outside(run, calls["arrived_ns"], begin_ns),
         calls=sum(int(np.count_nonzero(inside)) for inside in came),
         hit=sum(map(len, hit_ns)) if recorded else None,
         hit_ns=hit_ns,
@@ -122,7 +122,7 @@ def _contact_of_service(run: Evidence, injections: Sequence[Injection]) -> Fault
     begin_ns = min((i.applied_ns for i in injections if i.applied_ns is not None), default=run.end_ns)
     return FaultContact(
         stood_ms=sum(injection.stood_ms(run.end_ns) for injection in injections),
-        asked=_calls_apart(run, sent_ns, begin_ns),
+        calls_outside=_calls_outside(run, sent_ns, begin_ns),
         calls=sum(int(np.count_nonzero((sent_ns >= span.begin_ns) & (sent_ns < span.end_ns))) for span in spans),
         hit=None,
         hit_ns=tuple(np.empty(0, np.int64) for _ in spans),
@@ -134,13 +134,13 @@ def _contact_of_service(run: Evidence, injections: Sequence[Injection]) -> Fault
     )
 
 
-def _calls_apart(run: Evidence, arrived_ns: NDArray[np.int64], before_ns: int) -> CallsApart:
+def _calls_outside(run: Evidence, arrived_ns: NDArray[np.int64], before_ns: int) -> CallsOutside:
     """`arrived_ns`: of all calls to the upstream; `before_ns`: when the fault came."""
     earlier_ns = arrived_ns[arrived_ns < before_ns]
     baseline = run.phase("baseline")
     t_ms = (arrived_ns - run.t0_ns) / NS_PER_MS
     inside = [(t_ms >= start_ms) & (t_ms < end_ms) for start_ms, end_ms in baseline.intervals]
-    return CallsApart(
+    return CallsOutside(
         total=len(arrived_ns),
         in_baseline=sum(int(np.count_nonzero(each)) for each in inside),
         last_before_ms=(before_ns - int(earlier_ns.max())) / NS_PER_MS if len(earlier_ns) else None,

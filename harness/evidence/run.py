@@ -73,7 +73,7 @@ class Evidence:
     canaries: tuple[CanaryLine, ...] = ()
     resources: tuple[dict[str, object], ...] = ()
     """The lines of resources.ndjson, of every child process."""
-    notices: Detections | None = None
+    detections: Detections | None = None
     """Which upstreams the service named; None: the run has no record of it."""
     incomplete: tuple[IncompleteAnswer, ...] = ()
     """Answers that workers kept, in order of time; `harness.evidence.incomplete` checks which really are incomplete."""
@@ -113,7 +113,7 @@ class Evidence:
             entries=files.entries,
             canaries=files.canaries,
             resources=files.resources,
-            notices=files.notices,
+            detections=files.detections,
             incomplete=files.incomplete,
             unmatched=files.unmatched,
             origin_notes=files.origin_notes,

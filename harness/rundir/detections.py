@@ -40,7 +40,7 @@ class Detection(Frozen):
     """The text, sanitized and shortened: its beginning, or what surrounds the name if that is further on."""
 
 
-class LogGap(Frozen):
+class DetectionGap(Frozen):
     """A part of a source that could not be read; which upstreams it named is unknown."""
 
     kind: Literal["unread"] = "unread"
@@ -65,7 +65,7 @@ class Mention(Frozen):
     """The first of them."""
 
 
-Recorded = Detection | LogGap | Mention
+Recorded = Detection | DetectionGap | Mention
 _LINE: Final[TypeAdapter[Recorded]] = TypeAdapter(Annotated[Recorded, Field(discriminator="kind")])
 
 

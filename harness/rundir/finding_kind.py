@@ -96,7 +96,7 @@ class FindingKind(StrEnum):
     """Named before the fault as well."""
     HEARD_TOO_SHORTLY = "heard_too_shortly"
     """Log and alert were observed too shortly before the fault to know what they name anyway."""
-    UNREAD = "unread"
+    DETECTION_GAP = "unread"
     """A part of the log or of the alert could not be read."""
     NO_SOURCE = "no_source"
     """No log is read, and the alert never had a sample."""

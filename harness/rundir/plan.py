@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from harness.model.frozen import Frozen
+from harness.rundir.ndjson import replace_file
 from harness.rundir.planned.fault import PlannedFault
 from harness.rundir.planned.load import PlannedLoad
 from harness.rundir.planned.service import PlannedGateway, PlannedService
@@ -137,8 +138,8 @@ class Plan(StackPlan, LoadPlan):
         return StackPlan(**_fields(self, StackPlan))
 
     def write(self, run_dir: Path) -> None:
-        """Write plan.json. Raises OSError."""
-        (run_dir / "plan.json").write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        """Write plan.json in one step, since whoever waits for it reads it at once. Raises OSError."""
+        replace_file(run_dir / "plan.json", self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def read(cls, run_dir: Path) -> Plan:

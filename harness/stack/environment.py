@@ -191,7 +191,7 @@ class Environment:
         self.proxies = proxies_type(self._client, self.plan, self._trouble_with_engine, journal)
         await self.proxies.create()
         if not self.owns_toxiproxy:
-            looking = client_type(toxiproxy.admin_url(order), toxiproxy.LOOK_TIMEOUT_S)
+            looking = client_type(toxiproxy.admin_url(order), toxiproxy.CHECK_TIMEOUT_S)
             self.background.start(toxiproxy.watch(looking, self.proxies.needed, self._lost_engine), "Toxiproxy")
 
     async def _up_backends(self) -> None:

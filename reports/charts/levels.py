@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,36 +10,10 @@ from markupsafe import Markup
 
 from harness.rundir.searches.frontier import FrontierCurve, FrontierStep
 from harness.units import format_exact_duration
-from reports.charts.plot import Amount, LogMs, Plot, Scale
+from reports.charts.plot import COLOURS, LABEL_GAP, Amount, LogAmount, LogMs, Plot, Scale
 
-COLOURS: Final = 6
 ROOM: Final = 1.2
 """Above the limit of a recovery, for one that did not come."""
-_LABEL_GAP: Final = 0.08  # of the height: one line of small print
-
-
-@dataclass(frozen=True, slots=True)
-class LogShare:
-    """Shares on a log axis, in percent."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def around(cls, shares: Iterable[float]) -> LogShare:
-        known = list(shares) or [0.01, 1.0]
-        return cls(min(known) * 0.8, max(known) * 1.2)
-
-    def at(self, value: float) -> float:
-        share = math.log(max(value, 1e-9) / self.low) / math.log(self.high / self.low)
-        return min(1.0, max(0.0, share))
-
-    def ticks(self) -> list[tuple[float, str]]:
-        first, last = math.floor(math.log10(self.low)), math.floor(math.log10(self.high))
-        spoken = (1, 2, 5) if self.high / self.low < 50 else (1,)
-        marks = [(factor * 10.0**power, factor) for power in range(first, last + 1) for factor in range(1, 10)]
-        inside = [(value, factor) for value, factor in marks if self.low <= value <= min(self.high, 1.0)]
-        return [(self.at(value), f"{100 * value:g} %" if factor in spoken else "") for value, factor in inside]
 
 
 def by_level(curves: Sequence[FrontierCurve], label: str) -> Markup | None:
@@ -49,8 +22,12 @@ def by_level(curves: Sequence[FrontierCurve], label: str) -> Markup | None:
     Up: the p99 of each load, or for an outage how long the service took to recover. A load in which the request at that
     rank failed, or after which it did not recover, is drawn at the top. The gate's limit is a line across.
     """
+    in_percent = curves[0].unit != "ms"
     lines = {
-        curve.upstream: [(step.level or 0.0, _figure_ms(curve, step)) for step in _drawn(curve)] for curve in curves
+        curve.upstream: [
+            ((step.level or 0.0) * (100 if in_percent else 1), _figure_ms(curve, step)) for step in _drawn(curve)
+        ]
+        for curve in curves
     }
     levels = [level for line in lines.values() for level, _ in line]
     if not levels:
@@ -58,7 +35,7 @@ def by_level(curves: Sequence[FrontierCurve], label: str) -> Markup | None:
     limit_ms = _limit_ms(curves)
     known = [figure for line in lines.values() for _, figure in line if figure is not None]
     up = _Upwards.of([*known, *([limit_ms] if limit_ms else [])], recovery=curves[0].kind == "outage")
-    x: Scale = LogMs.around(levels) if curves[0].unit == "ms" else LogShare.around(levels)
+    x: Scale = LogAmount.around(levels, " %") if in_percent else LogMs.around(levels)
     plot = Plot(label, x, up.scale, css="rates", right_ch=max(len(curve.upstream) for curve in curves) + 1)
     if limit_ms:
         plot.level(limit_ms / up.unit_ms, "limit", format_exact_duration(limit_ms))
@@ -69,7 +46,7 @@ def by_level(curves: Sequence[FrontierCurve], label: str) -> Markup | None:
         plot.line(drawn, css)
         if drawn:
             ends.append((drawn[-1][1], name, css))
-    plot.ends(ends, _LABEL_GAP)
+    plot.ends(ends, LABEL_GAP)
     return plot.render()
 
 

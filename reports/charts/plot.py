@@ -17,6 +17,10 @@ from markupsafe import Markup
 from harness.units import format_exact_duration
 from reports.redacted import shown
 
+COLOURS: Final = 6
+"""How many lines have a colour of their own."""
+LABEL_GAP: Final = 0.08
+"""Of the height: one line of small print."""
 _SIDE: Final = 1000  # the SVG's own units a side
 _ROUND_S: Final = (0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600)
 
@@ -103,6 +107,31 @@ class Amount:
         step = _round_step(self.high, most=4)
         count = math.floor(self.high / step + 1e-9)
         return [(self.at(index * step), f"{index * step:,.6g}{self.suffix}") for index in range(count + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class LogAmount:
+    """Rates, counts, percent on a log axis: the same ratio has the same room. `suffix` follows each tick's number."""
+
+    low: float
+    high: float
+    suffix: str = ""
+
+    @classmethod
+    def around(cls, figures: Iterable[float], suffix: str = "", least: float = 1e-9) -> LogAmount:
+        """Room for all of them; those below `least` are at the low end."""
+        known = [max(figure, least) for figure in figures] or [1.0, 10.0]
+        return cls(min(known) * 0.9, max(known) * 1.1, suffix)
+
+    def at(self, value: float) -> float:
+        return _clamped(math.log(max(value, 1e-9) / self.low) / math.log(self.high / self.low))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        first, last = math.floor(math.log10(self.low)), math.floor(math.log10(self.high))
+        spoken = (1, 2, 5) if self.high / self.low < 50 else (1,)
+        marks = [(factor * 10.0**power, factor) for power in range(first, last + 1) for factor in range(1, 10)]
+        inside = [(value, factor) for value, factor in marks if self.low <= value <= self.high]
+        return [(self.at(value), f"{value:,.6g}{self.suffix}" if factor in spoken else "") for value, factor in inside]
 
 
 @dataclass(slots=True)

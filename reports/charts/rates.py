@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from markupsafe import Markup
 
 from harness.rundir.searches.capacity import LoadStep, RateCurve
 from harness.units import format_exact_duration
-from reports.charts.plot import Amount, LogMs, Plot, Scale
+from reports.charts.plot import COLOURS, LABEL_GAP, Amount, LogAmount, LogMs, Plot, Scale
 
-COLOURS: Final = 6
 FEW_IN_FLIGHT: Final = 0.1
 """A mean number of open requests below this is drawn as this."""
-_LABEL_GAP: Final = 0.08  # of the height: one line of small print
-
-
-@dataclass(frozen=True, slots=True)
-class LogAmount:
-    """Rates and counts on a log axis: the same ratio has the same room. `suffix` follows each tick's number."""
-
-    low: float
-    high: float
-    suffix: str = ""
-
-    @classmethod
-    def around(cls, figures: Iterable[float], suffix: str = "", least: float = 1e-9) -> LogAmount:
-        """Room for all of them; those below `least` are at the low end."""
-        known = [max(figure, least) for figure in figures] or [1.0, 10.0]
-        return cls(min(known) * 0.9, max(known) * 1.1, suffix)
-
-    def at(self, value: float) -> float:
-        share = math.log(max(value, 1e-9) / self.low) / math.log(self.high / self.low)
-        return min(1.0, max(0.0, share))
-
-    def ticks(self) -> list[tuple[float, str]]:
-        first, last = math.floor(math.log10(self.low)), math.floor(math.log10(self.high))
-        spoken = (1, 2, 5) if self.high / self.low < 50 else (1,)
-        marks = [(factor * 10.0**power, factor) for power in range(first, last + 1) for factor in range(1, 10)]
-        inside = [(value, factor) for value, factor in marks if self.low <= value <= self.high]
-        return [(self.at(value), f"{value:,.6g}{self.suffix}" if factor in spoken else "") for value, factor in inside]
 
 
 def latency(curves: Sequence[RateCurve], limit_ms: float | None) -> Markup:
@@ -131,7 +102,7 @@ def _lines(
     for step, css in _steps(curves):
         if not math.isnan(value(step)):
             plot.dot(step.rate_per_s, value(step), css if step.alpha is None else f"{css} certified")
-    plot.ends(ends, _LABEL_GAP)
+    plot.ends(ends, LABEL_GAP)
 
 
 def _or_nan(figure: float | None) -> float:

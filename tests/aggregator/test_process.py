@@ -52,8 +52,10 @@ def test_without_a_deadline_a_gateway_that_gives_up_frees_nothing() -> None:
             aggregator("parallel", azure=azure, gcp=gcp) as sut,
             user() as client,
         ):
-            with pytest.raises(httpx.TransportError):
-                await client.get(f"{sut.url}/v1/offers", timeout=0.3)
+            call = asyncio.create_task(client.get(f"{sut.url}/v1/offers"))
+            await azure.until_open(1)
+            call.cancel()  # which closes the connection
+            await asyncio.wait([call])
             await client.get(f"{sut.url}/healthz")  # it has seen the hang-up by now, and is well
             metrics = (await client.get(f"{sut.url}/metrics")).text
             assert 'aggregator_backend_in_flight{backend="azure"} 1.0' in metrics
@@ -65,7 +67,7 @@ def test_without_a_deadline_a_gateway_that_gives_up_frees_nothing() -> None:
 def test_a_read_timeout_saves_the_rung_without_a_deadline_from_a_hang_and_not_from_a_drip(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("AGGREGATOR_READ_TIMEOUT_MS", "200")
+    monkeypatch.setenv("AGGREGATOR_READ_TIMEOUT_MS", "600")
 
     async def scenario() -> None:
         async with (
@@ -80,7 +82,7 @@ def test_a_read_timeout_saves_the_rung_without_a_deadline_from_a_hang_and_not_fr
             assert document["missing"] == [{"backend": "azure", "reason": "read_timeout"}]
             assert [row["provider"] for row in document["offers"]] == ["gcp"]
             with pytest.raises(httpx.TransportError):
-                await client.get(f"{dripped.url}/v1/offers", timeout=1.0)
+                await client.get(f"{dripped.url}/v1/offers", timeout=1.8)
 
     asyncio.run(scenario())
 
@@ -95,7 +97,7 @@ def test_told_to_stop_it_answers_what_hangs_and_leaves_soon() -> None:
             waiting = asyncio.create_task(client.get(f"{sut.url}/v1/offers"))
             await azure.until_open(1)
             sut.process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(PATIENCE_S / 2):
                 assert await sut.process.wait() == 0
             reply = await waiting
             assert (reply.status_code, reply.json()["title"]) == (503, "The service is stopping")

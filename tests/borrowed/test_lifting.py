@@ -98,4 +98,4 @@ def test_callers_who_break_off_neither_hold_the_lifting_up_nor_end_the_server(
 def lifted_at_once(borrowed: BorrowedProxy, prefix: str) -> None:
     begin = time.monotonic()
     borrowed.take_off(prefix, stays_down=False)
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 10

@@ -23,7 +23,7 @@ BINARY: Final = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
 _PROBE: Final = (Path(__file__).parent / "probe.js").read_text(encoding="utf-8")
-_WAIT_S: Final = 60.0
+_WAIT_S: Final = 180.0
 _FLAGS: Final = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-extensions",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",

@@ -75,6 +75,12 @@ class Odd:
     differs: Mapping[str, str] = field(default_factory=dict)
     """The fields of a row in which FastHttpUser may differ, each with the reason. `seen`: what the server saw."""
 
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether it ends none. Else a client must wait before its next request, until the end has reached it."""
+        paths = (self.steps, self.later or (), *self.paths.values())
+        return self.reads and not any(step in (CLOSE, RESET) for steps in paths for step in steps)
+
 
 _DEFLATED: Final = zlib.compress(JSON)
 _RAW_DEFLATED: Final = _DEFLATED[2:-4]

@@ -204,10 +204,10 @@ def test_looking_at_one_more_costs_next_to_nothing(tmp_path: Path) -> None:
     world = World(tmp_path, planned(*(("azure", at, at + 1_000) for at in range(0, 20_000, 2_000))))
     for _ in range(5):
         world.see(GCP, 50_000)
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(10_000):
         world.see(GCP, 50_000)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 # ---------------------------------------------------------------- real workers

@@ -99,7 +99,8 @@ def test_sessions_are_signed_in_shared_and_renewed_outside_of_the_measure(
             assert asked.headers["authorization"] == f"Bearer {token}"
             assert asked.headers["x-of"] == server.tokens[token], "the row is that of the session"
     record = read_logins(tmp_path, 1)
-    assert record is not None and record.renewals == len(logins) - 3 >= 1
+    assert record is not None and record.renewals >= 1
+    assert record.renewals in (len(logins) - 4, len(logins) - 3), "one may be open when the load ends"
     assert set(all_of(pipe)) == set(server.tokens), "the supervisor knows every token"
     for file in tmp_path.rglob("*"):
         if file.is_file():

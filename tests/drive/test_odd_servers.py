@@ -43,7 +43,7 @@ def played() -> dict[str, dict[str, Played]]:
             input=json.dumps(jobs),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             cwd=ROOT,
             check=False,
         )
@@ -67,6 +67,7 @@ def _job(name: str, client: str, url: str) -> dict[str, Any]:
         "contains": odd.contains,
         "times": odd.times,
         "deadline_ms": odd.deadline_s * 1000,
+        "pause_s": 0.02 if odd.keeps_connections else 0.4,
     }
 
 

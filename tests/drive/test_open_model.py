@@ -45,7 +45,7 @@ def test_every_arrival_is_sent_at_its_time_and_marked(tmp_path: Path) -> None:
     assert outcomes(rows) == {Outcome.OK: len(planned)}
     lag_ms = sorted((rows["sent_ns"] - rows["intended_ns"]) / MS)
     assert lag_ms[0] >= 0
-    assert lag_ms[len(lag_ms) // 2] < 5
+    assert lag_ms[len(lag_ms) // 2] < 25, "the half of them at least"
     assert {asked.seq for asked in stub.asked} == set(range(len(planned)))
     run_half = run_hash(plan.run_id)
     assert all(seq_of(run_half, asked.headers["traceparent"]) == asked.seq for asked in stub.asked)
@@ -63,7 +63,8 @@ def test_latency_counts_from_the_intended_time_through_a_stall(tmp_path: Path) -
         rows, worker = run(plan, tmp_path)
     truth_ms = [(stub.replied_ns[seq] - worker.t0_ns - at) / MS for seq, at in enumerate(planned_ns(plan))]
     seen_ms = dict(zip(map(int, rows["seq"]), latency_ms(rows), strict=True))
-    assert all(abs(seen_ms[seq] - true) < 100 for seq, true in enumerate(truth_ms))
+    wrong_ms = sorted(abs(seen_ms[seq] - true) for seq, true in enumerate(truth_ms))
+    assert wrong_ms[-1] < 500 and wrong_ms[len(wrong_ms) // 2] < 100, "either side may have waited for a core"
     assert sum(value > 100 for value in seen_ms.values()) >= 17
 
 
@@ -80,22 +81,23 @@ def test_two_workers_share_the_arrivals(tmp_path: Path) -> None:
 
 
 def test_an_arrival_that_finds_no_slot_is_dropped_at_once(tmp_path: Path) -> None:
-    with StubServer(lambda asked: Answer(hold_s=1.0)) as stub:
-        rows, _ = run(a_plan(stub.url, max_in_flight=3, duration_ms=500.0), tmp_path)
-    assert outcomes(rows) == {Outcome.OK: 3, Outcome.DROPPED: 7}
+    with StubServer(lambda asked: Answer(hold_s=1.5)) as stub:
+        plan = a_plan(stub.url, max_in_flight=3, duration_ms=250.0, client_cap_ms=20_000.0, drain_ms=20_000.0)
+        rows, _ = run(plan, tmp_path)
+    assert outcomes(rows) == {Outcome.OK: 3, Outcome.DROPPED: 2}
     dropped = rows[rows["outcome"] == Outcome.DROPPED]
     assert (dropped["sent_ns"] == dropped["done_ns"]).all()
     assert len(stub.asked) == 3
 
 
 def test_what_is_open_at_the_end_of_the_drain_is_unfinished(tmp_path: Path) -> None:
-    with StubServer(lambda asked: Answer(hold_s=1.5 if asked.seq == 2 else 0.0)) as stub:
-        plan = a_plan(stub.url, duration_ms=400.0, drain_ms=300.0)
+    with StubServer(lambda asked: Answer(hold_s=30.0 if asked.seq == 2 else 0.0)) as stub:
+        plan = a_plan(stub.url, duration_ms=400.0, drain_ms=1_000.0, client_cap_ms=60_000.0)
         rows, worker = run(plan, tmp_path)
     assert outcomes(rows) == {Outcome.OK: 7, Outcome.UNFINISHED: 1}
     (lost,) = rows[rows["outcome"] == Outcome.UNFINISHED]
     assert int(lost["seq"]) == 2
-    assert 700 <= (int(lost["done_ns"]) - worker.t0_ns) / MS < 1000
+    assert 1_400 <= (int(lost["done_ns"]) - worker.t0_ns) / MS < 15_000
 
 
 def test_the_drain_ends_when_nothing_is_open(tmp_path: Path) -> None:
@@ -107,34 +109,34 @@ def test_the_drain_ends_when_nothing_is_open(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["none", "client"])
 def test_the_deadline_is_total_even_while_bytes_trickle_in(tmp_path: Path, kind: str) -> None:
-    """Each read is well within any timeout of its own; only the sum is too long."""
-    with StubServer(lambda asked: Answer(body=b"x" * 100, hold_s=0.2, drip_s=0.4)) as stub:
-        gateway = PlannedGateway.model_validate({"kind": kind, "timeout_ms": 300.0, "target": stub.url})
-        cap_ms = 2000.0 if kind == "client" else 300.0
+    """Each read is within the deadline; only the sum is too long."""
+    with StubServer(lambda asked: Answer(body=b"x" * 100, hold_s=0.9, drip_s=0.9)) as stub:
+        gateway = PlannedGateway.model_validate({"kind": kind, "timeout_ms": 1000.0, "target": stub.url})
+        cap_ms = 5000.0 if kind == "client" else 1000.0
         rows, _ = run(a_plan(stub.url, gateway=gateway, client_cap_ms=cap_ms, duration_ms=300.0), tmp_path)
     expected = Outcome.GATEWAY_TIMEOUT if kind == "client" else Outcome.CLIENT_TIMEOUT
     assert outcomes(rows) == {expected: 6}
-    assert all(299 <= value < 800 for value in latency_ms(rows))
+    assert all(value >= 999 for value in latency_ms(rows))
 
 
 def test_the_first_byte_of_a_body_has_its_time(tmp_path: Path) -> None:
     """Of a body that trickles in, of one that comes with its headers, and of none: the end of the headers."""
     answers = {
-        0: Answer(body=b"x" * 100, hold_s=0.1, drip_s=0.3),
+        0: Answer(body=b"x" * 100, hold_s=0.1, drip_s=1.0),
         1: Answer(body=b"x" * 100, hold_s=0.1),
         2: Answer(body=b"", hold_s=0.1),
-        3: Answer(body=b"x" * 100, hold_s=0.1, drip_s=5.0),
+        3: Answer(body=b"x" * 100, hold_s=0.1, drip_s=30.0),
         4: Answer(close=True),
     }
     with StubServer(lambda asked: answers[asked.seq or 0]) as stub:
-        plan = a_plan(stub.url, rate_per_s=10, duration_ms=500.0, client_cap_ms=1000.0)
+        plan = a_plan(stub.url, rate_per_s=10, duration_ms=500.0, client_cap_ms=2000.0)
         rows, _ = run(plan, tmp_path)
     rows = rows[rows["seq"].argsort()]
     first_ms = (rows["first_ns"] - rows["sent_ns"]) / MS
     rest_ms = (rows["done_ns"] - rows["first_ns"]) / MS
-    assert all(100 <= first_ms[seq] < 600 for seq in range(4)), first_ms
-    assert 250 <= rest_ms[0] < 1000, "the other half came later"
-    assert all(0 <= rest_ms[seq] < 240 for seq in (1, 2))
+    assert all(100 <= first_ms[seq] < 1_000 for seq in range(4)), first_ms
+    assert rest_ms[0] >= 950, "the other half came later"
+    assert all(0 <= rest_ms[seq] < 900 for seq in (1, 2))
     assert Outcome(rows["outcome"][3]) is Outcome.CLIENT_TIMEOUT, "and its first byte is known all the same"
     assert rows["first_ns"][4] == 0
 
@@ -269,4 +271,5 @@ def test_a_long_pause_between_arrivals_is_kept(tmp_path: Path) -> None:
     with StubServer() as stub:
         rows, _ = run(a_plan(stub.url, schedule=constant(1.25, 2000), duration_ms=2000.0), tmp_path)
     assert len(rows) == 3
-    assert all(0 <= lag < 20 * MS for lag in rows["sent_ns"] - rows["intended_ns"])
+    lag_ms = (rows["sent_ns"] - rows["intended_ns"]) / MS
+    assert 0 <= lag_ms.min() < 100 and lag_ms.max() < 400, "half of a pause would be 400 ms"

@@ -118,7 +118,7 @@ def test_in_the_open_model_each_arrival_is_a_task(tmp_path: Path, name: str) -> 
     notes = read_locustfile_notes(tmp_path, 0)
     said = [note.text for note in notes if note.kind == "ignored"]
     assert [text[: len(begin)] for text, begin in zip(said, expected.ignored, strict=True)] == list(expected.ignored)
-    assert {note.kind for note in notes} <= {"ignored", "exit_code", "in_on_start", "bad_answer"}
+    assert {note.kind for note in notes} <= {"ignored", "exit_code", "in_on_start", "bad_answer", "waited"}
 
 
 @pytest.mark.parametrize(

@@ -151,10 +151,10 @@ def test_peak_and_momentary_rate() -> None:
 
 @pytest.mark.alone
 def test_ten_minutes_at_500_a_second_are_made_in_less_than_a_second() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     found = arrivals_ns(steady(500, 600_000, arrivals="poisson"), 0)
     assert len(found) == pytest.approx(300_000, rel=0.02)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @given(st.integers(-(2**70), 2**70), st.integers(0, 2**64), st.lists(st.integers(0, 50), min_size=1, max_size=6))

@@ -14,8 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.rundir.ndjson import replace_file
 from harness.rundir.rows import SAMPLES, Outcome, read_rows
 from tests.drive.drive_world import LIMIT_S, Answer, StubServer, Worker, a_plan
+from tests.has_ended import has_ended
 
 pytestmark = pytest.mark.stack
 
@@ -33,7 +35,7 @@ def test_sigterm_closes_the_file_with_every_arrival_that_was_due(tmp_path: Path)
             worker.process.send_signal(signal.SIGTERM)
             began = time.monotonic()
             assert worker.finish() == 0
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 20, "the load of 30 s was not waited for"
     rows = worker.rows()
     assert sorted(map(int, rows["seq"])) == list(range(len(rows)))
     assert 3 in rows["seq"][rows["outcome"] == Outcome.UNFINISHED]
@@ -74,14 +76,14 @@ def test_a_worker_whose_parent_is_gone_leaves_and_keeps_its_rows(tmp_path: Path,
                 _wait_for(ready.exists)
                 if started:
                     t0_ns = time.monotonic_ns() + 100 * MS
-                    (tmp_path / "control" / "start.json").write_text(f'{{"start_ns": {t0_ns}, "t0_ns": {t0_ns}}}')
+                    replace_file(tmp_path / "control" / "start.json", f'{{"start_ns": {t0_ns}, "t0_ns": {t0_ns}}}')
                     _wait_for(lambda: len(stub.asked) > 10)
                 parent.kill()
                 parent.wait(LIMIT_S)
-                _wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+                _wait_for(lambda: has_ended(worker))
             finally:
                 parent.kill()
-                if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
+                if not has_ended(worker):
                     worker.kill()
     assert len(read_rows(tmp_path / "samples-0.bin", SAMPLES)) >= (10 if started else 0)
 
@@ -114,7 +116,7 @@ def test_rows_are_on_disk_while_the_load_is_on(tmp_path: Path) -> None:
             file = tmp_path / "samples-0.bin"
             began = time.monotonic()
             worker.wait_for(lambda: file.stat().st_size >= 10 * SAMPLES.size, "to write rows")
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 15, "half of the load is left"
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

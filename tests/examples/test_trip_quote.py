@@ -21,7 +21,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.protocols import servers
-from tests.run.real_runs import TAILGATE, Ran, Running, run
+from tests.run.real_runs import TAILGATE, Ran, Running, assert_failed, run
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "trip-quote"
@@ -138,7 +138,7 @@ def test_without_the_timeout_callers_get_504s_while_the_hotels_are_slow(
 ) -> None:
     settings = f"faults=[{HOTELS_SLOW}]", f"gates=[{', '.join(GATES)}]", "service.env.TIMEOUTS='off'"
     ran = short_run(folder, addresses, toxiproxy_env, *settings)
-    assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
+    assert_failed(ran)
     assert_for_the_right_reason(ran.results)
 
 

@@ -5,75 +5,20 @@ azure is slow from 35 s to 97 s, and the load ends at 140 s.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from harness import verdict
 from harness.evidence import Evidence, Pool
 from harness.gates import Finding
 from harness.gates.parse import parse_gate
-from harness.rundir.detections import Detection, LogGap, Mention, Recorded, Source
-from harness.rundir.plan import Plan
+from harness.rundir.detections import Detection, Mention, Recorded, Source
 from harness.rundir.planned.fault import FaultWindow, PlannedFault
 from harness.rundir.planned.service import PlannedService
-from harness.rundir.results import GateResult, Results
+from harness.rundir.results import Results
 from reports.detections import passed_on_one_witness
-from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
-
-NAMED = "named azure within 5s during azure-slow"
-CLEARED = "cleared within 30s after azure-slow"
-
-
-def at(
-    seconds: float,
-    upstream: str = "azure",
-    source: Source = "log",
-    *,
-    lines: int = 1,
-    normal: bool = False,
-    text: str = "ERROR {} failed",
-) -> Detection:
-    """A sighting so many seconds after t = 0."""
-    return Detection(
-        t_ns=T0_NS + round(seconds * 1e9),
-        upstream=upstream,
-        source=source,
-        state="normal" if normal else "raised",
-        lines=lines,
-        text=text.format(upstream),
-    )
-
-
-def unread(seconds: float, source: Source, text: str = "1,000 bytes were skipped") -> LogGap:
-    return LogGap(t_ns=T0_NS + round(seconds * 1e9), source=source, text=text, skipped_bytes=1_000)
-
-
-def plan_of(gate: str, *faults: PlannedFault) -> Plan:
-    return make_plan(faults=faults or [slow_fault()], gates=[gate], duration_ms=140_000)
-
-
-def played(gate: str, notices: Sequence[Recorded] | None, *faults: PlannedFault) -> Recording:
-    made = record(plan_of(gate, *faults), policy="timeout")
-    made.notices = None if notices is None else list(notices)
-    return made
-
-
-def judged(folder: Path, made: Recording) -> GateResult:
-    return results(folder, made).gates[0]
-
-
-def results(folder: Path, made: Recording) -> Results:
-    return verdict.judge(Evidence.load(made.write(folder)))
-
-
-def noisy(upstream: str, begin_s: int, end_s: int, source: Source = "log") -> list[Detection]:
-    """Named twice a second."""
-    return [at(half / 2, upstream, source) for half in range(2 * begin_s, 2 * end_s)]
-
-
-# ---------------------------------------------------------------- named
+from tests.gates.made_detections import CLEARED, NAMED, at, gap, judged, noisy, played, results
+from tests.rundir.recording import T0_NS, Recording, slow_fault
 
 
 def test_named_in_time(tmp_path: Path) -> None:
@@ -100,8 +45,8 @@ def test_an_alert_is_a_witness_too(tmp_path: Path) -> None:
         ([at(36), at(36, "gcp", "alert")], "gcp was healthy and was named 1.00 s after azure-slow came, by its alert"),
         ([at(36, "gcp")], "gcp was healthy"),
         ([at(36, "azure", "alert", normal=True)], "azure was not named"),
-        ([unread(36, "alert")], "azure was not named"),
-        ([unread(50, "log")], "azure was not named"),
+        ([gap(36, "alert")], "azure was not named"),
+        ([gap(50, "log")], "azure was not named"),
     ],
 )
 def test_named_late_wrongly_or_not_at_all(notices: list[Recorded], reason: str, tmp_path: Path) -> None:
@@ -162,20 +107,20 @@ def test_what_could_not_be_read_may_have_named_a_healthy_one(tmp_path: Path) -> 
     def verdict_of(folder: str, *lines: Recorded) -> str:
         return judged(tmp_path / folder, played(NAMED, [at(36), *lines])).verdict
 
-    assert verdict_of("log", unread(50, "log")) == "inconclusive"
-    assert verdict_of("before", unread(30, "log"), unread(98, "log")) == "pass"
-    assert verdict_of("alert", at(1, source="alert", normal=True), unread(50, "alert")) == "inconclusive"
-    assert verdict_of("mute", unread(50, "alert")) == "pass", "an alert that never spoke is no witness"
-    since = unread(97.5, "log").model_copy(update={"since_ns": T0_NS + 96 * 10**9})
+    assert verdict_of("log", gap(50, "log")) == "inconclusive"
+    assert verdict_of("before", gap(30, "log"), gap(98, "log")) == "pass"
+    assert verdict_of("alert", at(1, source="alert", normal=True), gap(50, "alert")) == "inconclusive"
+    assert verdict_of("mute", gap(50, "alert")) == "pass", "an alert that never spoke is no witness"
+    since = gap(97.5, "log").model_copy(update={"since_ns": T0_NS + 96 * 10**9})
     assert verdict_of("since", since) == "inconclusive", "what was said from then on is not known"
 
 
 def test_an_alert_that_nobody_could_ask_is_no_silence(tmp_path: Path) -> None:
     normal = at(1, source="alert", normal=True)
-    unasked: list[Recorded] = [normal, unread(36, "alert", "the alert could not be read")]
+    unasked: list[Recorded] = [normal, gap(36, "alert", "the alert could not be read")]
     gate = judged(tmp_path / "named", played(NAMED, unasked))
     assert (gate.verdict, gate.reason) == ("inconclusive", "the alert could not be read")
-    late: list[Recorded] = [at(36), normal, unread(130, "alert", "the alert could not be read")]
+    late: list[Recorded] = [at(36), normal, gap(130, "alert", "the alert could not be read")]
     assert judged(tmp_path / "cleared", played(CLEARED, late)).verdict == "inconclusive"
 
 
@@ -308,16 +253,16 @@ def test_an_alert_that_flaps_says_nothing(tmp_path: Path) -> None:
 
 
 def test_a_line_without_a_level_is_told(tmp_path: Path) -> None:
-    def unheeded(seconds: float, text: str, lines: int = 1, upstream: str = "azure") -> Mention:
+    def mention(seconds: float, text: str, lines: int = 1, upstream: str = "azure") -> Mention:
         return Mention(t_ns=T0_NS + round(seconds * 1e9), upstream=upstream, lines=lines, text=text)
 
     held = [
-        unheeded(20, "INFO azure 1"),
-        unheeded(34, "azure long before"),
-        unheeded(37, "INFO azure 2", 5),
-        unheeded(38, "azure: timed out", 36),
-        unheeded(39, "gcp: fine", upstream="gcp"),
-        unheeded(99, "azure: late"),
+        mention(20, "INFO azure 1"),
+        mention(34, "azure long before"),
+        mention(37, "INFO azure 2", 5),
+        mention(38, "azure: timed out", 36),
+        mention(39, "gcp: fine", upstream="gcp"),
+        mention(99, "azure: late"),
     ]
     found = results(tmp_path / "a", played(NAMED, held))
     assert found.verdict == "fail"
@@ -327,7 +272,7 @@ def test_a_line_without_a_level_is_told(tmp_path: Path) -> None:
     )
     assert "with a level that tailgate knows" in found.next
     assert "held `" not in judged(tmp_path / "b", played(NAMED, held[:2])).reason
-    assert "one line contained `azure`" in judged(tmp_path / "c", played(NAMED, [unheeded(37, "x")])).reason
+    assert "one line contained `azure`" in judged(tmp_path / "c", played(NAMED, [mention(37, "x")])).reason
 
 
 def test_an_alert_that_never_spoke_is_told(tmp_path: Path) -> None:
@@ -343,7 +288,7 @@ def test_an_alert_that_never_spoke_is_told(tmp_path: Path) -> None:
     assert f"by its log ({never})" in passed.reason
     assert passed_on_one_witness([passed]) == [f"{NAMED}: {passed.reason}"]
     assert f"({never})" in by_command(at(36), gate=CLEARED).gates[0].reason
-    failed = by_command(unread(1, "alert", "the alert could not be read: answered 404"))
+    failed = by_command(gap(1, "alert", "the alert could not be read: answered 404"))
     assert failed.verdict == "fail"
     assert f"{never} (the alert could not be read: answered 404)" in failed.gates[0].reason
     assert failed.next.startswith("Correct `service.alerts`")
@@ -353,7 +298,7 @@ def test_an_alert_that_never_spoke_is_told(tmp_path: Path) -> None:
 
 
 def test_what_nobody_could_read_is_no_silence(tmp_path: Path) -> None:
-    gate = judged(tmp_path / "log", played(NAMED, [unread(36, "log")]))
+    gate = judged(tmp_path / "log", played(NAMED, [gap(36, "log")]))
     assert gate.verdict == "inconclusive"
     assert "could not be read in time" in gate.reason
     old = judged(tmp_path / "old", played(NAMED, None))
@@ -370,9 +315,7 @@ def test_a_service_by_url_has_its_alert_alone(tmp_path: Path) -> None:
     assert judged(tmp_path / "yes", by_url(played(NAMED, [at(36, source="alert")]))).verdict == "pass"
     normal = [at(1, source="alert", normal=True)]
     assert judged(tmp_path / "no", by_url(played(NAMED, normal))).verdict == "fail"
-    lost = judged(
-        tmp_path / "lost", by_url(played(NAMED, [*normal, unread(36, "alert", "the alert could not be read")]))
-    )
+    lost = judged(tmp_path / "lost", by_url(played(NAMED, [*normal, gap(36, "alert", "the alert could not be read")])))
     assert (lost.verdict, lost.reason) == ("inconclusive", "the alert could not be read")
     never = judged(tmp_path / "never", by_url(played(NAMED, [])))
     assert never.verdict == "inconclusive"
@@ -440,167 +383,3 @@ def test_several_runs_are_as_good_as_the_worst(tmp_path: Path) -> None:
     bad = Evidence.load(played(NAMED, []).write(tmp_path / "b"))
     assert found(NAMED, good, bad).verdict == "fail"
     assert found(NAMED, good, good).verdict == "pass"
-
-
-# ---------------------------------------------------------------- cleared
-
-
-def alert(begin_s: int, end_s: int) -> list[Detection]:
-    return [*noisy("azure", begin_s, end_s, "alert"), at(end_s, source="alert", normal=True)]
-
-
-@pytest.mark.parametrize(
-    ("notices", "after_ms"),
-    [
-        ([at(36)], 0.0),
-        ([at(36), at(100)], 2_998),
-        (alert(37, 105), 7_998),
-        ([*alert(37, 110), at(112)], 14_998),
-        ([at(36), at(100), unread(104, "alert")], 2_998),
-    ],
-    ids=["silent at once", "a last line", "an alert", "both", "an alert that was never raised"],
-)
-def test_cleared_in_time(notices: list[Detection], after_ms: float, tmp_path: Path) -> None:
-    gate = judged(tmp_path, played(CLEARED, notices))
-    assert gate.verdict == "pass"
-    assert gate.observed == pytest.approx(after_ms)
-    assert "azure was no longer named" in gate.reason
-
-
-@pytest.mark.parametrize(
-    ("notices", "reason"),
-    [
-        ([*noisy("azure", 36, 140)], "still named by the service's log 42.5 s after the fault was gone, limit 30.0 s"),
-        ([at(36), at(127.002)], "still named by the service's log 30.0 s after"),
-        ([*noisy("azure", 37, 140, "alert")], "still named by the service's alert 43.0 s after"),
-        (alert(37, 130), "still named by the service's alert 33.0 s after"),
-    ],
-)
-def test_not_cleared(notices: list[Detection], reason: str, tmp_path: Path) -> None:
-    gate = judged(tmp_path, played(CLEARED, notices))
-    assert gate.verdict == "fail"
-    assert reason in gate.reason
-
-
-def test_what_was_never_raised_cannot_clear(tmp_path: Path) -> None:
-    kinds: tuple[list[Detection], ...] = ([], [at(20)], [at(36, "gcp")], [at(100)])
-    for number, notices in enumerate(kinds):
-        gate = judged(tmp_path / str(number), played(CLEARED, notices))
-        assert gate.verdict == "inconclusive"
-        assert "never named while azure-slow was active" in gate.reason
-
-
-def test_nobody_knows_whether_it_cleared(tmp_path: Path) -> None:
-    def reason(folder: str, made: Recording) -> str:
-        gate = judged(tmp_path / folder, made)
-        assert gate.verdict == "inconclusive"
-        return gate.reason
-
-    assert "stopped before" in reason("a", played(CLEARED, [at(36)]).stopped(60_000, "fail_fast"))
-    assert "too early" in reason("b", played(CLEARED, [at(36)]).stopped(110_000, "fail_fast"))
-    unreadable: list[Recorded] = [
-        *noisy("azure", 37, 99, "alert"),
-        unread(99.5, "alert", "the alert could not be read"),
-    ]
-    assert "when last seen; then the alert could not be read" in reason("c", played(CLEARED, unreadable))
-    assert "so it proves nothing" in reason("d", played(CLEARED, noisy("azure", 1, 140)))
-    assert "could not be read in time" in reason("e", played(CLEARED, [at(36), unread(130, "log")]))
-    assert "has no record" in reason("f", played(CLEARED, None))
-
-
-def test_every_upstream_of_the_fault_must_clear(tmp_path: Path) -> None:
-    both = slow_fault().model_copy(update={"upstreams": ("azure", "gcp")})
-    named = [at(36), at(37, "gcp")]
-    assert judged(tmp_path / "a", played(CLEARED, named, both)).verdict == "pass"
-    assert judged(tmp_path / "b", played(CLEARED, [*named, at(130, "gcp")], both)).verdict == "fail"
-    assert judged(tmp_path / "c", played(CLEARED, [at(36)], both)).verdict == "inconclusive"
-
-
-@pytest.mark.parametrize(
-    ("gate", "notices", "next_"),
-    [
-        (NAMED, [at(36), at(37, "gcp")], "Name only the backend whose own call failed"),
-        (NAMED, [at(50, text="ERROR {}: gcp was healthy and was named")], "Give up on a call well before"),
-        (NAMED, [], "Log a line of WARNING or ERROR"),
-        (NAMED, [at(36), unread(50, "log")], "See notices.ndjson"),
-        (NAMED, noisy("azure", 1, 140), "Find out why it is named when nothing is wrong"),
-        (CLEARED, [*noisy("azure", 36, 140)], "See logs/sut.log for what still failed"),
-        (CLEARED, alert(37, 130), "Let the alert fall back"),
-        (CLEARED, [], "First write a gate that it is named"),
-    ],
-)
-def test_the_advice_goes_by_what_was_found_not_by_what_the_service_wrote(
-    gate: str, notices: list[Recorded], next_: str, tmp_path: Path
-) -> None:
-    assert results(tmp_path, played(gate, notices)).next.startswith(next_)
-
-
-# ---------------------------------------------------------------- results
-
-
-def test_results_show_who_was_named_without_a_gate(tmp_path: Path) -> None:
-    notices = [at(30, "gcp"), at(36.2), at(37, lines=3), at(50, "aws"), *alert(39, 100)]
-    made = played("p99 < 5s", notices)
-    (fault,) = results(tmp_path, made).faults
-    told = {(n.upstream, n.source): n for n in fault.named}
-    assert set(told) == {("azure", "log"), ("azure", "alert"), ("aws", "log")}
-    log, by_alert, wrong = told["azure", "log"], told["azure", "alert"], told["aws", "log"]
-    assert log.after_ms == pytest.approx(1_200)
-    assert (log.lines, log.healthy, log.cleared_after_ms) == (4, False, 0)
-    assert by_alert.after_ms == pytest.approx(4_000)
-    assert by_alert.cleared_after_ms == pytest.approx(2_998)
-    assert (wrong.healthy, wrong.text, wrong.cleared_after_ms) == (True, "ERROR aws failed", None)
-
-
-def test_results_show_a_healthy_one_that_is_named_anyway_as_no_news(tmp_path: Path) -> None:
-    (fault,) = results(tmp_path, played("p99 < 5s", [at(36), *noisy("gcp", 1, 140)])).faults
-    assert [(n.upstream, n.healthy, n.no_news) for n in fault.named] == [("gcp", True, True), ("azure", False, False)]
-
-
-def test_a_healthy_one_is_told_once_of_a_fault_of_two(tmp_path: Path) -> None:
-    both = slow_fault().model_copy(update={"upstreams": ("azure", "gcp")})
-    named = [at(36), at(37, "gcp"), at(50, "aws")]
-    found = results(tmp_path, played("p99 < 5s", named, both)).faults
-    assert [(f.upstream, [n.upstream for n in f.named]) for f in found] == [
-        ("azure", ["azure", "aws"]),
-        ("gcp", ["gcp"]),
-    ]
-
-
-def test_results_show_false_alarms(tmp_path: Path) -> None:
-    notices = [
-        at(-1, "gcp"),
-        at(10, "gcp"),
-        at(12, "azure"),
-        at(36),
-        at(50, "aws"),
-        *(at(98 + i / 10, "aws") for i in range(20)),
-        at(99, "azure"),
-        at(101, "gcp", lines=3),
-    ]
-    found = results(tmp_path, played(CLEARED, notices))
-    told = [(alarm.upstream, alarm.source, alarm.first_ms, alarm.lines) for alarm in found.false_alarms]
-    assert told == [("gcp", "log", 10_000, 4), ("azure", "log", 12_000, 1), ("aws", "log", 98_000, 20)]
-
-
-def test_an_alert_that_was_raised_before_is_no_news(tmp_path: Path) -> None:
-    found = results(tmp_path, played("p99 < 5s", noisy("azure", 1, 140, "alert")))
-    (named,) = found.faults[0].named
-    assert (named.no_news, named.cleared_after_ms) == (True, None)
-
-
-def test_judging_again_gives_the_same_bytes(tmp_path: Path) -> None:
-    run_dir = played(NAMED, [at(36.123_456_7), *alert(39, 100)]).write(tmp_path)
-    verdict.write(run_dir)
-    first = (run_dir / "results.json").read_bytes()
-    verdict.write(run_dir)
-    assert (run_dir / "results.json").read_bytes() == first
-
-
-def test_a_damaged_record_is_the_rigs_fault(tmp_path: Path) -> None:
-    run_dir = played(NAMED, [at(36), at(37)]).write(tmp_path)
-    text = (run_dir / "notices.ndjson").read_text(encoding="utf-8")
-    (run_dir / "notices.ndjson").write_text(text[:-20], encoding="utf-8")
-    assert verdict.judge(Evidence.load(run_dir)).verdict == "pass", "cut short by a power cut"
-    (run_dir / "notices.ndjson").write_text("nonsense\n" + text, encoding="utf-8")
-    assert verdict.judge(Evidence.load(run_dir)).verdict == "rig_failure"

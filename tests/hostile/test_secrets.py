@@ -141,6 +141,7 @@ def _leaked(run_dir: Path) -> bool:
     return log.exists() and SECRETS["TG_TOKEN"].encode() in log.read_bytes()
 
 
+@pytest.mark.alone  # any other run that starts meanwhile would sweep the rest first
 def test_a_run_that_was_killed_whole_is_swept_of_them(tmp_path: Path) -> None:
     running = Running(tmp_path, scenario("stays"), env=SECRETS)
     run_dir = running.wait_for(_leaked)

@@ -163,8 +163,10 @@ def test_a_canary_ends_as_the_fault_says(seen: Seen, case: str) -> None:
 
 
 def test_a_real_server_is_asked_seldom(seen: Seen) -> None:
-    # two when the fault is applied, one in two seconds during it
-    assert max(len(during(seen, case)) for case in CASES) <= 2 + math.ceil((WINDOW_MS[1] - WINDOW_MS[0]) / 2_000)
+    # two when the fault is applied, one in two seconds during it; on a busy machine it is removed late
+    for case in CASES:
+        (applied,), (removing,) = seen.at(case, "applied"), seen.at(case, "removing")
+        assert len(during(seen, case)) <= 2 + math.ceil((removing.t_ns - applied.t_ns) / 2e9), case
     assert seen.trouble == []
     assert seen.free_again
 

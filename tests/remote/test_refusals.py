@@ -64,21 +64,21 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
             yield Listening(folder, address)
         finally:
             kill_tree(process)
-            process.wait(timeout=5)
+            process.wait(timeout=20)
 
 
 def _await_listening(address: Endpoint) -> None:
-    end_s = time.monotonic() + 20
+    end_s = time.monotonic() + 60
     while True:
         try:
             socket.create_connection((address.host, address.port), 1).close()
             return
         except OSError:
-            assert time.monotonic() < end_s, "the master did not listen within 20 s"
+            assert time.monotonic() < end_s, "the master did not listen within 60 s"
             time.sleep(0.05)
 
 
-def _answer(connection: MasterConnection, *messages: Frozen, within_s: float = 10.0) -> ToWorker | None:
+def _answer(connection: MasterConnection, *messages: Frozen, within_s: float = 30.0) -> ToWorker | None:
     """The first answer that is no ping."""
     for message in messages:
         connection.send(message)

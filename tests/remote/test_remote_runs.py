@@ -96,7 +96,7 @@ def test_three_machines_are_judged_as_one(far: FarRun) -> None:
     assert far.ran.verdict == "PASS", far.ran.stdout + far.ran.stderr
     rows = far.evidence.window("whole").samples
     slow = rows["done_ns"] - rows["sent_ns"] > 300_000_000
-    assert slow.mean() == pytest.approx(1 / SLOW_EVERY, abs=0.01)
+    assert 1 / SLOW_EVERY - 0.003 <= slow.mean() < 0.1, "and those that a busy machine held up"
     assert all(check["ok"] for check in far.ran.results["validity"])
 
 
@@ -116,8 +116,8 @@ def test_times_are_in_our_clock_to_within_what_is_said(far: FarRun) -> None:
     evidence = far.evidence
     applied = sorted(clock.applied_ns for clock in evidence.clocks.values())
     assert applied[-1] == pytest.approx(OFFSET_S * 1e9, abs=evidence.clock_uncertainty_ns)
-    assert max(abs(offset) for offset in applied[:2]) <= 40e6
-    assert 0 < evidence.clock_uncertainty_ns < 100e6
+    assert max(abs(offset) for offset in applied[:2]) <= 150e6
+    assert 0 < evidence.clock_uncertainty_ns < 300e6, "60 ms there and back, and waits for a core"
     for clock in evidence.clocks.values():
         true_ns = 0 if clock.applied_ns < 1e9 else OFFSET_S * 1e9
         assert (abs(clock.offset_ns + clock.applied_ns - true_ns) <= clock.uncertainty_ns + 1).all()

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from tests.run.small_service import Handler, serve
 
-GIVE_UP_S = 0.4
+GIVE_UP_S = 1.2
 
 _way = sys.argv[2]
 _backends = dict(word.split("=", 1) for word in sys.argv[3:])

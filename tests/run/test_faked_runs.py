@@ -62,7 +62,7 @@ def _the_draws_are_those_of_the_seed(evidence: Evidence) -> None:
     stood = [i for i in evidence.journalled if i.fault == "some-503" and i.applied_ns and i.removing_ns]
     (window,) = stood
     assert window.applied_ns is not None and window.removing_ns is not None
-    margin_ns = 50_000_000
+    margin_ns = 500_000_000
     inside = calls[
         (calls["arrived_ns"] > window.applied_ns + margin_ns) & (calls["arrived_ns"] < window.removing_ns - margin_ns)
     ]

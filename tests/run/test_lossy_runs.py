@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.run.real_runs import TAILGATE, Ran, run
+from tests.run.real_runs import TAILGATE, Ran, assert_failed, run
 
 pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
@@ -47,11 +47,12 @@ def phase(ran: Ran, name: str) -> dict[str, Any]:
 
 def test_a_service_that_loses_gcp_in_a_third_of_its_answers(tmp_path: Path) -> None:
     ran = lossy(tmp_path, "loses")
-    assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
+    assert_failed(ran)
     assert ran.run_dir is not None
     slow = phase(ran, "azure-hangs")
     assert slow["gcp"]["share"] == pytest.approx(2 / 3, abs=0.06)
-    assert (slow["azure"]["share"], slow["azure"]["missing"], slow["aws"]["share"]) == (0, 0, 1)
+    assert (slow["azure"]["share"], slow["azure"]["missing"]) == (0, 0)
+    assert slow["aws"]["share"] > 0.95, "in all but those that a busy machine held up"
     assert "(gcp was in 6" in ran.results["gates"][0]["reason"]
     assert "\ncomplete during azure-hangs: gcp in 6" in ran.stdout
     assert "azure under a fault\n" in ran.stdout

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.rundir.detections import Detection, LogGap, Mention, Recorded, read_detections
+from harness.rundir.detections import Detection, DetectionGap, Mention, Recorded, read_detections
 from harness.text import is_sanitized
 from tests.run.real_runs import TAILGATE, Ran, run
 
@@ -134,7 +134,7 @@ def test_a_flood_is_skipped_and_told(tmp_path: Path) -> None:
     ran = run(tmp_path, scenario("floods", "named azure within 5s"))
     assert ran.code in (0, 3), ran.stdout
     assert all(check["ok"] for check in ran.results["validity"])
-    skipped = [line for line in told(ran) if isinstance(line, LogGap)]
+    skipped = [line for line in told(ran) if isinstance(line, DetectionGap)]
     assert sum(line.skipped_bytes for line in skipped) > 4_000_000
 
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,9 +18,14 @@ import pytest
 from harness.rundir.journal import read_journal
 from harness.rundir.plan import Plan
 from harness.toxiproxy.client import ToxiproxyClient
-from tests.run.real_runs import INCIDENT, LIGHT_INCIDENT, TAILGATE, Running, assert_nothing_left, run
+from tests.run.real_runs import INCIDENT, LIGHT_INCIDENT, TAILGATE, Running, assert_failed, assert_nothing_left, run
 
 pytestmark = pytest.mark.stack
+
+
+FALLEN = "[errors < 10% during azure-slow, p50 < 10s]"
+"""What a service without a timeout breaks. No latency limit is shorter, so that up to 100 ms of send lag do not matter:
+with one of 2 s, a busy machine makes most seconds late, and the FAIL a rig failure."""
 
 
 @pytest.mark.alone
@@ -68,7 +71,8 @@ def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_
     tmp_path: Path, toxiproxy_env: dict[str, str]
 ) -> None:
     """The service waits for the slow backend: real 504s of a real gateway."""
-    ran = run(tmp_path, LIGHT_INCIDENT, "--set", "service.rung=parallel", "--json", env=toxiproxy_env)
+    sets = ("--set", "service.rung=parallel", "--set", f"gates={FALLEN}")
+    ran = run(tmp_path, LIGHT_INCIDENT, *sets, "--json", env=toxiproxy_env)
     assert ran.code == 1, ran.stdout + ran.stderr
     assert ran.run_dir is not None
     assert json.loads(ran.stdout)["verdict"] == "fail"
@@ -80,7 +84,7 @@ def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_
     assert gateway_504 >= phase["outcomes"]["gateway_timeout"]
     before = (ran.run_dir / "results.json").read_bytes()
     judge = [TAILGATE, "judge", str(ran.run_dir)]
-    assert subprocess.run(judge, check=False, capture_output=True).returncode == 1
+    assert subprocess.run(judge, check=False, capture_output=True).returncode == ran.code
     assert (ran.run_dir / "results.json").read_bytes() == before
     os.truncate(ran.run_dir / "samples-0.bin", 64 * 10 + 5)
     judged = subprocess.run(judge, check=False, capture_output=True, text=True)
@@ -91,13 +95,16 @@ def test_judging_again_writes_the_same_bytes_and_a_damaged_row_file_is_the_rigs_
 @pytest.mark.nightly
 def test_fail_fast_stops_and_the_judge_agrees(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     """By day test_early_stop.py decides when, and test_warmup_runs.py stops runs."""
-    scenario = LIGHT_INCIDENT.replace("for: 7s", "for: 30s")
-    ran = run(tmp_path, scenario, "--set", "service.rung=parallel", "--fail-fast", env=toxiproxy_env)
-    assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
+    scenario = LIGHT_INCIDENT.replace(
+        "for: 7s", "for: 120s"
+    )  # late seconds do not count, so a busy machine stops later
+    sets = ("--set", "service.rung=parallel", "--set", f"gates={FALLEN}")
+    ran = run(tmp_path, scenario, *sets, "--fail-fast", env=toxiproxy_env)
+    assert_failed(ran)
     assert "a gate could no longer pass" in ran.results["run"]["stopped"]
     assert "can no longer pass" in ran.stderr
     whole = next(phase for phase in ran.results["phases"] if phase["name"] == "whole")
-    assert whole["n"] < 0.7 * 20 * 33
+    assert whole["n"] < 0.7 * 20 * 123
 
 
 # ---------------------------------------------------------------- who is to blame
@@ -171,12 +178,11 @@ def test_interrupted_runs_are_judged_as_such(
 
 
 @pytest.mark.beside
-def test_a_second_ctrl_c_skips_the_judging_never_the_rollback(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
+def test_a_second_signal_skips_the_judging_never_the_rollback(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
     running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
     run_dir = running.wait_for_fault()
     running.process.send_signal(signal.SIGINT)
-    time.sleep(0.1)  # a signal that is still pending would swallow the second one
-    running.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.SIGTERM)  # a SIGINT that is still pending would swallow another one
     ran = running.end()
     assert ran.code == 130
     assert not (run_dir / "results.json").exists()
@@ -191,163 +197,6 @@ def _rig_failure(running: Running, names: str) -> None:
     assert names in (ran.stdout + ran.stderr).lower()
     assert ran.run_dir is not None
     assert_nothing_left(ran.run_dir)
-
-
-# ---------------------------------------------------------------- what does not begin
-
-
-COMMAND = LIGHT_INCIDENT.replace("{rung: timeout}", '{command: [COMMAND, "{port}"], ready: GET /healthz within 2s}')
-
-
-@pytest.mark.beside
-@pytest.mark.parametrize(
-    ("command", "says"),
-    [
-        ("python3, -c, 'raise SystemExit(\"no price list\")'", "no price list"),
-        pytest.param(
-            "python3, -c, 'import time; time.sleep(60)'", "was not ready within 2s", marks=pytest.mark.nightly
-        ),
-    ],
-)
-def test_a_service_that_never_gets_ready(
-    tmp_path: Path, toxiproxy_env: dict[str, str], command: str, says: str
-) -> None:
-    ran = run(tmp_path, COMMAND.replace("COMMAND", command), env=toxiproxy_env)
-    assert ran.code == 4, ran.stdout + ran.stderr
-    assert says in ran.stderr
-    assert "fix: " in ran.stderr
-
-
-@pytest.mark.beside
-def test_a_service_whose_program_is_not_there_starts_nothing(tmp_path: Path) -> None:
-    ran = run(tmp_path, COMMAND.replace("COMMAND", "no-such-program, --port"))
-    assert ran.code == 2, ran.stdout + ran.stderr
-    assert "`no-such-program` was not found on PATH" in ran.stderr
-    assert ran.run_dir is None
-
-
-@pytest.mark.beside
-def test_a_port_in_use_names_who_has_it(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        scenario = LIGHT_INCIDENT.replace("azure: {p50", f"azure: {{port: {port}, p50")
-        ran = Running(tmp_path, scenario, env=toxiproxy_env).end()
-    assert ran.code == 4
-    assert f"port {port} (the listener of upstream azure) is in use by" in ran.stderr
-    assert f"(pid {os.getpid()})" in ran.stderr
-    assert ran.verdict == "RIG_FAILURE"
-    assert "rig    ✗ the listener of upstream azure" in ran.stdout
-
-
-@pytest.mark.beside
-def test_no_toxiproxy_says_how_to_get_it(tmp_path: Path) -> None:
-    env = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache"), "TOXIPROXY_URL": None}
-    ran = run(tmp_path, LIGHT_INCIDENT, env=env)
-    assert ran.code == 4
-    assert "no Toxiproxy found" in ran.stderr
-    assert "fix: run `tailgate toxiproxy install`" in ran.stderr
-    assert ran.run_dir is None
-
-
-@pytest.mark.beside
-def test_scenario_mistakes_start_nothing(tmp_path: Path) -> None:
-    wrong = LIGHT_INCIDENT.replace("rate: 20/s", "rate: 20").replace("upstream: azure", "upstream: azur") + "gate: []\n"
-    ran = run(tmp_path, wrong)
-    assert ran.code == 2
-    assert "scenario.yaml:7:" in ran.stderr
-    assert "20 has no unit" in ran.stderr
-    assert "fix: did you mean `azure`?" in ran.stderr
-    assert "unknown key `gate`" in ran.stderr
-    assert ran.stderr.splitlines()[-1] == "3 problems; nothing was started"
-    assert ran.run_dir is None
-
-
-@pytest.mark.beside
-def test_a_target_outside_loopback_needs_leave(tmp_path: Path) -> None:
-    ran = run(
-        tmp_path,
-        "name: x\nservice: {url: http://192.0.2.1}\ngateway: {kind: none}\n"
-        "load: {request: GET /, rate: 40/s}\ngates: [p99 < 1s]\n",
-    )
-    assert ran.code == 2
-    assert "--allow-target 192.0.2.1" in ran.stderr
-
-
-LOCUSTFILE = """\
-from locust import FastHttpUser, between, task
-
-class Buyer(FastHttpUser):
-    wait_time = between(1, 3)
-
-    def on_start(self):
-        assert self.client.get("/healthz").status_code == 200
-
-    @task(9)
-    def buys(self):
-        self.client.get("/healthz", name="page")
-        self.client.get("/v1/offers", name="offers")
-
-    @task
-    def sends_nothing(self):
-        pass
-"""
-BUYERS = LIGHT_INCIDENT.replace(
-    "request: GET /v1/offers", "locustfile: buyer.py, asks: {offers: [azure, gcp]}, headers: {x-team: buyers}"
-).replace("p90 <", "p90 for offers <")
-
-
-@pytest.mark.beside
-def test_a_task_that_raises_before_it_sends_is_the_locustfiles_fault(
-    tmp_path: Path, toxiproxy_env: dict[str, str]
-) -> None:
-    (tmp_path / "buyer.py").write_text(LOCUSTFILE.replace("pass", "raise LookupError('no catalogue')"))
-    ran = run(tmp_path, BUYERS, env=toxiproxy_env)
-    assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
-    assert "raised LookupError: no catalogue at buyer.py:16, before anything was sent, in" in ran.stderr
-    assert ran.run_dir is not None
-    results = json.loads((ran.run_dir / "results.json").read_text())
-    assert [note["kind"] for note in results["locustfile"] if note["kind"] != "ignored"] == ["raised"]
-
-
-@pytest.mark.beside
-def test_a_users_locustfile_is_driven_at_the_planned_times_and_quiet_says_one_line(
-    tmp_path: Path, toxiproxy_env: dict[str, str]
-) -> None:
-    """It logs in when the service is ready, loads a page that asks nobody, and its offers are judged by their name."""
-    (tmp_path / "buyer.py").write_text(LOCUSTFILE)
-    ran = run(tmp_path, BUYERS, "--quiet", env=toxiproxy_env)
-    assert ran.code == 0, ran.stdout + ran.stderr
-    assert ran.stdout == f"PASS incident {Path('.runs') / 'incident' / (ran.run_dir or Path()).name}\n"
-    assert ran.run_dir is not None
-    results = json.loads((ran.run_dir / "results.json").read_text())
-    kinds = [note["kind"] for note in results["locustfile"]]
-    assert kinds[:2] == ["ignored", "no_request"], "and more users may log in during the fault, which takes a while"
-    assert set(kinds[2:]) <= {"waited"}
-    whole = next(phase for phase in results["phases"] if phase["name"] == "whole")
-    assert whole["no_request"] > 0
-    assert whole["outcomes"] == {"ok": whole["n"]}
-    assert {request["name"] for request in whole["requests"]} == {"page", "offers"}
-
-
-@pytest.mark.nightly
-def test_a_gate_on_a_name_that_never_comes_is_told_while_the_load_runs(
-    tmp_path: Path, toxiproxy_env: dict[str, str]
-) -> None:
-    """By day `test_locustfile_watch` stands for it."""
-    (tmp_path / "buyer.py").write_text(LOCUSTFILE)
-    ran = run(tmp_path, BUYERS.replace("for offers", "for nonexisting"), env=toxiproxy_env)
-    assert (ran.code, ran.verdict) == (3, "INCONCLUSIVE"), ran.stdout + ran.stderr
-    assert "warning: so far `p90 for nonexisting <" in ran.stderr
-
-
-@pytest.mark.nightly
-def test_a_locustfile_that_asks_another_host_is_stopped(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    """By day `test_locustfile_traps` stands for it."""
-    (tmp_path / "buyer.py").write_text(LOCUSTFILE.replace('"/healthz", name', '"http://192.0.2.7/healthz", name'))
-    ran = run(tmp_path, BUYERS, env=toxiproxy_env)
-    assert (ran.code, ran.verdict) == (4, "RIG_FAILURE"), ran.stdout + ran.stderr
-    assert "192.0.2.7 at buyer.py:11" in ran.stderr
-    assert "--allow-target 192.0.2.7" in ran.stdout + ran.stderr
 
 
 # ---------------------------------------------------------------- faults that are not there
@@ -448,9 +297,14 @@ class _Answers(BaseHTTPRequestHandler):
         return
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 512
+    """A connection that finds the queue full waits for a second."""
+
+
 @pytest.mark.beside
 def test_a_service_by_url_without_faults_or_gateway(tmp_path: Path) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+    server = _Server(("127.0.0.1", 0), _Answers)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         ran = run(

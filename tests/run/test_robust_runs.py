@@ -64,7 +64,7 @@ def test_a_clock_that_is_stepped_changes_nothing(tmp_path: Path, toxiproxy_env: 
 
 
 def test_a_run_directory_removed_in_mid_run(tmp_path: Path, toxiproxy_env: dict[str, str]) -> None:
-    running = Running(tmp_path, LIGHT_INCIDENT, env=toxiproxy_env)
+    running = Running(tmp_path, LIGHT_INCIDENT.replace("for: 7s", "for: 90s"), env=toxiproxy_env)
     run_dir = running.wait_for(_began)
     plan = Plan.read(run_dir)
     begin = time.monotonic()
@@ -72,7 +72,7 @@ def test_a_run_directory_removed_in_mid_run(tmp_path: Path, toxiproxy_env: dict[
         shutil.rmtree(run_dir, ignore_errors=True)
         assert time.monotonic() - begin < 10
     ran = running.end()
-    assert time.monotonic() - begin < 10, "it is noticed at once, not at the end"
+    assert time.monotonic() - begin < 60, "it is noticed at once, not at the end"
     _rig_failure(ran, "was removed during the run")
     assert not run_dir.exists()
     run_dir.mkdir()
@@ -91,7 +91,7 @@ def test_a_disk_that_fills_up_while_reports_are_written(tmp_path: Path, toxiprox
     """All rows fit, the largest report does not: what was measured is kept, and judged when there is room again."""
     # nginx writes the largest of the rows
     scenario = LIGHT_INCIDENT.replace("{timeout: 2s}", "{kind: client, timeout: 2s}")
-    ran = Running(tmp_path, scenario, env=toxiproxy_env, file_limit_bytes=124_000).end()
+    ran = Running(tmp_path, scenario, env=toxiproxy_env, file_limit_bytes=80_000).end()
     _rig_failure(ran, "cannot be written")
     assert ran.run_dir is not None
     assert_nothing_left(ran.run_dir, within_s=1)
@@ -156,14 +156,14 @@ def others(tmp_path: Path, toxiproxy_binary: Path) -> Iterator[OthersToxiproxy]:
 @pytest.mark.parametrize("event", ["observed", pytest.param("verified", marks=pytest.mark.nightly)])
 def test_a_toxiproxy_that_is_restarted_in_mid_run(tmp_path: Path, others: OthersToxiproxy, event: str) -> None:
     """While the fault is in force, and after it: our proxies are gone, and the service's errors are not its own."""
-    scenario = LIGHT_INCIDENT.replace("recovery: 1s", "recovery: 8s")
+    scenario = LIGHT_INCIDENT.replace("recovery: 1s", "recovery: 90s")
     running = Running(tmp_path, scenario, env={"TOXIPROXY_URL": others.url})
     run_dir = running.wait_for(_journalled(event))  # type: ignore[arg-type]
     begin = time.monotonic()
     others.restart()
     ran = running.end()
     _rig_failure(ran, f"Toxiproxy at {others.url} has lost the proxies of this run (tailgate-")
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 60, "it is noticed at once, not at the end"
     assert_nothing_left(run_dir, within_s=1)
     assert not others.changed()
 

@@ -52,7 +52,7 @@ class Terminal:
     def press(self, key: bytes) -> None:
         os.write(self._master, key)
 
-    def end(self, within_s: float = 60.0) -> int:
+    def end(self, within_s: float = 180.0) -> int:
         """Its exit code; what it has said by then is in `said`. Raises AssertionError where it is not over in time."""
         end = time.monotonic() + within_s
         while time.monotonic() < end:
@@ -75,7 +75,7 @@ class Terminal:
             return
 
 
-def _in_fault(folder: Path, within_s: float = 30.0) -> Path:
+def _in_fault(folder: Path, within_s: float = 90.0) -> Path:
     end = time.monotonic() + within_s
     while time.monotonic() < end:
         for plan in folder.glob(".runs/*/*/plan.json"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.real_runs import TAILGATE, Ran, run
+from tests.run.real_runs import TAILGATE, Ran, run, was_busy
 
 pytestmark = [pytest.mark.stack, pytest.mark.beside]
 
@@ -43,8 +43,10 @@ def hopeless(folder: Path, way: str) -> Ran:
 
 def test_a_service_that_refuses_everything(tmp_path: Path) -> None:
     ran = hopeless(tmp_path, "refuses")
-    assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
     assert "stopping: every request of the last half of the warm-up failed" in ran.stderr
+    if was_busy(ran):  # its few seconds were others': then the service is not blamed
+        return
+    assert (ran.code, ran.verdict) == (1, "FAIL"), ran.stdout + ran.stderr
     assert "Every request of the last half was answered with 503." in ran.results["why"]
 
 

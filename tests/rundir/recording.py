@@ -157,7 +157,7 @@ class Recording:
     canaries: list[CanaryLine]
     resources: list[dict[str, Any]] = field(default_factory=list)
     metrics: list[MetricReading] = field(default_factory=list)
-    notices: list[Recorded] | None = field(default_factory=list)
+    detections: list[Recorded] | None = field(default_factory=list)
     """None: as of a run before there were any."""
     incomplete: list[IncompleteAnswer] = field(default_factory=list)
     """As worker 0 keeps them; nothing is written of none, as by a run before there were any."""
@@ -181,8 +181,8 @@ class Recording:
         _write_lines(run_dir / "resources.ndjson", [json.dumps(line) for line in self.resources])
         if self.metrics:
             _write_lines(run_dir / METRICS, [reading.model_dump_json() for reading in self.metrics])
-        if self.notices is not None:
-            _write_lines(run_dir / "notices.ndjson", [line.model_dump_json() for line in self.notices])
+        if self.detections is not None:
+            _write_lines(run_dir / "notices.ndjson", [line.model_dump_json() for line in self.detections])
         if self.incomplete:
             _write_lines(run_dir / index_name(0), [answer.model_dump_json() for answer in self.incomplete])
         if self.yardstick:

@@ -50,13 +50,18 @@ def search_all(folder: Path) -> dict[Limited, RateCurve]:
         return {limited: results.curves[0] for limited, results in zip(services, found, strict=True)}
 
 
-def refuse_untrue(limited: Limited, curve: RateCurve) -> None:
-    """What must hold on a busy machine too, where less is certified."""
+SLOWEST = 1.5
+"""A machine that is slow or busy makes the work of a service so many times longer at most, and its truth less."""
+
+
+def refuse_untrue(limited: Limited, curve: RateCurve, slower: float = 1.0) -> None:
+    """What must hold on a busy machine too, where less is certified. `slower`: how many times longer work may take."""
     truth_per_s = limited.truth_per_s()
+    slow_truth_per_s = limited.truth_per_s(slower * limited.work_ms)
     said = [(step.purpose, step.rate_per_s, step.outcome, step.reason) for step in curve.steps]
     assert curve.ended_by != "rig", said
     assert curve.certified_per_s is None or curve.certified_per_s <= truth_per_s, said
-    assert curve.refuted_per_s is None or curve.refuted_per_s >= truth_per_s, said
+    assert curve.refuted_per_s is None or curve.refuted_per_s >= slow_truth_per_s, said
     assert curve.limiter.kind in ("not_known", *limited.limiters), curve.limiter
     assert limited is COLLAPSE or "metastable" not in curve.findings
 
@@ -72,12 +77,12 @@ def refuse_incomplete(limited: Limited, curve: RateCurve) -> None:
 
 @pytest.mark.beside
 def test_what_is_certified_is_true_and_no_limiter_is_wrong(tmp_path: Path) -> None:
-    """The brackets have both ends where nothing else disturbed the loads; at night they must
+    """The brackets have one end at least where nothing else disturbed the loads; at night they must have both
     (`test_the_brackets_have_both_ends`)."""
     for limited, curve in search_all(tmp_path).items():
-        refuse_untrue(limited, curve)
+        refuse_untrue(limited, curve, SLOWEST)
         if all(step.outcome != "generator" for step in curve.steps):
-            refuse_incomplete(limited, curve)
+            assert (curve.certified_per_s, curve.refuted_per_s) != (None, None), curve.steps
 
 
 @pytest.mark.alone

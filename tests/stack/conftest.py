@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RigError
+from harness.stack.detection.detection_book import DetectionBook
 from harness.toxiproxy.find import EngineChoice, find_binary
 from tests.own_ports import own_lease
 from tests.stack.stack_scene import Scene
@@ -41,3 +42,10 @@ def scene(tmp_path: Path, run_id: str, toxiproxy: EngineChoice) -> Iterator[Scen
     with own_lease(tmp_path / "locks") as lease:
         yield Scene(run_dir, run_id, lease, toxiproxy)
     assert not (tmp_path / "locks").exists()
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[DetectionBook]:
+    made = DetectionBook(tmp_path, {"s3cr3t-9f8e7d"})
+    yield made
+    made.close()

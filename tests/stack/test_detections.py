@@ -4,49 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from harness.rundir.detections import FILE, Detection, LogGap, Mention, Recorded, read_detections, without_digits
-from harness.rundir.planned.service import PlannedService
+from harness.rundir.detections import FILE, Detection, DetectionGap, Mention, without_digits
 from harness.stack.detection import log_tail
-from harness.stack.detection.alert_poll import AlertPoll, _ask, poll_forever
 from harness.stack.detection.detection_book import TEXT_MOST, TEXTS_MOST, DetectionBook
 from harness.stack.detection.log_matcher import plain
-from harness.stack.detection.log_tail import BEHIND_MOST_BYTES, LOOK_BYTES, LogTail, tail_forever
-from harness.stack.processes import probe
+from harness.stack.detection.log_tail import BEHIND_MOST_BYTES, SLICE_BYTES, LogTail, tail_forever
 from harness.text import is_sanitized
 from harness.units import NS_PER_S
 from tests.hostile.texts import HOSTILE
-from tests.rundir.recording import make_plan
-
-PLAN = make_plan(upstreams=("azure", "gcp"))
-MS = 1_000_000
+from tests.stack.detection_scene import MS, PLAN, append, lines, named
 
 
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[DetectionBook]:
-    made = DetectionBook(tmp_path, {"s3cr3t-9f8e7d"})
-    yield made
-    made.close()
+class _Clock:
+    """Of the tail's: so many seconds later each time it is asked."""
+
+    def __init__(self, step_s: float) -> None:
+        self._step_s, self.now_s = step_s, 0.0
+
+    def monotonic_ns(self) -> int:
+        return round(self.monotonic() * 1e9)
+
+    def monotonic(self) -> float:
+        self.now_s += self._step_s
+        return self.now_s
 
 
-def lines(folder: Path) -> list[Recorded]:
-    return list(read_detections(folder / FILE))
-
-
-def named(folder: Path, book: DetectionBook) -> list[str]:
-    """Each upstream as often as it was seen."""
-    book.flush()
-    return [line.upstream for line in lines(folder) if isinstance(line, Detection) for _ in range(line.lines)]
-
-
-def append(log: Path, text: str | bytes) -> None:
-    with log.open("ab") as file:
-        file.write(text if isinstance(text, bytes) else text.encode())
+@pytest.fixture(autouse=True)
+def in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read late is told so; a test that is not about that has all the time it needs."""
+    monkeypatch.setattr(log_tail, "time", _Clock(0.0001))
 
 
 # ---------------------------------------------------------------- the book
@@ -115,9 +105,9 @@ def test_an_upstream_that_is_named_all_the_time_takes_four_lines_a_second(book: 
 
 def test_lines_that_name_nobody_are_counted_and_take_a_line_in_two_seconds(book: DetectionBook, tmp_path: Path) -> None:
     for at_ms in range(0, 10_000, 5):
-        book.unheeded("azure", f"INFO azure {at_ms}", at_ms * MS)
+        book.mention("azure", f"INFO azure {at_ms}", at_ms * MS)
         book.flush(at_ms * MS)
-    book.unheeded("gcp", "gcp s3cr3t-9f8e7d", 0)
+    book.mention("gcp", "gcp s3cr3t-9f8e7d", 0)
     book.flush()
     found = [line for line in lines(tmp_path) if isinstance(line, Mention) and line.upstream == "azure"]
     assert (found[0].lines, found[0].text, found[1].text) == (1, "INFO azure 0", "INFO azure 5")
@@ -143,7 +133,7 @@ def test_a_line_of_the_log_that_names_nobody(book: DetectionBook, tmp_path: Path
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_what_others_wrote_is_legible_and_short(text: str, book: DetectionBook, tmp_path: Path) -> None:
     book.raised("azure", "log", text * 50, 0)
-    book.unread("alert", text * 50, 0, 0)
+    book.gap("alert", text * 50, 0, 0)
     for line in lines(tmp_path):
         assert is_sanitized(line.text)
         assert "\n" not in line.text
@@ -153,7 +143,7 @@ def test_what_others_wrote_is_legible_and_short(text: str, book: DetectionBook, 
 def test_no_secret_is_written(book: DetectionBook, tmp_path: Path) -> None:
     book.raised("azure", "log", "ERROR azure: token s3cr3t-9f8e7d", 0)
     book.raised("gcp", "log", "x" * 245 + " s3cr3t-9f8e7d", 0)
-    book.unread("alert", "cannot log in with s3cr3t-9f8e7d", 0, 0)
+    book.gap("alert", "cannot log in with s3cr3t-9f8e7d", 0, 0)
     text = (tmp_path / FILE).read_text(encoding="utf-8")
     assert "s3cr" not in text
     assert text.count("***") == 3
@@ -216,7 +206,7 @@ def test_a_log_that_comes_later_and_one_that_is_emptied(book: DetectionBook, tmp
     append(log, "ERROR gcp\n")
     tail.look(book)
     assert named(tmp_path, book) == ["azure", "gcp"]
-    (lost,) = (line for line in lines(tmp_path) if isinstance(line, LogGap))
+    (lost,) = (line for line in lines(tmp_path) if isinstance(line, DetectionGap))
     assert "was emptied" in lost.text
     assert lost.since_ns is not None
     assert lost.since_ns <= lost.t_ns
@@ -233,7 +223,7 @@ def test_a_log_that_is_emptied_and_as_long_again_is_read_from_its_beginning(
     log.write_text("INFO 2 start\nERROR azure\n" + "ERROR gcp\n" * 3, encoding="utf-8")
     tail.look(book)
     assert named(tmp_path, book) == ["azure", "gcp", "gcp", "gcp"]
-    assert any(isinstance(line, LogGap) for line in lines(tmp_path))
+    assert any(isinstance(line, DetectionGap) for line in lines(tmp_path))
     tail.finish(book)
 
 
@@ -254,7 +244,7 @@ def test_what_is_no_file_is_not_read(kind: str, book: DetectionBook, tmp_path: P
 def test_a_look_reads_a_bounded_part(book: DetectionBook, tmp_path: Path) -> None:
     log = tmp_path / "sut.log"
     tail = LogTail(log, PLAN.upstreams)
-    append(log, "INFO nothing to see here\n" * (2 * LOOK_BYTES // 25) + "ERROR azure\n")
+    append(log, "INFO nothing to see here\n" * (2 * SLICE_BYTES // 25) + "ERROR azure\n")
     tail.look(book)
     assert named(tmp_path, book) == []
     tail.look(book)
@@ -270,25 +260,11 @@ def test_a_flood_is_skipped_but_for_its_end_and_counted(book: DetectionBook, tmp
     append(log, b"." * flood + b" ERROR gcp: the end of a line\nERROR azure\n")
     assert not tail.look(book), "all is read, or told as unread"
     assert named(tmp_path, book) == ["azure"], "the line we came into in its middle is not read"
-    (skipped,) = (line for line in lines(tmp_path) if isinstance(line, LogGap))
-    assert flood - LOOK_BYTES < skipped.skipped_bytes < flood
+    (skipped,) = (line for line in lines(tmp_path) if isinstance(line, DetectionGap))
+    assert flood - SLICE_BYTES < skipped.skipped_bytes < flood
     assert skipped.since_ns is not None
     assert skipped.since_ns < skipped.t_ns
     tail.finish(book)
-
-
-class _Clock:
-    """Of the tail's: so many seconds later each time it is asked."""
-
-    def __init__(self, step_s: float) -> None:
-        self._step_s, self.now_s = step_s, 0.0
-
-    def monotonic_ns(self) -> int:
-        return round(self.monotonic() * 1e9)
-
-    def monotonic(self) -> float:
-        self.now_s += self._step_s
-        return self.now_s
 
 
 def test_what_was_not_read_for_half_a_second_is_skipped(
@@ -297,14 +273,14 @@ def test_what_was_not_read_for_half_a_second_is_skipped(
     log = tmp_path / "sut.log"
     monkeypatch.setattr(log_tail, "time", _Clock(0.15))
     tail = LogTail(log, PLAN.upstreams)
-    append(log, "INFO nothing to see here\n" * (10 * LOOK_BYTES // 25) + "ERROR azure\n")
+    append(log, "INFO nothing to see here\n" * (10 * SLICE_BYTES // 25) + "ERROR azure\n")
     looks = 1
     while tail.look(book):
         looks += 1
     assert looks < 5
     assert named(tmp_path, book) == ["azure"]
-    (skipped,) = (line for line in lines(tmp_path) if isinstance(line, LogGap))
-    assert skipped.skipped_bytes > 5 * LOOK_BYTES
+    (skipped,) = (line for line in lines(tmp_path) if isinstance(line, DetectionGap))
+    assert skipped.skipped_bytes > 5 * SLICE_BYTES
     tail.finish(book)
 
 
@@ -323,7 +299,7 @@ def test_whom_we_read_of_late_is_told_with_a_doubt(
     clock.now_s = 4.0
     append(log, "ERROR azure\n")
     tail.look(book)
-    (late,) = (line for line in lines(tmp_path) if isinstance(line, LogGap))
+    (late,) = (line for line in lines(tmp_path) if isinstance(line, DetectionGap))
     assert late.text == "it was read 2.0 s late"
     tail.finish(book)
 
@@ -333,7 +309,7 @@ def test_a_line_without_end_is_kept_in_part(book: DetectionBook, tmp_path: Path)
     tail = LogTail(log, PLAN.upstreams)
     append(log, b"ERROR azure ")
     for _ in range(20):
-        append(log, b"x" * LOOK_BYTES)
+        append(log, b"x" * SLICE_BYTES)
         tail.look(book)
     append(log, b"\nERROR gcp \xff\xfe\n")
     tail.look(book)
@@ -358,7 +334,7 @@ def test_the_last_words_are_read_when_it_ends(book: DetectionBook, tmp_path: Pat
 def test_all_that_is_left_are_last_words_too(book: DetectionBook, tmp_path: Path) -> None:
     log = tmp_path / "sut.log"
     tail = LogTail(log, PLAN.upstreams)
-    append(log, "INFO nothing to see here\n" * (3 * LOOK_BYTES // 25) + "ERROR azure\nERROR gcp failed")
+    append(log, "INFO nothing to see here\n" * (3 * SLICE_BYTES // 25) + "ERROR azure\nERROR gcp failed")
     tail.finish(book)
     assert named(tmp_path, book) == ["azure", "gcp"], "and so is a line that nobody ended"
 
@@ -369,190 +345,9 @@ def test_an_end_that_takes_too_long_is_told(
     log = tmp_path / "sut.log"
     monkeypatch.setattr(log_tail, "time", _Clock(0.2))
     tail = LogTail(log, PLAN.upstreams)
-    append(log, "INFO nothing to see here\n" * (9 * LOOK_BYTES // 25) + "ERROR azure\n")
+    append(log, "INFO nothing to see here\n" * (9 * SLICE_BYTES // 25) + "ERROR azure\n")
     tail.finish(book)
-    assert any(isinstance(line, LogGap) for line in lines(tmp_path))
-
-
-# ---------------------------------------------------------------- the alert
-
-
-class Heard(DetectionBook):
-    """Tells when something was written."""
-
-    def __init__(self, run_dir: Path) -> None:
-        super().__init__(run_dir, ())
-        self.something = asyncio.Event()
-
-    def _append(self, line: Recorded) -> None:
-        super()._append(line)
-        self.something.set()
-
-
-def alert_poll(url: str = "http://127.0.0.1:1") -> AlertPoll:
-    service = PlannedService(kind="command", url=url, alerts_path="/metrics", alerts_metric="degraded")
-    poll = AlertPoll.of(PLAN.model_copy(update={"service": service}), url, {"X-Tenant": "t"})
-    assert poll is not None
-    return poll
-
-
-def test_an_alert_is_told_while_raised_and_once_when_normal(book: DetectionBook, tmp_path: Path) -> None:
-    poll = alert_poll()
-    for number, value in enumerate(("0", "0", "1", "1", "0", "0", None, "1", None, None)):
-        poll.note(f'degraded{{backend="azure"}} {value}\n' if value else "", book, number * 500 * MS)
-    told = [(n.t_ns // MS, n.state) for n in lines(tmp_path) if isinstance(n, Detection)]
-    assert told == [
-        (0, "normal"),
-        (1_000, "raised"),
-        (1_500, "raised"),
-        (2_000, "normal"),
-        (3_500, "raised"),
-        (4_000, "normal"),
-    ], "a sample that is gone is an alert that is over"
-
-
-def test_a_sample_that_one_answer_lacks_is_not_gone(book: DetectionBook, tmp_path: Path) -> None:
-    poll = alert_poll()
-    for number, value in enumerate(("1", None, "1", None, None, None)):
-        poll.note(f'degraded{{backend="azure"}} {value}\n' if value else "up 1\n", book, number * 500 * MS)
-    told = [(n.t_ns // MS, n.state) for n in lines(tmp_path) if isinstance(n, Detection)]
-    assert told == [(0, "raised"), (1_000, "raised"), (1_500, "normal")]
-
-
-WHOLE = b'degraded{b="azure"} 1\n'
-CUT_SHORT = {
-    "by length": b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nup 1\n",
-    "in chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nup 1\n\r\n9\r\nde",
-    "a chunk that is none": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nup 1\n\r\nzz\r\n",
-    "too long": b"HTTP/1.1 200 OK\r\n\r\n" + b"up 1\n" * 220_000,
-    "in its head": b"HTTP/1.1 200 OK\r\nContent-Le",
-}
-
-
-@pytest.mark.parametrize("answer", CUT_SHORT.values(), ids=CUT_SHORT.keys())
-def test_what_an_answer_that_was_cut_lacks_may_be_raised(answer: bytes) -> None:
-    async def scene() -> tuple[str, str]:
-        async with await served(answer) as server:
-            return await _ask(alert_poll(url_of(server)))
-
-    text, failed = asyncio.run(scene())
-    assert "degraded" not in text
-    assert failed.startswith("the answer was cut short after ")
-
-
-def test_an_answer_without_a_sample_says_nothing_of_what_was_raised(book: DetectionBook) -> None:
-    poll = alert_poll()
-    empty = probe.ProbeAnswer(200, b"", whole=True)
-    assert poll.refused(empty, "# HELP up\n") == ""
-    poll.note(WHOLE.decode(), book, 0)
-    assert "holds no sample of anything" in poll.refused(empty, "# HELP up\n")
-    assert poll.refused(empty, "up 1\n") == ""
-
-
-def test_one_answer_that_fails_is_asked_for_again(tmp_path: Path) -> None:
-    asked: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + WHOLE if len(asked) > 1 else b"")
-        await writer.drain()
-        writer.close()
-
-    async def scene() -> None:
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-            book = Heard(tmp_path)
-            task = asyncio.create_task(poll_forever(alert_poll(url_of(server)), book))
-            async with asyncio.timeout(5):
-                await book.something.wait()
-            task.cancel()
-            await asyncio.wait([task], timeout=5)
-            book.close()
-
-    asyncio.run(scene())
-    assert [type(line) for line in lines(tmp_path)] == [Detection]
-
-
-def url_of(server: asyncio.Server) -> str:
-    return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-async def served(answer: bytes) -> asyncio.Server:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        with suppress(OSError):
-            await writer.drain()
-        writer.close()
-
-    return await asyncio.start_server(serve, "127.0.0.1", 0)
-
-
-def test_without_an_alert_nothing_is_asked() -> None:
-    assert AlertPoll.of(PLAN, "http://127.0.0.1:1", {}) is None
-
-
-@pytest.mark.parametrize(
-    ("answer", "found"),
-    [
-        (b"HTTP/1.1 200 OK\r\n\r\ndegraded{b=\"azure\"} 1\n", "azure"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\ndegraded{b=\"azure\"} 1\n", "azure"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-         b"9\r\ndegraded{\r\nd;x=y\r\nb=\"azure\"} 1\n\r\n0\r\n\r\n", "azure"),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n", "the alert could not be read: answered 404"),
-        (b"HTTP/1.1 200 OK\r\n\r\n<html>hello", "the alert could not be read: the answer is no metrics: <html>hello"),
-        (b"nonsense\x1b[2J\r\n\r\n", "the alert could not be read: the answer is not HTTP"),
-        (b"", "the alert could not be read: the answer is not HTTP"),
-    ],
-    ids=["to the end", "by length, kept open", "in chunks", "404", "a page", "no HTTP", "nothing"],
-)  # fmt: skip
-def test_the_alert_is_asked_of_the_service(answer: bytes, found: str, tmp_path: Path) -> None:
-    heads: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(answer)
-        await writer.drain()
-        if b"Content-Length" in answer:  # a server that keeps the connection whatever it was asked
-            await reader.read()
-        writer.close()
-
-    async def scene() -> None:
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            book = Heard(tmp_path)
-            task = asyncio.create_task(poll_forever(alert_poll(url), book))
-            async with asyncio.timeout(5):
-                await book.something.wait()
-            task.cancel()
-            await asyncio.wait([task], timeout=5)
-            book.close()
-
-    asyncio.run(scene())
-    first = lines(tmp_path)[0]
-    assert not isinstance(first, Mention)
-    assert (first.upstream if isinstance(first, Detection) else first.text) == found
-    assert heads[0].startswith(b"GET /metrics HTTP/1.1\r\n")
-    assert b"\r\nX-Tenant: t\r\n" in heads[0]
-    assert b"X-Tailgate-Seq" not in heads[0], "it is no load"
-
-
-def test_a_service_that_is_not_there_is_no_error_of_ours(tmp_path: Path) -> None:
-    async def scene() -> None:
-        book = Heard(tmp_path)
-        task = asyncio.create_task(poll_forever(alert_poll(), book))
-        async with asyncio.timeout(5):
-            await book.something.wait()
-        assert not task.done()
-        task.cancel()
-        await asyncio.wait([task], timeout=5)
-        book.close()
-
-    asyncio.run(scene())
-    (line,) = lines(tmp_path)
-    assert isinstance(line, LogGap)
-    assert line.source == "alert"
-    assert line.since_ns is not None
-    assert line.since_ns < line.t_ns
+    assert any(isinstance(line, DetectionGap) for line in lines(tmp_path))
 
 
 # ---------------------------------------------------------------- quotes
@@ -561,7 +356,7 @@ def test_a_service_that_is_not_there_is_no_error_of_ours(tmp_path: Path) -> None
 def test_a_long_line_is_quoted_where_it_names_somebody(book: DetectionBook, tmp_path: Path) -> None:
     line = f"ERROR {'x ' * 400}azure did not answer {'y ' * 400}"
     book.raised("azure", "log", line, 0, at=line.index("azure"))
-    book.unheeded("azure", line, 0, at=line.index("azure"))
+    book.mention("azure", line, 0, at=line.index("azure"))
     assert len(lines(tmp_path)) == 2
     for notice in lines(tmp_path):
         assert notice.text.startswith("…")

@@ -20,6 +20,7 @@ from harness.stack.processes import orphans
 from harness.toxiproxy.client import ToxiproxyClient, ToxiproxyError
 from harness.toxiproxy.find import EngineChoice
 from harness.toxiproxy.serve import server_argv
+from tests.has_ended import has_ended
 from tests.own_ports import own_lease
 from tests.stack.driven import WITHIN_S, assert_clean_within, await_line, driver, supervisor, until
 from tests.stack.stack_scene import Scene, listeners
@@ -38,7 +39,7 @@ def others(toxiproxy: EngineChoice, tmp_path: Path) -> Iterator[ToxiproxyClient]
         process = subprocess.Popen(server_argv(toxiproxy.path, "127.0.0.1", port), stdout=subprocess.DEVNULL)
         try:
             client = ToxiproxyClient(f"http://127.0.0.1:{port}")
-            until(lambda: _answers(client), 5)
+            until(lambda: _answers(client), 20)
             client.create_proxy("theirs", f"127.0.0.1:{lease.take()}", "127.0.0.1:9")
             yield client
         finally:
@@ -119,7 +120,7 @@ def test_killed_while_a_toxiproxy_of_others_hangs(tmp_path: Path, run_id: str, o
 
 def test_killed_while_it_comes_up(tmp_path: Path, run_id: str, toxiproxy: EngineChoice) -> None:
     with driver(tmp_path, run_id, _own(toxiproxy), 'stub=["mute"]') as tailgate:
-        until(lambda: any("stub_service" in " ".join(m.process.cmdline()) for m in orphans.members(run_id)), 10)
+        until(lambda: any("stub_service" in " ".join(m.process.cmdline()) for m in orphans.members(run_id)), 30)
         tailgate.kill()
         assert assert_clean_within(tmp_path, run_id).reason == "interrupted"
 
@@ -134,12 +135,12 @@ def test_killed_with_its_supervisor_a_sweep_finds_the_rest(
         parent = supervisor(run_id)
         tailgate.kill()
         parent.kill()
-        until(lambda: not psutil.pid_exists(parent.pid) or parent.status() == psutil.STATUS_ZOMBIE, 5)
+        until(lambda: has_ended(parent), 15)
         plan = Plan.read(tmp_path / "run")
         assert listeners(plan)
         everybody = orphans.members
         monkeypatch.setattr(orphans, "members", lambda _=None: everybody(run_id))  # not what others run just now
-        until(lambda: orphans.dead_runs() == [run_id], 5)
+        until(lambda: orphans.dead_runs() == [run_id], 15)
         swept = orphans.sweep(tmp_path / "locks")
         assert len(swept.processes) >= 4
         assert swept.lock_files
@@ -183,9 +184,9 @@ def test_an_end_that_hangs_is_ended_by_the_watchdog(scene: Scene) -> None:
         env=environ, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
         assert process.returncode == 1
-        assert left.wait(5) == -signal.SIGKILL
+        assert left.wait(10) == -signal.SIGKILL
     finally:
         left.kill()
         process.kill()

@@ -124,7 +124,7 @@ def test_three_loads_each_with_their_own_records(loads: Loads) -> None:
         first = number * 10_000
         at_gateway = _gateway_seqs(folder)
         assert set(at_gateway) == {first + int(seq) for seq in evidence.samples["seq"]}
-        assert (folder / "resources.ndjson").read_text().count('"child": "sut"') >= 2
+        assert (folder / "resources.ndjson").read_text().count('"child": "sut"') >= 1
         assert (folder / "logs" / "sut.log").read_text().startswith("starting with")
 
 

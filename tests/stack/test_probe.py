@@ -154,7 +154,7 @@ def test_a_header_that_http_cannot_send_is_the_reason_and_its_value_is_not_shown
 
 def test_it_asks_until_the_answer_is_good() -> None:
     async def scene(url: str) -> float:
-        return await probe.until_answered(url, within_s=5)
+        return await probe.until_answered(url, within_s=30)
 
     took_ms = _against(b"HTTP/1.1 204 No Content\r\n\r\n", scene, after=3)
     assert isinstance(took_ms, float) and took_ms >= 3 * probe.PAUSE_S * 1000
@@ -170,7 +170,7 @@ def test_it_asks_until_the_answer_is_good() -> None:
 )
 def test_time_being_up_says_what_was_met_last(answer: bytes, why: str) -> None:
     async def scene(url: str) -> float:
-        return await probe.until_answered(url, within_s=0.2)
+        return await probe.until_answered(url, within_s=1.0)
 
     with pytest.raises(probe.NotReady, match=why):
         _against(answer, scene)
@@ -192,7 +192,7 @@ def test_an_attempt_that_our_own_end_cuts_short_does_not_hide_what_was_met_befor
 
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            await probe.until_answered(f"http://127.0.0.1:{port}/", within_s=0.5)
+            await probe.until_answered(f"http://127.0.0.1:{port}/", within_s=2.0)
 
     with pytest.raises(probe.NotReady, match="answered 503"):
         asyncio.run(scene())
@@ -213,4 +213,4 @@ def test_a_child_that_ends_is_not_waited_for(tmp_path: Path) -> None:
     begin = time.monotonic()
     with pytest.raises(probe.NotReady, match="exit code 7"):
         asyncio.run(scene())
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 25

@@ -48,6 +48,12 @@ worker.wait()
 Scene = Callable[[ChildProcess], Coroutine[Any, Any, None]]
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a sample may take longer than a run waits for one."""
+    monkeypatch.setattr(resources, "SAMPLE_WITHIN_S", 60.0)
+
+
 def _with_child(
     folder: Path, scene: Scene, name: str = "sut", code: str = SERVICE, env: dict[str, str] | None = None
 ) -> None:
@@ -62,7 +68,7 @@ def _with_child(
             await scene(child)
         finally:
             child.kill()
-            await asyncio.wait_for(child.wait(), 5)
+            await asyncio.wait_for(child.wait(), 20)
 
     asyncio.run(play())
 
@@ -132,7 +138,7 @@ def test_what_another_child_or_another_run_left_is_not_the_services(of_run: bool
             assert lines["sut"].threads == 1
         finally:
             service.kill()
-            await asyncio.wait_for(service.wait(), 5)
+            await asyncio.wait_for(service.wait(), 20)
             orphans.kill_run(others_run, grace_s=0)
 
     _with_child(tmp_path / "gateway", beside, "gateway", code, {RUN_VARIABLE: others_run})
@@ -160,7 +166,7 @@ def test_a_daemon_of_a_command_is_not_the_services(tmp_path: Path, run_id: str) 
             assert lines["sut"].threads == 1
         finally:
             service.kill()
-            await asyncio.wait_for(service.wait(), 5)
+            await asyncio.wait_for(service.wait(), 20)
             orphans.kill_run(run_id, grace_s=0)
 
     _with_child(tmp_path / "search", beside, "upstream-search", HAS_DAEMON, {RUN_VARIABLE: run_id})
@@ -214,7 +220,7 @@ def test_who_has_ended_gets_no_line(tmp_path: Path) -> None:
     async def scene(child: ChildProcess) -> None:
         family = [psutil.Process(child.pid)]
         child.kill()
-        await asyncio.wait_for(child.wait(), 5)
+        await asyncio.wait_for(child.wait(), 20)
         assert await ResourceSampler().look([child]) == []
         line = measure(child, family, SocketCounter(), RunDelays())
         assert (line.threads, line.fds, line.sockets) == (0, 0, {})
@@ -346,7 +352,7 @@ def test_a_system_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest
         hangs.wait(20)
         return resources.ResourceSample(1, child.name, child.pid, 0.0, 1, 1, 1, None)
 
-    monkeypatch.setattr(resources, "LOOK_S", 0.05)
+    monkeypatch.setattr(resources, "SAMPLE_WITHIN_S", 0.05)
     monkeypatch.setattr(resources, "measure", measured)
 
     async def scene(child: ChildProcess) -> None:

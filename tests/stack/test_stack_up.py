@@ -54,9 +54,9 @@ def test_a_service_that_ends_before_it_is_ready(scene: Scene) -> None:
 
 
 def test_a_service_that_is_never_ready(scene: Scene) -> None:
-    plan = _with_service(scene.plan(stub=("mute",)), ready_within_ms=1_000)
+    plan = _with_service(scene.plan(stub=("mute",)), ready_within_ms=4_000)  # time to start
     plan.write(scene.run_dir)
-    error = _refused(scene, plan, r"not ready within 1s: GET /healthz on port \d+: answered 503")
+    error = _refused(scene, plan, r"not ready within 4s: GET /healthz on port \d+: answered 503")
     assert "starting with no token" in error.message
 
 

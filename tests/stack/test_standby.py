@@ -17,6 +17,7 @@ import pytest
 from harness.stack.process_spec import ProcessSpec
 from harness.stack.processes.process import ChildProcess
 from harness.stack.standby.pool import FAKES, WORKER, StandbyPool
+from tests.has_ended import has_ended
 
 pytestmark = pytest.mark.stack
 
@@ -58,7 +59,7 @@ def spec(folder: Path, *args: str, module: str = MODULE, env: dict[str, str] | N
 def test_a_process_on_standby_runs_what_it_is_told(tmp_path: Path, pool: StandbyPool) -> None:
     async def run() -> ChildProcess:
         child = ChildProcess.start(spec(tmp_path, "--of", "a b"), pool.take)
-        await asyncio.wait_for(child.wait(), 10)
+        await asyncio.wait_for(child.wait(), 30)
         return child
 
     pool.start(MODULE)
@@ -72,7 +73,7 @@ def test_a_process_on_standby_runs_what_it_is_told(tmp_path: Path, pool: Standby
 
 def test_without_one_on_standby_the_command_is_started(tmp_path: Path, pool: StandbyPool) -> None:
     async def run() -> int:
-        return await asyncio.wait_for(ChildProcess.start(spec(tmp_path), pool.take).wait(), 10)
+        return await asyncio.wait_for(ChildProcess.start(spec(tmp_path), pool.take).wait(), 30)
 
     assert asyncio.run(run()) == 0, "as a program the module does nothing"
 
@@ -83,13 +84,14 @@ def test_it_is_given_only_to_what_it_was_started_for(tmp_path: Path, pool: Stand
     assert pool.take(spec(tmp_path, env={**_environ(), "MORE": "1"})) is None
     process = pool.take(spec(tmp_path))
     assert process is not None
-    assert process.wait(10) == 7
+    assert process.wait(30) == 7
     assert pool.take(spec(tmp_path)) is None, "it was the only one"
 
 
 def test_one_that_has_died_is_not_given(tmp_path: Path, pool: StandbyPool) -> None:
     pool.start("no_such_module")
-    time.sleep(0.5)
+    ((_, process),) = pool._waiting
+    process.wait(30)
     assert pool.take(spec(tmp_path, module="no_such_module")) is None
 
 
@@ -108,9 +110,9 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path, pool: StandbyP
         f"pool = StandbyPool()\npool.start({MODULE!r})\nprint(pool._waiting[0][1].pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    parent = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=10, check=False)
+    parent = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     pid = int(parent.stdout)
-    give_up = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]:
+    give_up = time.monotonic() + 30
+    while not has_ended(pid):
         assert time.monotonic() < give_up
         time.sleep(0.02)

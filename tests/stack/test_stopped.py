@@ -37,7 +37,7 @@ def test_a_stopped_tailgate_has_its_faults_undone_and_learns_of_it(
         ended = assert_clean_within(tmp_path, run_id)
         assert tailgate.poll() is None, "it is stopped, not gone"
         tailgate.send_signal(signal.SIGCONT)
-        out, _ = tailgate.communicate(timeout=10)
+        out, _ = tailgate.communicate(timeout=30)
     assert (ended.reason, ended.rollback_verified) == ("rig", True)
     assert [fault.message.partition(" (")[0] for fault in ended.rig] == ["tailgate gave no sign of life for 5 s"]
     assert RunEnd.model_validate_json(out.splitlines()[-1]) == ended
@@ -47,14 +47,14 @@ def test_a_stopped_tailgate_has_its_faults_undone_and_learns_of_it(
 def test_a_tailgate_stopped_while_it_comes_up(tmp_path: Path, run_id: str, toxiproxy: EngineChoice) -> None:
     assert toxiproxy.path is not None
     with driver(tmp_path, run_id, str(toxiproxy.path), 'stub=["mute"]') as tailgate:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while not (tmp_path / "run" / "manifest.json").exists():
             assert time.monotonic() < end
             time.sleep(0.02)
         tailgate.send_signal(signal.SIGSTOP)
         ended = assert_clean_within(tmp_path, run_id)
         tailgate.send_signal(signal.SIGCONT)
-        out, _ = tailgate.communicate(timeout=10)
+        out, _ = tailgate.communicate(timeout=30)
     assert ended.reason == "rig"
     assert tailgate.returncode == RigError.exit_code
     assert "tailgate gave no sign of life" in out

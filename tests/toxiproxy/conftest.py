@@ -40,10 +40,10 @@ def toxiproxy(toxiproxy_binary: Path) -> Iterator[ToxiproxyClient]:
         yield client
     finally:
         process.kill()
-        process.wait(5)
+        process.wait(20)
 
 
-def _await_answer(client: ToxiproxyClient, within_s: float = 5.0) -> None:
+def _await_answer(client: ToxiproxyClient, within_s: float = 20.0) -> None:
     end = time.monotonic() + within_s
     while True:
         try:

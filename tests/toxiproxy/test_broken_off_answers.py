@@ -38,7 +38,7 @@ def test_it_is_removed_at_once(toxiproxy: ToxiproxyClient, kind: str, beside: Pl
             time.sleep(0.6)
             begin = time.monotonic()
             handles[0].remove(disabled_by_other=False)
-            assert time.monotonic() - begin < 3
+            assert time.monotonic() - begin < 10
         handles[0].verify_removed(disabled_by_other=False)
         for other in handles[1:]:
             other.verify_active(disabled_by_other=False)

@@ -123,7 +123,7 @@ def make(server: Pretender, tmp_path: Path) -> Iterator[Make]:
 
 def play(test: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await test
 
     asyncio.run(bounded())
@@ -157,7 +157,7 @@ def test_each_step_is_journalled_in_order_with_its_time(server: Pretender, make:
 
 def test_the_journal_has_the_request_before_the_server_is_asked(server: Pretender, make: Make) -> None:
     async def test() -> None:
-        world = make(plan(fault(latency())), timeout_s=0.2)
+        world = make(plan(fault(latency())), timeout_s=1.0)
         timeline = await world.started()
         server.mood = "hung"
         await world.clock.to(0, world.has(1))
@@ -359,7 +359,7 @@ def test_a_rollback_that_cannot_be_verified_says_so_in_time(server: Pretender, m
         server.mood = mood
         began_s = time.monotonic()
         assert not await world.injector.undo_all(within_s=2)
-        assert time.monotonic() - began_s < 3
+        assert time.monotonic() - began_s < 8, "it gives up, and does not hang"
         assert {rig.check for rig in world.rig} == {"rollback"}
         assert world.rig[0].fix == f"run `tailgate toxiproxy sweep --url {server.url}`"
         assert "verified" not in world.events()

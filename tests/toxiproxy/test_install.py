@@ -147,10 +147,10 @@ def test_a_step_is_bounded_with_all_its_children() -> None:
     heard: list[str] = []
     forks = "import os, subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True); os.wait()"
     began_s = time.monotonic()
-    with pytest.raises(RigError, match=r"took longer than 0\.5 s"):
-        run_step([sys.executable, "-c", forks], os.environ, 0.5, heard.append)
-    assert time.monotonic() - began_s < 5
-    assert _is_gone_within(int(heard[0]), 5)
+    with pytest.raises(RigError, match=r"took longer than 3 s"):
+        run_step([sys.executable, "-c", forks], os.environ, 3.0, heard.append)
+    assert time.monotonic() - began_s < 30
+    assert _is_gone_within(int(heard[0]), 20)
 
 
 def _is_gone_within(pid: int, within_s: float) -> bool:

@@ -212,7 +212,7 @@ def test_serve_is_the_server_itself_and_ends_with_its_signal(tmp_path: Path, tox
     argv = [*tailgate, "toxiproxy", "serve", "--config", str(config), "--port", str(port)]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, env={**os.environ, "LOG_LEVEL": "error"})
     try:
-        client, end = ToxiproxyClient(f"http://127.0.0.1:{port}"), time.monotonic() + 10
+        client, end = ToxiproxyClient(f"http://127.0.0.1:{port}"), time.monotonic() + 40
         while True:
             try:
                 assert list(client.proxies()) == ["db"]
@@ -221,7 +221,7 @@ def test_serve_is_the_server_itself_and_ends_with_its_signal(tmp_path: Path, tox
                 assert time.monotonic() < end
                 time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
     finally:
         process.kill()
-        process.wait(5)
+        process.wait(20)

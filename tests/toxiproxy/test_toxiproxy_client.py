@@ -48,7 +48,7 @@ def test_a_server_that_does_not_come_to_an_end_costs_the_timeout_and_no_more(
     began_s = time.monotonic()
     with Pretender(mood) as server, pytest.raises(ToxiproxyError, match="not answered within"):
         call(ToxiproxyClient(server.url, timeout_s=0.15))
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 15, "it does not come to an end by itself"
 
 
 @every_call

@@ -120,7 +120,7 @@ async def backend(port: int) -> AsyncIterator[None]:
         yield
 
 
-async def until(met: Callable[[], bool], within_s: float = 5.0) -> None:
+async def until(met: Callable[[], bool], within_s: float = 20.0) -> None:
     """Raises TimeoutError if it is not met in time."""
     end = time.monotonic() + within_s
     while not met():

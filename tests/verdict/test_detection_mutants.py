@@ -22,7 +22,7 @@ from tests.verdict.mutant import Mutant, swap
 def named_by(gate: str, *seconds: tuple[float, str]) -> Recording:
     """azure is slow from 35 s to 97 s; who was named when."""
     made = record(make_plan(faults=[slow_fault()], gates=[gate], duration_ms=140_000), policy="timeout")
-    made.notices = [
+    made.detections = [
         Detection(t_ns=T0_NS + round(at_s * 1e9), upstream=name, source="log", text=name) for at_s, name in seconds
     ]
     return made
@@ -70,15 +70,15 @@ def _of_nothing_pass(patch: pytest.MonkeyPatch) -> None:
 
     def passing(look: Any) -> Any:
         outcome = window(look)
-        seen = look.notices.between(look.begin_ns, look.end_ns)
+        seen = look.detections.between(look.begin_ns, look.end_ns)
         return outcome if seen else replace(outcome, verdict="pass")
 
     patch.setattr(named_judge, "_window", passing)
 
 
 def _first_for_last(run: Evidence, upstream: str, _source: Any, removed_ns: int, end_ns: int) -> Any:
-    assert run.notices is not None
-    first = run.notices.between(removed_ns, end_ns, upstream)[0]
+    assert run.detections is not None
+    first = run.detections.between(removed_ns, end_ns, upstream)[0]
     return Cleared(first.t_ns, first)
 
 
@@ -108,7 +108,7 @@ def logs_a_traceback() -> Recording:
     plan = make_plan(upstreams=("azure", "lambda"), faults=[slow_fault()], gates=["named azure within 5s"])
     made = record(plan, policy="timeout")
     blame = LogParser(UpstreamMatcher(plan.upstreams))
-    made.notices = [
+    made.detections = [
         Detection(t_ns=T0_NS + 36 * NS_PER_S + number, upstream=name, source="log", text=line)
         for number, line in enumerate(TRACEBACK)
         for name in blame.named(line)

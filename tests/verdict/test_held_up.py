@@ -116,7 +116,7 @@ def named(*at_s: float) -> Recording:
     made = record(
         make_plan(faults=[slow_fault()], gates=["named azure within 5s"], duration_ms=140_000), policy="timeout"
     )
-    made.notices = [
+    made.detections = [
         Detection(t_ns=T0_NS + round(at * 1e9), upstream="azure", source="log", text="azure") for at in at_s
     ]
     return made

@@ -83,12 +83,12 @@ def baseline_detections(
     run: Evidence, upstream: str, source: Source, begin_ns: int, *, enough_s: float = 0.0
 ) -> BaselineDetections:
     """The detections of `upstream` by `source` before `begin_ns`, when a fault came. The run must have recorded some
-    (`run.notices`)."""
-    assert run.notices is not None
+    (`run.detections`)."""
+    assert run.detections is not None
     start_ns = run.t0_ns
     if begin_ns - start_ns < enough_s * NS_PER_S:
         start_ns -= round(run.plan.load.warmup_ms * NS_PER_MS)
-    own = [d for d in run.notices.between(0, begin_ns, upstream) if d.source == source]
+    own = [d for d in run.detections.between(0, begin_ns, upstream) if d.source == source]
     unexplained = [d for d in own if not is_explained(run, d)]
     last_ns = _last_ns(run, upstream, begin_ns)
     return BaselineDetections(

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from harness.rundir.detections import Detection, LogGap, Mention, Recorded, Source
+from harness.rundir.detections import Detection, DetectionGap, Mention, Recorded, Source
 from harness.units import NS_PER_MS, NS_PER_S, Span
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ class Detections:
     """All that a run recorded, each in order of time.
 
     `raised`: upstreams named by log or alert. `normal`: observations that an alert is not, or no longer, raised.
-    `unread`: what of log and alert could not be read. `unheeded`: log lines that contain a name and do not count.
+    `gaps`: what of log and alert could not be read. `mentions`: log lines that contain a name and do not count.
     """
 
     raised: tuple[TimedDetection, ...]
     normal: tuple[Detection, ...]
-    unread: tuple[LogGap, ...]
-    unheeded: tuple[Mention, ...] = ()
+    gaps: tuple[DetectionGap, ...]
+    mentions: tuple[Mention, ...] = ()
 
     @classmethod
     def of(cls, lines: Iterable[Recorded]) -> Detections:
@@ -61,14 +61,14 @@ class Detections:
         """
         raised: list[TimedDetection] = []
         normal: list[Detection] = []
-        unread: list[LogGap] = []
-        unheeded: list[Mention] = []
+        gaps: list[DetectionGap] = []
+        mentions: list[Mention] = []
         since_ns: dict[str, int] = {}
         for line in sorted(lines, key=lambda line: line.t_ns):
-            if isinstance(line, LogGap):
-                unread.append(line)
+            if isinstance(line, DetectionGap):
+                gaps.append(line)
             elif isinstance(line, Mention):
-                unheeded.append(line)
+                mentions.append(line)
             elif line.state == "normal":
                 normal.append(line)
                 since_ns.pop(line.upstream, None)
@@ -80,7 +80,7 @@ class Detections:
                     if t_ns is not None:
                         begin_ns = since_ns.setdefault(line.upstream, t_ns) if alert else t_ns
                         raised.append(TimedDetection(t_ns, begin_ns, line.upstream, line.source, count, line.text))
-        return cls(tuple(sorted(raised, key=_time)), tuple(normal), tuple(unread), tuple(unheeded))
+        return cls(tuple(sorted(raised, key=_time)), tuple(normal), tuple(gaps), tuple(mentions))
 
     def between(self, begin_ns: int, end_ns: int, upstream: str | None = None) -> list[TimedDetection]:
         """The detections in [begin_ns, end_ns), of all upstreams or of one."""
@@ -88,12 +88,12 @@ class Detections:
         end = bisect_left(self.raised, end_ns, lo=first, key=_time)
         return [d for d in self.raised[first:end] if upstream in (None, d.upstream)]
 
-    def unread_between(self, source: Source, begin_ns: int, end_ns: int) -> LogGap | None:
+    def gap_between(self, source: Source, begin_ns: int, end_ns: int) -> DetectionGap | None:
         """The first gap in a source that may hide a detection in [begin_ns, end_ns); None if there is none."""
         return next(
             (
                 u
-                for u in self.unread
+                for u in self.gaps
                 if u.source == source and u.t_ns >= begin_ns and (u.t_ns if u.since_ns is None else u.since_ns) < end_ns
             ),
             None,
@@ -108,9 +108,9 @@ class Detections:
 def silent_alert(run: Evidence) -> str:
     """A clause on an alert that the scenario gives and that never had a sample of any upstream; else empty."""
     metric = run.plan.service.alerts_metric
-    if run.notices is None or metric is None or not run.notices.alert_was_never_seen:
+    if run.detections is None or metric is None or not run.detections.alert_was_never_seen:
         return ""
-    lost = next((f" ({u.text})" for u in run.notices.unread if u.source == "alert"), "")
+    lost = next((f" ({u.text})" for u in run.detections.gaps if u.source == "alert"), "")
     return f"`{metric}` never had a sample with an upstream's name as a label{lost}"
 
 
@@ -119,9 +119,9 @@ def unread_by(run: Evidence, source: Source, begin_ns: int, end_ns: int) -> str:
 
     Empty also for an alert that never had a sample: it is no source at all, so nothing of it is missing.
     """
-    assert run.notices is not None
-    lost = run.notices.unread_between(source, begin_ns, end_ns)
-    if lost is None or (source == "alert" and run.notices.alert_was_never_seen):
+    assert run.detections is not None
+    lost = run.detections.gap_between(source, begin_ns, end_ns)
+    if lost is None or (source == "alert" and run.detections.alert_was_never_seen):
         return ""
     return f"a part of the service's log could not be read in time: {lost.text}" if source == "log" else lost.text
 
@@ -166,13 +166,13 @@ def cleared(run: Evidence, upstream: str, source: Source, removed_ns: int, end_n
     A log: at its last detection in [removed_ns, end_ns) outside bad seconds. An alert: when it first returned to normal
     after its last detection; None if it was still raised at `end_ns`.
     """
-    assert run.notices is not None
-    own = [d for d in run.notices.between(0, end_ns, upstream) if d.source == source]
+    assert run.detections is not None
+    own = [d for d in run.detections.between(0, end_ns, upstream) if d.source == source]
     after = [d for d in own if d.t_ns >= removed_ns and not in_bad_second(run, d.t_ns)]
     last = after[-1] if after else None
     if source == "log" or not own:
         return Cleared(last.t_ns if last else removed_ns, last)
-    normal_ns = [n.t_ns for n in run.notices.normal if n.upstream == upstream and own[-1].t_ns < n.t_ns < end_ns]
+    normal_ns = [n.t_ns for n in run.detections.normal if n.upstream == upstream and own[-1].t_ns < n.t_ns < end_ns]
     return Cleared(max(removed_ns, normal_ns[0]) if normal_ns else None, own[-1])
 
 

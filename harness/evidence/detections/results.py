@@ -34,11 +34,11 @@ def detected_during(run: Evidence, fault: PlannedFault, upstream: str) -> tuple[
         for i in run.journalled
         if (i.fault, i.upstream) == (fault.name, upstream) and i.applied_ns is not None
     ]
-    if run.notices is None or not windows:
+    if run.detections is None or not windows:
         return ()
     by_source: dict[tuple[str, Source], list[tuple[TimedDetection, int]]] = {}
     for begin_ns, end_ns in windows:
-        for detection in run.notices.between(begin_ns, end_ns):
+        for detection in run.detections.between(begin_ns, end_ns):
             is_listed = detection.upstream == upstream or (
                 upstream == fault.upstreams[0] and not is_explained(run, detection)
             )
@@ -91,7 +91,7 @@ def _cleared_after_ms(run: Evidence, fault: PlannedFault, first: TimedDetection)
 def false_alarms(run: Evidence) -> tuple[FalseAlarm, ...]:
     """The upstreams that were named while no fault was active, and that none had broken by then. One result for each
     upstream and source, in order of time."""
-    if run.notices is None:
+    if run.detections is None:
         return ()
     active = [
         (i.applied_ns, i.removing_ns if i.removing_ns is not None else run.end_ns)
@@ -99,7 +99,7 @@ def false_alarms(run: Evidence) -> tuple[FalseAlarm, ...]:
         if i.applied_ns is not None
     ]
     by_source: dict[tuple[str, Source], list[TimedDetection]] = {}
-    for detection in run.notices.between(run.t0_ns, run.end_ns):
+    for detection in run.detections.between(run.t0_ns, run.end_ns):
         t_ns = detection.t_ns
         was_broken = any(begin_ns <= t_ns for begin_ns, _ in run.injections(detection.upstream))
         if not (was_broken or any(begin <= t_ns < end for begin, end in active) or in_bad_second(run, t_ns)):

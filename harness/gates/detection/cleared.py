@@ -110,7 +110,7 @@ def _without(words: Tokens, upstream: str) -> str:
 
 def _outcomes(run: Evidence, gate: ClearedGate) -> list[DetectionOutcome]:
     """One outcome for each upstream that the fault breaks."""
-    if run.notices is None:
+    if run.detections is None:
         return [DetectionOutcome("inconclusive", FindingKind.NOT_RECORDED, UNRECORDED)]
     upstreams = next((fault.upstreams for fault in run.plan.faults if fault.name == gate.fault), ())
     return [_outcome(run, gate, upstream) for upstream in upstreams]
@@ -121,7 +121,7 @@ class _After:
     """The time after the fault's last removal from one upstream, until `end_ns`."""
 
     run: Evidence
-    notices: Detections
+    detections: Detections
     gate: ClearedGate
     upstream: str
     begin_ns: int
@@ -149,14 +149,14 @@ class _After:
 
     def late(self, source: Source) -> list[TimedDetection]:
         """The detections of the upstream by this source after the limit."""
-        detections = self.notices.between(self.limit_ns, self.end_ns, self.upstream)
+        detections = self.detections.between(self.limit_ns, self.end_ns, self.upstream)
         return [detection for detection in detections if detection.source == source]
 
 
 def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> DetectionOutcome:
     from harness.evidence.detections.recorded import SOURCES, after_end_ns, silent_alert
 
-    assert run.notices is not None
+    assert run.detections is not None
     fault = next(fault for fault in run.plan.faults if fault.name == gate.fault)
     injections = [
         i for i in run.journalled if (i.fault, i.upstream) == (gate.fault, upstream) and i.applied_ns is not None
@@ -166,11 +166,11 @@ def _outcome(run: Evidence, gate: ClearedGate, upstream: str) -> DetectionOutcom
         return DetectionOutcome("inconclusive", FindingKind.STOPPED, STOPPED)
     begin_ns = injections[0].applied_ns
     assert begin_ns is not None
-    during = run.notices.between(begin_ns, removed_ns, upstream)
+    during = run.detections.between(begin_ns, removed_ns, upstream)
     if not during:
         reason = f"{upstream} was never named while {gate.fault} was active, so nothing could clear"
         return DetectionOutcome("inconclusive", FindingKind.NOT_RAISED, reason)
-    after = _After(run, run.notices, gate, upstream, begin_ns, removed_ns, after_end_ns(run, gate.fault))
+    after = _After(run, run.detections, gate, upstream, begin_ns, removed_ns, after_end_ns(run, gate.fault))
     by_source = [_judge_source(after, source) for source in SOURCES]
     counting = [each.outcome for each in by_source if each.counts]
     worst = next((o for verdict in ("fail", "inconclusive") for o in counting if o.verdict == verdict), None)
@@ -203,7 +203,9 @@ def _judge_source(after: _After, source: Source) -> _SourceOutcome:
     from harness.evidence.detections.baseline import LAST_S, baseline_detections
 
     before = baseline_detections(after.run, after.upstream, source, after.begin_ns, enough_s=LAST_S)
-    during = [d for d in after.notices.between(after.begin_ns, after.removed_ns, after.upstream) if d.source == source]
+    during = [
+        d for d in after.detections.between(after.begin_ns, after.removed_ns, after.upstream) if d.source == source
+    ]
     was_news = bool(before.news(during, (after.removed_ns - after.begin_ns) / NS_PER_S))
     outcome = _clearing_outcome(after, source)
     late = after.late(source)
@@ -227,7 +229,7 @@ def _clearing_outcome(after: _After, source: Source) -> DetectionOutcome:
         lost = unread_by(after.run, source, clearing.last.t_ns if clearing.last else after.removed_ns, after.end_ns)
         if lost:
             return DetectionOutcome(
-                "inconclusive", FindingKind.UNREAD, f"{after.upstream} was named when last seen; then {lost}"
+                "inconclusive", FindingKind.DETECTION_GAP, f"{after.upstream} was named when last seen; then {lost}"
             )
         return too_early if load_ms < limit_ms else DetectionOutcome("fail", _STILL[source], still + load + tail)
     after_ms = after.ms(clearing.at_ns)
@@ -236,6 +238,6 @@ def _clearing_outcome(after: _After, source: Source) -> DetectionOutcome:
     if load_ms < limit_ms:
         return too_early
     if lost := unread_by(after.run, source, after.limit_ns, after.end_ns):
-        return DetectionOutcome("inconclusive", FindingKind.UNREAD, lost)
+        return DetectionOutcome("inconclusive", FindingKind.DETECTION_GAP, lost)
     reason = f"{after.upstream} was no longer named {format_duration(after_ms)} after the fault, limit {limit}"
     return DetectionOutcome("pass", FindingKind.HELD, reason, after_ms=after_ms)

@@ -40,7 +40,7 @@ class _Doubt:
 def outcomes_of(run: Evidence, gate: DetectedGate) -> list[DetectionOutcome]:
     """One outcome for each window of a run. A window that is shorter than the limit is left out: in it no detection can
     be late."""
-    if run.notices is None:
+    if run.detections is None:
         return [DetectionOutcome("inconclusive", FindingKind.NOT_RECORDED, UNRECORDED)]
     faults = [f for f in run.plan.faults if gate.upstream in f.upstreams and gate.fault in (None, f.name)]
     outcomes = []
@@ -54,7 +54,7 @@ def outcomes_of(run: Evidence, gate: DetectedGate) -> list[DetectionOutcome]:
             planned = fault.windows[injection.window]
             length_ms = planned.remove_ms - planned.apply_ms
             if length_ms > gate.limit_ms:
-                outcomes.append(_window(_FaultWindow(run, run.notices, gate, injection, length_ms)))
+                outcomes.append(_window(_FaultWindow(run, run.detections, gate, injection, length_ms)))
         if len(applied) < len(fault.windows):
             outcomes.append(
                 DetectionOutcome(
@@ -69,7 +69,7 @@ class _FaultWindow:
     """One window of the gate's fault in one run. `planned_ms`: how long it was to last."""
 
     run: Evidence
-    notices: Detections
+    detections: Detections
     gate: DetectedGate
     injection: Injection
     planned_ms: float
@@ -162,7 +162,7 @@ def _mentions(window: _FaultWindow) -> str:
 
     It shows the first line that differs from those before the window; the first of all if none does.
     """
-    own = [line for line in window.notices.unheeded if line.upstream == window.gate.upstream]
+    own = [line for line in window.detections.mentions if line.upstream == window.gate.upstream]
     during = [line for line in own if window.begin_ns <= line.t_ns < window.end_ns]
     if not during:
         return ""
@@ -178,7 +178,7 @@ def _first_healthy(window: _FaultWindow) -> tuple[TimedDetection | None, _Doubt 
     """The first detection of a healthy upstream, which no fault explains; and why it is unknown whether there was one,
     if a source named a healthy upstream that it may name without a fault as well."""
     by: dict[tuple[str, Source], list[TimedDetection]] = {}
-    for detection in window.notices.between(window.begin_ns, window.end_ns):
+    for detection in window.detections.between(window.begin_ns, window.end_ns):
         healthy = detection.upstream != window.gate.upstream and not is_explained(window.run, detection)
         if healthy and not in_bad_second(window.run, detection.t_ns):
             by.setdefault((detection.upstream, detection.source), []).append(detection)
@@ -199,7 +199,7 @@ def _first_that_counts(window: _FaultWindow) -> tuple[TimedDetection | None, _Do
     counting: list[TimedDetection] = []
     doubt = None
     for source in SOURCES:
-        own = [d for d in window.notices.between(window.begin_ns, window.end_ns, upstream) if d.source == source]
+        own = [d for d in window.detections.between(window.begin_ns, window.end_ns, upstream) if d.source == source]
         in_time = [d for d in own if window.after_ms(d.t_ns) < window.gate.limit_ms]
         news, why = _news(window, upstream, source, in_time, limit_s)
         doubt = why or doubt
@@ -233,4 +233,4 @@ def _unread(window: _FaultWindow, end_ns: int) -> _Doubt | None:
     if by_url and (silent := silent_alert(window.run)):
         return _Doubt(FindingKind.NO_SOURCE, f"{silent}, so nothing could be observed")
     lost = next(filter(None, (unread_by(window.run, source, window.begin_ns, end_ns) for source in SOURCES)), "")
-    return _Doubt(FindingKind.UNREAD, lost) if lost else None
+    return _Doubt(FindingKind.DETECTION_GAP, lost) if lost else None

@@ -47,7 +47,7 @@ _ADVICE: Final[dict[FindingKind, str]] = {
         "an earlier fault need time to end."
     ),
     FindingKind.HEARD_TOO_SHORTLY: ("Let the fault come later: raise `load.baseline`, or the fault's `at`."),
-    FindingKind.UNREAD: (
+    FindingKind.DETECTION_GAP: (
         "See notices.ndjson for what could not be read: a log that floods, or an alert that is silent."
     ),
     FindingKind.NO_SOURCE: ("Correct `service.alerts`: see the service's metrics for the metric's name and labels."),

@@ -29,7 +29,7 @@ from harness.units import NS_PER_S, Span, format_bytes, format_quantity, format_
 
 GAP_S_MOST: Final = 5.0
 """After a longer time without a reading it is unknown what the service used meanwhile."""
-LOOKS_LEAST: Final = 0.7
+SAMPLES_LEAST: Final = 0.7
 """Attempts to read per second. If there were fewer, the machine was too busy to read in time."""
 
 
@@ -204,7 +204,7 @@ class _Usage:
     def _why_few(self) -> str:
         """A bracket on why there are so few readings; empty if the phase itself was short."""
         attempts = len(self._every)
-        if attempts < LOOKS_LEAST * self._seconds:
+        if attempts < SAMPLES_LEAST * self._seconds:
             return f" ({attempts} attempts in {self._seconds:.1f} s: the machine was too busy for one a second)"
         if self.n == attempts:
             return ""

@@ -96,7 +96,7 @@ async def poll_forever(poll: AlertPoll, book: DetectionBook) -> None:
             answered_ns = asked_ns
         elif time.monotonic() - recorded_s >= 1:
             recorded_s = time.monotonic()
-            book.unread("alert", f"the alert could not be read: {failed}", answered_ns, t_ns)
+            book.gap("alert", f"the alert could not be read: {failed}", answered_ns, t_ns)
         next_s = max(next_s + POLL_S, time.monotonic())
         await asyncio.sleep(next_s - time.monotonic())
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.rundir.detections import FILE, Detection, LogGap, Mention, Recorded, Source, without_digits
+from harness.rundir.detections import FILE, Detection, DetectionGap, Mention, Recorded, Source, without_digits
 from harness.secrets.redact import redact
 from harness.stack.detection.log_matcher import plain
 from harness.text import one_line
@@ -77,12 +77,12 @@ class DetectionBook:
         shown = self._readable(text)
         self._append(Detection(t_ns=t_ns, upstream=upstream, source="alert", state="normal", text=shown))
 
-    def unread(self, source: Source, text: str, since_ns: int, t_ns: int, skipped_bytes: int = 0) -> None:
+    def gap(self, source: Source, text: str, since_ns: int, t_ns: int, skipped_bytes: int = 0) -> None:
         """Record that the log or the alert could not be read, or only late, from `since_ns` to `t_ns`."""
         shown = self._readable(text)
-        self._append(LogGap(t_ns=t_ns, source=source, text=shown, since_ns=since_ns, skipped_bytes=skipped_bytes))
+        self._append(DetectionGap(t_ns=t_ns, source=source, text=shown, since_ns=since_ns, skipped_bytes=skipped_bytes))
 
-    def unheeded(self, upstream: str, text: str, t_ns: int, *, at: int = 0) -> None:
+    def mention(self, upstream: str, text: str, t_ns: int, *, at: int = 0) -> None:
         """Write the first mention at once, and those of the next two seconds together."""
         earlier = self._mentions.pop(upstream, None)
         shown = earlier.text if earlier else self._readable(text, at)

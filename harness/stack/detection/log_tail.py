@@ -20,8 +20,8 @@ from harness.stack.detection.detection_book import DetectionBook
 from harness.stack.detection.log_matcher import LINE_MOST, LogParser, UpstreamMatcher, plain
 from harness.units import NS_PER_S
 
-LOOK_S: Final = 0.05
-LOOK_BYTES: Final = 32 * 1024
+POLL_S: Final = 0.05
+SLICE_BYTES: Final = 32 * 1024
 """The size of a slice: about ten milliseconds of work if every line names an upstream."""
 BEHIND_MOST_BYTES: Final = 1024 * 1024
 LATE_MOST_S: Final = 0.5
@@ -40,7 +40,7 @@ async def tail_forever(log: Path, upstreams: Sequence[PlannedUpstream], book: De
             is_more = tail.look(book)
             book.flush(time.monotonic_ns())
             # half of the time is left to the supervisor's other tasks
-            await asyncio.sleep(min(time.monotonic() - begin_s, LOOK_S) if is_more else LOOK_S)
+            await asyncio.sleep(min(time.monotonic() - begin_s, POLL_S) if is_more else POLL_S)
     finally:
         tail.finish(book)
 
@@ -71,17 +71,17 @@ class LogTail:
         self._start_again_if_emptied(file, size, book, now_ns)
         late_s = (now_ns - self._caught_up_ns) / NS_PER_S
         behind = size - self._at
-        if behind > BEHIND_MOST_BYTES or (behind > LOOK_BYTES and late_s > LATE_MOST_S):
-            skipped = behind - LOOK_BYTES
+        if behind > BEHIND_MOST_BYTES or (behind > SLICE_BYTES and late_s > LATE_MOST_S):
+            skipped = behind - SLICE_BYTES
             self._at += skipped
             self._partial, self._drop_line = b"", True  # the new position may be within a line
-            book.unread("log", f"{skipped:,} bytes were skipped: it grew too fast", self._caught_up_ns, now_ns, skipped)
+            book.gap("log", f"{skipped:,} bytes were skipped: it grew too fast", self._caught_up_ns, now_ns, skipped)
             late_s = 0.0
-        chunk = os.pread(file.fileno(), LOOK_BYTES, self._at)
+        chunk = os.pread(file.fileno(), SLICE_BYTES, self._at)
         self._at += len(chunk)
         has_named = bool(chunk) and self._read(chunk, book)
         if has_named and late_s > LATE_MOST_S:  # this task was delayed
-            book.unread("log", f"it was read {late_s:.1f} s late", self._caught_up_ns, now_ns)
+            book.gap("log", f"it was read {late_s:.1f} s late", self._caught_up_ns, now_ns)
         if self._at >= size:
             self._caught_up_ns = now_ns
         return self._at < size
@@ -91,7 +91,7 @@ class LogTail:
         end_s = time.monotonic() + LAST_WORDS_S
         while self.look(book):
             if time.monotonic() > end_s:
-                book.unread("log", "its end could not be read in time", self._caught_up_ns, time.monotonic_ns())
+                book.gap("log", "its end could not be read in time", self._caught_up_ns, time.monotonic_ns())
                 break
         else:
             if self._partial and not self._drop_line:
@@ -105,7 +105,7 @@ class LogTail:
         begins = os.pread(file.fileno(), _KNOWN_BYTES, 0)
         if size < self._at or not begins.startswith(self._begins):
             self._at, self._partial, self._drop_line = 0, b"", False
-            book.unread("log", "it was emptied, perhaps before all was read", self._caught_up_ns, now_ns)
+            book.gap("log", "it was emptied, perhaps before all was read", self._caught_up_ns, now_ns)
         self._begins = begins
 
     def _read(self, chunk: bytes, book: DetectionBook) -> bool:
@@ -126,7 +126,7 @@ class LogTail:
         for upstream, at in sorted(named.items()):
             book.raised(upstream, "log", text, t_ns, at=at)
         for upstream, at in sorted(mentioned.items()):
-            book.unheeded(upstream, text, t_ns, at=at)
+            book.mention(upstream, text, t_ns, at=at)
         return bool(named)
 
     def _opened(self) -> BinaryIO | None:

@@ -25,7 +25,7 @@ from harness.stack.monitor.socket_table import read_table, rows
 from harness.stack.processes.procfs import PROC
 from harness.stack.threads import in_thread
 
-LOOK_S: Final = 0.25
+SCAN_EVERY_S: Final = 0.25
 """From one look at the socket tables to the next."""
 SCAN_S: Final = 5.0
 """How long one look may take."""
@@ -100,7 +100,7 @@ class Blackholes:
             if tried - set(self._own_ports()):
                 self._write(Refused(upstream=upstream.name, t_ns=time.monotonic_ns()))
                 return
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(SCAN_EVERY_S)
 
 
 def attempts(port: int) -> set[int]:

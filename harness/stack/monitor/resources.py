@@ -40,9 +40,9 @@ from harness.stack.threads import in_thread
 Number = TypeVar("Number", int, float)
 
 PERIOD_S: Final = 1.0
-LOOK_S: Final = 5.0
+SAMPLE_WITHIN_S: Final = 5.0
 """How long a sample may take before it is given up."""
-LOOKS: Final = 2
+STOPPED_SAMPLES: Final = 2
 """Samples in a row after which a stopped child is reported: one that is stopped only for a moment does not matter."""
 
 
@@ -63,7 +63,7 @@ async def sample_forever(
                 raise RigError("the run directory was removed during the run", "keep it until the run is over")
             for child, line, stopped in await sampler.look([child for child in children() if child.alive]):
                 times_stopped[child.name] = times_stopped[child.name] + 1 if stopped else 0
-                if times_stopped[child.name] == LOOKS:
+                if times_stopped[child.name] == STOPPED_SAMPLES:
                     on_stopped(child)
                 if child.spec.raise_limits and fd_limits.almost_full(line.fds):
                     trouble(fd_limits.full(child.name, line.fds or 0))
@@ -121,7 +121,7 @@ class ResourceSampler:
         back."""
         watched = tuple(children)
         try:
-            return await in_thread(lambda: self._look(watched), LOOK_S)
+            return await in_thread(lambda: self._look(watched), SAMPLE_WITHIN_S)
         except TimeoutError:
             return []
 

@@ -33,9 +33,9 @@ LOG_LEVEL: Final = "error"
 LOG_LEVEL_OF_CLIENTS: Final = "info"
 """At `info` it also writes a line for every connection that it accepts. `harness.stack.monitor.accepted_clients` reads
 them."""
-LOOK_S: Final = 1.0
-LOOK_TIMEOUT_S: Final = 1.5
-LOOKS: Final = 3
+CHECK_EVERY_S: Final = 1.0
+CHECK_TIMEOUT_S: Final = 1.5
+CHECKS_FAILED_MOST: Final = 3
 """A server is given up after so many failed checks in a row: a busy server answers the next one, and the injector may
 be creating a proxy again at that moment."""
 AGAIN_S: Final = 0.3
@@ -73,8 +73,8 @@ async def ready(order: UpCommand, child: ChildProcess | None) -> ToxiproxyInfo:
 async def watch(client: ToxiproxyClient, names: Collection[str], lost: Callable[[HarnessFault], None]) -> None:
     """Check a shared Toxiproxy until cancelled. If it hangs or has lost the proxies `names`, call `lost` and return."""
     while True:
-        await asyncio.sleep(LOOK_S)
-        for _ in range(LOOKS):
+        await asyncio.sleep(CHECK_EVERY_S)
+        for _ in range(CHECKS_FAILED_MOST):
             wrong = await _find_problem(client, names)
             if not wrong:
                 break
@@ -88,7 +88,7 @@ async def watch(client: ToxiproxyClient, names: Collection[str], lost: Callable[
 async def _find_problem(client: ToxiproxyClient, names: Collection[str]) -> str:
     """What is wrong with the server; empty if nothing is."""
     try:
-        there = await in_thread(client.proxies, 2 * LOOK_TIMEOUT_S)
+        there = await in_thread(client.proxies, 2 * CHECK_TIMEOUT_S)
     except (RigError, TimeoutError) as exc:
         return (
             f"Toxiproxy at {client.url} does not answer any more: {exc.message if isinstance(exc, RigError) else exc}"

@@ -124,7 +124,7 @@ def _prove(run: Evidence, fault: PlannedFault, upstream: str) -> ProofOutcome:
         must_be_met=fault.met == "required",
         named=detected_during(run, fault, upstream),
     )
-    not_asked = unseen is None and bool(missing) and bool(contact.asked.total) and not contact.calls
+    not_asked = unseen is None and bool(missing) and bool(contact.calls_outside.total) and not contact.calls
     return ProofOutcome(result, missing, fix, not_asked)
 
 
@@ -138,7 +138,7 @@ def _proof(fault: PlannedFault, observations: _Observations, details: str) -> Fa
         canary_baseline_ms=observations.base_ms,
         canary_during_ms=float(np.median([canary.elapsed_ms for canary in during])) if during else None,
         canary_failures=sum(canary.outcome == "failed" for canary in during),
-        service_calls=contact.asked.total,
+        service_calls=contact.calls_outside.total,
         witness="calls" if called else "process" if by_process else "canary",
         seen=_what_was_seen(fault, observations.base_ms, shown) if shown or (called and contact.hit) else details,
         canaries_during=len(during),
@@ -148,9 +148,9 @@ def _proof(fault: PlannedFault, observations: _Observations, details: str) -> Fa
         connections_during=contact.connections,
         received_bytes_during=contact.received_bytes,
         windows_refused=contact.refused,
-        calls_in_baseline=contact.asked.in_baseline,
+        calls_in_baseline=contact.calls_outside.in_baseline,
         ready_after_ms=_ready_after_ms(fault, observations.injections),
-        last_call_before_ms=contact.asked.last_before_ms,
+        last_call_before_ms=contact.calls_outside.last_before_ms,
         traffic_bytes=contact.traffic_bytes,
         in_requests=contact.in_requests,
         one_witness="" if contact.happened else contact.blind,

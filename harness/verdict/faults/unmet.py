@@ -37,7 +37,9 @@ def unmet(run: Evidence, fault: PlannedFault, upstream: str, contact: FaultConta
         return None if fault.met == "optional" else _broke_no_call(fault, upstream, contact)
     if contact.standing:
         return None if fault.met == "optional" else _held_connections(fault, upstream, contact.standing)
-    if not contact.asked.total and not contact.unwatched:  # no call in the whole run, and no attempt can be hidden
+    if (
+        not contact.calls_outside.total and not contact.unwatched
+    ):  # no call in the whole run, and no attempt can be hidden
         return _never_heard(run, fault, upstream) or _never_called(run, fault, upstream)
     if fault.met == "optional":
         return None
@@ -74,9 +76,9 @@ def _no_request(run: Evidence, fault: PlannedFault, contact: FaultContact) -> tu
 def _not_asked_while_broken(
     run: Evidence, fault: PlannedFault, upstream: str, contact: FaultContact
 ) -> tuple[str, str]:
-    active, last_ms = format_duration(contact.stood_ms), contact.asked.last_before_ms
+    active, last_ms = format_duration(contact.stood_ms), contact.calls_outside.last_before_ms
     last = "no call before it" if last_ms is None else f"the last call {format_duration(last_ms)} before it"
-    baseline = f"{format_things(contact.asked.in_baseline, 'call')} in the baseline"
+    baseline = f"{format_things(contact.calls_outside.in_baseline, 'call')} in the baseline"
     return (
         f"the service never met `{fault.name}` ({fault.text}): {upstream} was never asked in the {active} that it was "
         f"active ({last}, {baseline}){_refusal(run)}",

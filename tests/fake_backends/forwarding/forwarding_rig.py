@@ -29,7 +29,7 @@ from harness.rundir.rows import CALLS, RowWriter, read_rows
 from harness.rundir.unmatched import read_unmatched
 
 RUN_ID = "20260101-000000-abcd"
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 

@@ -316,7 +316,10 @@ def test_a_proxy_that_is_closed_ends_its_connections() -> None:
             proxied(origin, False, False) as (proxy, port),
             talking(port, False) as talk,
         ):
-            await asyncio.sleep(0.05)
+            for _ in range(500):
+                if proxy.open:
+                    break
+                await asyncio.sleep(0.01)
             assert proxy.open == 1
             await proxy.close()
             assert await talk.receive() == b""

@@ -150,7 +150,7 @@ def test_plain_and_tls_answer_side_by_side_and_leave_their_rows(scene: Scene) ->
         context = ssl.create_default_context(cafile=scene.ca)
         with context.wrap_socket(sock, server_hostname="localhost") as client:
             client.sendall(b"GET /offers HTTP/1.1\r\nhost: x\r\n\r\n")
-            time.sleep(0.3)
+            assert get(scene, "slow", "/-/ready")[0] == 200  # on another connection, answered after the first was read
             os.kill(scene.child.pid, signal.SIGTERM)  # an open call is answered, in TLS too
             assert client.recv(100).startswith(b"HTTP/1.1 503 ")
     ended(scene)
