@@ -80,11 +80,7 @@ def search_capacity(
     """
     plan, _ = dry_plan(cell.loaded.checked)
     refuse_unsearchable(plan)
-    if asked.baseline and asked.baseline.scenario.name != cell.loaded.scenario.name:
-        raise UsageError(
-            f"the baseline is of {asked.baseline.scenario.name}, and this scenario is {cell.loaded.scenario.name}",
-            "give a capacity.json of the same scenario",
-        )
+    _refuse_baseline_of_another(cell.loaded.scenario.name, asked.baseline)
     faults = curves_of(plan, asked.faults)
     refuse_unusable_workers(plan, session.options.remote)
     rules = [RateLoads(plan, fault, settings) for fault in faults]
@@ -117,6 +113,15 @@ def search_capacity(
     )
     write(folder, results)
     return folder, results
+
+
+def _refuse_baseline_of_another(name: str, baseline: CapacityResults | None) -> None:
+    """Raises UsageError if the baseline is of another scenario than `name`."""
+    if baseline and baseline.scenario.name != name:
+        raise UsageError(
+            f"the baseline is of {baseline.scenario.name}, and this scenario is {name}",
+            "give a capacity.json of the same scenario",
+        )
 
 
 def write(folder: Path, results: CapacityResults) -> None:
