@@ -69,6 +69,10 @@ def answer_of(curve: FrontierCurve) -> str:
         return f"{_MAY[kind].format(level=level)} at least (the load generator ended here)"
     if not curve.at_least:
         return f"{_MAY[kind].format(level=level)}; from where on it may not is not certified{_silence(curve)}"
+    highest = max((step.level for step in curve.steps if step.level is not None), default=curve.certified)
+    if highest > curve.certified:
+        short = f"up to {level_text(kind, highest)} held in a short load, which certifies nothing"
+        return f"{_MAY[kind].format(level=level)} at least; {short}"
     return _WHOLLY[kind] if kind in _WHOLLY and curve.certified >= 1 else _AT_LEAST[kind].format(level=level)
 
 

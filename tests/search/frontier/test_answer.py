@@ -52,6 +52,18 @@ def test_the_sentence_of_one_upstream() -> None:
             "may fail in 50.0 % of its calls",
         ),
         (curve(0.02, 0.03, kind="errors", unit="share"), "may fail in up to 2.00 % of its calls; at 3.00 % `p99"),
+        (
+            curve(
+                0.45,
+                None,
+                kind="hang",
+                unit="share",
+                at_least=True,
+                ended_by="to",
+                steps=(level_step(0.45, purpose="soak"), level_step(1.0)),
+            ),
+            "up to 45.0 % of its calls unanswered at least; up to 100 % held in a short load, which certifies nothing",
+        ),
         (curve(120_000, None, kind="outage", at_least=True, ended_by="to"), "may hang for 120 s, and nothing longer"),
         (curve(None, 25, ended_by="nothing_holds"), "may not even answer 25 ms later: `p99 < 2s` failed"),
         (curve(900, None, at_least=True, ended_by="generator"), "up to 900 ms later at least (the load generator"),
