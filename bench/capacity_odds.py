@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.capacity_truth import LENGTHS, SERVICES, WITHIN, first_per_s
 from bench.limited_queue import OVERHEAD_MS, SHARE, Limited, done_ms
@@ -59,13 +60,19 @@ def loaded(limited: Limited, load: WantedLoad, lengths: Lengths, rng: np.random.
     ended_ms = done_ms(arrived_ms, limited.workers, limited.work_ms) + OVERHEAD_MS
     arrived_ns, ended_ns = ((times * NS_PER_MS).astype(np.int64) for times in (arrived_ms, ended_ms))
     begin_ns, end_ns = round(lengths.settle_ms * NS_PER_MS), round(end_ms * NS_PER_MS)
-    if not_stationary(arrived_ns, ended_ns, begin_ns, end_ns, unfinished=0):
-        return "broke"
+    queue = not_stationary(arrived_ns, ended_ns, begin_ns, end_ns, unfinished=0)
     slow = (ended_ms - arrived_ms >= limited.limit_ms)[arrived_ms >= lengths.settle_ms]
+    outcome = _by_gate(slow, judged_ms / 1000, load, lengths)
+    if queue is None or (outcome == "broke" and not queue.is_sure):
+        return outcome
+    return "broke" if queue.is_sure or load.pooled else "undecided"
+
+
+def _by_gate(slow: NDArray[np.bool_], seconds: float, load: WantedLoad, lengths: Lengths) -> Outcome:
     if load.alpha is None:
         return "broke" if len(slow) and slow.mean() >= SHARE else "held"
     rule = Rule(p0=SHARE, clump_s=lengths.clump_ms / 1000, alpha=load.alpha, alpha_fail=load.alpha)
-    verdict = decide(Counts.of(slow), judged_ms / 1000, rule).verdict
+    verdict = decide(Counts.of(slow), seconds, rule).verdict
     ends: dict[str, Outcome] = {"pass": "held", "fail": "broke", "inconclusive": "undecided"}
     return ends[verdict]
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from harness.search.stack_loads import LoadSpec, StackLoads
 
 RESTARTS_MOST: Final = 3
+UNKNOWN: Final[tuple[StepOutcome, ...]] = ("generator", "undecided")
+"""After these it is not known whether the service holds: the machine gave out, or chance may have done it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class CurveDriver(Generic[Step]):
         """Before the search. A load that broke is run once more too: a short one may break by chance, and that the
         service is not well would be the answer."""
         load = self._rules.health_load
-        return load is None or self._repeated(load, "health", ("generator", "broke")).outcome == "held"
+        return load is None or self._repeated(load, "health", (*UNKNOWN, "broke")).outcome == "held"
 
     def _search(self) -> Bracket | None:
         times = self._rules.times
@@ -137,14 +139,14 @@ class CurveDriver(Generic[Step]):
         load = self._rules.return_load(self._steps)
         if load is None:
             return
-        step = self._repeated(load, "return", ("generator",))
+        step = self._repeated(load, "return", UNKNOWN)
         if step.outcome == "held" or step.service_ended is not None:
             return
         if not self._recorded:
             at = self._rules.level_text(load.level)
             self._say(f"  the service did not come back ({at}: {step.reason}); starting it anew")
         self._renew()
-        self._repeated(load, "return", ("generator",))
+        self._repeated(load, "return", UNKNOWN)
 
     def _renew(self) -> None:
         self._restarts += 1

@@ -3,11 +3,15 @@
 At 1.5 times what a service carries, 60 s of load make a queue of 20 s, which a gateway timeout of 30 s would hide: the
 load would pass. So a rate counts as carried only if the load was stationary. No gate says that, and nothing switches it
 off.
+
+One healthy load in a hundred looks like a growing queue by chance, and a search has a dozen loads. So what exceeds
+chance by little is not sure: it needs a second load that shows the same.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -24,35 +28,47 @@ RISE_LEAST: Final = 0.1
 SIGMAS: Final = 2.6
 """A difference of numbers in flight below so many standard deviations is chance. They vary as Poisson counts do, or by
 more where requests wait together, as those that share one slow call."""
+SURE: Final = 2.0
+"""What exceeds chance by this factor is no chance."""
 COMPLETED_LEAST: Final = 0.99
 """Of the arrivals of the window's last half, the share that must have ended in it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Why a load was not stationary, as a clause. `is_sure`: false: it may still be chance."""
+
+    reason: str
+    is_sure: bool
+
+
 def not_stationary(
     intended_ns: NDArray[np.int64], done_ns: NDArray[np.int64], begin_ns: int, end_ns: int, *, unfinished: int
-) -> str | None:
-    """Why the load of [begin, end) was not stationary, as a clause; None if nothing shows that.
+) -> Queue | None:
+    """The queue that grew in the load of [begin, end); None if nothing shows one.
 
     `intended_ns`, `done_ns`: of every request of the load, warm-up included, shape (requests,). `unfinished`: how many
     were still open when the drain ended.
     """
     if unfinished:
-        return f"{unfinished:,} requests were still open when the drain ended"
+        return Queue(f"{unfinished:,} requests were still open when the drain ended", is_sure=True)
     intended, done = np.sort(intended_ns), np.sort(done_ns)
     begin = begin_ns + (end_ns - begin_ns) // 3
     in_flight = _in_flight_over(intended, done, begin, end_ns)
     rise, spread = _line(in_flight)
     means = in_flight.reshape(BATCHES, -1).mean(axis=1)
     apart = (end_ns - begin) / max(_open_ns(in_flight, intended, begin, end_ns), 1.0)
-    if _rises(means, rise, spread, apart):
-        return f"requests in flight still rose at the end, from {means[0]:.0f} to {means[-1]:.0f}"
+    if beyond := _rise_beyond_chance(means, rise, spread, apart):
+        reason = f"requests in flight still rose at the end, from {means[0]:.0f} to {means[-1]:.0f}"
+        return Queue(reason, is_sure=beyond > SURE)
     half = (begin_ns + end_ns) // 2
-    arrived, ended = (np.diff(np.searchsorted(times, (half, end_ns)))[0] for times in (intended, done))
+    arrived, ended = (int(np.diff(np.searchsorted(times, (half, end_ns)))[0]) for times in (intended, done))
     # the difference is that of the numbers in flight at both ends
     poisson = math.sqrt(max(1.0, _in_flight(intended, done, half) + _in_flight(intended, done, end_ns)))
-    noise = SIGMAS * max(poisson, math.sqrt(2) * spread)
-    if arrived and ended < COMPLETED_LEAST * arrived and arrived - ended > noise:
-        return f"{ended:,} requests ended in the last half of the load, and {arrived:,} arrived"
+    beyond = (arrived - ended) / (SIGMAS * max(poisson, math.sqrt(2) * spread))
+    if arrived and ended < COMPLETED_LEAST * arrived and beyond > 1:
+        reason = f"{ended:,} requests ended in the last half of the load, and {arrived:,} arrived"
+        return Queue(reason, is_sure=beyond > SURE)
     return None
 
 
@@ -89,8 +105,8 @@ def _open_ns(in_flight: NDArray[np.float64], intended: NDArray[Any], begin_ns: i
     return float(in_flight.mean()) * (end_ns - begin_ns) / max(arrived, 1)
 
 
-def _rises(means: NDArray[np.float64], rise: float, spread: float, apart: float) -> bool:
-    """Whether it is sure that requests in flight rise, and by enough to be a queue.
+def _rise_beyond_chance(means: NDArray[np.float64], rise: float, spread: float, apart: float) -> float:
+    """The rise of requests in flight, in units of what chance may do; 0 if it is not sure, or too little to be a queue.
 
     The slope's one-sided t test over the means of the stretches (n - 2 degrees of freedom). Neighbouring means are not
     independent, so the rise must also exceed `SIGMAS` standard deviations: of single readings, or of the rise of a line
@@ -102,4 +118,6 @@ def _rises(means: NDArray[np.float64], rise: float, spread: float, apart: float)
     error = spread_of_means * math.sqrt(len(means) / (len(means) - 2) / float((x * x).sum()))
     deviation = max(math.sqrt(max(means.mean(), 1.0)), spread) * max(1.0, math.sqrt(12 / apart))
     least = max(RISE_LEAST * means.mean(), SIGMAS * deviation)
-    return rise > least and slope > float(stdtrit(len(means) - 2, CONFIDENCE)) * error
+    if rise <= least or slope <= float(stdtrit(len(means) - 2, CONFIDENCE)) * error:
+        return 0.0
+    return float(rise / least)

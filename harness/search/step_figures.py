@@ -1,7 +1,8 @@
 """One load of a search, judged: how it ended, and its figures.
 
 An explorative load is judged by the point estimate of each gate; a certificate by the gate's own decision, at the error
-that it may have. In both a load that was not stationary broke, whatever the gates say.
+that it may have. In both a load that was surely not stationary broke, whatever the gates say. If that may be chance and
+the gates do not break, the load is undecided; an explorative one that repeats it and is not stationary either broke.
 """
 
 from __future__ import annotations
@@ -155,8 +156,11 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, rules: LoadRules) -
         return _Judged("generator", broken, gates, queue is None)
     nothing = next((one.finding.reason for one in verdicts if not one.finding.n), None)
     outcome, reason = _by_gates(gates, judged.gates, certifies=load.alpha is not None)
-    if queue is not None:
-        outcome, reason = "broke", f"not stationary: {queue}"
+    if queue is not None and (queue.is_sure or outcome != "broke"):
+        outcome = "broke" if queue.is_sure or load.pooled else "undecided"
+        reason = f"not stationary: {queue.reason}"
+    else:
+        queue = None
     if outcome == "broke" and (taken := _taken_by_others(judged, evidence)):
         outcome, reason = "generator", taken
     return _Judged(outcome, reason, gates, queue is None, nothing_for=nothing)

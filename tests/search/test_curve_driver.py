@@ -18,7 +18,7 @@ from harness.rundir.searches.frontier import recorded_frontier_steps
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.search.capacity import RateLoads, Settings
-from harness.search.curve_driver import RESTARTS_MOST, CurveDriver, SearchedCurve
+from harness.search.curve_driver import RESTARTS_MOST, UNKNOWN, CurveDriver, SearchedCurve
 from harness.search.frontier.curve_search import LevelCurve
 from harness.search.level_search import WantedLoad
 from harness.search.search_progress import LoadUnderWay
@@ -153,6 +153,19 @@ def test_a_service_that_never_comes_back_is_started_anew_so_often_and_no_more(ca
     resumed = case.search(recorded=case.recorded(), number=len(found.steps))
     assert isinstance(resumed.ended, RigError), "a search has so many restarts, however often it is taken up"
     assert sum("starting it anew" in text for text in case.said) == 1, "those before are not said again"
+
+
+@pytest.mark.parametrize("outcome", UNKNOWN)
+def test_a_return_of_which_nothing_is_known_is_tried_once_more_and_starts_nothing_anew(
+    case: Case, outcome: str
+) -> None:
+    first = [each.purpose for each in case.search().steps].index("return")
+    case.forget()
+    found = case.search(lambda _load, number: outcome if number == first + 1 else "")
+    assert [(each.purpose, each.outcome) for each in found.steps[first : first + 2]] == [
+        ("return", outcome), ("return", "held")
+    ]  # fmt: skip
+    assert case.stack.renewed == []
 
 
 def test_a_service_that_ended_is_started_anew_before_the_next_load_also_after_an_interruption(case: Case) -> None:

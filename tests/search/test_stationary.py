@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.search.stationary import mean_in_flight, not_stationary
+from harness.search.stationary import Queue, mean_in_flight, not_stationary
 
 S = 1_000_000_000
 
@@ -32,7 +32,8 @@ def served(
 def judged(load: float, seed: int, seconds: float = 12, settle: float = 4) -> str | None:
     """Of a pool of 20 servers of 100 ms, which carries 200 a second, at `load` times that."""
     intended, done = served(200 * load, settle + seconds, 20, 0.1, seed)
-    return not_stationary(intended, done, round(settle * S), round((settle + seconds) * S), unfinished=0)
+    queue = not_stationary(intended, done, round(settle * S), round((settle + seconds) * S), unfinished=0)
+    return queue.reason if queue else None
 
 
 @pytest.mark.parametrize("load", [0.2, 0.5, 0.8])
@@ -78,7 +79,9 @@ def test_the_reason_has_figures() -> None:
 
 def test_requests_that_never_ended_are_a_reason() -> None:
     empty = np.empty(0, np.int64)
-    assert not_stationary(empty, empty, 0, S, unfinished=3) == "3 requests were still open when the drain ended"
+    assert not_stationary(empty, empty, 0, S, unfinished=3) == Queue(
+        "3 requests were still open when the drain ended", True
+    )
     assert not_stationary(empty, empty, 0, S, unfinished=0) is None
 
 

@@ -14,15 +14,15 @@ from harness.rundir.searches.capacity import LoadStep
 from harness.search.level_search import WantedLoad
 from harness.search.stack_loads import LoadRun
 from harness.search.step_figures import step_of
-from tests.rundir.recording import Recording, make_plan, record, slow_fault
+from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
 
 GATE = "p99 < 800ms"
 EXPLORE = WantedLoad("explore", 40)
 SOAK = WantedLoad("soak", 40, alpha=0.05)
 
 
-def recording(duration_ms: float = 60_000, **load: Any) -> Recording:
-    plan = make_plan(duration_ms=duration_ms, gates=(GATE,), guard_ms=0)
+def recording(duration_ms: float = 60_000, gate: str = GATE, **load: Any) -> Recording:
+    plan = make_plan(duration_ms=duration_ms, gates=(gate,), guard_ms=0)
     return record(plan.model_copy(update={"load": plan.load.model_copy(update=load)}))
 
 
@@ -50,6 +50,40 @@ def test_of_a_load_too_short_for_a_bound_there_is_none(tmp_path: Path) -> None:
 def test_slow_requests_break_it(tmp_path: Path, load: WantedLoad) -> None:
     step = judged(recording().slowed(0, 60_000, 900), tmp_path, load)
     assert step.outcome == "broke" and GATE in step.reason
+
+
+def rising(to_ms: float, gate: str = GATE) -> Recording:
+    """24 s of load whose requests take longer and longer, by `to_ms` at the end."""
+    made = recording(24_000, gate)
+    t_ms = (made.samples["intended_ns"] - T0_NS) / 1e6
+    made.samples["done_ns"] += (np.clip(t_ms / 24_000, 0, 1) * to_ms * 1e6).astype(np.int64)
+    return made
+
+
+REPEATED = WantedLoad("explore", 40, pooled=1)
+
+
+@pytest.mark.parametrize(
+    ("load", "outcome"), [(EXPLORE, "undecided"), (REPEATED, "broke"), (SOAK, "undecided")], ids=str
+)
+def test_what_may_be_a_queue_by_chance_needs_a_second_load_that_shows_one(
+    tmp_path: Path, load: WantedLoad, outcome: str
+) -> None:
+    step = judged(rising(500), tmp_path, load)
+    assert (step.outcome, step.stationary) == (outcome, False)
+    assert "requests in flight still rose at the end, from 11 to 18" in step.reason
+
+
+@pytest.mark.parametrize("load", [EXPLORE, REPEATED, SOAK], ids=str)
+def test_a_sure_queue_breaks_a_load_whose_gates_hold(tmp_path: Path, load: WantedLoad) -> None:
+    step = judged(rising(5_000, "p99 < 30s"), tmp_path, load)
+    assert (step.outcome, step.stationary) == ("broke", False)
+    assert step.reason.startswith("not stationary: requests in flight still rose")
+
+
+def test_where_the_gates_break_too_they_are_the_reason(tmp_path: Path) -> None:
+    step = judged(rising(500, "p99 < 400ms"), tmp_path)
+    assert (step.outcome, step.reason, step.stationary) == ("broke", "`p99 < 400ms` did not hold", True)
 
 
 def test_a_load_that_broke_while_others_took_the_cores_says_nothing_of_the_service(tmp_path: Path) -> None:
