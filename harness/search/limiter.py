@@ -16,13 +16,19 @@ from harness.search.witnesses.call_limit import PLATEAU, limited_calls
 
 BUSY: Final = 0.9
 """The share of its cores, or a thread's share of one core, from which on the processor is the limit."""
+WORKED_LEAST: Final = 0.6
+"""A queue in front of a processor fails its gate before that is busy all the time. So it is the limit too if it was
+busy for this share at the lowest rate that broke, and for `BUSY` at the highest."""
 AT_CAPACITY: Final = 0.95
 """The share of a fake's `capacity` from which on it was full."""
 GREW: Final = 1.2
 REFUSED_LEAST: Final = 0.01
 """The share of a load's requests from which on those that found no connection stopped the service."""
 CARRIED_LEAST: Final = 0.5
-"""What stands at a plateau must have grown by so many for each request in flight at the highest rate that held."""
+"""What stands at a plateau must have grown by so many for each request that came to those in flight from the lowest to
+the highest rate that held."""
+GREW_LEAST: Final = 2
+"""One more helper thread is no pool that carries the requests."""
 SLOWER: Final = 1.5
 """An upstream whose own time grew by this factor is slower."""
 NOT_KNOWN: Final = Limiter(kind="not_known", witness="not known: nothing that can be seen from outside reached a bound")
@@ -41,12 +47,12 @@ def limiter_of(steps: Sequence[LoadStep], *, cores: float | None, capacities: di
     overloaded = max(broken, key=lambda step: (step.rate_per_s, step.seconds))
     return (
         _service_ended(broke)
-        or _cpu(broke, cores)
-        or _one_thread(broke)
+        or _processor(broke, broke, cores)
         or _upstream_capacity(broke, capacities)
         or _upstream_slower(first, broke)
         or _count(first, before, broke, overloaded, "threads")
         or _upstream_calls(before, broke, overloaded)
+        or _processor(broke, overloaded, cores)
         or _gateway_refusals(broke)
         or _count(first, before, broke, overloaded, "sockets")
         or NOT_KNOWN
@@ -59,21 +65,30 @@ def _service_ended(broke: LoadStep) -> Limiter | None:
     return Limiter(kind="service_ended", witness=f"its own end, at {broke.rate_per_s:g}/s: {broke.service_ended}")
 
 
-def _cpu(broke: LoadStep, cores: float | None) -> Limiter | None:
-    if broke.cpu_cores is None or not cores or broke.cpu_cores < BUSY * cores:
-        return None
-    witness = f"processor: the service used {broke.cpu_cores:.2f} of {cores:g} cores at {broke.rate_per_s:g}/s"
-    return Limiter(kind="cpu", witness=witness, figures={"cpu_cores": broke.cpu_cores, "cores": cores})
+def _processor(broke: LoadStep, busy: LoadStep, cores: float | None) -> Limiter | None:
+    """All cores, or one thread, that were busy in the load `busy`: the one that broke, or a steeper one."""
+    return _cpu(broke, busy, cores) or _one_thread(broke, busy)
 
 
-def _one_thread(broke: LoadStep) -> Limiter | None:
-    if broke.busiest_thread is None or broke.busiest_thread < BUSY:
+def _cpu(broke: LoadStep, busy: LoadStep, cores: float | None) -> Limiter | None:
+    at_broke, used = broke.cpu_cores, busy.cpu_cores
+    if at_broke is None or used is None or not cores or at_broke < WORKED_LEAST * cores or used < BUSY * cores:
         return None
+    before = "" if busy is broke else f", and {at_broke:.2f} at {broke.rate_per_s:g}/s"
+    witness = f"processor: the service used {used:.2f} of {cores:g} cores at {busy.rate_per_s:g}/s{before}"
+    return Limiter(kind="cpu", witness=witness, figures={"cpu_cores": used, "cores": cores})
+
+
+def _one_thread(broke: LoadStep, busy: LoadStep) -> Limiter | None:
+    at_broke, share = broke.busiest_thread, busy.busiest_thread
+    if at_broke is None or share is None or at_broke < WORKED_LEAST or share < BUSY:
+        return None
+    before = "" if busy is broke else f", and for {100 * at_broke:.0f} % at {broke.rate_per_s:g}/s"
     witness = (
-        f"one thread: it was busy for {100 * broke.busiest_thread:.0f} % of the time at {broke.rate_per_s:g}/s "
+        f"one thread: it was busy for {100 * share:.0f} % of the time at {busy.rate_per_s:g}/s{before} "
         "(an event loop, or an interpreter's global lock)"
     )
-    return Limiter(kind="one_thread", witness=witness, figures={"busiest_thread": broke.busiest_thread})
+    return Limiter(kind="one_thread", witness=witness, figures={"busiest_thread": share})
 
 
 def _upstream_capacity(broke: LoadStep, capacities: dict[str, int]) -> Limiter | None:
@@ -132,8 +147,8 @@ def _count(
     grew = at_broke >= GREW * at_first and overloaded.in_flight_mean >= GREW * before.in_flight_mean
     if not grew or at_most > PLATEAU * at_broke or overloaded is broke:
         return None
-    if at_broke - at_first < CARRIED_LEAST * before.in_flight_mean:
-        return None  # one more helper thread is no pool that carries the requests
+    if at_broke - at_first < max(GREW_LEAST, CARRIED_LEAST * (before.in_flight_mean - first.in_flight_mean)):
+        return None
     if what == "sockets" and overloaded.in_flight_mean <= at_most:
         return None  # each request has one of its own, so their number is that of the requests that came in time
     witness = (

@@ -37,6 +37,24 @@ def test_one_thread_of_two_cores() -> None:
     assert found.figures == {"busiest_thread": 0.97}
 
 
+def test_a_queue_fails_before_its_processor_is_busy_all_the_time() -> None:
+    """As recorded of a service that computes 10 ms a request in one thread; Python starts a second one meanwhile."""
+
+    def has(threads: int, in_flight: float, busy: float) -> dict[str, Any]:
+        return {"threads_most": threads, "in_flight_mean": in_flight, "busiest_thread": busy, "cpu_cores": busy}
+
+    loads = {"first": has(1, 0.6, 0.43), "held": has(2, 1.6, 0.73)}
+    assert stopped_by(**loads, broke=has(2, 3.5, 0.85), most=has(2, 148, 0.998)) == "one_thread"
+    assert stopped_by(**loads, broke=has(2, 3.5, 0.4), most=has(2, 148, 0.998)) == "not_known"
+    assert stopped_by(**loads, broke=has(2, 3.5, 0.85), most=has(2, 148, 0.89)) == "not_known"
+    cores = [step(10), step(40, "broke", cpu_cores=1.4), step(60, "broke", cpu_cores=1.95)]
+    found = limiter_of(cores, cores=2, capacities={})
+    assert (found.kind, found.witness) == (
+        "cpu",
+        "processor: the service used 1.95 of 2 cores at 60/s, and 1.40 at 40/s",
+    )
+
+
 def test_a_fake_that_is_full() -> None:
     full = {"upstreams": (upstream(in_flight_most=8),)}
     assert stopped_by(**{**same(), "broke": full}) == "upstream_capacity"
@@ -85,6 +103,15 @@ def test_a_count_that_grew_and_then_stood_still(what: str) -> None:
     assert stopped_by(first=has(10, 2), held=has(40, 20), broke=has(64, 40), most=has(64, 300)) == what
     growing = stopped_by(first=has(10, 2), held=has(40, 20), broke=has(64, 40), most=has(300, 300))
     assert growing == "not_known"
+
+
+def test_threads_count_by_what_came_to_them_however_many_the_first_load_had_started() -> None:
+    def has(count: int, in_flight: float) -> dict[str, Any]:
+        return {"threads_most": count, "in_flight_mean": in_flight}
+
+    pool = {"broke": has(33, 40), "most": has(33, 90)}
+    assert stopped_by(first=has(24, 12), held=has(33, 25), **pool) == "threads"
+    assert stopped_by(first=has(27, 2), held=has(33, 25), **pool) == "not_known"
 
 
 def test_a_thread_more_is_no_pool_that_carries_the_requests() -> None:
