@@ -15,7 +15,7 @@ help:
 	@echo "make demo     watch a 504 incident happen and be cured (the set-up, then six loads of 35 s)"
 	@echo "make capacity find out what rate a service carries, in health and with a slow backend (usually ten minutes)"
 	@echo "make test     static checks, and every test but the nightly ones"
-	@echo "make nightly  the long ones: the whole ladder table and kill matrix, the fuzzer, the soak (over three hours)"
+	@echo "make nightly  the long ones: the whole ladder table and kill matrix, the fuzzer, the soak, true capacities (over four hours)"
 	@echo "make setup    the virtual environment and Toxiproxy, which those above call themselves"
 	@echo "make check    formatting, lint, types, import contracts"
 	@echo "make wheel    dist/tailgate: the wheel, its locked requirements and the documents, for machines without a clone"
@@ -62,6 +62,7 @@ nightly: setup $(VENV)/.dev
 	$(BIN)/python -m bench.kill_matrix || failed=1; \
 	for seed in 1 2 3; do $(BIN)/python bench/fuzz_scenarios.py --count 10000 --seed $$seed || failed=1; done; \
 	$(BIN)/python bench/many_runs.py || failed=1; \
+	$(BIN)/python -m bench.capacity_truth || failed=1; \
 	$(BIN)/tailgate run soak || failed=1; \
 	exit $$failed
 

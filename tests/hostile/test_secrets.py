@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from harness.text import is_sanitized
-from tests.run.real_runs import TAILGATE, Ran, Running, assert_nothing_left, run
+from tests.run.real_runs import TAILGATE, Ran, Running, assert_failed, assert_nothing_left, run
 
 pytestmark = pytest.mark.stack
 
@@ -108,7 +108,7 @@ def test_a_locustfile_that_raises_it(tmp_path: Path) -> None:
         "        raise ValueError('cannot use ' + os.environ['TG_TOKEN'])\n"
     )
     ran = run(tmp_path, scenario("stays", "locustfile: users.py"), env=SECRETS)
-    assert ran.code == 1, ran.stderr
+    assert_failed(ran)
     assert ran.run_dir is not None
     assert_kept(ran, ran.run_dir)
     assert b"cannot use ****" in (ran.run_dir / "logs" / "locust-0.log").read_bytes()

@@ -169,7 +169,7 @@ BUSY: Final = frozenset({"lag", "cores", "generator_cpu"})
 def was_busy(ran: Ran) -> bool:
     """Whether the run is a rig failure for no other reason than that the machine was busy in most of the seconds."""
     broken = {check["check"] for check in ran.results["validity"] if not check["ok"]}
-    return (ran.code, ran.verdict) == (4, "RIG_FAILURE") and bool(broken) and broken <= BUSY
+    return (ran.code, ran.results["verdict"]) == (4, "rig_failure") and bool(broken) and broken <= BUSY
 
 
 def assert_failed(ran: Ran) -> None:
