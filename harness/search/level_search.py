@@ -155,9 +155,9 @@ def search_levels(scale: LevelScale, *, within: float, alpha: float) -> Search:
 
 
 def _ended_by(explored: EndedBy, certified: float | None, refuted: float | None) -> EndedBy:
-    if explored != "bracket":
-        return explored
-    return "bracket" if certified is not None and refuted is not None else "undecided"
+    if certified is not None and refuted is not None:
+        return "bracket"  # also where every explorative load held, and a soak broke
+    return "undecided" if explored == "bracket" else explored
 
 
 def _explore(seen: _Seen, scale: LevelScale, within: float) -> Generator[WantedLoad, Outcome, EndedBy]:

@@ -176,6 +176,17 @@ def test_where_every_rate_that_broke_is_too_near_the_limit_higher_ones_are_refut
     assert (bracket.refuted, bracket.ended_by) == (119, "bracket")
 
 
+def test_where_every_explorative_load_held_and_a_soak_broke_the_answer_is_no_lower_bound() -> None:
+    """As of a service whose queue of connections a load of twelve seconds does not fill."""
+
+    def service(load: WantedLoad) -> Outcome:
+        return carries({"explore": 10_000, "soak": 3_000, "refute": 5_000}[load.purpose])(load)
+
+    bracket, _ = searched(service, first_per_s=40)
+    assert bracket.certified is not None and bracket.certified <= 3_000 and bracket.refuted is not None
+    assert (bracket.ended_by, bracket.at_least) == ("bracket", False)
+
+
 def test_no_rate_beyond_the_highest_is_refuted() -> None:
     def service(load: WantedLoad) -> Outcome:
         return "undecided" if load.purpose == "refute" else carries(100)(load)
