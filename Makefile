@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make demo     watch a 504 incident happen and be cured (the set-up, then six loads of 35 s)"
-	@echo "make capacity find out what rate a service carries, in health and with a slow backend (usually ten minutes)"
+	@echo "make capacity find out what rate a service carries, in health and with a slow backend (about twelve minutes)"
 	@echo "make test     static checks, and every test but the nightly ones"
 	@echo "make nightly  the long ones: the whole ladder table and kill matrix, the fuzzer, the soak, true capacities (over four hours)"
 	@echo "make setup    the virtual environment and Toxiproxy, which those above call themselves"
