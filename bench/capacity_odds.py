@@ -2,24 +2,26 @@
 
     python -m bench.capacity_odds               # 1,000 searches for each row
     python -m bench.capacity_odds --searches 100
+    python -m bench.capacity_odds --drawn       # each of a service of its own, drawn at random
 
-The services are those of `bench.capacity_truth`, as queues of fixed times with Poisson arrivals. Each load begins with
-an empty queue, and is judged as a real one: explorative loads by their point estimate, certificates by the decision of
-a gate on p99, both by whether the load was stationary. Nothing of a machine is in it, so what is wrong here is wrong
-since the load was too short: near its limit a queue needs many times the limit to show what it is like.
+The services are those of `bench.capacity_truth`, picked or drawn, as queues of fixed times with Poisson arrivals. Each
+load begins with an empty queue, and is judged as a real one: explorative loads by their point estimate, certificates by
+the decision of a gate on p99, both by whether the load was stationary. Nothing of a machine is in it, so what is wrong
+here is wrong since the load was too short: near its limit a queue needs many times the limit to show what it is like.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.capacity_truth import LENGTHS, SERVICES, WITHIN, first_per_s
+from bench.capacity_truth import LENGTHS, SERVICES, WITHIN, drawn, first_per_s
 from bench.limited_queue import OVERHEAD_MS, SHARE, Limited, done_ms
 from harness.search.level_search import LevelScale, Outcome, WantedLoad, search_levels
 from harness.search.stationary import not_stationary
@@ -97,20 +99,23 @@ def answer(limited: Limited, number: int, lengths: Lengths, rng: np.random.Gener
     return "right" if low is not None and high is not None else "one answer is missing"
 
 
-def odds(lengths: Lengths, searches: int) -> Counter[str]:
-    """How many of so many searches end in each of ANSWERS."""
+def odds(lengths: Lengths, services: Sequence[Limited]) -> Counter[str]:
+    """How many searches, one of each service, end in each of ANSWERS."""
     rng = np.random.default_rng(7)
-    return Counter(answer(SERVICES[number % len(SERVICES)], number, lengths, rng) for number in range(searches))
+    return Counter(answer(service, number, lengths, rng) for number, service in enumerate(services))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--searches", type=int, default=SEARCHES)
-    searches = parser.parse_args().searches
+    parser.add_argument("--drawn", action="store_true", help="draw the service of each search at random")
+    options = parser.parse_args()
+    searches = options.searches
+    services = [drawn(number) if options.drawn else SERVICES[number % len(SERVICES)] for number in range(searches)]
     print(f"| explore | soak | step | {' | '.join(ANSWERS)} |")
     print("|" + "---|" * (3 + len(ANSWERS)))
     for lengths in (SHORT, TRUTH, HALF, USUAL):
-        found = odds(lengths, searches)
+        found = odds(lengths, services)
         seconds = " | ".join(f"{ms / 1000:g} s" for ms in (lengths.explore_ms, lengths.soak_ms, lengths.refute_ms))
         print(f"| {seconds} | {' | '.join(f'{100 * found[each] / searches:.1f} %' for each in ANSWERS)} |", flush=True)
 

@@ -4,6 +4,7 @@
     python -m bench.capacity_truth --only pool --searches 3
     python -m bench.capacity_truth --out found.ndjson --minutes 20
     python -m bench.capacity_truth --resume found.ndjson        # goes on where that one ended
+    python -m bench.capacity_truth --drawn --searches 40        # each of a service of its own, drawn at random
 
 The truth of a queue is not its workers divided by their time: a p99 fails earlier. It is the rate at which a seeded
 simulation of the same queue (Poisson arrivals, first come first served, fixed times) puts exactly the share that the
@@ -42,7 +43,7 @@ from harness.search.capacity import Settings
 from harness.search.capacity_run import Asked, search_capacity
 
 SEARCHES: Final = 80
-AT_ONCE: Final = 6
+AT_ONCE: Final = 8
 MINUTES: Final = 60.0
 WITHOUT_TRUTH_MOST: Final = 0.1
 WITHIN: Final = 0.2
@@ -66,6 +67,20 @@ SERVICES: Final = (
     Limited("pool", 24, 200, 400),
     Limited("threads", 24, 160, 300, ("threads", "upstream_calls")),
 )
+DRAWN_PER_S: Final = (40.0, 250.0)
+"""What the workers of a drawn service can do: enough for certificates of 45 s, and eight of them at once for two cores.
+"""
+
+
+def drawn(number: int, kinds: Sequence[Limited] = SERVICES) -> Limited:
+    """The service of search `number` where none is picked: of the kind of one of these, everything else at random."""
+    kind, chance = kinds[number % len(kinds)], random.Random(number)
+    while True:
+        limit_ms = float(10 * chance.randint(10, 40))
+        work_ms = float(chance.randint(5, 15) if kind.computes else 5 * chance.randint(4, 60))
+        workers = 1 if kind.computes else chance.randint(2, 40)
+        if work_ms * 1.25 <= limit_ms and DRAWN_PER_S[0] <= workers * 1000 / work_ms <= DRAWN_PER_S[1]:
+            return Limited(kind.kind, workers, work_ms, limit_ms, kind.limiters)
 
 
 class Found(Frozen):
@@ -200,16 +215,17 @@ def known(path: Path) -> list[Found]:
     return [Found.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def summary(found: Iterable[Found]) -> tuple[str, bool]:
-    """A table with a row for each service, a line for all, and whether that is good enough."""
+def summary(found: Iterable[Found], *, by_kind: bool = False) -> tuple[str, bool]:
+    """A table with a row for each service or each kind, a line for all, and whether that is good enough."""
     every = list(found)
+    groups: dict[str, list[Found]] = {}
+    for one in every:
+        groups.setdefault(one.kind if by_kind else one.service, []).append(one)
     lines = [
         "| service | truth | searches | without it | carries | fails at | limiters named |",
         "|---|---:|---:|---:|---:|---:|---|",
     ]
-    lines += [
-        _row([one for one in every if one.service == service]) for service in sorted({one.service for one in every})
-    ]
+    lines += [_row(name, groups[name]) for name in sorted(groups)]
     around = [one.around_s for one in every if one.around_s is not None]
     if around:
         lines.append(f"a load took {statistics.median(around):.2f} s beyond itself")
@@ -219,8 +235,8 @@ def summary(found: Iterable[Found]) -> tuple[str, bool]:
     return "\n".join(lines), without <= WITHOUT_TRUTH_MOST * len(every) and not wrong
 
 
-def _row(of_one: Sequence[Found]) -> str:
-    """What the searches of one service found; the rates are medians."""
+def _row(name: str, of_one: Sequence[Found]) -> str:
+    """What the searches of one service, or of one kind, found; the rates are medians."""
 
     def median(rates: Iterable[float | None]) -> str:
         known = [rate for rate in rates if rate is not None]
@@ -228,7 +244,7 @@ def _row(of_one: Sequence[Found]) -> str:
 
     named = Counter(one.limiter for one in of_one if one.limiter != "not_known")
     cells = (
-        of_one[0].service,
+        name,
         median(one.truth_per_s for one in of_one),
         str(len(of_one)),
         str(sum(not one.holds_truth for one in of_one)),
@@ -243,6 +259,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--searches", type=int, default=SEARCHES)
     parser.add_argument("--only", action="append", help="services of this kind only; may be given again")
+    parser.add_argument("--drawn", action="store_true", help="draw the service of each search at random")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help="searches of services that sleep")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="no search begins after that")
     parser.add_argument("--out", type=Path, help="a line of JSON for each search; default: nothing is written")
@@ -254,7 +271,8 @@ def main() -> int:
     file = options.resume or options.out
     found = known(options.resume) if options.resume else []
     done = {one.number for one in found}
-    wanted = {number: services[number % len(services)] for number in range(options.searches) if number not in done}
+    left = [number for number in range(options.searches) if number not in done]
+    wanted = {number: drawn(number, services) if options.drawn else services[number % len(services)] for number in left}
     with Stopper() as stopper:
         for one in searches(wanted, options.at_once, time.monotonic() + 60 * options.minutes, stopper):
             found.append(one)
@@ -262,7 +280,7 @@ def main() -> int:
             if file:
                 with file.open("a", encoding="utf-8") as lines:
                     lines.write(json.dumps(one.model_dump(mode="json")) + "\n")
-    told, good = summary(found)
+    told, good = summary(found, by_kind=options.drawn)
     print(told)
     if len(found) < options.searches:
         print(f"{options.searches - len(found)} searches have not been run")

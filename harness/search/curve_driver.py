@@ -149,7 +149,8 @@ class CurveDriver(Generic[Step]):
         self._repeated(load, "return", UNKNOWN)
 
     def _renew(self) -> None:
-        self._restarts += 1
+        if not self._recorded:  # those of an earlier call were allowed by that one
+            self._restarts += 1
         if self._restarts > RESTARTS_MOST:
             raise RigError(
                 f"the service had to be started anew more than {RESTARTS_MOST} times",

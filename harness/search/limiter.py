@@ -85,7 +85,7 @@ def _one_thread(broke: LoadStep, busy: LoadStep) -> Limiter | None:
         return None
     before = "" if busy is broke else f", and for {100 * at_broke:.0f} % at {broke.rate_per_s:g}/s"
     witness = (
-        f"one thread: it was busy for {100 * share:.0f} % of the time at {busy.rate_per_s:g}/s{before} "
+        f"one thread at a time: busy for {100 * share:.0f} % of the time at {busy.rate_per_s:g}/s{before} "
         "(an event loop, or an interpreter's global lock)"
     )
     return Limiter(kind="one_thread", witness=witness, figures={"busiest_thread": share})

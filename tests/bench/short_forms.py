@@ -75,7 +75,7 @@ SHORT_FORMS: Final = {
         ),
     ),
     "capacity_odds": ShortForm(
-        ("--searches", "10"),
+        ("--searches", "10", "--drawn"),
         tuple(row(*lengths, *(rf"{N} %",) * 4) for lengths in (("6 s", "12 s", "12 s"), ("12 s", "120 s", "60 s"))),
         as_module=True,
     ),

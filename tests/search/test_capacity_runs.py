@@ -123,6 +123,14 @@ def await_steps(folder: Path, count: int) -> Path:
     raise AssertionError("the search did not get so far")
 
 
+def await_requests(load_dir: Path) -> None:
+    """Until the load's first requests have ended."""
+    end, rows = time.monotonic() + 60, load_dir / "samples-0.bin"
+    while not (rows.exists() and len(read_rows(rows, SAMPLES, verify=False))):
+        assert time.monotonic() < end, "the load did not begin"
+        time.sleep(0.1)
+
+
 def stack_id(folder: Path) -> str:
     found: str = json.loads((folder / "load-000" / "plan.json").read_text())["stack_id"]
     return found
@@ -152,7 +160,7 @@ def test_ctrl_c_in_any_kind_of_load(tmp_path: Path, purpose: str, over: int) -> 
     words = ("--within", "90%", "--soak", "5s", "--step", "5s")
     process = begun(tmp_path, *words, limited=SMALL)
     folder = await_steps(tmp_path, over)
-    time.sleep(2)  # the load is under way
+    await_requests(folder / f"load-{over:03d}")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=ENDS_WITHIN_S)
     assert process.returncode == 130, err
@@ -179,7 +187,7 @@ def test_whoever_is_killed_nothing_stays(tmp_path: Path, victim: str) -> None:
     if victim == "tailgate":
         process.kill()
     else:
-        time.sleep(3)  # the next load is under way
+        await_requests(folder / "load-001")
         members = [member.process for member in orphans.members(stack_id(folder))]
         (first, *_) = [each for each in members if victim in " ".join(each.cmdline())]
         os.kill(first.pid, signal.SIGKILL)

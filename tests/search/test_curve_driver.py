@@ -150,9 +150,17 @@ def test_a_service_that_never_comes_back_is_started_anew_so_often_and_no_more(ca
     assert isinstance(found.ended, RigError) and "more than 3 times" in found.ended.message
     assert len(case.stack.renewed) == RESTARTS_MOST
     assert sum("starting it anew" in text for text in case.said) == RESTARTS_MOST + 1
-    resumed = case.search(recorded=case.recorded(), number=len(found.steps))
-    assert isinstance(resumed.ended, RigError), "a search has so many restarts, however often it is taken up"
-    assert sum("starting it anew" in text for text in case.said) == 1, "those before are not said again"
+
+
+def test_a_search_that_is_taken_up_after_its_last_restart_goes_on(case: Case) -> None:
+    found = case.search(lambda _load, number: "broke" if number > 2 else "")
+    assert isinstance(found.ended, RigError)
+    again = case.search(lambda _load, _number: "broke", recorded=case.recorded(), number=len(found.steps))
+    assert isinstance(again.ended, RigError), "no call goes on without end"
+    assert len(again.steps) > len(found.steps) and again.steps[: len(found.steps)] == found.steps
+    assert len(case.stack.renewed) == 2 * RESTARTS_MOST
+    well = case.search(recorded=found.steps, number=len(found.steps))
+    assert well.ended is None and well.bracket is not None
 
 
 @pytest.mark.parametrize("outcome", UNKNOWN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Literal
 
@@ -110,7 +111,7 @@ class LoadStep(Frozen):
     cpu_cores: float | None
     """Cores that the service used on average."""
     busiest_thread: float | None
-    """Share of a core that its busiest thread used."""
+    """Share of a core that its busiest thread used; the threads of an interpreter with a global lock count as one."""
     load_cores: float | None
     """Cores that the load generator used on average."""
     threads_most: int | None
@@ -143,8 +144,9 @@ class StepRecord(Frozen):
     """A line of steps.ndjson."""
 
     @property
+    @abstractmethod
     def curve(self) -> CurveKey:
-        raise NotImplementedError
+        """The curve that the step is of."""
 
     def append(self, folder: Path) -> None:
         """Raises OSError."""

@@ -1,64 +1,114 @@
 """How busy the service's busiest thread is: the witness of a limit of one core, such as an event loop.
 
-Reads `/proc/PID/task/TID/stat` of every process of the service's tree. Where there is no `/proc`, nothing is known.
+The threads of an interpreter with a global lock run one at a time, so all those of one process count as one thread.
+Reads `/proc/PID/stat` and `/proc/PID/task/TID/stat` of every process of the service's tree. Where there is no `/proc`,
+nothing is known.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import psutil
 
 from harness.units import NS_PER_S
 
+GLOBAL_LOCK: Final = re.compile(r"(python|pypy|ruby)[\d.]*")
+"""The executables of interpreters whose threads share a lock. That of a Python without one ends in `t`."""
+LOCKED_MOST: Final = 1.1
+"""A process that used more cores than this ran threads side by side, in code that lets go of the lock."""
 _UTIME, _STIME = 11, 12
 """Places after the command's closing bracket, in clock ticks (proc(5): utime and stime)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Processor seconds until `at_ns`, by thread id, and by process id where the threads of a process share a lock."""
+
+    at_ns: int
+    threads: dict[int, float] = field(default_factory=dict)
+    locked: dict[int, float] = field(default_factory=dict)
 
 
 class ThreadLoad:
     """Two readings of every thread, at the beginning and near the end of a span of time. `pid`: of the service."""
 
-    def __init__(self, pid: int | None) -> None:
+    def __init__(self, pid: int | None, proc: Path = Path("/proc")) -> None:
         self._pid = pid
-        self._first: dict[int, float] = {}
-        self._first_ns = 0
-        self._last: dict[int, float] = {}
-        self._last_ns = 0
+        self._proc = proc
+        self._first: _Reading | None = None
+        self._last: _Reading | None = None
 
     def look(self, begin_ns: int, end_ns: int) -> None:
         """Take a reading if the time is within [begin, end)."""
         now_ns = time.monotonic_ns()
-        if self._pid is None or not begin_ns <= now_ns < end_ns:
-            return
-        if not self._first:
-            self._first, self._first_ns = _cpu_s(self._pid), now_ns
+        if self._pid is not None and begin_ns <= now_ns < end_ns:
+            self.take(_tree(self._pid), now_ns)
+
+    def take(self, pids: Iterable[int], now_ns: int) -> None:
+        """The first reading, or one that replaces the last. `pids`: of the service's processes."""
+        reading = _reading(pids, now_ns, self._proc)
+        if self._first is None:
+            self._first = reading
         else:
-            self._last, self._last_ns = _cpu_s(self._pid), now_ns
+            self._last = reading
 
     @property
     def busiest(self) -> float | None:
         """The share of a core that the busiest thread used between both readings; None if there were no two."""
-        seconds = (self._last_ns - self._first_ns) / NS_PER_S
-        used = [self._last[thread] - self._first[thread] for thread in self._last if thread in self._first]
-        return max(used) / seconds if used and seconds > 0 else None
+        first, last = self._first, self._last
+        if first is None or last is None:
+            return None
+        seconds = (last.at_ns - first.at_ns) / NS_PER_S
+        together = _shares(first.locked, last.locked, seconds)
+        return max(
+            (*_shares(first.threads, last.threads, seconds), *(each for each in together if each <= LOCKED_MOST)),
+            default=None,
+        )
 
 
-def _cpu_s(pid: int) -> dict[int, float]:
-    """The processor seconds of every thread of the process and its descendants, by thread id."""
+def _shares(first: dict[int, float], last: dict[int, float], seconds: float) -> list[float]:
+    """What each used of a core between two readings that are so far apart, if it is in both."""
+    return [(last[each] - first[each]) / seconds for each in last if each in first] if seconds > 0 else []
+
+
+def _tree(pid: int) -> list[int]:
+    """The process and its descendants."""
     try:
-        process = psutil.Process(pid)
-        pids = [pid, *(child.pid for child in process.children(recursive=True))]
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     except psutil.Error:
-        return {}
-    ticks = os.sysconf("SC_CLK_TCK")
-    found: dict[int, float] = {}
-    for each in pids:
-        for stat in Path(f"/proc/{each}/task").glob("*/stat"):
-            try:
-                figures = stat.read_text().rpartition(")")[2].split()
-                found[int(stat.parent.name)] = (int(figures[_UTIME]) + int(figures[_STIME])) / ticks
-            except (OSError, ValueError, IndexError):
-                continue  # the thread has just ended
-    return found
+        return []
+
+
+def _reading(pids: Iterable[int], now_ns: int, proc: Path) -> _Reading:
+    reading = _Reading(now_ns)
+    for pid in pids:
+        folder = proc / str(pid)
+        for stat in folder.glob("task/*/stat"):
+            if (used_s := _processor_s(stat)) is not None:
+                reading.threads[int(stat.parent.name)] = used_s
+        if _has_global_lock(folder) and (used_s := _processor_s(folder / "stat")) is not None:
+            reading.locked[pid] = used_s  # with that of its threads which have ended
+    return reading
+
+
+def _processor_s(stat: Path) -> float | None:
+    """None: the thread or the process has just ended."""
+    try:
+        figures = stat.read_text().rpartition(")")[2].split()
+        return (int(figures[_UTIME]) + int(figures[_STIME])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _has_global_lock(folder: Path) -> bool:
+    try:
+        return GLOBAL_LOCK.fullmatch((folder / "exe").readlink().name) is not None
+    except OSError:
+        return False
