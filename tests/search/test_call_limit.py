@@ -125,7 +125,7 @@ def figures(service: Service, rate_per_s: float, connects: Connects | None = Non
     begin_ns, end_ns = round(1e9 * HALF_S), round(1e9 * END_S)
     begun_ns, done_ns = (1e9 * calls.begun).astype(np.int64), (1e9 * calls.done).astype(np.int64)
     request_done_ns = (1e9 * (calls.ended + 0.002)).astype(np.int64)
-    ended_ns = call_ends(done_ns, request_done_ns, InjectedDelay(after_ms=1e3 * service.delay_s))
+    ended_ns = call_ends(begun_ns, done_ns, request_done_ns, InjectedDelay(after_ms=1e3 * service.delay_s))
     seen = open_calls(begun_ns, ended_ns, begin_ns, end_ns)
     use = listener_use(connects(calls) if connects else [], "azure", begin_ns, end_ns)
     inside = (calls.begun >= BEGIN_S) & (calls.begun < END_S)
@@ -286,12 +286,26 @@ def test_latencies_add_up_on_their_side_of_the_upstream() -> None:
 def test_what_ends_calls_at_an_unknown_time_leaves_it_unknown(unknown: PlannedFault) -> None:
     delay = injected_delay([unknown, fault(toxics=(toxic("latency", "downstream", latency=900),))], "azure")
     assert delay.after_ms == math.inf
-    assert call_ends(np.array([10, 20]), np.array([500, 15]), delay).tolist() == [500, 15], "with the request"
+    begun, done = np.array([1, 2]), np.array([10, 20])
+    assert call_ends(begun, done, np.array([500, 15]), delay).tolist() == [500, 15], "with the request"
 
 
 def test_a_call_ends_with_its_delay_or_with_its_request() -> None:
-    ends = call_ends(np.array([0, 0]), np.array([5_000_000, 500_000]), InjectedDelay(after_ms=1.0))
+    none = np.array([0, 0])
+    ends = call_ends(none, none, np.array([5_000_000, 500_000]), InjectedDelay(after_ms=1.0))
     assert ends.tolist() == [1_000_000, 500_000]
+
+
+@pytest.mark.parametrize(("after_ms", "ended"), [(0.001, 9_000), (math.inf, 8_000)])
+def test_a_call_that_begins_after_its_request_has_ended_ends_when_it_is_done(after_ms: float, ended: int) -> None:
+    begun, done, request_done = np.array([5_000]), np.array([8_000]), np.array([4_000])
+    assert call_ends(begun, done, request_done, InjectedDelay(after_ms=after_ms)).tolist() == [ended]
+
+
+def test_calls_that_take_no_time_say_nothing() -> None:
+    at_once = np.arange(100) * 10**7
+    seen = open_calls(at_once, at_once, 0, 10**9)
+    assert (seen.most, seen.limit, seen.refill_ratio) == (0, None, None)
 
 
 def test_too_little_says_nothing() -> None:

@@ -91,12 +91,17 @@ def injected_delay(faults: Iterable[PlannedFault], upstream: str) -> InjectedDel
     return InjectedDelay(before_ms, after_ms)
 
 
-def call_ends(done_ns: Times, request_done_ns: Times, delay: InjectedDelay) -> Times:
-    """When the calls ended for the service, shape (calls,). `done_ns`: at the upstream; `request_done_ns`: the end of
-    the request that each call was for."""
-    if math.isinf(delay.after_ms):
-        return request_done_ns
-    return np.minimum(done_ns + round(delay.after_ms * NS_PER_MS), request_done_ns)
+def call_ends(begun_ns: Times, done_ns: Times, request_done_ns: Times, delay: InjectedDelay) -> Times:
+    """When the calls ended for the service, shape (calls,). `begun_ns`: for it; `done_ns`: at the upstream;
+    `request_done_ns`: the end of the request that each call was for.
+
+    A service that has not heard of the request's end, such as behind a gateway, calls again after it. Such a call ends
+    when it is done.
+    """
+    known = not math.isinf(delay.after_ms)
+    whole_ns = done_ns + round(delay.after_ms * NS_PER_MS) if known else done_ns
+    with_request_ns = np.minimum(whole_ns, request_done_ns) if known else request_done_ns
+    return np.maximum(begun_ns, np.where(request_done_ns > begun_ns, with_request_ns, whole_ns))
 
 
 def open_calls(begun_ns: Times, ended_ns: Times, begin_ns: int, end_ns: int) -> OpenCalls:
@@ -110,7 +115,7 @@ def open_calls(begun_ns: Times, ended_ns: Times, begin_ns: int, end_ns: int) -> 
     most = int((np.searchsorted(begun, moments, "right") - np.searchsorted(ended, moments, "right")).max())
     mean = mean_in_flight(begun, ended, begin_ns, end_ns)
     later = np.arange(max(first, most, last - PAIRS_MOST), last)
-    if len(later) < PAIRS_LEAST:
+    if most < 1 or len(later) < PAIRS_LEAST:
         return OpenCalls(mean, most)
     least = max(1, min(most - 1, math.floor(LIMIT_LEAST * most)))
     refill = {count: _spread(begun[later] - ended[later - count]) for count in range(least, most + 1)}

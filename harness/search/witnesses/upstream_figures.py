@@ -66,7 +66,8 @@ def _seen_by_service(evidence: Evidence, calls: NDArray[Any], upstream: str, beg
     calls, request_done_ns = calls[known], evidence.samples["done_ns"][order][place[known]]
     delay = injected_delay(evidence.plan.faults, upstream)
     begun_ns = calls["arrived_ns"] - round(delay.before_ms * NS_PER_MS)
-    return open_calls(begun_ns, call_ends(calls["done_ns"], request_done_ns, delay), begin_ns, end_ns)
+    ended_ns = call_ends(begun_ns, calls["done_ns"], request_done_ns, delay)
+    return open_calls(begun_ns, ended_ns, begin_ns, end_ns)
 
 
 def _most_at_once(calls: NDArray[Any], begin_ns: int, end_ns: int) -> int:
