@@ -62,6 +62,7 @@ nightly: setup $(VENV)/.dev
 	$(BIN)/python -m bench.kill_matrix || failed=1; \
 	for seed in 1 2 3; do $(BIN)/python bench/fuzz_scenarios.py --count 10000 --seed $$seed || failed=1; done; \
 	$(BIN)/python bench/many_runs.py || failed=1; \
+	$(BIN)/python -m bench.plan_times || failed=1; \
 	$(BIN)/python -m bench.capacity_truth || failed=1; \
 	$(BIN)/tailgate run soak || failed=1; \
 	exit $$failed

@@ -144,6 +144,9 @@ SHORT_FORMS: Final = {
         ),
     ),
     "overhead": ShortForm(("--short",), (row("8", *numbers(6)),), whole_runs=True),
+    "plan_times": ShortForm(
+        ("calm", "--short"), (row("calm", *numbers(2), rf"[+]?{N} %"),), whole_runs=True, as_module=True
+    ),
     "send_lag": ShortForm(
         ("50", "2", "--short"),
         (rf"50/s for 2 s: {N} arrivals, 0 not ok, send lag p50 {N} ms, p99 {N} ms, .+; {N} µs CPU a request, .+",),

@@ -21,11 +21,11 @@ from tests.rundir.recording import T0_NS, make_plan, record
 
 AT_NIGHT: Final = {
     "busy_machine", "capacity_truth", "healthy_example", "isolation", "kill_matrix", "ladder_table", "many_runs",
-    "truth",
+    "plan_times", "truth",
 }  # fmt: skip
 """They need whole runs, or Locust to start within four seconds. By day `overhead` shows that a bench can start a run,
-tests/run plays cells of `kill_matrix` and `ladder_table`, tests/examples runs the example, tests/search a search, and
-tests/verdict and tests/stack/test_resources.py show what `busy_machine` shows."""
+tests/run plays cells of `kill_matrix` and `ladder_table`, tests/examples runs the example, tests/search a search and
+computes what `plan` says, and tests/verdict and tests/stack/test_resources.py show what `busy_machine` shows."""
 STARTED_BY_OTHERS: Final = {"busy_machine_service", "kill_partner", "kill_service", "limited_service", "stub_server"}
 """Programs under `bench/` that measure nothing: benches start them."""
 COMMAND: Final = re.compile(r"python (?:-m bench\.(\w+)|bench/(\w+)\.py)")

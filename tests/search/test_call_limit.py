@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from harness.rundir.canaries import Connections
@@ -317,3 +319,19 @@ def test_too_little_says_nothing() -> None:
     assert listener_use(lines, "azure", 0, 10**10).most is None
     unread = [*lines, Connections(upstream="azure", t_ns=2 * 10**9, count=None, detail="refused")]
     assert listener_use(unread, "azure", 0, 10**10).most is None
+
+
+TIMES = st.integers(0, 1_000)
+
+
+@settings(deadline=None, max_examples=200)
+@given(calls=st.lists(st.tuples(TIMES, TIMES, TIMES, st.integers(0, 300)), max_size=120), known=st.booleans())
+def test_no_calls_break_it(calls: list[tuple[int, int, int, int]], known: bool) -> None:
+    """`calls`: when each arrived, how long it was at the upstream, when its request ended, and how often it came."""
+    every = np.array([call[:3] for call in calls for _ in range(call[3] % 3 + 1)], np.int64).reshape(-1, 3)
+    begun, done = every[:, 0], every[:, 0] + every[:, 1]
+    ended = call_ends(begun, done, every[:, 2], InjectedDelay(after_ms=1e-6 if known else math.inf))
+    assert (ended >= begun).all()
+    seen = open_calls(begun, ended, 250, 900)
+    assert seen.limit is None or 1 <= seen.limit <= (seen.most or 0)
+    assert seen.refill_ratio is None or math.isfinite(seen.refill_ratio)
