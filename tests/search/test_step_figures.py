@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from harness.errors import RigError
 from harness.rundir.planned.fault import PlannedToxic
 from harness.rundir.rows import Outcome
 from harness.rundir.searches.capacity import LoadStep
 from harness.search.level_search import WantedLoad
+from harness.search.limiter import limiter_of
 from harness.search.stack_loads import LoadRun
 from harness.search.step_figures import step_of
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
@@ -134,3 +138,33 @@ def test_where_the_slots_that_the_scenario_allows_are_full_the_service_is_not_bl
 def test_a_service_that_broke_anyhow_is_blamed_with_full_slots_too(tmp_path: Path) -> None:
     step = judged(dropped(recording(max_in_flight=8, slots_cut=True).slowed(0, 60_000, 900), 30), tmp_path, SOAK)
     assert step.outcome == "broke"
+
+
+def scrambled(seed: int, by_ms: int | None) -> Recording:
+    """A load of 60 s in which each request ended at some other time, in some other way or not at all, and each call
+    came and went at some other time. `by_ms`: the delay of a standing fault; None: there is none."""
+    made = delayed(by_ms, 2_000.0) if by_ms else recording()
+    rng = np.random.default_rng(seed)
+    samples, calls = made.samples, made.calls
+    spread_ms = float(10 ** rng.uniform(0, 5))
+    samples["done_ns"] = samples["intended_ns"] + (rng.exponential(spread_ms, len(samples)) * 1e6).astype(np.int64)
+    kinds = [Outcome.OK, Outcome.HTTP_ERROR, Outcome.GATEWAY_TIMEOUT, Outcome.CONNECTION_ERROR, Outcome.UNFINISHED]
+    samples["outcome"] = rng.choice([int(kind) for kind in kinds], len(samples), p=rng.dirichlet([0.3] * len(kinds)))
+    calls["arrived_ns"] += (rng.normal(0, spread_ms, len(calls)) * 1e6).astype(np.int64)
+    calls["done_ns"] = calls["arrived_ns"] + (rng.exponential(spread_ms, len(calls)) * 1e6).astype(np.int64)
+    made.calls = calls[rng.random(len(calls)) < rng.uniform(0, 1.2)]
+    return made
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), by_ms=st.sampled_from([None, 500, 60_000]), load=st.sampled_from([EXPLORE, SOAK]))
+def test_whatever_was_recorded_has_figures_or_fails_the_rig(
+    tmp_path: Path, seed: int, by_ms: int | None, load: WantedLoad
+) -> None:
+    folder = tmp_path / f"{seed}-{by_ms}-{load.purpose}"
+    try:
+        step = judged(scrambled(seed, by_ms), folder, load)
+    except RigError:
+        return
+    assert limiter_of([step], cores=2.0, capacities={}).kind
+    assert LoadStep.model_validate_json(step.model_dump_json()) == step
