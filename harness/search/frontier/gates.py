@@ -8,6 +8,7 @@ outage is judged by the recovery gate alone: the question is whether the service
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +33,7 @@ class LevelGates:
     findings: tuple[FrontierFinding, ...] = ()
     used: tuple[str, ...] = ()
     """The texts of the scenario's gates among them that no other search could judge."""
+    of_outage: bool = False
 
 
 def level_gates(plan: Plan, upstream: str, kind: FrontierKind, *, fault: str, recovery_ms: float) -> LevelGates:
@@ -42,13 +44,29 @@ def level_gates(plan: Plan, upstream: str, kind: FrontierKind, *, fault: str, re
     if kind != "outage":
         return LevelGates(steady, healthy, ("borrowed_gates",) if borrowed else ())
     gate, findings, used = _recovery(plan, upstream, fault, recovery_ms)
-    return LevelGates((gate,), healthy, findings, used)
+    return LevelGates((gate,), healthy, findings, used, of_outage=True)
 
 
 def unjudged(plan: Plan, every: tuple[LevelGates, ...]) -> dict[str, str]:
     """The scenario's gates that no load of the search can judge, with the reason."""
     used = {text for gates in every for text in gates.used}
-    return {text: reason for text, reason in not_judged(plan).items() if text not in used}
+    has_outage = any(gates.of_outage for gates in every)
+    found = {text: reason for text, reason in not_judged(plan).items() if text not in used}
+    if has_outage:
+        found |= {text: reason for text in found if (reason := _beside_outage(text, sorted(used)))}
+    return found
+
+
+def _beside_outage(text: str, used: Sequence[str]) -> str:
+    """Why an outage is not judged by this gate either; empty if that is no question. `used`: those that judge some."""
+    gate = parse_gate(text)
+    if not isinstance(gate, RecoveryGate):
+        return "an outage is judged by its recovery alone" if gate.phase.startswith("after ") else ""
+    limits_ms = {each: parsed.limit_ms for each in used if isinstance(parsed := parse_gate(each), RecoveryGate)}
+    shorter = [each for each, limit_ms in limits_ms.items() if limit_ms <= gate.limit_ms]
+    if shorter:
+        return f"the outages are judged by the shorter limit of `{shorter[0]}`"
+    return f"the outages are judged by `{used[0]}`, which is of a fault on their upstream" if used else ""
 
 
 def _steady(plan: Plan, upstream: str) -> tuple[tuple[PlannedGate, ...], bool]:

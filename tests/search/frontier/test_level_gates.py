@@ -81,3 +81,30 @@ def test_a_recovery_gate_is_left_out_only_where_no_outage_is_searched(tmp_path: 
     of = {kind: level_gates(plan, "azure", kind, fault="x", recovery_ms=20_000) for kind in ("latency", "outage")}
     assert list(unjudged(plan, (of["latency"],))) == ["recovery < 15s after azure-latency", "max < 9s"]
     assert list(unjudged(plan, (of["latency"], of["outage"]))) == ["max < 9s"]
+
+
+def test_of_two_recovery_gates_the_longer_one_is_said_to_be_left_out_for_the_shorter(tmp_path: Path) -> None:
+    gates = "recovery < 15s after azure-latency, recovery < 9s after all-slow, p99 < 1s after all-slow, p99 < 2s"
+    plan = plan_of(cell_of(tmp_path, gates, faults=BOTH))
+    of = {kind: level_gates(plan, "azure", kind, fault="x", recovery_ms=20_000) for kind in ("latency", "outage")}
+    expected = {
+        "recovery < 15s after azure-latency": "the outages are judged by the shorter limit of "
+        "`recovery < 9s after all-slow`",
+        "p99 < 1s after all-slow": "an outage is judged by its recovery alone",
+    }
+    assert unjudged(plan, (of["outage"],)) == expected == unjudged(plan, (of["latency"], of["outage"]))
+    assert "a fault is on for its whole curve" in unjudged(plan, (of["latency"],))["p99 < 1s after all-slow"]
+
+
+def test_a_shorter_recovery_after_a_fault_on_another_upstream_is_said_to_be_no_demand_on_this_one(
+    tmp_path: Path,
+) -> None:
+    faults = f"{SLOW}, {{upstream: gcp, latency: 9s, for: 60s}}"
+    plan = plan_of(
+        cell_of(tmp_path, "recovery < 15s after azure-latency, recovery < 9s after gcp-latency", faults=faults)
+    )
+    outage = level_gates(plan, "azure", "outage", fault="x", recovery_ms=20_000)
+    assert unjudged(plan, (outage,)) == {
+        "recovery < 9s after gcp-latency": "the outages are judged by `recovery < 15s after azure-latency`, which is "
+        "of a fault on their upstream"
+    }
