@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from harness.cli.capacity import WORDS, cell_of, load_searched, search_display
 from harness.cli.display import output
-from harness.cli.options import Quantity, remote_worker_options, search_options
+from harness.cli.options import remote_worker_options, search_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
@@ -25,7 +26,24 @@ KINDS: Final = ("latency", "errors", "hang", "outage")
 WITHIN: Final = 0.25
 LONG_MS: Final = 1_800_000.0
 """`--all` takes no longer unless it is confirmed."""
-_SHARE = Quantity("share")
+WITHIN_LEAST: Final = 0.01
+WITHIN_MOST: Final = 4.0
+"""At 100 % the two answers differ by a factor of two."""
+_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+
+
+class Width(click.ParamType[float]):
+    """How far apart two answers may be, relative to the lower one: `25%`. It may be more than 100 %, unlike a share."""
+
+    name = "percentage"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = _PERCENT.fullmatch(str(value).strip())
+        if match is None or not WITHIN_LEAST <= (width := float(match[1]) / 100) <= WITHIN_MOST:
+            self.fail(f"`{value}` is not from 1% to 400%; write a percentage, such as 25%", param, ctx)
+        return width
 
 
 @click.command("frontier")
@@ -38,7 +56,7 @@ _SHARE = Quantity("share")
 @click.option(
     "--to", "most", metavar="LEVEL", help="No higher level is tried; by default 60s, 100% or an outage of 2m."
 )
-@click.option("--within", type=_SHARE, help="How far apart the two answers may be; default: 25%, 100% with --all.")
+@click.option("--within", type=Width(), help="How far apart the two answers may be; default: 25%, 100% with --all.")
 @search_options
 @remote_worker_options
 def frontier_command(
@@ -78,7 +96,7 @@ def frontier_command(
     from harness.run.signals import Stopper
     from harness.search.frontier.frontier_run import search_frontier
 
-    _refuse_words(upstream, kind, every=every, levels=(first, most), within=within)
+    _refuse_words(upstream, kind, every=every, levels=(first, most))
     workers, remote = workers_of(workers, expect_workers, listen, token_file)
     loaded = load_searched(scenario, sets, allowed, load_is_elsewhere=remote is not None)
     cell, (display, show) = cell_of(loaded, only), search_display(loaded, quiet=quiet)
@@ -105,9 +123,7 @@ def _show(results: FrontierResults, folder: Path, *, as_json: bool, quiet: bool)
     return results.exit_code
 
 
-def _refuse_words(
-    upstream: str | None, kind: str | None, *, every: bool, levels: tuple[str | None, ...], within: float | None
-) -> None:
+def _refuse_words(upstream: str | None, kind: str | None, *, every: bool, levels: tuple[str | None, ...]) -> None:
     from harness.errors import UsageError
 
     if every and (upstream or kind or any(levels)):
@@ -118,8 +134,6 @@ def _refuse_words(
             f"{lacks} is missing: one curve is about one upstream and one kind of fault",
             f"--upstream NAME --kind {'|'.join(KINDS)}, or --all",
         )
-    if within is not None and not 0.01 <= within <= 4:
-        raise UsageError("--within must be between 1% and 400%", "--within 25%")
 
 
 def _settings(cell: LoadedCell, within: float | None, *, every: bool, step: float, soak: float) -> FrontierSettings:

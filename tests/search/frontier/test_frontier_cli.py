@@ -11,10 +11,12 @@ from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 
 from harness.cli.frontier import frontier_command
 from harness.cli.plan import plan_command
-from harness.errors import TailgateError
+from harness.errors import TailgateError, UsageError
 from harness.rundir.results import canonical_json
 from harness.rundir.searches.frontier import FrontierResults
 from harness.scenario.schema.json_schema import frontier_schema
+from harness.search.frontier import frontier_run
+from harness.search.frontier.frontier_run import PlannedSearch
 from reports.searches.frontier_page import page
 from tests.search.frontier.scenarios import cell_of, curve, level_step, results
 
@@ -42,7 +44,9 @@ def refusal(*words: str) -> tuple[str, str]:
         ((*ONE, "latency", "--from", "5%"), "--from 5%, for --kind latency"),
         ((*ONE, "errors", "--to", "150%"), "--to 150%"),
         ((*ONE, "latency", "--from", "5s", "--to", "1s"), "--from 5 s is above --to 1 s"),
-        ((*ONE, "latency", "--within", "0.1%"), "--within must be between"),
+        ((*ONE, "latency", "--within", "0.1%"), "`0.1%` is not from 1% to 400%; write a percentage, such as 25%"),
+        ((*ONE, "latency", "--within", "401%"), "`401%` is not from 1% to 400%"),
+        ((*ONE, "latency", "--within", "0.5"), "`0.5` is not from 1% to 400%"),
         ((*ONE, "latency", "--set", "load.rate=null", "--set", "load.users=5"), "has `users`"),
         (("ladder", "--upstream", "azure", "--kind", "latency"), "choose a cell with --only: sequential, parallel"),
     ],
@@ -50,6 +54,31 @@ def refusal(*words: str) -> tuple[str, str]:
 def test_mistakes_are_refused_before_anything_starts(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
     assert says in refusal(*words, "--out", str(tmp_path / "runs"))[0]
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "within"),
+    [
+        ((*ONE, "latency"), 0.25),
+        ((*ONE, "latency", "--within", "1%"), 0.01),
+        ((*ONE, "latency", "--within", "200 %"), 2.0),
+        (("azure-slow", "--all", "--yes"), 1.0),
+        (("azure-slow", "--all", "--yes", "--within", "400%"), 4.0),
+    ],
+)
+def test_answers_may_be_further_apart_than_a_factor_of_two(
+    words: tuple[str, ...], within: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[PlannedSearch] = []
+
+    def search_frontier(_session: object, search: PlannedSearch, *_options: object) -> None:
+        begun.append(search)
+        raise UsageError("not here", "")
+
+    monkeypatch.setattr(frontier_run, "search_frontier", search_frontier)
+    assert refusal(*words, "--out", str(tmp_path / "runs"))[0].startswith("not here")
+    assert [search.settings.within for search in begun] == [within]
+    assert begun[0].curves[0].times.within == within
 
 
 def test_all_says_its_time_first_and_needs_a_yes_beyond_half_an_hour(tmp_path: Path) -> None:
