@@ -49,10 +49,11 @@ GENERATOR_CHECKS: Final = ("lag", "cores", "generator_cpu", "workers")
 class LoadRules:
     """How a load is judged beside its gates. `steady`: a fault stands for the whole load or for none of it; else
     requests in flight rise and fall with it, which shows no queue. `excusing`: where one of these checks failed, the
-    outcome is `generator`, and not a failure of the rig."""
+    outcome is `generator`, and not a failure of the rig. `explains`: an undecided gate's own reason is given."""
 
     steady: bool = True
     excusing: tuple[str, ...] = GENERATOR_CHECKS
+    explains: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,8 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, rules: LoadRules) -
         return _Judged("generator", broken, gates, queue is None)
     nothing = next((one.finding.reason for one in verdicts if not one.finding.n), None)
     outcome, reason = _by_gates(gates, judged.gates, certifies=load.alpha is not None)
+    if outcome == "undecided" and rules.explains:
+        reason = next((f"{reason}: {one.reason}" for one in findings if one.verdict == "inconclusive"), reason)
     if queue is not None and (queue.is_sure or outcome != "broke"):
         outcome = "broke" if queue.is_sure or load.pooled else "undecided"
         reason = f"not stationary: {queue.reason}"

@@ -22,18 +22,23 @@ FrontierFinding = Literal[
     "not_monotone", "metastable", "restarted", "undecided_levels", "borrowed_gates", "default_recovery", "no_core_left"
 ]
 FrontierEnd = Literal["bracket", "to", "generator", "nothing_holds", "undecided", "unhealthy", "interrupted", "rig"]
-"""`to`: every level held up to the end of the scale. `unhealthy`: the gates do not hold without the fault."""
+"""`to`: every level held up to the end of the scale. `unhealthy`: before the search the gates did not hold without the
+fault, twice."""
 
 
 class FrontierStep(LoadStep):
     """One load with the fault at one level. `level`: null: without the fault (`health`, `return`). The outcome
-    `generator` says nothing of the level: the machine gave out, or nothing proves that the fault was there."""
+    `generator` says nothing of the level: the machine gave out, nothing proves that the fault was there, or the service
+    ended before the load began."""
 
     level: float | None
     fault_seen: str = ""
     """What canaries saw of the fault: `held up to 2.01 s instead of 1.2 ms`."""
     fault_met: bool | None = None
     """Whether a call of the service met the fault; null without one."""
+    unmet: str | None = None
+    """Why a load whose fault stood says nothing of the level, for people: `no call of the service reached azure`. null:
+    it says something, or nothing for another reason."""
 
     @property
     def searched_level(self) -> float:
@@ -64,7 +69,8 @@ class FrontierCurve(Frozen):
     `certified`: the highest level that passed a soak. `refuted`: the lowest that was shown to fail. What is between
     them is unknown. `at_least`: nothing failed up to there, which is the end of the scale unless `ended_by` says
     otherwise. `broken_gate`: the gate that fell at the lowest level that broke; null if none did, or if it was not a
-    gate that broke. `broke`: why that level broke, for people.
+    gate that broke. `broke`: why that level broke, for people. `given_up`: why no further load would have said anything
+    of a level, so that the search of the curve ended `undecided`, for people; empty if it was not given up.
     """
 
     upstream: str
@@ -77,6 +83,7 @@ class FrontierCurve(Frozen):
     findings: tuple[FrontierFinding, ...] = ()
     broken_gate: str | None
     broke: str
+    given_up: str = ""
     gates: tuple[str, ...]
     """The gates that judged its loads."""
     steps: tuple[FrontierStep, ...]

@@ -60,7 +60,7 @@ def answer_of(curve: FrontierCurve) -> str:
         if curve.ended_by == "nothing_holds":
             return f"{_NOT_EVEN[kind].format(level=least)}: {curve.broke}"
         broken = f"; at {level_text(kind, curve.refuted)} {curve.broke}" if curve.refuted is not None else ""
-        return f"has no level of {kind} that could be certified{broken or _silence(curve)}"
+        return f"has no level of {kind} that could be certified{broken or _given_up(curve) or _silence(curve)}"
     level = level_text(kind, curve.certified)
     if curve.refuted is not None:
         when = "after" if kind == "outage" else "at"
@@ -68,12 +68,17 @@ def answer_of(curve: FrontierCurve) -> str:
     if curve.ended_by == "generator":
         return f"{_MAY[kind].format(level=level)} at least (the load generator ended here)"
     if not curve.at_least:
-        return f"{_MAY[kind].format(level=level)}; from where on it may not is not certified{_silence(curve)}"
+        open_end = _given_up(curve) or _silence(curve)
+        return f"{_MAY[kind].format(level=level)}; from where on it may not is not certified{open_end}"
     highest = max((step.level for step in curve.steps if step.level is not None), default=curve.certified)
     if highest > curve.certified:
         short = f"up to {level_text(kind, highest)} held in a short load, which certifies nothing"
         return f"{_MAY[kind].format(level=level)} at least; {short}"
     return _WHOLLY[kind] if kind in _WHOLLY and curve.certified >= 1 else _AT_LEAST[kind].format(level=level)
+
+
+def _given_up(curve: FrontierCurve) -> str:
+    return f"; the search ended since {curve.given_up}" if curve.given_up else ""
 
 
 def _silence(curve: FrontierCurve) -> str:

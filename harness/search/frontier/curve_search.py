@@ -2,7 +2,7 @@
 
 Before the search a load without the fault must hold, since a service that breaks in health has no frontier. After each
 load that did not hold, also one that says nothing, the gates must hold without the fault; the service is `metastable`
-if they only do after it was started anew.
+if they only do after it was started anew. If they do not even then, the curve is given up.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from harness.search.capacity import died
 from harness.search.frontier.kinds import level_text
 from harness.search.frontier.level_loads import LevelLoads
 from harness.search.frontier.level_step import frontier_step
+from harness.search.frontier.ways_back import given_up
 from harness.search.level_search import WantedLoad
 from harness.units import format_duration
 
@@ -49,13 +50,15 @@ class LevelCurve:
     def died(self, load: WantedLoad, purpose: StepPurpose, how: str) -> FrontierStep:
         at_rate = WantedLoad("explore", self.loads.rate_per_s, alpha=load.alpha)
         fields = died(at_rate, purpose, how).model_dump()
+        if load.level:  # the fault has not been placed by then, so it is not to blame
+            fields.update(outcome="generator", reason=f"the service ended before the load began: {how}")
         return FrontierStep.model_validate({**fields, "level": load.level or None})
 
     def return_load(self, _steps: Sequence[FrontierStep]) -> WantedLoad:
         return WITHOUT_FAULT
 
-    def is_hopeless(self, _steps: Sequence[FrontierStep]) -> bool:
-        return False
+    def is_hopeless(self, steps: Sequence[FrontierStep]) -> bool:
+        return bool(given_up(steps))
 
     def level_text(self, level: float) -> str:
         return level_text(self.loads.target.kind, level) if level else "no fault"
@@ -64,7 +67,9 @@ class LevelCurve:
         if not self.loads.is_outage or step.level is None or not step.gates:
             return ""
         back_ms = step.gates[0].observed
-        return "not back" if back_ms is None else f"back after {format_duration(back_ms)}"
+        if back_ms is None:
+            return "not back" if step.outcome == "broke" else ""
+        return f"back after {format_duration(back_ms)}"
 
     def record(self, step: FrontierStep) -> RecordedFrontierStep:
         return RecordedFrontierStep(upstream=self.loads.target.upstream, kind=self.loads.target.kind, step=step)

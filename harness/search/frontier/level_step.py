@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from harness.rundir.searches.capacity import StepPurpose
 from harness.rundir.searches.frontier import FrontierStep
+from harness.search.frontier.kinds import KINDS
 from harness.search.level_search import WantedLoad
 from harness.search.step_figures import GENERATOR_CHECKS, LoadRules, step_of
 from harness.verdict.faults.proof import prove_faults
@@ -14,20 +16,30 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.evidence import Evidence
+    from harness.rundir.judged.fault_results import FaultProof
+    from harness.rundir.planned.upstream import PlannedUpstream
     from harness.search.frontier.level_loads import LevelLoads
     from harness.search.stack_loads import LoadRun
-
+    from harness.verdict.faults.proof import ProofOutcome
 
 SAYS_NOTHING: Final = (*GENERATOR_CHECKS, "cores", "faults")
 """Where one of these checks failed, the machine was busy with something else, the load generator was late, or nothing
 proves that the fault was there."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Unmet:
+    """Why no call met the fault, for people: in a sentence about the whole search, and about this load."""
+
+    of_search: str
+    of_load: str
+
+
 def frontier_step(
     run: LoadRun, loads: LevelLoads, wanted: WantedLoad | None, purpose: StepPurpose, before: Sequence[Evidence]
 ) -> tuple[FrontierStep, Evidence]:
     """The step of a load that is over, and its evidence. `wanted`: None: it had no fault. `before`: loads that are
-    pooled with it.
+    pooled with it; an outage is judged alone, since the worst of several would count, and one may be no witness.
 
     The outcome is `generator` where the load says nothing of the level (SAYS_NOTHING): the rate is the same in every
     load, so a machine that gave out is no limit.
@@ -36,25 +48,48 @@ def frontier_step(
     has no point estimate. Raises RigError if the load cannot be judged for any other reason.
     """
     has_outage = wanted is not None and loads.is_outage
-    alpha = wanted.alpha if wanted is not None else None
+    alpha, pooled = (wanted.alpha, wanted.pooled) if wanted is not None else (None, 0)
     judged_alpha = loads.settings.alpha if has_outage and alpha is None else alpha
-    load = WantedLoad("explore", loads.rate_per_s, alpha=judged_alpha)
-    step, evidence = step_of(run, load, purpose, before, LoadRules(steady=not has_outage, excusing=SAYS_NOTHING))
-    proofs = [proof.result for proof in prove_faults(evidence)]
+    load = WantedLoad("explore", loads.rate_per_s, alpha=judged_alpha, pooled=pooled)
+    rules = LoadRules(steady=not has_outage, excusing=SAYS_NOTHING, explains=has_outage)
+    step, evidence = step_of(run, load, purpose, () if has_outage else before, rules)
+    proofs = prove_faults(evidence)
     fields = step.model_dump()
     fields.update(
         alpha=alpha,
         level=None if wanted is None else wanted.level,
-        fault_seen="; ".join(proof.proof.seen for proof in proofs),
-        fault_met=all(proof.met for proof in proofs) if proofs else None,
+        fault_seen="; ".join(proof.result.proof.seen for proof in proofs),
+        fault_met=all(proof.result.met for proof in proofs) if proofs else None,
     )
     judged = FrontierStep.model_validate(fields)
-    return (_unmet(judged) if alpha is not None and judged.fault_met is False else judged), evidence
+    by_share = alpha is None and KINDS[loads.target.kind].on_calls
+    for proof in proofs:
+        if why := _unmet(judged, proof, evidence.plan.upstream(proof.result.upstream), by_share=by_share):
+            silent = {"outcome": "undecided", "reason": why.of_load, "unmet": why.of_search}
+            judged = judged.model_copy(update=silent)
+    return judged, evidence
 
 
-def _unmet(step: FrontierStep) -> FrontierStep:
-    """A certificate of a load in which no call met the fault would say nothing of it."""
-    if step.outcome == "generator":
-        return step
-    reason = "no call of the service met the fault, or nothing shows that one did"
-    return step.model_copy(update={"outcome": "undecided", "reason": reason})
+def _unmet(step: FrontierStep, proof: ProofOutcome, upstream: PlannedUpstream, *, by_share: bool) -> _Unmet | None:
+    """Why the load says nothing of its level although the fault stood; None if it does, or if something else is why.
+
+    `by_share`: it certifies nothing, and its fault breaks a share of the calls. At a small share no call of a short
+    load may be hit, so it is enough that calls came.
+    """
+    result, seen = proof.result, proof.result.proof
+    if result.observed and proof.missing and proof.missing in step.reason:  # which is why the rig would have failed
+        return _Unmet(proof.missing if result.met else _none_met(seen, upstream), proof.missing)
+    if step.outcome == "generator" or result.met or (by_share and seen.calls_during):
+        return None
+    unmet = _none_met(seen, upstream)
+    return _Unmet(unmet, unmet)
+
+
+def _none_met(seen: FaultProof, upstream: PlannedUpstream) -> str:
+    """That no call met the fault, as surely as it is known. A call over an old connection may be held and not seen."""
+    if upstream.records_calls and not seen.one_witness:
+        if not seen.service_calls:
+            return f"no call of the service reached {upstream.name}"
+        if not seen.calls_during and seen.connections_during is None:
+            return f"no call of the service reached {upstream.name} while the fault stood"
+    return "no call of the service met the fault, or nothing shows that one did"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from harness.errors import Interrupted
 from harness.rundir.searches.frontier import (
@@ -15,23 +15,29 @@ from harness.rundir.searches.frontier import (
     recorded_frontier_steps,
 )
 from harness.search.capacity import CORE_LEFT
-from harness.search.curve_driver import SearchedCurve, certified_level, refuted_level, returned_twice
+from harness.search.curve_driver import SearchedCurve, certified_level, refuted_level
 from harness.search.frontier.kinds import KINDS
 from harness.search.frontier.upstream_faults import FrontierTarget
+from harness.search.frontier.ways_back import given_up, ways_back
 from harness.search.search_folder import recorded_by_curve
 
 if TYPE_CHECKING:
     from harness.search.frontier.level_loads import LevelLoads
     from harness.search.level_search import Bracket
 
+UNHEALTHY_LOADS: Final = 2
+"""So many loads without the fault must break before the search: one may break by chance."""
+
 
 def curve_of(loads: LevelLoads, searched: SearchedCurve[FrontierStep], cores: float | None) -> FrontierCurve:
     """The curve of these steps; without a bracket the search was ended early, or health did not hold."""
     steps, bracket, ended = searched.steps, searched.bracket, searched.ended
-    broke = lowest_broken(steps)
     early: FrontierEnd = (
         "interrupted" if isinstance(ended, Interrupted) else "rig" if ended else _without_bracket(steps)
     )
+    ended_by = bracket.ended_by if bracket else early
+    broke = _broken_in_health(steps)[-1] if ended_by == "unhealthy" else lowest_broken(steps)
+    can_restart = loads.plan.service.kind != "url"
     return FrontierCurve(
         upstream=loads.target.upstream,
         kind=loads.target.kind,
@@ -39,45 +45,52 @@ def curve_of(loads: LevelLoads, searched: SearchedCurve[FrontierStep], cores: fl
         certified=certified_level(steps),
         refuted=refuted_level(steps),
         at_least=bool(bracket and bracket.at_least),
-        ended_by=bracket.ended_by if bracket else early,
-        findings=(*loads.gates.findings, *_findings(steps, bracket, cores)),
-        broken_gate=_broken_gate(broke),
+        ended_by=ended_by,
+        findings=(*loads.gates.findings, *_findings(steps, bracket, cores, can_restart=can_restart)),
+        broken_gate=_broken_gate(broke, is_outage=loads.is_outage),
         broke=broke.reason if broke else "",
+        given_up="" if bracket or ended else given_up(steps),
         gates=tuple(gate.text for gate in loads.gates.broken),
         steps=steps,
     )
 
 
 def _without_bracket(steps: Sequence[FrontierStep]) -> FrontierEnd:
-    """Why nothing was searched although nothing went wrong: the loads without the fault broke, or said nothing."""
-    return "unhealthy" if any(step.outcome == "broke" for step in steps) else "undecided"
+    """Why the search did not come to its end although nothing went wrong: the loads without the fault before it broke,
+    or said nothing; or it was given up."""
+    return "unhealthy" if len(_broken_in_health(steps)) >= UNHEALTHY_LOADS else "undecided"
+
+
+def _broken_in_health(steps: Sequence[FrontierStep]) -> list[FrontierStep]:
+    return [step for step in steps if step.purpose == "health" and step.outcome == "broke"]
 
 
 def lowest_broken(steps: Sequence[FrontierStep]) -> FrontierStep | None:
-    """The load whose break the answer names: the lowest level that was shown to fail, else the lowest that broke; the
-    load without the fault if that one broke."""
-    broken = [step for step in steps if step.outcome == "broke" and step.purpose != "return"]
+    """The load whose break the answer names: the lowest level that was shown to fail, else the lowest that broke. One
+    without the fault does not count, since it may break by chance."""
+    broken = [step for step in steps if step.outcome == "broke" and step.level is not None]
     shown = [step for step in broken if step.purpose == "refute"]
-    return min(shown or broken, key=lambda step: step.level or 0.0, default=None)
+    return min(shown or broken, key=lambda step: step.searched_level, default=None)
 
 
-def _broken_gate(step: FrontierStep | None) -> str | None:
+def _broken_gate(step: FrontierStep | None, *, is_outage: bool) -> str | None:
     """The gate that fell in this load; None if none did: it was not stationary, or the service ended."""
     if step is None or not step.stationary:
         return None
-    certifies = step.alpha is not None or any(gate.verdict == "fail" for gate in step.gates)
-    fallen = (gate.text for gate in step.gates if (gate.verdict == "fail" if certifies else gate.breaks))
+    by_decision = step.alpha is not None or (is_outage and step.level is not None)
+    fallen = (gate.text for gate in step.gates if (gate.verdict == "fail" if by_decision else gate.breaks))
     return next(fallen, None)
 
 
 def _findings(
-    steps: Sequence[FrontierStep], bracket: Bracket | None, cores: float | None
+    steps: Sequence[FrontierStep], bracket: Bracket | None, cores: float | None, *, can_restart: bool
 ) -> tuple[FrontierFinding, ...]:
+    """`can_restart`: else nothing of ours starts the service anew, so nothing is known of how it would be then."""
     found: list[FrontierFinding] = []
-    if ("broke", "held") in returned_twice(steps):
+    ways = ways_back(steps)
+    if can_restart and any(way.needed_restart for way in ways):
         found.append("metastable")
-    failed_return = any(step.purpose == "return" and step.outcome != "held" for step in steps)
-    if failed_return or any(step.service_ended is not None for step in steps):
+    if can_restart and (any(way.after for way in ways) or any(step.service_ended is not None for step in steps)):
         found.append("restarted")
     if bracket and bracket.not_monotone:
         found.append("not_monotone")

@@ -69,6 +69,9 @@ def test_the_sentence_of_one_upstream() -> None:
         (curve(900, None, at_least=True, ended_by="generator"), "up to 900 ms later at least (the load generator"),
         (curve(900, None, ended_by="undecided"), "up to 900 ms later; from where on it may not is not certified"),
         (curve(None, None, ended_by="undecided"), "has no level of latency that could be certified."),
+        (curve(None, 1_200, ended_by="undecided", given_up="x"), "be certified; at 1.2 s `p99 < 2s` failed."),
+        (curve(None, None, ended_by="undecided", given_up="x"), "that could be certified; the search ended since x."),
+        (curve(900, None, ended_by="undecided", given_up="x"), "is not certified; the search ended since x."),
         (curve(None, None, ended_by="unhealthy", broke="`x` fell"), "does not hold without any fault (`x` fell)"),
     ],
 )
@@ -100,8 +103,13 @@ def test_a_line_of_progress_says_how_the_load_ended(tmp_path: Path) -> None:
         "breaks": False, "verdict": "pass", "observed": 2_500.0,
     }  # fmt: skip
     assert describe_step(level_step(40_000, gates=(gate,)), outage).endswith("40 s  held: back after 2.50 s")
-    never = level_step(40_000, "broke", gates=({**gate, "observed": None},), reason="it fell")
+    unknown = {**gate, "observed": None}
+    never = level_step(40_000, "broke", gates=(unknown,), reason="it fell")
     assert describe_step(never, outage).endswith("broke: not back (it fell)")
+    unclear = level_step(40_000, "undecided", gates=(unknown,), reason="the baseline itself has errors")
+    assert describe_step(unclear, outage).endswith(
+        "undecided: p99 300 ms, 4.0 in flight (the baseline itself has errors)"
+    )
 
 
 @pytest.mark.parametrize("certified", [None, 900.0])
