@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from harness.rundir.searches.frontier import FrontierCurve, FrontierStep
 from harness.units import format_exact_duration
+from reports.charts.limits import p99_limit_ms, recovery_limit_ms
 from reports.charts.plot import COLOURS, LABEL_GAP, Amount, LogAmount, LogMs, Plot, Scale
 
 ROOM: Final = 1.2
@@ -20,7 +21,8 @@ def by_level(curves: Sequence[FrontierCurve], label: str) -> Markup | None:
     """One line for each curve, all of one kind; None if no load of them can be drawn.
 
     Up: the p99 of each load, or for an outage how long the service took to recover. A load in which the request at that
-    rank failed, or after which it did not recover, is drawn at the top. The gate's limit is a line across.
+    rank failed, or after which it did not recover, is drawn at the top. The gate's limit is a line across, unless it
+    differs from curve to curve.
     """
     in_percent = curves[0].unit != "ms"
     lines = {
@@ -68,13 +70,21 @@ class _Upwards:
 
 
 def _drawn(curve: FrontierCurve) -> list[FrontierStep]:
-    """The loads with the fault in order of their level: of several at one level the longest."""
+    """The loads with the fault that say something, in order of their level: of several at one level the longest."""
     best: dict[float, FrontierStep] = {}
     for step in curve.steps:
-        if step.level is not None and step.n:
+        if step.level is not None and step.n and _says_something(curve, step):
             before = best.get(step.level)
             best[step.level] = step if before is None or step.seconds >= before.seconds else before
     return [best[level] for level in sorted(best)]
+
+
+def _says_something(curve: FrontierCurve, step: FrontierStep) -> bool:
+    """Whether its figure is one of the service at this level. That of an outage is its gate's, which must be decided; a
+    p99 was measured, whether or not the gate on it is decided."""
+    if step.outcome == "undecided":
+        return curve.kind != "outage" and step.unmet is None
+    return step.outcome != "generator"
 
 
 def _figure_ms(curve: FrontierCurve, step: FrontierStep) -> float | None:
@@ -85,7 +95,7 @@ def _figure_ms(curve: FrontierCurve, step: FrontierStep) -> float | None:
 
 
 def _limit_ms(curves: Sequence[FrontierCurve]) -> float | None:
-    """The limit of the first gate on p99, or of the recovery gate of outages."""
-    first = "recovery" if curves[0].kind == "outage" else "p99"
-    gates = (gate for curve in curves for step in curve.steps for gate in step.gates)
-    return next((gate.limit for gate in gates if gate.text.startswith(first) and gate.unit == "ms"), None)
+    """The limit on p99, or on the recovery from outages, in the loads with the fault; None if curves differ in it."""
+    limit_of = recovery_limit_ms if curves[0].kind == "outage" else p99_limit_ms
+    limits = {limit_of(gate for step in drawn for gate in step.gates) for drawn in map(_drawn, curves) if drawn}
+    return limits.pop() if len(limits) == 1 else None

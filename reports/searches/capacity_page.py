@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from harness.rundir.searches.capacity import CapacityFinding, CapacityResults, LoadStep, RateCurve
 from reports.charts import rates
+from reports.charts.limits import p99_limit_ms
 from reports.page import embedded_json, render
 from reports.redacted import redacted_document
 
@@ -48,8 +49,7 @@ def page(results: CapacityResults) -> str:
 
 def _limit_ms(curves: list[RateCurve]) -> float | None:
     """The limit of the first gate on p99 that there is."""
-    gates = (gate for curve in curves for step in curve.steps for gate in step.gates)
-    return next((gate.limit for gate in gates if gate.text.startswith("p99") and gate.unit == "ms"), None)
+    return p99_limit_ms(gate for curve in curves for step in curve.steps for gate in step.gates)
 
 
 def _row(curve: RateCurve) -> dict[str, Any]:
