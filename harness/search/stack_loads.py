@@ -116,6 +116,11 @@ class StackLoads:
             raise Interrupted("the search was stopped; what it has certified is kept")
         return LoadRun(run_dir, threads.busiest)
 
+    @property
+    def starts_service(self) -> bool:
+        """Whether the service is one that `renew` starts anew; else it is somewhere and stays as it is."""
+        return self._cell.loaded.scenario.service.url is None
+
     def count_from(self, number: int) -> None:
         """Number the loads from here on, after those of a search that is taken up again."""
         self._count = number

@@ -56,14 +56,31 @@ def test_a_queue_fails_before_its_processor_is_busy_all_the_time() -> None:
 
 
 def test_a_fake_that_is_full() -> None:
-    full = {"upstreams": (upstream(in_flight_most=8),)}
+    full = {"upstreams": (upstream(in_flight_most=20, in_flight_mean=12.5),)}
     assert stopped_by(**{**same(), "broke": full}) == "upstream_capacity"
+    for_a_moment = {"upstreams": (upstream(in_flight_most=8, in_flight_mean=3.0),)}
+    assert stopped_by(**{**same(), "broke": for_a_moment}) == "not_known"
 
 
 def test_an_upstream_that_became_slower() -> None:
     fast, slow = {"upstreams": (upstream(p50_ms=50.0),)}, {"upstreams": (upstream(p50_ms=90.0),)}
     assert stopped_by(first=fast, held=fast, broke=slow, most=slow) == "upstream_slower"
     assert stopped_by(**same(**fast)) == "not_known"
+
+
+def test_an_upstream_whose_growth_explains_little_is_not_named() -> None:
+    """Its millisecond is no reason for the two seconds of the requests."""
+    fast, slow = {"upstreams": (upstream(p50_ms=1.0),)}, {"upstreams": (upstream(p50_ms=2.1),), "in_flight_mean": 80.0}
+    assert stopped_by(first=fast, held=fast, broke=slow, most=slow) == "not_known"
+
+
+def test_a_number_of_threads_that_fell_did_not_stand_still() -> None:
+    def has(threads: int, in_flight: float) -> dict[str, Any]:
+        return {"threads_most": threads, "in_flight_mean": in_flight}
+
+    loads = {"first": has(10, 5), "held": has(100, 60)}
+    assert stopped_by(**loads, broke=has(256, 300), most=has(250, 900)) == "threads"
+    assert stopped_by(**loads, broke=has(300, 300), most=has(150, 900)) == "not_known"
 
 
 FULL: dict[str, Any] = {"open_most": 5, "open_mean": 4.9, "open_limit": 5, "refill_ratio": 0.1}

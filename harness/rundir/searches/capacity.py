@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.model.frozen import Frozen
-from harness.rundir.ndjson import read_ndjson
+from harness.rundir.ndjson import append_line, read_ndjson
 from harness.rundir.results import Machine, ScenarioRef, Tool
 
 FILE = "capacity.json"
@@ -150,8 +150,7 @@ class StepRecord(Frozen):
 
     def append(self, folder: Path) -> None:
         """Raises OSError."""
-        with (folder / STEPS).open("a", encoding="utf-8") as file:
-            file.write(self.model_dump_json() + "\n")
+        append_line(folder / STEPS, self.model_dump_json(), type(self).model_validate_json)
 
 
 class RecordedStep(StepRecord):
