@@ -16,6 +16,9 @@ from harness.search.witnesses.call_limit import PLATEAU, limited_calls
 
 BUSY: Final = 0.9
 """The share of its cores, or a thread's share of one core, from which on the processor is the limit."""
+NEVER_IDLE: Final = 0.95
+"""A thread that ran or waited for a core for this share of the time is the limit too, where it ran for `RAN_LEAST`."""
+RAN_LEAST: Final = 0.8
 WORKED_LEAST: Final = 0.6
 """A queue in front of a processor fails its gate before that is busy all the time. So it is the limit too if it was
 busy for this share at the lowest rate that broke, and for `BUSY` at the highest."""
@@ -84,14 +87,18 @@ def _cpu(broke: LoadStep, busy: LoadStep, cores: float | None) -> Limiter | None
 
 def _one_thread(broke: LoadStep, busy: LoadStep) -> Limiter | None:
     at_broke, share = broke.busiest_thread, busy.busiest_thread
-    if at_broke is None or share is None or at_broke < WORKED_LEAST or share < BUSY:
+    if at_broke is None or share is None or at_broke < WORKED_LEAST:
         return None
-    before = "" if busy is broke else f", and for {100 * at_broke:.0f} % at {broke.rate_per_s:g}/s"
+    waited = busy.busiest_waited or 0.0
+    if share < BUSY and (share < RAN_LEAST or share + waited < NEVER_IDLE):
+        return None
+    wait = "" if share >= BUSY else f", and without a core for {100 * waited:.0f} %,"
+    before = "" if busy is broke else f", busy for {100 * at_broke:.0f} % at {broke.rate_per_s:g}/s"
     witness = (
-        f"one thread at a time: busy for {100 * share:.0f} % of the time at {busy.rate_per_s:g}/s{before} "
+        f"one thread at a time: busy for {100 * share:.0f} % of the time{wait} at {busy.rate_per_s:g}/s{before} "
         "(an event loop, or an interpreter's global lock)"
     )
-    return Limiter(kind="one_thread", witness=witness, figures={"busiest_thread": share})
+    return Limiter(kind="one_thread", witness=witness, figures={"busiest_thread": share, "busiest_waited": waited})
 
 
 def _upstream_capacity(broke: LoadStep, capacities: dict[str, int]) -> Limiter | None:

@@ -34,7 +34,18 @@ def test_one_thread_of_two_cores() -> None:
     found = limiter_of([step(10), step(40, "broke", cpu_cores=1.0, busiest_thread=0.97)], cores=2, capacities={})
     assert found.kind == "one_thread"
     assert "busy for 97 % of the time at 40/s" in found.witness
-    assert found.figures == {"busiest_thread": 0.97}
+    assert found.figures == {"busiest_thread": 0.97, "busiest_waited": 0.0}
+
+
+@pytest.mark.parametrize(("waited", "kind"), [(0.1, "one_thread"), (0.02, "not_known")])
+def test_a_thread_that_never_idled_is_the_limit_on_a_machine_that_had_no_core_for_it(waited: float, kind: str) -> None:
+    broke = {"busiest_thread": 0.84, "busiest_waited": 0.08}
+    most = {"busiest_thread": 0.888, "busiest_waited": waited}
+    steps = [step(10), step(40, "broke", **broke), step(60, "broke", **most)]
+    found = limiter_of(steps, cores=2, capacities={})
+    assert found.kind == kind
+    if kind == "one_thread":
+        assert "busy for 89 % of the time, and without a core for 10 %, at 60/s, busy for 84 % at 40/s" in found.witness
 
 
 def test_a_queue_fails_before_its_processor_is_busy_all_the_time() -> None:

@@ -19,6 +19,7 @@ from harness.search.level_search import WantedLoad
 from harness.search.limiter import limiter_of
 from harness.search.stack_loads import LoadRun
 from harness.search.step_figures import step_of
+from harness.search.witnesses.thread_load import BusiestThread
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
 
 GATE = "p99 < 800ms"
@@ -32,7 +33,7 @@ def recording(duration_ms: float = 60_000, gate: str = GATE, **load: Any) -> Rec
 
 
 def judged(made: Recording, folder: Path, load: WantedLoad = EXPLORE) -> LoadStep:
-    step, _ = step_of(LoadRun(made.write(folder / "load-000"), 0.4), load, load.purpose, ())
+    step, _ = step_of(LoadRun(made.write(folder / "load-000"), BusiestThread(0.4, 0.1)), load, load.purpose, ())
     return step
 
 
@@ -43,7 +44,7 @@ def test_a_load_that_held_has_its_figures(tmp_path: Path) -> None:
     assert step.p99_low_ms is not None and step.p99_high_ms is not None and step.p99_ms is not None
     assert step.p99_low_ms <= step.p99_ms <= step.p99_high_ms
     assert step.in_flight_mean == pytest.approx(step.little or 0, rel=0.1)
-    assert (step.refused, step.busiest_thread) == (0, 0.4)
+    assert (step.refused, step.busiest_thread, step.busiest_waited) == (0, 0.4, 0.1)
     assert [(gate.text, gate.exceeded, gate.verdict) for gate in step.gates] == [(GATE, 0, "pass")]
 
 

@@ -112,6 +112,8 @@ class LoadStep(Frozen):
     """Cores that the service used on average."""
     busiest_thread: float | None
     """Share of a core that its busiest thread used; the threads of an interpreter with a global lock count as one."""
+    busiest_waited: float | None = None
+    """Share of the load in which that thread could run and had no core."""
     load_cores: float | None
     """Cores that the load generator used on average."""
     threads_most: int | None
