@@ -72,7 +72,7 @@ def capacity_command(
 
     In health and with each fault on: the highest rate that passed a soak, the lowest that was shown to
     fail, and what stopped the service as far as it can be seen. Exit codes: 0 both are certified, 1 nothing
-    holds or it fell, 2 usage or scenario error, 3 nothing certified, 4 the rig failed, 130 interrupted.
+    holds or it fell, 2 usage or scenario error, 3 a certificate is missing, 4 the rig failed, 130 interrupted.
     """
     from harness.cli.display.search_panel import closing
     from harness.run.remote_load import workers_of
@@ -160,12 +160,13 @@ def _settings(
     loaded: LoadedScenario, *, first: float | None, to: float | None, within: float, step: float, soak: float
 ) -> Settings:
     from harness.errors import UsageError
-    from harness.scenario.planning.timeline import lowest_rate_per_s
+    from harness.scenario.load import dry_plan
     from harness.search.capacity import Settings
     from harness.search.level_search import LEAST_PER_S
+    from scenarios.load import planned_peak_per_s
 
-    own = lowest_rate_per_s(loaded.scenario.load)
-    first_per_s = first if first is not None else max(LEAST_PER_S, own or 10.0)
+    own_per_s = planned_peak_per_s(dry_plan(loaded.checked)[0].load)
+    first_per_s = first if first is not None else max(LEAST_PER_S, own_per_s)
     if first_per_s < LEAST_PER_S:
         raise UsageError(f"--from {first_per_s:g}/s is below the lowest rate that is tried", "--from 1/s, or higher")
     for option, length_ms in (("--step", step), ("--soak", soak)):
@@ -190,14 +191,12 @@ def _settings(
 
 def _announcement(loaded: LoadedScenario, settings: Settings, faults: tuple[str, ...] | None) -> str:
     from harness.scenario.load import dry_plan
-    from harness.search.capacity_run import curves_of
-    from harness.search.search_times import STACK_MS, times_text
+    from harness.search.capacity_run import announced_ms, rate_curves
+    from harness.search.search_times import times_text
 
-    plan, _ = dry_plan(loaded.checked)
-    curves = len(curves_of(plan, faults))
-    times = settings.times(plan.load.drain_ms)
-    how_long = times_text(STACK_MS + curves * times.usual_ms(), STACK_MS + curves * times.longest_ms())
-    named = "health" if curves == 1 else f"health and {curves - 1} with a fault on"
+    curves = rate_curves(dry_plan(loaded.checked)[0], faults, settings)
+    how_long = times_text(*announced_ms(curves))
+    named = "health" if len(curves) == 1 else f"health and {len(curves) - 1} with a fault on"
     return f"{loaded.scenario.name}: capacity, {named}; from {settings.first_per_s:g}/s; {how_long}"
 
 

@@ -95,17 +95,16 @@ def _capacity_s(loaded: LoadedScenario) -> tuple[float, float] | None:
     """How long a capacity search of one cell takes usually, and at most; None if none is possible."""
     from harness.scenario.load import dry_plan
     from harness.search.capacity import Settings
+    from harness.search.capacity_run import announced_ms, rate_curves
     from harness.search.load_plans import refuse_unsearchable
-    from harness.search.search_times import STACK_MS
 
     plan, _ = dry_plan(loaded.cells[0].loaded.checked)
     try:
         refuse_unsearchable(plan)
     except UsageError:
         return None
-    curves = 1 + sum(not fault.on_service for fault in plan.faults)
-    times = Settings.usual(plan).times(plan.load.drain_ms)
-    return (STACK_MS + curves * times.usual_ms()) / 1000, (STACK_MS + curves * times.longest_ms()) / 1000
+    usual_ms, longest_ms = announced_ms(rate_curves(plan, None, Settings.usual(plan)))
+    return usual_ms / 1000, longest_ms / 1000
 
 
 def _frontier_s(loaded: LoadedScenario) -> tuple[float, float] | None:

@@ -156,6 +156,11 @@ class Gate(Protocol):
         it can."""
         ...
 
+    @property
+    def limits_rate(self) -> bool:
+        """Whether its limit is a rate of the requests that it judges, which a search over rates changes."""
+        ...
+
     def moments(self, confidence: float) -> int:
         """How many independent moments (clumps) a window needs so that a PASS is possible; 0: any number will do."""
         ...
@@ -278,6 +283,10 @@ class GateDefaults:
     @property
     def unfit_for_one_rate(self) -> str:
         return ""
+
+    @property
+    def limits_rate(self) -> bool:
+        return False
 
     def moments(self, confidence: float) -> int:
         return 0

@@ -60,6 +60,10 @@ class ThroughputGate(GateDefaults):
         return "per_s"
 
     @property
+    def limits_rate(self) -> bool:
+        return True
+
+    @property
     def uses_main(self) -> bool:
         return self.factor is not None
 

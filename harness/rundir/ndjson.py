@@ -7,6 +7,7 @@ passed over. Any other line that cannot be read is damage, and each file decides
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -52,6 +53,27 @@ def read_ndjson(
             pass_over(damage)
         else:
             yield parsed
+
+
+def append_line(path: Path, line: str, parse: Parse[object]) -> None:
+    """Add a line. A last one that was cut short is given its end if `parse` reads it, and is removed if not, since the
+    new one would be damage behind it. Raises OSError."""
+    with path.open("a+b") as file:
+        whole = b"\n"
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":
+                file.seek(0)
+                whole = file.read()
+        begin = whole.rfind(b"\n") + 1
+        if cut := whole[begin:]:
+            try:
+                parse(cut)
+            except (ValueError, RecursionError):
+                file.truncate(begin)
+            else:
+                file.write(b"\n")
+        file.write(line.encode() + b"\n")
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -10,11 +10,12 @@ then on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import Interrupted
+from harness.gates.parse import parse_gate
 from harness.rundir.searches.capacity import (
     CapacityFinding,
     CurveEnd,
@@ -104,10 +105,11 @@ class RateLoads:
     def __init__(self, plan: Plan, fault: str | None, settings: Settings) -> None:
         self.plan = plan
         self.fault = fault
-        self.settings = settings
         self.curve = fault or "health"
         self.gates: CurveGates = health_gates(plan) if fault is None else fault_gates(plan, fault)
-        self.times = settings.times(plan.load.drain_ms)
+        window_ms = max((parse_gate(gate.text).window_needed_ms() for gate in self.gates.gates), default=0.0)
+        self.settings = replace(settings, return_ms=max(settings.return_ms, window_ms))
+        self.times = self.settings.times(plan.load.drain_ms)
 
     def spec(self, load: WantedLoad, purpose: StepPurpose) -> LoadSpec:
         return LoadSpec(
@@ -215,8 +217,6 @@ def died(load: WantedLoad, purpose: StepPurpose, how: str) -> LoadStep:
 
 
 def read_steps(folder: Path, faults: tuple[str | None, ...]) -> dict[str | None, list[LoadStep]]:
-    """The recorded steps of every curve. Raises UsageError if the folder has none, or has those of other curves."""
-    found = recorded_by_curve(
-        folder, "capacity", recorded_steps, [(fault,) for fault in faults], "give the same --fault"
-    )
+    """The recorded steps of every curve. Raises UsageError if the folder has those of other curves."""
+    found = recorded_by_curve(folder, recorded_steps, [(fault,) for fault in faults], "give the same --fault")
     return {fault: [line.step for line in found[fault,]] for fault in faults}

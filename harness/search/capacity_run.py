@@ -26,6 +26,7 @@ from harness.search.curve_driver import search_curves
 from harness.search.load_plans import not_judged, refuse_unsearchable, search_notes
 from harness.search.search_folder import asked_search, search_folder
 from harness.search.search_progress import SearchState
+from harness.search.search_times import STACK_MS
 from harness.search.stack_loads import StackLoads
 
 if TYPE_CHECKING:
@@ -66,6 +67,17 @@ def curves_of(plan: Plan, wanted: tuple[str, ...] | None) -> tuple[str | None, .
     return (None, *(name for name in known if (wanted is None or name in wanted) and name not in on_service))
 
 
+def rate_curves(plan: Plan, wanted: tuple[str, ...] | None, settings: Settings) -> list[RateLoads]:
+    """The loads of each curve. Raises UsageError for a fault that there is not."""
+    return [RateLoads(plan, fault, settings) for fault in curves_of(plan, wanted)]
+
+
+def announced_ms(curves: Sequence[RateLoads]) -> tuple[float, float]:
+    """How long a search of these curves takes, usually and at most (`harness.search.search_times`)."""
+    usual_ms = sum(each.times.usual_ms() for each in curves)
+    return STACK_MS + usual_ms, STACK_MS + sum(each.times.longest_ms() for each in curves)
+
+
 def search_capacity(
     session: Session,
     cell: LoadedCell,
@@ -81,9 +93,9 @@ def search_capacity(
     plan, _ = dry_plan(cell.loaded.checked)
     refuse_unsearchable(plan)
     _refuse_baseline_of_another(cell.loaded.scenario.name, asked.baseline)
-    faults = curves_of(plan, asked.faults)
     refuse_unusable_workers(plan, session.options.remote)
-    rules = [RateLoads(plan, fault, settings) for fault in faults]
+    rules = rate_curves(plan, asked.faults, settings)
+    faults = tuple(each.fault for each in rules)
     refuse_short_soak(plan, [gate for each in rules for gate in each.gates.gates], settings.soak_ms, None)
     seed = cell.loaded.scenario.seed if session.options.seed is None else session.options.seed
     this = asked_search("capacity", plan, seed, asdict(settings))
@@ -96,10 +108,11 @@ def search_capacity(
         stack.count_from(sum(1 for _ in folder.glob("load-*")))
         every = [(each, recorded[each.fault]) for each in rules]
         found = search_curves(stack, every, folder=folder, say=session.display.note, show=show)
-    cores = usable_cores()
-    curves = [rate_curve(loads, searched, cores) for (loads, _), searched in zip(every, found, strict=False)]
+    curves = [rate_curve(loads, searched, allowed_cores()) for (loads, _), searched in zip(every, found, strict=False)]
     machine = Machine(
-        cores=cores, platform=platform.platform(), yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None)
+        cores=usable_cores(),
+        platform=platform.platform(),
+        yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None),
     )
     results = _results(
         cell,
@@ -164,7 +177,7 @@ def _results(
         within=settings.within,
         sentence=sentence_of(curves),
         compared=compared,
-        not_judged=not_judged(plan),
+        not_judged=not_judged(plan, rates_vary=True),
         not_begun=tuple(fault or "health" for fault in curves_of(plan, asked.faults)[len(curves) :]),
         replicas=None if asked.target_per_s is None else replicas_for(asked.target_per_s, curves),
         curves=tuple(curves),
@@ -172,10 +185,15 @@ def _results(
 
 
 def usable_cores() -> int:
+    """Those of `allowed_cores`, as a whole number."""
+    return max(1, round(allowed_cores()))
+
+
+def allowed_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> float:
     """The cores that this process and its children may use: its affinity, or its cgroup's quota if that is less."""
     cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     with suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = cpu_max.read_text().split()
         if quota != "max":
             cores = min(cores, int(quota) / int(period))
-    return max(1, round(cores))
+    return cores

@@ -89,6 +89,7 @@ class CurveDriver(Generic[Step]):
         self._steps: list[Step] = []
         self._answers: list[Outcome] = []
         self._recorded: list[Step] = []
+        self._replayed = 0
         self._restarts = 0
         self._pooled: dict[str, Evidence | None] = {}
         """Of the level under way: its undecided loads by the name of their run; None: of an earlier call."""
@@ -96,7 +97,7 @@ class CurveDriver(Generic[Step]):
     def run(self, recorded: Sequence[Step]) -> SearchedCurve[Step]:
         """Search the curve. `recorded`: the steps of an earlier call, whose answers are taken as they are. Raises
         UsageError if they are of another search."""
-        self._recorded = list(recorded)
+        self._recorded, self._replayed = list(recorded), len(recorded)
         bracket: Bracket | None = None
         ended: Exception | None = None
         try:
@@ -142,21 +143,37 @@ class CurveDriver(Generic[Step]):
         step = self._repeated(load, "return", UNKNOWN)
         if step.outcome == "held" or step.service_ended is not None:
             return
-        if not self._recorded:
-            at = self._rules.level_text(load.level)
-            self._say(f"  the service did not come back ({at}: {step.reason}); starting it anew")
-        self._renew()
+        self._renew(step, self._rules.level_text(load.level))
         self._repeated(load, "return", UNKNOWN)
 
-    def _renew(self) -> None:
-        if not self._recorded:  # those of an earlier call were allowed by that one
-            self._restarts += 1
+    def _renew(self, step: Step, at: str) -> None:
+        """Another service, since this one did not come back in `step`, or nothing is known of that."""
+        if not self._is_replayed:  # those of an earlier call were allowed by that one
+            self._refuse_renewal(step, at)
+        self._stack.renew()
+
+    def _refuse_renewal(self, step: Step, at: str) -> None:
+        """Raises RigError if it is not tailgate's to start anew, or was started too often."""
+        broke = step.outcome == "broke"
+        if not self._stack.starts_service:
+            told = "did not come back" if broke else "may not have come back"
+            raise RigError(
+                f"the service {told} ({at}: {step.reason}), and tailgate did not start it",
+                "bring it back, and go on with --resume",
+            )
+        self._restarts += broke
         if self._restarts > RESTARTS_MOST:
             raise RigError(
                 f"the service had to be started anew more than {RESTARTS_MOST} times",
                 "begin lower (--from), or look at the logs of the loads that broke",
             )
-        self._stack.renew()
+        told = "did not come back" if broke else "may not have come back"
+        self._say(f"  the service {told} ({at}: {step.reason}); starting it anew")
+
+    @property
+    def _is_replayed(self) -> bool:
+        """Whether the last step is one of an earlier call."""
+        return len(self._steps) <= self._replayed
 
     def _repeated(self, load: WantedLoad, purpose: StepPurpose, again: tuple[StepOutcome, ...]) -> Step:
         """The load, once more if the first ended as one of `again`."""
@@ -182,7 +199,16 @@ class CurveDriver(Generic[Step]):
         return step
 
     def _load(self, load: WantedLoad, purpose: StepPurpose) -> Step:
-        """Run a load, judge it and keep what it says."""
+        """Run a load, judge it and keep what it says. Raises RigError also where its files cannot be written or read,
+        since what was certified before stays."""
+        try:
+            return self._judged(load, purpose)
+        except UsageError as exc:
+            raise RigError(exc.message, exc.fix) from exc
+        except OSError as exc:
+            raise RigError(f"the load cannot be kept: {exc}", "free some space, and go on with --resume") from exc
+
+    def _judged(self, load: WantedLoad, purpose: StepPurpose) -> Step:
         spec, before = self._rules.spec(load, purpose), self._before(load)
         tick = self._ticker(spec, load, purpose)
         begun_s = self._clock_s()

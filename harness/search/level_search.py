@@ -138,15 +138,16 @@ Search = Generator[WantedLoad, Outcome, Bracket]
 def search_levels(scale: LevelScale, *, within: float, alpha: float) -> Search:
     """Search the levels of `scale` until the bracket is at most `within` wide (0.1 is 10 %)."""
     seen = _Seen()
-    ended_by = yield from _explore(seen, scale, within)
-    certified = yield from _certify(seen, _soaked_levels(seen, scale, within), alpha)
+    explored = yield from _explore(seen, scale, within)
+    soaked = _soaked_levels(seen, scale, within)
+    certified, highest = yield from _certify(seen, soaked, alpha)
     refuted = yield from _refute(_refuted_levels(seen, scale, within), alpha)
     refuted_soaks = [level for level in seen.broke if certified is not None and level <= certified]
     lowest = min((level for level in (refuted, *refuted_soaks) if level is not None), default=None)
     return Bracket(
         certified=certified,
         refuted=refuted,
-        ended_by=_ended_by(ended_by, certified, refuted),
+        ended_by=_ended_by(explored, highest, certified, refuted),
         explored_held=tuple(sorted(seen.held)),
         explored_broke=tuple(sorted(seen.broke)),
         undecided=tuple(sorted(seen.undecided)),
@@ -154,10 +155,18 @@ def search_levels(scale: LevelScale, *, within: float, alpha: float) -> Search:
     )
 
 
-def _ended_by(explored: EndedBy, certified: float | None, refuted: float | None) -> EndedBy:
+def _ended_by(explored: EndedBy, highest: Outcome | None, certified: float | None, refuted: float | None) -> EndedBy:
+    """`explored`: how the explorative loads ended, which prove nothing by themselves; `highest`: how the soak of the
+    highest level that held in them did."""
     if certified is not None and refuted is not None:
         return "bracket"  # also where every explorative load held, and a soak broke
-    return "undecided" if explored == "bracket" else explored
+    if explored == "nothing_holds":
+        return "nothing_holds" if refuted is not None else "undecided"
+    if explored not in ("to", "generator"):
+        return "undecided"
+    if highest == "generator" or (highest is None and explored == "generator"):
+        return "generator"
+    return explored if highest == "held" else "undecided"
 
 
 def _explore(seen: _Seen, scale: LevelScale, within: float) -> Generator[WantedLoad, Outcome, EndedBy]:
@@ -225,16 +234,20 @@ def _soaked_levels(seen: _Seen, scale: LevelScale, within: float) -> list[float]
     return levels
 
 
-def _certify(seen: _Seen, levels: Sequence[float], alpha: float) -> Generator[WantedLoad, Outcome, float | None]:
-    """The highest of the levels whose soak passes; None if none did."""
+def _certify(
+    seen: _Seen, levels: Sequence[float], alpha: float
+) -> Generator[WantedLoad, Outcome, tuple[float | None, Outcome | None]]:
+    """The highest of the levels whose soak passes, None if none did; and how the soak of the first ended."""
+    first: Outcome | None = None
     for tried, level in enumerate(levels):
         outcome = yield from _asked(WantedLoad("soak", level, alpha=alpha / 2**tried))
+        first = first or outcome
         if outcome == "held":
-            return level
+            return level, first
         if outcome == "broke":
             seen.broke.add(level)
             seen.held.discard(level)
-    return None
+    return None, first
 
 
 def _refuted_levels(seen: _Seen, scale: LevelScale, within: float) -> list[float]:

@@ -16,11 +16,15 @@ from harness.search.witnesses.call_limit import PLATEAU, limited_calls
 
 BUSY: Final = 0.9
 """The share of its cores, or a thread's share of one core, from which on the processor is the limit."""
+NEVER_IDLE: Final = 0.95
+"""A thread that ran or waited for a core for this share of the time is the limit too, where it ran for `RAN_LEAST`."""
+RAN_LEAST: Final = 0.8
 WORKED_LEAST: Final = 0.6
 """A queue in front of a processor fails its gate before that is busy all the time. So it is the limit too if it was
 busy for this share at the lowest rate that broke, and for `BUSY` at the highest."""
 AT_CAPACITY: Final = 0.95
-"""The share of a fake's `capacity` from which on it was full."""
+"""A fake was full if so large a share of its `capacity` was with it on average, calls that waited there included. For a
+moment it is full at any load."""
 GREW: Final = 1.2
 REFUSED_LEAST: Final = 0.01
 """The share of a load's requests from which on those that found no connection stopped the service."""
@@ -31,6 +35,8 @@ GREW_LEAST: Final = 2
 """One more helper thread is no pool that carries the requests."""
 SLOWER: Final = 1.5
 """An upstream whose own time grew by this factor is slower."""
+SLOWER_SHARE: Final = 0.25
+"""It stopped the service if its own growth is this share of what the requests' mean time grew by."""
 NOT_KNOWN: Final = Limiter(kind="not_known", witness="not known: nothing that can be seen from outside reached a bound")
 
 
@@ -81,22 +87,27 @@ def _cpu(broke: LoadStep, busy: LoadStep, cores: float | None) -> Limiter | None
 
 def _one_thread(broke: LoadStep, busy: LoadStep) -> Limiter | None:
     at_broke, share = broke.busiest_thread, busy.busiest_thread
-    if at_broke is None or share is None or at_broke < WORKED_LEAST or share < BUSY:
+    if at_broke is None or share is None or at_broke < WORKED_LEAST:
         return None
-    before = "" if busy is broke else f", and for {100 * at_broke:.0f} % at {broke.rate_per_s:g}/s"
+    waited = busy.busiest_waited or 0.0
+    if share < BUSY and (share < RAN_LEAST or share + waited < NEVER_IDLE):
+        return None
+    wait = "" if share >= BUSY else f", and without a core for {100 * waited:.0f} %,"
+    before = "" if busy is broke else f", busy for {100 * at_broke:.0f} % at {broke.rate_per_s:g}/s"
     witness = (
-        f"one thread at a time: busy for {100 * share:.0f} % of the time at {busy.rate_per_s:g}/s{before} "
+        f"one thread at a time: busy for {100 * share:.0f} % of the time{wait} at {busy.rate_per_s:g}/s{before} "
         "(an event loop, or an interpreter's global lock)"
     )
-    return Limiter(kind="one_thread", witness=witness, figures={"busiest_thread": share})
+    return Limiter(kind="one_thread", witness=witness, figures={"busiest_thread": share, "busiest_waited": waited})
 
 
 def _upstream_capacity(broke: LoadStep, capacities: dict[str, int]) -> Limiter | None:
     for upstream in broke.upstreams:
         capacity = capacities.get(upstream.name)
-        if capacity and upstream.in_flight_most is not None and upstream.in_flight_most >= AT_CAPACITY * capacity:
-            witness = f"{upstream.name}: {upstream.in_flight_most} calls at once, and the fake works on {capacity}"
-            figures = {"in_flight_most": float(upstream.in_flight_most), "capacity": float(capacity)}
+        mean = upstream.in_flight_mean
+        if capacity and mean is not None and mean >= AT_CAPACITY * capacity:
+            witness = f"{upstream.name}: {mean:.1f} calls at once on average, and the fake works on {capacity}"
+            figures = {"in_flight_mean": mean, "capacity": float(capacity)}
             return Limiter(kind="upstream_capacity", witness=witness, figures=figures)
     return None
 
@@ -107,7 +118,9 @@ def _upstream_slower(first: LoadStep | None, broke: LoadStep) -> Limiter | None:
     earlier = {upstream.name: upstream.p50_ms for upstream in first.upstreams}
     for upstream in broke.upstreams:
         before_ms = earlier.get(upstream.name)
-        if before_ms and upstream.p50_ms and upstream.p50_ms >= SLOWER * before_ms and upstream.p50_ms - before_ms > 1:
+        if not before_ms or not upstream.p50_ms or upstream.p50_ms < SLOWER * before_ms:
+            continue
+        if upstream.p50_ms - before_ms > max(1.0, SLOWER_SHARE * (_mean_ms(broke) - _mean_ms(first))):
             witness = (
                 f"{upstream.name}: its own time grew from {before_ms:.0f} ms at {first.rate_per_s:g}/s to "
                 f"{upstream.p50_ms:.0f} ms at {broke.rate_per_s:g}/s"
@@ -115,6 +128,11 @@ def _upstream_slower(first: LoadStep | None, broke: LoadStep) -> Limiter | None:
             figures = {"before_ms": before_ms, "p50_ms": upstream.p50_ms}
             return Limiter(kind="upstream_slower", witness=witness, figures=figures)
     return None
+
+
+def _mean_ms(step: LoadStep) -> float:
+    """The mean time of a request, by Little's law."""
+    return 1000 * step.in_flight_mean / step.rate_per_s
 
 
 def _upstream_calls(before: LoadStep | None, broke: LoadStep, overloaded: LoadStep) -> Limiter | None:
@@ -145,15 +163,16 @@ def _count(
         return None
     at_first, at_broke, at_most = values
     grew = at_broke >= GREW * at_first and overloaded.in_flight_mean >= GREW * before.in_flight_mean
-    if not grew or at_most > PLATEAU * at_broke or overloaded is broke:
+    if not grew or max(at_most, at_broke) > PLATEAU * min(at_most, at_broke) or overloaded is broke:
         return None
     if at_broke - at_first < max(GREW_LEAST, CARRIED_LEAST * (before.in_flight_mean - first.in_flight_mean)):
         return None
     if what == "sockets" and overloaded.in_flight_mean <= at_most:
         return None  # each request has one of its own, so their number is that of the requests that came in time
+    then = "no more" if at_most <= at_broke else at_most
     witness = (
-        f"{what}: {at_most} at {broke.rate_per_s:g}/s and no more at {overloaded.rate_per_s:g}/s, while requests in "
+        f"{what}: {at_broke} at {broke.rate_per_s:g}/s and {then} at {overloaded.rate_per_s:g}/s, while requests in "
         f"flight rose to {overloaded.in_flight_mean:.0f}"
     )
-    figures = {f"{what}_most": float(at_most), "in_flight_mean": overloaded.in_flight_mean}
+    figures = {f"{what}_most": float(max(at_broke, at_most)), "in_flight_mean": overloaded.in_flight_mean}
     return Limiter(kind="threads" if what == "threads" else "sockets", witness=witness, figures=figures)

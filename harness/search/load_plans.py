@@ -38,30 +38,34 @@ class CurveGates:
 
 
 def health_gates(plan: Plan) -> CurveGates:
-    """The gates on the whole load and the baseline; those on the faults' windows if there are none."""
-    own = over_the_whole(plan, ("whole", "baseline"))
+    """Of a search over rates: the gates on the whole load and the baseline; those on the faults' windows if there are
+    none."""
+    own = over_the_whole(plan, ("whole", "baseline"), rates_vary=True)
     if own:
         return CurveGates(own)
-    return CurveGates(over_the_whole(plan, tuple(fault.name for fault in plan.faults)), borrowed=True)
+    of_faults = tuple(fault.name for fault in plan.faults)
+    return CurveGates(over_the_whole(plan, of_faults, rates_vary=True), borrowed=True)
 
 
 def fault_gates(plan: Plan, fault: str) -> CurveGates:
-    """The gates on the fault's window; those of health if it has none of its own."""
-    own = over_the_whole(plan, (fault,))
-    return CurveGates(own) if own else CurveGates(over_the_whole(plan, ("whole", "baseline")), borrowed=True)
+    """Of a search over rates: the gates on the fault's window; those of health if it has none of its own."""
+    own = over_the_whole(plan, (fault,), rates_vary=True)
+    return CurveGates(own) if own else CurveGates(health_gates(plan).gates, borrowed=True)
 
 
-def not_judged(plan: Plan) -> dict[str, str]:
-    """The gates that no curve judges, with the reason."""
+def not_judged(plan: Plan, *, rates_vary: bool = False) -> dict[str, str]:
+    """The gates that no curve judges, with the reason. `rates_vary`: the search changes the rate."""
     found = {}
     for planned in plan.gates:
-        if (reason := why_not_judged(planned)) is not None:
+        if (reason := why_not_judged(planned, rates_vary=rates_vary)) is not None:
             found[planned.text] = reason
     return found
 
 
-def why_not_judged(planned: PlannedGate) -> str | None:
+def why_not_judged(planned: PlannedGate, *, rates_vary: bool = False) -> str | None:
     gate = parse_gate(planned.text)
+    if rates_vary and gate.limits_rate:
+        return "its limit is a rate, and the search changes the rate"
     if gate.phase.startswith("after "):
         return "a fault is on for its whole curve, so nothing comes after it"
     if gate.unfit_for_one_rate:
@@ -73,11 +77,11 @@ def why_not_judged(planned: PlannedGate) -> str | None:
     return None
 
 
-def over_the_whole(plan: Plan, phases: tuple[str, ...]) -> tuple[PlannedGate, ...]:
+def over_the_whole(plan: Plan, phases: tuple[str, ...], *, rates_vary: bool = False) -> tuple[PlannedGate, ...]:
     """The gates on these phases that a search can judge, without their phases; each text once."""
     texts: dict[str, PlannedGate] = {}
     for planned in plan.gates:
-        if parse_gate(planned.text).phase in phases and why_not_judged(planned) is None:
+        if parse_gate(planned.text).phase in phases and why_not_judged(planned, rates_vary=rates_vary) is None:
             text = _DURING.sub("", planned.text)
             texts.setdefault(text, planned.model_copy(update={"text": text}))
     return tuple(texts.values())
@@ -114,7 +118,7 @@ def refuse_unsearchable(plan: Plan) -> None:
     """Raises UsageError if the scenario has no rate that a search could change, or no gate that it could judge."""
     refuse_without_rate(plan)
     if not health_gates(plan).gates:
-        listed = "; ".join(f"`{text}`: {reason}" for text, reason in not_judged(plan).items())
+        listed = "; ".join(f"`{text}`: {reason}" for text, reason in not_judged(plan, rates_vary=True).items())
         raise UsageError(
             f"no gate of this scenario can be judged at one rate after another ({listed or 'it has none'})",
             "add a gate on the whole load, such as `p99 < 1s` or `errors < 1%`",

@@ -46,18 +46,14 @@ def search_folder(out: Path, name: str, resume: Path | None, asked: AskedSearch)
 
 
 def recorded_by_curve(
-    folder: Path, command: str, read: Callable[[Path], Sequence[Line]], curves: Sequence[CurveKey], fix: str
+    folder: Path, read: Callable[[Path], Sequence[Line]], curves: Sequence[CurveKey], fix: str
 ) -> dict[CurveKey, list[Line]]:
-    """The recorded steps of every curve of a search. Raises UsageError if the folder has none, or, with this `fix`, if
-    it has those of other curves."""
+    """The recorded steps of every curve of a search; none of one that was interrupted before its first had ended.
+    Raises UsageError if they cannot be read, or, with this `fix`, if the folder has those of other curves."""
     try:
         lines = read(folder)
     except (OSError, ValueError) as exc:
         raise UsageError(f"the steps in {folder} cannot be read: {exc}", "search anew") from exc
-    if not lines:
-        raise UsageError(
-            f"{folder} holds no steps of a search", f"give the directory of a `tailgate {command}` that was interrupted"
-        )
     for line in lines:
         if line.curve not in curves:
             name = ", ".join(part or "health" for part in line.curve)

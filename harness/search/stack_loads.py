@@ -25,7 +25,7 @@ from harness.rundir.planned.fault import PlannedFault
 from harness.scenario.planner import make_plan
 from harness.scenario.planning.compile import with_room_for
 from harness.search.load_plans import load_plan
-from harness.search.witnesses.thread_load import ThreadLoad
+from harness.search.witnesses.thread_load import BusiestThread, ThreadLoad
 from harness.stack.client import StackClient
 from harness.stack.events import ChildStarted
 from harness.stack.processes.fd_limits import fit_slots
@@ -59,10 +59,10 @@ class LoadSpec:
 
 @dataclass(frozen=True, slots=True)
 class LoadRun:
-    """A load that is over: where its evidence is, and what its busiest thread used of a core (None: unknown)."""
+    """A load that is over: where its evidence is, and the service's busiest thread (None: unknown)."""
 
     run_dir: Path
-    busiest_thread: float | None
+    busiest: BusiestThread | None
 
 
 class StackLoads:
@@ -115,6 +115,11 @@ class StackLoads:
         if self._session.stopper.asked:
             raise Interrupted("the search was stopped; what it has certified is kept")
         return LoadRun(run_dir, threads.busiest)
+
+    @property
+    def starts_service(self) -> bool:
+        """Whether the service is one that `renew` starts anew; else it is somewhere and stays as it is."""
+        return self._cell.loaded.scenario.service.url is None
 
     def count_from(self, number: int) -> None:
         """Number the loads from here on, after those of a search that is taken up again."""

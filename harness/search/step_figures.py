@@ -75,7 +75,7 @@ def step_of(
     """
     evidence = Evidence.load(run.run_dir)
     pool = Pool((*before, evidence))
-    judged = _judge(pool, evidence, load, rules or LoadRules())
+    judged = _judge(pool, evidence, load, purpose, rules or LoadRules())
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     inside = (rows["intended_ns"] >= begin_ns) & (rows["intended_ns"] < end_ns)
@@ -108,7 +108,8 @@ def step_of(
         nothing_for=judged.nothing_for if inside.any() else None,
         gates=judged.gates,
         cpu_cores=_cores(readings),
-        busiest_thread=run.busiest_thread,
+        busiest_thread=run.busiest and run.busiest.busy,
+        busiest_waited=run.busiest and run.busiest.waited,
         load_cores=_load_cores(evidence, begin_ns, end_ns),
         threads_most=_most(readings.threads),
         sockets_most=_most(readings.sockets),
@@ -118,7 +119,7 @@ def step_of(
     return step, evidence
 
 
-def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, rules: LoadRules) -> _Judged:
+def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, purpose: StepPurpose, rules: LoadRules) -> _Judged:
     begin_ns, end_ns = _span(evidence)
     rows = evidence.samples
     unfinished = int((rows["outcome"] == Outcome.UNFINISHED).sum())
@@ -156,7 +157,7 @@ def _judge(pool: Pool, evidence: Evidence, load: WantedLoad, rules: LoadRules) -
     if not full and (broken := _rig_reason(results, rules.excusing)):
         return _Judged("generator", broken, gates, queue is None)
     nothing = next((one.finding.reason for one in verdicts if not one.finding.n), None)
-    outcome, reason = _by_gates(gates, judged.gates, certifies=load.alpha is not None)
+    outcome, reason = _by_gates(gates, judged.gates, certifies=load.alpha is not None, is_return=purpose == "return")
     if outcome == "undecided" and rules.explains:
         reason = next((f"{reason}: {one.reason}" for one in findings if one.verdict == "inconclusive"), reason)
     if queue is not None and (queue.is_sure or outcome != "broke"):
@@ -205,8 +206,10 @@ def _rig_reason(results: Results, excusing: tuple[str, ...]) -> str:
 
 
 def _by_gates(
-    gates: tuple[StepGate, ...], verdicts: Sequence[GateVerdict], *, certifies: bool
+    gates: tuple[StepGate, ...], verdicts: Sequence[GateVerdict], *, certifies: bool, is_return: bool
 ) -> tuple[StepOutcome, str]:
+    """`is_return`: a load of some seconds, which may have nothing for a gate on a rare request. What the other gates
+    say of the service is enough there."""
     if certifies:
         failed = [gate.text for gate in gates if gate.verdict == "fail"]
         open_ = [gate.text for gate in gates if gate.verdict == "inconclusive"]
@@ -214,7 +217,7 @@ def _by_gates(
             return "broke", f"`{failed[0]}` failed"
         return ("undecided", f"`{open_[0]}` is undecided") if open_ else ("held", "every gate passed")
     nothing = [one.planned.text for one in verdicts if not one.finding.n]
-    if nothing:
+    if nothing and not (is_return and len(nothing) < len(verdicts)):
         return "undecided", f"nothing came that `{nothing[0]}` could judge"
     broken = [gate.text for gate in gates if gate.breaks]
     return ("broke", f"`{broken[0]}` did not hold") if broken else ("held", "every gate held")

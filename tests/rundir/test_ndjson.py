@@ -15,7 +15,7 @@ from harness.rundir.canaries import Refused, read_canaries
 from harness.rundir.detections import Mention, read_detections
 from harness.rundir.incomplete import IncompleteAnswer, index_name, read_incomplete
 from harness.rundir.journal import Entry, read_journal
-from harness.rundir.ndjson import DamagedLine, read_ndjson, readable_lines
+from harness.rundir.ndjson import DamagedLine, append_line, read_ndjson, readable_lines
 from harness.rundir.unmatched import Unmatched, read_unmatched
 
 DAMAGE = (
@@ -165,3 +165,23 @@ def test_what_only_people_read_is_read_as_far_as_it_goes(tmp_path: Path) -> None
     (tmp_path / index_name(1)).write_text(f"nonsense\n{answer.model_dump_json()}\n", encoding="utf-8")
     assert read_unmatched(tmp_path) == (call,)
     assert read_incomplete(tmp_path, 2) == (answer,)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "3\n"),
+        ("1\n2\n", "1\n2\n3\n"),
+        ("1\n2", "1\n2\n3\n"),
+        ("1\nx2", "1\n3\n"),
+        ("x", "3\n"),
+    ],
+    ids=["new", "whole", "without its end", "cut short", "nothing else"],
+)
+def test_a_line_is_added_behind_one_that_was_cut_short(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "lines.ndjson"
+    if before:
+        path.write_text(before)
+    append_line(path, "3", int)
+    assert path.read_text() == after
+    assert [*read_ndjson(path, int, "a number")][-1] == 3

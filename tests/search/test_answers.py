@@ -75,7 +75,7 @@ def test_a_share_above_the_limit_is_decided_by_a_fail() -> None:
 
 def test_a_share_at_the_limit_is_decided_by_no_soak() -> None:
     said = would_decide([soak(20, "undecided", gate("inconclusive", exceeded=24))], PLAN)
-    assert said.endswith("no soak of a day would decide it: its share is at the limit")
+    assert said.endswith("no load of a day would decide it: its share is at the limit")
 
 
 def test_a_gate_that_no_share_decides_needs_twice_the_load() -> None:
@@ -90,13 +90,46 @@ def test_the_highest_undecided_rate_is_the_one_that_is_spoken_of() -> None:
     )
 
 
-def test_where_a_soak_passed_nothing_is_missing() -> None:
-    assert would_decide([soak(36, "undecided", gate("inconclusive")), soak(20, "held", gate("pass"))], PLAN) == ""
+def refute(rate_per_s: float, outcome: str, *gates: StepGate) -> LoadStep:
+    return step(rate_per_s, outcome, purpose="refute", alpha=0.05, seconds=60.0, gates=gates)
+
+
+def test_with_both_certificates_nothing_is_missing() -> None:
+    certified = [soak(36, "undecided", gate("inconclusive")), soak(20, "held", gate("pass"))]
+    assert would_decide([*certified, refute(64.8, "broke")], PLAN) == ""
     assert would_decide([step(20), step(36, "broke")], PLAN) == ""
 
 
+def test_a_higher_rate_whose_soak_was_undecided_is_missing_where_nothing_is_refuted() -> None:
+    said = would_decide([soak(36, "undecided", gate("inconclusive", exceeded=19)), soak(20, "held")], PLAN)
+    assert said.startswith("at 36/s 2m 00s left `p99 < 300ms`") and "--soak" in said
+
+
+def test_a_load_that_was_to_fail_says_how_long_it_would_have_to_be() -> None:
+    held = soak(20, "held", gate("pass"))
+    said = would_decide([held, refute(36, "undecided", gate("inconclusive", exceeded=40, n=2_000))], PLAN)
+    assert said.startswith("at 36/s 60.0 s left `p99 < 300ms` (40 of 2,000") and "--step" in said
+    assert would_decide([held, refute(36, "held"), refute(40, "held")], PLAN) == (
+        "the loads that were to fail held, up to 40/s; --from 40/s goes on there"
+    )
+
+
+def test_a_load_that_was_run_once_more_has_no_word_in_it() -> None:
+    late = step(36, "generator", reason="late")
+    rising = step(36, "undecided", reason="not stationary")
+    broke = step(36, "broke")
+    assert would_decide([late, broke, rising, broke], PLAN) == ""
+    assert would_decide([rising], PLAN) == "", "a queue is no want of requests"
+
+
+def test_an_undecided_soak_without_an_open_gate_has_its_reason() -> None:
+    queue = soak(20, "undecided", gate("pass"), reason="not stationary: it still rose")
+    assert would_decide([queue], PLAN) == "at 20/s 2m 00s left it undecided: not stationary: it still rose"
+
+
 def test_loads_in_which_nothing_could_be_judged_need_a_higher_rate() -> None:
-    nothing = step(1, "undecided", reason="nothing came that `p99 of azure < 1s` could judge")
+    why = "nothing came that `p99 of azure < 1s` could judge"
+    nothing = step(1, "undecided", reason=why, nothing_for=why)
     assert would_decide([nothing], PLAN) == (
         "at 1/s nothing came that `p99 of azure < 1s` could judge; a higher --from would decide it"
     )

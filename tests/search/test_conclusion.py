@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from harness.rundir.results import Machine, ScenarioRef, Tool
 from harness.rundir.searches.capacity import CapacityResults, Limiter, RateCurve
 from harness.rundir.yardstick import Yardstick
 from harness.search.answers.conclusion import compare, sentence_of, verdict_of
+from harness.search.capacity_run import allowed_cores
 
 THREADS = Limiter(kind="threads", witness="threads: 256 at 200/s and no more at 300/s")
 NOT_KNOWN = Limiter(kind="not_known", witness="not known")
@@ -54,8 +57,11 @@ def test_the_sentence() -> None:
     both = [curve(180, 200, limiter=THREADS), curve(140, 160, "azure-slow")]
     assert sentence_of(both) == (
         "carries 180/s and not 200/s; with azure-slow on 140/s and not 160/s; "
-        "what stops it is threads: 256 at 200/s and no more at 300/s"
+        "what stops it in health is threads: 256 at 200/s and no more at 300/s; "
+        "what stops it with azure-slow on is not known"
     )
+    assert sentence_of([curve(180, 200), curve(140, 160, "azure-slow")]).endswith("160/s; what stops it is not known")
+    assert sentence_of(both[:1]).endswith("200/s; what stops it is threads: 256 at 200/s and no more at 300/s")
     assert sentence_of([curve(180, None, at_least=True, ended_by="generator")]) == (
         "carries at least 180/s (the load generator ended here)"
     )
@@ -70,6 +76,23 @@ def test_it_fell_where_what_fails_now_is_well_below_what_passed_before() -> None
     )  # fmt: skip
     verdict, told = compare([curve(165, 181)], machine(), base, 0.1)
     assert (verdict, told) == ("pass", "health: 180/s before, 165/s and not 181/s now")
+
+
+@pytest.mark.parametrize(
+    ("head", "verdict", "says"),
+    [
+        ([curve(170, None, at_least=True, ended_by="to")], "pass", "180/s before, at least 170/s now"),
+        ([curve(20, None, at_least=True, ended_by="generator")], "inconclusive", "whether health fell is not known"),
+        ([curve(None, None, ended_by="undecided")], "inconclusive", "whether health fell is not known"),
+        ([curve(170, 190), curve(90, 100, "gcp-slow")], "pass", "azure-slow: only in the baseline"),
+        ([curve(170, 190), curve(90, 100, "oci-slow")], "pass", "oci-slow: nothing is certified in the baseline"),
+        ([curve(90, 100, "oci-slow")], "inconclusive", "nothing is certified in the baseline"),
+    ],
+)
+def test_what_could_not_be_compared_is_no_pass(head: list[RateCurve], verdict: str, says: str) -> None:
+    base = results(curve(180, 200), curve(100, 120, "azure-slow"), curve(None, None, "oci-slow"))
+    found, told = compare(head, machine(), base, 0.1)
+    assert found == verdict and says in told
 
 
 @pytest.mark.parametrize(
@@ -89,3 +112,13 @@ def test_unlike_machines_are_not_compared(other: Machine, says: str) -> None:
 def test_a_baseline_of_other_curves_is_refused() -> None:
     with pytest.raises(UsageError, match="none of these curves"):
         compare([curve(10, 12)], machine(), results(curve(180, 200, "azure-slow")), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"), [("max 100000\n", None), ("150000 100000\n", 1.5), ("50000 100000\n", 0.5), ("", None)]
+)
+def test_the_cores_of_a_quota_are_no_whole_number(tmp_path: Path, quota: str, cores: float | None) -> None:
+    (tmp_path / "cpu.max").write_text(quota)
+    own = len(os.sched_getaffinity(0))
+    assert allowed_cores(tmp_path / "cpu.max") == (own if cores is None else min(own, cores))
+    assert allowed_cores(tmp_path / "none") == own

@@ -35,6 +35,8 @@ Says = Callable[[WantedLoad, int], str | Exception]
 class MadeUpStack:
     """Runs nothing. `number`: of the last load; `renewed`: before which loads the service was started anew."""
 
+    starts_service = True
+
     def __init__(self, number: int = 0, dies: Callable[[LoadSpec], bool] = lambda _: False) -> None:
         self.number = number
         self.renewed: list[int] = []
@@ -145,6 +147,13 @@ def collapses(case: Case) -> Says:
     return lambda _load, number: "broke" if number > 2 and number not in case.stack.renewed else ""
 
 
+@pytest.mark.parametrize("failure", [UsageError("no room for it", "free some"), OSError(28, "No space left on device")])
+def test_a_load_that_cannot_be_kept_ends_the_search_with_what_it_has(case: Case, failure: Exception) -> None:
+    found = case.search(after(3, failure))
+    assert isinstance(found.ended, RigError) and len(found.steps) == 3
+    assert case.recorded() == list(found.steps)
+
+
 def test_a_failure_of_the_rig_ends_the_search_and_is_handed_on(case: Case) -> None:
     found = case.search(after(3, RigError("no")))
     assert isinstance(found.ended, RigError) and len(found.steps) == 3 and found.bracket is None
@@ -154,7 +163,7 @@ def test_a_service_that_never_comes_back_is_started_anew_so_often_and_no_more(ca
     found = case.search(collapses(case))
     assert isinstance(found.ended, RigError) and "more than 3 times" in found.ended.message
     assert len(case.stack.renewed) == RESTARTS_MOST
-    assert sum("starting it anew" in text for text in case.said) == RESTARTS_MOST + 1
+    assert sum("starting it anew" in text for text in case.said) == RESTARTS_MOST
 
 
 def test_a_search_that_is_taken_up_after_its_last_restart_goes_on(case: Case) -> None:
@@ -164,12 +173,42 @@ def test_a_search_that_is_taken_up_after_its_last_restart_goes_on(case: Case) ->
     assert len(again.steps) > len(found.steps) and again.steps[: len(found.steps)] == found.steps
     if case.of_rates:
         assert isinstance(again.ended, RigError), "no call goes on without end"
-        assert len(case.stack.renewed) == 2 * RESTARTS_MOST
+        assert len(case.stack.renewed) == 2 * RESTARTS_MOST + 1
     else:
         assert (again.ended, again.bracket) == (None, None), "it does not hold without the fault, so it is given up"
         assert len(case.stack.renewed) == RESTARTS_MOST + 1
     well = case.search(recorded=found.steps, number=len(found.steps))
     assert well.ended is None and well.bracket is not None
+
+
+def test_a_service_that_is_not_ours_ends_the_search_until_somebody_brought_it_back(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MadeUpStack, "starts_service", False)
+    first = [each.purpose for each in case.search().steps].index("return")
+    case.forget()
+    found = case.search(lambda _load, number: "broke" if number > first else "")
+    assert isinstance(found.ended, RigError) and "tailgate did not start it" in found.ended.message
+    assert "--resume" in found.ended.fix
+    assert case.stack.renewed == [] and not any("anew" in text for text in case.said)
+    well = case.search(recorded=case.recorded(), number=len(found.steps))
+    assert well.ended is None and well.bracket is not None
+
+
+def test_a_return_of_which_nothing_is_known_costs_no_restart_of_those_that_are_allowed(case: Case) -> None:
+    returned: list[int] = []
+
+    def says(load: WantedLoad, number: int) -> str:
+        is_return = load.alpha is None and number in returned
+        return "undecided" if is_return else ""
+
+    whole = case.search()
+    returned = [number for number, each in enumerate(whole.steps, 1) if each.purpose == "return"]
+    returned = [*range(returned[0], returned[0] + 2)]
+    case.forget()
+    found = case.search(says)
+    assert found.ended is None and len(case.stack.renewed) == 1
+    assert sum("may not have come back" in text for text in case.said) == 1
 
 
 @pytest.mark.parametrize("outcome", UNKNOWN)

@@ -243,3 +243,43 @@ def test_what_is_undecided_at_the_least_level_is_not_said_to_hold_nothing() -> N
 def test_loads_that_are_used_up_above_the_least_level_say_nothing_of_it() -> None:
     bracket, asked = searched(carries(0), first_per_s=1e12)
     assert bracket.ended_by == "undecided" and min(load.level for load in asked) > 1
+
+
+def ending(
+    explore: dict[float, Outcome], soak: dict[float, Outcome], refute: dict[float, Outcome], most: float | None = None
+) -> Bracket:
+    """The search from 20/s whose loads end so by purpose and rate; those that are not given hold."""
+    given = {"explore": explore, "soak": soak, "refute": refute}
+    search = search_levels(LevelScale.of_rates(20, most), within=0.1, alpha=0.05)
+    load = next(search)
+    while True:
+        try:
+            load = search.send(given[load.purpose].get(load.level, "held"))
+        except StopIteration as stop:
+            bracket: Bracket = stop.value
+            return bracket
+
+
+@pytest.mark.parametrize(
+    ("soak", "refute", "ended_by", "certified"),
+    [
+        ({}, {}, "to", 100),
+        ({100: "broke"}, {100: "undecided"}, "undecided", 64.8),
+        ({100: "broke"}, {100: "broke"}, "bracket", 64.8),
+        ({100: "undecided"}, {}, "undecided", 64.8),
+        ({100: "generator"}, {}, "generator", 64.8),
+    ],
+)
+def test_at_least_needs_the_highest_rate_certified(
+    soak: dict[float, Outcome], refute: dict[float, Outcome], ended_by: str, certified: float
+) -> None:
+    found = ending({}, soak, refute, most=100)
+    assert (found.ended_by, found.certified) == (ended_by, certified)
+    assert found.at_least == (ended_by in ("to", "generator"))
+
+
+def test_explorative_loads_alone_do_not_show_that_nothing_holds() -> None:
+    broken: dict[float, Outcome] = {20: "broke", 11.1: "broke", 3.43: "broke", 1: "broke"}
+    assert ending(broken, {}, {}).ended_by == "undecided"
+    shown = ending(broken, {}, {1: "broke"})
+    assert (shown.ended_by, shown.refuted) == ("nothing_holds", 1)

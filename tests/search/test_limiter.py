@@ -34,7 +34,18 @@ def test_one_thread_of_two_cores() -> None:
     found = limiter_of([step(10), step(40, "broke", cpu_cores=1.0, busiest_thread=0.97)], cores=2, capacities={})
     assert found.kind == "one_thread"
     assert "busy for 97 % of the time at 40/s" in found.witness
-    assert found.figures == {"busiest_thread": 0.97}
+    assert found.figures == {"busiest_thread": 0.97, "busiest_waited": 0.0}
+
+
+@pytest.mark.parametrize(("waited", "kind"), [(0.1, "one_thread"), (0.02, "not_known")])
+def test_a_thread_that_never_idled_is_the_limit_on_a_machine_that_had_no_core_for_it(waited: float, kind: str) -> None:
+    broke = {"busiest_thread": 0.84, "busiest_waited": 0.08}
+    most = {"busiest_thread": 0.888, "busiest_waited": waited}
+    steps = [step(10), step(40, "broke", **broke), step(60, "broke", **most)]
+    found = limiter_of(steps, cores=2, capacities={})
+    assert found.kind == kind
+    if kind == "one_thread":
+        assert "busy for 89 % of the time, and without a core for 10 %, at 60/s, busy for 84 % at 40/s" in found.witness
 
 
 def test_a_queue_fails_before_its_processor_is_busy_all_the_time() -> None:
@@ -56,14 +67,31 @@ def test_a_queue_fails_before_its_processor_is_busy_all_the_time() -> None:
 
 
 def test_a_fake_that_is_full() -> None:
-    full = {"upstreams": (upstream(in_flight_most=8),)}
+    full = {"upstreams": (upstream(in_flight_most=20, in_flight_mean=12.5),)}
     assert stopped_by(**{**same(), "broke": full}) == "upstream_capacity"
+    for_a_moment = {"upstreams": (upstream(in_flight_most=8, in_flight_mean=3.0),)}
+    assert stopped_by(**{**same(), "broke": for_a_moment}) == "not_known"
 
 
 def test_an_upstream_that_became_slower() -> None:
     fast, slow = {"upstreams": (upstream(p50_ms=50.0),)}, {"upstreams": (upstream(p50_ms=90.0),)}
     assert stopped_by(first=fast, held=fast, broke=slow, most=slow) == "upstream_slower"
     assert stopped_by(**same(**fast)) == "not_known"
+
+
+def test_an_upstream_whose_growth_explains_little_is_not_named() -> None:
+    """Its millisecond is no reason for the two seconds of the requests."""
+    fast, slow = {"upstreams": (upstream(p50_ms=1.0),)}, {"upstreams": (upstream(p50_ms=2.1),), "in_flight_mean": 80.0}
+    assert stopped_by(first=fast, held=fast, broke=slow, most=slow) == "not_known"
+
+
+def test_a_number_of_threads_that_fell_did_not_stand_still() -> None:
+    def has(threads: int, in_flight: float) -> dict[str, Any]:
+        return {"threads_most": threads, "in_flight_mean": in_flight}
+
+    loads = {"first": has(10, 5), "held": has(100, 60)}
+    assert stopped_by(**loads, broke=has(256, 300), most=has(250, 900)) == "threads"
+    assert stopped_by(**loads, broke=has(300, 300), most=has(150, 900)) == "not_known"
 
 
 FULL: dict[str, Any] = {"open_most": 5, "open_mean": 4.9, "open_limit": 5, "refill_ratio": 0.1}

@@ -11,6 +11,8 @@ from harness.rundir.phases import planned_phases
 from harness.rundir.plan import LoadPlan, Plan
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
+from harness.search.capacity import RateLoads, Settings
+from harness.search.level_search import WantedLoad
 from harness.search.load_plans import fault_gates, health_gates, load_plan, not_judged, refuse_unsearchable
 
 SCENARIO = """\
@@ -55,6 +57,32 @@ def test_each_borrows_the_gates_of_the_other_if_it_has_none(tmp_path: Path) -> N
     only_health = planned(tmp_path, "p99 < 2s")
     assert texts(fault_gates(only_health, "azure-latency")) == ["p99 < 2s"]
     assert fault_gates(only_health, "azure-latency").borrowed
+
+
+def test_a_fault_without_gates_borrows_what_health_borrows(tmp_path: Path) -> None:
+    """The only gate is on another fault; without one, every load would hold."""
+    plan = planned(tmp_path, "p99 < 4s during azure-latency")
+    other = plan.faults[0].model_copy(update={"name": "azure-other"})
+    gates = fault_gates(plan.model_copy(update={"faults": (*plan.faults, other)}), "azure-other")
+    assert (texts(gates), gates.borrowed) == (["p99 < 4s"], True)
+
+
+def test_a_gate_whose_limit_is_a_rate_is_judged_at_one_rate_only(tmp_path: Path) -> None:
+    plan = planned(tmp_path, "p99 < 2s, throughput > 39/s")
+    assert texts(health_gates(plan)) == ["p99 < 2s"]
+    assert not_judged(plan, rates_vary=True) == {
+        "throughput > 39/s": "its limit is a rate, and the search changes the rate"
+    }
+    assert not_judged(plan) == {}
+
+
+def test_a_load_between_others_is_as_long_as_its_gates_need(tmp_path: Path) -> None:
+    settings = Settings(40, None, within=0.1, refute_ms=60_000, soak_ms=120_000, alpha=0.05)
+    short = RateLoads(planned(tmp_path, "p99 < 2s"), None, settings)
+    long = RateLoads(planned(tmp_path, "p99 < 2s, cpu < 50ms"), None, settings)
+    lengths = [each.spec(WantedLoad("explore", 40), "return").judged_ms for each in (short, long)]
+    assert lengths == [4_000, 10_000]
+    assert long.times.return_ms == 15_000
 
 
 def test_what_no_load_at_one_rate_can_judge_is_listed_with_its_reason(tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ import pytest
 
 from harness.errors import UsageError
 from harness.rundir.plan import Plan
+from harness.rundir.searches.capacity import RecordedStep
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
+from harness.search.capacity import read_steps
 from harness.search.search_folder import asked_search, search_folder
+from tests.search.steps import step
 
 SETTINGS = {"soak_ms": 15_000.0, "to_per_s": None}
 
@@ -68,3 +71,11 @@ def test_another_command_and_a_directory_of_no_search_are_refused(plan: Plan, tm
         again(folder, plan, command="frontier")
     with pytest.raises(UsageError, match="does not say what was searched there"):
         again(tmp_path, plan)
+
+
+def test_a_search_that_was_interrupted_in_its_first_load_goes_on(plan: Plan, tmp_path: Path) -> None:
+    folder = again(begun(tmp_path, plan), plan)
+    assert read_steps(folder, (None, "azure-slow")) == {None: [], "azure-slow": []}
+    RecordedStep(fault="gcp-slow", step=step(20)).append(folder)
+    with pytest.raises(UsageError, match="has a curve for gcp-slow"):
+        read_steps(folder, (None, "azure-slow"))

@@ -11,13 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import RigError
+from harness.rundir.plan import PlannedGate
 from harness.rundir.planned.fault import PlannedToxic
 from harness.rundir.rows import Outcome
-from harness.rundir.searches.capacity import LoadStep
+from harness.rundir.searches.capacity import LoadStep, StepPurpose
 from harness.search.level_search import WantedLoad
 from harness.search.limiter import limiter_of
 from harness.search.stack_loads import LoadRun
 from harness.search.step_figures import step_of
+from harness.search.witnesses.thread_load import BusiestThread
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
 
 GATE = "p99 < 800ms"
@@ -31,7 +33,7 @@ def recording(duration_ms: float = 60_000, gate: str = GATE, **load: Any) -> Rec
 
 
 def judged(made: Recording, folder: Path, load: WantedLoad = EXPLORE) -> LoadStep:
-    step, _ = step_of(LoadRun(made.write(folder / "load-000"), 0.4), load, load.purpose, ())
+    step, _ = step_of(LoadRun(made.write(folder / "load-000"), BusiestThread(0.4, 0.1)), load, load.purpose, ())
     return step
 
 
@@ -42,7 +44,7 @@ def test_a_load_that_held_has_its_figures(tmp_path: Path) -> None:
     assert step.p99_low_ms is not None and step.p99_high_ms is not None and step.p99_ms is not None
     assert step.p99_low_ms <= step.p99_ms <= step.p99_high_ms
     assert step.in_flight_mean == pytest.approx(step.little or 0, rel=0.1)
-    assert (step.refused, step.busiest_thread) == (0, 0.4)
+    assert (step.refused, step.busiest_thread, step.busiest_waited) == (0, 0.4, 0.1)
     assert [(gate.text, gate.exceeded, gate.verdict) for gate in step.gates] == [(GATE, 0, "pass")]
 
 
@@ -95,6 +97,20 @@ def test_a_load_that_broke_while_others_took_the_cores_says_nothing_of_the_servi
     assert step.outcome == "generator", step.reason
     some = judged(recording().slowed(0, 60_000, 900).beside(10, 14), tmp_path / "some")
     assert some.outcome == "broke"
+
+
+def test_a_short_load_says_of_a_service_what_its_other_gates_say(tmp_path: Path) -> None:
+    """`cpu` needs ten seconds of readings, and a return load has four."""
+
+    def ended(folder: str, purpose: StepPurpose, made: Recording, *gates: str) -> str:
+        plan = made.plan.model_copy(update={"gates": tuple(PlannedGate(id=g, text=g, line=0) for g in gates)})
+        made.plan = plan
+        return step_of(LoadRun(made.write(tmp_path / folder), None), EXPLORE, purpose, ())[0].outcome
+
+    assert ended("back", "return", recording(4_000), GATE, "cpu < 50ms") == "held"
+    assert ended("slow", "return", recording(4_000).slowed(0, 4_000, 900), GATE, "cpu < 50ms") == "broke"
+    assert ended("alone", "return", recording(4_000), "cpu < 50ms") == "undecided"
+    assert ended("explored", "explore", recording(4_000), GATE, "cpu < 50ms") == "undecided"
 
 
 def delayed(by_ms: int, deadline_ms: float) -> Recording:

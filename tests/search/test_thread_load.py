@@ -9,15 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from harness.search.witnesses.thread_load import ThreadLoad
+from harness.search.witnesses.thread_load import BusiestThread, ThreadLoad
 from harness.units import NS_PER_S
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PID = 10
 
 
-def write(proc: Path, used_s: dict[int, float], exe: str = "/usr/bin/service", whole_s: float | None = None) -> None:
-    """`used_s`: by thread id; `whole_s`: of the process; None: of its threads together."""
+def write(
+    proc: Path,
+    used_s: dict[int, float],
+    exe: str = "/usr/bin/service",
+    whole_s: float | None = None,
+    waited_s: float = 0.0,
+) -> None:
+    """`used_s`: by thread id; `whole_s`: of the process; None: of its threads together; `waited_s`: of each thread."""
 
     def stat(path: Path, seconds: float) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,17 +31,27 @@ def write(proc: Path, used_s: dict[int, float], exe: str = "/usr/bin/service", w
 
     for thread, seconds in used_s.items():
         stat(proc / f"{PID}/task/{thread}/stat", seconds)
+        (proc / f"{PID}/task/{thread}/schedstat").write_text(f"1 {round(waited_s * NS_PER_S)} 7\n")
     stat(proc / f"{PID}/stat", sum(used_s.values()) if whole_s is None else whole_s)
     (proc / f"{PID}/exe").unlink(missing_ok=True)
     (proc / f"{PID}/exe").symlink_to(exe)
 
 
-def busiest(proc: Path, exe: str, used_s: dict[int, float], whole_s: float | None = None) -> float | None:
+def busiest(
+    proc: Path, exe: str, used_s: dict[int, float], whole_s: float | None = None, waited_s: float = 0.0
+) -> float | None:
     """Of a process whose threads used so much in 10 s; each had used 5 s before."""
+    found = looked_at(proc, exe, used_s, whole_s, waited_s)
+    return found and found.busy
+
+
+def looked_at(
+    proc: Path, exe: str, used_s: dict[int, float], whole_s: float | None = None, waited_s: float = 0.0
+) -> BusiestThread | None:
     found = ThreadLoad(PID, proc)
     write(proc, dict.fromkeys(used_s, 5.0), exe, None if whole_s is None else 5.0)
     found.take([PID], 0)
-    write(proc, {thread: 5.0 + seconds for thread, seconds in used_s.items()}, exe, whole_s and 5.0 + whole_s)
+    write(proc, {thread: 5.0 + seconds for thread, seconds in used_s.items()}, exe, whole_s and 5.0 + whole_s, waited_s)
     found.take([PID], 10 * NS_PER_S)
     return found.busiest
 
@@ -56,6 +72,15 @@ def test_threads_that_have_ended_count_where_they_shared_the_lock(tmp_path: Path
 
 def test_an_interpreter_that_used_more_than_a_core_let_go_of_its_lock(tmp_path: Path) -> None:
     assert busiest(tmp_path, "/usr/bin/python3.11", {10: 8.0, 11: 8.0}) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(("exe", "waited"), [("/usr/bin/python3", 0.12), ("/usr/bin/java", 0.06)])
+def test_it_says_how_long_it_had_no_core(tmp_path: Path, exe: str, waited: float) -> None:
+    """Threads that share a lock waited together, and no longer than they were not busy."""
+    found = looked_at(tmp_path, exe, {10: 4.0, 11: 3.0}, waited_s=0.6)
+    assert found is not None and found.waited == pytest.approx(waited)
+    full = looked_at(tmp_path, exe, {10: 4.7, 11: 4.7}, waited_s=0.6)
+    assert full is not None and full.waited == pytest.approx(0.06)
 
 
 def test_two_readings_are_needed(tmp_path: Path) -> None:
@@ -85,5 +110,6 @@ def test_this_process_is_an_interpreter_with_a_lock() -> None:
         stop.set()
         for thread in every:
             thread.join()
-    assert found.busiest == pytest.approx(share, abs=0.25), "the two threads together"
+    assert found.busiest is not None
+    assert found.busiest.busy == pytest.approx(share, abs=0.25), "the two threads together"
     assert ThreadLoad(2**22 + 1).busiest is None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.model.frozen import Frozen
-from harness.rundir.ndjson import read_ndjson
+from harness.rundir.ndjson import append_line, read_ndjson
 from harness.rundir.results import Machine, ScenarioRef, Tool
 
 FILE = "capacity.json"
@@ -112,6 +112,8 @@ class LoadStep(Frozen):
     """Cores that the service used on average."""
     busiest_thread: float | None
     """Share of a core that its busiest thread used; the threads of an interpreter with a global lock count as one."""
+    busiest_waited: float | None = None
+    """Share of the load in which that thread could run and had no core."""
     load_cores: float | None
     """Cores that the load generator used on average."""
     threads_most: int | None
@@ -150,8 +152,7 @@ class StepRecord(Frozen):
 
     def append(self, folder: Path) -> None:
         """Raises OSError."""
-        with (folder / STEPS).open("a", encoding="utf-8") as file:
-            file.write(self.model_dump_json() + "\n")
+        append_line(folder / STEPS, self.model_dump_json(), type(self).model_validate_json)
 
 
 class RecordedStep(StepRecord):

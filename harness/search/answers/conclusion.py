@@ -29,18 +29,27 @@ def verdict_of(curves: Sequence[RateCurve]) -> CapacityVerdict:
 
 
 def sentence_of(curves: Sequence[RateCurve]) -> str:
-    """`carries 180/s; with azure-slow on 140/s; what stops it is threads: 256 …`."""
+    """`carries 180/s; with azure-slow on 140/s; what stops it in health is threads: 256 …`."""
     parts = []
     for curve in curves:
         where = f"with {curve.fault} on " if curve.fault else "carries "
         parts.append(f"{where}{_carried(curve)}")
     if not parts:
         return "nothing was measured"
-    limiters = [curve.limiter for curve in curves if curve.limiter.kind != "not_known"]
-    stops = f"; what stops it is {limiters[0].witness}" if limiters else ""
-    if not stops and any(curve.refuted_per_s for curve in curves):
-        stops = "; what stops it is not known"
-    return "; ".join(parts) + stops
+    return "; ".join((*parts, *_stops(curves)))
+
+
+def _stops(curves: Sequence[RateCurve]) -> list[str]:
+    """What stops it, of each curve if there are several and one has a witness."""
+    stopped = [curve for curve in curves if curve.refuted_per_s is not None or curve.limiter.kind != "not_known"]
+    if stopped and all(curve.limiter.kind == "not_known" for curve in stopped):
+        return ["what stops it is not known"]
+    told = []
+    for curve in stopped:
+        where = "" if len(curves) == 1 else f" with {curve.fault} on" if curve.fault else " in health"
+        witness = "not known" if curve.limiter.kind == "not_known" else curve.limiter.witness
+        told.append(f"what stops it{where} is {witness}")
+    return told
 
 
 def _carried(curve: RateCurve) -> str:
@@ -59,24 +68,32 @@ def compare(
 ) -> tuple[CapacityVerdict, str]:
     """Whether a curve fell: its refuted rate is at most the base's certified one less `max_drop`.
 
-    `inconclusive` if the machines differ, so that nothing can be said. Raises UsageError if the base has none of the
-    curves.
+    It did not if it carries more than that, or is refuted above it only. `inconclusive` if that is not known of a curve
+    that the base has certified, or of none at all, or if the machines differ. Raises UsageError if the base has none of
+    the curves.
     """
     if reason := _machines_differ(machine, base.machine):
         return "inconclusive", reason
     before = {curve.fault: curve for curve in base.curves}
     if not any(curve.fault in before for curve in head):
         raise UsageError("the baseline has none of these curves", "give a capacity.json of the same scenario")
-    told = []
+    told, open_ = [], []
     for curve in head:
-        certified = before[curve.fault].certified_per_s if curve.fault in before else None
-        if certified is None or curve.refuted_per_s is None:
-            continue
         name = curve.fault or "health"
-        if curve.refuted_per_s <= certified * (1 - max_drop):
+        certified = before[curve.fault].certified_per_s if curve.fault in before else None
+        if certified is None:
+            told.append(f"{name}: nothing is certified in the baseline")
+            continue
+        least = certified * (1 - max_drop)
+        if curve.refuted_per_s is not None and curve.refuted_per_s <= least:
             return "fail", f"{name} fell: {certified:g}/s was certified before, and now {curve.refuted_per_s:g}/s fails"
         told.append(f"{name}: {certified:g}/s before, {_carried(curve)} now")
-    return "pass", "; ".join(told) or "no curve has both certificates, so nothing is compared"
+        if curve.refuted_per_s is None and (curve.certified_per_s is None or curve.certified_per_s <= least):
+            open_.append(f"whether {name} fell is not known")
+    told += [f"{fault or 'health'}: only in the baseline" for fault in before.keys() - {each.fault for each in head}]
+    compared = any(before[each.fault].certified_per_s is not None for each in head if each.fault in before)
+    verdict: CapacityVerdict = "pass" if compared and not open_ else "inconclusive"
+    return verdict, "; ".join((*open_, *told))
 
 
 def _machines_differ(head: Machine, base: Machine) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from harness.gates.parse import parse_gate
-from harness.rundir.searches.capacity import LoadStep, StepGate
+from harness.rundir.searches.capacity import LoadStep, StepGate, StepOutcome, StepPurpose
 from harness.search.decision_times import least_s
 from harness.statistics import Rule
 from harness.units import duration_literal, format_duration
@@ -24,36 +24,59 @@ ROUND_S: Final = 10
 
 
 def would_decide(steps: Sequence[LoadStep], plan: Plan) -> str:
-    """A sentence about the lowest rate above what passed at which the load generator gave out if nothing is refuted,
-    about the undecided soak of the highest rate if none passed, or about explorative loads that had nothing to judge.
-    Empty: nothing is missing."""
-    soaks = [step for step in steps if step.purpose == "soak"]
-    passed = max((step.rate_per_s for step in soaks if step.outcome == "held"), default=0.0)
+    """A sentence about the certificate that is missing; empty if none is.
+
+    If nothing is refuted: about the lowest rate above what passed at which the load generator gave out. Else about the
+    highest undecided soak, then about the loads that were to fail, then about explorative ones that had nothing to
+    judge.
+    """
+    steps = _last_word(steps)
+    passed = max((step.rate_per_s for step in _of(steps, "soak", "held")), default=0.0)
+    is_refuted = bool(_of(steps, "refute", "broke"))
+    if passed and is_refuted:
+        return ""
     gave_out = [
         step for step in steps if step.outcome == "generator" and step.purpose != "return" and step.rate_per_s > passed
     ]
-    if gave_out and not any(step.outcome == "broke" for step in steps if step.purpose == "refute"):
+    if gave_out and not is_refuted:
         step = min(gave_out, key=lambda each: each.rate_per_s)
         return f"at {step.rate_per_s:g}/s the load generator or the machine gave out: {step.reason}"
-    undecided = [step for step in soaks if step.outcome == "undecided"]
-    if any(step.outcome == "held" for step in soaks):
-        return ""
-    if not undecided:
-        empty = [step for step in steps if step.purpose == "explore" and step.outcome == "undecided"]
-        return f"at {empty[-1].rate_per_s:g}/s {empty[-1].reason}; a higher --from would decide it" if empty else ""
+    if soaks := [step for step in _of(steps, "soak", "undecided") if step.rate_per_s > passed]:
+        return _longer(soaks, "--soak", plan)
+    if passed and (refutes := _of(steps, "refute", "undecided")):
+        return _longer(refutes, "--step", plan)
+    if passed and (held := _of(steps, "refute", "held")):
+        highest_per_s = max(step.rate_per_s for step in held)
+        return f"the loads that were to fail held, up to {highest_per_s:g}/s; --from {highest_per_s:g}/s goes on there"
+    empty = [step for step in _of(steps, "explore", "undecided") if step.nothing_for]
+    return f"at {empty[-1].rate_per_s:g}/s {empty[-1].reason}; a higher --from would decide it" if empty else ""
+
+
+def _of(steps: Sequence[LoadStep], purpose: StepPurpose, outcome: StepOutcome) -> list[LoadStep]:
+    return [step for step in steps if step.purpose == purpose and step.outcome == outcome]
+
+
+def _last_word(steps: Sequence[LoadStep]) -> list[LoadStep]:
+    """Without the loads that were run once more at the same rate for the same purpose."""
+    last = {(step.purpose, step.rate_per_s): place for place, step in enumerate(steps)}
+    return [step for place, step in enumerate(steps) if last[step.purpose, step.rate_per_s] == place]
+
+
+def _longer(undecided: Sequence[LoadStep], option: str, plan: Plan) -> str:
+    """How long the load of the highest of these rates would have to be. `option`: that gives its length."""
     step = max(undecided, key=lambda each: each.rate_per_s)
     open_ = [gate for gate in step.gates if gate.verdict == "inconclusive"]
     told = f"at {step.rate_per_s:g}/s {format_duration(1000 * step.seconds)} left "
     if not open_:
-        return f"{told}it undecided"
+        return f"{told}it undecided: {step.reason}"
     lengths = [_length_s(gate, step, plan) for gate in open_]
     gates = ", ".join(f"`{gate.text}`{_share(gate)}" for gate in open_)
     if any(length is None for length in lengths):
-        return f"{told}{gates} undecided, and no soak of a day would decide it: its share is at the limit"
+        return f"{told}{gates} undecided, and no load of a day would decide it: its share is at the limit"
     longest_s = max(length for length in lengths if length is not None)
     rounded_s = ROUND_S * (int(longest_s // ROUND_S) + 1)
-    soak = duration_literal(1000.0 * rounded_s)
-    return f"{told}{gates} undecided; --soak {soak} would decide it{_if(open_)}"
+    length = duration_literal(1000.0 * rounded_s)
+    return f"{told}{gates} undecided; {option} {length} would decide it{_if(open_)}"
 
 
 def _length_s(gate: StepGate, step: LoadStep, plan: Plan) -> float | None:

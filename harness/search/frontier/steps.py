@@ -103,8 +103,8 @@ def _findings(
 
 
 def read_frontier_steps(folder: Path, targets: Sequence[FrontierTarget]) -> dict[FrontierTarget, list[FrontierStep]]:
-    """The recorded steps of every curve. Raises UsageError if the folder has none, or has those of other curves."""
+    """The recorded steps of every curve. Raises UsageError if the folder has those of other curves."""
     keys = {target: (target.upstream, target.kind) for target in targets}
     fix = "give the same --upstream and --kind, or --all"
-    found = recorded_by_curve(folder, "frontier", recorded_frontier_steps, list(keys.values()), fix)
+    found = recorded_by_curve(folder, recorded_frontier_steps, list(keys.values()), fix)
     return {target: [line.step for line in found[key]] for target, key in keys.items()}

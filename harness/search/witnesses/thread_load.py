@@ -1,8 +1,8 @@
 """How busy the service's busiest thread is: the witness of a limit of one core, such as an event loop.
 
 The threads of an interpreter with a global lock run one at a time, so all those of one process count as one thread.
-Reads `/proc/PID/stat` and `/proc/PID/task/TID/stat` of every process of the service's tree. Where there is no `/proc`,
-nothing is known.
+Reads `/proc/PID/stat`, and `stat` and `schedstat` in `/proc/PID/task/TID`, of every process of the service's tree.
+Where there is no `/proc`, nothing is known.
 """
 
 from __future__ import annotations
@@ -29,11 +29,23 @@ _UTIME, _STIME = 11, 12
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Processor seconds until `at_ns`, by thread id, and by process id where the threads of a process share a lock."""
+    """Processor seconds until `at_ns` by thread id, and by process id where the threads of a process share a lock.
+    `waited`: seconds for which a thread could run and had no core."""
 
     at_ns: int
     threads: dict[int, float] = field(default_factory=dict)
+    waited: dict[int, float] = field(default_factory=dict)
     locked: dict[int, float] = field(default_factory=dict)
+    of_locked: dict[int, int] = field(default_factory=dict)
+    """By thread: the process whose lock it shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusiestThread:
+    """`busy`: the share of a core that it used; `waited`: of the time in which it could run and had no core."""
+
+    busy: float
+    waited: float
 
 
 class ThreadLoad:
@@ -60,22 +72,27 @@ class ThreadLoad:
             self._last = reading
 
     @property
-    def busiest(self) -> float | None:
-        """The share of a core that the busiest thread used between both readings; None if there were no two."""
+    def busiest(self) -> BusiestThread | None:
+        """The thread that used most of a core between both readings; None if there were no two."""
         first, last = self._first, self._last
-        if first is None or last is None:
+        if first is None or last is None or last.at_ns <= first.at_ns:
             return None
         seconds = (last.at_ns - first.at_ns) / NS_PER_S
-        together = _shares(first.locked, last.locked, seconds)
-        return max(
-            (*_shares(first.threads, last.threads, seconds), *(each for each in together if each <= LOCKED_MOST)),
-            default=None,
-        )
+        waited = _shares(first.waited, last.waited, seconds)
+        found = [
+            BusiestThread(busy, waited.get(thread, 0.0))
+            for thread, busy in _shares(first.threads, last.threads, seconds).items()
+        ]
+        for pid, busy in _shares(first.locked, last.locked, seconds).items():
+            if busy <= LOCKED_MOST:
+                together = sum(share for thread, share in waited.items() if last.of_locked.get(thread) == pid)
+                found.append(BusiestThread(busy, min(together, max(0.0, 1 - busy))))
+        return max(found, key=lambda each: each.busy, default=None)
 
 
-def _shares(first: dict[int, float], last: dict[int, float], seconds: float) -> list[float]:
-    """What each used of a core between two readings that are so far apart, if it is in both."""
-    return [(last[each] - first[each]) / seconds for each in last if each in first] if seconds > 0 else []
+def _shares(first: dict[int, float], last: dict[int, float], seconds: float) -> dict[int, float]:
+    """The share of the time of each that is in both readings, which are so far apart."""
+    return {each: (last[each] - first[each]) / seconds for each in last if each in first}
 
 
 def _tree(pid: int) -> list[int]:
@@ -90,10 +107,16 @@ def _reading(pids: Iterable[int], now_ns: int, proc: Path) -> _Reading:
     reading = _Reading(now_ns)
     for pid in pids:
         folder = proc / str(pid)
+        has_lock = _has_global_lock(folder)
         for stat in folder.glob("task/*/stat"):
+            thread = int(stat.parent.name)
             if (used_s := _processor_s(stat)) is not None:
-                reading.threads[int(stat.parent.name)] = used_s
-        if _has_global_lock(folder) and (used_s := _processor_s(folder / "stat")) is not None:
+                reading.threads[thread] = used_s
+            if (waited_s := _waited_s(stat.with_name("schedstat"))) is not None:
+                reading.waited[thread] = waited_s
+            if has_lock:
+                reading.of_locked[thread] = pid
+        if has_lock and (used_s := _processor_s(folder / "stat")) is not None:
             reading.locked[pid] = used_s  # with that of its threads which have ended
     return reading
 
@@ -103,6 +126,14 @@ def _processor_s(stat: Path) -> float | None:
     try:
         figures = stat.read_text().rpartition(")")[2].split()
         return (int(figures[_UTIME]) + int(figures[_STIME])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _waited_s(schedstat: Path) -> float | None:
+    """None: it has just ended, or the kernel does not say."""
+    try:
+        return int(schedstat.read_text().split()[1]) / NS_PER_S
     except (OSError, ValueError, IndexError):
         return None
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import ServiceGone, UsageError
+from harness.errors import RigError, ServiceGone, UsageError
 from harness.rundir.searches.frontier import FrontierCurve, FrontierKind, FrontierStep, RecordedFrontierStep
 from harness.search.curve_driver import CurveDriver, SearchedCurve, refuted_level
 from harness.search.frontier import curve_search
@@ -33,6 +33,8 @@ Says = Callable[[float | None, int], str | Exception]
 
 class MadeUp:
     """Loads of a service that holds up to `limit`. Counts what was asked of it."""
+
+    starts_service = True
 
     def __init__(self, limit: float = 1_000, says: Says | None = None) -> None:
         self.limit = limit
@@ -216,16 +218,18 @@ def test_what_was_certified_before_a_curve_was_given_up_stays(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("comes_back", [False, True])
-def test_of_a_service_that_runs_already_no_restart_is_said(tmp_path: Path, *, comes_back: bool) -> None:
-    sets = ("service.rung=null", "service.url=http://127.0.0.1:1")
-    loads = loads_of(tmp_path, "latency", *sets)
-    assert loads.plan.service.kind == "url"
-    made_up = MadeUp()
-    made_up.says = lambda _level, number: "broke" if number == 4 or (number > 4 and not comes_back) else ""
-    curve, _ = searched(made_up, loads, tmp_path)
-    assert made_up.renewed == 1, "its proxies are"
-    assert not {"restarted", "metastable"} & set(curve.findings)
+def test_of_a_service_that_somebody_else_brought_back_no_restart_is_said(tmp_path: Path, *, comes_back: bool) -> None:
+    loads = loads_of(tmp_path, "latency", "service.rung=null", "service.url=http://127.0.0.1:1")
+    made_up = MadeUp(says=lambda _level, number: "broke" if number == 4 else "")
+    made_up.starts_service = False
+    curve, ended = searched(made_up, loads, tmp_path)
+    assert isinstance(ended, RigError) and (curve.ended_by, curve.findings) == ("rig", ())
+    again = MadeUp(says=lambda _level, _number: "" if comes_back else "broke")
+    again.starts_service = False
+    curve, _ = searched(again, loads, tmp_path, list(curve.steps))
+    assert curve.findings == ()
     assert bool(curve.given_up) is not comes_back
+    assert (curve.ended_by == "bracket") is comes_back
 
 
 def test_a_return_that_says_nothing_is_no_restart(tmp_path: Path) -> None:
@@ -335,9 +339,7 @@ def test_a_service_that_fell_in_a_load_that_says_nothing_is_started_anew_before_
     assert curve.certified is not None and curve.certified <= 1_000 < (curve.refuted or 0)
 
 
-def test_a_directory_without_steps_or_of_another_search_cannot_be_taken_up(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no steps"):
-        read_frontier_steps(tmp_path, (AZURE,))
+def test_a_directory_of_another_search_or_with_damage_cannot_be_taken_up(tmp_path: Path) -> None:
     RecordedFrontierStep(upstream="gcp", kind="outage", step=level_step(9_000)).append(tmp_path)
     with pytest.raises(UsageError, match="has a curve for gcp, outage"):
         read_frontier_steps(tmp_path, (AZURE,))

@@ -35,7 +35,7 @@ def judged(
     kind: FrontierKind = "latency",
     before: Sequence[Evidence] = (),
 ) -> tuple[FrontierStep, Evidence]:
-    run = LoadRun(made.write(folder / "load-000"), 0.4)
+    run = LoadRun(made.write(folder / "load-000"), None)
     return frontier_step(run, loads_of(folder, kind), wanted, wanted.purpose if wanted else "return", before)
 
 
