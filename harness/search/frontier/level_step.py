@@ -48,26 +48,26 @@ def frontier_step(
     has no point estimate. Raises RigError if the load cannot be judged for any other reason.
     """
     has_outage = wanted is not None and loads.is_outage
-    alpha, pooled = (wanted.alpha, wanted.pooled) if wanted is not None else (None, 0)
+    level, alpha, pooled = (wanted.level, wanted.alpha, wanted.pooled) if wanted is not None else (None, None, 0)
     judged_alpha = loads.settings.alpha if has_outage and alpha is None else alpha
     load = WantedLoad("explore", loads.rate_per_s, alpha=judged_alpha, pooled=pooled)
     rules = LoadRules(steady=not has_outage, excusing=SAYS_NOTHING, explains=has_outage)
     step, evidence = step_of(run, load, purpose, () if has_outage else before, rules)
+    judged = FrontierStep.model_validate({**step.model_dump(), "alpha": alpha, "level": level})
+    return _with_fault_seen(judged, evidence, by_share=alpha is None and KINDS[loads.target.kind].on_calls), evidence
+
+
+def _with_fault_seen(step: FrontierStep, evidence: Evidence, *, by_share: bool) -> FrontierStep:
+    """The step with what was seen of its fault, `undecided` if no call met that. `by_share`: see `_unmet`."""
     proofs = prove_faults(evidence)
-    fields = step.model_dump()
-    fields.update(
-        alpha=alpha,
-        level=None if wanted is None else wanted.level,
-        fault_seen="; ".join(proof.result.proof.seen for proof in proofs),
-        fault_met=all(proof.result.met for proof in proofs) if proofs else None,
-    )
-    judged = FrontierStep.model_validate(fields)
-    by_share = alpha is None and KINDS[loads.target.kind].on_calls
+    seen: dict[str, object] = {
+        "fault_seen": "; ".join(proof.result.proof.seen for proof in proofs),
+        "fault_met": all(proof.result.met for proof in proofs) if proofs else None,
+    }
     for proof in proofs:
-        if why := _unmet(judged, proof, evidence.plan.upstream(proof.result.upstream), by_share=by_share):
-            silent = {"outcome": "undecided", "reason": why.of_load, "unmet": why.of_search}
-            judged = judged.model_copy(update=silent)
-    return judged, evidence
+        if why := _unmet(step, proof, evidence.plan.upstream(proof.result.upstream), by_share=by_share):
+            seen |= {"outcome": "undecided", "reason": why.of_load, "unmet": why.of_search}
+    return step.model_copy(update=seen)
 
 
 def _unmet(step: FrontierStep, proof: ProofOutcome, upstream: PlannedUpstream, *, by_share: bool) -> _Unmet | None:
@@ -77,7 +77,7 @@ def _unmet(step: FrontierStep, proof: ProofOutcome, upstream: PlannedUpstream, *
     load may be hit, so it is enough that calls came.
     """
     result, seen = proof.result, proof.result.proof
-    if result.observed and proof.missing and proof.missing in step.reason:  # which is why the rig would have failed
+    if result.observed and proof.missing:  # no such load counts in any run, whatever else is wrong with it
         return _Unmet(proof.missing if result.met else _none_met(seen, upstream), proof.missing)
     if step.outcome == "generator" or result.met or (by_share and seen.calls_during):
         return None

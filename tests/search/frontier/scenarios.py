@@ -40,9 +40,10 @@ def plan_of(cell: LoadedCell) -> Plan:
 def level_step(level: float | None, outcome: str = "held", **figures: Any) -> FrontierStep:
     """A load with the fault at that level; None: without it."""
     seen: dict[str, Any] = {"fault_seen": "held up to 2.01 s instead of 1.2 ms", "fault_met": True}
-    seen = seen if level is not None else {}
+    if level is None:
+        seen.clear()
     own = {name: figures.pop(name) for name in ("fault_met", "unmet") if name in figures}
-    fields = {**step(40, outcome, **figures).model_dump(), "level": level, **seen, **own}
+    fields: dict[str, Any] = {**step(40, outcome, **figures).model_dump(), "level": level, **seen, **own}
     return FrontierStep.model_validate(fields)
 
 

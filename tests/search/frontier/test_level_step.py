@@ -39,8 +39,10 @@ def judged(
     return frontier_step(run, loads_of(folder, kind), wanted, wanted.purpose if wanted else "return", before)
 
 
-def step_of(made: Recording, folder: Path, wanted: WantedLoad | None = EXPLORE, **how: FrontierKind) -> FrontierStep:
-    return judged(made, folder, wanted, **how)[0]
+def step_of(
+    made: Recording, folder: Path, wanted: WantedLoad | None = EXPLORE, *, kind: FrontierKind = "latency"
+) -> FrontierStep:
+    return judged(made, folder, wanted, kind=kind)[0]
 
 
 def slow(*, reaches: bool = True, works: bool = True, gate: str = GATE, seconds: int = 24) -> Recording:
