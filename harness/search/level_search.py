@@ -23,7 +23,10 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 EXPLORED_MOST: Final = 9
-"""Explorative loads of one curve, without those that are repeated."""
+"""Explorative loads of one curve up to a decade from its first level, without those that are repeated."""
+FAR_MOST: Final = 4
+"""So many more where levels a decade or more from the first are tried."""
+_DECADE: Final = 10.0
 SOAKS_MOST: Final = 3
 REFUTED_MOST: Final = 3
 RATES_ASCENT: Final = 1.8
@@ -44,8 +47,9 @@ class LevelScale:
     """The levels of one search, in a unit of their own. `most`: its hard end; None: it has none.
 
     A service that breaks at `least` holds at no level. `ascent`: the factor from one level to the next as long as none
-    has broken, or none has held. `generator_ends`: a higher level asks more of the load generator, so a level at which
-    that gave out is an end of the search; else such a level is undecided.
+    has broken, or none has held; `far_ascent`: from a decade above the first on; None: the same. `generator_ends`: a
+    higher level asks more of the load generator, so a level at which that gave out is an end of the search; else such a
+    level is undecided.
     """
 
     first: float
@@ -53,11 +57,12 @@ class LevelScale:
     most: float | None
     ascent: float
     generator_ends: bool = False
+    far_ascent: float | None = None
 
     @classmethod
     def of_rates(cls, first_per_s: float, to_per_s: float | None) -> LevelScale:
         """Requests a second, from `first_per_s` and never above `to_per_s`."""
-        return cls(first_per_s, LEAST_PER_S, to_per_s, RATES_ASCENT, generator_ends=True)
+        return cls(first_per_s, LEAST_PER_S, to_per_s, RATES_ASCENT, generator_ends=True, far_ascent=RATES_ASCENT**2)
 
     @property
     def begin(self) -> float:
@@ -65,8 +70,13 @@ class LevelScale:
         return self.first if self.most is None else min(self.first, self.most)
 
     def above(self, level: float) -> float:
-        higher = _rounded(level * self.ascent)
+        is_far = level >= _DECADE * self.begin
+        higher = _rounded(level * (self.far_ascent if self.far_ascent and is_far else self.ascent))
         return higher if self.most is None else min(self.most, higher)
+
+    def is_far(self, level: float) -> bool:
+        """Whether it is a decade or more from the first level."""
+        return not self.begin / _DECADE < level < self.begin * _DECADE
 
     def below(self, level: float, broken: int = 1) -> float:
         """The next level where `broken` have broken and none has held: each step is longer than the one before, so that
@@ -170,8 +180,9 @@ def _ended_by(explored: EndedBy, highest: Outcome | None, certified: float | Non
 
 
 def _explore(seen: _Seen, scale: LevelScale, within: float) -> Generator[WantedLoad, Outcome, EndedBy]:
-    level = scale.begin
-    for _ in range(EXPLORED_MOST):
+    level, explored, far = scale.begin, 0, 0
+    while explored < EXPLORED_MOST + min(FAR_MOST, far):
+        explored, far = explored + 1, far + scale.is_far(level)
         yield from _try(seen, level, scale)
         low, high = seen.low, seen.high
         if low is None:
@@ -282,4 +293,4 @@ def _rounded(level: float) -> float:
 
 def loads_most() -> int:
     """How many loads one curve takes at most; each may be run once more."""
-    return 2 * (EXPLORED_MOST * REPEATS + SOAKS_MOST + REFUTED_MOST)
+    return 2 * ((EXPLORED_MOST + FAR_MOST) * REPEATS + SOAKS_MOST + REFUTED_MOST)

@@ -29,6 +29,7 @@ from harness.verdict.gates import judge_gates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -82,7 +83,6 @@ def step_of(
     ended = (rows["done_ns"] >= begin_ns) & (rows["done_ns"] < end_ns)
     latency_ns = evidence.latency_ns[inside]
     p99_low_ms, p99_high_ms = _p99_bounds_ms(evidence, latency_ns[np.argsort(rows["intended_ns"][inside])])
-    offset_ns = evidence.manifest.wall_offset_ns
     seconds = (end_ns - begin_ns) / NS_PER_S
     spent_s = (rows["done_ns"][inside] - rows["intended_ns"][inside]) / NS_PER_S
     readings = evidence.readings.within([Span(begin_ns, end_ns)], None)
@@ -113,7 +113,7 @@ def step_of(
         load_cores=_load_cores(evidence, begin_ns, end_ns),
         threads_most=_most(readings.threads),
         sockets_most=_most(readings.sockets),
-        refused=refused(evidence.plan, run.run_dir, (begin_ns + offset_ns) / NS_PER_S, (end_ns + offset_ns) / NS_PER_S),
+        refused=_refused(evidence, run.run_dir, begin_ns, end_ns),
         upstreams=tuple(upstream_figures(evidence, each, begin_ns, end_ns) for each in evidence.plan.upstreams),
     )
     return step, evidence
@@ -230,6 +230,11 @@ def _span(evidence: Evidence) -> tuple[int, int]:
     """The judged part of the load, absolute."""
     begin_ns = evidence.t0_ns
     return begin_ns, begin_ns + round(evidence.plan.load.duration_ms * NS_PER_MS)
+
+
+def _refused(evidence: Evidence, run_dir: Path, begin_ns: int, end_ns: int) -> int | None:
+    offset_ns = evidence.manifest.wall_offset_ns
+    return refused(evidence.plan, run_dir, (begin_ns + offset_ns) / NS_PER_S, (end_ns + offset_ns) / NS_PER_S)
 
 
 def _failed_alike(outcome: NDArray[np.uint8], status: NDArray[np.uint16]) -> str | None:

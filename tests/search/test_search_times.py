@@ -98,7 +98,7 @@ def test_what_is_usual_is_near_what_was_measured_and_below_the_most() -> None:
     asked = Settings(40, None, within=0.2, refute_ms=30_000, soak_ms=60_000, alpha=0.05)
     times = asked.times(8_000.0)
     assert 0.8 * measured_s < 2 * times.usual_ms() / 1000 < 1.1 * measured_s
-    assert measured_s < 2 * times.longest_ms() / 1000 < 2.5 * measured_s
+    assert measured_s < 2 * times.longest_ms() / 1000 < 2.6 * measured_s
     assert times.usual_ms() == asked.times(8_000.0).usual_ms(), "chance is the same each time"
 
 
