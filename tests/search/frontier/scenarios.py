@@ -42,7 +42,7 @@ def level_step(level: float | None, outcome: str = "held", **figures: Any) -> Fr
     seen: dict[str, Any] = {"fault_seen": "held up to 2.01 s instead of 1.2 ms", "fault_met": True}
     if level is None:
         seen.clear()
-    own = {name: figures.pop(name) for name in ("fault_met", "unmet") if name in figures}
+    own: dict[str, Any] = {name: figures.pop(name) for name in ("fault_met", "unmet") if name in figures}
     fields: dict[str, Any] = {**step(40, outcome, **figures).model_dump(), "level": level, **seen, **own}
     return FrontierStep.model_validate(fields)
 
