@@ -63,6 +63,8 @@ def search_curves(
             say(f"{searched.ended.message}\nfix: {searched.ended.fix}")
         if searched.ended is not None:
             break
+        if searched.bracket is None:
+            stack.renew()  # a curve that was given up may leave a service that is not well
     return found
 
 

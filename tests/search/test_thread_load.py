@@ -44,7 +44,7 @@ def busiest(
 ) -> float | None:
     """Of a process whose threads used so much in 10 s; each had used 5 s before."""
     found = looked_at(proc, exe, used_s, whole_s, waited_s)
-    return found and found.busy
+    return None if found is None else found.busy
 
 
 def looked_at(
