@@ -43,7 +43,7 @@ from harness.search.capacity import Settings
 from harness.search.capacity_run import Asked, search_capacity
 
 SEARCHES: Final = 80
-AT_ONCE: Final = 8
+AT_ONCE: Final = 7
 MINUTES: Final = 60.0
 WITHOUT_TRUTH_MOST: Final = 0.1
 WITHIN: Final = 0.2
@@ -68,7 +68,7 @@ SERVICES: Final = (
     Limited("threads", 24, 160, 300, ("threads", "upstream_calls")),
 )
 DRAWN_PER_S: Final = (40.0, 250.0)
-"""What the workers of a drawn service can do: enough for certificates of 45 s, and eight of them at once for two cores.
+"""What the workers of a drawn service can do: enough for certificates of 45 s, and seven of them at once for two cores.
 """
 
 
