@@ -68,7 +68,7 @@ SERVICES: Final = (
     Limited("threads", 24, 160, 300, ("threads", "upstream_calls")),
 )
 DRAWN_PER_S: Final = (40.0, 250.0)
-"""What the workers of a drawn service can do: enough for certificates of 45 s, and seven of them at once for two cores.
+"""What the workers of a drawn service can do: enough for certificates of 45 s, seven of them at once for two cores.
 """
 
 
