@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from harness.cli.display import output
-from harness.cli.options import Quantity, remote_worker_options, search_options
+from harness.cli.options import Quantity, Width, remote_worker_options, search_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
@@ -32,7 +32,13 @@ _RATE, _SHARE = Quantity("rate"), Quantity("share")
 @click.argument("scenario")
 @click.option("--from", "first", type=_RATE, help="The first rate that is tried; default: the scenario's.")
 @click.option("--to", type=_RATE, help="No higher rate is tried.")
-@click.option("--within", type=_SHARE, default="10%", show_default=True, help="How far apart the two answers may be.")
+@click.option(
+    "--within",
+    type=Width(1.0),
+    default="10%",
+    show_default=True,
+    help="How far apart the two answers may be, 1% to 100%.",
+)
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="Only this fault's curve beside that of health.")
 @click.option("--no-faults", is_flag=True, help="Only health.")
 @click.option(
@@ -177,8 +183,6 @@ def _settings(
             )
     if to is not None and to < first_per_s:
         raise UsageError(f"--to {to:g}/s is below --from {first_per_s:g}/s", "give a higher --to, or a lower --from")
-    if not 0.01 <= within <= 1:
-        raise UsageError("--within must be between 1% and 100%", "--within 10%")
     return Settings(
         first_per_s=first_per_s,
         to_per_s=to,
@@ -201,6 +205,9 @@ def _announcement(loaded: LoadedScenario, settings: Settings, faults: tuple[str,
 
 
 def _print(results: CapacityResults) -> None:
+    from harness.rundir.searches.capacity import FINDINGS
+    from harness.search.answers.certificates import certificates
+
     width = max((len(curve.fault or "health") for curve in results.curves), default=6)
     output.say(f"{'with':<{width}}  {'carries':>12}  {'fails at':>10}  what stops it")
     for curve in results.curves:
@@ -208,8 +215,8 @@ def _print(results: CapacityResults) -> None:
         carries = "-" if curve.certified_per_s is None else f"{least}{curve.certified_per_s:g}/s"
         fails = "-" if curve.refuted_per_s is None else f"{curve.refuted_per_s:g}/s"
         output.say(f"{curve.fault or 'health':<{width}}  {carries:>12}  {fails:>10}  {curve.limiter.witness}")
-        if curve.findings:
-            output.say(f"{'':<{width}}  findings: {', '.join(curve.findings)}")
+        for finding in curve.findings:
+            output.say(f"{'':<{width}}  {FINDINGS[finding]}")
         if curve.would_decide:
             output.say(f"{'':<{width}}  {curve.would_decide}")
     for text, reason in results.not_judged.items():
@@ -218,6 +225,8 @@ def _print(results: CapacityResults) -> None:
         output.say(f"not begun: {name}")
     if results.compared:
         output.say(results.compared)
+    for line in certificates([(curve.fault or "health", curve.steps) for curve in results.curves], results.confidence):
+        output.say(line)
     output.say(results.sentence)
     if results.replicas:
         output.say(f"{results.replicas.sentence}, {results.replicas.assumption}")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from harness.cli.capacity import WORDS, cell_of, load_searched, search_display
 from harness.cli.display import output
-from harness.cli.options import remote_worker_options, search_options
+from harness.cli.options import Width, remote_worker_options, search_options
 from harness.units import format_duration
 
 if TYPE_CHECKING:
@@ -26,24 +25,6 @@ KINDS: Final = ("latency", "errors", "hang", "outage")
 WITHIN: Final = 0.25
 LONG_MS: Final = 1_800_000.0
 """`--all` takes no longer unless it is confirmed."""
-WITHIN_LEAST: Final = 0.01
-WITHIN_MOST: Final = 4.0
-"""At 100 % the two answers differ by a factor of two."""
-_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
-
-
-class Width(click.ParamType[float]):
-    """How far apart two answers may be, relative to the lower one: `25%`. It may be more than 100 %, unlike a share."""
-
-    name = "percentage"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        match = _PERCENT.fullmatch(str(value).strip())
-        if match is None or not WITHIN_LEAST <= (width := float(match[1]) / 100) <= WITHIN_MOST:
-            self.fail(f"`{value}` is not from 1% to 400%; write a percentage, such as 25%", param, ctx)
-        return width
 
 
 @click.command("frontier")
@@ -56,7 +37,9 @@ class Width(click.ParamType[float]):
 @click.option(
     "--to", "most", metavar="LEVEL", help="No higher level is tried; by default 60s, 100% or an outage of 2m."
 )
-@click.option("--within", type=Width(), help="How far apart the two answers may be; default: 25%, 100% with --all.")
+@click.option(
+    "--within", type=Width(4.0), help="How far apart the two answers may be, 1% to 400%; default: 25%, 100% with --all."
+)
 @search_options
 @remote_worker_options
 def frontier_command(
@@ -193,6 +176,8 @@ def _announce(search: PlannedSearch, note: Callable[[str], None], *, confirmed: 
 
 
 def _print(results: FrontierResults) -> None:
+    from harness.rundir.searches.frontier import FINDINGS
+    from harness.search.answers.certificates import certificates
     from harness.search.frontier.kinds import level_text
 
     rows = [("upstream", "kind", "holds up to", "breaks at", "what breaks")]
@@ -202,16 +187,19 @@ def _print(results: FrontierResults) -> None:
         breaks = "-" if curve.refuted is None else level_text(curve.kind, curve.refuted)
         rows.append((curve.upstream, curve.kind, holds, breaks, curve.broke or "-"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    findings = ["", *(", ".join(curve.findings) for curve in results.curves)]
+    findings: list[list[str]] = [[], *([FINDINGS[one] for one in curve.findings] for curve in results.curves)]
     for row, found in zip(rows, findings, strict=True):
         cells = (row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]), row[3].rjust(widths[3]))
         output.say("  ".join((*cells, row[4])))
-        if found:
-            output.say(f"{'':<{widths[0]}}  findings: {found}")
+        for text in found:
+            output.say(f"{'':<{widths[0]}}  {text}")
     for text, reason in results.not_judged.items():
         output.say(f"not judged: `{text}`: {reason}")
     for reason in results.not_searched.values():
         output.say(f"not searched: {reason}")
     for name in results.not_begun:
         output.say(f"not begun: {name}")
+    named = [(f"{curve.upstream} {curve.kind}", curve.steps) for curve in results.curves]
+    for line in certificates(named, results.confidence):
+        output.say(line)
     output.say(results.sentence)

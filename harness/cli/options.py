@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
+
+WITHIN_LEAST: Final = 0.01
 
 
 class Quantity(click.ParamType[float]):
@@ -25,6 +28,26 @@ class Quantity(click.ParamType[float]):
             return read(str(value))
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
+
+
+class Width(click.ParamType[float]):
+    """How far apart two answers may be, relative to the lower one: `25%`; from 1 % to `most`."""
+
+    name = "percentage"
+    _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+
+    def __init__(self, most: float) -> None:
+        self.most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = self._PERCENT.fullmatch(str(value).strip())
+        if match is None or not WITHIN_LEAST <= (width := float(match[1]) / 100) <= self.most:
+            self.fail(
+                f"`{value}` is not from 1% to {100 * self.most:.0f}%; write a percentage, such as 25%", param, ctx
+            )
+        return width
 
 
 _REMOTE_WORKERS = (

@@ -78,11 +78,13 @@ def _print(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) 
     if capacity_s := _capacity_s(loaded):
         usual, most = map(_duration, capacity_s)
         each = " for each cell" if len(cells) > 1 else ""
-        output.say(f"  `tailgate capacity` usually takes about {usual}{each}, at most {most}")
+        output.say(f"  `tailgate capacity` usually takes about {usual}{each}, at most {most}, with its usual loads")
     if frontier_s := _frontier_s(loaded):
         usual, most = map(_duration, frontier_s)
         each = " for each cell" if len(cells) > 1 else ""
-        output.say(f"  `tailgate frontier --all` usually takes about {usual}{each}, at most {most}")
+        output.say(
+            f"  `tailgate frontier --all` usually takes about {usual}{each}, at most {most}, with its usual loads"
+        )
     if any(gate.every_arrival for cell in cells for gate in cell.gates):
         output.say(
             "  `for NAME` of a locustfile: as if every arrival sent that request; where one in ten does, it takes ten "

@@ -53,6 +53,8 @@ def search_curves(
     show: Callable[[SearchState], None],
 ) -> list[SearchedCurve[Step]]:
     """One curve after another, each with the steps of an earlier call; up to the one that is ended early."""
+    if taken_over := sum(len(recorded) for _, recorded in every):
+        say(f"{taken_over} loads of {folder.name} are taken over and not run again")
     progress = SearchProgress([rules.times.longest_ms() / 1000 for rules, _ in every], show)
     found: list[SearchedCurve[Step]] = []
     for rules, recorded in every:

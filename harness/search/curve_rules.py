@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from harness.rundir.searches.capacity import LoadStep, StepPurpose, StepRecord
 from harness.search.level_search import WantedLoad
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.search.stack_loads import LoadRun, LoadSpec
 
 Step = TypeVar("Step", bound=LoadStep)
+_WHOLE_FROM: Final = 100.0
 
 
 class CurveRules(Protocol[Step]):
@@ -60,8 +61,11 @@ class CurveRules(Protocol[Step]):
 
 def describe_step(step: Step, rules: CurveRules[Step]) -> str:
     """`  azure-slow       explore        36/s  held: p99 410 ms, 12.0 in flight` for people."""
-    p99 = "failed" if step.p99_ms is None else f"{step.p99_ms:,.0f} ms"
-    seen = f"p99 {p99}, {step.in_flight_mean:.1f} in flight" if step.n else "nothing arrived"
-    reason = "" if step.outcome == "held" else f" ({step.reason})"
     load = f"{rules.curve:<16} {step.purpose:<8} {rules.level_text(step.searched_level):>10}"
+    if step.outcome == "generator":
+        return f"  {load}  says nothing: {step.reason}"
+    p99 = "failed" if step.p99_ms is None else f"{step.p99_ms:,.0f} ms"
+    in_flight = f"{step.in_flight_mean:,.{0 if step.in_flight_mean >= _WHOLE_FROM else 1}f}"
+    seen = f"p99 {p99}, {in_flight} in flight" if step.n else "nothing arrived"
+    reason = "" if step.outcome == "held" else f" ({step.reason})"
     return f"  {load}  {step.outcome}: {rules.seen(step) or seen}{reason}"

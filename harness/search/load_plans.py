@@ -44,7 +44,7 @@ def health_gates(plan: Plan) -> CurveGates:
     if own:
         return CurveGates(own)
     of_faults = tuple(fault.name for fault in plan.faults)
-    return CurveGates(over_the_whole(plan, of_faults, rates_vary=True), borrowed=True)
+    return CurveGates(over_the_whole(plan, of_faults, rates_vary=True), borrowed=not plan.default_gates)
 
 
 def fault_gates(plan: Plan, fault: str) -> CurveGates:
@@ -91,6 +91,9 @@ def search_notes(plan: Plan, faults: Sequence[str | None], slots: int | None) ->
     """What the user should know of a search before it begins, a sentence each. `faults`: of its curves; `slots`: the
     scenario's own `load.max_in_flight`, if it has one."""
     notes = []
+    if plan.default_gates:
+        gates = ", ".join(f"`{gate.text}`" for gate in health_gates(plan).gates)
+        notes.append(f"the scenario has no gates, so {gates} is judged: a floor, not a service level")
     placed = [fault.name for fault in plan.faults if fault.name in faults]
     if placed:
         notes.append(f"{', '.join(placed)}: on for a whole curve; `at`, `for` and `every` are ignored")

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
-from harness.rundir.searches.capacity import CapacityFinding, CapacityResults, LoadStep, RateCurve
+from harness.rundir.searches.capacity import FINDINGS, CapacityResults, LoadStep, RateCurve
 from reports.charts import rates
 from reports.charts.limits import p99_limit_ms
 from reports.page import embedded_json, render
 from reports.redacted import redacted_document
-
-FINDINGS: Final[dict[CapacityFinding, str]] = {
-    "not_monotone": "a rate failed below one that passed: what it carries depends on more than the rate",
-    "metastable": "after a load that broke it did not carry the first rate any more (metastable)",
-    "restarted": "it was started anew on the way",
-    "undecided_rates": "at some rates neither an answer nor its repetition was decided",
-    "no_core_left": "service and load generator left no core idle: the answer is that of this machine",
-    "gates_of_faults": "it is judged by the gates of another phase, since none is written for this one",
-}
 
 
 def write_page(results: CapacityResults, folder: Path) -> Path:

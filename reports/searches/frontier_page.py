@@ -7,8 +7,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from harness.rundir.searches.frontier import (
+    FINDINGS,
     FrontierCurve,
-    FrontierFinding,
     FrontierKind,
     FrontierResults,
     FrontierStep,
@@ -19,15 +19,6 @@ from reports.charts.levels import by_level
 from reports.page import embedded_json, render
 from reports.redacted import redacted_document
 
-FINDINGS: Final[dict[FrontierFinding, str]] = {
-    "not_monotone": "a level failed below one that passed: what the service stands depends on more than the level",
-    "metastable": "after a load that broke it did not come back when the fault was gone (metastable)",
-    "restarted": "it was started anew on the way",
-    "undecided_levels": "at some levels neither an answer nor its repetition was decided",
-    "borrowed_gates": "it is judged by gates that were written for something else, since none is for this upstream",
-    "default_recovery": "the scenario has no recovery gate, so the limit is the time that a load goes on after a fault",
-    "no_core_left": "service and load generator left no core idle: the answer is that of this machine",
-}
 CHARTS: Final[dict[FrontierKind, tuple[str, str]]] = {
     "latency": ("p99 by added latency", "at the top: failed"),
     "errors": ("p99 by share of calls answered 503", "at the top: failed"),

@@ -124,7 +124,7 @@ def test_the_longest_stages_prolong_a_load_that_follows_from_its_faults(tmp_path
             "gates[1]",
             "the window `whole` of `p99.9 for sign-in < 1s` is 145s long, and what it counts arrives for 60s of it; "
             "a PASS needs 5m, 2995 clumps of 100ms",
-            "let its requests arrive for 501s, or `clump: 11ms` where slow spells are that short",
+            "let its requests arrive for 501s, or `verdict: {clump: 11ms}` where slow spells are that short",
         ),
         (
             (LAST, "throughput for reads > 40/s during azure-latency"),

@@ -9,6 +9,7 @@ import pytest
 from harness.errors import UsageError
 from harness.rundir.plan import Plan
 from harness.rundir.searches.capacity import LoadStep, StepGate
+from harness.search.answers.certificates import certificates
 from harness.search.answers.replicas import ASSUMPTION, replicas_for
 from harness.search.answers.short_soak import refuse_short_soak
 from harness.search.answers.would_decide import would_decide
@@ -176,3 +177,26 @@ def test_where_the_rate_is_known_as_many_requests_must_come_too() -> None:
 def test_a_soak_that_is_long_enough_is_taken(soak_ms: float, rate_per_s: float | None) -> None:
     plan = make_plan(gates=["p99 < 2s", "errors < 5%"])
     refuse_short_soak(plan, plan.gates, soak_ms, rate_per_s)
+
+
+# ---------------------------------------------------------------- on what it rests
+
+
+def test_an_answer_names_its_gates_and_how_long_its_loads_were() -> None:
+    certified = [step(20), soak(20, "held", gate("pass")), refute(36, "broke", gate("fail"))]
+    told = "judged by `p99 < 300ms`, 95 % sure; passed in 2m 00s and failed in 60.0 s of load"
+    assert certificates([("health", certified)], 0.95) == [told]
+    assert certificates([("health", certified), ("azure-slow", certified)], 0.95) == [told]
+
+
+def test_curves_that_rest_on_something_else_are_named() -> None:
+    passed, other = [soak(20, "held", gate("pass"))], [soak(20, "held", gate("pass", text="p99 < 1s"))]
+    assert certificates([("health", passed), ("azure-slow", other), ("gcp-slow", [step(20)])], 0.9) == [
+        "health: judged by `p99 < 300ms`, 90 % sure; passed in 2m 00s of load",
+        "azure-slow: judged by `p99 < 1s`, 90 % sure; passed in 2m 00s of load",
+    ]
+    back = [soak(20, "held", gate("pass", exceeded=None, text="recovery < 15s after azure-outage"))]
+    assert certificates([("azure outage", back)], 0.95) == [
+        "judged by `recovery < 15s after azure-outage`; passed in 2m 00s of load"
+    ]
+    assert certificates([("health", [step(20)])], 0.95) == []

@@ -33,7 +33,7 @@ def refusal(*words: str) -> str:
     [
         (("no-fault", "--from", "50/s", "--to", "20/s"), "--to 20/s is below --from 50/s"),
         (("no-fault", "--from", "50"), "40/s"),
-        (("no-fault", "--within", "0.1%"), "--within must be between"),
+        (("no-fault", "--within", "0.1%"), "is not from 1% to 100%"),
         (("azure-slow", "--fault", "azur"), "the scenario has no fault azur; fix: faults: azure-slow"),
         (("azure-slow", "--fault", "azure-slow", "--no-faults"), "exclude each other"),
         (("ladder",), "choose a cell with --only: sequential, parallel"),

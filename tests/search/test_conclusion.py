@@ -14,6 +14,7 @@ from harness.rundir.searches.capacity import CapacityResults, Limiter, RateCurve
 from harness.rundir.yardstick import Yardstick
 from harness.search.answers.conclusion import compare, sentence_of, verdict_of
 from harness.search.capacity_run import allowed_cores
+from tests.search.steps import step
 
 THREADS = Limiter(kind="threads", witness="threads: 256 at 200/s and no more at 300/s")
 NOT_KNOWN = Limiter(kind="not_known", witness="not known")
@@ -67,6 +68,16 @@ def test_the_sentence() -> None:
     )
     assert sentence_of([curve(None, 1, ended_by="nothing_holds")]).startswith("carries nothing, down to 1/s")
     assert sentence_of([curve(180, 200)]).endswith("; what stops it is not known")
+
+
+def test_a_search_that_ended_early_says_what_held_and_blames_nothing() -> None:
+    steps = (step(60), step(80), step(144, "broke"), step(60, purpose="return"))
+    early = curve(None, None, ended_by="interrupted", limiter=THREADS).model_copy(update={"steps": steps})
+    assert sentence_of([early]) == (
+        "carries nothing that could be certified "
+        "(it ended early; up to 80/s held in short loads, which certify nothing)"
+    )
+    assert sentence_of([early.model_copy(update={"steps": ()})]) == "carries nothing that could be certified"
 
 
 def test_it_fell_where_what_fails_now_is_well_below_what_passed_before() -> None:

@@ -18,7 +18,8 @@ from harness.rundir.searches.frontier import recorded_frontier_steps
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.search.capacity import RateLoads, Settings
-from harness.search.curve_driver import RESTARTS_MOST, UNKNOWN, CurveDriver, SearchedCurve
+from harness.search.curve_driver import RESTARTS_MOST, UNKNOWN, CurveDriver, SearchedCurve, search_curves
+from harness.search.curve_rules import describe_step
 from harness.search.frontier.curve_search import LevelCurve
 from harness.search.level_search import WantedLoad
 from harness.search.search_progress import LoadUnderWay
@@ -134,6 +135,20 @@ def test_a_search_that_is_interrupted_at_any_load_ends_as_if_it_was_not(case: Ca
         assert resumed == whole
         assert case.stack.number == len(whole.steps), "no load is run twice"
         assert case.recorded() == list(whole.steps)
+
+
+def test_what_is_taken_over_is_said(case: Case) -> None:
+    whole = case.search()
+    said: list[str] = []
+    stack: Any = case.stack
+    search_curves(stack, [(case.rules, whole.steps)], folder=case.folder, say=said.append, show=lambda _: None)
+    assert said == [f"{len(whole.steps)} loads of {case.folder.name} are taken over and not run again"]
+
+
+def test_a_load_that_says_nothing_shows_no_figures(case: Case) -> None:
+    lost = case.search(lambda _load, number: "generator" if number == 2 else "").steps[1]
+    said = describe_step(lost.model_copy(update={"reason": "late"}), case.rules)
+    assert said.endswith("says nothing: late") and "p99" not in said
 
 
 def test_a_search_that_is_over_is_taken_up_without_a_load(case: Case) -> None:

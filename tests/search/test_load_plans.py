@@ -13,7 +13,14 @@ from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
 from harness.search.capacity import RateLoads, Settings
 from harness.search.level_search import WantedLoad
-from harness.search.load_plans import fault_gates, health_gates, load_plan, not_judged, refuse_unsearchable
+from harness.search.load_plans import (
+    fault_gates,
+    health_gates,
+    load_plan,
+    not_judged,
+    refuse_unsearchable,
+    search_notes,
+)
 
 SCENARIO = """\
 name: slow
@@ -65,6 +72,16 @@ def test_a_fault_without_gates_borrows_what_health_borrows(tmp_path: Path) -> No
     other = plan.faults[0].model_copy(update={"name": "azure-other"})
     gates = fault_gates(plan.model_copy(update={"faults": (*plan.faults, other)}), "azure-other")
     assert (texts(gates), gates.borrowed) == (["p99 < 4s"], True)
+
+
+def test_a_scenario_without_gates_says_what_it_is_judged_by(tmp_path: Path) -> None:
+    text = SCENARIO.replace("gates: [GATES]\n", "")
+    (tmp_path / "scenario.yaml").write_text(text)
+    plan, _ = dry_plan(load_scenario(tmp_path / "scenario.yaml").checked)
+    assert not health_gates(plan).borrowed
+    assert search_notes(plan, (None,), None) == [
+        "the scenario has no gates, so `p99 < gateway.timeout` is judged: a floor, not a service level"
+    ]
 
 
 def test_a_gate_whose_limit_is_a_rate_is_judged_at_one_rate_only(tmp_path: Path) -> None:

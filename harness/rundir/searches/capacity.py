@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from harness.model.frozen import Frozen
 from harness.rundir.ndjson import append_line, read_ndjson
@@ -31,7 +31,15 @@ LimiterKind = Literal[
 CapacityFinding = Literal[
     "not_monotone", "metastable", "restarted", "undecided_rates", "no_core_left", "gates_of_faults"
 ]
-
+FINDINGS: Final[dict[CapacityFinding, str]] = {
+    "not_monotone": "a rate failed below one that passed: what it carries depends on more than the rate",
+    "metastable": "after a load that broke it did not carry the first rate any more (metastable)",
+    "restarted": "it was started anew on the way",
+    "undecided_rates": "at some rates neither an answer nor its repetition was decided",
+    "no_core_left": "service and load generator left no core idle: the answer is that of this machine",
+    "gates_of_faults": "it is judged by the gates of another phase, since none is written for this one",
+}
+"""What each says, for people."""
 
 StepPurpose = Literal["explore", "soak", "refute", "return", "health"]
 """`return`: after a load that broke, whether the service is as it was before. `health`: before a search over the levels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from harness.model.frozen import Frozen
 from harness.rundir.ndjson import read_ndjson
@@ -21,6 +21,16 @@ FrontierVerdict = Literal["pass", "fail", "inconclusive", "rig_failure"]
 FrontierFinding = Literal[
     "not_monotone", "metastable", "restarted", "undecided_levels", "borrowed_gates", "default_recovery", "no_core_left"
 ]
+FINDINGS: Final[dict[FrontierFinding, str]] = {
+    "not_monotone": "a level failed below one that passed: what the service stands depends on more than the level",
+    "metastable": "after a load that broke it did not come back when the fault was gone (metastable)",
+    "restarted": "it was started anew on the way",
+    "undecided_levels": "at some levels neither an answer nor its repetition was decided",
+    "borrowed_gates": "it is judged by gates that were written for something else, since none is for this upstream",
+    "default_recovery": "the scenario has no recovery gate, so the limit is the time that a load goes on after a fault",
+    "no_core_left": "service and load generator left no core idle: the answer is that of this machine",
+}
+"""What each says, for people."""
 FrontierEnd = Literal["bracket", "to", "generator", "nothing_holds", "undecided", "unhealthy", "interrupted", "rig"]
 """`to`: every level held up to the end of the scale. `unhealthy`: before the search the gates did not hold without the
 fault, twice."""

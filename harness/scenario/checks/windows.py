@@ -226,7 +226,7 @@ def _enough_moments(windows: _Windows, known: Sequence[Phase], named: LocatedGat
             continue
         clump_ms = math.floor(has_ms / (moments * COMFORT))
         clump = duration_literal(clump_ms) if clump_ms >= 1 else ""
-        others = f", or `clump: {clump}` where slow spells are that short" if clump else ""
+        others = f", or `verdict: {{clump: {clump}}}` where slow spells are that short" if clump else ""
         window = f"the window `{phase.name}` of `{named.gate.text}` is {duration_literal(phase.seconds * 1000)} long"
         arrivals_ms = _arrivals_needed_ms(checked, plan, phase, named.gate) * verdict.runs
         short_ms = (max(needed_ms * COMFORT, arrivals_ms) - has_ms) / verdict.runs

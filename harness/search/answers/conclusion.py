@@ -7,8 +7,9 @@ from typing import Final
 
 from harness.errors import UsageError
 from harness.rundir.results import Machine
-from harness.rundir.searches.capacity import CapacityResults, CapacityVerdict, RateCurve
+from harness.rundir.searches.capacity import CapacityResults, CapacityVerdict, CurveEnd, RateCurve
 
+_EARLY: Final[tuple[CurveEnd, ...]] = ("interrupted", "rig")
 MACHINE_DIFFERS: Final = 0.1
 """Where two machines' yardsticks differ by more than this share, their capacities are not compared."""
 
@@ -41,7 +42,8 @@ def sentence_of(curves: Sequence[RateCurve]) -> str:
 
 def _stops(curves: Sequence[RateCurve]) -> list[str]:
     """What stops it, of each curve if there are several and one has a witness."""
-    stopped = [curve for curve in curves if curve.refuted_per_s is not None or curve.limiter.kind != "not_known"]
+    named = [curve for curve in curves if curve.ended_by not in _EARLY or curve.refuted_per_s is not None]
+    stopped = [curve for curve in named if curve.refuted_per_s is not None or curve.limiter.kind != "not_known"]
     if stopped and all(curve.limiter.kind == "not_known" for curve in stopped):
         return ["what stops it is not known"]
     told = []
@@ -55,12 +57,21 @@ def _stops(curves: Sequence[RateCurve]) -> list[str]:
 def _carried(curve: RateCurve) -> str:
     if curve.certified_per_s is None:
         lowest_per_s = min((step.rate_per_s for step in curve.steps), default=1.0)
-        nothing = f"nothing, down to {lowest_per_s:g}/s"
-        return nothing if curve.ended_by == "nothing_holds" else "nothing that could be certified"
+        if curve.ended_by == "nothing_holds":
+            return f"nothing, down to {lowest_per_s:g}/s"
+        return "nothing that could be certified" + _steered(curve)
     least = "at least " if curve.at_least else ""
     until = f" and not {curve.refuted_per_s:g}/s" if curve.refuted_per_s is not None else ""
     gave_out = " (the load generator ended here)" if curve.ended_by == "generator" else ""
     return f"{least}{curve.certified_per_s:g}/s{until}{gave_out}"
+
+
+def _steered(curve: RateCurve) -> str:
+    """What a search that ended early had seen, in brackets; empty if it did not, or had seen nothing hold."""
+    held = [step.rate_per_s for step in curve.steps if step.purpose == "explore" and step.outcome == "held"]
+    if curve.ended_by not in _EARLY or not held:
+        return ""
+    return f" (it ended early; up to {max(held):g}/s held in short loads, which certify nothing)"
 
 
 def compare(
