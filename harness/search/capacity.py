@@ -175,7 +175,7 @@ def _findings(
         "restarted": any(each.outcome != "held" for each in returns) or any(each.service_ended for each in broke),
         "not_monotone": bracket is not None and bracket.not_monotone,
         "undecided_rates": bracket is not None and bool(bracket.undecided),
-        "no_core_left": cores is not None and any(_cores_used(step) > cores - CORE_LEFT for step in broke),
+        "no_core_left": cores is not None and any(cores_used(step) > cores - CORE_LEFT for step in broke),
     }
     return tuple(name for name, holds in found.items() if holds)
 
@@ -202,8 +202,9 @@ def _limiter(steps: Sequence[LoadStep], cores: float | None, capacities: dict[st
     return found if is_whole or found.kind != "not_known" else UNFINISHED
 
 
-def _cores_used(step: LoadStep) -> float:
-    return (step.cpu_cores or 0.0) + (step.load_cores or 0.0)
+def cores_used(step: LoadStep) -> float:
+    """Of the machine, on average; where that is not known by the service and the load generator."""
+    return max(step.machine_cores or 0.0, (step.cpu_cores or 0.0) + (step.load_cores or 0.0))
 
 
 def died(load: WantedLoad, purpose: StepPurpose, how: str) -> LoadStep:

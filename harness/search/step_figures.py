@@ -7,13 +7,15 @@ the gates do not break, the load is undecided; an explorative one that repeats i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from harness.errors import RigError
 from harness.evidence import Evidence, Pool
+from harness.evidence.cores import CoreSeconds
 from harness.evidence.resources import ResourceSeries
 from harness.gates.quantiles import quantile_bounds
 from harness.rundir.finding_kind import FindingKind
@@ -84,7 +86,6 @@ def step_of(
     latency_ns = evidence.latency_ns[inside]
     p99_low_ms, p99_high_ms = _p99_bounds_ms(evidence, latency_ns[np.argsort(rows["intended_ns"][inside])])
     seconds = (end_ns - begin_ns) / NS_PER_S
-    spent_s = (rows["done_ns"][inside] - rows["intended_ns"][inside]) / NS_PER_S
     readings = evidence.readings.within([Span(begin_ns, end_ns)], None)
     step = LoadStep(
         purpose=purpose,
@@ -101,7 +102,7 @@ def step_of(
         p99_low_ms=p99_low_ms,
         p99_high_ms=p99_high_ms,
         in_flight_mean=mean_in_flight(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns),
-        little=float(inside.sum() / seconds * spent_s.mean()) if inside.any() else None,
+        little=_little(rows[inside], seconds),
         stationary=judged.stationary,
         service_ended=judged.service_ended,
         failed_alike=_failed_alike(rows["outcome"][inside], rows["status"][inside]),
@@ -111,6 +112,7 @@ def step_of(
         busiest_thread=run.busiest and run.busiest.busy,
         busiest_waited=run.busiest and run.busiest.waited,
         load_cores=_load_cores(evidence, begin_ns, end_ns),
+        machine_cores=_machine_cores(evidence, seconds),
         threads_most=_most(readings.threads),
         sockets_most=_most(readings.sockets),
         refused=_refused(evidence, run.run_dir, begin_ns, end_ns),
@@ -237,6 +239,13 @@ def _refused(evidence: Evidence, run_dir: Path, begin_ns: int, end_ns: int) -> i
     return refused(evidence.plan, run_dir, (begin_ns + offset_ns) / NS_PER_S, (end_ns + offset_ns) / NS_PER_S)
 
 
+def _little(rows: NDArray[Any], seconds: float) -> float | None:
+    """Requests in flight by Little's law: arrivals a second times the mean time that they took."""
+    if not len(rows):
+        return None
+    return float(len(rows) / seconds * ((rows["done_ns"] - rows["intended_ns"]) / NS_PER_S).mean())
+
+
 def _failed_alike(outcome: NDArray[np.uint8], status: NDArray[np.uint16]) -> str | None:
     """`HTTP 500` if every request was answered so; None if one was not, or if they ran out of time."""
     if not len(outcome) or (outcome != Outcome.HTTP_ERROR).any() or (status != status[0]).any():
@@ -276,6 +285,16 @@ def _load_cores(evidence: Evidence, begin_ns: int, end_ns: int) -> float | None:
         _cores(ResourceSeries.of(evidence.resources, name).within([Span(begin_ns, end_ns)], None)) for name in names
     ]
     return sum(each for each in cores if each is not None) if any(each is not None for each in cores) else None
+
+
+def _machine_cores(evidence: Evidence, seconds: float) -> float | None:
+    """Of the judged part, which begins at t = 0 and is so long."""
+    record = CoreSeconds.of(evidence.resources, evidence.t0_ns)
+    if record is None:
+        return None
+    used = (record.used_s + record.rig_used_s + record.others_s)[max(0, -record.first) :]
+    inside = used[: max(0, math.floor(seconds) - max(0, record.first))]
+    return float(inside.mean()) if len(inside) else None
 
 
 def _most(figures: NDArray[np.float64]) -> int | None:

@@ -15,12 +15,14 @@ from harness.rundir.plan import PlannedGate
 from harness.rundir.planned.fault import PlannedToxic
 from harness.rundir.rows import Outcome
 from harness.rundir.searches.capacity import LoadStep, StepPurpose
+from harness.search.capacity import cores_used
 from harness.search.level_search import WantedLoad
 from harness.search.limiter import limiter_of
 from harness.search.stack_loads import LoadRun
 from harness.search.step_figures import step_of
 from harness.search.witnesses.thread_load import BusiestThread
 from tests.rundir.recording import T0_NS, Recording, make_plan, record, slow_fault
+from tests.search.steps import step as step_at
 
 GATE = "p99 < 800ms"
 EXPLORE = WantedLoad("explore", 40)
@@ -111,6 +113,19 @@ def test_a_short_load_says_of_a_service_what_its_other_gates_say(tmp_path: Path)
     assert ended("slow", "return", recording(4_000).slowed(0, 4_000, 900), GATE, "cpu < 50ms") == "broke"
     assert ended("alone", "return", recording(4_000), "cpu < 50ms") == "undecided"
     assert ended("explored", "explore", recording(4_000), GATE, "cpu < 50ms") == "undecided"
+
+
+def test_the_cores_of_the_machine_are_those_of_all_that_ran(tmp_path: Path) -> None:
+    alone = judged(recording().beside(0, 0), tmp_path / "alone")
+    assert alone.machine_cores == pytest.approx(0.3 + 0.1 + 0.05)
+    half = judged(recording().beside(0, 30, others_s=0.65, used_s=0.9), tmp_path / "half")
+    assert half.machine_cores == pytest.approx((0.45 + 0.9 + 0.1 + 0.65) / 2)
+    assert judged(recording(), tmp_path / "unknown").machine_cores is None
+
+
+@pytest.mark.parametrize(("figures", "used"), [({}, 1.3), ({"machine_cores": 1.7}, 1.7), ({"machine_cores": 0.2}, 1.3)])
+def test_what_is_not_known_of_the_machine_is_at_least_the_services(figures: dict[str, float], used: float) -> None:
+    assert cores_used(step_at(40, "broke", cpu_cores=0.9, load_cores=0.4, **figures)) == pytest.approx(used)
 
 
 def delayed(by_ms: int, deadline_ms: float) -> Recording:

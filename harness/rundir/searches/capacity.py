@@ -36,7 +36,7 @@ FINDINGS: Final[dict[CapacityFinding, str]] = {
     "metastable": "after a load that broke it did not carry the first rate any more (metastable)",
     "restarted": "it was started anew on the way",
     "undecided_rates": "at some rates neither an answer nor its repetition was decided",
-    "no_core_left": "service and load generator left no core idle: the answer is that of this machine",
+    "no_core_left": "no core was left idle where it broke: the answer is that of this machine",
     "gates_of_faults": "it is judged by the gates of another phase, since none is written for this one",
 }
 """What each says, for people."""
@@ -124,6 +124,9 @@ class LoadStep(Frozen):
     """Share of the load in which that thread could run and had no core."""
     load_cores: float | None
     """Cores that the load generator used on average."""
+    machine_cores: float | None = None
+    """Cores of this machine that were in use on average: by the service, by all other processes of the run (load
+    generator, gateway, Toxiproxy, fakes), and by others. null: not known."""
     threads_most: int | None
     sockets_most: int | None
     refused: int | None = None

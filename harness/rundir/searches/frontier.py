@@ -28,7 +28,7 @@ FINDINGS: Final[dict[FrontierFinding, str]] = {
     "undecided_levels": "at some levels neither an answer nor its repetition was decided",
     "borrowed_gates": "it is judged by gates that were written for something else, since none is for this upstream",
     "default_recovery": "the scenario has no recovery gate, so the limit is the time that a load goes on after a fault",
-    "no_core_left": "service and load generator left no core idle: the answer is that of this machine",
+    "no_core_left": "no core was left idle where it broke: the answer is that of this machine",
 }
 """What each says, for people."""
 FrontierEnd = Literal["bracket", "to", "generator", "nothing_holds", "undecided", "unhealthy", "interrupted", "rig"]

@@ -14,7 +14,7 @@ from harness.rundir.searches.frontier import (
     FrontierStep,
     recorded_frontier_steps,
 )
-from harness.search.capacity import CORE_LEFT
+from harness.search.capacity import CORE_LEFT, cores_used
 from harness.search.curve_driver import SearchedCurve, certified_level, refuted_level
 from harness.search.frontier.kinds import KINDS
 from harness.search.frontier.upstream_faults import FrontierTarget
@@ -97,7 +97,7 @@ def _findings(
     if bracket and bracket.undecided:
         found.append("undecided_levels")
     broke = [step for step in steps if step.outcome == "broke"]
-    if cores and any((step.cpu_cores or 0.0) + (step.load_cores or 0.0) > cores - CORE_LEFT for step in broke):
+    if cores and any(cores_used(step) > cores - CORE_LEFT for step in broke):
         found.append("no_core_left")
     return tuple(found)
 
