@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def step_of(
         p99_low_ms=p99_low_ms,
         p99_high_ms=p99_high_ms,
         in_flight_mean=mean_in_flight(rows["intended_ns"], rows["done_ns"], begin_ns, end_ns),
-        little=_little(rows[inside], seconds),
+        little=_little(rows["done_ns"][inside] - rows["intended_ns"][inside], seconds),
         stationary=judged.stationary,
         service_ended=judged.service_ended,
         failed_alike=_failed_alike(rows["outcome"][inside], rows["status"][inside]),
@@ -239,11 +239,9 @@ def _refused(evidence: Evidence, run_dir: Path, begin_ns: int, end_ns: int) -> i
     return refused(evidence.plan, run_dir, (begin_ns + offset_ns) / NS_PER_S, (end_ns + offset_ns) / NS_PER_S)
 
 
-def _little(rows: NDArray[Any], seconds: float) -> float | None:
+def _little(took_ns: NDArray[np.int64], seconds: float) -> float | None:
     """Requests in flight by Little's law: arrivals a second times the mean time that they took."""
-    if not len(rows):
-        return None
-    return float(len(rows) / seconds * ((rows["done_ns"] - rows["intended_ns"]) / NS_PER_S).mean())
+    return float(len(took_ns) / seconds * (took_ns / NS_PER_S).mean()) if len(took_ns) else None
 
 
 def _failed_alike(outcome: NDArray[np.uint8], status: NDArray[np.uint16]) -> str | None:
