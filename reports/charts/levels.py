@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from harness.rundir.searches.frontier import FrontierCurve, FrontierStep
 from harness.units import format_exact_duration
-from reports.charts.limits import p99_limit_ms, recovery_limit_ms
+from reports.charts.limits import common_limit_ms, p99_limit_ms, recovery_limit_ms
 from reports.charts.plot import COLOURS, LABEL_GAP, Amount, LogAmount, LogMs, Plot, Scale
 
 ROOM: Final = 1.2
@@ -97,5 +97,6 @@ def _figure_ms(curve: FrontierCurve, step: FrontierStep) -> float | None:
 def _limit_ms(curves: Sequence[FrontierCurve]) -> float | None:
     """The limit on p99, or on the recovery from outages, in the loads with the fault; None if curves differ in it."""
     limit_of = recovery_limit_ms if curves[0].kind == "outage" else p99_limit_ms
-    limits = {limit_of(gate for step in drawn for gate in step.gates) for drawn in map(_drawn, curves) if drawn}
-    return limits.pop() if len(limits) == 1 else None
+    return common_limit_ms(
+        limit_of(gate for step in drawn for gate in step.gates) for drawn in map(_drawn, curves) if drawn
+    )

@@ -17,6 +17,13 @@ def p99_limit_ms(gates: Iterable[StepGate]) -> float | None:
     return next((gate.limit for gate in gates if gate.unit == "ms" and _is_on_p99(gate.text)), None)
 
 
+def common_limit_ms(limits: Iterable[float | None]) -> float | None:
+    """The limit of every curve of a chart, given that of each; None if they differ, or if one of them has none: a line
+    across would be false for it."""
+    known = set(limits)
+    return known.pop() if len(known) == 1 else None
+
+
 def recovery_limit_ms(gates: Iterable[StepGate]) -> float | None:
     """The limit of the first recovery gate; None without one."""
     return next((gate.limit for gate in gates if isinstance(parse_gate(gate.text), RecoveryGate)), None)

@@ -127,11 +127,20 @@ class LogAmount:
         return _clamped(math.log(max(value, 1e-9) / self.low) / math.log(self.high / self.low))
 
     def ticks(self) -> list[tuple[float, str]]:
+        """Words at the powers of ten, or at 2 and 5 times them too where the range is narrow, with lines between. At
+        least two words: where even those are too few, at the multiples of a round step."""
         first, last = math.floor(math.log10(self.low)), math.floor(math.log10(self.high))
-        spoken = (1, 2, 5) if self.high / self.low < 50 else (1,)
         marks = [(factor * 10.0**power, factor) for power in range(first, last + 1) for factor in range(1, 10)]
         inside = [(value, factor) for value, factor in marks if self.low <= value <= self.high]
-        return [(self.at(value), f"{value:,.6g}{self.suffix}" if factor in spoken else "") for value, factor in inside]
+        for spoken in ((1,), (1, 2, 5)) if self.high / self.low >= 50 else ((1, 2, 5),):
+            if sum(factor in spoken for _, factor in inside) > 1:
+                return [(self.at(value), self._word(value) if factor in spoken else "") for value, factor in inside]
+        step = _round_step(self.high - self.low, most=5)  # at most half the range, so that two multiples are inside
+        multiples = range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
+        return [(self.at(number * step), self._word(number * step)) for number in multiples]
+
+    def _word(self, value: float) -> str:
+        return f"{value:,.6g}{self.suffix}"
 
 
 @dataclass(slots=True)

@@ -12,6 +12,8 @@ from harness.rundir.searches.capacity import LoadStep, RateCurve
 from harness.units import format_exact_duration
 from reports.charts.plot import COLOURS, LABEL_GAP, Amount, LogAmount, LogMs, Plot, Scale
 
+CERTIFY: Final = frozenset({("soak", "held"), ("refute", "broke")})
+"""The purpose and outcome of a load that certifies: it passed a soak, or it was to fail and did."""
 FEW_IN_FLIGHT: Final = 0.1
 """A mean number of open requests below this is drawn as this."""
 
@@ -101,7 +103,8 @@ def _lines(
         return
     for step, css in _steps(curves):
         if not math.isnan(value(step)):
-            plot.dot(step.rate_per_s, value(step), css if step.alpha is None else f"{css} certified")
+            certifies = (step.purpose, step.outcome) in CERTIFY
+            plot.dot(step.rate_per_s, value(step), f"{css} certified" if certifies else css)
     plot.ends(ends, LABEL_GAP)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from harness.rundir.searches.capacity import FINDINGS, CapacityResults, LoadStep, RateCurve
 from reports.charts import rates
-from reports.charts.limits import p99_limit_ms
+from reports.charts.limits import common_limit_ms, p99_limit_ms
 from reports.page import embedded_json, render
 from reports.redacted import redacted_document
 
@@ -39,8 +39,8 @@ def page(results: CapacityResults) -> str:
 
 
 def _limit_ms(curves: list[RateCurve]) -> float | None:
-    """The limit of the first gate on p99 that there is."""
-    return p99_limit_ms(gate for curve in curves for step in curve.steps for gate in step.gates)
+    """The limit on p99, which is the same for every curve; None if curves differ in it."""
+    return common_limit_ms(p99_limit_ms(gate for step in curve.steps for gate in step.gates) for curve in curves)
 
 
 def _row(curve: RateCurve) -> dict[str, Any]:

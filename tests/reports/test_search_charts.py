@@ -9,12 +9,15 @@ import pytest
 
 from harness.rundir.searches.capacity import StepGate
 from harness.rundir.searches.frontier import FrontierCurve, FrontierKind
+from reports.charts import rates
 from reports.charts.levels import by_level
 from reports.charts.limits import p99_limit_ms
-from reports.searches import capacity_page
+from reports.charts.plot import LogAmount
+from reports.searches import capacity_page, frontier_page
+from tests.search.frontier import scenarios
 from tests.search.frontier.scenarios import curve, level_step
-from tests.search.made_up_search import made_up
-from tests.search.steps import gate
+from tests.search.made_up_search import curve_of, made_up
+from tests.search.steps import gate, step
 
 NOT_OF_ALL = ("p99.9 < 5s", "p99(ttfb) < 5s", "p99(ok) < 5s", "p99 for search < 5s", "p99 of azure < 5s", "max < 5s")
 
@@ -98,3 +101,79 @@ def test_upstreams_with_different_limits_have_no_common_line() -> None:
     assert line_across(azure, gcp) == "15 s"
     assert line_across(azure, other) is None
     assert line_across(azure, gcp.model_copy(update={"steps": ()})) == "15 s", "one that has not begun has none"
+
+
+# ---------------------------------------------------------------- the pages, and the chart by rate
+
+
+def test_the_page_of_a_capacity_search_has_a_limit_only_if_every_curve_has_that_limit() -> None:
+    results = made_up()
+    assert "limit 1 s" in capacity_page.page(results)
+    for others in ((gate("p99 < 2s during azure-slow", 2_000),), (gate("errors < 1%", 0.01, unit="share"),)):
+        health, slow, gone = results.curves
+        steps = tuple(each.model_copy(update={"gates": others}) for each in slow.steps)
+        curves = (health, slow.model_copy(update={"steps": steps}), gone)
+        assert not re.search(r">limit \d", capacity_page.page(results.model_copy(update={"curves": curves})))
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.parametrize("not_begun", [(), ("azure-slow", "gcp-slow")])
+def test_a_page_says_that_its_search_was_interrupted_and_what_was_not_begun(
+    *, interrupted: bool, not_begun: tuple[str, ...]
+) -> None:
+    fields: dict[str, Any] = {"interrupted": interrupted, "not_begun": not_begun}
+    of_rates = capacity_page.page(made_up(faults=False).model_copy(update=fields))
+    of_levels = frontier_page.page(scenarios.results(latencies(), **fields))
+    for page in (of_rates, of_levels):
+        banner = page[page.index('class="story"') : page.index('id="theme"')]
+        assert ("It was interrupted" in banner) is interrupted
+        assert ("It ended early" in banner) is (bool(not_begun) and not interrupted)
+        assert ("; not begun: azure-slow, gcp-slow." in banner) is bool(not_begun)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "outcome", "certifies"),
+    [
+        ("soak", "held", True),
+        ("refute", "broke", True),
+        ("soak", "broke", False),
+        ("soak", "undecided", False),
+        ("refute", "held", False),
+        ("refute", "generator", False),
+        ("explore", "held", False),
+    ],
+)
+def test_only_a_load_that_certifies_has_a_large_mark(purpose: str, outcome: str, certifies: bool) -> None:
+    one = step(40, outcome, purpose=purpose, alpha=0.05)
+    health = curve_of(None, 180, 240).model_copy(update={"steps": (one,)})
+    assert (" certified" in str(rates.latency([health], None))) is certifies
+
+
+def test_of_a_load_without_requests_no_p99_failed() -> None:
+    """In the tables of both pages; a load whose requests failed says so."""
+    (health,) = made_up(faults=False).curves
+    for n, shown in ((0, "–"), (12, "failed")):
+        figures: dict[str, Any] = {"n": n, "p50_ms": 9.0, "p99_ms": None}
+        loads = health.model_copy(update={"steps": (step(20, "broke", **figures),)})
+        of_rates = capacity_page.page(made_up(faults=False).model_copy(update={"curves": (loads,)}))
+        of_levels = frontier_page.page(
+            scenarios.results(curve(None, 500, steps=(level_step(500, "broke", **figures),)))
+        )
+        for page in (of_rates, of_levels):
+            assert f"<td>9 ms</td><td>{shown}</td>" in page
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [[137], [36, 42], [250, 420], [20, 1_700], [1, 9], [0.4], [999_000, 1_000_000], [3, 3_000], [1.3, 80], [5, 20]],
+    ids=str,
+)
+def test_an_axis_of_rates_has_at_least_two_words_inside(figures: list[float]) -> None:
+    scale = LogAmount.around(figures, "/s")
+    words = [(at, word) for at, word in scale.ticks() if word]
+    assert 2 <= len(words) <= 7
+    assert len({word for _, word in words}) == len(words)
+    for at, word in words:
+        value = float(word.removesuffix("/s").replace(",", ""))
+        assert scale.low - 1e-9 <= value <= scale.high + 1e-9
+        assert scale.at(value) == pytest.approx(at)
