@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from harness.errors import UsageError
 from harness.gates.parse import parse_gate
 from harness.rundir.plan import Plan, PlannedGate
 from harness.units import duration_literal, format_duration
+
+USUAL_SOAK_MS: Final = 120_000.0
+"""Of a search that is given no `--soak`."""
 
 
 def refuse_short_soak(plan: Plan, gates: Sequence[PlannedGate], soak_ms: float, rate_per_s: float | None) -> None:
@@ -16,10 +20,11 @@ def refuse_short_soak(plan: Plan, gates: Sequence[PlannedGate], soak_ms: float, 
     needed_ms, text = max((_needed_ms(plan, each, rate_per_s), each.text) for each in gates)
     if soak_ms < needed_ms:
         at_rate = "" if rate_per_s is None else f" at {rate_per_s:g}/s"
+        or_nothing = f", or nothing ({duration_literal(USUAL_SOAK_MS)})" if needed_ms <= USUAL_SOAK_MS else ""
         raise UsageError(
             f"--soak {format_duration(soak_ms)} is too short: `{text}` needs {format_duration(needed_ms)}{at_rate}, "
             "with nothing slow, to pass",
-            f"give --soak {duration_literal(needed_ms)} or longer, or nothing (2m)",
+            f"give --soak {duration_literal(needed_ms)} or longer{or_nothing}",
         )
 
 
