@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,10 +11,16 @@ from harness.errors import Problem, ScenarioError, UsageError
 from harness.units import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
+    from harness.rundir.searches.planned import (
+        GateNeeds,
+        PlannedCell,
+        PlannedScenario,
+        Search,
+        SearchDuration,
+    )
     from harness.scenario import LoadedScenario
-    from harness.search.scenario_needs import CellNeeds, GateNeeds
 
 _CASES: Final = ("PASS, nothing slow", "FAIL, outage of", "PASS, half", "FAIL, twice")
 _UNKNOWN: Final = "-"
@@ -29,13 +34,13 @@ def plan_command(scenarios: tuple[str, ...], sets: tuple[str, ...], as_json: boo
     """Say before anything runs how long each gate needs to be decided.
 
     For each gate: the length of its phase until it passes if nothing is slow, or if half the share that it
-    allows is, and until it fails if twice that share is; and how long an outage within the planned phase
-    fails it. For each scenario: how long `tailgate run` takes on this machine, and the shortest load that
+    allows is, and until it fails if twice that share is; and how long an outage of the planned phase, at a
+    stretch, fails it. For each scenario: how long `tailgate run` takes on this machine, and the shortest load that
     can still pass every gate.
     """
+    from harness.rundir.searches.planned import PlanDocument
     from harness.scenario import load_scenario
     from harness.search.around import around_load_s
-    from harness.search.scenario_needs import needs_of
 
     loaded: list[LoadedScenario] = []
     problems: list[Problem] = []
@@ -47,45 +52,63 @@ def plan_command(scenarios: tuple[str, ...], sets: tuple[str, ...], as_json: boo
     if problems:
         raise ScenarioError(tuple(problems))
     around_s = around_load_s()
-    every = [(one, needs_of(one)) for one in loaded]
+    planned = [_planned(one, around_s) for one in loaded]
     if as_json:
-        output.document(
-            {
-                "schema_version": 1,
-                "kind": "plan",
-                "scenarios": [_document(one, cells, around_s) for one, cells in every],
-            }
-        )
+        output.document(PlanDocument(scenarios=tuple(planned)).model_dump(mode="json"))
         return 0
-    for one, cells in every:
+    for one, needs in zip(loaded, planned, strict=True):
         for warning in one.warnings:
             click.echo(output.spell(warning, kind="warning"), err=True)
-        _print(one, cells, around_s)
+        _print(needs)
     return 0
 
 
-def _print(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) -> None:
-    wall_s = sum(cell.wall_s(around_s) for cell in cells)
-    output.say(f"{loaded.scenario.name}: `tailgate run` takes about {_duration(wall_s)} here ({loaded.path})")
+def _planned(loaded: LoadedScenario, around_s: float) -> PlannedScenario:
+    from harness.rundir.searches.planned import PlannedScenario
+    from harness.search.scenario_needs import needs_of
+
+    searches: dict[Search, Callable[[LoadedScenario], SearchDuration]] = {"capacity": _capacity, "frontier": _frontier}
+    found: dict[Search, SearchDuration | None] = {}
+    refused: dict[Search, str] = {}
+    for search, duration_of in searches.items():
+        try:
+            found[search] = duration_of(loaded)
+        except UsageError as exc:
+            found[search] = None
+            refused[search] = f"{exc.message} (fix: {exc.fix})"
+    cells = needs_of(loaded, around_s)
+    return PlannedScenario(
+        name=loaded.scenario.name,
+        file=str(loaded.path),
+        wall_s=round(sum(cell.wall_s for cell in cells), 1),
+        capacity=found["capacity"],
+        frontier=found["frontier"],
+        refused=refused,
+        cells=cells,
+    )
+
+
+def _print(planned: PlannedScenario) -> None:
+    about = "at most about" if any(cell.runs > 1 for cell in planned.cells) else "about"
+    output.say(f"{planned.name}: `tailgate run` takes {about} {_duration(planned.wall_s)} here ({planned.file})")
     shown: list[str] = []
-    for cell in cells:
+    for cell in planned.cells:
         lines = list(_lines(cell))
         if cell.name:
             output.say(f"  cell {cell.name}{' as above' if lines == shown else ''}")
         if lines != shown:
             output.say("\n".join(lines))
         shown = lines
-    if capacity_s := _capacity_s(loaded):
-        usual, most = map(_duration, capacity_s)
-        each = " for each cell" if len(cells) > 1 else ""
-        output.say(f"  `tailgate capacity` usually takes about {usual}{each}, at most {most}, with its usual loads")
-    if frontier_s := _frontier_s(loaded):
-        usual, most = map(_duration, frontier_s)
-        each = " for each cell" if len(cells) > 1 else ""
-        output.say(
-            f"  `tailgate frontier --all` usually takes about {usual}{each}, at most {most}, with its usual loads"
-        )
-    if any(gate.every_arrival for cell in cells for gate in cell.gates):
+    each = " for each cell" if len(planned.cells) > 1 else ""
+    searches = {"tailgate capacity": planned.capacity, "tailgate frontier --all": planned.frontier}
+    for command, duration in searches.items():
+        if duration:
+            usual, most = _duration(duration.usual_s), _duration(duration.most_s)
+            output.say(f"  `{command}` usually takes about {usual}{each}, at most {most}, with its usual loads")
+    for reason in dict.fromkeys(planned.refused.values()):
+        refused = [f"`tailgate {search}`" for search, why in planned.refused.items() if why == reason]
+        output.say(f"  {' and '.join(refused)} {'are' if len(refused) > 1 else 'is'} refused: {reason}")
+    if any(gate.every_arrival for cell in planned.cells for gate in cell.gates):
         output.say(
             "  `for NAME` of a locustfile: as if every arrival sent that request; where one in ten does, it takes ten "
             "times as long"
@@ -93,35 +116,39 @@ def _print(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) 
     output.say("  times are of a gate's phase, with slow requests spread evenly; those in spells need longer")
 
 
-def _capacity_s(loaded: LoadedScenario) -> tuple[float, float] | None:
-    """How long a capacity search of one cell takes usually, and at most; None if none is possible."""
+def _capacity(loaded: LoadedScenario) -> SearchDuration:
+    """Of a capacity search of one cell. Raises UsageError if it is refused."""
+    from harness.rundir.searches.planned import SearchDuration
     from harness.scenario.load import dry_plan
+    from harness.search.answers.short_soak import refuse_short_soak
     from harness.search.capacity import Settings
     from harness.search.capacity_run import announced_ms, rate_curves
     from harness.search.load_plans import refuse_unsearchable
 
     plan, _ = dry_plan(loaded.cells[0].loaded.checked)
-    try:
-        refuse_unsearchable(plan)
-    except UsageError:
-        return None
-    usual_ms, longest_ms = announced_ms(rate_curves(plan, None, Settings.usual(plan)))
-    return usual_ms / 1000, longest_ms / 1000
+    refuse_unsearchable(plan)
+    settings = Settings.usual(plan)
+    curves = rate_curves(plan, None, settings)
+    refuse_short_soak(plan, [gate for each in curves for gate in each.gates.gates], settings.soak_ms, None)
+    usual_ms, longest_ms = announced_ms(curves)
+    return SearchDuration(usual_s=round(usual_ms / 1000, 1), most_s=round(longest_ms / 1000, 1))
 
 
-def _frontier_s(loaded: LoadedScenario) -> tuple[float, float] | None:
-    """How long a frontier search of all upstreams of one cell takes usually, and at most; None if none is possible."""
+def _frontier(loaded: LoadedScenario) -> SearchDuration:
+    """Of a frontier search of all upstreams of one cell. Raises UsageError if it is refused."""
+    from harness.rundir.searches.planned import SearchDuration
+    from harness.search.answers.short_soak import refuse_short_soak
     from harness.search.frontier.frontier_run import plan_all
     from harness.search.frontier.level_loads import FrontierSettings
 
-    try:
-        search = plan_all(loaded.cells[0], FrontierSettings.of_all(loaded.cells[0]))
-    except UsageError:
-        return None
-    return search.usual_ms / 1000, search.longest_ms / 1000
+    search = plan_all(loaded.cells[0], FrontierSettings.of_all(loaded.cells[0]))
+    for curve in search.curves:
+        if not curve.is_outage:  # those of an outage are as long as its gate needs
+            refuse_short_soak(curve.plan, curve.gates.broken, search.settings.soak_ms, curve.rate_per_s)
+    return SearchDuration(usual_s=round(search.usual_ms / 1000, 1), most_s=round(search.longest_ms / 1000, 1))
 
 
-def _lines(cell: CellNeeds) -> list[str]:
+def _lines(cell: PlannedCell) -> list[str]:
     width = max((len(gate.text) for gate in cell.gates), default=0)
     header = f"    {'gate':<{width}}  {'planned':>8}  " + "  ".join(f"{case:>18}" for case in _CASES)
     lines = [header, *(_line(gate, width, cell.runs) for gate in cell.gates)]
@@ -130,6 +157,7 @@ def _lines(cell: CellNeeds) -> list[str]:
     if cell.least_s is not None and cell.least_s < cell.load_s:
         least = f"; the shortest that can pass every gate is {_duration(cell.least_s)}"
     lines.append(f"    load: {pooled}{_duration(cell.load_s)} with its warm-up{least}")
+    lines += [f"    {note}" for note in cell.notes]
     return lines
 
 
@@ -144,14 +172,3 @@ def _duration(seconds: float | None) -> str:
     if seconds is None:
         return _UNKNOWN
     return format_duration(round(seconds, 1) * 1000) if seconds >= 0.05 else "any"
-
-
-def _document(loaded: LoadedScenario, cells: Sequence[CellNeeds], around_s: float) -> dict[str, Any]:
-    capacity_s = _capacity_s(loaded)
-    return {
-        "name": loaded.scenario.name,
-        "file": str(loaded.path),
-        "wall_s": round(sum(cell.wall_s(around_s) for cell in cells), 1),
-        "capacity": capacity_s and {"usual_s": round(capacity_s[0], 1), "most_s": round(capacity_s[1], 1)},
-        "cells": [{**asdict(cell), "wall_s": round(cell.wall_s(around_s), 1)} for cell in cells],
-    }

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from harness.gates.parse import parse_gate
-from harness.search.decision_times import DecisionTimes, decision_times
+from harness.rundir.searches.planned import DecisionTimes
+from harness.search.decision_times import decision_times
 from harness.statistics import Counts, Rule, decide
 
 RATE_PER_S = 40.0
@@ -14,7 +15,13 @@ RULE = Rule(p0=0.01, clump_s=0.1, alpha=0.05, alpha_fail=0.05)
 
 
 def times(
-    text: str, *, rate_per_s: float = RATE_PER_S, planned_s: float = 60.0, clump_ms: float = 100
+    text: str,
+    *,
+    rate_per_s: float | None = RATE_PER_S,
+    planned_s: float = 60.0,
+    clump_ms: float = 100,
+    runs: int = 1,
+    is_steady: bool = True,
 ) -> DecisionTimes:
     return decision_times(
         parse_gate(text),
@@ -23,6 +30,8 @@ def times(
         clump_ms=clump_ms,
         confidence=0.95,
         alpha_fail=0.05,
+        runs=runs,
+        is_steady=is_steady,
     )
 
 
@@ -76,3 +85,65 @@ def test_what_a_day_does_not_decide_is_unknown() -> None:
 
 def test_twice_of_more_than_a_half_cannot_be() -> None:
     assert times("p40 < 2s").twice_s is None
+
+
+# ---------------------------------------------------------------- outages
+
+
+def outage(n: int, stalled: int, begins: int, runs: int = 1) -> str:
+    """The verdict on so many slow requests in a row in the first of the runs, each of `n` requests and 60 s."""
+    slow = [np.zeros(n) for _ in range(runs)]
+    slow[0][begins : begins + stalled] = 1
+    return decide(Counts.of(*slow), 60.0 * runs, RULE).verdict
+
+
+@pytest.mark.parametrize("n", [40, 77, 300, 2_400])
+@pytest.mark.parametrize("runs", [1, 2, 3])
+def test_an_outage_fails_the_gate_from_the_beginning_of_the_phase_of_one_run_of_a_pool(n: int, runs: int) -> None:
+    outage_s = times("p99 < 2s", rate_per_s=n / 60, runs=runs).outage_s
+    assert outage_s is not None
+    stalled = round(outage_s / 60 * n)
+    assert outage(n, stalled, 0, runs) == "fail"
+    assert outage(n, stalled - 1, 0, runs) != "fail"
+
+
+def test_where_many_requests_come_an_outage_may_begin_anywhere_in_the_phase() -> None:
+    stalled = round((times("p99 < 2s").outage_s or 0) * RATE_PER_S)
+    assert {outage(2_400, stalled, begins) for begins in range(0, 2_400 - stalled, 7)} == {"fail"}
+
+
+def test_an_outage_is_found_without_an_array_of_all_requests() -> None:
+    found_s = times("p99 < 2s", rate_per_s=1e9, planned_s=86_400).outage_s
+    assert found_s == pytest.approx(0.076 * 86_400, rel=0.03)
+
+
+def test_no_outage_is_said_that_would_not_fail_the_gate() -> None:
+    """Four requests, all of them slow, are too few for a FAIL at half of them."""
+    assert decide(Counts.of(np.ones(4)), 60.0, Rule(p0=0.5, clump_s=0.1, alpha=0.05, alpha_fail=0.05)).verdict != "fail"
+    assert times("p50 < 2s", rate_per_s=4 / 60).outage_s is None
+
+
+def test_at_a_rate_that_changes_no_outage_is_said() -> None:
+    steady, changing = times("p99 < 2s"), times("p99 < 2s", is_steady=False)
+    assert changing.outage_s is None
+    assert (changing.healthy_s, changing.half_s, changing.twice_s) == (steady.healthy_s, steady.half_s, steady.twice_s)
+
+
+# ---------------------------------------------------------------- what is known of any gate
+
+
+def test_where_the_rate_is_not_known_only_moments_are() -> None:
+    assert times("p99 < 2s", rate_per_s=None) == DecisionTimes(healthy_s=29.9)
+    assert times("rss < 300MB", rate_per_s=None) == times("rss < 300MB")
+
+
+@pytest.mark.parametrize("text", ["max < 5s", "errors = 0"])
+def test_a_gate_that_any_request_decides_needs_one(text: str) -> None:
+    assert times(text, rate_per_s=0.1).healthy_s == 10
+    assert times(text, rate_per_s=0).healthy_s is None
+
+
+def test_each_run_of_a_pool_needs_the_readings_of_a_gate_on_them() -> None:
+    one_s, two_s = times("rss < 300MB").healthy_s, times("rss < 300MB", runs=2).healthy_s
+    assert one_s is not None
+    assert two_s == 2 * one_s

@@ -84,6 +84,14 @@ def frontier_schema() -> dict[str, Any]:
     return {"$schema": DRAFT, **schema, "title": "tailgate frontier.json"}
 
 
+def plan_schema() -> dict[str, Any]:
+    """The schema of the document of `tailgate plan --json`."""
+    from harness.rundir.searches.planned import PlanDocument
+
+    schema = PlanDocument.model_json_schema(mode="serialization", ref_template=_REF)
+    return {"$schema": DRAFT, **schema, "title": "tailgate plan --json"}
+
+
 def _fault(definitions: dict[str, Any]) -> dict[str, Any]:
     """All kinds in one flat object, so that an editor offers every key and marks a second kind as an error."""
     properties: dict[str, Any] = {}
