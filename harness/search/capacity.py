@@ -27,8 +27,9 @@ from harness.rundir.searches.capacity import (
     recorded_steps,
 )
 from harness.search.answers.hopeless import Hopeless, hopeless
+from harness.search.answers.ways_back import ways_back
 from harness.search.answers.would_decide import would_decide
-from harness.search.curve_driver import SearchedCurve, certified_level, refuted_level, returned_twice
+from harness.search.curve_driver import SearchedCurve, certified_level, refuted_level
 from harness.search.level_search import Bracket, LevelScale, WantedLoad
 from harness.search.limiter import limiter_of
 from harness.search.load_plans import CurveGates, fault_gates, health_gates
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 UNFINISHED: Final = Limiter(kind="not_known", witness="not known yet: the search ended early")
 CORE_LEFT: Final = 0.5
-"""Where less than this of the machine's cores was left, the answer is that of the machine."""
+"""Where less than this of the cores was left, the answer is that of the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,11 @@ class RateLoads:
         self.settings = replace(settings, return_ms=max(settings.return_ms, window_ms))
         self.times = self.settings.times(plan.load.drain_ms)
 
+    @property
+    def can_restart(self) -> bool:
+        """Whether the service is one that tailgate starts."""
+        return self.plan.service.kind != "url"
+
     def spec(self, load: WantedLoad, purpose: StepPurpose) -> LoadSpec:
         return LoadSpec(
             rate_per_s=load.rate_per_s,
@@ -130,7 +136,7 @@ class RateLoads:
         return died(load, purpose, how)
 
     def return_load(self, steps: Sequence[LoadStep]) -> WantedLoad | None:
-        rate_per_s = return_rate(steps)
+        rate_per_s = return_rate(steps, can_restart=self.can_restart)
         return None if rate_per_s is None else WantedLoad("explore", rate_per_s)
 
     def is_hopeless(self, steps: Sequence[LoadStep]) -> bool:
@@ -157,7 +163,7 @@ def rate_curve(loads: RateLoads, searched: SearchedCurve[LoadStep], cores: float
         refuted_per_s=refuted_level(steps),
         at_least=bool(bracket and bracket.at_least),
         ended_by=_ended_by(bracket, given_up, searched.ended),
-        findings=_findings(steps, bracket, cores, gates_of_faults=loads.gates.borrowed),
+        findings=_findings(loads, steps, bracket, cores),
         would_decide=given_up.why if given_up else would_decide(steps, loads.plan),
         limiter=_limiter(steps, cores, capacities, is_whole=bracket is not None),
         steps=steps,
@@ -165,28 +171,30 @@ def rate_curve(loads: RateLoads, searched: SearchedCurve[LoadStep], cores: float
 
 
 def _findings(
-    steps: Sequence[LoadStep], bracket: Bracket | None, cores: float | None, *, gates_of_faults: bool
+    loads: RateLoads, steps: Sequence[LoadStep], bracket: Bracket | None, cores: float | None
 ) -> tuple[CapacityFinding, ...]:
     broke = [step for step in steps if step.outcome == "broke"]
-    returns = [step for step in steps if step.purpose == "return"]
+    ways = ways_back(steps) if loads.can_restart else []
+    has_ended = loads.can_restart and any(step.service_ended is not None for step in steps)
     found: dict[CapacityFinding, bool] = {
-        "gates_of_faults": gates_of_faults,
-        "metastable": ("broke", "held") in returned_twice(steps),
-        "restarted": any(each.outcome != "held" for each in returns) or any(each.service_ended for each in broke),
+        "gates_of_faults": loads.gates.borrowed,
+        "metastable": any(way.needed_restart for way in ways),
+        "restarted": has_ended or any(way.after for way in ways),
         "not_monotone": bracket is not None and bracket.not_monotone,
         "undecided_rates": bracket is not None and bool(bracket.undecided),
-        "no_core_left": cores is not None and any(cores_used(step) > cores - CORE_LEFT for step in broke),
+        "no_core_left": cores is not None and any(leaves_no_core(step, cores) for step in broke),
     }
     return tuple(name for name, holds in found.items() if holds)
 
 
-def return_rate(steps: Sequence[LoadStep]) -> float | None:
+def return_rate(steps: Sequence[LoadStep], *, can_restart: bool = True) -> float | None:
     """The rate at which the service must come back, in 1/s: the first that held, halved for each time that a service
     which was started anew did not carry it; None as long as none has held."""
     held = [step.rate_per_s for step in steps if step.outcome == "held" and step.purpose == "explore"]
     if not held:
         return None
-    return held[0] / 2.0 ** returned_twice(steps).count(("broke", "broke"))
+    failed = [way for way in ways_back(steps) if way.failed is not None] if can_restart else []
+    return held[0] / 2.0 ** len(failed)
 
 
 def _ended_by(bracket: Bracket | None, given_up: Hopeless | None, ended: Exception | None) -> CurveEnd:
@@ -202,18 +210,25 @@ def _limiter(steps: Sequence[LoadStep], cores: float | None, capacities: dict[st
     return found if is_whole or found.kind != "not_known" else UNFINISHED
 
 
+def leaves_no_core(step: LoadStep, cores: float) -> bool:
+    """Whether less than `CORE_LEFT` of these cores, or a quarter of fewer than two, was idle on average."""
+    return cores_used(step) > cores - min(CORE_LEFT, cores / 4)
+
+
 def cores_used(step: LoadStep) -> float:
     """Of the machine, on average; where that is not known by the service and the load generator."""
     return max(step.machine_cores or 0.0, (step.cpu_cores or 0.0) + (step.load_cores or 0.0))
 
 
 def died(load: WantedLoad, purpose: StepPurpose, how: str) -> LoadStep:
-    """The step of a load during whose start the service ended; `how`: for people."""
+    """The step of a load that did not begin, since the service ended before it; `how`: for people. It says nothing of
+    the rate, and is run once more."""
+    reason = f"the service ended before the load began: {how}"
     return LoadStep(
-        purpose=purpose, rate_per_s=load.level, run="", seconds=0, outcome="broke", reason=how, service_ended=how,
-        alpha=load.alpha, n=0, completed_per_s=0, p50_ms=None, p99_ms=None, in_flight_mean=0, little=None,
-        stationary=False, gates=(), cpu_cores=None, busiest_thread=None, load_cores=None, threads_most=None,
-        sockets_most=None,
+        purpose=purpose, rate_per_s=load.level, run="", seconds=0, outcome="generator", reason=reason,
+        service_ended=how, alpha=load.alpha, n=0, completed_per_s=0, p50_ms=None, p99_ms=None, in_flight_mean=0,
+        little=None, stationary=False, gates=(), cpu_cores=None, busiest_thread=None, load_cores=None,
+        threads_most=None, sockets_most=None,
     )  # fmt: skip
 
 

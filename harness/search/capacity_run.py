@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +26,7 @@ from harness.search.search_folder import asked_search, search_folder
 from harness.search.search_progress import SearchState
 from harness.search.search_times import STACK_MS
 from harness.search.stack_loads import StackLoads
+from harness.search.witnesses.own_cores import allowed_cores, usable_cores
 
 if TYPE_CHECKING:
     from harness.run.run import Session
@@ -182,18 +181,3 @@ def _results(
         replicas=None if asked.target_per_s is None else replicas_for(asked.target_per_s, curves),
         curves=tuple(curves),
     )
-
-
-def usable_cores() -> int:
-    """Those of `allowed_cores`, as a whole number."""
-    return max(1, round(allowed_cores()))
-
-
-def allowed_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> float:
-    """The cores that this process and its children may use: its affinity, or its cgroup's quota if that is less."""
-    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    with suppress(OSError, ValueError):
-        quota, period = cpu_max.read_text().split()
-        if quota != "max":
-            cores = min(cores, int(quota) / int(period))
-    return cores

@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic
 
@@ -58,7 +57,8 @@ def search_curves(
     progress = SearchProgress([rules.times.longest_ms() / 1000 for rules, _ in every], show)
     found: list[SearchedCurve[Step]] = []
     for rules, recorded in every:
-        searched = CurveDriver(stack, rules, folder=folder, say=say, show=progress.update).run(recorded)
+        driver = CurveDriver(stack, rules, folder=folder, say=say, show=progress.update, is_first=not found)
+        searched = driver.run(recorded)
         found.append(searched)
         progress.ended.append(searched.certified)
         if isinstance(searched.ended, RigError | ServiceGone):
@@ -72,7 +72,7 @@ def search_curves(
 
 class CurveDriver(Generic[Step]):
     """The search of one curve. `say`: a line of progress for people; `show`: the load that is under way, several times
-    a second."""
+    a second. `is_first`: no other curve was searched before."""
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class CurveDriver(Generic[Step]):
         folder: Path,
         say: Callable[[str], None],
         show: Callable[[LoadUnderWay], None] | None = None,
+        is_first: bool = False,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stack = stack
@@ -89,6 +90,7 @@ class CurveDriver(Generic[Step]):
         self._folder = folder
         self._say = say
         self._show = show
+        self._is_first = is_first
         self._clock_s = clock_s
         self._steps: list[Step] = []
         self._answers: list[Outcome] = []
@@ -148,7 +150,10 @@ class CurveDriver(Generic[Step]):
         if step.outcome == "held" or step.service_ended is not None:
             return
         self._renew(step, self._rules.level_text(load.level))
-        self._repeated(load, "return", UNKNOWN)
+        step = self._repeated(load, "return", UNKNOWN)
+        while not self._stack.starts_service and step.outcome != "held":
+            self._renew(step, self._rules.level_text(load.level))  # goes on only if that was in an earlier call
+            step = self._repeated(load, "return", UNKNOWN)
 
     def _renew(self, step: Step, at: str) -> None:
         """Another service, since this one did not come back in `step`, or nothing is known of that."""
@@ -204,10 +209,12 @@ class CurveDriver(Generic[Step]):
 
     def _load(self, load: WantedLoad, purpose: StepPurpose) -> Step:
         """Run a load, judge it and keep what it says. Raises RigError also where its files cannot be written or read,
-        since what was certified before stays."""
+        since what was certified before stays; UsageError only before anything ran."""
         try:
             return self._judged(load, purpose)
         except UsageError as exc:
+            if self._is_first and not self._steps:
+                raise
             raise RigError(exc.message, exc.fix) from exc
         except OSError as exc:
             raise RigError(f"the load cannot be kept: {exc}", "free some space, and go on with --resume") from exc
@@ -284,8 +291,3 @@ def certified_level(steps: Sequence[LoadStep]) -> float | None:
 def refuted_level(steps: Sequence[LoadStep]) -> float | None:
     """The lowest level that was shown to fail."""
     return min((s.searched_level for s in steps if s.purpose == "refute" and s.outcome == "broke"), default=None)
-
-
-def returned_twice(steps: Sequence[LoadStep]) -> list[tuple[str, str]]:
-    """The outcomes of each two returns in a row: of the service as it was, and of the one that was started anew."""
-    return [(one.outcome, two.outcome) for one, two in pairwise(steps) if one.purpose == two.purpose == "return"]

@@ -150,14 +150,14 @@ def search_levels(scale: LevelScale, *, within: float, alpha: float) -> Search:
     seen = _Seen()
     explored = yield from _explore(seen, scale, within)
     soaked = _soaked_levels(seen, scale, within)
-    certified, highest = yield from _certify(seen, soaked, alpha)
+    certified, missed = yield from _certify(seen, soaked, alpha)
     refuted = yield from _refute(_refuted_levels(seen, scale, within), alpha)
     refuted_soaks = [level for level in seen.broke if certified is not None and level <= certified]
     lowest = min((level for level in (refuted, *refuted_soaks) if level is not None), default=None)
     return Bracket(
         certified=certified,
         refuted=refuted,
-        ended_by=_ended_by(explored, highest, certified, refuted),
+        ended_by=_ended_by(explored, scale, missed, certified, refuted),
         explored_held=tuple(sorted(seen.held)),
         explored_broke=tuple(sorted(seen.broke)),
         undecided=tuple(sorted(seen.undecided)),
@@ -165,18 +165,20 @@ def search_levels(scale: LevelScale, *, within: float, alpha: float) -> Search:
     )
 
 
-def _ended_by(explored: EndedBy, highest: Outcome | None, certified: float | None, refuted: float | None) -> EndedBy:
-    """`explored`: how the explorative loads ended, which prove nothing by themselves; `highest`: how the soak of the
-    highest level that held in them did."""
+def _ended_by(
+    explored: EndedBy, scale: LevelScale, missed: Sequence[Outcome], certified: float | None, refuted: float | None
+) -> EndedBy:
+    """`explored`: how the explorative loads ended, which prove nothing by themselves; `missed`: how the soaks above the
+    certified level did."""
     if certified is not None and refuted is not None:
         return "bracket"  # also where every explorative load held, and a soak broke
     if explored == "nothing_holds":
-        return "nothing_holds" if refuted is not None else "undecided"
-    if explored not in ("to", "generator"):
+        return "nothing_holds" if refuted is not None and refuted <= scale.least else "undecided"
+    if explored not in ("to", "generator") or any(outcome != "generator" for outcome in missed):
         return "undecided"
-    if highest == "generator" or (highest is None and explored == "generator"):
-        return "generator"
-    return explored if highest == "held" else "undecided"
+    if not missed:
+        return explored
+    return "generator" if scale.generator_ends else "undecided"
 
 
 def _explore(seen: _Seen, scale: LevelScale, within: float) -> Generator[WantedLoad, Outcome, EndedBy]:
@@ -247,18 +249,18 @@ def _soaked_levels(seen: _Seen, scale: LevelScale, within: float) -> list[float]
 
 def _certify(
     seen: _Seen, levels: Sequence[float], alpha: float
-) -> Generator[WantedLoad, Outcome, tuple[float | None, Outcome | None]]:
-    """The highest of the levels whose soak passes, None if none did; and how the soak of the first ended."""
-    first: Outcome | None = None
+) -> Generator[WantedLoad, Outcome, tuple[float | None, list[Outcome]]]:
+    """The highest of the levels whose soak passes, None if none did; and how the soaks of those above it ended."""
+    missed: list[Outcome] = []
     for tried, level in enumerate(levels):
         outcome = yield from _asked(WantedLoad("soak", level, alpha=alpha / 2**tried))
-        first = first or outcome
         if outcome == "held":
-            return level, first
+            return level, missed
+        missed.append(outcome)
         if outcome == "broke":
             seen.broke.add(level)
             seen.held.discard(level)
-    return None, first
+    return None, missed
 
 
 def _refuted_levels(seen: _Seen, scale: LevelScale, within: float) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from harness.errors import UsageError
 from harness.run.invocation import slug
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from harness.rundir.plan import Plan
 
 Line = TypeVar("Line", bound=StepRecord)
+RULES: Final = 2
+"""To be raised where `harness.search.level_search` chooses other levels than before."""
 
 
 def search_folder(out: Path, name: str, resume: Path | None, asked: AskedSearch) -> Path:
@@ -66,6 +68,7 @@ def asked_search(command: str, plan: Plan, seed: int, settings: Mapping[str, flo
     same = plan.model_copy(update={"run_id": "", "seed": seed}).model_dump_json(exclude={"scenario_file", "overrides"})
     files = {"locustfile": plan.load.locustfile, "data": plan.load.data}
     return AskedSearch(
+        rules=RULES,
         command=command,
         scenario=hashlib.sha256(same.encode()).hexdigest(),
         files={use: _digest(Path(path)) for use, path in files.items() if path is not None},
@@ -84,6 +87,8 @@ def _differences(before: AskedSearch, now: AskedSearch) -> list[str]:
     """What is not the same, for people: `the scenario differs`, `soak_ms was 15000 and is 20000`."""
     if before.command != now.command:
         return [f"it is of `tailgate {before.command}`"]
+    if before.rules != now.rules:
+        return ["another version of tailgate chose them, by other rules"]
     told = ["the scenario differs, or what --set and --seed make of it"] if before.scenario != now.scenario else []
     for use in sorted({*before.files, *now.files}):
         if before.files.get(use) != now.files.get(use):

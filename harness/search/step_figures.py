@@ -22,6 +22,7 @@ from harness.rundir.finding_kind import FindingKind
 from harness.rundir.rows import Outcome
 from harness.rundir.searches.capacity import LoadStep, StepGate, StepOutcome, StepPurpose
 from harness.search.stationary import mean_in_flight, not_stationary
+from harness.search.witnesses.own_cores import has_quota
 from harness.search.witnesses.refusals import refused
 from harness.search.witnesses.upstream_figures import upstream_figures
 from harness.statistics import Rule, nearest_rank
@@ -286,9 +287,9 @@ def _load_cores(evidence: Evidence, begin_ns: int, end_ns: int) -> float | None:
 
 
 def _machine_cores(evidence: Evidence, seconds: float) -> float | None:
-    """Of the judged part, which begins at t = 0 and is so long."""
+    """Of the judged part, which begins at t = 0 and is so long. None too where a quota allows less than the machine."""
     record = CoreSeconds.of(evidence.resources, evidence.t0_ns)
-    if record is None:
+    if record is None or has_quota():
         return None
     used = (record.used_s + record.rig_used_s + record.others_s)[max(0, -record.first) :]
     inside = used[: max(0, math.floor(seconds) - max(0, record.first))]

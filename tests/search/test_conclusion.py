@@ -13,7 +13,7 @@ from harness.rundir.results import Machine, ScenarioRef, Tool
 from harness.rundir.searches.capacity import CapacityResults, Limiter, RateCurve
 from harness.rundir.yardstick import Yardstick
 from harness.search.answers.conclusion import compare, sentence_of, verdict_of
-from harness.search.capacity_run import allowed_cores
+from harness.search.witnesses.own_cores import allowed_cores, has_quota
 from tests.search.steps import step
 
 THREADS = Limiter(kind="threads", witness="threads: 256 at 200/s and no more at 300/s")
@@ -133,3 +133,4 @@ def test_the_cores_of_a_quota_are_no_whole_number(tmp_path: Path, quota: str, co
     own = len(os.sched_getaffinity(0))
     assert allowed_cores(tmp_path / "cpu.max") == (own if cores is None else min(own, cores))
     assert allowed_cores(tmp_path / "none") == own
+    assert has_quota(tmp_path / "cpu.max") == (cores is not None and cores < own)

@@ -206,8 +206,18 @@ def test_a_service_that_is_not_ours_ends_the_search_until_somebody_brought_it_ba
     assert isinstance(found.ended, RigError) and "tailgate did not start it" in found.ended.message
     assert "--resume" in found.ended.fix
     assert case.stack.renewed == [] and not any("anew" in text for text in case.said)
-    well = case.search(recorded=case.recorded(), number=len(found.steps))
+    early = case.search(lambda _load, _number: "broke", recorded=case.recorded(), number=len(found.steps))
+    assert isinstance(early.ended, RigError) and early.steps[-1].purpose == "return", "nothing is searched meanwhile"
+    well = case.search(recorded=case.recorded(), number=len(early.steps))
     assert well.ended is None and well.bracket is not None
+
+
+def test_what_is_wrong_with_the_first_load_is_said_as_it_is_and_nothing_was_started(case: Case) -> None:
+    stack: Any = MadeUpStack()
+    stack.run = lambda *_: (_ for _ in ()).throw(UsageError("the variable is not set", "set it"))
+    every = [(case.rules, ())]
+    with pytest.raises(UsageError, match="is not set"):
+        search_curves(stack, every, folder=case.folder, say=lambda _: None, show=lambda _: None)
 
 
 def test_a_return_of_which_nothing_is_known_costs_no_restart_of_those_that_are_allowed(case: Case) -> None:

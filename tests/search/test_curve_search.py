@@ -62,8 +62,9 @@ def searched(
     def step_of(run: LoadRun, load: WantedLoad, purpose: StepPurpose, before: Any) -> tuple[LoadStep, object]:
         options.get("pooled", []).append(len(before))
         figures = {"purpose": purpose, "alpha": load.alpha, "run": run.run_dir.name, **options.get("figures", {})}
-        made = step(load.rate_per_s, made_up.outcomes[-1], **figures)
-        return made, object()
+        if options.get("dies") and made_up.outcomes[-1] == "broke":
+            figures["service_ended"] = "it died"
+        return step(load.rate_per_s, made_up.outcomes[-1], **figures), object()
 
     monkeypatch.setattr(capacity, "step_of", step_of)
     fault, recorded = options.get("fault"), options.get("recorded", [])
@@ -113,11 +114,36 @@ def test_one_that_does_not_come_back_is_metastable_and_started_anew(
     assert ended is None or isinstance(ended, RigError)
 
 
+def test_one_that_does_not_start_any_more_ends_its_curve_and_no_rate_is_blamed(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = MadeUp(says=lambda _, number: ServiceGone("it died") if number > 3 else "held")
+    curve, ended = searched(made_up, plan, tmp_path, monkeypatch)
+    assert (ended, curve.ended_by, curve.refuted_per_s) == (None, "undecided", None)
+    assert [step.outcome for step in curve.steps[3:]] == ["generator", "generator"]
+    assert curve.would_decide == "the service ended before the load began: it died, twice"
+
+
+def ended_before(number: int) -> Says:
+    return lambda _, load: ServiceGone("it died") if load == number else ""
+
+
+def test_one_that_ended_once_before_a_load_is_searched_on(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet, _ = searched(MadeUp(), plan, tmp_path, monkeypatch)
+    for number in range(1, len(quiet.steps) + 1):
+        (tmp_path / "steps.ndjson").unlink()
+        curve, ended = searched(MadeUp(says=ended_before(number)), plan, tmp_path, monkeypatch)
+        assert ended is None
+        assert (curve.certified_per_s, curve.refuted_per_s) == (quiet.certified_per_s, quiet.refuted_per_s)
+
+
 def test_one_that_dies_above_a_rate_is_started_anew_each_time_and_that_is_what_stops_it(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made_up = MadeUp(says=lambda rate_per_s, _: ServiceGone("it died") if rate_per_s > 3 else "held")
-    curve, ended = searched(made_up, plan, tmp_path, monkeypatch)
+    made_up = MadeUp(3)
+    curve, ended = searched(made_up, plan, tmp_path, monkeypatch, dies=True)
     assert ended is None
     assert curve.certified_per_s is not None and curve.refuted_per_s is not None
     assert curve.certified_per_s <= 3 < curve.refuted_per_s

@@ -257,11 +257,15 @@ def test_loads_that_are_used_up_above_the_least_level_say_nothing_of_it() -> Non
 
 
 def ending(
-    explore: dict[float, Outcome], soak: dict[float, Outcome], refute: dict[float, Outcome], most: float | None = None
+    explore: dict[float, Outcome],
+    soak: dict[float, Outcome],
+    refute: dict[float, Outcome],
+    most: float | None = None,
+    scale: LevelScale | None = None,
 ) -> Bracket:
-    """The search from 20/s whose loads end so by purpose and rate; those that are not given hold."""
+    """The search, from 20/s if no `scale` is given, whose loads end so by purpose and level; all others hold."""
     given = {"explore": explore, "soak": soak, "refute": refute}
-    search = search_levels(LevelScale.of_rates(20, most), within=0.1, alpha=0.05)
+    search = search_levels(scale or LevelScale.of_rates(20, most), within=0.1, alpha=0.05)
     load = next(search)
     while True:
         try:
@@ -279,6 +283,8 @@ def ending(
         ({100: "broke"}, {100: "broke"}, "bracket", 64.8),
         ({100: "undecided"}, {}, "undecided", 64.8),
         ({100: "generator"}, {}, "generator", 64.8),
+        ({100: "generator", 64.8: "undecided"}, {}, "undecided", 36),
+        ({100: "generator", 64.8: "broke"}, {}, "undecided", 36),
     ],
 )
 def test_at_least_needs_the_highest_rate_certified(
@@ -289,8 +295,15 @@ def test_at_least_needs_the_highest_rate_certified(
     assert found.at_least == (ended_by in ("to", "generator"))
 
 
+def test_a_level_at_which_nothing_is_known_is_no_end_where_levels_ask_nothing_of_the_generator() -> None:
+    found = ending({}, {60_000: "generator"}, {}, scale=LevelScale(first=500, least=25, most=60_000, ascent=3))
+    assert (found.ended_by, found.at_least) == ("undecided", False)
+
+
 def test_explorative_loads_alone_do_not_show_that_nothing_holds() -> None:
     broken: dict[float, Outcome] = {20: "broke", 11.1: "broke", 3.43: "broke", 1: "broke"}
     assert ending(broken, {}, {}).ended_by == "undecided"
     shown = ending(broken, {}, {1: "broke"})
     assert (shown.ended_by, shown.refuted) == ("nothing_holds", 1)
+    above = ending(broken, {}, {20: "broke"})
+    assert (above.ended_by, above.refuted) == ("undecided", 20), "at 1/s the load that was to fail held"

@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.rundir.plan import Plan
+from harness.rundir.searches.asked import AskedSearch
 from harness.rundir.searches.capacity import RecordedStep
 from harness.scenario import load_scenario
 from harness.scenario.load import dry_plan
@@ -79,3 +80,11 @@ def test_a_search_that_was_interrupted_in_its_first_load_goes_on(plan: Plan, tmp
     RecordedStep(fault="gcp-slow", step=step(20)).append(folder)
     with pytest.raises(UsageError, match="has a curve for gcp-slow"):
         read_steps(folder, (None, "azure-slow"))
+
+
+def test_loads_that_other_rules_chose_are_refused(plan: Plan, tmp_path: Path) -> None:
+    folder = begun(tmp_path, plan)
+    before = AskedSearch.read(folder)
+    before.model_copy(update={"rules": before.rules - 1}).write(folder)
+    with pytest.raises(UsageError, match="another version of tailgate chose them"):
+        again(folder, plan)

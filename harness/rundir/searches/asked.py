@@ -18,6 +18,8 @@ class AskedSearch(Frozen):
     `settings`: lengths in ms, rates in 1/s, shares.
     """
 
+    rules: int = 1
+    """Of the choice of levels: loads that were chosen by other rules are not those that would be chosen now."""
     command: str
     scenario: str
     files: dict[str, str]

@@ -35,4 +35,6 @@ def _told(steps: Sequence[LoadStep], confidence: float) -> str:
 
 
 def _certified(steps: Sequence[LoadStep], purpose: StepPurpose, outcome: str) -> LoadStep | None:
-    return next((step for step in reversed(steps) if step.purpose == purpose and step.outcome == outcome), None)
+    return next(
+        (step for step in reversed(steps) if step.purpose == purpose and step.outcome == outcome and step.n), None
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from harness.rundir.searches.capacity import LoadStep
+from harness.search.answers.ways_back import ended_twice
 
 LOADS_LEAST: Final = 2
 """Of a curve, before anything is said: one may be bad by chance."""
@@ -24,8 +25,10 @@ def hopeless(steps: Sequence[LoadStep]) -> Hopeless | None:
     """Why it makes no sense to go on with a curve; None if it does.
 
     Every request of its loads, at two rates or more, was answered with the same HTTP error, which is no want of time;
-    or a gate had nothing to judge in any load although requests came.
+    or a gate had nothing to judge in any load although requests came; or the service does not start any more.
     """
+    if (ended := ended_twice(steps)) is not None:
+        return Hopeless("undecided", f"{ended.reason}, twice")
     explored = [step for step in steps if step.purpose == "explore" and step.outcome != "generator"]
     if len(explored) < LOADS_LEAST:
         return None

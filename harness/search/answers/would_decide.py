@@ -43,9 +43,9 @@ def would_decide(steps: Sequence[LoadStep], plan: Plan) -> str:
         return f"at {step.rate_per_s:g}/s the load generator or the machine gave out: {step.reason}"
     if soaks := [step for step in _of(steps, "soak", "undecided") if step.rate_per_s > passed]:
         return _longer(soaks, "--soak", plan)
-    if passed and (refutes := _of(steps, "refute", "undecided")):
+    if refutes := _of(steps, "refute", "undecided"):
         return _longer(refutes, "--step", plan)
-    if passed and (held := _of(steps, "refute", "held")):
+    if held := _of(steps, "refute", "held"):
         highest_per_s = max(step.rate_per_s for step in held)
         return f"the loads that were to fail held, up to {highest_per_s:g}/s; --from {highest_per_s:g}/s goes on there"
     empty = [step for step in _of(steps, "explore", "undecided") if step.nothing_for]

@@ -65,15 +65,9 @@ def answer_of(curve: FrontierCurve) -> str:
     if curve.refuted is not None:
         when = "after" if kind == "outage" else "at"
         return f"{_MAY[kind].format(level=level)}; {when} {level_text(kind, curve.refuted)} {curve.broke}"
-    if curve.ended_by == "generator":
-        return f"{_MAY[kind].format(level=level)} at least (the load generator ended here)"
     if not curve.at_least:
         open_end = _given_up(curve) or _silence(curve)
         return f"{_MAY[kind].format(level=level)}; from where on it may not is not certified{open_end}"
-    highest = max((step.level for step in curve.steps if step.level is not None), default=curve.certified)
-    if highest > curve.certified:
-        short = f"up to {level_text(kind, highest)} held in a short load, which certifies nothing"
-        return f"{_MAY[kind].format(level=level)} at least; {short}"
     return _WHOLLY[kind] if kind in _WHOLLY and curve.certified >= 1 else _AT_LEAST[kind].format(level=level)
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from harness.rundir.searches.capacity import StepPurpose
 from harness.rundir.searches.frontier import FrontierStep, RecordedFrontierStep
 from harness.search.capacity import died
+from harness.search.frontier.given_up import given_up
 from harness.search.frontier.kinds import level_text
 from harness.search.frontier.level_loads import LevelLoads
 from harness.search.frontier.level_step import frontier_step
-from harness.search.frontier.ways_back import given_up
 from harness.search.level_search import WantedLoad
 from harness.units import format_duration
 
@@ -50,15 +50,15 @@ class LevelCurve:
     def died(self, load: WantedLoad, purpose: StepPurpose, how: str) -> FrontierStep:
         at_rate = WantedLoad("explore", self.loads.rate_per_s, alpha=load.alpha)
         fields = died(at_rate, purpose, how).model_dump()
-        if load.level:  # the fault has not been placed by then, so it is not to blame
-            fields.update(outcome="generator", reason=f"the service ended before the load began: {how}")
+        if not load.level:  # a service that is well does not end
+            fields.update(outcome="broke", reason=how)
         return FrontierStep.model_validate({**fields, "level": load.level or None})
 
     def return_load(self, _steps: Sequence[FrontierStep]) -> WantedLoad:
         return WITHOUT_FAULT
 
     def is_hopeless(self, steps: Sequence[FrontierStep]) -> bool:
-        return bool(given_up(steps))
+        return bool(given_up(steps, can_restart=self.loads.can_restart))
 
     def level_text(self, level: float) -> str:
         return level_text(self.loads.target.kind, level) if level else "no fault"

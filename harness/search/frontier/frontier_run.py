@@ -18,7 +18,6 @@ from harness.rundir.yardstick import Yardstick
 from harness.scenario.load import dry_plan
 from harness.scenario.planning.timeline import RECOVERY_MS
 from harness.search.answers.short_soak import refuse_short_soak
-from harness.search.capacity_run import usable_cores
 from harness.search.curve_driver import search_curves
 from harness.search.frontier.answer import frontier_sentence, frontier_verdict
 from harness.search.frontier.curve_search import LevelCurve
@@ -32,6 +31,7 @@ from harness.search.search_folder import asked_search, search_folder
 from harness.search.search_progress import SearchState
 from harness.search.search_times import STACK_MS
 from harness.search.stack_loads import StackLoads
+from harness.search.witnesses.own_cores import allowed_cores, usable_cores
 
 if TYPE_CHECKING:
     from harness.run.run import Session
@@ -133,16 +133,18 @@ def search_frontier(
     this = asked_search("frontier", search.curves[0].plan, seed, search.asked)
     folder = search_folder(session.options.out, scenario.name, resume, this)
     recorded = read_frontier_steps(folder, targets) if resume else {target: [] for target in targets}
-    cores, before_ms = usable_cores(), yardstick.measure_ms()
+    before_ms = yardstick.measure_ms()
     rate_per_s = search.curves[0].rate_per_s
     cell = searched_cell(search.cell, targets)
     with StackLoads(session, cell, folder, seed=seed, most_per_s=rate_per_s) as stack:
         stack.count_from(sum(1 for _ in folder.glob("load-*")))
         every = [(LevelCurve(loads), recorded[loads.target]) for loads in search.curves]
         found = search_curves(stack, every, folder=folder, say=session.display.note, show=show)
-    curves = [curve_of(loads, searched, cores) for loads, searched in zip(search.curves, found, strict=False)]
+    curves = [curve_of(loads, searched, allowed_cores()) for loads, searched in zip(search.curves, found, strict=False)]
     machine = Machine(
-        cores=cores, platform=platform.platform(), yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None)
+        cores=usable_cores(),
+        platform=platform.platform(),
+        yardstick=Yardstick(before_ms=round(before_ms, 1), after_ms=None),
     )
     results = _results(search, curves, machine=machine, seed=seed, interrupted=isinstance(found[-1].ended, Interrupted))
     write_frontier(folder, results)

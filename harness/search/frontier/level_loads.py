@@ -71,6 +71,11 @@ class LevelLoads:
         return planned_peak_per_s(self.plan.load)
 
     @property
+    def can_restart(self) -> bool:
+        """Whether the service is one that tailgate starts."""
+        return self.plan.service.kind != "url"
+
+    @property
     def is_outage(self) -> bool:
         return self.target.kind == "outage"
 

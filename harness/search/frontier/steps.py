@@ -14,11 +14,12 @@ from harness.rundir.searches.frontier import (
     FrontierStep,
     recorded_frontier_steps,
 )
-from harness.search.capacity import CORE_LEFT, cores_used
+from harness.search.answers.ways_back import ways_back
+from harness.search.capacity import leaves_no_core
 from harness.search.curve_driver import SearchedCurve, certified_level, refuted_level
+from harness.search.frontier.given_up import given_up
 from harness.search.frontier.kinds import KINDS
 from harness.search.frontier.upstream_faults import FrontierTarget
-from harness.search.frontier.ways_back import given_up, ways_back
 from harness.search.search_folder import recorded_by_curve
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ def curve_of(loads: LevelLoads, searched: SearchedCurve[FrontierStep], cores: fl
     )
     ended_by = bracket.ended_by if bracket else early
     broke = _broken_in_health(steps)[-1] if ended_by == "unhealthy" else lowest_broken(steps)
-    can_restart = loads.plan.service.kind != "url"
     return FrontierCurve(
         upstream=loads.target.upstream,
         kind=loads.target.kind,
@@ -46,10 +46,10 @@ def curve_of(loads: LevelLoads, searched: SearchedCurve[FrontierStep], cores: fl
         refuted=refuted_level(steps),
         at_least=bool(bracket and bracket.at_least),
         ended_by=ended_by,
-        findings=(*loads.gates.findings, *_findings(steps, bracket, cores, can_restart=can_restart)),
+        findings=(*loads.gates.findings, *_findings(steps, bracket, cores, can_restart=loads.can_restart)),
         broken_gate=_broken_gate(broke, is_outage=loads.is_outage),
         broke=broke.reason if broke else "",
-        given_up="" if bracket or ended else given_up(steps),
+        given_up=given_up(steps, can_restart=loads.can_restart) if ended_by == "undecided" and not bracket else "",
         gates=tuple(gate.text for gate in loads.gates.broken),
         steps=steps,
     )
@@ -97,7 +97,7 @@ def _findings(
     if bracket and bracket.undecided:
         found.append("undecided_levels")
     broke = [step for step in steps if step.outcome == "broke"]
-    if cores and any(cores_used(step) > cores - CORE_LEFT for step in broke):
+    if cores and any(leaves_no_core(step, cores) for step in broke):
         found.append("no_core_left")
     return tuple(found)
 

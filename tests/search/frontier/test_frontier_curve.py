@@ -16,10 +16,10 @@ from harness.search.curve_driver import CurveDriver, SearchedCurve, refuted_leve
 from harness.search.frontier import curve_search
 from harness.search.frontier.answer import frontier_sentence, frontier_verdict
 from harness.search.frontier.curve_search import WITHOUT_FAULT, LevelCurve
+from harness.search.frontier.given_up import given_up
 from harness.search.frontier.level_loads import LevelLoads
 from harness.search.frontier.steps import curve_of, lowest_broken, read_frontier_steps
 from harness.search.frontier.upstream_faults import FrontierTarget
-from harness.search.frontier.ways_back import given_up
 from harness.search.level_search import WantedLoad
 from harness.search.stack_loads import LoadRun, LoadSpec
 from tests.search.frontier.scenarios import level_step
@@ -226,10 +226,15 @@ def test_of_a_service_that_somebody_else_brought_back_no_restart_is_said(tmp_pat
     assert isinstance(ended, RigError) and (curve.ended_by, curve.findings) == ("rig", ())
     again = MadeUp(says=lambda _level, _number: "" if comes_back else "broke")
     again.starts_service = False
-    curve, _ = searched(again, loads, tmp_path, list(curve.steps))
-    assert curve.findings == ()
-    assert bool(curve.given_up) is not comes_back
-    assert (curve.ended_by == "bracket") is comes_back
+    curve, ended = searched(again, loads, tmp_path, list(curve.steps))
+    assert (curve.findings, curve.given_up) == ((), "")
+    assert curve.ended_by == ("bracket" if comes_back else "rig")
+    assert isinstance(ended, RigError) is not comes_back
+    if not comes_back:
+        well = MadeUp()
+        well.starts_service = False
+        curve, ended = searched(well, loads, tmp_path, list(curve.steps))
+        assert (ended, curve.ended_by, curve.findings) == (None, "bracket", ()), "whenever it is back, it goes on"
 
 
 def test_a_return_that_says_nothing_is_no_restart(tmp_path: Path) -> None:
@@ -262,9 +267,9 @@ def test_an_upstream_that_no_call_reaches_is_given_up_at_the_second_level(tmp_pa
 
 def test_one_that_calls_reached_at_another_level_is_searched_on() -> None:
     unmet = [level_step(level, "undecided", fault_met=False, unmet="none") for level in (500, 500, 167)]
-    assert given_up(unmet) == "none"
-    assert given_up(unmet[:2]) == "", "it may be chance at one level"
-    assert given_up([level_step(900), *unmet]) == ""
+    assert given_up(unmet, can_restart=True) == "none"
+    assert given_up(unmet[:2], can_restart=True) == "", "it may be chance at one level"
+    assert given_up([level_step(900), *unmet], can_restart=True) == ""
 
 
 @pytest.mark.parametrize(
