@@ -67,7 +67,10 @@ def _planned(loaded: LoadedScenario, around_s: float) -> PlannedScenario:
     from harness.rundir.searches.planned import PlannedScenario
     from harness.search.scenario_needs import needs_of
 
-    searches: dict[Search, Callable[[LoadedScenario], SearchDuration]] = {"capacity": _capacity, "frontier": _frontier}
+    searches: dict[Search, Callable[[LoadedScenario], SearchDuration | None]] = {
+        "capacity": _capacity,
+        "frontier": _frontier,
+    }
     found: dict[Search, SearchDuration | None] = {}
     refused: dict[Search, str] = {}
     for search, duration_of in searches.items():
@@ -105,9 +108,8 @@ def _print(planned: PlannedScenario) -> None:
         if duration:
             usual, most = _duration(duration.usual_s), _duration(duration.most_s)
             output.say(f"  `{command}` usually takes about {usual}{each}, at most {most}, with its usual loads")
-    for reason in dict.fromkeys(planned.refused.values()):
-        refused = [f"`tailgate {search}`" for search, why in planned.refused.items() if why == reason]
-        output.say(f"  {' and '.join(refused)} {'are' if len(refused) > 1 else 'is'} refused: {reason}")
+    for search, reason in planned.refused.items():
+        output.say(f"  `tailgate {search}` is refused: {reason}")
     if any(gate.every_arrival for cell in planned.cells for gate in cell.gates):
         output.say(
             "  `for NAME` of a locustfile: as if every arrival sent that request; where one in ten does, it takes ten "
@@ -116,8 +118,9 @@ def _print(planned: PlannedScenario) -> None:
     output.say("  times are of a gate's phase, with slow requests spread evenly; those in spells need longer")
 
 
-def _capacity(loaded: LoadedScenario) -> SearchDuration:
-    """Of a capacity search of one cell. Raises UsageError if it is refused."""
+def _capacity(loaded: LoadedScenario) -> SearchDuration | None:
+    """Of a capacity search of one cell; None if the scenario has nothing for it. Raises UsageError if its usual soak is
+    too short."""
     from harness.rundir.searches.planned import SearchDuration
     from harness.scenario.load import dry_plan
     from harness.search.answers.short_soak import refuse_short_soak
@@ -126,7 +129,10 @@ def _capacity(loaded: LoadedScenario) -> SearchDuration:
     from harness.search.load_plans import refuse_unsearchable
 
     plan, _ = dry_plan(loaded.cells[0].loaded.checked)
-    refuse_unsearchable(plan)
+    try:
+        refuse_unsearchable(plan)
+    except UsageError:
+        return None
     settings = Settings.usual(plan)
     curves = rate_curves(plan, None, settings)
     refuse_short_soak(plan, [gate for each in curves for gate in each.gates.gates], settings.soak_ms, None)
@@ -134,14 +140,18 @@ def _capacity(loaded: LoadedScenario) -> SearchDuration:
     return SearchDuration(usual_s=round(usual_ms / 1000, 1), most_s=round(longest_ms / 1000, 1))
 
 
-def _frontier(loaded: LoadedScenario) -> SearchDuration:
-    """Of a frontier search of all upstreams of one cell. Raises UsageError if it is refused."""
+def _frontier(loaded: LoadedScenario) -> SearchDuration | None:
+    """Of a frontier search of all upstreams of one cell; None if the scenario has nothing for it. Raises UsageError if
+    its usual soak is too short."""
     from harness.rundir.searches.planned import SearchDuration
     from harness.search.answers.short_soak import refuse_short_soak
     from harness.search.frontier.frontier_run import plan_all
     from harness.search.frontier.level_loads import FrontierSettings
 
-    search = plan_all(loaded.cells[0], FrontierSettings.of_all(loaded.cells[0]))
+    try:
+        search = plan_all(loaded.cells[0], FrontierSettings.of_all(loaded.cells[0]))
+    except UsageError:
+        return None
     for curve in search.curves:
         if not curve.is_outage:  # those of an outage are as long as its gate needs
             refuse_short_soak(curve.plan, curve.gates.broken, search.settings.soak_ms, curve.rate_per_s)

@@ -68,7 +68,7 @@ class SearchDuration(Frozen):
 
 class PlannedScenario(Frozen):
     """`wall_s`: of `tailgate run` on this machine. `capacity`, `frontier`: of the searches (of `--all` upstreams); null
-    if it is refused, and `refused` says why."""
+    if the scenario has nothing for it, or if the usual soak is too short, as `refused` then says."""
 
     name: str
     file: str
