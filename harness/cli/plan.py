@@ -115,7 +115,10 @@ def _print(planned: PlannedScenario) -> None:
             "  `for NAME` of a locustfile: as if every arrival sent that request; where one in ten does, it takes ten "
             "times as long"
         )
-    output.say("  times are of a gate's phase, with slow requests spread evenly; those in spells need longer")
+    output.say(
+        "  half, twice: of the share that the gate allows; times are of its phase, with slow requests spread evenly; those in "
+        "spells need longer"
+    )
 
 
 def _capacity(loaded: LoadedScenario) -> SearchDuration | None:
@@ -144,17 +147,14 @@ def _frontier(loaded: LoadedScenario) -> SearchDuration | None:
     """Of a frontier search of all upstreams of one cell; None if the scenario has nothing for it. Raises UsageError if
     its usual soak is too short."""
     from harness.rundir.searches.planned import SearchDuration
-    from harness.search.answers.short_soak import refuse_short_soak
-    from harness.search.frontier.frontier_run import plan_all
+    from harness.search.frontier.frontier_run import plan_all, refuse_short_soaks
     from harness.search.frontier.level_loads import FrontierSettings
 
     try:
         search = plan_all(loaded.cells[0], FrontierSettings.of_all(loaded.cells[0]))
     except UsageError:
         return None
-    for curve in search.curves:
-        if not curve.is_outage:  # those of an outage are as long as its gate needs
-            refuse_short_soak(curve.plan, curve.gates.broken, search.settings.soak_ms, curve.rate_per_s)
+    refuse_short_soaks(search)
     return SearchDuration(usual_s=round(search.usual_ms / 1000, 1), most_s=round(search.longest_ms / 1000, 1))
 
 

@@ -127,7 +127,7 @@ def search_frontier(
     """
     refuse_unusable_workers(search.curves[0].plan, session.options.remote)
     targets = tuple(curve.target for curve in search.curves)
-    _refuse_short_soak(search)
+    refuse_short_soaks(search)
     scenario = search.cell.loaded.scenario
     seed = scenario.seed if session.options.seed is None else session.options.seed
     this = asked_search("frontier", search.curves[0].plan, seed, search.asked)
@@ -151,7 +151,7 @@ def search_frontier(
     return folder, results
 
 
-def _refuse_short_soak(search: PlannedSearch) -> None:
+def refuse_short_soaks(search: PlannedSearch) -> None:
     """Raises UsageError if a gate could not pass in a soak. Those of an outage are as long as its gate needs."""
     for curve in search.curves:
         if not curve.is_outage:
