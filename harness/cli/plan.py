@@ -116,8 +116,8 @@ def _print(planned: PlannedScenario) -> None:
             "times as long"
         )
     output.say(
-        "  half, twice: of the share that the gate allows; times are of its phase, with slow requests spread evenly; those in "
-        "spells need longer"
+        "  half, twice: of the share that the gate allows; times are of its phase, with slow requests spread evenly; "
+        "those in spells need longer"
     )
 
 
