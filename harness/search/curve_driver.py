@@ -5,8 +5,9 @@ begins, so a search that was interrupted keeps what it has certified and is take
 answers as those of new loads are. `harness.search.curve_rules` is what differs between the kinds of search.
 
 After a load that may have harmed the service it must come back: a load that it carried before is tried. If that one
-does not hold, the service is started anew, at most `RESTARTS_MOST` times in a search, and it is tried again. A service
-that ended is started anew as often as that happens.
+does not hold, the service is started anew and it is tried again. One that broke is started anew at most `RESTARTS_MOST`
+times for a curve in one call; one that ended, or of which nothing is known, as often as that happens. A service that
+tailgate did not start ends the search, and whoever takes that up has brought it back.
 """
 
 from __future__ import annotations
