@@ -182,7 +182,8 @@ def test_ctrl_c_in_any_kind_of_load(tmp_path: Path, purpose: str, over: int) -> 
 @pytest.mark.nightly  # by day tests/stack/test_many_loads.py kills a supervisor in a later load
 @pytest.mark.parametrize("victim", ["tailgate", "harness.stack.supervisor.supervisor", "locust", "limited_service"])
 def test_whoever_is_killed_nothing_stays(tmp_path: Path, victim: str) -> None:
-    process = begun(tmp_path, "--to", "30/s", "--soak", "5s")
+    """A service that is killed breaks a rate that it carries, so the loads that are to fail there hold."""
+    process = begun(tmp_path, "--to", "30/s", "--soak", "5s", "--step", "5s")
     folder = await_steps(tmp_path, 1)
     if victim == "tailgate":
         process.kill()
