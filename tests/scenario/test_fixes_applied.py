@@ -243,7 +243,7 @@ def test_the_least_that_is_named_is_accepted_and_less_is_not(written: str, gates
 def test_a_shorter_clump_is_enough_as_well(tmp_path: Path) -> None:
     text = changed(("gates:\n", "verdict: {clump: 1s}\ngates:\n"))
     (fix,) = {problem.fix for problem in problems(tmp_path, text)}
-    match = re.search(r"`clump: (\w+)`", fix)
+    match = re.search(r"`verdict: \{clump: (\w+)\}`", fix)
     assert match
     assert of_gates(tmp_path, changed(("clump: 1s", f"clump: {match[1]}"), text=text)) == []
 
