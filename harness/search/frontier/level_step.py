@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from harness.evidence.cores import CoreSeconds
 from harness.rundir.searches.capacity import StepPurpose
 from harness.rundir.searches.frontier import FrontierStep
+from harness.search.capacity import CORE_LEFT
 from harness.search.frontier.kinds import KINDS
 from harness.search.level_search import WantedLoad
 from harness.search.step_figures import GENERATOR_CHECKS, LoadRules, step_of
@@ -54,7 +58,31 @@ def frontier_step(
     rules = LoadRules(steady=not has_outage, excusing=SAYS_NOTHING, explains=has_outage)
     step, evidence = step_of(run, load, purpose, () if has_outage else before, rules)
     judged = FrontierStep.model_validate({**step.model_dump(), "alpha": alpha, "level": level})
+    if judged.outcome == "broke" and (taken := _taken(evidence, is_outage=has_outage)):
+        judged = judged.model_copy(update={"outcome": "generator", "reason": taken})
     return _with_fault_seen(judged, evidence, by_share=alpha is None and KINDS[loads.target.kind].on_calls), evidence
+
+
+def _taken(evidence: Evidence, *, is_outage: bool) -> str:
+    """Why a load that broke says nothing: no core was idle, and what is no part of the run used most of them. Of an
+    outage the time after it counts, in which the service must recover. Empty if that was not so, or is not known.
+
+    A real upstream on this machine is no part of the run either; it does not use that much at a rate that the service
+    carries, and where it does the answer would be that of the machine.
+    """
+    record = CoreSeconds.of(evidence.resources, evidence.t0_ns)
+    if record is None:
+        return ""
+    begin_ms = max((w.remove_ms for fault in evidence.plan.faults for w in fault.windows), default=0.0)
+    begin_s = begin_ms / 1000 if is_outage else 0.0
+    seconds = np.arange(len(record)) + record.first
+    inside = (seconds >= begin_s) & (seconds < evidence.plan.load.duration_ms / 1000)
+    if not inside.any():
+        return ""
+    own, others = (float(used[inside].mean()) for used in (record.used_s + record.rig_used_s, record.others_s))
+    if own + others <= record.cores - CORE_LEFT or others <= own:
+        return ""
+    return f"no core was idle, and what is no part of the run used {others:.1f} of {record.cores}"
 
 
 def _with_fault_seen(step: FrontierStep, evidence: Evidence, *, by_share: bool) -> FrontierStep:

@@ -103,6 +103,21 @@ def failing_share(*, met: bool, calls: bool = True) -> Recording:
     return made
 
 
+def test_an_outage_whose_end_nobody_could_see_on_a_busy_machine_says_nothing(tmp_path: Path) -> None:
+    """As with a real upstream on this machine: what that uses cannot be told from what others use."""
+
+    def after(folder: str, from_s: int, to_s: int, others_s: float) -> FrontierStep:
+        made = gone().slowed(30_000, 60_000, 900).beside(from_s, to_s, others_s=others_s, waited_s=0.0, used_s=0.2)
+        return step_of(made, tmp_path / folder, SOAK, kind="outage")
+
+    busy = after("busy", 30, 61, 1.5)
+    assert busy.outcome == "generator"
+    assert busy.reason == "no core was idle, and what is no part of the run used 1.5 of 2"
+    assert after("before", 0, 28, 1.5).outcome == "broke"
+    assert after("some", 30, 61, 0.8).outcome == "broke", "a core was idle"
+    assert step_of(gone().slowed(30_000, 60_000, 900), tmp_path / "unknown", SOAK, kind="outage").outcome == "broke"
+
+
 def test_a_level_is_no_rate(tmp_path: Path) -> None:
     step = step_of(slow(), tmp_path)
     assert (step.outcome, step.level, step.rate_per_s, step.alpha) == ("held", 500, 40, None), step.reason
