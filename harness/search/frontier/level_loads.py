@@ -121,9 +121,10 @@ class LevelLoads:
     def _lengths(self, level: float | None, purpose: StepPurpose) -> tuple[float, float]:
         """How long a load settles and is judged, in ms. `level`: None: it has no fault."""
         settings = self.settings
-        judged_ms = {"soak": settings.soak_ms, "refute": settings.refute_ms, "return": settings.return_ms}.get(
-            purpose, settings.explore_ms
-        )
+        judged_ms = {"soak": settings.soak_ms, "refute": settings.refute_ms}.get(purpose, settings.explore_ms)
+        if purpose == "return":  # as long as a gate on readings needs
+            needed_ms = max(parse_gate(gate.text).window_needed_ms() for gate in self.gates.healthy)
+            judged_ms = max(settings.return_ms, needed_ms)
         if level is None:
             return settings.settle_ms, judged_ms
         if self.is_outage:

@@ -91,6 +91,14 @@ def test_without_the_fault_there_is_none(tmp_path: Path) -> None:
         assert (spec.placed, spec.judged_ms, [gate.text for gate in spec.gates]) == ((), 4_000, ["p99 < 2s"])
 
 
+def test_a_load_after_one_that_broke_is_as_long_as_its_gates_need(tmp_path: Path) -> None:
+    cell = cell_of(tmp_path, f"{GATES}, cpu < 50ms")
+    (loads,) = plan_one(cell, FrontierTarget("azure", "latency"), SETTINGS, None, None).curves
+    assert any(gate.text.startswith("cpu") for gate in loads.gates.healthy)
+    assert loads.without_fault("return").judged_ms == 10_000
+    assert loads_of(tmp_path).without_fault("return").judged_ms == SETTINGS.return_ms
+
+
 def test_the_longest_search_is_known_before_and_soon(tmp_path: Path) -> None:
     loads = loads_of(tmp_path)
     began = time.process_time()
